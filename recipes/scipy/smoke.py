@@ -1,0 +1,26 @@
+"""scipy computes: each of the compiled corners once."""
+
+import numpy as np
+from scipy import fft, integrate, interpolate, linalg, ndimage, optimize, signal, sparse, spatial, special, stats
+from scipy.sparse.linalg import eigsh, splu
+
+generator = np.random.default_rng(42)
+matrix = generator.standard_normal((50, 50))
+
+assert np.allclose(linalg.inv(matrix) @ matrix, np.eye(50))
+assert np.allclose(linalg.expm(np.zeros((3, 3))), np.eye(3))
+assert np.isclose(integrate.quad(np.exp, 0, 1)[0], np.e - 1)
+assert np.isclose(special.gamma(5), 24)
+assert np.isclose(special.jv(0, 2.404825557695773), 0, atol=1e-9)
+assert optimize.minimize(lambda x: (x[0] - 3) ** 2, [0.0]).success
+assert np.isclose(interpolate.CubicSpline([0, 1, 2], [0, 1, 8])(1), 1)
+assert np.allclose(fft.ifft(fft.fft(matrix)), matrix)
+assert ndimage.label(np.eye(3))[1] == 3
+assert signal.butter(4, 0.2)[0].shape == (5,)
+assert spatial.cKDTree(matrix).query(matrix[7])[1] == 7
+assert len(spatial.ConvexHull(generator.standard_normal((30, 2))).vertices) >= 3
+assert np.isclose(stats.norm.cdf(0), 0.5)
+
+laplacian = sparse.diags_array([-1, 2, -1], offsets=[-1, 0, 1], shape=(200, 200)).tocsc()
+assert np.allclose(laplacian @ splu(laplacian).solve(np.ones(200)), 1)
+assert eigsh(laplacian.astype(float), k=2, return_eigenvectors=False).min() > 0

@@ -1,0 +1,124 @@
+"""Tests where the build's libraries do not exist: a fresh environment, made from the wheels alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from wheelfarm.errors import GateTestError, ProcessError
+from wheelfarm.gate.expectations import Result
+from wheelfarm.process import Command, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from wheelfarm.engine import Engine
+    from wheelfarm.model import PinnedWheel
+    from wheelfarm.plan import Build
+
+SCRIPTS: Final = ("enter.py", "driver.py")
+MARK: Final = "wheelfarm-gate: "
+TIME_LIMIT: Final = 600.0
+# What manylinux (PEP 600) lets a wheel take from the system; everything else must come from the wheel.
+SYSTEM: Final = (
+    *(
+        "libc.so",
+        "libm.so",
+        "libdl.so",
+        "librt.so",
+        "libpthread.so",
+        "libutil.so",
+        "libresolv.so",
+        "ld-linux",
+    ),
+    *(
+        "libgcc_s.so",
+        "libstdc++.so",
+        "libz.so",
+        "libexpat.so",
+        "libnsl.so",
+        "libmvec.so",
+        "libatomic.so",
+        "ld-musl",
+    ),
+    *("libnss_", "libX11.so", "libXext.so", "libXrender.so", "libICE.so", "libSM.so", "libGL.so"),
+    *("libgobject-2.0.so", "libgthread-2.0.so", "libglib-2.0.so"),
+)
+
+
+def lay_room(directory: Path, build: Build, wheel: PinnedWheel, run_with: Sequence[PinnedWheel]) -> None:
+    """Put into a directory all that a clean room is given."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    test = build.resolved.test
+    wheels = [wheel, *run_with]
+    for each in wheels:
+        shutil.copyfile(each.path, directory / each.path.name)
+    for script in SCRIPTS:
+        (directory / script).write_bytes(files("wheelfarm.gate").joinpath("inside", script).read_bytes())
+    if test.smoke:
+        shutil.copyfile(build.entry.directory / test.smoke, directory / "smoke.py")
+    manifest = {
+        "wheels": [{"name": w.name, "file": w.path.name, "sha256": w.sha256} for w in wheels],
+        "imports": test.imports if test.imports is not None else [build.id.name.replace("-", "_")],
+        "smoke": "smoke.py" if test.smoke else None,
+    }
+    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _answer(output: str) -> dict[str, Any] | None:
+    lines = [line for line in output.splitlines() if line.startswith(MARK)]
+    return dict(json.loads(lines[-1].removeprefix(MARK))) if lines else None
+
+
+def foreign(outside: Sequence[str]) -> list[str]:
+    """The libraries outside the environment that no wheel may rely on."""
+    return [path for path in outside if not PurePosixPath(path).name.startswith(SYSTEM)]
+
+
+def try_in_clean_room(
+    build: Build, engine: Engine, directory: Path, *, log: Path, on_line: Callable[[str], None] | None = None
+) -> tuple[Result, ...]:
+    """Install, import and run the smoke script in the room laid out in `directory`.
+
+    Raises:
+        GateTestError: when one of them fails, or a library of this machine was used.
+    """
+    step = engine.clean_room(directory, build.id.target)
+    limit = build.resolved.test.time_limit or TIME_LIMIT
+    command = Command(argv=step.argv, env=step.env, cwd=step.cwd, log=log, time_limit=limit)
+    why: str | None = None
+    output = ""
+    try:
+        output = run(command, on_line=on_line).output
+    except ProcessError as problem:
+        why = problem.why or problem.what
+    answer = _answer(output)
+    if answer is None:
+        raise GateTestError(
+            f"{build.id}: the wheel does not install or test in a fresh environment",
+            where=build.entry.where,
+            why=why or "the test ended without an answer",
+            log=log,
+        )
+    if answer["error"]:
+        raise GateTestError(
+            f"{build.id}: the test failed", where=build.entry.where, why=str(answer["error"]), log=log
+        )
+    strangers = foreign(answer["outside"])
+    if strangers:
+        raise GateTestError(
+            f"{build.id}: the wheel uses libraries of this machine",
+            where=", ".join(strangers),
+            why="they were loaded from outside the environment, so another machine may not have them",
+            log=log,
+        )
+    imported = ", ".join(answer["imported"])
+    results = [Result(check="imports", expected=imported, found=imported)]
+    if answer["smoke"]:
+        results.append(Result(check="smoke", expected="passed", found=str(answer["smoke"])))
+    return tuple(results)

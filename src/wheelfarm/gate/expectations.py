@@ -1,0 +1,86 @@
+"""Expectations: what the recipe says must be true of the repaired wheel, told from the wheel itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelfarm.errors import Collector, ExpectationError
+from wheelfarm.wheels import Kind, Share, blas_all, contents, linkage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelfarm.plan import Build
+    from wheelfarm.wheels import Wheel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One check of the gate: what was expected and what was found."""
+
+    check: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: expected {self.expected}, found {self.found}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Check:
+    result: Result
+    ok: bool
+    cause: str = ""
+
+
+def _checks(build: Build, wheel: Wheel) -> Iterator[_Check]:
+    expect = build.resolved.expect
+    if expect.tests is False:
+        tests = dict(contents(wheel).kinds).get(Kind.TESTS, Share())
+        result = Result(
+            check="tests", expected="none inside", found=f"{tests.count} files, {tests.size:,} bytes"
+        )
+        cause = "the install tags or the patch that leave the test suite out had no effect"
+        yield _Check(result=result, ok=tests.count == 0, cause=cause)
+    if expect.blas is not None or expect.interface is not None:
+        found = blas_all(linkage(wheel))
+        # Two copies of one provider are a fault too, so that each is named.
+        providers = sorted(each.provider.value for each in found) or ["none"]
+        interfaces = sorted({each.interface.value for each in found if each.interface})
+        evidence = "; ".join(
+            f"{each.provider.value} in {', '.join(each.libraries)}: {', '.join(each.symbols)}"
+            for each in found
+        )
+        if expect.blas is not None:
+            result = Result(check="blas", expected=expect.blas, found=", ".join(providers))
+            cause = f"{evidence or 'no BLAS symbols'}; see setup-args and the variant's provider"
+            yield _Check(result=result, ok=providers == [expect.blas], cause=cause)
+        if expect.interface is not None:
+            result = Result(
+                check="interface", expected=expect.interface, found=", ".join(interfaces) or "none"
+            )
+            yield _Check(result=result, ok=interfaces == [expect.interface], cause=evidence)
+
+
+def check_expectations(build: Build, wheel: Wheel) -> tuple[Result, ...]:
+    """Compare a repaired wheel with what its recipe expects.
+
+    Raises:
+        ExpectationError: a group with every expectation that is not met.
+    """
+    problems = Collector()
+    checks = tuple(_checks(build, wheel))
+    for check in checks:
+        if not check.ok:
+            key = f"expect.{check.result.check}"
+            problems.add(
+                ExpectationError(
+                    f"{build.id}: {check.result}",
+                    where=f"{build.resolved.origins.get(key, build.entry.where)}: {key}",
+                    why=check.cause,
+                    hint=f"inv inspect {wheel.path.name} shows what is inside",
+                )
+            )
+    problems.check()
+    return tuple(check.result for check in checks)

@@ -1,0 +1,72 @@
+"""Runs in the fresh environment of a clean room: imports, the smoke script, and what got mapped into memory.
+
+Prints a last line with the result as JSON. Uses the standard library only.
+
+Usage: driver.py DIRECTORY
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import runpy
+import sys
+import traceback
+from pathlib import Path
+
+MARK = "wheelfarm-gate: "
+# They bring libraries of the interpreter's own, which say nothing about the wheel.
+STANDARD = (
+    "ssl",
+    "ctypes",
+    "lzma",
+    "bz2",
+    "sqlite3",
+    "hashlib",
+    "zlib",
+    "readline",
+    "decimal",
+    "curses",
+    "uuid",
+)
+
+
+def mapped() -> set[str]:
+    """Shared libraries in this process; empty where the system does not tell."""
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return set()
+    paths = {line.split(maxsplit=5)[5] for line in maps.read_text().splitlines() if line.count("/")}
+    return {path for path in paths if ".so" in Path(path).name}
+
+
+def main(directory: Path) -> None:
+    """Test what manifest.json asks for."""
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    for module in STANDARD:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    before = mapped()
+    result: dict[str, object] = {"imported": [], "smoke": None, "error": None}
+    step = ""
+    try:
+        for module in manifest["imports"]:
+            step = f"import {module}"
+            importlib.import_module(module)
+            result["imported"] = [*result["imported"], module]  # type: ignore[misc]
+        if manifest["smoke"]:
+            step = manifest["smoke"]
+            runpy.run_path(str(directory / manifest["smoke"]), run_name="__main__")
+            result["smoke"] = "passed"
+    except BaseException:  # noqa: BLE001 - a smoke script may end in any way, SystemExit among them
+        traceback.print_exc()
+        result["error"] = f"{step}: {traceback.format_exc().strip().splitlines()[-1]}"
+    outside = (path for path in mapped() - before if not path.startswith((sys.prefix, sys.base_prefix)))
+    result["outside"] = sorted(outside)
+    sys.stdout.flush()
+    print(MARK + json.dumps(result), flush=True)  # noqa: T201 - this is how a clean room answers
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

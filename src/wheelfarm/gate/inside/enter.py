@@ -1,0 +1,62 @@
+"""Runs in a clean room, with the target's interpreter: a fresh environment, then the driver in it.
+
+The wheels lie beside this file and are listed with their hashes in manifest.json; nothing is fetched.
+Uses the standard library only.
+
+Usage: enter.py DIRECTORY [UV]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+
+def run(words: list[str], env: dict[str, str], cwd: Path) -> None:
+    """Run a program; end with its exit code when it fails."""
+    finished = subprocess.run(words, env=env, cwd=cwd, check=False)
+    if finished.returncode:
+        sys.exit(finished.returncode if finished.returncode > 0 else 128 - finished.returncode)
+
+
+def make_environment(env_dir: Path, requirements: Path, uv: str | None, env: dict[str, str]) -> Path:
+    """An environment with the required wheels; returns its interpreter."""
+    python = env_dir / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    checks = ["--no-index", "--require-hashes", "--quiet", "-r", str(requirements)]
+    # uv is mounted from another system at times; where it does not run, pip does the same more slowly.
+    works = uv and not subprocess.run([uv, "--version"], env=env, capture_output=True, check=False).returncode
+    if uv and works:
+        words = [uv, "--offline", "--no-config", "--no-cache", "--quiet"]
+        run([*words, "venv", "--no-project", "--python", sys.executable, str(env_dir)], env, env_dir.parent)
+        run([*words, "pip", "install", "--python", str(python), *checks], env, env_dir.parent)
+    else:
+        venv.create(env_dir, with_pip=True)
+        run([str(python), "-m", "pip", "--isolated", "install", *checks], env, env_dir.parent)
+    return python
+
+
+def main(directory: Path, uv: str | None) -> None:
+    """Install and test in a temporary directory, which goes with the room."""
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    hidden = ("LD_", "DYLD_", "PYTHON", "PIP_", "UV_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
+        room = Path(scratch)
+        env |= {"HOME": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
+        lines = [
+            f"{wheel['name']} @ {(directory / wheel['file']).as_uri()} --hash=sha256:{wheel['sha256']}"
+            for wheel in manifest["wheels"]
+        ]
+        (room / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (room / "work").mkdir()
+        python = make_environment(room / "env", room / "requirements.txt", uv, env)
+        run([str(python), "-I", str(directory / "driver.py"), str(directory)], env, room / "work")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else None)  # noqa: PLR2004

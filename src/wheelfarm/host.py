@@ -1,0 +1,167 @@
+"""The host engine: the build frontend and the repair tool on this machine, in an environment made for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.engine import (
+    BUILT,
+    TESTIMONY,
+    Phase,
+    Rendering,
+    Step,
+    build_environment,
+    config_settings,
+)
+from wheelfarm.errors import EngineError
+from wheelfarm.machine import Machine, glibc
+from wheelfarm.model import EngineName
+from wheelfarm.plan import Toolchain
+from wheelfarm.process import allowed, which
+from wheelfarm.repair import TOOLS
+from wheelfarm.settings.tables import Provider
+from wheelfarm.stage import library_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from wheelfarm.model import Target
+    from wheelfarm.settings import Settings
+    from wheelfarm.stage import Stage
+
+_BIN: Final = "Scripts" if os.name == "nt" else "bin"
+_PYTHON: Final = "python.exe" if os.name == "nt" else "python"
+
+
+def programs_environment(settings: Settings) -> dict[str, str]:
+    """What the host shows to programs, with the programs that came with the farm first on the path."""
+    env = allowed(settings.environ)
+    here = Path(sys.executable).parent
+    return env | {"PATH": f"{here}{os.pathsep}{env.get('PATH', os.defpath)}"}
+
+
+@dataclass(frozen=True)
+class Host:
+    """Builds on this machine; its wheels get the tag that auditwheel finds them fit for."""
+
+    settings: Settings
+    name: EngineName = EngineName.HOST
+
+    @property
+    def machine(self) -> Machine:
+        """This machine as a build sees it."""
+        return Machine(allowed(self.settings.environ))
+
+    def inside(self, root: Path, target: Target) -> PurePath:
+        """The same path: nothing stands between the build and this machine."""
+        del target
+        return root
+
+    def toolchain(self, target: Target, packages: Mapping[str, Iterable[str]]) -> Toolchain:
+        """The interpreter, the compilers, the system packages and the tools of this machine.
+
+        Raises:
+            EngineError: when the interpreter or a tool is missing.
+        """
+        machine = self.machine
+        python = machine.python(target.python)
+        for program in ("uv", TOOLS[target.platform].program):
+            if which(program, programs_environment(self.settings)) is None:
+                raise EngineError(
+                    f"there is no {program} here",
+                    hint="python -m pip install -e '.[programs]', or run it through nox",
+                )
+        manager = machine.manager()
+        facts = {
+            "python": machine.describe_python(python),
+            "glibc": ".".join(map(str, glibc())),
+            TOOLS[target.platform].program: version(TOOLS[target.platform].program),
+        }
+        return Toolchain(
+            engine=self.name,
+            target=target,
+            facts=facts,
+            compilers=machine.compilers(),
+            packages=machine.packages(manager, packages.get(manager, ())) if manager else {},
+            manager=manager,
+            glibc=glibc(),
+        )
+
+    def render(self, stage: Stage) -> Rendering:
+        """An environment from the stage's wheels alone, the build in it, the witness, and the repair."""
+        root, target = stage.root, stage.build.id.target
+        host = programs_environment(self.settings)
+        env_dir = root / "env"
+        python = env_dir / _BIN / _PYTHON
+        variables = build_environment(stage, jobs=self.settings.jobs)
+        build_env = allowed(self.settings.environ) | variables
+        build_env["PATH"] = f"{env_dir / _BIN}{os.pathsep}{build_env.get('PATH', os.defpath)}"
+        interpreter = str(self.machine.python(target.python))
+        uv = ("uv", "--offline", "--no-config")
+        steps = [
+            Step(
+                phase=Phase.ENVIRONMENT,
+                argv=(*uv, "venv", "--no-project", "--python", interpreter, str(env_dir)),
+                env=host,
+                cwd=root,
+            ),
+            Step(
+                phase=Phase.ENVIRONMENT,
+                argv=(
+                    *(
+                        *uv,
+                        "pip",
+                        "install",
+                        "--python",
+                        str(python),
+                        "--no-index",
+                        "--no-cache",
+                        "--link-mode=copy",
+                    ),
+                    *("--require-hashes", "--requirements", str(root / "requirements.txt")),
+                ),
+                env=host,
+                cwd=root,
+            ),
+        ]
+        if stage.provider is Provider.NETLIB:
+            argv = (str(python), str(root / "inside" / "netlib.py"), str(root / "provider"))
+            steps.append(Step(phase=Phase.PROVIDER, argv=argv, env=host, cwd=root))
+        settings = config_settings(stage, jobs=self.settings.jobs).for_build()
+        frontend = (str(python), "-m", "build", "--no-isolation", "--wheel", "--outdir", str(stage.built))
+        witness = (str(python), "-I", str(root / "inside" / "witness.py"), BUILT, str(stage.dist / TESTIMONY))
+        repair, repair_env = TOOLS[target.platform].command(
+            wheel=BUILT,
+            dest=str(stage.dist),
+            arch=target.arch,
+            libraries=library_path(stage.provider, inside=root),
+        )
+        source = stage.tree.path
+        steps += [
+            Step(phase=Phase.BUILD, argv=(*frontend, *settings, str(source)), env=build_env, cwd=source),
+            Step(phase=Phase.WITNESS, argv=witness, env=host, cwd=root),
+            Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root),
+        ]
+        return Rendering(steps=tuple(steps))
+
+    def phase(self, step: Step, output: str) -> Phase:
+        """The step's own phase: every step here is one program."""
+        del output
+        return step.phase
+
+    def clean_room(self, directory: Path, target: Target) -> Step:
+        """A fresh environment on this machine, without the build's paths; what it maps is checked."""
+        env = programs_environment(self.settings)
+        interpreter = str(self.machine.python(target.python))
+        uv = str(which("uv", env))
+        return Step(
+            phase=Phase.WITNESS,
+            argv=(interpreter, "-I", str(directory / "enter.py"), str(directory), uv),
+            env={key: value for key, value in env.items() if not key.startswith(("LD_", "DYLD_"))},
+            cwd=directory,
+        )

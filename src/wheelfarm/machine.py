@@ -1,0 +1,166 @@
+"""This machine: its compilers, interpreters and system packages, and how to get what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform as host_platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import EngineError, ProcessError, SystemPackageError
+from wheelfarm.model import Python, Target
+from wheelfarm.process import Command, run, which
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_PROGRAMS: Final = {"c": "cc", "c++": "c++", "fortran": "gfortran"}
+_COMPILER_PACKAGES: Final[Mapping[str, Mapping[str, str]]] = {
+    "apt": {"c": "gcc", "c++": "g++", "fortran": "gfortran"},
+    "dnf": {"c": "gcc", "c++": "gcc-c++", "fortran": "gcc-gfortran"},
+}
+_INSTALL: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "apt": (("apt-get", "update", "-qq"), ("apt-get", "install", "-y", "--no-install-recommends")),
+    "dnf": (("dnf", "install", "-y"),),
+}
+_QUERY: Final[Mapping[str, tuple[str, ...]]] = {
+    "apt": ("dpkg-query", "-W", "-f=${Package} ${Version} ${db:Status-Status}\\n"),
+    "dnf": ("rpm", "-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE} installed\\n"),
+}
+_SYSTEMS: Final = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}
+_ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
+
+
+def native_target(python: Python) -> Target:
+    """The target of this machine for a Python.
+
+    Raises:
+        EngineError: on a system that wheels are not built on.
+    """
+    system = _SYSTEMS.get(sys.platform)
+    if system is None:
+        raise EngineError(f"wheels are not built on {sys.platform}", hint="use Linux, macOS or Windows")
+    machine = host_platform.machine()
+    return Target(python=python, system=system, arch=_ARCHES.get(machine, machine))
+
+
+def glibc() -> tuple[int, int]:
+    """The version of this machine's C library; (0, 0) where it is not glibc."""
+    try:
+        _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+        major, minor = version.split(".")[:2]
+        return int(major), int(minor)
+    except (ValueError, OSError, AttributeError):
+        return (0, 0)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine as a child process with `env` sees it."""
+
+    env: Mapping[str, str]
+
+    def _output(self, *argv: str) -> str | None:
+        """What a program prints; None when it is missing or fails."""
+        try:
+            return run(Command(argv=argv, env=self.env, time_limit=60)).output
+        except ProcessError:
+            return None
+
+    def manager(self) -> str | None:
+        """The package manager: apt or dnf; None where there is none that we know."""
+        programs = {"apt": "apt-get", "dnf": "dnf"}
+        return next((name for name, program in programs.items() if which(program, self.env)), None)
+
+    def compilers(self) -> dict[str, str]:
+        """The version line of each compiler that is here, by language."""
+        found: dict[str, str] = {}
+        for language, program in _PROGRAMS.items():
+            text = self._output(program, "--version") if which(program, self.env) else None
+            if text:
+                found[language] = text.splitlines()[0].strip()
+        return found
+
+    def packages(self, manager: str, names: Iterable[str]) -> dict[str, str]:
+        """The version of each of those system packages that is installed."""
+        wanted = sorted(set(names))
+        if not wanted:
+            return {}
+        # The query fails when one is missing, and still prints the others.
+        finished = run(Command(argv=(*_QUERY[manager], *wanted), env=self.env, time_limit=60), check=False)
+        lines = [line.split() for line in finished.output.splitlines()]
+        return {line[0]: line[1] for line in lines if len(line) == 3 and line[2] == "installed"}  # noqa: PLR2004
+
+    def missing(self, *, languages: Iterable[str], packages: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+        """The system packages to install for compilers and libraries that are not here.
+
+        Raises:
+            SystemPackageError: when something is missing and we know no package manager here.
+        """
+        manager = self.manager()
+        absent = sorted(set(languages) - set(self.compilers()))
+        if manager is None:
+            if absent or any(True for names in packages.values() for _ in names):
+                needed = sorted({*absent, *(name for names in packages.values() for name in names)})
+                raise SystemPackageError(
+                    f"this machine may lack: {', '.join(needed)}",
+                    why="neither apt-get nor dnf is here, so the farm cannot look",
+                    hint="use the cibuildwheel engine, or a Debian, Ubuntu, Fedora or RHEL machine",
+                )
+            return ()
+        named = set(packages.get(manager, ()))
+        lacking = named - set(self.packages(manager, named))
+        return tuple(sorted({_COMPILER_PACKAGES[manager][language] for language in absent} | lacking))
+
+    def install_commands(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        """The commands that install system packages."""
+        *before, last = _INSTALL[self.manager() or "apt"]
+        return (*before, (*last, *names))
+
+    def install(self, names: tuple[str, ...], *, say: Callable[[str], None], log: Path) -> None:
+        """Install system packages when we are root, and say so.
+
+        Raises:
+            SystemPackageError: when we are not root, or the package manager fails.
+        """
+        commands = self.install_commands(names)
+        typed = " && ".join(" ".join(words) for words in commands)
+        if not hasattr(os, "geteuid") or os.geteuid() != 0:
+            raise SystemPackageError(
+                f"this machine lacks: {', '.join(names)}",
+                why="installing system packages needs root",
+                hint=f"sudo sh -c '{typed}'",
+            )
+        say(f"installing system packages: {typed}")
+        for words in commands:
+            env = {**self.env, "DEBIAN_FRONTEND": "noninteractive"}
+            try:
+                run(Command(argv=words, env=env, log=log, time_limit=1800))
+            except ProcessError as problem:
+                raise SystemPackageError(
+                    f"could not install {', '.join(names)}", why=problem.why, hint=typed, log=log
+                ) from problem
+
+    def describe_python(self, interpreter: Path) -> str:
+        """The full version and build of an interpreter."""
+        return (self._output(str(interpreter), "-VV") or "").strip()
+
+    def python(self, python: Python) -> Path:
+        """The interpreter of that version.
+
+        Raises:
+            EngineError: when it is not here.
+        """
+        # A virtual environment's own interpreter would bring that environment's packages along.
+        if python == Python(major=sys.version_info.major, minor=sys.version_info.minor):
+            return Path(getattr(sys, "_base_executable", sys.executable))
+        found = which(f"python{python}", self.env)
+        # A version manager's stand-in is there for versions that are not: ask it.
+        if found is None or self._output(str(found), "-c", "") is None:
+            raise EngineError(
+                f"there is no Python {python} on this machine",
+                hint=f"install python{python} with its headers, or use the cibuildwheel engine",
+            )
+        return found

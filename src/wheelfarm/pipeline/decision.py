@@ -1,0 +1,86 @@
+"""What is to be done for a build, and why, told from the wheelhouse alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from wheelfarm.errors import RecordError
+from wheelfarm.records import Record, compare
+
+if TYPE_CHECKING:
+    from wheelfarm.plan import Build, Plan
+    from wheelfarm.wheelhouse import Wheelhouse
+
+
+class Action(StrEnum):
+    """What is to be done."""
+
+    BUILD = "build"
+    GATE = "gate"
+    """The stored wheel has to pass a gate that has changed."""
+    POINT = "point"
+    """The stored wheel becomes the current one again."""
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is to be done for one build, and why."""
+
+    build: Build
+    action: Action
+    why: tuple[str, ...]
+
+
+def _record(house: Wheelhouse, build: Build) -> Record | None:
+    text = house.record(build.id.variant, build.key)
+    try:
+        return Record.from_json(text, f"records/{build.key}.json")
+    except RecordError:
+        # A damaged record proves nothing: the wheel is built again.
+        return None
+
+
+def _predecessor(house: Wheelhouse, build: Build) -> Record | None:
+    """The record of the wheel that the index lists for this distribution and target."""
+    for stored in reversed(house.current(build.id.variant, build.id.name, target=build.id.target)):
+        try:
+            return Record.from_json(house.record(build.id.variant, stored.key), str(stored.path))
+        except RecordError:
+            continue
+    return None
+
+
+def _rebuild(house: Wheelhouse, build: Build) -> Decision:
+    old = _predecessor(house, build)
+    why = compare(old.key_parts, build.key_parts) if old else ["not built yet"]
+    return Decision(build=build, action=Action.BUILD, why=tuple(why) or ("its stored wheel is damaged",))
+
+
+def decide(house: Wheelhouse, build: Build) -> Decision:
+    """What is to be done for a build."""
+    stored = house.find(build.id.variant, build.key)
+    record = _record(house, build) if stored else None
+    if stored is None or record is None:
+        return _rebuild(house, build)
+    for upstream in record.upstream:
+        key = build.key_parts.get(f"upstream.{upstream.name}")
+        now = house.find(build.id.variant, key) if key else None  # type: ignore[arg-type]
+        if now is not None and now.sha256 != upstream.sha256:
+            why = f"the wheel of {upstream.name} has other bytes than the one it was built with"
+            return Decision(build=build, action=Action.BUILD, why=(why,))
+    if record.gate_key != build.gate_key:
+        why = "its expectations or tests changed; nothing is compiled"
+        return Decision(build=build, action=Action.GATE, why=(why,))
+    current = house.current(build.id.variant, build.id.name, target=build.id.target)
+    short = f"key {build.key[:12]}, {stored.path.name}"
+    if stored.key not in {each.key for each in current}:
+        return Decision(build=build, action=Action.POINT, why=(f"stored before: {short}",))
+    return Decision(build=build, action=Action.NOTHING, why=(f"nothing changed: {short}",))
+
+
+def decide_all(house: Wheelhouse, plan: Plan) -> tuple[Decision, ...]:
+    """What a run of the plan would do, in its order."""
+    return tuple(decide(house, build) for build in plan.builds)

@@ -1,0 +1,7 @@
+"""Plan: selection, recipes and targets → builds in order, each with its rebuild key. Pure data."""
+
+from wheelfarm.plan.build import Build, BuildId, digest, file_digest
+from wheelfarm.plan.graph import Plan, make_plan, order, serves
+from wheelfarm.plan.toolchain import Toolchain
+
+__all__ = ["Build", "BuildId", "Plan", "Toolchain", "digest", "file_digest", "make_plan", "order", "serves"]

@@ -1,0 +1,170 @@
+"""One build of a plan, with its rebuild key and gate key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from wheelfarm.model import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wheelfarm.model import EngineName, LockedRequirement, Name, Target
+    from wheelfarm.plan.toolchain import Toolchain
+    from wheelfarm.recipes import Entry, Resolved
+    from wheelfarm.settings import Variant
+
+RULES: Final = "1"
+"""Raised whenever the farm itself starts to build differently from the same recipe."""
+GATE_RULES: Final = "1"
+"""Raised whenever the gate starts to check differently."""
+
+
+def digest(value: object) -> Digest:
+    """The sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+def file_digest(path: Path) -> Digest:
+    """The sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class BuildId:
+    """What tells one build of a plan from the others."""
+
+    name: Name
+    variant: str
+    target: Target
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.variant}, {self.target})"
+
+    @property
+    def slug(self) -> str:
+        """As part of a file name."""
+        return f"{self.name}-{self.variant}-{self.target}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """One build, frozen: everything that the engine will be told, and why it is in the plan."""
+
+    id: BuildId
+    entry: Entry
+    resolved: Resolved
+    variant: Variant
+    engine: EngineName
+    toolchain: Toolchain
+    patches: tuple[Path, ...]
+    requirements: tuple[LockedRequirement, ...]
+    provider_requirements: tuple[LockedRequirement, ...]
+    test_requirements: tuple[LockedRequirement, ...]
+    host: tuple[BuildId, ...]
+    """Builds whose wheels this one is compiled against."""
+    upstream: tuple[BuildId, ...]
+    """All builds whose wheels the build environment holds: `host` and what those need to run."""
+    run: tuple[BuildId, ...]
+    """All builds whose wheels the installed wheel needs."""
+    reason: str
+    key_parts: Mapping[str, str] = field(default_factory=dict)
+    gate_parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return self.entry.recipe.version
+
+    @property
+    def key(self) -> Digest:
+        """The rebuild key: the digest of everything that can change the wheel's bytes."""
+        return digest(dict(self.key_parts))
+
+    @property
+    def gate_key(self) -> Digest:
+        """The digest of everything that the gate checks; a change needs no compiler."""
+        return digest(dict(self.gate_parts) | {"build": self.key})
+
+    @property
+    def system_packages(self) -> Mapping[str, tuple[str, ...]]:
+        """System packages per package manager: the recipe's, and the variant's where BLAS is linked."""
+        tables = [self.resolved.system_packages] + (
+            [self.variant.system_packages] if self.entry.recipe.blas else []
+        )
+        return {
+            manager: tuple(dict.fromkeys(name for table in tables for name in getattr(table, manager)))
+            for manager in ("apt", "dnf")
+        }
+
+
+def _diff_digest(path: Path) -> Digest:
+    """The digest of a patch without its header: a better explanation needs no compiler."""
+    text = path.read_bytes()
+    start = re.search(rb"^(diff |--- )", text, re.MULTILINE)
+    return Digest(hashlib.sha256(text[start.start() if start else 0 :]).hexdigest())
+
+
+def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, Any]:
+    return {r.name: [r.version, *sorted(r.hashes)] for r in requirements}
+
+
+def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, str]:
+    """The parts of the rebuild key, small enough to be told apart by `inv why`.
+
+    Args:
+        build: the build without its parts.
+        upstream_keys: the rebuild key of each wheel of the farm in the build environment.
+    """
+    recipe = build.entry.recipe
+    parts: dict[str, str] = {
+        "rules": RULES,
+        "engine": build.engine,
+        "target": build.id.target.identifier,
+        "variant": f"{build.id.variant} ({build.variant.provider})",
+        "version": recipe.version,
+        "source": json.dumps(recipe.source.model_dump(), sort_keys=True),
+        "build-requires": json.dumps(recipe.build_requires.model_dump(), sort_keys=True),
+        "blas": str(recipe.blas),
+    }
+    parts |= {
+        f"config-settings.{key}": json.dumps(values) for key, values in build.resolved.config_settings.items
+    }
+    parts |= {f"environment.{key}": value for key, value in build.resolved.environment.items()}
+    parts |= {
+        f"cibuildwheel.{k}": json.dumps(v, sort_keys=True) for k, v in build.resolved.cibuildwheel.items()
+    }
+    parts |= {f"patch.{n}.{p.name}": _diff_digest(p) for n, p in enumerate(build.patches, 1)}
+    parts |= {f"requirement.{name}": json.dumps(v) for name, v in _locked(build.requirements).items()}
+    if recipe.blas:
+        parts |= {f"provider.{n}": json.dumps(v) for n, v in _locked(build.provider_requirements).items()}
+    parts |= {f"upstream.{name}": key for name, key in upstream_keys.items()}
+    parts |= {f"toolchain.{name}": value for name, value in build.toolchain.facts.items()}
+    compilers = build.toolchain.compilers
+    parts |= {f"compiler.{name}": compilers.get(name, "(none)") for name in recipe.compilers}
+    if build.toolchain.manager:
+        wanted = build.system_packages[build.toolchain.manager]
+        packages = build.toolchain.packages
+        parts |= {f"system-package.{name}": packages.get(name, "(none)") for name in wanted}
+    return parts
+
+
+def gate_parts(build: Build, run_keys: Mapping[str, Digest]) -> dict[str, str]:
+    """The parts of the gate key: expectations, tests, and what the wheel runs with."""
+    test = build.resolved.test
+    parts = {
+        "rules": GATE_RULES,
+        "expect": build.resolved.expect.model_dump_json(),
+        "test": test.model_dump_json(),
+        "smoke": (build.entry.file_digest(test.smoke) if test.smoke else None) or "(none)",
+    }
+    parts |= {f"requirement.{name}": json.dumps(v) for name, v in _locked(build.test_requirements).items()}
+    parts |= {f"run.{name}": key for name, key in run_keys.items()}
+    return parts

@@ -1,0 +1,161 @@
+"""From a selection of recipes to builds in order. Pure: no network, no program is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from graphlib import CycleError as GraphCycle
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+
+from wheelfarm.errors import CycleError, UsageError
+from wheelfarm.model import Name
+from wheelfarm.plan.build import Build, BuildId, gate_parts, key_parts
+from wheelfarm.recipes import applicable, parse_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wheelfarm.model import Target
+    from wheelfarm.plan.toolchain import Toolchain
+    from wheelfarm.recipes import Entry, Shelf
+    from wheelfarm.settings import Settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Builds in an order in which each comes after all that it needs."""
+
+    builds: tuple[Build, ...]
+
+    def build(self, build_id: BuildId) -> Build:
+        """The build with that id."""
+        return next(build for build in self.builds if build.id == build_id)
+
+    def only(self, names: Iterable[Name]) -> Plan:
+        """The builds of those distributions."""
+        wanted = set(names)
+        return Plan(tuple(build for build in self.builds if build.id.name in wanted))
+
+
+def order(shelf: Shelf, names: Iterable[str] | None = None) -> tuple[Entry, ...]:
+    """The recipes asked for and all that they need, each after what it needs; None asks for all.
+
+    Raises:
+        UsageError: for a name without recipe.
+        CycleError: when recipes need each other in a circle; says the circle.
+    """
+    graph: dict[Name, set[Name]] = {}
+    waiting = [shelf.entry(name).name for name in (shelf.entries if names is None else names)]
+    while waiting:
+        name = waiting.pop()
+        if name not in graph:
+            graph[name] = _needs(shelf.entry(name))
+            waiting.extend(graph[name])
+    # Sorted, so that the order depends on nothing but the recipes.
+    sorter = TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)})
+    try:
+        return tuple(shelf.entry(name) for name in sorter.static_order())
+    except GraphCycle as cycle:
+        # graphlib lists the circle from a needed recipe to the one that needs it.
+        circle = " → ".join(reversed(cycle.args[1]))
+        raise CycleError(
+            "recipes need each other in a circle",
+            where=circle,
+            hint="drop one of these names from `requires` in a recipe of the circle",
+        ) from cycle
+
+
+def _needs(entry: Entry) -> set[Name]:
+    return {Name(name) for name in (*entry.recipe.requires.host, *entry.recipe.requires.run)}
+
+
+def _closure(shelf: Shelf, names: Sequence[str]) -> tuple[Name, ...]:
+    """The names and all that the installed wheels of them need to run."""
+    found: dict[Name, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = Name(waiting.pop(0))
+        if name not in found:
+            found[name] = None
+            waiting.extend(shelf.entry(name).recipe.requires.run)
+    return tuple(sorted(found))
+
+
+def serves(entry: Entry, target: Target) -> str | None:
+    """Why a recipe is not built for a target; None when it is."""
+    supported = SpecifierSet(entry.recipe.python)
+    version = f"{target.python.major}.{target.python.minor}"
+    if not supported.contains(version):
+        return f"{entry.name} {entry.recipe.version} is for Python {supported}"
+    for skip in entry.recipe.skip:
+        if fnmatchcase(target.identifier, skip.targets):
+            return f"{entry.name} skips {skip.targets}: {skip.reason}"
+    return None
+
+
+def make_plan(
+    shelf: Shelf,
+    *,
+    settings: Settings,
+    names: Sequence[str] | None,
+    variant: str,
+    toolchains: Sequence[Toolchain],
+) -> Plan:
+    """The builds for the recipes asked for and all that they need, for each target.
+
+    Args:
+        shelf: the recipes.
+        settings: for the variant's table.
+        names: distributions; None for all.
+        variant: the variant's name.
+        toolchains: one for each target, as its engine found it.
+
+    Raises:
+        UsageError: for an unknown recipe or variant, or a target that a recipe does not serve.
+        CycleError: when recipes need each other in a circle.
+        RecipeError: where layers do not fit together.
+        LockError: when a lock file is missing or not locked.
+    """
+    table = settings.choose_variant(variant)
+    provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
+    entries = order(shelf, names)
+    asked = None if names is None else {shelf.entry(name).name for name in names}
+    builds: dict[BuildId, Build] = {}
+    for toolchain in toolchains:
+        target = toolchain.target
+        for entry in entries:
+            refusal = serves(entry, target)
+            if refusal:
+                raise UsageError(f"{entry.name} is not built for {target}", where=entry.where, why=refusal)
+
+            def ids(of: Sequence[str], target: Target = target) -> tuple[BuildId, ...]:
+                return tuple(BuildId(name=Name(name), variant=variant, target=target) for name in of)
+
+            requires = entry.recipe.requires
+            needed_by = [other.name for other in entries if entry.name in _needs(other)]
+            build = Build(
+                id=BuildId(name=entry.name, variant=variant, target=target),
+                entry=entry,
+                resolved=entry.resolve(variant=variant, target=target),
+                variant=table,
+                engine=toolchain.engine,
+                toolchain=toolchain,
+                patches=entry.series(variant=variant, target=target),
+                requirements=entry.build_requirements(target),
+                provider_requirements=applicable(provider_lock, target),
+                test_requirements=entry.test_requirements(target),
+                host=ids(requires.host),
+                upstream=ids(_closure(shelf, requires.host)),
+                run=ids(_closure(shelf, requires.run)),
+                reason="asked for" if asked is None or entry.name in asked else f"for {', '.join(needed_by)}",
+            )
+            builds[build.id] = _keyed(build, builds)
+    return Plan(tuple(builds.values()))
+
+
+def _keyed(build: Build, earlier: Mapping[BuildId, Build]) -> Build:
+    keyed = replace(build, key_parts=key_parts(build, {up.name: earlier[up].key for up in build.upstream}))
+    return replace(keyed, gate_parts=gate_parts(keyed, {up.name: earlier[up].key for up in build.run}))

@@ -1,0 +1,30 @@
+"""What an engine offers for one target: the facts about it that can change a wheel's bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wheelfarm.model import EngineName, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toolchain:
+    """The facts, as an engine found them before the plan is made.
+
+    `facts` holds what every build depends on (image digest, interpreter, repair tool); `compilers` and
+    `packages` hold versions by language and by system package: only the builds that use one depend on it.
+    """
+
+    engine: EngineName
+    target: Target
+    facts: Mapping[str, str]
+    compilers: Mapping[str, str]
+    packages: Mapping[str, str]
+    manager: str | None = None
+    """The system's package manager: apt or dnf; None where there is none that we know."""
+    glibc: tuple[int, int] = (2, 17)
+    """The newest manylinux level whose wheels run where the build runs."""

@@ -1,0 +1,81 @@
+"""The output of a command, line by line."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import deque
+from typing import IO, TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wheelfarm.process.command import Command
+
+_KEPT: Final = 2_000_000
+"""Characters of output that are kept in memory; the log holds all."""
+
+_LAST_LINES: Final = 20
+"""Lines of output that an error shows."""
+
+_BREAK: Final = re.compile("([\r\n])")
+
+
+class Output:
+    """The lines of a command, redacted, on their way to the log, the listener and the result.
+
+    A line that ends with a carriage return is one that the next overwrites, such as a progress bar: the
+    listener hears each, the log and the result keep what a terminal would show in the end.
+    """
+
+    def __init__(self, command: Command, log: IO[str] | None, on_line: Callable[[str], None] | None) -> None:
+        self._command = command
+        self._log = log
+        self._on_line = on_line
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._parts: list[str] = []
+        self._draft = ""
+        self._tail: deque[str] = deque()
+        self._size = 0
+
+    def feed(self, chunk: bytes, *, final: bool = False) -> None:
+        """Take the next bytes; the final ones end the last line too."""
+        for part in _BREAK.split(self._decoder.decode(chunk, final)):
+            if part == "\r":
+                self._draft = self._hear() if self._parts else self._draft
+            elif part == "\n":
+                self._keep()
+            elif part:
+                self._parts.append(part)
+        if final and (self._parts or self._draft):
+            self._keep()
+
+    def text(self) -> str:
+        """What was kept, at most the last 2 MB."""
+        return "".join(self._tail)[-_KEPT:]
+
+    def last_lines(self) -> str:
+        """The last lines that say something."""
+        lines = (line for line in self.text().splitlines() if line.strip())
+        return "\n".join(deque(lines, maxlen=_LAST_LINES))
+
+    def note(self, line: str) -> None:
+        """Write a line of our own to the log."""
+        if self._log is not None:
+            self._log.write(f"{line}\n")
+
+    def _hear(self) -> str:
+        line = self._command.redact("".join(self._parts))
+        self._parts.clear()
+        if self._on_line is not None:
+            self._on_line(line)
+        return line
+
+    def _keep(self) -> None:
+        line = self._hear() if self._parts or not self._draft else self._draft
+        self._draft = ""
+        self.note(line)
+        self._tail.append(f"{line}\n")
+        self._size += len(line) + 1
+        while self._size - len(self._tail[0]) >= _KEPT:
+            self._size -= len(self._tail.popleft())

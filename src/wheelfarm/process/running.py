@@ -1,0 +1,189 @@
+"""Running a command: its output line by line, its log, its end."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from wheelfarm.errors import ProcessError
+from wheelfarm.process import group
+from wheelfarm.process.command import Command, Finished
+from wheelfarm.process.environment import which
+from wheelfarm.process.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LINGER: Final = 1.0
+"""Seconds for which the output may stay open after the child has gone, held by what it left behind."""
+
+_POLL: Final = 0.1
+_CHUNK: Final = 1 << 16
+
+
+class _TimeUpError(Exception):
+    """The time limit has passed."""
+
+
+def run(command: Command, *, on_line: Callable[[str], None] | None = None, check: bool = True) -> Finished:
+    """Run a command to its end.
+
+    Its output (standard output and error as one) goes line by line to the log and to the listener. Nothing
+    that the command leaves behind with its output open, in its process group, outlives it for long.
+
+    Args:
+        command: what to run.
+        on_line: hears each line without its end, secrets removed.
+        check: whether an exit code other than 0 is an error.
+
+    Raises:
+        ProcessError: when the program is not found or not executable, fails, or exceeds its time limit.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        log = None
+        if command.log is not None:
+            command.log.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(command.log.open("a", encoding="utf-8", buffering=1))
+        output = Output(command, log, on_line)
+        output.note(f"$ {command}")
+        output.note(command.redact(f"# in {command.cwd or Path.cwd()}"))
+        child = _start(command, _stdin(command, stack))
+        try:
+            code = _follow(child, command, output, began)
+        except _TimeUpError:
+            group.end(child)
+            output.note(f"# killed at its time limit of {command.time_limit:g} s")
+            raise _error(
+                command, f"ran longer than its time limit of {command.time_limit:g} s", output
+            ) from None
+        except BaseException:
+            group.end(child)
+            output.note("# killed")
+            raise
+        seconds = time.monotonic() - began
+        output.note(f"# {_ending(code)} after {seconds:.1f} s")
+    if check and code != 0:
+        raise _error(command, _ending(code), output, hint=_hint(code))
+    return Finished(tuple(map(command.redact, command.argv)), code, output.text(), seconds)
+
+
+def _stdin(command: Command, stack: ExitStack) -> IO[bytes] | None:
+    """The input as a file: unlike a pipe it never blocks, whether or not the child reads it."""
+    if command.stdin is None:
+        return None
+    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+    file.write(command.stdin.encode())
+    file.seek(0)
+    return file
+
+
+def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
+    program, *arguments = command.argv
+    where = str(command)
+    if command.cwd is not None and not command.cwd.is_dir():
+        raise ProcessError(
+            f"{_short(command)} cannot run in {command.cwd}", where=where, why="there is no such directory"
+        )
+    # We look the program up ourselves: Windows would search the farm's own PATH, not the child's.
+    found = program if Path(program).name != program else which(program, command.env)
+    hint = f"install {_short(command)} or put its directory on PATH; `inv doctor` lists what is missing"
+    if found is None:
+        raise ProcessError(f"{_short(command)} was not found", where=where, why="not on PATH", hint=hint)
+    try:
+        return group.start((str(found), *arguments), command, stdin)
+    except FileNotFoundError:
+        why = "neither the file nor, for a script, the interpreter in its first line may be missing"
+        raise ProcessError(f"{_short(command)} was not found", where=where, why=why, hint=hint) from None
+    except (OSError, ValueError) as error:
+        why = command.redact(getattr(error, "strerror", None) or str(error))
+        raise ProcessError(
+            f"{_short(command)} cannot be executed", where=where, why=why, hint=f"check the file {found}"
+        ) from error
+
+
+def _follow(child: group.Child, command: Command, output: Output, began: float) -> int:
+    """Pass the output on until the child has ended; its exit code."""
+    deadline = None if command.time_limit is None else began + command.time_limit
+    chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    assert child.stdout is not None  # noqa: S101 - narrows the type
+    threading.Thread(target=_read, args=(child.stdout, chunks), daemon=True).start()
+    for chunk in _chunks(child, chunks, deadline):
+        output.feed(chunk)
+    output.feed(b"", final=True)
+    while child.poll() is None:  # it has closed its output and works on
+        _check_time(deadline)
+        time.sleep(_POLL)
+    return child.returncode
+
+
+def _read(pipe: IO[bytes], chunks: queue.SimpleQueue[bytes | None]) -> None:
+    """Move bytes from the pipe to the queue; a thread, since Windows cannot wait for a pipe."""
+    with pipe:
+        while chunk := pipe.read(_CHUNK):
+            chunks.put(chunk)
+    chunks.put(None)
+
+
+def _chunks(
+    child: group.Child, chunks: queue.SimpleQueue[bytes | None], deadline: float | None
+) -> Iterator[bytes]:
+    """The output up to its end, or up to shortly after the child's end when others hold it open."""
+    gone_at = None
+    while True:
+        _check_time(deadline)
+        now = time.monotonic()
+        if gone_at is None and child.poll() is not None:
+            gone_at = now
+        if gone_at is not None and now - gone_at > _LINGER:
+            group.end(child)
+            yield from filter(None, [chunks.get() for _ in range(chunks.qsize())])
+            return
+        try:
+            chunk = chunks.get(timeout=_POLL)
+        except queue.Empty:
+            continue
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _check_time(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() >= deadline:
+        raise _TimeUpError
+
+
+def _short(command: Command) -> str:
+    return command.redact(Path(command.argv[0]).name)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def _hint(code: int) -> str | None:
+    if -code == getattr(signal, "SIGKILL", 9):
+        return "the kernel kills like this when memory runs out: run fewer jobs at once"
+    return None
+
+
+def _error(command: Command, ending: str, output: Output, hint: str | None = None) -> ProcessError:
+    place = f" (in {command.cwd})" if command.cwd else ""
+    return ProcessError(
+        f"{_short(command)} {ending}",
+        where=f"{command}{command.redact(place)}",
+        why=output.last_lines() or "it printed nothing",
+        hint=hint,
+        log=command.log,
+    )

@@ -1,0 +1,21 @@
+"""Recipes: recipe.toml to frozen values, strictly; layers; locks; the JSON Schema."""
+
+from wheelfarm.recipes.document import Expect, Layer, Recipe, Test
+from wheelfarm.recipes.layers import Resolved
+from wheelfarm.recipes.locks import applicable, parse_lock
+from wheelfarm.recipes.shelf import Entry, Shelf, read_recipe, read_shelf, recipe_schema
+
+__all__ = [
+    "Entry",
+    "Expect",
+    "Layer",
+    "Recipe",
+    "Resolved",
+    "Shelf",
+    "Test",
+    "applicable",
+    "parse_lock",
+    "read_recipe",
+    "read_shelf",
+    "recipe_schema",
+]

@@ -1,0 +1,208 @@
+"""recipe.toml as a strict model. The JSON Schema is generated from it, so there is one truth.
+
+Names are those of the specifications: PEP 517 for config settings, PEP 503 for names, PEP 440 for versions.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, ConfigDict, Field
+
+from wheelfarm.errors import FarmError
+from wheelfarm.model import Platform, parse_digest, parse_name
+from wheelfarm.settings.strict import StrictModel
+from wheelfarm.settings.tables import SystemPackages
+
+
+def _name(text: str) -> str:
+    try:
+        return parse_name(text)
+    except FarmError as problem:
+        raise ValueError(f"{problem.what}: {problem.why}") from problem
+
+
+def _digest(text: str) -> str:
+    try:
+        return parse_digest(text)
+    except FarmError as problem:
+        raise ValueError(f"{problem.what}: {problem.why}") from problem
+
+
+def _version(text: str) -> str:
+    try:
+        Version(text)
+    except InvalidVersion as problem:
+        raise ValueError(f"{text!r} is not a version (PEP 440)") from problem
+    return text
+
+
+def _specifiers(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as problem:
+        raise ValueError(f"{text!r} is not a version range (PEP 440)") from problem
+    return text
+
+
+def _requirement(text: str) -> str:
+    try:
+        Requirement(text)
+    except InvalidRequirement as problem:
+        raise ValueError(f"{text!r} is not a requirement (PEP 508)") from problem
+    return text
+
+
+def _file(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or "\\" in text or not text:
+        raise ValueError("a file is named relative to its directory, without '..'")
+    return text
+
+
+def _commit(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text):
+        raise ValueError("a commit is pinned by its full hash: a branch or tag can move")
+    return text
+
+
+NameText = Annotated[str, AfterValidator(_name)]
+DigestText = Annotated[
+    str, AfterValidator(_digest), Field(json_schema_extra={"pattern": "^[0-9a-fA-F]{64}$"})
+]
+VersionText = Annotated[str, AfterValidator(_version)]
+Specifiers = Annotated[str, AfterValidator(_specifiers)]
+RequirementText = Annotated[str, AfterValidator(_requirement)]
+FileText = Annotated[str, AfterValidator(_file)]
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+PlatformName = Annotated[Platform, Field(strict=False)]
+
+
+class SdistSource(StrictModel):
+    """A source distribution of the recipe's version, from the configured index."""
+
+    kind: Literal["sdist"]
+    sha256: DigestText
+
+
+class GitSource(StrictModel):
+    """A commit of a git repository."""
+
+    kind: Literal["git"]
+    url: str
+    commit: Annotated[str, AfterValidator(_commit)]
+    submodules: bool = False
+
+
+class ArchiveSource(StrictModel):
+    """An archive at a url."""
+
+    kind: Literal["archive"]
+    url: str
+    sha256: DigestText
+
+
+class Requires(StrictModel):
+    """Packages of the farm that this one needs."""
+
+    host: list[NameText] = Field(
+        default=[], description="Compiled or linked against; in the build environment"
+    )
+    run: list[NameText] = Field(default=[], description="Needed by the installed wheel")
+
+
+class BuildRequires(StrictModel):
+    """Edits of the project's own `[build-system] requires`."""
+
+    add: list[RequirementText] = []
+    remove: list[NameText] = []
+    replace: dict[str, RequirementText] = Field(default={}, description="Name → the requirement in its place")
+    loosen: list[NameText] = Field(
+        default=[], description="Drop the upper bound (not numpy's: it is an ABI statement)"
+    )
+
+
+class Patch(StrictModel):
+    """One patch of the series, and what it is for."""
+
+    file: FileText
+    versions: Specifiers | None = None
+    variants: list[str] | None = None
+    platforms: list[PlatformName] | None = None
+
+
+class Expect(StrictModel):
+    """What must be true of the repaired wheel."""
+
+    blas: Literal["openblas", "reference", "accelerate", "mkl", "none"] | None = Field(
+        default=None, description="Provider of BLAS and LAPACK, told from the binaries"
+    )
+    interface: Literal["lp64", "ilp64"] | None = Field(
+        default=None, description="Integers of BLAS: 32 or 64 bit"
+    )
+    tests: bool | None = Field(default=None, description="false: no test suite inside")
+
+
+class Test(StrictModel):
+    """What a repaired wheel must pass in a fresh environment."""
+
+    imports: list[Module] | None = Field(default=None, description="Modules that must import")
+    smoke: FileText | None = Field(default=None, description="A script that must end with exit code 0")
+    time_limit: float | None = Field(default=None, gt=0, description="Seconds")
+
+
+class Layer(StrictModel):
+    """What each layer may say."""
+
+    config_settings: dict[str, str | list[str]] = Field(default={}, description="PEP 517 config settings")
+    environment: dict[str, str] = Field(default={}, description="Reaches the build unchanged")
+    system_packages: SystemPackages = SystemPackages()
+    cibuildwheel: dict[str, Any] = Field(
+        default={}, description="Further options of cibuildwheel, passed through"
+    )
+    expect: Expect = Expect()
+    test: Test = Test()
+
+
+class Layers(StrictModel):
+    """A layer over the recipe: it must say whether it appends or replaces."""
+
+    append: Layer = Field(
+        default=Layer(), description="Adds list items and new keys; an existing value is an error"
+    )
+    replace: Layer = Field(default=Layer(), description="Takes the place of existing values")
+
+
+class Skip(StrictModel):
+    """Targets that this recipe is not built for."""
+
+    targets: str = Field(description="A glob over build identifiers, such as *-win32")
+    reason: str
+
+
+class Recipe(Layer):
+    """How we build one distribution."""
+
+    model_config = ConfigDict(json_schema_extra={"$comment": "generated: inv recipe.schema"})
+
+    name: NameText
+    version: VersionText
+    summary: str = Field(description="One line: what it is, and what is special about how we build it")
+    python: Specifiers = ">=3.11"
+    source: Annotated[SdistSource | GitSource | ArchiveSource, Field(discriminator="kind")]
+    compilers: list[Literal["c", "c++", "fortran"]] = Field(
+        default=["c", "c++"], description="Languages compiled"
+    )
+    blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
+    requires: Requires = Requires()
+    build_requires: BuildRequires = BuildRequires()
+    patches: list[Patch] = []
+    skip: list[Skip] = []
+    variants: dict[str, Layers] = Field(default={}, description="Layers by variant")
+    platforms: dict[PlatformName, Layers] = Field(default={}, description="Layers by platform")
+    targets: dict[str, Layers] = Field(default={}, description="Layers by a glob over build identifiers")

@@ -1,0 +1,131 @@
+"""Layers: farm → recipe → variant → platform → target, saying `append` or `replace`; values keep origins.
+
+A layer that would silently change a value of a lower one is an error: it must say `replace`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from wheelfarm.errors import Collector, RecipeError
+from wheelfarm.model import ConfigSettings
+from wheelfarm.recipes.document import Expect, Layer, Layers, Recipe, Test
+from wheelfarm.settings.tables import SystemPackages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wheelfarm.model import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """A recipe's values for one variant and target, and where each came from."""
+
+    config_settings: ConfigSettings
+    environment: Mapping[str, str]
+    system_packages: SystemPackages
+    cibuildwheel: Mapping[str, Any]
+    expect: Expect
+    test: Test
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Key path, such as `environment.CFLAGS`, → the layers that gave the value."""
+
+
+_Flat = dict[tuple[str, str], Any]
+"""(table, key) → value: every layer is two levels deep."""
+
+
+def _flat(layer: Layer) -> _Flat:
+    """What the layer says, and nothing that it leaves unsaid."""
+    said = layer.model_dump(by_alias=True, exclude_unset=True, include=set(Layer.model_fields))
+    return {(table, key): value for table, values in said.items() for key, value in values.items()}
+
+
+def _append(below: _Flat, layer: _Flat, where: str, problems: Collector, origins: dict[str, str]) -> None:
+    for (table, key), value in layer.items():
+        path = f"{table}.{key}"
+        old = below.get((table, key))
+        if old is None:
+            below[table, key] = value
+            origins[path] = where
+        elif isinstance(old, list) or (table == "config-settings" and isinstance(value, list)):
+            old_items = old if isinstance(old, list) else [old]
+            below[table, key] = [*old_items, *(value if isinstance(value, list) else [value])]
+            origins[path] += f" + {where}"
+        else:
+            problems.add(
+                RecipeError(
+                    f"{path} has a value already: it cannot be appended to",
+                    where=where,
+                    why=f"{origins[path]} says {old!r}",
+                    hint=f"say it under `replace` instead: {where.removesuffix('append')}replace.{path}",
+                )
+            )
+
+
+def _replace(below: _Flat, layer: _Flat, where: str, problems: Collector, origins: dict[str, str]) -> None:
+    for (table, key), value in layer.items():
+        path = f"{table}.{key}"
+        if (table, key) not in below:
+            problems.add(
+                RecipeError(
+                    f"{path} has no value that could be replaced",
+                    where=where,
+                    hint=f"say it under `append` instead: {where.removesuffix('replace')}append.{path}",
+                )
+            )
+        below[table, key] = value
+        origins[path] = where
+
+
+def _over(recipe: Recipe, variant: str, target: Target, where: str) -> Iterator[tuple[Layers, str]]:
+    if variant in recipe.variants:
+        yield recipe.variants[variant], f"{where}: variants.{variant}"
+    if target.platform in recipe.platforms:
+        yield recipe.platforms[target.platform], f"{where}: platforms.{target.platform}"
+    for glob, layers in recipe.targets.items():
+        if fnmatchcase(target.identifier, glob):
+            yield layers, f"{where}: targets.{glob}"
+
+
+def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Target) -> Resolved:
+    """The recipe's values for one variant and target.
+
+    Args:
+        recipe: the parsed recipe.
+        where: its file, for origins and errors.
+        farm: the farm's layer, `[tool.wheelfarm.defaults]`.
+        variant: the variant's name.
+        target: the build identifier.
+
+    Raises:
+        RecipeError: where a layer appends to a single value or replaces nothing.
+    """
+    problems = Collector()
+    origins: dict[str, str] = {}
+    flat: _Flat = {}
+    _append(flat, _flat(farm), "pyproject.toml: tool.wheelfarm.defaults", problems, origins)
+    # The recipe itself needs no `append` or `replace`: it is the base, and goes before the farm's defaults.
+    base = _flat(recipe)
+    flat |= base
+    origins |= {f"{table}.{key}": where for table, key in base}
+    for layers, place in _over(recipe, variant, target, where):
+        _append(flat, _flat(layers.append), f"{place}.append", problems, origins)
+        _replace(flat, _flat(layers.replace), f"{place}.replace", problems, origins)
+    problems.check()
+
+    def table(name: str) -> dict[str, Any]:
+        return {key: value for (of, key), value in flat.items() if of == name}
+
+    return Resolved(
+        config_settings=ConfigSettings.of(table("config-settings")),
+        environment=table("environment"),
+        system_packages=SystemPackages.model_validate(table("system-packages")),
+        cibuildwheel=table("cibuildwheel"),
+        expect=Expect.model_validate(table("expect")),
+        test=Test.model_validate(table("test")),
+        origins=origins,
+    )

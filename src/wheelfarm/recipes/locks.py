@@ -1,0 +1,107 @@
+"""Lock files: pinned requirements with hashes, in pip's format, as `inv recipe.lock` writes them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.markers import Marker
+from packaging.requirements import InvalidRequirement, Requirement
+
+from wheelfarm.errors import Collector, FarmError, LockError
+from wheelfarm.model import LockedRequirement, Platform, parse_digest, parse_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wheelfarm.model import Target
+
+_HASH = re.compile(r"--hash=sha256:(\S+)")
+
+
+def _logical_lines(text: str) -> list[tuple[int, str]]:
+    """Lines with continuations joined and comments dropped, with the number of the first."""
+    lines: list[tuple[int, str]] = []
+    pending = ""
+    start = 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.partition(" #")[0].strip() if not raw.lstrip().startswith("#") else ""
+        start = start if pending else number
+        pending += line.removesuffix("\\").strip() + " "
+        if line.endswith("\\"):
+            continue
+        if pending.strip():
+            lines.append((start, pending.strip()))
+        pending = ""
+    return lines
+
+
+def parse_lock(path: Path) -> tuple[LockedRequirement, ...]:
+    """The locked requirements of a file.
+
+    Raises:
+        LockError: for a missing file and for each line that is not `name==version --hash=sha256:…`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise LockError(
+            f"cannot read {path.name}",
+            where=str(path),
+            why=problem.strerror,
+            hint="inv recipe.lock writes it",
+        ) from problem
+    problems = Collector()
+    locked: list[LockedRequirement] = []
+    for number, line in _logical_lines(text):
+        with problems.collect():
+            locked.append(_parse_line(line, f"{path}:{number}"))
+    problems.check()
+    return tuple(locked)
+
+
+def _parse_line(line: str, where: str) -> LockedRequirement:
+    text = line.partition(" --hash")[0]
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as problem:
+        raise LockError(f"not a requirement: {text}", where=where, why=str(problem)) from problem
+    pins = [specifier.version for specifier in requirement.specifier if specifier.operator == "=="]
+    hashes = _HASH.findall(line)
+    if len(pins) != 1 or not hashes:
+        raise LockError(
+            f"{requirement.name} is not locked",
+            where=where,
+            why="a lock pins one version with == and gives its sha256 hashes",
+            hint="inv recipe.lock writes it anew",
+        )
+    try:
+        digests = frozenset(parse_digest(digest) for digest in hashes)
+    except FarmError as problem:
+        raise LockError(problem.what, where=where, why=problem.why) from problem
+    return LockedRequirement(
+        name=parse_name(requirement.name),
+        version=pins[0],
+        hashes=digests,
+        marker=str(requirement.marker) if requirement.marker else None,
+    )
+
+
+_MARKERS: dict[Platform, dict[str, str]] = {
+    Platform.LINUX: {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
+    Platform.MACOS: {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
+    Platform.WINDOWS: {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
+}
+
+
+def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[LockedRequirement, ...]:
+    """Those whose environment marker (PEP 508) holds for the target."""
+    environment = _MARKERS[target.platform] | {
+        "python_version": f"{target.python.major}.{target.python.minor}",
+        "python_full_version": f"{target.python.major}.{target.python.minor}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "platform_machine": "AMD64" if target.arch == "amd64" else target.arch,
+    }
+    return tuple(r for r in locked if r.marker is None or Marker(r.marker).evaluate(environment))

@@ -1,0 +1,262 @@
+"""The shelf: all recipes of a farm, from `recipes/<name>/`, checked one by one and against each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
+from pydantic.json_schema import GenerateJsonSchema
+
+from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError, UsageError
+from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
+from wheelfarm.recipes.document import ArchiveSource, GitSource, Layer, Recipe, SdistSource
+from wheelfarm.recipes.layers import Resolved, resolve
+from wheelfarm.recipes.locks import applicable, parse_lock
+from wheelfarm.settings import parse, read_toml, suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from wheelfarm.model import LockedRequirement, Source, Target
+    from wheelfarm.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A recipe with the directory that it stands in."""
+
+    recipe: Recipe
+    directory: Path
+    patches: Path
+    farm: Layer
+
+    @property
+    def name(self) -> Name:
+        """The distribution's name."""
+        return Name(self.recipe.name)
+
+    @property
+    def where(self) -> str:
+        """The recipe's file as people name it."""
+        return f"recipes/{self.directory.name}/recipe.toml"
+
+    @property
+    def source(self) -> Source:
+        """The pinned source as a value."""
+        match self.recipe.source:
+            case SdistSource(sha256=sha256):
+                return Sdist(version=self.recipe.version, sha256=Digest(sha256))
+            case GitSource(url=url, commit=commit, submodules=submodules):
+                return GitCommit(version=self.recipe.version, url=url, commit=commit, submodules=submodules)
+            case ArchiveSource(url=url, sha256=sha256):
+                return Archive(version=self.recipe.version, url=url, sha256=Digest(sha256))
+
+    def resolve(self, *, variant: str, target: Target) -> Resolved:
+        """The values for one variant and target.
+
+        Raises:
+            RecipeError: where a layer appends to a single value or replaces nothing.
+        """
+        return resolve(self.recipe, where=self.where, farm=self.farm, variant=variant, target=target)
+
+    def series(self, *, variant: str, target: Target) -> tuple[Path, ...]:
+        """The patches that apply here, in the recipe's order."""
+        return tuple(
+            self.patches / patch.file
+            for patch in self.recipe.patches
+            if (
+                patch.versions is None
+                or SpecifierSet(patch.versions).contains(self.recipe.version, prereleases=True)
+            )
+            and (patch.variants is None or variant in patch.variants)
+            and (patch.platforms is None or target.platform in patch.platforms)
+        )
+
+    @cached_property
+    def build_lock(self) -> tuple[LockedRequirement, ...]:
+        """build.lock, parsed.
+
+        Raises:
+            LockError: when it is missing or has an unlocked line.
+        """
+        return parse_lock(self.directory / "build.lock")
+
+    @cached_property
+    def test_lock(self) -> tuple[LockedRequirement, ...]:
+        """test.lock, parsed; a recipe without one needs nothing but wheels of the farm to run.
+
+        Raises:
+            LockError: when it has an unlocked line.
+        """
+        path = self.directory / "test.lock"
+        return parse_lock(path) if path.exists() else ()
+
+    def build_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
+        """The locked build requirements for a target."""
+        return applicable(self.build_lock, target)
+
+    def test_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
+        """The locked run requirements, from outside the farm, for a target."""
+        return applicable(self.test_lock, target)
+
+    def file_digest(self, name: str) -> Digest | None:
+        """The digest of a file beside the recipe; None when there is none."""
+        path = self.directory / name
+        return Digest(hashlib.sha256(path.read_bytes()).hexdigest()) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All recipes, by name."""
+
+    entries: Mapping[Name, Entry]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def entry(self, name: str) -> Entry:
+        """The recipe of that name.
+
+        Raises:
+            UsageError: when there is none, with the nearest name.
+        """
+        known = self.entries.get(parse_name(name))
+        if known is None:
+            raise UsageError(
+                f"there is no recipe for {name!r}", where="recipes/", hint=suggestion(name, self.entries)
+            )
+        return known
+
+
+def read_recipe(directory: Path, *, settings: Settings, farm: Layer) -> Entry:
+    """The recipe in a directory.
+
+    Raises:
+        RecipeError: a group with everything that is wrong in it.
+    """
+    file = directory / "recipe.toml"
+    where = f"recipes/{directory.name}/recipe.toml"
+    recipe = parse(Recipe, read_toml(file, error=RecipeError), where=where, error=RecipeError)
+    entry = Entry(recipe=recipe, directory=directory, patches=settings.patches / directory.name, farm=farm)
+    problems = Collector()
+    if recipe.name != directory.name:
+        problems.add(
+            RecipeError(
+                f"the recipe in {directory.name!r} is for {recipe.name!r}",
+                where=f"{where}: name",
+                hint=f"git mv recipes/{directory.name} recipes/{recipe.name}",
+            )
+        )
+    _check_bounds(entry, problems)
+    _check_words(entry, settings, problems)
+    _check_files(entry, problems)
+    _check_patches(entry, problems)
+    problems.check()
+    return entry
+
+
+def _check_bounds(entry: Entry, problems: Collector) -> None:
+    if "numpy" in entry.recipe.build_requires.loosen:
+        problems.add(
+            RecipeError(
+                "numpy's upper bound may not be loosened",
+                where=f"{entry.where}: build-requires.loosen",
+                why="the bound says against which ABI the wheel was made to work",
+                hint="take a newer version of the package, or replace the requirement knowingly",
+            )
+        )
+
+
+def _check_words(entry: Entry, settings: Settings, problems: Collector) -> None:
+    named = [("variants", name) for name in entry.recipe.variants]
+    named += [("patches", name) for patch in entry.recipe.patches for name in patch.variants or ()]
+    for key, name in named:
+        if name not in settings.variants:
+            hint = suggestion(name, settings.variants)
+            problems.add(
+                RecipeError(f"unknown variant {name!r}", where=f"{entry.where}: {key}.{name}", hint=hint)
+            )
+
+
+def _check_files(entry: Entry, problems: Collector) -> None:
+    smoke = entry.recipe.test.smoke
+    if smoke and not (entry.directory / smoke).is_file():
+        problems.add(RecipeError(f"there is no file {smoke!r}", where=f"{entry.where}: test.smoke"))
+
+
+def _check_patches(entry: Entry, problems: Collector) -> None:
+    """Each listed patch exists and can match; each patch in the directory is listed."""
+    where = f"{entry.where}: patches"
+    listed = [patch.file for patch in entry.recipe.patches]
+    for patch in entry.recipe.patches:
+        if not (entry.patches / patch.file).is_file():
+            hint = f"it belongs into patches/{entry.name}/"
+            problems.add(PatchError(f"there is no patch {patch.file!r}", where=where, hint=hint))
+        if patch.versions is not None and not _within(patch.versions, entry.recipe.version):
+            problems.add(
+                PatchError(
+                    f"{patch.file} matches nothing",
+                    where=where,
+                    why=f"it is for {patch.versions}, and the recipe is for {entry.recipe.version}",
+                    hint="remove it, or widen its range after a look at whether it is still needed",
+                )
+            )
+    present = {path.relative_to(entry.patches).as_posix() for path in entry.patches.rglob("*.patch")}
+    for file in sorted(present - set(listed)):
+        hint = f'list it: [[patches]] file = "{file}"; or delete it'
+        problems.add(PatchError(f"{file} is not listed", where=where, hint=hint))
+    for file in sorted({file for file in listed if listed.count(file) > 1}):
+        problems.add(PatchError(f"{file} is listed twice", where=where))
+
+
+def _within(specifiers: str, version: str) -> bool:
+    return SpecifierSet(specifiers).contains(version, prereleases=True)
+
+
+def read_shelf(settings: Settings) -> Shelf:
+    """All recipes of the farm.
+
+    Raises:
+        RecipeError: a group with everything that is wrong in any of them.
+        SettingsError: when `[tool.wheelfarm.defaults]` is wrong.
+    """
+    where = "pyproject.toml: tool.wheelfarm.defaults"
+    farm = parse(Layer, settings.defaults, where=where, error=SettingsError)
+    if not settings.recipes.is_dir():
+        raise RecipeError("there is no recipes directory", where=str(settings.recipes))
+    problems = Collector()
+    entries: dict[Name, Entry] = {}
+    for directory in sorted(path for path in settings.recipes.iterdir() if (path / "recipe.toml").exists()):
+        with problems.collect():
+            entry = read_recipe(directory, settings=settings, farm=farm)
+            entries[entry.name] = entry
+    for entry in entries.values():
+        for kind, names in (("host", entry.recipe.requires.host), ("run", entry.recipe.requires.run)):
+            for name in names:
+                if name not in entries and not problems.errors:
+                    problems.add(
+                        RecipeError(
+                            f"{name!r} is required, but the farm has no recipe for it",
+                            where=f"{entry.where}: requires.{kind}",
+                            hint=suggestion(name, entries),
+                        )
+                    )
+    problems.check()
+    return Shelf(entries)
+
+
+class _Schema(GenerateJsonSchema):
+    """Draft 2020-12, with our title."""
+
+
+def recipe_schema() -> str:
+    """The JSON Schema of recipe.toml, for editors; committed as docs/reference/recipe.schema.json."""
+    schema: dict[str, Any] = Recipe.model_json_schema(by_alias=True, schema_generator=_Schema)
+    schema["$schema"] = _Schema.schema_dialect
+    schema["title"] = "wheelfarm recipe"
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"

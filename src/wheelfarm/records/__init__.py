@@ -1,0 +1,23 @@
+"""Build records: what went into a wheel and what came out, as strict JSON."""
+
+from wheelfarm.records.comparison import compare
+from wheelfarm.records.record import (
+    SCHEMA_VERSION,
+    Record,
+    RecordedSource,
+    RecordedWheel,
+    SourceKind,
+    UpstreamWheel,
+    schema,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Record",
+    "RecordedSource",
+    "RecordedWheel",
+    "SourceKind",
+    "UpstreamWheel",
+    "compare",
+    "schema",
+]

@@ -1,0 +1,7 @@
+"""Report: the only room that prints. People read standard error, programs read standard output."""
+
+from wheelfarm.report.chain import ChainReport, decision_lines, outcome_line, summary_lines
+from wheelfarm.report.screen import Screen
+from wheelfarm.report.wheel import inspection_lines
+
+__all__ = ["ChainReport", "Screen", "decision_lines", "inspection_lines", "outcome_line", "summary_lines"]

@@ -1,0 +1,85 @@
+"""build-<name> and test-<name> for every recipe and variant."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nox
+
+from wheelfarm.sessions.catalogue import read_cards, read_variants
+from wheelfarm.sessions.stamp import Stamp, file_state
+from wheelfarm.sessions.tools import tools_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wheelfarm.sessions.catalogue import Card
+
+
+def _output(words: list[str]) -> str:
+    finished = subprocess.run(words, capture_output=True, text=True, check=False)
+    return finished.stdout
+
+
+def _inv(session: nox.Session, root: Path, *words: str) -> None:
+    python = tools_environment(session, root, "farm")
+    session.chdir(root)
+    command = [str(python), "-m", "invoke", *words]
+    session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def _build(root: Path, card: Card, variant: str | None) -> Callable[[nox.Session], None]:
+    def build(session: nox.Session) -> None:
+        words = ["chain", card.name, *(["--variant", variant] if variant else []), *session.posargs]
+        name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
+        path = root / ".nox" / "stamps" / f"{card.name}-{name}.json"
+        stamp = Stamp.read(path)
+        if stamp is not None and stamp.holds(
+            environ=os.environ, state=lambda each: file_state(Path(each)), output=_output
+        ):
+            for line in stamp.lines:
+                session.log(line)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _inv(session, root, *words, "--stamp", str(path))
+
+    build.__doc__ = f"{card.name} {card.version}: {card.summary}"
+    return build
+
+
+def _test(root: Path, card: Card, variant: str | None) -> Callable[[nox.Session], None]:
+    def test(session: nox.Session) -> None:
+        _inv(session, root, "test", card.name, *(["--variant", variant] if variant else []), *session.posargs)
+
+    test.__doc__ = f"Put the stored wheel of {card.name} {card.version} through its gate again."
+    return test
+
+
+def register(root: Path) -> None:
+    """Register the sessions of the farm at `root`.
+
+    `build-scipy` is for the default variant (or what `-- --variant` says), `build-scipy(reference)` for another.
+    A session requires those of the packages that its package is built on; nox then stops at the first failure.
+    """
+    default, variants = read_variants(root)
+    cards = read_cards(root / "recipes")
+    known = {card.name for card in cards}
+    for card in cards:
+        for variant in (None, *(each for each in variants if each != default)):
+            suffix = f"({variant})" if variant else ""
+            requires = [f"build-{name}{suffix}" for name in card.needs if name in known]
+            tags = ["build", f"build-{variant or default}"]
+            nox.session(
+                name=f"build-{card.name}{suffix}",
+                venv_backend="none",
+                default=False,
+                tags=tags,
+                requires=requires,
+            )(_build(root, card, variant))
+            nox.session(name=f"test-{card.name}{suffix}", venv_backend="none", default=False, tags=["test"])(
+                _test(root, card, variant)
+            )

@@ -1,0 +1,104 @@
+"""The sessions of a project's own: tests, lint, types, docs, bench and the locks they install from.
+
+Each runs in an environment made from one lock file with hashes, which is kept until the lock changes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Final
+
+import nox
+
+from wheelfarm.sessions.tools import tools_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOCKS: Final = {
+    "farm": ("--extra", "programs"),
+    "test": ("--extra", "programs", "--group", "test"),
+    "lint": ("--extra", "programs", "--group", "lint"),
+    "types": ("--extra", "programs", "--group", "types"),
+    "docs": ("--group", "docs"),
+}
+"""Lock file in requirements/ → what of pyproject.toml it is compiled from."""
+
+
+def _run(session: nox.Session, python: Path, *words: str) -> None:
+    """Run a module of an environment, with its programs first on the path."""
+    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    session.run(str(python), "-m", *words, external=True, env={"PATH": path})
+
+
+def register_project(root: Path) -> None:
+    """Register the sessions of the project at `root`."""
+
+    @nox.session(venv_backend="none", tags=["check"])
+    def tests(session: nox.Session) -> None:
+        """The fast tests: no container engine, no network but loopback, under 3 minutes on 2 cores."""
+        session.chdir(root)
+        python = tools_environment(session, root, "test")
+        _run(session, python, "pytest", "-n", "auto", "-m", "not engine and not slow", *session.posargs)
+
+    @nox.session(name="engine-tests", venv_backend="none", default=False, tags=["check"])
+    def engine_tests(session: nox.Session) -> None:
+        """Real builds: needs podman or docker and a builder image; see docs/how-to/builder-image.md."""
+        session.chdir(root)
+        python = tools_environment(session, root, "test")
+        _run(session, python, "pytest", "-m", "engine", "tests/engine", *session.posargs)
+
+    @nox.session(venv_backend="none", tags=["check"])
+    def lint(session: nox.Session) -> None:
+        """Formatting, lint and the import rules of the house."""
+        session.chdir(root)
+        python = tools_environment(session, root, "lint")
+        _run(session, python, "ruff", "format", "--check", ".")
+        _run(session, python, "ruff", "check", ".")
+        session.run(str(python.parent / "lint-imports"), external=True, env={"PYTHONPATH": str(root / "src")})
+
+    @nox.session(venv_backend="none", tags=["check"])
+    def types(session: nox.Session) -> None:
+        """Strict types over the source, the tests, the noxfile and the tasks."""
+        session.chdir(root)
+        python = tools_environment(session, root, "types")
+        _run(session, python, "mypy", "src", "tests", "noxfile.py", "tasks.py")
+
+    @nox.session(venv_backend="none", tags=["check"])
+    def docs(session: nox.Session) -> None:
+        """The documentation, with warnings as errors."""
+        session.chdir(root)
+        python = tools_environment(session, root, "docs")
+        shutil.rmtree(root / "docs" / "_build", ignore_errors=True)
+        _run(
+            session, python, "sphinx", "-W", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs
+        )
+
+    @nox.session(venv_backend="none", default=False)
+    def bench(session: nox.Session) -> None:
+        """Measure the farm's own time and memory as ratios; prints a table and writes JSON."""
+        session.chdir(root)
+        python = tools_environment(session, root, "test")
+        session.run(str(python), "bench/bench.py", *session.posargs, external=True)
+
+    @nox.session(venv_backend="none", default=False)
+    def lock(session: nox.Session) -> None:
+        """Write requirements/*.txt anew, from pyproject.toml."""
+        session.chdir(root)
+        python = tools_environment(session, root, "farm")
+        common = ("--universal", "--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url")
+        for name, sources in _LOCKS.items():
+            words = [
+                "-m",
+                "uv",
+                "pip",
+                "compile",
+                "--no-config",
+                "--python-version",
+                "3.11",
+                "--quiet",
+                *common,
+            ]
+            words += [*sources, "--upgrade", "pyproject.toml", "--output-file", f"requirements/{name}.txt"]
+            session.run(str(python), *words, external=True)

@@ -1,0 +1,82 @@
+"""The stamp of a finished run, read with the standard library alone: nothing to do costs next to nothing.
+
+A stamp holds when every file that the run depended on has the same time, size and inode, the environment says
+the same, and the builder image is the same. Whatever differs leads to the full plan, with its digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_PREFIXES: Final = ("WHEELFARM_", "PIP_", "UV_", "CONTAINERS_", "DOCKER_")
+_NAMES: Final = ("PATH", "HOME")
+
+
+def file_state(path: Path) -> list[int] | None:
+    """What changes whenever a file's content does; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_mtime_ns, found.st_size, found.st_ino]
+
+
+def environment_digest(environ: Mapping[str, str]) -> str:
+    """The digest of the variables that a run may read; a digest, since some hold secrets."""
+    said = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def output_digest(text: str) -> str:
+    """The digest of a command's output."""
+    return hashlib.sha256(text.strip().encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What a run depended on, and what to say when nothing of it changed."""
+
+    files: Mapping[str, list[int] | None]
+    environment: str
+    commands: Mapping[str, str]
+    """Words, separated by NUL → digest of the output."""
+    lines: list[str]
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """The stamp in a file; None when there is none that can be read."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def holds(
+        self,
+        *,
+        environ: Mapping[str, str],
+        state: Callable[[str], list[int] | None],
+        output: Callable[[list[str]], str],
+    ) -> bool:
+        """Whether nothing changed.
+
+        Args:
+            environ: the environment now.
+            state: `file_state` of a path now.
+            output: what a command prints now.
+        """
+        return (
+            self.environment == environment_digest(environ)
+            and all(state(path) == then for path, then in self.files.items())
+            and all(output_digest(output(words.split("\0"))) == then for words, then in self.commands.items())
+        )

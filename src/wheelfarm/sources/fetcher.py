@@ -1,0 +1,145 @@
+"""From a pin to a verified file: out of the cache, or from where it is published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from wheelfarm.model import Archive, FetchedSource, GitCommit, PinnedWheel, Sdist
+from wheelfarm.sources.cache import Cache
+from wheelfarm.sources.git import Checkout
+from wheelfarm.sources.network import Network, shown
+from wheelfarm.sources.project import Project
+from wheelfarm.sources.tags import supported_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from pypi_simple import DistributionPackage
+
+    from wheelfarm.model import Digest, LockedRequirement, Name, Source, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetcher:
+    """Fetches sources and locked wheels.
+
+    Args:
+        cache: the directory of the cache.
+        index_url: of the simple index; its credentials go to its host only. `file:` works too.
+        offline: whether the cache has to suffice.
+        timeout: seconds without an answer after which a server counts as gone.
+        progress: hears what is going on, a line at a time.
+        environ: the host's environment, of which git gets what is allowed.
+    """
+
+    cache: Path
+    index_url: str
+    offline: bool = False
+    timeout: float = 60
+    progress: Callable[[str], None]
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, name: Name, source: Source) -> FetchedSource:
+        """The archive of a source; for a commit, a tar that is the same on each machine.
+
+        Raises:
+            NetworkError: when the cache does not hold it and no server can be reached or asked.
+            SourceError: when the index or repository does not have it.
+            HashError: when its bytes are not the pinned ones; nothing is kept then.
+            ProcessError: when git is missing.
+        """
+        if isinstance(source, GitCommit):
+            path, digest = self._commit(name, source)
+        else:
+            path, digest = self._archive(name, source), source.sha256
+        return FetchedSource(name=name, version=source.version, path=path, sha256=digest)
+
+    def wheel(self, requirement: LockedRequirement, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
+        """The best wheel for a target among those that a lock allows.
+
+        Args:
+            requirement: the line of the lock.
+            target: where the wheel has to fit.
+            glibc: of the builder; counts for manylinux targets.
+
+        Raises:
+            NetworkError: when the cache does not hold it and no server can be reached or asked.
+            SourceError: when the index has no wheel of this version for the target.
+            HashError: when its wheels, or the bytes that arrive, are none of the locked ones.
+        """
+        question = {
+            "wheel": requirement.name,
+            "version": requirement.version,
+            "hashes": sorted(requirement.hashes),
+            "target": str(target),
+            "glibc": list(glibc) if target.system == "manylinux" else None,
+        }
+        answer = self._cache.recall(question)
+        if answer is None or answer[1] not in requirement.hashes:
+            project = self._project(requirement.name)
+            fits = f"{target} (glibc {glibc[0]}.{glibc[1]})" if question["glibc"] else str(target)
+            tags = supported_tags(target, glibc)
+            file = project.wheel(requirement.version, requirement.hashes, tags, fits)
+            answer = self._download(file, requirement.hashes)
+            self._cache.remember(question, answer[1])
+        return PinnedWheel(
+            name=requirement.name, version=requirement.version, path=answer[0], sha256=answer[1]
+        )
+
+    @property
+    def _cache(self) -> Cache:
+        return Cache(self.cache)
+
+    @property
+    def _network(self) -> Network:
+        return Network(
+            index_url=self.index_url, offline=self.offline, timeout=self.timeout, progress=self.progress
+        )
+
+    def _project(self, name: Name) -> Project:
+        return Project.read(name, self._network)
+
+    def _archive(self, name: Name, source: Sdist | Archive) -> Path:
+        if cached := self._cache.find(source.sha256):
+            return cached
+        if isinstance(source, Sdist):
+            file = self._project(name).sdist(source.version, source.sha256)
+            return self._download(file, {source.sha256})[0]
+        filename = unquote(PurePosixPath(urlsplit(source.url).path).name)
+        return self._store(source.url, filename, {source.sha256})[0]
+
+    def _download(self, file: DistributionPackage, accepted: Collection[Digest]) -> tuple[Path, Digest]:
+        if file.is_yanked:
+            # PEP 592: an exact pin may use it.
+            self.progress(f"{file.filename} is yanked: {file.yanked_reason or 'no reason given'}")
+        for digest in accepted:
+            if file.digests.get("sha256", "").lower() == digest and (cached := self._cache.find(digest)):
+                return cached, digest
+        return self._store(file.url, file.filename, accepted)
+
+    def _store(self, url: str, filename: str, accepted: Collection[Digest]) -> tuple[Path, Digest]:
+        self.progress(f"fetching {filename}")
+        return self._network.download(
+            url,
+            lambda chunks: self._cache.store(chunks, filename, accepted=accepted, origin=shown(url)),
+        )
+
+    def _commit(self, name: Name, source: GitCommit) -> tuple[Path, Digest]:
+        question = {
+            "commit": source.commit.lower(),
+            "submodules": source.submodules,
+            "top": f"{name}-{source.version}",
+            # Nothing of a commit depends on where it was fetched, but for relative urls of submodules.
+            "url": shown(source.url) if source.submodules else None,
+        }
+        if (answer := self._cache.recall(question)) is None:
+            checkout = Checkout(
+                cache=self._cache, offline=self.offline, progress=self.progress, environ=self.environ
+            )
+            answer = checkout.tar(source, f"{name}-{source.version}")
+            self._cache.remember(question, answer[1])
+        return answer

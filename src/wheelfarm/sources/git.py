@@ -1,0 +1,223 @@
+"""Commits as archives: fetched into a bare repository of the cache, written as a tar that is always the same.
+
+The tar holds each file as it is committed: attributes that would leave files out, fill in references or
+change line ends on the way (`export-ignore`, `export-subst`, `eol`, `ident`, filters) are switched off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
+
+from filelock import FileLock
+
+from wheelfarm.errors import NetworkError, SourceError
+from wheelfarm.process import Command, Finished, allowed, run
+from wheelfarm.sources.cache import chunks_of
+from wheelfarm.sources.network import offline_error, secrets_of, shown
+from wheelfarm.sources.tar import Tree, write_tar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from wheelfarm.model import Digest, GitCommit
+    from wheelfarm.sources.cache import Cache
+
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_GITLINK: Final = re.compile(r"160000 commit ([0-9a-f]+)\t([^\0]+)\0")
+_SUBMODULE: Final = re.compile(r"submodule\.(.+)\.(path|url)\n([^\0]*)\0")
+_ATTRIBUTES: Final = "* -text !eol -ident !filter !working-tree-encoding -export-ignore -export-subst\n"
+_UNKNOWN: Final = re.compile(
+    r"not our ref|unadvertised object|couldn't find remote ref|repository .*not found|does not exist"
+    r"|does not appear to be a git repository|no such remote ref|bad object",
+    re.IGNORECASE,
+)
+_SETTINGS: Final = {
+    "core.autocrlf": "false",
+    "core.attributesFile": os.devnull,
+    "core.hooksPath": os.devnull,
+    "gc.auto": "0",  # the commits have no reference that would keep them
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    **{f"protocol.{scheme}.allow": "always" for scheme in ("https", "http", "ssh", "git", "file")},
+}
+
+
+def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a git that reads no configuration of user or system and asks nothing."""
+    settings = {
+        name: value
+        for index, (key, setting) in enumerate(_SETTINGS.items())
+        for name, value in ((f"GIT_CONFIG_KEY_{index}", key), (f"GIT_CONFIG_VALUE_{index}", setting))
+    }
+    return {
+        **allowed(environ, keep=("SSH_AUTH_SOCK",)),
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        "GIT_CONFIG_COUNT": str(len(_SETTINGS)),
+        **settings,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """Gets commits out of repositories.
+
+    Args:
+        cache: where the bare repositories and the tars are kept.
+        offline: whether the repositories of the cache have to suffice.
+        progress: hears what is going on.
+        environ: the host's environment.
+    """
+
+    cache: Cache
+    offline: bool
+    progress: Callable[[str], None]
+    environ: Mapping[str, str]
+
+    def tar(self, source: GitCommit, top: str) -> tuple[Path, Digest]:
+        """Write a commit, with its submodules if asked, below one top directory.
+
+        Raises:
+            SourceError: when the commit is not a full hash, or the repository does not have it.
+            NetworkError: when the repository cannot be reached.
+            ProcessError: when git is missing.
+        """
+        commit = source.commit.lower()
+        if not _COMMIT.fullmatch(commit):
+            raise SourceError(
+                f"{source.commit!r} does not pin a commit",
+                where=shown(source.url),
+                why="a full hash of 40 or 64 hexadecimal digits is needed; tags and branches can move",
+            )
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".git-", dir=self.cache.root) as scratch:
+            trees = list(self._trees(source.url, commit, "", Path(scratch), submodules=source.submodules))
+            path = Path(scratch, "whole")
+            write_tar(path, trees, top=top)
+            return self.cache.store(chunks_of(path), f"{top}.tar", accepted=None, origin=shown(source.url))
+
+    def _trees(
+        self, url: str, commit: str, prefix: str, scratch: Path, *, submodules: bool
+    ) -> Iterator[Tree]:
+        """The tree of a commit and, below it, those of its submodules."""
+        repository = Repository(self, url, commit)
+        repository.fetch()
+        path = scratch / hashlib.sha256(prefix.encode()).hexdigest()
+        repository.archive(path)
+        yield Tree(path=path, prefix=prefix, time=repository.time())
+        if submodules:
+            for place, module_url, module_commit in repository.submodules():
+                self.progress(f"submodule {prefix}{place}")
+                yield from self._trees(
+                    module_url, module_commit, f"{prefix}{place}/", scratch, submodules=True
+                )
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One commit in the bare repository that the cache keeps for its url."""
+
+    checkout: Checkout
+    url: str
+    commit: str
+
+    def fetch(self) -> None:
+        """Make sure that the commit is here."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            if not self.path.is_dir():
+                kind = "sha1" if len(self.commit) == 40 else "sha256"  # noqa: PLR2004 - their digits
+                self._git("init", "--quiet", "--bare", f"--object-format={kind}", str(self.path))
+            self.path.joinpath("info", "attributes").write_text(_ATTRIBUTES, encoding="utf-8")
+            if self._kind() is None:
+                self._fetch()
+            if (kind_found := self._kind()) != "commit":
+                raise SourceError(
+                    f"{self.commit} is no commit of this repository",
+                    where=shown(self.url),
+                    why=f"it is a {kind_found}" if kind_found else "it was not among what was fetched",
+                )
+
+    def archive(self, into: Path) -> None:
+        """Write the files of the commit as a tar."""
+        self._git("archive", "--format=tar", f"--output={into}", self.commit)
+
+    def time(self) -> int:
+        """When it was committed, in seconds since 1970."""
+        return int(self._git("show", "--no-patch", "--format=%ct", self.commit).output.split()[-1])
+
+    def submodules(self) -> Iterator[tuple[str, str, str]]:
+        """Path, url and commit of each submodule."""
+        listing = self._git("config", "--null", "--blob", f"{self.commit}:.gitmodules", "--list", check=False)
+        modules: dict[str, dict[str, str]] = {}
+        for name, key, value in _SUBMODULE.findall(listing.output):
+            modules.setdefault(name, {})[key] = value
+        urls = {module["path"]: module.get("url", "") for module in modules.values() if "path" in module}
+        if not urls:
+            return
+        tree = self._git("ls-tree", "-z", self.commit, "--", *urls)
+        for commit, path in _GITLINK.findall(tree.output):
+            yield path, self._resolve(urls[path], path), commit
+
+    @property
+    def path(self) -> Path:
+        """The bare repository; one for each url and kind of hash."""
+        key = hashlib.sha256(f"{len(self.commit)} {shown(self.url)}".encode()).hexdigest()
+        return self.checkout.cache.root / "git" / f"{key[:32]}.git"
+
+    def _resolve(self, url: str, path: str) -> str:
+        """The url of a submodule, which may be relative to ours (gitmodules documentation)."""
+        resolved = url
+        if url.startswith(("./", "../")):
+            parts = urlsplit(self.url)
+            joined = urljoin(f"http://host{parts.path}/", url)
+            resolved = parts._replace(path=urlsplit(joined).path).geturl()
+        if _is_local(resolved) and not _is_local(self.url):
+            raise SourceError(
+                f"the submodule {path} points into this machine",
+                where=shown(self.url),
+                why=f"its url is {url!r}",
+            )
+        return resolved
+
+    def _fetch(self) -> None:
+        if self.checkout.offline and not _is_local(self.url):
+            raise offline_error(self.url)
+        self.checkout.progress(f"fetching commit {self.commit[:12]} of {shown(self.url)}")
+        finished = self._git(
+            "fetch", "--quiet", "--no-tags", "--depth=1", "--", self.url, self.commit, check=False
+        )
+        if finished.returncode and "unadvertised object" in finished.output:
+            # This server gives single commits only by name: get all of them.
+            finished = self._git("fetch", "--quiet", "--", self.url, "+refs/*:refs/farm/*", check=False)
+        if finished.returncode:
+            why = finished.output.strip()
+            if _UNKNOWN.search(why):
+                raise SourceError(
+                    f"the repository does not have {self.commit}", where=shown(self.url), why=why
+                )
+            raise NetworkError("the repository could not be fetched", where=shown(self.url), why=why)
+
+    def _kind(self) -> str | None:
+        finished = self._git("cat-file", "-t", self.commit, check=False)
+        return finished.output.strip() if finished.returncode == 0 else None
+
+    def _git(self, *arguments: str, check: bool = True) -> Finished:
+        env = git_environment(self.checkout.environ) | {"GIT_DIR": str(self.path)}
+        return run(Command(argv=("git", *arguments), env=env, secrets=secrets_of(self.url)), check=check)
+
+
+def _is_local(url: str) -> bool:
+    """Whether a url is a path or a `file:` url; `host:path` is ssh."""
+    return urlsplit(url).scheme == "file" or not re.match(r"[^/]+:", url)

@@ -1,0 +1,174 @@
+"""The page of a project in a simple index (PEP 503 and 691), and what is to be found on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import pypi_simple
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from wheelfarm.errors import SourceError
+from wheelfarm.sources.cache import mismatch
+from wheelfarm.sources.network import local_path, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    import requests
+    from packaging.tags import Tag
+    from pypi_simple import DistributionPackage
+
+    from wheelfarm.model import Digest, Name
+    from wheelfarm.sources.network import Network
+
+
+@dataclass(frozen=True)
+class Project:
+    """The files of one project.
+
+    Args:
+        name: of the project.
+        url: of its page, without credentials.
+        files: in the order of the page.
+    """
+
+    name: Name
+    url: str
+    files: tuple[DistributionPackage, ...]
+
+    @classmethod
+    def read(cls, name: Name, network: Network) -> Project:
+        """Read the page from the index.
+
+        Raises:
+            SourceError: when the index does not know the project, or answers in an unknown format.
+            NetworkError: when it cannot be reached.
+        """
+        url = f"{network.index_url.rstrip('/')}/{name}/"
+        try:
+            page = _read(name, url, network)
+        except SourceError as error:
+            raise SourceError(f"the index has no project {name}", where=shown(url), why=error.why) from None
+        except (ValueError, pypi_simple.UnsupportedRepoVersionError) as error:
+            raise SourceError(
+                f"the page of {name} cannot be read",
+                where=shown(url),
+                why=str(error),
+                hint="is this a simple index?",
+            ) from error
+        return cls(name, shown(url), tuple(page.packages))
+
+    def sdist(self, version: str, pinned: Digest) -> DistributionPackage:
+        """The source distribution of a version with the pinned digest.
+
+        Raises:
+            SourceError: when there is none of this version.
+            HashError: when there is one, but the index gives it another digest.
+        """
+        found = [file for file in self._of_version(version) if file.package_type == "sdist"]
+        if not found:
+            raise self._missing(
+                version, "source distribution", "use the git repository or an archive as the source"
+            )
+        return self._pinned(found, {pinned})
+
+    def wheel(
+        self, version: str, pinned: Collection[Digest], tags: Sequence[Tag], fits: str
+    ) -> DistributionPackage:
+        """The best wheel of a version among those with a pinned digest.
+
+        Args:
+            version: the version.
+            pinned: the digests, one of which it must have.
+            tags: what it may be for, best first.
+            fits: what these tags are the tags of, for the error.
+
+        Raises:
+            SourceError: when no wheel of this version fits.
+            HashError: when some fit, but the index gives all of them other digests.
+        """
+        ranks = {tag: rank for rank, tag in enumerate(tags)}
+        places = ((_place(file, ranks), file) for file in self._of_version(version))
+        fitting = sorted(((place, file) for place, file in places if place), key=lambda pair: pair[0])
+        if not fitting:
+            hint = "lock a version that has one, or make a recipe for it"
+            raise self._missing(version, f"wheel for {fits}", hint)
+        return self._pinned([file for _, file in fitting], pinned)
+
+    def _pinned(
+        self, files: Sequence[DistributionPackage], pinned: Collection[Digest]
+    ) -> DistributionPackage:
+        """The first file that may have a pinned digest: the index need not give any (PEP 503)."""
+        for file in files:
+            if file.digests.get("sha256", "").lower() in {*pinned, ""}:
+                return file
+        first = files[0]
+        raise mismatch(
+            first.filename, self.url, pinned=pinned, found=f"{first.digests['sha256']} on the index"
+        )
+
+    def _of_version(self, version: str) -> Iterator[DistributionPackage]:
+        wanted = Version(version)
+        return (file for file in self.files if _version(file) == wanted)
+
+    def _missing(self, version: str, kind: str, hint: str) -> SourceError:
+        versions = sorted({found for file in self.files if (found := _version(file))})
+        if Version(version) in versions:
+            names = ", ".join(file.filename for file in self._of_version(version))
+            return SourceError(
+                f"{self.name} {version} has no {kind}",
+                where=self.url,
+                why=f"the index has {names}",
+                hint=hint,
+            )
+        near = sorted(versions, key=lambda other: _distance(other, Version(version)))[:5]
+        return SourceError(
+            f"the index has no {self.name} {version}",
+            where=self.url,
+            why=f"the nearest versions are {', '.join(map(str, sorted(near)))}"
+            if near
+            else "its page lists no files",
+        )
+
+
+def _read(name: Name, url: str, network: Network) -> pypi_simple.ProjectPage:
+    if local_path(url) is not None:
+        page = f"{url}index.html"
+        html = network.download(page, b"".join)
+        return pypi_simple.ProjectPage.from_html(name, html, base_url=page)
+
+    answer = network.get(url, _whole, Accept=pypi_simple.ACCEPT_ANY)
+    return pypi_simple.ProjectPage.from_response(answer, name)
+
+
+def _whole(answer: requests.Response) -> requests.Response:
+    """Read an answer to its end, while trouble on the way still counts as such."""
+    _ = answer.content
+    return answer
+
+
+def _place(file: DistributionPackage, ranks: Mapping[Tag, int]) -> tuple[int, int, str] | None:
+    """Where a wheel stands: by best tag, then by build number, the highest first; None if it does not fit."""
+    try:
+        _, _, build, tags = parse_wheel_filename(file.filename)
+    except InvalidWheelFilename:
+        return None
+    number, suffix = build or (-1, "")
+    best = min((ranks[tag] for tag in tags if tag in ranks), default=None)
+    return None if best is None else (best, -number, suffix)
+
+
+def _version(file: DistributionPackage) -> Version | None:
+    try:
+        return Version(file.version or "")
+    except InvalidVersion:
+        return None
+
+
+def _distance(version: Version, wanted: Version) -> list[int]:
+    """How far apart two releases are, the first number counting most."""
+    pairs = zip_longest(version.release, wanted.release, fillvalue=0)
+    return [abs(one - other) for one, other in pairs]

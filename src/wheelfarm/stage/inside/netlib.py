@@ -1,0 +1,73 @@
+"""Runs where the build runs, before it: puts the real netlib BLAS and LAPACK where the build links them.
+
+On Debian `libblas.so` belongs to whichever alternative is chosen: with libopenblas-dev installed it is
+OpenBLAS. So the library is taken by its own path, and refused when it is another one in disguise.
+Uses the standard library only.
+
+Usage: netlib.py DIRECTORY [ROOT]
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+CANDIDATES = {
+    # Debian's own place for netlib, then where the Enterprise Linux packages put it.
+    "blas": ("usr/lib/*/blas/libblas.so.3", "usr/lib64/libblas.so.3"),
+    "lapack": ("usr/lib/*/lapack/liblapack.so.3", "usr/lib64/liblapack.so.3"),
+    "cblas": ("usr/lib64/libcblas.so.3",),
+}
+OTHERS = {
+    b"openblas_get_config": "OpenBLAS",
+    b"mkl_serv_": "MKL",
+    b"bli_gemm": "BLIS",
+    b"flexiblas_": "FlexiBLAS",
+}
+PKG_CONFIG = """\
+libdir={libdir}
+Name: {name}
+Description: netlib {name}
+Version: 3
+Libs: -L${{libdir}} {flags}
+"""
+
+
+def find(library: str, root: Path) -> Path | None:
+    """The path of the real library, or None."""
+    found = None
+    for pattern in CANDIDATES[library]:
+        for path in sorted(root.glob(pattern)):
+            content = path.read_bytes()
+            disguise = next((name for symbol, name in OTHERS.items() if symbol in content), None)
+            if disguise:
+                sys.exit(f"netlib: {path} is {disguise}, not the netlib {library}")
+            found = found or path
+    return found
+
+
+def main(directory: Path, root: Path) -> None:
+    """Lay out lib/ and pkgconfig/ below the directory."""
+    libdir = directory / "lib"
+    pkgconfig = directory / "pkgconfig"
+    libdir.mkdir(parents=True, exist_ok=True)
+    pkgconfig.mkdir(parents=True, exist_ok=True)
+    present = []
+    for library, patterns in CANDIDATES.items():
+        path = find(library, root)
+        if path is None and library != "cblas":
+            sys.exit(f"netlib: there is no netlib {library} here: looked for {', '.join(patterns)}")
+        if path is not None:
+            shutil.copy(path.resolve(), libdir / f"lib{library}.so.3")
+            (libdir / f"lib{library}.so").symlink_to(f"lib{library}.so.3")
+            present.append(library)
+    # Debian's netlib libblas carries the C interface itself; elsewhere it is a library of its own.
+    blas = "-lcblas -lblas" if "cblas" in present else "-lblas"
+    for name, flags in (("blas", blas), ("cblas", blas), ("lapack", "-llapack -lblas")):
+        text = PKG_CONFIG.format(libdir=libdir, name=name, flags=flags)
+        (pkgconfig / f"{name}.pc").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(*sys.argv[2:] or "/"))

@@ -1,0 +1,147 @@
+"""The stage: the directory made for one build, which is all that the build sees.
+
+source/            the patched source tree
+requirements/      wheels for the build environment, verified: from the lock and from the farm
+requirements.txt   each of them by file and sha256
+provider/          BLAS and LAPACK
+inside/            scripts that run where the build runs
+dist/              what comes out
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import ChainError, ProviderError, StageError
+from wheelfarm.settings.tables import Provider
+from wheelfarm.stage.provider import lay_openblas
+from wheelfarm.stage.pyproject import backend, edit_build_requires
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path, PurePath
+
+    from wheelfarm.model import PatchedTree, PinnedWheel
+    from wheelfarm.plan import Build
+
+SCRIPTS: Final = ("witness.py", "netlib.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A directory that holds all that one build needs."""
+
+    build: Build
+    root: Path
+    inside: PurePath
+    """The same directory as the build sees it: another path in a container."""
+    tree: PatchedTree
+    requirements: tuple[PinnedWheel, ...]
+    backend: str
+    build_requires: tuple[str, ...]
+    epoch: int
+    """SOURCE_DATE_EPOCH: seconds, the newest file of the source."""
+
+    @property
+    def provider(self) -> Provider:
+        """What supplies BLAS to this build."""
+        return self.build.variant.provider if self.build.entry.recipe.blas else Provider.NONE
+
+    @property
+    def built(self) -> Path:
+        """Where the host engine's backend leaves what it made."""
+        return self.root / "built"
+
+    @property
+    def dist(self) -> Path:
+        """Where the engine leaves the repaired wheel."""
+        return self.root / "dist"
+
+
+def newest(tree: Path) -> int:
+    """The time of the newest file, in seconds; 1980 at least, the beginning of zip's time."""
+    zip_epoch = 315532800
+    return max((zip_epoch, *(int(path.lstat().st_mtime) for path in tree.rglob("*"))))
+
+
+def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:
+    """The wheels as a requirements file that lets nothing else in: by file and by hash."""
+    lines = []
+    for wheel in sorted(wheels, key=lambda each: each.name):
+        path = inside / "requirements" / wheel.path.name
+        url = path.as_uri()
+        lines.append(f"{wheel.name} @ {url} --hash=sha256:{wheel.sha256}")
+    return "\n".join(lines) + "\n"
+
+
+def lay(
+    build: Build,
+    *,
+    root: Path,
+    inside: PurePath,
+    tree: PatchedTree,
+    requirements: Sequence[PinnedWheel],
+    provider: PinnedWheel | None,
+    epoch: int,
+) -> Stage:
+    """Lay out a build's directory around a patched tree that stands in `root/source`.
+
+    Args:
+        build: what is to be built.
+        root: the stage's directory, which holds the tree already.
+        inside: the same directory as the build will see it.
+        tree: the patched source tree.
+        requirements: wheels for the build environment; the farm's own among them.
+        provider: the wheel of the variant's BLAS, where it comes as a wheel.
+        epoch: SOURCE_DATE_EPOCH in seconds.
+
+    Raises:
+        StageError: when the directory cannot be written.
+        ChainError: when a wheel of the farm that the plan pinned is not among the requirements.
+        RecipeError: where an edit of the build requirements has no effect.
+        ProviderError: when the provider's wheel is missing or is not what it should be.
+    """
+    farm = {wheel.name for wheel in requirements if wheel.farm}
+    for upstream in build.upstream:
+        if upstream.name not in farm:
+            raise ChainError(f"the farm's wheel of {upstream.name} is not in the stage", where=str(build.id))
+    try:
+        (root / "requirements").mkdir()
+        (root / "inside").mkdir()
+        (root / "dist").mkdir()
+        for wheel in requirements:
+            shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
+        for script in SCRIPTS:
+            text = files("wheelfarm.stage").joinpath("inside", script).read_bytes()
+            (root / "inside" / script).write_bytes(text)
+        (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
+        build_requires = edit_build_requires(
+            tree.path, build.entry.recipe.build_requires, where=build.entry.where
+        )
+        stage = Stage(
+            build=build,
+            root=root,
+            inside=inside,
+            tree=tree,
+            requirements=tuple(requirements),
+            backend=backend(tree.path),
+            build_requires=tuple(build_requires),
+            epoch=epoch,
+        )
+        if stage.provider is Provider.SCIPY_OPENBLAS32:
+            if provider is None:
+                raise ProviderError(
+                    f"the variant {build.id.variant!r} has no wheel of its BLAS for {build.id.target}",
+                    hint="add it to the variant's lock file",
+                )
+            lay_openblas(root, provider, inside=inside, target=build.id.target)
+    except OSError as problem:
+        raise StageError(
+            f"cannot lay out the stage of {build.id}",
+            where=problem.filename or str(root),
+            why=problem.strerror,
+        ) from problem
+    return stage

@@ -1,0 +1,19 @@
+"""The collection of tasks, as `inv -l` shows it."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from wheelfarm.tasks import chain, recipe, wheel
+
+
+def collection() -> Collection:
+    """All tasks of a farm."""
+    tasks = Collection(chain.chain, chain.plan, chain.explain, chain.why, chain.gate_again)
+    for task in (wheel.inspect, wheel.repair, wheel.gate):
+        tasks.add_task(task)
+    recipes = Collection("recipe")
+    for task in (recipe.list_recipes, recipe.check, recipe.lock, recipe.schema):
+        recipes.add_task(task)
+    tasks.add_collection(recipes)
+    return tasks

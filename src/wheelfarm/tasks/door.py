@@ -1,0 +1,86 @@
+"""What every task does: find the farm, load settings with the words given, turn errors into exit codes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+from invoke.exceptions import Exit
+
+from wheelfarm.errors import FarmError, UsageError
+from wheelfarm.pipeline import Farm
+from wheelfarm.report import Screen
+from wheelfarm.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+P = ParamSpec("P")
+PACKAGES = [] if "--all" in sys.argv else ["packages"]
+"""Positional words of the tasks that take packages or --all: in invoke none of them may be missing."""
+_WORDS = {
+    "packages": "distributions, separated by commas",
+    "all": "all recipes",
+    "variant": "a farm-wide choice, such as openblas or reference",
+    "python": "feature versions, such as 3.11 or 3.11,3.13",
+    "engine": "cibuildwheel or host; by default what this machine has",
+    "jobs": "processes of one compile",
+    "offline": "use what the cache holds and no network",
+    "dry_run": "only say what would be done",
+    "json": "the result as JSON on standard output",
+}
+"""The words that mean the same in all tasks, and after `--` in nox."""
+
+
+def words(*names: str, **others: str) -> dict[str, str]:
+    """The help of a task: shared words by name, others with their text."""
+    return {name: _WORDS[name] for name in names} | others
+
+
+def open_farm(root: Path, **options: str | None) -> Farm:
+    """The farm at `root`, with what the command line said.
+
+    Raises:
+        SettingsError: for anything wrong in `[tool.wheelfarm]` or a variable.
+        UsageError: for a wrong option.
+    """
+    screen = Screen.standard()
+    return Farm(settings=load(root, options=options), say=screen.say)
+
+
+def farm_root(start: Path) -> Path:
+    """The directory of the farm: the nearest that has a pyproject.toml and recipes.
+
+    Raises:
+        UsageError: when there is none.
+    """
+    for directory in (start, *start.parents):
+        if (directory / "pyproject.toml").is_file() and (directory / "recipes").is_dir():
+            return directory
+    raise UsageError(
+        "this is no farm", where=str(start), why="there is no pyproject.toml with recipes/ beside it"
+    )
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Distributions separated by commas; None when unsaid."""
+    return [part.strip() for part in text.split(",") if part.strip()] if text else None
+
+
+def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
+    """A task whose errors are told in the farm's way, with the exit code of their class."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except FarmError as error:
+            Screen.standard().error(error)
+            raise Exit(code=error.exit_code) from error
+        except KeyboardInterrupt:
+            sys.stderr.write("\ninterrupted: what is finished is kept\n")
+            raise Exit(code=130) from None
+
+    return guarded

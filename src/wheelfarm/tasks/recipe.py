@@ -1,0 +1,177 @@
+"""recipe.list, recipe.check, recipe.lock, recipe.schema."""
+
+from __future__ import annotations
+
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from wheelfarm.errors import Collector, LockError, ProcessError
+from wheelfarm.host import programs_environment
+from wheelfarm.model import Python, Target
+from wheelfarm.patches import PatchFile, apply, read_header
+from wheelfarm.plan import order
+from wheelfarm.process import Command, run
+from wheelfarm.recipes import recipe_schema
+from wheelfarm.report import Screen
+from wheelfarm.sources import Fetcher, unpack
+from wheelfarm.stage import backend, build_requires, edited
+from wheelfarm.tasks.door import farm_root, farm_task, open_farm, split_names, words
+from wheelfarm.wheelhouse import write_atomically
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from wheelfarm.pipeline import Farm
+    from wheelfarm.recipes import Entry
+
+_HEADER = "# Written by `inv recipe.lock {name}`: what builds and tests may install, by version and hash.\n"
+_FRONTEND = "build>=1.6"
+# meson-python asks for ninja at build time, unless the system has it (its get_requires_for_build_wheel).
+_OF_BACKEND = {"mesonpy": ("ninja>=1.11",)}
+
+
+@task(name="list", help=words("json"))
+@farm_task
+def list_recipes(_context: Context, json: bool = False) -> None:  # noqa: FBT001, FBT002
+    """List the recipes, in the order in which they build on each other."""
+    farm = open_farm(farm_root(Path.cwd()))
+    entries = order(farm.shelf)
+    screen = Screen.standard()
+    if json:
+        screen.data(
+            [entry.recipe.model_dump(by_alias=True, mode="json", exclude_unset=True) for entry in entries]
+        )
+        return
+    width = max((len(entry.name) for entry in entries), default=0)
+    for entry in entries:
+        needs = ", ".join(dict.fromkeys((*entry.recipe.requires.host, *entry.recipe.requires.run)))
+        needed = f" [on {needs}]" if needs else ""
+        screen.result([f"{entry.name:{width}}  {entry.recipe.version:8}  {entry.recipe.summary}{needed}"])
+
+
+@task(positional=[], help=words("packages"))
+@farm_task
+def check(_context: Context, packages: str | None = None) -> None:
+    """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
+    farm = open_farm(farm_root(Path.cwd()))
+    names = split_names(packages)
+    entries = order(farm.shelf, names)
+    problems = Collector()
+    targets = [
+        Target(python=python, system=system, arch=arch)
+        for python in farm.settings.pythons
+        for system, arch in (("manylinux", "x86_64"), ("macosx", "arm64"), ("win", "amd64"))
+    ]
+    for entry in entries:
+        for variant in farm.settings.variants:
+            for target in targets:
+                with problems.collect():
+                    entry.resolve(variant=variant, target=target)
+        with problems.collect():
+            entry.build_requirements(targets[0])
+        with problems.collect():
+            entry.test_requirements(targets[0])
+        for patch in entry.recipe.patches:
+            with problems.collect():
+                read_header(entry.patches / patch.file)
+    problems.check()
+    Screen.standard().say(f"{len(entries)} recipes are well")
+
+
+@task(help={"output": "the file; docs/reference/recipe.schema.json by default"})
+@farm_task
+def schema(_context: Context, output: str = "docs/reference/recipe.schema.json") -> None:
+    """Write the JSON Schema of recipe.toml, for editors."""
+    write_atomically(farm_root(Path.cwd()) / output, recipe_schema().encode())
+
+
+@task(positional=[], help=words("packages"))
+@farm_task
+def lock(_context: Context, packages: str | None = None) -> None:
+    """Write build.lock and test.lock: build and run requirements from outside the farm, pinned with hashes."""
+    farm = open_farm(farm_root(Path.cwd()))
+    screen = Screen.standard()
+    names = split_names(packages)
+    wanted = set(names or farm.shelf.entries)
+    for entry in order(farm.shelf, names):
+        if entry.name in wanted:
+            _lock_recipe(farm, entry, screen)
+
+
+def _lock_recipe(farm: Farm, entry: Entry, screen: Screen) -> None:
+    settings = farm.settings
+    fetcher = Fetcher(
+        cache=settings.cache,
+        index_url=settings.index_url,
+        offline=settings.offline,
+        progress=screen.say,
+        environ=settings.environ,
+    )
+    source = fetcher.source(entry.name, entry.source)
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
+        tree = unpack(source, Path(scratch) / "source")
+        # A patch may change the requirements; the default variant's series on Linux stands for all.
+        target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
+        series = [PatchFile(path=path) for path in entry.series(variant=settings.variant, target=target)]
+        apply(tree, series, recipe=entry.name, environ=settings.environ)
+        requires = edited(build_requires(tree), entry.recipe.build_requires, where=entry.where)
+        requires += [_FRONTEND, *_OF_BACKEND.get(backend(tree), ())]
+        runs = _run_requires(tree)
+    host = set(entry.recipe.requires.host)
+    run_names = {entry.name, *entry.recipe.requires.run, *entry.recipe.requires.host}
+    for name, lines, farm_names in (("build.lock", requires, host), ("test.lock", runs, run_names)):
+        text = _compile(farm, entry, lines, farm_names)
+        path = entry.directory / name
+        if text or name == "build.lock":
+            write_atomically(path, (_HEADER.format(name=entry.name) + text).encode())
+            screen.say(f"{entry.where.removesuffix('recipe.toml')}{name}: {text.count('==')} pinned")
+
+
+def _run_requires(tree: Path) -> list[str]:
+    """What the installed wheel will need, as the source's pyproject.toml says it statically."""
+    path = tree / "pyproject.toml"
+    project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {}) if path.exists() else {}
+    return list(project.get("dependencies", ()))
+
+
+def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str]) -> str:
+    """Resolve for all Pythons and platforms at once; the farm's own packages are left out."""
+    if not requires:
+        return ""
+    settings = farm.settings
+    lowest = min(settings.pythons, default=Python(major=3, minor=11))
+    argv = (
+        *(
+            "uv",
+            "pip",
+            "compile",
+            "--no-config",
+            "--universal",
+            "--generate-hashes",
+            "--no-header",
+            "--no-annotate",
+        ),
+        *("--no-emit-index-url", "--no-emit-find-links", "--index-url", settings.index_url),
+        *("--python-version", str(lowest), "--only-binary", ":all:"),
+        *(word for name in sorted(farm_names) for word in ("--no-emit-package", name)),
+        "-",
+    )
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
+        output = Path(scratch) / "lock.txt"
+        command = Command(
+            argv=(*argv[:-1], "--output-file", str(output), "--quiet", "-"),
+            env=programs_environment(settings) | {"UV_NO_PROGRESS": "1"},
+            stdin="\n".join(requires) + "\n",
+            time_limit=300,
+        )
+        try:
+            run(command)
+        except ProcessError as problem:
+            raise LockError(
+                f"the requirements of {entry.name} do not resolve", where=entry.where, why=problem.why
+            ) from problem
+        return output.read_text(encoding="utf-8")

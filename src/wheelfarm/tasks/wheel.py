@@ -1,0 +1,131 @@
+"""inspect, repair, gate: one step alone, on any wheel."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from wheelfarm.errors import RepairError, UsageError, WheelError
+from wheelfarm.gate import check_expectations, lay_room, try_in_clean_room
+from wheelfarm.host import programs_environment
+from wheelfarm.model import PinnedWheel, Platform
+from wheelfarm.plan import file_digest
+from wheelfarm.process import Command, run
+from wheelfarm.repair import TOOLS, only_wheel
+from wheelfarm.report import Screen, inspection_lines
+from wheelfarm.tasks.door import farm_root, farm_task, open_farm, words
+from wheelfarm.wheels import describe, open_wheel, verify
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from wheelfarm.wheels import Wheel
+
+_PLATFORMS = {
+    "manylinux": Platform.LINUX,
+    "musllinux": Platform.LINUX,
+    "linux": Platform.LINUX,
+    "macosx": Platform.MACOS,
+    "win": Platform.WINDOWS,
+}
+
+
+def _open(path: str) -> Wheel:
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(
+            f"there is no file {path}", hint="name a wheel; wheelhouse/*/wheels/ holds the farm's"
+        )
+    return open_wheel(file)
+
+
+def _platform(wheel: Wheel) -> Platform:
+    tag = wheel.platform_tag
+    for prefix, platform in _PLATFORMS.items():
+        if tag.startswith(prefix):
+            return platform
+    raise WheelError(f"{wheel.path.name} is for any platform", hint="a pure wheel needs no repair")
+
+
+@task(positional=["wheel"], help=words("json", wheel="a wheel file"))
+@farm_task
+def inspect(_context: Context, wheel: str, json: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Show a wheel's contents by kind, what it links, its BLAS and its tags."""
+    opened = _open(wheel)
+    verify(opened)
+    description = describe(opened)
+    screen = Screen.standard()
+    if json:
+        screen.data(description)
+    else:
+        screen.result(inspection_lines(description))
+
+
+@task(
+    positional=["wheel"],
+    help={"wheel": "a wheel file", "libraries": "a directory with its libraries", "output": "a directory"},
+)
+@farm_task
+def repair(
+    _context: Context, wheel: str, libraries: str | None = None, output: str = "wheelhouse/repaired"
+) -> None:
+    """Run the platform's repair tool on a wheel."""
+    opened = _open(wheel)
+    farm = open_farm(farm_root(Path.cwd()))
+    platform = _platform(opened)
+    arch = opened.platform_tag.partition("_")[2].rpartition("_")[2]
+    dest = Path(output)
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-repair-") as scratch:
+        argv, variables = TOOLS[platform].command(
+            wheel=str(opened.path), dest=scratch, arch=arch, libraries=libraries
+        )
+        env = programs_environment(farm.settings) | variables
+        screen = Screen.standard()
+        run(Command(argv=argv, env=env, time_limit=farm.settings.time_limit), on_line=screen.say)
+        found = only_wheel(
+            Path(scratch), name=opened.name, version=opened.version, made_by=TOOLS[platform].program
+        )
+        verify(open_wheel(found))
+        try:
+            dest.mkdir(parents=True, exist_ok=True)
+            (dest / found.name).write_bytes(found.read_bytes())
+        except OSError as problem:
+            raise RepairError(
+                "cannot write the repaired wheel", where=str(dest), why=problem.strerror
+            ) from problem
+    screen.result([str(dest / found.name)])
+
+
+@task(
+    positional=["wheel"],
+    help=words("variant", "engine", wheel="a wheel file of a recipe's distribution"),
+)
+@farm_task
+def gate(_context: Context, wheel: str, variant: str | None = None, engine: str | None = None) -> None:
+    """Put any wheel through the gate of its recipe: expectations, then tests in a clean room."""
+    opened = _open(wheel)
+    verify(opened)
+    pythons = sorted({tag.interpreter[2:] for tag in opened.tags if tag.interpreter.startswith("cp")})
+    if not pythons:
+        raise WheelError(f"{opened.path.name} is not for CPython")
+    python = f"{pythons[0][0]}.{pythons[0][1:]}"
+    farm = open_farm(farm_root(Path.cwd()), variant=variant, engine=engine, pythons=python)
+    plan = farm.plan([opened.name])
+    build = next(build for build in plan.builds if build.id.name == opened.name)
+    screen = Screen.standard()
+    line = farm.line(plan, lambda _build, text: screen.status(text))
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
+        pinned = PinnedWheel(
+            name=opened.name,
+            version=opened.version,
+            path=opened.path,
+            sha256=file_digest(opened.path),
+            farm=True,
+        )
+        results = check_expectations(build, opened)
+        lay_room(Path(scratch), build, pinned, line.companions(build))
+        results += try_in_clean_room(build, farm.engine, Path(scratch), log=Path(scratch) / "gate.log")
+    screen.result(str(result) for result in results)

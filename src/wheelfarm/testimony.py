@@ -1,0 +1,89 @@
+"""The witness's testimony: what the build environment held, compared with what the plan pinned."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wheelfarm.engine import TESTIMONY
+from wheelfarm.errors import ChainError, Collector, YieldError
+from wheelfarm.model import Digest, EnvironmentEntry, parse_name
+from wheelfarm.wheels import files, open_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wheelfarm.model import PinnedWheel
+    from wheelfarm.stage import Stage
+
+
+def read_testimony(stage: Stage) -> dict[str, Any]:
+    """What the witness wrote.
+
+    Raises:
+        ChainError: when there is none, so that nothing is proved.
+        YieldError: when the backend made more than one wheel.
+    """
+    path = stage.dist / TESTIMONY
+    try:
+        testimony: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise ChainError(
+            f"{stage.build.id}: nothing tells what the build environment held",
+            where=str(path),
+            why=str(problem),
+        ) from problem
+    if len(testimony["wheels"]) != 1:
+        raise YieldError(
+            f"{stage.backend}'s build left {len(testimony['wheels'])} wheels for {stage.build.id.name}",
+            where=stage.build.entry.where,
+            why=", ".join(testimony["wheels"]),
+        )
+    return testimony
+
+
+def _difference(pinned: PinnedWheel, found: Mapping[str, str]) -> str | None:
+    """The first file of a wheel that the environment held otherwise; None when all are the same."""
+    expected = files(open_wheel(pinned.path))
+    for path, sha256 in expected.items():
+        if found.get(path) != sha256:
+            return f"{path} has sha256 {found.get(path, '(missing)')}, the pinned wheel {sha256}"
+    return None
+
+
+def held(stage: Stage, testimony: Mapping[str, Any]) -> tuple[EnvironmentEntry, ...]:
+    """The distributions that the build environment held, each traced to the wheel that it came from.
+
+    Raises:
+        ChainError: a group, when a pinned wheel was not there or another one was in its place.
+    """
+    problems = Collector()
+    found = {parse_name(each["name"]): each for each in testimony["distributions"]}
+    pinned = {wheel.name: wheel for wheel in stage.requirements}
+    for name, wheel in pinned.items():
+        whose = "the farm's wheel" if wheel.farm else "the locked wheel"
+        difference = _difference(wheel, found[name]["files"]) if name in found else "it was not installed"
+        if difference:
+            problems.add(
+                ChainError(
+                    f"{stage.build.id} was not built with {whose} of {name}",
+                    where=f"{wheel.path.name} (sha256 {wheel.sha256})",
+                    why=difference,
+                    hint="look in the log for what installed another one",
+                )
+            )
+    problems.check()
+    return tuple(
+        EnvironmentEntry(
+            name=name,
+            version=each["version"],
+            sha256=pinned[name].sha256 if name in pinned else None,
+            farm=name in pinned and pinned[name].farm,
+        )
+        for name, each in sorted(found.items())
+    )
+
+
+def built_digest(testimony: Mapping[str, Any]) -> Digest:
+    """The sha256 of the wheel as the backend made it."""
+    return Digest(testimony["built"]["sha256"])

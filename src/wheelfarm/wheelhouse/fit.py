@@ -1,0 +1,43 @@
+"""Whether a wheel is one for a target, by the tags in its file name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from packaging.utils import parse_wheel_filename
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.tags import Tag
+
+    from wheelfarm.model import Python, Target
+
+# The host engine may have to leave a wheel with the plain tag, which serves its own machine only.
+_SYSTEMS: Final[Mapping[str, tuple[str, ...]]] = {"manylinux": ("manylinux", "linux")}
+
+
+def _serves_python(tag: Tag, python: Python) -> bool:
+    release = f"cp{python.major}{python.minor}"
+    if tag.abi == "none":
+        return tag.interpreter in {f"py{python.major}", f"py{python.major}{python.minor}", release}
+    if tag.abi == "abi3":
+        # The stable ABI serves later versions too, but not the free-threaded build (PEP 703).
+        since = tag.interpreter.removeprefix(f"cp{python.major}")
+        return not python.threads and since.isdecimal() and int(since) <= python.minor
+    return tag.interpreter == release and tag.abi == python.tag
+
+
+def _serves_machine(tag: Tag, target: Target) -> bool:
+    if tag.platform == "any":
+        return True
+    architectures = (target.arch, "universal2") if target.system == "macosx" else (target.arch,)
+    return tag.platform.startswith(_SYSTEMS.get(target.system, (target.system,))) and tag.platform.endswith(
+        architectures
+    )
+
+
+def serves(filename: str, target: Target) -> bool:
+    """Whether a wheel of this file name is one for the target."""
+    tags = parse_wheel_filename(filename)[3]
+    return any(_serves_python(tag, target.python) and _serves_machine(tag, target) for tag in tags)

@@ -1,0 +1,167 @@
+"""The door to a wheel: opens the zip file, refuses what is unsafe, reads what the wheel says of itself."""
+
+from __future__ import annotations
+
+import lzma
+import re
+import zipfile
+import zlib
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from wheelfarm.errors import Collector, WheelError
+from wheelfarm.model import Name
+from wheelfarm.wheels.dist_info import check_agreement, check_tags, locate, read_metadata
+from wheelfarm.wheels.record import read_record
+from wheelfarm.wheels.wheel import Member, Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.tags import Tag
+    from packaging.version import Version
+
+    from wheelfarm.model import Digest
+
+LARGEST_TOTAL: Final = 4 * 1024**3
+"""Bytes that a wheel may unpack to; real ones stay far below."""
+
+LARGEST_RATIO: Final = 200
+"""How many bytes a byte may unpack to in a large member; deflate reaches 1,032, real data about 20."""
+
+LARGE_MEMBER: Final = 10 * 1024**2
+"""Bytes from which on a member's ratio counts; small files of one repeated letter are harmless."""
+
+_ENCRYPTED: Final = 0x1  # bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4)
+_UNSAFE_NAME: Final = re.compile(r"^/|^[A-Za-z]:|\\|\0|(?:^|/)\.\.(?:/|$)")
+_UNREADABLE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    OSError,
+)
+
+
+@contextmanager
+def unreadable_as_wheel_error(where: str) -> Iterator[None]:
+    """Turn what zipfile and the decompressors raise into a WheelError at that place."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise WheelError(
+            "cannot be read: the archive is damaged, truncated or not a zip file",
+            where=where,
+            why=str(error),
+            hint="fetch or build the wheel again",
+        ) from error
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of a member.
+
+    Raises:
+        WheelError: when they cannot be read.
+    """
+    with unreadable_as_wheel_error(name):
+        return archive.read(name)
+
+
+def open_wheel(path: Path) -> Wheel:
+    """Read and check a wheel's structure; `verify` checks its bytes.
+
+    The file name, METADATA and WHEEL must agree, and RECORD must list every file (binary distribution
+    format specification).
+
+    Raises:
+        WheelError: when the structure is not sound; a GroupError of them when several things are wrong.
+    """
+    problems = Collector()
+    with unreadable_as_wheel_error(path.name), zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        members = [info for info in infos if not info.is_dir()]
+        for error in (*_bad_names(infos), *_encrypted(infos), *_bombs(infos)):
+            problems.add(error)
+        with problems.collect():
+            name, version, build, tags = _file_name(path.name)
+        with problems.collect():
+            dist_info = locate(info.filename for info in members)
+        problems.check()  # only a sound archive is asked what it says
+        with problems.collect():
+            where = f"{dist_info}/METADATA"
+            metadata = read_metadata(read_member(archive, where), where)
+            check_agreement(dist_info, metadata, name, version)
+        with problems.collect():
+            where = f"{dist_info}/WHEEL"
+            check_tags(read_member(archive, where), where, tags)
+        with problems.collect():
+            where = f"{dist_info}/RECORD"
+            digests = read_record(read_member(archive, where), where, {info.filename for info in members})
+        problems.check()
+    return Wheel(
+        path=path,
+        name=name,
+        version=str(version),
+        build=build,
+        tags=tags,
+        metadata=metadata,
+        members=tuple(_member(info, digests) for info in members),
+        dist_info=dist_info,
+    )
+
+
+def _file_name(text: str) -> tuple[Name, Version, str, frozenset[Tag]]:
+    """Name, version, build tag and tags, from a wheel's file name."""
+    try:
+        name, version, build, tags = parse_wheel_filename(text)
+    except InvalidWheelFilename as error:
+        raise WheelError("the file name is not a wheel's", where=text, why=str(error)) from error
+    return Name(name), version, "".join(map(str, build)), tags
+
+
+def _member(info: zipfile.ZipInfo, digests: Mapping[str, Digest]) -> Member:
+    return Member(
+        name=info.filename,
+        size=info.file_size,
+        compressed=info.compress_size,
+        sha256=digests.get(info.filename),
+    )
+
+
+def _bad_names(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
+    """Names that would leave the directory they are unpacked to, and names that come twice."""
+    # zipfile cuts `filename` at a NUL and rewrites separators; only `orig_filename` is what others may see.
+    for name, times in Counter(info.orig_filename for info in infos).items():
+        if _UNSAFE_NAME.search(name):
+            yield WheelError(
+                "a member's name is unsafe to unpack",
+                where=repr(name),
+                why="names are relative, without '..', backslash or drive letter",
+            )
+        if times > 1:
+            yield WheelError(f"a member is there {times} times", where=name)
+
+
+def _encrypted(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
+    for info in infos:
+        if info.flag_bits & _ENCRYPTED:
+            yield WheelError("a member is encrypted", where=info.filename)
+
+
+def _bombs(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
+    """Sizes as the directory states them; zipfile never reads beyond those."""
+    total = sum(info.file_size for info in infos)
+    if total > LARGEST_TOTAL:
+        yield WheelError(f"unpacks to {total:,} bytes", why=f"at most {LARGEST_TOTAL:,} are accepted")
+    for info in infos:
+        if info.file_size > LARGE_MEMBER and info.file_size > LARGEST_RATIO * info.compress_size:
+            yield WheelError(
+                f"a member of {info.compress_size:,} bytes unpacks to {info.file_size:,}",
+                where=info.filename,
+                why=f"a large member may grow by a factor of {LARGEST_RATIO} at most",
+            )

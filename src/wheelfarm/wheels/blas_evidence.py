@@ -1,0 +1,146 @@
+"""What a binary tells about the BLAS that it is, has inside, or asks for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Self
+
+from wheelfarm.wheels.blas_names import CORE_BLAS, CORE_LAPACK, MKL, OPENBLAS, WIDE, Interface, routines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wheelfarm.wheels.binary import Binary
+    from wheelfarm.wheels.blas_names import Routine
+
+
+class Provider(StrEnum):
+    """Implementations of BLAS."""
+
+    OPENBLAS = "openblas"
+    REFERENCE = "reference"
+    ACCELERATE = "accelerate"
+    MKL = "mkl"
+    BLIS = "blis"
+    FLEXIBLAS = "flexiblas"
+    ATLAS = "atlas"
+    NONE = "none"
+    """numpy's own lapack_lite, which is what it falls back to."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A binary seen as a part of BLAS: what it defines and what it asks for."""
+
+    binary: Binary
+    defined: Mapping[str, Routine]
+    asked: Mapping[str, Routine]
+
+    @classmethod
+    def of(cls, binary: Binary) -> Self:
+        """Sort out a binary's symbols."""
+        return cls(
+            binary=binary,
+            defined=routines(binary.exported | binary.hidden),
+            asked=routines(binary.undefined),
+        )
+
+    def defines(self, core: frozenset[str]) -> bool:
+        """Whether it defines one of these routines."""
+        return any(routine.name in core for routine in self.defined.values())
+
+
+# Names that only one implementation has, the most telling first: FlexiBLAS and others wrap or copy the rest.
+_OWN_NAMES: Final = (
+    (Provider.FLEXIBLAS, re.compile(r"flexiblas_.*")),
+    (Provider.OPENBLAS, re.compile(r"(?:scipy_)?openblas_get_config.*")),
+    (Provider.MKL, re.compile(r"mkl_.*", re.IGNORECASE)),
+    (Provider.BLIS, re.compile(r"bli_.*")),
+    (Provider.ATLAS, re.compile(r"ATL_.*")),
+    (Provider.UNKNOWN, re.compile(r"armpl.*|nvpl_.*|essl.*")),
+)
+_LIBRARY_NAMES: Final = (
+    (Provider.ACCELERATE, re.compile(r"/(?:accelerate|veclib)\.framework/")),
+    (Provider.FLEXIBLAS, re.compile(r"^(?:lib)?flexiblas")),
+    (Provider.OPENBLAS, re.compile(r"^(?:lib)?(?:scipy_)?openblas")),
+    (Provider.MKL, re.compile(r"^(?:lib)?mkl_")),
+    (Provider.BLIS, re.compile(r"^(?:lib)?blis(?![a-z])")),
+    (Provider.ATLAS, re.compile(r"^lib(?:[st]?atlas|f77blas|ptcblas)")),
+    # Debian lets the administrator choose what libblas.so.3 is: the name tells nothing.
+    (Provider.UNKNOWN, re.compile(r"^(?:lib)?(?:c?blas|lapacke?|armpl|nvpl_(?:blas|lapack)|essl)(?![a-z])")),
+)
+_WIDE_LIBRARY: Final = re.compile(r"(?:blas[op]?|lapack)(?:64|_?ilp64)")
+_SHOWN: Final = 8
+
+
+def identify(binary: Binary) -> tuple[tuple[str, ...], Provider]:
+    """The provider, and the names or texts of its own that give it away; the reference has none."""
+    names = sorted(binary.exported | binary.hidden)
+    for provider, pattern in _OWN_NAMES:
+        if own := [name for name in names if pattern.fullmatch(name)]:
+            return tuple(own[:1]), provider
+    for text, provider in ((OPENBLAS, Provider.OPENBLAS), (MKL, Provider.MKL)):
+        if any(mark.startswith(text) for mark in binary.marks):
+            return (), provider
+    return (), Provider.REFERENCE
+
+
+def identify_library(path: str) -> Provider | None:
+    """What a library that is not in the wheel is, judged by its name alone; None when it is not BLAS.
+
+    Only Windows and Accelerate have names with capitals, and no other library differs from BLAS by those.
+    """
+    path = path.lower()
+    file = path.rpartition("/")[2]
+    return next(
+        (provider for provider, name in _LIBRARY_NAMES if name.search(file) or name.search(path)), None
+    )
+
+
+def interface(stack: Sequence[Part], users: Sequence[Part]) -> Interface | None:
+    """What the library says of itself, then what its users ask for, then what it defines."""
+    if any(WIDE in part.binary.marks for part in stack):
+        return Interface.ILP64
+    if asked := asked_interface(users, [part.binary.member for part in stack]):
+        return asked
+    defined = {routine.interface for part in stack for routine in part.defined.values()}
+    # Some define both spellings; the plain one is what is used when nobody asks for the other.
+    return min(defined, key=lambda width: width is Interface.ILP64, default=None)
+
+
+def asked_interface(users: Sequence[Part], libraries: Iterable[str]) -> Interface | None:
+    """ILP64 when a symbol or a library's name says so; LP64 for plain symbols; None without symbols.
+
+    A user that is a layer, such as LAPACK, may define symbols and ask for none.
+    """
+    asked = {routine.interface for part in users for routine in (part.asked or part.defined).values()}
+    if Interface.ILP64 in asked or any(_WIDE_LIBRARY.search(library) for library in libraries):
+        return Interface.ILP64
+    return Interface.LP64 if asked else None
+
+
+def evidence(own: Sequence[str], stack: Sequence[Part]) -> tuple[str, ...]:
+    """The names of the provider's own, then the core routines that are defined, or else the texts."""
+    core = [
+        symbol
+        for part in stack
+        for symbol, routine in part.defined.items()
+        if routine.name in CORE_BLAS | CORE_LAPACK
+    ]
+    texts = [mark.strip() for part in stack for mark in sorted(part.binary.marks)]
+    return shown([*own, *sorted(core, key=len)] or texts)
+
+
+def build(stack: Sequence[Part]) -> str:
+    """What OpenBLAS says of itself; empty when it or another says nothing."""
+    return min(
+        (mark for part in stack for mark in part.binary.marks if mark.startswith(OPENBLAS)), default=""
+    )
+
+
+def shown(symbols: Iterable[str]) -> tuple[str, ...]:
+    """The first few, each once: enough to believe it."""
+    return tuple(dict.fromkeys(symbols))[:_SHOWN]

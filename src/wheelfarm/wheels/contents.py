@@ -1,0 +1,123 @@
+"""What a wheel consists of, by kind, told from the names of its members."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from wheelfarm.wheels.wheel import Member, Wheel
+
+
+class Kind(StrEnum):
+    """What a member is there for."""
+
+    EXTENSION = "extension"
+    LIBRARY = "library"
+    TESTS = "tests"
+    PYTHON = "python"
+    HEADER = "header"
+    TYPING = "typing"
+    DATA = "data"
+    METADATA = "metadata"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The members of one kind; sizes are bytes."""
+
+    count: int = 0
+    size: int = 0
+    compressed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """A wheel's members by kind, its import packages, and its largest members, largest first."""
+
+    kinds: tuple[tuple[Kind, Share], ...]
+    packages: tuple[str, ...]
+    largest: tuple[Member, ...]
+
+    def of(self, kind: Kind) -> Share:
+        """The share of a kind; an empty one when the wheel has none of it."""
+        return dict(self.kinds).get(kind, Share())
+
+
+_TEST_DIRECTORIES: Final = frozenset({"test", "tests"})
+# Not `*_test.py`: in statistics that is a module with a test in it, such as scipy/stats/_page_trend_test.py.
+_TEST_FILE: Final = re.compile(r"(?:test_.*|conftest)\.py")
+# Extensions that only tests use stand beside the others: numpy's _umath_tests, scipy's _test_ccallback.
+_TEST_EXTENSION: Final = re.compile(r"_*test_.*|.*_tests")
+_VENDORED: Final = re.compile(r"(?:^|/)(?:[^/]+\.libs|\.dylibs)/")
+_LIBRARY: Final = re.compile(r".*\.(?:dylib|dll|a|lib)|.*\.so(?:\.\d+)+|lib[^.]*\.so")
+_EXTENSION: Final = re.compile(r".*\.(?:so|pyd)")
+_KINDS: Final = {
+    "py": Kind.PYTHON,
+    "pyi": Kind.TYPING,
+    "typed": Kind.TYPING,
+    **dict.fromkeys(("h", "hh", "hpp", "hxx", "inc", "pxd", "pxi"), Kind.HEADER),
+}
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of a member. Tests beat every other kind, extensions included."""
+    parts = name.split("/")
+    if parts[0].endswith(".dist-info"):
+        return Kind.METADATA
+    if parts[0].endswith(".data"):
+        parts = parts[2:]
+    *directories, file = parts
+    stem = file.partition(".")[0]
+    extension = _EXTENSION.fullmatch(file) is not None
+    if (
+        not _TEST_DIRECTORIES.isdisjoint(directories)
+        or _TEST_FILE.fullmatch(file)
+        or (extension and _TEST_EXTENSION.fullmatch(stem))
+    ):
+        return Kind.TESTS
+    if _LIBRARY.fullmatch(file) or (_VENDORED.search(name) and extension):
+        return Kind.LIBRARY
+    if extension:
+        return Kind.EXTENSION
+    return _KINDS.get(file.rpartition(".")[2], Kind.DATA)
+
+
+def contents(wheel: Wheel, *, largest: int = 10) -> Contents:
+    """The wheel's members by kind, the largest kind first, with the `largest` largest members."""
+    shares: dict[Kind, Share] = {}
+    for member in wheel.members:
+        kind = kind_of(member.name)
+        share = shares.get(kind, Share())
+        shares[kind] = Share(
+            count=share.count + 1,
+            size=share.size + member.size,
+            compressed=share.compressed + member.compressed,
+        )
+    return Contents(
+        kinds=tuple(sorted(shares.items(), key=lambda item: (-item[1].size, item[0]))),
+        packages=_packages(wheel),
+        largest=tuple(
+            heapq.nsmallest(largest, wheel.members, key=lambda member: (-member.size, member.name))
+        ),
+    )
+
+
+def _packages(wheel: Wheel) -> tuple[str, ...]:
+    """The names at the top that can be imported: packages, and modules of one file."""
+    found = set()
+    for member in wheel.members:
+        top, *rest = member.name.split("/")
+        if top.endswith(".data"):
+            # Only these two schemes end up on the import path (binary distribution format specification).
+            if rest[0] not in {"purelib", "platlib"}:
+                continue
+            top, *rest = rest[1:]
+        code = member.name.endswith(".py") or _EXTENSION.fullmatch(member.name)
+        name = top if rest else top.partition(".")[0]
+        if code and name.isidentifier():
+            found.add(name)
+    return tuple(sorted(found))

@@ -1,0 +1,69 @@
+"""All that this room tells of a wheel, as data that can be written as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from wheelfarm.wheels.binary import externals
+from wheelfarm.wheels.blas import blas_all
+from wheelfarm.wheels.contents import contents
+from wheelfarm.wheels.linkage import linkage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wheelfarm.wheels.binary import Binary
+    from wheelfarm.wheels.wheel import Wheel
+
+
+def describe(wheel: Wheel) -> dict[str, Any]:
+    """The wheel as strings, numbers, lists and tables; sizes are bytes.
+
+    Raises:
+        WheelError: when a member cannot be read.
+    """
+    binaries = linkage(wheel)
+    held = contents(wheel)
+    return {
+        "file": wheel.path.name,
+        "name": wheel.name,
+        "version": wheel.version,
+        "build": wheel.build,
+        "tags": sorted(map(str, wheel.tags)),
+        "requires_python": wheel.metadata.requires_python,
+        "requires_dist": list(wheel.metadata.requires_dist),
+        "size": {"packed": wheel.packed, "unpacked": wheel.unpacked, "members": len(wheel.members)},
+        "kinds": {str(kind): asdict(share) for kind, share in held.kinds},
+        "packages": list(held.packages),
+        "largest": [
+            {"member": member.name, "size": member.size, "compressed": member.compressed}
+            for member in held.largest
+        ],
+        "linkage": _linkage(binaries),
+        "externals": externals(binaries),
+        "blas": [
+            {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(one).items()}
+            for one in blas_all(binaries)
+        ],
+    }
+
+
+def _linkage(binaries: Sequence[Binary]) -> dict[str, Any]:
+    """How many binaries there are of which sort, and the newest system that one of them asks for."""
+    return {
+        "binaries": len(binaries),
+        "formats": dict(sorted(Counter(str(binary.format) for binary in binaries).items())),
+        "machines": dict(sorted(Counter(binary.machine for binary in binaries).items())),
+        "unstripped": sorted({binary.member for binary in binaries if not binary.stripped}),
+        "with_debug": sorted({binary.member for binary in binaries if binary.has_debug}),
+        "rpaths": sorted({path for binary in binaries for path in binary.rpaths}),
+        "glibc": _newest(binary.glibc for binary in binaries),
+        "macos": _newest(binary.macos for binary in binaries),
+    }
+
+
+def _newest(versions: Iterable[str]) -> str:
+    """The highest of some dotted numbers; empty when there is none."""
+    return max(versions, key=lambda text: [int(part) for part in text.split(".") if part], default="")

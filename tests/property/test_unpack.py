@@ -1,0 +1,50 @@
+"""Whatever the members are called, nothing leaves the directory."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.archives import Entry, fetched, hardlink, make_tar, symlink
+from wheelfarm.errors import FarmError
+from wheelfarm.sources import unpack
+
+parts = st.sampled_from(["..", ".", "", "a", "b", "A", "c", "C:", "é", "x\\..", "\n"])
+paths = st.lists(parts, min_size=1, max_size=5).map("/".join)
+short = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
+entries = st.one_of(
+    st.builds(Entry, paths, st.just(b"x")),
+    st.builds(Entry, paths, st.just(b""), st.just(tarfile.DIRTYPE)),
+    st.builds(symlink, paths, paths),
+    st.builds(symlink, short, paths),
+    st.builds(hardlink, paths, paths),
+)
+
+
+@given(st.lists(entries, max_size=6), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_nothing_escapes(members: list[Entry], below: bool) -> None:  # noqa: FBT001 - drawn
+    if below:
+        members = [Entry(f"top/{one.name}", one.content, one.kind, one.link) for one in members]
+    with tempfile.TemporaryDirectory() as scratch:
+        room = Path(scratch).resolve() / "around" / "room"
+        room.mkdir(parents=True)
+        into = room / "into"
+        source = fetched(make_tar(room / "archive", members))
+        with suppress(FarmError):
+            top = unpack(source, into)
+            for directory, _, names in os.walk(into):
+                for name in names:
+                    # A circle of links leads nowhere, and resolves to itself.
+                    assert Path(os.path.realpath(Path(directory, name))).is_relative_to(
+                        top if below else into
+                    )
+        assert {path.name for path in room.iterdir()} <= {"archive", "into"}
+        assert [path.name for path in room.parent.iterdir()] == ["room"]
+        assert [path.name for path in room.parent.parent.iterdir()] == ["around"]
