@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _CHECKING: Final = re.compile(r"Checking patch (.+)\.\.\.")
 _MOVED: Final = re.compile(r"Hunk #(\d+) succeeded at \d+ \(offset (-?\d+) lines?\)\.")
 _FAILED: Final = re.compile(r"error: patch failed: .+:(\d+)")
+_QUOTED: Final = re.compile(
+    r"^error: while searching for:\n.*?(?=^error: patch failed: )", re.MULTILINE | re.DOTALL
+)
+"""The lines that were not found, which may look like anything."""
+
 _REPEATED: Final = re.compile(r"error: .+: patch does not apply")
 _OUTSIDE: Final = re.compile(r"error: (?:invalid path '|affected file '.+' is beyond a symbolic link)")
 _OTHER: Final = re.compile(r"(?:error|fatal): (?:.+?: )?(.+)")
@@ -79,8 +84,9 @@ class _Application:
         for error in self._problems(check.output):
             collector.add(error)
         collector.check()
-        if check.returncode or self._git().returncode:
-            raise self._error(f"{self.patch.name} does not apply", why=check.output.strip())
+        written = check if check.returncode else self._git()
+        if written.returncode:
+            raise self._error(f"{self.patch.name} could not be applied", why=written.output.strip())
         return AppliedPatch(
             file=self.patch.name, sha256=Digest(hashlib.sha256(self.patch.read_bytes()).hexdigest())
         )
@@ -90,7 +96,7 @@ class _Application:
         files = read_hunks(self.patch)
         target, hunks = "", files[0]
         remaining = iter(files)
-        for line in output.splitlines():
+        for line in _QUOTED.sub("", output).splitlines():
             if match := _CHECKING.fullmatch(line):
                 target, hunks = match[1], next(remaining, [])
                 if _leads_out(target):

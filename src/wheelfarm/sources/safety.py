@@ -133,7 +133,7 @@ def _link(place: Parts, member: Member, kinds: Mapping[Parts, Kind], links: _Lin
     if member.kind is Kind.HARDLINK and kinds.get(_place(member.link)) is not Kind.FILE:
         return f"it is a hard link to {member.link!r}, which is no file of this archive"
     if member.kind is Kind.SYMLINK and links.escapes(place, member.link):
-        return f"it is a symbolic link that leads out, to {member.link!r}"
+        return f"it is a symbolic link that leads out or in a circle, to {member.link!r}"
     return None
 
 
@@ -146,7 +146,7 @@ class _Links:
         self._links = {_fold(place): member.link for place, member in members if member.kind is Kind.SYMLINK}
 
     def escapes(self, place: Parts, link: str) -> bool:
-        """Whether a link leaves the tree, on the way through whatever other links there are.
+        """Whether a link leaves the tree or goes in a circle, through whatever other links there are.
 
         It is followed as the kernel would: `a/..` is not where one started when `a` is itself a link.
         """
@@ -167,7 +167,7 @@ class _Links:
                     break
             else:
                 return False
-        return False  # in a circle, which leads nowhere
+        return True  # nowhere, which some programs take for somewhere else
 
 
 def _fold(place: Iterable[str]) -> Parts:
