@@ -6,6 +6,5 @@ refused like one that does not apply.
 
 from wheelfarm.patches.applying import apply
 from wheelfarm.patches.file import Header, PatchFile, read_header
-from wheelfarm.patches.series import unlisted
 
-__all__ = ["Header", "PatchFile", "apply", "read_header", "unlisted"]
+__all__ = ["Header", "PatchFile", "apply", "read_header"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import nox
 
 from wheelfarm.sessions.catalogue import read_cards, read_variants
-from wheelfarm.sessions.stamp import Stamp, file_state
+from wheelfarm.stamp import Stamp, file_state
 from wheelfarm.sessions.tools import tools_environment
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The stamp of a finished run: what it depended on, so that a run with nothing to do is told at once.
 
-The sessions read it without any of the farm's libraries; see `wheelfarm.sessions.stamp` for the form. It only
+The sessions read it without any of the farm's libraries; see `wheelfarm.stamp` for the form. It only
 ever saves time: whatever differs, even by a file's time, leads to the full plan with its digests.
 """
 
@@ -15,7 +15,7 @@ from wheelfarm.host import programs_environment
 from wheelfarm.process import Command, allowed, run, which
 from wheelfarm.report.chain import outcome_line
 from wheelfarm.schedule import Outcome, State
-from wheelfarm.sessions.stamp import Stamp, environment_digest, file_state, output_digest
+from wheelfarm.stamp import Stamp, environment_digest, file_state, output_digest
 from wheelfarm.wheelhouse import write_atomically
 
 if TYPE_CHECKING:
