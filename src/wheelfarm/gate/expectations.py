@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from wheelfarm.plan import Build
     from wheelfarm.wheels import Wheel
-    from wheelfarm.wheels import Kind, blas_all, kind_of, linkage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import nox
 
 from wheelfarm.sessions.catalogue import read_cards, read_variants
-from wheelfarm.stamp import Stamp, file_state
 from wheelfarm.sessions.tools import tools_environment
+from wheelfarm.stamp import Stamp, file_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +62,8 @@ def _test(root: Path, card: Card, variant: str | None) -> Callable[[nox.Session]
 def register(root: Path) -> None:
     """Register the sessions of the farm at `root`.
 
-    `build-scipy` is for the default variant (or what `-- --variant` says), `build-scipy(reference)` for another.
-    A session requires those of the packages that its package is built on; nox then stops at the first failure.
+    `build-scipy` is for the default variant, or what `-- --variant` says; `build-scipy(reference)` for
+    another. A session requires those of the packages that its package is built on.
     """
     default, variants = read_variants(root)
     cards = read_cards(root / "recipes")

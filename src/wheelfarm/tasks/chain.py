@@ -92,7 +92,7 @@ def chain(  # noqa: PLR0917
 
 
 def _end(outcomes: Sequence[Outcome], screen: Screen) -> None:
-    """Nothing when all is there; else the exit code of the one cause, or the one that says there are several."""
+    """Nothing when all is there; else the exit code of the one cause, or the one for several."""
     missing = [str(outcome.build.id) for outcome in outcomes if not outcome.state.good]
     if missing:
         screen.say(f"missing: {', '.join(missing)}")

