@@ -37,7 +37,12 @@ TESTIMONY: Final = "environment.json"
 """Where the witness tells what the build environment held, in the stage's dist/."""
 BUILT: Final = "@built-wheel@"
 """Stands in a step for the path of the wheel that the backend made, whose name only the backend knows."""
-RESERVED: Final = frozenset({"PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PKG_CONFIG_PATH"})
+RESERVED: Final = frozenset(
+    {
+        *("PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PKG_CONFIG_PATH"),
+        *("PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK"),
+    }
+)
 """Names that the farm itself sets; a recipe that set one of them would undo an invariant."""
 
 
@@ -106,13 +111,14 @@ class Engine(Protocol):
 
 
 def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
-    """The variables that the build sees, for both engines: the recipe's, then the farm's.
+    """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
 
     Raises:
         RecipeError: when the recipe sets a variable that is the farm's.
     """
     build = stage.build
-    reserved = sorted(RESERVED & build.resolved.environment.keys())
+    # Windows does not tell Path from PATH.
+    reserved = sorted(name for name in build.resolved.environment if name.upper() in RESERVED)
     if reserved:
         raise RecipeError(
             f"{', '.join(reserved)} may not be set by a recipe",
@@ -120,6 +126,9 @@ def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
             why="the farm sets it, so that builds are isolated and come out the same twice",
         )
     return {
+        "MAKEFLAGS": f"-j{jobs}",
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        "NPY_NUM_BUILD_JOBS": str(jobs),
         **build.resolved.environment,
         **provider_environment(stage.provider, inside=stage.inside),
         "SOURCE_DATE_EPOCH": str(stage.epoch),
@@ -128,9 +137,6 @@ def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
         # Nothing may be fetched by a build: what it needs is in its environment already.
         "PIP_NO_INDEX": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "MAKEFLAGS": f"-j{jobs}",
-        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
-        "NPY_NUM_BUILD_JOBS": str(jobs),
     }
 
 

@@ -100,19 +100,18 @@ class Collector:
         except FarmError as error:
             self.add(error)
 
+    def error(self) -> FarmError:
+        """What was gathered, which is something, as one error: the only one, or a group."""
+        return self.errors[0] if len(self.errors) == 1 else GroupError(self.errors)
+
     def check(self) -> None:
         """Raise what was gathered: nothing, the one error, or a group.
 
         Raises:
             FarmError: when at least one error was added.
         """
-        match self.errors:
-            case []:
-                return
-            case [only]:
-                raise only
-            case several:
-                raise GroupError(several)
+        if self.errors:
+            raise self.error()
 
 
 class UsageError(FarmError):

@@ -13,6 +13,9 @@ from wheelfarm.errors import EngineError, ProcessError, SystemPackageError
 from wheelfarm.model import Python, Target
 from wheelfarm.process import Command, run, which
 
+if sys.platform != "win32":
+    import resource
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -54,6 +57,14 @@ def glibc() -> tuple[int, int]:
         return int(major), int(minor)
     except (ValueError, OSError, AttributeError):
         return (0, 0)
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held, in bytes; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,13 @@ Digest = NewType("Digest", str)
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_PYTHON: Final = re.compile(r"(\d)\.(\d{1,2})(t?)")
+_VERSION: Final = r"(?P<minor>0|[1-9][0-9]?)(?P<threads>t?)"
+_PYTHON: Final = re.compile(rf"(?P<major>[1-9])\.{_VERSION}")
+_LINUX: Final = "x86_64|i686|aarch64|armv7l|ppc64le|riscv64|s390x"
+# win32 is the one identifier without an underscore.
 _TARGET: Final = re.compile(
-    r"cp(?P<major>\d)(?P<minor>\d{1,2})(?P<threads>t?)-"
-    r"(?P<system>manylinux|musllinux|macosx|win)(?:_?(?P<arch>[a-z0-9_]+))?"
+    rf"cp(?P<major>[1-9]){_VERSION}-(?P<place>(manylinux|musllinux)_({_LINUX})"
+    r"|macosx_(arm64|universal2|x86_64)|win_(amd64|arm64)|win32)"
 )
 
 
@@ -97,7 +100,7 @@ class Python:
                 why="a feature version is expected",
                 hint="say, for example, 3.12",
             )
-        return cls(major=int(match[1]), minor=int(match[2]), threads=match[3])
+        return cls(major=int(match["major"]), minor=int(match["minor"]), threads=match["threads"])
 
     @property
     def version(self) -> tuple[int, int]:
@@ -143,7 +146,8 @@ class Target:
                 why="one looks like cp312-manylinux_x86_64, cp313-macosx_arm64 or cp311-win_amd64",
             )
         python = Python(major=int(match["major"]), minor=int(match["minor"]), threads=match["threads"])
-        return cls(python=python, system=match["system"], arch=match["arch"] or "32")
+        system, _, arch = match["place"].replace("win32", "win_32").partition("_")
+        return cls(python=python, system=system, arch=arch)
 
     @property
     def platform(self) -> Platform:

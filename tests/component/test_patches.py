@@ -2,99 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.archives import digest
+from support.patches import FILES, HEADER, LINES, PatchMaker, edited, patch, refused, write
 from support.repositories import Repository
-from wheelfarm.errors import FarmError, GroupError, PatchError, ProcessError
+from wheelfarm.errors import PatchError, ProcessError
 from wheelfarm.model import AppliedPatch, parse_name
-from wheelfarm.patches import PatchFile, apply, read_header, unlisted
+from wheelfarm.patches import apply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-    Make = Callable[..., PatchFile]
-
-NAME = parse_name("sample")
-HEADER: Final = b"Subject: a change\n\nWhy: it is needed\n  here\nUpstream: https://example.org/1 (open)\n\n"
-LINES: Final = [f"line {number}\n" for number in range(1, 61)]
-FILES: Final[Mapping[str, bytes]] = {
-    "a.txt": "".join(LINES).encode(),
-    "sub/b.txt": b"one\ntwo\nthree\n",
-    "win.txt": b"one\r\ntwo\r\nthree\r\n",
-    "blob.bin": bytes(range(256)),
-    "run.sh": b"#!/bin/sh\n",
-}
-
-
-def edited(**changes: str) -> bytes:
-    """a.txt with some lines changed: `l10="ten"`."""
-    lines = list(LINES)
-    for number, text in changes.items():
-        lines[int(number[1:]) - 1] = f"{text}\n"
-    return "".join(lines).encode()
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    path = tmp_path / "tree"
-    for name, content in FILES.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return path
+    return write(tmp_path / "tree", FILES)
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Make a patch out of new contents; None deletes. Each begins where the one before ended."""
-    repository = Repository.create(tmp_path / "edited")
-    repository.commit(FILES)
-    directory = tmp_path / "patches"
-    directory.mkdir()
-
-    def make_patch(changes: Mapping[str, bytes | None], header: bytes = HEADER, *options: str) -> PatchFile:
-        for name, content in changes.items():
-            path = repository.path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if content is None:
-                path.unlink()
-            else:
-                path.write_bytes(content)
-        number = len(list(directory.iterdir())) + 1
-        path = directory / f"{number:04}-change.patch"
-        path.write_bytes(header + repository.diff(*options))
-        repository.commit()
-        return PatchFile(path=path)
-
-    return make_patch
-
-
-def patch(tree: Path, *series: PatchFile) -> tuple[AppliedPatch, ...]:
-    return apply(tree, series, recipe=NAME, environ={"PATH": os.defpath})
-
-
-def refused(tree: Path, *series: PatchFile) -> list[FarmError]:
-    """The errors; and nothing has changed."""
-    before = contents(tree)
-    with pytest.raises(FarmError) as caught:
-        patch(tree, *series)
-    assert contents(tree) == before
-    errors = caught.value.errors if isinstance(caught.value, GroupError) else (caught.value,)
-    assert all(isinstance(error, PatchError) for error in errors)
-    return list(errors)
-
-
-def contents(tree: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+def make(tmp_path: Path) -> PatchMaker:
+    return PatchMaker.create(tmp_path)
 
 
 class TestExact:
-    def test_applies_and_tells_what(self, tree: Path, make: Make) -> None:
+    def test_applies_and_tells_what(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="ten", l50="fifty"), "sub/b.txt": b"one\n2\nthree\n"})
         assert patch(tree, one) == (
             AppliedPatch(file="0001-change.patch", sha256=digest(one.path.read_bytes())),
@@ -105,52 +41,52 @@ class TestExact:
     def test_an_empty_series(self, tree: Path) -> None:
         assert patch(tree) == ()
 
-    def test_the_order_matters(self, tree: Path, make: Make) -> None:
+    def test_the_order_matters(self, tree: Path, make: PatchMaker) -> None:
         first = make({"a.txt": edited(l10="ten")})
         second = make({"a.txt": edited(l10="TEN")})
         assert len(refused(tree, second, first)) == 1
         assert len(patch(tree, first, second)) == 2
         assert (tree / "a.txt").read_bytes() == edited(l10="TEN")
 
-    def test_hunks_that_move_each_other(self, tree: Path, make: Make) -> None:
+    def test_hunks_that_move_each_other(self, tree: Path, make: PatchMaker) -> None:
         lines = list(LINES)
         lines[5:5] = ["new\n"] * 4
         lines[40] = "changed\n"
         patch(tree, make({"a.txt": "".join(lines).encode()}))
         assert (tree / "a.txt").read_text() == "".join(lines)
 
-    def test_new_and_deleted_files(self, tree: Path, make: Make) -> None:
+    def test_new_and_deleted_files(self, tree: Path, make: PatchMaker) -> None:
         patch(tree, make({"new/file": b"x\n", "sub/b.txt": None, "empty": b""}))
         assert (tree / "new/file").read_bytes() == b"x\n"
         assert (tree / "empty").read_bytes() == b""
         assert not (tree / "sub/b.txt").exists()
 
-    def test_a_mode(self, tree: Path, make: Make, tmp_path: Path) -> None:
+    def test_a_mode(self, tree: Path, make: PatchMaker, tmp_path: Path) -> None:
         (tmp_path / "edited" / "run.sh").chmod(0o755)
         patch(tree, make({}))
         assert (tree / "run.sh").stat().st_mode & stat.S_IXUSR
 
-    def test_a_rename(self, tree: Path, make: Make) -> None:
+    def test_a_rename(self, tree: Path, make: PatchMaker) -> None:
         patch(tree, make({"a.txt": None, "c.txt": FILES["a.txt"]}, HEADER, "--find-renames"))
         assert (tree / "c.txt").read_bytes() == FILES["a.txt"]
         assert not (tree / "a.txt").exists()
 
-    def test_a_binary(self, tree: Path, make: Make) -> None:
+    def test_a_binary(self, tree: Path, make: PatchMaker) -> None:
         content = bytes(reversed(range(256)))
         patch(tree, make({"blob.bin": content}))
         assert (tree / "blob.bin").read_bytes() == content
 
-    def test_line_ends_stay(self, tree: Path, make: Make) -> None:
+    def test_line_ends_stay(self, tree: Path, make: PatchMaker) -> None:
         content = b"one\r\n2 \r\nthree\r\n"
         patch(tree, make({"win.txt": content}))
         assert (tree / "win.txt").read_bytes() == content
 
-    def test_white_space_stays(self, tree: Path, make: Make) -> None:
+    def test_white_space_stays(self, tree: Path, make: PatchMaker) -> None:
         content = b"one  \n\ttwo \n \tthree\n\n\n"
         patch(tree, make({"sub/b.txt": content}))
         assert (tree / "sub/b.txt").read_bytes() == content
 
-    def test_a_plain_diff(self, tree: Path, make: Make) -> None:
+    def test_a_plain_diff(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="-- a/x"), "sub/b.txt": b"1\ntwo\nthree\n"})
         lines = one.path.read_bytes().splitlines(keepends=True)
         one.path.write_bytes(b"".join(line for line in lines if not line.startswith((b"diff", b"index"))))
@@ -158,14 +94,16 @@ class TestExact:
         assert (tree / "a.txt").read_bytes() == edited(l10="-- a/x")
 
     @pytest.mark.parametrize("place", ["beside", "around"])
-    def test_a_tree_inside_a_repository(self, place: str, tree: Path, make: Make, tmp_path: Path) -> None:
+    def test_a_tree_inside_a_repository(
+        self, place: str, tree: Path, make: PatchMaker, tmp_path: Path
+    ) -> None:
         Repository(tmp_path if place == "around" else tree).git("init", "--quiet")
         patch(tree, make({"a.txt": edited(l10="ten")}))
         assert (tree / "a.txt").read_bytes() == edited(l10="ten")
 
 
 class TestInexact:
-    def test_an_offset(self, tree: Path, make: Make) -> None:
+    def test_an_offset(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="ten", l30="thirty"), "sub/b.txt": b"1\ntwo\nthree\n"})
         (tree / "a.txt").write_bytes(b"line 0\n" + FILES["a.txt"])
         errors = refused(tree, one)
@@ -176,19 +114,19 @@ class TestInexact:
         assert errors[0].what == "0001-change.patch applies with an offset of 1 lines, not exactly"
         assert "refresh it" in str(errors[0].hint)
 
-    def test_fuzz(self, tree: Path, make: Make) -> None:
+    def test_fuzz(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="ten")})
         (tree / "a.txt").write_bytes(edited(l7="seven"))
         (error,) = refused(tree, one)
         assert error.what == "0001-change.patch does not apply"
 
-    def test_a_conflict_names_the_hunk(self, tree: Path, make: Make) -> None:
+    def test_a_conflict_names_the_hunk(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="ten", l30="thirty", l50="fifty"), "sub/b.txt": b"1\ntwo\nthree\n"})
         (tree / "a.txt").write_bytes(edited(l30="30"))
         (error,) = refused(tree, one)
         assert error.where == "sample: 0001-change.patch: a.txt: hunk 2 of 3: @@ -27,7 +27,7 @@ line 26"
 
-    def test_all_files_are_named(self, tree: Path, make: Make) -> None:
+    def test_all_files_are_named(self, tree: Path, make: PatchMaker) -> None:
         one = make(
             {"a.txt": edited(l10="ten"), "sub/b.txt": b"1\ntwo\nthree\n", "win.txt": None, "new": b"x\n"}
         )
@@ -208,12 +146,12 @@ class TestInexact:
             "No such file or directory",
         ]
 
-    def test_other_line_ends(self, tree: Path, make: Make) -> None:
+    def test_other_line_ends(self, tree: Path, make: PatchMaker) -> None:
         one = make({"sub/b.txt": b"1\ntwo\nthree\n"})
         (tree / "sub/b.txt").write_bytes(b"one\r\ntwo\r\nthree\r\n")
         assert len(refused(tree, one)) == 1
 
-    def test_another_binary(self, tree: Path, make: Make) -> None:
+    def test_another_binary(self, tree: Path, make: PatchMaker) -> None:
         one = make({"blob.bin": b"\0new"})
         (tree / "blob.bin").write_bytes(b"\0other")
         assert "does not match the current contents" in str(refused(tree, one)[0].why)
@@ -221,7 +159,9 @@ class TestInexact:
     @pytest.mark.parametrize(
         "changes", [{"a.txt": edited(l10="ten")}, {"new": b"x\n"}, {"sub/b.txt": None}, {"blob.bin": b"\0"}]
     )
-    def test_already_in_the_source(self, changes: Mapping[str, bytes | None], tree: Path, make: Make) -> None:
+    def test_already_in_the_source(
+        self, changes: Mapping[str, bytes | None], tree: Path, make: PatchMaker
+    ) -> None:
         one = make(changes)
         patch(tree, one)
         (error,) = refused(tree, one)
@@ -229,7 +169,7 @@ class TestInexact:
         assert "upstream has it" in str(error.why)
         assert "remove it" in str(error.hint)
 
-    def test_those_before_stay(self, tree: Path, make: Make) -> None:
+    def test_those_before_stay(self, tree: Path, make: PatchMaker) -> None:
         first = make({"a.txt": edited(l10="ten")})
         second = make({"sub/b.txt": b"1\ntwo\nthree\n"})
         (tree / "sub/b.txt").write_bytes(b"other\n")
@@ -240,92 +180,42 @@ class TestInexact:
 
 class TestOutside:
     @pytest.mark.parametrize("name", ["../evil", "/evil", "sub/../../evil"])
-    def test_by_name(self, name: str, tree: Path, make: Make, tmp_path: Path) -> None:
+    def test_by_name(self, name: str, tree: Path, make: PatchMaker, tmp_path: Path) -> None:
         one = make({"new": b"x\n"})
         one.path.write_bytes(one.path.read_bytes().replace(b"/new", f"/{name}".encode()))
         assert any("outside of the source tree" in error.what for error in refused(tree, one))
         assert not (tmp_path / "evil").exists()
 
-    def test_an_existing_file(self, tree: Path, make: Make, tmp_path: Path) -> None:
+    def test_an_existing_file(self, tree: Path, make: PatchMaker, tmp_path: Path) -> None:
         (tmp_path / "b.txt").write_bytes(FILES["sub/b.txt"])
         one = make({"sub/b.txt": b"1\ntwo\nthree\n"})
         one.path.write_bytes(one.path.read_bytes().replace(b"/sub/b.txt", b"/../b.txt"))
         assert any("outside of the source tree" in error.what for error in refused(tree, one))
         assert (tmp_path / "b.txt").read_bytes() == FILES["sub/b.txt"]
 
-    def test_through_a_link(self, tree: Path, make: Make, tmp_path: Path) -> None:
+    def test_through_a_link(self, tree: Path, make: PatchMaker, tmp_path: Path) -> None:
         (tmp_path / "elsewhere").mkdir()
         (tree / "way").symlink_to(tmp_path / "elsewhere")
         assert "outside of the source tree" in refused(tree, make({"way/new": b"x\n"}))[0].what
         assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-class TestFile:
-    @pytest.mark.parametrize(
-        ("header", "missing"),
-        [
-            (b"", "Why: and Upstream:"),
-            (b"Why: x\n", "Upstream:"),
-            (b"Upstream: x\n", "Why:"),
-            (b"Why:\n\nUpstream: x\n", "Why:"),
-            (b"---\nWhy: x\nUpstream: y\n", "Why: and Upstream:"),
-        ],
-    )
-    def test_without_a_header(self, header: bytes, missing: str, tree: Path, make: Make) -> None:
-        (error,) = refused(tree, make({"a.txt": edited(l10="ten")}, header))
-        assert error.what == f"0001-change.patch does not say {missing}"
-
-    def test_a_field_in_the_change_does_not_count(self, tree: Path, make: Make) -> None:
-        assert refused(tree, make({"new": b"Why: x\nUpstream: y\n"}, b""))
-
-    def test_the_header(self, make: Make) -> None:
-        one = make({"new": b"x\n"}, HEADER.replace(b"\n", b"\r\n"))
-        header = read_header(one.path)
-        assert (header.why, header.upstream) == ("it is needed here", "https://example.org/1 (open)")
-
-    @pytest.mark.parametrize(
-        "rest", [b"", b"\n", b"diff --git a/a.txt b/a.txt\n", b"--- a/a.txt\n+++ b/a.txt\n"]
-    )
-    def test_that_changes_nothing(self, rest: bytes, tree: Path, tmp_path: Path) -> None:
-        path = tmp_path / "x.patch"
-        path.write_bytes(HEADER + rest)
-        (error,) = refused(tree, PatchFile(path=path))
-        assert error.what == "x.patch changes nothing"
-
-    def test_that_is_cut_off(self, tree: Path, make: Make) -> None:
-        one = make({"a.txt": edited(l10="ten")})
-        one.path.write_bytes(one.path.read_bytes()[:-30])
-        assert "corrupt patch" in str(refused(tree, one)[0].why)
-
-    def test_that_is_missing(self, tree: Path, tmp_path: Path) -> None:
-        (error,) = refused(tree, PatchFile(path=tmp_path / "gone.patch"))
-        assert (error.what, error.why) == ("gone.patch cannot be read", "No such file or directory")
-
-    def test_all_files_are_read_before_one_is_applied(self, tree: Path, make: Make) -> None:
-        good, bad, worse = make({"new": b"x\n"}), make({"new2": b"x\n"}, b""), make({"new3": b"x\n"}, b"")
-        assert len(refused(tree, good, bad, worse)) == 2
+def test_what_cannot_be_written_is_told(tree: Path, make: PatchMaker) -> None:
+    one = make({"way/new": b"x\n"})
+    (tree / "way").write_bytes(b"a file where git expects a directory")
+    (error,) = refused(tree, one)
+    assert error.what == "0001-change.patch could not be applied"
+    assert "unable to write" in str(error.why)
 
 
-def test_without_git(tree: Path, make: Make, tmp_path: Path) -> None:
+def test_lines_that_look_like_messages(tree: Path, make: PatchMaker) -> None:
+    fake = b"Hunk #1 succeeded at 9 (offset 1 line).\nerror: fake\nChecking patch fake...\n"
+    one = make({"a.txt": fake + FILES["a.txt"]})
+    two = make({"a.txt": FILES["a.txt"]})
+    assert len(refused(tree, two)) == 1
+    patch(tree, one)
+
+
+def test_without_git(tree: Path, make: PatchMaker, tmp_path: Path) -> None:
     with pytest.raises(ProcessError, match="git was not found"):
-        apply(tree, [make({"new": b"x\n"})], recipe=NAME, environ={"PATH": str(tmp_path)})
-
-
-class TestUnlisted:
-    def test_both_ways(self, tmp_path: Path) -> None:
-        for name in ("0001-a.patch", "0002-b.patch", "sub/0003-c.patch", "README.md", ".hidden"):
-            (tmp_path / name).parent.mkdir(exist_ok=True)
-            (tmp_path / name).touch()
-        errors = unlisted(tmp_path, ["0001-a.patch", "0002-bb.patch", "9999-z.patch", "sub/0003-c.patch"])
-        assert [(error.what, error.hint) for error in errors] == [
-            ("0002-b.patch is not listed in the recipe", "list it under `patches`, or delete it"),
-            ("0002-bb.patch is listed in the recipe, but is not there", "did you mean 0002-b.patch?"),
-            (
-                "9999-z.patch is listed in the recipe, but is not there",
-                "add the file, or remove it from the recipe",
-            ),
-        ]
-
-    def test_no_directory(self, tmp_path: Path) -> None:
-        assert unlisted(tmp_path / "none", []) == []
-        assert len(unlisted(tmp_path / "none", ["x"])) == 1
+        apply(tree, [make({"new": b"x\n"})], recipe=parse_name("sample"), environ={"PATH": str(tmp_path)})

@@ -8,14 +8,14 @@ import os
 import random
 import signal
 import sys
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from pypi_simple import ProjectPage
 
-from wheelfarm.model import Digest
+from support.wheels import make_wheel
+from wheelfarm.model import Digest, Name
 from wheelfarm.wheelhouse import Wheelhouse
 from wheelfarm.wheelhouse.atomic import digest_of
 
@@ -41,22 +41,10 @@ def tiny_wheel(
     content: str = "",
     requires_python: str = ">=3.9, <4",
 ) -> Path:
-    """A wheel with one module, whose bytes depend on the arguments only."""
-    info = f"{name}-{version}.dist-info"
-    members = {
-        f"{name}.py": f"{content!r}\n",
-        f"{info}/METADATA": (
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: {requires_python}\n"
-        ),
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
-    }
-    members[f"{info}/RECORD"] = "".join(f"{member},,\n" for member in [*members, f"{info}/RECORD"])
+    """A wheel with one module, whose bytes depend on the arguments only; the directory is made."""
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{name}-{version}-{tag}.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, text in members.items():
-            archive.writestr(zipfile.ZipInfo(member), text)
-    return path
+    files = {f"{name}.py": f"{content!r}\n"}
+    return make_wheel(directory, name, version, files, tag=tag, requires_python=requires_python)
 
 
 def record_of(wheel: Path) -> dict[str, object]:
@@ -71,6 +59,11 @@ def put(house: Wheelhouse, wheel: Path, key: str, variant: str = VARIANT) -> Sto
     return house.store(
         wheel, sha256=digest_of(wheel), variant=variant, key=key_of(key), record=record_of(wheel)
     )
+
+
+def current(house: Wheelhouse, name: str = "demo") -> list[StoredWheel]:
+    """The wheels of a distribution that the index lists."""
+    return list(house.current(VARIANT, Name(name)))
 
 
 def stock(directory: Path) -> list[Path]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from wheelfarm.errors import ChainError, StageError
 from wheelfarm.gate import check_expectations, lay_room, try_in_clean_room
 from wheelfarm.model import PatchedTree, PinnedWheel, RepairedWheel
 from wheelfarm.patches import PatchFile, apply
+from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
 from wheelfarm.pipeline.recording import make_record, regated
 from wheelfarm.plan import file_digest
@@ -29,7 +28,7 @@ from wheelfarm.testimony import built_digest, held, read_testimony
 from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wheelfarm.engine import Engine
@@ -41,20 +40,14 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse import Wheelhouse
 
 
-@dataclass
-class Clock:
-    """Seconds by step."""
-
-    times: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a block."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.times[name] = round(self.times.get(name, 0.0) + time.monotonic() - started, 3)
+def keep_waiting(dist: Path, waiting: Path) -> None:
+    """Keep what the engine made until the gate lets it pass: a corrected test must not cost another build."""
+    if not waiting.is_dir():
+        draft = waiting.with_name(f".{waiting.name}")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(dist, draft)
+        draft.rename(waiting)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,17 +137,16 @@ class Line:
         log.write_bytes(b"")
         fetcher = self._fetcher(build)
         stage = self._stage(build, root, fetcher, clock)
-        with clock.step("build"):
-            run_rendering(
-                self.engine,
-                self.engine.render(stage),
-                stage,
-                log=log,
-                time_limit=self.settings.time_limit,
-                on_line=lambda line: self.say(build, line),
-            )
+        waiting = self.settings.work / "waiting" / build.key
+        if waiting.is_dir():
+            # An earlier run built it, and its gate refused it: nothing that is compiled has changed since.
+            self.say(build, "taking the wheel that an earlier run has built")
+            shutil.copytree(waiting, stage.dist, dirs_exist_ok=True)
+        else:
+            self._make(stage, log, clock)
         with clock.step("prove"):
             repaired = self._repaired(stage)
+            keep_waiting(stage.dist, waiting)
         results = self._gate(build, repaired, root, fetcher, clock)
         with clock.step("store"):
             record = make_record(
@@ -169,7 +161,22 @@ class Line:
             )
             # Kept on failure, so that one can look; on success everything is in the wheelhouse and the log.
             shutil.rmtree(root, ignore_errors=True)
+            shutil.rmtree(waiting, ignore_errors=True)
         return stored
+
+    def _make(self, stage: Stage, log: Path, clock: Clock) -> None:
+        """Let the engine build and repair."""
+        build = stage.build
+        self.house.ensure_writable(build.id.variant)
+        with clock.step("build"):
+            run_rendering(
+                self.engine,
+                self.engine.render(stage),
+                stage,
+                log=log,
+                time_limit=self.settings.time_limit,
+                on_line=lambda line: self.say(build, line),
+            )
 
     def _fetcher(self, build: Build) -> Fetcher:
         return Fetcher(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.model import Digest
+from wheelfarm.settings.tables import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,11 +125,12 @@ def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, st
         upstream_keys: the rebuild key of each wheel of the farm in the build environment.
     """
     recipe = build.entry.recipe
+    provider = build.variant.provider if recipe.blas else Provider.NONE
     parts: dict[str, str] = {
         "rules": RULES,
         "engine": build.engine,
         "target": build.id.target.identifier,
-        "variant": f"{build.id.variant} ({build.variant.provider})",
+        "variant": f"{build.id.variant} ({provider})",
         "version": recipe.version,
         "source": json.dumps(recipe.source.model_dump(), sort_keys=True),
         "build-requires": json.dumps(recipe.build_requires.model_dump(), sort_keys=True),

@@ -80,6 +80,8 @@ Specifiers = Annotated[str, AfterValidator(_specifiers)]
 RequirementText = Annotated[str, AfterValidator(_requirement)]
 FileText = Annotated[str, AfterValidator(_file)]
 Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+ConfigKey = Annotated[str, Field(pattern="^[^=]+$")]  # key=value is how every frontend takes a setting
+VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 PlatformName = Annotated[Platform, Field(strict=False)]
 
 
@@ -132,8 +134,8 @@ class Patch(StrictModel):
 
     file: FileText
     versions: Specifiers | None = None
-    variants: list[str] | None = None
-    platforms: list[PlatformName] | None = None
+    variants: list[str] | None = Field(default=None, min_length=1)
+    platforms: list[PlatformName] | None = Field(default=None, min_length=1)
 
 
 class Expect(StrictModel):
@@ -159,8 +161,14 @@ class Test(StrictModel):
 class Layer(StrictModel):
     """What each layer may say."""
 
-    config_settings: dict[str, str | list[str]] = Field(default={}, description="PEP 517 config settings")
-    environment: dict[str, str] = Field(default={}, description="Reaches the build unchanged")
+    config_settings: dict[ConfigKey, str | list[str]] = Field(
+        default={}, description="PEP 517 config settings", json_schema_extra={"additionalProperties": False}
+    )
+    environment: dict[VariableName, str] = Field(
+        default={},
+        description="Reaches the build unchanged",
+        json_schema_extra={"additionalProperties": False},
+    )
     system_packages: SystemPackages = SystemPackages()
     cibuildwheel: dict[str, Any] = Field(
         default={}, description="Further options of cibuildwheel, passed through"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
 
 _HASH = re.compile(r"--hash=sha256:(\S+)")
+_COMMENT = re.compile(r"(^|\s+)#.*$")
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
@@ -25,8 +26,8 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     lines: list[tuple[int, str]] = []
     pending = ""
     start = 0
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.partition(" #")[0].strip() if not raw.lstrip().startswith("#") else ""
+    for number, raw in enumerate((*text.splitlines(), ""), 1):
+        line = _COMMENT.sub("", raw).strip()
         start = start if pending else number
         pending += line.removesuffix("\\").strip() + " "
         if line.endswith("\\"):
@@ -67,7 +68,11 @@ def _parse_line(line: str, where: str) -> LockedRequirement:
         requirement = Requirement(text)
     except InvalidRequirement as problem:
         raise LockError(f"not a requirement: {text}", where=where, why=str(problem)) from problem
-    pins = [specifier.version for specifier in requirement.specifier if specifier.operator == "=="]
+    pins = [
+        specifier.version
+        for specifier in requirement.specifier
+        if specifier.operator == "==" and not specifier.version.endswith("*")
+    ]
     hashes = _HASH.findall(line)
     if len(pins) != 1 or not hashes:
         raise LockError(
@@ -88,6 +93,8 @@ def _parse_line(line: str, where: str) -> LockedRequirement:
     )
 
 
+# Python calls a processor what its system calls it; a 32-bit Python on Windows sees the 64-bit processor.
+_WINDOWS_MACHINES = {"amd64": "AMD64", "32": "AMD64", "arm64": "ARM64"}
 _MARKERS: dict[Platform, dict[str, str]] = {
     Platform.LINUX: {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
     Platform.MACOS: {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
@@ -102,6 +109,6 @@ def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[Loc
         "python_full_version": f"{target.python.major}.{target.python.minor}.0",
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
-        "platform_machine": "AMD64" if target.arch == "amd64" else target.arch,
+        "platform_machine": _WINDOWS_MACHINES[target.arch] if target.system == "win" else target.arch,
     }
     return tuple(r for r in locked if r.marker is None or Marker(r.marker).evaluate(environment))

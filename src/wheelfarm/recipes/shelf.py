@@ -231,21 +231,35 @@ def read_shelf(settings: Settings) -> Shelf:
         raise RecipeError("there is no recipes directory", where=str(settings.recipes))
     problems = Collector()
     entries: dict[Name, Entry] = {}
-    for directory in sorted(path for path in settings.recipes.iterdir() if (path / "recipe.toml").exists()):
+    directories = sorted(path for path in settings.recipes.iterdir() if (path / "recipe.toml").exists())
+    # A recipe that cannot be read is still one: what requires it is not to blame.
+    present = {path.name for path in directories}
+    for directory in directories:
         with problems.collect():
             entry = read_recipe(directory, settings=settings, farm=farm)
             entries[entry.name] = entry
     for entry in entries.values():
         for kind, names in (("host", entry.recipe.requires.host), ("run", entry.recipe.requires.run)):
             for name in names:
-                if name not in entries and not problems.errors:
+                if name not in present:
                     problems.add(
                         RecipeError(
                             f"{name!r} is required, but the farm has no recipe for it",
                             where=f"{entry.where}: requires.{kind}",
-                            hint=suggestion(name, entries),
+                            hint=suggestion(name, present),
                         )
                     )
+    for path in sorted(settings.patches.rglob("*.patch")):
+        series = path.relative_to(settings.patches).parts[0]
+        if series not in present:
+            problems.add(
+                PatchError(
+                    f"{path.name} is not listed",
+                    where=f"patches/{series}",
+                    why=f"there is no recipe {series!r}",
+                    hint=suggestion(series, present),
+                )
+            )
     problems.check()
     return Shelf(entries)
 

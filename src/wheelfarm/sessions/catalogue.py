@@ -5,6 +5,7 @@ The recipes room validates; here a broken recipe only gets a session that will s
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,13 +31,26 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
+def _table(table: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A table within tables; an empty one when there is none, or something else in its place."""
+    for key in keys:
+        value = table.get(key)
+        table = value if isinstance(value, dict) else {}
+    return table
+
+
+def _names(value: object) -> list[str]:
+    """The names in a list, normalised as PEP 503 says."""
+    return [re.sub(r"[-_.]+", "-", str(name)).lower() for name in value] if isinstance(value, list) else []
+
+
 def read_cards(recipes: Path) -> tuple[Card, ...]:
     """The recipes below a directory, by name."""
     cards = []
     for file in sorted(recipes.glob("*/recipe.toml")):
         recipe = _read(file)
-        requires = recipe.get("requires", {})
-        needs = dict.fromkeys([*requires.get("host", ()), *requires.get("run", ())])
+        requires = _table(recipe, "requires")
+        needs = dict.fromkeys([*_names(requires.get("host")), *_names(requires.get("run"))])
         cards.append(
             Card(
                 name=file.parent.name,
@@ -48,7 +62,12 @@ def read_cards(recipes: Path) -> tuple[Card, ...]:
     return tuple(cards)
 
 
+def recipes_directory(root: Path) -> Path:
+    """Where a farm keeps its recipes."""
+    return root / str(_table(_read(root / "pyproject.toml"), "tool", "wheelfarm").get("recipes", "recipes"))
+
+
 def read_variants(root: Path) -> tuple[str, tuple[str, ...]]:
     """The default variant and all variants of a farm."""
-    table = _read(root / "pyproject.toml").get("tool", {}).get("wheelfarm", {})
-    return str(table.get("variant", "openblas")), tuple(table.get("variants", {}))
+    table = _table(_read(root / "pyproject.toml"), "tool", "wheelfarm")
+    return str(table.get("variant", "openblas")), tuple(_table(table, "variants"))

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 import platformdirs
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from wheelfarm.errors import SettingsError, UsageError
+from wheelfarm.errors import Collector, SettingsError, UsageError
 from wheelfarm.model import EngineName, Python
 from wheelfarm.settings.strict import parse, read_toml, suggestion
 from wheelfarm.settings.tables import FarmTable, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from wheelfarm.errors import FarmError
 
 PREFIX: Final = "WHEELFARM_"
 _PLAIN: Final = (
@@ -76,27 +78,42 @@ class Settings:
         return self.variants[name]
 
 
-def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
-    """Values, their origins, and the images, as WHEELFARM_ variables say them."""
+@dataclass(frozen=True)
+class _Said:
+    """What a variable or an option says of a key."""
+
+    key: str
+    text: str
+    origin: str
+    error: type[FarmError]
+
+
+def _variables(environ: Mapping[str, str], problems: Collector) -> list[_Said]:
+    """What WHEELFARM_ variables say."""
     known = {PREFIX + key.upper().replace("-", "_"): key for key in _PLAIN}
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    images: dict[str, str] = {}
+    said = []
     for variable, text in environ.items():
-        if variable.startswith(_IMAGE):
-            images[variable.removeprefix(_IMAGE).lower()] = text
-        elif variable in known:
-            values[known[variable]] = _typed(known[variable], text, variable)
-            origins[known[variable]] = variable
-        elif variable.startswith(PREFIX):
-            raise SettingsError(f"unknown variable {variable}", hint=suggestion(variable, known))
-    return values, origins, images
+        if variable in known:
+            said.append(_Said(known[variable], text, variable, SettingsError))
+        elif variable.startswith(PREFIX) and not variable.startswith(_IMAGE):
+            problems.add(SettingsError(f"unknown variable {variable}", hint=suggestion(variable, known)))
+    return said
 
 
-def _typed(key: str, text: str, origin: str) -> object:
+def _options(options: Mapping[str, str | None]) -> list[_Said]:
+    """What the command line says; there, one names Pythons with `--python`."""
+    return [
+        _Said(key, text, "--python" if key == "pythons" else f"--{key}", UsageError)
+        for key, text in options.items()
+        if text is not None
+    ]
+
+
+def _typed(said: _Said) -> object:
     """A variable's or option's text as the type that `[tool.wheelfarm]` has for that key."""
+    text = said.text
     try:
-        match key:
+        match said.key:
             case "pythons":
                 return [part.strip() for part in text.split(",") if part.strip()]
             case "jobs":
@@ -108,37 +125,46 @@ def _typed(key: str, text: str, origin: str) -> object:
             case _:
                 return text
     except (ValueError, KeyError) as problem:
-        raise SettingsError(
-            f"bad value {text!r}", where=origin, why=f"{key} is not of that kind"
-        ) from problem
+        why = f"{said.key} is not of that kind"
+        raise said.error(f"bad value {text!r}", where=said.origin, why=why) from problem
+
+
+class _PipParser(configparser.RawConfigParser):
+    """Reads both spellings of a key, as pip does."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return super().optionxform(optionstr).replace("_", "-")
 
 
 def _pip_index(environ: Mapping[str, str]) -> tuple[str, str]:
     """The index that pip and uv are configured to use on this machine, and who says so."""
     for variable in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
         if environ.get(variable):
-            return environ[variable], variable
-    home = Path(environ.get("HOME") or Path.home())
-    config = environ.get("XDG_CONFIG_HOME")
-    candidates = [
-        Path(environ["PIP_CONFIG_FILE"]) if environ.get("PIP_CONFIG_FILE") else None,
-        (Path(config) if config else home / ".config") / "pip" / "pip.conf",
-        home / ".pip" / "pip.conf",
-        Path("/etc/pip.conf"),
-    ]
-    for path in candidates:
-        if path is None or not path.is_file():
-            continue
-        parser = configparser.RawConfigParser()
+            # uv takes `name=url` too.
+            name, _, url = environ[variable].partition("=")
+            return environ[variable] if ":" in name or not url else url, variable
+    for path in filter(Path.is_file, _pip_files(environ)):
+        parser = _PipParser()
         try:
             parser.read(path, encoding="utf-8")
-        except configparser.Error as problem:
+        except (configparser.Error, UnicodeDecodeError) as problem:
             raise SettingsError(
                 "cannot read pip's configuration", where=str(path), why=str(problem)
             ) from problem
         if parser.has_option("global", "index-url"):
             return parser.get("global", "index-url"), str(path)
     return PYPI_SIMPLE_ENDPOINT, "default"
+
+
+def _pip_files(environ: Mapping[str, str]) -> list[Path]:
+    """The files that configure pip, the one that wins first (its documentation, "Configuration Files")."""
+    own = environ.get("PIP_CONFIG_FILE")
+    if own == os.devnull:
+        return []
+    home = Path(environ.get("HOME") or Path.home())
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    files = [config / "pip" / "pip.conf", home / ".pip" / "pip.conf", Path("/etc/pip.conf")]
+    return [Path(own), *files] if own else files
 
 
 def _cores() -> int:
@@ -162,22 +188,27 @@ def load(
     """
     environ = dict(os.environ if environ is None else environ)
     project = root / "pyproject.toml"
-    document = read_toml(project, error=SettingsError)
-    table: dict[str, Any] = dict(document.get("tool", {}).get("wheelfarm", {}))
-    origins = dict.fromkeys(table, str(project.name))
-    parse(FarmTable, table, where=f"{project.name}: tool.wheelfarm", error=SettingsError)
-    values, said_by, images = _from_environment(environ)
-    table |= values
-    origins |= said_by
-    for key, text in (options or {}).items():
-        if text is not None:
-            table[key] = _typed(key, text, f"--{key}")
-            origins[key] = f"--{key.removesuffix('s') if key == 'pythons' else key}"
-    said = ", ".join(sorted(set(origins.values()) - {project.name})) or project.name
-    error = UsageError if any(origin.startswith("--") for origin in origins.values()) else SettingsError
-    farm = parse(FarmTable, table, where=said, error=error)
+    tool = read_toml(project, error=SettingsError).get("tool", {})
+    table = tool.get("wheelfarm", {}) if isinstance(tool, dict) else tool
+    problems = Collector()
+    with problems.collect():
+        parse(FarmTable, table, where=f"{project.name}: tool.wheelfarm", error=SettingsError)
+    said = [*_variables(environ, problems), *_options(options or {})]
+    values: dict[str, Any] = {}
+    for each in said:
+        with problems.collect():
+            values[each.key] = _typed(each)
+            # Each alone, so that the error names the one who said it.
+            parse(FarmTable, {each.key: values[each.key]}, where=each.origin, error=each.error)
+    problems.check()
+    farm = FarmTable.model_validate(table | values)
+    origins = dict.fromkeys((field.alias or "" for field in FarmTable.model_fields.values()), "default")
+    origins |= dict.fromkeys(table, project.name) | {each.key: each.origin for each in said}
+    images = {
+        name.removeprefix(_IMAGE).lower(): image for name, image in environ.items() if name.startswith(_IMAGE)
+    }
     index_url, index_origin = (
-        (farm.index_url, origins.get("index-url")) if farm.index_url else _pip_index(environ)
+        (farm.index_url, origins["index-url"]) if farm.index_url else _pip_index(environ)
     )
     cache = root / farm.cache if farm.cache else platformdirs.user_cache_path("wheelfarm")
     settings = Settings(
@@ -199,7 +230,7 @@ def load(
         offline=farm.offline,
         defaults=farm.defaults,
         environ=environ,
-        origins=origins | {"index-url": index_origin or "default"},
+        origins=origins | {"index-url": index_origin},
     )
     settings.choose_variant(settings.variant)
     return settings

@@ -6,6 +6,7 @@ pydantic finds the problems; this module says them in our words, with file, key 
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -16,6 +17,10 @@ from wheelfarm.errors import Collector, FarmError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+    _Path = tuple[str | int, ...]
 
 
 def kebab(name: str) -> str:
@@ -59,7 +64,7 @@ def _tables(annotation: object) -> Iterable[type[BaseModel]]:
         yield from _tables(argument)
 
 
-def _keys_at(model: type[BaseModel], path: tuple[str | int, ...]) -> set[str]:
+def _keys_at(model: type[BaseModel], path: _Path) -> set[str]:
     """The keys that are valid in the table at `path` of `model`."""
     tables = [model]
     for step in path:
@@ -69,11 +74,56 @@ def _keys_at(model: type[BaseModel], path: tuple[str | int, ...]) -> set[str]:
     return {field.alias or "" for table in tables for field in table.model_fields.values()}
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def _dotted(path: _Path) -> str:
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text or "(the whole file)"
+    return text or "(the whole table)"
+
+
+def _place(details: ErrorDetails, data: object) -> _Path:
+    """Where the file has a problem: pydantic's location without the names of union members and the like."""
+    path: _Path = ()
+    for step in details["loc"]:
+        match data:
+            case dict() if step in data:
+                data = data[step]
+            case list() if isinstance(step, int):
+                data = data[step]
+            case _:
+                continue
+        path = (*path, step)
+    return (*path, details["loc"][-1]) if details["type"] == "missing" else path
+
+
+def _problem(
+    model: type[BaseModel], details: ErrorDetails, path: _Path, *, where: str, error: type[FarmError]
+) -> FarmError:
+    """One of pydantic's problems as our error."""
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            *above, key = path
+            near = suggestion(str(key), _keys_at(model, tuple(above)))
+            return error(f"unknown key {key!r}", where=where, hint=near)
+        case "missing":
+            return error(f"missing key {path[-1]!r}", where=where, hint=f"add {path[-1]!r}")
+        case "union_tag_not_found":
+            return error(f"missing key {context['discriminator']}", where=where)
+        case "union_tag_invalid":
+            word, valid = context["tag"], _quoted(context["expected_tags"])
+            what = f"bad value {word!r} of {context['discriminator']}"
+            return error(what, where=where, hint=suggestion(word, valid))
+    value = details["input"]
+    # What our own validators say comes without pydantic's "Value error, ".
+    why = str(context.get("error", details["msg"]))
+    hint = suggestion(str(value), _quoted(context["expected"])) if "expected" in context else None
+    return error(f"bad value {value!r}", where=where, why=why, hint=hint)
+
+
+def _quoted(text: str) -> list[str]:
+    """The words that pydantic lists as valid."""
+    return re.findall(r"'([^']*)'", text)
 
 
 def parse(model: type[Table], data: Mapping[str, Any], *, where: str, error: type[FarmError]) -> Table:
@@ -91,25 +141,20 @@ def parse(model: type[Table], data: Mapping[str, Any], *, where: str, error: typ
     try:
         return model.model_validate(data)
     except ValidationError as invalid:
+        found: dict[_Path, FarmError] = {}
+        for details in invalid.errors(include_url=False):
+            path = _place(details, data)
+            problem = _problem(model, details, path, where=f"{where}: {_dotted(path)}", error=error)
+            # Each member of a union has its say about the same value.
+            if path in found:
+                problem.why = f"{found[path].why}, or: {problem.why}"
+            found[path] = problem
         problems = Collector()
-        for problem in invalid.errors(include_url=False):
-            # A discriminated union puts its tag into the location; the file does not have it.
-            path = tuple(
-                step for step in problem["loc"] if not (isinstance(step, str) and step.startswith("tag:"))
-            )
-            at = f"{where}: {_dotted(path)}"
-            if problem["type"] == "extra_forbidden":
-                key = str(path[-1])
-                hint = suggestion(key, _keys_at(model, path[:-1]))
-                problems.add(error(f"unknown key {key!r}", where=at, hint=hint))
-            elif problem["type"] == "missing":
-                problems.add(error(f"missing key {path[-1]!r}", where=at, hint=f"add {path[-1]!r}"))
-            else:
-                cause = problem.get("ctx", {}).get("error")
-                why = cause.what if isinstance(cause, FarmError) else problem["msg"]
-                problems.add(error(f"bad value {problem['input']!r}", where=at, why=why))
-        problems.check()
-        raise
+        for path, problem in found.items():
+            # A wrong item says more than that its list is no string either.
+            if not any(other != path and other[: len(path)] == path for other in found):
+                problems.add(problem)
+        raise problems.error() from invalid
 
 
 def read_toml(path: Path, *, error: type[FarmError]) -> dict[str, Any]:

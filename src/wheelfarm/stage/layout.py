@@ -64,7 +64,9 @@ class Stage:
 def newest(tree: Path) -> int:
     """The time of the newest file, in seconds; 1980 at least, the beginning of zip's time."""
     zip_epoch = 315532800
-    return max((zip_epoch, *(int(path.lstat().st_mtime) for path in tree.rglob("*"))))
+    # A link's own time is when it was unpacked.
+    paths = (path for path in tree.rglob("*") if not path.is_symlink())
+    return max((zip_epoch, *(int(path.stat().st_mtime) for path in paths)))
 
 
 def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:

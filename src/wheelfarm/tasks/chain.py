@@ -10,6 +10,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from wheelfarm.errors import ChainFailedError, UsageError
+from wheelfarm.machine import peak_memory
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
 from wheelfarm.pipeline import decide, decide_all
 from wheelfarm.report import ChainReport, Screen, decision_lines, summary_lines
@@ -85,7 +86,7 @@ def chain(  # noqa: PLR0917
     outcomes = farm.run(plan, hear=report.hear, tell=report.tell)
     screen.lines(summary_lines(outcomes))
     if json:
-        screen.data([outcome_data(outcome) for outcome in outcomes])
+        screen.data({"outcomes": [outcome_data(each) for each in outcomes], "peak-memory": peak_memory()})
     _end(outcomes, screen)
     if stamp:
         write_stamp(Path(stamp), farm, plan, outcomes)

@@ -155,7 +155,7 @@ def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str]
             "--no-header",
             "--no-annotate",
         ),
-        *("--no-emit-index-url", "--no-emit-find-links", "--index-url", settings.index_url),
+        *("--no-emit-index-url", "--no-emit-find-links"),
         *("--python-version", str(lowest), "--only-binary", ":all:"),
         *(word for name in sorted(farm_names) for word in ("--no-emit-package", name)),
         "-",
@@ -164,7 +164,8 @@ def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str]
         output = Path(scratch) / "lock.txt"
         command = Command(
             argv=(*argv[:-1], "--output-file", str(output), "--quiet", "-"),
-            env=programs_environment(settings) | {"UV_NO_PROGRESS": "1"},
+            env=programs_environment(settings)
+            | {"UV_NO_PROGRESS": "1", "UV_DEFAULT_INDEX": settings.index_url},
             stdin="\n".join(requires) + "\n",
             time_limit=300,
         )

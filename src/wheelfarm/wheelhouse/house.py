@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_version
 
 from wheelfarm.errors import WheelhouseError
-from wheelfarm.wheelhouse.atomic import copy_verified, digest_of, explained, update
+from wheelfarm.wheelhouse.atomic import copy_verified, digest_of, explained, update, write_atomically
 from wheelfarm.wheelhouse.check import stored_wheel, whole
 from wheelfarm.wheelhouse.content import Described, read_metadata
 from wheelfarm.wheelhouse.fit import serves
@@ -94,6 +94,17 @@ class Wheelhouse:
             update(metadata_of(place), metadata)
             update(layout.record(key), text.encode())
             return list_wheel(layout, actual, key)
+
+    def ensure_writable(self, variant: str) -> None:
+        """Find out, before hours are spent on a wheel, whether it could be stored.
+
+        Raises:
+            WheelhouseError: when the place cannot be written.
+        """
+        probe = Layout(root=self.root, variant=variant).directory / ".writable"
+        with self._lock.held():
+            write_atomically(probe, b"")
+            probe.unlink()
 
     def find(self, variant: str, key: Digest, *, verify: bool = False) -> StoredWheel | None:
         """The stored wheel of a rebuild key, current or not.

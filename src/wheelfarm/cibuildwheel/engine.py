@@ -1,24 +1,19 @@
-"""The cibuildwheel engine: one flat configuration a build, and one run of the program.
-
-cibuildwheel is told everything by a file of ours and nothing by the environment, so that neither the source's
-own `[tool.cibuildwheel]` nor a variable of this machine has an effect.
-"""
+"""The engine: a stage as one flat configuration file and one command."""
 
 from __future__ import annotations
 
-import configparser
-import re
 import shlex
-import subprocess
 from dataclasses import dataclass
-from importlib.metadata import distribution, version
-from pathlib import Path, PurePath, PurePosixPath
+from importlib.metadata import version
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 import tomlkit
 
+from wheelfarm.cibuildwheel.container import default_image
+from wheelfarm.cibuildwheel.quoting import command_line, escape_placeholders, quote_value
 from wheelfarm.engine import TESTIMONY, Phase, Rendering, Step, build_environment, config_settings
-from wheelfarm.errors import EngineError, ProcessError, RecipeError
+from wheelfarm.errors import EngineError
 from wheelfarm.host import Host, programs_environment
 from wheelfarm.model import EngineName, Platform
 from wheelfarm.plan import Toolchain
@@ -28,18 +23,16 @@ from wheelfarm.settings.tables import Provider
 from wheelfarm.stage import library_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path, PurePath
 
     from wheelfarm.model import Target
-    from wheelfarm.plan import Build
     from wheelfarm.settings import Settings
     from wheelfarm.stage import Stage
 
 CONFIG: Final = "cibuildwheel.toml"
 PROJECT: Final = PurePosixPath("/project")
 """Where cibuildwheel copies the stage to in a container."""
-# A docker client without a daemon is common: only the server's answer counts.
-_ASK: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
 # cibuildwheel's own headlines, by which a failure is told.
 _HEADLINES: Final = {
     "Running before_all...": Phase.PROVIDER,
@@ -49,68 +42,6 @@ _HEADLINES: Final = {
 }
 _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
-OWNED: Final = frozenset(
-    {
-        *("build", "skip", "archs", "enable", "environment", "environment-pass", "config-settings"),
-        *("build-frontend", "before-all", "before-build", "repair-wheel-command", "container-engine"),
-        *("test-command", "test-requires", "test-sources", "before-test", "overrides", "inherit"),
-    }
-)
-"""Options that the farm renders from the recipe; a recipe that set them itself would undo an invariant."""
-
-
-def quote_value(name: str, value: str, *, where: str) -> str:
-    r"""One assignment of CIBW_ENVIRONMENT, which is parsed by bashlex and not by a shell.
-
-    Within double quotes everything survives when `\`, `"`, `$` and the backtick are escaped, but `<(` and
-    `>(` are read as process substitution wherever they stand.
-
-    Raises:
-        RecipeError: for a value that cannot be said to cibuildwheel.
-    """
-    forbidden = next((text for text in ("<(", ">(", "\0", "\n", "\r") if text in value), None)
-    if forbidden or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise RecipeError(
-            f"{name} cannot be passed through cibuildwheel",
-            where=where,
-            why=f"the value holds {forbidden!r}" if forbidden else "it is not a variable's name",
-            hint="set it in a patch or a config setting instead",
-        )
-    escaped = re.sub(r'([\\"$`])', r"\\\1", value)
-    return f'{name}="{escaped}"'
-
-
-def escape_placeholders(text: str) -> str:
-    """Text in which cibuildwheel replaces nothing: it would fill in {project} and {package}."""
-    return re.sub(r"\{(project|package)\}", r"#{\1}", text)
-
-
-def container_engine(settings: Settings) -> str | None:
-    """The container engine that answers here; None when there is none."""
-    env = programs_environment(settings)
-    for program in (settings.container_engine,) if settings.container_engine else tuple(_ASK):
-        if which(program, env) is not None:
-            try:
-                run(Command(argv=(program, *_ASK[program]), env=env, time_limit=30))
-            except ProcessError:
-                continue
-            return program
-    return None
-
-
-def default_image(target: Target) -> str:
-    """The image that this cibuildwheel pins for a target, by digest or dated tag."""
-    package = distribution("cibuildwheel")
-    parser = configparser.ConfigParser()
-    parser.read(str(package.locate_file("cibuildwheel/resources/pinned_docker_images.cfg")))
-    level = "musllinux_1_2" if target.system == "musllinux" else "manylinux_2_28"
-    return parser[target.arch][level]
-
-
-def schema_path() -> Path:
-    """The JSON Schema of its options that cibuildwheel ships."""
-    package = distribution("cibuildwheel")
-    return Path(str(package.locate_file("cibuildwheel/resources/cibuildwheel.schema.json")))
 
 
 @dataclass(frozen=True)
@@ -182,7 +113,7 @@ class Cibuildwheel:
             "build-frontend": {"name": "build", "args": ["--no-isolation"]},
             "config-settings": escape_placeholders(settings),
             "environment": " ".join(quote_value(k, v, where=where) for k, v in environment.items()),
-            "before-build": _join(
+            "before-build": command_line(
                 (
                     "python",
                     "-m",
@@ -198,6 +129,8 @@ class Cibuildwheel:
             ),
             "repair-wheel-command": self._repair(stage),
             "test-command": "",
+            # Its default would install abi3audit from the index, whatever it is that day.
+            "audit-command": "",
         }
         before_all = self._before_all(stage)
         if before_all:
@@ -246,7 +179,7 @@ class Cibuildwheel:
         witness = ("python", "-I", str(inside / "inside" / "witness.py"), "{wheel}", str(testimony))
         if variables:
             words = ("env", *(f"{name}={value}" for name, value in variables.items()), *words)
-        return f"{_join(witness, target=target)} && {_join(words, target=target)}"
+        return f"{command_line(witness, target=target)} && {command_line(words, target=target)}"
 
     def phase(self, step: Step, output: str) -> Phase:
         """The part that cibuildwheel announced last."""
@@ -267,27 +200,3 @@ class Cibuildwheel:
             *(python, "-I", "/gate/enter.py", "/gate", "/uv"),
         )
         return Step(phase=Phase.WITNESS, argv=argv, env=env, cwd=directory)
-
-
-def _join(*parts: Sequence[str], target: Target) -> str:
-    """Words as one command line of the target's shell; cibuildwheel's placeholders stay bare."""
-    words = [word for part in parts for word in part]
-    if target.platform is Platform.WINDOWS:
-        return subprocess.list2cmdline(words)
-    return " ".join(word if word in {"{wheel}", "{dest_dir}"} else shlex.quote(word) for word in words)
-
-
-def check_options(build: Build) -> None:
-    """Refuse options of the recipe's `cibuildwheel` table that are the farm's own.
-
-    Raises:
-        RecipeError: naming them.
-    """
-    owned = sorted(OWNED & build.resolved.cibuildwheel.keys())
-    if owned:
-        raise RecipeError(
-            f"{', '.join(owned)} may not be set through cibuildwheel",
-            where=build.resolved.origins[f"cibuildwheel.{owned[0]}"],
-            why="the farm renders it from the recipe",
-            hint="use the recipe's own keys: environment, config-settings, system-packages, test",
-        )

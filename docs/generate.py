@@ -1,0 +1,274 @@
+"""Writes the reference pages that can be told from the code: recipe, settings, errors and tasks.
+
+Usage: generate.py [--check]
+
+With --check nothing is written, and the exit code is 1 when a page is not what it would be.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from wheelfarm import errors
+from wheelfarm.recipes import Recipe
+from wheelfarm.settings.load import _PLAIN, PREFIX
+from wheelfarm.settings.tables import FarmTable
+from wheelfarm.tasks import collection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from invoke.parser.argument import Argument
+
+DOCS: Final = Path(__file__).parent
+REFERENCE: Final = DOCS / "reference"
+NOTICE: Final = "<!-- Written by docs/generate.py from the code: change that, and run it again. -->"
+Schema = dict[str, Any]
+
+RECIPE: Final = """\
+A recipe is `recipes/<name>/recipe.toml`. It is strict: an unknown key, a wrong type or a missing sha256 is an
+error that names the file, the key path and the nearest valid name, and all errors come at once. Editors
+complete and check it with [recipe.schema.json](recipe.schema.json); each recipe names that file in its first
+line. How the layers lie over each other is in [](../concepts/layers.md).
+"""
+SETTINGS: Final = """\
+Settings stand under `[tool.wheelfarm]` in `pyproject.toml`. A variable of the environment comes before them,
+and an option of the command line before that. A list is written with commas in a variable. Unknown keys and
+unknown variables that begin with `WHEELFARM_` are errors.
+
+Where `index-url` is not set, the farm uses the index that pip and uv use on this machine: `PIP_INDEX_URL`,
+`UV_DEFAULT_INDEX`, `UV_INDEX_URL`, then pip's configuration file, then the public index.
+"""
+ERRORS: Final = """\
+Every error says what happened, where, why, and what to do next; its slug stands in brackets. A task ends with
+the exit code of the error. When a chain fails for causes with different exit codes, it ends with that of
+`chain-failed`; when you interrupt it, with 130.
+
+Several errors that were found in one go are told together, and end with the exit code of the first.
+"""
+TASKS: Final = """\
+`inv -l` lists the tasks, `inv --help TASK` tells the options of one. They work in any directory of the farm.
+What people read goes to standard error, what programs read to standard output.
+
+The nox sessions call the same tasks, in an environment that they make on first use, and pass on what stands
+after `--`:
+
+| session | does |
+|---|---|
+| `build-<name>` | `inv chain <name>`, after the sessions of what it needs; nothing while its stamp holds |
+| `build-<name>(<variant>)` | the same for another variant than the default one |
+| `test-<name>`, `test-<name>(<variant>)` | `inv test <name>` |
+| `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
+| `engine-tests` | this project's tests that need a container engine |
+| `bench` | measures the farm's own time and memory |
+| `lock` | writes `requirements/*.txt` anew |
+"""
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _value(value: object) -> str:
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def _values(table: Schema) -> Iterator[Schema]:
+    """What the values of a table with free keys may be."""
+    further = table.get("additionalProperties")
+    yield from (
+        *table.get("patternProperties", {}).values(),
+        *([further] if isinstance(further, dict) else ()),
+    )
+
+
+class SchemaPage:
+    """The tables of a JSON Schema, each under the places where it may stand."""
+
+    def __init__(self, schema: Schema, name: str, meanings: Mapping[str, Mapping[str, str]]) -> None:
+        self.root = name
+        self.models: dict[str, Schema] = {name: schema, **schema.get("$defs", {})}
+        self.places: dict[str, list[str]] = {name: []}
+        self.meanings = meanings
+        self.used: set[tuple[str, str]] = set()
+        for model in self.models.values():
+            for key, value in model.get("properties", {}).items():
+                self._place(value, key, "[{}]")
+
+    def anchor(self, name: str) -> str:
+        """The label of a model's section; two pages may have the same model."""
+        return f"{self.root}-{name}".lower()
+
+    def _place(self, value: Schema, key: str, brackets: str) -> None:
+        for each in (value, *value.get("oneOf", ()), *value.get("anyOf", ())):
+            if "$ref" in each:
+                place = f"`{brackets.format(key)}`"
+                self.places.setdefault(self._name(each), []).append(place)
+        if "items" in value:
+            self._place(value["items"], key, "[[{}]]")
+        for inner in _values(value):
+            self._place(inner, f"{key}.<name>", "[{}]")
+
+    @staticmethod
+    def _name(value: Schema) -> str:
+        return str(value["$ref"]).rpartition("/")[2]
+
+    def type_of(self, value: Schema) -> str:
+        """A type in words."""
+        text = str(value.get("type"))
+        match value:
+            case {"$ref": _}:
+                name = self._name(value)
+                model = self.models[name]
+                text = self.type_of(model) if "enum" in model else f"[table](#{self.anchor(name)})"
+            case {"const": only}:
+                text = _value(only)
+            case {"enum": members}:
+                text = ", ".join(map(_value, members))
+            case {"oneOf": choices} | {"anyOf": choices}:
+                texts = (self.type_of(each) for each in choices if each.get("type") != "null")
+                text = " or ".join(dict.fromkeys(texts))
+            case {"type": "array", "items": items}:
+                text = f"list of {self._plural(items)}"
+            case {"type": "object"}:
+                inner = next(_values(value), None)
+                text = f"table of {self._plural(inner)}" if inner else "table"
+        return text
+
+    def _plural(self, value: Schema) -> str:
+        text = self.type_of(value).replace("[table]", "[tables]")
+        return re.sub(r"^(string|number|table)\b", r"\1s", text)
+
+    def meaning(self, name: str, key: str, value: Schema) -> str:
+        """The model's own description, or ours where it has none."""
+        own = value.get("description")
+        if own is None:
+            self.used.add((name, key))
+            own = self.meanings.get(name, {}).get(key)
+        if own is None:
+            raise KeyError(f"neither the model nor docs/meanings.toml describes {name}: {key}")
+        return str(own)
+
+    def rows(self, name: str) -> Iterator[tuple[str, ...]]:
+        """A row for each key of a model."""
+        model = self.models[name]
+        required = model.get("required", ())
+        for key, value in sorted(model["properties"].items(), key=lambda item: item[0] not in required):
+            default = value.get("default")
+            unsaid = "required" if key in required else ""
+            shown = unsaid if default in (None, "", [], {}) or isinstance(default, dict) else _value(default)
+            yield (f"`{key}`", self.type_of(value), shown, self.meaning(name, key, value))
+
+    def sections(self) -> Iterator[str]:
+        """A section for each model that is a table, with the root first."""
+        for name, model in self.models.items():
+            if "properties" not in model:
+                continue
+            places = self.places.get(name, [])
+            if places:
+                heading = ", ".join(dict.fromkeys(places))
+                yield f"({self.anchor(name)})=\n## {heading}\n\n{model['description']}\n"
+            yield _table(("key", "type", "default", "meaning"), list(self.rows(name)))
+
+
+def _schema_sections() -> tuple[list[str], list[str]]:
+    meanings = tomllib.loads((DOCS / "meanings.toml").read_text(encoding="utf-8"))
+    recipe = SchemaPage(Recipe.model_json_schema(), "Recipe", meanings)
+    settings = SchemaPage(FarmTable.model_json_schema(), "FarmTable", meanings)
+    recipe_text, settings_text = list(recipe.sections()), list(settings.sections())
+    written = {(name, key) for name, keys in meanings.items() for key in keys}
+    idle = sorted(written - recipe.used - settings.used)
+    if idle:
+        raise KeyError(f"docs/meanings.toml says what nothing needs: {idle}")
+    return recipe_text, settings_text
+
+
+def recipe_page() -> str:
+    """Every key of recipe.toml."""
+    sections, _ = _schema_sections()
+    return "\n".join((NOTICE, "# The recipe\n", RECIPE, *sections))
+
+
+def settings_page() -> str:
+    """Every key of `[tool.wheelfarm]`, and the variables."""
+    _, sections = _schema_sections()
+    rows = [(f"`{PREFIX}{key.upper().replace('-', '_')}`", f"`{key}`") for key in _PLAIN]
+    rows += [(f"`{PREFIX}IMAGE_<PLATFORM>`", "`images.<platform>`, such as `images.manylinux_x86_64`")]
+    variables = f"## Variables\n\n{_table(('variable', 'key'), rows)}"
+    return "\n".join((NOTICE, "# Settings\n", SETTINGS, *sections, variables))
+
+
+def errors_page() -> str:
+    """Every class of error."""
+    classes = [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type)
+        and issubclass(each, errors.FarmError)
+        and each not in {errors.FarmError, errors.GroupError}
+    ]
+    rows = [(f"`{each.slug}`", each.exit_code, each.__doc__, f"`{each.__name__}`") for each in classes]
+    table = _table(("slug", "exit code", "meaning", "class"), rows)
+    return f"{NOTICE}\n# Errors\n\n{ERRORS}\n{table}"
+
+
+def _argument(argument: Argument) -> tuple[str, str]:
+    names = sorted(argument.names, key=len)
+    word = "" if argument.kind is bool else f" {str(argument.name).upper()}"
+    flags = ", ".join(f"`{'-' if len(name) == 1 else '--'}{name.replace('_', '-')}{word}`" for name in names)
+    return flags, (argument.help or "") + (" (may be said without its flag)" if argument.positional else "")
+
+
+def tasks_page() -> str:
+    """Every task and its options."""
+    tasks = collection()
+    sections = [
+        f"## `inv {name}`\n\n{(tasks[name].__doc__ or '').strip()}\n\n"
+        + _table(("option", "meaning"), [_argument(each) for each in tasks[name].get_arguments()])
+        for name in sorted(tasks.task_names, key=lambda name: ("." in name, name))
+    ]
+    return "\n".join((NOTICE, "# Tasks and sessions\n", TASKS, *sections))
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "recipe.md": recipe_page,
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "tasks.md": tasks_page,
+}
+
+
+def stale() -> list[str]:
+    """The pages that are not what they would be."""
+    return [
+        name
+        for name, page in PAGES.items()
+        if not (REFERENCE / name).is_file() or (REFERENCE / name).read_text(encoding="utf-8") != page()
+    ]
+
+
+def main(words: Sequence[str]) -> int:
+    """Write the pages, or only look."""
+    found = stale()
+    if list(words) == ["--check"]:
+        sys.stderr.writelines(
+            f"docs/reference/{name} is not current: run docs/generate.py\n" for name in found
+        )
+        return 1 if found else 0
+    for name in found:
+        (REFERENCE / name).write_text(PAGES[name](), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

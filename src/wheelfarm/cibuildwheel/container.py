@@ -1,0 +1,40 @@
+"""Container engines and builder images."""
+
+from __future__ import annotations
+
+import configparser
+from importlib.metadata import distribution
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import ProcessError
+from wheelfarm.host import programs_environment
+from wheelfarm.process import Command, run, which
+
+if TYPE_CHECKING:
+    from wheelfarm.model import Target
+    from wheelfarm.settings import Settings
+
+# A docker client without a daemon is common: only the server's answer counts.
+_ASK: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
+
+
+def container_engine(settings: Settings) -> str | None:
+    """The container engine that answers here; None when there is none."""
+    env = programs_environment(settings)
+    for program in (settings.container_engine,) if settings.container_engine else tuple(_ASK):
+        if which(program, env) is not None:
+            try:
+                run(Command(argv=(program, *_ASK[program]), env=env, time_limit=30))
+            except ProcessError:
+                continue
+            return program
+    return None
+
+
+def default_image(target: Target) -> str:
+    """The image that this cibuildwheel pins for a target, by digest or dated tag."""
+    package = distribution("cibuildwheel")
+    parser = configparser.ConfigParser()
+    parser.read(str(package.locate_file("cibuildwheel/resources/pinned_docker_images.cfg")))
+    level = "musllinux_1_2" if target.system == "musllinux" else "manylinux_2_28"
+    return parser[target.arch][level]

@@ -1,0 +1,73 @@
+"""Further options of cibuildwheel in a recipe: which it may set, and whether they are valid."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import Collector, RecipeError
+
+if TYPE_CHECKING:
+    from wheelfarm.plan import Build
+
+OWNED: Final = frozenset(
+    {
+        *("build", "skip", "archs", "enable", "environment", "environment-pass", "config-settings"),
+        *("build-frontend", "before-all", "before-build", "repair-wheel-command", "container-engine"),
+        # They install what no lock pins; and the gate tests, in a clean room.
+        *("audit-command", "audit-requires", "before-test"),
+        # These tables replace whatever the general one says.
+        *("overrides", "inherit", "linux", "macos", "windows", "pyodide", "android", "ios"),
+    }
+)
+"""Options that the farm renders from the recipe; a recipe that set them itself would undo an invariant."""
+
+
+def _owned(option: str) -> bool:
+    return option in OWNED or option.startswith("test-") or option.endswith("-image")
+
+
+def schema_path() -> Path:
+    """The JSON Schema of its options that cibuildwheel ships."""
+    package = distribution("cibuildwheel")
+    return Path(str(package.locate_file("cibuildwheel/resources/cibuildwheel.schema.json")))
+
+
+def check_options(build: Build) -> None:
+    """Refuse options of the recipe's `cibuildwheel` table that are the farm's own or that it does not know.
+
+    Raises:
+        RecipeError: a group with everything that is wrong with them.
+    """
+    options = dict(build.resolved.cibuildwheel)
+    if not options:
+        return
+    # It takes a tenth of a second to import, which every command would pay.
+    from jsonschema import Draft7Validator  # noqa: PLC0415
+
+    problems = Collector()
+    owned = {option for option in options if _owned(option)}
+    for option in sorted(owned):
+        problems.add(
+            RecipeError(
+                f"{option} may not be set through cibuildwheel",
+                where=build.resolved.origins[f"cibuildwheel.{option}"],
+                why="the farm renders it from the recipe",
+                hint="use the recipe's own keys: environment, config-settings, system-packages, test; "
+                "builder images are a setting of the farm",
+            )
+        )
+    validator = Draft7Validator(json.loads(schema_path().read_text(encoding="utf-8")))
+    for option in sorted(options.keys() - owned):
+        for problem in validator.iter_errors({option: options[option]}):
+            problems.add(
+                RecipeError(
+                    f"cibuildwheel does not take {option} = {options[option]!r}",
+                    where=build.resolved.origins[f"cibuildwheel.{option}"],
+                    why=problem.message,
+                    hint="see the options in cibuildwheel's documentation",
+                )
+            )
+    problems.check()

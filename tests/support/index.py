@@ -1,0 +1,93 @@
+"""A simple index in a directory, with the build requirements of setuptools projects: no network is needed.
+
+The wheels come from the test environment itself: pure ones are packed again from what is installed, and
+setuptools is the wheel that virtualenv brings for its environments.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+
+from support.archives import digest
+from support.servers import project_page
+from support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_INSTALLED: Final = ("build", "packaging", "pyproject_hooks")
+
+
+@dataclass(frozen=True)
+class Index:
+    """The directory: files/, and simple/ with a page for each project."""
+
+    root: Path
+
+    @property
+    def url(self) -> str:
+        """What `index-url` has to say."""
+        return (self.root / "simple").as_uri() + "/"
+
+    def add(self, *paths: Path) -> None:
+        """Put files on the index."""
+        (self.root / "files").mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            shutil.copyfile(path, self.root / "files" / path.name)
+        self._write_pages()
+
+    def sha256(self, filename: str) -> str:
+        """The digest of a file on the index."""
+        return digest((self.root / "files" / filename).read_bytes())
+
+    def lock(self, *projects: str) -> str:
+        """The text of a lock with the projects, in the version that the index has."""
+        return "".join(
+            f"{name}=={version} --hash=sha256:{self.sha256(path.name)}\n"
+            for path in sorted((self.root / "files").glob("*.whl"))
+            for name, version, _, _ in [parse_wheel_filename(path.name)]
+            if name in projects
+        )
+
+    def _write_pages(self) -> None:
+        projects: dict[str, dict[str, bytes]] = {}
+        for path in sorted((self.root / "files").iterdir()):
+            parse = parse_wheel_filename if path.suffix == ".whl" else parse_sdist_filename
+            projects.setdefault(str(parse(path.name)[0]), {})[path.name] = path.read_bytes()
+        for name, content in projects.items():
+            page = self.root / "simple" / name / "index.html"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_bytes(project_page(content, {}))
+
+
+def repack(name: str, directory: Path) -> Path:
+    """A wheel of an installed pure distribution."""
+    found = distribution(name)
+    content = {
+        entry.as_posix(): Path(str(found.locate_file(entry))).read_bytes()
+        for entry in found.files or ()
+        if entry.parts[0] == name and entry.suffix != ".pyc"
+    }
+    requires = [each for each in found.requires or () if "extra ==" not in each]
+    return make_wheel(directory, canonicalize_name(name), found.version, content, requires=requires)
+
+
+def seed_wheel(name: str) -> Path:
+    """The newest wheel of a distribution that virtualenv brings along."""
+    wheels = Path(str(files("virtualenv.seed.wheels.embed"))).glob(f"{name}-*.whl")
+    return max(wheels, key=lambda path: parse_wheel_filename(path.name)[1])
+
+
+def make_index(root: Path, sdists: Iterable[Path] = ()) -> Index:
+    """An index with the build requirements, and these source distributions."""
+    index = Index(root)
+    root.mkdir(parents=True, exist_ok=True)
+    index.add(seed_wheel("setuptools"), *(repack(name, root) for name in _INSTALLED), *sdists)
+    return index

@@ -1,0 +1,167 @@
+"""Source distributions of two tiny packages with compiled code.
+
+tinybase has an extension module that needs a library outside the wheel, so that the repair tool has something
+to put in; it ships a header. tinytop is compiled against that header and needs tinybase when it runs: each of
+them can tell which tinybase it was made with. `record_cc.py` is a compiler that writes down its environment
+first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
+"""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Final
+
+from support.archives import Entry, make_tar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+GENUINE: Final = "genuine"
+
+_PYPROJECT: Final = """\
+[build-system]
+requires = [{requires}]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{name}"
+version = "{version}"
+dependencies = [{dependencies}]
+
+[tool.setuptools]
+packages = ["{name}"]
+
+[tool.setuptools.package-data]
+{name} = ["include/*.h", "*.json"]
+"""
+
+_BASE_SETUP: Final = """\
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+native = Path("native").resolve()
+subprocess.run(
+    [*shlex.split(os.environ.get("CC", "gcc")), "-shared", "-fPIC", "-o", str(native / "libtiny.so"), "native/tiny.c"],
+    check=True,
+)
+core = Extension(
+    "tinybase._core",
+    ["native/core.c"],
+    include_dirs=["tinybase/include"],
+    library_dirs=[str(native)],
+    libraries=["tiny"],
+    runtime_library_dirs=[str(native)],
+)
+setup(ext_modules=[core])
+"""
+
+_CORE: Final = """\
+#include <Python.h>
+#include "tinybase.h"
+
+int tiny_answer(void);
+
+static PyObject *answer(PyObject *self, PyObject *args) { return PyLong_FromLong(tiny_answer()); }
+static PyObject *marker(PyObject *self, PyObject *args) { return PyUnicode_FromString(TINY_MARKER); }
+
+static PyMethodDef methods[] = {
+    {"answer", answer, METH_NOARGS, ""}, {"marker", marker, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_core", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModule_Create(&module); }
+"""
+
+_RECORD_CC: Final = """\
+import json
+import os
+import sys
+
+seen = {os.fsdecode(name): os.fsdecode(value) for name, value in os.environb.items()}
+with open("tinybase/compiler.json", "w") as file:
+    json.dump(seen, file)
+os.execvp("gcc", ["gcc", *sys.argv[1:]])
+"""
+
+_TOP: Final = """\
+#include <Python.h>
+#include <tinybase.h>
+
+static PyObject *built_against(PyObject *self, PyObject *args) { return PyUnicode_FromString(TINY_MARKER); }
+
+static PyMethodDef methods[] = {{"built_against", built_against, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_top", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__top(void) { return PyModule_Create(&module); }
+"""
+
+_TOP_SETUP: Final = """\
+import tinybase
+from setuptools import Extension, setup
+
+setup(ext_modules=[Extension("tinytop._top", ["native/top.c"], include_dirs=[tinybase.get_include()])])
+"""
+
+BASE_SMOKE: Final = """\
+import tinybase
+
+assert tinybase.answer() == 42
+"""
+
+TOP_SMOKE: Final = """\
+import tinybase
+import tinytop
+
+assert tinytop.built_against() == tinybase.marker()
+"""
+
+
+def tinybase(*, version: str = "1.0", marker: str = GENUINE) -> dict[str, str]:
+    """The files of tinybase; `marker` is what it and all that is compiled against it can tell of it."""
+    return {
+        "pyproject.toml": _PYPROJECT.format(
+            name="tinybase", version=version, requires='"setuptools"', dependencies=""
+        ),
+        "setup.py": _BASE_SETUP,
+        "record_cc.py": _RECORD_CC,
+        "native/tiny.c": "int tiny_answer(void) { return 42; }\n",
+        "native/core.c": _CORE,
+        "tinybase/include/tinybase.h": f'#define TINY_MARKER "{marker}"\n',
+        "tinybase/__init__.py": (
+            "from pathlib import Path\n\nfrom tinybase._core import answer, marker\n\n\n"
+            "def get_include():\n    return str(Path(__file__).parent / 'include')\n"
+        ),
+    }
+
+
+def tinytop(*, version: str = "1.0") -> dict[str, str]:
+    """The files of tinytop."""
+    return {
+        "pyproject.toml": _PYPROJECT.format(
+            name="tinytop",
+            version=version,
+            requires='"setuptools", "tinybase"',
+            dependencies='"tinybase>=1.0"',
+        ),
+        "setup.py": _TOP_SETUP,
+        "native/top.c": _TOP,
+        "tinytop/__init__.py": "import tinybase\nfrom tinytop._top import built_against\n",
+    }
+
+
+def make_sdist(directory: Path, name: str, files: Mapping[str, str], version: str = "1.0") -> Path:
+    """A source distribution of these files, the same bytes each time."""
+    top = f"{name}-{version}"
+    entries = [
+        Entry(f"{top}/PKG-INFO", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()),
+        *(Entry(f"{top}/{path}", text.encode()) for path, text in files.items()),
+    ]
+    plain = make_tar(directory / f"{top}.tar", entries, "")
+    path = directory / f"{top}.tar.gz"
+    path.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+    plain.unlink()
+    return path
