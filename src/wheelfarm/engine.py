@@ -6,6 +6,7 @@ the same few lines for both.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
@@ -44,6 +45,15 @@ RESERVED: Final = frozenset(
     }
 )
 """Names that the farm itself sets; a recipe that set one of them would undo an invariant."""
+
+
+_TELLING: Final = re.compile(
+    r"\berror\b|\bfatal\b|undefined (reference|symbol)|^Traceback|\w+Error: |cannot find|not found"
+    r"|no such file|unmet dependencies|wanted: |refused|killed",
+    re.IGNORECASE,
+)
+"""What lines say that tell why a program failed."""
+_MOST_LINES: Final = 8
 
 
 class Phase(StrEnum):
@@ -157,6 +167,13 @@ def config_settings(stage: Stage, *, jobs: int) -> ConfigSettings:
     return type(settings).of(values)
 
 
+def telling(output: str) -> str:
+    """The lines of a failed program that most likely say why; its last ones where none stands out."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    found = [line for line in lines if _TELLING.search(line)]
+    return "\n".join((found or lines)[-_MOST_LINES:])
+
+
 def run_rendering(
     engine: Engine,
     rendering: Rendering,
@@ -188,7 +205,7 @@ def run_rendering(
             raise _ERRORS[phase](
                 f"{stage.build.id}: {phase} failed",
                 where=stage.build.entry.where,
-                why=problem.why or problem.what,
+                why=telling(problem.why or problem.what),
                 hint=_next(stage.build, phase),
                 log=log,
             ) from problem

@@ -70,6 +70,12 @@ class Host:
         """
         machine = self.machine
         python = machine.python(target.python)
+        if not machine.has_headers(python):
+            raise EngineError(
+                f"{python} has no headers",
+                why="extension modules are compiled against Python.h",
+                hint=f"apt-get install python{target.python}-dev, or dnf install python{target.python}-devel",
+            )
         for program in ("uv", TOOLS[target.platform].program):
             if which(program, programs_environment(self.settings)) is None:
                 raise EngineError(

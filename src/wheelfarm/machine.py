@@ -158,6 +158,13 @@ class Machine:
         """The full version and build of an interpreter."""
         return (self._output(str(interpreter), "-VV") or "").strip()
 
+    def has_headers(self, interpreter: Path) -> bool:
+        """Whether extension modules can be compiled for an interpreter."""
+        include = self._output(
+            str(interpreter), "-c", "import sysconfig; print(sysconfig.get_path('include'))"
+        )
+        return include is not None and Path(include.strip(), "Python.h").is_file()
+
     def python(self, python: Python) -> Path:
         """The interpreter of that version.
 

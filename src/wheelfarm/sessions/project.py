@@ -56,6 +56,8 @@ def register_project(root: Path) -> None:
         python = tools_environment(session, root, "lint")
         _run(session, python, "ruff", "format", "--check", ".")
         _run(session, python, "ruff", "check", ".")
+        workflows = sorted(str(path) for path in (root / ".github" / "workflows").glob("*.yml"))
+        _run(session, python, "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
         session.run(str(python.parent / "lint-imports"), external=True, env={"PYTHONPATH": str(root / "src")})
 
     @nox.session(venv_backend="none", tags=["check"])
