@@ -11,6 +11,7 @@ import json
 import re
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -229,6 +230,7 @@ def _argument(argument: Argument) -> tuple[str, str]:
     return flags, (argument.help or "") + (" (may be said without its flag)" if argument.positional else "")
 
 
+@cache  # invoke gives the help of an option away at the first question only
 def tasks_page() -> str:
     """Every task and its options."""
     tasks = collection()

@@ -36,7 +36,7 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True).filter(
 keys = st.from_regex(r"[a-z][a-z0-9.-]{0,12}", fullmatch=True)
 arguments = values.filter(lambda value: "\0" not in value)
 
-quick = settings(max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
-"""Source distributions of two tiny packages with compiled code.
+"""Source distributions of tiny packages with compiled code.
 
-tinybase has an extension module that needs a library outside the wheel, so that the repair tool has something
+tinyleaf is one extension module. tinybase has an extension module that needs a library outside the wheel, so that the repair tool has something
 to put in; it ships a header. tinytop is compiled against that header and needs tinybase when it runs: each of
-them can tell which tinybase it was made with. `record_cc.py` is a compiler that writes down its environment
-first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
+them can tell which tinybase it was made with. In each, `record_cc.py` is a compiler that writes down its
+environment first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
 """
 
 from __future__ import annotations
@@ -33,11 +33,24 @@ dependencies = [{dependencies}]
 packages = ["{name}"]
 
 [tool.setuptools.package-data]
-{name} = ["include/*.h", "*.json"]
+{name} = ["include/*.h"]
+"""
+
+# build_py has run when the compiler does, so what is recorded goes straight to where the wheel is made from.
+_RECORD: Final = """\
+import os
+from setuptools.command.build_ext import build_ext
+
+
+class Recording(build_ext):
+    def run(self):
+        os.environ["RECORD_CC"] = os.path.join(os.path.abspath(self.build_lib), "{name}", "compiler.json")
+        super().run()
+
+
 """
 
 _BASE_SETUP: Final = """\
-import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -57,7 +70,7 @@ core = Extension(
     libraries=["tiny"],
     runtime_library_dirs=[str(native)],
 )
-setup(ext_modules=[core])
+setup(ext_modules=[core], cmdclass={"build_ext": Recording})
 """
 
 _CORE: Final = """\
@@ -82,34 +95,54 @@ import os
 import sys
 
 seen = {os.fsdecode(name): os.fsdecode(value) for name, value in os.environb.items()}
-with open("tinybase/compiler.json", "w") as file:
-    json.dump(seen, file)
+if "RECORD_CC" in seen:
+    with open(seen.pop("RECORD_CC"), "w") as file:
+        json.dump(seen, file)
 os.execvp("gcc", ["gcc", *sys.argv[1:]])
 """
 
-_TOP: Final = """\
+_EXTENSION: Final = """\
 #include <Python.h>
+#ifdef MARKED
 #include <tinybase.h>
+#else
+#define TINY_MARKER "none"
+#endif
 
 static PyObject *built_against(PyObject *self, PyObject *args) { return PyUnicode_FromString(TINY_MARKER); }
 
 static PyMethodDef methods[] = {{"built_against", built_against, METH_NOARGS, ""}, {NULL, NULL, 0, NULL}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_top", NULL, -1, methods};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_ext", NULL, -1, methods};
 
-PyMODINIT_FUNC PyInit__top(void) { return PyModule_Create(&module); }
+PyMODINIT_FUNC PyInit__ext(void) { return PyModule_Create(&module); }
 """
 
 _TOP_SETUP: Final = """\
 import tinybase
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("tinytop._top", ["native/top.c"], include_dirs=[tinybase.get_include()])])
+ext = Extension(
+    "tinytop._ext", ["native/ext.c"], include_dirs=[tinybase.get_include()], define_macros=[("MARKED", "1")]
+)
+setup(ext_modules=[ext], cmdclass={"build_ext": Recording})
+"""
+
+_LEAF_SETUP: Final = """\
+from setuptools import Extension, setup
+
+setup(ext_modules=[Extension("tinyleaf._ext", ["native/ext.c"])], cmdclass={"build_ext": Recording})
 """
 
 BASE_SMOKE: Final = """\
 import tinybase
 
 assert tinybase.answer() == 42
+"""
+
+LEAF_SMOKE: Final = """\
+import tinyleaf
+
+assert tinyleaf.built_against() == "none"
 """
 
 TOP_SMOKE: Final = """\
@@ -120,14 +153,22 @@ assert tinytop.built_against() == tinybase.marker()
 """
 
 
-def tinybase(*, version: str = "1.0", marker: str = GENUINE) -> dict[str, str]:
-    """The files of tinybase; `marker` is what it and all that is compiled against it can tell of it."""
+def _project(name: str, setup: str, requires: str = "") -> dict[str, str]:
     return {
         "pyproject.toml": _PYPROJECT.format(
-            name="tinybase", version=version, requires='"setuptools"', dependencies=""
+            name=name,
+            version="1.0",
+            requires=", ".join(f'"{each}"' for each in ("setuptools", requires) if each),
+            dependencies=f'"{requires}>=1.0"' if requires else "",
         ),
-        "setup.py": _BASE_SETUP,
+        "setup.py": _RECORD.format(name=name) + setup,
         "record_cc.py": _RECORD_CC,
+    }
+
+
+def tinybase(*, marker: str = GENUINE) -> dict[str, str]:
+    """The files of tinybase; `marker` is what it and all that is compiled against it can tell of it."""
+    return _project("tinybase", _BASE_SETUP) | {
         "native/tiny.c": "int tiny_answer(void) { return 42; }\n",
         "native/core.c": _CORE,
         "tinybase/include/tinybase.h": f'#define TINY_MARKER "{marker}"\n',
@@ -138,18 +179,19 @@ def tinybase(*, version: str = "1.0", marker: str = GENUINE) -> dict[str, str]:
     }
 
 
-def tinytop(*, version: str = "1.0") -> dict[str, str]:
+def tinytop() -> dict[str, str]:
     """The files of tinytop."""
-    return {
-        "pyproject.toml": _PYPROJECT.format(
-            name="tinytop",
-            version=version,
-            requires='"setuptools", "tinybase"',
-            dependencies='"tinybase>=1.0"',
-        ),
-        "setup.py": _TOP_SETUP,
-        "native/top.c": _TOP,
-        "tinytop/__init__.py": "import tinybase\nfrom tinytop._top import built_against\n",
+    return _project("tinytop", _TOP_SETUP, "tinybase") | {
+        "native/ext.c": _EXTENSION,
+        "tinytop/__init__.py": "import tinybase\nfrom tinytop._ext import built_against\n",
+    }
+
+
+def tinyleaf() -> dict[str, str]:
+    """The files of tinyleaf, which needs nothing."""
+    return _project("tinyleaf", _LEAF_SETUP) | {
+        "native/ext.c": _EXTENSION,
+        "tinyleaf/__init__.py": "from tinyleaf._ext import built_against\n",
     }
 
 

@@ -1,67 +1,82 @@
-"""A farm of the two tiny packages, and runs of it."""
+"""Farms of the tiny packages, and runs of them.
+
+Run as a program (`python -m support.tiny FARM NAME…`), it does one run of the farm in a directory and prints the
+states as JSON; with `--full`, there is no room left as soon as something is written into the wheelhouse.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from support.farm import make_farm
+from support.farm import make_farm, over
 from support.index import Index, make_index
-from support.packages import BASE_SMOKE, TOP_SMOKE, make_sdist, tinybase, tinytop
+from support.packages import BASE_SMOKE, LEAF_SMOKE, TOP_SMOKE, make_sdist, tinybase, tinyleaf, tinytop
 from wheelfarm.pipeline import Farm
 from wheelfarm.records import Record
+from wheelfarm.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from support.farm import Table
     from wheelfarm.errors import FarmError
+    from wheelfarm.plan import Build
     from wheelfarm.schedule import Outcome
     from wheelfarm.settings import Settings
 
 BUILD: Final = ("setuptools", "build", "packaging", "pyproject-hooks")
-"""The build requirements of both packages."""
+"""The build requirements of all of them."""
+CHAIN: Final[Mapping[str, Table]] = {"tinybase": {}, "tinytop": {}}
+LEAF: Final[Mapping[str, Table]] = {"tinyleaf": {}}
+VARIANT: Final = "plain"
+_SMOKE: Final = {"tinybase": BASE_SMOKE, "tinyleaf": LEAF_SMOKE, "tinytop": TOP_SMOKE}
 
 
-def tiny_index(
-    root: Path, *, base: Mapping[str, str] | None = None, top: Mapping[str, str] | None = None
-) -> Index:
-    """An index with both source distributions, or others in their place."""
-    root.mkdir(parents=True, exist_ok=True)
+def tiny_index(root: Path, **others: Mapping[str, str]) -> Index:
+    """An index with the source distributions, or with other files in the place of one."""
     index = make_index(root)
-    index.add(make_sdist(root, "tinybase", base or tinybase()), make_sdist(root, "tinytop", top or tinytop()))
+    packages = {"tinybase": tinybase(), "tinyleaf": tinyleaf(), "tinytop": tinytop()} | others
+    index.add(*(make_sdist(root, name, files) for name, files in packages.items()))
     return index
+
+
+def _recipe(name: str, index: Index) -> Table:
+    needs = {"host": ["tinybase"], "run": ["tinybase"]} if name == "tinytop" else {}
+    return {
+        "source": {"kind": "sdist", "sha256": index.sha256(f"{name}-1.0.tar.gz")},
+        "compilers": ["c"],
+        "requires": needs,
+        "test": {"imports": [name], "smoke": "smoke.py"},
+    }
 
 
 def tiny_farm(
     root: Path,
     index: Index,
+    recipes: Mapping[str, Table] = CHAIN,
     *,
-    base: Table | None = None,
-    top: Table | None = None,
     settings: Table | None = None,
     patches: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """A farm with both packages, whose recipes say `base` and `top` over what they must say."""
-
-    def recipe(name: str, said: Table | None) -> dict[str, Any]:
-        source = {"kind": "sdist", "sha256": index.sha256(f"{name}-1.0.tar.gz")}
-        test = {"imports": [name], "smoke": "smoke.py"}
-        return {"source": source, "compilers": ["c"], "test": test, **(said or {})}
-
-    requires = {"requires": {"host": ["tinybase"], "run": ["tinybase"]}}
-    locks = {f"recipes/{name}/build.lock": index.lock(*BUILD) for name in ("tinybase", "tinytop")}
-    smoke = {"recipes/tinybase/smoke.py": BASE_SMOKE, "recipes/tinytop/smoke.py": TOP_SMOKE}
+    """A farm of some of the packages, whose recipes say what they must and what is given on top."""
+    beside: dict[str, str] = {}
+    for name in recipes:
+        beside[f"recipes/{name}/build.lock"] = index.lock(*BUILD)
+        beside[f"recipes/{name}/smoke.py"] = _SMOKE[name]
     return make_farm(
         root,
-        {"tinybase": recipe("tinybase", base), "tinytop": requires | recipe("tinytop", top)},
+        {name: over(_recipe(name, index), said) for name, said in recipes.items()},
         settings={"index-url": index.url, "engine": "host", "jobs": 1, "time-limit": 120.0}
         | dict(settings or {}),
         patches=patches,
-        files=locks | smoke | dict(files or {}),
+        files=beside | dict(files or {}),
         environ=environ,
     )
 
@@ -79,16 +94,25 @@ class Run:
         """How each build ended, by name."""
         return {name: outcome.state.value for name, outcome in self.outcomes.items()}
 
+    def build(self, name: str) -> Build:
+        """The build of that name."""
+        return self.outcomes[name].build
+
     def error(self, name: str) -> FarmError:
         """The error of a build that failed."""
         error = self.outcomes[name].error
         assert error is not None
         return error
 
+    def wheel(self, name: str) -> Path:
+        """The stored wheel of a build."""
+        wheel = self.outcomes[name].wheel
+        assert wheel is not None
+        return wheel
+
     def record(self, name: str) -> Record:
         """The record of a build's stored wheel."""
-        build = self.outcomes[name].build
-        text = Farm(settings=self.settings).house.record(build.id.variant, build.key)
+        text = Farm(settings=self.settings).house.record(VARIANT, self.build(name).key)
         return Record.from_json(text, name)
 
 
@@ -101,3 +125,34 @@ def run_farm(settings: Settings, *names: str) -> Run:
     )
     run.outcomes = {str(outcome.build.id.name): outcome for outcome in outcomes}
     return run
+
+
+def child_command(settings: Settings, *words: str) -> tuple[list[str], dict[str, Any]]:
+    """The words, and the keywords of subprocess, that run a farm in another process."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    env = {**settings.environ, "PYTHONPATH": paths}
+    return [sys.executable, "-m", "support.tiny", str(settings.root), *words], {"env": env, "text": True}
+
+
+def _no_room_in(directory: Path) -> None:
+    import resource  # noqa: PLC0415 - it is not there on Windows
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and str(args[0]).startswith(str(directory)):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+
+    sys.addaudithook(hook)
+
+
+def main(root: Path, names: list[str]) -> None:
+    """One run of the farm in a directory."""
+    settings = load(root, options={"engine": "host"})
+    if "--full" in names:
+        _no_room_in(settings.wheelhouse)
+    run = run_farm(settings, *(name for name in names if not name.startswith("--")))
+    errors = {name: outcome.error.slug for name, outcome in run.outcomes.items() if outcome.error}
+    print(json.dumps({"states": run.states, "errors": errors}))  # noqa: T201 - this is its answer
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

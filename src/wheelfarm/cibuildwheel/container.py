@@ -34,7 +34,7 @@ def container_engine(settings: Settings) -> str | None:
 def default_image(target: Target) -> str:
     """The image that this cibuildwheel pins for a target, by digest or dated tag."""
     package = distribution("cibuildwheel")
-    parser = configparser.ConfigParser()
+    parser = configparser.ConfigParser(inline_comment_prefixes="#")
     parser.read(str(package.locate_file("cibuildwheel/resources/pinned_docker_images.cfg")))
     level = "musllinux_1_2" if target.system == "musllinux" else "manylinux_2_28"
     return parser[target.arch][level]

@@ -33,7 +33,7 @@ _REPEATED: Final = re.compile(r"error: .+: patch does not apply")
 _OUTSIDE: Final = re.compile(r"error: (?:invalid path '|affected file '.+' is beyond a symbolic link)")
 _OTHER: Final = re.compile(r"(?:error|fatal): (?:.+?: )?(.+)")
 
-_REFRESH: Final = "refresh it: apply it by hand to the new source and save it with `inv patch.save`"
+_REFRESH: Final = "refresh it: apply it by hand to the new source, and write the file anew with git diff"
 
 
 def apply(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from wheelfarm.errors import RecordError
+from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.records import Record, compare
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _predecessor(house: Wheelhouse, build: Build) -> Record | None:
     for stored in reversed(house.current(build.id.variant, build.id.name, target=build.id.target)):
         try:
             return Record.from_json(house.record(build.id.variant, stored.key), str(stored.path))
-        except RecordError:
+        except (RecordError, WheelhouseError):
             continue
     return None
 

@@ -128,6 +128,7 @@ def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, st
     provider = build.variant.provider if recipe.blas else Provider.NONE
     parts: dict[str, str] = {
         "rules": RULES,
+        "name": build.id.name,
         "engine": build.engine,
         "target": build.id.target.identifier,
         "variant": f"{build.id.variant} ({provider})",

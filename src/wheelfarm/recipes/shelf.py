@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
-from wheelfarm.recipes.document import ArchiveSource, GitSource, Layer, Recipe, SdistSource
+from wheelfarm.recipes.document import GitSource, Layer, Recipe, SdistSource
 from wheelfarm.recipes.layers import Resolved, resolve
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.settings import parse, read_toml, suggestion
@@ -48,13 +48,14 @@ class Entry:
     @property
     def source(self) -> Source:
         """The pinned source as a value."""
-        match self.recipe.source:
-            case SdistSource(sha256=sha256):
-                return Sdist(version=self.recipe.version, sha256=Digest(sha256))
-            case GitSource(url=url, commit=commit, submodules=submodules):
-                return GitCommit(version=self.recipe.version, url=url, commit=commit, submodules=submodules)
-            case ArchiveSource(url=url, sha256=sha256):
-                return Archive(version=self.recipe.version, url=url, sha256=Digest(sha256))
+        source, version = self.recipe.source, self.recipe.version
+        if isinstance(source, SdistSource):
+            return Sdist(version=version, sha256=Digest(source.sha256))
+        if isinstance(source, GitSource):
+            return GitCommit(
+                version=version, url=source.url, commit=source.commit, submodules=source.submodules
+            )
+        return Archive(version=version, url=source.url, sha256=Digest(source.sha256))
 
     def resolve(self, *, variant: str, target: Target) -> Resolved:
         """The values for one variant and target.

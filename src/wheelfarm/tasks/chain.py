@@ -16,7 +16,7 @@ from wheelfarm.pipeline import decide, decide_all
 from wheelfarm.report import ChainReport, Screen, decision_lines, summary_lines
 from wheelfarm.report.chain import outcome_data
 from wheelfarm.stage import Stage
-from wheelfarm.tasks.door import PACKAGES, farm_root, farm_task, open_farm, split_names, words
+from wheelfarm.tasks.door import farm_root, farm_task, open_farm, packages_word, split_names, words
 from wheelfarm.tasks.stamp import write_stamp
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _names(packages: str | None, *, everything: bool) -> list[str] | None:
         *("packages", "variant", "python", "engine", "jobs", "offline", "dry_run", "json", "all"),
         stamp="a file for what this run depended on",
     ),
-    positional=PACKAGES,
+    positional=packages_word("chain"),
 )
 @farm_task
 def chain(  # noqa: PLR0917
@@ -122,7 +122,8 @@ def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
 
 @task(
     help=words("packages", "variant", "python", "engine", "json"),
-    positional=PACKAGES,
+    positional=packages_word("plan"),
+    auto_shortflags=False,
 )
 @farm_task
 def plan(  # noqa: PLR0917
@@ -175,7 +176,11 @@ def rendered(farm: Farm, build: Build) -> dict[str, Any]:
     }
 
 
-@task(help=words("packages", "variant", "python", "engine", "json"), positional=["packages"])
+@task(
+    help=words("packages", "variant", "python", "engine", "json"),
+    positional=["packages"],
+    auto_shortflags=False,
+)
 @farm_task
 def explain(
     _context: Context,
@@ -205,7 +210,7 @@ def explain(
             screen.result([f"env -i {assignments} {shlex.join(step['argv'])}"])
 
 
-@task(help=words("packages", "variant", "python", "engine"), positional=["packages"])
+@task(help=words("packages", "variant", "python", "engine"), positional=["packages"], auto_shortflags=False)
 @farm_task
 def why(
     _context: Context,
@@ -223,7 +228,12 @@ def why(
         screen.result([f"{decision.action.value}: {build.id}", *(f"  {line}" for line in decision.why)])
 
 
-@task(name="test", help=words("packages", "variant", "python", "engine"), positional=["packages"])
+@task(
+    name="test",
+    help=words("packages", "variant", "python", "engine"),
+    positional=["packages"],
+    auto_shortflags=False,
+)
 @farm_task
 def gate_again(
     _context: Context,

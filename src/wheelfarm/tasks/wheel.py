@@ -69,9 +69,7 @@ def inspect(_context: Context, wheel: str, json: bool = False) -> None:  # noqa:
     help={"wheel": "a wheel file", "libraries": "a directory with its libraries", "output": "a directory"},
 )
 @farm_task
-def repair(
-    _context: Context, wheel: str, libraries: str | None = None, output: str = "wheelhouse/repaired"
-) -> None:
+def repair(_context: Context, wheel: str, libraries: str | None = None, output: str = "repaired") -> None:
     """Run the platform's repair tool on a wheel."""
     opened = _open(wheel)
     farm = open_farm(farm_root(Path.cwd()))

@@ -25,7 +25,10 @@ TEMPORARY: Final = ".tmp-"
 """How the names of unfinished files begin."""
 
 _CHUNK: Final = 1 << 20
-_FULL: Final = ("the disk is full", "free some space; `inv clean` removes wheels that no index lists")
+_FULL: Final = (
+    "the disk is full",
+    "free some space; the stages of failed builds in .wheelfarm/stages can go",
+)
 _READ_ONLY: Final = ("this place may not be written", "set its permissions, or choose another wheelhouse")
 _IN_THE_WAY: Final = ("something else stands in the place of a file or directory", "move it away")
 _REFUSALS: Final[Mapping[int | None, tuple[str, str]]] = {

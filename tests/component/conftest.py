@@ -1,0 +1,75 @@
+"""What several component tests need: an index of tiny packages, and a farm whose chain is built."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from filelock import FileLock
+
+from support.index import Index
+from support.tiny import run_farm, tiny_farm, tiny_index
+from wheelfarm.settings import Settings, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all workers of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def index(shared: Path) -> Index:
+    """An index with the tiny packages and what they need to be built."""
+    if sys.platform != "linux":
+        pytest.skip("the tiny packages are written for gcc and ELF")
+    with FileLock(shared / "index.lock"):
+        if not (shared / "index").is_dir():
+            tiny_index(shared / "index.new")
+            (shared / "index.new").rename(shared / "index")
+    return Index(shared / "index")
+
+
+PATCH = """\
+Why: so that the chain has a patch.
+Upstream: none, inappropriate
+
+--- a/native/tiny.c
++++ b/native/tiny.c
+@@ -1 +1 @@
+-int tiny_answer(void) { return 42; }
++int tiny_answer(void) { return 41 + 1; }
+"""
+PATCHED = {"tinybase": {"patches": [{"file": "0001-sum.patch"}]}, "tinytop": {}}
+
+
+@pytest.fixture(scope="session")
+def built(shared: Path, index: Index) -> Path:
+    """A farm in which the chain of both packages was built, once for all workers."""
+    root = shared / "built"
+    with FileLock(shared / "built.lock"):
+        if not (root / "states").exists():
+            settings = tiny_farm(root, index, PATCHED, patches={"tinybase/0001-sum.patch": PATCH})
+            run = run_farm(settings)
+            assert run.states == {"tinybase": "built", "tinytop": "built"}, [
+                outcome.error for outcome in run.outcomes.values()
+            ]
+            (root / "states").touch()
+    return root
+
+
+@pytest.fixture
+def chain(built: Path, tmp_path: Path) -> Settings:
+    """A copy of that farm."""
+    root = tmp_path / "farm"
+    shutil.copytree(built, root, symlinks=True)
+    return load(root, environ={"PATH": os.environ["PATH"], "HOME": str(root / "home")})
+
+

@@ -1,0 +1,105 @@
+"""Errors: what each says, and how several are gathered."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import wheelfarm
+from wheelfarm.errors import BuildError, Collector, FarmError, GroupError, LockError, RecipeError
+
+
+def _subclasses(of: type[FarmError]) -> set[type[FarmError]]:
+    below = set(of.__subclasses__())
+    return below | {deeper for each in below for deeper in _subclasses(each)}
+
+
+def _fail(error: FarmError) -> None:
+    raise error
+
+
+def _classes() -> list[type[FarmError]]:
+    """All classes of the farm, wherever a room may have hidden one."""
+    for module in pkgutil.walk_packages(wheelfarm.__path__, "wheelfarm."):
+        if not {"inside", "sessions", "tasks"} & set(module.name.split(".")):
+            importlib.import_module(module.name)
+    return sorted(_subclasses(FarmError), key=lambda each: each.__name__)
+
+
+def test_all_classes_are_in_the_errors_room_and_documented() -> None:
+    classes = _classes()
+    assert {each.__module__ for each in classes} == {"wheelfarm.errors"}
+    assert all(each.__doc__ for each in classes)
+    assert len(classes) > 20
+
+
+def test_slugs_and_exit_codes_tell_the_classes_apart() -> None:
+    classes: list[type[FarmError]] = [FarmError, *_classes()]
+    slugs = [each.slug for each in classes]
+    assert sorted(slugs) == sorted(set(slugs))
+    # A group has the exit code of what it holds, and none of its own.
+    codes = [each.exit_code for each in classes if each is not GroupError]
+    assert sorted(codes) == sorted(set(codes))
+    # 0 is success; 126 and above are the shell's.
+    assert all(0 < code < 126 for code in codes)
+
+
+def test_lines_say_what_where_why_log_and_next_in_that_order() -> None:
+    error = BuildError("it broke", where="here", why="because", hint="do this", log=Path("build.log"))
+    assert error.lines() == [
+        "error[build]: it broke",
+        "  where: here",
+        "  why: because",
+        "  log: build.log",
+        "  next: do this",
+    ]
+    assert str(error) == "\n".join(error.lines())
+
+
+def test_lines_leave_out_what_is_not_known() -> None:
+    assert FarmError("no").lines() == ["error[error]: no"]
+
+
+def test_a_group_says_all_in_order_and_is_as_grave_as_its_first() -> None:
+    group = GroupError([LockError("one"), RecipeError("two", why="so")])
+    assert group.lines() == ["error[lock]: one", "error[recipe]: two", "  why: so"]
+    assert group.what == "2 problems found"
+    assert group.exit_code == LockError.exit_code
+
+
+def test_a_collector_without_errors_raises_nothing() -> None:
+    problems = Collector()
+    with problems.collect():
+        pass
+    problems.check()
+
+
+def test_a_collector_raises_the_only_error_itself() -> None:
+    problems = Collector()
+    only = LockError("one")
+    with problems.collect():
+        _fail(only)
+    with pytest.raises(LockError) as caught:
+        problems.check()
+    assert caught.value is only
+
+
+def test_a_collector_keeps_the_members_of_a_group() -> None:
+    problems = Collector()
+    inner = [LockError("one"), LockError("two")]
+    with problems.collect():
+        _fail(GroupError(inner))
+    problems.add(RecipeError("three"))
+    with pytest.raises(GroupError) as caught:
+        problems.check()
+    assert [error.what for error in caught.value.errors] == ["one", "two", "three"]
+
+
+def test_a_collector_keeps_no_mistakes_of_ours() -> None:
+    problems = Collector()
+    with pytest.raises(ZeroDivisionError), problems.collect():
+        _ = 1 // 0
+    assert problems.errors == []

@@ -1,0 +1,263 @@
+"""Settings: which value wins, who said it, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import platformdirs
+import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from support.farm import make_farm, write_farm
+from support.raised import only, raised
+from wheelfarm.errors import GroupError, SettingsError, UsageError
+from wheelfarm.model import EngineName, Python
+from wheelfarm.settings import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_option_over_variable_over_pyproject_over_default(tmp_path: Path) -> None:
+    root = write_farm(tmp_path, settings={"jobs": 1})
+    variable = {"WHEELFARM_JOBS": "2"}
+    option = {"jobs": "3"}
+    for environ, options, jobs, origin in (
+        (variable, option, 3, "--jobs"),
+        (variable, {"jobs": None}, 2, "WHEELFARM_JOBS"),
+        ({}, None, 1, "pyproject.toml"),
+    ):
+        settings = load(root, environ=environ, options=options)
+        assert (settings.jobs, settings.origins["jobs"]) == (jobs, origin)
+    settings = make_farm(tmp_path)
+    assert (settings.jobs, settings.origins["jobs"]) == (len(os.sched_getaffinity(0)), "default")
+
+
+def test_every_value_has_an_origin(tmp_path: Path) -> None:
+    origins = make_farm(tmp_path, environ={"WHEELFARM_OFFLINE": "1"}).origins
+    assert origins["time-limit"] == origins["pythons"] == "default"
+    assert origins["variant"] == origins["index-url"] == "pyproject.toml"
+    assert origins["offline"] == "WHEELFARM_OFFLINE"
+
+
+def test_variables_and_options_are_read_as_their_key_wants(tmp_path: Path) -> None:
+    root = write_farm(tmp_path)
+    environ = {
+        "WHEELFARM_TIME_LIMIT": "1.5",
+        "WHEELFARM_OFFLINE": "True",
+        "WHEELFARM_ENGINE": "host",
+        "WHEELFARM_CONTAINER_ENGINE": "podman",
+        "WHEELFARM_WHEELHOUSE": "elsewhere",
+    }
+    settings = load(root, environ=environ, options={"pythons": "3.13, 3.9,3.13,", "variant": "netlib"})
+    assert settings.time_limit == 1.5
+    assert settings.offline is True
+    assert settings.engine is EngineName.HOST
+    assert settings.container_engine == "podman"
+    assert settings.wheelhouse == root / "elsewhere"
+    assert settings.pythons == (Python(major=3, minor=9), Python(major=3, minor=13))
+    assert settings.variant == "netlib"
+    assert settings.origins["pythons"] == "--python"
+    assert load(root, environ={"WHEELFARM_OFFLINE": "0"}).offline is False
+
+
+def test_paths_are_below_the_farm_and_the_cache_is_the_users(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, settings={"cache": None, "recipes": "here"})
+    assert settings.recipes == tmp_path / "here"
+    assert settings.work == tmp_path / ".wheelfarm"
+    assert settings.cache == platformdirs.user_cache_path("wheelfarm")
+    assert make_farm(tmp_path).cache == tmp_path / "cache"
+
+
+def test_images_of_variables_are_laid_over_those_of_the_farm(tmp_path: Path) -> None:
+    images = {"manylinux_x86_64": "farm:1", "manylinux_aarch64": "farm:2"}
+    environ = {"WHEELFARM_IMAGE_MANYLINUX_X86_64": "mine:1"}
+    settings = make_farm(tmp_path, settings={"images": images}, environ=environ)
+    assert settings.images == {"manylinux_x86_64": "mine:1", "manylinux_aarch64": "farm:2"}
+
+
+def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHEELFARM_JOBS", "7")
+    settings = load(write_farm(tmp_path))
+    assert settings.jobs == 7
+    assert settings.environ["WHEELFARM_JOBS"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "what"),
+    [
+        ({"jbos": 1}, "jbos", "unknown key 'jbos'"),
+        ({"jobs": "1"}, "jobs", "bad value '1'"),
+        ({"jobs": True}, "jobs", "bad value True"),
+        ({"jobs": -1}, "jobs", "bad value -1"),
+        ({"time-limit": 0}, "time-limit", "bad value 0"),
+        ({"pythons": []}, "pythons", "bad value []"),
+        ({"pythons": ["3.11", "three"]}, "pythons[1]", "bad value 'three'"),
+        ({"engine": "hots"}, "engine", "bad value 'hots'"),
+        ({"container-engine": "lxc"}, "container-engine", "bad value 'lxc'"),
+        ({"variants": {"plain": {"provider": "mlk"}}}, "variants.plain.provider", "bad value 'mlk'"),
+        ({"variants": {"new": {}}}, "variants.new.description", "missing key 'description'"),
+    ],
+)
+def test_the_table_is_strict(tmp_path: Path, table: dict[str, object], where: str, what: str) -> None:
+    error = only(lambda: make_farm(tmp_path, settings=table), SettingsError)
+    assert error.where == f"pyproject.toml: tool.wheelfarm: {where}"
+    assert error.what == what
+
+
+@pytest.mark.parametrize("text", ["[tool]\nwheelfarm = 3", "tool = 3"])
+def test_something_else_than_a_table_is_refused(tmp_path: Path, text: str) -> None:
+    error = only(lambda: make_farm(tmp_path, files={"pyproject.toml": text}), SettingsError)
+    assert (error.what, error.where) == (
+        "bad value 3",
+        "pyproject.toml: tool.wheelfarm: (the whole table)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        *(("JOBS", "two"), ("JOBS", "-1"), ("TIME_LIMIT", "long"), ("OFFLINE", "maybe"), ("OFFLINE", "")),
+        *(("PYTHONS", "three"), ("PYTHONS", ","), ("ENGINE", "hots")),
+    ],
+)
+def test_a_bad_variable_is_named(tmp_path: Path, variable: str, text: str) -> None:
+    root = write_farm(tmp_path)
+    environ = {f"WHEELFARM_{variable}": text}
+    # A good option beside it is not to blame.
+    error = only(lambda: load(root, environ=environ, options={"wheelhouse": "x"}), SettingsError)
+    assert str(error.where).startswith(f"WHEELFARM_{variable}")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "option"),
+    [("jobs", "two", "--jobs"), ("jobs", "-1", "--jobs"), ("pythons", "three", "--python")],
+)
+def test_a_bad_option_is_a_mistake_of_usage(tmp_path: Path, key: str, text: str, option: str) -> None:
+    root = write_farm(tmp_path)
+    error = only(lambda: load(root, environ={"WHEELFARM_ENGINE": "host"}, options={key: text}), UsageError)
+    assert str(error.where).startswith(option)
+
+
+def test_an_unknown_variable_gets_the_nearest_name(tmp_path: Path) -> None:
+    error = only(lambda: make_farm(tmp_path, environ={"WHEELFARM_OFLINE": "1"}), SettingsError)
+    assert error.what == "unknown variable WHEELFARM_OFLINE"
+    assert error.hint == "did you mean 'WHEELFARM_OFFLINE'?"
+
+
+def test_all_problems_come_at_once(tmp_path: Path) -> None:
+    environ = {"WHEELFARM_JOBS": "two", "WHEELFARM_X": "", "WHEELFARM_Y": ""}
+    root = write_farm(tmp_path, settings={"a": 1, "b": 2})
+    with pytest.raises(GroupError) as caught:
+        load(root, environ=environ, options={"engine": "none", "time-limit": "x"})
+    assert [error.what for error in caught.value.errors] == [
+        "unknown key 'a'",
+        "unknown key 'b'",
+        "unknown variable WHEELFARM_X",
+        "unknown variable WHEELFARM_Y",
+        "bad value 'two'",
+        "bad value 'none'",
+        "bad value 'x'",
+    ]
+
+
+def test_an_unknown_variant_gets_the_nearest_name_and_its_origin(tmp_path: Path) -> None:
+    root = write_farm(tmp_path)
+    error = only(lambda: load(root, environ={}, options={"variant": "netlab"}), UsageError)
+    assert (error.where, error.hint) == ("--variant", "did you mean 'netlib'?")
+    settings = make_farm(tmp_path)
+    assert settings.choose_variant("netlib").description == "reference BLAS"
+    error = only(lambda: settings.choose_variant("zzz"), UsageError)
+    assert error.hint == "valid are: netlib, plain"
+
+
+@pytest.mark.parametrize("text", ["a =\n", "a = 1\na = 2\n"])
+def test_a_farm_whose_toml_is_broken(tmp_path: Path, text: str) -> None:
+    error = only(lambda: make_farm(tmp_path, files={"pyproject.toml": text}), SettingsError)
+    assert error.where == str(tmp_path / "pyproject.toml")
+    assert "line" in str(error.why)
+
+
+def test_a_farm_whose_toml_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff")
+    assert "utf-8" in str(only(lambda: load(tmp_path, environ={}), SettingsError).why)
+
+
+def test_a_directory_without_pyproject_is_no_farm(tmp_path: Path) -> None:
+    error = only(lambda: load(tmp_path, environ={}), SettingsError)
+    assert (error.what, error.why) == ("cannot read pyproject.toml", "No such file or directory")
+
+
+def _index(root: Path, **environ: str) -> tuple[str, str]:
+    """The index of a farm that names none."""
+    settings = make_farm(root, settings={"index-url": None}, environ=environ)
+    return settings.index_url, settings.origins["index-url"]
+
+
+def test_the_index_is_the_public_one_when_nobody_says(tmp_path: Path) -> None:
+    assert _index(tmp_path, PIP_CONFIG_FILE=os.devnull) == (PYPI_SIMPLE_ENDPOINT, "default")
+
+
+@pytest.mark.parametrize("variable", ["PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"])
+def test_the_index_of_pip_and_uv_variables(tmp_path: Path, variable: str) -> None:
+    url = "https://index.invalid/?a=b"
+    assert _index(tmp_path, **{variable: url}) == (url, variable)
+
+
+def test_uv_names_an_index_before_its_url(tmp_path: Path) -> None:
+    url = "https://index.invalid/"
+    assert _index(tmp_path, UV_DEFAULT_INDEX=f"corp={url}") == (url, "UV_DEFAULT_INDEX")
+
+
+def test_the_farms_own_index_wins(tmp_path: Path) -> None:
+    root = write_farm(tmp_path)
+    environ = {"PIP_INDEX_URL": "https://other.invalid/"}
+    settings = load(root, environ=environ)
+    assert (settings.index_url, settings.origins["index-url"]) == (
+        "https://index.invalid/simple/",
+        "pyproject.toml",
+    )
+    settings = load(root, environ=environ | {"WHEELFARM_INDEX_URL": "https://third.invalid/"})
+    assert settings.origins["index-url"] == "WHEELFARM_INDEX_URL"
+
+
+def test_the_index_of_pips_files_in_pips_order(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("mine.conf", "xdg/pip/pip.conf", "home/.pip/pip.conf")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"[global]\nindex-url = https://{file.parent.parent.name}.invalid/%20\n")
+    variables = {"PIP_CONFIG_FILE": str(files[0]), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+    for file in files:
+        url, origin = _index(tmp_path, **variables)
+        assert (url, origin) == (f"https://{file.parent.parent.name}.invalid/%20", str(file))
+        file.unlink()
+
+
+def test_pips_file_below_the_home_in_its_other_spelling(tmp_path: Path) -> None:
+    file = tmp_path / "home/.config/pip/pip.conf"
+    file.parent.mkdir(parents=True)
+    file.write_text("[install]\nindex-url = no\n[global]\nINDEX_URL = https://x.invalid/\n")
+    assert _index(tmp_path) == ("https://x.invalid/", str(file))
+
+
+def test_pips_file_without_an_index_is_passed_over(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.conf", tmp_path / "home/.pip/pip.conf"
+    second.parent.mkdir(parents=True)
+    first.write_text("[global]\ntimeout = 3\n")
+    second.write_text("[global]\nindex-url = https://x.invalid/\n")
+    assert _index(tmp_path, PIP_CONFIG_FILE=str(first)) == ("https://x.invalid/", str(second))
+
+
+@pytest.mark.parametrize("content", [b"index-url = x\n", b"[global]\nindex-url = \xff\n"])
+def test_pips_file_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_bytes(content)
+    error = only(lambda: _index(tmp_path, PIP_CONFIG_FILE=str(file)), SettingsError)
+    assert error.where == str(file)
+
+
+def test_a_home_that_no_variable_names(tmp_path: Path) -> None:
+    root = write_farm(tmp_path, settings={"index-url": None})
+    assert load(root, environ={"XDG_CONFIG_HOME": str(tmp_path)}).index_url
+    assert raised(lambda: load(tmp_path / "none", environ={}), SettingsError)
