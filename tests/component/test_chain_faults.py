@@ -12,26 +12,27 @@ import pytest
 
 from support.index import Index
 from support.packages import make_sdist, tinyleaf
-from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm, tiny_index
+from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
 from wheelfarm.errors import FarmError
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from support.farm import Table
     from wheelfarm.settings import Settings
 
 BROKEN = """\
 Why: so that the compiler dies.
 Upstream: none, inappropriate
 
---- a/native/{file}
-+++ b/native/{file}
-@@ -1 +1 @@
--{old}
+--- a/native/core.c
++++ b/native/core.c
+@@ -1,4 +1,4 @@
+ #include <Python.h>
+-#include "tinybase.h"
 +#error the farm's own mistake
+ 
+ int tiny_answer(void);
 """
 
 
@@ -49,20 +50,13 @@ def failed(settings: Settings, name: str = "tinyleaf") -> FarmError:
     return run.error(name)
 
 
-def leaf_of(files: Mapping[str, str], tmp_path: Path, said: Table | None = None) -> Settings:
-    """A farm whose tinyleaf has another source."""
-    index = tiny_index(tmp_path / "index", tinyleaf=files)
-    return tiny_farm(tmp_path / "farm", index, {"tinyleaf": said or {}})
-
-
 def test_a_compiler_that_dies_stops_only_what_needs_it(index: Index, tmp_path: Path) -> None:
-    patch = BROKEN.format(file="tiny.c", old="int tiny_answer(void) { return 42; }")
     listed = {"patches": [{"file": "0001-break.patch"}]}
     settings = tiny_farm(
         tmp_path / "farm",
         index,
         {"tinybase": listed, "tinyleaf": {}, "tinytop": {}},
-        patches={"tinybase/0001-break.patch": patch},
+        patches={"tinybase/0001-break.patch": BROKEN},
     )
     run = run_farm(settings)
     assert run.states == {"tinybase": "failed", "tinyleaf": "built", "tinytop": "blocked"}
@@ -76,91 +70,69 @@ def test_a_compiler_that_dies_stops_only_what_needs_it(index: Index, tmp_path: P
         "  next",
     ]
     assert run.outcomes["tinytop"].why.startswith("blocked by tinybase")
-    # One can look at it, and the next run succeeds after the patch is gone.
+    # One can look at it.
     assert (settings.work / "stages" / run.build("tinybase").id.slug / "source" / "setup.py").is_file()
-    (settings.patches / "tinybase" / "0001-break.patch").unlink()
-    recipe = settings.recipes / "tinybase" / "recipe.toml"
-    recipe.write_text(recipe.read_text().partition("[[patches]]")[0])
-    assert run_farm(settings, "tinybase").states == {"tinybase": "built"}
 
 
-class TestGate:
-    def test_a_failing_smoke_test(self, index: Index, tmp_path: Path) -> None:
-        smoke = {"recipes/tinyleaf/smoke.py": 'raise SystemExit("it smokes")\n'}
-        settings = tiny_farm(tmp_path / "farm", index, LEAF, files=smoke)
-        error = failed(settings)
-        assert error.slug == "test"
-        assert str(error.why) == "smoke.py: SystemExit: it smokes"
-        # What was compiled is kept: after a correction, only the gate is passed.
-        (settings.recipes / "tinyleaf" / "smoke.py").write_text("import tinyleaf\n")
-        run = run_farm(settings)
-        assert run.states == {"tinyleaf": "built"}
-        assert not any("Building wheel" in line for line in run.lines)
-
-    def test_a_module_that_does_not_import(self, index: Index, tmp_path: Path) -> None:
-        settings = tiny_farm(tmp_path / "farm", index, {"tinyleaf": {"test": {"imports": ["tinyleaf.no"]}}})
-        error = failed(settings)
-        assert (error.slug, error.why) == (
-            "test",
-            "import tinyleaf.no: ModuleNotFoundError: No module named 'tinyleaf.no'",
-        )
-
-    def test_expectations_that_are_not_met(self, tmp_path: Path) -> None:
-        files = tinyleaf() | {"tinyleaf/tests/test_it.py": ""}
-        files["pyproject.toml"] = files["pyproject.toml"].replace(
-            'packages = ["tinyleaf"]', 'packages = ["tinyleaf", "tinyleaf.tests"]'
-        )
-        error = failed(leaf_of(files, tmp_path, {"expect": {"blas": "openblas", "tests": False}}))
-        assert error.exit_code == 60
-        text = str(error)
-        assert "expected openblas, found none" in text
-        assert "tests: expected none inside, found" in text
-        assert "recipes/tinyleaf/recipe.toml: expect.blas" in text
+def test_what_the_gate_refuses_is_not_stored(index: Index, tmp_path: Path) -> None:
+    """It is told; and after a correction nothing is compiled again."""
+    smoke = {"recipes/tinyleaf/smoke.py": 'raise SystemExit("it smokes")\n'}
+    settings = tiny_farm(tmp_path / "farm", index, LEAF, files=smoke)
+    error = failed(settings)
+    assert error.slug == "test"
+    assert str(error.why) == "smoke.py: SystemExit: it smokes"
+    recipe = settings.recipes / "tinyleaf" / "recipe.toml"
+    text = recipe.read_text()
+    recipe.write_text(text.replace('["tinyleaf"]', '["tinyleaf", "tinyleaf.no"]'))
+    error = failed(settings)
+    assert (error.slug, error.why) == (
+        "test",
+        "import tinyleaf.no: ModuleNotFoundError: No module named 'tinyleaf.no'",
+    )
+    recipe.write_text(text + '[expect]\nblas = "openblas"\ninterface = "lp64"\n')
+    error = failed(settings)
+    assert error.exit_code == 60
+    assert "blas: expected openblas, found none" in str(error)
+    assert "interface: expected lp64, found none" in str(error)
+    assert "recipes/tinyleaf/recipe.toml: expect.blas" in str(error)
+    recipe.write_text(text)
+    (settings.recipes / "tinyleaf" / "smoke.py").write_text("import tinyleaf\n")
+    run = run_farm(settings)
+    assert run.states == {"tinyleaf": "built"}
+    assert not any("Building wheel" in line for line in run.lines)
 
 
 BACKEND = """\
-import sys
 from pathlib import Path
-
-from setuptools.build_meta import *
-from setuptools.build_meta import build_wheel as build
 
 
 def build_wheel(directory, settings=None, metadata=None):
-    name = build(directory, settings, metadata)
-    {then}
-    return name
+    for name in {names}:
+        (Path(directory) / name).write_bytes(b"")
+    return "tinyleaf-1.0-py3-none-any.whl"
 """
 
 
 @pytest.mark.parametrize(
-    ("then", "said"),
+    ("names", "said"),
     [
-        ("(Path(directory) / name).unlink()", "left no wheel for tinyleaf"),
-        ("(Path(directory) / f'x-{name}').write_bytes(b'')", "left 2 wheels for tinyleaf"),
+        ([], "left no wheel for tinyleaf"),
+        (["tinyleaf-1.0-py3-none-any.whl", "tinyleaf-1.1-py3-none-any.whl"], "left 2 wheels for tinyleaf"),
+        (["otherleaf-1.0-py3-none-any.whl"], "made otherleaf 1.0"),
+        (["tinyleaf-1.0.1-py3-none-any.whl"], "made tinyleaf 1.0.1"),
+        (["tinyleaf.whl"], "not a wheel's name"),
     ],
 )
-def test_a_build_yields_one_wheel(tmp_path: Path, then: str, said: str) -> None:
-    files = tinyleaf() | {"backend.py": BACKEND.format(then=then)}
-    files["pyproject.toml"] = files["pyproject.toml"].replace(
-        'build-backend = "setuptools.build_meta"', 'build-backend = "backend"\nbackend-path = ["."]'
-    )
-    error = failed(leaf_of(files, tmp_path))
-    assert error.slug == "yield"
-    assert said in error.what
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('name = "tinyleaf"', 'name = "otherleaf"', "made otherleaf 1.0"),
-        ('version = "1.0"', 'version = "1.0.1"', "made tinyleaf 1.0.1"),
-    ],
-)
-def test_a_wheel_of_another_name_or_version(tmp_path: Path, old: str, new: str, said: str) -> None:
-    files = tinyleaf()
-    files["pyproject.toml"] = files["pyproject.toml"].replace(old, new, 1)
-    error = failed(leaf_of(files, tmp_path))
+def test_a_build_yields_one_wheel_of_the_recipe(
+    index: Index, tmp_path: Path, names: list[str], said: str
+) -> None:
+    build_system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    files = {"backend.py": BACKEND.format(names=names), "pyproject.toml": build_system}
+    own = Index(tmp_path / "index")
+    own.add(make_sdist(tmp_path, "tinyleaf", files), *(index.root / "files").glob("*.whl"))
+    lock = own.lock("build", "packaging", "pyproject-hooks")
+    settings = tiny_farm(tmp_path / "farm", own, LEAF, files={"recipes/tinyleaf/build.lock": lock})
+    error = failed(settings)
     assert error.slug == "yield"
     assert said in error.what
 
@@ -184,16 +156,16 @@ class TestSource:
         assert (error.slug, error.exit_code) == ("network", 20)
         assert "127.0.0.1:9" in str(error.where)
 
-    def test_a_full_cache_needs_no_network(self, index: Index, tmp_path: Path) -> None:
+    def test_offline_with_an_empty_cache(self, index: Index, tmp_path: Path) -> None:
         settings = tiny_farm(tmp_path / "farm", index, LEAF, settings={"offline": True})
-        first = failed(replace(settings, index_url="http://127.0.0.1:9/"))
-        assert (first.slug, "offline" in first.what) == ("network", True)
-        run = run_farm(settings)
-        assert run.states == {"tinyleaf": "built"}
-        recipe = settings.recipes / "tinyleaf" / "recipe.toml"
+        error = failed(replace(settings, index_url="http://127.0.0.1:9/"))
+        assert (error.slug, "offline" in error.what) == ("network", True)
+
+    def test_a_full_cache_needs_no_network(self, chain: Settings) -> None:
+        recipe = chain.recipes / "tinytop" / "recipe.toml"
         recipe.write_text(recipe.read_text() + '[environment]\nA = "1"\n')
-        again = run_farm(replace(settings, index_url="http://127.0.0.1:9/"))
-        assert again.states == {"tinyleaf": "built"}
+        run = run_farm(replace(chain, index_url="http://127.0.0.1:9/"))
+        assert run.states == {"tinybase": "cached", "tinytop": "built"}
 
 
 class TestDisk:
@@ -210,9 +182,16 @@ class TestDisk:
         settings.work.write_text("a file")
         assert failed(settings).slug == "stage"
 
+    def test_a_full_disk(self, index: Index, tmp_path: Path) -> None:
+        """Already when sources are fetched."""
+        settings = tiny_farm(tmp_path / "farm", index, LEAF)
+        full = child(settings, "tinyleaf", f"--full={settings.cache}")
+        assert full == {"states": {"tinyleaf": "failed"}, "errors": {"tinyleaf": "stage"}}
+        check_nothing_stored(settings)
+
     def test_a_full_wheelhouse(self, index: Index, tmp_path: Path) -> None:
         settings = tiny_farm(tmp_path / "farm", index, LEAF)
-        full = child(settings, "tinyleaf", "--full")
+        full = child(settings, "tinyleaf", f"--full={settings.wheelhouse / VARIANT / 'wheels'}")
         assert full == {"states": {"tinyleaf": "failed"}, "errors": {"tinyleaf": "wheelhouse"}}
         check_nothing_stored(settings)
         run = run_farm(settings)

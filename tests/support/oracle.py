@@ -46,7 +46,10 @@ def cibuildwheel_oracle() -> Iterator[Oracle]:
     """Run the oracle."""
     script = Path(__file__).with_name("cibuildwheel_reader.py")
     with subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-W", "ignore", str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             yield Oracle(process)

@@ -1,9 +1,9 @@
 """Source distributions of tiny packages with compiled code.
 
-tinyleaf is one extension module. tinybase has an extension module that needs a library outside the wheel, so that the repair tool has something
-to put in; it ships a header. tinytop is compiled against that header and needs tinybase when it runs: each of
-them can tell which tinybase it was made with. In each, `record_cc.py` is a compiler that writes down its
-environment first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
+tinyleaf is one extension module. tinybase has one that needs a library outside the wheel, so that the repair
+tool has something to put in; it ships a header. tinytop is compiled against that header and needs tinybase when
+it runs: each of the two can tell which tinybase it was made with. In all of them, `record_cc.py` is a compiler
+that writes down its environment first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
 """
 
 from __future__ import annotations
@@ -58,10 +58,9 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 native = Path("native").resolve()
-subprocess.run(
-    [*shlex.split(os.environ.get("CC", "gcc")), "-shared", "-fPIC", "-o", str(native / "libtiny.so"), "native/tiny.c"],
-    check=True,
-)
+compiler = shlex.split(os.environ.get("CC", "gcc"))
+library = str(native / "libtiny.so")
+subprocess.run([*compiler, "-shared", "-fPIC", "-o", library, "native/tiny.c"], check=True)
 core = Extension(
     "tinybase._core",
     ["native/core.c"],

@@ -1,7 +1,7 @@
 """Farms of the tiny packages, and runs of them.
 
-Run as a program (`python -m support.tiny FARM NAME…`), it does one run of the farm in a directory and prints the
-states as JSON; with `--full`, there is no room left as soon as something is written into the wheelhouse.
+Run as a program (`python -m support.tiny FARM NAME…`), it does one run of the farm in a directory and prints
+the states as JSON; with `--full=DIRECTORY`, no room is left as soon as a file is opened in that directory.
 """
 
 from __future__ import annotations
@@ -134,11 +134,11 @@ def child_command(settings: Settings, *words: str) -> tuple[list[str], dict[str,
     return [sys.executable, "-m", "support.tiny", str(settings.root), *words], {"env": env, "text": True}
 
 
-def _no_room_in(directory: Path) -> None:
+def _no_room_in(directory: str) -> None:
     import resource  # noqa: PLC0415 - it is not there on Windows
 
     def hook(event: str, args: tuple[object, ...]) -> None:
-        if event == "open" and str(args[0]).startswith(str(directory)):
+        if event == "open" and str(args[0]).startswith(directory):
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
 
     sys.addaudithook(hook)
@@ -147,8 +147,9 @@ def _no_room_in(directory: Path) -> None:
 def main(root: Path, names: list[str]) -> None:
     """One run of the farm in a directory."""
     settings = load(root, options={"engine": "host"})
-    if "--full" in names:
-        _no_room_in(settings.wheelhouse)
+    for word in names:
+        if word.startswith("--full="):
+            _no_room_in(word.removeprefix("--full="))
     run = run_farm(settings, *(name for name in names if not name.startswith("--")))
     errors = {name: outcome.error.slug for name, outcome in run.outcomes.items() if outcome.error}
     print(json.dumps({"states": run.states, "errors": errors}))  # noqa: T201 - this is its answer

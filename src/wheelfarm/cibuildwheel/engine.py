@@ -65,7 +65,7 @@ class Cibuildwheel:
         """The image's digest and cibuildwheel's version; off Linux, this machine's compilers.
 
         Raises:
-            EngineError: when no container engine answers.
+            EngineError: when no container engine answers, or an image without digest is not here.
         """
         facts = {"cibuildwheel": version("cibuildwheel")}
         if target.platform is not Platform.LINUX:
@@ -86,12 +86,21 @@ class Cibuildwheel:
         )
 
     def _image_id(self, target: Target) -> str:
+        """What the image is, by digest: a tag can come to mean another one."""
         image = self.image(target)
+        if "@sha256:" in image:
+            return image
         argv = (str(self.container), "image", "inspect", "--format", "{{.Id}}", image)
         command = Command(argv=argv, env=programs_environment(self.settings), time_limit=60)
         finished = run(command, check=False)
-        # Not here yet: cibuildwheel pulls it, and its reference is pinned by a dated tag.
-        return finished.output.strip() if finished.returncode == 0 else image
+        if finished.returncode != 0:
+            raise EngineError(
+                f"the builder image {image} is not here",
+                where=f"images.{target.system}_{target.arch}",
+                why="a tag can come to mean another image, so what it means must be known before the build",
+                hint=f"{self.container} pull {image}, or name the image by digest",
+            )
+        return finished.output.strip()
 
     def render(self, stage: Stage) -> Rendering:
         """The configuration file and the one command."""

@@ -72,17 +72,21 @@ class Line:
             FarmError: whatever went wrong, after nothing was stored.
         """
         stages = self.settings.work / "stages"
+        clock = Clock()
         try:
             stages.mkdir(parents=True, exist_ok=True)
             self.log(build).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise StageError("cannot make a directory", where=str(stages), why=problem.strerror) from problem
-        # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
-        with FileLock(stages / f"{build.id.slug}.lock"):
-            decision = decide(self.house, build)
-            clock = Clock()
-            with clock.step("total"):
+            # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
+            with FileLock(stages / f"{build.id.slug}.lock"), clock.step("total"):
+                decision = decide(self.house, build)
                 wheel = self._carry_out(decision, stages / build.id.slug, clock)
+        except OSError as problem:
+            raise StageError(
+                f"{build.id}: a file or directory cannot be used",
+                where=str(problem.filename or stages),
+                why=problem.strerror or str(problem),
+                hint="look for a full disk, missing rights, or a file where a directory should be",
+            ) from problem
         state = {Action.BUILD: State.BUILT, Action.GATE: State.CHECKED}.get(decision.action, State.CACHED)
         return Outcome(
             build=build,

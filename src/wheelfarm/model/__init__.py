@@ -1,0 +1,48 @@
+"""Frozen values with the field's names, parsed at the door; no input or output here.
+
+A value that exists is valid: the `parse` functions and classmethods refuse everything else.
+"""
+
+from wheelfarm.model.config_settings import ConfigSettings
+from wheelfarm.model.names import Digest, Name, parse_digest, parse_name
+from wheelfarm.model.stages import (
+    AppliedPatch,
+    Archive,
+    BuiltWheel,
+    EnvironmentEntry,
+    FetchedSource,
+    GitCommit,
+    LockedRequirement,
+    PatchedTree,
+    PinnedWheel,
+    RepairedWheel,
+    Sdist,
+    Source,
+    StoredWheel,
+)
+from wheelfarm.model.targets import EngineName, Platform, Python, Target
+
+__all__ = [
+    "AppliedPatch",
+    "Archive",
+    "BuiltWheel",
+    "ConfigSettings",
+    "Digest",
+    "EngineName",
+    "EnvironmentEntry",
+    "FetchedSource",
+    "GitCommit",
+    "LockedRequirement",
+    "Name",
+    "PatchedTree",
+    "PinnedWheel",
+    "Platform",
+    "Python",
+    "RepairedWheel",
+    "Sdist",
+    "Source",
+    "StoredWheel",
+    "Target",
+    "parse_digest",
+    "parse_name",
+]

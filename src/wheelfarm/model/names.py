@@ -1,0 +1,45 @@
+"""Names and digests, parsed at the door."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NewType
+
+from packaging.utils import canonicalize_name
+
+from wheelfarm.errors import UsageError
+
+Name = NewType("Name", str)
+"""A distribution's name, normalised as PEP 503 says."""
+
+Digest = NewType("Digest", str)
+"""A sha256 as 64 lower-case hexadecimal digits."""
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+def parse_name(text: str) -> Name:
+    """The normalised name of a distribution (PEP 503).
+
+    Raises:
+        UsageError: when it is not a valid name (core metadata specification, "Name").
+    """
+    if not _NAME.fullmatch(text):
+        raise UsageError(
+            f"{text!r} is not a distribution name",
+            why="names hold letters, digits, '.', '_' and '-', and begin and end with a letter or digit",
+        )
+    return Name(canonicalize_name(text))
+
+
+def parse_digest(text: str) -> Digest:
+    """A sha256 in its hexadecimal form.
+
+    Raises:
+        UsageError: when it is not 64 hexadecimal digits.
+    """
+    lowered = text.lower()
+    if not _DIGEST.fullmatch(lowered):
+        raise UsageError(f"{text!r} is not a sha256", why="a sha256 has 64 hexadecimal digits")
+    return Digest(lowered)

@@ -1,0 +1,131 @@
+"""What a build goes through, a type a stage, so that skipping a step is a type error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.model.names import Digest, Name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sdist:
+    """A source distribution by version, from the configured index."""
+
+    version: str
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitCommit:
+    """A commit of a git repository, by its full hash."""
+
+    version: str
+    url: str
+    commit: str
+    submodules: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """An archive at a url."""
+
+    version: str
+    url: str
+    sha256: Digest
+
+
+Source = Sdist | GitCommit | Archive
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedRequirement:
+    """One pinned line of a lock file: the only wheels of it that may be installed have one of the hashes."""
+
+    name: Name
+    version: str
+    hashes: frozenset[Digest]
+    marker: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchedSource:
+    """A source archive on disk whose bytes are the pinned ones."""
+
+    name: Name
+    version: str
+    path: Path
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedPatch:
+    """A patch of the series, with the digest of its bytes."""
+
+    file: str
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchedTree:
+    """A source tree with its patch series applied."""
+
+    source: FetchedSource
+    path: Path
+    patches: tuple[AppliedPatch, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedWheel:
+    """A wheel file whose bytes are known; `owner` tells where it comes from."""
+
+    name: Name
+    version: str
+    path: Path
+    sha256: Digest
+    farm: bool = False
+    """Whether it is a wheel of this farm (an upstream wheel) rather than one from the index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentEntry:
+    """A distribution that the build environment held, as found there after the build."""
+
+    name: Name
+    version: str
+    sha256: Digest | None
+    """The wheel that it was installed from; None for what the builder image brought along."""
+    farm: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltWheel:
+    """What the build backend made."""
+
+    path: Path
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairedWheel:
+    """What the repair tool made of a built wheel."""
+
+    path: Path
+    sha256: Digest
+    built_sha256: Digest | None = None
+    environment: tuple[EnvironmentEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredWheel:
+    """A wheel in the wheelhouse, with its record and its place in the index."""
+
+    name: Name
+    version: str
+    path: Path
+    sha256: Digest
+    key: Digest
+    variant: str

@@ -1,0 +1,123 @@
+"""What wheels are built for, and by what: platforms, Pythons, build identifiers, engines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Self
+
+from wheelfarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VERSION: Final = r"(?P<minor>0|[1-9][0-9]?)(?P<threads>t?)"
+_PYTHON: Final = re.compile(rf"(?P<major>[1-9])\.{_VERSION}")
+_LINUX: Final = "x86_64|i686|aarch64|armv7l|ppc64le|riscv64|s390x"
+# win32 is the one identifier without an underscore.
+_TARGET: Final = re.compile(
+    rf"cp(?P<major>[1-9]){_VERSION}-(?P<place>(manylinux|musllinux)_({_LINUX})"
+    r"|macosx_(arm64|universal2|x86_64)|win_(amd64|arm64)|win32)"
+)
+
+
+class Platform(StrEnum):
+    """The systems that wheels are built for."""
+
+    LINUX = "linux"
+    MACOS = "macos"
+    WINDOWS = "windows"
+
+
+class EngineName(StrEnum):
+    """What runs a build."""
+
+    CIBUILDWHEEL = "cibuildwheel"
+    HOST = "host"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Python:
+    """A CPython feature version, such as 3.13, or 3.14t for the free-threaded build."""
+
+    major: int
+    minor: int
+    threads: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `3.13` or `3.14t`.
+
+        Raises:
+            UsageError: when it is something else.
+        """
+        match = _PYTHON.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"{text!r} is not a Python version",
+                why="a feature version is expected",
+                hint="say, for example, 3.12",
+            )
+        return cls(major=int(match["major"]), minor=int(match["minor"]), threads=match["threads"])
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """The feature version as two numbers."""
+        return (self.major, self.minor)
+
+    @property
+    def tag(self) -> str:
+        """The interpreter part of a build identifier, such as cp313."""
+        return f"cp{self.major}{self.minor}{self.threads}"
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}{self.threads}"
+
+
+_SYSTEMS: Final[Mapping[str, Platform]] = {
+    "manylinux": Platform.LINUX,
+    "musllinux": Platform.LINUX,
+    "macosx": Platform.MACOS,
+    "win": Platform.WINDOWS,
+}
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Target:
+    """A cibuildwheel build identifier, such as cp312-manylinux_x86_64."""
+
+    python: Python
+    system: str
+    arch: str
+
+    @classmethod
+    def parse(cls, identifier: str) -> Self:
+        """Read a build identifier.
+
+        Raises:
+            UsageError: when cibuildwheel would not know it.
+        """
+        match = _TARGET.fullmatch(identifier)
+        if match is None:
+            raise UsageError(
+                f"{identifier!r} is not a build identifier",
+                why="one looks like cp312-manylinux_x86_64, cp313-macosx_arm64 or cp311-win_amd64",
+            )
+        python = Python(major=int(match["major"]), minor=int(match["minor"]), threads=match["threads"])
+        system, _, arch = match["place"].replace("win32", "win_32").partition("_")
+        return cls(python=python, system=system, arch=arch)
+
+    @property
+    def platform(self) -> Platform:
+        """The operating system."""
+        return _SYSTEMS[self.system]
+
+    @property
+    def identifier(self) -> str:
+        """As cibuildwheel writes it (win32 has no architecture of its own)."""
+        suffix = "32" if self.system == "win" and self.arch == "32" else f"_{self.arch}"
+        return f"{self.python.tag}-{self.system}{suffix}"
+
+    def __str__(self) -> str:
+        return self.identifier
