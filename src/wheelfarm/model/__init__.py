@@ -8,7 +8,6 @@ from wheelfarm.model.names import Digest, Name, parse_digest, parse_name
 from wheelfarm.model.stages import (
     AppliedPatch,
     Archive,
-    BuiltWheel,
     EnvironmentEntry,
     FetchedSource,
     GitCommit,
@@ -25,7 +24,6 @@ from wheelfarm.model.targets import EngineName, Platform, Python, Target
 __all__ = [
     "AppliedPatch",
     "Archive",
-    "BuiltWheel",
     "ConfigSettings",
     "Digest",
     "EngineName",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wheelfarm.model.names import Digest, Name  # noqa: TC001 - records read these hints at run time
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from wheelfarm.model.names import Digest, Name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +99,6 @@ class EnvironmentEntry:
     sha256: Digest | None
     """The wheel that it was installed from; None for what the builder image brought along."""
     farm: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuiltWheel:
-    """What the build backend made."""
-
-    path: Path
-    sha256: Digest
 
 
 @dataclass(frozen=True, kw_only=True)

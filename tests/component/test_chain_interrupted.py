@@ -1,0 +1,52 @@
+"""Two runs at once, and runs that are killed: the next one succeeds, and the wheelhouse is whole."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from support.store import check_tidy
+from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.index import Index
+    from wheelfarm.settings import Settings
+
+
+def start(settings: Settings) -> subprocess.Popen[str]:
+    argv, keywords = child_command(settings, "tinyleaf")
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, **keywords)
+
+
+def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    return dict(json.loads(output.splitlines()[-1]))["states"]
+
+
+def test_of_two_runs_at_once_one_builds(index: Index, tmp_path: Path) -> None:
+    settings = tiny_farm(tmp_path / "farm", index, LEAF)
+    first, second = start(settings), start(settings)
+    states = [answer(first)["tinyleaf"], answer(second)["tinyleaf"]]
+    assert sorted(states) == ["built", "cached"]
+    check_tidy(settings.wheelhouse, VARIANT)
+
+
+def test_after_kills_the_next_run_succeeds(index: Index, tmp_path: Path) -> None:
+    """Each kill leaves the children of the run behind, as a real one does."""
+    settings = tiny_farm(tmp_path / "farm", index, LEAF)
+    chance = random.Random(time.time_ns())  # noqa: S311 - not for secrets
+    for _ in range(4):
+        process = start(settings)
+        time.sleep(chance.uniform(0.3, 3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert run_farm(settings).states["tinyleaf"] in {"built", "cached"}
+    check_tidy(settings.wheelhouse, VARIANT)
+    assert run_farm(settings).states == {"tinyleaf": "cached"}
