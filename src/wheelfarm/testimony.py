@@ -13,7 +13,7 @@ from wheelfarm.wheels import files, open_wheel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wheelfarm.model import PinnedWheel
+    from wheelfarm.model import Name, PinnedWheel
     from wheelfarm.stage import Stage
 
 
@@ -58,7 +58,10 @@ def held(stage: Stage, testimony: Mapping[str, Any]) -> tuple[EnvironmentEntry, 
         ChainError: a group, when a pinned wheel was not there or another one was in its place.
     """
     problems = Collector()
-    found = {parse_name(each["name"]): each for each in testimony["distributions"]}
+    found: dict[Name, Mapping[str, Any]] = {}
+    for each in testimony["distributions"]:
+        # Of two with one name, the first on the path is the one that an import finds.
+        found.setdefault(parse_name(each["name"]), each)
     pinned = {wheel.name: wheel for wheel in stage.requirements}
     for name, wheel in pinned.items():
         whose = "the farm's wheel" if wheel.farm else "the locked wheel"

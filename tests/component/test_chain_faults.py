@@ -96,10 +96,16 @@ def test_what_the_gate_refuses_is_not_stored(index: Index, tmp_path: Path) -> No
     assert "interface: expected lp64, found none" in str(error)
     assert "recipes/tinyleaf/recipe.toml: expect.blas" in str(error)
     recipe.write_text(text)
+    # What waits may be damaged; then it is built anew.
+    (waiting,) = (settings.work / "waiting").glob("*/*.whl")
+    waiting.write_bytes(b"cut off")
+    assert failed(settings).slug == "test"
     (settings.recipes / "tinyleaf" / "smoke.py").write_text("import tinyleaf\n")
     run = run_farm(settings)
     assert run.states == {"tinyleaf": "built"}
-    assert not any("Building wheel" in line for line in run.lines)
+    assert "taking the wheel that an earlier run has built" in run.lines
+    assert not any("building" in line for line in run.lines)
+    assert list((settings.work / "waiting").iterdir()) == []
 
 
 BACKEND = """\

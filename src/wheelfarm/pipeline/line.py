@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from wheelfarm.engine import run_rendering
-from wheelfarm.errors import ChainError, StageError
+from wheelfarm.errors import ChainError, FarmError, StageError
 from wheelfarm.gate import check_expectations, lay_room, try_in_clean_room
 from wheelfarm.model import PatchedTree, PinnedWheel, RepairedWheel
 from wheelfarm.patches import PatchFile, apply
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
 from wheelfarm.pipeline.recording import make_record, regated
+from wheelfarm.pipeline.waiting import keep
 from wheelfarm.plan import file_digest
 from wheelfarm.records import Record
 from wheelfarm.repair import only_wheel
@@ -38,16 +39,6 @@ if TYPE_CHECKING:
     from wheelfarm.plan import Build, BuildId, Plan
     from wheelfarm.settings import Settings
     from wheelfarm.wheelhouse import Wheelhouse
-
-
-def keep_waiting(dist: Path, waiting: Path) -> None:
-    """Keep what the engine made until the gate lets it pass: a corrected test must not cost another build."""
-    if not waiting.is_dir():
-        draft = waiting.with_name(f".{waiting.name}")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(dist, draft)
-        draft.rename(waiting)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,15 +133,7 @@ class Line:
         fetcher = self._fetcher(build)
         stage = self._stage(build, root, fetcher, clock)
         waiting = self.settings.work / "waiting" / build.key
-        if waiting.is_dir():
-            # An earlier run built it, and its gate refused it: nothing that is compiled has changed since.
-            self.say(build, "taking the wheel that an earlier run has built")
-            shutil.copytree(waiting, stage.dist, dirs_exist_ok=True)
-        else:
-            self._make(stage, log, clock)
-        with clock.step("prove"):
-            repaired = self._repaired(stage)
-            keep_waiting(stage.dist, waiting)
+        repaired = self._earlier(stage, waiting) or self._make(stage, waiting, log, clock)
         results = self._gate(build, repaired, root, fetcher, clock)
         with clock.step("store"):
             record = make_record(
@@ -168,8 +151,24 @@ class Line:
             shutil.rmtree(waiting, ignore_errors=True)
         return stored
 
-    def _make(self, stage: Stage, log: Path, clock: Clock) -> None:
-        """Let the engine build and repair."""
+    def _earlier(self, stage: Stage, waiting: Path) -> RepairedWheel | None:
+        """What an earlier run made and its gate refused: nothing that is compiled has changed since."""
+        if not waiting.is_dir():
+            return None
+        shutil.copytree(waiting, stage.dist, dirs_exist_ok=True)
+        try:
+            repaired = self._repaired(stage)
+        except FarmError:
+            # It is damaged, or what it was built on has other bytes by now.
+            for directory in (waiting, stage.dist):
+                shutil.rmtree(directory)
+            stage.dist.mkdir()
+            return None
+        self.say(stage.build, "taking the wheel that an earlier run has built")
+        return repaired
+
+    def _make(self, stage: Stage, waiting: Path, log: Path, clock: Clock) -> RepairedWheel:
+        """Let the engine build and repair; keep what came of it until the gate lets it pass."""
         build = stage.build
         self.house.ensure_writable(build.id.variant)
         with clock.step("build"):
@@ -181,6 +180,10 @@ class Line:
                 time_limit=self.settings.time_limit,
                 on_line=lambda line: self.say(build, line),
             )
+        with clock.step("prove"):
+            repaired = self._repaired(stage)
+            keep(stage.dist, waiting)
+        return repaired
 
     def _fetcher(self, build: Build) -> Fetcher:
         return Fetcher(

@@ -1,22 +1,19 @@
-"""chain, plan, explain, why, test: the plan and its run."""
+"""chain, plan, test: the plan and its run."""
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from wheelfarm.errors import ChainFailedError, UsageError
 from wheelfarm.machine import peak_memory
-from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
-from wheelfarm.pipeline import decide, decide_all
+from wheelfarm.pipeline import decide_all
 from wheelfarm.report import ChainReport, Screen, decision_lines, summary_lines
 from wheelfarm.report.chain import outcome_data
-from wheelfarm.stage import Stage
-from wheelfarm.tasks.door import farm_root, farm_task, open_farm, packages_word, split_names, words
+from wheelfarm.tasks.door import farm_task, open_farm, packages_word, selected, split_names, words
 from wheelfarm.tasks.stamp import write_stamp
 
 if TYPE_CHECKING:
@@ -25,21 +22,8 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
     from wheelfarm.pipeline import Farm
-    from wheelfarm.plan import Build, Plan
+    from wheelfarm.plan import Plan
     from wheelfarm.schedule import Outcome
-
-
-def _farm(
-    variant: str | None, python: str | None, engine: str | None, jobs: str | None, *, offline: bool
-) -> Farm:
-    return open_farm(
-        farm_root(Path.cwd()),
-        variant=variant,
-        pythons=python,
-        engine=engine,
-        jobs=jobs,
-        offline="true" if offline else None,
-    )
 
 
 def _names(packages: str | None, *, everything: bool) -> list[str] | None:
@@ -72,7 +56,9 @@ def chain(  # noqa: PLR0917
 ) -> None:
     """Build packages and all that they need, against each other's wheels, into the wheelhouse."""
     names = _names(packages, everything=all)
-    farm = _farm(variant, python, engine, jobs, offline=offline)
+    farm = open_farm(
+        variant=variant, python=python, engine=engine, jobs=jobs, offline="true" if offline else None
+    )
     screen = Screen.standard()
     if dry_run:
         lacking = farm.missing(names)
@@ -136,96 +122,8 @@ def plan(  # noqa: PLR0917
     all: bool = False,  # noqa: A002, FBT001, FBT002
 ) -> None:
     """Show what a chain would do, in order, and why."""
-    farm = _farm(variant, python, engine, None, offline=False)
+    farm = open_farm(variant=variant, python=python, engine=engine)
     _show(farm, farm.plan(_names(packages, everything=all)), Screen.standard(), json=json)
-
-
-def rendered(farm: Farm, build: Build) -> dict[str, Any]:
-    """What the engine would be told, with placeholders for what only a build knows."""
-    root = farm.settings.work / "stages" / build.id.slug
-    source = FetchedSource(name=build.id.name, version=build.version, path=Path("source"), sha256=build.key)
-    wheels = [
-        PinnedWheel(name=r.name, version=r.version, path=Path(f"{r.name}.whl"), sha256=build.key)
-        for r in build.requirements
-    ]
-    stage = Stage(
-        build=build,
-        root=root,
-        inside=farm.engine.inside(root, build.id.target),
-        tree=PatchedTree(source=source, path=root / "source"),
-        requirements=tuple(wheels),
-        backend="mesonpy" if any(r.name == Name("meson-python") for r in build.requirements) else "",
-        build_requires=(),
-        epoch=0,
-    )
-    rendering = farm.engine.render(stage)
-    return {
-        "id": str(build.id),
-        "source": build.entry.recipe.source.model_dump(),
-        "patches": [path.name for path in build.patches],
-        "requirements": [f"{r.name}=={r.version}" for r in build.requirements],
-        "upstream": [str(each) for each in build.upstream],
-        "origins": dict(build.resolved.origins),
-        "key": build.key,
-        "key-parts": dict(build.key_parts),
-        "files": dict(rendering.files),
-        "steps": [
-            {"phase": step.phase, "argv": step.argv, "cwd": str(step.cwd), "env": dict(step.env)}
-            for step in rendering.steps
-        ],
-    }
-
-
-@task(
-    help=words("packages", "variant", "python", "engine", "json"),
-    positional=["packages"],
-    auto_shortflags=False,
-)
-@farm_task
-def explain(
-    _context: Context,
-    packages: str,
-    variant: str | None = None,
-    python: str | None = None,
-    engine: str | None = None,
-    json: bool = False,  # noqa: FBT001, FBT002
-) -> None:
-    """Show the exact commands, files and environment of a build, and where each value comes from."""
-    farm = _farm(variant, python, engine, None, offline=False)
-    names = [Name(name) for name in split_names(packages) or ()]
-    builds = farm.plan(names).only(names).builds
-    data = [rendered(farm, build) for build in builds]
-    screen = Screen.standard()
-    if json:
-        screen.data(data)
-        return
-    for each in data:
-        screen.result([f"# {each['id']}, key {each['key']}", ""])
-        screen.result(f"{path} <- {origin}" for path, origin in each["origins"].items())
-        for name, text in each["files"].items():
-            screen.result(["", f"# {PurePosixPath(name)}", text.rstrip()])
-        for step in each["steps"]:
-            assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in step["env"].items())
-            screen.result(["", f"# {step['phase']}, in {step['cwd']}"])
-            screen.result([f"env -i {assignments} {shlex.join(step['argv'])}"])
-
-
-@task(help=words("packages", "variant", "python", "engine"), positional=["packages"], auto_shortflags=False)
-@farm_task
-def why(
-    _context: Context,
-    packages: str,
-    variant: str | None = None,
-    python: str | None = None,
-    engine: str | None = None,
-) -> None:
-    """Say why a package would be rebuilt, key part by key part."""
-    farm = _farm(variant, python, engine, None, offline=False)
-    names = [Name(name) for name in split_names(packages) or ()]
-    screen = Screen.standard()
-    for build in farm.plan(names).only(names).builds:
-        decision = decide(farm.house, build)
-        screen.result([f"{decision.action.value}: {build.id}", *(f"  {line}" for line in decision.why)])
 
 
 @task(
@@ -243,11 +141,9 @@ def gate_again(
     engine: str | None = None,
 ) -> None:
     """Put stored wheels through their gate again: expectations, and tests in a clean room."""
-    farm = _farm(variant, python, engine, None, offline=False)
-    names = [Name(name) for name in split_names(packages) or ()]
-    whole = farm.plan(names)
+    farm, whole, builds = selected(packages, variant=variant, python=python, engine=engine)
     screen = Screen.standard()
     line = farm.line(whole, ChainReport(screen).hear)
-    for build in whole.only(names).builds:
+    for build in builds:
         for result in line.check(build):
             screen.result([f"{build.id}: {result.check}: {result.found}"])

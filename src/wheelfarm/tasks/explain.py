@@ -1,0 +1,65 @@
+"""explain, why: what a build would be told, and why it would be made again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from wheelfarm.pipeline import decide, explanation
+from wheelfarm.report import Screen
+from wheelfarm.tasks.door import farm_task, selected, words
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+
+@task(
+    help=words("packages", "variant", "python", "engine", "json"),
+    positional=["packages"],
+    auto_shortflags=False,
+)
+@farm_task
+def explain(
+    _context: Context,
+    packages: str,
+    variant: str | None = None,
+    python: str | None = None,
+    engine: str | None = None,
+    json: bool = False,  # noqa: FBT001, FBT002
+) -> None:
+    """Show the exact commands, files and environment of a build, and where each value comes from."""
+    farm, _, builds = selected(packages, variant=variant, python=python, engine=engine)
+    data = [explanation(farm, build) for build in builds]
+    screen = Screen.standard()
+    if json:
+        screen.data(data)
+        return
+    for each in data:
+        screen.result([f"# {each['id']}, key {each['key']}", ""])
+        screen.result(f"{path} <- {origin}" for path, origin in each["origins"].items())
+        for name, text in each["files"].items():
+            screen.result(["", f"# {PurePosixPath(name)}", text.rstrip()])
+        for step in each["steps"]:
+            assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in step["env"].items())
+            screen.result(["", f"# {step['phase']}, in {step['cwd']}"])
+            screen.result([f"env -i {assignments} {shlex.join(step['argv'])}"])
+
+
+@task(help=words("packages", "variant", "python", "engine"), positional=["packages"], auto_shortflags=False)
+@farm_task
+def why(
+    _context: Context,
+    packages: str,
+    variant: str | None = None,
+    python: str | None = None,
+    engine: str | None = None,
+) -> None:
+    """Say why a package would be rebuilt, key part by key part."""
+    farm, _, builds = selected(packages, variant=variant, python=python, engine=engine)
+    screen = Screen.standard()
+    for build in builds:
+        decision = decide(farm.house, build)
+        screen.result([f"{decision.action.value}: {build.id}", *(f"  {line}" for line in decision.why)])
