@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import zipfile
 from dataclasses import replace
@@ -12,41 +11,15 @@ import pytest
 
 from support.index import Index
 from support.packages import GENUINE, make_sdist, tinytop
+from support.seen import ALWAYS, COMPILER, NASTY, added_by_tools, compiler_saw, decoy, serve
 from support.servers import index_server
 from support.tiny import CHAIN, VARIANT, run_farm, tiny_farm
-from support.wheels import make_wheel
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.settings import Settings
-
-NASTY = {
-    "SINGLE": "it's",
-    "DOUBLE": 'say "hi"',
-    "SLASHES": "\\ \\\\ \\n \\'",
-    "DOLLAR": "$HOME ${HOME} $(id) $$ $'x'",
-    "TICKS": "`id`",
-    "EQUALS": "a=b=c",
-    "SPACES": "  two  spaces\tand a tab ",
-    "EMPTY": "",
-    "NON_ASCII": "é漢🎉",
-    "BRACES": "{project} {package} {wheel} ${x",
-    "SHELL": "# ; & && | || < > * ~ ! ? [a] (b) <<EOF",
-    "CFLAGS": "-DNAME=\"it's\" -g0",
-}
-COMPILER = "python record_cc.py"
-ALWAYS = {"PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PIP_NO_INDEX", "MAKEFLAGS"}
-ALWAYS |= {"PIP_DISABLE_PIP_VERSION_CHECK", "CMAKE_BUILD_PARALLEL_LEVEL", "NPY_NUM_BUILD_JOBS"}
-
-
-def compiler_saw(wheel: Path) -> dict[str, str]:
-    """The environment of the compiler, as it wrote it into the wheel."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith("/compiler.json"))
-        return dict(json.loads(archive.read(name)))
-
 
 def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index, tmp_path: Path) -> None:
     foreign = {
@@ -75,33 +48,15 @@ def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index,
     assert run.states == {"tinybase": "built", "tinytop": "built"}
     base, top = (compiler_saw(run.wheel(name)) for name in ("tinybase", "tinytop"))
     assert {name: base.get(name) for name in NASTY} == NASTY
-    # The build frontend, setuptools and the interpreter add a few of their own.
-    own = {"PEP517_BUILD_BACKEND", "_PYPROJECT_HOOKS_BUILD_BACKEND", "LC_CTYPE", "CC", "PLAT"}
-    added = {name for name in top if name.startswith(("_PYPROJECT_HOOKS", "__CF"))} | own
-    assert set(top) - added == ALWAYS | {"ONLY_TOP"}
-    assert set(base) - added == ALWAYS | set(NASTY)
+    assert set(top) - added_by_tools(top) == ALWAYS | {"ONLY_TOP"}
+    assert set(base) - added_by_tools(base) == ALWAYS | set(NASTY)
     assert base["PATH"].startswith(str(settings.work / "stages"))
 
 
-def decoy(directory: Path) -> Path:
-    """A wheel of tinybase with the same version and tags as the farm's, but another content."""
-    python = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    files = {
-        "tinybase/__init__.py": "def get_include():\n    return __file__.replace('__init__.py', 'include')\n",
-        "tinybase/include/tinybase.h": '#define TINY_MARKER "impostor"\n',
-    }
-    return make_wheel(directory, "tinybase", "1.0", files, tag=f"{python}-{python}-manylinux_2_5_x86_64")
-
-
 def test_a_decoy_of_the_same_version_on_the_index_is_not_used(index: Index, tmp_path: Path) -> None:
-    fake = decoy(tmp_path)
+    fake = decoy(tmp_path, f"cp{sys.version_info.major}{sys.version_info.minor}")
     with index_server() as server:
-        for project in {path.name.partition("-")[0] for path in (index.root / "files").iterdir()}:
-            files = {path.name: path.read_bytes() for path in (index.root / "files").glob(f"{project}-*")}
-            server.add(
-                project.replace("_", "-"),
-                files | ({fake.name: fake.read_bytes()} if project == "tinybase" else {}),
-            )
+        serve(server, index, fake)
         settings = tiny_farm(
             tmp_path / "farm",
             index,

@@ -1,0 +1,46 @@
+"""These tests need a container engine and a builder image, and fail where there is none: they never skip."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.tiny import tiny_index
+from wheelfarm.cibuildwheel import container_engine
+from wheelfarm.settings import load
+
+if TYPE_CHECKING:
+
+    from support.index import Index
+
+IMAGE = "WHEELFARM_IMAGE_MANYLINUX_X86_64"
+
+
+@pytest.fixture(scope="session")
+def container(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables that a farm with containers needs."""
+    names = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", IMAGE)
+    environ = {name: os.environ[name] for name in names if name in os.environ}
+    assert IMAGE in environ, f"{IMAGE} names no builder image: .ci/provision-engine makes one"
+    root = tmp_path_factory.mktemp("empty")
+    (root / "pyproject.toml").write_text("")
+    settings = load(root, environ=environ, options={"variant": None})
+    assert container_engine(settings), "neither podman nor docker answers here: see .ci/provision-engine"
+    return environ
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """An index with the tiny packages."""
+    return tiny_index(tmp_path_factory.mktemp("index"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that is here is marked."""
+    for item in items:
+        if "engine" in item.path.parts[-2:]:
+            item.add_marker("engine")
+
+

@@ -1,0 +1,193 @@
+"""The tiny packages through real cibuildwheel in real containers, with two Pythons."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.index import Index
+from support.packages import make_sdist, tinybase, tinytop
+from support.seen import ALWAYS, COMPILER, NASTY, added_by_tools, compiler_saw, decoy, serve
+from support.servers import index_server
+from support.store import check_tidy
+from support.tiny import CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
+from support.wheels import make_wheel
+from wheelfarm.errors import GateTestError
+from wheelfarm.gate import lay_room, try_in_clean_room
+from wheelfarm.model import PinnedWheel, Python
+from wheelfarm.pipeline import Farm
+from wheelfarm.plan import file_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.farm import Table
+    from wheelfarm.settings import Settings
+
+pytestmark = pytest.mark.engine
+
+CIBUILDWHEEL = {"engine": "cibuildwheel"}
+OWN_TABLE = '\n[tool.cibuildwheel]\nenable = ["no-such-group"]\nbefore-build = "exit 1"\nno-such-option = 1\n'
+
+
+def farm_with(root: Path, index: Index, container: dict[str, str], **words: Any) -> Settings:
+    settings: Table = {**CIBUILDWHEEL, **words.pop("settings", {})}
+    recipes = words.pop("recipes", CHAIN)
+    environ = container | words.pop("environ", {})
+    return tiny_farm(root, index, recipes, settings=settings, environ=environ, **words)
+
+
+def index_with(root: Path, index: Index, **files: dict[str, str]) -> Index:
+    """The index with other sources in the place of some."""
+    root.mkdir()
+    own = Index(root / "index")
+    own.add(
+        *(index.root / "files").iterdir(), *(make_sdist(root, name, text) for name, text in files.items())
+    )
+    return own
+
+
+def check_chain(run: Run) -> None:
+    """Both are built, the second on the first, and both passed the gate in a container of their own."""
+    assert run.states == {"tinybase": "built", "tinytop": "built"}, [
+        str(outcome.error) for outcome in run.outcomes.values()
+    ]
+    base, top = run.record("tinybase"), run.record("tinytop")
+    assert {each.name: each.sha256 for each in top.upstream} == {"tinybase": base.wheel.sha256}
+    held = {each.name: each for each in top.build_requirements}
+    assert (held["tinybase"].sha256, held["tinybase"].farm) == (base.wheel.sha256, True)
+    assert held["setuptools"].sha256 in run.build("tinytop").requirements[3].hashes | {
+        digest for line in run.build("tinytop").requirements for digest in line.hashes
+    }
+    assert held["auditwheel"].sha256 is None
+    for record in (base, top):
+        assert [result["check"] for result in record.gate_results] == ["imports", "smoke"]  # type: ignore[index]
+        assert record.engine == "cibuildwheel"
+    with zipfile.ZipFile(run.wheel("tinybase")) as wheel:
+        assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
+    check_tidy(run.settings.wheelhouse, VARIANT)
+
+
+def test_the_chain_and_all_that_could_disturb_it(
+    index: Index, container: dict[str, str], tmp_path: Path
+) -> None:
+    """Values with all sorts of characters, a decoy on the index, a table of the source's own, this machine."""
+    files = tinybase()
+    own = index_with(
+        tmp_path / "own",
+        index,
+        tinybase=files | {"pyproject.toml": files["pyproject.toml"] + OWN_TABLE},
+    )
+    recipes: dict[str, Table] = {
+        "tinybase": {"environment": NASTY | {"CC": COMPILER}},
+        "tinytop": {"environment": {"CC": COMPILER, "ONLY_TOP": "1"}},
+    }
+    fake = decoy(tmp_path, "cp311")
+    with index_server() as server:
+        serve(server, own, fake)
+        foreign = {"CFLAGS": "-lforeign", "CIBW_BUILD": "none", "CIBW_ENVIRONMENT": "A=1", "FOREIGN": "1"}
+        settings = farm_with(
+            tmp_path / "farm",
+            own,
+            container,
+            recipes=recipes,
+            settings={"index-url": server.url},
+            environ=foreign | {"PIP_INDEX_URL": server.url, "UV_INDEX_URL": server.url},
+        )
+        run = run_farm(settings)
+        asked = server.paths
+    check_chain(run)
+    base, top = (compiler_saw(run.wheel(name)) for name in ("tinybase", "tinytop"))
+    assert {name: base.get(name) for name in NASTY} == NASTY
+    assert ALWAYS | {"ONLY_TOP"} <= top.keys()
+    assert not {"A", "FOREIGN", "CFLAGS", "CIBW_BUILD", "DOUBLE", "UV_INDEX_URL"} & top.keys()
+    assert not added_by_tools(()) - {"CC"} & set(NASTY)
+    assert f"/files/{fake.name}" not in asked
+    with zipfile.ZipFile(run.wheel("tinytop")) as archive:
+        (extension,) = (name for name in archive.namelist() if name.endswith(".so"))
+        assert b"genuine" in archive.read(extension)
+        assert b"impostor" not in archive.read(extension)
+    assert run_farm(settings).states == {"tinybase": "cached", "tinytop": "cached"}
+
+
+def test_another_python(index: Index, container: dict[str, str], tmp_path: Path) -> None:
+    settings = farm_with(tmp_path / "farm", index, container, settings={"pythons": ["3.13"]})
+    run = run_farm(settings)
+    check_chain(run)
+    assert "-cp313-cp313-" in run.wheel("tinytop").name
+    # The other Python's wheels are not these.
+    other = Farm(settings=replace(settings, pythons=(Python(major=3, minor=11),)))
+    assert not {build.key for build in other.plan(None).builds} & {
+        outcome.build.key for outcome in run.outcomes.values()
+    }
+
+
+def test_the_host_engine_makes_the_same_of_it(index: Index, tmp_path: Path) -> None:
+    run = run_farm(tiny_farm(tmp_path / "farm", index))
+    assert run.states == {"tinybase": "built", "tinytop": "built"}
+    assert run.record("tinytop").engine == "host"
+
+
+PATCH = """\
+Why: so that the compiler dies.
+Upstream: none, inappropriate
+
+--- a/native/core.c
++++ b/native/core.c
+@@ -1,4 +1,4 @@
+ #include <Python.h>
+-#include "tinybase.h"
++#error the farm's own mistake
+ 
+ int tiny_answer(void);
+"""
+
+
+def test_a_compiler_that_dies(index: Index, container: dict[str, str], tmp_path: Path) -> None:
+    recipes = {"tinybase": {"patches": [{"file": "0001-break.patch"}]}}
+    settings = farm_with(
+        tmp_path / "farm",
+        index,
+        container,
+        recipes=recipes,
+        patches={"tinybase/0001-break.patch": PATCH},
+    )
+    run = run_farm(settings)
+    error = run.error("tinybase")
+    assert (error.slug, error.exit_code) == ("build", 43)
+    assert error.log is not None
+    assert "#error the farm's own mistake" in error.log.read_text()
+    assert not list(settings.wheelhouse.rglob("*.whl"))
+
+
+def test_a_tampered_environment_proves_nothing(
+    index: Index, container: dict[str, str], tmp_path: Path
+) -> None:
+    files = tinytop()
+    how = "import tinybase\nopen(tinybase.get_include() + '/tinybase.h', 'a').write('/* x */')\n"
+    own = index_with(tmp_path / "own", index, tinytop=files | {"setup.py": how + files["setup.py"]})
+    settings = farm_with(tmp_path / "farm", own, container)
+    run = run_farm(settings)
+    assert run.states == {"tinybase": "built", "tinytop": "failed"}
+    assert run.error("tinytop").slug == "chain"
+
+
+def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
+    index: Index, container: dict[str, str], tmp_path: Path
+) -> None:
+    """The clean room has neither the stage nor the build's packages."""
+    farm = Farm(settings=farm_with(tmp_path / "farm", index, container, recipes=LEAF))
+    (build,) = farm.plan(None).builds
+    code = "import ctypes\nctypes.CDLL('/project/source/native/libtiny.so')\ndef built_against(): return 'none'\n"
+    wheel = make_wheel(tmp_path, "tinyleaf", "1.0", {"tinyleaf.py": code})
+    pinned = PinnedWheel(
+        name=build.id.name, version="1.0", path=wheel, sha256=file_digest(wheel), farm=True
+    )
+    room = tmp_path / "room"
+    lay_room(room, build, pinned, [])
+    with pytest.raises(GateTestError, match="the test failed") as caught:
+        try_in_clean_room(build, farm.engine, room, log=tmp_path / "gate.log")
+    assert "libtiny.so: cannot open shared object file" in str(caught.value.why)
