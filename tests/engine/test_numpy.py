@@ -54,7 +54,7 @@ def test_numpy(farm: Path, variant: str, provider: str) -> None:
     path = farm / "wheelhouse" / variant / "records" / f"{outcome['key']}.json"
     record = Record.from_json(path.read_text(), str(path))
     assert record.toolchain["image"]
-    held = {entry.name: entry.sha256 for entry in record.build_requirements}
+    held = {str(entry.name): entry.sha256 for entry in record.build_requirements}
     assert held["cython"]
     assert held["meson-python"]
 
@@ -69,7 +69,7 @@ def test_the_index_installs(farm: Path, tmp_path: Path) -> None:
     env_dir = tmp_path / "env"
     subprocess.run(["uv", "venv", "--no-project", "--python", sys.executable, env_dir], check=True)
     index = (farm / "wheelhouse" / "reference" / "simple").as_uri()
-    python = env_dir / "bin" / "python"
+    python = str(env_dir / "bin" / "python")
     install = ["uv", "pip", "install", "--no-config", "--python", python, "--index-url", index, "numpy"]
     subprocess.run(install, check=True)
     code = "import numpy; print(numpy.show_config('dicts')['Build Dependencies']['blas']['name'])"
