@@ -6,7 +6,7 @@ import shlex
 from optparse import OptionParser
 
 from build.__main__ import _parse_config_settings, main_parser
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pip._internal.cli import cmdoptions
 
@@ -29,6 +29,7 @@ def _lists(table: Table) -> dict[str, list[str]]:
     return {key: [value] if isinstance(value, str) else value for key, value in table.items()}
 
 
+@settings(max_examples=50, deadline=None)
 @given(TABLES)
 def test_build(table: Table) -> None:
     parser = main_parser()
@@ -36,6 +37,7 @@ def test_build(table: Table) -> None:
     assert _parse_config_settings(said or []) == _as_frontends_say(table)
 
 
+@settings(max_examples=50, deadline=None)
 @given(TABLES)
 def test_pip(table: Table) -> None:
     parser = OptionParser()
@@ -44,12 +46,14 @@ def test_pip(table: Table) -> None:
     assert (options.config_settings or {}, rest) == (_as_frontends_say(table), [])
 
 
+@settings(max_examples=50, deadline=None)
 @given(TABLES)
 def test_uv_takes_the_same_arguments_under_its_own_name(table: Table) -> None:
-    settings = ConfigSettings.of(table)
-    assert [text.replace("setting=", "settings=", 1) for text in settings.for_uv()] == settings.for_pip()
+    said = ConfigSettings.of(table)
+    assert [text.replace("setting=", "settings=", 1) for text in said.for_uv()] == said.for_pip()
 
 
+@settings(max_examples=50, deadline=None)
 @given(TABLES)
 def test_cibuildwheel(table: Table) -> None:
     words = shlex.split(ConfigSettings.of(table).for_cibuildwheel())

@@ -196,6 +196,10 @@ def _index(root: Path, **environ: str) -> tuple[str, str]:
 
 
 def test_the_index_is_the_public_one_when_nobody_says(tmp_path: Path) -> None:
+    # To pip, the null device says that no file counts.
+    file = tmp_path / "home/.pip/pip.conf"
+    file.parent.mkdir(parents=True)
+    file.write_text("[global]\nindex-url = https://x.invalid/\n")
     assert _index(tmp_path, PIP_CONFIG_FILE=os.devnull) == (PYPI_SIMPLE_ENDPOINT, "default")
 
 
