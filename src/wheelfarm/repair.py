@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +63,12 @@ TOOLS: Final[Mapping[Platform, Tool]] = {
         library_argv=("--add-path", "@libraries@"),
     ),
 }
+
+
+def architecture(platform_tag: str) -> str:
+    """The architecture in a platform tag, such as x86_64 in macosx_11_0_x86_64; it may hold an underscore."""
+    found = re.search(r"x86_64$|[a-z0-9]+$", platform_tag)
+    return found[0] if found else platform_tag
 
 
 def only_wheel(directory: Path, *, name: Name, version: str, made_by: str) -> Path:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.farm import make_farm
 from support.tiny import tiny_index
 from wheelfarm.cibuildwheel import container_engine
-from wheelfarm.settings import load
 
 if TYPE_CHECKING:
 
@@ -24,9 +24,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     names = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", IMAGE)
     environ = {name: os.environ[name] for name in names if name in os.environ}
     assert IMAGE in environ, f"{IMAGE} names no builder image: .ci/provision-engine makes one"
-    root = tmp_path_factory.mktemp("empty")
-    (root / "pyproject.toml").write_text("")
-    settings = load(root, environ=environ, options={"variant": None})
+    settings = make_farm(tmp_path_factory.mktemp("farm"), environ=environ)
     assert container_engine(settings), "neither podman nor docker answers here: see .ci/provision-engine"
     return environ
 

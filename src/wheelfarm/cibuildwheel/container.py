@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import tomllib
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import ProcessError
@@ -32,9 +34,10 @@ def container_engine(settings: Settings) -> str | None:
 
 
 def default_image(target: Target) -> str:
-    """The image that this cibuildwheel pins for a target, by digest or dated tag."""
-    package = distribution("cibuildwheel")
-    parser = configparser.ConfigParser(inline_comment_prefixes="#")
-    parser.read(str(package.locate_file("cibuildwheel/resources/pinned_docker_images.cfg")))
-    level = "musllinux_1_2" if target.system == "musllinux" else "manylinux_2_28"
-    return parser[target.arch][level]
+    """The image that this cibuildwheel uses for a target by default, by digest or dated tag."""
+    resources = Path(str(distribution("cibuildwheel").locate_file("cibuildwheel/resources")))
+    defaults = tomllib.loads((resources / "defaults.toml").read_text(encoding="utf-8"))
+    level = defaults["tool"]["cibuildwheel"][f"{target.system}-{target.arch}-image"]
+    pinned = configparser.ConfigParser()
+    pinned.read(resources / "pinned_docker_images.cfg", encoding="utf-8")
+    return pinned[target.arch][level]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from invoke.tasks import task
 
-from wheelfarm.errors import RepairError, UsageError, WheelError
+from wheelfarm.engine import telling
+from wheelfarm.errors import ProcessError, RepairError, UsageError, WheelError
 from wheelfarm.gate import check_expectations, lay_room, try_in_clean_room
 from wheelfarm.host import programs_environment
 from wheelfarm.model import PinnedWheel, Platform
 from wheelfarm.plan import file_digest
 from wheelfarm.process import Command, run
-from wheelfarm.repair import TOOLS, only_wheel
+from wheelfarm.repair import TOOLS, architecture, only_wheel
 from wheelfarm.report import Screen, inspection_lines
 from wheelfarm.tasks.door import farm_task, open_farm, words
 from wheelfarm.wheels import describe, open_wheel, verify
@@ -74,7 +75,7 @@ def repair(_context: Context, wheel: str, libraries: str | None = None, output: 
     opened = _open(wheel)
     farm = open_farm()
     platform = _platform(opened)
-    arch = opened.platform_tag.partition("_")[2].rpartition("_")[2]
+    arch = architecture(opened.platform_tag)
     dest = Path(output)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-repair-") as scratch:
         argv, variables = TOOLS[platform].command(
@@ -82,7 +83,14 @@ def repair(_context: Context, wheel: str, libraries: str | None = None, output: 
         )
         env = programs_environment(farm.settings) | variables
         screen = Screen.standard()
-        run(Command(argv=argv, env=env, time_limit=farm.settings.time_limit), on_line=screen.say)
+        try:
+            run(Command(argv=argv, env=env, time_limit=farm.settings.time_limit), on_line=screen.say)
+        except ProcessError as problem:
+            raise RepairError(
+                f"{TOOLS[platform].program} refuses {opened.path.name}",
+                why=telling(problem.why or problem.what),
+                hint="name a directory with its libraries: --libraries",
+            ) from problem
         found = only_wheel(
             Path(scratch), name=opened.name, version=opened.version, made_by=TOOLS[platform].program
         )

@@ -60,7 +60,9 @@ def main(directory: Path, root: Path) -> None:
             sys.exit(f"netlib: there is no netlib {library} here: looked for {', '.join(patterns)}")
         if path is not None:
             shutil.copy(path.resolve(), libdir / f"lib{library}.so.3")
-            (libdir / f"lib{library}.so").symlink_to(f"lib{library}.so.3")
+            link = libdir / f"lib{library}.so"
+            link.unlink(missing_ok=True)
+            link.symlink_to(f"lib{library}.so.3")
             present.append(library)
     # Debian's netlib libblas carries the C interface itself; elsewhere it is a library of its own.
     blas = "-lcblas -lblas" if "cblas" in present else "-lblas"

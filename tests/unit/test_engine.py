@@ -1,0 +1,209 @@
+"""What both engines share, and what each says of a failure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.farm import make_farm
+from support.raised import only, raised
+from support.stages import build_for, make_stage
+from wheelfarm.cibuildwheel import Cibuildwheel, check_options, container_engine, default_image
+from wheelfarm.engine import Phase, Step, build_environment, config_settings, run_rendering, telling
+from wheelfarm.engine import Rendering
+from wheelfarm.errors import EngineError, FarmError, RecipeError
+from wheelfarm.host import Host, programs_environment
+from wheelfarm.model import Target
+
+if TYPE_CHECKING:
+    from wheelfarm.settings import Settings
+    from wheelfarm.stage import Stage
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Settings:
+    return make_farm(tmp_path / "farm", settings={"jobs": 3})
+
+
+def stage_for(farm: Settings, **words: Any) -> Stage:
+    changes = {key: words.pop(key) for key in ("backend",) if key in words}
+    return make_stage(build_for(farm, **words), Host(farm), **changes)
+
+
+class TestEnvironment:
+    def test_the_farm_s_own(self, farm: Settings) -> None:
+        assert build_environment(stage_for(farm, environment={"CFLAGS": "-O1"}), jobs=3) == {
+            "CFLAGS": "-O1",
+            "MAKEFLAGS": "-j3",
+            "CMAKE_BUILD_PARALLEL_LEVEL": "3",
+            "NPY_NUM_BUILD_JOBS": "3",
+            "SOURCE_DATE_EPOCH": "1600000000",
+            "PYTHONHASHSEED": "0",
+            "PIP_NO_INDEX": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+
+    def test_a_recipe_says_how_many_jobs_when_it_must(self, farm: Settings) -> None:
+        """Some makefiles do not stand more than one."""
+        assert build_environment(stage_for(farm, environment={"MAKEFLAGS": "-j1"}), jobs=3)["MAKEFLAGS"] == "-j1"
+
+    @pytest.mark.parametrize("name", ["PATH", "Path", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "PIP_NO_INDEX"])
+    def test_what_would_undo_an_invariant_is_refused(self, farm: Settings, name: str) -> None:
+        stage = stage_for(farm, environment={name: "x", "A": "1"})
+        error = only(lambda: build_environment(stage, jobs=1), RecipeError)
+        assert (error.what, error.where) == (
+            f"{name} may not be set by a recipe",
+            "recipes/alpha/recipe.toml",
+        )
+
+    def test_programs_come_from_beside_the_farm_s_interpreter(self, farm: Settings) -> None:
+        env = programs_environment(replace(farm, environ={"PATH": "/bin", "CFLAGS": "-O0", "CIBW_BUILD": "*"}))
+        assert env["PATH"].endswith(":/bin")
+        assert set(env) == {"PATH"}
+
+
+class TestConfigSettings:
+    def test_meson_python_gets_its_share_and_a_fixed_directory(self, farm: Settings) -> None:
+        stage = stage_for(farm, config={"setup-args": ["-Da=b"]}, backend="mesonpy")
+        assert config_settings(stage, jobs=3).items == (
+            ("setup-args", ("-Da=b",)),
+            ("build-dir", ("/stage/build",)),
+            ("compile-args", ("-j3",)),
+        )
+
+    def test_what_the_recipe_says_wins(self, farm: Settings) -> None:
+        said = {"compile-args": ["-v", "-j1"], "build-dir": "elsewhere"}
+        stage = stage_for(farm, config=said, backend="mesonpy")
+        assert dict(config_settings(stage, jobs=3).items) == {
+            "compile-args": ("-v", "-j1"),
+            "build-dir": ("elsewhere",),
+        }
+
+    def test_other_backends_get_what_the_recipe_says(self, farm: Settings) -> None:
+        stage = stage_for(farm, config={"a": "b"})
+        assert config_settings(stage, jobs=3).items == (("a", ("b",)),)
+
+
+class TestOptions:
+    def options(self, farm: Settings, **options: Any) -> None:
+        origins = {f"cibuildwheel.{name}": "recipe.toml" for name in options}
+        check_options(build_for(farm, cibuildwheel=options, origins=origins))
+
+    def test_further_options_are_passed_through(self, farm: Settings) -> None:
+        self.options(farm)
+        self.options(farm, **{"build-verbosity": 2, "dependency-versions": "latest"})
+        build = build_for(farm, cibuildwheel={"build-verbosity": 2})
+        engine = Cibuildwheel(farm, "podman")
+        assert engine.options(make_stage(build, engine))["build-verbosity"] == 2
+
+    @pytest.mark.parametrize(
+        "option",
+        [
+            *("environment", "before-build", "test-command", "test-requires", "audit-command", "overrides"),
+            *("linux", "macos", "manylinux-x86_64-image", "container-engine", "build", "config-settings"),
+        ],
+    )
+    def test_the_farm_s_own_are_refused(self, farm: Settings, option: str) -> None:
+        error = only(lambda: self.options(farm, **{option: "x"}), RecipeError)
+        assert error.what == f"{option} may not be set through cibuildwheel"
+
+    def test_cibuildwheel_s_schema_decides_on_the_others(self, farm: Settings) -> None:
+        options = {"build-verbosity": "loud", "no-such-option": 1, "skip": "x"}
+        owned, first, second = raised(lambda: self.options(farm, **options), RecipeError)
+        assert "skip may not be set" in owned.what
+        assert "does not take build-verbosity = 'loud'" in first.what
+        assert "'no-such-option' was unexpected" in str(second.why)
+
+
+class TestPhase:
+    STEP = Step(phase=Phase.BUILD, argv=("x",), env={}, cwd=Path())
+
+    @pytest.mark.parametrize(
+        ("output", "phase"),
+        [
+            ("", Phase.BUILD),
+            ("Running before_all...\nE: no such package", Phase.PROVIDER),
+            ("Running before_all...\nRunning before_build...\nhash mismatch", Phase.ENVIRONMENT),
+            ("Running before_build...\nBuilding wheel...\nerror: x", Phase.BUILD),
+            ("Building wheel...\nRepairing wheel...\nauditwheel: error", Phase.REPAIR),
+        ],
+    )
+    def test_cibuildwheel_s_headlines_tell(self, farm: Settings, output: str, phase: Phase) -> None:
+        assert Cibuildwheel(farm, "podman").phase(self.STEP, output) is phase
+
+    def test_on_the_host_each_step_is_one_program(self, farm: Settings) -> None:
+        step = replace(self.STEP, phase=Phase.WITNESS)
+        assert Host(farm).phase(step, "Repairing wheel...") is Phase.WITNESS
+
+    @pytest.mark.parametrize(
+        ("phase", "slug"),
+        [
+            (Phase.ENVIRONMENT, "lock"),
+            (Phase.PROVIDER, "provider"),
+            (Phase.BUILD, "build"),
+            (Phase.WITNESS, "chain"),
+            (Phase.REPAIR, "repair"),
+        ],
+    )
+    def test_each_phase_has_its_class_of_error(
+        self, farm: Settings, tmp_path: Path, phase: Phase, slug: str
+    ) -> None:
+        argv = ("sh", "-c", "echo some words; echo error: the cause; exit 3")
+        step = Step(phase=phase, argv=argv, env={"PATH": "/usr/bin:/bin"}, cwd=tmp_path)
+        stage = make_stage(build_for(farm), Host(farm), tmp_path)
+        heard: list[str] = []
+        with pytest.raises(FarmError) as caught:
+            run_rendering(
+                Host(farm),
+                Rendering(steps=(step,), files={"a.txt": "text"}),
+                stage,
+                log=tmp_path / "log",
+                time_limit=10,
+                on_line=heard.append,
+            )
+        error = caught.value
+        assert (error.slug, error.why, error.log) == (slug, "error: the cause", tmp_path / "log")
+        assert error.hint
+        assert heard == ["some words", "error: the cause"]
+        assert (tmp_path / "a.txt").read_text() == "text"
+
+
+def test_the_lines_that_tell() -> None:
+    noise = [f"line {number}" for number in range(30)]
+    assert telling("\n".join([*noise, "a.c:1: error: x", *noise])) == "a.c:1: error: x"
+    assert telling("\n".join(noise)).splitlines() == noise[-8:]
+
+
+class TestContainers:
+    def test_without_one_there_is_no_toolchain(self, farm: Settings) -> None:
+        target = Target.parse("cp311-manylinux_x86_64")
+        error = only(lambda: Cibuildwheel(farm, None).toolchain(target, {}), EngineError)
+        assert "neither podman nor docker answers" in error.what
+
+    def test_a_client_without_a_server_does_not_count(self, farm: Settings, tmp_path: Path) -> None:
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        for name, code in (("podman", 1), ("docker", 0)):
+            (programs / name).write_text(f"#!/bin/sh\nexit {code}\n")
+            (programs / name).chmod(0o755)
+        only_these = replace(farm, environ={"PATH": str(programs)})
+        assert container_engine(only_these) == "docker"
+        assert container_engine(replace(only_these, container_engine="podman")) is None
+
+    def test_where_a_stage_is_seen(self, farm: Settings) -> None:
+        engine, root = Cibuildwheel(farm, "podman"), Path("/stage")
+        assert engine.inside(root, Target.parse("cp311-musllinux_x86_64")) == PurePosixPath("/project")
+        assert engine.inside(root, Target.parse("cp311-macosx_arm64")) == root
+        assert Host(farm).inside(root, Target.parse("cp311-manylinux_x86_64")) == root
+
+    def test_the_default_image_is_pinned(self) -> None:
+        for identifier, name in (
+            ("cp311-manylinux_x86_64", "manylinux_2_28_x86_64"),
+            ("cp311-manylinux_aarch64", "manylinux_2_28_aarch64"),
+            ("cp311-manylinux_riscv64", "manylinux_2_39_riscv64"),
+            ("cp311-musllinux_x86_64", "musllinux_1_2_x86_64"),
+        ):
+            assert f"/{name}@sha256:" in default_image(Target.parse(identifier))

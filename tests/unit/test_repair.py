@@ -1,0 +1,87 @@
+"""The repair tools' command lines, and the one wheel that must come out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.raised import only
+from wheelfarm.errors import YieldError
+from wheelfarm.model import Name, Platform
+from wheelfarm.repair import TOOLS, architecture, check_name, only_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = Name("my-demo")
+
+
+@pytest.mark.parametrize("libraries", [None, "/provider/lib"])
+@pytest.mark.parametrize("platform", Platform)
+def test_command_lines(platform: Platform, libraries: str | None) -> None:
+    argv, variables = TOOLS[platform].command(wheel="W", dest="D", arch="arm64", libraries=libraries)
+    told = {
+        Platform.LINUX: ("auditwheel", "repair", "--wheel-dir", "D", "W"),
+        Platform.MACOS: ("delocate-wheel", "--require-archs", "arm64", "--wheel-dir", "D", "-v", "W"),
+        Platform.WINDOWS: ("delvewheel", "repair", "--wheel-dir", "D", "W"),
+    }[platform]
+    where = {
+        Platform.LINUX: ((), {"LD_LIBRARY_PATH": "/provider/lib"}),
+        Platform.MACOS: ((), {"DYLD_LIBRARY_PATH": "/provider/lib"}),
+        Platform.WINDOWS: (("--add-path", "/provider/lib"), {}),
+    }[platform]
+    assert (argv, variables) == ((*told, *where[0]), where[1]) if libraries else (told, {})
+
+
+@pytest.mark.parametrize(
+    ("tag", "arch"),
+    [
+        ("macosx_11_0_x86_64", "x86_64"),
+        ("macosx_14_0_arm64", "arm64"),
+        ("macosx_10_9_universal2", "universal2"),
+        ("win_amd64", "amd64"),
+        ("manylinux_2_28_aarch64", "aarch64"),
+        ("linux_x86_64", "x86_64"),
+    ],
+)
+def test_architecture(tag: str, arch: str) -> None:
+    assert architecture(tag) == arch
+
+
+class TestOnlyWheel:
+    def found(self, directory: Path) -> Path:
+        return only_wheel(directory, name=NAME, version="1.0", made_by="the tool")
+
+    def test_the_one(self, tmp_path: Path) -> None:
+        (tmp_path / "environment.json").touch()
+        (tmp_path / "My_Demo-1.0.0-py3-none-any.whl").touch()
+        assert self.found(tmp_path).name == "My_Demo-1.0.0-py3-none-any.whl"
+
+    def test_none(self, tmp_path: Path) -> None:
+        error = only(lambda: self.found(tmp_path), YieldError)
+        assert (error.what, error.why) == (
+            "the tool left no wheel for my-demo",
+            "the directory is empty",
+        )
+
+    def test_two(self, tmp_path: Path) -> None:
+        for tag in ("py2", "py3"):
+            (tmp_path / f"my_demo-1.0-{tag}-none-any.whl").touch()
+        error = only(lambda: self.found(tmp_path), YieldError)
+        assert error.what == "the tool left 2 wheels for my-demo"
+        assert error.why == "my_demo-1.0-py2-none-any.whl, my_demo-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("filename", "said"),
+    [
+        ("other-1.0-py3-none-any.whl", "made other 1.0"),
+        ("my_demo-1.0.1-py3-none-any.whl", "made my-demo 1.0.1"),
+        ("my_demo-1.0+local-py3-none-any.whl", "made my-demo 1.0+local"),
+        ("my_demo.whl", "not a wheel's name"),
+    ],
+)
+def test_names(filename: str, said: str) -> None:
+    error = only(lambda: check_name(filename, name=NAME, version="1.0"), YieldError)
+    assert said in error.what
