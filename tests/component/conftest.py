@@ -71,5 +71,3 @@ def chain(built: Path, tmp_path: Path) -> Settings:
     root = tmp_path / "farm"
     shutil.copytree(built, root, symlinks=True)
     return load(root, environ={"PATH": os.environ["PATH"], "HOME": str(root / "home")})
-
-

@@ -11,29 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.index import Index
-from support.packages import make_sdist, tinyleaf
+from support.packages import BROKEN, make_sdist, tinyleaf
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
-from wheelfarm.errors import FarmError
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wheelfarm.errors import FarmError
     from wheelfarm.settings import Settings
-
-BROKEN = """\
-Why: so that the compiler dies.
-Upstream: none, inappropriate
-
---- a/native/core.c
-+++ b/native/core.c
-@@ -1,4 +1,4 @@
- #include <Python.h>
--#include "tinybase.h"
-+#error the farm's own mistake
- 
- int tiny_answer(void);
-"""
 
 
 def check_nothing_stored(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from wheelfarm.plan import file_digest
 from wheelfarm.settings import load
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from wheelfarm.settings import Settings
@@ -55,10 +56,12 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
         stored.name,
         base.wheel.sha256,
     )
-    held = {entry.name: entry for entry in top.build_requirements}
+    held = {str(entry.name): entry for entry in top.build_requirements}
     assert set(held) == {*BUILD, "tinybase"}
     assert (held["tinybase"].farm, held["tinybase"].sha256) == (True, base.wheel.sha256)
-    locked = {each.name: each.hashes for each in run.build("tinytop").requirements}
+    locked: dict[str, Collection[str | None]] = {
+        str(each.name): each.hashes for each in run.build("tinytop").requirements
+    }
     assert all(held[name].sha256 in locked[name] and not held[name].farm for name in BUILD)
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
     assert [(result["check"], result["found"]) for result in top.gate_results] == [  # type: ignore[index]

@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
@@ -24,10 +24,11 @@ def start(settings: Settings) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, stdout=subprocess.PIPE, **keywords)
 
 
-def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+def answer(process: subprocess.Popen[str]) -> dict[str, str]:
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0
-    return dict(json.loads(output.splitlines()[-1]))["states"]
+    states: dict[str, str] = json.loads(output.splitlines()[-1])["states"]
+    return states
 
 
 def test_of_two_runs_at_once_one_builds(index: Index, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.settings import Settings
 
+
 def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index, tmp_path: Path) -> None:
     foreign = {
         "CFLAGS": "-DFOREIGN",
@@ -62,7 +63,11 @@ def test_a_decoy_of_the_same_version_on_the_index_is_not_used(index: Index, tmp_
             index,
             CHAIN,
             settings={"index-url": server.url},
-            environ={"PIP_INDEX_URL": server.url, "UV_INDEX_URL": server.url, "PIP_FIND_LINKS": str(tmp_path)},
+            environ={
+                "PIP_INDEX_URL": server.url,
+                "UV_INDEX_URL": server.url,
+                "PIP_FIND_LINKS": str(tmp_path),
+            },
         )
         run = run_farm(settings)
         asked = server.paths

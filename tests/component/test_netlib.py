@@ -56,9 +56,7 @@ def linked(directory: Path, name: str, function: str) -> str:
 
 
 @pytest.mark.parametrize(("layout", "cblas"), [(DEBIAN, "libblas.so.3"), (EL, "libcblas.so.3")])
-def test_it_is_found_where_the_system_has_it(
-    tmp_path: Path, layout: dict[str, str], cblas: str
-) -> None:
+def test_it_is_found_where_the_system_has_it(tmp_path: Path, layout: dict[str, str], cblas: str) -> None:
     provider = tmp_path / "provider"
     finished = netlib(provider, lay(tmp_path / "root", layout))
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -86,9 +84,7 @@ def test_debian_s_own_place_wins_over_the_chosen_alternative(tmp_path: Path) -> 
     ],
 )
 @pytest.mark.parametrize("library", ["usr/lib64/libblas.so.3", "usr/lib64/liblapack.so.3"])
-def test_another_library_in_disguise_is_refused(
-    tmp_path: Path, symbol: str, name: str, library: str
-) -> None:
+def test_another_library_in_disguise_is_refused(tmp_path: Path, symbol: str, name: str, library: str) -> None:
     root = lay(tmp_path / "root", EL | {library: functions("dgemm_", symbol)})
     finished = netlib(tmp_path / "provider", root)
     assert finished.returncode == 1

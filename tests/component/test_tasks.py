@@ -89,7 +89,7 @@ def test_a_run_that_fails_tells_what_and_why(farm: Path, tmp_path: Path) -> None
     assert "1 failed, 1 blocked" in finished.stderr
     assert "missing: tinybase" in finished.stderr
     assert finished.stdout == ""
-    assert "Traceback (most recent call last):\n  File \"/" not in finished.stderr.partition("  | ")[0]
+    assert 'Traceback (most recent call last):\n  File "/' not in finished.stderr.partition("  | ")[0]
 
 
 def test_explain_shows_what_would_be_run(farm: Path) -> None:
@@ -160,7 +160,7 @@ def test_bad_words(farm: Path, words: tuple[str, ...], code: int, said: str) -> 
     assert "Traceback" not in finished.stderr
 
 
-def test_a_directory_that_is_no_farm(farm: Path, tmp_path: Path) -> None:
+def test_a_directory_that_is_no_farm(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
     finished = inv(tmp_path, "plan", "tinytop")
     assert finished.returncode == 2

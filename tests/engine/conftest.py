@@ -12,7 +12,6 @@ from support.tiny import tiny_index
 from wheelfarm.cibuildwheel import container_engine
 
 if TYPE_CHECKING:
-
     from support.index import Index
 
 IMAGE = "WHEELFARM_IMAGE_MANYLINUX_X86_64"
@@ -40,5 +39,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "engine" in item.path.parts[-2:]:
             item.add_marker("engine")
-
-

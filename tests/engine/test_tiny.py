@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.index import Index
-from support.packages import make_sdist, tinybase, tinytop
+from support.packages import BROKEN, make_sdist, tinybase, tinytop
 from support.seen import ALWAYS, COMPILER, NASTY, compiler_saw, decoy, serve
 from support.servers import index_server
 from support.store import check_tidy
@@ -57,9 +57,9 @@ def check_chain(run: Run) -> None:
     ]
     base, top = run.record("tinybase"), run.record("tinytop")
     assert {each.name: each.sha256 for each in top.upstream} == {"tinybase": base.wheel.sha256}
-    held = {each.name: each for each in top.build_requirements}
+    held = {str(each.name): each for each in top.build_requirements}
     assert (held["tinybase"].sha256, held["tinybase"].farm) == (base.wheel.sha256, True)
-    locked = {line.name: line.hashes for line in run.build("tinytop").requirements}
+    locked = {str(line.name): line.hashes for line in run.build("tinytop").requirements}
     assert all(held[name].sha256 in hashes for name, hashes in locked.items())
     assert held["auditwheel"].sha256 is None
     for record in (base, top):
@@ -73,7 +73,7 @@ def check_chain(run: Run) -> None:
 def test_the_chain_and_all_that_could_disturb_it(
     index: Index, container: dict[str, str], tmp_path: Path
 ) -> None:
-    """Values with all sorts of characters, a decoy on the index, a table of the source's own, this machine."""
+    """Values with all sorts of characters, a decoy on the index, a table of the source's own, this host."""
     files = tinybase()
     own = index_with(
         tmp_path / "own",
@@ -129,21 +129,6 @@ def test_the_host_engine_makes_the_same_of_it(index: Index, tmp_path: Path) -> N
     assert run.record("tinytop").engine == "host"
 
 
-PATCH = """\
-Why: so that the compiler dies.
-Upstream: none, inappropriate
-
---- a/native/core.c
-+++ b/native/core.c
-@@ -1,4 +1,4 @@
- #include <Python.h>
--#include "tinybase.h"
-+#error the farm's own mistake
- 
- int tiny_answer(void);
-"""
-
-
 def test_a_compiler_that_dies(index: Index, container: dict[str, str], tmp_path: Path) -> None:
     recipes = {"tinybase": {"patches": [{"file": "0001-break.patch"}]}}
     settings = farm_with(
@@ -151,7 +136,7 @@ def test_a_compiler_that_dies(index: Index, container: dict[str, str], tmp_path:
         index,
         container,
         recipes=recipes,
-        patches={"tinybase/0001-break.patch": PATCH},
+        patches={"tinybase/0001-break.patch": BROKEN},
     )
     run = run_farm(settings)
     error = run.error("tinybase")
@@ -179,11 +164,9 @@ def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
     """The clean room has neither the stage nor the build's packages."""
     farm = Farm(settings=farm_with(tmp_path / "farm", index, container, recipes=LEAF))
     (build,) = farm.plan(None).builds
-    code = "import ctypes\nctypes.CDLL('/project/source/native/libtiny.so')\ndef built_against(): return 'none'\n"
+    code = "import ctypes\nctypes.CDLL('/project/source/native/libtiny.so')\n"
     wheel = make_wheel(tmp_path, "tinyleaf", "1.0", {"tinyleaf.py": code})
-    pinned = PinnedWheel(
-        name=build.id.name, version="1.0", path=wheel, sha256=file_digest(wheel), farm=True
-    )
+    pinned = PinnedWheel(name=build.id.name, version="1.0", path=wheel, sha256=file_digest(wheel), farm=True)
     room = tmp_path / "room"
     lay_room(room, build, pinned, [])
     with pytest.raises(GateTestError, match="the test failed") as caught:

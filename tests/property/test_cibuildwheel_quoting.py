@@ -23,11 +23,26 @@ if TYPE_CHECKING:
 
 NASTY = "'\"\\$=` #;&|<>*~!?(){}[]^%@,:+-\té漢🎉x0"
 PIECES = ("$HOME", "${x}", "$(id)", "`id`", "{project}", "{package}", "#{project}", "{wheel}", "%PATH%", "~")
-MORE = ("\\n", "--", "a=b", "<(", "( )", "#{", "\\\\", "'\"'\"'", "&&", "${", "$'", "!!", "-j2", "\N{ZERO WIDTH JOINER}")
+MORE = (
+    "\\n",
+    "--",
+    "a=b",
+    "<(",
+    "( )",
+    "#{",
+    "\\\\",
+    "'\"'\"'",
+    "&&",
+    "${",
+    "$'",
+    "!!",
+    "-j2",
+    "\N{ZERO WIDTH JOINER}",
+)
 TARGETS = ("cp311-manylinux_x86_64", "cp313-macosx_arm64", "cp313-win_amd64")
 UNSAYABLE = ("<(", ">(", "\0", "\n", "\r")
 
-text = st.text(st.sampled_from(NASTY) | st.characters(exclude_categories=("Cs",)), max_size=20)
+text = st.text(st.sampled_from(NASTY) | st.characters(exclude_categories=["Cs"]), max_size=20)
 values = st.lists(text | st.sampled_from(PIECES + MORE), max_size=6).map("".join)
 sayable = values.filter(lambda value: not any(bad in value for bad in UNSAYABLE))
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True).filter(
@@ -63,9 +78,7 @@ def test_the_environment_arrives(
 
 @quick
 @given(config=st.dictionaries(keys, arguments | st.lists(arguments, min_size=1, max_size=4), max_size=4))
-def test_config_settings_arrive(
-    farm: Settings, oracle: Oracle, config: dict[str, str | list[str]]
-) -> None:
+def test_config_settings_arrive(farm: Settings, oracle: Oracle, config: dict[str, str | list[str]]) -> None:
     build = build_for(farm, config=config)
     engine = Cibuildwheel(farm, "podman")
     found = oracle.read(engine.render(make_stage(build, engine)), build.id.target)

@@ -1,9 +1,9 @@
 """Source distributions of tiny packages with compiled code.
 
 tinyleaf is one extension module. tinybase has one that needs a library outside the wheel, so that the repair
-tool has something to put in; it ships a header. tinytop is compiled against that header and needs tinybase when
-it runs: each of the two can tell which tinybase it was made with. In all of them, `record_cc.py` is a compiler
-that writes down its environment first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
+tool has something to put in; it ships a header. tinytop is compiled against that header and needs tinybase
+when it runs: each of the two can tell which tinybase it was made with. In all of them, `record_cc.py` is a
+compiler that writes down its environment first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
 """
 
 from __future__ import annotations
@@ -75,7 +75,6 @@ setup(ext_modules=[core], cmdclass={"build_ext": Recording})
 _CORE: Final = """\
 #include <Python.h>
 #include "tinybase.h"
-
 int tiny_answer(void);
 
 static PyObject *answer(PyObject *self, PyObject *args) { return PyLong_FromLong(tiny_answer()); }
@@ -192,6 +191,21 @@ def tinyleaf() -> dict[str, str]:
         "native/ext.c": _EXTENSION,
         "tinyleaf/__init__.py": "from tinyleaf._ext import built_against\n",
     }
+
+
+BROKEN: Final = """\
+Why: so that the compiler dies.
+Upstream: none, inappropriate
+
+--- a/native/core.c
++++ b/native/core.c
+@@ -1,3 +1,3 @@
+ #include <Python.h>
+-#include "tinybase.h"
++#error the farm's own mistake
+ int tiny_answer(void);
+"""
+"""A patch of tinybase."""
 
 
 def make_sdist(directory: Path, name: str, files: Mapping[str, str], version: str = "1.0") -> Path:

@@ -27,7 +27,7 @@ NASTY: Final = {
     "NON_ASCII": "é漢🎉",
     "BRACES": "{project} {package} {wheel} ${x",
     "SHELL": "# ; & && | || < > * ~ ! ? [a] (b) <<EOF",
-    "CFLAGS": "-DNAME=\"it's\" -g0",
+    "CFLAGS": '-DNAME="it\'s" -g0',
 }
 COMPILER: Final = "python record_cc.py"
 ALWAYS: Final = {
@@ -51,7 +51,7 @@ def added_by_tools(names: Iterable[str]) -> set[str]:
 
 
 def decoy(directory: Path, python: str) -> Path:
-    """A wheel of tinybase with the version and tags of the farm's (`python` as in cp311), but another content."""
+    """A wheel of tinybase with the farm's version and tags (`python` as in cp311), but another content."""
     files = {
         "tinybase/__init__.py": "def get_include():\n    return __file__.replace('__init__.py', 'include')\n",
         "tinybase/include/tinybase.h": '#define TINY_MARKER "impostor"\n',

@@ -12,8 +12,15 @@ from support.farm import make_farm
 from support.raised import only, raised
 from support.stages import build_for, make_stage
 from wheelfarm.cibuildwheel import Cibuildwheel, check_options, container_engine, default_image
-from wheelfarm.engine import Phase, Step, build_environment, config_settings, run_rendering, telling
-from wheelfarm.engine import Rendering
+from wheelfarm.engine import (
+    Phase,
+    Rendering,
+    Step,
+    build_environment,
+    config_settings,
+    run_rendering,
+    telling,
+)
 from wheelfarm.errors import EngineError, FarmError, RecipeError
 from wheelfarm.host import Host, programs_environment
 from wheelfarm.model import Target
@@ -48,7 +55,9 @@ class TestEnvironment:
 
     def test_a_recipe_says_how_many_jobs_when_it_must(self, farm: Settings) -> None:
         """Some makefiles do not stand more than one."""
-        assert build_environment(stage_for(farm, environment={"MAKEFLAGS": "-j1"}), jobs=3)["MAKEFLAGS"] == "-j1"
+        assert (
+            build_environment(stage_for(farm, environment={"MAKEFLAGS": "-j1"}), jobs=3)["MAKEFLAGS"] == "-j1"
+        )
 
     @pytest.mark.parametrize("name", ["PATH", "Path", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "PIP_NO_INDEX"])
     def test_what_would_undo_an_invariant_is_refused(self, farm: Settings, name: str) -> None:
@@ -60,7 +69,9 @@ class TestEnvironment:
         )
 
     def test_programs_come_from_beside_the_farm_s_interpreter(self, farm: Settings) -> None:
-        env = programs_environment(replace(farm, environ={"PATH": "/bin", "CFLAGS": "-O0", "CIBW_BUILD": "*"}))
+        env = programs_environment(
+            replace(farm, environ={"PATH": "/bin", "CFLAGS": "-O0", "CIBW_BUILD": "*"})
+        )
         assert env["PATH"].endswith(":/bin")
         assert set(env) == {"PATH"}
 

@@ -12,7 +12,14 @@ import pytest
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
 from wheelfarm.pipeline import Action, Decision
-from wheelfarm.report import ChainReport, Screen, decision_lines, inspection_lines, outcome_line, summary_lines
+from wheelfarm.report import (
+    ChainReport,
+    Screen,
+    decision_lines,
+    inspection_lines,
+    outcome_line,
+    summary_lines,
+)
 from wheelfarm.report.chain import duration, outcome_data, size
 from wheelfarm.schedule import Outcome, State
 
@@ -84,7 +91,7 @@ class TestOutcomes:
     def test_a_log_that_is_not_there(self, alpha: Build) -> None:
         error = BuildError("it failed", log=Path("/no/such/log"))
         failed = Outcome(build=alpha, state=State.FAILED, why="x", error=error)
-        assert list(summary_lines([failed]))[0] == "error[build]: it failed"
+        assert next(summary_lines([failed])) == "error[build]: it failed"
 
 
 class TestScreen:
@@ -109,9 +116,7 @@ class TestScreen:
 
 
 class TestProgress:
-    def test_a_pipe_gets_a_line_now_and_then(
-        self, alpha: Build, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_pipe_gets_a_line_now_and_then(self, alpha: Build, monkeypatch: pytest.MonkeyPatch) -> None:
         now = 1000.0
         monkeypatch.setattr("wheelfarm.report.chain.time.monotonic", lambda: now)
         people = io.StringIO()
@@ -128,9 +133,7 @@ class TestProgress:
             f"cached   {HEAD}: nothing changed",
         ]
 
-    def test_a_terminal_gets_a_bar_that_moves(
-        self, alpha: Build, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_terminal_gets_a_bar_that_moves(self, alpha: Build, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "60")
         people = Terminal()
         report = ChainReport(Screen(people=people, programs=io.StringIO()))

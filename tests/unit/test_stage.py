@@ -46,9 +46,7 @@ def make_tree(root: Path, pyproject: str | None = None) -> PatchedTree:
     (root / "source").mkdir(parents=True)
     if pyproject is not None:
         (root / "source" / "pyproject.toml").write_text(pyproject)
-    source = FetchedSource(
-        name=Name("alpha"), version="1.0", path=root / "alpha.tar.gz", sha256=digest(b"")
-    )
+    source = FetchedSource(name=Name("alpha"), version="1.0", path=root / "alpha.tar.gz", sha256=digest(b""))
     return PatchedTree(source=source, path=root / "source")
 
 
@@ -211,7 +209,12 @@ class TestBuildSystem:
 
 
 class TestEdits:
-    REQUIRES = ("meson-python>=0.15,<0.18", "Cython>=3.0.8", "numpy>=2.0,<2.6", "pybind11~=2.13 ; python_version < '4'")
+    REQUIRES = (
+        "meson-python>=0.15,<0.18",
+        "Cython>=3.0.8",
+        "numpy>=2.0,<2.6",
+        "pybind11~=2.13 ; python_version < '4'",
+    )
 
     def edits(self, **said: Any) -> list[str]:
         return edited(self.REQUIRES, BuildRequires.model_validate(said), where="recipe.toml")

@@ -38,9 +38,7 @@ def stage(tmp_path: Path) -> Stage:
     settings = make_farm(tmp_path / "farm")
     wheels = (pinned(tmp_path, "upstream", farm=True), pinned(tmp_path, "locked", farm=False))
     (tmp_path / "stage" / "dist").mkdir(parents=True)
-    return make_stage(
-        builds_of(settings)["alpha"], Host(settings), tmp_path / "stage", requirements=wheels
-    )
+    return make_stage(builds_of(settings)["alpha"], Host(settings), tmp_path / "stage", requirements=wheels)
 
 
 def installed(wheel: PinnedWheel) -> dict[str, Any]:

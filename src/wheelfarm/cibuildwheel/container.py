@@ -38,6 +38,6 @@ def default_image(target: Target) -> str:
     resources = Path(str(distribution("cibuildwheel").locate_file("cibuildwheel/resources")))
     defaults = tomllib.loads((resources / "defaults.toml").read_text(encoding="utf-8"))
     level = defaults["tool"]["cibuildwheel"][f"{target.system}-{target.arch}-image"]
-    pinned = configparser.ConfigParser()
+    pinned = configparser.ConfigParser(inline_comment_prefixes="#")
     pinned.read(resources / "pinned_docker_images.cfg", encoding="utf-8")
     return pinned[target.arch][level]

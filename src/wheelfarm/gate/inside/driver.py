@@ -57,7 +57,11 @@ def main(directory: Path) -> None:
             result["imported"] = [*result["imported"], module]  # type: ignore[misc]
         if manifest["smoke"]:
             step = manifest["smoke"]
-            runpy.run_path(str(directory / manifest["smoke"]), run_name="__main__")
+            try:
+                runpy.run_path(str(directory / manifest["smoke"]), run_name="__main__")
+            except SystemExit as end:
+                if end.code not in (None, 0):
+                    raise
             result["smoke"] = "passed"
     except BaseException:  # noqa: BLE001 - a smoke script may end in any way, SystemExit among them
         traceback.print_exc()
