@@ -15,8 +15,21 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Golden files are written anew on request, and reviewed in the diff."""
+    """Golden files are written anew on request, and reviewed in the diff; CI lets nothing be skipped."""
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+    parser.addoption("--fail-on-skip", action="store_true", help="a skipped test is a failure")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A test that is skipped in CI would run nowhere."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("--fail-on-skip"):
+        return
+    skipped = len(reporter.stats.get("skipped", ()))
+    if skipped:
+        reporter.write_line(f"{skipped} skipped, and --fail-on-skip was said", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_runtest_setup() -> None:
