@@ -174,6 +174,11 @@ def telling(output: str) -> str:
     return "\n".join((found or lines)[-_MOST_LINES:])
 
 
+def mark_of(root: Path) -> Path:
+    """The file beside a stage that tells what runs in it."""
+    return root.with_name(f"{root.name}.running")
+
+
 def run_rendering(
     engine: Engine,
     rendering: Rendering,
@@ -197,7 +202,9 @@ def run_rendering(
             made_by = f"{stage.backend}'s build"
             wheel = only_wheel(stage.built, name=build.id.name, version=build.version, made_by=made_by)
             argv = tuple(str(wheel) if word == BUILT else word for word in argv)
-        command = Command(argv=argv, env=step.env, cwd=step.cwd, log=log, time_limit=time_limit)
+        command = Command(
+            argv=argv, env=step.env, cwd=step.cwd, log=log, time_limit=time_limit, mark=mark_of(stage.root)
+        )
         try:
             run(command, on_line=on_line)
         except ProcessError as problem:

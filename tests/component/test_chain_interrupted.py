@@ -48,6 +48,7 @@ def test_after_kills_the_next_run_succeeds(index: Index, tmp_path: Path) -> None
         time.sleep(chance.uniform(0.3, 3))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert run_farm(settings).states["tinyleaf"] in {"built", "cached"}
+    run = run_farm(settings)
+    assert run.states["tinyleaf"] in {"built", "cached"}, run.error("tinyleaf")
     check_tidy(settings.wheelhouse, VARIANT)
     assert run_farm(settings).states == {"tinyleaf": "cached"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from wheelfarm.engine import run_rendering
+from wheelfarm.engine import mark_of, run_rendering
 from wheelfarm.errors import ChainError, FarmError, StageError
 from wheelfarm.gate import check_expectations, lay_room, try_in_clean_room
 from wheelfarm.model import PatchedTree, PinnedWheel, RepairedWheel
@@ -19,6 +19,7 @@ from wheelfarm.pipeline.decision import Action, decide
 from wheelfarm.pipeline.recording import make_record, regated
 from wheelfarm.pipeline.waiting import keep
 from wheelfarm.plan import file_digest
+from wheelfarm.process import end_left_behind
 from wheelfarm.records import Record
 from wheelfarm.repair import only_wheel
 from wheelfarm.schedule import Outcome, State
@@ -69,6 +70,7 @@ class Line:
             self.log(build).parent.mkdir(parents=True, exist_ok=True)
             # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
             with FileLock(stages / f"{build.id.slug}.lock"), clock.step("total"):
+                end_left_behind(mark_of(stages / build.id.slug))
                 decision = decide(self.house, build)
                 wheel = self._carry_out(decision, stages / build.id.slug, clock)
         except OSError as problem:

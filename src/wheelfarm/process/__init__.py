@@ -7,6 +7,7 @@ interrupt and, when it holds the output open, after the child itself has gone.
 
 from wheelfarm.process.command import Command, Finished
 from wheelfarm.process.environment import allowed, which
+from wheelfarm.process.left_behind import end_left_behind
 from wheelfarm.process.running import run
 
-__all__ = ["Command", "Finished", "allowed", "run", "which"]
+__all__ = ["Command", "Finished", "allowed", "end_left_behind", "run", "which"]

@@ -28,6 +28,7 @@ class Command:
         time_limit: seconds after which the command and all that it started are killed.
         secrets: what may show neither in the output nor in the log nor in an error.
         stdin: the text that the child reads; None for an empty input.
+        mark: a file that tells of the child while it runs; see `end_left_behind`.
     """
 
     argv: tuple[str, ...]
@@ -37,6 +38,7 @@ class Command:
     time_limit: float | None = None
     secrets: tuple[str, ...] = ()
     stdin: str | None = None
+    mark: Path | None = None
 
     def __str__(self) -> str:
         """As one would type it, without its secrets."""

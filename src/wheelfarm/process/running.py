@@ -15,6 +15,7 @@ from wheelfarm.errors import ProcessError
 from wheelfarm.process import group
 from wheelfarm.process.command import Command, Finished
 from wheelfarm.process.environment import which
+from wheelfarm.process.left_behind import marked
 from wheelfarm.process.output import Output
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
         output.note(command.redact(f"# in {command.cwd or Path.cwd()}"))
         child = _start(command, _stdin(command, stack))
         try:
-            code = _follow(child, command, output, began)
+            with marked(command.mark, child.pid):
+                code = _follow(child, command, output, began)
         except _TimeUpError:
             group.end(child)
             output.note(f"# killed at its time limit of {command.time_limit:g} s")
