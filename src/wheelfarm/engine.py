@@ -54,6 +54,8 @@ _TELLING: Final = re.compile(
 )
 """What lines say that tell why a program failed."""
 _MOST_LINES: Final = 8
+_TAIL: Final = 200
+"""How many of a log's last lines are searched for those that tell."""
 
 
 class Phase(StrEnum):
@@ -169,7 +171,10 @@ def config_settings(stage: Stage, *, jobs: int) -> ConfigSettings:
 
 def telling(output: str) -> str:
     """The lines of a failed program that most likely say why; its last ones where none stands out."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    # The log's own lines tell what was run, which is said elsewhere.
+    lines = [
+        line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("$ ", "# "))
+    ]
     found = [line for line in lines if _TELLING.search(line)]
     return "\n".join((found or lines)[-_MOST_LINES:])
 
@@ -208,11 +213,12 @@ def run_rendering(
         try:
             run(command, on_line=on_line)
         except ProcessError as problem:
-            phase = engine.phase(step, log.read_text(encoding="utf-8", errors="replace"))
+            output = log.read_text(encoding="utf-8", errors="replace")
+            phase = engine.phase(step, output)
             raise _ERRORS[phase](
                 f"{stage.build.id}: {phase} failed",
                 where=stage.build.entry.where,
-                why=telling(problem.why or problem.what),
+                why=telling("\n".join(output.splitlines()[-_TAIL:]) or problem.what),
                 hint=_next(stage.build, phase),
                 log=log,
             ) from problem

@@ -224,3 +224,11 @@ def test_layers_that_do_not_fit(tmp_path: Path) -> None:
     table = {"platforms": {"linux": {"replace": {"environment": {"A": "1"}}}}}
     error = only(lambda: plan_of(make_farm(tmp_path, {"alpha": table})), RecipeError)
     assert error.what == "environment.A has no value that could be replaced"
+
+
+def test_netlib_is_for_linux(tmp_path: Path) -> None:
+    farm = make_farm(tmp_path, {"linked": {"blas": True}, "free": {}})
+    macos = [make_toolchain("cp311-macosx_arm64")]
+    assert _names(plan_of(farm, ["free"], variant="netlib", toolchains=macos)) == ["free"]
+    error = only(lambda: plan_of(farm, ["linked"], variant="netlib", toolchains=macos), UsageError)
+    assert "Linux" in str(error.why)

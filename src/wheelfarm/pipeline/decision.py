@@ -61,7 +61,7 @@ def _rebuild(house: Wheelhouse, build: Build) -> Decision:
 
 def decide(house: Wheelhouse, build: Build) -> Decision:
     """What is to be done for a build."""
-    stored = house.find(build.id.variant, build.key)
+    stored = house.find(build.id.variant, build.key, verify=True)
     record = _record(house, build) if stored else None
     if stored is None or record is None:
         return _rebuild(house, build)

@@ -131,7 +131,6 @@ class Line:
     def _build(self, build: Build, root: Path, clock: Clock) -> StoredWheel:
         started = datetime.now(UTC)
         log = self.log(build)
-        log.write_bytes(b"")
         fetcher = self._fetcher(build)
         stage = self._stage(build, root, fetcher, clock)
         waiting = self.settings.work / "waiting" / build.key
@@ -172,6 +171,7 @@ class Line:
     def _make(self, stage: Stage, waiting: Path, log: Path, clock: Clock) -> RepairedWheel:
         """Let the engine build and repair; keep what came of it until the gate lets it pass."""
         build = stage.build
+        log.write_bytes(b"")
         self.house.ensure_writable(build.id.variant)
         with clock.step("build"):
             run_rendering(

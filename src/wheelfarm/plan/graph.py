@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 
 from wheelfarm.errors import CycleError, UsageError
-from wheelfarm.model import Name
+from wheelfarm.model import Name, Platform
 from wheelfarm.plan.build import Build, BuildId, gate_parts, key_parts
 from wheelfarm.recipes import applicable, parse_lock
+from wheelfarm.settings.tables import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -84,8 +85,10 @@ def _closure(shelf: Shelf, names: Sequence[str]) -> tuple[Name, ...]:
     return tuple(sorted(found))
 
 
-def serves(entry: Entry, target: Target) -> str | None:
-    """Why a recipe is not built for a target; None when it is."""
+def serves(entry: Entry, target: Target, provider: Provider = Provider.NONE) -> str | None:
+    """Why a recipe is not built for a target with a provider; None when it is."""
+    if entry.recipe.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
+        return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
     supported = SpecifierSet(entry.recipe.python)
     version = f"{target.python.major}.{target.python.minor}"
     if not supported.contains(version):
@@ -127,7 +130,7 @@ def make_plan(
     for toolchain in toolchains:
         target = toolchain.target
         for entry in entries:
-            refusal = serves(entry, target)
+            refusal = serves(entry, target, table.provider)
             if refusal:
                 raise UsageError(f"{entry.name} is not built for {target}", where=entry.where, why=refusal)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -127,6 +128,8 @@ def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        # CI cancels with SIGTERM: it ends children and containers as Ctrl-C does.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             function(*args, **kwargs)
         except FarmError as error:
