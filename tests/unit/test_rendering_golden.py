@@ -39,6 +39,7 @@ TARGETS = [
     for system in ("manylinux_x86_64", "macosx_arm64", "win_amd64")
     for python in PYTHONS
 ]
+LINUX = TARGETS[:2]
 STAGE = Path("/stage")
 
 
@@ -87,7 +88,8 @@ def test_rendering(
 ) -> None:
     engine, recipe, variant = choice
     said = []
-    for target in TARGETS if engine == "cibuildwheel" else TARGETS[:2]:
+    # The host engine is this machine's; netlib is taken from the system packages of Linux.
+    for target in TARGETS if (engine, variant) == ("cibuildwheel", "openblas") else LINUX:
         build = build_of(settings, recipe, variant, target)
         rendering = engines(settings)[engine].render(make_stage(build, engines(settings)[engine], STAGE))
         own = str(getattr(sys, "_base_executable", sys.executable))
@@ -102,7 +104,7 @@ def test_rendering(
 def test_configuration_is_valid(settings: Settings, recipe: str, target: str) -> None:
     validator = Draft7Validator(json.loads(schema_path().read_text("utf-8")))
     engine = Cibuildwheel(settings, "podman")
-    for variant in VARIANTS:
+    for variant in VARIANTS if target in LINUX else ["openblas"]:
         stage = make_stage(build_of(settings, recipe, variant, target), engine, STAGE)
         table: dict[str, Any] = tomllib.loads(engine.render(stage).files[CONFIG])["tool"]["cibuildwheel"]
         assert [problem.message for problem in validator.iter_errors(table)] == []
