@@ -2,5 +2,6 @@
 
 from wheelfarm.gate.clean_room import foreign, lay_room, try_in_clean_room
 from wheelfarm.gate.expectations import Result, check_expectations
+from wheelfarm.gate.passing import pass_gate
 
-__all__ = ["Result", "check_expectations", "foreign", "lay_room", "try_in_clean_room"]
+__all__ = ["Result", "check_expectations", "foreign", "lay_room", "pass_gate", "try_in_clean_room"]

@@ -58,10 +58,13 @@ def unpack(source: FetchedSource, into: Path, *, limits: Limits | None = None) -
 
 def _write(members: Mapping[Parts, Member], root: Path) -> None:
     latest = max((member.time for member in members.values()), default=0)
+    made: set[Path] = set()
     # Links come last, so that nothing is ever written through one.
     for place, member in sorted(members.items(), key=lambda pair: pair[1].kind is Kind.SYMLINK):
         path = root.joinpath(*place)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made.add(path.parent)
         match member.kind:
             case Kind.DIRECTORY:
                 path.mkdir(exist_ok=True)

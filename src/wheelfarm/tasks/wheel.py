@@ -10,7 +10,7 @@ from invoke.tasks import task
 
 from wheelfarm.engine import telling
 from wheelfarm.errors import ProcessError, RepairError, UsageError, WheelError
-from wheelfarm.gate import check_expectations, lay_room, try_in_clean_room
+from wheelfarm.gate import pass_gate
 from wheelfarm.host import programs_environment
 from wheelfarm.model import PinnedWheel, Platform
 from wheelfarm.plan import file_digest
@@ -131,7 +131,8 @@ def gate(_context: Context, wheel: str, variant: str | None = None, engine: str 
             sha256=file_digest(opened.path),
             farm=True,
         )
-        results = check_expectations(build, opened)
-        lay_room(Path(scratch), build, pinned, line.companions(build))
-        results += try_in_clean_room(build, farm.engine, Path(scratch), log=Path(scratch) / "gate.log")
+        room = Path(scratch) / "room"
+        log = Path(scratch) / "gate.log"
+        companions = line.companions(build)
+        results = pass_gate(build, farm.engine, room, wheel=pinned, run_with=companions, log=log)
     screen.result(str(result) for result in results)
