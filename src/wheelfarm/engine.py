@@ -40,6 +40,7 @@ BUILT: Final = "@built-wheel@"
 """Stands in a step for the path of the wheel that the backend made, whose name only the backend knows."""
 RESERVED: Final = frozenset(
     {
+        *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONSTARTUP", "VIRTUAL_ENV", "LD_PRELOAD"),
         *("PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PKG_CONFIG_PATH"),
         *("PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK"),
     }
@@ -122,13 +123,12 @@ class Engine(Protocol):
         """The step that tests, on a machine without the build's libraries, what lies in `directory`."""
 
 
-def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
-    """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
+def check_environment(build: Build) -> None:
+    """Refuse variables of the recipe that are the farm's own.
 
     Raises:
-        RecipeError: when the recipe sets a variable that is the farm's.
+        RecipeError: naming them.
     """
-    build = stage.build
     # Windows does not tell Path from PATH.
     reserved = sorted(name for name in build.resolved.environment if name.upper() in RESERVED)
     if reserved:
@@ -137,6 +137,16 @@ def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
             where=", ".join(build.resolved.origins[f"environment.{name}"] for name in reserved),
             why="the farm sets it, so that builds are isolated and come out the same twice",
         )
+
+
+def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
+    """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
+
+    Raises:
+        RecipeError: when the recipe sets a variable that is the farm's.
+    """
+    build = stage.build
+    check_environment(build)
     return {
         "MAKEFLAGS": f"-j{jobs}",
         "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
@@ -146,7 +156,7 @@ def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
         "SOURCE_DATE_EPOCH": str(stage.epoch),
         # auditwheel's and some generators' output follows the order of sets.
         "PYTHONHASHSEED": "0",
-        # Nothing may be fetched by a build: what it needs is in its environment already.
+        # What a build needs is in its environment already: pip may not bring anything else.
         "PIP_NO_INDEX": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }

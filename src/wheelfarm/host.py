@@ -86,7 +86,9 @@ class Host:
         facts = {
             "python": machine.describe_python(python),
             "glibc": ".".join(map(str, glibc())),
-            TOOLS[target.platform].program: version(TOOLS[target.platform].program),
+            TOOLS[target.platform].distribution: version(TOOLS[target.platform].distribution),
+            "linker": machine.describe("ld"),
+            "patchelf": Machine(programs_environment(self.settings)).describe("patchelf"),
         }
         return Toolchain(
             engine=self.name,
@@ -105,7 +107,10 @@ class Host:
         env_dir = root / "env"
         python = env_dir / _BIN / _PYTHON
         variables = build_environment(stage, jobs=self.settings.jobs)
-        build_env = allowed(self.settings.environ) | variables
+        # What lies in a home directory, such as setuptools' own settings, is no part of the key.
+        host_env = allowed(self.settings.environ).items()
+        build_env = {name: value for name, value in host_env if not name.startswith("XDG_")} | variables
+        build_env["HOME"] = str(root / "home")
         build_env["PATH"] = f"{env_dir / _BIN}{os.pathsep}{build_env.get('PATH', os.defpath)}"
         interpreter = str(self.machine.python(target.python))
         uv = ("uv", "--offline", "--no-config")

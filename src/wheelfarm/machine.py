@@ -19,7 +19,8 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-_PROGRAMS: Final = {"c": "cc", "c++": "c++", "fortran": "gfortran"}
+_NONE: Final = "(none)"
+PROGRAMS: Final = {"c": "cc", "c++": "c++", "fortran": "gfortran"}
 _COMPILER_PACKAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "apt": {"c": "gcc", "c++": "g++", "fortran": "gfortran"},
     "dnf": {"c": "gcc", "c++": "gcc-c++", "fortran": "gcc-gfortran"},
@@ -88,10 +89,10 @@ class Machine:
     def compilers(self) -> dict[str, str]:
         """The version line of each compiler that is here, by language."""
         found: dict[str, str] = {}
-        for language, program in _PROGRAMS.items():
-            text = self._output(program, "--version") if which(program, self.env) else None
-            if text:
-                found[language] = text.splitlines()[0].strip()
+        for language, program in PROGRAMS.items():
+            text = self.describe(program)
+            if text != _NONE:
+                found[language] = text
         return found
 
     def packages(self, manager: str, names: Iterable[str]) -> dict[str, str]:
@@ -153,6 +154,11 @@ class Machine:
                 raise SystemPackageError(
                     f"could not install {', '.join(names)}", why=problem.why, hint=typed, log=log
                 ) from problem
+
+    def describe(self, program: str) -> str:
+        """The first line of what a program says of its version; (none) when it is not here."""
+        text = self._output(program, "--version") if which(program, self.env) else None
+        return text.splitlines()[0].strip() if text else _NONE
 
     def describe_python(self, interpreter: Path) -> str:
         """The full version and build of an interpreter."""

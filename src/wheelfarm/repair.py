@@ -24,6 +24,7 @@ class Tool:
     """A repair tool: its command line with placeholders, and how it is told where libraries are."""
 
     program: str
+    distribution: str
     argv: tuple[str, ...]
     library_variable: str | None = None
     library_argv: tuple[str, ...] = ()
@@ -49,15 +50,18 @@ class Tool:
 TOOLS: Final[Mapping[Platform, Tool]] = {
     Platform.LINUX: Tool(
         "auditwheel",
+        "auditwheel",
         ("auditwheel", "repair", "--wheel-dir", "@dest@", "@wheel@"),
         library_variable="LD_LIBRARY_PATH",
     ),
     Platform.MACOS: Tool(
+        "delocate-wheel",
         "delocate",
         ("delocate-wheel", "--require-archs", "@arch@", "--wheel-dir", "@dest@", "-v", "@wheel@"),
         library_variable="DYLD_LIBRARY_PATH",
     ),
     Platform.WINDOWS: Tool(
+        "delvewheel",
         "delvewheel",
         ("delvewheel", "repair", "--wheel-dir", "@dest@", "@wheel@"),
         library_argv=("--add-path", "@libraries@"),

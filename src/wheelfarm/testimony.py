@@ -33,6 +33,8 @@ def read_testimony(stage: Stage) -> dict[str, Any]:
             where=str(path),
             why=str(problem),
         ) from problem
+    if not {"wheels", "built", "distributions"} <= testimony.keys():
+        raise ChainError(f"{stage.build.id}: the witness's testimony is not whole", where=str(path))
     if len(testimony["wheels"]) != 1:
         raise YieldError(
             f"{stage.backend}'s build left {len(testimony['wheels'])} wheels for {stage.build.id.name}",

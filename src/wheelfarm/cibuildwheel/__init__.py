@@ -6,12 +6,13 @@ own `[tool.cibuildwheel]` nor a variable of this machine has an effect.
 
 from wheelfarm.cibuildwheel.container import container_engine, default_image
 from wheelfarm.cibuildwheel.engine import CONFIG, Cibuildwheel
-from wheelfarm.cibuildwheel.options import check_options, schema_path
+from wheelfarm.cibuildwheel.options import check_effect, check_options, schema_path
 from wheelfarm.cibuildwheel.quoting import command_line, escape_placeholders, quote_value
 
 __all__ = [
     "CONFIG",
     "Cibuildwheel",
+    "check_effect",
     "check_options",
     "command_line",
     "container_engine",

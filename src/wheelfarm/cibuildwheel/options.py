@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, RecipeError
+from wheelfarm.model import EngineName
 
 if TYPE_CHECKING:
     from wheelfarm.plan import Build
@@ -71,3 +72,19 @@ def check_options(build: Build) -> None:
                 )
             )
     problems.check()
+
+
+def check_effect(build: Build) -> None:
+    """Refuse options of cibuildwheel for an engine that does not run it: they would silently do nothing.
+
+    Raises:
+        RecipeError: naming them.
+    """
+    options = sorted(build.resolved.cibuildwheel)
+    if options and build.engine is not EngineName.CIBUILDWHEEL:
+        raise RecipeError(
+            f"{', '.join(options)} would have no effect",
+            where=build.resolved.origins[f"cibuildwheel.{options[0]}"],
+            why=f"the {build.engine} engine runs no cibuildwheel",
+            hint="say --engine cibuildwheel, or take the options out of the recipe",
+        )

@@ -35,7 +35,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
     rendering = farm.engine.render(stage)
     return {
         "id": str(build.id),
-        "source": build.entry.recipe.source.model_dump(),
+        "source": build.key_parts["source"],
         "patches": [path.name for path in build.patches],
         "requirements": [f"{r.name}=={r.version}" for r in build.requirements],
         "upstream": [str(each) for each in build.upstream],

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from wheelfarm.cibuildwheel import Cibuildwheel, check_options, container_engine
+from wheelfarm.cibuildwheel import Cibuildwheel, check_effect, check_options, container_engine
+from wheelfarm.engine import check_environment
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.host import Host
 from wheelfarm.machine import Machine, native_target
@@ -105,7 +106,11 @@ class Farm:
         problems = Collector()
         for build in plan.builds:
             with problems.collect():
+                check_environment(build)
+            with problems.collect():
                 check_options(build)
+            with problems.collect():
+                check_effect(build)
         problems.check()
         return plan
 

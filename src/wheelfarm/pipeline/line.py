@@ -18,7 +18,7 @@ from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
 from wheelfarm.pipeline.recording import make_record, regated
 from wheelfarm.pipeline.waiting import keep
-from wheelfarm.plan import file_digest
+from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.process import end_left_behind
 from wheelfarm.records import Record
 from wheelfarm.repair import only_wheel
@@ -74,12 +74,10 @@ class Line:
                 decision = decide(self.house, build)
                 wheel = self._carry_out(decision, stages / build.id.slug, clock)
         except OSError as problem:
-            raise StageError(
-                f"{build.id}: a file or directory cannot be used",
-                where=str(problem.filename or stages),
-                why=problem.strerror or str(problem),
-                hint="look for a full disk, missing rights, or a file where a directory should be",
-            ) from problem
+            what = f"{build.id}: a file or directory cannot be used"
+            hint = "look for a full disk, missing rights, or a file where a directory should be"
+            where, why = str(problem.filename or stages), problem.strerror or str(problem)
+            raise StageError(what, where=where, why=why, hint=hint) from problem
         state = {Action.BUILD: State.BUILT, Action.GATE: State.CHECKED}.get(decision.action, State.CACHED)
         return Outcome(
             build=build,
@@ -210,6 +208,7 @@ class Line:
             tree = unpack(source, root / "unpacked").rename(root / "source")
             epoch = newest(tree)
             series = [PatchFile(path=path) for path in build.patches]
+            check_unchanged(build)
             patches = apply(tree, series, recipe=build.id.name, environ=self.settings.environ)
             return lay(
                 build,

@@ -1,7 +1,19 @@
 """Plan: selection, recipes and targets → builds in order, each with its rebuild key. Pure data."""
 
-from wheelfarm.plan.build import Build, BuildId, digest, file_digest
+from wheelfarm.plan.build import Build, BuildId, check_unchanged, digest, file_digest
 from wheelfarm.plan.graph import Plan, make_plan, order, serves
 from wheelfarm.plan.toolchain import Toolchain
 
-__all__ = ["Build", "BuildId", "Plan", "Toolchain", "digest", "file_digest", "make_plan", "order", "serves"]
+__all__ = [
+    "Build",
+    "BuildId",
+    "Plan",
+    "Toolchain",
+    "check_unchanged",
+    "diff_digest",
+    "digest",
+    "file_digest",
+    "make_plan",
+    "order",
+    "serves",
+]

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.errors import PatchError
 from wheelfarm.model import Digest
 from wheelfarm.settings.tables import Provider
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import EngineName, LockedRequirement, Name, Target
     from wheelfarm.plan.toolchain import Toolchain
-    from wheelfarm.recipes import Entry, Resolved
+    from wheelfarm.recipes import Entry, Recipe, Resolved
     from wheelfarm.settings import Variant
 
 RULES: Final = "1"
@@ -117,6 +118,15 @@ def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, Any]:
     return {r.name: [r.version, *sorted(r.hashes)] for r in requirements}
 
 
+def _source(recipe: Recipe) -> str:
+    """What pins the source; where it is fetched from changes no byte, and may hold a secret."""
+    pins = recipe.source.model_dump(exclude={"url"} if recipe.source.kind == "archive" else set())
+    if "url" in pins:
+        # Relative submodules follow the url, but not its credentials.
+        pins["url"] = pins["url"].rpartition("@")[2] if pins["submodules"] else None
+    return json.dumps(pins, sort_keys=True)
+
+
 def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, str]:
     """The parts of the rebuild key, small enough to be told apart by `inv why`.
 
@@ -133,7 +143,7 @@ def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, st
         "target": build.id.target.identifier,
         "variant": f"{build.id.variant} ({provider})",
         "version": recipe.version,
-        "source": json.dumps(recipe.source.model_dump(), sort_keys=True),
+        "source": _source(recipe),
         "build-requires": json.dumps(recipe.build_requires.model_dump(), sort_keys=True),
         "blas": str(recipe.blas),
     }
@@ -152,6 +162,9 @@ def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, st
     parts |= {f"toolchain.{name}": value for name, value in build.toolchain.facts.items()}
     compilers = build.toolchain.compilers
     parts |= {f"compiler.{name}": compilers.get(name, "(none)") for name in recipe.compilers}
+    if any(build.system_packages.values()):
+        # Which of the names count is known in the container only, so all of them do.
+        parts["system-packages"] = json.dumps(dict(build.system_packages), sort_keys=True)
     if build.toolchain.manager:
         wanted = build.system_packages[build.toolchain.manager]
         packages = build.toolchain.packages
@@ -171,3 +184,16 @@ def gate_parts(build: Build, run_keys: Mapping[str, Digest]) -> dict[str, str]:
     parts |= {f"requirement.{name}": json.dumps(v) for name, v in _locked(build.test_requirements).items()}
     parts |= {f"run.{name}": key for name, key in run_keys.items()}
     return parts
+
+
+def check_unchanged(build: Build) -> None:
+    """Refuse patches that were edited since the plan was made: the key would speak of others.
+
+    Raises:
+        PatchError: naming the first.
+    """
+    for number, path in enumerate(build.patches, 1):
+        if _diff_digest(path) != build.key_parts[f"patch.{number}.{path.name}"]:
+            raise PatchError(
+                f"{path.name} was changed while the farm ran", where=str(path), hint="run it again"
+            )

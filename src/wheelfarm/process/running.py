@@ -95,7 +95,7 @@ def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
         )
     # We look the program up ourselves: Windows would search the farm's own PATH, not the child's.
     found = program if Path(program).name != program else which(program, command.env)
-    hint = f"install {_short(command)} or put its directory on PATH; `inv doctor` lists what is missing"
+    hint = f"install {_short(command)} or put its directory on PATH"
     if found is None:
         raise ProcessError(f"{_short(command)} was not found", where=where, why="not on PATH", hint=hint)
     try:

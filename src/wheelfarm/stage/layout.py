@@ -114,6 +114,7 @@ def lay(
         (root / "requirements").mkdir()
         (root / "inside").mkdir()
         (root / "dist").mkdir()
+        (root / "home").mkdir()
         for wheel in requirements:
             shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
         for script in SCRIPTS:

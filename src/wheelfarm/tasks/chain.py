@@ -14,19 +14,20 @@ from wheelfarm.pipeline import decide_all
 from wheelfarm.report import ChainReport, Screen, decision_lines, summary_lines
 from wheelfarm.report.chain import outcome_data
 from wheelfarm.tasks.door import farm_task, open_farm, packages_word, selected, split_names, words
-from wheelfarm.tasks.stamp import write_stamp
+from wheelfarm.tasks.stamp import input_states, write_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from invoke.context import Context
 
+    from wheelfarm.model import Name
     from wheelfarm.pipeline import Farm
     from wheelfarm.plan import Plan
     from wheelfarm.schedule import Outcome
 
 
-def _names(packages: str | None, *, everything: bool) -> list[str] | None:
+def _names(packages: str | None, *, everything: bool) -> list[Name] | None:
     names = split_names(packages)
     if names is None and not everything:
         raise UsageError("say which packages", hint="inv chain scipy, or inv chain --all")
@@ -66,6 +67,7 @@ def chain(  # noqa: PLR0917
             screen.say(f"would install system packages: {' '.join(lacking)}")
         _show(farm, farm.plan(names), screen, json=json)
         return
+    before = input_states(farm.settings)
     farm.provide(names)
     plan = farm.plan(names)
     report = ChainReport(screen)
@@ -75,7 +77,7 @@ def chain(  # noqa: PLR0917
         screen.data({"outcomes": [outcome_data(each) for each in outcomes], "peak-memory": peak_memory()})
     _end(outcomes, screen)
     if stamp:
-        write_stamp(Path(stamp), farm, plan, outcomes)
+        write_stamp(Path(stamp), farm, plan, outcomes, before)
 
 
 def _end(outcomes: Sequence[Outcome], screen: Screen) -> None:

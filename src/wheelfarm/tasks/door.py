@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from invoke.exceptions import Exit
 
-from wheelfarm.errors import FarmError, UsageError
+from wheelfarm.errors import FarmError, StageError, UsageError
 from wheelfarm.model import parse_name
 from wheelfarm.pipeline import Farm
 from wheelfarm.report import Screen
@@ -21,6 +21,7 @@ from wheelfarm.settings import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wheelfarm.model import Name
     from wheelfarm.plan import Build, Plan
 
 P = ParamSpec("P")
@@ -99,7 +100,7 @@ def selected(
         FarmError: for anything wrong in recipes, words or this machine.
     """
     farm = open_farm(variant=variant, python=python, engine=engine)
-    names = [parse_name(name) for name in split_names(packages) or ()]
+    names = split_names(packages) or []
     plan = farm.plan(names)
     return farm, plan, plan.only(names).builds
 
@@ -118,9 +119,18 @@ def farm_root(start: Path) -> Path:
     )
 
 
-def split_names(text: str | None) -> list[str] | None:
-    """Distributions separated by commas; None when unsaid."""
-    return [part.strip() for part in text.split(",") if part.strip()] if text else None
+def split_names(text: str | None) -> list[Name] | None:
+    """Distributions separated by commas; None when unsaid.
+
+    Raises:
+        UsageError: when there is no name between the commas, or one that is none.
+    """
+    if text is None:
+        return None
+    names = [parse_name(part.strip()) for part in text.split(",") if part.strip()]
+    if not names:
+        raise UsageError(f"{text!r} names no package", hint="inv recipe.list shows what there is")
+    return names
 
 
 def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
@@ -139,6 +149,12 @@ def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
             # Whoever read our output has seen enough, as `head` has; what is left has nowhere to go.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise Exit(code=141) from None
+        except OSError as error:
+            problem = StageError(
+                "a file cannot be used", where=error.filename, why=error.strerror or str(error)
+            )
+            Screen.standard().error(problem)
+            raise Exit(code=problem.exit_code) from error
         except KeyboardInterrupt:
             sys.stderr.write("\ninterrupted: what is finished is kept\n")
             raise Exit(code=130) from None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.cibuildwheel import Cibuildwheel
 from wheelfarm.host import programs_environment
+from wheelfarm.machine import PROGRAMS, Machine
+from wheelfarm.model import EngineName
 from wheelfarm.process import Command, allowed, run, which
 from wheelfarm.report.chain import outcome_line
 from wheelfarm.schedule import Outcome, State
@@ -19,26 +21,40 @@ from wheelfarm.stamp import Stamp, environment_digest, file_state, output_digest
 from wheelfarm.wheelhouse import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.pipeline import Farm
     from wheelfarm.plan import Plan
+    from wheelfarm.settings import Settings
 
 # Debian's and Fedora's package databases: any system package that comes or goes changes one of them.
 _DATABASES = ("/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite")
 
 
-def _recipes(farm: Farm, plan: Plan) -> Iterator[Path]:
-    yield farm.settings.root / "pyproject.toml"
-    yield farm.settings.recipes
+def input_states(settings: Settings) -> dict[str, list[int] | None]:
+    """The states of all files that a plan may read, taken before it reads them.
+
+    What is edited while the farm runs has another state in the end, so that no stamp vouches for it.
+    """
+    root = settings.root
+    files = [root / "pyproject.toml", root / "requirements" / "farm.txt"]
+    files += [root / variant.lock for variant in settings.variants.values() if variant.lock]
+    for directory in (settings.recipes, settings.patches):
+        files += [directory, *directory.rglob("*")]
+    return {str(file): file_state(file) for file in files}
+
+
+def _inputs(farm: Farm, plan: Plan) -> Iterator[Path]:
+    root = farm.settings.root
+    yield from (root / "pyproject.toml", root / "requirements" / "farm.txt", farm.settings.recipes)
     for variant in farm.settings.variants.values():
         if variant.lock:
-            yield farm.settings.root / variant.lock
+            yield root / variant.lock
     for build in plan.builds:
         for directory in (build.entry.directory, build.entry.patches):
-            if directory.is_dir():
-                yield directory
-                yield from directory.rglob("*")
+            # A directory that is not there yet counts too.
+            yield directory
+            yield from directory.rglob("*")
 
 
 def _stored(farm: Farm, outcomes: Sequence[Outcome]) -> Iterator[Path]:
@@ -53,33 +69,44 @@ def _stored(farm: Farm, outcomes: Sequence[Outcome]) -> Iterator[Path]:
 def _machine(farm: Farm) -> Iterator[Path]:
     yield from (Path(path) for path in _DATABASES if Path(path).exists())
     yield Path(sys.executable).resolve()
-    env = allowed(farm.settings.environ)
-    for program in ("cc", "c++", "gfortran"):
-        found = which(program, env)
-        if found:
-            yield found.resolve()
+    if farm.engine.name is EngineName.HOST:
+        machine = Machine(allowed(farm.settings.environ))
+        yield from (machine.python(target.python).resolve() for target in farm.targets())
     package = Path(__file__).parents[1]
     yield from package.rglob("*.py")
 
 
 def _commands(farm: Farm, plan: Plan) -> Iterator[tuple[str, ...]]:
-    """Commands whose output must stay the same: the identity of the builder images."""
+    """Commands whose output must stay the same: what the builder images are, or which compilers are found."""
     if isinstance(farm.engine, Cibuildwheel) and farm.engine.container:
         for image in sorted({farm.engine.image(build.id.target) for build in plan.builds}):
             yield (farm.engine.container, "image", "inspect", "--format", "{{.Id}}", image)
+    else:
+        env = allowed(farm.settings.environ)
+        yield from ((program, "--version") for program in PROGRAMS.values() if which(program, env))
 
 
-def write_stamp(path: Path, farm: Farm, plan: Plan, outcomes: Sequence[Outcome]) -> None:
-    """Write the stamp of a run that ended well.
+def write_stamp(
+    path: Path,
+    farm: Farm,
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    before: Mapping[str, list[int] | None],
+) -> None:
+    """Write the stamp of a run that ended well, unless an input was edited meanwhile.
 
     Args:
         path: the file.
         farm: the farm that ran.
         plan: what it ran.
         outcomes: what came of it.
+        before: `input_states` from before the plan.
     """
+    inputs = set(_inputs(farm, plan))
+    if any(file_state(file) != before.get(str(file)) for file in inputs):
+        return
     env = programs_environment(farm.settings)
-    files = {*_recipes(farm, plan), *_stored(farm, outcomes), *_machine(farm)}
+    files = {*inputs, *_stored(farm, outcomes), *_machine(farm)}
     lines = []
     for outcome in outcomes:
         stored = outcome.wheel.name if outcome.wheel else ""

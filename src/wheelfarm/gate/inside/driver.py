@@ -12,6 +12,7 @@ import importlib
 import json
 import runpy
 import sys
+import sysconfig
 import traceback
 from pathlib import Path
 
@@ -66,7 +67,9 @@ def main(directory: Path) -> None:
     except BaseException:  # noqa: BLE001 - a smoke script may end in any way, SystemExit among them
         traceback.print_exc()
         result["error"] = f"{step}: {traceback.format_exc().strip().splitlines()[-1]}"
-    outside = (path for path in mapped() - before if not path.startswith((sys.prefix, sys.base_prefix)))
+    # Not the base prefix: for a system's own Python that is /usr, where every library of the system is.
+    own = (sys.prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+    outside = (path for path in mapped() - before if not path.startswith(own))
     result["outside"] = sorted(outside)
     sys.stdout.flush()
     print(MARK + json.dumps(result), flush=True)  # noqa: T201 - this is how a clean room answers

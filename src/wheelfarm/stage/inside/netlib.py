@@ -9,14 +9,17 @@ Usage: netlib.py DIRECTORY [ROOT]
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 from pathlib import Path
 
+# A machine may hold libraries of other architectures too.
+TRIPLET = f"{platform.machine()}-linux-gnu"
 CANDIDATES = {
     # Debian's own place for netlib, then where the Enterprise Linux packages put it.
-    "blas": ("usr/lib/*/blas/libblas.so.3", "usr/lib64/libblas.so.3"),
-    "lapack": ("usr/lib/*/lapack/liblapack.so.3", "usr/lib64/liblapack.so.3"),
+    "blas": (f"usr/lib/{TRIPLET}/blas/libblas.so.3", "usr/lib64/libblas.so.3"),
+    "lapack": (f"usr/lib/{TRIPLET}/lapack/liblapack.so.3", "usr/lib64/liblapack.so.3"),
     "cblas": ("usr/lib64/libcblas.so.3",),
 }
 OTHERS = {
