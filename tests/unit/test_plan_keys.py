@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.farm import RECIPE, builds_of, make_farm, make_toolchain, write_farm
+from support.raised import only
+from wheelfarm.errors import PatchError
 from wheelfarm.model import EngineName
-from wheelfarm.plan import digest, file_digest
+from wheelfarm.plan import check_unchanged, digest, file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,3 +188,38 @@ def test_digests_are_canonical(tmp_path: Path) -> None:
     assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     file = write_farm(tmp_path, files={"x": ""}) / "x"
     assert file_digest(file) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_system_packages_count_where_no_package_manager_is_known(tmp_path: Path) -> None:
+    """A container installs them from whatever its image has, so their names are part of the key."""
+    toolchain = [make_toolchain(manager=None, packages={})]
+    keys = []
+    for names in ([], ["libfoo-dev"]):
+        farm = make_farm(tmp_path / str(len(names)), {"alpha": {"system-packages": {"apt": names}}})
+        keys.append(builds_of(farm, toolchains=toolchain)["alpha"].key)
+    assert keys[0] != keys[1]
+
+
+def test_where_an_archive_is_fetched_from_is_no_part_of_the_key(tmp_path: Path) -> None:
+    keys = set()
+    for number, url in enumerate(("https://a.invalid/x.tar.gz", "https://me:secret@b.invalid/x.tar.gz")):
+        source = {"kind": "archive", "url": url, "sha256": "a" * 64}
+        build = builds_of(make_farm(tmp_path / str(number), {"alpha": {"source": source}}))["alpha"]
+        assert "secret" not in str(build.key_parts)
+        keys.add(build.key)
+    assert len(keys) == 1
+
+
+def test_a_patch_that_is_edited_while_the_farm_runs(tmp_path: Path) -> None:
+    body = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    farm = make_farm(
+        tmp_path,
+        {"alpha": {"patches": [{"file": "0001-x.patch"}]}},
+        patches={"alpha/0001-x.patch": f"Why: x\nUpstream: x\n\n{body}"},
+    )
+    build = builds_of(farm)["alpha"]
+    check_unchanged(build)
+    (farm.patches / "alpha" / "0001-x.patch").write_text(f"Why: y\nUpstream: x\n\n{body}")
+    check_unchanged(build)
+    (farm.patches / "alpha" / "0001-x.patch").write_text(body.replace("+b", "+c"))
+    assert "changed while" in only(lambda: check_unchanged(build), PatchError).what
