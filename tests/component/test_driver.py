@@ -23,8 +23,14 @@ def test_a_library_of_the_system(tmp_path: Path, python: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     # gcc brings it, and no wheel may rely on it.
     (tmp_path / "smoke.py").write_text('import ctypes\nctypes.CDLL("libgomp.so.1")\n')
+    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     driver = str(files("wheelfarm.gate").joinpath("inside", "driver.py"))
-    finished = subprocess.run([python, "-I", driver, tmp_path], check=True, stdout=subprocess.PIPE, text=True)
+    finished = subprocess.run(
+        [tmp_path / "env" / "bin" / "python", "-I", driver, tmp_path],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     answer = json.loads(finished.stdout.splitlines()[-1].removeprefix(MARK))
     assert answer["smoke"] == "passed"
     assert [Path(path).name.partition(".")[0] for path in foreign(answer["outside"])] == ["libgomp"]
