@@ -24,7 +24,7 @@ from wheelfarm.records import Record
 from wheelfarm.repair import only_wheel
 from wheelfarm.schedule import Outcome, State
 from wheelfarm.settings.tables import Provider
-from wheelfarm.sources import Fetcher, unpack
+from wheelfarm.sources import Fetcher, check_pkg_info, unpack
 from wheelfarm.stage import Stage, lay, newest
 from wheelfarm.testimony import built_digest, held, read_testimony
 from wheelfarm.wheels import open_wheel, verify
@@ -54,7 +54,7 @@ class Line:
     """Hears what is going on, a line at a time."""
 
     def log(self, build: Build) -> Path:
-        """The build's log file."""
+        """The build's log."""
         return self.settings.work / "logs" / f"{build.id.slug}.log"
 
     def perform(self, build: Build) -> Outcome:
@@ -103,9 +103,8 @@ class Line:
     def _stored(self, build_id: BuildId) -> StoredWheel:
         stored = self.house.find(build_id.variant, self.plan.build(build_id).key)
         if stored is None:
-            raise ChainError(
-                f"the wheelhouse has no wheel of {build_id}", hint=f"nox -s build-{build_id.name}"
-            )
+            hint = f"nox -s build-{build_id.name}"
+            raise ChainError(f"the wheelhouse has no wheel of {build_id}", hint=hint)
         return stored
 
     def _pinned(self, build_ids: Sequence[BuildId]) -> list[PinnedWheel]:
@@ -206,6 +205,7 @@ class Line:
         with clock.step("stage"):
             shutil.rmtree(root, ignore_errors=True)
             tree = unpack(source, root / "unpacked").rename(root / "source")
+            check_pkg_info(source, tree)
             epoch = newest(tree)
             series = [PatchFile(path=path) for path in build.patches]
             check_unchanged(build)

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
 
+def _shown(name: str, value: str) -> str:
+    """A variable's value without the password that a proxy's url may hold."""
+    scheme, mark, rest = value.partition("://")
+    secret = name.lower().endswith("_proxy") and mark and "@" in rest
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" if secret else value
+
+
 @task(
     help=words("packages", "variant", "python", "engine", "json"),
     positional=["packages"],
@@ -43,7 +50,9 @@ def explain(
         for name, text in each["files"].items():
             screen.result(["", f"# {PurePosixPath(name)}", text.rstrip()])
         for step in each["steps"]:
-            assignments = " ".join(f"{key}={shlex.quote(value)}" for key, value in step["env"].items())
+            assignments = " ".join(
+                f"{key}={shlex.quote(_shown(key, value))}" for key, value in step["env"].items()
+            )
             screen.result(["", f"# {step['phase']}, in {step['cwd']}"])
             screen.result([f"env -i {assignments} {shlex.join(step['argv'])}"])
 
