@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 from pypi_simple import IndexPage, ProjectPage
 
 from wheelfarm.model import Digest, Name
@@ -71,9 +72,10 @@ def test_the_page_for_programs_says_what_the_ledger_says(listed: list[IndexedFil
 
 
 @given(st.lists(files, max_size=8))
-def test_a_file_name_has_one_current_wheel_which_is_the_last(listed: list[IndexedFile]) -> None:
-    last = {file.filename: file for file in listed}
-    assert {file.filename: file for file in ledger_of(listed).files} == last
+def test_a_version_has_one_current_wheel_which_is_the_last(listed: list[IndexedFile]) -> None:
+    # 1 and 1.0 are two file names and one version (PEP 440).
+    last = {Version(file.version): file for file in listed}
+    assert {Version(file.version): file for file in ledger_of(listed).files} == last
     assert len(ledger_of(listed).files) == len(last)
 
 

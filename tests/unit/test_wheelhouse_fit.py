@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from packaging.tags import parse_tag
 
 from wheelfarm.model import Target
-from wheelfarm.wheelhouse.fit import serves
+from wheelfarm.wheelhouse.fit import served, serves
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,23 @@ def test_a_wheel_serves_its_targets(tag: str, target: str) -> None:
 )
 def test_a_wheel_serves_no_other_target(tag: str, target: str) -> None:
     assert not serves(f"demo-1.0-{tag}.whl", Target.parse(target))
+
+
+@pytest.mark.parametrize(
+    ("platform", "without"),
+    [
+        ("manylinux_2_36_x86_64", "manylinux_x86_64"),
+        ("manylinux2014_x86_64", "manylinux_x86_64"),
+        ("manylinux1_i686", "manylinux_i686"),
+        ("manylinux2014_aarch64.manylinux_2_17_aarch64", "manylinux_aarch64"),
+        ("linux_x86_64", "manylinux_x86_64"),
+        ("musllinux_1_2_aarch64", "musllinux_aarch64"),
+        ("macosx_14_0_arm64", "macosx_arm64"),
+        ("macosx_10_9_x86_64.macosx_11_0_arm64", "macosx_x86_64.macosx_arm64"),
+        ("win_amd64", "win_amd64"),
+        ("win32", "win32"),
+        ("any", "any"),
+    ],
+)
+def test_the_level_is_no_part_of_what_a_wheel_serves(platform: str, without: str) -> None:
+    assert served(f"demo-1.0-cp312-abi3-{platform}.whl") == parse_tag(f"cp312-abi3-{without}")

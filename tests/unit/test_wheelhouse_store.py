@@ -78,6 +78,53 @@ class TestStore:
         assert old.path.stat().st_ino == inode
         check_tidy(house.root)
 
+    @pytest.mark.parametrize(
+        ("old_platform", "new_platform"),
+        [
+            ("manylinux_2_36_x86_64", "manylinux_2_28_x86_64"),
+            ("manylinux_2_28_x86_64", "manylinux2014_x86_64.manylinux_2_17_x86_64"),
+            ("linux_x86_64", "manylinux_2_28_x86_64"),
+            ("musllinux_1_2_aarch64", "musllinux_1_1_aarch64"),
+            ("macosx_14_0_arm64", "macosx_11_0_arm64"),
+        ],
+    )
+    def test_a_rebuild_of_another_level_becomes_current_and_the_old_one_stays_until_collected(
+        self, house: Wheelhouse, tmp_path: Path, old_platform: str, new_platform: str
+    ) -> None:
+        old = put(house, tiny_wheel(tmp_path, tag=f"cp311-cp311-{old_platform}"), "old")
+        new = put(house, tiny_wheel(tmp_path, tag=f"cp311-cp311-{new_platform}"), "new")
+        assert current(house) == [new]
+        assert house.find(VARIANT, old.key, verify=True) == old
+        assert house.point(VARIANT, old.key) == old
+        assert current(house) == [old]
+        house.point(VARIANT, new.key)
+        check_tidy(house.root)
+        house.collect(VARIANT, [])
+        assert current(house) == [new]
+        assert not old.path.exists()
+        assert house.find(VARIANT, old.key) is None
+
+    @pytest.mark.parametrize(
+        ("version", "tag"),
+        [
+            ("1.0", "cp311-cp311-manylinux_2_28_aarch64"),
+            ("1.0", "cp311-cp311-musllinux_1_2_x86_64"),
+            ("1.0", "cp311-cp311-macosx_11_0_x86_64"),
+            ("1.0", "cp311-cp311-win_amd64"),
+            ("1.0", "cp312-cp312-manylinux_2_28_x86_64"),
+            ("1.0", "cp311-abi3-manylinux_2_28_x86_64"),
+            ("1.0", "py3-none-any"),
+            ("1.0+cpu", "cp311-cp311-manylinux_2_28_x86_64"),
+            ("1.1", "cp311-cp311-manylinux_2_28_x86_64"),
+        ],
+    )
+    def test_a_wheel_for_something_else_stays_listed(
+        self, house: Wheelhouse, tmp_path: Path, version: str, tag: str
+    ) -> None:
+        first = put(house, tiny_wheel(tmp_path, tag="cp311-cp311-manylinux_2_36_x86_64"), "first")
+        second = put(house, tiny_wheel(tmp_path, version=version, tag=tag), "second")
+        assert {wheel.key for wheel in current(house)} == {first.key, second.key}
+
     def test_versions_are_listed_in_their_order(self, house: Wheelhouse, tmp_path: Path) -> None:
         for version in ("1.10", "1.9", "1.9rc1"):
             put(house, tiny_wheel(tmp_path, version=version), version)

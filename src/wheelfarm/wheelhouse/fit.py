@@ -1,20 +1,22 @@
-"""Whether a wheel is one for a target, by the tags in its file name."""
+"""What a wheel is for, by the tags in its file name."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
+from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from packaging.tags import Tag
-
     from wheelfarm.model import Python, Target
 
 # The host engine may have to leave a wheel with the plain tag, which serves its own machine only.
 _SYSTEMS: Final[Mapping[str, tuple[str, ...]]] = {"manylinux": ("manylinux", "linux")}
+# A platform tag with a level: PEP 600 and its older names, PEP 656, and macOS's version; linux has none.
+_LEVELLED: Final = re.compile(r"(?P<system>(?:many|musl)?linux|macosx)\d*(?:_\d+)*_(?P<arch>.+)")
 
 
 def _serves_python(tag: Tag, python: Python) -> bool:
@@ -41,3 +43,23 @@ def serves(filename: str, target: Target) -> bool:
     """Whether a wheel of this file name is one for the target."""
     tags = parse_wheel_filename(filename)[3]
     return any(_serves_python(tag, target.python) and _serves_machine(tag, target) for tag in tags)
+
+
+def _without_level(platform: str) -> str:
+    levelled = _LEVELLED.fullmatch(platform)
+    if levelled is None:  # any, or one of Windows
+        return platform
+    # The plain tag is what the host engine leaves where another build reaches manylinux.
+    system = "manylinux" if levelled["system"] == "linux" else levelled["system"]
+    return f"{system}_{levelled['arch']}"
+
+
+def served(filename: str) -> frozenset[Tag]:
+    """What a wheel of this file name is for: its tags (PEP 425), without the level in their platforms.
+
+    The level, such as glibc's version, is what a build turned out to need, so a rebuild may change it.
+    """
+    return frozenset(
+        Tag(tag.interpreter, tag.abi, _without_level(tag.platform))
+        for tag in parse_wheel_filename(filename)[3]
+    )

@@ -58,10 +58,10 @@ class Wheelhouse:
     def store(
         self, wheel: Path, *, sha256: Digest, variant: str, key: Digest, record: Mapping[str, object] | str
     ) -> StoredWheel:
-        """Store a wheel and its record, and make it the current wheel of its file name.
+        """Store a wheel and its record, and make it the current wheel of its role (`IndexedFile.role`).
 
         The order is wheel, metadata, record, ledger, pages: whatever is there refers only to what is there.
-        An older wheel of the same file name stays, unlisted, until `collect` takes it.
+        An older wheel of the same role stays, unlisted, until `collect` takes it.
 
         Args:
             wheel: the file, which is copied.
@@ -127,7 +127,7 @@ class Wheelhouse:
             return None
 
     def point(self, variant: str, key: Digest) -> StoredWheel:
-        """Make the wheel of a rebuild key the current one of its file name.
+        """Make the wheel of a rebuild key the current one of its role (`IndexedFile.role`).
 
         It also completes what an interrupted `store` left undone. Nothing is written that is right already.
 

@@ -1,4 +1,4 @@
-"""A project's ledger: which wheel is current for each file name; as JSON it is the project's page.
+"""A project's ledger: which wheel is current in each role; as JSON it is the project's page.
 
 The form is the simple repository API's (PEP 691, PEP 700 and PEP 714); what only the farm needs stands under
 `_wheelfarm`, since keys that begin with an underscore are a server's own (PEP 691).
@@ -16,10 +16,13 @@ from packaging.version import Version
 from wheelfarm.errors import UsageError, WheelError, WheelhouseError
 from wheelfarm.model import Digest, Name, parse_digest
 from wheelfarm.wheelhouse.content import name_and_version
+from wheelfarm.wheelhouse.fit import served
 from wheelfarm.wheelhouse.layout import wheel_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from packaging.tags import Tag
 
 META = {"api-version": "1.1"}
 
@@ -31,7 +34,7 @@ def as_page(document: dict[str, object]) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedFile:
-    """A wheel that the index lists, and so the current one of its file name."""
+    """A wheel that the index lists, and so the current one of its role."""
 
     filename: str
     sha256: Digest
@@ -58,6 +61,11 @@ class IndexedFile:
     def version(self) -> str:
         """The version that the file name tells."""
         return name_and_version(self.filename)[1]
+
+    @property
+    def role(self) -> tuple[Version, frozenset[Tag]]:
+        """What one wheel at a time is current for: a version, and the tags without their platforms' level."""
+        return Version(self.version), served(self.filename)
 
     def to_mapping(self) -> dict[str, object]:
         """The file as an item of PEP 691's `files`."""
@@ -102,8 +110,12 @@ class Ledger:
         return list(dict.fromkeys(file.version for file in self.files))
 
     def pointing(self, file: IndexedFile) -> Ledger:
-        """The ledger in which this file is the current one of its name."""
-        others: Iterable[IndexedFile] = (other for other in self.files if other.filename != file.filename)
+        """The ledger in which this file is the current one of its role.
+
+        A file of the same role and another name goes too: installers prefer the higher platform level, and
+        so would never take a rebuild that has a lower one.
+        """
+        others: Iterable[IndexedFile] = (other for other in self.files if other.role != file.role)
         files = sorted((*others, file), key=lambda item: (Version(item.version), item.filename))
         return replace(self, files=tuple(files))
 

@@ -59,7 +59,7 @@ def write_root(layout: Layout) -> None:
 
 
 def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
-    """Make a wheel that is in its place the current one of its file name.
+    """Make a wheel that is in its place the current one of its role.
 
     Only its own project's pages are written, and the first page when the project is new.
 
