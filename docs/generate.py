@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm import errors
 from wheelfarm.recipes import Recipe
-from wheelfarm.settings.load import _PLAIN, PREFIX
+from wheelfarm.settings.overrides import OVERRIDABLE, PREFIX
 from wheelfarm.settings.tables import FarmTable
 from wheelfarm.tasks import collection
 
@@ -203,7 +203,7 @@ def recipe_page() -> str:
 def settings_page() -> str:
     """Every key of `[tool.wheelfarm]`, and the variables."""
     _, sections = _schema_sections()
-    rows = [(f"`{PREFIX}{key.upper().replace('-', '_')}`", f"`{key}`") for key in _PLAIN]
+    rows = [(f"`{PREFIX}{key.upper().replace('-', '_')}`", f"`{key}`") for key in OVERRIDABLE]
     rows += [(f"`{PREFIX}IMAGE_<PLATFORM>`", "`images.<platform>`, such as `images.manylinux_x86_64`")]
     variables = f"## Variables\n\n{_table(('variable', 'key'), rows)}"
     return "\n".join((NOTICE, "# Settings\n", SETTINGS, *sections, variables))

@@ -21,6 +21,7 @@ from wheelfarm.errors import (
     RecipeError,
     RepairError,
 )
+from wheelfarm.plan import named_programs
 from wheelfarm.process import Command, run
 from wheelfarm.repair import only_wheel
 from wheelfarm.stage import provider_environment
@@ -43,10 +44,18 @@ RESERVED: Final = frozenset(
         *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONSTARTUP", "VIRTUAL_ENV", "LD_PRELOAD"),
         *("PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PKG_CONFIG_PATH"),
         *("PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),
     }
 )
 """Names that the farm itself sets; a recipe that set one of them would undo an invariant."""
 
+PROXIES: Final = tuple(
+    each
+    for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+    for each in (name, name.upper())
+)
+_NOWHERE: Final = "http://127.0.0.1:9"
+"""The discard port (RFC 863): whatever a build tries to fetch fails at once."""
 
 _TELLING: Final = re.compile(
     r"\berror\b|\bfatal\b|undefined (reference|symbol)|^Traceback|\w+Error: |cannot find|not found"
@@ -103,11 +112,22 @@ class Engine(Protocol):
     def name(self) -> EngineName:
         """Which of the two."""
 
+    @property
+    def stages(self) -> Path:
+        """The directory that stages are made in."""
+
     def inside(self, root: Path, target: Target) -> PurePath:
         """The path of a stage as its build sees it."""
 
-    def toolchain(self, target: Target, packages: Mapping[str, Iterable[str]]) -> Toolchain:
+    def toolchain(
+        self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
+    ) -> Toolchain:
         """The facts that can change a wheel's bytes.
+
+        Args:
+            target: what is to be built.
+            packages: system packages per package manager.
+            programs: programs that recipes name in their environment.
 
         Raises:
             EngineError: when the engine, its image or the interpreter is missing.
@@ -139,6 +159,23 @@ def check_environment(build: Build) -> None:
         )
 
 
+def check_programs(build: Build) -> None:
+    """Refuse a variable that names a compiler or tool which is not here, where that can be known.
+
+    Raises:
+        RecipeError: naming the variable.
+    """
+    programs = build.toolchain.programs
+    for name, value in build.resolved.environment.items():
+        missing = [word for word in named_programs({name: value})[:1] if programs.get(word) == "(none)"]
+        if missing:
+            raise RecipeError(
+                f"{name} names {missing[0]!r}, which is not here",
+                where=build.resolved.origins[f"environment.{name}"],
+                hint=f"install {missing[0]}, or take {name} out of the recipe",
+            )
+
+
 def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
     """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
 
@@ -158,6 +195,8 @@ def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         # What a build needs is in its environment already: pip may not bring anything else.
         "PIP_NO_INDEX": "1",
+        # Nor may a build script fetch what nobody has verified: Meson's wraps, CMake's FetchContent, curl.
+        **{name: "" if name.lower() == "no_proxy" else _NOWHERE for name in PROXIES},
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
 
@@ -165,15 +204,17 @@ def build_environment(stage: Stage, *, jobs: int) -> dict[str, str]:
 def config_settings(stage: Stage, *, jobs: int) -> ConfigSettings:
     """The recipe's config settings, with what meson-python needs on top.
 
-    That is its share of the processors, and a fixed build directory: its default one has a random name, which
-    ends up in the wheel.
+    That is its share of the processors, a fixed build directory (its default one has a random name, which
+    ends up in the wheel), and no downloads of Meson's wraps.
     """
     settings = stage.build.resolved.config_settings
     if stage.backend != MESON_PYTHON:
         return settings
     values = dict(settings.items)
     build_dir = (stage.inside / "build").as_posix()
-    values.setdefault("build-dir", (build_dir,))
+    values["build-dir"] = (build_dir,)
+    # The last one counts.
+    values["setup-args"] = (*values.get("setup-args", ()), "--wrap-mode=nodownload")
     if not any(word.startswith("-j") for word in values.get("compile-args", ())):
         values["compile-args"] = (*values.get("compile-args", ()), f"-j{jobs}")
     return type(settings).of(values)

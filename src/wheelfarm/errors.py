@@ -258,6 +258,12 @@ class ProcessError(FarmError):
     slug, exit_code = "process", 72
 
 
+class CancelledRunError(FarmError):
+    """A program was stopped, or not started, since the run that it belongs to was interrupted."""
+
+    slug, exit_code = "cancelled", 130
+
+
 class ChainFailedError(FarmError):
     """At least one of the builds that were asked for is missing at the end of a run."""
 

@@ -57,12 +57,19 @@ class Host:
         """This machine as a build sees it."""
         return Machine(allowed(self.settings.environ))
 
+    @property
+    def stages(self) -> Path:
+        """One place on every machine: its path ends up in wheels, and in the compiler cache."""
+        return self.settings.stages
+
     def inside(self, root: Path, target: Target) -> PurePath:
         """The same path: nothing stands between the build and this machine."""
         del target
         return root
 
-    def toolchain(self, target: Target, packages: Mapping[str, Iterable[str]]) -> Toolchain:
+    def toolchain(
+        self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
+    ) -> Toolchain:
         """The interpreter, the compilers, the system packages and the tools of this machine.
 
         Raises:
@@ -89,6 +96,7 @@ class Host:
             TOOLS[target.platform].distribution: version(TOOLS[target.platform].distribution),
             "linker": machine.describe("ld"),
             "patchelf": Machine(programs_environment(self.settings)).describe("patchelf"),
+            "stages": str(self.stages),
         }
         return Toolchain(
             engine=self.name,
@@ -96,6 +104,7 @@ class Host:
             facts=facts,
             compilers=machine.compilers(),
             packages=machine.packages(manager, packages.get(manager, ())) if manager else {},
+            programs={program: machine.describe(program) for program in programs},
             manager=manager,
             glibc=glibc(),
         )
@@ -145,7 +154,10 @@ class Host:
             steps.append(Step(phase=Phase.PROVIDER, argv=argv, env=host, cwd=root))
         settings = config_settings(stage, jobs=self.settings.jobs).for_build()
         frontend = (str(python), "-m", "build", "--no-isolation", "--wheel", "--outdir", str(stage.built))
-        witness = (str(python), "-I", str(root / "inside" / "witness.py"), BUILT, str(stage.dist / TESTIMONY))
+        witness = (
+            *(str(python), "-I", str(root / "inside" / "witness.py"), BUILT, str(stage.dist / TESTIMONY)),
+            *stage.build.all_system_packages,
+        )
         repair, repair_env = TOOLS[target.platform].command(
             wheel=BUILT,
             dest=str(stage.dist),
@@ -155,7 +167,7 @@ class Host:
         source = stage.tree.path
         steps += [
             Step(phase=Phase.BUILD, argv=(*frontend, *settings, str(source)), env=build_env, cwd=source),
-            Step(phase=Phase.WITNESS, argv=witness, env=host, cwd=root),
+            Step(phase=Phase.WITNESS, argv=witness, env=host | variables, cwd=root),
             Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root),
         ]
         return Rendering(steps=tuple(steps))

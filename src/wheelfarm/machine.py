@@ -46,6 +46,8 @@ def native_target(python: Python) -> Target:
     system = _SYSTEMS.get(sys.platform)
     if system is None:
         raise EngineError(f"wheels are not built on {sys.platform}", hint="use Linux, macOS or Windows")
+    if sys.platform == "linux" and glibc() == (0, 0):
+        system = "musllinux"
     machine = host_platform.machine()
     return Target(python=python, system=system, arch=_ARCHES.get(machine, machine))
 
@@ -97,13 +99,20 @@ class Machine:
 
     def packages(self, manager: str, names: Iterable[str]) -> dict[str, str]:
         """The version of each of those system packages that is installed."""
-        wanted = sorted(set(names))
+        # apt's `name=version` pins one.
+        wanted = {name: name.partition("=") for name in sorted(set(names))}
         if not wanted:
             return {}
+        asked = sorted({name for name, _, _ in wanted.values()})
         # The query fails when one is missing, and still prints the others.
-        finished = run(Command(argv=(*_QUERY[manager], *wanted), env=self.env, time_limit=60), check=False)
+        finished = run(Command(argv=(*_QUERY[manager], *asked), env=self.env, time_limit=60), check=False)
         lines = [line.split() for line in finished.output.splitlines()]
-        return {line[0]: line[1] for line in lines if len(line) == 3 and line[2] == "installed"}  # noqa: PLR2004
+        found = {line[0]: line[1] for line in lines if len(line) == 3 and line[2] == "installed"}  # noqa: PLR2004
+        return {
+            text: found[name]
+            for text, (name, _, version) in wanted.items()
+            if found.get(name) and version in {"", found[name]}
+        }
 
     def missing(self, *, languages: Iterable[str], packages: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
         """The system packages to install for compilers and libraries that are not here.

@@ -33,7 +33,7 @@ def read_testimony(stage: Stage) -> dict[str, Any]:
             where=str(path),
             why=str(problem),
         ) from problem
-    if not {"wheels", "built", "distributions"} <= testimony.keys():
+    if not {"wheels", "built", "distributions", "compilers", "packages"} <= testimony.keys():
         raise ChainError(f"{stage.build.id}: the witness's testimony is not whole", where=str(path))
     if len(testimony["wheels"]) != 1:
         raise YieldError(
@@ -87,6 +87,12 @@ def held(stage: Stage, testimony: Mapping[str, Any]) -> tuple[EnvironmentEntry, 
         )
         for name, each in sorted(found.items())
     )
+
+
+def toolchain(testimony: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Compilers and system packages with their versions, as the witness found them."""
+    named = (("compiler", testimony["compilers"]), ("package", testimony["packages"]))
+    return tuple((f"{kind} {name}", str(version)) for kind, found in named for name, version in found.items())
 
 
 def built_digest(testimony: Mapping[str, Any]) -> Digest:

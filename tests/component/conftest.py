@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 from support.index import Index
+from support.patches import FILES, PatchMaker, write
 from support.tiny import run_farm, tiny_farm, tiny_index
 from wheelfarm.settings import Settings, load
 
@@ -56,11 +57,15 @@ def built(shared: Path, index: Index) -> Path:
     root = shared / "built"
     with FileLock(shared / "built.lock"):
         if not (root / "states").exists():
-            settings = tiny_farm(root, index, PATCHED, patches={"tinybase/0001-sum.patch": PATCH})
+            # Its path is in the rebuild key: copies of the farm keep it, and take turns.
+            stages = {"stages": str(shared / "stages")}
+            patches = {"tinybase/0001-sum.patch": PATCH}
+            settings = tiny_farm(root, index, PATCHED, settings=stages, patches=patches)
             run = run_farm(settings)
             assert run.states == {"tinybase": "built", "tinytop": "built"}, [
                 outcome.error for outcome in run.outcomes.values()
             ]
+            assert not list(settings.stages.glob("*/"))  # nothing is left of a stage
             (root / "states").touch()
     return root
 
@@ -71,3 +76,15 @@ def chain(built: Path, tmp_path: Path) -> Settings:
     root = tmp_path / "farm"
     shutil.copytree(built, root, symlinks=True)
     return load(root, environ={"PATH": os.environ["PATH"], "HOME": str(root / "home")})
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree to patch."""
+    return write(tmp_path / "tree", FILES)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> PatchMaker:
+    """Makes patches for that tree."""
+    return PatchMaker.create(tmp_path)

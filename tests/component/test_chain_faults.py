@@ -57,7 +57,7 @@ def test_a_compiler_that_dies_stops_only_what_needs_it(index: Index, tmp_path: P
     ]
     assert run.outcomes["tinytop"].why.startswith("blocked by tinybase")
     # One can look at it.
-    assert (settings.work / "stages" / run.build("tinybase").id.slug / "source" / "setup.py").is_file()
+    assert (settings.stages / run.build("tinybase").id.slug / "source" / "setup.py").is_file()
 
 
 def test_what_the_gate_refuses_is_not_stored(index: Index, tmp_path: Path) -> None:

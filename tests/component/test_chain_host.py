@@ -72,7 +72,6 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     with zipfile.ZipFile(stored) as wheel:
         assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
     check_tidy(chain.wheelhouse, VARIANT)
-    assert not list((chain.work / "stages").glob("*/"))
 
 
 def test_a_second_run_does_nothing(chain: Settings) -> None:

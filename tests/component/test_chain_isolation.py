@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.index import Index
-from support.packages import GENUINE, make_sdist, tinytop
+from support.packages import GENUINE, make_sdist, tinyleaf, tinytop
 from support.seen import ALWAYS, COMPILER, NASTY, added_by_tools, compiler_saw, decoy, serve
 from support.servers import index_server
-from support.tiny import CHAIN, VARIANT, run_farm, tiny_farm
+from support.tiny import CHAIN, LEAF, VARIANT, run_farm, tiny_farm, tiny_index
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index,
     assert {name: base.get(name) for name in NASTY} == NASTY
     assert set(top) - added_by_tools(top) == ALWAYS | {"ONLY_TOP"}
     assert set(base) - added_by_tools(base) == ALWAYS | set(NASTY)
-    assert base["PATH"].startswith(str(settings.work / "stages"))
+    assert base["PATH"].startswith(str(settings.stages))
 
 
 def test_a_decoy_of_the_same_version_on_the_index_is_not_used(index: Index, tmp_path: Path) -> None:
@@ -124,3 +124,18 @@ def test_an_environment_that_was_tampered_with_proves_nothing(
     assert "the farm's wheel of tinybase" in error.what
     assert list(Wheelhouse(chain.wheelhouse).entries(VARIANT)) == before
     assert not (chain.work / "waiting" / run.build("tinytop").key).exists()
+
+
+def test_a_build_script_cannot_download(tmp_path: Path) -> None:
+    """Not even from this machine: whatever it fetches, nobody has verified."""
+    with index_server() as server:
+        server.add("leaf", {"leaf-1.0.tar.gz": b"unverified"})
+        files = tinyleaf()
+        files["setup.py"] = (
+            f"import urllib.request\nurllib.request.urlopen({server.url + 'leaf/'!r})\n{files['setup.py']}"
+        )
+        own = tiny_index(tmp_path / "index", tinyleaf=files)
+        run = run_farm(tiny_farm(tmp_path / "farm", own, LEAF))
+        assert run.states == {"tinyleaf": "failed"}
+        assert "Connection refused" in str(run.error("tinyleaf").why)
+        assert server.paths == []

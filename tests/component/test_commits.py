@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import shlex
+import shutil
 import stat
 import tarfile
 from typing import TYPE_CHECKING
@@ -9,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.repositories import Repository
+from support.servers import Reply, git_server, index_server
 from wheelfarm.errors import NetworkError, ProcessError, SourceError
 from wheelfarm.model import GitCommit, parse_name
 from wheelfarm.sources import Fetcher, git, git_environment, unpack
@@ -203,6 +208,74 @@ class TestSubmodules:
     def bare(self, fetcher: Fetcher, url: str) -> Bare:
         checkout = Checkout(cache=fetcher._cache, offline=False, progress=fetcher.progress, environ={})
         return Bare(checkout, url, "a" * 40)
+
+
+class TestCredentials:
+    LOGIN = ("me@work", "hunter22/%")
+    QUOTED = "me%40work:hunter22%2F%25"
+    SECRETS = ("me@work", "hunter22", base64.b64encode(b"me@work:hunter22/%").decode())
+
+    def fetcher(self, tmp_path: Path) -> Fetcher:
+        """One whose git writes down what everybody on this machine could see of it and its children."""
+        git_program = shutil.which("git", path=os.defpath)
+        assert git_program
+        wrapper = tmp_path / "bin" / "git"
+        wrapper.parent.mkdir()
+        seen = shlex.quote(str(tmp_path / "seen"))
+        # git's own trace names its children's words.
+        wrapper.write_text(
+            f'#!/bin/sh\necho "$@" >> {seen}\nGIT_TRACE={seen} exec {shlex.quote(git_program)} "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        environ = {"PATH": f"{wrapper.parent}{os.pathsep}{os.defpath}"}
+        return Fetcher(
+            cache=tmp_path / "cache", index_url="http://x/", progress=lambda _: None, environ=environ
+        )
+
+    def commit(self, tmp_path: Path) -> str:
+        """A repository on the server, with a submodule beside it."""
+        inner = Repository.create(tmp_path / "srv/inner")
+        inner.commit({"innermost": b"1"})
+        outer = Repository.create(tmp_path / "srv/outer")
+        outer.git("submodule", "--quiet", "add", "../inner", "sub")
+        return outer.commit({"file": b"2"})
+
+    def test_reach_the_server_and_no_command_line(self, tmp_path: Path) -> None:
+        commit = self.commit(tmp_path)
+        with git_server(tmp_path / "srv", login=":".join(self.LOGIN)) as host:
+            url = f"http://{self.QUOTED}@{host}/outer"
+            source = GitCommit(version="1", url=url, commit=commit, submodules=True)
+            top = unpack(self.fetcher(tmp_path).source(NAME, source), tmp_path / "into")
+        assert (top / "file").read_bytes() == b"2"
+        assert (top / "sub/innermost").read_bytes() == b"1"
+        seen = (tmp_path / "seen").read_text()
+        assert f"http://{host}/outer {commit}" in seen
+        assert f"http://{host}/inner" in seen
+        assert "remote-http" in seen
+        for secret in (*self.SECRETS, *self.QUOTED.split(":")):
+            assert secret not in seen
+        for file in (tmp_path / "cache").rglob("*"):
+            assert file.is_dir() or not any(secret.encode() in file.read_bytes() for secret in self.SECRETS)
+
+    def test_that_are_wrong_are_told_without_them(self, tmp_path: Path) -> None:
+        commit = self.commit(tmp_path)
+        with git_server(tmp_path / "srv", login="other:login") as host:
+            source = GitCommit(version="1", url=f"http://{self.QUOTED}@{host}/outer", commit=commit)
+            with pytest.raises(NetworkError, match="could not be fetched") as caught:
+                self.fetcher(tmp_path).source(NAME, source)
+        assert not any(secret in str(caught.value) for secret in self.SECRETS)
+
+    def test_go_to_no_server_that_theirs_leads_to(self, fetcher: Fetcher) -> None:
+        with index_server() as first, index_server() as second:
+            location = {"Location": f"http://{second.host}/x/info/refs?service=git-upload-pack"}
+            first.replies["/x/info/refs"].append(Reply(status=302, headers=location))
+            source = GitCommit(version="1", url=f"http://{self.QUOTED}@{first.host}/x", commit="a" * 40)
+            with pytest.raises(NetworkError, match="could not be fetched") as caught:
+                fetcher.source(NAME, source)
+        (asked,) = first.asked
+        assert asked[1]["Authorization"] == f"Basic {self.SECRETS[-1]}"
+        assert second.asked == []
+        assert caught.value.hint == "name the url that it leads to"
 
 
 def test_git_reads_no_settings_of_others() -> None:

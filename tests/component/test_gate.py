@@ -39,7 +39,7 @@ class TestExpectations:
     def checked(self, root: Path, expect: dict[str, Any], files: dict[str, bytes]) -> tuple[Result, ...]:
         build, _ = build_with(root, {"expect": expect})
         tag = "cp311-cp311-manylinux_2_28_x86_64"
-        return check_expectations(build, open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag)))
+        return check_expectations(build, open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag)), {})
 
     def wheel_with(
         self, library: str, symbols: tuple[str, ...], name: str = "libblas.so"
@@ -55,6 +55,13 @@ class TestExpectations:
             Result(check="blas", expected="openblas", found="openblas"),
             Result(check="interface", expected="lp64", found="lp64"),
         )
+
+    def test_a_test_suite_that_must_be_there(self, tmp_path: Path) -> None:
+        suite = {"alpha/tests/test_a.py": b"pass"}
+        (result,) = self.checked(tmp_path / "with", {"tests": True}, suite)
+        assert str(result) == "tests: expected some inside, found 1 files, 4 bytes"
+        error = only(lambda: self.checked(tmp_path / "without", {"tests": True}, {}), ExpectationError)
+        assert error.what.endswith("tests: expected some inside, found none inside")
 
     def test_nothing_expected_is_nothing_checked(self, tmp_path: Path) -> None:
         assert self.checked(tmp_path, {}, {"alpha/tests/test_it.py": b""}) == ()

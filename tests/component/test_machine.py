@@ -63,6 +63,23 @@ def test_native_targets_elsewhere(
     assert native_target(Python.parse("3.11")) == Target.parse(identifier)
 
 
+@pytest.mark.parametrize(
+    ("system", "libc", "identifier"),
+    [
+        ("linux", "glibc 2.36", "cp311-manylinux_x86_64"),
+        ("linux", None, "cp311-musllinux_x86_64"),
+        ("darwin", None, "cp311-macosx_x86_64"),
+    ],
+)
+def test_the_c_library_tells_which_linux_it_is(
+    monkeypatch: pytest.MonkeyPatch, system: str, libc: str | None, identifier: str
+) -> None:
+    monkeypatch.setattr("wheelfarm.machine.sys.platform", system)
+    monkeypatch.setattr("wheelfarm.machine.host_platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("wheelfarm.machine.os.confstr", lambda _name: libc)
+    assert native_target(Python.parse("3.11")) == Target.parse(identifier)
+
+
 def test_there_are_systems_without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wheelfarm.machine.sys.platform", "sunos5")
     assert only(lambda: native_target(THIS), EngineError).what == "wheels are not built on sunos5"

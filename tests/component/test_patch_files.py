@@ -6,21 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.patches import FILES, HEADER, PatchMaker, edited, refused, write
+from support.patches import HEADER, PatchMaker, edited, refused
 from wheelfarm.patches import PatchFile, read_header
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    return write(tmp_path / "tree", FILES)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> PatchMaker:
-    return PatchMaker.create(tmp_path)
 
 
 class TestFile:

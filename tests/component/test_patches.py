@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.archives import digest
-from support.patches import FILES, HEADER, LINES, PatchMaker, edited, patch, refused, write
+from support.patches import FILES, HEADER, LINES, PatchMaker, edited, patch, refused
 from support.repositories import Repository
 from wheelfarm.errors import PatchError, ProcessError
 from wheelfarm.model import AppliedPatch, parse_name
@@ -17,16 +17,6 @@ from wheelfarm.patches import apply
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    return write(tmp_path / "tree", FILES)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> PatchMaker:
-    return PatchMaker.create(tmp_path)
 
 
 class TestExact:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.farm import write_farm
+from wheelfarm.sessions.lock import held
 from wheelfarm.sessions.tools import _digest
 from wheelfarm.stamp import Stamp, environment_digest, file_state
 
@@ -51,6 +52,13 @@ def _environ(farm: Path) -> dict[str, str]:
     programs = str(Path(sys.executable).parent)
     path = os.pathsep.join([programs, os.defpath])
     return {"PYTHONPATH": str(ROOT / "src"), "PATH": path, "HOME": str(farm), "PIP_NO_INDEX": "1"}
+
+
+def _started(farm: Path, *words: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "nox", "-f", str(farm / "noxfile.py"), *words]
+    return subprocess.Popen(
+        argv, env=_environ(farm), cwd=farm, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def _nox(farm: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -172,3 +180,44 @@ def test_the_tools_environment_is_made_once(farm: Path) -> None:
     assert "making the environment" in first.stderr
     assert "making the environment" not in again.stderr
     assert file_state(python.parent / "pip") == before
+
+
+def test_two_runs_at_once_make_the_tools_environment_once(farm: Path) -> None:
+    runs = [_started(farm, "-s", "tools") for _ in range(2)]
+    said = [run.communicate(timeout=120)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert sum("making the environment" in each for each in said) == 1
+    assert all("made " in each for each in said)
+
+
+def test_a_run_waits_for_the_one_that_makes_the_environment(farm: Path) -> None:
+    told = farm / "told"
+    with held(farm / ".nox/farm-farm.lock", lambda: None):
+        run = _started(farm, "-s", "build-numpy")
+        assert run.stderr is not None
+        while "waiting for .nox/farm-farm" not in run.stderr.readline():
+            assert run.poll() is None
+        _pretend_tools(farm)
+    run.communicate(timeout=120)
+    assert run.returncode == 0
+    assert "chain numpy" in told.read_text()
+
+
+def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    code = (
+        "import sys, time; from pathlib import Path; from wheelfarm.sessions.lock import held\n"
+        "with held(Path(sys.argv[1]), lambda: None): print('held', flush=True); time.sleep(60)\n"
+    )
+    env = {"PYTHONPATH": str(ROOT / "src"), "PATH": os.defpath}
+    holder = subprocess.Popen([sys.executable, "-c", code, lock], env=env, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    waited: list[str] = []
+
+    def kill() -> None:
+        waited.append("once")
+        holder.kill()
+
+    with held(lock, kill), holder:
+        assert waited == ["once"]

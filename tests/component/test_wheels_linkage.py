@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.binaries import calls, elf, fat, functions, macho, pe
+from support.raised import only, raised
 from support.wheels import Fault, make_wheel
 from wheelfarm.errors import GroupError, WheelError
-from wheelfarm.wheels import Binary, BinaryFormat, describe, externals, linkage, open_wheel
+from wheelfarm.wheels import Binary, BinaryFormat, describe, externals, linkage, linkage_apart, open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,6 +148,27 @@ def test_pe(tmp_path: Path) -> None:
 def test_pe_with_symbols_and_debug_information(tmp_path: Path) -> None:
     (found,) = read(tmp_path, {"demo/a.dll": pe(symbols=1, section=b".debug_i")})
     assert (found.stripped, found.has_debug, found.exported, found.soname) == (False, True, frozenset(), "")
+
+
+def test_a_child_reads_the_same(tmp_path: Path) -> None:
+    data = elf(calls("foo", "memcpy"), needs=("libfoo.so.1",))
+    wheel = open_wheel(make_wheel(tmp_path, files={"demo/ext.so": data}))
+    assert linkage_apart(wheel, {}) == linkage(wheel)
+
+
+def test_a_child_tells_of_all_that_is_wrong(tmp_path: Path) -> None:
+    files = {name: b"\x7fELF" + bytes(100) for name in ("a.so", "b.so")}
+    wheel = open_wheel(make_wheel(tmp_path, files=files))
+    here = raised(lambda: linkage(wheel), WheelError)
+    there = raised(lambda: linkage_apart(wheel, {}), WheelError)
+    assert [str(error) for error in here] == [str(error) for error in there]
+    assert len(there) == 2
+
+
+def test_a_parser_that_dies_is_an_error(tmp_path: Path) -> None:
+    wheel = open_wheel(make_wheel(tmp_path, files={"demo/ext.so": elf(functions("a"))}))
+    error = only(lambda: linkage_apart(wheel, {"PYTHONHOME": str(tmp_path)}), WheelError)
+    assert error.what == "the binaries cannot be read"
 
 
 def test_externals(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 from support.farm import make_farm
 from support.oracle import Oracle, cibuildwheel_oracle
 from support.stages import build_for, make_stage
-from wheelfarm.cibuildwheel import Cibuildwheel, quote_value
+from wheelfarm.cibuildwheel import Cibuildwheel, command_line, quote_value
 from wheelfarm.engine import RESERVED
 from wheelfarm.errors import RecipeError
-from wheelfarm.model import ConfigSettings, Target
+from wheelfarm.model import ConfigSettings, Platform, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,3 +112,22 @@ def test_nothing_of_the_project_or_machine_is_run(farm: Settings, oracle: Oracle
     engine = Cibuildwheel(farm, "podman")
     found = oracle.read(engine.render(make_stage(build, engine)), build.id.target)
     assert (found["test"], found["audit"]) == ("", [])
+
+
+@pytest.mark.parametrize("target", ["cp313-macosx_arm64", "cp313-win_amd64"])
+def test_a_temporary_directory_with_a_space(target: str) -> None:
+    """On a machine, cibuildwheel fills paths in that nobody has quoted."""
+    told = command_line(("tool", "{wheel}", "a b"), ("--to", "{dest_dir}"), target=Target.parse(target))
+    filled_in = told.replace("{wheel}", "/Jane Doe/x.whl").replace("{dest_dir}", "/Jane Doe/out")
+    # Both shells read double quotes around such words alike.
+    assert shlex.split(filled_in) == ["tool", "/Jane Doe/x.whl", "a b", "--to", "/Jane Doe/out"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_repair_command_quotes_its_placeholders(farm: Settings, oracle: Oracle, target: str) -> None:
+    build = build_for(farm, target)
+    engine = Cibuildwheel(farm, "podman")
+    repair = oracle.read(engine.render(make_stage(build, engine)), build.id.target)["repair"]
+    quoted = '"' if build.id.target.platform is not Platform.LINUX else ""
+    for word in ("{wheel}", "{dest_dir}"):
+        assert repair.count(word) == repair.count(f" {quoted}{word}{quoted}") > 0

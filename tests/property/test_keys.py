@@ -222,10 +222,6 @@ OF_SEVERAL: Final[dict[str, tuple[Sketch, set[str]]]] = {
     "provider's wheel": (SKETCH.file("plain.lock", LOCK.replace("80.9.0", "80.9.1")), BLAS),
     "provider's packages": (SKETCH.variant(**{"system-packages": {"apt": ["z"]}}), BLAS),
     "the farm's layer": (SKETCH.farm(defaults={"environment": {"NEW": "1"}}), set(NAMES)),
-    "a farm's layer that every recipe overrides": (
-        SKETCH.farm(defaults={"environment": {"CFLAGS": "-O3"}}),
-        set(),
-    ),
     "no package manager": (replace(SKETCH, toolchain=SKETCH.toolchain | {"manager": None}), set(NAMES)),
     "glibc of the machine": (replace(SKETCH, toolchain=SKETCH.toolchain | {"glibc": (2, 99)}), set()),
     "how to run": (SKETCH.farm(jobs=3, offline=True, **{"time-limit": 1}), set()),

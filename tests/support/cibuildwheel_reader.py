@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cibuildwheel.frontend import (  # noqa: TID251 - the oracle
+from cibuildwheel.frontend import (
     get_build_frontend_extra_flags,
     parse_config_settings,
     prepare_config_settings,
 )
-from cibuildwheel.options import CommandLineArguments, Options  # noqa: TID251
+from cibuildwheel.options import CommandLineArguments, Options
 
 
 def _refuse(command: list[str], _env: object) -> NoReturn:

@@ -33,6 +33,7 @@ RECIPE: Final[Table] = {
 }
 """What every recipe says unless the test says otherwise; `name` is that of the directory."""
 SETTINGS: Final[Table] = {
+    "stages": ".wheelfarm/stages",
     "cache": "cache",
     "index-url": "https://index.invalid/simple/",
     "variant": "plain",

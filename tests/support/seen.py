@@ -7,6 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING, Final
 
 from support.wheels import make_wheel
+from wheelfarm.engine import PROXIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +34,7 @@ COMPILER: Final = "python record_cc.py"
 ALWAYS: Final = {
     *("PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK"),
     *("MAKEFLAGS", "CMAKE_BUILD_PARALLEL_LEVEL", "NPY_NUM_BUILD_JOBS"),
+    *PROXIES,
 }
 """What every build sees."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import subprocess
 import threading
 from collections import defaultdict, deque
 from contextlib import contextmanager
@@ -13,6 +16,7 @@ from support.archives import digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,15 @@ class IndexServer:
     `replies` maps a path to the answers still to be given; the last one is given for ever.
     """
 
-    def __init__(self, host: str) -> None:
-        self.host = host
-        self.url = f"http://{host}/simple/"
+    def __init__(self) -> None:
+        self.host = ""
         self.replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self.asked: list[tuple[str, dict[str, str]]] = []
+
+    @property
+    def url(self) -> str:
+        """Where the index begins."""
+        return f"http://{self.host}/simple/"
 
     @property
     def paths(self) -> list[str]:
@@ -75,6 +83,7 @@ def project_page(files: Mapping[str, bytes], digests: Mapping[str, str], base: s
 @contextmanager
 def index_server() -> Iterator[IndexServer]:
     """Run an index server in a thread."""
+    index = IndexServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -91,12 +100,65 @@ def index_server() -> Iterator[IndexServer]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    index = IndexServer(f"127.0.0.1:{server.server_port}")
+    with _served(Handler) as host:
+        index.host = host
+        yield index
+
+
+@contextmanager
+def git_server(root: Path, *, login: str) -> Iterator[str]:
+    """Serve the repositories below a directory to those who log in with `user:password`; gives the host."""
+    wanted = f"Basic {base64.b64encode(login.encode()).decode()}"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.headers["Authorization"] != wanted:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                self.end_headers()
+                return
+            path, _, query = self.path.partition("?")
+            # git's own server is a CGI program (RFC 3875).
+            env = {
+                "PATH": os.defpath,
+                "GIT_PROJECT_ROOT": str(root),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                "REQUEST_METHOD": self.command,
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            }
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            done = subprocess.run(
+                ["git", "http-backend"], env=env, input=body, stdout=subprocess.PIPE, check=True
+            )
+            head, _, content = done.stdout.partition(b"\r\n\r\n")
+            headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+            self.send_response(int(headers.pop("Status", "200").split()[0]))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815 - the name is http.server's
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with _served(Handler) as host:
+        yield host
+
+
+@contextmanager
+def _served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Run a server in a thread; gives its host and port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield index
+        yield f"127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -13,6 +13,7 @@ from support.raised import only, raised
 from support.stages import build_for, make_stage
 from wheelfarm.cibuildwheel import Cibuildwheel, check_options, container_engine, default_image
 from wheelfarm.engine import (
+    PROXIES,
     Phase,
     Rendering,
     Step,
@@ -50,6 +51,7 @@ class TestEnvironment:
             "SOURCE_DATE_EPOCH": "1600000000",
             "PYTHONHASHSEED": "0",
             "PIP_NO_INDEX": "1",
+            **{name: "" if "no" in name.lower() else "http://127.0.0.1:9" for name in PROXIES},
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
 
@@ -80,17 +82,18 @@ class TestConfigSettings:
     def test_meson_python_gets_its_share_and_a_fixed_directory(self, farm: Settings) -> None:
         stage = stage_for(farm, config={"setup-args": ["-Da=b"]}, backend="mesonpy")
         assert config_settings(stage, jobs=3).items == (
-            ("setup-args", ("-Da=b",)),
+            ("setup-args", ("-Da=b", "--wrap-mode=nodownload")),
             ("build-dir", ("/stage/build",)),
             ("compile-args", ("-j3",)),
         )
 
     def test_what_the_recipe_says_wins(self, farm: Settings) -> None:
-        said = {"compile-args": ["-v", "-j1"], "build-dir": "elsewhere"}
+        said = {"compile-args": ["-v", "-j1"]}
         stage = stage_for(farm, config=said, backend="mesonpy")
         assert dict(config_settings(stage, jobs=3).items) == {
             "compile-args": ("-v", "-j1"),
-            "build-dir": ("elsewhere",),
+            "setup-args": ("--wrap-mode=nodownload",),
+            "build-dir": ("/stage/build",),
         }
 
     def test_other_backends_get_what_the_recipe_says(self, farm: Settings) -> None:
@@ -191,7 +194,7 @@ def test_the_lines_that_tell() -> None:
 class TestContainers:
     def test_without_one_there_is_no_toolchain(self, farm: Settings) -> None:
         target = Target.parse("cp311-manylinux_x86_64")
-        error = only(lambda: Cibuildwheel(farm, None).toolchain(target, {}), EngineError)
+        error = only(lambda: Cibuildwheel(farm, None).toolchain(target, {}, ()), EngineError)
         assert "neither podman nor docker answers" in error.what
 
     def test_a_client_without_a_server_does_not_count(self, farm: Settings, tmp_path: Path) -> None:

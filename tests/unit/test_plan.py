@@ -232,3 +232,14 @@ def test_netlib_is_for_linux(tmp_path: Path) -> None:
     assert _names(plan_of(farm, ["free"], variant="netlib", toolchains=macos)) == ["free"]
     error = only(lambda: plan_of(farm, ["linked"], variant="netlib", toolchains=macos), UsageError)
     assert "Linux" in str(error.why)
+
+
+def test_what_cannot_be_built_is_left_out_of_everything_and_said(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, {"alpha": {"python": ">=3.12"}, "beta": _on("alpha"), "gamma": {}})
+    plan = plan_of(settings)
+    assert _names(plan) == ["gamma"]
+    assert [line.partition(":")[0] for line in plan.skipped] == [
+        "alpha is not built for cp311-manylinux_x86_64",
+        "beta is not built for cp311-manylinux_x86_64",
+    ]
+    assert "it needs alpha" in plan.skipped[1]

@@ -14,7 +14,8 @@ import pytest
 
 from support.farm import RECIPE, builds_of, make_farm, make_toolchain, write_farm
 from support.raised import only
-from wheelfarm.errors import PatchError
+from wheelfarm.engine import check_programs
+from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import EngineName
 from wheelfarm.plan import check_unchanged, digest, file_digest
 
@@ -54,6 +55,34 @@ def test_keys_do_not_depend_on_where_the_farm_is(tmp_path: Path) -> None:
     assert (here.key, here.gate_key) == (there.key, there.gate_key)
     assert here.key_parts == there.key_parts
     assert not any(str(tmp_path) in part for part in [*here.key_parts.values(), *here.gate_parts.values()])
+
+
+@pytest.mark.parametrize(
+    ("value", "programs"),
+    [("gcc-12 -m64", {"gcc-12"}), ("ccache clang", {"ccache", "clang"}), ("", set())],
+)
+def test_a_compiler_that_a_recipe_names_is_in_the_key_by_its_version(
+    tmp_path: Path, value: str, programs: set[str]
+) -> None:
+    settings = make_farm(tmp_path, {"alpha": {"environment": {"CC": value}}, "beta": {}})
+
+    def keys(version: str) -> dict[str, Build]:
+        named = dict.fromkeys(("gcc-12", "ccache", "clang"), version)
+        return builds_of(settings, toolchains=[make_toolchain(programs=named)])
+
+    old, new = keys("12.2"), keys("12.3")
+    changed = {
+        name for name, part in new["alpha"].key_parts.items() if old["alpha"].key_parts.get(name) != part
+    }
+    assert changed == {f"program.{name}" for name in programs}
+    assert old["beta"].key == new["beta"].key
+
+
+def test_a_compiler_that_is_not_here(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, {"alpha": {"environment": {"CC": "clang-99 -m64"}}})
+    builds = builds_of(settings, toolchains=[make_toolchain(programs={"clang-99": "(none)"})])
+    error = only(lambda: check_programs(builds["alpha"]), RecipeError)
+    assert error.what == "CC names 'clang-99', which is not here"
 
 
 def test_keys_do_not_depend_on_times(tmp_path: Path) -> None:

@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
-import textwrap
-import threading
-import time
-from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 import pytest
 
+from support.commands import ENV, python
 from wheelfarm.errors import ProcessError
-from wheelfarm.process import Command, Finished, allowed, group, run, which
+from wheelfarm.process import Command, Finished, allowed, run, which
 from wheelfarm.process.output import Output
-
-ENV = {"PATH": os.defpath}
-
-
-def python(code: str, *arguments: str, **fields: object) -> Command:
-    """A command that runs a piece of Python."""
-    argv = (sys.executable, "-u", "-c", textwrap.dedent(code), *arguments)
-    return Command(argv=argv, **{"env": ENV, **fields})  # type: ignore[arg-type]
-
-
-def wait_until_gone(pid: int) -> bool:
-    """Whether a process ends (or is at most a zombie) within five seconds."""
-    for _ in range(100):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                time.sleep(0.05)
-                continue
-        return True
-    return False
-
-
-STUBBORN = """
-    import signal, subprocess, sys, time
-    code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        "print('up', flush=True); time.sleep(60)"
-    )
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    child.stdout.readline()
-    print(child.pid)
-    time.sleep(60)
-"""
 
 
 class TestRun:
@@ -105,17 +68,6 @@ class TestRun:
         assert heard == ["1%", "2%", "x", "", "last"]
         assert finished.output == "2%\nx\n\nlast\n"
 
-    def test_a_grandchild_that_holds_the_output_is_ended(self) -> None:
-        code = """
-            import subprocess, sys
-            chatty = "import time\\nwhile 1: print('x', flush=True); time.sleep(.01)"
-            held = subprocess.Popen([sys.executable, "-c", chatty])
-            print(held.pid)
-        """
-        finished = run(python(code, time_limit=20))
-        assert finished.returncode == 0
-        assert wait_until_gone(int(finished.output.split()[0]))
-
     def test_a_child_that_closes_its_output_is_waited_for(self) -> None:
         code = "import os, sys, time; os.close(1); os.close(2); time.sleep(0.3); os._exit(4)"
         assert run(python(code), check=False).returncode == 4
@@ -166,102 +118,6 @@ class TestFailures:
     def test_a_working_directory_that_is_missing(self, tmp_path: Path) -> None:
         with pytest.raises(ProcessError, match="cannot run in"):
             run(python("", cwd=tmp_path / "gone"))
-
-
-class TestEnd:
-    def test_the_time_limit_kills_what_ignores_the_request(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.setattr(group, "GRACE", 0.3)
-        heard: list[str] = []
-        log = tmp_path / "log"
-        with pytest.raises(ProcessError, match=r"longer than its time limit of 2\.5 s"):
-            run(python(STUBBORN, time_limit=2.5, log=log), on_line=heard.append)
-        assert wait_until_gone(int(heard[0]))
-        assert "# killed at its time limit" in log.read_text()
-
-    def test_the_group_is_asked_before_it_is_killed(self) -> None:
-        code = """
-            import signal, sys, time
-            def polite(*_): print("thank you"); sys.exit(0)
-            signal.signal(signal.SIGTERM, polite)
-            print("ready"); time.sleep(60)
-        """
-        began = time.monotonic()
-        with pytest.raises(ProcessError, match="time limit"):
-            run(python(code, time_limit=1))
-        assert time.monotonic() - began < 4
-
-    def test_an_exception_of_the_listener_kills_the_group(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.setattr(group, "GRACE", 0.1)
-        pids: list[int] = []
-
-        def listen(line: str) -> None:
-            pids.append(int(line))
-            raise LookupError
-
-        with pytest.raises(LookupError):
-            run(python(STUBBORN, log=tmp_path / "log"), on_line=listen)
-        assert wait_until_gone(pids[0])
-        assert (tmp_path / "log").read_text().endswith("# killed\n")
-
-    def test_an_interrupt_kills_the_group(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(group, "GRACE", 0.1)
-        pids: list[int] = []
-
-        def interrupt(line: str) -> None:
-            pids.append(int(line))
-            threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
-
-        with pytest.raises(KeyboardInterrupt):
-            run(python(STUBBORN), on_line=interrupt)
-        assert wait_until_gone(pids[0])
-
-    def test_the_child_leads_its_own_session(self) -> None:
-        sessions = run(python("import os; print(os.getsid(0) == os.getpid() == os.getpgid(0))"))
-        assert sessions.output == "True\n"
-
-
-class TestSecrets:
-    SECRET = "p@ss/wörd 'x'"
-
-    def test_are_nowhere(self, tmp_path: Path) -> None:
-        forms = (self.SECRET, quote(self.SECRET), quote(self.SECRET, safe=""), quote_plus(self.SECRET))
-        heard: list[str] = []
-        log = tmp_path / "log"
-        command = python(
-            "import sys; print(*sys.argv[1:], sep='\\n')",
-            *forms,
-            env={"LC_ALL": "C.UTF-8"},
-            secrets=(self.SECRET,),
-            log=log,
-        )
-        finished = run(command, on_line=heard.append)
-        assert heard == ["***"] * 4
-        assert finished.output == "***\n" * 4
-        assert finished.argv[-4:] == ("***",) * 4
-        everything = log.read_text() + str(command)
-        assert not any(form in everything for form in (*forms, shlex.quote(self.SECRET)))
-
-    def test_are_not_in_errors(self, tmp_path: Path) -> None:
-        code = "import sys; print(sys.argv[1]); sys.exit(1)"
-        with pytest.raises(ProcessError) as caught:
-            run(python(code, "hunter22", secrets=("hunter22", "")))
-        assert "hunter22" not in str(caught.value)
-        assert caught.value.why == "***"
-        with pytest.raises(ProcessError) as caught:
-            run(Command(argv=(f"{tmp_path}/hunter22",), env=ENV, secrets=("hunter22",)))
-        assert "hunter22" not in str(caught.value)
-
-    def test_the_longest_goes_first(self) -> None:
-        assert python("", secrets=("abc", "abcdef")).redact("abcdef abc") == "*** ***"
-
-    def test_of_several_lines(self) -> None:
-        command = python("", secrets=("{\n-----KEY\nabcdefgh\n}",))
-        assert command.redact("{ -----KEY") == "{ ***"
-        assert command.redact("abcdefgh") == "***"
 
 
 def test_at_most_two_megabytes_are_kept() -> None:

@@ -53,7 +53,7 @@ def _problem(root: Path, table: dict[str, Any]) -> FarmError:
         (
             {"platforms": {"linx": {}}},
             "platforms.linx",
-            "bad value 'linx'",
+            "bad key 'linx'",
             "did you mean 'linux'?",
         ),
         (

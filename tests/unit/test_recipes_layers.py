@@ -66,11 +66,11 @@ def test_layers_in_their_order(tmp_path: Path, variant: str, target: str, args: 
 
 def test_each_value_knows_the_layers_that_gave_it(tmp_path: Path) -> None:
     farm = {"environment": {"A": "farm", "B": "farm"}}
-    table = LAYERED | {"environment": {"B": "recipe"}}
+    table = LAYERED | {"farm": {"replace": {"environment": {"B": "recipe"}}}}
     origins = _resolve(tmp_path, table, farm=farm, variant="netlib").origins
     assert origins == {
         "environment.A": "pyproject.toml: tool.wheelfarm.defaults",
-        "environment.B": FILE,
+        "environment.B": f"{FILE}: farm.replace",
         "config-settings.args": (
             f"{FILE} + {FILE}: variants.netlib.append + {FILE}: platforms.linux.append"
             f" + {FILE}: targets.*-manylinux_*.append"
@@ -80,12 +80,21 @@ def test_each_value_knows_the_layers_that_gave_it(tmp_path: Path) -> None:
     assert replaced.origins["config-settings.args"] == f"{FILE}: platforms.macos.replace"
 
 
-def test_the_recipe_goes_before_the_farm(tmp_path: Path) -> None:
+def test_a_recipe_says_what_becomes_of_the_farms_default(tmp_path: Path) -> None:
     farm = {"environment": {"A": "farm", "B": "farm"}, **_args("farm"), "system-packages": {"apt": ["x"]}}
-    resolved = _resolve(tmp_path, {"environment": {"B": "recipe"}, **_args("recipe")}, farm=farm)
-    assert resolved.environment == {"A": "farm", "B": "recipe"}
-    assert _list(resolved) == ("recipe",)
+    over = {"replace": {"environment": {"B": "recipe"}}, "append": _args("recipe")}
+    resolved = _resolve(tmp_path, {"farm": over, "environment": {"C": "recipe"}}, farm=farm)
+    assert resolved.environment == {"A": "farm", "B": "recipe", "C": "recipe"}
+    assert _list(resolved) == ("farm", "recipe")
     assert resolved.system_packages.apt == ["x"]
+
+
+@pytest.mark.parametrize("table", [{"environment": {"B": "recipe"}}, _args("recipe")])
+def test_a_recipe_never_silently_beats_the_farms_default(tmp_path: Path, table: dict[str, Any]) -> None:
+    farm = {"environment": {"B": "farm"}, **_args("farm")}
+    error = only(lambda: _resolve(tmp_path, table, farm=farm), RecipeError)
+    assert error.what.endswith("has a default of the farm")
+    assert "farm.replace." in str(error.hint)
 
 
 def test_every_table_can_be_layered(tmp_path: Path) -> None:

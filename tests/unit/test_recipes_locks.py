@@ -151,6 +151,23 @@ def test_markers_are_those_of_the_target(
         assert _holds(lock, marker, Target.parse(target)) == Marker(marker).evaluate(full), marker
 
 
+def test_a_name_is_locked_once_for_a_target(lock: Callable[[str], tuple[LockedRequirement, ...]]) -> None:
+    linux, windows = Target.parse("cp311-manylinux_x86_64"), Target.parse("cp313-win_amd64")
+    lines = ("x==1.0 ; python_version < '3.13'", "X==2.0 ; sys_platform == 'win32'", "y==1", "z==1", "z==2")
+    forked = lock("".join(f"{line} {BOTH}\n" for line in lines[:3]))
+    # The markers of a universal lock hold one at a time.
+    assert [each.version for each in applicable(forked, linux)] == ["1.0", "1"]
+    assert [each.version for each in applicable(forked, windows)] == ["2.0", "1"]
+    both = lock("".join(f"{line} {BOTH}\n" for line in lines))
+    error = only(lambda: applicable(both, windows), LockError)
+    assert (error.what, error.where) == ("z is locked more than once for cp313-win_amd64", "z==1 and z==2")
+    older = Target.parse("cp312-win_amd64")
+    errors = raised(lambda: applicable(both, older), LockError)
+    assert [error.what.split()[0] for error in errors] == ["x", "z"]
+    assert "x==1.0 ; python_version < " in str(errors[0].where)
+    assert "x==2.0 ; sys_platform == " in str(errors[0].where)
+
+
 def test_markers_for_this_machine_are_what_its_python_says(
     lock: Callable[[str], tuple[LockedRequirement, ...]],
 ) -> None:

@@ -29,7 +29,7 @@ def _listed(*patches: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_shelf_holds_the_recipes_by_name(tmp_path: Path) -> None:
-    files = {"recipes/README.md": "no recipe", "recipes/empty/build.lock": ""}
+    files = {"recipes/README.md": "no recipe"}
     shelf = read_shelf(make_farm(tmp_path, {"beta": {}, "alpha": {}}, files=files))
     assert [entry.name for entry in shelf] == ["alpha", "beta"]
     assert shelf.entry("Alpha").directory == tmp_path / "recipes/alpha"
@@ -79,6 +79,27 @@ def test_a_broken_recipe_does_not_blame_what_requires_it(tmp_path: Path) -> None
     tables: dict[str, Any] = {"alpha": {"requires": {"host": ["beta"]}}, "beta": {"blas": 1}}
     error = only(lambda: read_shelf(make_farm(tmp_path, tables)), RecipeError)
     assert error.where == "recipes/beta/recipe.toml: blas"
+
+
+def test_a_directory_without_a_recipe(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path)
+    for name in ("beta", ".git", "__pycache__"):
+        (settings.recipes / name).mkdir()
+    error = only(lambda: read_shelf(settings), RecipeError)
+    assert (error.what, "beta" in str(error.where)) == ("cannot read recipe.toml", True)
+
+
+@pytest.mark.parametrize("table", [{"targets": {"*-manylinx_*": {}}}, {"targets": {"cp310-*": {}}}])
+def test_a_glob_that_matches_no_target(tmp_path: Path, table: dict[str, Any]) -> None:
+    error = only(lambda: _shelf(tmp_path, table), RecipeError)
+    assert "matches no target" in error.what
+    assert error.where == "recipes/alpha/recipe.toml: targets"
+
+
+def test_a_skip_that_matches_no_target(tmp_path: Path) -> None:
+    skip = [{"targets": "*-win32", "reason": "r"}, {"targets": "cp311-amiga", "reason": "r"}]
+    error = only(lambda: _shelf(tmp_path, {"skip": skip}), RecipeError)
+    assert (error.what, error.where) == ("'cp311-amiga' matches no target", "recipes/alpha/recipe.toml: skip")
 
 
 @pytest.mark.parametrize("name", ["numpy", "NumPy"])

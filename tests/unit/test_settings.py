@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 import pytest
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from support.farm import make_farm, write_farm
-from support.raised import only, raised
+from support.raised import only
 from wheelfarm.errors import GroupError, SettingsError, UsageError
 from wheelfarm.model import EngineName, Python
 from wheelfarm.settings import load
@@ -75,6 +74,52 @@ def test_images_of_variables_are_laid_over_those_of_the_farm(tmp_path: Path) -> 
     environ = {"WHEELFARM_IMAGE_MANYLINUX_X86_64": "mine:1"}
     settings = make_farm(tmp_path, settings={"images": images}, environ=environ)
     assert settings.images == {"manylinux_x86_64": "mine:1", "manylinux_aarch64": "farm:2"}
+
+
+@pytest.mark.parametrize(
+    ("place", "near"),
+    [
+        ("manylinux_x86_46", "did you mean 'manylinux_x86_64'?"),
+        ("manylinux-x86_64", "did you mean 'manylinux_x86_64'?"),
+        ("musllinux_arch64", "did you mean 'musllinux_aarch64'?"),
+    ],
+)
+def test_images_are_for_known_places(tmp_path: Path, place: str, near: str) -> None:
+    root = write_farm(tmp_path / "table", settings={"images": {place: "farm:1"}})
+    error = only(lambda: load(root, environ={}), SettingsError)
+    assert (error.what, error.hint) == (f"bad key {place!r}", near)
+    assert error.where == f"pyproject.toml: tool.wheelfarm: images.{place}"
+    variable = f"WHEELFARM_IMAGE_{place.upper()}"
+    error = only(lambda: make_farm(tmp_path / "variable", environ={variable: "farm:1"}), SettingsError)
+    assert error.what == f"unknown variable {variable}"
+    assert str(error.hint).startswith("did you mean 'WHEELFARM_IMAGE_M")
+
+
+def test_other_systems_have_no_images(tmp_path: Path) -> None:
+    root = write_farm(tmp_path, settings={"images": {"macosx_arm64": "farm:1"}})
+    assert only(lambda: load(root, environ={}), SettingsError).what == "bad key 'macosx_arm64'"
+
+
+@pytest.mark.parametrize("key", ["recipes", "patches", "wheelhouse", "work", "stages", "cache"])
+def test_no_path_is_empty(tmp_path: Path, key: str) -> None:
+    root = write_farm(tmp_path / "table", settings={key: ""})
+    error = only(lambda: load(root, environ={}), SettingsError)
+    assert (error.what, error.where) == ("bad value ''", f"pyproject.toml: tool.wheelfarm: {key}")
+
+
+@pytest.mark.parametrize("key", ["wheelhouse", "work", "stages", "cache"])
+def test_no_variable_or_option_empties_a_path(tmp_path: Path, key: str) -> None:
+    root = write_farm(tmp_path)
+    variable = f"WHEELFARM_{key.upper()}"
+    error = only(lambda: load(root, environ={variable: ""}), SettingsError)
+    assert str(error.where).startswith(variable)
+    assert only(lambda: load(root, environ={}, options={key: ""}), UsageError).what == "bad value ''"
+
+
+def test_a_lock_of_a_variant_has_a_name(tmp_path: Path) -> None:
+    root = write_farm(tmp_path, settings={"variants": {"plain": {"lock": ""}}})
+    error = only(lambda: load(root, environ={}), SettingsError)
+    assert error.where == "pyproject.toml: tool.wheelfarm: variants.plain.lock"
 
 
 def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,81 +232,3 @@ def test_a_farm_whose_toml_is_not_text(tmp_path: Path) -> None:
 def test_a_directory_without_pyproject_is_no_farm(tmp_path: Path) -> None:
     error = only(lambda: load(tmp_path, environ={}), SettingsError)
     assert (error.what, error.why) == ("cannot read pyproject.toml", "No such file or directory")
-
-
-def _index(root: Path, **environ: str) -> tuple[str, str]:
-    """The index of a farm that names none."""
-    settings = make_farm(root, settings={"index-url": None}, environ=environ)
-    return settings.index_url, settings.origins["index-url"]
-
-
-def test_the_index_is_the_public_one_when_nobody_says(tmp_path: Path) -> None:
-    # To pip, the null device says that no file counts.
-    file = tmp_path / "home/.pip/pip.conf"
-    file.parent.mkdir(parents=True)
-    file.write_text("[global]\nindex-url = https://x.invalid/\n")
-    assert _index(tmp_path, PIP_CONFIG_FILE=os.devnull) == (PYPI_SIMPLE_ENDPOINT, "default")
-
-
-@pytest.mark.parametrize("variable", ["PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"])
-def test_the_index_of_pip_and_uv_variables(tmp_path: Path, variable: str) -> None:
-    url = "https://index.invalid/?a=b"
-    assert _index(tmp_path, **{variable: url}) == (url, variable)
-
-
-def test_uv_names_an_index_before_its_url(tmp_path: Path) -> None:
-    url = "https://index.invalid/"
-    assert _index(tmp_path, UV_DEFAULT_INDEX=f"corp={url}") == (url, "UV_DEFAULT_INDEX")
-
-
-def test_the_farms_own_index_wins(tmp_path: Path) -> None:
-    root = write_farm(tmp_path)
-    environ = {"PIP_INDEX_URL": "https://other.invalid/"}
-    settings = load(root, environ=environ)
-    assert (settings.index_url, settings.origins["index-url"]) == (
-        "https://index.invalid/simple/",
-        "pyproject.toml",
-    )
-    settings = load(root, environ=environ | {"WHEELFARM_INDEX_URL": "https://third.invalid/"})
-    assert settings.origins["index-url"] == "WHEELFARM_INDEX_URL"
-
-
-def test_the_index_of_pips_files_in_pips_order(tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("mine.conf", "xdg/pip/pip.conf", "home/.pip/pip.conf")]
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"[global]\nindex-url = https://{file.parent.parent.name}.invalid/%20\n")
-    variables = {"PIP_CONFIG_FILE": str(files[0]), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}
-    for file in files:
-        url, origin = _index(tmp_path, **variables)
-        assert (url, origin) == (f"https://{file.parent.parent.name}.invalid/%20", str(file))
-        file.unlink()
-
-
-def test_pips_file_below_the_home_in_its_other_spelling(tmp_path: Path) -> None:
-    file = tmp_path / "home/.config/pip/pip.conf"
-    file.parent.mkdir(parents=True)
-    file.write_text("[install]\nindex-url = no\n[global]\nINDEX_URL = https://x.invalid/\n")
-    assert _index(tmp_path) == ("https://x.invalid/", str(file))
-
-
-def test_pips_file_without_an_index_is_passed_over(tmp_path: Path) -> None:
-    first, second = tmp_path / "first.conf", tmp_path / "home/.pip/pip.conf"
-    second.parent.mkdir(parents=True)
-    first.write_text("[global]\ntimeout = 3\n")
-    second.write_text("[global]\nindex-url = https://x.invalid/\n")
-    assert _index(tmp_path, PIP_CONFIG_FILE=str(first)) == ("https://x.invalid/", str(second))
-
-
-@pytest.mark.parametrize("content", [b"index-url = x\n", b"[global]\nindex-url = \xff\n"])
-def test_pips_file_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "pip.conf"
-    file.write_bytes(content)
-    error = only(lambda: _index(tmp_path, PIP_CONFIG_FILE=str(file)), SettingsError)
-    assert error.where == str(file)
-
-
-def test_a_home_that_no_variable_names(tmp_path: Path) -> None:
-    root = write_farm(tmp_path, settings={"index-url": None})
-    assert load(root, environ={"XDG_CONFIG_HOME": str(tmp_path)}).index_url
-    assert raised(lambda: load(tmp_path / "none", environ={}), SettingsError)

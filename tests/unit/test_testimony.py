@@ -50,6 +50,8 @@ def told_of(stage: Stage) -> dict[str, Any]:
     return {
         "wheels": ["alpha.whl"],
         "built": {"filename": "alpha.whl", "sha256": "1" * 64},
+        "compilers": {"c": "cc 12"},
+        "packages": {"libblas-dev": "3.11"},
         "distributions": [*map(installed, stage.requirements), other],
     }
 

@@ -14,16 +14,6 @@ from wheelfarm.wheelhouse.atomic import explained, flush_directory
 from wheelfarm.wheelhouse.lock import HOLDER, Lock
 
 
-@pytest.fixture
-def told() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def house(tmp_path: Path, told: list[str]) -> Wheelhouse:
-    return Wheelhouse(tmp_path / "house", tell=told.append, timeout=5)
-
-
 class TestCollect:
     def test_it_keeps_what_is_current_and_what_it_is_told_to_keep(
         self, house: Wheelhouse, tmp_path: Path
@@ -162,6 +152,12 @@ class TestRefusals:
 
 
 class TestWriteAtomically:
+    @pytest.mark.parametrize(("noun", "said"), [((), "the wheelhouse"), (("the lock",), "the lock")])
+    def test_a_refusal_names_what_the_file_is(self, tmp_path: Path, noun: tuple[str, ...], said: str) -> None:
+        (tmp_path / "taken").mkdir()
+        with pytest.raises(WheelhouseError, match=f"^error.wheelhouse.: {said} cannot be read or written"):
+            write_atomically(tmp_path / "taken", b"x", *noun)
+
     def test_it_makes_directories_and_replaces(self, tmp_path: Path) -> None:
         path = tmp_path / "a/b/c"
         write_atomically(path, b"one")

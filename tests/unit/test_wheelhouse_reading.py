@@ -10,16 +10,6 @@ from wheelfarm.model import Name, Target
 from wheelfarm.wheelhouse import Wheelhouse
 
 
-@pytest.fixture
-def told() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def house(tmp_path: Path, told: list[str]) -> Wheelhouse:
-    return Wheelhouse(tmp_path / "house", tell=told.append, timeout=5)
-
-
 class TestFind:
     def test_an_unknown_key_is_not_worth_a_word(self, house: Wheelhouse, told: list[str]) -> None:
         assert house.find(VARIANT, key_of("none")) is None

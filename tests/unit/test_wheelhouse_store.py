@@ -4,18 +4,16 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.store import VARIANT, check_tidy, current, key_of, put, record_of, tiny_wheel
 from wheelfarm.errors import WheelError, WheelhouseError
-from wheelfarm.wheelhouse import Wheelhouse
 from wheelfarm.wheelhouse.atomic import digest_of
 
-
-@pytest.fixture
-def house(tmp_path: Path) -> Wheelhouse:
-    return Wheelhouse(tmp_path / "house")
+if TYPE_CHECKING:
+    from wheelfarm.wheelhouse import Wheelhouse
 
 
 class TestStore:

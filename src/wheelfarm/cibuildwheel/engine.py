@@ -12,7 +12,7 @@ import tomlkit
 
 from wheelfarm.cibuildwheel.container import default_image
 from wheelfarm.cibuildwheel.quoting import command_line, escape_placeholders, quote_value
-from wheelfarm.engine import TESTIMONY, Phase, Rendering, Step, build_environment, config_settings
+from wheelfarm.engine import PROXIES, TESTIMONY, Phase, Rendering, Step, build_environment, config_settings
 from wheelfarm.errors import EngineError
 from wheelfarm.host import Host, programs_environment
 from wheelfarm.model import EngineName, Platform
@@ -44,6 +44,13 @@ _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
 
 
+def _with_network(line: str) -> str:
+    """A shell's line with the proxies of the container itself: those of the build lead nowhere."""
+    inner = shlex.quote(line)
+    proxies = 'grep -zi _proxy= /proc/1/environ | xargs -0 sh -c \'exec env "$@" sh -c "$0"\''
+    return f"unset {' '.join(PROXIES)}; {proxies} {inner}"
+
+
 @dataclass(frozen=True)
 class Cibuildwheel:
     """Builds with cibuildwheel: in a container on Linux, natively on macOS and Windows."""
@@ -53,6 +60,11 @@ class Cibuildwheel:
     """The container engine; None on macOS and Windows."""
     name: EngineName = EngineName.CIBUILDWHEEL
 
+    @property
+    def stages(self) -> Path:
+        """In the farm's own directory where a container gives them a fixed path, else in that of the host."""
+        return self.settings.work / "stages" if self.container else self.settings.stages
+
     def inside(self, root: Path, target: Target) -> PurePath:
         """Where cibuildwheel puts the stage: a fixed path in a container, the same path elsewhere."""
         return PROJECT if target.platform is Platform.LINUX else root
@@ -61,7 +73,9 @@ class Cibuildwheel:
         """The builder image: the settings' or the one that cibuildwheel pins."""
         return self.settings.images.get(f"{target.system}_{target.arch}") or default_image(target)
 
-    def toolchain(self, target: Target, packages: Mapping[str, Iterable[str]]) -> Toolchain:
+    def toolchain(
+        self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
+    ) -> Toolchain:
         """The image's digest and cibuildwheel's version; off Linux, this machine's compilers.
 
         Raises:
@@ -71,9 +85,15 @@ class Cibuildwheel:
         if target.platform is not Platform.LINUX:
             machine = Host(self.settings).machine
             return Toolchain(
-                engine=self.name, target=target, facts=facts, compilers=machine.compilers(), packages={}
+                engine=self.name,
+                target=target,
+                facts=facts | {"stages": str(self.stages)},
+                compilers=machine.compilers(),
+                packages={},
+                programs={program: machine.describe(program) for program in programs},
             )
-        del packages  # They are installed in the container, from what the image's digest pins.
+        # They stand in the container, which the image pins; what is installed on top, the record tells.
+        del packages, programs
         if self.container is None:
             raise EngineError(
                 "neither podman nor docker answers here",
@@ -168,7 +188,8 @@ class Cibuildwheel:
             tests = "; el".join(
                 f"if command -v {program} >/dev/null; then {line}" for program, line in branches
             )
-            commands.append(f"{tests}; else echo 'no package manager that we know' >&2; exit 1; fi")
+            line = f"{tests}; else echo 'no package manager that we know' >&2; exit 1; fi"
+            commands.append(_with_network(line))
         if stage.provider is Provider.NETLIB:
             script, provider = (stage.inside / part for part in ("inside/netlib.py", "provider"))
             commands.append(f"python {shlex.quote(str(script))} {shlex.quote(str(provider))}")
@@ -185,7 +206,10 @@ class Cibuildwheel:
             arch=target.arch,
             libraries=library_path(stage.provider, inside=inside),
         )
-        witness = ("python", "-I", str(inside / "inside" / "witness.py"), "{wheel}", str(testimony))
+        witness = (
+            *("python", "-I", str(inside / "inside" / "witness.py"), "{wheel}", str(testimony)),
+            *stage.build.all_system_packages,
+        )
         if variables:
             words = ("env", *(f"{name}={value}" for name, value in variables.items()), *words)
         return f"{command_line(witness, target=target)} && {command_line(words, target=target)}"

@@ -46,8 +46,16 @@ def escape_placeholders(text: str) -> str:
 
 
 def command_line(*parts: Sequence[str], target: Target) -> str:
-    """Words as one command line of the target's shell; cibuildwheel's placeholders stay bare."""
-    words = [word for part in parts for word in part]
-    if target.platform is Platform.WINDOWS:
-        return subprocess.list2cmdline(words)
-    return " ".join(word if word in _FILLED_IN else shlex.quote(word) for word in words)
+    """Words as one command line of the target's shell.
+
+    cibuildwheel fills its placeholders in as they are. In a container their values are fixed and plain; on a
+    machine they are below its temporary directory, whose path may hold a space.
+    """
+    quote = _quote_for_windows if target.platform is Platform.WINDOWS else shlex.quote
+    filled_in = "{}" if target.platform is Platform.LINUX else '"{}"'
+    words = (word for part in parts for word in part)
+    return " ".join(filled_in.format(word) if word in _FILLED_IN else quote(word) for word in words)
+
+
+def _quote_for_windows(word: str) -> str:
+    return subprocess.list2cmdline([word])

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import Collector, ExpectationError
-from wheelfarm.wheels import Kind, blas_all, kind_of, linkage
+from wheelfarm.wheels import Kind, blas_all, kind_of, linkage_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from wheelfarm.plan import Build
     from wheelfarm.wheels import Wheel
@@ -34,7 +34,7 @@ class _Check:
     cause: str = ""
 
 
-def _no_tests(wheel: Wheel) -> _Check:
+def _tests(wheel: Wheel, *, wanted: bool) -> _Check:
     # A conftest.py alone is configuration of pytest, which some packages install with their code.
     tests = [
         member
@@ -43,19 +43,23 @@ def _no_tests(wheel: Wheel) -> _Check:
     ]
     found = f"{len(tests)} files, {sum(member.size for member in tests):,} bytes" if tests else "none inside"
     names = ", ".join(member.name for member in tests[:3])
+    cause = (
+        "an install tag, a patch or the source leaves the test suite out"
+        if wanted
+        else f"{names}: the install tags or the patch that leave the test suite out had no effect"
+    )
+    expected = "some inside" if wanted else "none inside"
     return _Check(
-        result=Result(check="tests", expected="none inside", found=found),
-        ok=not tests,
-        cause=f"{names}: the install tags or the patch that leave the test suite out had no effect",
+        result=Result(check="tests", expected=expected, found=found), ok=bool(tests) is wanted, cause=cause
     )
 
 
-def _checks(build: Build, wheel: Wheel) -> Iterator[_Check]:
+def _checks(build: Build, wheel: Wheel, env: Mapping[str, str]) -> Iterator[_Check]:
     expect = build.resolved.expect
-    if expect.tests is False:
-        yield _no_tests(wheel)
+    if expect.tests is not None:
+        yield _tests(wheel, wanted=expect.tests)
     if expect.blas is not None or expect.interface is not None:
-        found = blas_all(linkage(wheel))
+        found = blas_all(linkage_apart(wheel, env))
         # Two copies of one provider are a fault too, so that each is named.
         providers = sorted(each.provider.value for each in found) or ["none"]
         interfaces = sorted({each.interface.value for each in found if each.interface})
@@ -74,14 +78,19 @@ def _checks(build: Build, wheel: Wheel) -> Iterator[_Check]:
             yield _Check(result=result, ok=interfaces == [expect.interface], cause=evidence)
 
 
-def check_expectations(build: Build, wheel: Wheel) -> tuple[Result, ...]:
+def check_expectations(build: Build, wheel: Wheel, env: Mapping[str, str]) -> tuple[Result, ...]:
     """Compare a repaired wheel with what its recipe expects.
+
+    Args:
+        build: whose wheel it is.
+        wheel: the repaired wheel.
+        env: for the child that reads its binaries.
 
     Raises:
         ExpectationError: a group with every expectation that is not met.
     """
     problems = Collector()
-    checks = tuple(_checks(build, wheel))
+    checks = tuple(_checks(build, wheel, env))
     for check in checks:
         if not check.ok:
             key = f"expect.{check.result.check}"

@@ -48,7 +48,8 @@ def pass_gate(
     lay_room(room, build, wheel, run_with)
     with ThreadPoolExecutor(max_workers=1) as pool:
         # The room is another process: reading the wheel's binaries meanwhile costs no time.
-        expected = pool.submit(check_expectations, build, open_wheel(wheel.path))
+        env = engine.clean_room(room, build.id.target).env
+        expected = pool.submit(check_expectations, build, open_wheel(wheel.path), env)
         with failures.collect():
             results += try_in_clean_room(build, engine, room, log=log, on_line=on_line)
         with problems.collect():

@@ -19,9 +19,10 @@ from wheelfarm.model.stages import (
     Source,
     StoredWheel,
 )
-from wheelfarm.model.targets import EngineName, Platform, Python, Target
+from wheelfarm.model.targets import PLACES, EngineName, Platform, Python, Target
 
 __all__ = [
+    "PLACES",
     "AppliedPatch",
     "Archive",
     "ConfigSettings",

@@ -109,6 +109,8 @@ class RepairedWheel:
     sha256: Digest
     built_sha256: Digest | None = None
     environment: tuple[EnvironmentEntry, ...] = ()
+    toolchain: tuple[tuple[str, str], ...] = ()
+    """Compilers and system packages with their versions, as found where the build ran."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.records import Record, compare
 
 if TYPE_CHECKING:
-    from wheelfarm.plan import Build, Plan
+    from wheelfarm.plan import Build, BuildId, Plan
     from wheelfarm.wheelhouse import Wheelhouse
 
 
@@ -82,5 +82,17 @@ def decide(house: Wheelhouse, build: Build) -> Decision:
 
 
 def decide_all(house: Wheelhouse, plan: Plan) -> tuple[Decision, ...]:
-    """What a run of the plan would do, in its order."""
-    return tuple(decide(house, build) for build in plan.builds)
+    """What a run of the plan would do, in its order.
+
+    A wheel that is built anew may come out with other bytes than before; only then is what was built on it
+    built again, so a decision to do nothing says so.
+    """
+    decisions: dict[BuildId, Decision] = {}
+    for build in plan.builds:
+        decision = decide(house, build)
+        anew = [str(each.name) for each in build.upstream if decisions[each].action is Action.BUILD]
+        if anew and decision.action is not Action.BUILD:
+            unless = f"unless {', '.join(anew)} comes out with other bytes this time"
+            decision = replace(decision, why=(*decision.why, unless))
+        decisions[build.id] = decision
+    return tuple(decisions.values())

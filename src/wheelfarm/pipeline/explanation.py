@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def explanation(farm: Farm, build: Build) -> dict[str, Any]:
     """What the engine would be told, with placeholders for what only a build knows."""
-    root = farm.settings.work / "stages" / build.id.slug
+    root = farm.engine.stages / build.id.slug
     source = FetchedSource(name=build.id.name, version=build.version, path=Path("source"), sha256=build.key)
     wheels = [
         PinnedWheel(name=r.name, version=r.version, path=Path(f"{r.name}.whl"), sha256=build.key)

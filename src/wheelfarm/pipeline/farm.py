@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wheelfarm.cibuildwheel import Cibuildwheel, check_effect, check_options, container_engine
-from wheelfarm.engine import check_environment
+from wheelfarm.engine import check_environment, check_programs
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.host import Host
 from wheelfarm.machine import Machine, native_target
 from wheelfarm.model import EngineName
 from wheelfarm.pipeline.line import Line
-from wheelfarm.plan import make_plan, order
+from wheelfarm.plan import make_plan, named_programs, order
 from wheelfarm.process import allowed
 from wheelfarm.recipes import read_shelf
 from wheelfarm.schedule import run_plan
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wheelfarm.engine import Engine
     from wheelfarm.model import Target
     from wheelfarm.plan import Build, Plan
-    from wheelfarm.recipes import Entry, Shelf
+    from wheelfarm.recipes import Entry, Resolved, Shelf
     from wheelfarm.schedule import Outcome
     from wheelfarm.settings import Settings
 
@@ -95,7 +95,8 @@ class Farm:
         """
         entries = order(self.shelf, names)
         packages = self._system_packages(entries)
-        toolchains = [self.engine.toolchain(target, packages) for target in self.targets()]
+        programs = {name for each in self._resolved(entries) for name in named_programs(each.environment)}
+        toolchains = [self.engine.toolchain(target, packages, sorted(programs)) for target in self.targets()]
         plan = make_plan(
             self.shelf,
             settings=self.settings,
@@ -111,22 +112,29 @@ class Farm:
                 check_options(build)
             with problems.collect():
                 check_effect(build)
+            with problems.collect():
+                check_programs(build)
         problems.check()
         return plan
 
-    def _system_packages(self, entries: Iterable[Entry]) -> Mapping[str, list[str]]:
+    def _system_packages(self, entries: Sequence[Entry]) -> Mapping[str, list[str]]:
         """System packages of the host per package manager, for the recipes of a plan."""
         variant = self.settings.choose_variant(self.settings.variant)
         wanted: dict[str, list[str]] = {"apt": [], "dnf": []}
-        for entry in entries:
-            tables = [
-                entry.resolve(variant=self.settings.variant, target=t).system_packages for t in self.targets()
-            ]
-            tables += [variant.system_packages] if entry.recipe.blas else []
-            for table in tables:
-                wanted["apt"] += table.apt
-                wanted["dnf"] += table.dnf
+        tables = [each.system_packages for each in self._resolved(entries)]
+        if any(entry.recipe.blas for entry in entries):
+            tables.append(variant.system_packages)
+        for table in tables:
+            wanted["apt"] += table.apt
+            wanted["dnf"] += table.dnf
         return wanted
+
+    def _resolved(self, entries: Iterable[Entry]) -> list[Resolved]:
+        """What the recipes come to, for each target."""
+        variant = self.settings.variant
+        return [
+            entry.resolve(variant=variant, target=target) for entry in entries for target in self.targets()
+        ]
 
     def missing(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """System packages that the host engine needs and this machine lacks; none for containers.

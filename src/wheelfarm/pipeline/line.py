@@ -7,26 +7,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from wheelfarm.engine import mark_of, run_rendering
+from wheelfarm.engine import run_rendering
 from wheelfarm.errors import ChainError, FarmError, StageError
 from wheelfarm.gate import pass_gate
 from wheelfarm.model import PatchedTree, PinnedWheel, RepairedWheel
 from wheelfarm.patches import PatchFile, apply
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
+from wheelfarm.pipeline.place import Place
 from wheelfarm.pipeline.recording import make_record, regated
 from wheelfarm.pipeline.waiting import keep
 from wheelfarm.plan import check_unchanged, file_digest
-from wheelfarm.process import end_left_behind
 from wheelfarm.records import Record
 from wheelfarm.repair import only_wheel
 from wheelfarm.schedule import Outcome, State
 from wheelfarm.settings.tables import Provider
 from wheelfarm.sources import Fetcher, check_pkg_info, unpack
 from wheelfarm.stage import Stage, lay, newest
-from wheelfarm.testimony import built_digest, held, read_testimony
+from wheelfarm.testimony import built_digest, held, read_testimony, toolchain
 from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:
@@ -63,20 +61,18 @@ class Line:
         Raises:
             FarmError: whatever went wrong, after nothing was stored.
         """
-        stages = self.settings.work / "stages"
+        place = Place(self.engine.stages, build.id.slug)
         clock = Clock()
         try:
-            stages.mkdir(parents=True, exist_ok=True)
             self.log(build).parent.mkdir(parents=True, exist_ok=True)
             # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
-            with FileLock(stages / f"{build.id.slug}.lock"), clock.step("total"):
-                end_left_behind(mark_of(stages / build.id.slug))
+            with clock.step("total"), place.hold(lambda line: self.say(build, line)) as root:
                 decision = decide(self.house, build)
-                wheel = self._carry_out(decision, stages / build.id.slug, clock)
+                wheel = self._carry_out(decision, root, clock)
         except OSError as problem:
             what = f"{build.id}: a file or directory cannot be used"
             hint = "look for a full disk, missing rights, or a file where a directory should be"
-            where, why = str(problem.filename or stages), problem.strerror or str(problem)
+            where, why = str(problem.filename or place.root), problem.strerror or str(problem)
             raise StageError(what, where=where, why=why, hint=hint) from problem
         state = {Action.BUILD: State.BUILT, Action.GATE: State.CHECKED}.get(decision.action, State.CACHED)
         return Outcome(
@@ -231,6 +227,7 @@ class Line:
             sha256=file_digest(path),
             built_sha256=built_digest(testimony),
             environment=held(stage, testimony),
+            toolchain=toolchain(testimony),
         )
 
     def _gate(
@@ -239,6 +236,7 @@ class Line:
         with clock.step("fetch"):
             run_with = self.companions(build, fetcher)
         with clock.step("gate"):
+            check_unchanged(build)
             wheel = PinnedWheel(
                 name=build.id.name,
                 version=build.version,
@@ -290,11 +288,12 @@ class Line:
         Raises:
             FarmError: when the wheel is missing or does not pass.
         """
-        root = self.settings.work / "stages" / f"{build.id.slug}-gate"
+        place = Place(self.engine.stages, f"{build.id.slug}-gate")
         self.log(build).parent.mkdir(parents=True, exist_ok=True)
         stored = self._stored(build.id)
         wheel = RepairedWheel(path=stored.path, sha256=stored.sha256)
-        try:
-            return self._gate(build, wheel, root, self._fetcher(build), Clock())
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
+        with place.hold(lambda line: self.say(build, line)) as root:
+            try:
+                return self._gate(build, wheel, root, self._fetcher(build), Clock())
+            finally:
+                shutil.rmtree(root, ignore_errors=True)

@@ -71,8 +71,8 @@ def make_record(
         ),
         toolchain={
             **toolchain.facts,
-            **{f"compiler {language}": text for language, text in toolchain.compilers.items()},
-            **{f"package {name}": text for name, text in toolchain.packages.items()},
+            **{f"program {name}": text for name, text in toolchain.programs.items()},
+            **dict(repaired.toolchain),
         },
         wheel=RecordedWheel(
             filename=repaired.path.name,

@@ -1,6 +1,6 @@
 """Plan: selection, recipes and targets → builds in order, each with its rebuild key. Pure data."""
 
-from wheelfarm.plan.build import Build, BuildId, check_unchanged, digest, file_digest
+from wheelfarm.plan.build import Build, BuildId, check_unchanged, digest, file_digest, named_programs
 from wheelfarm.plan.graph import Plan, make_plan, order, serves
 from wheelfarm.plan.toolchain import Toolchain
 
@@ -10,10 +10,10 @@ __all__ = [
     "Plan",
     "Toolchain",
     "check_unchanged",
-    "diff_digest",
     "digest",
     "file_digest",
     "make_plan",
+    "named_programs",
     "order",
     "serves",
 ]

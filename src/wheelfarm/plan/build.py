@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.errors import PatchError
+from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import Digest
 from wheelfarm.settings.tables import Provider
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes import Entry, Recipe, Resolved
     from wheelfarm.settings import Variant
 
-RULES: Final = "1"
+RULES: Final = "2"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
 GATE_RULES: Final = "1"
 """Raised whenever the gate starts to check differently."""
@@ -106,6 +106,34 @@ class Build:
             for manager in ("apt", "dnf")
         }
 
+    @property
+    def all_system_packages(self) -> tuple[str, ...]:
+        """The names of all package managers; which of them are known is known where the build runs."""
+        return tuple(dict.fromkeys(name for names in self.system_packages.values() for name in names))
+
+
+_NAMING: Final = frozenset(
+    {
+        *("CC", "CXX", "CPP", "FC", "F77", "F90", "OBJC", "CC_LD", "CXX_LD", "FC_LD", "LD", "AS", "AR", "NM"),
+        *("RANLIB", "STRIP", "CYTHON", "RUSTC", "CARGO", "CMAKE", "NINJA", "PKG_CONFIG"),
+        *("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER"),
+    }
+)
+"""Variables by which a recipe names a program; setuptools, Meson and CMake read them."""
+
+
+def named_programs(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The programs that an environment names, as in `CC = "ccache gcc-12 -m64"`: ccache and gcc-12."""
+    return tuple(
+        dict.fromkeys(
+            word
+            for name, value in environment.items()
+            if name in _NAMING
+            for word in value.split()
+            if not word.startswith("-")
+        )
+    )
+
 
 def _diff_digest(path: Path) -> Digest:
     """The digest of a patch without its header: a better explanation needs no compiler."""
@@ -162,6 +190,12 @@ def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, st
     parts |= {f"toolchain.{name}": value for name, value in build.toolchain.facts.items()}
     compilers = build.toolchain.compilers
     parts |= {f"compiler.{name}": compilers.get(name, "(none)") for name in recipe.compilers}
+    programs = build.toolchain.programs
+    parts |= {
+        f"program.{name}": programs[name]
+        for name in named_programs(build.resolved.environment)
+        if name in programs
+    }
     if any(build.system_packages.values()):
         # Which of the names count is known in the container only, so all of them do.
         parts["system-packages"] = json.dumps(dict(build.system_packages), sort_keys=True)
@@ -187,11 +221,16 @@ def gate_parts(build: Build, run_keys: Mapping[str, Digest]) -> dict[str, str]:
 
 
 def check_unchanged(build: Build) -> None:
-    """Refuse patches that were edited since the plan was made: the key would speak of others.
+    """Refuse patches and tests that were edited since the plan was made: the keys would speak of others.
 
     Raises:
-        PatchError: naming the first.
+        PatchError: naming the first patch.
+        RecipeError: naming the test.
     """
+    smoke = build.resolved.test.smoke
+    if smoke and (build.entry.file_digest(smoke) or "(none)") != build.gate_parts["smoke"]:
+        where = str(build.entry.directory / smoke)
+        raise RecipeError(f"{smoke} was changed while the farm ran", where=where, hint="run it again")
     for number, path in enumerate(build.patches, 1):
         if _diff_digest(path) != build.key_parts[f"patch.{number}.{path.name}"]:
             raise PatchError(

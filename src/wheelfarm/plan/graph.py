@@ -30,6 +30,8 @@ class Plan:
     """Builds in an order in which each comes after all that it needs."""
 
     builds: tuple[Build, ...]
+    skipped: tuple[str, ...] = ()
+    """What was not asked for by name and is not built here, each with the reason."""
 
     def build(self, build_id: BuildId) -> Build:
         """The build with that id."""
@@ -38,7 +40,7 @@ class Plan:
     def only(self, names: Iterable[Name]) -> Plan:
         """The builds of those distributions."""
         wanted = set(names)
-        return Plan(tuple(build for build in self.builds if build.id.name in wanted))
+        return replace(self, builds=tuple(build for build in self.builds if build.id.name in wanted))
 
 
 def order(shelf: Shelf, names: Iterable[str] | None = None) -> tuple[Entry, ...]:
@@ -127,10 +129,18 @@ def make_plan(
     entries = order(shelf, names)
     asked = None if names is None else {shelf.entry(name).name for name in names}
     builds: dict[BuildId, Build] = {}
+    skipped: list[str] = []
     for toolchain in toolchains:
         target = toolchain.target
+        absent: set[Name] = set()
         for entry in entries:
             refusal = serves(entry, target, table.provider)
+            if not refusal and (lacking := sorted(absent & _needs(entry))):
+                refusal = f"it needs {', '.join(lacking)}"
+            if refusal and asked is None:
+                absent.add(entry.name)
+                skipped.append(f"{entry.name} is not built for {target}: {refusal}")
+                continue
             if refusal:
                 raise UsageError(f"{entry.name} is not built for {target}", where=entry.where, why=refusal)
 
@@ -156,7 +166,7 @@ def make_plan(
                 reason="asked for" if asked is None or entry.name in asked else f"for {', '.join(needed_by)}",
             )
             builds[build.id] = _keyed(build, builds)
-    return Plan(tuple(builds.values()))
+    return Plan(tuple(builds.values()), tuple(skipped))
 
 
 def _keyed(build: Build, earlier: Mapping[BuildId, Build]) -> Build:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Toolchain:
     """The facts, as an engine found them before the plan is made.
 
-    `facts` holds what every build depends on (image digest, interpreter, repair tool); `compilers` and
-    `packages` hold versions by language and by system package: only the builds that use one depend on it.
+    `facts` holds what every build depends on (image digest, interpreter, repair tool); `compilers`,
+    `packages` and `programs` hold versions by language, by system package and by name: only the builds that
+    use one depend on it.
     """
 
     engine: EngineName
@@ -24,6 +25,8 @@ class Toolchain:
     facts: Mapping[str, str]
     compilers: Mapping[str, str]
     packages: Mapping[str, str]
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the programs that recipes name in their environment, by name."""
     manager: str | None = None
     """The system's package manager: apt or dnf; None where there is none that we know."""
     glibc: tuple[int, int] = (2, 17)

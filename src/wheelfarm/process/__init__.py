@@ -1,13 +1,14 @@
-"""The only door to subprocess.
+"""The only door to subprocess, but for the sessions: they run before the farm's libraries are there.
 
 A command is a list of words with the whole environment of the child; there are no shell strings and nothing
 is inherited. Each child leads its own process group, which ends as a whole: at the time limit, on an
-interrupt and, when it holds the output open, after the child itself has gone.
+interrupt, when it is cancelled and, when it holds the output open, after the child itself has gone.
 """
 
-from wheelfarm.process.command import Command, Finished
+from wheelfarm.process.command import Command, Finished, Flag
 from wheelfarm.process.environment import allowed, which
 from wheelfarm.process.left_behind import end_left_behind
 from wheelfarm.process.running import run
+from wheelfarm.process.usage import Usage, usage
 
-__all__ = ["Command", "Finished", "allowed", "end_left_behind", "run", "which"]
+__all__ = ["Command", "Finished", "Flag", "Usage", "allowed", "end_left_behind", "run", "usage", "which"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 _SHORTEST_LINE: Final = 6
 """Shorter lines of a secret of several lines, such as a lone brace, say nothing and occur everywhere."""
+
+
+class Flag(Protocol):
+    """Something that another thread may set, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +36,7 @@ class Command:
         secrets: what may show neither in the output nor in the log nor in an error.
         stdin: the text that the child reads; None for an empty input.
         mark: a file that tells of the child while it runs; see `end_left_behind`.
+        cancelled: when set, by whatever thread, the command and all that it started are ended.
     """
 
     argv: tuple[str, ...]
@@ -39,6 +47,7 @@ class Command:
     secrets: tuple[str, ...] = ()
     stdin: str | None = None
     mark: Path | None = None
+    cancelled: Flag | None = None
 
     def __str__(self) -> str:
         """As one would type it, without its secrets."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from wheelfarm.errors import ProcessError
+from wheelfarm.errors import CancelledRunError, ProcessError
 from wheelfarm.process import group
 from wheelfarm.process.command import Command, Finished
 from wheelfarm.process.environment import which
@@ -45,8 +45,10 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
 
     Raises:
         ProcessError: when the program is not found or not executable, fails, or exceeds its time limit.
+        CancelledRunError: when it was cancelled, before its start or since.
     """
     began = time.monotonic()
+    _check_cancelled(command)
     with ExitStack() as stack:
         log = None
         if command.log is not None:
@@ -65,6 +67,10 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
             raise _error(
                 command, f"ran longer than its time limit of {command.time_limit:g} s", output
             ) from None
+        except CancelledRunError:
+            group.end(child)
+            output.note("# cancelled")
+            raise
         except BaseException:
             group.end(child)
             output.note("# killed")
@@ -116,11 +122,11 @@ def _follow(child: group.Child, command: Command, output: Output, began: float) 
     chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     assert child.stdout is not None  # noqa: S101 - narrows the type
     threading.Thread(target=_read, args=(child.stdout, chunks), daemon=True).start()
-    for chunk in _chunks(child, chunks, deadline):
+    for chunk in _chunks(child, command, chunks, deadline):
         output.feed(chunk)
     output.feed(b"", final=True)
     while child.poll() is None:  # it has closed its output and works on
-        _check_time(deadline)
+        _check(command, deadline)
         time.sleep(_POLL)
     return child.returncode
 
@@ -134,12 +140,12 @@ def _read(pipe: IO[bytes], chunks: queue.SimpleQueue[bytes | None]) -> None:
 
 
 def _chunks(
-    child: group.Child, chunks: queue.SimpleQueue[bytes | None], deadline: float | None
+    child: group.Child, command: Command, chunks: queue.SimpleQueue[bytes | None], deadline: float | None
 ) -> Iterator[bytes]:
     """The output up to its end, or up to shortly after the child's end when others hold it open."""
     gone_at = None
     while True:
-        _check_time(deadline)
+        _check(command, deadline)
         now = time.monotonic()
         if gone_at is None and child.poll() is not None:
             gone_at = now
@@ -156,7 +162,19 @@ def _chunks(
         yield chunk
 
 
-def _check_time(deadline: float | None) -> None:
+def _check_cancelled(command: Command) -> None:
+    if command.cancelled is not None and command.cancelled.is_set():
+        raise CancelledRunError(
+            f"{_short(command)} was stopped",
+            where=str(command),
+            why="the run was interrupted",
+            hint="run it again: what is finished is kept",
+            log=command.log,
+        )
+
+
+def _check(command: Command, deadline: float | None) -> None:
+    _check_cancelled(command)
     if deadline is not None and time.monotonic() >= deadline:
         raise _TimeUpError
 

@@ -147,7 +147,9 @@ class Expect(StrictModel):
     interface: Literal["lp64", "ilp64"] | None = Field(
         default=None, description="Integers of BLAS: 32 or 64 bit"
     )
-    tests: bool | None = Field(default=None, description="false: no test suite inside")
+    tests: bool | None = Field(
+        default=None, description="false: no test suite inside; true: it must be there"
+    )
 
 
 class Test(StrictModel):
@@ -211,6 +213,9 @@ class Recipe(Layer):
     build_requires: BuildRequires = BuildRequires()
     patches: list[Patch] = []
     skip: list[Skip] = []
+    farm: Layers = Field(
+        default=Layers(), description="Layer over the farm's defaults, where the recipe says otherwise"
+    )
     variants: dict[str, Layers] = Field(default={}, description="Layers by variant")
     platforms: dict[PlatformName, Layers] = Field(default={}, description="Layers by platform")
     targets: dict[str, Layers] = Field(default={}, description="Layers by a glob over build identifiers")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
@@ -34,6 +34,7 @@ class Resolved:
     """Key path, such as `environment.CFLAGS`, → the layers that gave the value."""
 
 
+FARM: Final = "pyproject.toml: tool.wheelfarm.defaults"
 _Flat = dict[tuple[str, str], Any]
 """(table, key) → value: every layer is two levels deep."""
 
@@ -81,7 +82,25 @@ def _replace(below: _Flat, layer: _Flat, where: str, problems: Collector, origin
         origins[path] = where
 
 
+def _base(below: _Flat, base: _Flat, where: str, problems: Collector, origins: dict[str, str]) -> None:
+    """What the recipe says outright; where the farm has a default, `farm` says whether it goes or stays."""
+    for (table, key), value in base.items():
+        path = f"{table}.{key}"
+        if (table, key) in below:
+            problems.add(
+                RecipeError(
+                    f"{path} has a default of the farm",
+                    where=f"{where}: {path}",
+                    why=f"{FARM} says {below[table, key]!r}",
+                    hint=f"say it under [farm.replace] or [farm.append]: farm.replace.{path}",
+                )
+            )
+        below[table, key] = value
+        origins[path] = where
+
+
 def _over(recipe: Recipe, variant: str, target: Target, where: str) -> Iterator[tuple[Layers, str]]:
+    yield recipe.farm, f"{where}: farm"
     if variant in recipe.variants:
         yield recipe.variants[variant], f"{where}: variants.{variant}"
     if target.platform in recipe.platforms:
@@ -107,11 +126,8 @@ def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Ta
     problems = Collector()
     origins: dict[str, str] = {}
     flat: _Flat = {}
-    _append(flat, _flat(farm), "pyproject.toml: tool.wheelfarm.defaults", problems, origins)
-    # The recipe itself needs no `append` or `replace`: it is the base, and goes before the farm's defaults.
-    base = _flat(recipe)
-    flat |= base
-    origins |= {f"{table}.{key}": where for table, key in base}
+    _append(flat, _flat(farm), FARM, problems, origins)
+    _base(flat, _flat(recipe), where, problems, origins)
     for layers, place in _over(recipe, variant, target, where):
         _append(flat, _flat(layers.append), f"{place}.append", problems, origins)
         _replace(flat, _flat(layers.replace), f"{place}.replace", problems, origins)

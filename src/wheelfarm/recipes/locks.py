@@ -103,7 +103,11 @@ _MARKERS: dict[Platform, dict[str, str]] = {
 
 
 def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[LockedRequirement, ...]:
-    """Those whose environment marker (PEP 508) holds for the target."""
+    """Those whose environment marker (PEP 508) holds for the target.
+
+    Raises:
+        LockError: for each name that more than one of them is for.
+    """
     environment = _MARKERS[target.platform] | {
         "python_version": f"{target.python.major}.{target.python.minor}",
         "python_full_version": f"{target.python.major}.{target.python.minor}.0",
@@ -111,4 +115,30 @@ def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[Loc
         "platform_python_implementation": "CPython",
         "platform_machine": _WINDOWS_MACHINES[target.arch] if target.system == "win" else target.arch,
     }
-    return tuple(r for r in locked if r.marker is None or Marker(r.marker).evaluate(environment))
+    found = tuple(r for r in locked if r.marker is None or Marker(r.marker).evaluate(environment))
+    _check_once(found, target)
+    return found
+
+
+def _check_once(locked: Sequence[LockedRequirement], target: Target) -> None:
+    """Refuse a name that is there more than once: which of them is installed would be up to the installer."""
+    lines: dict[str, list[LockedRequirement]] = {}
+    for each in locked:
+        lines.setdefault(each.name, []).append(each)
+    problems = Collector()
+    for name, several in lines.items():
+        if len(several) > 1:
+            problems.add(
+                LockError(
+                    f"{name} is locked more than once for {target}",
+                    where=" and ".join(_line(each) for each in several),
+                    why="their markers all hold for it",
+                    hint="inv recipe.lock writes it anew",
+                )
+            )
+    problems.check()
+
+
+def _line(locked: LockedRequirement) -> str:
+    marker = f" ; {locked.marker}" if locked.marker else ""
+    return f"{locked.name}=={locked.version}{marker}"

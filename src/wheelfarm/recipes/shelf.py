@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import SpecifierSet
 from pydantic.json_schema import GenerateJsonSchema
 
 from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError, UsageError
-from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
+from wheelfarm.model import PLACES, Archive, Digest, GitCommit, Name, Sdist, parse_name
 from wheelfarm.recipes.document import GitSource, Layer, Recipe, SdistSource
 from wheelfarm.recipes.layers import Resolved, resolve
 from wheelfarm.recipes.locks import applicable, parse_lock
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import LockedRequirement, Source, Target
     from wheelfarm.settings import Settings
+
+
+_MINORS: Final = range(8, 30)
+"""Feature versions of Python 3 that a glob may mean, those to come among them."""
+
+
+def place_of(directory: Path) -> str:
+    """The recipe's file in a directory as people name it."""
+    return f"{directory.parent.name}/{directory.name}/recipe.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +53,7 @@ class Entry:
     @property
     def where(self) -> str:
         """The recipe's file as people name it."""
-        return f"recipes/{self.directory.name}/recipe.toml"
+        return place_of(self.directory)
 
     @property
     def source(self) -> Source:
@@ -141,7 +151,7 @@ def read_recipe(directory: Path, *, settings: Settings, farm: Layer) -> Entry:
         RecipeError: a group with everything that is wrong in it.
     """
     file = directory / "recipe.toml"
-    where = f"recipes/{directory.name}/recipe.toml"
+    where = place_of(directory)
     recipe = parse(Recipe, read_toml(file, error=RecipeError), where=where, error=RecipeError)
     entry = Entry(recipe=recipe, directory=directory, patches=settings.patches / directory.name, farm=farm)
     problems = Collector()
@@ -155,6 +165,7 @@ def read_recipe(directory: Path, *, settings: Settings, farm: Layer) -> Entry:
         )
     _check_bounds(entry, problems)
     _check_words(entry, settings, problems)
+    _check_globs(entry, problems)
     _check_files(entry, problems)
     _check_patches(entry, problems)
     problems.check()
@@ -181,6 +192,32 @@ def _check_words(entry: Entry, settings: Settings, problems: Collector) -> None:
             hint = suggestion(name, settings.variants)
             problems.add(
                 RecipeError(f"unknown variant {name!r}", where=f"{entry.where}: {key}.{name}", hint=hint)
+            )
+
+
+def _check_globs(entry: Entry, problems: Collector) -> None:
+    """Each glob can match a build identifier of a Python that the recipe is for."""
+    supported = SpecifierSet(entry.recipe.python)
+    pythons = [
+        f"cp3{minor}{threads}"
+        for minor in _MINORS
+        if supported.contains(f"3.{minor}")
+        for threads in ("", "t")
+    ]
+    identifiers = [f"{python}-{place}" for python in pythons for place in PLACES]
+    globs = [("targets", glob) for glob in entry.recipe.targets]
+    globs += [("skip", skip.targets) for skip in entry.recipe.skip]
+    for key, glob in globs:
+        if not any(fnmatchcase(identifier, glob) for identifier in identifiers):
+            problems.add(
+                RecipeError(
+                    f"{glob!r} matches no target",
+                    where=f"{entry.where}: {key}",
+                    why=f"it is for Python {supported}, and an identifier looks like {identifiers[0]}"
+                    if identifiers
+                    else f"no Python that we know is {supported}",
+                    hint=suggestion(glob, PLACES),
+                )
             )
 
 
@@ -232,7 +269,9 @@ def read_shelf(settings: Settings) -> Shelf:
         raise RecipeError("there is no recipes directory", where=str(settings.recipes))
     problems = Collector()
     entries: dict[Name, Entry] = {}
-    directories = sorted(path for path in settings.recipes.iterdir() if (path / "recipe.toml").exists())
+    directories = sorted(
+        path for path in settings.recipes.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))
+    )
     # A recipe that cannot be read is still one: what requires it is not to blame.
     present = {path.name for path in directories}
     for directory in directories:

@@ -34,7 +34,12 @@ def _run(session: nox.Session, python: Path, *words: str) -> None:
 
 def register_project(root: Path) -> None:
     """Register the sessions of the project at `root`."""
+    _register_tests(root)
+    _register_checks(root)
+    _register_chores(root)
 
+
+def _register_tests(root: Path) -> None:
     @nox.session(venv_backend="none", tags=["check"])
     def tests(session: nox.Session) -> None:
         """The fast tests: no container engine, no network but loopback, under 3 minutes on 2 cores."""
@@ -49,6 +54,8 @@ def register_project(root: Path) -> None:
         python = tools_environment(session, root, "test")
         _run(session, python, "pytest", "-m", "engine", "tests/engine", *session.posargs)
 
+
+def _register_checks(root: Path) -> None:
     @nox.session(venv_backend="none", tags=["check"])
     def lint(session: nox.Session) -> None:
         """Formatting, lint and the import rules of the house."""
@@ -77,6 +84,8 @@ def register_project(root: Path) -> None:
             session, python, "sphinx", "-W", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs
         )
 
+
+def _register_chores(root: Path) -> None:
     @nox.session(venv_backend="none", default=False)
     def bench(session: nox.Session) -> None:
         """Measure the farm's own time and memory as ratios; prints a table and writes JSON."""

@@ -1,6 +1,7 @@
 """`[tool.wheelfarm]`, the environment and the command line, and which of them each value came from.
 
-The only reader of the process environment.
+The only reader of the process environment, but for the sessions: they run before the libraries are there that
+this room needs.
 """
 
 from wheelfarm.settings.load import Settings, load

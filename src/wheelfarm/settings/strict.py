@@ -118,7 +118,9 @@ def _problem(
     # What our own validators say comes without pydantic's "Value error, ".
     why = str(context.get("error", details["msg"]))
     hint = suggestion(str(value), _quoted(context["expected"])) if "expected" in context else None
-    return error(f"bad value {value!r}", where=where, why=why, hint=hint)
+    # This is how pydantic marks a key of a table with free keys.
+    kind = "key" if details["loc"][-1:] == ("[key]",) else "value"
+    return error(f"bad {kind} {value!r}", where=where, why=why, hint=hint)
 
 
 def _quoted(text: str) -> list[str]:

@@ -6,6 +6,7 @@ change line ends on the way (`export-ignore`, `export-subst`, `eol`, `ident`, fi
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -20,7 +21,13 @@ from filelock import FileLock
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.process import Command, Finished, allowed, run
 from wheelfarm.sources.cache import chunks_of
-from wheelfarm.sources.network import offline_error, secrets_of, shown
+from wheelfarm.sources.network import (
+    credentials_of,
+    offline_error,
+    secrets_of,
+    shown,
+    without_credentials,
+)
 from wheelfarm.sources.tar import Tree, write_tar
 
 if TYPE_CHECKING:
@@ -38,6 +45,7 @@ _UNKNOWN: Final = re.compile(
     r"|does not appear to be a git repository|no such remote ref|bad object",
     re.IGNORECASE,
 )
+_REDIRECTED: Final = re.compile(r"returned error: 30\d")
 _SETTINGS: Final = {
     "core.autocrlf": "false",
     "core.attributesFile": os.devnull,
@@ -49,11 +57,17 @@ _SETTINGS: Final = {
 }
 
 
-def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a git that reads no configuration of user or system and asks nothing."""
+def git_environment(environ: Mapping[str, str], further: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a git that reads no configuration of user or system and asks nothing.
+
+    Args:
+        environ: the host's environment.
+        further: what this git is configured with besides, by key.
+    """
+    configured = _SETTINGS | dict(further or {})
     settings = {
         name: value
-        for index, (key, setting) in enumerate(_SETTINGS.items())
+        for index, (key, setting) in enumerate(configured.items())
         for name, value in ((f"GIT_CONFIG_KEY_{index}", key), (f"GIT_CONFIG_VALUE_{index}", setting))
     }
     return {
@@ -64,7 +78,7 @@ def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
-        "GIT_CONFIG_COUNT": str(len(_SETTINGS)),
+        "GIT_CONFIG_COUNT": str(len(configured)),
         **settings,
     }
 
@@ -196,26 +210,50 @@ class Repository:
             raise offline_error(self.url)
         self.checkout.progress(f"fetching commit {self.commit[:12]} of {shown(self.url)}")
         finished = self._git(
-            "fetch", "--quiet", "--no-tags", "--depth=1", "--", self.url, self.commit, check=False
+            "fetch", "--quiet", "--no-tags", "--depth=1", "--", self._remote, self.commit, check=False
         )
         if finished.returncode and "unadvertised object" in finished.output:
             # This server gives single commits only by name: get all of them.
-            finished = self._git("fetch", "--quiet", "--", self.url, "+refs/*:refs/farm/*", check=False)
+            finished = self._git("fetch", "--quiet", "--", self._remote, "+refs/*:refs/farm/*", check=False)
         if finished.returncode:
             why = finished.output.strip()
             if _UNKNOWN.search(why):
                 raise SourceError(
                     f"the repository does not have {self.commit}", where=shown(self.url), why=why
                 )
-            raise NetworkError("the repository could not be fetched", where=shown(self.url), why=why)
+            hint = "name the url that it leads to" if self._login and _REDIRECTED.search(why) else None
+            raise NetworkError(
+                "the repository could not be fetched", where=shown(self.url), why=why, hint=hint
+            )
 
     def _kind(self) -> str | None:
         finished = self._git("cat-file", "-t", self.commit, check=False)
         return finished.output.strip() if finished.returncode == 0 else None
 
     def _git(self, *arguments: str, check: bool = True) -> Finished:
-        env = git_environment(self.checkout.environ) | {"GIT_DIR": str(self.path)}
-        return run(Command(argv=("git", *arguments), env=env, secrets=secrets_of(self.url)), check=check)
+        further = {}
+        if self._login:
+            further[f"http.{self._remote}.extraHeader"] = f"Authorization: Basic {self._login}"
+            # git would send the header to whatever server this one leads it to.
+            further[f"http.{self._remote}.followRedirects"] = "false"
+        env = git_environment(self.checkout.environ, further) | {"GIT_DIR": str(self.path)}
+        secrets = tuple(filter(None, (*secrets_of(self.url), self._login)))
+        return run(Command(argv=("git", *arguments), env=env, secrets=secrets), check=check)
+
+    @property
+    def _remote(self) -> str:
+        """The url that git is given: all users of a machine can read the words of a command."""
+        return without_credentials(self.url) if _is_http(self.url) else self.url
+
+    @property
+    def _login(self) -> str | None:
+        """User and password of the url as HTTP's Basic scheme has them (RFC 7617)."""
+        login = credentials_of(self.url) if _is_http(self.url) else None
+        return base64.b64encode(":".join(login).encode()).decode() if login else None
+
+
+def _is_http(url: str) -> bool:
+    return urlsplit(url).scheme in {"http", "https"}
 
 
 def _is_local(url: str) -> bool:

@@ -98,11 +98,11 @@ class Network:
         )
 
     def _try(self, url: str, consume: Callable[[requests.Response], T], headers: dict[str, str]) -> T:
-        auth = _credentials(url) or (
-            _credentials(self.index_url) if _host(url) == _host(self.index_url) else None
+        auth = credentials_of(url) or (
+            credentials_of(self.index_url) if _host(url) == _host(self.index_url) else None
         )
         with requests.get(
-            _without_credentials(url), auth=auth, headers=headers, timeout=self.timeout, stream=True
+            without_credentials(url), auth=auth, headers=headers, timeout=self.timeout, stream=True
         ) as answer:
             if answer.status_code in _MISSING:
                 raise SourceError(
@@ -120,7 +120,7 @@ class Network:
 
 def shown(url: str) -> str:
     """A url as people may see it: neither credentials nor a query, which may hold a token."""
-    return urlunsplit(urlsplit(_without_credentials(url))._replace(query="", fragment=""))
+    return urlunsplit(urlsplit(without_credentials(url))._replace(query="", fragment=""))
 
 
 def secrets_of(url: str) -> tuple[str, ...]:
@@ -169,7 +169,8 @@ def _reason(error: Exception) -> str:
         error = inner
 
 
-def _without_credentials(url: str) -> str:
+def without_credentials(url: str) -> str:
+    """A url without its user and password."""
     return urlunsplit(urlsplit(url)._replace(netloc=_host(url)[1]))
 
 
@@ -178,6 +179,7 @@ def _host(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.rpartition("@")[2]
 
 
-def _credentials(url: str) -> tuple[str, str] | None:
+def credentials_of(url: str) -> tuple[str, str] | None:
+    """The user and the password in a url; None when it holds neither."""
     parts = urlsplit(url)
     return (unquote(parts.username or ""), unquote(parts.password or "")) if "@" in parts.netloc else None

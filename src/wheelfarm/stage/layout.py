@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import ChainError, ProviderError, StageError
 from wheelfarm.settings.tables import Provider
+from wheelfarm.stage.backends import check_config_settings
 from wheelfarm.stage.provider import lay_openblas
 from wheelfarm.stage.pyproject import backend, edit_build_requires
 
@@ -79,6 +80,18 @@ def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _lay_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PurePath) -> None:
+    """The directories, the wheels for the build environment, and the scripts."""
+    for directory in ("requirements", "inside", "dist", "home"):
+        (root / directory).mkdir()
+    for wheel in requirements:
+        shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
+    for script in SCRIPTS:
+        text = files("wheelfarm.stage").joinpath("inside", script).read_bytes()
+        (root / "inside" / script).write_bytes(text)
+    (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
+
+
 def lay(
     build: Build,
     *,
@@ -103,7 +116,7 @@ def lay(
     Raises:
         StageError: when the directory cannot be written.
         ChainError: when a wheel of the farm that the plan pinned is not among the requirements.
-        RecipeError: where an edit of the build requirements has no effect.
+        RecipeError: where an edit of the build requirements or a config setting has no effect.
         ProviderError: when the provider's wheel is missing or is not what it should be.
     """
     farm = {wheel.name for wheel in requirements if wheel.farm}
@@ -111,16 +124,7 @@ def lay(
         if upstream.name not in farm:
             raise ChainError(f"the farm's wheel of {upstream.name} is not in the stage", where=str(build.id))
     try:
-        (root / "requirements").mkdir()
-        (root / "inside").mkdir()
-        (root / "dist").mkdir()
-        (root / "home").mkdir()
-        for wheel in requirements:
-            shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
-        for script in SCRIPTS:
-            text = files("wheelfarm.stage").joinpath("inside", script).read_bytes()
-            (root / "inside" / script).write_bytes(text)
-        (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
+        _lay_files(root, requirements, inside=inside)
         build_requires = edit_build_requires(
             tree.path, build.entry.recipe.build_requires, where=build.entry.where
         )
@@ -134,6 +138,7 @@ def lay(
             build_requires=tuple(build_requires),
             epoch=epoch,
         )
+        check_config_settings(build, stage.backend)
         if stage.provider is Provider.SCIPY_OPENBLAS32:
             if provider is None:
                 raise ProviderError(

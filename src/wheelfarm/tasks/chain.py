@@ -65,11 +65,13 @@ def chain(  # noqa: PLR0917
         lacking = farm.missing(names)
         if lacking:
             screen.say(f"would install system packages: {' '.join(lacking)}")
+            screen.say("their versions are in the rebuild keys: what stands below may then be built again")
         _show(farm, farm.plan(names), screen, json=json)
         return
     before = input_states(farm.settings)
     farm.provide(names)
     plan = farm.plan(names)
+    screen.lines(plan.skipped)
     report = ChainReport(screen)
     outcomes = farm.run(plan, hear=report.hear, tell=report.tell)
     screen.lines(summary_lines(outcomes))
@@ -90,6 +92,7 @@ def _end(outcomes: Sequence[Outcome], screen: Screen) -> None:
 
 
 def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
+    screen.lines(plan.skipped)
     decisions = decide_all(farm.house, plan)
     if json:
         screen.data(

@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -106,17 +107,30 @@ def selected(
 
 
 def farm_root(start: Path) -> Path:
-    """The directory of the farm: the nearest that has a pyproject.toml and recipes.
+    """The directory of the farm: the nearest whose pyproject.toml has a farm's table, or recipes/ beside it.
 
     Raises:
         UsageError: when there is none.
     """
     for directory in (start, *start.parents):
-        if (directory / "pyproject.toml").is_file() and (directory / "recipes").is_dir():
+        project = directory / "pyproject.toml"
+        if project.is_file() and ((directory / "recipes").is_dir() or _has_table(project)):
             return directory
     raise UsageError(
-        "this is no farm", where=str(start), why="there is no pyproject.toml with recipes/ beside it"
+        "this is no farm",
+        where=str(start),
+        why="there is no pyproject.toml with [tool.wheelfarm] or with recipes/ beside it",
     )
+
+
+def _has_table(project: Path) -> bool:
+    """Whether there is `[tool.wheelfarm]`; in a broken one its name is enough: `load` tells the rest."""
+    text = project.read_text(encoding="utf-8", errors="replace")
+    try:
+        tool = tomllib.loads(text).get("tool")
+    except tomllib.TOMLDecodeError:
+        return "tool.wheelfarm" in text
+    return isinstance(tool, dict) and "wheelfarm" in tool
 
 
 def split_names(text: str | None) -> list[Name] | None:

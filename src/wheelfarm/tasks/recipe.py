@@ -98,7 +98,7 @@ def _check_schema(farm: Farm) -> None:
 @farm_task
 def schema(_context: Context, output: str = _SCHEMA) -> None:
     """Write the JSON Schema of recipe.toml, for editors."""
-    write_atomically(farm_root(Path.cwd()) / output, recipe_schema().encode())
+    write_atomically(farm_root(Path.cwd()) / output, recipe_schema().encode(), "the schema")
 
 
 @task(positional=packages_word("recipe.lock"), help=words("packages"))
@@ -139,7 +139,7 @@ def _lock_recipe(farm: Farm, entry: Entry, screen: Screen) -> None:
         text = _compile(farm, entry, lines, farm_names)
         path = entry.directory / name
         if text or name == "build.lock":
-            write_atomically(path, (_HEADER.format(name=entry.name) + text).encode())
+            write_atomically(path, (_HEADER.format(name=entry.name) + text).encode(), "the lock")
             screen.say(f"{entry.where.removesuffix('recipe.toml')}{name}: {text.count('==')} pinned")
 
 

@@ -6,6 +6,7 @@ ever saves time: whatever differs, even by a file's time, leads to the full plan
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 # Debian's and Fedora's package databases: any system package that comes or goes changes one of them.
 _DATABASES = ("/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite")
+
+# A docker client is of no use until its daemon is there.
+_DOCKER_SOCKET = Path("/var/run/docker.sock")
 
 
 def input_states(settings: Settings) -> dict[str, list[int] | None]:
@@ -72,8 +76,18 @@ def _machine(farm: Farm) -> Iterator[Path]:
     if farm.engine.name is EngineName.HOST:
         machine = Machine(allowed(farm.settings.environ))
         yield from (machine.python(target.python).resolve() for target in farm.targets())
+        if farm.settings.engine is None:
+            yield from _container_engines(farm.settings)
     package = Path(__file__).parents[1]
     yield from package.rglob("*.py")
+
+
+def _container_engines(settings: Settings) -> Iterator[Path]:
+    """Where a container engine may appear: with one, this machine's engine of choice is another."""
+    yield _DOCKER_SOCKET
+    for directory in programs_environment(settings)["PATH"].split(os.pathsep):
+        if directory:
+            yield from (Path(directory, program) for program in ("podman", "docker"))
 
 
 def _commands(farm: Farm, plan: Plan) -> Iterator[tuple[str, ...]]:
@@ -122,4 +136,4 @@ def write_stamp(
         },
         lines=lines,
     )
-    write_atomically(path, stamp.to_json().encode())
+    write_atomically(path, stamp.to_json().encode(), "the stamp")

@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 TEMPORARY: Final = ".tmp-"
 """How the names of unfinished files begin."""
 
+_HOUSE: Final = "the wheelhouse"
 _CHUNK: Final = 1 << 20
 _FULL: Final = (
     "the disk is full",
     "free some space; the stages of failed builds in .wheelfarm/stages can go",
 )
-_READ_ONLY: Final = ("this place may not be written", "set its permissions, or choose another wheelhouse")
+_READ_ONLY: Final = ("this place may not be written", "set its permissions, or choose another place")
 _IN_THE_WAY: Final = ("something else stands in the place of a file or directory", "move it away")
 _REFUSALS: Final[Mapping[int | None, tuple[str, str]]] = {
     errno.ENOSPC: _FULL,
@@ -47,8 +48,12 @@ _NO_DIRECTORY_FLUSH: Final = frozenset({errno.EACCES, errno.EINVAL, errno.ENOTSU
 
 
 @contextmanager
-def explained(where: Path) -> Iterator[None]:
+def explained(where: Path, noun: str = _HOUSE) -> Iterator[None]:
     """Turn the system's refusal to read or write into an error that says what to do.
+
+    Args:
+        where: the file or directory, when the system does not name one.
+        noun: what it belongs to.
 
     Raises:
         WheelhouseError: when the block raises an OSError.
@@ -59,7 +64,7 @@ def explained(where: Path) -> Iterator[None]:
         why, hint = _REFUSALS.get(error.errno, (None, None))
         reason = error.strerror or str(error)
         raise WheelhouseError(
-            "the wheelhouse cannot be read or written",
+            f"{noun} cannot be read or written",
             where=str(error.filename or where),
             why=f"{why} ({reason})" if why else reason,
             hint=hint,
@@ -107,13 +112,18 @@ def _replacing(path: Path) -> Iterator[Path]:
     flush_directory(path.parent)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, noun: str = _HOUSE) -> None:
     """Write a file, whole or not at all, and lastingly; directories are made as needed.
+
+    Args:
+        path: the file.
+        data: its content.
+        noun: what the file is or belongs to, for the error.
 
     Raises:
         WheelhouseError: when the disk is full or the place cannot be written.
     """
-    with explained(path), _replacing(path) as temporary, temporary.open("xb") as file:
+    with explained(path, noun), _replacing(path) as temporary, temporary.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -1,11 +1,12 @@
 """Read any wheel on any system: tags, metadata, contents by kind, linkage of ELF, Mach-O and PE.
 
-Nothing here writes, extracts or runs anything. The parser of binaries is heavy, so it is imported by
-`linkage` when that is called, and importing this room stays cheap.
+Nothing here writes to, extracts or runs what is in a wheel. The parser of binaries is heavy: `linkage` imports it
+when it is called, `linkage_apart` leaves it to a child, and importing this room stays cheap.
 """
 
 from __future__ import annotations
 
+from wheelfarm.wheels.apart import linkage_apart
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat, externals
 from wheelfarm.wheels.blas import Blas, Interface, Provider, blas, blas_all
@@ -35,6 +36,7 @@ __all__ = [
     "files",
     "kind_of",
     "linkage",
+    "linkage_apart",
     "open_wheel",
     "verify",
 ]

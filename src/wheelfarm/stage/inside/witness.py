@@ -2,13 +2,16 @@
 
 Uses the standard library only, since it runs with the target's interpreter.
 
-Usage: witness.py WHEEL OUTPUT
+Usage: witness.py WHEEL OUTPUT [SYSTEM-PACKAGE…]
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
+import subprocess
 import sys
 from importlib.metadata import distributions
 from pathlib import Path
@@ -34,12 +37,40 @@ def held() -> Iterator[dict[str, object]]:
         yield {"name": distribution.metadata["Name"], "version": distribution.version, "files": files}
 
 
-def main(wheel: Path, output: Path) -> None:
+def compilers() -> dict[str, str]:
+    """The version line of each compiler that the build found by its usual name, or that it was told."""
+    programs = {"c": ("CC", "cc"), "c++": ("CXX", "c++"), "fortran": ("FC", "gfortran")}
+    found = {}
+    for language, (variable, usual) in programs.items():
+        words = [*os.environ.get(variable, usual).split(), "--version"]
+        if shutil.which(words[0]):
+            lines = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+            found[language] = lines[0].strip() if lines else ""
+    return found
+
+
+def packages(names: list[str]) -> dict[str, str]:
+    """The versions of those system packages that are installed."""
+    queries = {
+        "dpkg-query": ["-W", "-f=${Package} ${Version}\\n"],
+        "rpm": ["-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n"],
+    }
+    program = next((each for each in queries if shutil.which(each)), None)
+    if not program or not names:
+        return {}
+    words = [program, *queries[program], *(name.partition("=")[0] for name in names)]
+    lines = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+    return dict(line.split() for line in lines if len(line.split()) == 2)  # noqa: PLR2004
+
+
+def main(wheel: Path, output: Path, names: list[str]) -> None:
     """Write the testimony as JSON."""
     testimony = {
         "python": sys.version,
         "wheels": sorted(path.name for path in wheel.parent.glob("*.whl")),
         "built": {"filename": wheel.name, "sha256": digest(wheel)},
+        "compilers": compilers(),
+        "packages": packages(names),
         "distributions": sorted(held(), key=lambda each: str(each["name"]).lower()),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -47,4 +78,4 @@ def main(wheel: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,73 @@
+"""The place of a build: the directory of its stage, held by one run at a time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from wheelfarm.engine import mark_of
+from wheelfarm.errors import StageError
+from wheelfarm.process import end_left_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one build is staged; `stages` is shared by all farms whose builds run there."""
+
+    stages: Path
+    slug: str
+
+    @property
+    def root(self) -> Path:
+        """The stage's directory."""
+        return self.stages / self.slug
+
+    @contextmanager
+    def hold(self, say: Callable[[str], None]) -> Iterator[Path]:
+        """Hold the place: wait for another run that does, and end what a killed one has left running here.
+
+        Raises:
+            StageError: when the directory belongs to somebody else.
+            OSError: when it cannot be made.
+        """
+        make_private(self.stages)
+        lock = FileLock(self.stages / f"{self.slug}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"waiting for another run that builds in {self.root}")
+            lock.acquire()
+        try:
+            end_left_behind(mark_of(self.root))
+            yield self.root
+        finally:
+            lock.release()
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory that nobody else can have prepared or can write to.
+
+    Raises:
+        StageError: when it stands in a place where all may write, and is not ours.
+        OSError: when it cannot be made.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    everybody = directory.parent.stat().st_mode & stat.S_IWOTH
+    if everybody and hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode)):
+        raise StageError(
+            "the directory for stages belongs to somebody else",
+            where=str(directory),
+            why="what is built there could be changed by its owner",
+            hint="remove it, or say WHEELFARM_STAGES=<directory>; the path is part of the rebuild key",
+        )
