@@ -1,7 +1,7 @@
 """Measures the farm's own time and memory, as ratios to the peer in the same run.
 
-Prints a table, and writes it as JSON with `--json FILE`. `--numpy` builds numpy too (minutes), for the farm's
-own share of a real chain; without it, that share is read from the records that the wheelhouse holds.
+Prints a table, and writes it as JSON with `--json FILE`. The farm's own share of real chains is read from the
+records that the wheelhouse holds; `rebuilds.py` measures builds of numpy and scipy.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "src")]
+
+from figures import Figure  # noqa: E402
 
 from support.tiny import tiny_farm, tiny_index  # noqa: E402
 
@@ -67,20 +69,6 @@ imports = ["filler"]
 [platforms.linux.append]
 environment.LDFLAGS = "-Wl,--strip-all"
 """
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table."""
-
-    what: str
-    value: float
-    unit: str
-    target: float
-
-    def __str__(self) -> str:
-        verdict = "reached" if self.value <= self.target else "MISSED"
-        return f"{self.what:52} {self.value:9.2f} {self.unit:2}  target {self.target:g}  {verdict}"
 
 
 def seconds(*words: str, cwd: Path) -> float:
@@ -159,23 +147,14 @@ def memory(work: Path) -> list[Figure]:
     return [Figure("memory of the farm's process, tiny chain", peak / 1e6, "MB", 100.0)]
 
 
-def numpy() -> list[Figure]:
-    """Build numpy, for its share and its memory."""
-    words = (sys.executable, "-m", "invoke", "chain", "numpy", "--json")
-    finished = subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    peak = json.loads(finished.stdout)["peak-memory"]
-    return [Figure("memory of the farm's process, numpy", peak / 1e6, "MB", 100.0)]
-
-
 def main() -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=ROOT / ".wheelfarm" / "bench.json")
-    parser.add_argument("--numpy", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wheelfarm-bench-") as scratch:
         figures = doors(Path(scratch)) + memory(Path(scratch))
-    figures += (numpy() if arguments.numpy else []) + shares()
+    figures += shares()
     print("\n".join(str(figure) for figure in figures))
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")

@@ -43,6 +43,10 @@ class FarmError(Exception):
         self.why = why
         self.hint = hint
         self.log = log
+        self.passing = True
+        """Whether another attempt could make sense, where the class of the failure allows one."""
+        self.failure: str | None = None
+        """The class of the failure, where a log has told it; see the diagnosis room."""
 
     def lines(self) -> list[str]:
         """The error as plain lines, most important first."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.compiler_cache import PROGRAM, compilers_path, compilers_words
 from wheelfarm.engine import (
     BUILT,
     TESTIMONY,
@@ -17,6 +18,7 @@ from wheelfarm.engine import (
     Step,
     build_environment,
     config_settings,
+    kept_environment,
 )
 from wheelfarm.errors import EngineError
 from wheelfarm.machine import Machine, glibc
@@ -30,6 +32,7 @@ from wheelfarm.stage import library_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from wheelfarm.compiler_cache import CompilerCache
     from wheelfarm.model import Target
     from wheelfarm.settings import Settings
     from wheelfarm.stage import Stage
@@ -50,6 +53,7 @@ class Host:
     """Builds on this machine; its wheels get the tag that auditwheel finds them fit for."""
 
     settings: Settings
+    compiler_cache: CompilerCache | None = None
     name: EngineName = EngineName.HOST
 
     @property
@@ -61,6 +65,10 @@ class Host:
     def stages(self) -> Path:
         """One place on every machine: its path ends up in wheels, and in the compiler cache."""
         return self.settings.stages
+
+    def without_compiler_cache(self) -> Host:
+        """The same engine without one."""
+        return replace(self, compiler_cache=None)
 
     def inside(self, root: Path, target: Target) -> PurePath:
         """The same path: nothing stands between the build and this machine."""
@@ -115,12 +123,19 @@ class Host:
         host = programs_environment(self.settings)
         env_dir = root / "env"
         python = env_dir / _BIN / _PYTHON
-        variables = build_environment(stage, jobs=self.settings.jobs)
+        variables = build_environment(stage)
         # What lies in a home directory, such as setuptools' own settings, is no part of the key.
         host_env = allowed(self.settings.environ).items()
         build_env = {name: value for name, value in host_env if not name.startswith("XDG_")} | variables
-        build_env["HOME"] = str(root / "home")
-        build_env["PATH"] = f"{env_dir / _BIN}{os.pathsep}{build_env.get('PATH', os.defpath)}"
+        build_env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
+        first = [str(env_dir / _BIN)]
+        cache = self.compiler_cache
+        if cache is not None:
+            build_env |= cache.environment(storage=cache.storage, stage=root)
+            first.append(compilers_path(root))
+        if self.keeps(stage):
+            build_env = kept_environment(stage) | build_env
+        build_env["PATH"] = os.pathsep.join([*first, build_env.get("PATH", os.defpath)])
         interpreter = str(self.machine.python(target.python))
         uv = ("uv", "--offline", "--no-config")
         steps = [
@@ -149,10 +164,16 @@ class Host:
                 cwd=root,
             ),
         ]
+        if cache is not None:
+            words = compilers_words(cache.tools / PROGRAM, root, stage.build.resolved.environment)
+            steps.append(Step(phase=Phase.ENVIRONMENT, argv=(str(python), *words), env=build_env, cwd=root))
+        if self.keeps(stage):
+            settle = (str(python), "-I", str(root / "inside" / "settle.py"), str(stage.build_dir))
+            steps.append(Step(phase=Phase.ENVIRONMENT, argv=settle, env=host, cwd=root))
         if stage.provider is Provider.NETLIB:
             argv = (str(python), str(root / "inside" / "netlib.py"), str(root / "provider"))
             steps.append(Step(phase=Phase.PROVIDER, argv=argv, env=host, cwd=root))
-        settings = config_settings(stage, jobs=self.settings.jobs).for_build()
+        settings = config_settings(stage).for_build()
         frontend = (str(python), "-m", "build", "--no-isolation", "--wheel", "--outdir", str(stage.built))
         witness = (
             *(str(python), "-I", str(root / "inside" / "witness.py"), BUILT, str(stage.dist / TESTIMONY)),
@@ -172,6 +193,17 @@ class Host:
         ]
         return Rendering(steps=tuple(steps))
 
+    def build_dir(self, stage: Stage) -> Path | None:
+        """In the stage."""
+        return stage.root / "build"
+
+    def keeps(self, stage: Stage) -> bool:
+        """Beside the compiler cache, where the farm says which directory it is."""
+        return self.compiler_cache is not None and stage.build_dir is not None
+
+    def sweep(self, root: Path) -> None:
+        """It makes no containers."""
+
     def phase(self, step: Step, output: str) -> Phase:
         """The step's own phase: every step here is one program."""
         del output
@@ -182,9 +214,10 @@ class Host:
         env = programs_environment(self.settings)
         interpreter = str(self.machine.python(target.python))
         uv = str(which("uv", env))
+        env = {key: value for key, value in env.items() if not key.startswith(("LD_", "DYLD_"))}
         return Step(
             phase=Phase.WITNESS,
             argv=(interpreter, "-I", str(directory / "enter.py"), str(directory), uv),
-            env={key: value for key, value in env.items() if not key.startswith(("LD_", "DYLD_"))},
+            env=env | {"TMPDIR": str(directory)},
             cwd=directory,
         )

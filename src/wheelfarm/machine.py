@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform as host_platform
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -60,6 +61,17 @@ def glibc() -> tuple[int, int]:
         return int(major), int(minor)
     except (ValueError, OSError, AttributeError):
         return (0, 0)
+
+
+def memory() -> int | None:
+    """The bytes of memory that this machine, or the container around us, has; None where it does not tell."""
+    found = []
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        with suppress(OSError, ValueError):
+            found.append(int(limit.read_text(encoding="utf-8")))
+    return min(found, default=None)
 
 
 def peak_memory() -> int | None:

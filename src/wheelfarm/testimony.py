@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.engine import TESTIMONY
 from wheelfarm.errors import ChainError, Collector, YieldError
-from wheelfarm.model import Digest, EnvironmentEntry, parse_name
+from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
 from wheelfarm.wheels import files, open_wheel
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import Name, PinnedWheel
     from wheelfarm.stage import Stage
+
+_WHOLE: Final = frozenset(
+    {"wheels", "built", "distributions", "compilers", "packages", "compiler-cache", "kept-build"}
+)
 
 
 def read_testimony(stage: Stage) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def read_testimony(stage: Stage) -> dict[str, Any]:
             where=str(path),
             why=str(problem),
         ) from problem
-    if not {"wheels", "built", "distributions", "compilers", "packages"} <= testimony.keys():
+    if not testimony.keys() >= _WHOLE:
         raise ChainError(f"{stage.build.id}: the witness's testimony is not whole", where=str(path))
     if len(testimony["wheels"]) != 1:
         raise YieldError(
@@ -93,6 +97,16 @@ def toolchain(testimony: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Compilers and system packages with their versions, as the witness found them."""
     named = (("compiler", testimony["compilers"]), ("package", testimony["packages"]))
     return tuple((f"{kind} {name}", str(version)) for kind, found in named for name, version in found.items())
+
+
+def cache_use(testimony: Mapping[str, Any]) -> CacheUse | None:
+    """What the compiler cache spared; None where there was none."""
+    return CacheUse.of(testimony["compiler-cache"])
+
+
+def kept_build(testimony: Mapping[str, Any]) -> bool:
+    """Whether the build went on from a kept build directory."""
+    return bool(testimony["kept-build"])
 
 
 def built_digest(testimony: Mapping[str, Any]) -> Digest:

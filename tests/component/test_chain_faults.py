@@ -13,6 +13,8 @@ import pytest
 from support.index import Index
 from support.packages import BROKEN, make_sdist, tinyleaf
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
+from wheelfarm.pipeline.farm import passing
+from wheelfarm.schedule import Retry
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -47,10 +49,12 @@ def test_a_compiler_that_dies_stops_only_what_needs_it(index: Index, tmp_path: P
     run = run_farm(settings)
     assert run.states == {"tinybase": "failed", "tinyleaf": "built", "tinytop": "blocked"}
     error = run.error("tinybase")
-    assert (error.slug, error.where) == ("build", "recipes/tinybase/recipe.toml")
+    assert (error.slug, error.failure) == ("build", "compile")
     assert "#error the farm's own mistake" in str(error.why)
     assert error.log is not None
-    assert "the farm's own mistake" in error.log.read_text()
+    where, _, number = str(error.where).partition(f", {error.log.name}, line ")
+    assert where == "recipes/tinybase/recipe.toml"
+    assert "the farm's own mistake" in error.log.read_text().splitlines()[int(number) - 1]
     assert [line.partition(":")[0] for line in error.lines() if re.match(r"  \S", line)][-2:] == [
         "  log",
         "  next",
@@ -147,11 +151,16 @@ class TestSource:
         error = failed(settings)
         assert (error.slug, error.exit_code) == ("network", 20)
         assert "127.0.0.1:9" in str(error.where)
+        run = run_farm(settings, retry=Retry(passing=passing, attempts=2, pause=0.01))
+        assert (run.outcomes["tinyleaf"].attempts, run.error("tinyleaf").slug) == (2, "network")
 
     def test_offline_with_an_empty_cache(self, index: Index, tmp_path: Path) -> None:
         settings = tiny_farm(tmp_path / "farm", index, LEAF, settings={"offline": True})
-        error = failed(replace(settings, index_url="http://127.0.0.1:9/"))
+        settings = replace(settings, index_url="http://127.0.0.1:9/")
+        error = failed(settings)
         assert (error.slug, "offline" in error.what) == ("network", True)
+        run = run_farm(settings, retry=Retry(passing=passing))
+        assert run.outcomes["tinyleaf"].attempts == 1
 
     def test_a_full_cache_needs_no_network(self, chain: Settings) -> None:
         recipe = chain.recipes / "tinytop" / "recipe.toml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,6 @@ from support.tiny import CHAIN, LEAF, VARIANT, run_farm, tiny_farm, tiny_index
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wheelfarm.settings import Settings
 
 
@@ -49,9 +48,11 @@ def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index,
     assert run.states == {"tinybase": "built", "tinytop": "built"}
     base, top = (compiler_saw(run.wheel(name)) for name in ("tinybase", "tinytop"))
     assert {name: base.get(name) for name in NASTY} == NASTY
-    assert set(top) - added_by_tools(top) == ALWAYS | {"ONLY_TOP"}
-    assert set(base) - added_by_tools(base) == ALWAYS | set(NASTY)
-    assert base["PATH"].startswith(str(settings.stages))
+    assert set(top) - added_by_tools(top) == ALWAYS | {"TMPDIR", "ONLY_TOP"}
+    assert set(base) - added_by_tools(base) == ALWAYS | {"TMPDIR"} | set(NASTY)
+    stage = settings.stages / run.build("tinybase").id.slug
+    assert base["PATH"].startswith(f"{stage}/env/")
+    assert [Path(base[name]).relative_to(stage).as_posix() for name in ("HOME", "TMPDIR")] == ["home", "tmp"]
 
 
 def test_a_decoy_of_the_same_version_on_the_index_is_not_used(index: Index, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from support.binaries import OPENBLAS, REFERENCE, SCIPY_OPENBLAS64, calls, elf
 from support.farm import LINUX, builds_of, make_farm, make_toolchain
 from support.raised import only, raised
 from support.wheels import make_wheel
+from wheelfarm.engine import Follower
 from wheelfarm.errors import ExpectationError, GateTestError
 from wheelfarm.gate import Result, check_expectations, foreign, lay_room, try_in_clean_room
 from wheelfarm.host import Host
@@ -33,6 +34,11 @@ def build_with(root: Path, recipe: dict[str, Any], smoke: str | None = None) -> 
     settings = make_farm(root / "farm", {"alpha": recipe}, files=files)
     builds = builds_of(settings, toolchains=[make_toolchain(HERE)])
     return builds["alpha"], Host(settings)
+
+
+def tried_in(root: Path, build: Build, engine: Host) -> tuple[Result, ...]:
+    """What the clean room finds that was laid out in `root/room`."""
+    return try_in_clean_room(build, engine, root / "room", log=root / "gate.log", follower=Follower())
 
 
 class TestExpectations:
@@ -132,7 +138,7 @@ class TestCleanRoom:
                 )
             )
         lay_room(root / "room", build, wheels[0], wheels[1:])
-        return try_in_clean_room(build, engine, root / "room", log=root / "gate.log")
+        return tried_in(root, build, engine)
 
     def test_imports_and_a_smoke_script(self, tmp_path: Path) -> None:
         smoke = "import alpha\nassert __name__ == '__main__'\nassert alpha.beta.X == 1\n"
@@ -160,7 +166,7 @@ class TestCleanRoom:
         path = make_wheel(tmp_path, "alpha", "1.0", {"alpha.py": code})
         wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(path.read_bytes()))
         lay_room(tmp_path / "room", build, wheel, [])
-        (result,) = try_in_clean_room(build, engine, tmp_path / "room", log=tmp_path / "gate.log")
+        (result,) = tried_in(tmp_path, build, engine)
         assert result.found == "alpha"
 
     def test_a_library_of_this_machine(self, tmp_path: Path) -> None:
@@ -205,8 +211,5 @@ class TestCleanRoom:
         path = make_wheel(tmp_path, "alpha", "1.0")
         wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(b"another"))
         lay_room(tmp_path / "room", build, wheel, [])
-        error = only(
-            lambda: try_in_clean_room(build, engine, tmp_path / "room", log=tmp_path / "gate.log"),
-            GateTestError,
-        )
+        error = only(lambda: tried_in(tmp_path, build, engine), GateTestError)
         assert "ash mismatch" in str(error.log and error.log.read_text())

@@ -15,6 +15,7 @@ from support.servers import index_server
 from support.store import check_tidy
 from support.tiny import CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
 from support.wheels import make_wheel
+from wheelfarm.engine import Follower
 from wheelfarm.errors import GateTestError
 from wheelfarm.gate import lay_room, try_in_clean_room
 from wheelfarm.model import PinnedWheel, Python
@@ -170,5 +171,5 @@ def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
     room = tmp_path / "room"
     lay_room(room, build, pinned, [])
     with pytest.raises(GateTestError, match="the test failed") as caught:
-        try_in_clean_room(build, farm.engine, room, log=tmp_path / "gate.log")
+        try_in_clean_room(build, farm.engine, room, log=tmp_path / "gate.log", follower=Follower())
     assert "libtiny.so: cannot open shared object file" in str(caught.value.why)

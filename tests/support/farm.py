@@ -36,6 +36,7 @@ SETTINGS: Final[Table] = {
     "stages": ".wheelfarm/stages",
     "cache": "cache",
     "index-url": "https://index.invalid/simple/",
+    "compiler-cache": False,
     "variant": "plain",
     "variants": {
         "plain": {"description": "no BLAS"},

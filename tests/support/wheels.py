@@ -152,7 +152,7 @@ def _write(path: Path, members: Mapping[str, bytes], fault: Fault | None) -> Non
         for name, data in members.items():
             info = zipfile.ZipInfo(name, EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
+            info.external_attr = (0o100755 if ".data/scripts/" in name else 0o644) << 16
             archive.writestr(info, data)
     written = bytearray(path.read_bytes())
     match fault:

@@ -8,9 +8,10 @@ import pytest
 
 from support.logs import failed_log
 from wheelfarm import errors
-from wheelfarm.diagnosis import Failure, classify
+from wheelfarm.diagnosis import Failure, classify, failure_of
 from wheelfarm.diagnosis.classes import FAILURES
 from wheelfarm.diagnosis.signs import sign_of
+from wheelfarm.engine import Phase
 from wheelfarm.errors import (
     BuildError,
     FarmError,
@@ -75,11 +76,12 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("phase", "failure"),
         [
-            ("environment", "settings"),
-            ("provider", "configure"),
-            ("build", "other"),
-            ("witness", "gate"),
-            ("repair", "repair"),
+            (Phase.START, "engine"),
+            (Phase.ENVIRONMENT, "settings"),
+            (Phase.PROVIDER, "configure"),
+            (Phase.BUILD, "other"),
+            (Phase.WITNESS, "gate"),
+            (Phase.REPAIR, "repair"),
             ("test", "test"),
         ],
     )
@@ -128,6 +130,13 @@ class TestErrors:
     def test_the_first_of_a_group_counts(self) -> None:
         group = GroupError([PatchError("one"), SettingsError("two")])
         assert classify(group, None, "build").lines == ("one",)
+        assert failure_of(group) is Failure.PATCH
+
+    def test_what_the_log_told_counts_first(self) -> None:
+        error = BuildError("no")
+        assert failure_of(error) is Failure.OTHER
+        error.failure = "compile"
+        assert failure_of(GroupError([error, PatchError("two")])) is Failure.COMPILE
 
 
 def _is_error(value: object) -> bool:

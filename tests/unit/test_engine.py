@@ -14,13 +14,13 @@ from support.stages import build_for, make_stage
 from wheelfarm.cibuildwheel import Cibuildwheel, check_options, container_engine, default_image
 from wheelfarm.engine import (
     PROXIES,
+    Follower,
     Phase,
     Rendering,
     Step,
     build_environment,
     config_settings,
     run_rendering,
-    telling,
 )
 from wheelfarm.errors import EngineError, FarmError, RecipeError
 from wheelfarm.host import Host, programs_environment
@@ -38,12 +38,12 @@ def farm(tmp_path: Path) -> Settings:
 
 def stage_for(farm: Settings, **words: Any) -> Stage:
     changes = {key: words.pop(key) for key in ("backend",) if key in words}
-    return make_stage(build_for(farm, **words), Host(farm), **changes)
+    return make_stage(build_for(farm, **words), Host(farm), jobs=3, **changes)
 
 
 class TestEnvironment:
     def test_the_farm_s_own(self, farm: Settings) -> None:
-        assert build_environment(stage_for(farm, environment={"CFLAGS": "-O1"}), jobs=3) == {
+        assert build_environment(stage_for(farm, environment={"CFLAGS": "-O1"})) == {
             "CFLAGS": "-O1",
             "MAKEFLAGS": "-j3",
             "CMAKE_BUILD_PARALLEL_LEVEL": "3",
@@ -57,14 +57,20 @@ class TestEnvironment:
 
     def test_a_recipe_says_how_many_jobs_when_it_must(self, farm: Settings) -> None:
         """Some makefiles do not stand more than one."""
-        assert (
-            build_environment(stage_for(farm, environment={"MAKEFLAGS": "-j1"}), jobs=3)["MAKEFLAGS"] == "-j1"
-        )
+        stage = stage_for(farm, environment={"MAKEFLAGS": "-j1"})
+        assert build_environment(stage)["MAKEFLAGS"] == "-j1"
+
+    def test_meson_may_not_choose_the_compiler_itself(self, farm: Settings) -> None:
+        """It would put a ccache before it, and that into wheels; a recipe's own compiler stays."""
+        environment = build_environment(stage_for(farm, environment={"CC": "clang"}, backend="mesonpy"))
+        assert (environment["CC"], environment["CXX"]) == ("clang", "c++")
+        windows = make_stage(build_for(farm, "cp311-win_amd64"), Host(farm), backend="mesonpy")
+        assert not {"CC", "CXX"} & build_environment(windows).keys()
 
     @pytest.mark.parametrize("name", ["PATH", "Path", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "PIP_NO_INDEX"])
     def test_what_would_undo_an_invariant_is_refused(self, farm: Settings, name: str) -> None:
         stage = stage_for(farm, environment={name: "x", "A": "1"})
-        error = only(lambda: build_environment(stage, jobs=1), RecipeError)
+        error = only(lambda: build_environment(stage), RecipeError)
         assert (error.what, error.where) == (
             f"{name} may not be set by a recipe",
             "recipes/alpha/recipe.toml",
@@ -81,7 +87,7 @@ class TestEnvironment:
 class TestConfigSettings:
     def test_meson_python_gets_its_share_and_a_fixed_directory(self, farm: Settings) -> None:
         stage = stage_for(farm, config={"setup-args": ["-Da=b"]}, backend="mesonpy")
-        assert config_settings(stage, jobs=3).items == (
+        assert config_settings(stage).items == (
             ("setup-args", ("-Da=b", "--wrap-mode=nodownload")),
             ("build-dir", ("/stage/build",)),
             ("compile-args", ("-j3",)),
@@ -90,7 +96,7 @@ class TestConfigSettings:
     def test_what_the_recipe_says_wins(self, farm: Settings) -> None:
         said = {"compile-args": ["-v", "-j1"]}
         stage = stage_for(farm, config=said, backend="mesonpy")
-        assert dict(config_settings(stage, jobs=3).items) == {
+        assert dict(config_settings(stage).items) == {
             "compile-args": ("-v", "-j1"),
             "setup-args": ("--wrap-mode=nodownload",),
             "build-dir": ("/stage/build",),
@@ -98,7 +104,7 @@ class TestConfigSettings:
 
     def test_other_backends_get_what_the_recipe_says(self, farm: Settings) -> None:
         stage = stage_for(farm, config={"a": "b"})
-        assert config_settings(stage, jobs=3).items == (("a", ("b",)),)
+        assert config_settings(stage).items == (("a", ("b",)),)
 
 
 class TestOptions:
@@ -138,7 +144,8 @@ class TestPhase:
     @pytest.mark.parametrize(
         ("output", "phase"),
         [
-            ("", Phase.BUILD),
+            ("", Phase.START),
+            ("Error: no such image", Phase.START),
             ("Running before_all...\nE: no such package", Phase.PROVIDER),
             ("Running before_all...\nRunning before_build...\nhash mismatch", Phase.ENVIRONMENT),
             ("Running before_build...\nBuilding wheel...\nerror: x", Phase.BUILD),
@@ -155,6 +162,7 @@ class TestPhase:
     @pytest.mark.parametrize(
         ("phase", "slug"),
         [
+            (Phase.START, "engine"),
             (Phase.ENVIRONMENT, "lock"),
             (Phase.PROVIDER, "provider"),
             (Phase.BUILD, "build"),
@@ -176,19 +184,15 @@ class TestPhase:
                 stage,
                 log=tmp_path / "log",
                 time_limit=10,
-                on_line=heard.append,
+                follower=Follower(line=heard.append),
             )
         error = caught.value
-        assert (error.slug, error.why, error.log) == (slug, "error: the cause", tmp_path / "log")
+        assert (error.slug, error.log) == (slug, tmp_path / "log")
+        assert error.where == "recipes/alpha/recipe.toml, log, line 4"
+        assert str(error.why).splitlines()[-1] == "error: the cause"
         assert error.hint
         assert heard == ["some words", "error: the cause"]
         assert (tmp_path / "a.txt").read_text() == "text"
-
-
-def test_the_lines_that_tell() -> None:
-    noise = [f"line {number}" for number in range(30)]
-    assert telling("\n".join([*noise, "a.c:1: error: x", *noise])) == "a.c:1: error: x"
-    assert telling("\n".join(noise)).splitlines() == noise[-8:]
 
 
 class TestContainers:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.raised import only
+from wheelfarm.engine import mark_of
 from wheelfarm.errors import StageError
 from wheelfarm.pipeline.place import Place, make_private
 
@@ -20,12 +21,14 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
     place = Place(tmp_path / "stages", "alpha")
     lines: list[str] = []
     entered = threading.Event()
+    swept: list[Path] = []
+    sweep = swept.append
 
     def second() -> None:
-        with place.hold(lines.append):
+        with place.hold(lines.append, sweep):
             entered.set()
 
-    with place.hold(lines.append):
+    with place.hold(lines.append, sweep):
         assert lines == []
         thread = threading.Thread(target=second)
         thread.start()
@@ -34,7 +37,18 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
         assert not entered.is_set()
     thread.join()
     assert entered.is_set()
-    assert lines == [f"waiting for another run that builds in {place.root}"]
+    assert lines[:1] == [f"waiting for another run that builds in {place.root}"]
+    assert swept == []
+
+
+def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
+    place = Place(tmp_path, "alpha")
+    mark_of(place.root).write_text('{"pid": 0, "started": null}')
+    swept: list[Path] = []
+    with place.hold(lambda _line: None, swept.append):
+        assert swept == [place.root]
+    with place.hold(lambda _line: None, swept.append):
+        assert len(swept) == 1
 
 
 def test_it_is_made_for_us_alone(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from jsonschema import Draft7Validator
 from support.farm import make_toolchain
 from support.stages import make_stage
 from wheelfarm.cibuildwheel import CONFIG, Cibuildwheel, schema_path
+from wheelfarm.compiler_cache import CompilerCache
 from wheelfarm.host import Host
 from wheelfarm.model import Target
 from wheelfarm.plan import make_plan
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.engine import Engine, Rendering
     from wheelfarm.plan import Build
+    from wheelfarm.stage import Stage
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(path.parent.name for path in ROOT.glob("recipes/*/recipe.toml"))
@@ -51,11 +53,21 @@ def settings(tmp_path: Path) -> Settings:
         python.write_text("#!/bin/sh\n")
         python.chmod(0o755)
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/farm", "WHEELFARM_JOBS": "2"}
-    return load(ROOT, environ=environ | {"WHEELFARM_IMAGE_MANYLINUX_X86_64": "builder:1"})
+    # The names of volumes are told from the work directory.
+    environ |= {"WHEELFARM_IMAGE_MANYLINUX_X86_64": "builder:1", "WHEELFARM_WORK": "/farm/.wheelfarm"}
+    return load(ROOT, environ=environ)
 
 
-def engines(settings: Settings) -> dict[str, Engine]:
-    return {"cibuildwheel": Cibuildwheel(settings, "podman"), "host": Host(settings)}
+def engine_for(settings: Settings, name: str, target: str) -> Engine:
+    """An engine where ccache and podman are found; ccache is used then, but for Windows."""
+    cache = CompilerCache.below(Path("/cache"), program=Path("/farm/bin/ccache"), engine=name, size="5G")
+    used = None if "win" in target else cache
+    return Host(settings, used) if name == "host" else Cibuildwheel(settings, "podman", used)
+
+
+def stage_for(build: Build, engine: Engine, settings: Settings, root: Path = STAGE) -> Stage:
+    """A stage with all processors, as one build alone has them."""
+    return make_stage(build, engine, root, jobs=settings.jobs)
 
 
 def build_of(settings: Settings, recipe: str, variant: str, target: str) -> Build:
@@ -86,26 +98,27 @@ def test_rendering(
     tmp_path: Path,
     choice: tuple[str, str, str],
 ) -> None:
-    engine, recipe, variant = choice
+    name, recipe, variant = choice
     said = []
     # The host engine is this machine's; netlib is taken from the system packages of Linux.
-    for target in TARGETS if (engine, variant) == ("cibuildwheel", "openblas") else LINUX:
+    for target in TARGETS if (name, variant) == ("cibuildwheel", "openblas") else LINUX:
         build = build_of(settings, recipe, variant, target)
-        rendering = engines(settings)[engine].render(make_stage(build, engines(settings)[engine], STAGE))
+        engine = engine_for(settings, name, target)
+        rendering = engine.render(stage_for(build, engine, settings))
         own = str(getattr(sys, "_base_executable", sys.executable))
         version = f"3.{target[3:5]}"
         normal = {str(tmp_path / f"python{version}"): f"/python{version}", own: f"/python{version}"}
         said += [f"=== {target}", *lines(rendering, normal), ""]
-    golden(f"{engine}/{recipe}-{variant}.txt", "\n".join(said))
+    golden(f"{name}/{recipe}-{variant}.txt", "\n".join(said))
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_configuration_is_valid(settings: Settings, recipe: str, target: str) -> None:
     validator = Draft7Validator(json.loads(schema_path().read_text("utf-8")))
-    engine = Cibuildwheel(settings, "podman")
+    engine = engine_for(settings, "cibuildwheel", target)
     for variant in VARIANTS if target in LINUX else ["openblas"]:
-        stage = make_stage(build_of(settings, recipe, variant, target), engine, STAGE)
+        stage = stage_for(build_of(settings, recipe, variant, target), engine, settings)
         table: dict[str, Any] = tomllib.loads(engine.render(stage).files[CONFIG])["tool"]["cibuildwheel"]
         assert [problem.message for problem in validator.iter_errors(table)] == []
         # A platform's table would replace what the general one says.
@@ -115,12 +128,12 @@ def test_configuration_is_valid(settings: Settings, recipe: str, target: str) ->
 @pytest.mark.parametrize("target", TARGETS[::2])
 def test_cibuildwheel_takes_it(settings: Settings, tmp_path: Path, target: str) -> None:
     """Also when the source's own table is invalid."""
-    engine = Cibuildwheel(settings, "podman")
+    engine = engine_for(settings, "cibuildwheel", target)
     source = tmp_path / "source"
     source.mkdir()
     (source / "setup.py").touch()
     (source / "pyproject.toml").write_text('[tool.cibuildwheel]\nenable = ["no-such-group"]\nnonsense = 1\n')
-    stage = make_stage(build_of(settings, "scipy", "openblas", target), engine, tmp_path)
+    stage = stage_for(build_of(settings, "scipy", "openblas", target), engine, settings, tmp_path)
     rendering = engine.render(stage)
     (tmp_path / CONFIG).write_text(rendering.files[CONFIG], encoding="utf-8")
     (step,) = rendering.steps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,15 @@ from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
 from wheelfarm.pipeline import Action, Decision
 from wheelfarm.report import (
-    ChainReport,
     Screen,
     decision_lines,
     inspection_lines,
+    outcome_data,
     outcome_line,
     summary_lines,
 )
-from wheelfarm.report.chain import duration, outcome_data, size
+from wheelfarm.report.layout import Role
+from wheelfarm.report.quantity import about, clock, duration, size
 from wheelfarm.schedule import Outcome, State
 
 if TYPE_CHECKING:
@@ -41,10 +43,30 @@ HEAD = "alpha 1.0 (plain, cp311-manylinux_x86_64)"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 00 s"), (754.6, "12 min 35 s")]
+    ("seconds", "said"),
+    [
+        *((0.04, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (60, "1 min 00 s")),
+        *((754.6, "12 min 35 s"), (3599.6, "1 h 00 min"), (3900, "1 h 05 min")),
+    ],
 )
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        *((0, "10 s"), (44, "40 s"), (55, "1 min"), (840, "14 min"), (3570, "1 h")),
+        *((3900, "1 h"), (4900, "1 h 20 min")),
+    ],
+)
+def test_guesses(seconds: float, said: str) -> None:
+    assert about(seconds) == said
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (123.9, "2:03"), (3723, "1:02:03")])
+def test_a_clock(seconds: float, said: str) -> None:
+    assert clock(seconds) == said
 
 
 @pytest.mark.parametrize(("count", "said"), [(12, "0.0 kB"), (9_940, "9.9 kB"), (20_450_000, "20.4 MB")])
@@ -64,18 +86,21 @@ class TestOutcomes:
         wheel = tmp_path / "alpha.whl"
         wheel.write_bytes(bytes(250_000))
         outcome = Outcome(build=alpha, state=State.BUILT, why="not built yet", seconds=61, wheel=wheel)
-        assert outcome_line(outcome) == f"built    {HEAD}: alpha.whl, 0.2 MB, in 1 min 01 s"
+        said = f"built    {HEAD}: alpha.whl, 0.2 MB, in 1 min 01 s"
+        assert outcome_line(outcome) == said
+        again = replace(outcome, attempts=2)
+        assert outcome_line(again) == f"{said}, at attempt 2"
+        assert list(summary_lines([outcome, again])) == ["2 built (1 retried)"]
         assert outcome_data(outcome)["wheel"] == str(wheel)
 
-    def test_a_failure_ends_with_the_log_and_what_to_do(self, alpha: Build, tmp_path: Path) -> None:
-        log = tmp_path / "build.log"
-        log.write_text("".join(f"line {number}\n" for number in range(100)))
+    def test_a_failure_ends_with_its_class_the_log_and_what_to_do(self, alpha: Build) -> None:
+        log = Path("/no/such/log")
         error = BuildError("it failed", where="recipe.toml", why="error: x", hint="try again", log=log)
+        error.failure = "compile"
         failed = Outcome(build=alpha, state=State.FAILED, why=error.what, error=error)
         blocked = Outcome(build=alpha, state=State.BLOCKED, why="blocked by alpha")
-        lines = list(summary_lines([failed, blocked]))
-        assert lines[0] == "  | line 75"
-        assert lines[-6:] == [
+        assert list(summary_lines([failed, blocked])) == [
+            "failure: compile",
             "error[build]: it failed",
             "  where: recipe.toml",
             "  why: error: x",
@@ -85,13 +110,9 @@ class TestOutcomes:
         ]
         assert outcome_line(blocked) == f"blocked  {HEAD}: blocked by alpha"
         data = outcome_data(failed)
-        assert (data["state"], data["error"], data["wheel"]) == ("failed", "build", None)
+        said = [data[key] for key in ("state", "error", "failure", "wheel", "compiler-cache")]
+        assert said == ["failed", "build", "compile", None, None]
         json.dumps(data)
-
-    def test_a_log_that_is_not_there(self, alpha: Build) -> None:
-        error = BuildError("it failed", log=Path("/no/such/log"))
-        failed = Outcome(build=alpha, state=State.FAILED, why="x", error=error)
-        assert next(summary_lines([failed])) == "error[build]: it failed"
 
 
 class TestScreen:
@@ -114,35 +135,32 @@ class TestScreen:
         screen.say("done")
         assert people.getvalue() == "\r\x1b[Kworking\r\x1b[Kdone\n"
 
+    def test_a_result_takes_the_overlay_away(self) -> None:
+        class Rows:
+            said: list[str] = []  # noqa: RUF012
+            closed = 0
 
-class TestProgress:
-    def test_a_pipe_gets_a_line_now_and_then(self, alpha: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-        now = 1000.0
-        monkeypatch.setattr("wheelfarm.report.chain.time.monotonic", lambda: now)
-        people = io.StringIO()
-        report = ChainReport(Screen(people=people, programs=io.StringIO()), started=now)
-        for step in range(1, 100):
-            now += 1
-            report.hear(alpha, f"[{step}/474] Compiling C object")
-        report.tell(Outcome(build=alpha, state=State.CACHED, why="nothing changed"))
-        assert people.getvalue().splitlines() == [
-            f"building {HEAD}",
-            "alpha: [31/474] 30.0 s",
-            "alpha: [61/474] 1 min 00 s",
-            "alpha: [91/474] 1 min 30 s",
-            f"cached   {HEAD}: nothing changed",
-        ]
+            def say(self, line: str, role: Role = Role.PLAIN) -> None:
+                self.said.append(f"{line} {role}")
 
-    def test_a_terminal_gets_a_bar_that_moves(self, alpha: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("COLUMNS", "60")
-        people = Terminal()
-        report = ChainReport(Screen(people=people, programs=io.StringIO()))
-        report.hear(alpha, "configuring")
-        report.hear(alpha, f"[237/474] Compiling {'x' * 200}")
-        first, second = people.getvalue().split("\r\x1b[K")[2:]
-        assert first.startswith("alpha 0.0 s configuring")
-        assert "━" * 10 + "╌" * 10 + " 237/474 Compiling xxx" in second
-        assert len(second) < 60
+            def close(self) -> None:
+                self.closed += 1
+
+        people, programs, rows = Terminal(), io.StringIO(), Rows()
+        screen = Screen(people=people, programs=programs, overlay=rows)
+        screen.say("above")
+        screen.status("never seen")
+        screen.result(["a"])
+        screen.result(["b"])
+        screen.say("below")
+        assert (rows.said, rows.closed) == (["above plain"], 1)
+        assert (people.getvalue(), programs.getvalue()) == ("\r\x1b[Kbelow\n", "a\nb\n")
+
+    def test_the_standard_screen_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = Screen.standard()
+        assert Screen.standard() is first
+        monkeypatch.setattr("sys.stderr", io.StringIO())
+        assert Screen.standard() is not first
 
 
 def test_a_wheel_as_a_table() -> None:

@@ -45,6 +45,7 @@ def test_variables_and_options_are_read_as_their_key_wants(tmp_path: Path) -> No
     environ = {
         "WHEELFARM_TIME_LIMIT": "1.5",
         "WHEELFARM_OFFLINE": "True",
+        "WHEELFARM_MEMORY": "1.5G",
         "WHEELFARM_ENGINE": "host",
         "WHEELFARM_CONTAINER_ENGINE": "podman",
         "WHEELFARM_WHEELHOUSE": "elsewhere",
@@ -52,6 +53,7 @@ def test_variables_and_options_are_read_as_their_key_wants(tmp_path: Path) -> No
     settings = load(root, environ=environ, options={"pythons": "3.13, 3.9,3.13,", "variant": "netlib"})
     assert settings.time_limit == 1.5
     assert settings.offline is True
+    assert settings.memory == 1_500_000_000
     assert settings.engine is EngineName.HOST
     assert settings.container_engine == "podman"
     assert settings.wheelhouse == root / "elsewhere"
@@ -59,6 +61,22 @@ def test_variables_and_options_are_read_as_their_key_wants(tmp_path: Path) -> No
     assert settings.variant == "netlib"
     assert settings.origins["pythons"] == "--python"
     assert load(root, environ={"WHEELFARM_OFFLINE": "0"}).offline is False
+
+
+@pytest.mark.parametrize(
+    ("said", "release", "cache"),
+    [
+        ({}, False, True),
+        ({"release": "1"}, True, False),
+        ({"release": "1", "compiler-cache": "1"}, True, True),
+        ({"compiler-cache": "false"}, False, False),
+    ],
+)
+def test_a_release_is_built_from_nothing(
+    tmp_path: Path, said: dict[str, str], *, release: bool, cache: bool
+) -> None:
+    settings = load(write_farm(tmp_path, settings={"compiler-cache": None}), environ={}, options=said)
+    assert (settings.release, settings.compiler_cache) == (release, cache)
 
 
 def test_paths_are_below_the_farm_and_the_cache_is_the_users(tmp_path: Path) -> None:
@@ -137,6 +155,8 @@ def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pyt
         ({"jobs": True}, "jobs", "bad value True"),
         ({"jobs": -1}, "jobs", "bad value -1"),
         ({"time-limit": 0}, "time-limit", "bad value 0"),
+        ({"memory": "12 GB"}, "memory", "bad value '12 GB'"),
+        ({"compiler-cache-size": "5"}, "compiler-cache-size", "bad value '5'"),
         ({"pythons": []}, "pythons", "bad value []"),
         ({"pythons": ["3.11", "three"]}, "pythons[1]", "bad value 'three'"),
         ({"engine": "hots"}, "engine", "bad value 'hots'"),
@@ -165,6 +185,7 @@ def test_something_else_than_a_table_is_refused(tmp_path: Path, text: str) -> No
     [
         *(("JOBS", "two"), ("JOBS", "-1"), ("TIME_LIMIT", "long"), ("OFFLINE", "maybe"), ("OFFLINE", "")),
         *(("PYTHONS", "three"), ("PYTHONS", ","), ("ENGINE", "hots")),
+        *(("MEMORY", "much"), ("RELEASE", "yes"), ("COMPILER_CACHE", "on")),
     ],
 )
 def test_a_bad_variable_is_named(tmp_path: Path, variable: str, text: str) -> None:

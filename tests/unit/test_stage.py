@@ -53,7 +53,7 @@ def make_tree(root: Path, pyproject: str | None = None) -> PatchedTree:
 def laid(build: Build, root: Path, **words: Any) -> Stage:
     root.mkdir(exist_ok=True)
     tree = words.pop("tree", None) or make_tree(root)
-    given: dict[str, Any] = {"requirements": [], "provider": None, "epoch": 1, "inside": INSIDE}
+    given: dict[str, Any] = {"requirements": [], "provider": None, "epoch": 1, "inside": INSIDE, "jobs": 1}
     return lay(build, root=root, tree=tree, **(given | words))
 
 
@@ -74,7 +74,13 @@ class TestLay:
         assert {path.name for path in (stage.root / "requirements").iterdir()} == {
             wheel.path.name for wheel in wheels
         }
-        assert {path.name for path in (stage.root / "inside").iterdir()} == {"witness.py", "netlib.py"}
+        assert {path.name for path in (stage.root / "inside").iterdir()} == {
+            "witness.py",
+            "netlib.py",
+            "compilers.py",
+            "settle.py",
+            "ninja.py",
+        }
         assert (stage.provider, stage.dist.is_dir(), stage.built.exists()) == (Provider.NONE, True, False)
 
     def test_a_wheel_of_the_farm_may_not_come_from_the_index(self, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ def told_of(stage: Stage) -> dict[str, Any]:
         "built": {"filename": "alpha.whl", "sha256": "1" * 64},
         "compilers": {"c": "cc 12"},
         "packages": {"libblas-dev": "3.11"},
+        "compiler-cache": None,
+        "kept-build": False,
         "distributions": [*map(installed, stage.requirements), other],
     }
 

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 import tomlkit
 
+from wheelfarm.cibuildwheel.commands import (
+    STORAGE_INSIDE,
+    TOOLS_INSIDE,
+    before_all,
+    before_build,
+    cache_words,
+    repair,
+)
 from wheelfarm.cibuildwheel.container import default_image
-from wheelfarm.cibuildwheel.quoting import command_line, escape_placeholders, quote_value
-from wheelfarm.engine import PROXIES, TESTIMONY, Phase, Rendering, Step, build_environment, config_settings
+from wheelfarm.cibuildwheel.quoting import escape_placeholders, quote_value
+from wheelfarm.engine import (
+    Phase,
+    Rendering,
+    Step,
+    build_environment,
+    config_settings,
+    kept_environment,
+)
 from wheelfarm.errors import EngineError
 from wheelfarm.host import Host, programs_environment
 from wheelfarm.model import EngineName, Platform
 from wheelfarm.plan import Toolchain
 from wheelfarm.process import Command, run, which
-from wheelfarm.repair import TOOLS
-from wheelfarm.settings.tables import Provider
-from wheelfarm.stage import library_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path, PurePath
 
+    from wheelfarm.compiler_cache import CompilerCache
     from wheelfarm.model import Target
     from wheelfarm.settings import Settings
     from wheelfarm.stage import Stage
@@ -44,11 +57,9 @@ _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
 
 
-def _with_network(line: str) -> str:
-    """A shell's line with the proxies of the container itself: those of the build lead nowhere."""
-    inner = shlex.quote(line)
-    proxies = 'grep -zi _proxy= /proc/1/environ | xargs -0 sh -c \'exec env "$@" sh -c "$0"\''
-    return f"unset {' '.join(PROXIES)}; {proxies} {inner}"
+def _label(root: Path) -> str:
+    """The option that tells whose a container is."""
+    return f"--label=wheelfarm.stage={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
@@ -58,12 +69,17 @@ class Cibuildwheel:
     settings: Settings
     container: str | None
     """The container engine; None on macOS and Windows."""
+    compiler_cache: CompilerCache | None = None
     name: EngineName = EngineName.CIBUILDWHEEL
 
     @property
     def stages(self) -> Path:
         """In the farm's own directory where a container gives them a fixed path, else in that of the host."""
         return self.settings.work / "stages" if self.container else self.settings.stages
+
+    def without_compiler_cache(self) -> Cibuildwheel:
+        """The same engine without one."""
+        return replace(self, compiler_cache=None)
 
     def inside(self, root: Path, target: Target) -> PurePath:
         """Where cibuildwheel puts the stage: a fixed path in a container, the same path elsewhere."""
@@ -128,97 +144,86 @@ class Cibuildwheel:
             *("cibuildwheel", stage.tree.path.name, "--config-file", CONFIG),
             *("--only", stage.build.id.target.identifier, "--output-dir", stage.dist.name),
         )
-        env = programs_environment(self.settings)
+        env = programs_environment(self.settings) | {"TMPDIR": str(stage.root / "tmp")}
         text = tomlkit.dumps({"tool": {"cibuildwheel": self.options(stage)}})
         step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=stage.root)
         return Rendering(files={CONFIG: text}, steps=(step,))
 
     def options(self, stage: Stage) -> dict[str, Any]:
         """All that cibuildwheel is told, as one flat table: its platform tables would replace, not add."""
-        target, inside, where = stage.build.id.target, stage.inside, stage.build.entry.where
-        environment = build_environment(stage, jobs=self.settings.jobs)
-        settings = config_settings(stage, jobs=self.settings.jobs).for_cibuildwheel()
+        target, where = stage.build.id.target, stage.build.entry.where
+        environment = build_environment(stage)
+        if self.keeps(stage):
+            environment = kept_environment(stage) | environment
+        words = [quote_value(name, value, where=where) for name, value in environment.items()]
+        if self.compiler_cache is not None:
+            words += cache_words(stage, self.compiler_cache)
+        settings = config_settings(stage).for_cibuildwheel()
         options: dict[str, Any] = {
             "build-frontend": {"name": "build", "args": ["--no-isolation"]},
             "config-settings": escape_placeholders(settings),
-            "environment": " ".join(quote_value(k, v, where=where) for k, v in environment.items()),
-            "before-build": command_line(
-                (
-                    "python",
-                    "-m",
-                    "pip",
-                    "--isolated",
-                    "install",
-                    "--no-index",
-                    "--require-hashes",
-                    "--force-reinstall",
-                ),
-                ("-r", (inside / "requirements.txt").as_posix()),
-                target=target,
-            ),
-            "repair-wheel-command": self._repair(stage),
+            "environment": " ".join(words),
+            "before-build": before_build(stage, self.compiler_cache, keeps=self.keeps(stage)),
+            "repair-wheel-command": repair(stage),
             "test-command": "",
             # Its default would install abi3audit from the index, whatever it is that day.
             "audit-command": "",
         }
-        before_all = self._before_all(stage)
-        if before_all:
-            options["before-all"] = before_all
+        first = before_all(stage)
+        if first:
+            options["before-all"] = first
         if target.platform is Platform.LINUX:
-            options["container-engine"] = {"name": str(self.container), "disable-host-mount": True}
+            options["container-engine"] = {
+                "name": str(self.container),
+                "create-args": self._mounts(stage),
+                "disable-host-mount": True,
+            }
             options[f"{target.system}-{target.arch}-image"] = self.image(target)
         return options | dict(stage.build.resolved.cibuildwheel)
 
-    def _before_all(self, stage: Stage) -> str:
-        """System packages, then netlib: with whatever package manager the image has."""
-        if stage.build.id.target.platform is not Platform.LINUX:
-            return ""
-        commands = []
-        packages = stage.build.system_packages
-        apt, dnf = (shlex.join(packages[manager]) for manager in ("apt", "dnf"))
-        if apt or dnf:
-            branches = (
-                (
-                    "apt-get",
-                    f"apt-get update -qq && apt-get install -y --no-install-recommends {apt}" if apt else ":",
-                ),
-                ("dnf", f"dnf install -y {dnf}" if dnf else ":"),
-                ("yum", f"yum install -y {dnf}" if dnf else ":"),
-            )
-            tests = "; el".join(
-                f"if command -v {program} >/dev/null; then {line}" for program, line in branches
-            )
-            line = f"{tests}; else echo 'no package manager that we know' >&2; exit 1; fi"
-            commands.append(_with_network(line))
-        if stage.provider is Provider.NETLIB:
-            script, provider = (stage.inside / part for part in ("inside/netlib.py", "provider"))
-            commands.append(f"python {shlex.quote(str(script))} {shlex.quote(str(provider))}")
-        return " && ".join(commands)
+    def _mounts(self, stage: Stage) -> list[str]:
+        """What a container is created with: its label, the compiler cache, and the kept build directory."""
+        cache = self.compiler_cache
+        mounts = [_label(stage.root)]
+        if cache is not None:
+            mounts.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
+            mounts.append(f"--volume={cache.storage}:{STORAGE_INSIDE}")
+        if self.keeps(stage):
+            mounts.append(f"--volume={self._volume(stage)}:{stage.build_dir}")
+        return mounts
 
-    def _repair(self, stage: Stage) -> str:
-        """The witness, then the repair tool."""
-        target, inside = stage.build.id.target, stage.inside
-        container = target.platform is Platform.LINUX
-        testimony = PurePosixPath("/output", TESTIMONY) if container else stage.dist / TESTIMONY
-        words, variables = TOOLS[target.platform].command(
-            wheel="{wheel}",
-            dest="{dest_dir}",
-            arch=target.arch,
-            libraries=library_path(stage.provider, inside=inside),
-        )
-        witness = (
-            *("python", "-I", str(inside / "inside" / "witness.py"), "{wheel}", str(testimony)),
-            *stage.build.all_system_packages,
-        )
-        if variables:
-            words = ("env", *(f"{name}={value}" for name, value in variables.items()), *words)
-        return f"{command_line(witness, target=target)} && {command_line(words, target=target)}"
+    def _volume(self, stage: Stage) -> str:
+        """The volume that keeps a build directory: one a farm and build, since two must not share one."""
+        farm = hashlib.sha256(str(self.settings.work).encode()).hexdigest()[:12]
+        return f"wheelfarm-{farm}-{stage.build.id.slug}"
+
+    def build_dir(self, stage: Stage) -> Path | None:
+        """In the stage, but on Linux, where a volume keeps it."""
+        return None if self.container else stage.root / "build"
+
+    def keeps(self, stage: Stage) -> bool:
+        """In containers only: elsewhere cibuildwheel's environments have paths of their own each time."""
+        return bool(self.container) and self.compiler_cache is not None and stage.build_dir is not None
+
+    def sweep(self, root: Path) -> None:
+        """Remove the containers of a stage, whatever they are at."""
+        if self.container is None:
+            return
+        env = programs_environment(self.settings)
+        listing = (self.container, "ps", "--all", "--quiet", "--filter", _label(root).removeprefix("--"))
+        found = run(Command(argv=listing, env=env, time_limit=60), check=False)
+        if found.returncode == 0 and found.output.strip():
+            # podman would ask politely for 10 s first; docker does not.
+            now = ("--time=0",) if self.container == "podman" else ()
+            argv = (self.container, "rm", "--force", *now, *found.output.split())
+            run(Command(argv=argv, env=env, time_limit=60), check=False)
 
     def phase(self, step: Step, output: str) -> Phase:
-        """The part that cibuildwheel announced last."""
+        """The part that cibuildwheel announced last; before the first one it starts the container."""
+        del step
         found = [(output.rfind(headline), phase) for headline, phase in _HEADLINES.items()]
         at, phase = max(found)
-        return phase if at >= 0 else step.phase
+        return phase if at >= 0 else Phase.START
 
     def clean_room(self, directory: Path, target: Target) -> Step:
         """A fresh container of the same image, without network and without the build's packages."""
@@ -228,7 +233,8 @@ class Cibuildwheel:
         uv = str(which("uv", env))
         python = f"/opt/python/{target.python.tag.removesuffix('t')}-{target.python.tag}/bin/python"
         argv = (
-            *(str(self.container), "run", "--rm", "--network=none", "--volume", f"{directory}:/gate:ro"),
+            *(str(self.container), "run", "--rm", _label(directory.parent), "--network=none"),
+            *("--volume", f"{directory}:/gate:ro"),
             *("--volume", f"{uv}:/uv:ro", "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
             *(python, "-I", "/gate/enter.py", "/gate", "/uv"),
         )

@@ -85,6 +85,11 @@ _BY_MESSAGE: Final = (
     ),
     (r'required library "([^"]+)" could not be located', "the repair tool does not find {0}", _LIBRARIES),
     (
+        r"\bccache: error: ",
+        "the compiler cache cannot be used",
+        "say --no-compiler-cache, or see to the cache's directory",
+    ),
+    (
         r"\[-Werror(?:=[\w+-]+)?\]",
         "a warning counts as an error here",
         "patch the source, or take -Werror out of the options",

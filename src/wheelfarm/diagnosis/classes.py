@@ -58,6 +58,7 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
 _FROM_A_PROGRAM: Final = frozenset({"lock", "provider", "build", "chain", "repair", "test", "process"})
 """Errors that a program's failure is told as: the log's end is about them."""
 _OF_PHASE: Final[Mapping[str, Failure]] = {
+    "engine start-up": Failure.ENGINE,
     "environment": Failure.SETTINGS,
     "provider": Failure.CONFIGURE,
     "witness": Failure.GATE,
@@ -65,6 +66,13 @@ _OF_PHASE: Final[Mapping[str, Failure]] = {
     "test": Failure.TEST,
     "gate": Failure.GATE,
 }
+
+
+def failure_of(error: FarmError) -> Failure:
+    """The class of an error: what its log has told, or what it is by itself."""
+    if isinstance(error, GroupError):
+        return failure_of(error.errors[0])
+    return Failure(error.failure) if error.failure else FAILURES.get(error.slug) or Failure.OTHER
 
 
 def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> Diagnosis:

@@ -8,15 +8,15 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.engine import run_step
 from wheelfarm.errors import GateTestError, ProcessError
 from wheelfarm.gate.expectations import Result
-from wheelfarm.process import Command, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from wheelfarm.engine import Engine
+    from wheelfarm.engine import Engine, Follower
     from wheelfarm.model import PinnedWheel
     from wheelfarm.plan import Build
 
@@ -81,7 +81,7 @@ def foreign(outside: Sequence[str]) -> list[str]:
 
 
 def try_in_clean_room(
-    build: Build, engine: Engine, directory: Path, *, log: Path, on_line: Callable[[str], None] | None = None
+    build: Build, engine: Engine, directory: Path, *, log: Path, follower: Follower
 ) -> tuple[Result, ...]:
     """Install, import and run the smoke script in the room laid out in `directory`.
 
@@ -90,11 +90,10 @@ def try_in_clean_room(
     """
     step = engine.clean_room(directory, build.id.target)
     limit = build.resolved.test.time_limit or TIME_LIMIT
-    command = Command(argv=step.argv, env=step.env, cwd=step.cwd, log=log, time_limit=limit)
     why: str | None = None
     output = ""
     try:
-        output = run(command, on_line=on_line).output
+        output = run_step(engine, step, directory.parent, log=log, time_limit=limit, follower=follower).output
     except ProcessError as problem:
         why = problem.why or problem.what
     answer = _answer(output)

@@ -11,10 +11,10 @@ from wheelfarm.gate.expectations import Result, check_expectations
 from wheelfarm.wheels import open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from wheelfarm.engine import Engine
+    from wheelfarm.engine import Engine, Follower
     from wheelfarm.model import PinnedWheel
     from wheelfarm.plan import Build
 
@@ -27,7 +27,7 @@ def pass_gate(
     wheel: PinnedWheel,
     run_with: Sequence[PinnedWheel],
     log: Path,
-    on_line: Callable[[str], None] | None = None,
+    follower: Follower,
 ) -> tuple[Result, ...]:
     """Put a repaired wheel through the gate of its recipe.
 
@@ -38,7 +38,7 @@ def pass_gate(
         wheel: the repaired wheel.
         run_with: the wheels that it needs when it is installed.
         log: what the test prints goes there.
-        on_line: hears the test's output.
+        follower: hears the test's output, and may cancel it.
 
     Raises:
         FarmError: an expectation that is not met or a test that fails; a group when there are several.
@@ -51,7 +51,7 @@ def pass_gate(
         env = engine.clean_room(room, build.id.target).env
         expected = pool.submit(check_expectations, build, open_wheel(wheel.path), env)
         with failures.collect():
-            results += try_in_clean_room(build, engine, room, log=log, on_line=on_line)
+            results += try_in_clean_room(build, engine, room, log=log, follower=follower)
         with problems.collect():
             results = [*expected.result(), *results]
     for failure in failures.errors:

@@ -3,6 +3,7 @@
 A value that exists is valid: the `parse` functions and classmethods refuse everything else.
 """
 
+from wheelfarm.model.cache_use import CacheUse
 from wheelfarm.model.config_settings import ConfigSettings
 from wheelfarm.model.names import Digest, Name, parse_digest, parse_name
 from wheelfarm.model.stages import (
@@ -25,6 +26,7 @@ __all__ = [
     "PLACES",
     "AppliedPatch",
     "Archive",
+    "CacheUse",
     "ConfigSettings",
     "Digest",
     "EngineName",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wheelfarm.model.cache_use import CacheUse  # noqa: TC001 - as below
 from wheelfarm.model.names import Digest, Name  # noqa: TC001 - records read these hints at run time
 
 if TYPE_CHECKING:
@@ -111,6 +112,15 @@ class RepairedWheel:
     environment: tuple[EnvironmentEntry, ...] = ()
     toolchain: tuple[tuple[str, str], ...] = ()
     """Compilers and system packages with their versions, as found where the build ran."""
+    cache_use: CacheUse | None = None
+    """What the compiler cache spared; None where there was none."""
+    kept_build: bool = False
+    """Whether the build went on from a kept build directory."""
+
+    @property
+    def from_nothing(self) -> bool:
+        """Whether nothing that an earlier build compiled went into it."""
+        return self.cache_use is None and not self.kept_build
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,8 @@ class Decision:
     build: Build
     action: Action
     why: tuple[str, ...]
+    predecessor: Record | None = None
+    """The record of the wheel that a new one takes the place of."""
 
 
 def _record(house: Wheelhouse, build: Build) -> Record | None:
@@ -56,11 +58,18 @@ def _predecessor(house: Wheelhouse, build: Build) -> Record | None:
 def _rebuild(house: Wheelhouse, build: Build) -> Decision:
     old = _predecessor(house, build)
     why = compare(old.key_parts, build.key_parts) if old else ["not built yet"]
-    return Decision(build=build, action=Action.BUILD, why=tuple(why) or ("its stored wheel is damaged",))
+    reasons = tuple(why) or ("its stored wheel is damaged",)
+    return Decision(build=build, action=Action.BUILD, why=reasons, predecessor=old)
 
 
-def decide(house: Wheelhouse, build: Build) -> Decision:
-    """What is to be done for a build."""
+def decide(house: Wheelhouse, build: Build, *, from_nothing: bool = False) -> Decision:
+    """What is to be done for a build.
+
+    Args:
+        house: the wheelhouse.
+        build: the build.
+        from_nothing: whether a wheel into which an earlier build's compiles went does not count.
+    """
     stored = house.find(build.id.variant, build.key, verify=True)
     record = _record(house, build) if stored else None
     if stored is None or record is None:
@@ -71,6 +80,9 @@ def decide(house: Wheelhouse, build: Build) -> Decision:
         if now is not None and now.sha256 != upstream.sha256:
             why = f"the wheel of {upstream.name} has other bytes than the one it was built with"
             return Decision(build=build, action=Action.BUILD, why=(why,))
+    if from_nothing and not record.from_nothing:
+        why = "it was built with a compiler cache, and a release is built from nothing"
+        return Decision(build=build, action=Action.BUILD, why=(why,), predecessor=record)
     if record.gate_key != build.gate_key:
         why = "its expectations or tests changed; nothing is compiled"
         return Decision(build=build, action=Action.GATE, why=(why,))
@@ -81,7 +93,7 @@ def decide(house: Wheelhouse, build: Build) -> Decision:
     return Decision(build=build, action=Action.NOTHING, why=(f"nothing changed: {short}",))
 
 
-def decide_all(house: Wheelhouse, plan: Plan) -> tuple[Decision, ...]:
+def decide_all(house: Wheelhouse, plan: Plan, *, from_nothing: bool = False) -> tuple[Decision, ...]:
     """What a run of the plan would do, in its order.
 
     A wheel that is built anew may come out with other bytes than before; only then is what was built on it
@@ -89,7 +101,7 @@ def decide_all(house: Wheelhouse, plan: Plan) -> tuple[Decision, ...]:
     """
     decisions: dict[BuildId, Decision] = {}
     for build in plan.builds:
-        decision = decide(house, build)
+        decision = decide(house, build, from_nothing=from_nothing)
         anew = [str(each.name) for each in build.upstream if decisions[each].action is Action.BUILD]
         if anew and decision.action is not Action.BUILD:
             unless = f"unless {', '.join(anew)} comes out with other bytes this time"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.engine import MESON_PYTHON
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
-from wheelfarm.stage import Stage
+from wheelfarm.stage import MESON_PYTHON, Stage
 
 if TYPE_CHECKING:
     from wheelfarm.pipeline.farm import Farm
@@ -31,6 +30,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         backend=MESON_PYTHON if any(r.name == Name("meson-python") for r in build.requirements) else "",
         build_requires=(),
         epoch=0,
+        jobs=farm.settings.jobs,
     )
     rendering = farm.engine.render(stage)
     return {

@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from wheelfarm.cibuildwheel import Cibuildwheel, check_effect, check_options, container_engine
+from wheelfarm.cibuildwheel import check_effect, check_options
+from wheelfarm.diagnosis import Failure, failure_of
 from wheelfarm.engine import check_environment, check_programs
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
-from wheelfarm.host import Host
-from wheelfarm.machine import Machine, native_target
+from wheelfarm.machine import Machine, memory, native_target
 from wheelfarm.model import EngineName
+from wheelfarm.pipeline.engines import choose_engine
 from wheelfarm.pipeline.line import Line
+from wheelfarm.pipeline.outlook import Outlook, need
 from wheelfarm.plan import make_plan, named_programs, order
 from wheelfarm.process import allowed
 from wheelfarm.recipes import read_shelf
-from wheelfarm.schedule import run_plan
+from wheelfarm.schedule import Budget, Interrupted, Retry, Runner
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from wheelfarm.engine import Engine
+    from wheelfarm.errors import FarmError
     from wheelfarm.model import Target
     from wheelfarm.plan import Build, Plan
     from wheelfarm.recipes import Entry, Resolved, Shelf
     from wheelfarm.schedule import Outcome
     from wheelfarm.settings import Settings
 
+    Hear = Callable[[Build, str], None]
+    Watch = Callable[[Build, int], None]
 
-def choose_engine(settings: Settings) -> Engine:
-    """The engine that was asked for, or the best that this machine has.
 
-    Raises:
-        EngineError: when the one that was asked for cannot work here.
-    """
-    if settings.engine is EngineName.HOST:
-        return Host(settings)
-    container = container_engine(settings) if sys.platform == "linux" else None
-    wanted = settings.engine is EngineName.CIBUILDWHEEL
-    if container is None and sys.platform == "linux":
-        if wanted:
-            raise EngineError(
-                "neither podman nor docker answers here",
-                where=settings.origins.get("engine"),
-                why="cibuildwheel builds Linux wheels in containers",
-                hint="apt-get install podman, or say --engine host",
-            )
-        return Host(settings)
-    return Cibuildwheel(settings, container)
+def _ignore(_build: Build, _pid: int) -> None:
+    pass
+
+
+def passing(error: FarmError) -> bool:
+    """Whether an error may be gone at the next attempt: the network's, and an engine that did not start."""
+    return error.passing and (failure_of(error) is Failure.NETWORK or error.slug == EngineError.slug)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +51,8 @@ class Farm:
     """Recipes, engine and wheelhouse of one run."""
 
     settings: Settings
+    retry: Retry = field(default_factory=lambda: Retry(passing=passing))
+    """When a failed build is begun again."""
     say: Callable[[str], None] = field(default=lambda _line: None)
 
     @cached_property
@@ -82,6 +77,11 @@ class Farm:
     def house(self) -> Wheelhouse:
         """The wheelhouse."""
         return Wheelhouse(self.settings.wheelhouse, tell=self.say)
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """How long builds will take."""
+        return Outlook(self.settings, self.say)
 
     def targets(self) -> tuple[Target, ...]:
         """This machine's target for each Python asked for."""
@@ -167,12 +167,57 @@ class Farm:
             machine = Machine(allowed(self.settings.environ))
             machine.install(lacking, say=self.say, log=logs / "system-packages.log")
 
-    def line(self, plan: Plan, hear: Callable[[Build, str], None]) -> Line:
+    def line(self, plan: Plan, hear: Hear, watch: Watch = _ignore) -> Line:
         """The steps, for the builds of a plan."""
-        return Line(settings=self.settings, plan=plan, engine=self.engine, house=self.house, say=hear)
+        engine = self._with_compiler_cache()
+        return Line(settings=self.settings, plan=plan, engine=engine, house=self.house, say=hear, watch=watch)
+
+    def _with_compiler_cache(self) -> Engine:
+        """The engine with its compiler cache made ready, or without one when that cannot be used."""
+        cache = self.engine.compiler_cache
+        problem = cache.make() if cache else None
+        if problem is None:
+            return self.engine
+        self.say(f"warning: builds go without the compiler cache: {problem}")
+        return self.engine.without_compiler_cache()
 
     def run(
-        self, plan: Plan, *, hear: Callable[[Build, str], None], tell: Callable[[Outcome], None]
+        self,
+        plan: Plan,
+        *,
+        hear: Hear,
+        tell: Callable[[Outcome], None],
+        watch: Watch = _ignore,
+        executor: Executor | None = None,
     ) -> tuple[Outcome, ...]:
-        """Run a plan to its end, whatever fails."""
-        return run_plan(plan, self.line(plan, hear).perform, tell=tell)
+        """Run a plan to its end, whatever fails.
+
+        Args:
+            plan: the builds.
+            hear: hears the lines of builds, in whatever thread.
+            tell: hears how each build ended, in this thread.
+            watch: learns which process does a build's work.
+            executor: what performs builds; threads by default.
+
+        Raises:
+            Interrupted: when the run was interrupted; whatever ran has ended.
+        """
+        line = self.line(plan, hear, watch)
+        runner = Runner(
+            budget=Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory()),
+            need=need,
+            durations=self.outlook.expected(plan, self.house),
+            executor=executor,
+            retry=self.retry,
+            cancel=line.cancelled.set,
+            say=lambda build, text: self.say(f"{build.id}: {text}"),
+        )
+        outcomes: tuple[Outcome, ...] = ()
+        try:
+            outcomes = runner.run(plan, line.perform, tell=tell)
+        except Interrupted as interrupt:
+            outcomes = interrupt.outcomes
+            raise
+        finally:
+            self.outlook.remember(outcomes)
+        return outcomes

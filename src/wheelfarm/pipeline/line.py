@@ -1,31 +1,26 @@
-"""The line: source → patch → stage → build → repair → gate → store. The only place that knows the order."""
+"""The line: make → gate → store. With `making`, the only place that knows the order."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from wheelfarm.engine import run_rendering
-from wheelfarm.errors import ChainError, FarmError, StageError
+from wheelfarm.engine import Follower
+from wheelfarm.errors import CancelledRunError, ChainError, StageError
 from wheelfarm.gate import pass_gate
-from wheelfarm.model import PatchedTree, PinnedWheel, RepairedWheel
-from wheelfarm.patches import PatchFile, apply
+from wheelfarm.model import PinnedWheel, RepairedWheel
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
+from wheelfarm.pipeline.making import Maker
 from wheelfarm.pipeline.place import Place
-from wheelfarm.pipeline.recording import make_record, regated
-from wheelfarm.pipeline.waiting import keep
+from wheelfarm.pipeline.recording import make_record, regated, slow_compiles
 from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.records import Record
-from wheelfarm.repair import only_wheel
 from wheelfarm.schedule import Outcome, State
-from wheelfarm.settings.tables import Provider
-from wheelfarm.sources import Fetcher, check_pkg_info, unpack
-from wheelfarm.stage import Stage, lay, newest
-from wheelfarm.testimony import built_digest, held, read_testimony, toolchain
-from wheelfarm.wheels import open_wheel, verify
+from wheelfarm.sources import Fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +35,10 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse import Wheelhouse
 
 
+def _ignore(_build: Build, _pid: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """Takes builds of one plan through all steps, with one engine, into one wheelhouse."""
@@ -50,13 +49,21 @@ class Line:
     house: Wheelhouse
     say: Callable[[Build, str], None]
     """Hears what is going on, a line at a time."""
+    watch: Callable[[Build, int], None] = field(default=_ignore)
+    """Learns which process does a build's work."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """When set, whatever is running ends."""
 
     def log(self, build: Build) -> Path:
         """The build's log."""
         return self.settings.work / "logs" / f"{build.id.slug}.log"
 
-    def perform(self, build: Build) -> Outcome:
+    def perform(self, build: Build, jobs: int) -> Outcome:
         """Do what has to be done for a build.
+
+        Args:
+            build: one of the plan, whose upstream wheels are stored.
+            jobs: its share of the processors.
 
         Raises:
             FarmError: whatever went wrong, after nothing was stored.
@@ -66,9 +73,9 @@ class Line:
         try:
             self.log(build).parent.mkdir(parents=True, exist_ok=True)
             # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
-            with clock.step("total"), place.hold(lambda line: self.say(build, line)) as root:
-                decision = decide(self.house, build)
-                wheel = self._carry_out(decision, root, clock)
+            with clock.step("total"), place.hold(self._follower(build).line, self.engine.sweep) as root:
+                decision = decide(self.house, build, from_nothing=self.settings.from_nothing)
+                done = self._carry_out(decision, root, clock, jobs)
         except OSError as problem:
             what = f"{build.id}: a file or directory cannot be used"
             hint = "look for a full disk, missing rights, or a file where a directory should be"
@@ -80,21 +87,32 @@ class Line:
             state=state,
             why="; ".join(decision.why),
             seconds=clock.times["total"],
-            wheel=wheel.path,
+            wheel=done.wheel.path,
             times=tuple(clock.times.items()),
+            cache_use=done.record.compiler_cache if done.record else None,
+            kept_build=done.record is not None and done.record.kept_build,
+            warnings=slow_compiles(done.record, decision.predecessor) if done.record else (),
         )
 
-    def _carry_out(self, decision: Decision, root: Path, clock: Clock) -> StoredWheel:
+    def _follower(self, build: Build) -> Follower:
+        def line(text: str) -> None:
+            if self.cancelled.is_set():
+                raise CancelledRunError(f"{build.id} was stopped")
+            self.say(build, text)
+
+        return Follower(line=line, pid=lambda pid: self.watch(build, pid), cancelled=self.cancelled)
+
+    def _carry_out(self, decision: Decision, root: Path, clock: Clock, jobs: int) -> _Done:
         build = decision.build
         match decision.action:
             case Action.NOTHING:
-                return self._stored(build.id)
+                return _Done(self._stored(build.id))
             case Action.POINT:
-                return self.house.point(build.id.variant, build.key)
+                return _Done(self.house.point(build.id.variant, build.key))
             case Action.GATE:
-                return self._gate_again(build, root, clock)
+                return _Done(self._gate_again(build, root, clock))
             case Action.BUILD:
-                return self._build(build, root, clock)
+                return self._build(build, root, clock, jobs)
 
     def _stored(self, build_id: BuildId) -> StoredWheel:
         stored = self.house.find(build_id.variant, self.plan.build(build_id).key)
@@ -121,17 +139,32 @@ class Line:
             )
         return wheels
 
-    def _build(self, build: Build, root: Path, clock: Clock) -> StoredWheel:
+    def _build(self, build: Build, root: Path, clock: Clock, jobs: int) -> _Done:
         started = datetime.now(UTC)
-        log = self.log(build)
-        fetcher = self._fetcher(build)
-        stage = self._stage(build, root, fetcher, clock)
-        waiting = self.settings.work / "waiting" / build.key
-        repaired = self._earlier(stage, waiting) or self._make(stage, waiting, log, clock)
-        results = self._gate(build, repaired, root, fetcher, clock)
+        maker = Maker(
+            build=build,
+            settings=self.settings,
+            engine=self.engine,
+            root=root,
+            jobs=jobs,
+            log=self.log(build),
+            clock=clock,
+            fetcher=self._fetcher(build),
+            follower=self._follower(build),
+        )
+        stage, repaired = maker.make(
+            self._pinned(build.upstream), before=lambda: self.house.ensure_writable(build.id.variant)
+        )
+        results = self._gate(build, repaired, root, maker.fetcher, clock)
         with clock.step("store"):
             record = make_record(
-                stage, repaired, results, times=clock.times, started=started, log=log, root=self.settings.root
+                stage,
+                repaired,
+                results,
+                times=clock.times,
+                started=started,
+                log=self.log(build),
+                root=self.settings.root,
             )
             stored = self.house.store(
                 repaired.path,
@@ -141,93 +174,16 @@ class Line:
                 record=record.to_json(),
             )
             # Kept on failure, so that one can look; on success everything is in the wheelhouse and the log.
-            shutil.rmtree(root, ignore_errors=True)
-            shutil.rmtree(waiting, ignore_errors=True)
-        return stored
-
-    def _earlier(self, stage: Stage, waiting: Path) -> RepairedWheel | None:
-        """What an earlier run made and its gate refused: nothing that is compiled has changed since."""
-        if not waiting.is_dir():
-            return None
-        shutil.copytree(waiting, stage.dist, dirs_exist_ok=True)
-        try:
-            repaired = self._repaired(stage)
-        except FarmError:
-            # It is damaged, or what it was built on has other bytes by now.
-            for directory in (waiting, stage.dist):
-                shutil.rmtree(directory)
-            stage.dist.mkdir()
-            return None
-        self.say(stage.build, "taking the wheel that an earlier run has built")
-        return repaired
-
-    def _make(self, stage: Stage, waiting: Path, log: Path, clock: Clock) -> RepairedWheel:
-        """Let the engine build and repair; keep what came of it until the gate lets it pass."""
-        build = stage.build
-        log.write_bytes(b"")
-        self.house.ensure_writable(build.id.variant)
-        with clock.step("build"):
-            run_rendering(
-                self.engine,
-                self.engine.render(stage),
-                stage,
-                log=log,
-                time_limit=self.settings.time_limit,
-                on_line=lambda line: self.say(build, line),
-            )
-        with clock.step("prove"):
-            repaired = self._repaired(stage)
-            keep(stage.dist, waiting)
-        return repaired
+            maker.clear()
+        return _Done(stored, record)
 
     def _fetcher(self, build: Build) -> Fetcher:
         return Fetcher(
             cache=self.settings.cache,
             index_url=self.settings.index_url,
             offline=self.settings.offline,
-            progress=lambda line: self.say(build, line),
+            progress=self._follower(build).line,
             environ=self.settings.environ,
-        )
-
-    def _stage(self, build: Build, root: Path, fetcher: Fetcher, clock: Clock) -> Stage:
-        target, glibc = build.id.target, build.toolchain.glibc
-        with clock.step("fetch"):
-            source = fetcher.source(build.id.name, build.entry.source)
-            locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
-            provider = None
-            if build.entry.recipe.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
-                wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
-                provider = wheels[0] if wheels else None
-        with clock.step("stage"):
-            shutil.rmtree(root, ignore_errors=True)
-            tree = unpack(source, root / "unpacked").rename(root / "source")
-            check_pkg_info(source, tree)
-            epoch = newest(tree)
-            series = [PatchFile(path=path) for path in build.patches]
-            check_unchanged(build)
-            patches = apply(tree, series, recipe=build.id.name, environ=self.settings.environ)
-            return lay(
-                build,
-                root=root,
-                inside=self.engine.inside(root, target),
-                tree=PatchedTree(source=source, path=tree, patches=patches),
-                requirements=[*locked, *self._pinned(build.upstream)],
-                provider=provider,
-                epoch=epoch,
-            )
-
-    def _repaired(self, stage: Stage) -> RepairedWheel:
-        """The one repaired wheel, with proof of what it was built with."""
-        build = stage.build
-        testimony = read_testimony(stage)
-        path = only_wheel(stage.dist, name=build.id.name, version=build.version, made_by="the repair tool")
-        verify(open_wheel(path))
-        return RepairedWheel(
-            path=path,
-            sha256=file_digest(path),
-            built_sha256=built_digest(testimony),
-            environment=held(stage, testimony),
-            toolchain=toolchain(testimony),
         )
 
     def _gate(
@@ -251,7 +207,7 @@ class Line:
                 wheel=wheel,
                 run_with=run_with,
                 log=self.log(build),
-                on_line=lambda line: self.say(build, line),
+                follower=self._follower(build),
             )
 
     def companions(self, build: Build, fetcher: Fetcher | None = None) -> list[PinnedWheel]:
@@ -292,8 +248,16 @@ class Line:
         self.log(build).parent.mkdir(parents=True, exist_ok=True)
         stored = self._stored(build.id)
         wheel = RepairedWheel(path=stored.path, sha256=stored.sha256)
-        with place.hold(lambda line: self.say(build, line)) as root:
+        with place.hold(self._follower(build).line, self.engine.sweep) as root:
             try:
                 return self._gate(build, wheel, root, self._fetcher(build), Clock())
             finally:
                 shutil.rmtree(root, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What became of a build: its wheel, and the record when it was made now."""
+
+    wheel: StoredWheel
+    record: Record | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +17,10 @@ from wheelfarm.process import end_left_behind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+_ASK: Final = 5.0
+"""Seconds between two words on who is waited for; whoever hears them may end the wait."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,12 @@ class Place:
         return self.stages / self.slug
 
     @contextmanager
-    def hold(self, say: Callable[[str], None]) -> Iterator[Path]:
+    def hold(self, say: Callable[[str], None], sweep: Callable[[Path], None]) -> Iterator[Path]:
         """Hold the place: wait for another run that does, and end what a killed one has left running here.
+
+        Args:
+            say: hears that somebody else holds it.
+            sweep: removes the containers of a stage.
 
         Raises:
             StageError: when the directory belongs to somebody else.
@@ -44,10 +52,13 @@ class Place:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"waiting for another run that builds in {self.root}")
-            lock.acquire()
+            while not lock.is_locked:
+                say(f"waiting for another run that builds in {self.root}")
+                with suppress(Timeout):
+                    lock.acquire(timeout=_ASK)
         try:
-            end_left_behind(mark_of(self.root))
+            if end_left_behind(mark_of(self.root)):
+                sweep(self.root)
             yield self.root
         finally:
             lock.release()

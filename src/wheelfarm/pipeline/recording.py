@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.records import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
 from wheelfarm.wheels import contents, open_wheel
@@ -74,6 +74,8 @@ def make_record(
             **{f"program {name}": text for name, text in toolchain.programs.items()},
             **dict(repaired.toolchain),
         },
+        compiler_cache=repaired.cache_use,
+        kept_build=repaired.kept_build,
         wheel=RecordedWheel(
             filename=repaired.path.name,
             sha256=repaired.sha256,
@@ -87,6 +89,31 @@ def make_record(
         finished=datetime.now(UTC).replace(microsecond=0),
         log=PurePosixPath(log.relative_to(root).as_posix() if log.is_relative_to(root) else log.name),
     )
+
+
+_ENOUGH: Final = 0.9
+_TOLD: Final = 3
+
+
+def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]:
+    """A warning where a rebuild compiled much that had been compiled before, and what may be the reason."""
+    if predecessor is None or record.kept_build or predecessor.engine != record.engine:
+        # Of a kept build directory only what has changed is asked for, and that misses. Another engine has a
+        # cache of its own.
+        return ()
+    use, before = record.compiler_cache, predecessor.compiler_cache
+    if use is None or before is None or use.rate() >= _ENOUGH:
+        return ()
+    differing = sorted(
+        name
+        for name in record.key_parts.keys() | predecessor.key_parts.keys()
+        if record.key_parts.get(name) != predecessor.key_parts.get(name)
+    )
+    more = [f"{len(differing) - _TOLD} more"] if len(differing) > _TOLD else []
+    nothing = "no part of the rebuild key, so the cache may be too small or new"
+    inputs = ", ".join(differing[:_TOLD] + more) or nothing
+    missed = f"{use.misses} of {use.compiles} compiled again, first {', '.join(use.missed[:_TOLD])}"
+    return (f"the compiler cache spared {use.rate():.0%} only: {missed}; what differs: {inputs}",)
 
 
 def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _SHORTEST_LINE: Final = 6
@@ -37,6 +37,7 @@ class Command:
         stdin: the text that the child reads; None for an empty input.
         mark: a file that tells of the child while it runs; see `end_left_behind`.
         cancelled: when set, by whatever thread, the command and all that it started are ended.
+        on_start: hears the number of the child's process.
     """
 
     argv: tuple[str, ...]
@@ -48,6 +49,7 @@ class Command:
     stdin: str | None = None
     mark: Path | None = None
     cancelled: Flag | None = None
+    on_start: Callable[[int], None] | None = None
 
     def __str__(self) -> str:
         """As one would type it, without its secrets."""

@@ -41,8 +41,10 @@ def marked(mark: Path | None, pid: int) -> Iterator[None]:
         mark.unlink(missing_ok=True)
 
 
-def end_left_behind(mark: Path) -> None:
+def end_left_behind(mark: Path) -> bool:
     """Kill the process group of the child that a note tells of, and wait until it is gone.
+
+    Whether there was a note: then a run was killed, and may have left more than processes.
 
     The number of a group is not given to another process while the group has a member, and the start time
     tells whether its leader is still the same. Does nothing on a system without /proc.
@@ -50,8 +52,11 @@ def end_left_behind(mark: Path) -> None:
     try:
         note = json.loads(mark.read_bytes())
         pid, started = int(note["pid"]), note["started"]
+    except FileNotFoundError:
+        return False
     except (OSError, ValueError, KeyError, TypeError):
-        return
+        mark.unlink(missing_ok=True)
+        return True
     if started is not None and _started(pid) in {None, started}:
         deadline = time.monotonic() + _PATIENCE
         with suppress(ProcessLookupError, PermissionError):
@@ -59,3 +64,4 @@ def end_left_behind(mark: Path) -> None:
                 os.killpg(pid, signal.SIGKILL)
                 time.sleep(_POLL)
     mark.unlink(missing_ok=True)
+    return True

@@ -40,15 +40,35 @@ class Output:
 
     def feed(self, chunk: bytes, *, final: bool = False) -> None:
         """Take the next bytes; the final ones end the last line too."""
-        for part in _BREAK.split(self._decoder.decode(chunk, final)):
+        text = self._decoder.decode(chunk, final)
+        if self._draft or "\r" in text:
+            self._feed_parts(text)
+        else:
+            self._feed_lines(text)
+        if final and (self._parts or self._draft):
+            self._keep()
+
+    def _feed_lines(self, text: str) -> None:
+        """As one block: a compiler can print half a million warnings."""
+        whole, newline, rest = text.rpartition("\n")
+        if newline:
+            block = self._command.redact("".join([*self._parts, whole]))
+            self._parts.clear()
+            if self._on_line is not None:
+                for line in block.split("\n"):
+                    self._on_line(line)
+            self._add(f"{block}\n")
+        if rest:
+            self._parts.append(rest)
+
+    def _feed_parts(self, text: str) -> None:
+        for part in _BREAK.split(text):
             if part == "\r":
                 self._draft = self._hear() if self._parts else self._draft
             elif part == "\n":
                 self._keep()
             elif part:
                 self._parts.append(part)
-        if final and (self._parts or self._draft):
-            self._keep()
 
     def text(self) -> str:
         """What was kept, at most the last 2 MB."""
@@ -74,8 +94,13 @@ class Output:
     def _keep(self) -> None:
         line = self._hear() if self._parts or not self._draft else self._draft
         self._draft = ""
-        self.note(line)
-        self._tail.append(f"{line}\n")
-        self._size += len(line) + 1
+        self._add(f"{line}\n")
+
+    def _add(self, block: str) -> None:
+        """Lines with their ends, for the log and the result."""
+        if self._log is not None:
+            self._log.write(block)
+        self._tail.append(block)
+        self._size += len(block)
         while self._size - len(self._tail[0]) >= _KEPT:
             self._size -= len(self._tail.popleft())

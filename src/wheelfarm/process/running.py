@@ -26,6 +26,8 @@ _LINGER: Final = 1.0
 
 _POLL: Final = 0.1
 _CHUNK: Final = 1 << 16
+_AHEAD: Final = 32
+"""Chunks that are read before somebody has heard them; a child that prints more waits."""
 
 
 class _TimeUpError(Exception):
@@ -59,6 +61,8 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
         output.note(command.redact(f"# in {command.cwd or Path.cwd()}"))
         child = _start(command, _stdin(command, stack))
         try:
+            if command.on_start is not None:
+                command.on_start(child.pid)
             with marked(command.mark, child.pid):
                 code = _follow(child, command, output, began)
         except _TimeUpError:
@@ -119,7 +123,7 @@ def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
 def _follow(child: group.Child, command: Command, output: Output, began: float) -> int:
     """Pass the output on until the child has ended; its exit code."""
     deadline = None if command.time_limit is None else began + command.time_limit
-    chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    chunks: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
     assert child.stdout is not None  # noqa: S101 - narrows the type
     threading.Thread(target=_read, args=(child.stdout, chunks), daemon=True).start()
     for chunk in _chunks(child, command, chunks, deadline):
@@ -131,7 +135,7 @@ def _follow(child: group.Child, command: Command, output: Output, began: float) 
     return child.returncode
 
 
-def _read(pipe: IO[bytes], chunks: queue.SimpleQueue[bytes | None]) -> None:
+def _read(pipe: IO[bytes], chunks: queue.Queue[bytes | None]) -> None:
     """Move bytes from the pipe to the queue; a thread, since Windows cannot wait for a pipe."""
     with pipe:
         while chunk := pipe.read(_CHUNK):
@@ -140,7 +144,7 @@ def _read(pipe: IO[bytes], chunks: queue.SimpleQueue[bytes | None]) -> None:
 
 
 def _chunks(
-    child: group.Child, command: Command, chunks: queue.SimpleQueue[bytes | None], deadline: float | None
+    child: group.Child, command: Command, chunks: queue.Queue[bytes | None], deadline: float | None
 ) -> Iterator[bytes]:
     """The output up to its end, or up to shortly after the child's end when others hold it open."""
     gone_at = None
@@ -151,12 +155,25 @@ def _chunks(
             gone_at = now
         if gone_at is not None and now - gone_at > _LINGER:
             group.end(child)
-            yield from filter(None, [chunks.get() for _ in range(chunks.qsize())])
+            yield from _rest(chunks)
             return
         try:
             chunk = chunks.get(timeout=_POLL)
         except queue.Empty:
             continue
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _rest(chunks: queue.Queue[bytes | None]) -> Iterator[bytes]:
+    """What was printed before the end; one that has left the group may hold the output open for ever."""
+    deadline = time.monotonic() + _LINGER
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            chunk = chunks.get(timeout=left)
+        except queue.Empty:
+            return
         if chunk is None:
             return
         yield chunk

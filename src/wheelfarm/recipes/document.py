@@ -17,7 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from wheelfarm.errors import FarmError
 from wheelfarm.model import Platform, parse_digest, parse_name
 from wheelfarm.settings.strict import StrictModel
-from wheelfarm.settings.tables import SystemPackages
+from wheelfarm.settings.tables import SizeText, SystemPackages
 
 
 def _name(text: str) -> str:
@@ -208,6 +208,9 @@ class Recipe(Layer):
     compilers: list[Literal["c", "c++", "fortran"]] = Field(
         default=["c", "c++"], description="Languages compiled"
     )
+    cpus: int = Field(default=1, ge=1, description="Processors without which the build should not be started")
+    memory: SizeText | None = Field(default=None, description="What the build holds at its peak, as 3G")
+    exclusive: bool = Field(default=False, description="Whether nothing else may run at the same time")
     blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
     requires: Requires = Requires()
     build_requires: BuildRequires = BuildRequires()

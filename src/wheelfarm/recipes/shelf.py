@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
 from pydantic.json_schema import GenerateJsonSchema
 
 from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError, UsageError
-from wheelfarm.model import PLACES, Archive, Digest, GitCommit, Name, Sdist, parse_name
+from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
+from wheelfarm.recipes.checks import check
 from wheelfarm.recipes.document import GitSource, Layer, Recipe, SdistSource
 from wheelfarm.recipes.layers import Resolved, resolve
 from wheelfarm.recipes.locks import applicable, parse_lock
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import LockedRequirement, Source, Target
     from wheelfarm.settings import Settings
-
-
-_MINORS: Final = range(8, 30)
-"""Feature versions of Python 3 that a glob may mean, those to come among them."""
 
 
 def place_of(directory: Path) -> str:
@@ -163,97 +159,9 @@ def read_recipe(directory: Path, *, settings: Settings, farm: Layer) -> Entry:
                 hint=f"git mv recipes/{directory.name} recipes/{recipe.name}",
             )
         )
-    _check_bounds(entry, problems)
-    _check_words(entry, settings, problems)
-    _check_globs(entry, problems)
-    _check_files(entry, problems)
-    _check_patches(entry, problems)
+    check(entry, settings, problems)
     problems.check()
     return entry
-
-
-def _check_bounds(entry: Entry, problems: Collector) -> None:
-    if "numpy" in entry.recipe.build_requires.loosen:
-        problems.add(
-            RecipeError(
-                "numpy's upper bound may not be loosened",
-                where=f"{entry.where}: build-requires.loosen",
-                why="the bound says against which ABI the wheel was made to work",
-                hint="take a newer version of the package, or replace the requirement knowingly",
-            )
-        )
-
-
-def _check_words(entry: Entry, settings: Settings, problems: Collector) -> None:
-    named = [("variants", name) for name in entry.recipe.variants]
-    named += [("patches", name) for patch in entry.recipe.patches for name in patch.variants or ()]
-    for key, name in named:
-        if name not in settings.variants:
-            hint = suggestion(name, settings.variants)
-            problems.add(
-                RecipeError(f"unknown variant {name!r}", where=f"{entry.where}: {key}.{name}", hint=hint)
-            )
-
-
-def _check_globs(entry: Entry, problems: Collector) -> None:
-    """Each glob can match a build identifier of a Python that the recipe is for."""
-    supported = SpecifierSet(entry.recipe.python)
-    pythons = [
-        f"cp3{minor}{threads}"
-        for minor in _MINORS
-        if supported.contains(f"3.{minor}")
-        for threads in ("", "t")
-    ]
-    identifiers = [f"{python}-{place}" for python in pythons for place in PLACES]
-    globs = [("targets", glob) for glob in entry.recipe.targets]
-    globs += [("skip", skip.targets) for skip in entry.recipe.skip]
-    for key, glob in globs:
-        if not any(fnmatchcase(identifier, glob) for identifier in identifiers):
-            problems.add(
-                RecipeError(
-                    f"{glob!r} matches no target",
-                    where=f"{entry.where}: {key}",
-                    why=f"it is for Python {supported}, and an identifier looks like {identifiers[0]}"
-                    if identifiers
-                    else f"no Python that we know is {supported}",
-                    hint=suggestion(glob, PLACES),
-                )
-            )
-
-
-def _check_files(entry: Entry, problems: Collector) -> None:
-    smoke = entry.recipe.test.smoke
-    if smoke and not (entry.directory / smoke).is_file():
-        problems.add(RecipeError(f"there is no file {smoke!r}", where=f"{entry.where}: test.smoke"))
-
-
-def _check_patches(entry: Entry, problems: Collector) -> None:
-    """Each listed patch exists and can match; each patch in the directory is listed."""
-    where = f"{entry.where}: patches"
-    listed = [patch.file for patch in entry.recipe.patches]
-    for patch in entry.recipe.patches:
-        if not (entry.patches / patch.file).is_file():
-            hint = f"it belongs into patches/{entry.name}/"
-            problems.add(PatchError(f"there is no patch {patch.file!r}", where=where, hint=hint))
-        if patch.versions is not None and not _within(patch.versions, entry.recipe.version):
-            problems.add(
-                PatchError(
-                    f"{patch.file} matches nothing",
-                    where=where,
-                    why=f"it is for {patch.versions}, and the recipe is for {entry.recipe.version}",
-                    hint="remove it, or widen its range after a look at whether it is still needed",
-                )
-            )
-    present = {path.relative_to(entry.patches).as_posix() for path in entry.patches.rglob("*.patch")}
-    for file in sorted(present - set(listed)):
-        hint = f'list it: [[patches]] file = "{file}"; or delete it'
-        problems.add(PatchError(f"{file} is not listed", where=where, hint=hint))
-    for file in sorted({file for file in listed if listed.count(file) > 1}):
-        problems.add(PatchError(f"{file} is listed twice", where=where))
-
-
-def _within(specifiers: str, version: str) -> bool:
-    return SpecifierSet(specifiers).contains(version, prereleases=True)
 
 
 def read_shelf(settings: Settings) -> Shelf:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self, cast
 
 from wheelfarm.errors import RecordError
-from wheelfarm.model import AppliedPatch, Digest, EngineName, EnvironmentEntry, Name, Target
+from wheelfarm.model import AppliedPatch, CacheUse, Digest, EngineName, EnvironmentEntry, Name, Target
 from wheelfarm.records.codec import encode, form_of
 
 SCHEMA_VERSION: Final = 1
@@ -79,6 +79,8 @@ class Record:
     ]
     upstream: Annotated[tuple[UpstreamWheel, ...], "wheels of the farm that it was built on"]
     toolchain: Annotated[Mapping[str, str], "programs that took part: name to version"]
+    compiler_cache: Annotated[CacheUse | None, "what the compiler cache spared; null where there was none"]
+    kept_build: Annotated[bool, "whether the build went on from a kept build directory"]
     wheel: Annotated[RecordedWheel, "the stored wheel"]
     sizes: Annotated[Mapping[str, int], "unpacked bytes by kind of content"]
     gate_results: Annotated[tuple[object, ...], "what each check of the gate found"]
@@ -86,6 +88,11 @@ class Record:
     started: Annotated[datetime, "ISO 8601, UTC"]
     finished: Annotated[datetime, "ISO 8601, UTC"]
     log: Annotated[PurePosixPath, "the build's log file, relative to the farm's directory"]
+
+    @property
+    def from_nothing(self) -> bool:
+        """Whether nothing that an earlier build compiled went into the wheel."""
+        return self.compiler_cache is None and not self.kept_build
 
     def to_mapping(self) -> dict[str, object]:
         """The record as JSON-ready values."""

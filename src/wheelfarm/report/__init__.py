@@ -1,7 +1,18 @@
 """Report: the only room that prints. People read standard error, programs read standard output."""
 
-from wheelfarm.report.chain import ChainReport, decision_lines, outcome_line, summary_lines
+from wheelfarm.report.actions import job_summary
+from wheelfarm.report.chain import ChainReport
+from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.wheel import inspection_lines
 
-__all__ = ["ChainReport", "Screen", "decision_lines", "inspection_lines", "outcome_line", "summary_lines"]
+__all__ = [
+    "ChainReport",
+    "Screen",
+    "decision_lines",
+    "inspection_lines",
+    "job_summary",
+    "outcome_data",
+    "outcome_line",
+    "summary_lines",
+]

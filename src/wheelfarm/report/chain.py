@@ -1,138 +1,172 @@
-"""What is said of a run: what will be done, what is being done, what came of it."""
+"""Follows a run: hears what its builds do, and tells it in the form that suits who is there to read it."""
 
 from __future__ import annotations
 
-import re
-import shutil
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from wheelfarm.schedule import State
+from wheelfarm.process import usage
+from wheelfarm.report.actions import ActionsForm
+from wheelfarm.report.outcome import outcome_data, outcome_line
+from wheelfarm.report.plain import PlainForm
+from wheelfarm.report.terminal import REDRAW, TerminalForm
+from wheelfarm.report.view import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from wheelfarm.pipeline import Decision
-    from wheelfarm.plan import Build
+    from wheelfarm.plan import Build, BuildId
     from wheelfarm.report.screen import Screen
     from wheelfarm.schedule import Outcome
 
-_STEP: Final = re.compile(r"^\s*\[\s*(\d+)/(\d+)\]")
-"""Ninja's own progress, as in [12/345]."""
-_PLAIN_EVERY: Final = 30.0
-"""Seconds between progress lines where nobody is watching."""
-_LAST_LINES: Final = 25
+__all__ = ["ChainReport", "outcome_data", "outcome_line"]
+
+_SAMPLE: Final = 1.0
+"""Seconds between two looks at what processes use."""
 
 
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s"
+class Form(Protocol):
+    """How progress is told: on a terminal, in plain lines, or to GitHub Actions."""
 
+    def begin(self, build: Build, progress: Progress, now: float) -> None:
+        """A build begins."""
 
-def size(count: int) -> str:
-    """Bytes as people say them, in powers of ten."""
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"  # noqa: PLR2004
+    def hear(self, build: Build, line: str) -> None:
+        """A line of a build's output."""
 
+    def end(self, outcome: Outcome) -> None:
+        """A build has ended."""
 
-def decision_lines(decisions: Sequence[Decision]) -> Iterator[str]:
-    """What a run would do, one line a build, with the reasons."""
-    for decision in decisions:
-        build = decision.build
-        head = f"{build.id.name} {build.version} ({build.id.variant}, {build.id.target}, {build.engine})"
-        yield f"{decision.action.value:8} {head}: {'; '.join(decision.why)} [{build.reason}]"
+    def beat(self, progress: Progress, now: float) -> None:
+        """Some time has passed."""
 
-
-def outcome_line(outcome: Outcome) -> str:
-    """How one build ended."""
-    build = outcome.build
-    head = f"{outcome.state.value:8} {build.id.name} {build.version} ({build.id.variant}, {build.id.target})"
-    if outcome.state is State.BUILT and outcome.wheel is not None:
-        packed = size(outcome.wheel.stat().st_size)
-        return f"{head}: {outcome.wheel.name}, {packed}, in {duration(outcome.seconds)}"
-    return f"{head}: {outcome.why}"
-
-
-def last_lines(outcome: Outcome) -> Iterator[str]:
-    """The end of a failed build's log."""
-    log = outcome.error.log if outcome.error else None
-    if log is not None and log.exists():
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        yield from (f"  | {line}" for line in lines[-_LAST_LINES:])
-
-
-def summary_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What came of a run, counted by state; the failures told whole."""
-    for outcome in outcomes:
-        if outcome.error is not None:
-            yield from last_lines(outcome)
-            yield from outcome.error.lines()
-    counts = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
-    yield ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
-
-
-def outcome_data(outcome: Outcome) -> dict[str, Any]:
-    """An outcome for programs."""
-    build = outcome.build
-    return {
-        "name": build.id.name,
-        "version": build.version,
-        "variant": build.id.variant,
-        "target": build.id.target.identifier,
-        "engine": build.engine.value,
-        "key": build.key,
-        "state": outcome.state.value,
-        "why": outcome.why,
-        "seconds": round(outcome.seconds, 3),
-        "times": dict(outcome.times),
-        "wheel": str(outcome.wheel) if outcome.wheel else None,
-        "error": outcome.error.slug if outcome.error else None,
-    }
+    def close(self) -> None:
+        """Nothing more will come."""
 
 
 @dataclass
 class ChainReport:
-    """Follows a run: a status line on a terminal, a line now and then in a pipe."""
+    """Follows a run; from any number of threads at once.
+
+    As a context it keeps the time going while builds are silent, and leaves a clean terminal however the
+    block ends. Without, it moves with the output alone.
+
+    Args:
+        screen: where it is told.
+        builds: the builds of the plan, for totals.
+        expected: seconds that builds take as a rule; 0 for one that need not be built. Some may be missing.
+        environ: the environment: GITHUB_ACTIONS, NO_COLOR and TERM count.
+        clock: seconds that only grow.
+        wall: the time of day.
+        sample: CPU seconds and bytes resident of a process and all that it started.
+    """
 
     screen: Screen
-    started: float = field(default_factory=time.monotonic)
-    _current: Build | None = None
-    _since: float = 0.0
-    _told: float = 0.0
-    _step: tuple[int, int] | None = None
+    builds: Sequence[Build] = ()
+    expected: Mapping[BuildId, float] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    sample: Callable[[int], tuple[float, int] | None] = usage
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _pids: dict[BuildId, int] = field(default_factory=dict, init=False)
+    _sampled: dict[BuildId, float] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._progress = Progress(started=self.clock(), builds=self.builds, expected=self.expected)
+        self._form = self._choose()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="wheelfarm-report", daemon=True)
+
+    def _choose(self) -> Form:
+        if self.environ.get("GITHUB_ACTIONS") == "true":
+            return ActionsForm(self.screen)
+        if self.screen.live and self.environ.get("TERM") not in {"dumb", "unknown"}:
+            return TerminalForm(self.screen, self.environ, self.wall)
+        return PlainForm(self.screen)
+
+    def __enter__(self) -> Self:
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._over.set()
+        self._ticker.join()
+        with self._lock:
+            self._form.close()
+
+    def _tick(self) -> None:
+        # A stream that is closed is found by whoever writes to it next.
+        with suppress(OSError, ValueError):
+            while not self._over.wait(REDRAW):
+                with self._lock:
+                    self._beat()
+
+    def start(self, build: Build) -> None:
+        """A build begins; without this it does with its first line."""
+        with self._lock:
+            self._begin(build)
+            self._beat()
 
     def hear(self, build: Build, line: str) -> None:
         """A line of a build's output."""
-        now = time.monotonic()
-        if build is not self._current:
-            self._current, self._since, self._told, self._step = build, now, now, None
-            self.screen.say(
-                f"building {build.id.name} {build.version} ({build.id.variant}, {build.id.target})"
-            )
-        match = _STEP.match(line)
-        if match:
-            self._step = (int(match[1]), int(match[2]))
-        if self.screen.live:
-            self.screen.status(self._bar(line.strip(), now))
-        elif now - self._told >= _PLAIN_EVERY:
-            self._told = now
-            steps = f"[{self._step[0]}/{self._step[1]}] " if self._step else ""
-            self.screen.say(f"{build.id.name}: {steps}{duration(now - self._since)}")
+        with self._lock:
+            self._begin(build)
+            self._progress.hear(build, line)
+            self._form.hear(build, line)
+            if not self._ticker.is_alive():
+                self._beat()
 
-    def _bar(self, line: str, now: float) -> str:
-        assert self._current is not None  # noqa: S101 - set by hear
-        width = shutil.get_terminal_size().columns
-        head = f"{self._current.id.name} {duration(now - self._since)} "
-        if self._step:
-            done, total = self._step
-            filled = round(20 * done / total)
-            head += f"{'━' * filled}{'╌' * (20 - filled)} {done}/{total} "
-            line = line.partition("]")[2].strip() or line
-        return (head + line)[: width - 1]
+    def watch(self, build: Build, pid: int) -> None:
+        """The process whose tree does a build's work from now on; one in a container has a number too."""
+        with self._lock:
+            self._begin(build)
+            self._pids[build.id] = pid
+            self._progress.use(build.id, self.clock(), None)  # another process counts from another start
+            self._look(build.id, self.clock())
+
+    def use(self, build: Build, cpu_seconds: float, memory: int) -> None:
+        """CPU seconds so far and bytes resident, from whoever knows better than the process tree."""
+        with self._lock:
+            self._progress.use(build.id, self.clock(), (cpu_seconds, memory))
+
+    def leave(self, build: Build) -> None:
+        """A build is over and nothing is to be said of it."""
+        with self._lock:
+            self._pids.pop(build.id, None)
+            self._progress.leave(build.id)
+            self._beat()
 
     def tell(self, outcome: Outcome) -> None:
         """A build has ended."""
-        self.screen.say(outcome_line(outcome))
+        with self._lock:
+            self._pids.pop(outcome.build.id, None)
+            self._progress.end(outcome)
+            self._form.end(outcome)
+            for warning in outcome.warnings:
+                self.screen.say(f"warning: {outcome.build.id}: {warning}")
+            self._beat()
+
+    def _begin(self, build: Build) -> None:
+        now = self.clock()
+        if self._progress.begin(build, now):
+            self._form.begin(build, self._progress, now)
+
+    def _beat(self) -> None:
+        if self._over.is_set():
+            return  # a thread that was not told yet goes on for a moment
+        now = self.clock()
+        for build_id in self._pids:
+            if now - self._sampled[build_id] >= _SAMPLE:
+                self._look(build_id, now)
+        self._form.beat(self._progress, now)
+
+    def _look(self, build_id: BuildId, now: float) -> None:
+        """Learn what a build's processes use; where nobody sees it, nobody looks."""
+        self._sampled[build_id] = now
+        if isinstance(self._form, TerminalForm):
+            self._progress.use(build_id, now, self.sample(self._pids[build_id]))

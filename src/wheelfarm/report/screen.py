@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from wheelfarm.report.layout import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,17 +17,28 @@ if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
 
 
-@dataclass(frozen=True)
+class Overlay(Protocol):
+    """Rows that are drawn over at the end of a terminal."""
+
+    def say(self, line: str, role: Role = Role.PLAIN) -> None:
+        """A line above them; the role is that of its first word."""
+
+    def close(self) -> None:
+        """Take them away; once is enough."""
+
+
+@dataclass(eq=False)
 class Screen:
-    """Two streams; a terminal gets a status line that is written over."""
+    """Two streams; a terminal may have rows at its end that are drawn over."""
 
     people: TextIO
     programs: TextIO
+    overlay: Overlay | None = None
 
     @classmethod
     def standard(cls) -> Screen:
-        """The process's own streams."""
-        return cls(people=sys.stderr, programs=sys.stdout)
+        """The screen of the process's own streams: always the same one, since it must know its overlay."""
+        return _screen(sys.stderr, sys.stdout)
 
     @property
     def live(self) -> bool:
@@ -32,6 +47,9 @@ class Screen:
 
     def say(self, line: str) -> None:
         """A line for people."""
+        if self.overlay is not None:
+            self.overlay.say(line)
+            return
         clear = "\r\x1b[K" if self.live else ""
         self.people.write(f"{clear}{line}\n")
         self.people.flush()
@@ -43,21 +61,32 @@ class Screen:
 
     def status(self, line: str) -> None:
         """A line that the next one replaces; nothing where nobody is watching."""
-        if self.live:
-            self.people.write(f"\r\x1b[K{line}")
+        if self.live and self.overlay is None:
+            self.people.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
             self.people.flush()
+
+    def uncover(self) -> None:
+        """Take the overlay away, if there is one."""
+        overlay, self.overlay = self.overlay, None
+        if overlay is not None:
+            overlay.close()
 
     def result(self, lines: Iterable[str]) -> None:
         """What a command is for: a table or list on standard output."""
         for line in lines:
+            self.uncover()  # the two streams are as a rule one terminal
             self.programs.write(f"{line}\n")
         self.programs.flush()
 
     def data(self, value: object) -> None:
         """The result as JSON, for programs."""
-        self.programs.write(json.dumps(value, indent=1, sort_keys=True) + "\n")
-        self.programs.flush()
+        self.result([json.dumps(value, indent=1, sort_keys=True)])
 
     def error(self, error: FarmError) -> None:
         """An error: what, where, why, and what to do next."""
         self.lines(error.lines())
+
+
+@lru_cache(maxsize=1)
+def _screen(people: TextIO, programs: TextIO) -> Screen:
+    return Screen(people, programs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.report.chain import size
+from wheelfarm.report.quantity import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

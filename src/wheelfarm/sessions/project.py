@@ -93,6 +93,13 @@ def _register_chores(root: Path) -> None:
         python = tools_environment(session, root, "test")
         session.run(str(python), "bench/bench.py", *session.posargs, external=True)
 
+    @nox.session(name="bench-rebuilds", venv_backend="none", default=False)
+    def bench_rebuilds(session: nox.Session) -> None:
+        """Measure rebuilds of numpy (or -- --packages scipy) as shares of the cold build; minutes."""
+        session.chdir(root)
+        python = tools_environment(session, root, "test")
+        session.run(str(python), "bench/rebuilds.py", *session.posargs, external=True)
+
     @nox.session(venv_backend="none", default=False)
     def lock(session: nox.Session) -> None:
         """Write requirements/*.txt anew, from pyproject.toml."""

@@ -14,7 +14,7 @@ from wheelfarm.model import EngineName, Python
 from wheelfarm.settings import overrides
 from wheelfarm.settings.pip import pip_index
 from wheelfarm.settings.strict import parse, read_toml, suggestion
-from wheelfarm.settings.tables import FarmTable, Variant
+from wheelfarm.settings.tables import FarmTable, Variant, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,11 +39,22 @@ class Settings:
     variants: Mapping[str, Variant]
     images: Mapping[str, str]
     jobs: int
+    """Processors for all builds that run at the same time."""
+    memory: int | None
+    """Bytes for the same; None for what the machine has."""
     time_limit: float
     offline: bool
+    release: bool
+    compiler_cache: bool
+    compiler_cache_size: str
     defaults: Mapping[str, Any]
     environ: Mapping[str, str]
     origins: Mapping[str, str]
+
+    @property
+    def from_nothing(self) -> bool:
+        """Whether a wheel counts only if nothing that an earlier build compiled went into it."""
+        return self.release and not self.compiler_cache
 
     def choose_variant(self, name: str) -> Variant:
         """The variant of that name.
@@ -103,8 +114,12 @@ def load(
         variants=farm.variants,
         images=farm.images | overrides.images(environ),
         jobs=farm.jobs or _cores(),
+        memory=size_of(farm.memory) if farm.memory else None,
         time_limit=farm.time_limit,
         offline=farm.offline,
+        release=farm.release,
+        compiler_cache=not farm.release if farm.compiler_cache is None else farm.compiler_cache,
+        compiler_cache_size=farm.compiler_cache_size,
         defaults=farm.defaults,
         environ=environ,
         origins=origins | {"index-url": index_origin},

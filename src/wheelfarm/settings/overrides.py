@@ -26,8 +26,12 @@ OVERRIDABLE: Final = (
     "pythons",
     "variant",
     "jobs",
+    "memory",
     "time-limit",
     "offline",
+    "release",
+    "compiler-cache",
+    "compiler-cache-size",
 )
 """Keys of `[tool.wheelfarm]` that a variable or an option may override."""
 _VARIABLES: Final = {PREFIX + key.upper().replace("-", "_"): key for key in OVERRIDABLE}
@@ -62,16 +66,27 @@ class Said:
                 case "pythons":
                     return [part.strip() for part in text.split(",") if part.strip()]
                 case "jobs":
-                    return int(text)
+                    return self._jobs(int(text))
                 case "time-limit":
                     return float(text)
-                case "offline":
+                case "offline" | "release" | "compiler-cache":
                     return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
                 case _:
                     return text
         except (ValueError, KeyError) as problem:
             why = f"{self.key} is not of that kind"
             raise self.error(f"bad value {text!r}", where=self.origin, why=why) from problem
+
+    def _jobs(self, number: int) -> int:
+        """What was typed is meant: 0, which in pyproject.toml is one a core, is no number of processes."""
+        if number < 1:
+            raise self.error(
+                f"bad value {self.text!r}",
+                where=self.origin,
+                why="a build runs on one processor at least",
+                hint="leave it out for all of this machine's",
+            )
+        return number
 
 
 def variables(environ: Mapping[str, str], problems: Collector) -> list[Said]:

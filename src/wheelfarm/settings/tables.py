@@ -32,7 +32,15 @@ def _linux_place(text: str) -> str:
 
 PythonText = Annotated[str, AfterValidator(_python)]
 LinuxPlace = Annotated[str, AfterValidator(_linux_place)]
+SizeText = Annotated[str, Field(pattern=r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$")]
+"""An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""
 PathText = Annotated[str, Field(min_length=1)]
+
+
+def size_of(text: str) -> int:
+    """The bytes that a `SizeText` means."""
+    factor: int = 1000 ** (1 + "kMGT".index(text[-1]))
+    return max(1, round(float(text[:-1]) * factor))
 
 
 class Provider(StrEnum):
@@ -83,7 +91,20 @@ class FarmTable(StrictModel):
     images: dict[LinuxPlace, str] = Field(
         default={}, description="Builder image per platform, as manylinux_x86_64"
     )
-    jobs: int = Field(default=0, ge=0, description="Processes of one compile; 0 is one a core")
+    jobs: int = Field(default=0, ge=0, description="Processors for all builds that run at once; 0 is all")
+    memory: SizeText | None = Field(
+        default=None, description="What builds may hold together, as 12G; by default what the machine has"
+    )
     time_limit: float = Field(default=7200, gt=0, description="Seconds that one build may take")
     offline: bool = False
+    release: bool = Field(
+        default=False, description="Build from nothing: no compiler cache unless it is asked for"
+    )
+    compiler_cache: bool | None = Field(
+        default=None,
+        description="Whether ccache and kept build directories are used; by default but for releases",
+    )
+    compiler_cache_size: SizeText = Field(
+        default="5G", description="The most that ccache keeps for an engine"
+    )
     defaults: dict[str, Any] = Field(default={}, description="The farm's layer under every recipe")

@@ -141,11 +141,13 @@ def local_path(url: str) -> Path | None:
 
 def offline_error(url: str) -> NetworkError:
     """The error for what would need the network."""
-    return NetworkError(
+    error = NetworkError(
         "the cache does not hold this, and the farm is offline",
         where=shown(url),
         hint="run once without `offline`, or copy the cache of a machine that has it",
     )
+    error.passing = False
+    return error
 
 
 def _unreachable(url: str, error: Exception) -> NetworkError:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import PatchedTree, PinnedWheel
     from wheelfarm.plan import Build
 
-SCRIPTS: Final = ("witness.py", "netlib.py")
+MESON_PYTHON: Final = "mesonpy"
+SCRIPTS: Final = ("witness.py", "netlib.py", "compilers.py", "settle.py", "ninja.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +46,18 @@ class Stage:
     build_requires: tuple[str, ...]
     epoch: int
     """SOURCE_DATE_EPOCH: seconds, the newest file of the source."""
+    jobs: int = 1
+    """Its share of the processors."""
 
     @property
     def provider(self) -> Provider:
         """What supplies BLAS to this build."""
         return self.build.variant.provider if self.build.entry.recipe.blas else Provider.NONE
+
+    @property
+    def build_dir(self) -> PurePath | None:
+        """The backend's build directory as the build sees it, where the farm says which one; else None."""
+        return self.inside / "build" if self.backend == MESON_PYTHON else None
 
     @property
     def built(self) -> Path:
@@ -82,13 +90,14 @@ def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:
 
 def _lay_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PurePath) -> None:
     """The directories, the wheels for the build environment, and the scripts."""
-    for directory in ("requirements", "inside", "dist", "home"):
+    for directory in ("requirements", "inside", "dist", "home", "tmp"):
         (root / directory).mkdir()
     for wheel in requirements:
         shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
     for script in SCRIPTS:
         text = files("wheelfarm.stage").joinpath("inside", script).read_bytes()
         (root / "inside" / script).write_bytes(text)
+        (root / "inside" / script).chmod(0o755)  # one of them stands for a program
     (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
 
 
@@ -101,6 +110,7 @@ def lay(
     requirements: Sequence[PinnedWheel],
     provider: PinnedWheel | None,
     epoch: int,
+    jobs: int,
 ) -> Stage:
     """Lay out a build's directory around a patched tree that stands in `root/source`.
 
@@ -112,6 +122,7 @@ def lay(
         requirements: wheels for the build environment; the farm's own among them.
         provider: the wheel of the variant's BLAS, where it comes as a wheel.
         epoch: SOURCE_DATE_EPOCH in seconds.
+        jobs: its share of the processors.
 
     Raises:
         StageError: when the directory cannot be written.
@@ -137,6 +148,7 @@ def lay(
             backend=backend(tree.path),
             build_requires=tuple(build_requires),
             epoch=epoch,
+            jobs=jobs,
         )
         check_config_settings(build, stage.backend)
         if stage.provider is Provider.SCIPY_OPENBLAS32:

@@ -11,8 +11,9 @@ from invoke.tasks import task
 from wheelfarm.errors import ChainFailedError, UsageError
 from wheelfarm.machine import peak_memory
 from wheelfarm.pipeline import decide_all
-from wheelfarm.report import ChainReport, Screen, decision_lines, summary_lines
+from wheelfarm.report import ChainReport, Screen, decision_lines, job_summary, summary_lines
 from wheelfarm.report.chain import outcome_data
+from wheelfarm.schedule import Interrupted
 from wheelfarm.tasks.door import farm_task, open_farm, packages_word, selected, split_names, words
 from wheelfarm.tasks.stamp import input_states, write_stamp
 
@@ -36,7 +37,8 @@ def _names(packages: str | None, *, everything: bool) -> list[Name] | None:
 
 @task(
     help=words(
-        *("packages", "variant", "python", "engine", "jobs", "offline", "dry_run", "json", "all"),
+        *("packages", "variant", "python", "engine", "jobs", "memory", "offline", "release"),
+        *("no_compiler_cache", "dry_run", "json", "all"),
         stamp="a file for what this run depended on",
     ),
     positional=packages_word("chain"),
@@ -50,7 +52,10 @@ def chain(  # noqa: PLR0917
     engine: str | None = None,
     jobs: str | None = None,
     stamp: str | None = None,
+    memory: str | None = None,
     offline: bool = False,  # noqa: FBT001, FBT002
+    release: bool = False,  # noqa: FBT001, FBT002
+    no_compiler_cache: bool = False,  # noqa: FBT001, FBT002
     dry_run: bool = False,  # noqa: FBT001, FBT002
     json: bool = False,  # noqa: FBT001, FBT002
     all: bool = False,  # noqa: A002, FBT001, FBT002
@@ -58,7 +63,14 @@ def chain(  # noqa: PLR0917
     """Build packages and all that they need, against each other's wheels, into the wheelhouse."""
     names = _names(packages, everything=all)
     farm = open_farm(
-        variant=variant, python=python, engine=engine, jobs=jobs, offline="true" if offline else None
+        variant=variant,
+        python=python,
+        engine=engine,
+        jobs=jobs,
+        memory=memory,
+        offline="true" if offline else None,
+        release="true" if release else None,
+        compiler_cache="false" if no_compiler_cache else None,
     )
     screen = Screen.standard()
     if dry_run:
@@ -72,14 +84,32 @@ def chain(  # noqa: PLR0917
     farm.provide(names)
     plan = farm.plan(names)
     screen.lines(plan.skipped)
-    report = ChainReport(screen)
-    outcomes = farm.run(plan, hear=report.hear, tell=report.tell)
-    screen.lines(summary_lines(outcomes))
-    if json:
-        screen.data({"outcomes": [outcome_data(each) for each in outcomes], "peak-memory": peak_memory()})
+    try:
+        outcomes = _run(farm, plan, screen)
+    except Interrupted as interrupt:
+        _summarise(farm, interrupt.outcomes, screen, json=json)
+        raise
+    _summarise(farm, outcomes, screen, json=json)
     _end(outcomes, screen)
     if stamp:
         write_stamp(Path(stamp), farm, plan, outcomes, before)
+
+
+def _run(farm: Farm, plan: Plan, screen: Screen) -> tuple[Outcome, ...]:
+    expected = farm.outlook.expected(plan, farm.house)
+    with ChainReport(screen, builds=plan.builds, expected=expected, environ=farm.settings.environ) as report:
+        return farm.run(plan, hear=report.hear, tell=report.tell, watch=report.watch)
+
+
+def _summarise(farm: Farm, outcomes: Sequence[Outcome], screen: Screen, *, json: bool) -> None:
+    """What came of a run: for people, for GitHub's page of the job, for programs."""
+    screen.lines(summary_lines(outcomes))
+    page = farm.settings.environ.get("GITHUB_STEP_SUMMARY")
+    if page:
+        with Path(page).open("a", encoding="utf-8") as file:
+            file.write(job_summary(outcomes))
+    if json:
+        screen.data({"outcomes": [outcome_data(each) for each in outcomes], "peak-memory": peak_memory()})
 
 
 def _end(outcomes: Sequence[Outcome], screen: Screen) -> None:
@@ -93,7 +123,7 @@ def _end(outcomes: Sequence[Outcome], screen: Screen) -> None:
 
 def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
     screen.lines(plan.skipped)
-    decisions = decide_all(farm.house, plan)
+    decisions = decide_all(farm.house, plan, from_nothing=farm.settings.from_nothing)
     if json:
         screen.data(
             [
@@ -148,7 +178,9 @@ def gate_again(
     """Put stored wheels through their gate again: expectations, and tests in a clean room."""
     farm, whole, builds = selected(packages, variant=variant, python=python, engine=engine)
     screen = Screen.standard()
-    line = farm.line(whole, ChainReport(screen).hear)
-    for build in builds:
-        for result in line.check(build):
-            screen.result([f"{build.id}: {result.check}: {result.found}"])
+    with ChainReport(screen, builds=builds, environ=farm.settings.environ) as report:
+        line = farm.line(whole, report.hear, report.watch)
+        for build in builds:
+            results = line.check(build)
+            report.leave(build)
+            screen.result(f"{build.id}: {result.check}: {result.found}" for result in results)

@@ -31,6 +31,7 @@ _WITH_VALUE = {
     "--python",
     "--engine",
     "--jobs",
+    "--memory",
     "--stamp",
     "--packages",
     "-v",
@@ -60,7 +61,10 @@ _WORDS = {
     "variant": "a farm-wide choice, such as openblas or reference",
     "python": "feature versions, such as 3.11 or 3.11,3.13",
     "engine": "cibuildwheel or host; by default what this machine has",
-    "jobs": "processes of one compile",
+    "jobs": "processors for all builds that run at once",
+    "memory": "what they may hold together, as 12G; by default what the machine has",
+    "release": "from nothing: no compiler cache, no kept build directory",
+    "no_compiler_cache": "without ccache and kept build directories",
     "offline": "use what the cache holds and no network",
     "dry_run": "only say what would be done",
     "json": "the result as JSON on standard output",
@@ -79,7 +83,10 @@ def open_farm(
     python: str | None = None,
     engine: str | None = None,
     jobs: str | None = None,
+    memory: str | None = None,
     offline: str | None = None,
+    release: str | None = None,
+    compiler_cache: str | None = None,
 ) -> Farm:
     """The farm that one stands in, with what the command line said.
 
@@ -87,7 +94,16 @@ def open_farm(
         SettingsError: for anything wrong in `[tool.wheelfarm]` or a variable.
         UsageError: for a wrong option.
     """
-    options = {"variant": variant, "pythons": python, "engine": engine, "jobs": jobs, "offline": offline}
+    options = {
+        "variant": variant,
+        "pythons": python,
+        "engine": engine,
+        "jobs": jobs,
+        "memory": memory,
+        "offline": offline,
+        "release": release,
+        "compiler-cache": compiler_cache,
+    }
     settings = load(farm_root(Path.cwd()), options=options)
     return Farm(settings=settings, say=Screen.standard().say)
 
@@ -170,7 +186,7 @@ def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
             Screen.standard().error(problem)
             raise Exit(code=problem.exit_code) from error
         except KeyboardInterrupt:
-            sys.stderr.write("\ninterrupted: what is finished is kept\n")
+            Screen.standard().say("interrupted: what is finished is kept")
             raise Exit(code=130) from None
 
     return guarded

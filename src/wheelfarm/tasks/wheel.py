@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from invoke.tasks import task
 
-from wheelfarm.engine import telling
+from wheelfarm.diagnosis import classify
+from wheelfarm.engine import Follower
 from wheelfarm.errors import ProcessError, RepairError, UsageError, WheelError
 from wheelfarm.gate import pass_gate
 from wheelfarm.host import programs_environment
@@ -88,7 +89,7 @@ def repair(_context: Context, wheel: str, libraries: str | None = None, output: 
         except ProcessError as problem:
             raise RepairError(
                 f"{TOOLS[platform].program} refuses {opened.path.name}",
-                why=telling(problem.why or problem.what),
+                why="\n".join(classify(problem, problem.why, "repair").lines) or problem.what,
                 hint="name a directory with its libraries: --libraries",
             ) from problem
         found = only_wheel(
@@ -134,5 +135,13 @@ def gate(_context: Context, wheel: str, variant: str | None = None, engine: str 
         room = Path(scratch) / "room"
         log = Path(scratch) / "gate.log"
         companions = line.companions(build)
-        results = pass_gate(build, farm.engine, room, wheel=pinned, run_with=companions, log=log)
+        results = pass_gate(
+            build,
+            farm.engine,
+            room,
+            wheel=pinned,
+            run_with=companions,
+            log=log,
+            follower=Follower(),
+        )
     screen.result(str(result) for result in results)

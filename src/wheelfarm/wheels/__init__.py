@@ -1,7 +1,7 @@
 """Read any wheel on any system: tags, metadata, contents by kind, linkage of ELF, Mach-O and PE.
 
-Nothing here writes to, extracts or runs what is in a wheel. The parser of binaries is heavy: `linkage` imports it
-when it is called, `linkage_apart` leaves it to a child, and importing this room stays cheap.
+Nothing here writes to, extracts or runs what is in a wheel. The parser of binaries is heavy: `linkage`
+imports it when it is called, `linkage_apart` leaves it to a child, and importing this room stays cheap.
 """
 
 from __future__ import annotations

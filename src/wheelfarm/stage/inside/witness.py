@@ -20,6 +20,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TRIALS = ("meson-private/", "CMakeFiles/", "/conftest", "/configtest")
+HITS = frozenset({"direct_cache_hit", "preprocessed_cache_hit"})
+NO_COMPILES = frozenset(
+    {
+        *("called_for_link", "called_for_preprocessing", "no_input_file", "autoconf_test"),
+        *("compile_failed", "preprocessor_error", "could_not_find_compiler"),
+    }
+)
+"""What ccache says of calls that compiled nothing, or that it passed on as they were."""
+
 
 def digest(path: Path) -> str:
     """The sha256 of a file."""
@@ -63,6 +73,24 @@ def packages(names: list[str]) -> dict[str, str]:
     return dict(line.split() for line in lines if len(line.split()) == 2)  # noqa: PLR2004
 
 
+def cache_use(log: Path) -> dict[str, object] | None:
+    """What ccache says of each compile; None where it was not used."""
+    if not log.exists():
+        return None
+    hits, missed = 0, []
+    # One block a call: "# source", then what came of it, a line each.
+    for block in ("\n" + log.read_text(encoding="utf-8", errors="replace")).split("\n# ")[1:]:
+        source, *events = block.split("\n")
+        # What a build system only tries is not the build.
+        if not any(events) or any(place in source for place in TRIALS) or NO_COMPILES.intersection(events):
+            continue
+        if HITS.intersection(events):
+            hits += 1
+        else:
+            missed.append(source)
+    return {"hits": hits, "misses": len(missed), "missed": missed[:5]}
+
+
 def main(wheel: Path, output: Path, names: list[str]) -> None:
     """Write the testimony as JSON."""
     testimony = {
@@ -71,6 +99,8 @@ def main(wheel: Path, output: Path, names: list[str]) -> None:
         "built": {"filename": wheel.name, "sha256": digest(wheel)},
         "compilers": compilers(),
         "packages": packages(names),
+        "compiler-cache": cache_use(Path(__file__).parents[1] / "ccache.log"),
+        "kept-build": Path(__file__).parents[1].joinpath("kept-build").exists(),
         "distributions": sorted(held(), key=lambda each: str(each["name"]).lower()),
     }
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,146 @@
+"""Measures rebuilds: what a whole command takes after a small change, as a share of the cold build.
+
+Each package is built in a farm of its own with an empty compiler cache, then changed and built again: another
+install tag, a patch to one .py file, a patch to one .c file. Minutes for numpy, half an hour for scipy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "src")]
+
+from figures import Figure  # noqa: E402
+
+PARTS: Final = ("recipes", "patches", "variants", "pyproject.toml", "tasks.py")
+FILES: Final = {
+    "numpy": ("numpy/linalg/__init__.py", "numpy/_core/src/common/npy_argparse.c"),
+    "scipy": ("scipy/linalg/__init__.py", "scipy/ndimage/src/ni_filters.c"),
+}
+"""A .py and a .c file of each package."""
+TARGETS: Final = {"numpy": (8.0, 8.0, 10.0), "scipy": (3.0, 3.0, 4.0)}
+"""Percent of the cold build: after another install tag, a patch to a .py file, one to a .c file."""
+PATCH: Final = "Why: to measure a rebuild.\nUpstream: none, inappropriate\n\n"
+
+
+class Bench:
+    """A farm in which rebuilds of one package are measured."""
+
+    def __init__(self, root: Path, package: str, engine: str) -> None:
+        self.root, self.package = root, package
+        for part in PARTS:
+            source = ROOT / part
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, root / part)
+        self._words = (sys.executable, "-m", "invoke", "chain", "--engine", engine, "--json")
+        self._env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")},
+            "PYTHONPATH": str(ROOT / "src"),
+            "WHEELFARM_CACHE": str(root / "cache"),
+            # Where nothing is kept yet.
+            "WHEELFARM_STAGES": str(root / "stages"),
+        }
+
+    def chain(self, package: str, *options: str) -> tuple[float, dict[str, Any]]:
+        """Run the command; seconds, and what came of the package."""
+        began = time.perf_counter()
+        done = subprocess.run(
+            [*self._words, package, *options],
+            cwd=self.root,
+            env=self._env,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - began
+        document = json.loads(done.stdout)
+        return seconds, {**document["outcomes"][-1], "peak-memory": document["peak-memory"]}
+
+    def fetch_sources(self) -> None:
+        """Use what the user's cache holds, so that no download is measured."""
+        shared = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "wheelfarm"
+        for part in ("sha256", "answers"):
+            if (shared / part).is_dir():
+                shutil.copytree(shared / part, self.root / "cache" / part)
+
+    def change_tag(self) -> None:
+        """Another install tag, which no file carries."""
+        recipe = self.root / "recipes" / self.package / "recipe.toml"
+        recipe.write_text(recipe.read_text().replace(",devel", ",devel,none-such"))
+
+    def patch(self, file: str) -> None:
+        """Add a patch that adds a comment to a file of the source."""
+        archive = next((self.root / "cache" / "sha256").rglob(f"{self.package}-*.tar.gz"))
+        with tarfile.open(archive) as tar:
+            top = archive.name.removesuffix(".tar.gz")
+            member = tar.extractfile(f"{top}/{file}")
+            assert member is not None  # noqa: S101 - narrows the type
+            old = member.read().decode().splitlines(keepends=True)
+        comment = "# measured\n" if file.endswith(".py") else "/* measured */\n"
+        text = "".join(difflib.unified_diff(old, [*old, comment], f"a/{file}", f"b/{file}"))
+        name = f"9{len(file):03}-measure-{Path(file).suffix[1:]}.patch"
+        place = self.root / "patches" / self.package / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(PATCH + text)
+        recipe = self.root / "recipes" / self.package / "recipe.toml"
+        recipe.write_text(recipe.read_text() + f'\n[[patches]]\nfile = "{name}"\n')
+
+
+def measure(package: str, engine: str) -> list[Figure]:
+    """The figures of one package."""
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-bench-") as scratch:
+        bench = Bench(Path(scratch), package, engine)
+        bench.fetch_sources()
+        if package != "numpy":
+            bench.chain("numpy")
+        cold, outcome = bench.chain(package)
+        peak = outcome["peak-memory"] / 1e6
+        figures = [
+            Figure(f"{package} ({engine}): seconds of the cold build", cold, "s", cold),
+            Figure(f"{package} ({engine}): memory of the farm's own process", peak, "MB", 100.0),
+        ]
+        script, code = FILES[package]
+        changes = (
+            ("another install tag", bench.change_tag),
+            ("a patch to one .py file", lambda: bench.patch(script)),
+            ("a patch to one .c file", lambda: bench.patch(code)),
+        )
+        for (what, change), target in zip(changes, TARGETS[package], strict=True):
+            change()
+            seconds, outcome = bench.chain(package)
+            cache, kept = outcome["compiler-cache"] or {}, outcome["kept-build"]
+            detail = f"{seconds:.1f} s, {cache.get('hits')} hits, {cache.get('misses')} misses, kept {kept}"
+            share = 100 * seconds / cold
+            figures.append(Figure(f"{package} ({engine}) after {what} ({detail})", share, "%", target))
+        return figures
+
+
+def main() -> None:
+    """Measure and show."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--packages", default="numpy", help="numpy, scipy or both, with a comma")
+    parser.add_argument("--engine", default="host")
+    parser.add_argument("--json", type=Path, default=ROOT / ".wheelfarm" / "rebuilds.json")
+    arguments = parser.parse_args()
+    figures = [
+        figure for package in arguments.packages.split(",") for figure in measure(package, arguments.engine)
+    ]
+    print("\n".join(str(figure) for figure in figures))
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

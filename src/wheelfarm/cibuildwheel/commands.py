@@ -1,0 +1,109 @@
+"""The command lines and assignments that cibuildwheel runs and sets in a build, as text."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.cibuildwheel.quoting import command_line, quote_value
+from wheelfarm.compiler_cache import PROGRAM, compilers_path, compilers_words
+from wheelfarm.engine import PROXIES, TESTIMONY
+from wheelfarm.model import Platform
+from wheelfarm.repair import TOOLS
+from wheelfarm.settings.tables import Provider
+from wheelfarm.stage import library_path
+
+if TYPE_CHECKING:
+    from wheelfarm.compiler_cache import CompilerCache
+    from wheelfarm.stage import Stage
+
+TOOLS_INSIDE: Final = PurePosixPath("/wheelfarm/ccache")
+STORAGE_INSIDE: Final = PurePosixPath("/wheelfarm/ccache-storage")
+"""Where a container gets the compiler cache."""
+
+
+def _with_network(line: str) -> str:
+    """A shell's line with the proxies of the container itself: those of the build lead nowhere."""
+    inner = shlex.quote(line)
+    proxies = 'grep -zi _proxy= /proc/1/environ | xargs -0 sh -c \'exec env "$@" sh -c "$0"\''
+    return f"unset {' '.join(PROXIES)}; {proxies} {inner}"
+
+
+def before_all(stage: Stage) -> str:
+    """System packages, then netlib: with whatever package manager the image has."""
+    if stage.build.id.target.platform is not Platform.LINUX:
+        return ""
+    commands = []
+    packages = stage.build.system_packages
+    apt, dnf = (shlex.join(packages[manager]) for manager in ("apt", "dnf"))
+    if apt or dnf:
+        branches = (
+            (
+                "apt-get",
+                f"apt-get update -qq && apt-get install -y --no-install-recommends {apt}" if apt else ":",
+            ),
+            ("dnf", f"dnf install -y {dnf}" if dnf else ":"),
+            ("yum", f"yum install -y {dnf}" if dnf else ":"),
+        )
+        tests = "; el".join(f"if command -v {program} >/dev/null; then {line}" for program, line in branches)
+        line = f"{tests}; else echo 'no package manager that we know' >&2; exit 1; fi"
+        commands.append(_with_network(line))
+    if stage.provider is Provider.NETLIB:
+        script, provider = (stage.inside / part for part in ("inside/netlib.py", "provider"))
+        commands.append(f"python {shlex.quote(str(script))} {shlex.quote(str(provider))}")
+    return " && ".join(commands)
+
+
+def before_build(stage: Stage, cache: CompilerCache | None, *, keeps: bool) -> str:
+    """What the build needs, by hash and from the stage alone; then the compiler cache.
+
+    Args:
+        stage: what is to be built.
+        cache: the compiler cache, where one is used.
+        keeps: whether the build directory is kept.
+    """
+    install = (
+        *("python", "-m", "pip", "--isolated", "install", "--no-index", "--require-hashes"),
+        *("--force-reinstall", "--no-compile", "-r", (stage.inside / "requirements.txt").as_posix()),
+    )
+    target = stage.build.id.target
+    commands: list[tuple[str, ...]] = [install]
+    if cache is not None:
+        tools = TOOLS_INSIDE if target.platform is Platform.LINUX else cache.tools
+        words = compilers_words(tools / PROGRAM, stage.inside, stage.build.resolved.environment)
+        commands.append(("python", *words))
+    if keeps:
+        settle = (stage.inside / "inside" / "settle.py").as_posix()
+        commands.append(("python", "-I", settle, str(stage.build_dir)))
+    return " && ".join(command_line(words, target=target) for words in commands)
+
+
+def cache_words(stage: Stage, cache: CompilerCache) -> list[str]:
+    """The variables of the compiler cache, as assignments."""
+    container = stage.build.id.target.platform is Platform.LINUX
+    storage = STORAGE_INSIDE if container else cache.storage
+    variables = cache.environment(storage=storage, stage=stage.inside)
+    words = [quote_value(name, value, where="compiler-cache") for name, value in variables.items()]
+    path = quote_value("PATH", f"{compilers_path(stage.inside)}:", where="stages")
+    return [*words, f'{path.removesuffix(chr(34))}$PATH"']
+
+
+def repair(stage: Stage) -> str:
+    """The witness, then the repair tool."""
+    target, inside = stage.build.id.target, stage.inside
+    container = target.platform is Platform.LINUX
+    testimony = PurePosixPath("/output", TESTIMONY) if container else stage.dist / TESTIMONY
+    words, variables = TOOLS[target.platform].command(
+        wheel="{wheel}",
+        dest="{dest_dir}",
+        arch=target.arch,
+        libraries=library_path(stage.provider, inside=inside),
+    )
+    witness = (
+        *("python", "-I", str(inside / "inside" / "witness.py"), "{wheel}", str(testimony)),
+        *stage.build.all_system_packages,
+    )
+    if variables:
+        words = ("env", *(f"{name}={value}" for name, value in variables.items()), *words)
+    return f"{command_line(witness, target=target)} && {command_line(words, target=target)}"

@@ -1,0 +1,47 @@
+"""Which engine runs the builds, and with what compiler cache."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from wheelfarm.cibuildwheel import Cibuildwheel, container_engine
+from wheelfarm.compiler_cache import PROGRAM, available
+from wheelfarm.errors import EngineError
+from wheelfarm.host import Host, programs_environment
+from wheelfarm.model import EngineName
+from wheelfarm.process import which
+
+if TYPE_CHECKING:
+    from wheelfarm.compiler_cache import CompilerCache
+    from wheelfarm.engine import Engine
+    from wheelfarm.settings import Settings
+
+
+def _compiler_cache(settings: Settings, engine: EngineName) -> CompilerCache | None:
+    if not settings.compiler_cache:
+        return None
+    found = which(PROGRAM, programs_environment(settings))
+    return available(found, settings.cache, engine=engine, size=settings.compiler_cache_size)
+
+
+def choose_engine(settings: Settings) -> Engine:
+    """The engine that was asked for, or the best that this machine has.
+
+    Raises:
+        EngineError: when the one that was asked for cannot work here.
+    """
+    if settings.engine is EngineName.HOST:
+        return Host(settings, _compiler_cache(settings, EngineName.HOST))
+    container = container_engine(settings) if sys.platform == "linux" else None
+    wanted = settings.engine is EngineName.CIBUILDWHEEL
+    if container is None and sys.platform == "linux":
+        if wanted:
+            raise EngineError(
+                "neither podman nor docker answers here",
+                where=settings.origins.get("engine"),
+                why="cibuildwheel builds Linux wheels in containers",
+                hint="apt-get install podman, or say --engine host",
+            )
+        return Host(settings, _compiler_cache(settings, EngineName.HOST))
+    return Cibuildwheel(settings, container, _compiler_cache(settings, EngineName.CIBUILDWHEEL))

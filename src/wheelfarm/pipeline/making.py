@@ -1,0 +1,168 @@
+"""Making one wheel: source → patch → stage → build → repair, up to the gate."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelfarm.engine import run_rendering
+from wheelfarm.errors import CancelledRunError, FarmError
+from wheelfarm.model import PatchedTree, RepairedWheel
+from wheelfarm.patches import PatchFile, apply
+from wheelfarm.pipeline.waiting import keep
+from wheelfarm.plan import check_unchanged, file_digest
+from wheelfarm.repair import only_wheel
+from wheelfarm.settings.tables import Provider
+from wheelfarm.sources import check_pkg_info, unpack
+from wheelfarm.stage import Kept, Stage, lay, newest
+from wheelfarm.testimony import built_digest, cache_use, held, kept_build, read_testimony, toolchain
+from wheelfarm.wheels import open_wheel, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from wheelfarm.engine import Engine, Follower
+    from wheelfarm.model import PinnedWheel
+    from wheelfarm.pipeline.clock import Clock
+    from wheelfarm.plan import Build
+    from wheelfarm.settings import Settings
+    from wheelfarm.sources import Fetcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Makes the wheel of one build in its place."""
+
+    build: Build
+    settings: Settings
+    engine: Engine
+    root: Path
+    """The stage's directory, which is held."""
+    jobs: int
+    log: Path
+    clock: Clock
+    fetcher: Fetcher
+    follower: Follower
+
+    @property
+    def waiting(self) -> Path:
+        """Where what was built waits until the gate lets it pass."""
+        return self.settings.work / "waiting" / self.build.key
+
+    def make(
+        self, upstream: Sequence[PinnedWheel], *, before: Callable[[], None]
+    ) -> tuple[Stage, RepairedWheel]:
+        """The stage, and the repaired wheel with proof of what it was built with.
+
+        Args:
+            upstream: wheels of the farm for the build environment.
+            before: called before anything is compiled.
+
+        Raises:
+            FarmError: whatever goes wrong.
+        """
+        stage = self._stage(upstream)
+        earlier = self._earlier(stage)
+        if earlier is not None:
+            return stage, earlier
+        before()
+        return stage, self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
+
+    def clear(self) -> None:
+        """Remove what is of no more use, now that the wheel is stored."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.waiting, ignore_errors=True)
+
+    def _stage(self, upstream: Sequence[PinnedWheel]) -> Stage:
+        build, fetcher, root = self.build, self.fetcher, self.root
+        target, glibc = build.id.target, build.toolchain.glibc
+        with self.clock.step("fetch"):
+            source = fetcher.source(build.id.name, build.entry.source)
+            locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
+            provider = None
+            if build.entry.recipe.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
+                wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
+                provider = wheels[0] if wheels else None
+        with self.clock.step("stage"):
+            shutil.rmtree(root, ignore_errors=True)
+            tree = unpack(source, root / "unpacked").rename(root / "source")
+            check_pkg_info(source, tree)
+            epoch = newest(tree)
+            series = [PatchFile(path=path) for path in build.patches]
+            check_unchanged(build)
+            patches = apply(tree, series, recipe=build.id.name, environ=self.settings.environ)
+            return lay(
+                build,
+                root=root,
+                inside=self.engine.inside(root, target),
+                tree=PatchedTree(source=source, path=tree, patches=patches),
+                requirements=[*locked, *upstream],
+                provider=provider,
+                epoch=epoch,
+                jobs=self.jobs,
+            )
+
+    def _earlier(self, stage: Stage) -> RepairedWheel | None:
+        """What an earlier run made and its gate refused: nothing that is compiled has changed since."""
+        if not self.waiting.is_dir():
+            return None
+        shutil.copytree(self.waiting, stage.dist, dirs_exist_ok=True)
+        try:
+            repaired = self._repaired(stage)
+        except CancelledRunError:
+            raise
+        except FarmError:
+            # It is damaged, or what it was built on has other bytes by now.
+            repaired = None
+        if repaired is None or (self.settings.from_nothing and not repaired.from_nothing):
+            for directory in (self.waiting, stage.dist):
+                shutil.rmtree(directory)
+            stage.dist.mkdir()
+            return None
+        self.follower.line("taking the wheel that an earlier run has built")
+        return repaired
+
+    def _run_on_kept(self, stage: Stage) -> RepairedWheel:
+        """Build in the directory that an earlier build has left, where one fits; and leave it in turn."""
+        kept, build_dir = Kept.beside(stage.root), self.engine.build_dir(stage)
+        with self.clock.step("keep"):
+            basis = kept.take(stage, build_dir)
+        repaired = self._run(stage)
+        with self.clock.step("keep"):
+            kept.keep(basis, build_dir)
+        return repaired
+
+    def _run(self, stage: Stage) -> RepairedWheel:
+        """Let the engine build and repair; keep what came of it until the gate lets it pass."""
+        self.log.write_bytes(b"")
+        with self.clock.step("build"):
+            run_rendering(
+                self.engine,
+                self.engine.render(stage),
+                stage,
+                log=self.log,
+                time_limit=self.settings.time_limit,
+                follower=self.follower,
+            )
+        with self.clock.step("prove"):
+            repaired = self._repaired(stage)
+            keep(stage.dist, self.waiting)
+        return repaired
+
+    def _repaired(self, stage: Stage) -> RepairedWheel:
+        """The one repaired wheel, with proof of what it was built with."""
+        build = stage.build
+        testimony = read_testimony(stage)
+        path = only_wheel(stage.dist, name=build.id.name, version=build.version, made_by="the repair tool")
+        verify(open_wheel(path))
+        return RepairedWheel(
+            path=path,
+            sha256=file_digest(path),
+            built_sha256=built_digest(testimony),
+            environment=held(stage, testimony),
+            toolchain=toolchain(testimony),
+            cache_use=cache_use(testimony),
+            kept_build=kept_build(testimony),
+        )

@@ -1,0 +1,81 @@
+"""Runs where the build runs, before it: puts ccache under the names of the compilers that are there.
+
+Only of those: a name that is found and cannot be run would tell a build system of a compiler that is not
+here. It also writes down what ccache takes for given: the names of all files that an #include may find, since
+a header that comes to stand before another of the same name changes no file that ccache looks at; and the
+assembler, which ccache does not know. Uses the standard library only.
+
+Usage: compilers.py CCACHE NAME…
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OLDEST = (4, 4)
+"""The first version of ccache that writes a log of what each compile came to."""
+INCLUDED = frozenset(
+    {
+        *("", ".h", ".hh", ".hpp", ".hxx", ".h++", ".inc", ".inl", ".ipp", ".tpp", ".tcc", ".def"),
+        *(".c", ".cc", ".cpp", ".cxx", ".c++", ".i", ".ii", ".m", ".mm", ".gch", ".pch"),
+    }
+)
+"""Suffixes of what an #include names; the standard library's headers have none."""
+
+
+def output(*words: str) -> str:
+    """What a program says; nothing where it does not run."""
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""
+
+
+def usable(ccache: str) -> bool:
+    """Whether it runs here, and is new enough: a static program runs in any image, another may not."""
+    found = re.match(r"ccache version (\d+)\.(\d+)", output(ccache, "--version"))
+    return found is not None and (int(found[1]), int(found[2])) >= OLDEST
+
+
+def includable(directory: Path) -> Iterator[str]:
+    """The files below a directory that an #include may find; what installers write is not among them."""
+    for parent, directories, names in os.walk(directory):
+        directories[:] = sorted(
+            each for each in directories if not each.endswith((".dist-info", "__pycache__"))
+        )
+        for name in sorted(names):
+            if os.path.splitext(name)[1].lower() in INCLUDED:  # noqa: PTH122 - thousands of names
+                yield os.path.join(parent, name)  # noqa: PTH118
+
+
+def main(ccache: str, names: list[str], stage: Path, packages: set[Path]) -> None:
+    """Make the links, and write what ccache shall take into account."""
+    if not usable(ccache):
+        sys.stderr.write(f"no compiler cache: {ccache} does not run here, or is older than {OLDEST}\n")
+        return
+    assembler = output("as", "--version").partition("\n")[0]
+    lines = [assembler]
+    for directory in (stage / "source", *sorted(packages)):
+        lines += includable(directory)
+    (stage / "compilers.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
+    links = stage / "compilers"
+    path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != links)
+    links.mkdir()
+    for name in names:
+        if shutil.which(name, path=path):
+            (links / name).symlink_to(ccache)
+
+
+if __name__ == "__main__":
+    installed = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
+    main(sys.argv[1], sys.argv[2:], Path(__file__).parents[1], installed)

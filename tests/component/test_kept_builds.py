@@ -1,0 +1,118 @@
+"""Kept build directories through the host engine: a Meson project, real ninja, the real ccache."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from difflib import unified_diff
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from filelock import FileLock
+
+from support.index import Index, add_meson
+from support.packages import tinymeson
+from support.tiny import Run, run_farm, tiny_farm, tiny_index
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.settings import Settings
+
+NAME: Final = "tinymeson"
+TABLE, TRIAL, TWO = (f"native/{name}" for name in ("table.txt", "trial.c", "two.c"))
+
+
+@pytest.fixture(scope="session")
+def meson_index(shared: Path) -> Index:
+    """An index that also has what Meson projects need to be built."""
+    if sys.platform != "linux":
+        pytest.skip("the tiny packages are written for gcc and ELF")
+    with FileLock(shared / "meson-index.lock"):
+        if not (shared / "meson-index").is_dir():
+            add_meson(tiny_index(shared / "meson-index.new"))
+            (shared / "meson-index.new").rename(shared / "meson-index")
+    return Index(shared / "meson-index")
+
+
+def patch(**changed: str) -> str:
+    """A patch that gives files another content, or makes them."""
+    files = tinymeson()
+    parts = ["Why: so that it differs.\nUpstream: none, inappropriate\n\n"]
+    for name, text in changed.items():
+        old, new = files.get(name, "").splitlines(keepends=True), text.splitlines(keepends=True)
+        parts += unified_diff(old, new, f"a/{name}" if name in files else "/dev/null", f"b/{name}")
+    return "".join(parts)
+
+
+def run(root: Path, index: Index, changed: dict[str, str] | None = None, **settings: Any) -> Run:
+    """A run of the farm with these changes to the source, whose wheelhouse is empty."""
+    shared = {"stages": str(root.parent / "stages"), "cache": str(root.parent / "cache")}
+    farm: Settings = tiny_farm(
+        root,
+        index,
+        {NAME: {"patches": [{"file": "0001-other.patch"}]} if changed else {}},
+        settings={**shared, "compiler-cache": True, **settings},
+        patches={f"{NAME}/0001-other.patch": patch(**changed)} if changed else {},
+    )
+    shutil.rmtree(farm.wheelhouse, ignore_errors=True)
+    if not changed:
+        shutil.rmtree(farm.patches, ignore_errors=True)
+    return run_farm(farm)
+
+
+def made(run: Run) -> tuple[str, bool, tuple[str, ...]]:
+    """What the wheel's module says, whether the build was kept, and which sources had to be compiled."""
+    assert run.outcomes[NAME].error is None
+    record = run.record(NAME)
+    assert run.outcomes[NAME].kept_build == record.kept_build
+    (values,) = [line for line in run.lines if line.startswith("values ")]
+    missed = record.compiler_cache.missed if record.compiler_cache else ()
+    return values.removeprefix("values "), record.kept_build, tuple(name.split("/")[-1] for name in missed)
+
+
+def sha256(run: Run) -> str:
+    return run.record(NAME).wheel.sha256
+
+
+def test_only_what_has_changed_is_compiled_and_the_wheel_is_that_of_a_clean_build(
+    tmp_path: Path, meson_index: Index
+) -> None:
+    farm = tmp_path / "farm"
+    first = run(farm, meson_index)
+    values, kept, missed = made(first)
+    assert (values, kept) == ("13 2 7 1 5 3", False)
+    assert sorted(missed) == ["ext.c", "one.c", "trial.c", "two.c"]
+    # A compile, a generator's input, and what Meson tries.
+    changed = {TWO: "int two(void) { return 20; }\n", TABLE: "6\n", TRIAL: "#error no\n"}
+    second = run(farm, meson_index, changed)
+    values, kept, missed = made(second)
+    assert (values, kept) == ("13 20 7 0 6 3", True)
+    assert sorted(missed) == ["ext.c", "two.c"]
+    assert second.outcomes[NAME].warnings == ()
+    clean = run(farm, meson_index, changed, **{"compiler-cache": False})
+    assert made(clean) == ("13 20 7 0 6 3", False, ())
+    assert sha256(clean) == sha256(second)
+    # Taken back: what was made of the patched files is newer than the files.
+    third = run(farm, meson_index)
+    assert made(third) == ("13 2 7 1 5 3", True, ())
+    assert sha256(third) == sha256(first)
+
+
+def test_a_header_that_comes_before_another_and_a_build_that_failed(
+    tmp_path: Path, meson_index: Index
+) -> None:
+    one = run(tmp_path / "one", meson_index)
+    # Another farm at the same place, with the same inputs, goes on from it.
+    two = run(tmp_path / "two", meson_index)
+    assert made(two) == ("13 2 7 1 5 3", True, ())
+    assert sha256(one) == sha256(two)
+    # Nothing that ninja looks at has changed.
+    values, kept, _ = made(
+        run(tmp_path / "two", meson_index, {"native/first/header.h": "#define HEADER 9\n"})
+    )
+    assert (values, kept) == ("19 2 7 1 5 9", False)
+    failed = run(tmp_path / "two", meson_index, {TWO: "#error no\n"})
+    assert failed.states == {NAME: "failed"}
+    # Nobody knows what it left, so that is not gone on from; the compiler cache knows.
+    assert list((tmp_path / "stages").glob("*.kept")) == []
