@@ -81,15 +81,16 @@ class Bench:
         recipe.write_text(recipe.read_text().replace(",devel", ",devel,none-such"))
 
     def patch(self, file: str) -> None:
-        """Add a patch that adds a comment to a file of the source."""
+        """Add a patch that adds a line to a file of the source."""
         archive = next((self.root / "cache" / "sha256").rglob(f"{self.package}-*.tar.gz"))
         with tarfile.open(archive) as tar:
             top = archive.name.removesuffix(".tar.gz")
             member = tar.extractfile(f"{top}/{file}")
             assert member is not None  # noqa: S101 - narrows the type
             old = member.read().decode().splitlines(keepends=True)
-        comment = "# measured\n" if file.endswith(".py") else "/* measured */\n"
-        text = "".join(difflib.unified_diff(old, [*old, comment], f"a/{file}", f"b/{file}"))
+        # A comment alone would be a hit: ccache compares what the preprocessor leaves.
+        line = "# measured\n" if file.endswith(".py") else "extern int wheelfarm_measured;\n"
+        text = "".join(difflib.unified_diff(old, [*old, line], f"a/{file}", f"b/{file}"))
         name = f"9{len(file):03}-measure-{Path(file).suffix[1:]}.patch"
         place = self.root / "patches" / self.package / name
         place.parent.mkdir(exist_ok=True)

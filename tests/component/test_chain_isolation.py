@@ -140,3 +140,13 @@ def test_a_build_script_cannot_download(tmp_path: Path) -> None:
         assert run.states == {"tinyleaf": "failed"}
         assert "Connection refused" in str(run.error("tinyleaf").why)
         assert server.paths == []
+
+
+def test_nothing_is_fetched_twice(index: Index, tmp_path: Path) -> None:
+    """Both packages of the chain are built with the same requirements, and so is the second Python's."""
+    with index_server() as server:
+        serve(server, index)
+        settings = tiny_farm(tmp_path / "farm", index, CHAIN, settings={"index-url": server.url})
+        assert run_farm(settings).states == {"tinybase": "built", "tinytop": "built"}
+        files = [path for path in server.paths if path.startswith("/files/")]
+        assert len(files) == len(set(files)) > len(CHAIN)

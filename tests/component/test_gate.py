@@ -45,7 +45,9 @@ class TestExpectations:
     def checked(self, root: Path, expect: dict[str, Any], files: dict[str, bytes]) -> tuple[Result, ...]:
         build, _ = build_with(root, {"expect": expect})
         tag = "cp311-cp311-manylinux_2_28_x86_64"
-        return check_expectations(build, open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag)), {})
+        return check_expectations(
+            build, open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag)), {}, root
+        )
 
     def wheel_with(
         self, library: str, symbols: tuple[str, ...], name: str = "libblas.so"

@@ -11,8 +11,8 @@ import pytest
 from filelock import FileLock
 
 from support.index import Index, add_meson
-from support.packages import tinymeson
 from support.tiny import Run, run_farm, tiny_farm, tiny_index
+from support.tinymeson import tinymeson
 
 if TYPE_CHECKING:
     from pathlib import Path

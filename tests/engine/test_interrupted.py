@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
@@ -46,12 +47,12 @@ def slow_farm(root: Path, index: Index, container: dict[str, str], seconds: floa
     )
 
 
-def start(settings: Settings) -> subprocess.Popen[str]:
+def start(settings: Settings, *options: str) -> subprocess.Popen[str]:
     """The task, as one would type it."""
     _, keywords = child_command(settings)
-    argv = [sys.executable, "-m", "invoke", "chain", "tinyleaf"]
+    argv = [sys.executable, "-m", "invoke", "chain", "tinyleaf", *options]
     return subprocess.Popen(
-        argv, cwd=settings.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **keywords
+        argv, cwd=settings.root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **keywords
     )
 
 
@@ -88,6 +89,20 @@ def test_one_interrupt_ends_it_within_ten_seconds(
     process.communicate(timeout=30)
     assert time.monotonic() - began < 10
     assert process.returncode == 130
+    assert containers(settings) == []
+    assert not list(settings.wheelhouse.rglob("*.whl"))
+
+
+def test_a_container_that_dies_in_the_build(index: Index, container: dict[str, str], tmp_path: Path) -> None:
+    settings = slow_farm(tmp_path / "slow", index, container, 20)
+    process = start(settings, "--json")
+    wait_for(lambda: in_the_build(settings))
+    program = str(container_engine(settings))
+    subprocess.run([program, "rm", "--force", "--time=0", *containers(settings)], check=True)
+    output, _ = process.communicate(timeout=60)
+    (outcome,) = json.loads(output)["outcomes"]
+    assert (outcome["state"], outcome["failure"], outcome["attempts"]) == ("failed", "engine", 1)
+    assert process.returncode == 43
     assert containers(settings) == []
     assert not list(settings.wheelhouse.rglob("*.whl"))
 

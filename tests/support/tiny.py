@@ -15,17 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import make_farm, over
 from support.index import Index, make_index
-from support.packages import (
-    BASE_SMOKE,
-    LEAF_SMOKE,
-    MESON_SMOKE,
-    TOP_SMOKE,
-    make_sdist,
-    tinybase,
-    tinyleaf,
-    tinymeson,
-    tinytop,
-)
+from support.packages import BASE_SMOKE, LEAF_SMOKE, TOP_SMOKE, make_sdist, tinybase, tinyleaf, tinytop
+from support.tinymeson import MESON_SMOKE, tinymeson
 from wheelfarm.pipeline import Farm
 from wheelfarm.records import Record
 from wheelfarm.schedule import Retry

@@ -10,6 +10,7 @@ from wheelfarm.wheels import Kind, blas_all, kind_of, linkage_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from wheelfarm.plan import Build
     from wheelfarm.wheels import Wheel
@@ -54,12 +55,12 @@ def _tests(wheel: Wheel, *, wanted: bool) -> _Check:
     )
 
 
-def _checks(build: Build, wheel: Wheel, env: Mapping[str, str]) -> Iterator[_Check]:
+def _checks(build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path) -> Iterator[_Check]:
     expect = build.resolved.expect
     if expect.tests is not None:
         yield _tests(wheel, wanted=expect.tests)
     if expect.blas is not None or expect.interface is not None:
-        found = blas_all(linkage_apart(wheel, env))
+        found = blas_all(linkage_apart(wheel, env, scratch))
         # Two copies of one provider are a fault too, so that each is named.
         providers = sorted(each.provider.value for each in found) or ["none"]
         interfaces = sorted({each.interface.value for each in found if each.interface})
@@ -78,19 +79,22 @@ def _checks(build: Build, wheel: Wheel, env: Mapping[str, str]) -> Iterator[_Che
             yield _Check(result=result, ok=interfaces == [expect.interface], cause=evidence)
 
 
-def check_expectations(build: Build, wheel: Wheel, env: Mapping[str, str]) -> tuple[Result, ...]:
+def check_expectations(
+    build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path
+) -> tuple[Result, ...]:
     """Compare a repaired wheel with what its recipe expects.
 
     Args:
         build: whose wheel it is.
         wheel: the repaired wheel.
         env: for the child that reads its binaries.
+        scratch: a directory for the child.
 
     Raises:
         ExpectationError: a group with every expectation that is not met.
     """
     problems = Collector()
-    checks = tuple(_checks(build, wheel, env))
+    checks = tuple(_checks(build, wheel, env, scratch))
     for check in checks:
         if not check.ok:
             key = f"expect.{check.result.check}"

@@ -49,7 +49,7 @@ def pass_gate(
     with ThreadPoolExecutor(max_workers=1) as pool:
         # The room is another process: reading the wheel's binaries meanwhile costs no time.
         env = engine.clean_room(room, build.id.target).env
-        expected = pool.submit(check_expectations, build, open_wheel(wheel.path), env)
+        expected = pool.submit(check_expectations, build, open_wheel(wheel.path), env, room)
         with failures.collect():
             results += try_in_clean_room(build, engine, room, log=log, follower=follower)
         with problems.collect():

@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,26 +30,26 @@ _TUPLES = ("needed", "rpaths")
 _TIME_LIMIT = 600.0
 
 
-def linkage_apart(wheel: Wheel, env: Mapping[str, str]) -> tuple[Binary, ...]:
+def linkage_apart(wheel: Wheel, env: Mapping[str, str], scratch: Path) -> tuple[Binary, ...]:
     """What `linkage` finds, read by a child.
 
     Args:
         wheel: the wheel.
         env: what the child may see of the host.
+        scratch: a directory for the child's answer.
 
     Raises:
         WheelError: when a binary cannot be read, or the parser dies of it; a group when several cannot.
     """
     env = {**env, "PYTHONPATH": str(Path(__file__).parents[2])}
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-linkage-") as scratch:
-        output = Path(scratch, "binaries.json")
-        argv = (sys.executable, "-P", "-m", "wheelfarm.wheels.apart", str(wheel.path), str(output))
-        try:
-            run(Command(argv=argv, env=env, time_limit=_TIME_LIMIT))
-            answer = json.loads(output.read_bytes())
-        except (ProcessError, OSError, ValueError) as problem:
-            why = problem.why if isinstance(problem, ProcessError) else str(problem)
-            raise WheelError("the binaries cannot be read", where=wheel.path.name, why=why) from problem
+    output = scratch / "binaries.json"
+    argv = (sys.executable, "-P", "-m", "wheelfarm.wheels.apart", str(wheel.path), str(output))
+    try:
+        run(Command(argv=argv, env=env, time_limit=_TIME_LIMIT))
+        answer = json.loads(output.read_bytes())
+    except (ProcessError, OSError, ValueError) as problem:
+        why = problem.why if isinstance(problem, ProcessError) else str(problem)
+        raise WheelError("the binaries cannot be read", where=wheel.path.name, why=why) from problem
     problems = Collector()
     for error in answer["errors"]:
         problems.add(WheelError(**error))
