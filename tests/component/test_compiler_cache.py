@@ -7,13 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from support.disks import fill, small_disk
 from support.tiny import LEAF, child_command, run_farm, tiny_farm
 from wheelfarm.compiler_cache import PROGRAM, CompilerCache
 from wheelfarm.model import CacheUse
@@ -84,6 +83,7 @@ def test_what_was_compiled_before_is_not_compiled_again(tmp_path: Path, index: I
     assert len({run.record("tinybase").wheel.sha256 for run in (first, second, none)}) == 1
 
 
+@pytest.mark.slow
 def test_what_a_patch_changes_is_compiled_once(tmp_path: Path, index: Index) -> None:
     assert run_farm(cached(tmp_path, index, {"tinybase": {}})).states == {"tinybase": "built"}
     farm = cached(tmp_path, index, PATCHED, patches={"tinybase/0001-other.patch": PATCH})
@@ -146,26 +146,9 @@ class TestARelease:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MB and 20 files, where this user may mount one."""
-    place = tmp_path / "cache"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m,nr_inodes=20", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small file system")
-    try:
+    """A file system of 6 MB and 20 files."""
+    with small_disk(tmp_path / "cache", "size=6m,nr_inodes=20") as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Leave no room on a disk, neither for content nor for names."""
-    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
-        while True:
-            filler.write(bytes(1 << 16))
-    with suppress(OSError):
-        for number in count():
-            (disk / str(number)).touch()
 
 
 class TestACacheThatCannotBeUsed:
@@ -184,7 +167,7 @@ class TestACacheThatCannotBeUsed:
         assert line.startswith(f"warning: builds go without the compiler cache: {farm.cache / 'ccache'}")
 
     def test_a_full_disk(self, small: Path) -> None:
-        fill(small)
+        fill(small, names=True)
         assert "No space left on device" in str(cache_in(small).make())
 
     def test_a_disk_that_is_read_only(self, small: Path) -> None:
@@ -197,7 +180,7 @@ class TestACacheThatCannotBeUsed:
         """ccache stores nothing more, and the build goes on."""
         cache = cache_in(small)
         assert cache.make() is None
-        fill(small)
+        fill(small, names=True)
         assert compiled(tmp_path, cache) == 1
         assert "cache_miss" in (tmp_path / "stage" / "ccache.log").read_text()
 
@@ -252,6 +235,7 @@ def test_damaged_entries_are_compiled_again(tmp_path: Path) -> None:
     assert compiled(tmp_path, cache) == 1
 
 
+@pytest.mark.slow
 def test_two_farms_at_one_place_and_with_one_cache(tmp_path: Path, index: Index) -> None:
     """The second compiles nothing, and neither disturbs the other."""
     shared = {"stages": str(tmp_path / "stages"), "cache": str(tmp_path / "cache")}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 NAME: Final = "tinymeson"
 TABLE, TRIAL, TWO = (f"native/{name}" for name in ("table.txt", "trial.c", "two.c"))
 

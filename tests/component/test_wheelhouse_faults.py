@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.disks import fill, small_disk
 from support.store import (
     VARIANT,
     check_tidy,
@@ -33,7 +33,7 @@ from wheelfarm.errors import WheelhouseError
 from wheelfarm.wheelhouse import Wheelhouse, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from multiprocessing.context import ForkProcess
     from pathlib import Path
 
@@ -159,27 +159,14 @@ def test_four_processes_at_once(tmp_path: Path) -> None:
         assert house.find(VARIANT, key_of(f"{wheel.parent.name}/{wheel.name}"), verify=True)
 
 
-@contextmanager
-def small_disk(place: Path) -> Iterator[Path]:
-    """A file system of 256 kB, where this user may mount one."""
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small file system")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-
-
 def test_a_full_disk_leaves_only_whole_wheels(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", "size=256k") as disk:
         house = Wheelhouse(disk / "house")
         with pytest.raises(WheelhouseError, match="the disk is full"):
             put_all(house.root, [tiny_wheel(tmp_path / str(n), content=noise(n)) for n in range(20)])
         assert check_whole(house.root)
         assert not list(house.root.rglob(".tmp-*"))
-        write_until_full(disk)
+        fill(disk)
         assert house.collect(VARIANT, [])
         put(house, tiny_wheel(tmp_path, content="small"), "small")
         check_tidy(house.root)
@@ -190,14 +177,8 @@ def noise(seed: int) -> str:
     return random.Random(seed).randbytes(20_000).hex()  # noqa: S311 - not for secrets
 
 
-def write_until_full(disk: Path) -> None:
-    with (disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
-        while True:
-            ballast.write(b"x" * 4096)
-
-
 def test_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", "size=256k") as disk:
         house = Wheelhouse(disk / "house")
         stored = put(house, tiny_wheel(tmp_path), "one")
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)

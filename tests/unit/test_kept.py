@@ -5,79 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.farm import make_farm
-from support.stages import OTHER, build_for, make_stage
-from wheelfarm.host import Host
+from support.kept import kept, lay, stage_in, times, told
+from support.stages import OTHER
 from wheelfarm.model import Digest
 from wheelfarm.stage import Kept, Stage
-from wheelfarm.stage.inside import settle
 from wheelfarm.stage.kept import Basis, alike, context, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     Files = dict[str, str | Path]
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     """A stage whose source tree has two files."""
-    settings = make_farm(tmp_path / "farm")
-    engine = Host(settings)
-    build = replace(build_for(settings), key_parts={"version": "1.0", "patch.1.a.patch": "1"})
-    return lay(make_stage(build, engine, tmp_path / "stages" / "alpha", backend="mesonpy"))
-
-
-def lay(stage: Stage, files: Mapping[str, str | Path] | None = None) -> Stage:
-    """A new source tree with what files hold, or where links lead; all were last changed long ago."""
-    if stage.root.exists():
-        subprocess.run(["rm", "-rf", str(stage.root)], check=True)
-    (stage.root / "inside").mkdir(parents=True)
-    for name, content in ({"a.c": "a", "b.c": "b"} if files is None else files).items():
-        path = stage.tree.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, Path):
-            path.symlink_to(content)
-        else:
-            path.write_text(content)
-            os.utime(path, (1_000_000_000, 1_000_000_000))
-    return stage
-
-
-def built(stage: Stage) -> Path:
-    """The build directory after a build."""
-    build = stage.root / "build"
-    (build / "meson-private").mkdir(parents=True)
-    (build / "a.o").write_text("object")
-    (build / "build.ninja").write_text("build a.o: c_COMPILER ../source/a.c || order\n")
-    return build
-
-
-def kept(stage: Stage) -> Kept:
-    """What the first build of a stage has left."""
-    found = Kept.beside(stage.root)
-    basis = found.take(stage, stage.root / "build")
-    settle.main(stage.root / "build", stage.root)
-    found.keep(basis, built(stage))
-    return found
-
-
-def told(stage: Stage) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((stage.root / "inside" / "kept.json").read_text())
-    return document
-
-
-def times(stage: Stage) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in stage.tree.path.rglob("*.c")}
+    return stage_in(tmp_path)
 
 
 class TestTaking:
@@ -256,112 +204,3 @@ class TestBasis:
     def test_what_is_no_file_is_passed_over(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         assert sources_of(tmp_path) == {}
-
-
-class TestSettling:
-    """Where the build runs."""
-
-    def settled(self, stage: Stage) -> bool:
-        """Whether the build goes on from what is kept."""
-        settle.main(stage.root / "build", stage.root)
-        return (stage.root / "kept-build").exists()
-
-    def test_it_goes_on(self, stage: Stage) -> None:
-        found = kept(stage)
-        found.take(lay(stage, {"a.c": "other", "b.c": "b"}), stage.root / "build")
-        assert self.settled(stage)
-        assert (stage.root / "build" / "a.o").exists()
-        assert (stage.root / "build" / "meson-private").is_dir()
-
-    @pytest.mark.parametrize("changed", ["b.c", "a.H"])
-    def test_trials_that_may_have_been_made_of_a_source_are_forgotten(
-        self, stage: Stage, changed: str
-    ) -> None:
-        files = {"a.c": "a", "b.c": "b", "a.H": ""}
-        found = kept(lay(stage, files))
-        found.take(lay(stage, files | {changed: "other"}), stage.root / "build")
-        assert self.settled(stage)
-        assert (stage.root / "build" / "a.o").exists()
-        assert not (stage.root / "build" / "meson-private").exists()
-
-    @pytest.mark.parametrize("fault", ["marked otherwise", "unmarked", "another system", "from the future"])
-    def test_it_is_emptied(self, stage: Stage, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-        """Also when the farm takes it for the right one: a container's volume may be any."""
-        found = kept(stage)
-        found.take(lay(stage, {"a.c": "other", "b.c": "b"}), stage.root / "build")
-        build = stage.root / "build"
-        mark = build / settle.MARK
-        match fault:
-            case "marked otherwise":
-                mark.write_text(json.dumps(json.loads(mark.read_text()) | {"built-from": "0"}))
-            case "unmarked":
-                mark.unlink()
-            case "another system":
-                monkeypatch.setattr(settle, "system", lambda _root: "updated")
-            case _:
-                later = time.time_ns() + 10**9
-                os.utime(build / "a.o", ns=(later, later))
-        (build / "link").symlink_to("meson-private")
-        assert not self.settled(stage)
-        assert [path.name for path in build.iterdir()] == [settle.OWN]
-
-    def test_its_own_files_may_be_new(self, stage: Stage) -> None:
-        found = kept(stage)
-        found.take(lay(stage, {"a.c": "other", "b.c": "b"}), stage.root / "build")
-        pycache = stage.root / "build" / settle.OWN / "pycache"
-        pycache.mkdir()
-        (pycache / "pip.pyc").touch()
-        assert self.settled(stage)
-
-    def test_files_of_the_environment_get_one_time(self, tmp_path: Path) -> None:
-        (tmp_path / "a.h").touch()
-        (tmp_path / "link").symlink_to("/dev/null")
-        settle.settle(tmp_path)
-        assert (tmp_path / "a.h").stat().st_mtime == settle.OLD
-
-    def test_what_cannot_be_set_is_left(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_words: object) -> None:
-            raise PermissionError
-
-        (tmp_path / "a.h").touch()
-        monkeypatch.setattr(os, "utime", refuse)
-        settle.settle(tmp_path)
-
-    def test_as_a_program(self, stage: Stage) -> None:
-        Kept.beside(stage.root).take(stage, None)
-        script = stage.root / "inside" / "settle.py"
-        script.write_bytes(Path(settle.__file__).read_bytes())
-        env = stage.root / "env"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(env)], check=True)
-        build = stage.root / "build"
-        subprocess.run([str(env / "bin" / "python"), "-I", str(script), str(build)], check=True)
-        assert (build / settle.MARK).is_file()
-        assert (env / "pyvenv.cfg").stat().st_mtime == settle.OLD
-
-
-class TestSystem:
-    @pytest.fixture
-    def path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-        (tmp_path / "bin").mkdir()
-        (tmp_path / "usr/include").mkdir(parents=True)
-        (tmp_path / "usr/local/include").mkdir(parents=True)
-        return tmp_path
-
-    def test_packages_tell(self, path: Path) -> None:
-        query = path / "bin" / "dpkg-query"
-        query.write_text("#!/bin/sh\necho libc6-dev 2.36-9\n")
-        query.chmod(0o755)
-        before = settle.system(path)
-        (path / "usr/include/a.h").touch()
-        assert settle.system(path) == before
-        query.write_text("#!/bin/sh\necho libc6-dev 2.36-10\n")
-        assert settle.system(path) != before
-
-    @pytest.mark.parametrize("place", ["usr/include", "usr/local/include"])
-    def test_without_packages_the_directories_tell(self, path: Path, place: str) -> None:
-        os.utime(path / place, (1, 1))
-        before = settle.system(path)
-        assert settle.system(path) == before
-        (path / place / "a.h").touch()
-        assert settle.system(path) != before

@@ -1,0 +1,70 @@
+"""Stages whose build directory is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from support.farm import make_farm
+from support.stages import build_for, make_stage
+from wheelfarm.host import Host
+from wheelfarm.stage import Kept, Stage
+from wheelfarm.stage.inside import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def stage_in(tmp_path: Path) -> Stage:
+    """A stage whose source tree has two files."""
+    settings = make_farm(tmp_path / "farm")
+    engine = Host(settings)
+    build = replace(build_for(settings), key_parts={"version": "1.0", "patch.1.a.patch": "1"})
+    return lay(make_stage(build, engine, tmp_path / "stages" / "alpha", backend="mesonpy"))
+
+
+def lay(stage: Stage, files: Mapping[str, str | Path] | None = None) -> Stage:
+    """A new source tree with what files hold, or where links lead; all were last changed long ago."""
+    if stage.root.exists():
+        subprocess.run(["rm", "-rf", str(stage.root)], check=True)
+    (stage.root / "inside").mkdir(parents=True)
+    for name, content in ({"a.c": "a", "b.c": "b"} if files is None else files).items():
+        path = stage.tree.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            path.symlink_to(content)
+        else:
+            path.write_text(content)
+            os.utime(path, (1_000_000_000, 1_000_000_000))
+    return stage
+
+
+def built(stage: Stage) -> Path:
+    """The build directory after a build."""
+    build = stage.root / "build"
+    (build / "meson-private").mkdir(parents=True)
+    (build / "a.o").write_text("object")
+    (build / "build.ninja").write_text("build a.o: c_COMPILER ../source/a.c || order\n")
+    return build
+
+
+def kept(stage: Stage) -> Kept:
+    """What the first build of a stage has left."""
+    found = Kept.beside(stage.root)
+    basis = found.take(stage, stage.root / "build")
+    settle.main(stage.root / "build", stage.root)
+    found.keep(basis, built(stage))
+    return found
+
+
+def told(stage: Stage) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((stage.root / "inside" / "kept.json").read_text())
+    return document
+
+
+def times(stage: Stage) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in stage.tree.path.rglob("*.c")}

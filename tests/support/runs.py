@@ -1,0 +1,63 @@
+"""Plans to run, and what is said of their outcomes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from support.farm import make_farm, plan_of
+from wheelfarm.errors import NetworkError
+from wheelfarm.schedule import Budget, Outcome, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from wheelfarm.errors import FarmError
+    from wheelfarm.plan import Build, Plan
+
+    Make = Callable[..., Plan]
+
+WAIT: Final = 10
+"""Seconds after which a test that hangs has failed."""
+FOUR: Final = Budget(cpus=4)
+NO_SERVER: Final = NetworkError("the index does not answer")
+
+
+def plans_in(root: Path) -> Make:
+    """Plans whose builds need others, by name."""
+
+    def plan(**needs: Sequence[str]) -> Plan:
+        return plan_of(make_farm(root, {name: {"requires": {"host": on}} for name, on in needs.items()}))
+
+    return plan
+
+
+def name(build: Build) -> str:
+    return str(build.id.name)
+
+
+def built(build: Build) -> Outcome:
+    return Outcome(build=build, state=State.BUILT, why="new")
+
+
+def nothing(_outcome: Outcome) -> None:
+    """Hears, and says nothing."""
+
+
+def by_name(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
+    return {name(outcome.build): outcome for outcome in outcomes}
+
+
+class Flaky:
+    """Fails as often as told, by name, with an error that may pass; notes the order."""
+
+    def __init__(self, **failures: int) -> None:
+        self.failures = failures
+        self.error: FarmError = NO_SERVER
+        self.performed: list[str] = []
+
+    def __call__(self, build: Build, _share: int) -> Outcome:
+        self.performed.append(name(build))
+        if self.performed.count(name(build)) <= self.failures.get(name(build), 0):
+            raise self.error
+        return built(build)
