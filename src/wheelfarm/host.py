@@ -39,6 +39,13 @@ if TYPE_CHECKING:
 
 _BIN: Final = "Scripts" if os.name == "nt" else "bin"
 _PYTHON: Final = "python.exe" if os.name == "nt" else "python"
+_ENV: Final = "env"
+"""The build environment, in the stage."""
+
+
+def _python_of(root: Path) -> Path:
+    """The interpreter of a stage's build environment."""
+    return root / _ENV / _BIN / _PYTHON
 
 
 def programs_environment(settings: Settings) -> dict[str, str]:
@@ -119,64 +126,18 @@ class Host:
 
     def render(self, stage: Stage) -> Rendering:
         """An environment from the stage's wheels alone, the build in it, the witness, and the repair."""
-        root, target = stage.root, stage.build.id.target
-        host = programs_environment(self.settings)
-        env_dir = root / "env"
-        python = env_dir / _BIN / _PYTHON
-        variables = build_environment(stage)
-        # What lies in a home directory, such as setuptools' own settings, is no part of the key.
-        host_env = allowed(self.settings.environ).items()
-        build_env = {name: value for name, value in host_env if not name.startswith("XDG_")} | variables
-        build_env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
-        first = [str(env_dir / _BIN)]
-        cache = self.compiler_cache
-        if cache is not None:
-            build_env |= cache.environment(storage=cache.storage, stage=root)
-            first.append(compilers_path(root))
-        if self.keeps(stage):
-            build_env = kept_environment(stage) | build_env
-        build_env["PATH"] = os.pathsep.join([*first, build_env.get("PATH", os.defpath)])
-        interpreter = str(self.machine.python(target.python))
-        uv = ("uv", "--offline", "--no-config")
-        steps = [
-            Step(
-                phase=Phase.ENVIRONMENT,
-                argv=(*uv, "venv", "--no-project", "--python", interpreter, str(env_dir)),
-                env=host,
-                cwd=root,
-            ),
-            Step(
-                phase=Phase.ENVIRONMENT,
-                argv=(
-                    *(
-                        *uv,
-                        "pip",
-                        "install",
-                        "--python",
-                        str(python),
-                        "--no-index",
-                        "--no-cache",
-                        "--link-mode=copy",
-                    ),
-                    *("--require-hashes", "--requirements", str(root / "requirements.txt")),
-                ),
-                env=host,
-                cwd=root,
-            ),
-        ]
-        if cache is not None:
-            words = compilers_words(cache.tools / PROGRAM, root, stage.build.resolved.environment)
-            steps.append(Step(phase=Phase.ENVIRONMENT, argv=(str(python), *words), env=build_env, cwd=root))
-        if self.keeps(stage):
-            settle = (str(python), "-I", str(root / "inside" / "settle.py"), str(stage.build_dir))
-            steps.append(Step(phase=Phase.ENVIRONMENT, argv=settle, env=host, cwd=root))
+        root, target, source = stage.root, stage.build.id.target, stage.tree.path
+        host, variables = programs_environment(self.settings), build_environment(stage)
+        build_env = self._build_env(stage, variables)
+        python = str(_python_of(root))
+        steps = self._environment_steps(stage, build_env)
         if stage.provider is Provider.NETLIB:
-            argv = (str(python), str(root / "inside" / "netlib.py"), str(root / "provider"))
+            argv = (python, str(root / "inside" / "netlib.py"), str(root / "provider"))
             steps.append(Step(phase=Phase.PROVIDER, argv=argv, env=host, cwd=root))
         settings = config_settings(stage).for_build()
-        frontend = (str(python), "-m", "build", "--no-isolation", "--wheel", "--outdir", str(stage.built))
+        frontend = (python, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(stage.built))
         witness = (
-            *(str(python), "-I", str(root / "inside" / "witness.py"), BUILT, str(stage.dist / TESTIMONY)),
+            *(python, "-I", str(root / "inside" / "witness.py"), BUILT, str(stage.dist / TESTIMONY)),
             *stage.build.all_system_packages,
         )
         repair, repair_env = TOOLS[target.platform].command(
@@ -185,13 +146,47 @@ class Host:
             arch=target.arch,
             libraries=library_path(stage.provider, inside=root),
         )
-        source = stage.tree.path
         steps += [
             Step(phase=Phase.BUILD, argv=(*frontend, *settings, str(source)), env=build_env, cwd=source),
             Step(phase=Phase.WITNESS, argv=witness, env=host | variables, cwd=root),
             Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root),
         ]
         return Rendering(steps=tuple(steps))
+
+    def _build_env(self, stage: Stage, variables: Mapping[str, str]) -> dict[str, str]:
+        """All that the build sees: little of this machine, and nothing of the user's home."""
+        root = stage.root
+        # What lies in a home directory, such as setuptools' own settings, is no part of the key.
+        host = allowed(self.settings.environ).items()
+        env = {name: value for name, value in host if not name.startswith("XDG_")} | dict(variables)
+        env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
+        first = [str(_python_of(root).parent)]
+        cache = self.compiler_cache
+        if cache is not None:
+            env |= cache.environment(storage=cache.storage, stage=root)
+            first.append(compilers_path(root))
+        if self.keeps(stage):
+            env = kept_environment(stage) | env
+        return env | {"PATH": os.pathsep.join([*first, env.get("PATH", os.defpath)])}
+
+    def _environment_steps(self, stage: Stage, build_env: Mapping[str, str]) -> list[Step]:
+        """The build environment, and in it the compiler cache and the kept build directory made ready."""
+        root, cache = stage.root, self.compiler_cache
+        host, python = programs_environment(self.settings), str(_python_of(root))
+        interpreter = str(self.machine.python(stage.build.id.target.python))
+        uv = ("uv", "--offline", "--no-config")
+        install = ("pip", "install", "--python", python, "--no-index", "--no-cache", "--link-mode=copy")
+        commands: list[tuple[tuple[str, ...], Mapping[str, str]]] = [
+            ((*uv, "venv", "--no-project", "--python", interpreter, str(root / _ENV)), host),
+            ((*uv, *install, "--require-hashes", "--requirements", str(root / "requirements.txt")), host),
+        ]
+        if cache is not None:
+            words = compilers_words(cache.tools / PROGRAM, root, stage.build.resolved.environment)
+            commands.append(((python, *words), build_env))
+        if self.keeps(stage):
+            settle = (python, "-I", str(root / "inside" / "settle.py"), str(stage.build_dir))
+            commands.append((settle, host))
+        return [Step(phase=Phase.ENVIRONMENT, argv=argv, env=env, cwd=root) for argv, env in commands]
 
     def build_dir(self, stage: Stage) -> Path | None:
         """In the stage."""

@@ -17,12 +17,12 @@ from wheelfarm.recipes import applicable, parse_lock
 from wheelfarm.settings.tables import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from wheelfarm.model import Target
+    from wheelfarm.model import LockedRequirement, Target
     from wheelfarm.plan.toolchain import Toolchain
     from wheelfarm.recipes import Entry, Shelf
-    from wheelfarm.settings import Settings
+    from wheelfarm.settings import Settings, Variant
 
 
 @dataclass(frozen=True)
@@ -144,29 +144,58 @@ def make_plan(
             if refusal:
                 raise UsageError(f"{entry.name} is not built for {target}", where=entry.where, why=refusal)
 
-            def ids(of: Sequence[str], target: Target = target) -> tuple[BuildId, ...]:
-                return tuple(BuildId(name=Name(name), variant=variant, target=target) for name in of)
-
-            requires = entry.recipe.requires
-            needed_by = [other.name for other in entries if entry.name in _needs(other)]
-            build = Build(
+            build = _build(
+                shelf,
+                entry,
+                toolchain,
                 id=BuildId(name=entry.name, variant=variant, target=target),
-                entry=entry,
-                resolved=entry.resolve(variant=variant, target=target),
                 variant=table,
-                engine=toolchain.engine,
-                toolchain=toolchain,
-                patches=entry.series(variant=variant, target=target),
-                requirements=entry.build_requirements(target),
                 provider_requirements=applicable(provider_lock, target),
-                test_requirements=entry.test_requirements(target),
-                host=ids(requires.host),
-                upstream=ids(_closure(shelf, requires.host)),
-                run=ids(_closure(shelf, requires.run)),
-                reason="asked for" if asked is None or entry.name in asked else f"for {', '.join(needed_by)}",
+                reason=_reason(entry, entries, asked),
             )
             builds[build.id] = _keyed(build, builds)
     return Plan(tuple(builds.values()), tuple(skipped))
+
+
+def _reason(entry: Entry, entries: Sequence[Entry], asked: Collection[Name] | None) -> str:
+    """Why a build is in the plan."""
+    if asked is None or entry.name in asked:
+        return "asked for"
+    return f"for {', '.join(other.name for other in entries if entry.name in _needs(other))}"
+
+
+def _build(
+    shelf: Shelf,
+    entry: Entry,
+    toolchain: Toolchain,
+    *,
+    id: BuildId,  # noqa: A002 - as the field
+    variant: Variant,
+    provider_requirements: tuple[LockedRequirement, ...],
+    reason: str,
+) -> Build:
+    """A build without its keys."""
+
+    def ids(of: Sequence[str]) -> tuple[BuildId, ...]:
+        return tuple(replace(id, name=Name(name)) for name in of)
+
+    requires, target = entry.recipe.requires, id.target
+    return Build(
+        id=id,
+        entry=entry,
+        resolved=entry.resolve(variant=id.variant, target=target),
+        variant=variant,
+        engine=toolchain.engine,
+        toolchain=toolchain,
+        patches=entry.series(variant=id.variant, target=target),
+        requirements=entry.build_requirements(target),
+        provider_requirements=provider_requirements,
+        test_requirements=entry.test_requirements(target),
+        host=ids(requires.host),
+        upstream=ids(_closure(shelf, requires.host)),
+        run=ids(_closure(shelf, requires.run)),
+        reason=reason,
+    )
 
 
 def _keyed(build: Build, earlier: Mapping[BuildId, Build]) -> Build:

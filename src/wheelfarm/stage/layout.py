@@ -101,6 +101,16 @@ def _lay_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PureP
     (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
 
 
+def _present(provider: PinnedWheel | None, build: Build) -> PinnedWheel:
+    """The wheel of the variant's BLAS, which has to be there."""
+    if provider is None:
+        raise ProviderError(
+            f"the variant {build.id.variant!r} has no wheel of its BLAS for {build.id.target}",
+            hint="add it to the variant's lock file",
+        )
+    return provider
+
+
 def lay(
     build: Build,
     *,
@@ -152,12 +162,7 @@ def lay(
         )
         check_config_settings(build, stage.backend)
         if stage.provider is Provider.SCIPY_OPENBLAS32:
-            if provider is None:
-                raise ProviderError(
-                    f"the variant {build.id.variant!r} has no wheel of its BLAS for {build.id.target}",
-                    hint="add it to the variant's lock file",
-                )
-            lay_openblas(root, provider, inside=inside, target=build.id.target)
+            lay_openblas(root, _present(provider, build), inside=inside, target=build.id.target)
     except OSError as problem:
         raise StageError(
             f"cannot lay out the stage of {build.id}",
