@@ -12,7 +12,7 @@ import pytest
 
 from support.archives import WHEN, Entry, directory, fetched, hardlink, make_tar, make_zip, symlink
 from wheelfarm.errors import ArchiveError, FarmError, GroupError
-from wheelfarm.sources import Limits, unpack
+from wheelfarm.sources import Limits, members, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,6 +194,16 @@ class TestUnsafe:
         else:
             with pytest.raises(ArchiveError, match="too large"):
                 unpack(source, tmp_path / "into", limits=limits)
+
+    @pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
+    def test_a_bomb_is_not_undone_to_its_end(
+        self, compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(members, "LARGEST", 1 << 20)
+        source = fetched(make_tar(tmp_path / "t", [Entry("a", bytes(5 << 20))], compression))
+        with pytest.raises(ArchiveError, match="too large"):
+            unpack(source, tmp_path / "into")
+        assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
 class TestDamaged:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import calendar
+import io
 import lzma
 import stat
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LONGEST_LINK: Final = 4096
+_CHUNK: Final = 1 << 20
+LARGEST: Final = 4 << 30
+"""Bytes of an archive without its compression; a bomb is not undone to its end."""
 _LATEST: Final = 2**32 - 1
 """The last second that all file systems can keep."""
 
@@ -78,8 +83,12 @@ class Member:
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[Iterable[Member]]:
+def open_archive(path: Path, scratch: Path | None = None) -> Iterator[Iterable[Member]]:
     """Open a tar (plain or compressed with what this Python knows) or a zip, by content, not by name.
+
+    Args:
+        path: the archive.
+        scratch: a directory with room for all that is in it; that for temporary files by default.
 
     Raises:
         ArchiveError: when it is neither or damaged, or when what is done with it meanwhile shows that it is.
@@ -91,8 +100,8 @@ def open_archive(path: Path) -> Iterator[Iterable[Member]]:
             with zipfile.ZipFile(path) as archive:
                 yield _Zip(archive)
         else:
-            with tarfile.open(path) as archive:
-                yield _Tar(archive)
+            with tarfile.open(path) as packed, _plain(packed, path, scratch) as plain:
+                yield _Tar(plain)
     except _DAMAGE as error:
         raise ArchiveError(
             f"{path.name} cannot be unpacked",
@@ -100,6 +109,29 @@ def open_archive(path: Path) -> Iterator[Iterable[Member]]:
             why=str(error) or "it ends too early",
             hint="what can be: tar (plain, gz, bz2, xz; zst from Python 3.14 on) and zip",
         ) from error
+
+
+@contextmanager
+def _plain(archive: tarfile.TarFile, path: Path, scratch: Path | None) -> Iterator[tarfile.TarFile]:
+    """The same tar without its compression, in a file that goes at the end.
+
+    Members are read twice, to be judged and to be written: a compressed stream would be undone for each.
+    """
+    file = archive.fileobj
+    if isinstance(file, io.BufferedReader):
+        yield archive
+        return
+    with tempfile.TemporaryFile(dir=scratch) as spool:
+        file.seek(0)
+        while chunk := file.read(_CHUNK):
+            if spool.tell() > LARGEST:
+                raise ArchiveError(
+                    f"{path.name} is too large to unpack", where=str(path), why=f"it is over {LARGEST} bytes"
+                )
+            spool.write(chunk)
+        spool.seek(0)
+        with tarfile.open(fileobj=spool, mode="r:") as plain:
+            yield plain
 
 
 class _Tar:

@@ -39,7 +39,7 @@ def unpack(source: FetchedSource, into: Path, *, limits: Limits | None = None) -
             f"{source.path.name} cannot be unpacked", where=str(into), why="something is there already"
         )
     into.parent.mkdir(parents=True, exist_ok=True)
-    with open_archive(source.path) as archive:
+    with open_archive(source.path, into.parent) as archive:
         members = safe_members(archive, source.path, limits or Limits())
         draft = Path(tempfile.mkdtemp(prefix=f".{into.name}-", dir=into.parent))
         try:
