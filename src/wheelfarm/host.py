@@ -196,6 +196,11 @@ class Host:
         """Beside the compiler cache, where the farm says which directory it is."""
         return self.compiler_cache is not None and stage.build_dir is not None
 
+    def worker(self, line: str, root: Path) -> int | None:
+        """What was started does the work."""
+        del line, root
+        return None
+
     def sweep(self, root: Path) -> None:
         """It makes no containers."""
 

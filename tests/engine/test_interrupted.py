@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,11 +18,13 @@ from support.packages import make_sdist, tinyleaf
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
 from wheelfarm.cibuildwheel import container_engine
+from wheelfarm.pipeline import Farm
+from wheelfarm.process import usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from wheelfarm.plan import Build
     from wheelfarm.settings import Settings
 
 pytestmark = pytest.mark.engine
@@ -105,6 +108,24 @@ def test_a_container_that_dies_in_the_build(index: Index, container: dict[str, s
     assert process.returncode == 43
     assert containers(settings) == []
     assert not list(settings.wheelhouse.rglob("*.whl"))
+
+
+def test_the_process_in_the_container_is_watched(
+    index: Index, container: dict[str, str], tmp_path: Path
+) -> None:
+    farm = Farm(settings=slow_farm(tmp_path / "slow", index, container, 0))
+    watched: list[bytes] = []
+
+    def watch(_build: Build, pid: int) -> None:
+        assert usage(pid) is not None
+        watched.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    plan = farm.plan(None)
+    farm.run(plan, hear=lambda _build, _line: None, tell=lambda _outcome: None, watch=watch)
+    cibuildwheel, inside, room = watched
+    assert b"cibuildwheel" in cibuildwheel
+    assert b"bash" in inside
+    assert b"--network=none" in room
 
 
 def test_after_kills_at_any_instant_the_next_run_succeeds(

@@ -32,6 +32,7 @@ TOLD: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("engine-conmon", "engine", (2,), "the container engine, its image or a container failed"),
     ("engine-docker-daemon", "engine", (1,), "the container engine, its image or a container failed"),
     ("engine-docker-stopped", "engine", (2,), "the container engine, its image or a container failed"),
+    ("engine-gone", "engine", (13, 14), "the container engine, its image or a container failed"),
     ("engine-oci", "engine", (6,), "the container engine, its image or a container failed"),
     ("engine-podman-container", "engine", (1,), "the container engine, its image or a container failed"),
     ("gcc-header", "compile", (30, 32, 33, 34), "the header openblas/cblas.h is missing"),

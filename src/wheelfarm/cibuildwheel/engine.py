@@ -53,6 +53,8 @@ _HEADLINES: Final = {
     "Building wheel...": Phase.BUILD,
     "Repairing wheel...": Phase.REPAIR,
 }
+_IN_CONTAINER: Final = "Running before_build..."
+"""The first headline after which the container does lasting work; there is a before-build in every build."""
 _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
 
@@ -205,18 +207,30 @@ class Cibuildwheel:
         """In containers only: elsewhere cibuildwheel's environments have paths of their own each time."""
         return bool(self.container) and self.compiler_cache is not None and stage.build_dir is not None
 
+    def worker(self, line: str, root: Path) -> int | None:
+        """The first process of the container, once that is there: it is no descendant of cibuildwheel."""
+        if self.container is None or line.strip() != _IN_CONTAINER:
+            return None
+        found = self._ask("ps", "--quiet", "--filter", _label(root).removeprefix("--")).split()
+        told = self._ask("inspect", "--format", "{{.State.Pid}}", found[-1]).strip() if found else ""
+        return int(told) if told.isdigit() and int(told) else None
+
     def sweep(self, root: Path) -> None:
         """Remove the containers of a stage, whatever they are at."""
         if self.container is None:
             return
-        env = programs_environment(self.settings)
-        listing = (self.container, "ps", "--all", "--quiet", "--filter", _label(root).removeprefix("--"))
-        found = run(Command(argv=listing, env=env, time_limit=60), check=False)
-        if found.returncode == 0 and found.output.strip():
+        found = self._ask("ps", "--all", "--quiet", "--filter", _label(root).removeprefix("--")).split()
+        if found:
             # podman would ask politely for 10 s first; docker does not.
             now = ("--time=0",) if self.container == "podman" else ()
-            argv = (self.container, "rm", "--force", *now, *found.output.split())
-            run(Command(argv=argv, env=env, time_limit=60), check=False)
+            self._ask("rm", "--force", *now, *found)
+
+    def _ask(self, *words: str) -> str:
+        """What the container engine prints; nothing when it fails."""
+        argv = (str(self.container), *words)
+        env = programs_environment(self.settings)
+        finished = run(Command(argv=argv, env=env, time_limit=60), check=False)
+        return finished.output if finished.returncode == 0 else ""
 
     def phase(self, step: Step, output: str) -> Phase:
         """The part that cibuildwheel announced last; before the first one it starts the container."""

@@ -96,6 +96,8 @@ _MACHINE: Final = (
 _ENGINE: Final = (
     *_words(Failure.ENGINE, "Cannot connect to the Docker daemon", "Cannot connect to Podman"),
     *_words(Failure.ENGINE, "docker daemon is not running"),
+    # cibuildwheel, when its container has gone.
+    *_words(Failure.ENGINE, "the container shell has exited"),
 )
 _NETWORK: Final = (
     *_words(Failure.NETWORK, "failure in name resolution", "Name or service not known", rank=Rank.EXCEPTION),

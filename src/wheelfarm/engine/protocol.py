@@ -77,6 +77,9 @@ class Engine(Protocol):
     def keeps(self, stage: Stage) -> bool:
         """Whether a stage's build directory is kept: where all its paths are the same in the next build."""
 
+    def worker(self, line: str, root: Path) -> int | None:
+        """The process that does a stage's work from a line of the output on; None where it stays the same."""
+
     def sweep(self, root: Path) -> None:
         """Remove the containers that a run which was killed or stopped has left of a stage."""
 

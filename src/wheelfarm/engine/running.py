@@ -76,8 +76,15 @@ def run_step(
         cancelled=follower.cancelled,
         on_start=follower.pid,
     )
+
+    def hear(line: str) -> None:
+        follower.line(line)
+        worker = engine.worker(line, root)
+        if worker is not None:
+            follower.pid(worker)
+
     try:
-        return run(command, on_line=follower.line)
+        return run(command, on_line=hear)
     except BaseException:
         engine.sweep(root)
         raise
