@@ -28,7 +28,8 @@ from figures import Figure  # noqa: E402
 PARTS: Final = ("recipes", "patches", "variants", "pyproject.toml", "tasks.py")
 FILES: Final = {
     "numpy": ("numpy/linalg/__init__.py", "numpy/_core/src/common/npy_argparse.c"),
-    "scipy": ("scipy/linalg/__init__.py", "scipy/ndimage/src/ni_filters.c"),
+    # Not an __init__.py: scipy copies those into the build directory, and its Cython modules depend on them.
+    "scipy": ("scipy/stats/_stats_py.py", "scipy/ndimage/src/ni_filters.c"),
 }
 """A .py and a .c file of each package."""
 TARGETS: Final = {"numpy": (8.0, 8.0, 10.0), "scipy": (3.0, 3.0, 4.0)}
