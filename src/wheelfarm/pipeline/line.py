@@ -155,7 +155,8 @@ class Line:
         stage, repaired = maker.make(
             self._pinned(build.upstream), before=lambda: self.house.ensure_writable(build.id.variant)
         )
-        results = self._gate(build, repaired, root, maker.fetcher, clock)
+        with maker.shedding():
+            results = self._gate(build, repaired, root, maker.fetcher, clock)
         with clock.step("store"):
             record = make_record(
                 stage,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ from wheelfarm.testimony import built_digest, cache_use, held, kept_build, read_
 from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from wheelfarm.engine import Engine, Follower
@@ -69,6 +71,19 @@ class Maker:
             return stage, earlier
         before()
         return stage, self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
+
+    @contextmanager
+    def shedding(self) -> Iterator[None]:
+        """Meanwhile, remove what only the build needed: ten thousand files take as long as a test.
+
+        What is tested, and where, stays; so does all of the stage when the build itself fails.
+        """
+        useless = [path for path in self.root.iterdir() if path.name not in {"dist", "gate", "tmp"}]
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            for path in useless:
+                if path.is_dir():
+                    pool.submit(shutil.rmtree, path, ignore_errors=True)
+            yield
 
     def clear(self) -> None:
         """Remove what is of no more use, now that the wheel is stored."""
