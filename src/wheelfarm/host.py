@@ -204,9 +204,9 @@ class Host:
     def sweep(self, root: Path) -> None:
         """It makes no containers."""
 
-    def phase(self, step: Step, output: str) -> Phase:
+    def phase(self, step: Step, lines: Iterable[str]) -> Phase:
         """The step's own phase: every step here is one program."""
-        del output
+        del lines
         return step.phase
 
     def clean_room(self, directory: Path, target: Target) -> Step:

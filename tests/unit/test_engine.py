@@ -153,11 +153,11 @@ class TestPhase:
         ],
     )
     def test_cibuildwheel_s_headlines_tell(self, farm: Settings, output: str, phase: Phase) -> None:
-        assert Cibuildwheel(farm, "podman").phase(self.STEP, output) is phase
+        assert Cibuildwheel(farm, "podman").phase(self.STEP, output.splitlines()) is phase
 
     def test_on_the_host_each_step_is_one_program(self, farm: Settings) -> None:
         step = replace(self.STEP, phase=Phase.WITNESS)
-        assert Host(farm).phase(step, "Repairing wheel...") is Phase.WITNESS
+        assert Host(farm).phase(step, ["Repairing wheel..."]) is Phase.WITNESS
 
     @pytest.mark.parametrize(
         ("phase", "slug"),

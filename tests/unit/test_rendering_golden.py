@@ -54,13 +54,13 @@ def settings(tmp_path: Path) -> Settings:
         python.chmod(0o755)
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/farm", "WHEELFARM_JOBS": "2"}
     # The names of volumes are told from the work directory.
-    environ |= {"WHEELFARM_IMAGE_MANYLINUX_X86_64": "builder:1", "WHEELFARM_WORK": "/farm/.wheelfarm"}
+    environ |= {"WHEELFARM_IMAGE_MANYLINUX_X86_64": "builder:1", "WHEELFARM_WORK": "/checkout/.wheelfarm"}
     return load(ROOT, environ=environ)
 
 
 def engine_for(settings: Settings, name: str, target: str) -> Engine:
     """An engine where ccache and podman are found; ccache is used then, but for Windows."""
-    cache = CompilerCache.below(Path("/cache"), program=Path("/farm/bin/ccache"), engine=name, size="5G")
+    cache = CompilerCache.below(Path("/cache"), program=Path("/tools/ccache"), engine=name, size="5G")
     used = None if "win" in target else cache
     return Host(settings, used) if name == "host" else Cibuildwheel(settings, "podman", used)
 

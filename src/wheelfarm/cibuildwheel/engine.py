@@ -232,12 +232,13 @@ class Cibuildwheel:
         finished = run(Command(argv=argv, env=env, time_limit=60), check=False)
         return finished.output if finished.returncode == 0 else ""
 
-    def phase(self, step: Step, output: str) -> Phase:
+    def phase(self, step: Step, lines: Iterable[str]) -> Phase:
         """The part that cibuildwheel announced last; before the first one it starts the container."""
         del step
-        found = [(output.rfind(headline), phase) for headline, phase in _HEADLINES.items()]
-        at, phase = max(found)
-        return phase if at >= 0 else Phase.START
+        phase = Phase.START
+        for line in lines:
+            phase = next((each for headline, each in _HEADLINES.items() if headline in line), phase)
+        return phase
 
     def clean_room(self, directory: Path, target: Target) -> Step:
         """A fresh container of the same image, without network and without the build's packages."""

@@ -100,8 +100,8 @@ class Engine(Protocol):
     def render(self, stage: Stage) -> Rendering:
         """What will be run. Pure."""
 
-    def phase(self, step: Step, output: str) -> Phase:
-        """In which part of the build a failed step was."""
+    def phase(self, step: Step, lines: Iterable[str]) -> Phase:
+        """In which part of the build a failed step was, told from the lines of its log."""
 
     def clean_room(self, directory: Path, target: Target) -> Step:
         """The step that tests, on a machine without the build's libraries, what lies in `directory`."""

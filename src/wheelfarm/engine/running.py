@@ -129,8 +129,9 @@ def _with_built_wheel(step: Step, stage: Stage) -> Step:
 
 def _failure(engine: Engine, step: Step, build: Build, problem: ProcessError, log: Path) -> FarmError:
     """The error of a step, told by what its log shows."""
-    phase = engine.phase(step, log.read_text(encoding="utf-8", errors="replace"))
     with log.open(encoding="utf-8", errors="replace") as lines:
+        phase = engine.phase(step, lines)
+        lines.seek(0)
         diagnosis = classify(problem, lines, phase)
     where = f"{log.name}, line {diagnosis.where[0]}" if diagnosis.where else None
     told = "\n".join(diagnosis.lines) or problem.what

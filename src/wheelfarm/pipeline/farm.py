@@ -13,7 +13,7 @@ from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.machine import Machine, memory, native_target
 from wheelfarm.model import EngineName
 from wheelfarm.pipeline.engines import choose_engine
-from wheelfarm.pipeline.line import Line
+from wheelfarm.pipeline.line import Line, unwatched
 from wheelfarm.pipeline.outlook import Outlook, need
 from wheelfarm.plan import make_plan, named_programs, order
 from wheelfarm.process import allowed
@@ -28,17 +28,13 @@ if TYPE_CHECKING:
     from wheelfarm.engine import Engine
     from wheelfarm.errors import FarmError
     from wheelfarm.model import Target
-    from wheelfarm.plan import Build, Plan
+    from wheelfarm.plan import Build, BuildId, Plan
     from wheelfarm.recipes import Entry, Resolved, Shelf
     from wheelfarm.schedule import Outcome
     from wheelfarm.settings import Settings
 
     Hear = Callable[[Build, str], None]
     Watch = Callable[[Build, int], None]
-
-
-def _ignore(_build: Build, _pid: int) -> None:
-    pass
 
 
 def passing(error: FarmError) -> bool:
@@ -167,7 +163,7 @@ class Farm:
             machine = Machine(allowed(self.settings.environ))
             machine.install(lacking, say=self.say, log=logs / "system-packages.log")
 
-    def line(self, plan: Plan, hear: Hear, watch: Watch = _ignore) -> Line:
+    def line(self, plan: Plan, hear: Hear, watch: Watch = unwatched) -> Line:
         """The steps, for the builds of a plan."""
         engine = self._with_compiler_cache()
         return Line(settings=self.settings, plan=plan, engine=engine, house=self.house, say=hear, watch=watch)
@@ -187,7 +183,8 @@ class Farm:
         *,
         hear: Hear,
         tell: Callable[[Outcome], None],
-        watch: Watch = _ignore,
+        watch: Watch = unwatched,
+        expected: Mapping[BuildId, float] | None = None,
         executor: Executor | None = None,
     ) -> tuple[Outcome, ...]:
         """Run a plan to its end, whatever fails.
@@ -197,6 +194,7 @@ class Farm:
             hear: hears the lines of builds, in whatever thread.
             tell: hears how each build ended, in this thread.
             watch: learns which process does a build's work.
+            expected: seconds by build, where the caller has asked the outlook already.
             executor: what performs builds; threads by default.
 
         Raises:
@@ -206,7 +204,7 @@ class Farm:
         runner = Runner(
             budget=Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory()),
             need=need,
-            durations=self.outlook.expected(plan, self.house),
+            durations=self.outlook.expected(plan, self.house) if expected is None else expected,
             executor=executor,
             retry=self.retry,
             cancel=line.cancelled.set,

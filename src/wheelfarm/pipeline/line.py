@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse import Wheelhouse
 
 
-def _ignore(_build: Build, _pid: int) -> None:
-    pass
+def unwatched(_build: Build, _pid: int) -> None:
+    """Nobody wants to know which process works."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Line:
     house: Wheelhouse
     say: Callable[[Build, str], None]
     """Hears what is going on, a line at a time."""
-    watch: Callable[[Build, int], None] = field(default=_ignore)
+    watch: Callable[[Build, int], None] = field(default=unwatched)
     """Learns which process does a build's work."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """When set, whatever is running ends."""

@@ -98,7 +98,7 @@ def chain(  # noqa: PLR0917
 def _run(farm: Farm, plan: Plan, screen: Screen) -> tuple[Outcome, ...]:
     expected = farm.outlook.expected(plan, farm.house)
     with ChainReport(screen, builds=plan.builds, expected=expected, environ=farm.settings.environ) as report:
-        return farm.run(plan, hear=report.hear, tell=report.tell, watch=report.watch)
+        return farm.run(plan, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
 
 
 def _summarise(farm: Farm, outcomes: Sequence[Outcome], screen: Screen, *, json: bool) -> None:
