@@ -110,10 +110,11 @@ def measure(package: str, engine: str) -> list[Figure]:
         cold, outcome = bench.chain(package)
         peak, times = outcome["peak-memory"] / 1e6, outcome["times"]
         own = 100 * (1 - (times["build"] + times["fetch"]) / times["total"])
+        steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in times.items())
         figures = [
             Figure(f"{package} ({engine}): seconds of the cold build", cold, "s", cold),
             Figure(f"{package} ({engine}): memory of the farm's own process", peak, "MB", 100.0),
-            Figure(f"{package} ({engine}): the farm's own time in the cold build", own, "%", 2.0),
+            Figure(f"{package} ({engine}): the farm's own time in the cold build ({steps})", own, "%", 2.0),
         ]
         script, code = FILES[package]
         changes = (

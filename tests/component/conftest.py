@@ -65,7 +65,9 @@ def built(shared: Path, index: Index) -> Path:
             assert run.states == {"tinybase": "built", "tinytop": "built"}, [
                 outcome.error for outcome in run.outcomes.values()
             ]
-            assert not list(settings.stages.glob("*/"))  # nothing is left of a stage
+            # Nothing is left of a stage but its source, for the next one.
+            left = settings.stages.glob("*/*")
+            assert {(path.parent.suffix, path.name) for path in left} == {(".kept", "source")}
             (root / "states").touch()
     return root
 

@@ -65,6 +65,7 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     assert all(held[name].sha256 in locked[name] and not held[name].farm for name in BUILD)
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
     assert [(result["check"], result["found"]) for result in top.gate_results] == [  # type: ignore[index]
+        ("record", "6 members as it says"),
         ("imports", "tinytop"),
         ("smoke", "passed"),
     ]

@@ -63,7 +63,7 @@ def containers(settings: Settings) -> list[str]:
     """The farm's containers, running or not."""
     program = container_engine(settings)
     assert program is not None
-    words = [program, "ps", "--all", "--quiet", "--filter", "label=wheelfarm.stage"]
+    words = [program.program, "ps", "--all", "--quiet", "--filter", "label=wheelfarm.stage"]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -100,8 +100,9 @@ def test_a_container_that_dies_in_the_build(index: Index, container: dict[str, s
     settings = slow_farm(tmp_path / "slow", index, container, 20)
     process = start(settings, "--json")
     wait_for(lambda: in_the_build(settings))
-    program = str(container_engine(settings))
-    subprocess.run([program, "rm", "--force", "--time=0", *containers(settings)], check=True)
+    program = container_engine(settings)
+    assert program is not None
+    subprocess.run([program.program, "rm", "--force", "--time=0", *containers(settings)], check=True)
     output, _ = process.communicate(timeout=60)
     (outcome,) = json.loads(output)["outcomes"]
     assert (outcome["state"], outcome["failure"], outcome["attempts"]) == ("failed", "engine", 1)

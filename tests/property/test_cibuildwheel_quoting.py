@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.farm import make_farm
 from support.oracle import Oracle, cibuildwheel_oracle
 from support.stages import build_for, make_stage
-from wheelfarm.cibuildwheel import Cibuildwheel, command_line, quote_value
+from wheelfarm.cibuildwheel import Cibuildwheel, ContainerEngine, command_line, quote_value
 from wheelfarm.engine import RESERVED
 from wheelfarm.errors import RecipeError
 from wheelfarm.model import ConfigSettings, Platform, Target
@@ -72,7 +72,7 @@ def test_the_environment_arrives(
     farm: Settings, oracle: Oracle, environment: dict[str, str], target: str
 ) -> None:
     build = build_for(farm, target, environment=environment)
-    engine = Cibuildwheel(farm, "podman")
+    engine = Cibuildwheel(farm, ContainerEngine("podman"))
     found = oracle.read(engine.render(make_stage(build, engine)), Target.parse(target))["environment"]
     assert {name: found.get(name) for name in environment} == environment
 
@@ -81,7 +81,7 @@ def test_the_environment_arrives(
 @given(config=st.dictionaries(keys, arguments | st.lists(arguments, min_size=1, max_size=4), max_size=4))
 def test_config_settings_arrive(farm: Settings, oracle: Oracle, config: dict[str, str | list[str]]) -> None:
     build = build_for(farm, config=config)
-    engine = Cibuildwheel(farm, "podman")
+    engine = Cibuildwheel(farm, ContainerEngine("podman"))
     found = oracle.read(engine.render(make_stage(build, engine)), build.id.target)
     # A list of one item is the same as the item, for the frontend too.
     assert found["settings"] == {
@@ -109,7 +109,7 @@ def test_only_names_of_variables_can_be_said(name: str) -> None:
 def test_nothing_of_the_project_or_machine_is_run(farm: Settings, oracle: Oracle) -> None:
     """No test command, no audit that installs from the index: both would escape the lock."""
     build = build_for(farm)
-    engine = Cibuildwheel(farm, "podman")
+    engine = Cibuildwheel(farm, ContainerEngine("podman"))
     found = oracle.read(engine.render(make_stage(build, engine)), build.id.target)
     assert (found["test"], found["audit"]) == ("", [])
 
@@ -126,7 +126,7 @@ def test_a_temporary_directory_with_a_space(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_repair_command_quotes_its_placeholders(farm: Settings, oracle: Oracle, target: str) -> None:
     build = build_for(farm, target)
-    engine = Cibuildwheel(farm, "podman")
+    engine = Cibuildwheel(farm, ContainerEngine("podman"))
     repair = oracle.read(engine.render(make_stage(build, engine)), build.id.target)["repair"]
     quoted = '"' if build.id.target.platform is not Platform.LINUX else ""
     for word in ("{wheel}", "{dest_dir}"):

@@ -11,7 +11,13 @@ import pytest
 from support.farm import make_farm
 from support.raised import only, raised
 from support.stages import build_for, make_stage
-from wheelfarm.cibuildwheel import Cibuildwheel, check_options, container_engine, default_image
+from wheelfarm.cibuildwheel import (
+    Cibuildwheel,
+    ContainerEngine,
+    check_options,
+    container_engine,
+    default_image,
+)
 from wheelfarm.engine import (
     PROXIES,
     Follower,
@@ -116,7 +122,7 @@ class TestOptions:
         self.options(farm)
         self.options(farm, **{"build-verbosity": 2, "dependency-versions": "latest"})
         build = build_for(farm, cibuildwheel={"build-verbosity": 2})
-        engine = Cibuildwheel(farm, "podman")
+        engine = Cibuildwheel(farm, ContainerEngine("podman"))
         assert engine.options(make_stage(build, engine))["build-verbosity"] == 2
 
     @pytest.mark.parametrize(
@@ -153,7 +159,7 @@ class TestPhase:
         ],
     )
     def test_cibuildwheel_s_headlines_tell(self, farm: Settings, output: str, phase: Phase) -> None:
-        assert Cibuildwheel(farm, "podman").phase(self.STEP, output.splitlines()) is phase
+        assert Cibuildwheel(farm, ContainerEngine("podman")).phase(self.STEP, output.splitlines()) is phase
 
     def test_on_the_host_each_step_is_one_program(self, farm: Settings) -> None:
         step = replace(self.STEP, phase=Phase.WITNESS)
@@ -208,11 +214,11 @@ class TestContainers:
             (programs / name).write_text(f"#!/bin/sh\nexit {code}\n")
             (programs / name).chmod(0o755)
         only_these = replace(farm, environ={"PATH": str(programs)})
-        assert container_engine(only_these) == "docker"
+        assert getattr(container_engine(only_these), "program", None) == "docker"
         assert container_engine(replace(only_these, container_engine="podman")) is None
 
     def test_where_a_stage_is_seen(self, farm: Settings) -> None:
-        engine, root = Cibuildwheel(farm, "podman"), Path("/stage")
+        engine, root = Cibuildwheel(farm, ContainerEngine("podman")), Path("/stage")
         assert engine.inside(root, Target.parse("cp311-musllinux_x86_64")) == PurePosixPath("/project")
         assert engine.inside(root, Target.parse("cp311-macosx_arm64")) == root
         assert Host(farm).inside(root, Target.parse("cp311-manylinux_x86_64")) == root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,11 +16,12 @@ from jsonschema import Draft7Validator
 
 from support.farm import make_toolchain
 from support.stages import make_stage
-from wheelfarm.cibuildwheel import CONFIG, Cibuildwheel, schema_path
+from wheelfarm.cibuildwheel import CONFIG, Cibuildwheel, ContainerEngine, schema_path
 from wheelfarm.compiler_cache import CompilerCache
-from wheelfarm.host import Host
+from wheelfarm.host import Host, programs_environment
 from wheelfarm.model import Target
 from wheelfarm.plan import make_plan
+from wheelfarm.process import which
 from wheelfarm.recipes import read_shelf
 from wheelfarm.settings import Settings, load
 
@@ -62,7 +64,9 @@ def engine_for(settings: Settings, name: str, target: str) -> Engine:
     """An engine where ccache and podman are found; ccache is used then, but for Windows."""
     cache = CompilerCache.below(Path("/cache"), program=Path("/tools/ccache"), engine=name, size="5G")
     used = None if "win" in target else cache
-    return Host(settings, used) if name == "host" else Cibuildwheel(settings, "podman", used)
+    if name == "host":
+        return Host(settings, used)
+    return Cibuildwheel(settings, ContainerEngine("podman", overlays=True), used)
 
 
 def stage_for(build: Build, engine: Engine, settings: Settings, root: Path = STAGE) -> Stage:
@@ -107,7 +111,12 @@ def test_rendering(
         rendering = engine.render(stage_for(build, engine, settings))
         own = str(getattr(sys, "_base_executable", sys.executable))
         version = f"3.{target[3:5]}"
-        normal = {str(tmp_path / f"python{version}"): f"/python{version}", own: f"/python{version}"}
+        uv = str(which("uv", programs_environment(settings)))
+        normal = {
+            uv: "/uv",
+            str(tmp_path / f"python{version}"): f"/python{version}",
+            own: f"/python{version}",
+        }
         said += [f"=== {target}", *lines(rendering, normal), ""]
     golden(f"{name}/{recipe}-{variant}.txt", "\n".join(said))
 
@@ -136,6 +145,9 @@ def test_cibuildwheel_takes_it(settings: Settings, tmp_path: Path, target: str) 
     stage = stage_for(build_of(settings, "scipy", "openblas", target), engine, settings, tmp_path)
     rendering = engine.render(stage)
     (tmp_path / CONFIG).write_text(rendering.files[CONFIG], encoding="utf-8")
+    for name, path in rendering.copies.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, tmp_path / name)
     (step,) = rendering.steps
     finished = subprocess.run(
         [sys.executable, "-m", *step.argv, "--print-build-identifiers"],

@@ -4,7 +4,7 @@ cibuildwheel is told everything by a file of ours and nothing by the environment
 own `[tool.cibuildwheel]` nor a variable of this machine has an effect.
 """
 
-from wheelfarm.cibuildwheel.container import container_engine, default_image
+from wheelfarm.cibuildwheel.container import ContainerEngine, container_engine, default_image
 from wheelfarm.cibuildwheel.engine import CONFIG, Cibuildwheel
 from wheelfarm.cibuildwheel.options import check_effect, check_options, schema_path
 from wheelfarm.cibuildwheel.quoting import command_line, escape_placeholders, quote_value
@@ -12,6 +12,7 @@ from wheelfarm.cibuildwheel.quoting import command_line, escape_placeholders, qu
 __all__ = [
     "CONFIG",
     "Cibuildwheel",
+    "ContainerEngine",
     "check_effect",
     "check_options",
     "command_line",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TOOLS_INSIDE: Final = PurePosixPath("/wheelfarm/ccache")
 STORAGE_INSIDE: Final = PurePosixPath("/wheelfarm/ccache-storage")
 """Where a container gets the compiler cache."""
+UV_INSIDE: Final = PurePosixPath("/wheelfarm/uv")
+"""Where it gets this machine's uv."""
 
 
 def _with_network(line: str) -> str:
@@ -63,12 +65,15 @@ def before_build(stage: Stage, cache: CompilerCache | None, *, keeps: bool) -> s
         cache: the compiler cache, where one is used.
         keeps: whether the build directory is kept.
     """
-    install = (
-        *("python", "-m", "pip", "--isolated", "install", "--no-index", "--require-hashes"),
-        *("--force-reinstall", "--no-compile", "-r", (stage.inside / "requirements.txt").as_posix()),
-    )
     target = stage.build.id.target
-    commands: list[tuple[str, ...]] = [install]
+    install = command_line(_install("python", "-m", "pip", "--isolated", stage=stage), target=target)
+    if target.platform is Platform.LINUX:
+        # Where this machine's uv does not run, pip does the same and takes a second longer.
+        uv = (str(UV_INSIDE), "--offline", "--no-config", "--no-cache", "pip")
+        ours = (*_install(*uv, stage=stage), "--python", "python", "--break-system-packages")
+        works = f"{UV_INSIDE} --version >/dev/null 2>&1"
+        install = f"if {works}; then {command_line(ours, target=target)}; else {install}; fi"
+    commands: list[tuple[str, ...]] = []
     if cache is not None:
         tools = TOOLS_INSIDE if target.platform is Platform.LINUX else cache.tools
         words = compilers_words(tools / PROGRAM, stage.inside, stage.build.resolved.environment)
@@ -76,7 +81,13 @@ def before_build(stage: Stage, cache: CompilerCache | None, *, keeps: bool) -> s
     if keeps:
         settle = (stage.inside / "inside" / "settle.py").as_posix()
         commands.append(("python", "-I", settle, str(stage.build_dir)))
-    return " && ".join(command_line(words, target=target) for words in commands)
+    return " && ".join([install, *(command_line(words, target=target) for words in commands)])
+
+
+def _install(*installer: str, stage: Stage) -> tuple[str, ...]:
+    """The installer's words, which pip and uv understand alike."""
+    options = ("--no-index", "--require-hashes", "--force-reinstall", "--no-compile")
+    return (*installer, "install", *options, "-r", (stage.inside / "requirements.txt").as_posix())
 
 
 def cache_words(stage: Stage, cache: CompilerCache) -> list[str]:

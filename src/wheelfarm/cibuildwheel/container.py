@@ -3,33 +3,104 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import tomllib
+from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import ProcessError
+from wheelfarm.errors import EngineError, ProcessError
 from wheelfarm.host import programs_environment
 from wheelfarm.process import Command, run, which
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wheelfarm.model import Target
     from wheelfarm.settings import Settings
 
 # A docker client without a daemon is common: only the server's answer counts.
-_ASK: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
+_ASK: Final = {
+    "podman": ("info", "--format", "{{.Store.GraphDriverName}}"),
+    "docker": ("version", "--format", "{{.Server.Version}}"),
+}
 
 
-def container_engine(settings: Settings) -> str | None:
+@dataclass(frozen=True)
+class ContainerEngine:
+    """A program that runs containers."""
+
+    program: str
+    overlays: bool = False
+    """Whether it can lend a directory to a container that keeps for itself what it writes there."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """What it is told of the host."""
+
+    def label(self, root: Path) -> str:
+        """The option that tells whose a container is."""
+        return f"--label={_label(root)}"
+
+    def lend(self, root: Path, at: object) -> list[str]:
+        """The options by which a container gets a directory to write to, of which nothing is changed.
+
+        SELinux would have the files of the host labelled anew before a container may read them.
+        """
+        return [f"--volume={root}:{at}:O", "--security-opt=label=disable"]
+
+    def worker(self, root: Path) -> int | None:
+        """The first process of a stage's container; None when there is none."""
+        found = self._ask("ps", "--quiet", "--filter", f"label={_label(root)}").split()
+        told = self._ask("inspect", "--format", "{{.State.Pid}}", found[-1]).strip() if found else ""
+        return int(told) if told.isdigit() and int(told) else None
+
+    def sweep(self, root: Path) -> None:
+        """Remove the containers of a stage, whatever they are at."""
+        found = self._ask("ps", "--all", "--quiet", "--filter", f"label={_label(root)}").split()
+        if found:
+            # podman would ask politely for 10 s first; docker does not.
+            now = ("--time=0",) if self.program == "podman" else ()
+            self._ask("rm", "--force", *now, *found)
+
+    def image_id(self, image: str, *, where: str) -> str:
+        """What an image is, by digest: a tag can come to mean another one.
+
+        Raises:
+            EngineError: when the image is not here.
+        """
+        if "@sha256:" in image:
+            return image
+        found = self._ask("image", "inspect", "--format", "{{.Id}}", image).strip()
+        if not found:
+            raise EngineError(
+                f"the builder image {image} is not here",
+                where=where,
+                why="a tag can come to mean another image, so what it means must be known before the build",
+                hint=f"{self.program} pull {image}, or name the image by digest",
+            )
+        return found
+
+    def _ask(self, *words: str) -> str:
+        """What the program prints; nothing when it fails."""
+        command = Command(argv=(self.program, *words), env=self.env, time_limit=60)
+        finished = run(command, check=False)
+        return finished.output if finished.returncode == 0 else ""
+
+
+def _label(root: Path) -> str:
+    return f"wheelfarm.stage={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
+
+
+def container_engine(settings: Settings) -> ContainerEngine | None:
     """The container engine that answers here; None when there is none."""
     env = programs_environment(settings)
     for program in (settings.container_engine,) if settings.container_engine else tuple(_ASK):
         if which(program, env) is not None:
             try:
-                run(Command(argv=(program, *_ASK[program]), env=env, time_limit=30))
+                answer = run(Command(argv=(program, *_ASK[program]), env=env, time_limit=30)).output
             except ProcessError:
                 continue
-            return program
+            return ContainerEngine(program, overlays=answer.strip() == "overlay", env=env)
     return None
 
 

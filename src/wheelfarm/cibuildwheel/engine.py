@@ -13,12 +13,13 @@ import tomlkit
 from wheelfarm.cibuildwheel.commands import (
     STORAGE_INSIDE,
     TOOLS_INSIDE,
+    UV_INSIDE,
     before_all,
     before_build,
     cache_words,
     repair,
 )
-from wheelfarm.cibuildwheel.container import default_image
+from wheelfarm.cibuildwheel.container import ContainerEngine, default_image
 from wheelfarm.cibuildwheel.quoting import escape_placeholders, quote_value
 from wheelfarm.engine import (
     Phase,
@@ -32,7 +33,7 @@ from wheelfarm.errors import EngineError
 from wheelfarm.host import Host, programs_environment
 from wheelfarm.model import EngineName, Platform
 from wheelfarm.plan import Toolchain
-from wheelfarm.process import Command, run, which
+from wheelfarm.process import which
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from wheelfarm.stage import Stage
 
 CONFIG: Final = "cibuildwheel.toml"
+LENT: Final = "lent"
+"""Below the stage: the working directory of a cibuildwheel that needs to copy nothing."""
+_PROJECT_FILES: Final = ("pyproject.toml", "setup.cfg", "setup.py")
+"""By which it knows a project, and what it reads of it."""
 PROJECT: Final = PurePosixPath("/project")
 """Where cibuildwheel copies the stage to in a container."""
 # cibuildwheel's own headlines, by which a failure is told.
@@ -59,18 +64,13 @@ _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
 
 
-def _label(root: Path) -> str:
-    """The option that tells whose a container is."""
-    return f"--label=wheelfarm.stage={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
-
-
 @dataclass(frozen=True)
 class Cibuildwheel:
     """Builds with cibuildwheel: in a container on Linux, natively on macOS and Windows."""
 
     settings: Settings
-    container: str | None
-    """The container engine; None on macOS and Windows."""
+    container: ContainerEngine | None
+    """None on macOS and Windows."""
     compiler_cache: CompilerCache | None = None
     name: EngineName = EngineName.CIBUILDWHEEL
 
@@ -118,38 +118,32 @@ class Cibuildwheel:
                 why="cibuildwheel builds Linux wheels in containers",
                 hint="install podman, or say --engine host",
             )
-        facts["image"] = self._image_id(target)
+        where = f"images.{target.system}_{target.arch}"
+        facts["image"] = self.container.image_id(self.image(target), where=where)
         return Toolchain(
             engine=self.name, target=target, facts=facts, compilers={}, packages={}, glibc=_GLIBC
         )
 
-    def _image_id(self, target: Target) -> str:
-        """What the image is, by digest: a tag can come to mean another one."""
-        image = self.image(target)
-        if "@sha256:" in image:
-            return image
-        argv = (str(self.container), "image", "inspect", "--format", "{{.Id}}", image)
-        command = Command(argv=argv, env=programs_environment(self.settings), time_limit=60)
-        finished = run(command, check=False)
-        if finished.returncode != 0:
-            raise EngineError(
-                f"the builder image {image} is not here",
-                where=f"images.{target.system}_{target.arch}",
-                why="a tag can come to mean another image, so what it means must be known before the build",
-                hint=f"{self.container} pull {image}, or name the image by digest",
-            )
-        return finished.output.strip()
-
     def render(self, stage: Stage) -> Rendering:
-        """The configuration file and the one command."""
+        """The configuration file and the one command.
+
+        cibuildwheel copies its working directory into the container, ten thousand files of it. Where the
+        container gets the stage in another way, that directory holds just what cibuildwheel itself reads.
+        """
+        target = stage.build.id.target
+        container = self._container_for(target)
+        lent = container is not None and container.overlays
+        cwd = stage.root / LENT if lent else stage.root
         argv = (
-            *("cibuildwheel", stage.tree.path.name, "--config-file", CONFIG),
-            *("--only", stage.build.id.target.identifier, "--output-dir", stage.dist.name),
+            *("cibuildwheel", stage.tree.path.name, "--config-file", str(stage.root / CONFIG)),
+            *("--only", target.identifier, "--output-dir", str(stage.dist)),
         )
         env = programs_environment(self.settings) | {"TMPDIR": str(stage.root / "tmp")}
-        text = tomlkit.dumps({"tool": {"cibuildwheel": self.options(stage)}})
-        step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=stage.root)
-        return Rendering(files={CONFIG: text}, steps=(step,))
+        step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=cwd)
+        files = {CONFIG: tomlkit.dumps({"tool": {"cibuildwheel": self.options(stage)}})}
+        read = (stage.tree.path / name for name in (_PROJECT_FILES if lent else ()))
+        copies = {f"{LENT}/{stage.tree.path.name}/{path.name}": path for path in read if path.is_file()}
+        return Rendering(files=files, copies=copies, steps=(step,))
 
     def options(self, stage: Stage) -> dict[str, Any]:
         """All that cibuildwheel is told, as one flat table: its platform tables would replace, not add."""
@@ -174,25 +168,28 @@ class Cibuildwheel:
         first = before_all(stage)
         if first:
             options["before-all"] = first
-        if target.platform is Platform.LINUX:
+        container = self._container_for(target)
+        if container is not None:
             options["container-engine"] = {
-                "name": str(self.container),
-                "create-args": self._mounts(stage),
+                "name": container.program,
+                "create-args": self._create_args(stage, container),
                 "disable-host-mount": True,
             }
             options[f"{target.system}-{target.arch}-image"] = self.image(target)
         return options | dict(stage.build.resolved.cibuildwheel)
 
-    def _mounts(self, stage: Stage) -> list[str]:
-        """What a container is created with: its label, the compiler cache, and the kept build directory."""
+    def _create_args(self, stage: Stage, container: ContainerEngine) -> list[str]:
+        """What a container is created with: its label, the stage, the compiler cache, the kept build."""
         cache = self.compiler_cache
-        mounts = [_label(stage.root)]
+        words = [container.label(stage.root), *self._uv()]
+        if container.overlays:
+            words += container.lend(stage.root, stage.inside)
         if cache is not None:
-            mounts.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
-            mounts.append(f"--volume={cache.storage}:{STORAGE_INSIDE}")
+            words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
+            words.append(f"--volume={cache.storage}:{STORAGE_INSIDE}")
         if self.keeps(stage):
-            mounts.append(f"--volume={self._volume(stage)}:{stage.build_dir}")
-        return mounts
+            words.append(f"--volume={self._volume(stage)}:{stage.build_dir}")
+        return words
 
     def _volume(self, stage: Stage) -> str:
         """The volume that keeps a build directory: one a farm and build, since two must not share one."""
@@ -205,32 +202,26 @@ class Cibuildwheel:
 
     def keeps(self, stage: Stage) -> bool:
         """In containers only: elsewhere cibuildwheel's environments have paths of their own each time."""
-        return bool(self.container) and self.compiler_cache is not None and stage.build_dir is not None
+        return self.container is not None and self.compiler_cache is not None and stage.build_dir is not None
+
+    def _uv(self) -> list[str]:
+        """The option by which a container gets this machine's uv; none where there is no uv."""
+        found = which("uv", programs_environment(self.settings))
+        return [f"--volume={found}:{UV_INSIDE}:ro"] if found else []
+
+    def _container_for(self, target: Target) -> ContainerEngine | None:
+        return self.container if target.platform is Platform.LINUX else None
 
     def worker(self, line: str, root: Path) -> int | None:
         """The first process of the container, once that is there: it is no descendant of cibuildwheel."""
         if self.container is None or line.strip() != _IN_CONTAINER:
             return None
-        found = self._ask("ps", "--quiet", "--filter", _label(root).removeprefix("--")).split()
-        told = self._ask("inspect", "--format", "{{.State.Pid}}", found[-1]).strip() if found else ""
-        return int(told) if told.isdigit() and int(told) else None
+        return self.container.worker(root)
 
     def sweep(self, root: Path) -> None:
         """Remove the containers of a stage, whatever they are at."""
-        if self.container is None:
-            return
-        found = self._ask("ps", "--all", "--quiet", "--filter", _label(root).removeprefix("--")).split()
-        if found:
-            # podman would ask politely for 10 s first; docker does not.
-            now = ("--time=0",) if self.container == "podman" else ()
-            self._ask("rm", "--force", *now, *found)
-
-    def _ask(self, *words: str) -> str:
-        """What the container engine prints; nothing when it fails."""
-        argv = (str(self.container), *words)
-        env = programs_environment(self.settings)
-        finished = run(Command(argv=argv, env=env, time_limit=60), check=False)
-        return finished.output if finished.returncode == 0 else ""
+        if self.container is not None:
+            self.container.sweep(root)
 
     def phase(self, step: Step, lines: Iterable[str]) -> Phase:
         """The part that cibuildwheel announced last; before the first one it starts the container."""
@@ -243,14 +234,15 @@ class Cibuildwheel:
     def clean_room(self, directory: Path, target: Target) -> Step:
         """A fresh container of the same image, without network and without the build's packages."""
         env = programs_environment(self.settings)
-        if target.platform is not Platform.LINUX:
+        container = self._container_for(target)
+        if container is None:
             return Host(self.settings).clean_room(directory, target)
-        uv = str(which("uv", env))
         python = f"/opt/python/{target.python.tag.removesuffix('t')}-{target.python.tag}/bin/python"
         argv = (
-            *(str(self.container), "run", "--rm", _label(directory.parent), "--network=none"),
+            *(container.program, "run", "--rm", container.label(directory.parent)),
+            "--network=none",
             *("--volume", f"{directory}:/gate:ro"),
-            *("--volume", f"{uv}:/uv:ro", "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
-            *(python, "-I", "/gate/enter.py", "/gate", "/uv"),
+            *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
+            *(python, "-I", "/gate/enter.py", "/gate", str(UV_INSIDE)),
         )
         return Step(phase=Phase.WITNESS, argv=argv, env=env, cwd=directory)

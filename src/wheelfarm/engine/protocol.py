@@ -48,6 +48,8 @@ class Rendering:
 
     steps: tuple[Step, ...]
     files: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, Path] = field(default_factory=dict)
+    """Files to copy into the stage with their time, by the path there."""
 
 
 class Engine(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -107,6 +108,9 @@ def run_rendering(
     """
     for name, text in rendering.files.items():
         (stage.root / name).write_text(text, encoding="utf-8")
+    for name, path in rendering.copies.items():
+        (stage.root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, stage.root / name)
     for step in rendering.steps:
         ready = _with_built_wheel(step, stage)
         try:

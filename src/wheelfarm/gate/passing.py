@@ -1,4 +1,4 @@
-"""Passing the gate: expectations and tests side by side, and everything that is wrong at once."""
+"""Passing the gate: integrity, expectations and tests side by side, and everything that is wrong at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.errors import Collector
 from wheelfarm.gate.clean_room import lay_room, try_in_clean_room
 from wheelfarm.gate.expectations import Result, check_expectations
-from wheelfarm.wheels import open_wheel
+from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wheelfarm.engine import Engine, Follower
     from wheelfarm.model import PinnedWheel
     from wheelfarm.plan import Build
+    from wheelfarm.wheels import Wheel
 
 
 def pass_gate(
@@ -41,20 +42,28 @@ def pass_gate(
         follower: hears the test's output, and may cancel it.
 
     Raises:
-        FarmError: an expectation that is not met or a test that fails; a group when there are several.
+        FarmError: a member that is not what RECORD says, an expectation that is not met, a test that fails;
+            a group when there are several.
     """
-    problems, failures = Collector(), Collector()
-    results: list[Result] = []
+    problems, results = Collector(), list[Result]()
     lay_room(room, build, wheel, run_with)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        # The room is another process: reading the wheel's binaries meanwhile costs no time.
-        env = engine.clean_room(room, build.id.target).env
-        expected = pool.submit(check_expectations, build, open_wheel(wheel.path), env, room)
-        with failures.collect():
-            results += try_in_clean_room(build, engine, room, log=log, follower=follower)
-        with problems.collect():
-            results = [*expected.result(), *results]
-    for failure in failures.errors:
-        problems.add(failure)
+    opened, env = open_wheel(wheel.path), engine.clean_room(room, build.id.target).env
+    # The room and the reader of binaries are other processes, so that none of the three waits for another.
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        checks = (
+            pool.submit(_whole, opened),
+            pool.submit(check_expectations, build, opened, env, room),
+            pool.submit(try_in_clean_room, build, engine, room, log=log, follower=follower),
+        )
+        for check in checks:
+            with problems.collect():
+                results += check.result()
     problems.check()
     return tuple(results)
+
+
+def _whole(wheel: Wheel) -> tuple[Result, ...]:
+    """Whether each member is what RECORD says."""
+    verify(wheel)
+    found = f"{len(wheel.members)} members as it says"
+    return (Result(check="record", expected="every member as RECORD says", found=found),)

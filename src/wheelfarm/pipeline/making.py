@@ -17,7 +17,7 @@ from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.repair import only_wheel
 from wheelfarm.settings.tables import Provider
 from wheelfarm.sources import check_pkg_info, unpack
-from wheelfarm.stage import Kept, Stage, lay, newest
+from wheelfarm.stage import SOURCE, Kept, Stage, lay, newest
 from wheelfarm.testimony import built_digest, cache_use, held, kept_build, read_testimony, toolchain
 from wheelfarm.wheels import open_wheel, verify
 
@@ -78,6 +78,7 @@ class Maker:
 
         What is tested, and where, stays; so does all of the stage when the build itself fails.
         """
+        Kept.beside(self.root).keep_source(self.root / SOURCE)
         useless = [path for path in self.root.iterdir() if path.name not in {"dist", "gate", "tmp"}]
         with ThreadPoolExecutor(max_workers=1) as pool:
             for path in useless:
@@ -101,8 +102,10 @@ class Maker:
                 wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
                 provider = wheels[0] if wheels else None
         with self.clock.step("stage"):
+            kept = Kept.beside(root)
+            kept.keep_source(root / SOURCE)
             shutil.rmtree(root, ignore_errors=True)
-            tree = unpack(source, root / "unpacked").rename(root / "source")
+            tree = unpack(source, root / "unpacked", leftover=kept.source).rename(root / SOURCE)
             check_pkg_info(source, tree)
             epoch = newest(tree)
             series = [PatchFile(path=path) for path in build.patches]
@@ -126,6 +129,7 @@ class Maker:
         shutil.copytree(self.waiting, stage.dist, dirs_exist_ok=True)
         try:
             repaired = self._repaired(stage)
+            verify(open_wheel(repaired.path))
         except CancelledRunError:
             raise
         except FarmError:
@@ -171,7 +175,6 @@ class Maker:
         build = stage.build
         testimony = read_testimony(stage)
         path = only_wheel(stage.dist, name=build.id.name, version=build.version, made_by="the repair tool")
-        verify(open_wheel(path))
         return RepairedWheel(
             path=path,
             sha256=file_digest(path),

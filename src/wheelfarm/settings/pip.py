@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
 from wheelfarm.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -44,6 +42,9 @@ def pip_index(environ: Mapping[str, str], platform: str = sys.platform) -> tuple
             ) from problem
         if parser.has_option("global", "index-url"):
             return parser.get("global", "index-url"), str(path)
+    # It brings a parser of HTML and a client of HTTP along: half of the time that a command needs to start.
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
+
     return PYPI_SIMPLE_ENDPOINT, "default"
 
 

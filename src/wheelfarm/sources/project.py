@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-import pypi_simple
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     import requests
     from packaging.tags import Tag
-    from pypi_simple import DistributionPackage
+    from pypi_simple import DistributionPackage, ProjectPage
 
     from wheelfarm.model import Digest, Name
     from wheelfarm.sources.network import Network
@@ -52,7 +51,7 @@ class Project:
             page = _read(name, url, network)
         except SourceError as error:
             raise SourceError(f"the index has no project {name}", where=shown(url), why=error.why) from None
-        except (ValueError, pypi_simple.UnsupportedRepoVersionError) as error:
+        except ValueError as error:
             raise SourceError(
                 f"the page of {name} cannot be read",
                 where=shown(url),
@@ -134,14 +133,18 @@ class Project:
         )
 
 
-def _read(name: Name, url: str, network: Network) -> pypi_simple.ProjectPage:
-    if local_path(url) is not None:
-        page = f"{url}index.html"
-        html = network.download(page, b"".join)
-        return pypi_simple.ProjectPage.from_html(name, html, base_url=page)
+def _read(name: Name, url: str, network: Network) -> ProjectPage:
+    # Heavy to import, and with a filled cache no page is read.
+    from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 
-    answer = network.get(url, _whole, Accept=pypi_simple.ACCEPT_ANY)
-    return pypi_simple.ProjectPage.from_response(answer, name)
+    try:
+        if local_path(url) is not None:
+            page = f"{url}index.html"
+            html = network.download(page, b"".join)
+            return ProjectPage.from_html(name, html, base_url=page)
+        return ProjectPage.from_response(network.get(url, _whole, Accept=ACCEPT_ANY), name)
+    except UnsupportedRepoVersionError as error:
+        raise ValueError(str(error)) from error
 
 
 def _whole(answer: requests.Response) -> requests.Response:

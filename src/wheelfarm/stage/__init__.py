@@ -1,12 +1,13 @@
 """Stage: lay out one build's directory."""
 
 from wheelfarm.stage.kept import Kept
-from wheelfarm.stage.layout import MESON_PYTHON, Stage, lay, newest
+from wheelfarm.stage.layout import MESON_PYTHON, SOURCE, Stage, lay, newest
 from wheelfarm.stage.provider import library_path, provider_environment
 from wheelfarm.stage.pyproject import backend, build_requires, edited
 
 __all__ = [
     "MESON_PYTHON",
+    "SOURCE",
     "Kept",
     "Stage",
     "backend",

@@ -142,6 +142,19 @@ class Kept:
         return cls(stage.with_name(f"{stage.name}.kept"))
 
     @property
+    def source(self) -> Path:
+        """What is left of the source tree; it may hold anything, since whoever unpacks over it reads it."""
+        return self.root / "source"
+
+    def keep_source(self, tree: Path) -> None:
+        """Keep a source tree, whatever a build has done to it; where that cannot be done, nothing is kept."""
+        with suppress(OSError):
+            if tree.is_dir():
+                shutil.rmtree(self.source, ignore_errors=True)
+                self.root.mkdir(parents=True, exist_ok=True)
+                tree.rename(self.source)
+
+    @property
     def _basis(self) -> Path:
         return self.root / "basis.json"
 

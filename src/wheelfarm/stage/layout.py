@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from wheelfarm.plan import Build
 
 MESON_PYTHON: Final = "mesonpy"
+SOURCE: Final = "source"
+"""The directory of the patched source tree."""
 SCRIPTS: Final = ("witness.py", "netlib.py", "compilers.py", "settle.py", "ninja.py")
 
 

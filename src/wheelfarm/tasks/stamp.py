@@ -94,7 +94,7 @@ def _commands(farm: Farm, plan: Plan) -> Iterator[tuple[str, ...]]:
     """Commands whose output must stay the same: what the builder images are, or which compilers are found."""
     if isinstance(farm.engine, Cibuildwheel) and farm.engine.container:
         for image in sorted({farm.engine.image(build.id.target) for build in plan.builds}):
-            yield (farm.engine.container, "image", "inspect", "--format", "{{.Id}}", image)
+            yield (farm.engine.container.program, "image", "inspect", "--format", "{{.Id}}", image)
     else:
         env = allowed(farm.settings.environ)
         yield from ((program, "--version") for program in PROGRAMS.values() if which(program, env))

@@ -24,13 +24,22 @@ def run(words: list[str], env: dict[str, str], cwd: Path) -> None:
         sys.exit(finished.returncode if finished.returncode > 0 else 128 - finished.returncode)
 
 
+def runs(program: str, env: dict[str, str]) -> bool:
+    """Whether a program is there and can be run here."""
+    try:
+        return not subprocess.run(
+            [program, "--version"], env=env, capture_output=True, check=False
+        ).returncode
+    except OSError:
+        return False
+
+
 def make_environment(env_dir: Path, requirements: Path, uv: str | None, env: dict[str, str]) -> Path:
     """An environment with the required wheels; returns its interpreter."""
     python = env_dir / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     checks = ["--no-index", "--require-hashes", "--quiet", "-r", str(requirements)]
     # uv is mounted from another system at times; where it does not run, pip does the same more slowly.
-    works = uv and not subprocess.run([uv, "--version"], env=env, capture_output=True, check=False).returncode
-    if uv and works:
+    if uv and runs(uv, env):
         words = [uv, "--offline", "--no-config", "--no-cache", "--quiet"]
         run([*words, "venv", "--no-project", "--python", sys.executable, str(env_dir)], env, env_dir.parent)
         run([*words, "pip", "install", "--python", str(python), *checks], env, env_dir.parent)
