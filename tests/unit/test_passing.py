@@ -7,7 +7,7 @@ import pytest
 from wheelfarm.diagnosis import Failure
 from wheelfarm.errors import BuildError, EngineError, FarmError, HashError, NetworkError
 from wheelfarm.pipeline.farm import passing
-from wheelfarm.sources.network import offline_error
+from wheelfarm.sources.urls import offline_error
 
 
 def told(failure: Failure) -> FarmError:

@@ -26,7 +26,7 @@ def alpha(tmp_path: Path) -> Build:
 
 
 def outcome(build: Build, state: State = State.BUILT, seconds: float = 90.5) -> Outcome:
-    return Outcome(build=build, state=state, why="", seconds=seconds, peak_memory=2_000_000)
+    return Outcome(build=build, state=state, why="", seconds=seconds)
 
 
 def test_what_was_measured_comes_back(alpha: Build, tmp_path: Path) -> None:
@@ -34,9 +34,9 @@ def test_what_was_measured_comes_back(alpha: Build, tmp_path: Path) -> None:
     assert Durations().with_outcomes([outcome(alpha)]).write(path) is None
     durations, warning = Durations.read(path)
     assert warning is None
-    assert durations.of(alpha) == Measured(seconds=90.5, peak_memory=2_000_000)
+    assert durations.of(alpha) == Measured(seconds=90.5)
     assert durations.seconds(alpha, 10**6) == 90.5
-    assert json.loads(path.read_bytes()) == {KEY: {"seconds": 90.5, "peak_memory": 2_000_000}}
+    assert json.loads(path.read_bytes()) == {KEY: {"seconds": 90.5}}
 
 
 def test_another_engine_takes_another_time(alpha: Build) -> None:
@@ -77,11 +77,9 @@ def test_no_file_is_no_news(tmp_path: Path) -> None:
         b'{"a": {"seconds": Infinity}}',
         b'{"a": {"seconds": 1' + b"0" * 400 + b"}}",
         b'{"a": {"seconds": 1' + b"0" * 9000 + b"}}",
-        b'{"a": {"seconds": 1, "peak_memory": 1.5}}',
-        b'{"a": {"seconds": 1, "peak_memory": -1}}',
         b"[" * 200_000,
     ],
-    ids=range(17),
+    ids=range(15),
 )
 def test_a_damaged_file_is_told_and_counts_as_none(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "durations.json"

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from support.farm import make_farm, write_farm
 from support.raised import only
@@ -17,7 +16,7 @@ from wheelfarm.settings import load
 from wheelfarm.settings.pip import pip_files, pip_index
 
 
-def _index(root: Path, **environ: str) -> tuple[str, str]:
+def _index(root: Path, **environ: str) -> tuple[str | None, str]:
     """The index of a farm that names none."""
     settings = make_farm(root, settings={"index-url": None}, environ=environ)
     return settings.index_url, settings.origins["index-url"]
@@ -40,7 +39,7 @@ def _pip_says(environ: dict[str, str]) -> str | None:
 def test_the_index_is_the_public_one_when_nobody_says(tmp_path: Path) -> None:
     # To pip, the null device says that no file counts.
     _write(tmp_path / "home/.pip/pip.conf")
-    assert _index(tmp_path, PIP_CONFIG_FILE=os.devnull) == (PYPI_SIMPLE_ENDPOINT, "default")
+    assert _index(tmp_path, PIP_CONFIG_FILE=os.devnull) == (None, "default")
 
 
 @pytest.mark.parametrize("variable", ["PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"])
@@ -147,4 +146,4 @@ def test_pips_file_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
 
 def test_a_home_that_no_variable_names(tmp_path: Path) -> None:
     root = write_farm(tmp_path, settings={"index-url": None})
-    assert load(root, environ={"XDG_CONFIG_HOME": str(tmp_path)}).index_url
+    assert load(root, environ={"XDG_CONFIG_HOME": str(tmp_path)}).origins["index-url"]

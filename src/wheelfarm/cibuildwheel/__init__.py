@@ -5,7 +5,7 @@ own `[tool.cibuildwheel]` nor a variable of this machine has an effect.
 """
 
 from wheelfarm.cibuildwheel.container import ContainerEngine, container_engine, default_image
-from wheelfarm.cibuildwheel.engine import CONFIG, Cibuildwheel
+from wheelfarm.cibuildwheel.engine import CONFIG, Cibuildwheel, volumes_of
 from wheelfarm.cibuildwheel.options import check_effect, check_options, schema_path
 from wheelfarm.cibuildwheel.quoting import command_line, escape_placeholders, quote_value
 
@@ -21,4 +21,5 @@ __all__ = [
     "escape_placeholders",
     "quote_value",
     "schema_path",
+    "volumes_of",
 ]

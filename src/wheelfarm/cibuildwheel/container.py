@@ -28,6 +28,15 @@ _ASK: Final = {
 
 
 @dataclass(frozen=True)
+class Volume:
+    """A directory that a container engine keeps."""
+
+    name: str
+    path: Path
+    """Where it stands, as the container engine sees this machine."""
+
+
+@dataclass(frozen=True)
 class ContainerEngine:
     """A program that runs containers."""
 
@@ -61,6 +70,19 @@ class ContainerEngine:
             # podman would ask politely for 10 s first; docker does not.
             now = ("--time=0",) if self.program == "podman" else ()
             self._ask("rm", "--force", *now, *found)
+
+    def volumes(self, prefix: str) -> list[Volume]:
+        """The volumes whose names begin with a prefix."""
+        listed = self._ask("volume", "ls", "--format", "{{.Name}}", "--filter", f"name={prefix}")
+        names = sorted(name for name in listed.split() if name.startswith(prefix))
+        return [
+            Volume(name, Path(self._ask("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip()))
+            for name in names
+        ]
+
+    def remove_volume(self, name: str) -> bool:
+        """Remove a volume; whether that could be done: not while a container has it."""
+        return bool(self._ask("volume", "rm", name))
 
     def image_id(self, image: str, *, where: str) -> str:
         """What an image is, by digest: a tag can come to mean another one.

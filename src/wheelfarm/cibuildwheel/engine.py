@@ -64,6 +64,11 @@ _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
 
 
+def volumes_of(settings: Settings) -> str:
+    """How the names of a farm's volumes begin."""
+    return f"wheelfarm-{hashlib.sha256(str(settings.work).encode()).hexdigest()[:12]}-"
+
+
 @dataclass(frozen=True)
 class Cibuildwheel:
     """Builds with cibuildwheel: in a container on Linux, natively on macOS and Windows."""
@@ -193,8 +198,7 @@ class Cibuildwheel:
 
     def _volume(self, stage: Stage) -> str:
         """The volume that keeps a build directory: one a farm and build, since two must not share one."""
-        farm = hashlib.sha256(str(self.settings.work).encode()).hexdigest()[:12]
-        return f"wheelfarm-{farm}-{stage.build.id.slug}"
+        return f"{volumes_of(self.settings)}{stage.build.id.slug}"
 
     def build_dir(self, stage: Stage) -> Path | None:
         """In the stage, but on Linux, where a volume keeps it."""

@@ -4,5 +4,17 @@ from wheelfarm.pipeline.decision import Action, Decision, decide, decide_all
 from wheelfarm.pipeline.explanation import explanation
 from wheelfarm.pipeline.farm import Farm
 from wheelfarm.pipeline.line import Line
+from wheelfarm.pipeline.space import Leftover, Space, clean
 
-__all__ = ["Action", "Decision", "Farm", "Line", "decide", "decide_all", "explanation"]
+__all__ = [
+    "Action",
+    "Decision",
+    "Farm",
+    "Leftover",
+    "Line",
+    "Space",
+    "clean",
+    "decide",
+    "decide_all",
+    "explanation",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from wheelfarm.pipeline.outlook import Outlook, need
 from wheelfarm.plan import make_plan, named_programs, order
 from wheelfarm.process import allowed
 from wheelfarm.recipes import read_shelf
-from wheelfarm.schedule import Budget, Interrupted, Retry, Runner
+from wheelfarm.schedule import Budget, Interrupted, Retry, Runner, forecast
 from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -177,6 +177,15 @@ class Farm:
         self.say(f"warning: builds go without the compiler cache: {problem}")
         return self.engine.without_compiler_cache()
 
+    def _runner(self, expected: Mapping[BuildId, float]) -> Runner:
+        budget = Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory())
+        return Runner(budget=budget, need=need, durations=expected)
+
+    def forecast(self, plan: Plan) -> float:
+        """How many seconds a run of a plan may take, from what its builds took the last time."""
+        runner = self._runner(self.outlook.expected(plan, self.house))
+        return max((span.end for span in forecast(runner.tasks(plan), runner.budget)), default=0.0)
+
     def run(
         self,
         plan: Plan,
@@ -201,10 +210,8 @@ class Farm:
             Interrupted: when the run was interrupted; whatever ran has ended.
         """
         line = self.line(plan, hear, watch)
-        runner = Runner(
-            budget=Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory()),
-            need=need,
-            durations=self.outlook.expected(plan, self.house) if expected is None else expected,
+        runner = replace(
+            self._runner(self.outlook.expected(plan, self.house) if expected is None else expected),
             executor=executor,
             retry=self.retry,
             cancel=line.cancelled.set,

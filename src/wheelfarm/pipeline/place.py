@@ -63,6 +63,24 @@ class Place:
         finally:
             lock.release()
 
+    @contextmanager
+    def try_hold(self) -> Iterator[bool]:
+        """Hold the place if nobody else does; whether it is held now.
+
+        Raises:
+            OSError: when the lock cannot be written.
+        """
+        lock = FileLock(self.stages / f"{self.slug}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
 
 def make_private(directory: Path) -> None:
     """Make a directory that nobody else can have prepared or can write to.

@@ -3,16 +3,19 @@
 from wheelfarm.report.actions import job_summary
 from wheelfarm.report.chain import ChainReport
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
+from wheelfarm.report.quantity import about, size
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.wheel import inspection_lines
 
 __all__ = [
     "ChainReport",
     "Screen",
+    "about",
     "decision_lines",
     "inspection_lines",
     "job_summary",
     "outcome_data",
     "outcome_line",
+    "size",
     "summary_lines",
 ]

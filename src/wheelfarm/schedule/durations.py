@@ -43,8 +43,6 @@ class Measured:
     """What a build took the last time."""
 
     seconds: float
-    peak_memory: int | None = None
-    """Bytes; None where nobody measured."""
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, object]) -> Self:
@@ -52,14 +50,12 @@ class Measured:
 
         Raises:
             KeyError: when the seconds are missing.
-            ValueError: when a number is none that can be measured.
+            ValueError: when they are none that can be measured.
         """
-        seconds, memory = document["seconds"], document.get("peak_memory")
+        seconds = document["seconds"]
         if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
             raise ValueError(f"{seconds!r:.40} are no seconds")
-        if memory is not None and (not isinstance(memory, int) or memory < 0):
-            raise ValueError(f"{memory!r:.40} are no bytes")
-        return cls(seconds=seconds, peak_memory=memory)
+        return cls(seconds=seconds)
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ class Durations:
     def with_outcomes(self, outcomes: Iterable[Outcome]) -> Durations:
         """With what was measured in a run; only a build that was built whole tells how long that takes."""
         fresh = {
-            _key(outcome.build): Measured(seconds=outcome.seconds, peak_memory=outcome.peak_memory)
+            _key(outcome.build): Measured(seconds=outcome.seconds)
             for outcome in outcomes
             if outcome.state is State.BUILT
         }

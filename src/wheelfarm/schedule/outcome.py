@@ -52,8 +52,6 @@ class Outcome:
     """Whether it went on from a kept build directory."""
     warnings: tuple[str, ...] = ()
     """What should be looked at although it ended well."""
-    peak_memory: int | None = None
-    """The most bytes that the build held at once; None where nobody measured."""
 
     @property
     def retried(self) -> bool:

@@ -31,7 +31,8 @@ class Settings:
     work: Path
     stages: Path
     cache: Path
-    index_url: str
+    index_url: str | None
+    """None where nobody names one."""
     engine: EngineName | None
     container_engine: str | None
     pythons: tuple[Python, ...]

@@ -21,8 +21,8 @@ class _Parser(configparser.RawConfigParser):
         return super().optionxform(optionstr).replace("_", "-")
 
 
-def pip_index(environ: Mapping[str, str], platform: str = sys.platform) -> tuple[str, str]:
-    """The url of the index, and who says so: a variable, a file or the default.
+def pip_index(environ: Mapping[str, str], platform: str = sys.platform) -> tuple[str | None, str]:
+    """The url of the index, None where nobody names one, and who does: a variable, a file or the default.
 
     Raises:
         SettingsError: when a file of pip's cannot be read.
@@ -42,10 +42,7 @@ def pip_index(environ: Mapping[str, str], platform: str = sys.platform) -> tuple
             ) from problem
         if parser.has_option("global", "index-url"):
             return parser.get("global", "index-url"), str(path)
-    # It brings a parser of HTML and a client of HTTP along: half of the time that a command needs to start.
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
-
-    return PYPI_SIMPLE_ENDPOINT, "default"
+    return None, "default"
 
 
 def pip_files(environ: Mapping[str, str], platform: str) -> list[Path]:

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 from wheelfarm.model import Archive, FetchedSource, GitCommit, PinnedWheel, Sdist
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
-from wheelfarm.sources.network import Network, shown
 from wheelfarm.sources.project import Project
 from wheelfarm.sources.tags import supported_tags
+from wheelfarm.sources.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pypi_simple import DistributionPackage
 
     from wheelfarm.model import Digest, LockedRequirement, Name, Source, Target
+    from wheelfarm.sources.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Fetcher:
 
     Args:
         cache: the directory of the cache.
-        index_url: of the simple index; its credentials go to its host only. `file:` works too.
+        index_url: of the simple index; its credentials go to its host only. `file:` works too. None is the
+            default of pypi-simple.
         offline: whether the cache has to suffice.
         timeout: seconds without an answer after which a server counts as gone.
         progress: hears what is going on, a line at a time.
@@ -37,7 +39,7 @@ class Fetcher:
     """
 
     cache: Path
-    index_url: str
+    index_url: str | None
     offline: bool = False
     timeout: float = 60
     progress: Callable[[str], None]
@@ -96,8 +98,14 @@ class Fetcher:
 
     @property
     def _network(self) -> Network:
+        # Heavy to import, as is what knows the default index; with a filled cache nothing is fetched.
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
+
+        from wheelfarm.sources.network import Network  # noqa: PLC0415
+
+        index_url = self.index_url or PYPI_SIMPLE_ENDPOINT
         return Network(
-            index_url=self.index_url, offline=self.offline, timeout=self.timeout, progress=self.progress
+            index_url=index_url, offline=self.offline, timeout=self.timeout, progress=self.progress
         )
 
     def _project(self, name: Name) -> Project:

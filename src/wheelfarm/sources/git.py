@@ -21,14 +21,14 @@ from filelock import FileLock
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.process import Command, Finished, allowed, run
 from wheelfarm.sources.cache import chunks_of
-from wheelfarm.sources.network import (
+from wheelfarm.sources.tar import Tree, write_tar
+from wheelfarm.sources.urls import (
     credentials_of,
     offline_error,
     secrets_of,
     shown,
     without_credentials,
 )
-from wheelfarm.sources.tar import Tree, write_tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

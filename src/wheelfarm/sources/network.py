@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import url2pathname
 
 import requests
 import urllib3
 
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.sources.cache import CHUNK, chunks_of
+from wheelfarm.sources.urls import (
+    credentials_of,
+    host_of,
+    local_path,
+    offline_error,
+    shown,
+    without_credentials,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -99,7 +104,7 @@ class Network:
 
     def _try(self, url: str, consume: Callable[[requests.Response], T], headers: dict[str, str]) -> T:
         auth = credentials_of(url) or (
-            credentials_of(self.index_url) if _host(url) == _host(self.index_url) else None
+            credentials_of(self.index_url) if host_of(url) == host_of(self.index_url) else None
         )
         with requests.get(
             without_credentials(url), auth=auth, headers=headers, timeout=self.timeout, stream=True
@@ -116,38 +121,6 @@ class Network:
                     "the server refuses", where=shown(url), why=f"status {answer.status_code}", hint=hint
                 )
             return consume(answer)
-
-
-def shown(url: str) -> str:
-    """A url as people may see it: neither credentials nor a query, which may hold a token."""
-    return urlunsplit(urlsplit(without_credentials(url))._replace(query="", fragment=""))
-
-
-def secrets_of(url: str) -> tuple[str, ...]:
-    """The parts of a url that may not be seen."""
-    parts = urlsplit(url)
-    return tuple(
-        unquote(secret)
-        for secret in (parts.password, parts.username if parts.scheme != "ssh" else None)
-        if secret
-    )
-
-
-def local_path(url: str) -> Path | None:
-    """The file behind a `file:` url; None for any other."""
-    parts = urlsplit(url)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
-
-
-def offline_error(url: str) -> NetworkError:
-    """The error for what would need the network."""
-    error = NetworkError(
-        "the cache does not hold this, and the farm is offline",
-        where=shown(url),
-        hint="run once without `offline`, or copy the cache of a machine that has it",
-    )
-    error.passing = False
-    return error
 
 
 def _unreachable(url: str, error: Exception) -> NetworkError:
@@ -169,19 +142,3 @@ def _reason(error: Exception) -> str:
         if not isinstance(inner, Exception):
             return str(error)
         error = inner
-
-
-def without_credentials(url: str) -> str:
-    """A url without its user and password."""
-    return urlunsplit(urlsplit(url)._replace(netloc=_host(url)[1]))
-
-
-def _host(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.rpartition("@")[2]
-
-
-def credentials_of(url: str) -> tuple[str, str] | None:
-    """The user and the password in a url; None when it holds neither."""
-    parts = urlsplit(url)
-    return (unquote(parts.username or ""), unquote(parts.password or "")) if "@" in parts.netloc else None

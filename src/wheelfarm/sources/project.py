@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelfarm.errors import SourceError
 from wheelfarm.sources.cache import mismatch
-from wheelfarm.sources.network import local_path, shown
+from wheelfarm.sources.urls import local_path, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

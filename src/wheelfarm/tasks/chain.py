@@ -10,8 +10,8 @@ from invoke.tasks import task
 
 from wheelfarm.errors import ChainFailedError, UsageError
 from wheelfarm.machine import peak_memory
-from wheelfarm.pipeline import decide_all
-from wheelfarm.report import ChainReport, Screen, decision_lines, job_summary, summary_lines
+from wheelfarm.pipeline import Action, decide_all
+from wheelfarm.report import ChainReport, Screen, about, decision_lines, job_summary, summary_lines
 from wheelfarm.report.chain import outcome_data
 from wheelfarm.schedule import Interrupted
 from wheelfarm.tasks.door import farm_task, open_farm, packages_word, selected, split_names, words
@@ -139,6 +139,8 @@ def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
         )
     else:
         screen.result(decision_lines(decisions))
+        if any(decision.action is not Action.NOTHING for decision in decisions):
+            screen.say(f"{about(farm.forecast(plan))} on {farm.settings.jobs} processors")
 
 
 @task(

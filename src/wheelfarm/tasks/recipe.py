@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.pipeline import Farm
     from wheelfarm.recipes import Entry
+    from wheelfarm.settings import Settings
 
 _HEADER = "# Written by `inv recipe.lock {name}`: what builds and tests may install, by version and hash.\n"
 _SCHEMA = "docs/reference/recipe.schema.json"
@@ -150,6 +151,10 @@ def _run_requires(tree: Path) -> list[str]:
     return list(project.get("dependencies", ()))
 
 
+def _index(settings: Settings) -> dict[str, str]:
+    return {"UV_DEFAULT_INDEX": settings.index_url} if settings.index_url else {}
+
+
 def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str]) -> str:
     """Resolve for all Pythons and platforms at once; the farm's own packages are left out."""
     if not requires:
@@ -176,8 +181,7 @@ def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str]
         output = Path(scratch) / "lock.txt"
         command = Command(
             argv=(*argv[:-1], "--output-file", str(output), "--quiet", "-"),
-            env=programs_environment(settings)
-            | {"UV_NO_PROGRESS": "1", "UV_DEFAULT_INDEX": settings.index_url},
+            env=programs_environment(settings) | {"UV_NO_PROGRESS": "1"} | _index(settings),
             stdin="\n".join(requires) + "\n",
             time_limit=300,
         )

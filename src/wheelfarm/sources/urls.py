@@ -1,0 +1,61 @@
+"""Urls: what of them may be seen, whom their credentials are for, and which lead to this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from wheelfarm.errors import NetworkError
+
+
+def shown(url: str) -> str:
+    """A url as people may see it: neither credentials nor a query, which may hold a token."""
+    return urlunsplit(urlsplit(without_credentials(url))._replace(query="", fragment=""))
+
+
+def secrets_of(url: str) -> tuple[str, ...]:
+    """The parts of a url that may not be seen."""
+    parts = urlsplit(url)
+    return tuple(
+        unquote(secret)
+        for secret in (parts.password, parts.username if parts.scheme != "ssh" else None)
+        if secret
+    )
+
+
+def local_path(url: str) -> Path | None:
+    """The file behind a `file:` url; None for any other."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return None
+    from urllib.request import url2pathname  # noqa: PLC0415 - it brings a client of HTTP along
+
+    return Path(url2pathname(parts.path))
+
+
+def offline_error(url: str) -> NetworkError:
+    """The error for what would need the network."""
+    error = NetworkError(
+        "the cache does not hold this, and the farm is offline",
+        where=shown(url),
+        hint="run once without `offline`, or copy the cache of a machine that has it",
+    )
+    error.passing = False
+    return error
+
+
+def without_credentials(url: str) -> str:
+    """A url without its user and password."""
+    return urlunsplit(urlsplit(url)._replace(netloc=host_of(url)[1]))
+
+
+def host_of(url: str) -> tuple[str, str]:
+    """The scheme and the host of a url, with its port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2]
+
+
+def credentials_of(url: str) -> tuple[str, str] | None:
+    """The user and the password in a url; None when it holds neither."""
+    parts = urlsplit(url)
+    return (unquote(parts.username or ""), unquote(parts.password or "")) if "@" in parts.netloc else None
