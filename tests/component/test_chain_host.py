@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sysconfig
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
     assert [(result["check"], result["found"]) for result in top.gate_results] == [  # type: ignore[index]
         ("record", "6 members as it says"),
+        ("extensions", f"tinytop/_ext.{sysconfig.get_config_var('EXT_SUFFIX').removeprefix('.')}"),
         ("imports", "tinytop"),
         ("smoke", "passed"),
     ]

@@ -43,7 +43,7 @@ def tried_in(root: Path, build: Build, engine: Host) -> tuple[Result, ...]:
 
 class TestExpectations:
     def checked(self, root: Path, expect: dict[str, Any], files: dict[str, bytes]) -> tuple[Result, ...]:
-        build, _ = build_with(root, {"expect": expect})
+        build, _ = build_with(root, {"compilers": [], "expect": expect})
         tag = "cp311-cp311-manylinux_2_28_x86_64"
         return check_expectations(
             build, open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag)), {}, root

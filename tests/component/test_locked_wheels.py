@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.archives import digest
+from support.raised import only
 from support.servers import IndexServer, index_server
 from wheelfarm.errors import HashError, NetworkError, SourceError
 from wheelfarm.model import LockedRequirement, Target, parse_digest, parse_name
@@ -138,3 +139,16 @@ class TestWheel:
     def test_no_such_version(self, fetcher: Fetcher) -> None:
         with pytest.raises(SourceError, match=r"no tool 3\.0"):
             self.wheel(fetcher, version="3.0")
+
+
+class TestPublished:
+    def test_the_best_by_the_digest_that_the_index_gives(self, index: IndexServer, fetcher: Fetcher) -> None:
+        index.add("tool", WHEELS)
+        found = fetcher.published(parse_name("tool"), "2.0", TARGET, (2, 28))
+        assert found.path.name == "tool-2.0-1-cp312-cp312-manylinux_2_28_x86_64.whl"
+        assert found.sha256 == digest(WHEELS[found.path.name])
+
+    def test_none_for_a_version(self, index: IndexServer, fetcher: Fetcher) -> None:
+        index.add("tool", WHEELS)
+        error = only(lambda: fetcher.published(parse_name("tool"), "3.0", TARGET, (2, 28)), SourceError)
+        assert error.what == "the index has no tool 3.0"

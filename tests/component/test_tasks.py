@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.binaries import elf
+from support.index import Index
 from support.wheels import Fault, make_wheel
 from wheelfarm.settings import load
 
@@ -191,7 +192,8 @@ class TestWheel:
         files = {"tinybase/__init__.py": "raise OSError('not on this machine')\n"}
         wheel = make_wheel(tmp_path, "tinybase", "1.0", files, tag=f"cp{TAG}-cp{TAG}-linux_x86_64")
         finished = inv(farm, "gate", str(wheel))
-        assert finished.returncode == 61
+        assert finished.returncode == 60
+        assert "extensions: expected some, found none" in finished.stderr
         assert "import tinybase: OSError: not on this machine" in finished.stderr
         broken = make_wheel(tmp_path, "broken", fault=Fault.WRONG_HASH)
         for task in ("gate", "inspect"):
@@ -219,3 +221,57 @@ class TestWheel:
         assert "manylinux" in path.name
         linked = data(inv(farm, "inspect", str(path), "--json"))
         assert "demo.libs/libmine" in json.dumps(linked)
+
+
+class TestDiff:
+    def test_two_files(self, farm: Path, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        one = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": "x = 1\n"})
+        other = make_wheel(tmp_path / "other", "tinytop", "1.1", {"tinytop.py": "", "more.py": ""})
+        finished = inv(farm, "diff", str(one), str(other))
+        assert finished.returncode == 0, finished.stderr
+        lines = finished.stdout.splitlines()
+        assert lines[:3] == [f"--- {one.name}", f"+++ {other.name}", "version: 1.0 -> 1.1"]
+        assert "  + " + " " * 12 + "0  more.py" in lines
+        assert data(inv(farm, "diff", str(one), str(one), "--json")) == {
+            "before": one.name,
+            "after": one.name,
+        }
+        assert inv(farm, "diff", str(one), str(one)).stdout.splitlines()[2:] == ["no difference"]
+
+    def test_the_farms_wheel_and_a_file(self, farm: Path, tmp_path: Path) -> None:
+        other = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""})
+        found = data(inv(farm, "diff", "tinytop", str(other), "--json"))
+        assert found["before"].startswith(f"tinytop-1.0-cp{TAG}-")
+        assert found["after"] == other.name
+        assert found["kinds"]["extension"]["after"] == 0
+        assert found["members"]["only_after"] == [{"member": "tinytop.py", "size": 0}]
+
+    def test_the_farms_wheel_and_the_public_one(self, farm: Path, tmp_path: Path) -> None:
+        own = Index(tmp_path / "index")
+        own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
+        found = data(inv(farm, "diff", "tinytop", "--json", WHEELFARM_INDEX_URL=own.url))
+        assert found["before"] == "tinytop-1.0-py3-none-any.whl"
+        assert found["after"].startswith(f"tinytop-1.0-cp{TAG}-")
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "said"),
+        [
+            ((), 2, "say which wheel"),
+            (("none.whl",), 2, "say which wheel to compare it with"),
+            (("a.whl", "b.whl"), 2, "there is no file a.whl"),
+            (("tinytop", "tinybase"), 2, "only one of the two can be a distribution"),
+            (("tinytpo",), 2, "did you mean 'tinytop'?"),
+        ],
+    )
+    def test_words_that_mean_nothing(
+        self, farm: Path, arguments: tuple[str, ...], code: int, said: str
+    ) -> None:
+        finished = inv(farm, "diff", *arguments)
+        assert (finished.returncode, said in finished.stderr) == (code, True), finished.stderr
+
+    def test_two_distributions(self, farm: Path, tmp_path: Path) -> None:
+        other = make_wheel(tmp_path, "other", "1.0", {})
+        finished = inv(farm, "diff", "tinytop", str(other))
+        assert finished.returncode != 0
+        assert "tinytop and other are two distributions" in finished.stderr

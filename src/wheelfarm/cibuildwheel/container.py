@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
@@ -15,16 +16,13 @@ from wheelfarm.host import programs_environment
 from wheelfarm.process import Command, run, which
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wheelfarm.model import Target
     from wheelfarm.settings import Settings
 
 # A docker client without a daemon is common: only the server's answer counts.
-_ASK: Final = {
-    "podman": ("info", "--format", "{{.Store.GraphDriverName}}"),
-    "docker": ("version", "--format", "{{.Server.Version}}"),
-}
+_ASK: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,18 @@ class ContainerEngine:
     """A program that runs containers."""
 
     program: str
-    overlays: bool = False
-    """Whether it can lend a directory to a container that keeps for itself what it writes there."""
     env: Mapping[str, str] = field(default_factory=dict)
     """What it is told of the host."""
+    storage: Callable[[], str] = str
+    """How it stores containers, such as overlay; empty when nobody knows."""
+
+    @property
+    def overlays(self) -> bool:
+        """Whether it can lend a directory to a container that keeps for itself what it writes there.
+
+        Podman can where its storage is made so; docker has no option for it.
+        """
+        return self.program == "podman" and self.storage() == "overlay"
 
     def label(self, root: Path) -> str:
         """The option that tells whose a container is."""
@@ -119,11 +125,28 @@ def container_engine(settings: Settings) -> ContainerEngine | None:
     for program in (settings.container_engine,) if settings.container_engine else tuple(_ASK):
         if which(program, env) is not None:
             try:
-                answer = run(Command(argv=(program, *_ASK[program]), env=env, time_limit=30)).output
+                run(Command(argv=(program, *_ASK[program]), env=env, time_limit=30))
             except ProcessError:
                 continue
-            return ContainerEngine(program, overlays=answer.strip() == "overlay", env=env)
+            return ContainerEngine(program, env, _storage(program, env))
     return None
+
+
+def _storage(program: str, env: Mapping[str, str]) -> Callable[[], str]:
+    """How a program stores containers: asked at once, since that takes a while, and waited for later."""
+    if program != "podman":
+        return str
+    command = Command(
+        argv=(program, "info", "--format", "{{.Store.GraphDriverName}}"), env=env, time_limit=30
+    )
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wheelfarm-storage")
+    answer = pool.submit(run, command, check=False)
+    pool.shutdown(wait=False)
+
+    def told() -> str:
+        return answer.result().output.strip()
+
+    return told
 
 
 def default_image(target: Target) -> str:

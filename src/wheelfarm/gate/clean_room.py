@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.engine import run_step
 from wheelfarm.errors import GateTestError, ProcessError
-from wheelfarm.gate.expectations import Result
+from wheelfarm.gate.check import Check, Result
+from wheelfarm.gate.expectations import judged
+from wheelfarm.wheels import contents, open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from wheelfarm.engine import Engine, Follower
@@ -54,7 +56,7 @@ def lay_room(directory: Path, build: Build, wheel: PinnedWheel, run_with: Sequen
     """Put into a directory all that a clean room is given."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    test = build.resolved.test
+    test, expect = build.resolved.test, build.resolved.expect
     wheels = [wheel, *run_with]
     for each in wheels:
         shutil.copyfile(each.path, directory / each.path.name)
@@ -64,10 +66,15 @@ def lay_room(directory: Path, build: Build, wheel: PinnedWheel, run_with: Sequen
         shutil.copyfile(build.entry.directory / test.smoke, directory / "smoke.py")
     manifest = {
         "wheels": [{"name": w.name, "file": w.path.name, "sha256": w.sha256} for w in wheels],
-        "imports": test.imports if test.imports is not None else [build.id.name.replace("-", "_")],
+        "imports": list(dict.fromkeys([*contents(open_wheel(wheel.path)).packages, *(test.imports or ())])),
         "smoke": "smoke.py" if test.smoke else None,
+        "cpu": expect.cpu_baseline is not None or expect.cpu_dispatch is not None,
     }
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _wheel_of(directory: Path) -> str:
+    return str(json.loads((directory / "manifest.json").read_bytes())["wheels"][0]["file"])
 
 
 def _answer(output: str) -> dict[str, Any] | None:
@@ -120,4 +127,23 @@ def try_in_clean_room(
     results = [Result(check="imports", expected=imported, found=imported)]
     if answer["smoke"]:
         results.append(Result(check="smoke", expected="passed", found=str(answer["smoke"])))
+    results += judged(build, _cpu_features(build, answer.get("cpu")), wheel=_wheel_of(directory))
     return tuple(results)
+
+
+def _cpu_features(build: Build, reported: dict[str, list[str]] | None) -> Iterator[Check]:
+    """What the imported package says of its CPU features."""
+    expect = build.resolved.expect
+    for key, wanted in (("cpu-baseline", expect.cpu_baseline), ("cpu-dispatch", expect.cpu_dispatch)):
+        if wanted is None:
+            continue
+        found = None if reported is None else reported[key]
+        yield Check.of(
+            key,
+            expected=" ".join(sorted(wanted)) or "none",
+            found="nothing reported" if found is None else " ".join(sorted(found)) or "none",
+            ok=found is not None and set(found) == set(wanted),
+            cause=f"the option {key} in setup-args, or what the compiler can do"
+            if found is not None
+            else "only numpy reports its CPU features",
+        )

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import Collector
+from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_room import lay_room, try_in_clean_room
-from wheelfarm.gate.expectations import Result, check_expectations
+from wheelfarm.gate.expectations import check_expectations
 from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from wheelfarm.pipeline.decision import Action, Decision, decide, decide_all
 from wheelfarm.pipeline.explanation import explanation
 from wheelfarm.pipeline.farm import Farm
-from wheelfarm.pipeline.line import Line
+from wheelfarm.pipeline.line import Line, fetcher_of
 from wheelfarm.pipeline.space import Leftover, Space, clean
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "decide",
     "decide_all",
     "explanation",
+    "fetcher_of",
 ]

@@ -35,6 +35,17 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse import Wheelhouse
 
 
+def fetcher_of(settings: Settings, progress: Callable[[str], None]) -> Fetcher:
+    """What fetches sources and wheels for a farm."""
+    return Fetcher(
+        cache=settings.cache,
+        index_url=settings.index_url,
+        offline=settings.offline,
+        progress=progress,
+        environ=settings.environ,
+    )
+
+
 def unwatched(_build: Build, _pid: int) -> None:
     """Nobody wants to know which process works."""
 
@@ -179,13 +190,7 @@ class Line:
         return _Done(stored, record)
 
     def _fetcher(self, build: Build) -> Fetcher:
-        return Fetcher(
-            cache=self.settings.cache,
-            index_url=self.settings.index_url,
-            offline=self.settings.offline,
-            progress=self._follower(build).line,
-            environ=self.settings.environ,
-        )
+        return fetcher_of(self.settings, self._follower(build).line)
 
     def _gate(
         self, build: Build, repaired: RepairedWheel, root: Path, fetcher: Fetcher, clock: Clock

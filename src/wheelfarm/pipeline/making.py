@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.engine import run_rendering
 from wheelfarm.errors import CancelledRunError, FarmError
+from wheelfarm.host import programs_environment
 from wheelfarm.model import PatchedTree, RepairedWheel
 from wheelfarm.patches import PatchFile, apply
 from wheelfarm.pipeline.waiting import keep
@@ -17,7 +18,7 @@ from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.repair import only_wheel
 from wheelfarm.settings.tables import Provider
 from wheelfarm.sources import check_pkg_info, unpack
-from wheelfarm.stage import SOURCE, Kept, Stage, lay, newest
+from wheelfarm.stage import SOURCE, Kept, Stage, check_settings, lay, newest
 from wheelfarm.testimony import built_digest, cache_use, held, kept_build, read_testimony, toolchain
 from wheelfarm.wheels import open_wheel, verify
 
@@ -111,16 +112,23 @@ class Maker:
             series = [PatchFile(path=path) for path in build.patches]
             check_unchanged(build)
             patches = apply(tree, series, recipe=build.id.name, environ=self.settings.environ)
-            return lay(
-                build,
-                root=root,
-                inside=self.engine.inside(root, target),
-                tree=PatchedTree(source=source, path=tree, patches=patches),
-                requirements=[*locked, *upstream],
-                provider=provider,
-                epoch=epoch,
-                jobs=self.jobs,
-            )
+            # The programs that know a project's options take as long as laying out the rest.
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                env = programs_environment(self.settings)
+                unchecked = pool.submit(check_settings, build, tree, env)
+                stage = lay(
+                    build,
+                    root=root,
+                    inside=self.engine.inside(root, target),
+                    tree=PatchedTree(source=source, path=tree, patches=patches),
+                    requirements=[*locked, *upstream],
+                    provider=provider,
+                    epoch=epoch,
+                    jobs=self.jobs,
+                )
+            for why in unchecked.result():
+                self.follower.line(f"{build.entry.where}: {why}")
+            return stage
 
     def _earlier(self, stage: Stage) -> RepairedWheel | None:
         """What an earlier run made and its gate refused: nothing that is compiled has changed since."""

@@ -138,6 +138,20 @@ class Patch(StrictModel):
     platforms: list[PlatformName] | None = Field(default=None, min_length=1)
 
 
+class MaxSize(StrictModel):
+    """The largest that a wheel may be."""
+
+    file: SizeText | None = Field(default=None, description="As it is stored and fetched")
+    unpacked: SizeText | None = Field(default=None, description="All its members, as they are installed")
+
+
+class Files(StrictModel):
+    """Members of the wheel, as globs in which * matches / too."""
+
+    present: list[str] = Field(default=[], description="Each must match something")
+    absent: list[str] = Field(default=[], description="None may match anything")
+
+
 class Expect(StrictModel):
     """What must be true of the repaired wheel."""
 
@@ -149,6 +163,37 @@ class Expect(StrictModel):
     )
     tests: bool | None = Field(
         default=None, description="false: no test suite inside; true: it must be there"
+    )
+    stripped: bool | None = Field(
+        default=None,
+        description="true: nothing that was built has a symbol table or debug information; false: some has",
+    )
+    max_size: MaxSize | None = Field(default=None, description="The largest that the wheel may be")
+    needs: list[str] | None = Field(
+        default=None,
+        description="Globs of the libraries that may be needed from outside the wheel; any other is an error",
+    )
+    vendors: list[str] | None = Field(
+        default=None,
+        description="Globs of the libraries that repair may put in; any other is an error",
+    )
+    cpu_baseline: list[str] | None = Field(
+        default=None, description="CPU features that the wheel cannot do without, as numpy reports them"
+    )
+    cpu_dispatch: list[str] | None = Field(
+        default=None, description="CPU features that it uses where they are, as numpy reports them"
+    )
+    files: Files | None = Field(default=None, description="What is in the wheel, and what is not")
+    platform_tag: (
+        Annotated[
+            str, Field(pattern=r"^((manylinux|musllinux|macosx)_[0-9]+_[0-9]+|win32|win_[a-z0-9]+|any)$")
+        ]
+        | None
+    ) = Field(default=None, description="The newest system that the wheel may ask for, as manylinux_2_28")
+    abi3: bool | None = Field(default=None, description="Whether it is for the stable ABI")
+    extensions: bool | None = Field(
+        default=None,
+        description="Whether there are extension modules; by default there must be when anything is compiled",
     )
 
 

@@ -36,13 +36,34 @@ class Resolved:
 
 FARM: Final = "pyproject.toml: tool.wheelfarm.defaults"
 _Flat = dict[tuple[str, str], Any]
-"""(table, key) → value: every layer is two levels deep."""
+"""(table, key) → value: every layer is two levels deep; tables in `expect` make dotted keys."""
 
 
 def _flat(layer: Layer) -> _Flat:
     """What the layer says, and nothing that it leaves unsaid."""
     said = layer.model_dump(by_alias=True, exclude_unset=True, include=set(Layer.model_fields))
+    said["expect"] = dict(_dotted(said.get("expect", {})))
     return {(table, key): value for table, values in said.items() for key, value in values.items()}
+
+
+def _dotted(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", each) for inner, each in value.items())
+        else:
+            yield key, value
+
+
+def _nested(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The opposite of `_dotted`."""
+    nested: dict[str, Any] = {}
+    for key, value in table.items():
+        outer, dot, inner = key.partition(".")
+        if dot:
+            nested.setdefault(outer, {})[inner] = value
+        else:
+            nested[key] = value
+    return nested
 
 
 def _append(below: _Flat, layer: _Flat, where: str, problems: Collector, origins: dict[str, str]) -> None:
@@ -141,7 +162,7 @@ def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Ta
         environment=table("environment"),
         system_packages=SystemPackages.model_validate(table("system-packages")),
         cibuildwheel=table("cibuildwheel"),
-        expect=Expect.model_validate(table("expect")),
+        expect=Expect.model_validate(_nested(table("expect"))),
         test=Test.model_validate(table("test")),
         origins=origins,
     )

@@ -2,6 +2,7 @@
 
 from wheelfarm.report.actions import job_summary
 from wheelfarm.report.chain import ChainReport
+from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.quantity import about, size
 from wheelfarm.report.screen import Screen
@@ -12,6 +13,7 @@ __all__ = [
     "Screen",
     "about",
     "decision_lines",
+    "difference_lines",
     "inspection_lines",
     "job_summary",
     "outcome_data",

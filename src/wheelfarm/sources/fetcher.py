@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from wheelfarm.model import Archive, FetchedSource, GitCommit, PinnedWheel, Sdist
+from wheelfarm.errors import SourceError
+from wheelfarm.model import Archive, Digest, FetchedSource, GitCommit, PinnedWheel, Sdist
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
 from wheelfarm.sources.project import Project
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from pypi_simple import DistributionPackage
 
-    from wheelfarm.model import Digest, LockedRequirement, Name, Source, Target
+    from wheelfarm.model import LockedRequirement, Name, Source, Target
     from wheelfarm.sources.network import Network
 
 
@@ -91,6 +92,24 @@ class Fetcher:
         return PinnedWheel(
             name=requirement.name, version=requirement.version, path=answer[0], sha256=answer[1]
         )
+
+    def published(self, name: Name, version: str, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
+        """The wheel that the index itself has for a target: to be looked at, not to be built with.
+
+        Raises:
+            NetworkError: when it is not in the cache and no server can be reached or asked.
+            SourceError: when the index has no such wheel, or does not say what its digest is.
+            HashError: when the bytes that arrive have another.
+        """
+        project = self._project(name)
+        fits = f"{target} (glibc {glibc[0]}.{glibc[1]})" if target.system == "manylinux" else str(target)
+        digests = {Digest(text) for file in project.files if (text := file.digests.get("sha256", "").lower())}
+        file = project.wheel(version, digests, supported_tags(target, glibc), fits)
+        digest = Digest(file.digests.get("sha256", "").lower())
+        if not digest:
+            raise SourceError(f"the index gives no digest for {file.filename}", where=shown(file.url))
+        path, _ = self._download(file, {digest})
+        return PinnedWheel(name=name, version=version, path=path, sha256=digest)
 
     @property
     def _cache(self) -> Cache:

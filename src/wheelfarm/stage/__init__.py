@@ -1,7 +1,8 @@
 """Stage: lay out one build's directory."""
 
+from wheelfarm.stage.backends import MESON_PYTHON, check_settings
 from wheelfarm.stage.kept import Kept
-from wheelfarm.stage.layout import MESON_PYTHON, SOURCE, Stage, lay, newest
+from wheelfarm.stage.layout import SOURCE, Stage, lay, newest
 from wheelfarm.stage.provider import library_path, provider_environment
 from wheelfarm.stage.pyproject import backend, build_requires, edited
 
@@ -12,6 +13,7 @@ __all__ = [
     "Stage",
     "backend",
     "build_requires",
+    "check_settings",
     "edited",
     "lay",
     "library_path",

@@ -1,4 +1,4 @@
-"""Which config settings a build backend takes: most backends ignore a key that they do not know."""
+"""Which config settings a build backend takes: most backends ignore what they do not know."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.settings import suggestion
+from wheelfarm.stage.meson_options import check_meson_options
+from wheelfarm.stage.pyproject import backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from wheelfarm.plan import Build
 
+MESON_PYTHON: Final = "mesonpy"
 _SETUPTOOLS: Final = frozenset(
     {"--global-option", "--build-option", "--verbose", "verbose", "--quiet", "quiet"}
 )
 KNOWN: Final[Mapping[str, frozenset[str]]] = {
     # Not its build-dir, which the farm sets, nor dist-args and editable-verbose: they are not for wheels.
-    "mesonpy": frozenset({"setup-args", "compile-args", "install-args"}),
+    MESON_PYTHON: frozenset({"setup-args", "compile-args", "install-args"}),
     # setuptools.build_meta._ConfigSettingsTranslator
     "setuptools.build_meta": _SETUPTOOLS,
     "setuptools.build_meta:__legacy__": _SETUPTOOLS,
@@ -31,32 +35,60 @@ scikit-build-core is not: its keys are the paths of all its settings, and it ref
 """
 
 
-def check_config_settings(build: Build, backend: str) -> bool:
+def check_settings(build: Build, tree: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Refuse config settings, and options in them, that would do nothing or not what they say.
+
+    Args:
+        build: whose recipe's settings they are.
+        tree: the patched source tree.
+        env: for the programs that know the options.
+
+    Returns:
+        What could not be checked, and why.
+
+    Raises:
+        RecipeError: a group with everything that does not fit.
+    """
+    problems = Collector()
+    unchecked: list[str | None] = []
+    taken_by = backend(tree)
+    with problems.collect():
+        unchecked.append(check_config_settings(build, taken_by))
+    if taken_by == MESON_PYTHON:
+        with problems.collect():
+            unchecked.append(check_meson_options(build, tree, env))
+    problems.check()
+    return tuple(why for why in unchecked if why is not None)
+
+
+def check_config_settings(build: Build, taken_by: str) -> str | None:
     """Refuse config settings that would silently do nothing.
 
     Args:
         build: whose recipe's settings they are.
-        backend: the source tree's build backend.
+        taken_by: the source tree's build backend.
 
     Returns:
-        Whether the keys could be checked at all.
+        Why the keys could not be checked; None when they were.
 
     Raises:
         RecipeError: a group with each key that the backend does not take.
     """
-    known = KNOWN.get(backend)
+    known = KNOWN.get(taken_by)
     if known is None:
-        return False
+        said = [key for key, _ in build.resolved.config_settings.items]
+        why = f"{taken_by} publishes no list of what it takes"
+        return f"config settings are not checked: {why}" if said else None
     problems = Collector()
     for key, _ in build.resolved.config_settings.items:
         if key not in known:
             problems.add(
                 RecipeError(
-                    f"{backend} takes no config setting {key!r}",
+                    f"{taken_by} takes no config setting {key!r}",
                     where=build.resolved.origins[f"config-settings.{key}"],
                     why="it would have no effect on the wheel",
                     hint=suggestion(key, known),
                 )
             )
     problems.check()
-    return True
+    return None

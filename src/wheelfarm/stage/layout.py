@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import ChainError, ProviderError, StageError
 from wheelfarm.settings.tables import Provider
-from wheelfarm.stage.backends import check_config_settings
+from wheelfarm.stage.backends import MESON_PYTHON
 from wheelfarm.stage.provider import lay_openblas
 from wheelfarm.stage.pyproject import backend, edit_build_requires
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from wheelfarm.model import PatchedTree, PinnedWheel
     from wheelfarm.plan import Build
 
-MESON_PYTHON: Final = "mesonpy"
 SOURCE: Final = "source"
 """The directory of the patched source tree."""
 SCRIPTS: Final = ("witness.py", "netlib.py", "compilers.py", "settle.py", "ninja.py")
@@ -146,7 +145,7 @@ def lay(
     Raises:
         StageError: when the directory cannot be written.
         ChainError: when a wheel of the farm that the plan pinned is not among the requirements.
-        RecipeError: where an edit of the build requirements or a config setting has no effect.
+        RecipeError: where an edit of the build requirements has no effect.
         ProviderError: when the provider's wheel is missing or is not what it should be.
     """
     farm = {wheel.name for wheel in requirements if wheel.farm}
@@ -169,7 +168,6 @@ def lay(
             epoch=epoch,
             jobs=jobs,
         )
-        check_config_settings(build, stage.backend)
         if stage.provider is Provider.SCIPY_OPENBLAS32:
             lay_openblas(root, _present(provider, build), inside=inside, target=build.id.target)
     except OSError as problem:

@@ -42,8 +42,8 @@ _WITH_VALUE = {
 }
 
 
-def packages_word(task: str) -> list[str]:
-    """The positional words of a task: `packages` when the command line has a word for it.
+def positional_words(task: str, *names: str) -> list[str]:
+    """The positional words of a task: as many of them as the command line has words for.
 
     In invoke a positional word may not be missing, but `inv recipe.check` is for all recipes and
     `inv recipe.check scipy` for one.
@@ -52,7 +52,12 @@ def packages_word(task: str) -> list[str]:
     bare = [
         word for before, word in pairwise(after) if not word.startswith("-") and before not in _WITH_VALUE
     ]
-    return ["packages"] if bare else []
+    return list(names[: len(bare)])
+
+
+def packages_word(task: str) -> list[str]:
+    """`packages`, when the command line has a word for it."""
+    return positional_words(task, "packages")
 
 
 _WORDS = {

@@ -13,11 +13,12 @@ from wheelfarm.errors import Collector, LockError, ProcessError, RecipeError
 from wheelfarm.host import programs_environment
 from wheelfarm.model import Python, Target
 from wheelfarm.patches import PatchFile, apply, read_header
+from wheelfarm.pipeline import fetcher_of
 from wheelfarm.plan import order
 from wheelfarm.process import Command, run
 from wheelfarm.recipes import recipe_schema
 from wheelfarm.report import Screen
-from wheelfarm.sources import Fetcher, unpack
+from wheelfarm.sources import unpack
 from wheelfarm.stage import backend, build_requires, edited
 from wheelfarm.tasks.door import farm_root, farm_task, open_farm, packages_word, split_names, words
 from wheelfarm.wheelhouse import write_atomically
@@ -117,14 +118,7 @@ def lock(_context: Context, packages: str | None = None) -> None:
 
 def _lock_recipe(farm: Farm, entry: Entry, screen: Screen) -> None:
     settings = farm.settings
-    fetcher = Fetcher(
-        cache=settings.cache,
-        index_url=settings.index_url,
-        offline=settings.offline,
-        progress=screen.say,
-        environ=settings.environ,
-    )
-    source = fetcher.source(entry.name, entry.source)
+    source = fetcher_of(settings, screen.say).source(entry.name, entry.source)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
         tree = unpack(source, Path(scratch) / "source")
         # A patch may change the requirements; the default variant's series on Linux stands for all.

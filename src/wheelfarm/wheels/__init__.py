@@ -12,6 +12,7 @@ from wheelfarm.wheels.binary import Binary, BinaryFormat, externals
 from wheelfarm.wheels.blas import Blas, Interface, Provider, blas, blas_all
 from wheelfarm.wheels.contents import Contents, Kind, Share, contents, kind_of
 from wheelfarm.wheels.description import describe
+from wheelfarm.wheels.difference import difference
 from wheelfarm.wheels.integrity import verify
 from wheelfarm.wheels.linkage import linkage
 from wheelfarm.wheels.wheel import Member, Metadata, Wheel, files
@@ -32,6 +33,7 @@ __all__ = [
     "blas_all",
     "contents",
     "describe",
+    "difference",
     "externals",
     "files",
     "kind_of",

@@ -42,6 +42,15 @@ def mapped() -> set[str]:
     return {path for path in paths if ".so" in Path(path).name}
 
 
+def cpu_features() -> dict[str, list[str]] | None:
+    """What numpy says of itself; None where there is no numpy that does."""
+    module = sys.modules.get("numpy._core._multiarray_umath")
+    baseline, dispatch = (getattr(module, f"__cpu_{kind}__", None) for kind in ("baseline", "dispatch"))
+    if baseline is None or dispatch is None:
+        return None
+    return {"cpu-baseline": list(baseline), "cpu-dispatch": list(dispatch)}
+
+
 def main(directory: Path) -> None:
     """Test what manifest.json asks for."""
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
@@ -64,6 +73,9 @@ def main(directory: Path) -> None:
                 if end.code not in (None, 0):
                     raise
             result["smoke"] = "passed"
+        if manifest["cpu"]:
+            step = "its CPU features"
+            result["cpu"] = cpu_features()
     except BaseException:  # noqa: BLE001 - a smoke script may end in any way, SystemExit among them
         traceback.print_exc()
         result["error"] = f"{step}: {traceback.format_exc().strip().splitlines()[-1]}"

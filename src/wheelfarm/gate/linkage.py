@@ -1,0 +1,117 @@
+"""Expectations of how a wheel's binaries are linked, told from the binaries: ELF, Mach-O and PE alike."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from wheelfarm.gate.check import Check, listed, matches
+from wheelfarm.wheels import Kind, blas_all, externals, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wheelfarm.recipes import Expect
+    from wheelfarm.wheels import Binary
+
+
+def reads_binaries(expect: Expect, *, compiled: bool) -> bool:
+    """Whether anything is expected that only the binaries tell."""
+    said = (expect.blas, expect.interface, expect.stripped, expect.needs, expect.vendors, expect.extensions)
+    return compiled or any(value is not None for value in said)
+
+
+def check_linkage(expect: Expect, binaries: Sequence[Binary], *, compiled: bool) -> Iterator[Check]:
+    """Compare a wheel's binaries with what is expected of them.
+
+    Args:
+        expect: of the recipe.
+        binaries: all of the wheel's.
+        compiled: whether the recipe compiles anything, so that there must be an extension module.
+    """
+    wanted = expect.extensions if expect.extensions is not None else compiled or None
+    if wanted is not None:
+        yield _extensions(binaries, wanted=wanted)
+    if expect.blas is not None or expect.interface is not None:
+        yield from _blas(expect, binaries)
+    if expect.stripped is not None:
+        yield _stripped(binaries, wanted=expect.stripped)
+    if expect.needs is not None:
+        yield _needs(binaries, expect.needs)
+    if expect.vendors is not None:
+        yield _vendors(binaries, expect.vendors)
+
+
+def _extensions(binaries: Sequence[Binary], *, wanted: bool) -> Check:
+    found = sorted({binary.member for binary in binaries if binary.extension})
+    cause = (
+        "nothing was compiled: an optional extension whose failure the project passes over? "
+        "A recipe that compiles nothing says compilers = []"
+        if wanted
+        else "the option or the variable that should leave compiled code out had no effect"
+    )
+    return Check.of(
+        "extensions",
+        expected="some" if wanted else "none",
+        found=listed(found),
+        ok=bool(found) is wanted,
+        cause=cause,
+    )
+
+
+def _blas(expect: Expect, binaries: Sequence[Binary]) -> Iterator[Check]:
+    found = blas_all(binaries)
+    # Two copies of one provider are a fault too, so that each is named.
+    providers = sorted(each.provider.value for each in found) or ["none"]
+    interfaces = sorted({each.interface.value for each in found if each.interface})
+    evidence = "; ".join(
+        f"{each.provider.value} in {', '.join(each.libraries)}: {', '.join(each.symbols)}" for each in found
+    )
+    if expect.blas is not None:
+        cause = f"{evidence or 'no BLAS symbols'}; see setup-args and the variant's provider"
+        ok = providers == [expect.blas]
+        yield Check.of("blas", expected=expect.blas, found=", ".join(providers), ok=ok, cause=cause)
+    if expect.interface is not None:
+        ok = interfaces == [expect.interface]
+        there = ", ".join(interfaces) or "none"
+        yield Check.of("interface", expected=expect.interface, found=there, ok=ok, cause=evidence)
+
+
+def _is_vendored(binary: Binary) -> bool:
+    return kind_of(binary.member) is Kind.LIBRARY and not binary.extension
+
+
+def _stripped(binaries: Sequence[Binary], *, wanted: bool) -> Check:
+    """What the build has made; libraries that repair puts in are as they came."""
+    built = [binary for binary in binaries if not _is_vendored(binary)]
+    full = sorted({binary.member for binary in built if not binary.stripped or binary.has_debug})
+    cause = (
+        f"{listed(full)}: the linker's option does not reach them (LDFLAGS; meson-python ignores -Dstrip)"
+        if wanted
+        else "LDFLAGS strips"
+    )
+    expected = "no symbol tables, no debug information" if wanted else "symbol tables"
+    found = f"{len(full)} of {len(built)} with them" if full else "none with them"
+    return Check.of("stripped", expected=expected, found=found, ok=bool(full) is not wanted, cause=cause)
+
+
+def _needs(binaries: Sequence[Binary], allowed: Sequence[str]) -> Check:
+    """Libraries from outside the wheel, by their name or path as the binary has it."""
+    strange = {
+        library: members
+        for library, members in externals(binaries).items()
+        if not matches(library, allowed) and not matches(PurePosixPath(library).name, allowed)
+    }
+    where = "; ".join(f"{library} by {listed(members)}" for library, members in strange.items())
+    cause = f"{where}: the repair tool left it out, or an option linked it; another machine may not have it"
+    found = listed(strange, "nothing else")
+    return Check.of("needs", expected=listed(allowed, "nothing"), found=found, ok=not strange, cause=cause)
+
+
+def _vendors(binaries: Sequence[Binary], allowed: Sequence[str]) -> Check:
+    """The libraries that repair has put in."""
+    names = sorted({PurePosixPath(binary.member).name for binary in binaries if _is_vendored(binary)})
+    strange = [name for name in names if not matches(name, allowed)]
+    cause = f"{listed(strange)}: an option, or a library of the system, links it"
+    found = listed(names)
+    return Check.of("vendors", expected=listed(allowed), found=found, ok=not strange, cause=cause)

@@ -1,0 +1,99 @@
+"""What is said of the difference of two wheels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_SHOWN: Final = 12
+_SYMBOLS: Final = 4
+
+
+def difference_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The difference of two wheels as a table: the first column is the wheel before."""
+    yield f"--- {found['before']}"
+    yield f"+++ {found['after']}"
+    if len(found) == 2:  # noqa: PLR2004 - the names alone
+        yield "no difference"
+        return
+    for key, tell in _TOLD.items():
+        if key in found:
+            yield from tell(key, found[key])
+
+
+def _sets_of(key: str, value: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    yield f"{key}:"
+    yield from _sets(value, _SHOWN)
+
+
+def _changes(key: str, value: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    yield f"{key}:"
+    yield from (_change(name, each) for name, each in value.items())
+
+
+def _binaries(_key: str, binaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield f"binaries that differ: {len(binaries)}"
+    for name, facts in list(binaries.items())[:_SHOWN]:
+        yield f"  {name}"
+        for fact, value in facts.items():
+            tell = _pair if "before" in value else _named
+            yield from (f"    {line}" for line in tell(fact, value))
+    yield from _more(binaries)
+
+
+def _pair(key: str, value: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{key}: {_text(value['before'])} -> {_text(value['after'])}"
+
+
+def _named(key: str, value: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    yield f"{key}: {len(value['only_before'])} only before, {len(value['only_after'])} only after"
+    yield from _sets(value, _SYMBOLS)
+
+
+def _sets(value: Mapping[str, Sequence[str]], shown: int) -> Iterator[str]:
+    for sign, side in (("-", value["only_before"]), ("+", value["only_after"])):
+        yield from (f"  {sign} {name}" for name in side[:shown])
+        if len(side) > shown:
+            yield f"  {sign} and {len(side) - shown} more"
+
+
+def _change(name: str, value: Mapping[str, int], width: int = 24) -> str:
+    before, after = value["before"], value["after"]
+    share = f"{100 * (after - before) / before:+.1f} %" if before else "new"
+    return f"  {name:{width}} {before:>13,} -> {after:>13,}  {share}"
+
+
+def _members(_key: str, members: Mapping[str, Any]) -> Iterator[str]:
+    for sign, key in (("-", "only_before"), ("+", "only_after")):
+        each = members.get(key, [])
+        if each:
+            total = sum(member["size"] for member in each)
+            yield f"files {key.replace('_', ' ')}: {len(each)}, {total:,} bytes"
+            yield from (f"  {sign} {member['size']:>13,}  {member['member']}" for member in each[:_SHOWN])
+            yield from _more(each)
+    changed = members.get("changed", [])
+    if changed:
+        yield f"files of other content: {len(changed)}"
+        yield from (_change(member["member"], member, 60) for member in changed[:_SHOWN])
+        yield from _more(changed)
+
+
+def _more(items: Sequence[object] | Mapping[str, object]) -> Iterator[str]:
+    if len(items) > _SHOWN:
+        yield f"  and {len(items) - _SHOWN} more"
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+_TOLD: Final[Mapping[str, Callable[[str, Any], Iterator[str]]]] = {
+    **dict.fromkeys(("version", "requires_python", "tags", "blas"), _pair),
+    **dict.fromkeys(("requires_dist", "externals"), _sets_of),
+    **dict.fromkeys(("size", "kinds"), _changes),
+    "members": _members,
+    "binaries": _binaries,
+}
+"""How each part of a difference is told, in this order."""
