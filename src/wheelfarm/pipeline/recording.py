@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.engine import build_environment, config_settings
 from wheelfarm.records import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
 from wheelfarm.wheels import contents, open_wheel
 
@@ -60,8 +61,8 @@ def make_record(
             sha256=stage.tree.source.sha256,
         ),
         patches=stage.tree.patches,
-        config_settings=dict(build.resolved.config_settings.items),
-        environment=dict(build.resolved.environment),
+        config_settings=dict(config_settings(stage).items),
+        environment=build_environment(stage),
         resolved=_resolved(build),
         build_requirements=repaired.environment,
         upstream=tuple(
