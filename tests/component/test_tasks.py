@@ -182,6 +182,14 @@ class TestWheel:
         assert finished.returncode == 0
         assert finished.stdout.startswith("tinybase 1.0\n")
         assert "libtiny" in finished.stdout
+        assert data(inv(farm, "inspect", "tinybase", "--json")) == described
+
+    def test_inspect_the_public_one(self, farm: Path, tmp_path: Path) -> None:
+        own = Index(tmp_path / "index")
+        own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
+        words = ("inspect", "tinytop", "--public", "--json")
+        described = data(inv(farm, *words, WHEELFARM_INDEX_URL=own.url))
+        assert described["file"] == "tinytop-1.0-py3-none-any.whl"
 
     def test_gate(self, farm: Path, stored: str) -> None:
         finished = inv(farm, "gate", stored)

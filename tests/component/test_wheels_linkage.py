@@ -213,6 +213,9 @@ def test_describe_is_json(tmp_path: Path) -> None:
             "demo/__init__.py": "",
             "demo/ext.so": elf(calls("dgemm_"), needs=("libopenblas.so.0",), flags=("-g",)),
             "demo/mac.so": macho(),
+            "demo/tests/test_a.py": "pass\n",
+            "demo/copy.py": "pass\n",
+            "demo/_x.pyx": "cdef int x\n",
         },
         requires=["numpy"],
     )
@@ -224,5 +227,13 @@ def test_describe_is_json(tmp_path: Path) -> None:
     assert data["linkage"]["formats"] == {"elf": 1, "macho": 1}
     assert data["linkage"]["unstripped"] == data["linkage"]["with_debug"] == ["demo/ext.so"]
     assert data["linkage"]["macos"] == "14.0"
+    removable = {what: each["files"] for what, each in data["removable"].items()}
+    assert removable == {
+        "tests": 1,
+        "sources of extensions": 1,
+        "the same file again": 1,
+        "not stripped, the whole file": 1,
+    }
+    assert data["removable"]["sources of extensions"]["bytes"] == len("cdef int x\n")
     assert data["externals"]["libopenblas.so.0"] == ["demo/ext.so"]
     assert data["blas"][0]["provider"] == "openblas"

@@ -71,8 +71,10 @@ class Record:
     gate_key: Annotated[Digest, "the digest of everything that can change the gate's verdict"]
     source: Annotated[RecordedSource, "the verified source archive"]
     patches: Annotated[tuple[AppliedPatch, ...], "the patch series, in the order of application"]
-    config_settings: Annotated[Mapping[str, tuple[str, ...]], "PEP 517 config settings as the backend got them: key to values"]
-    environment: Annotated[Mapping[str, str], "variables as the build got them, but for PATH, HOME and the caches'"]
+    config_settings: Annotated[
+        Mapping[str, tuple[str, ...]], "PEP 517 config settings as passed: key to values"
+    ]
+    environment: Annotated[Mapping[str, str], "variables as passed, but for PATH, HOME and caches"]
     resolved: Annotated[Mapping[str, object], "resolved recipe fields, each with its origin"]
     build_requirements: Annotated[
         tuple[EnvironmentEntry, ...], "distributions found in the build environment after the build"

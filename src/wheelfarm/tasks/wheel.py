@@ -10,7 +10,7 @@ from invoke.tasks import task
 
 from wheelfarm.diagnosis import classify
 from wheelfarm.engine import Follower
-from wheelfarm.errors import ProcessError, RepairError, UsageError, WheelError
+from wheelfarm.errors import ProcessError, RepairError, WheelError
 from wheelfarm.gate import pass_gate
 from wheelfarm.host import programs_environment
 from wheelfarm.model import PinnedWheel, Platform
@@ -19,6 +19,7 @@ from wheelfarm.process import Command, run
 from wheelfarm.repair import TOOLS, architecture, only_wheel
 from wheelfarm.report import Screen, inspection_lines
 from wheelfarm.tasks.door import farm_task, open_farm, words
+from wheelfarm.tasks.named import farm_wheel, is_file, public_wheel, wheel_file
 from wheelfarm.wheels import describe, open_wheel, verify
 
 if TYPE_CHECKING:
@@ -35,15 +36,6 @@ _PLATFORMS = {
 }
 
 
-def _open(path: str) -> Wheel:
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError(
-            f"there is no file {path}", hint="name a wheel; wheelhouse/*/wheels/ holds the farm's"
-        )
-    return open_wheel(file)
-
-
 def _platform(wheel: Wheel) -> Platform:
     tag = wheel.platform_tag
     for prefix, platform in _PLATFORMS.items():
@@ -52,11 +44,30 @@ def _platform(wheel: Wheel) -> Platform:
     raise WheelError(f"{wheel.path.name} is for any platform", hint="a pure wheel needs no repair")
 
 
-@task(positional=["wheel"], help=words("json", wheel="a wheel file"))
+@task(
+    positional=["wheel"],
+    help=words(
+        *("variant", "python", "engine", "json"),
+        wheel="a wheel file, or a distribution: the farm's wheel of it",
+        public="the wheel that the index has of the distribution",
+    ),
+    auto_shortflags=False,
+)
 @farm_task
-def inspect(_context: Context, wheel: str, json: bool = False) -> None:  # noqa: FBT001, FBT002
-    """Show a wheel's contents by kind, what it links, its BLAS and its tags."""
-    opened = _open(wheel)
+def inspect(  # noqa: PLR0917
+    _context: Context,
+    wheel: str,
+    variant: str | None = None,
+    python: str | None = None,
+    engine: str | None = None,
+    public: bool = False,  # noqa: FBT001, FBT002
+    json: bool = False,  # noqa: FBT001, FBT002
+) -> None:
+    """Show a wheel's contents by kind, what it links, its BLAS, its tags and what could be removed."""
+    find = public_wheel if public else farm_wheel
+    opened = (
+        wheel_file(wheel) if is_file(wheel) else find(wheel, variant=variant, python=python, engine=engine)
+    )
     verify(opened)
     description = describe(opened)
     screen = Screen.standard()
@@ -73,7 +84,7 @@ def inspect(_context: Context, wheel: str, json: bool = False) -> None:  # noqa:
 @farm_task
 def repair(_context: Context, wheel: str, libraries: str | None = None, output: str = "repaired") -> None:
     """Run the platform's repair tool on a wheel."""
-    opened = _open(wheel)
+    opened = wheel_file(wheel)
     farm = open_farm()
     platform = _platform(opened)
     arch = architecture(opened.platform_tag)
@@ -113,7 +124,7 @@ def repair(_context: Context, wheel: str, libraries: str | None = None, output: 
 @farm_task
 def gate(_context: Context, wheel: str, variant: str | None = None, engine: str | None = None) -> None:
     """Put any wheel through the gate of its recipe: expectations, then tests in a clean room."""
-    opened = _open(wheel)
+    opened = wheel_file(wheel)
     verify(opened)
     pythons = sorted({tag.interpreter[2:] for tag in opened.tags if tag.interpreter.startswith("cp")})
     if not pythons:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
-from wheelfarm.wheels.contents import contents
+from wheelfarm.wheels.contents import Kind, contents, kind_of
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from wheelfarm.wheels.binary import Binary
     from wheelfarm.wheels.wheel import Wheel
+
+
+_OFTEN_USELESS: Final = (Kind.TESTS, Kind.HEADER, Kind.TYPING)
+_SOURCES: Final = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".pyx", ".pyx.in", ".rs")
 
 
 def describe(wheel: Wheel) -> dict[str, Any]:
@@ -41,12 +45,37 @@ def describe(wheel: Wheel) -> dict[str, Any]:
             {"member": member.name, "size": member.size, "compressed": member.compressed}
             for member in held.largest
         ],
+        "removable": _removable(wheel, binaries),
         "linkage": _linkage(binaries),
         "externals": externals(binaries),
         "blas": [
             {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(one).items()}
             for one in blas_all(binaries)
         ],
+    }
+
+
+def _removable(wheel: Wheel, binaries: Sequence[Binary]) -> dict[str, dict[str, int]]:
+    """What an installed package does as well without, as a rule: how many files, and their bytes."""
+    unstripped = {binary.member for binary in binaries if not binary.stripped or binary.has_debug}
+    first: dict[str, str] = {}
+    copies = set()
+    for member in wheel.members:
+        if member.sha256 and member.size and first.setdefault(member.sha256, member.name) != member.name:
+            copies.add(member.name)
+    names = [member.name for member in wheel.members]
+    groups = {
+        **{str(kind): {name for name in names if kind_of(name) is kind} for kind in _OFTEN_USELESS},
+        "static libraries": {name for name in names if name.endswith((".a", ".lib"))},
+        "sources of extensions": {name for name in names if name.endswith(_SOURCES)},
+        "the same file again": copies,
+        "not stripped, the whole file": unstripped,
+    }
+    sizes = {member.name: member.size for member in wheel.members}
+    return {
+        what: {"files": len(group), "bytes": sum(sizes[name] for name in group)}
+        for what, group in groups.items()
+        if group
     }
 
 
