@@ -95,7 +95,7 @@ def shown(tree: Path) -> dict[str, tuple[object, ...]]:
 
 
 @given(st.lists(whole, max_size=5), st.lists(whole, max_size=5), st.lists(changes, max_size=5), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_over_whatever_is_left_it_is_as_afresh(
     before: list[Entry],
     after: list[Entry],

@@ -31,17 +31,15 @@ def choose_engine(settings: Settings) -> Engine:
     Raises:
         EngineError: when the one that was asked for cannot work here.
     """
-    if settings.engine is EngineName.HOST:
-        return Host(settings, _compiler_cache(settings, EngineName.HOST))
-    container = container_engine(settings) if sys.platform == "linux" else None
-    wanted = settings.engine is EngineName.CIBUILDWHEEL
-    if container is None and sys.platform == "linux":
-        if wanted:
-            raise EngineError(
-                "neither podman nor docker answers here",
-                where=settings.origins.get("engine"),
-                why="cibuildwheel builds Linux wheels in containers",
-                hint="apt-get install podman, or say --engine host",
-            )
+    linux, wanted = sys.platform == "linux", settings.engine
+    container = container_engine(settings) if linux and wanted is not EngineName.HOST else None
+    if linux and container is None and wanted is EngineName.CIBUILDWHEEL:
+        raise EngineError(
+            "neither podman nor docker answers here",
+            where=settings.origins.get("engine"),
+            why="cibuildwheel builds Linux wheels in containers",
+            hint="apt-get install podman, or say --engine host",
+        )
+    if wanted is EngineName.HOST or (linux and container is None):
         return Host(settings, _compiler_cache(settings, EngineName.HOST))
     return Cibuildwheel(settings, container, _compiler_cache(settings, EngineName.CIBUILDWHEEL))
