@@ -60,11 +60,15 @@ def start(settings: Settings, *options: str) -> subprocess.Popen[str]:
 
 
 def containers(settings: Settings) -> list[str]:
-    """The farm's containers, running or not."""
+    """The containers of this farm's builds, running or not; those of other farms are none of ours."""
     program = container_engine(settings)
     assert program is not None
-    words = [program.program, "ps", "--all", "--quiet", "--filter", "label=wheelfarm.stage"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    found: list[str] = []
+    for log in (settings.work / "logs").glob("tinyleaf-*.log"):
+        label = program.label(settings.work / "stages" / log.stem).removeprefix("--")
+        words = [program.program, "ps", "--all", "--quiet", "--filter", label]
+        found += subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    return found
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
@@ -142,5 +146,6 @@ def test_after_kills_at_any_instant_the_next_run_succeeds(
     run = run_farm(settings)
     assert run.states["tinyleaf"] in {"built", "cached"}, run.error("tinyleaf")
     assert containers(settings) == []
-    assert list((settings.work / "stages").glob("*/")) == []
+    left = (settings.work / "stages").glob("*/*")
+    assert [(path.parent.suffix, path.name) for path in left] == [(".kept", "source")]
     check_tidy(settings.wheelhouse, VARIANT)

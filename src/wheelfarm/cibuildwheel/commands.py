@@ -70,9 +70,10 @@ def before_build(stage: Stage, cache: CompilerCache | None, *, keeps: bool) -> s
     if target.platform is Platform.LINUX:
         # Where this machine's uv does not run, pip does the same and takes a second longer.
         uv = (str(UV_INSIDE), "--offline", "--no-config", "--no-cache", "pip")
-        ours = (*_install(*uv, stage=stage), "--python", "python", "--break-system-packages")
-        works = f"{UV_INSIDE} --version >/dev/null 2>&1"
-        install = f"if {works}; then {command_line(ours, target=target)}; else {install}; fi"
+        ours = command_line((*_install(*uv, stage=stage), "--break-system-packages"), target=target)
+        # By its path: under a mere name uv takes virtual environments only, which some images have.
+        ours += ' --python "$(command -v python)"'
+        install = f"if {UV_INSIDE} --version >/dev/null 2>&1; then {ours}; else {install}; fi"
     commands: list[tuple[str, ...]] = []
     if cache is not None:
         tools = TOOLS_INSIDE if target.platform is Platform.LINUX else cache.tools
