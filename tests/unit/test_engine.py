@@ -217,6 +217,13 @@ class TestContainers:
         assert getattr(container_engine(only_these), "program", None) == "docker"
         assert container_engine(replace(only_these, container_engine="podman")) is None
 
+    def test_what_can_be_lent(self) -> None:
+        podman = ContainerEngine("podman", storage=lambda: "overlay")
+        assert podman.lends(Path("/stage"))
+        assert not podman.lends(Path("/a:b/stage"))
+        assert not ContainerEngine("podman", storage=lambda: "vfs").lends(Path("/stage"))
+        assert not ContainerEngine("docker", storage=lambda: "overlay").lends(Path("/stage"))
+
     def test_where_a_stage_is_seen(self, farm: Settings) -> None:
         engine, root = Cibuildwheel(farm, ContainerEngine("podman")), Path("/stage")
         assert engine.inside(root, Target.parse("cp311-musllinux_x86_64")) == PurePosixPath("/project")

@@ -52,6 +52,10 @@ class ContainerEngine:
         """
         return self.program == "podman" and self.storage() == "overlay"
 
+    def lends(self, root: Path) -> bool:
+        """Whether it can lend this directory; the option for it has no way to say a colon."""
+        return self.overlays and ":" not in str(root)
+
     def label(self, root: Path) -> str:
         """The option that tells whose a container is."""
         return f"--label={_label(root)}"

@@ -137,7 +137,7 @@ class Cibuildwheel:
         """
         target = stage.build.id.target
         container = self._container_for(target)
-        lent = container is not None and container.overlays
+        lent = container is not None and container.lends(stage.root)
         cwd = stage.root / LENT if lent else stage.root
         argv = (
             *("cibuildwheel", stage.tree.path.name, "--config-file", str(stage.root / CONFIG)),
@@ -187,7 +187,7 @@ class Cibuildwheel:
         """What a container is created with: its label, the stage, the compiler cache, the kept build."""
         cache = self.compiler_cache
         words = [container.label(stage.root), *self._uv()]
-        if container.overlays:
+        if container.lends(stage.root):
             words += container.lend(stage.root, stage.inside)
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")

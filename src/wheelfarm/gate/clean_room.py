@@ -123,7 +123,7 @@ def try_in_clean_room(
             why="they were loaded from outside the environment, so another machine may not have them",
             log=log,
         )
-    imported = ", ".join(answer["imported"])
+    imported = ", ".join(answer["imported"]) or "none"
     results = [Result(check="imports", expected=imported, found=imported)]
     if answer["smoke"]:
         results.append(Result(check="smoke", expected="passed", found=str(answer["smoke"])))
