@@ -44,17 +44,12 @@ class ContainerEngine:
     storage: Callable[[], str] = str
     """How it stores containers, such as overlay; empty when nobody knows."""
 
-    @property
-    def overlays(self) -> bool:
+    def lends(self, root: Path) -> bool:
         """Whether it can lend a directory to a container that keeps for itself what it writes there.
 
-        Podman can where its storage is made so; docker has no option for it.
+        Podman can where its storage is made so; docker has no option for it. The option cannot say a colon.
         """
-        return self.program == "podman" and self.storage() == "overlay"
-
-    def lends(self, root: Path) -> bool:
-        """Whether it can lend this directory; the option for it has no way to say a colon."""
-        return self.overlays and ":" not in str(root)
+        return self.program == "podman" and ":" not in str(root) and self.storage() == "overlay"
 
     def label(self, root: Path) -> str:
         """The option that tells whose a container is."""
@@ -69,13 +64,13 @@ class ContainerEngine:
 
     def worker(self, root: Path) -> int | None:
         """The first process of a stage's container; None when there is none."""
-        found = self._ask("ps", "--quiet", "--filter", f"label={_label(root)}").split()
+        found = self._containers(root)
         told = self._ask("inspect", "--format", "{{.State.Pid}}", found[-1]).strip() if found else ""
         return int(told) if told.isdigit() and int(told) else None
 
     def sweep(self, root: Path) -> None:
         """Remove the containers of a stage, whatever they are at."""
-        found = self._ask("ps", "--all", "--quiet", "--filter", f"label={_label(root)}").split()
+        found = self._containers(root, "--all")
         if found:
             # podman would ask politely for 10 s first; docker does not.
             now = ("--time=0",) if self.program == "podman" else ()
@@ -111,6 +106,10 @@ class ContainerEngine:
                 hint=f"{self.program} pull {image}, or name the image by digest",
             )
         return found
+
+    def _containers(self, root: Path, *which_ones: str) -> list[str]:
+        """The containers of a stage: those that run, or as the option says."""
+        return self._ask("ps", *which_ones, "--quiet", "--filter", f"label={_label(root)}").split()
 
     def _ask(self, *words: str) -> str:
         """What the program prints; nothing when it fails."""

@@ -35,6 +35,10 @@ class Place:
         """The stage's directory."""
         return self.stages / self.slug
 
+    @property
+    def _lock(self) -> FileLock:
+        return FileLock(self.stages / f"{self.slug}.lock")
+
     @contextmanager
     def hold(self, say: Callable[[str], None], sweep: Callable[[Path], None]) -> Iterator[Path]:
         """Hold the place: wait for another run that does, and end what a killed one has left running here.
@@ -48,7 +52,7 @@ class Place:
             OSError: when it cannot be made.
         """
         make_private(self.stages)
-        lock = FileLock(self.stages / f"{self.slug}.lock")
+        lock = self._lock
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -70,7 +74,7 @@ class Place:
         Raises:
             OSError: when the lock cannot be written.
         """
-        lock = FileLock(self.stages / f"{self.slug}.lock")
+        lock = self._lock
         try:
             lock.acquire(timeout=0)
         except Timeout:

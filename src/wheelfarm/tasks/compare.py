@@ -9,7 +9,7 @@ from invoke.tasks import task
 from wheelfarm.errors import UsageError, WheelError
 from wheelfarm.report import Screen, difference_lines
 from wheelfarm.tasks.door import farm_task, positional_words, words
-from wheelfarm.tasks.named import farm_wheel, is_file, public_wheel, wheel_file
+from wheelfarm.tasks.named import Distribution, is_file, wheel_file
 from wheelfarm.wheels import difference, linkage
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ def _wheels(before: str | None, after: str | None, options: dict[str, str | None
     if before is None or (after is None and not named):
         raise UsageError("say which wheel to compare it with", hint="inv diff A.whl B.whl, or inv diff scipy")
     if after is None:
-        return public_wheel(before, **options), farm_wheel(before, **options)
+        distribution = Distribution.of(before, **options)
+        return distribution.public(), distribution.ours()
     if len(named) > 1:
         raise UsageError("only one of the two can be a distribution", hint="name a file, or leave it out")
     one, other = (
-        wheel_file(word) if is_file(word) else farm_wheel(word, **options) for word in (before, after)
+        wheel_file(word) if is_file(word) else Distribution.of(word, **options).ours()
+        for word in (before, after)
     )
     return one, other
 

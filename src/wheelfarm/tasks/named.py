@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from wheelfarm.tasks.door import selected
 from wheelfarm.wheels import open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wheelfarm.pipeline import Farm
     from wheelfarm.plan import Build
     from wheelfarm.wheels import Wheel
@@ -40,42 +39,42 @@ def wheel_file(path: str) -> Wheel:
     return open_wheel(file)
 
 
-def farm_wheel(name: str, **options: str | None) -> Wheel:
-    """The wheel of a distribution that the wheelhouse's index lists.
+@dataclass(frozen=True)
+class Distribution:
+    """A distribution that a word names, as one build of a farm."""
 
-    Args:
-        name: the distribution.
-        options: variant, python and engine.
+    farm: Farm
+    build: Build
 
-    Raises:
-        UsageError: when there is none.
-    """
-    farm, build = _meant(name, options)
-    stored = farm.house.current(build.id.variant, build.id.name, build.version, build.id.target)
-    if not stored:
-        hint = f"nox -s build-{build.id.name}"
-        raise UsageError(f"the wheelhouse has no wheel of {build.id}", hint=hint)
-    return open_wheel(stored[-1].path)
+    @classmethod
+    def of(cls, name: str, *, variant: str | None, python: str | None, engine: str | None) -> Distribution:
+        """The distribution of a name.
 
+        Raises:
+            FarmError: for anything wrong in recipes, words or this machine.
+        """
+        farm, _, builds = selected(name, variant=variant, python=python, engine=engine)
+        return cls(farm, next(build for build in builds if build.id.name == parse_name(name)))
 
-def public_wheel(name: str, **options: str | None) -> Wheel:
-    """The wheel that the configured index has for the version and target of the farm's.
+    def ours(self) -> Wheel:
+        """The wheel that the wheelhouse's index lists.
 
-    Args:
-        name: the distribution.
-        options: variant, python and engine.
+        Raises:
+            UsageError: when there is none.
+        """
+        build = self.build.id
+        stored = self.farm.house.current(build.variant, build.name, self.build.version, build.target)
+        if not stored:
+            raise UsageError(f"the wheelhouse has no wheel of {build}", hint=f"nox -s build-{build.name}")
+        return open_wheel(stored[-1].path)
 
-    Raises:
-        SourceError: when it has none.
-        NetworkError: when it cannot be asked.
-    """
-    farm, build = _meant(name, options)
-    fetcher = fetcher_of(farm.settings, Screen.standard().say)
-    found = fetcher.published(build.id.name, build.version, build.id.target, build.toolchain.glibc)
-    return open_wheel(found.path)
+    def public(self) -> Wheel:
+        """The wheel that the configured index has for the version and target of ours.
 
-
-def _meant(name: str, options: Mapping[str, str | None]) -> tuple[Farm, Build]:
-    variant, python, engine = (options.get(word) for word in ("variant", "python", "engine"))
-    farm, _, builds = selected(name, variant=variant, python=python, engine=engine)
-    return farm, next(build for build in builds if build.id.name == parse_name(name))
+        Raises:
+            SourceError: when it has none.
+            NetworkError: when it cannot be asked.
+        """
+        build, glibc = self.build.id, self.build.toolchain.glibc
+        fetcher = fetcher_of(self.farm.settings, Screen.standard().say)
+        return open_wheel(fetcher.published(build.name, self.build.version, build.target, glibc).path)

@@ -19,7 +19,7 @@ from wheelfarm.process import Command, run
 from wheelfarm.repair import TOOLS, architecture, only_wheel
 from wheelfarm.report import Screen, inspection_lines
 from wheelfarm.tasks.door import farm_task, open_farm, words
-from wheelfarm.tasks.named import farm_wheel, is_file, public_wheel, wheel_file
+from wheelfarm.tasks.named import Distribution, is_file, wheel_file
 from wheelfarm.wheels import describe, open_wheel, verify
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ def inspect(  # noqa: PLR0917
     json: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
     """Show a wheel's contents by kind, what it links, its BLAS, its tags and what could be removed."""
-    find = public_wheel if public else farm_wheel
-    opened = (
-        wheel_file(wheel) if is_file(wheel) else find(wheel, variant=variant, python=python, engine=engine)
-    )
+    if is_file(wheel):
+        opened = wheel_file(wheel)
+    else:
+        distribution = Distribution.of(wheel, variant=variant, python=python, engine=engine)
+        opened = distribution.public() if public else distribution.ours()
     verify(opened)
     description = describe(opened)
     screen = Screen.standard()
