@@ -10,7 +10,6 @@ What must be known where the build runs, a script does there: see `stage/inside/
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "ccache"
 _NAMES: Final = ("cc", "gcc", "c++", "g++", "clang", "clang++")
-_COMPILER: Final = re.compile(r"([a-z0-9_]+-)*(cc|gcc|c\+\+|g\+\+|clang|clang\+\+)(-[0-9.]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +106,10 @@ def compilers_words(program: PurePath, stage: PurePath, environment: Mapping[str
     Args:
         program: ccache as the build sees it.
         stage: the stage's directory as the build sees it.
-        environment: variables of the recipe, which may name compilers.
+        environment: variables of the recipe, which may name compilers among other programs.
     """
-    named = [name for name in named_programs(environment) if _COMPILER.fullmatch(name)]
     script = (stage / "inside" / "compilers.py").as_posix()
-    return ("-I", script, program.as_posix(), *dict.fromkeys([*_NAMES, *named]))
+    return ("-I", script, program.as_posix(), *dict.fromkeys([*_NAMES, *named_programs(environment)]))
 
 
 def _lay_program(program: Path, place: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from wheelfarm import compiler_cache
 from wheelfarm.compiler_cache import PROGRAM, CompilerCache, available, compilers_path, compilers_words
 from wheelfarm.model import CacheUse
+from wheelfarm.plan import named_programs
 from wheelfarm.stage.inside import compilers, witness
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ccache is not used there")
@@ -100,21 +102,15 @@ def test_what_ccache_is_told(cache: CompilerCache) -> None:
     assert compilers_path(stage) == "/project/compilers"
 
 
-def test_compilers_that_the_recipe_names_are_masked_too() -> None:
-    environment = {
-        "CC": "ccache gcc-12 -m64",
-        "CXX": "x86_64-linux-gnu-g++-12.2",
-        "FC": "gfortran",
-        "LD": "ld.gold",
-        "AR": "/usr/bin/gcc",
-        "CFLAGS": "clang",
-    }
+def test_programs_that_the_recipe_names_are_told_too() -> None:
+    environment = {"CC": "ccache gcc-12 -m64", "CXX": "x86_64-linux-gnu-g++-12.2", "CFLAGS": "clang"}
     words = compilers_words(PurePosixPath("/tools/ccache"), PurePosixPath("/stage"), environment)
     assert words[:3] == ("-I", "/stage/inside/compilers.py", "/tools/ccache")
     assert words[3:] == (
         *("cc", "gcc", "c++", "g++", "clang", "clang++"),
-        *("gcc-12", "x86_64-linux-gnu-g++-12.2"),
+        *named_programs(environment),
     )
+    assert {"gcc-12", "x86_64-linux-gnu-g++-12.2"} < set(words)
 
 
 def test_there_is_none_without_ccache_and_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +152,29 @@ class TestReady:
         monkeypatch.setenv("PATH", f"{stage / 'compilers'}:{tmp_path / 'system'}")
         assert self.ready(stage, ccache, ["cc", "c++", "gcc-12"]) == {"cc": ccache, "gcc-12": ccache}
 
+    def test_it_stands_for_what_python_was_made_with(
+        self, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Debian's Python has setuptools call x86_64-linux-gnu-g++, which nobody else asks for."""
+        made_with = {"CC": "x86_64-linux-gnu-gcc -pthread", "CXX": "/opt/bin/g++", "LDSHARED": None}
+        monkeypatch.setattr(sysconfig, "get_config_var", made_with.get)
+        for name in ("x86_64-linux-gnu-gcc", "g++"):
+            program(tmp_path / "system" / name, "#!/bin/sh\n")
+        monkeypatch.setenv("PATH", str(tmp_path / "system"))
+        ccache = str(program(tmp_path / PROGRAM))
+        assert self.ready(stage, ccache, []) == {"x86_64-linux-gnu-gcc": ccache}
+
+    def test_it_stands_for_compilers_only(
+        self, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = ["gfortran", "ld.gold", "ccache", "gcc-12", "x86_64-linux-gnu-g++-12.2"]
+        for name in names:
+            program(tmp_path / "system" / name, "#!/bin/sh\n")
+        monkeypatch.setenv("PATH", str(tmp_path / "system"))
+        names.append(str(program(tmp_path / "elsewhere" / "gcc", "#!/bin/sh\n")))
+        found = self.ready(stage, str(program(tmp_path / PROGRAM)), names)
+        assert {*found} - {"x86_64-linux-gnu-gcc", "gcc", "g++"} == {"gcc-12", "x86_64-linux-gnu-g++-12.2"}
+
     def test_what_ccache_does_not_see_is_written_down(
         self, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -184,9 +203,12 @@ class TestReady:
     def test_as_a_program(self, stage: Path, tmp_path: Path) -> None:
         (stage / "inside").mkdir()
         script = shutil.copy(Path(compilers.__file__), stage / "inside")
-        words = [sys.executable, "-I", script, str(program(tmp_path / PROGRAM)), "sh", "no-such-compiler"]
-        subprocess.run(words, check=True)
-        assert [path.name for path in (stage / "compilers").iterdir()] == ["sh"]
+        words = [sys.executable, "-I", script, str(program(tmp_path / PROGRAM)), "cc", "no-such-cc"]
+        program(tmp_path / "system" / "cc", "#!/bin/sh\n")
+        subprocess.run(words, check=True, env={"PATH": str(tmp_path / "system")})
+        found = {path.name for path in (stage / "compilers").iterdir()}
+        assert "cc" in found
+        assert "no-such-cc" not in found
 
 
 LOG = """\

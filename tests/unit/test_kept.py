@@ -195,6 +195,14 @@ class TestBasis:
         other = {"version": "1.0", "patch.1.b.patch": "2", "config-settings.install-args": "[]"}
         assert context(stage) == context(replace(stage, build=replace(stage.build, key_parts=other)))
 
+    def test_upstream_counts_by_its_bytes(self, stage: Stage) -> None:
+        """Its key may change, by a test's or a compiler's, and the same wheel come out."""
+        other = {**stage.build.key_parts, "upstream.numpy": "another key"}
+        assert context(stage) == context(replace(stage, build=replace(stage.build, key_parts=other)))
+        wheels = tuple(replace(wheel, sha256=Digest("d" * 64)) for wheel in stage.requirements)
+        assert wheels
+        assert context(stage) != context(replace(stage, requirements=wheels))
+
     def test_its_digest_is_of_contents(self) -> None:
         one = Basis(context=OTHER, sources={"a": ("1", 1), "\udcff": ("2", 2)})
         later = Basis(context=OTHER, sources={"a": ("1", 3), "\udcff": ("2", 4)})

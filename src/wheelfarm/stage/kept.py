@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from wheelfarm.model import Digest
     from wheelfarm.stage.layout import Stage
 
-_BESIDE: Final = ("patch.", "config-settings.install-args")
-"""Parts of the rebuild key that change sources or what is installed, and nothing else of the compile."""
+_BESIDE: Final = ("patch.", "config-settings.install-args", "upstream.")
+"""Parts of the rebuild key that change sources or what is installed, and nothing else of the compile.
+
+Of what is upstream the wheels count, by their own digests: another key may come out with the same bytes.
+"""
 _LINK: Final = "-> "
 _Sources = dict[str, tuple[str, int]]
 """Path below the source tree → content, or where a link leads; and time in nanoseconds."""

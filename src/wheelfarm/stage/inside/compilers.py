@@ -32,6 +32,9 @@ INCLUDED = frozenset(
 )
 """Suffixes of what an #include names; the standard library's headers have none."""
 
+# One that is called by its path cannot be stood in for.
+COMPILER = re.compile(r"([a-z0-9_]+-)*(cc|gcc|c\+\+|g\+\+|clang|clang\+\+)(-[0-9.]+)?")
+
 
 def output(*words: str) -> str:
     """What a program says; nothing where it does not run."""
@@ -58,6 +61,12 @@ def includable(directory: Path) -> Iterator[str]:
                 yield os.path.join(parent, name)  # noqa: PTH118
 
 
+def pythons_own() -> list[str]:
+    """The compilers that this Python was made with: setuptools calls them by the names they had there."""
+    values = (sysconfig.get_config_var(name) for name in ("CC", "CXX", "LDSHARED", "LDCXXSHARED"))
+    return [value.split()[0] for value in values if value]
+
+
 def main(ccache: str, names: list[str], stage: Path, packages: set[Path]) -> None:
     """Make the links, and write what ccache shall take into account."""
     if not usable(ccache):
@@ -71,8 +80,8 @@ def main(ccache: str, names: list[str], stage: Path, packages: set[Path]) -> Non
     links = stage / "compilers"
     path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != links)
     links.mkdir()
-    for name in names:
-        if shutil.which(name, path=path):
+    for name in dict.fromkeys([*names, *pythons_own()]):
+        if COMPILER.fullmatch(name) and shutil.which(name, path=path):
             (links / name).symlink_to(ccache)
 
 
