@@ -137,7 +137,8 @@ def _record(members: Mapping[str, bytes], record: str, fault: Fault | None) -> b
         if first and fault is Fault.OTHER_HASH:
             value = value.replace("sha256", "sha3_256")
         times = {Fault.MISSING_LINE: 0, Fault.DOUBLE_LINE: 2}.get(fault, 1) if first and fault else 1
-        rows += [f"{path},{value},{len(data)}"] * times
+        quoted = '"{}"'.format(path.replace('"', '""')) if {",", '"'}.intersection(path) else path
+        rows += [f"{quoted},{value},{len(data)}"] * times
     if fault is Fault.EXTRA_LINE:
         rows.append("ghost.py,,")
     if fault is Fault.SHORT_LINE:

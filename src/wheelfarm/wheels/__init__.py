@@ -1,7 +1,8 @@
 """Read any wheel on any system: tags, metadata, contents by kind, linkage of ELF, Mach-O and PE.
 
-Nothing here writes to, extracts or runs what is in a wheel. The parser of binaries is heavy: `linkage`
-imports it when it is called, `linkage_apart` leaves it to a child, and importing this room stays cheap.
+Nothing here extracts or runs what is in a wheel. None is changed either: `write_edition` writes another one.
+The parser of binaries is heavy: `linkage` imports it when it is called, `linkage_apart` leaves it to a child,
+and importing this room stays cheap.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from wheelfarm.wheels.blas import Blas, Interface, Provider, blas, blas_all
 from wheelfarm.wheels.contents import Contents, Kind, Share, contents, kind_of
 from wheelfarm.wheels.description import describe
 from wheelfarm.wheels.difference import difference
+from wheelfarm.wheels.edition import Changes, write_edition
 from wheelfarm.wheels.integrity import verify
 from wheelfarm.wheels.linkage import linkage
 from wheelfarm.wheels.wheel import Member, Metadata, Wheel, files
@@ -21,6 +23,7 @@ __all__ = [
     "Binary",
     "BinaryFormat",
     "Blas",
+    "Changes",
     "Contents",
     "Interface",
     "Kind",
@@ -41,4 +44,5 @@ __all__ = [
     "linkage_apart",
     "open_wheel",
     "verify",
+    "write_edition",
 ]

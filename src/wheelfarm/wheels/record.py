@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import io
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, UsageError, WheelError
 from wheelfarm.model import parse_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
     from wheelfarm.model import Digest
 
-_SIGNATURES: Final = (".jws", ".p7s")
+RECORD: Final = "RECORD"
+SIGNATURES: Final = (".jws", ".p7s")
+"""What the names of its signatures add to its own."""
+
 _COLUMNS: Final = 3
 
 
@@ -29,7 +34,7 @@ def read_record(data: bytes, where: str, names: AbstractSet[str]) -> dict[str, D
     """
     problems = Collector()
     digests: dict[str, Digest] = {}
-    unhashed = {where, *(where + suffix for suffix in _SIGNATURES)}
+    unhashed = {where, *(where + suffix for suffix in SIGNATURES)}
     for name, value in _rows(data, where):
         if name in unhashed:
             continue
@@ -47,10 +52,26 @@ def read_record(data: bytes, where: str, names: AbstractSet[str]) -> dict[str, D
     return digests
 
 
+def write_record(rows: Iterable[tuple[str, str, int]], where: str) -> bytes:
+    """A RECORD of those members: name, sha256 as hexadecimal digits, and size in bytes.
+
+    Args:
+        rows: the members in order.
+        where: the name of RECORD itself, which comes last, without hash and size.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    for name, sha256, size in rows:
+        digest = base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode()
+        table.writerow((name, f"sha256={digest}", size))
+    table.writerow((where, "", ""))
+    return text.getvalue().encode()
+
+
 def _rows(data: bytes, where: str) -> list[tuple[str, str]]:
     """Path and hash of each line."""
     try:
-        rows = [row for row in csv.reader(data.decode().splitlines(), strict=True) if row]
+        rows = [row for row in csv.reader(io.StringIO(data.decode(), newline=""), strict=True) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise WheelError("RECORD is not a table in UTF-8", where=where, why=str(error)) from error
     if any(len(row) != _COLUMNS for row in rows):
