@@ -232,6 +232,12 @@ class WheelError(FarmError):
     slug, exit_code = "wheel", 51
 
 
+class SplitError(FarmError):
+    """A split of a recipe gets nothing, everything, or what another one gets too."""
+
+    slug, exit_code = "split", 52
+
+
 class ExpectationError(FarmError):
     """A repaired wheel is not what its recipe says it must be."""
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from wheelfarm.stage import Stage
 
 _WHOLE: Final = frozenset(
-    {"wheels", "built", "distributions", "compilers", "packages", "compiler-cache", "kept-build"}
+    {
+        *("wheels", "built", "distributions", "compilers", "packages", "compiler-cache", "kept-build"),
+        "install-plan",
+    }
 )
 
 
@@ -102,6 +105,11 @@ def toolchain(testimony: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 def cache_use(testimony: Mapping[str, Any]) -> CacheUse | None:
     """What the compiler cache spared; None where there was none."""
     return CacheUse.of(testimony["compiler-cache"])
+
+
+def install_plan(testimony: Mapping[str, Any]) -> dict[str, str]:
+    """Meson's install tag by destination; empty where another backend has built."""
+    return {str(destination): str(tag) for destination, tag in testimony["install-plan"].items()}
 
 
 def kept_build(testimony: Mapping[str, Any]) -> bool:

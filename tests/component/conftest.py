@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
-from support.index import Index
+from support.index import Index, add_meson
 from support.patches import FILES, PatchMaker, write
 from support.tiny import run_farm, tiny_farm, tiny_index
 from wheelfarm.settings import Settings, load
@@ -36,6 +36,18 @@ def index(shared: Path) -> Index:
             tiny_index(shared / "index.new")
             (shared / "index.new").rename(shared / "index")
     return Index(shared / "index")
+
+
+@pytest.fixture(scope="session")
+def meson_index(shared: Path) -> Index:
+    """An index that also has what Meson projects need to be built."""
+    if sys.platform != "linux":
+        pytest.skip("the tiny packages are written for gcc and ELF")
+    with FileLock(shared / "meson-index.lock"):
+        if not (shared / "meson-index").is_dir():
+            add_meson(tiny_index(shared / "meson-index.new"))
+            (shared / "meson-index.new").rename(shared / "meson-index")
+    return Index(shared / "meson-index")
 
 
 PATCH = """\

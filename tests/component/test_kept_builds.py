@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from difflib import unified_diff
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from filelock import FileLock
 
-from support.index import Index, add_meson
-from support.tiny import Run, run_farm, tiny_farm, tiny_index
-from support.tinymeson import tinymeson
+from support.tiny import Run, run_farm, tiny_farm
+from support.tinymeson import patch
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.index import Index
     from wheelfarm.settings import Settings
 
 pytestmark = pytest.mark.slow
 
 NAME: Final = "tinymeson"
 TABLE, TRIAL, TWO = (f"native/{name}" for name in ("table.txt", "trial.c", "two.c"))
-
-
-@pytest.fixture(scope="session")
-def meson_index(shared: Path) -> Index:
-    """An index that also has what Meson projects need to be built."""
-    if sys.platform != "linux":
-        pytest.skip("the tiny packages are written for gcc and ELF")
-    with FileLock(shared / "meson-index.lock"):
-        if not (shared / "meson-index").is_dir():
-            add_meson(tiny_index(shared / "meson-index.new"))
-            (shared / "meson-index.new").rename(shared / "meson-index")
-    return Index(shared / "meson-index")
-
-
-def patch(**changed: str) -> str:
-    """A patch that gives files another content, or makes them."""
-    files = tinymeson()
-    parts = ["Why: so that it differs.\nUpstream: none, inappropriate\n\n"]
-    for name, text in changed.items():
-        old, new = files.get(name, "").splitlines(keepends=True), text.splitlines(keepends=True)
-        parts += unified_diff(old, new, f"a/{name}" if name in files else "/dev/null", f"b/{name}")
-    return "".join(parts)
 
 
 def run(root: Path, index: Index, changed: dict[str, str] | None = None, **settings: Any) -> Run:

@@ -15,6 +15,7 @@ def sample_record(**changes: Any) -> Record:
     """A record with something in every field."""
     record = Record(
         recipe=Name("scipy"),
+        distribution=Name("scipy"),
         version="1.17.1",
         variant="openblas",
         target=Target.parse("cp312-manylinux_x86_64"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import unified_diff
 from typing import Final
 
 _MESON: Final = """\
@@ -83,3 +84,34 @@ def tinymeson() -> dict[str, str]:
         "native/second/header.h": "#define HEADER 3\n",
         "tinymeson/__init__.py": "from tinymeson._ext import values\n",
     }
+
+
+_TESTS: Final = """\
+py.extension_module('_ext_tests', 'native/tests.c', subdir: 'tinymeson', install: true, install_tag: 'tests')
+install_subdir('tinymeson/tests', install_dir: py.get_install_dir() / 'tinymeson', install_tag: 'tests')
+"""
+_TEST_EXTENSION: Final = """\
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_ext_tests", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit__ext_tests(void) { return PyModule_Create(&module); }
+"""
+
+
+def with_tests() -> dict[str, str]:
+    """What tinymeson has in other files, or more, when it installs a test suite under the tag of one."""
+    return {
+        "meson.build": _MESON + _TESTS,
+        "native/tests.c": _TEST_EXTENSION,
+        "tinymeson/tests/__init__.py": "from tinymeson import _ext_tests\n",
+        "tinymeson/tests/test_values.py": "def test_values() -> None: ...\n",
+    }
+
+
+def patch(**changed: str) -> str:
+    """A patch of tinymeson that gives files another content, or makes them."""
+    files = tinymeson()
+    parts = ["Why: so that it differs.\nUpstream: none, inappropriate\n\n"]
+    for name, text in changed.items():
+        old, new = files.get(name, "").splitlines(keepends=True), text.splitlines(keepends=True)
+        parts += unified_diff(old, new, f"a/{name}" if name in files else "/dev/null", f"b/{name}")
+    return "".join(parts)

@@ -56,6 +56,7 @@ class TestErrors:
             ("RepairError", "repair"),
             ("WheelError", "gate"),
             ("ExpectationError", "gate"),
+            ("SplitError", "gate"),
             ("GateTestError", "test"),
             ("WheelhouseError", "other"),
             ("RecordError", "other"),

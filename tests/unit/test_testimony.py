@@ -17,7 +17,7 @@ from wheelfarm.engine import TESTIMONY
 from wheelfarm.errors import ChainError, YieldError
 from wheelfarm.host import Host
 from wheelfarm.model import Name, PinnedWheel
-from wheelfarm.testimony import built_digest, held, read_testimony
+from wheelfarm.testimony import built_digest, held, install_plan, read_testimony
 from wheelfarm.wheels import files, open_wheel
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def told_of(stage: Stage) -> dict[str, Any]:
         "packages": {"libblas-dev": "3.11"},
         "compiler-cache": None,
         "kept-build": False,
+        "install-plan": {"{py_platlib}/alpha/tests": "tests"},
         "distributions": [*map(installed, stage.requirements), other],
     }
 
@@ -106,6 +107,7 @@ class TestReading:
     def test_what_was_written(self, stage: Stage) -> None:
         (stage.dist / TESTIMONY).write_text(json.dumps(told_of(stage)))
         assert built_digest(read_testimony(stage)) == "1" * 64
+        assert install_plan(read_testimony(stage)) == {"{py_platlib}/alpha/tests": "tests"}
 
     @pytest.mark.parametrize("text", [None, "{"])
     def test_none_proves_nothing(self, stage: Stage, text: str | None) -> None:

@@ -47,6 +47,7 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
     "repair": Failure.REPAIR,
     "wheel": Failure.GATE,
     "expectation": Failure.GATE,
+    "split": Failure.GATE,
     "test": Failure.TEST,
     "wheelhouse": Failure.OTHER,
     "record": Failure.OTHER,

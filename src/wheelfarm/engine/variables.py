@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import RecipeError
 from wheelfarm.model import Platform
 from wheelfarm.plan import named_programs
-from wheelfarm.stage import MESON_PYTHON, provider_environment
+from wheelfarm.stage import MESON_PYTHON, provider_environment, split_tags, with_tags
 
 if TYPE_CHECKING:
     from wheelfarm.model import ConfigSettings
@@ -113,13 +113,16 @@ def config_settings(stage: Stage) -> ConfigSettings:
     """The recipe's config settings, with what meson-python needs on top.
 
     That is its share of the processors, a fixed build directory (its default one has a random name, which
-    ends up in the wheel), and no downloads of Meson's wraps.
+    ends up in the wheel), no downloads of Meson's wraps, and the install tags of splits.
     """
     settings = stage.build.resolved.config_settings
     if stage.build_dir is None:
         return settings
     values = dict(settings.items)
     values["build-dir"] = (stage.build_dir.as_posix(),)
+    # What belongs into a split is installed with the rest, and parted from it afterwards.
+    install = with_tags(values.get("install-args", ()), split_tags(stage.build))
+    values |= {"install-args": install} if install else {}
     # The last one counts.
     values["setup-args"] = (*values.get("setup-args", ()), "--wrap-mode=nodownload")
     if not any(word.startswith("-j") for word in values.get("compile-args", ())):

@@ -62,6 +62,22 @@ def _rebuild(house: Wheelhouse, build: Build) -> Decision:
     return Decision(build=build, action=Action.BUILD, why=reasons, predecessor=old)
 
 
+def _why_anew(house: Wheelhouse, build: Build, record: Record, *, from_nothing: bool) -> str | None:
+    """Why a build whose wheel is stored is built again; None when it is not."""
+    variant = build.id.variant
+    lost = [name for name in build.splits if not house.find(variant, build.key_of(name), verify=True)]
+    if lost:
+        return f"{', '.join(lost)} is missing or damaged"
+    for upstream in record.upstream:
+        key = build.key_parts.get(f"upstream.{upstream.name}")
+        now = house.find(variant, key) if key else None  # type: ignore[arg-type]
+        if now is not None and now.sha256 != upstream.sha256:
+            return f"the wheel of {upstream.name} has other bytes than the one it was built with"
+    if from_nothing and not record.from_nothing:
+        return "it was built with a compiler cache, and a release is built from nothing"
+    return None
+
+
 def decide(house: Wheelhouse, build: Build, *, from_nothing: bool = False) -> Decision:
     """What is to be done for a build.
 
@@ -74,21 +90,19 @@ def decide(house: Wheelhouse, build: Build, *, from_nothing: bool = False) -> De
     record = _record(house, build) if stored else None
     if stored is None or record is None:
         return _rebuild(house, build)
-    for upstream in record.upstream:
-        key = build.key_parts.get(f"upstream.{upstream.name}")
-        now = house.find(build.id.variant, key) if key else None  # type: ignore[arg-type]
-        if now is not None and now.sha256 != upstream.sha256:
-            why = f"the wheel of {upstream.name} has other bytes than the one it was built with"
-            return Decision(build=build, action=Action.BUILD, why=(why,))
-    if from_nothing and not record.from_nothing:
-        why = "it was built with a compiler cache, and a release is built from nothing"
-        return Decision(build=build, action=Action.BUILD, why=(why,), predecessor=record)
+    anew = _why_anew(house, build, record, from_nothing=from_nothing)
+    if anew:
+        return Decision(build=build, action=Action.BUILD, why=(anew,))
     if record.gate_key != build.gate_key:
         why = "its expectations or tests changed; nothing is compiled"
         return Decision(build=build, action=Action.GATE, why=(why,))
-    current = house.current(build.id.variant, build.id.name, target=build.id.target)
+    current = {
+        each.key
+        for name in build.distributions
+        for each in house.current(build.id.variant, name, target=build.id.target)
+    }
     short = f"key {build.key[:12]}, {stored.path.name}"
-    if stored.key not in {each.key for each in current}:
+    if not current.issuperset(build.key_of(name) for name in build.distributions):
         return Decision(build=build, action=Action.POINT, why=(f"stored before: {short}",))
     return Decision(build=build, action=Action.NOTHING, why=(f"nothing changed: {short}",))
 

@@ -21,14 +21,16 @@ from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.records import Record
 from wheelfarm.schedule import Outcome, State
 from wheelfarm.sources import Fetcher
+from wheelfarm.splits import subject
+from wheelfarm.wheels import open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.engine import Engine
     from wheelfarm.gate import Result
-    from wheelfarm.model import StoredWheel
+    from wheelfarm.model import Name, StoredWheel
     from wheelfarm.pipeline.decision import Decision
     from wheelfarm.plan import Build, BuildId, Plan
     from wheelfarm.settings import Settings
@@ -44,6 +46,11 @@ def fetcher_of(settings: Settings, progress: Callable[[str], None]) -> Fetcher:
         progress=progress,
         environ=settings.environ,
     )
+
+
+def _as_repaired(stored: Sequence[StoredWheel]) -> dict[Name, RepairedWheel]:
+    """Stored wheels as they were before their gate."""
+    return {wheel.name: RepairedWheel(path=wheel.path, sha256=wheel.sha256) for wheel in stored}
 
 
 def unwatched(_build: Build, _pid: int) -> None:
@@ -99,6 +106,7 @@ class Line:
             why="; ".join(decision.why),
             seconds=clock.times["total"],
             wheel=done.wheel.path,
+            splits=tuple(split.path for split in done.splits),
             times=tuple(clock.times.items()),
             cache_use=done.record.compiler_cache if done.record else None,
             kept_build=done.record is not None and done.record.kept_build,
@@ -117,20 +125,31 @@ class Line:
         build = decision.build
         match decision.action:
             case Action.NOTHING:
-                return _Done(self._stored(build.id))
+                main, *splits = self._wheels(build)
+                return _Done(main, tuple(splits))
             case Action.POINT:
-                return _Done(self.house.point(build.id.variant, build.key))
+                keys = [build.key_of(name) for name in build.distributions]
+                main, *splits = [self.house.point(build.id.variant, key) for key in keys]
+                return _Done(main, tuple(splits))
             case Action.GATE:
-                return _Done(self._gate_again(build, root, clock))
+                return self._gate_again(build, root, clock)
             case Action.BUILD:
                 return self._build(build, root, clock, jobs)
 
     def _stored(self, build_id: BuildId) -> StoredWheel:
-        stored = self.house.find(build_id.variant, self.plan.build(build_id).key)
-        if stored is None:
-            hint = f"nox -s build-{build_id.name}"
-            raise ChainError(f"the wheelhouse has no wheel of {build_id}", hint=hint)
-        return stored
+        return self._wheels(self.plan.build(build_id))[0]
+
+    def _wheels(self, build: Build) -> list[StoredWheel]:
+        """The stored wheels of a build, the main one first."""
+        wheels = []
+        for name in build.distributions:
+            stored = self.house.find(build.id.variant, build.key_of(name))
+            if stored is None:
+                split = "" if name == build.id.name else f" that is split off as {name}"
+                hint = f"nox -s build-{build.id.name}"
+                raise ChainError(f"the wheelhouse has no wheel of {build.id}{split}", hint=hint)
+            wheels.append(stored)
+        return wheels
 
     def _pinned(self, build_ids: Sequence[BuildId]) -> list[PinnedWheel]:
         """Wheels of the farm, hashed once more before they are used."""
@@ -163,58 +182,73 @@ class Line:
             fetcher=self._fetcher(build),
             follower=self._follower(build),
         )
-        stage, repaired = maker.make(
+        stage, wheels = maker.make(
             self._pinned(build.upstream), before=lambda: self.house.ensure_writable(build.id.variant)
         )
         with maker.shedding():
-            results = self._gate(build, repaired, root, maker.fetcher, clock)
+            results = self._gate(build, wheels, root, maker.fetcher, clock)
         with clock.step("store"):
-            record = make_record(
-                stage,
-                repaired,
-                results,
-                times=clock.times,
-                started=started,
-                log=self.log(build),
-                root=self.settings.root,
-            )
-            stored = self.house.store(
-                repaired.path,
-                sha256=repaired.sha256,
-                variant=build.id.variant,
-                key=build.key,
-                record=record.to_json(),
-            )
+            records = {
+                name: make_record(
+                    stage,
+                    name,
+                    repaired,
+                    results[name],
+                    times=clock.times,
+                    started=started,
+                    log=self.log(build),
+                    root=self.settings.root,
+                )
+                for name, repaired in wheels.items()
+            }
+            stored = {name: self._store(build, name, wheels[name], records[name]) for name in [*wheels][::-1]}
             # Kept on failure, so that one can look; on success everything is in the wheelhouse and the log.
             maker.clear()
-        return _Done(stored, record)
+        main, *splits = build.distributions
+        return _Done(stored[main], tuple(stored[name] for name in splits), records[main])
+
+    def _store(self, build: Build, name: Name, wheel: RepairedWheel, record: Record) -> StoredWheel:
+        return self.house.store(
+            wheel.path,
+            sha256=wheel.sha256,
+            variant=build.id.variant,
+            key=build.key_of(name),
+            record=record.to_json(),
+        )
 
     def _fetcher(self, build: Build) -> Fetcher:
         return fetcher_of(self.settings, self._follower(build).line)
 
     def _gate(
-        self, build: Build, repaired: RepairedWheel, root: Path, fetcher: Fetcher, clock: Clock
-    ) -> tuple[Result, ...]:
+        self, build: Build, wheels: Mapping[Name, RepairedWheel], root: Path, fetcher: Fetcher, clock: Clock
+    ) -> dict[Name, tuple[Result, ...]]:
         with clock.step("fetch"):
             run_with = self.companions(build, fetcher)
         with clock.step("gate"):
             check_unchanged(build)
-            wheel = PinnedWheel(
-                name=build.id.name,
-                version=build.version,
-                path=repaired.path,
-                sha256=repaired.sha256,
-                farm=True,
+            main, *splits = (
+                PinnedWheel(name=name, version=build.version, path=wheel.path, sha256=wheel.sha256, farm=True)
+                for name, wheel in wheels.items()
             )
-            return pass_gate(
-                build,
-                self.engine,
-                root / "gate",
-                wheel=wheel,
-                run_with=run_with,
-                log=self.log(build),
-                follower=self._follower(build),
-            )
+            results = {build.id.name: self._pass(build, build, main, run_with, root)}
+            for split in splits:
+                opened = {"main": open_wheel(main.path), "wheel": open_wheel(split.path)}
+                asked = subject(build, split.name, **opened)
+                results[split.name] = self._pass(build, asked, split, [main, *run_with], root)
+            return results
+
+    def _pass(
+        self, build: Build, asked: Build, wheel: PinnedWheel, run_with: Sequence[PinnedWheel], root: Path
+    ) -> tuple[Result, ...]:
+        return pass_gate(
+            asked,
+            self.engine,
+            root / "gate",
+            wheel=wheel,
+            run_with=run_with,
+            log=self.log(build),
+            follower=self._follower(build),
+        )
 
     def companions(self, build: Build, fetcher: Fetcher | None = None) -> list[PinnedWheel]:
         """The wheels that the installed wheel needs: from the farm, and from outside by hash.
@@ -229,41 +263,38 @@ class Line:
         ]
         return [*locked, *self._pinned(build.run)]
 
-    def _gate_again(self, build: Build, root: Path, clock: Clock) -> StoredWheel:
-        stored = self._stored(build.id)
-        wheel = RepairedWheel(path=stored.path, sha256=stored.sha256)
-        results = self._gate(build, wheel, root, self._fetcher(build), clock)
-        text = self.house.record(build.id.variant, build.key)
-        record = regated(Record.from_json(text, str(stored.path)), build, results)
+    def _gate_again(self, build: Build, root: Path, clock: Clock) -> _Done:
+        wheels = _as_repaired(self._wheels(build))
+        results = self._gate(build, wheels, root, self._fetcher(build), clock)
         shutil.rmtree(root, ignore_errors=True)
-        return self.house.store(
-            stored.path,
-            sha256=stored.sha256,
-            variant=build.id.variant,
-            key=build.key,
-            record=record.to_json(),
-        )
+        done = []
+        for name, wheel in wheels.items():
+            text = self.house.record(build.id.variant, build.key_of(name))
+            record = regated(Record.from_json(text, str(wheel.path)), build, results[name])
+            done.append(self._store(build, name, wheel, record))
+        main, *splits = done
+        return _Done(main, tuple(splits))
 
-    def check(self, build: Build) -> tuple[Result, ...]:
-        """Put a stored wheel through its gate again, whatever the record says; for `test-<name>`.
+    def check(self, build: Build) -> dict[Name, tuple[Result, ...]]:
+        """Put the stored wheels of a build through their gate again, whatever the records say.
 
         Raises:
-            FarmError: when the wheel is missing or does not pass.
+            FarmError: when a wheel is missing or does not pass.
         """
         place = Place(self.engine.stages, f"{build.id.slug}-gate")
         self.log(build).parent.mkdir(parents=True, exist_ok=True)
-        stored = self._stored(build.id)
-        wheel = RepairedWheel(path=stored.path, sha256=stored.sha256)
+        wheels = _as_repaired(self._wheels(build))
         with place.hold(self._follower(build).line, self.engine.sweep) as root:
             try:
-                return self._gate(build, wheel, root, self._fetcher(build), Clock())
+                return self._gate(build, wheels, root, self._fetcher(build), Clock())
             finally:
                 shutil.rmtree(root, ignore_errors=True)
 
 
 @dataclass(frozen=True)
 class _Done:
-    """What became of a build: its wheel, and the record when it was made now."""
+    """What became of a build: its wheels, and the main one's record when it was made now."""
 
     wheel: StoredWheel
+    splits: tuple[StoredWheel, ...] = ()
     record: Record | None = None

@@ -1,4 +1,4 @@
-"""Making one wheel: source → patch → stage → build → repair, up to the gate."""
+"""Making the wheels of one build: source → patch → stage → build → repair → split, up to the gate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.engine import run_rendering
 from wheelfarm.errors import CancelledRunError, FarmError
@@ -18,8 +18,17 @@ from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.repair import only_wheel
 from wheelfarm.settings.tables import Provider
 from wheelfarm.sources import check_pkg_info, unpack
+from wheelfarm.splits import divide
 from wheelfarm.stage import SOURCE, Kept, Stage, check_settings, lay, newest
-from wheelfarm.testimony import built_digest, cache_use, held, kept_build, read_testimony, toolchain
+from wheelfarm.testimony import (
+    built_digest,
+    cache_use,
+    held,
+    install_plan,
+    kept_build,
+    read_testimony,
+    toolchain,
+)
 from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:
@@ -27,16 +36,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.engine import Engine, Follower
-    from wheelfarm.model import PinnedWheel
+    from wheelfarm.model import Name, PinnedWheel
     from wheelfarm.pipeline.clock import Clock
     from wheelfarm.plan import Build
     from wheelfarm.settings import Settings
     from wheelfarm.sources import Fetcher
 
 
+_SPLIT: Final = "split"
+"""The directory of the wheels that the repaired one is divided into, in the stage."""
+_TESTED: Final = frozenset({"dist", _SPLIT, "gate", "tmp"})
+"""What is tested, and where."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Maker:
-    """Makes the wheel of one build in its place."""
+    """Makes the wheels of one build in its place."""
 
     build: Build
     settings: Settings
@@ -56,8 +71,8 @@ class Maker:
 
     def make(
         self, upstream: Sequence[PinnedWheel], *, before: Callable[[], None]
-    ) -> tuple[Stage, RepairedWheel]:
-        """The stage, and the repaired wheel with proof of what it was built with.
+    ) -> tuple[Stage, dict[Name, RepairedWheel]]:
+        """The stage, and the repaired wheels by distribution, with proof of what they were built with.
 
         Args:
             upstream: wheels of the farm for the build environment.
@@ -67,11 +82,13 @@ class Maker:
             FarmError: whatever goes wrong.
         """
         stage = self._stage(upstream)
-        earlier = self._earlier(stage)
-        if earlier is not None:
-            return stage, earlier
-        before()
-        return stage, self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
+        repaired = self._earlier(stage)
+        if repaired is None:
+            before()
+            repaired = self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
+        with self.clock.step("split"):
+            plan = install_plan(read_testimony(stage)) if self.build.splits else {}
+            return stage, divide(self.build, repaired, plan, self.root / _SPLIT)
 
     @contextmanager
     def shedding(self) -> Iterator[None]:
@@ -80,7 +97,7 @@ class Maker:
         What is tested, and where, stays; so does all of the stage when the build itself fails.
         """
         Kept.beside(self.root).keep_source(self.root / SOURCE)
-        useless = [path for path in self.root.iterdir() if path.name not in {"dist", "gate", "tmp"}]
+        useless = [path for path in self.root.iterdir() if path.name not in _TESTED]
         with ThreadPoolExecutor(max_workers=1) as pool:
             for path in useless:
                 if path.is_dir():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.gate import Result
-    from wheelfarm.model import RepairedWheel
+    from wheelfarm.model import Name, RepairedWheel
     from wheelfarm.plan import Build
     from wheelfarm.stage import Stage
 
@@ -34,6 +34,7 @@ def _resolved(build: Build) -> dict[str, object]:
 
 def make_record(
     stage: Stage,
+    distribution: Name,
     repaired: RepairedWheel,
     results: tuple[Result, ...],
     *,
@@ -48,11 +49,12 @@ def make_record(
     kinds = contents(open_wheel(repaired.path)).kinds
     return Record(
         recipe=build.id.name,
+        distribution=distribution,
         version=build.version,
         variant=build.id.variant,
         target=build.id.target,
         engine=build.engine,
-        key=build.key,
+        key=build.key_of(distribution),
         key_parts=dict(build.key_parts),
         gate_key=build.gate_key,
         source=RecordedSource(

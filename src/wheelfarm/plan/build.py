@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import PatchError, RecipeError
-from wheelfarm.model import Digest
+from wheelfarm.model import Digest, Name
 from wheelfarm.settings.tables import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelfarm.model import EngineName, LockedRequirement, Name, Target
+    from wheelfarm.model import EngineName, LockedRequirement, Target
     from wheelfarm.plan.toolchain import Toolchain
-    from wheelfarm.recipes import Entry, Recipe, Resolved
+    from wheelfarm.recipes import Entry, Recipe, Resolved, Split
     from wheelfarm.settings import Variant
 
 RULES: Final = "2"
@@ -89,6 +89,22 @@ class Build:
     def key(self) -> Digest:
         """The rebuild key: the digest of everything that can change the wheel's bytes."""
         return digest(dict(self.key_parts))
+
+    @property
+    def splits(self) -> Mapping[Name, Split]:
+        """The further wheels of this build, by distribution."""
+        return {Name(name): split for name, split in self.entry.recipe.named_splits.items()}
+
+    @property
+    def distributions(self) -> tuple[Name, ...]:
+        """What its wheels are called: the recipe's own, then its splits."""
+        return (self.id.name, *self.splits)
+
+    def key_of(self, distribution: Name) -> Digest:
+        """The key of one of its wheels: the rebuild key, or for a split one that follows from it."""
+        if distribution == self.id.name:
+            return self.key
+        return digest({"build": self.key, "split": distribution})
 
     @property
     def gate_key(self) -> Digest:
@@ -182,6 +198,7 @@ def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, st
     parts |= {
         f"cibuildwheel.{k}": json.dumps(v, sort_keys=True) for k, v in build.resolved.cibuildwheel.items()
     }
+    parts |= {f"split.{n}": s.model_dump_json(exclude={"imports"}) for n, s in build.splits.items()}
     parts |= {f"patch.{n}.{p.name}": _diff_digest(p) for n, p in enumerate(build.patches, 1)}
     parts |= {f"requirement.{name}": json.dumps(v) for name, v in _locked(build.requirements).items()}
     if recipe.blas:
@@ -217,6 +234,7 @@ def gate_parts(build: Build, run_keys: Mapping[str, Digest]) -> dict[str, str]:
     }
     parts |= {f"requirement.{name}": json.dumps(v) for name, v in _locked(build.test_requirements).items()}
     parts |= {f"run.{name}": key for name, key in run_keys.items()}
+    parts |= {f"split.{name}": json.dumps(split.imports) for name, split in build.splits.items()}
     return parts
 
 

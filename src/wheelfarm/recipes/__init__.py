@@ -1,6 +1,6 @@
 """Recipes: recipe.toml to frozen values, strictly; layers; locks; the JSON Schema."""
 
-from wheelfarm.recipes.document import Expect, Layer, Recipe, Test
+from wheelfarm.recipes.document import Expect, Layer, Recipe, Split, Test
 from wheelfarm.recipes.layers import Resolved
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.shelf import Entry, Shelf, read_recipe, read_shelf, recipe_schema
@@ -12,6 +12,7 @@ __all__ = [
     "Recipe",
     "Resolved",
     "Shelf",
+    "Split",
     "Test",
     "applicable",
     "parse_lock",

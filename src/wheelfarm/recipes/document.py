@@ -1,88 +1,28 @@
-"""recipe.toml as a strict model. The JSON Schema is generated from it, so there is one truth.
-
-Names are those of the specifications: PEP 517 for config settings, PEP 503 for names, PEP 440 for versions.
-"""
+"""recipe.toml as a strict model. The JSON Schema is generated from it, so there is one truth."""
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
-from wheelfarm.errors import FarmError
-from wheelfarm.model import Platform, parse_digest, parse_name
+from wheelfarm.recipes.texts import (
+    CommitText,
+    ConfigKey,
+    DigestText,
+    FileText,
+    InstallTag,
+    Module,
+    NameText,
+    PlatformName,
+    RequirementText,
+    Specifiers,
+    SplitKey,
+    VariableName,
+    VersionText,
+)
 from wheelfarm.settings.strict import StrictModel
 from wheelfarm.settings.tables import SizeText, SystemPackages
-
-
-def _name(text: str) -> str:
-    try:
-        return parse_name(text)
-    except FarmError as problem:
-        raise ValueError(f"{problem.what}: {problem.why}") from problem
-
-
-def _digest(text: str) -> str:
-    try:
-        return parse_digest(text)
-    except FarmError as problem:
-        raise ValueError(f"{problem.what}: {problem.why}") from problem
-
-
-def _version(text: str) -> str:
-    try:
-        Version(text)
-    except InvalidVersion as problem:
-        raise ValueError(f"{text!r} is not a version (PEP 440)") from problem
-    return text
-
-
-def _specifiers(text: str) -> str:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier as problem:
-        raise ValueError(f"{text!r} is not a version range (PEP 440)") from problem
-    return text
-
-
-def _requirement(text: str) -> str:
-    try:
-        Requirement(text)
-    except InvalidRequirement as problem:
-        raise ValueError(f"{text!r} is not a requirement (PEP 508)") from problem
-    return text
-
-
-def _file(text: str) -> str:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or "\\" in text or not text:
-        raise ValueError("a file is named relative to its directory, without '..'")
-    return text
-
-
-def _commit(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text):
-        raise ValueError("a commit is pinned by its full hash: a branch or tag can move")
-    return text
-
-
-NameText = Annotated[str, AfterValidator(_name)]
-DigestText = Annotated[
-    str, AfterValidator(_digest), Field(json_schema_extra={"pattern": "^[0-9a-fA-F]{64}$"})
-]
-VersionText = Annotated[str, AfterValidator(_version)]
-Specifiers = Annotated[str, AfterValidator(_specifiers)]
-RequirementText = Annotated[str, AfterValidator(_requirement)]
-FileText = Annotated[str, AfterValidator(_file)]
-Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
-ConfigKey = Annotated[str, Field(pattern="^[^=]+$")]  # key=value is how every frontend takes a setting
-VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
-PlatformName = Annotated[Platform, Field(strict=False)]
 
 
 class SdistSource(StrictModel):
@@ -97,7 +37,7 @@ class GitSource(StrictModel):
 
     kind: Literal["git"]
     url: str
-    commit: Annotated[str, AfterValidator(_commit)]
+    commit: CommitText
     submodules: bool = False
 
 
@@ -205,6 +145,32 @@ class Test(StrictModel):
     time_limit: float | None = Field(default=None, gt=0, description="Seconds")
 
 
+class Split(StrictModel):
+    """A further wheel from the same compile: part of what is installed, as a distribution of its own."""
+
+    name: NameText | None = Field(
+        default=None, description="What the index calls it; by default <recipe>-<key>, as scipy-tests"
+    )
+    summary: str | None = Field(default=None, description="One line for its metadata")
+    install_tags: list[InstallTag] | None = Field(
+        default=None, min_length=1, description="It gets what Meson installs with one of these tags"
+    )
+    files: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="It gets the members that one of these globs matches",
+    )
+    imports: list[Module] = Field(
+        default=[], description="Modules that must import where it is installed beside the main wheel"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.install_tags is None) is (self.files is None):
+            raise ValueError("a split says either install-tags or files")
+        return self
+
+
 class Layer(StrictModel):
     """What each layer may say."""
 
@@ -261,9 +227,19 @@ class Recipe(Layer):
     build_requires: BuildRequires = BuildRequires()
     patches: list[Patch] = []
     skip: list[Skip] = []
+    splits: dict[SplitKey, Split] = Field(
+        default={},
+        description="Further wheels from the same compile",
+        json_schema_extra={"additionalProperties": False},
+    )
     farm: Layers = Field(
         default=Layers(), description="Layer over the farm's defaults, where the recipe says otherwise"
     )
     variants: dict[str, Layers] = Field(default={}, description="Layers by variant")
     platforms: dict[PlatformName, Layers] = Field(default={}, description="Layers by platform")
     targets: dict[str, Layers] = Field(default={}, description="Layers by a glob over build identifiers")
+
+    @property
+    def named_splits(self) -> dict[str, Split]:
+        """The splits by the name of their distribution."""
+        return {split.name or f"{self.name}-{key}": split for key, split in sorted(self.splits.items())}

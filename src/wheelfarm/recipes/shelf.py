@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.settings import parse, read_toml, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from wheelfarm.model import LockedRequirement, Source, Target
@@ -197,6 +198,7 @@ def read_shelf(settings: Settings) -> Shelf:
                             hint=suggestion(name, present),
                         )
                     )
+    _check_names(entries, present, problems)
     for path in sorted(settings.patches.rglob("*.patch")):
         series = path.relative_to(settings.patches).parts[0]
         if series not in present:
@@ -210,6 +212,18 @@ def read_shelf(settings: Settings) -> Shelf:
             )
     problems.check()
     return Shelf(entries)
+
+
+def _check_names(entries: Mapping[Name, Entry], present: Collection[str], problems: Collector) -> None:
+    """No split may be called like another wheel of the farm."""
+    taken = Counter(present)
+    for entry in entries.values():
+        keys = [split.name or f"{entry.name}-{key}" for key, split in entry.recipe.splits.items()]
+        taken.update(keys)
+        for name in sorted({key for key in keys if taken[key] > 1}):
+            what = f"two wheels of the farm would be called {name!r}"
+            hint = 'give the split another one: name = "..."'
+            problems.add(RecipeError(what, where=f"{entry.where}: splits", hint=hint))
 
 
 class _Schema(GenerateJsonSchema):

@@ -62,11 +62,12 @@ class Record:
 
     schema: Annotated[Literal[1], "version of this document's form"] = SCHEMA_VERSION
     recipe: Annotated[Name, "the recipe's name"]
+    distribution: Annotated[Name, "the wheel's: the recipe's own, or one that was split off"]
     version: Annotated[str, "the distribution's version"]
     variant: Annotated[str, "the farm-wide choice that the build belongs to"]
     target: Annotated[Target, "cibuildwheel build identifier"]
     engine: Annotated[EngineName, "what ran the build"]
-    key: Annotated[Digest, "rebuild key: the digest of everything that can change the wheel's bytes"]
+    key: Annotated[Digest, "the rebuild key, which all that can change the bytes goes into; and the split"]
     key_parts: Annotated[Mapping[str, str], "parts of the rebuild key: name to digest or short text"]
     gate_key: Annotated[Digest, "the digest of everything that can change the gate's verdict"]
     source: Annotated[RecordedSource, "the verified source archive"]

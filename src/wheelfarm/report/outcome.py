@@ -28,10 +28,11 @@ def outcome_line(outcome: Outcome) -> str:
     build = outcome.build
     head = f"{outcome.state.value:8} {build.id.name} {build.version} ({build.id.variant}, {build.id.target})"
     if outcome.state is State.BUILT and outcome.wheel is not None:
-        packed = size(outcome.wheel.stat().st_size)
+        wheels = (outcome.wheel, *outcome.splits)
+        made = " and ".join(f"{wheel.name}, {size(wheel.stat().st_size)}" for wheel in wheels)
         again = f", at attempt {outcome.attempts}" if outcome.retried else ""
         took = f"in {duration(outcome.seconds)}{again}{cache_words(outcome)}"
-        return f"{head}: {outcome.wheel.name}, {packed}, {took}"
+        return f"{head}: {made}, {took}"
     return f"{head}: {outcome.why}"
 
 
@@ -77,6 +78,7 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
         "times": dict(outcome.times),
         "attempts": outcome.attempts,
         "wheel": str(outcome.wheel) if outcome.wheel else None,
+        "splits": [str(wheel) for wheel in outcome.splits],
         "error": outcome.error.slug if outcome.error else None,
         "failure": failure_of(outcome.error).value if outcome.error else None,
         "blocked-by": str(outcome.culprit) if outcome.culprit else None,

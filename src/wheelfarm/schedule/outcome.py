@@ -39,6 +39,8 @@ class Outcome:
     why: str
     seconds: float = 0.0
     wheel: Path | None = None
+    splits: tuple[Path, ...] = ()
+    """The further wheels of the build."""
     error: FarmError | None = None
     times: tuple[tuple[str, float], ...] = ()
     """Seconds by step."""

@@ -1,6 +1,7 @@
 """Stage: lay out one build's directory."""
 
 from wheelfarm.stage.backends import MESON_PYTHON, check_settings
+from wheelfarm.stage.install_tags import split_tags, with_tags
 from wheelfarm.stage.kept import Kept
 from wheelfarm.stage.layout import SOURCE, Stage, lay, newest
 from wheelfarm.stage.provider import library_path, provider_environment
@@ -19,4 +20,6 @@ __all__ = [
     "library_path",
     "newest",
     "provider_environment",
+    "split_tags",
+    "with_tags",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.settings import suggestion
+from wheelfarm.stage.install_tags import check_install_tags
 from wheelfarm.stage.meson_options import check_meson_options
 from wheelfarm.stage.pyproject import backend
 
@@ -54,6 +55,8 @@ def check_settings(build: Build, tree: Path, env: Mapping[str, str]) -> tuple[st
     taken_by = backend(tree)
     with problems.collect():
         unchecked.append(check_config_settings(build, taken_by))
+    with problems.collect():
+        check_install_tags(build, meson=taken_by == MESON_PYTHON)
     if taken_by == MESON_PYTHON:
         with problems.collect():
             unchecked.append(check_meson_options(build, tree, env))

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import Digest
     from wheelfarm.stage.layout import Stage
 
-_BESIDE: Final = ("patch.", "config-settings.install-args", "upstream.")
-"""Parts of the rebuild key that change sources or what is installed, and nothing else of the compile.
+_BESIDE: Final = ("patch.", "config-settings.install-args", "split.", "upstream.")
+"""Parts of the rebuild key that change sources or what is installed where, and nothing else of the compile.
 
 Of what is upstream the wheels count, by their own digests: another key may come out with the same bytes.
 """

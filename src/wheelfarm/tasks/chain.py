@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,6 +184,8 @@ def gate_again(
     with ChainReport(screen, builds=builds, environ=farm.settings.environ) as report:
         line = farm.line(whole, report.hear, report.watch)
         for build in builds:
-            results = line.check(build)
+            checked = line.check(build)
             report.leave(build)
-            screen.result(f"{build.id}: {result.check}: {result.found}" for result in results)
+            for name, results in checked.items():
+                whose = replace(build.id, name=name)
+                screen.result(f"{whose}: {result.check}: {result.found}" for result in results)

@@ -91,6 +91,16 @@ def cache_use(log: Path) -> dict[str, object] | None:
     return {"hits": hits, "misses": len(missed), "missed": missed[:5]}
 
 
+def install_plan(build: Path) -> dict[str, str]:
+    """The tag of each file and directory that Meson installs, by where it goes; nothing of other backends."""
+    try:
+        plan = json.loads((build / "meson-info" / "intro-install_plan.json").read_bytes())
+    except OSError:
+        return {}
+    entries = (entry for kind in plan.values() for entry in kind.values())
+    return {entry["destination"]: entry["tag"] for entry in entries if entry.get("tag")}
+
+
 def main(wheel: Path, output: Path, names: list[str]) -> None:
     """Write the testimony as JSON."""
     testimony = {
@@ -101,6 +111,7 @@ def main(wheel: Path, output: Path, names: list[str]) -> None:
         "packages": packages(names),
         "compiler-cache": cache_use(Path(__file__).parents[1] / "ccache.log"),
         "kept-build": Path(__file__).parents[1].joinpath("kept-build").exists(),
+        "install-plan": install_plan(Path(__file__).parents[1] / "build"),
         "distributions": sorted(held(), key=lambda each: str(each["name"]).lower()),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
