@@ -39,6 +39,10 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         "patches": [path.name for path in build.patches],
         "requirements": [f"{r.name}=={r.version}" for r in build.requirements],
         "upstream": [str(each) for each in build.upstream],
+        "splits": {
+            str(name): split.model_dump(by_alias=True, exclude_none=True, include={"install_tags", "files"})
+            for name, split in build.splits.items()
+        },
         "origins": dict(build.resolved.origins),
         "key": build.key,
         "key-parts": dict(build.key_parts),

@@ -47,6 +47,11 @@ def explain(
     for each in data:
         screen.result([f"# {each['id']}, key {each['key']}", ""])
         screen.result(f"{path} <- {origin}" for path, origin in each["origins"].items())
+        screen.result(
+            f"{name} gets {key} {' '.join(values)}"
+            for name, split in each["splits"].items()
+            for key, values in split.items()
+        )
         for name, text in each["files"].items():
             screen.result(["", f"# {PurePosixPath(name)}", text.rstrip()])
         for step in each["steps"]:
