@@ -1,5 +1,6 @@
 """Build records: what went into a wheel and what came out, as strict JSON."""
 
+from wheelfarm.records.codec import encode
 from wheelfarm.records.comparison import compare
 from wheelfarm.records.record import (
     SCHEMA_VERSION,
@@ -19,5 +20,6 @@ __all__ = [
     "SourceKind",
     "UpstreamWheel",
     "compare",
+    "encode",
     "schema",
 ]

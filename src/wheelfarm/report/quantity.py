@@ -38,6 +38,19 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def brief(seconds: float) -> str:
+    """A time that was measured, however short, such as 24 ms or 12 min 35 s."""
+    return f"{1000 * seconds:.0f} ms" if round(seconds, 1) < 1 else duration(seconds)
+
+
+def weight(count: int) -> str:
+    """Bytes where large and small ones stand in one table, in powers of ten, such as 0, 812 B or 44.5 MB."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if round(count / unit, 1) >= 1:
+            return f"{count / unit:.1f} {name}"
+    return f"{count} B" if count else "0"
+
+
 def size(count: int) -> str:
     """Bytes as people say them, in powers of ten."""
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"  # noqa: PLR2004

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from wheelfarm.errors import FarmError
+from wheelfarm.errors import FarmError, UsageError
 from wheelfarm.model import PLACES, EngineName, Python
 from wheelfarm.settings.strict import StrictModel
 
@@ -32,7 +33,8 @@ def _linux_place(text: str) -> str:
 
 PythonText = Annotated[str, AfterValidator(_python)]
 LinuxPlace = Annotated[str, AfterValidator(_linux_place)]
-SizeText = Annotated[str, Field(pattern=r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$")]
+_SIZE: Final = r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$"
+SizeText = Annotated[str, Field(pattern=_SIZE)]
 """An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""
 PathText = Annotated[str, Field(min_length=1)]
 
@@ -41,6 +43,17 @@ def size_of(text: str) -> int:
     """The bytes that a `SizeText` means."""
     factor: int = 1000 ** (1 + "kMGT".index(text[-1]))
     return max(1, round(float(text[:-1]) * factor))
+
+
+def amount(text: str) -> int:
+    """The bytes that a word of the command line means.
+
+    Raises:
+        UsageError: when it is no `SizeText`.
+    """
+    if not re.fullmatch(_SIZE, text):
+        raise UsageError(f"{text!r} is no size", hint="say it as 250M or 1.5G, in powers of ten")
+    return size_of(text)
 
 
 class Provider(StrEnum):

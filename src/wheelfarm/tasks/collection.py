@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from wheelfarm.tasks import chain, compare, explain, recipe, space, wheel
+from wheelfarm.tasks import chain, compare, explain, recipe, report, space, wheel
 
 
 def collection() -> Collection:
     """All tasks of a farm."""
     tasks = Collection(chain.chain, chain.plan, explain.explain, explain.why, chain.gate_again)
-    for task in (wheel.inspect, wheel.repair, wheel.gate, compare.diff, space.clean):
+    for task in (wheel.inspect, wheel.repair, wheel.gate, compare.diff, report.report, space.clean):
         tasks.add_task(task)
     recipes = Collection("recipe")
     for task in (recipe.list_recipes, recipe.check, recipe.lock, recipe.schema):

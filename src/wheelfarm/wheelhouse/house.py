@@ -17,7 +17,7 @@ from wheelfarm.wheelhouse.content import Described, read_metadata
 from wheelfarm.wheelhouse.fit import serves
 from wheelfarm.wheelhouse.layout import Layout, metadata_of
 from wheelfarm.wheelhouse.lock import Lock
-from wheelfarm.wheelhouse.simple import ledgers, list_wheel, read_ledger
+from wheelfarm.wheelhouse.simple import ledgers, list_wheel, projects, read_ledger
 from wheelfarm.wheelhouse.tidy import Removed, garbage, marked, mend, recorded_keys
 
 if TYPE_CHECKING:
@@ -177,6 +177,24 @@ class Wheelhouse:
             for ledger in ledgers(layout):
                 for file in ledger.files:
                     yield ledger.project, file
+
+    def projects(self, variant: str) -> list[Name]:
+        """The distributions that a variant's index has a page for, in order."""
+        return projects(Layout(root=self.root, variant=variant))
+
+    def listed(self, variant: str, name: Name) -> tuple[IndexedFile, ...]:
+        """The files that the index lists of one distribution, by version and file name.
+
+        Raises:
+            WheelhouseError: when the distribution's page is damaged.
+        """
+        layout = Layout(root=self.root, variant=variant)
+        with explained(layout.simple):
+            return read_ledger(layout, name).files
+
+    def recorded(self, variant: str) -> list[Digest]:
+        """The rebuild keys that have a record, in order: those of current wheels, and of earlier builds."""
+        return sorted(recorded_keys(Layout(root=self.root, variant=variant)))
 
     def record(self, variant: str, key: Digest) -> str:
         """The text of a build record.

@@ -42,7 +42,12 @@ def describe(wheel: Wheel) -> dict[str, Any]:
         "kinds": {str(kind): asdict(share) for kind, share in held.kinds},
         "packages": list(held.packages),
         "largest": [
-            {"member": member.name, "size": member.size, "compressed": member.compressed}
+            {
+                "member": member.name,
+                "kind": str(kind_of(member.name)),
+                "size": member.size,
+                "compressed": member.compressed,
+            }
             for member in held.largest
         ],
         "removable": _removable(wheel, binaries),

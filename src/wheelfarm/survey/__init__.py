@@ -1,0 +1,34 @@
+"""Survey: what the wheelhouse holds, as the records and the wheels themselves tell it, beside the public wheels.
+
+`take` reads; all that follows from what was read (`sets`, `graph`, `totals`) is pure. Whatever cannot be read is
+a problem of that wheel alone, and the survey goes on.
+"""
+
+from __future__ import annotations
+
+from wheelfarm.survey.content import Content, File, Part, content_of
+from wheelfarm.survey.finding import Edge, Finding, Past, Problem, PublicWheel, Survey, VariantSurvey
+from wheelfarm.survey.public import Published, Unpublished, glibc_for
+from wheelfarm.survey.sets import InstalledSet, installed_sets
+from wheelfarm.survey.taking import as_data, take
+
+__all__ = [
+    "Content",
+    "Edge",
+    "File",
+    "Finding",
+    "InstalledSet",
+    "Part",
+    "Past",
+    "Problem",
+    "PublicWheel",
+    "Published",
+    "Survey",
+    "Unpublished",
+    "VariantSurvey",
+    "as_data",
+    "content_of",
+    "glibc_for",
+    "installed_sets",
+    "take",
+]
