@@ -8,4 +8,14 @@ from wheelfarm.settings.load import Settings, load
 from wheelfarm.settings.strict import StrictModel, nearest, parse, read_toml, suggestion
 from wheelfarm.settings.tables import Variant, amount
 
-__all__ = ["Settings", "StrictModel", "Variant", "amount", "load", "nearest", "parse", "read_toml", "suggestion"]
+__all__ = [
+    "Settings",
+    "StrictModel",
+    "Variant",
+    "amount",
+    "load",
+    "nearest",
+    "parse",
+    "read_toml",
+    "suggestion",
+]

@@ -1,7 +1,6 @@
-"""Survey: what the wheelhouse holds, as the records and the wheels themselves tell it, beside the public wheels.
+"""Survey: what the wheelhouse holds, as records and wheels tell it, beside the public wheels.
 
-`take` reads; all that follows from what was read (`sets`, `graph`, `totals`) is pure. Whatever cannot be read is
-a problem of that wheel alone, and the survey goes on.
+`take` reads, and the rest is pure. What cannot be read is a problem of that wheel alone: the survey goes on.
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelfarm.model import CacheUse, Digest, Name
-
 if TYPE_CHECKING:
+    from wheelfarm.model import CacheUse, Digest, Name
     from wheelfarm.records import Record
     from wheelfarm.survey.content import Content
     from wheelfarm.survey.sets import InstalledSet

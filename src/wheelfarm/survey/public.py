@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MANYLINUX: Final = re.compile(r"manylinux_(\d+)_(\d+)_")
 _COMMON: Final = (2, 28)
-"""The glibc of the image that most public wheels are built in; they are for machines that have at least it."""
+"""The glibc of the image that most public wheels are built in: ours for older ones is held against these."""
 
 
 def glibc_for(filename: str) -> tuple[int, int]:
@@ -64,7 +64,7 @@ class Published:
     def beside(self, name: Name, version: str, target: Target | None, filename: str) -> PublicWheel:
         """The index's wheel, or why there is none: it has none, it is damaged, or nobody answers."""
         if target is None:
-            return PublicWheel(why_not="without a record nobody knows for which target to ask")
+            return PublicWheel(why_not="its tags do not say for which target to ask")
         if self._gone:
             return PublicWheel(why_not=self._gone)
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from packaging.version import Version
 
-from wheelfarm.errors import FarmError
+from wheelfarm.errors import FarmError, UsageError
+from wheelfarm.model import Target
 from wheelfarm.plan import file_digest
 from wheelfarm.records import Record, encode
 from wheelfarm.survey.content import content_of
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from wheelfarm.survey.content import Content
     from wheelfarm.survey.public import Public
     from wheelfarm.wheelhouse import IndexedFile, Wheelhouse
+
+
+_SYSTEM: Final = re.compile(r"(?<=^manylinux)(?:1|20\d\d)$")
+_LEVEL: Final = re.compile(r"^\d+_\d+_")
+"""What a platform tag has more than a build identifier: manylinux_2_28_x86_64, manylinux2014_x86_64."""
 
 
 def take(
@@ -58,7 +65,7 @@ def as_data(survey: Survey) -> dict[str, object]:
 
 
 def _problem(error: FarmError) -> Problem:
-    """What an error says, but for where: a page may be shown to others, and a path is nobody else's concern."""
+    """What an error says, but for where: others may see it, and paths here are not theirs."""
     return Problem(what=error.what, why=error.why or "", hint=error.hint or "")
 
 
@@ -116,7 +123,7 @@ class _Variant:
             what = "the record describes another wheel than the index lists"
             problems.append(Problem(what=what, why=record.wheel.filename))
         content = self._content(file, problems)
-        target = record.target if record else None
+        target = record.target if record else _target_of(file.filename)
         return Finding(
             anchor=anchor,
             name=name,
@@ -181,6 +188,16 @@ class _Variant:
             )
             for other in sorted(others, key=lambda each: (each.finished, each.key), reverse=True)
         )
+
+
+def _target_of(filename: str) -> Target | None:
+    """The build identifier that a wheel's tags tell; None when they fit several or none."""
+    interpreter, abi, platforms = filename.removesuffix(".whl").rsplit("-", 3)[1:]
+    system, _, rest = platforms.partition(".")[0].partition("_")
+    place = f"{_SYSTEM.sub('', system)}_{_LEVEL.sub('', rest)}".removesuffix("_")
+    with suppress(UsageError):
+        return Target.parse(f"{abi if abi == f'{interpreter}t' else interpreter}-{place}")
+    return None
 
 
 def _distribution(record: Record) -> str:

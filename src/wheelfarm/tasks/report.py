@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     help=words("json", "offline")
     | {
         "variant": "one variant; by default all that the wheelhouse has",
-        "packages": "a set to hold against the limit, separated by commas; by default each by itself, and all",
+        "packages": "a set for the limit, separated by commas; by default each by itself, and all together",
         "output": "the file; by default report.html in the work directory",
         "public": "compare with the index's own wheels, which are fetched once; --no-public leaves them out",
         "limit": "bytes that what is installed together may have, as 250M, which is what AWS Lambda allows",
@@ -50,7 +50,7 @@ def report(  # noqa: PLR0917
     offline: bool = False,  # noqa: FBT001, FBT002
     json: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
-    """Write one HTML page of the wheelhouse: its graph, sizes beside the public wheels, times, gates, records."""
+    """Write one HTML page of the wheelhouse: graph, sizes beside the public wheels, times, gates, records."""
     farm = open_farm(offline="true" if offline else None)
     screen = Screen.standard()
     survey = take(

@@ -64,12 +64,13 @@ def drawing(nodes: Sequence[str], edges: Iterable[tuple[str, str]]) -> Drawing:
 
     Args:
         nodes: names, in the order in which those of a layer stand when nothing else tells.
-        edges: from the node that is used to the one that uses it; there is no cycle.
+        edges: from the node that is used to the one that uses it; what is no node is left out.
     """
     known = set(nodes)
     wanted = sorted({(start, end) for start, end in edges if start != end and {start, end} <= known})
     layer = _layers(nodes, wanted)
-    chains = {edge: _chain(edge, layer) for edge in wanted}
+    # In a circle, which only a damaged record can tell of, some edge goes back: it is not drawn.
+    chains = {edge: _chain(edge, layer) for edge in wanted if layer[edge[0]] < layer[edge[1]]}
     columns: list[list[Point]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
     for node in nodes:
         columns[layer[node]].append((node,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from wheelfarm.report.page.bars import KINDS, share
@@ -22,6 +23,7 @@ def html(survey: Survey) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines() if line.strip()) + "\n"
 
 
+@cache
 def _environment() -> Environment:
     # Heavy to import, and only this page needs it.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
@@ -84,5 +86,3 @@ def moment(text: str) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-

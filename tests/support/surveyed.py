@@ -1,0 +1,128 @@
+"""A wheelhouse of tiny wheels with whole records, built on each other as far as the records say."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from support.records import sample_record
+from support.store import VARIANT, key_of
+from support.wheels import make_wheel
+from wheelfarm.model import Name, Target
+from wheelfarm.records import RecordedWheel, UpstreamWheel
+from wheelfarm.survey import Survey, Unpublished, take
+from wheelfarm.wheelhouse import Wheelhouse
+from wheelfarm.wheelhouse.atomic import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+
+    from wheelfarm.model import StoredWheel
+    from wheelfarm.survey import Finding
+    from wheelfarm.survey.public import Public
+
+TARGET: Final = "cp312-manylinux_x86_64"
+TAG: Final = "cp312-cp312-manylinux_2_35_x86_64"
+MEGABYTE: Final = 1_000_000
+NOBODY: Final = Unpublished("nobody asks")
+
+
+@dataclass
+class Stock:
+    """The wheelhouse, and a directory for wheels before they are stored."""
+
+    root: Path
+    house: Wheelhouse = field(init=False)
+    wheels: dict[str, StoredWheel] = field(default_factory=dict)
+    """The last wheel that was stored of each distribution."""
+
+    def __post_init__(self) -> None:
+        self.house = Wheelhouse(self.root / "wheelhouse")
+
+    def add(
+        self,
+        name: str,
+        version: str = "1.0",
+        *,
+        on: Iterable[StoredWheel] = (),
+        files: Mapping[str, str | bytes] | None = None,
+        requires: Iterable[str] = (),
+        tag: str = TAG,
+        variant: str = VARIANT,
+        key: str = "",
+        **changes: Any,
+    ) -> StoredWheel:
+        """Store a wheel that was built on others; the other words are fields of its record."""
+        directory = self.root / "made" / (key or variant)
+        directory.mkdir(parents=True, exist_ok=True)
+        wheel = make_wheel(directory, name, version, files, tag=tag, requires=requires)
+        own = key_of(f"{name} {version} {tag} {variant} {key}")
+        record = sample_record(
+            recipe=Name(changes.pop("recipe", name)),
+            version=version,
+            variant=variant,
+            target=Target.parse(TARGET),
+            key=own,
+            upstream=tuple(
+                UpstreamWheel(name=each.name, filename=each.path.name, sha256=each.sha256) for each in on
+            ),
+            wheel=RecordedWheel(
+                filename=wheel.name, sha256=digest_of(wheel), size=wheel.stat().st_size, built_sha256=None
+            ),
+            **changes,
+        )
+        self.wheels[name] = self.house.store(
+            wheel, sha256=digest_of(wheel), variant=variant, key=own, record=record.to_json()
+        )
+        return self.wheels[name]
+
+    def copy(self, root: Path) -> Stock:
+        """The same in another directory, without waiting for the disk."""
+        twin = Stock(root)
+        shutil.copytree(self.house.root, twin.house.root)
+        for name, stored in self.wheels.items():
+            path = twin.house.root / stored.path.relative_to(self.house.root)
+            twin.wheels[name] = replace(stored, path=path)
+        return twin
+
+    def record_of(self, stored: StoredWheel) -> Path:
+        """The file of a stored wheel's record."""
+        return self.house.root / stored.variant / "records" / f"{stored.key}.json"
+
+    def survey(
+        self,
+        *variants: str,
+        packages: Collection[str] = (),
+        limit: int = 250 * MEGABYTE,
+        public: Public = NOBODY,
+    ) -> Survey:
+        """Look at some variants, or all."""
+        return take(
+            self.house,
+            variants=variants or self.house.variants(),
+            packages=[Name(name) for name in packages],
+            limit=limit,
+            public=public,
+            progress=lambda _line: None,
+        )
+
+    def find(self, name: str, **options: Any) -> Finding:
+        """What is found of the only wheel of a distribution."""
+        (found,) = (
+            finding
+            for variant in self.survey(**options).variants
+            for finding in variant.findings
+            if finding.name == name
+        )
+        return found
+
+
+def chain(root: Path) -> Stock:
+    """Three wheels: base, middle on base, top on both."""
+    stock = Stock(root)
+    base = stock.add("base", files={"base/__init__.py": "x" * 4000, "base/tests/test_it.py": "y" * 1000})
+    middle = stock.add("middle", on=[base], requires=["base>=1", "elsewhere"])
+    stock.add("top", on=[base, middle], requires=["middle", 'tester; extra == "test"'])
+    return stock
