@@ -193,7 +193,7 @@ class TestHonest:
         chained.record_of(base).unlink()
         words = page(chained).words
         assert "2 problems" in words
-        assert "unknown: base" in words
+        assert "missing: base" in words
 
     def test_a_damaged_page_of_the_index(self, chained: Stock) -> None:
         for name in ("base", "middle", "top"):

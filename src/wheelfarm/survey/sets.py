@@ -31,7 +31,7 @@ class InstalledSet:
     outside: tuple[Name, ...]
     """What they need besides, and the wheelhouse does not have; not counted."""
     missing: tuple[Name, ...] = ()
-    """What was asked for and is not there, or whose size nobody knows."""
+    """What was asked for and is not there, or cannot be read, so that nobody knows what it needs."""
 
 
 def installed_sets(findings: Sequence[Finding], packages: Collection[Name]) -> tuple[InstalledSet, ...]:
@@ -83,5 +83,5 @@ def _set(target: str, newest: Mapping[Name, Finding], asked: tuple[Name, ...]) -
         public=sum(publics) if publics and len(publics) == len(known) else None,
         outside=tuple(sorted(outside - set(asked))),
         missing=tuple(name for name in asked if name not in newest)
-        + tuple(name for name in known if newest[name].unpacked is None),
+        + tuple(name for name in known if newest[name].content is None),
     )
