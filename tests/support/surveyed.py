@@ -61,6 +61,7 @@ class Stock:
         own = key_of(f"{name} {version} {tag} {variant} {key}")
         record = sample_record(
             recipe=Name(changes.pop("recipe", name)),
+            distribution=Name(name),
             version=version,
             variant=variant,
             target=Target.parse(TARGET),

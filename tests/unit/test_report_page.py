@@ -123,9 +123,13 @@ class TestWhole:
             {"check": "imports", "expected": "scipy", "found": "scipy", "python": "3.13"},
             "as it should be",
         )
-        stock.add("scipy-tests", recipe="scipy", gate_results=results)
+        stock.add("scipy-tests", recipe="scipy", gate_results=results, times={"build": 600.0})
+        stock.add("scipy", times={"build": 600.0})
+        stock.add("scipy-more", recipe="scipy", times={"build": 600.0})
         words = page(stock).words
         assert "recipe scipy" in words
+        # All three came of one build, whose time counts once.
+        assert "Last builds 10 min 00 s" in words
         assert "Check Expected Found Python imports scipy scipy 3.13" in words
         assert "as it should be" in words
 

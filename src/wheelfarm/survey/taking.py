@@ -172,8 +172,7 @@ class _Variant:
             other
             for other in self._records.values()
             if other.key != record.key
-            and (other.recipe, other.target) == (record.recipe, record.target)
-            and _distribution(other) == name
+            and (other.recipe, other.distribution, other.target) == (record.recipe, name, record.target)
         ]
         return tuple(
             Past(
@@ -198,11 +197,6 @@ def _target_of(filename: str) -> Target | None:
     with suppress(UsageError):
         return Target.parse(f"{abi if abi == f'{interpreter}t' else interpreter}-{place}")
     return None
-
-
-def _distribution(record: Record) -> str:
-    """The distribution of a record's wheel, normalised as PEP 503 says."""
-    return re.sub(r"[-_.]+", "-", record.wheel.filename.partition("-")[0]).lower()
 
 
 def _anchors(variant: str, filenames: Sequence[str]) -> list[str]:

@@ -96,14 +96,16 @@ def _totals(variant: VariantSurvey) -> Totals:
         if finding.content is not None and finding.public.content is not None
     ]
     records = [finding.record for finding in findings if finding.record is not None]
-    uses = [record.compiler_cache for record in records if record.compiler_cache is not None]
+    # One build may have made several wheels, and each record tells the whole of it.
+    builds = {(record.recipe, record.target, record.started): record for record in records}.values()
+    uses = [record.compiler_cache for record in builds if record.compiler_cache is not None]
     return Totals(
         packed=sum(finding.size for finding in findings),
         unpacked=sum(finding.unpacked or 0 for finding in findings),
         compared=len(both),
         ours=sum(ours for ours, _ in both),
         public=sum(public for _, public in both),
-        seconds=sum(finding.seconds or 0 for finding in findings),
+        seconds=sum(sum(record.times.values()) for record in builds),
         cache=CacheUse(hits=sum(use.hits for use in uses), misses=sum(use.misses for use in uses)),
         checks=sum(len(record.gate_results) for record in records),
         unproved=len(findings) - len(records),
