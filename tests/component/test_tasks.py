@@ -107,6 +107,12 @@ def test_explain_shows_what_would_be_run(farm: Path) -> None:
     finished = inv(farm, "explain", "tinytop")
     assert finished.returncode == 0
     assert "test.imports <- recipes/tinytop/recipe.toml" in finished.stdout
+    # What was built is told from its record.
+    assert told["record"]["wheel"]["filename"].startswith("tinytop-1.0-")
+    (base,) = told["record"]["upstream"]
+    assert f"  on {base['filename']}, sha256 {base['sha256']}\n" in finished.stdout
+    unbuilt = inv(farm, "explain", "tinytop", "--variant", "netlib").stdout
+    assert unbuilt.splitlines()[1] == "not built yet"
     assert " -m build --no-isolation --wheel " in finished.stdout
 
 

@@ -1,11 +1,13 @@
-"""What the engine would be told for a build, as data."""
+"""What the engine would be told for a build, as data, and what the record says of the build that was."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
+from wheelfarm.records import Record
 from wheelfarm.stage import MESON_PYTHON, Stage
 
 if TYPE_CHECKING:
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def explanation(farm: Farm, build: Build) -> dict[str, Any]:
-    """What the engine would be told, with placeholders for what only a build knows."""
+    """What the engine would be told, with placeholders for what only a build knows.
+
+    Under `record` stands the build record of the wheel with this very key; None where there is none to read.
+    """
     root = farm.engine.stages / build.id.slug
     source = FetchedSource(name=build.id.name, version=build.version, path=Path("source"), sha256=build.key)
     wheels = [
@@ -46,9 +51,18 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         "origins": dict(build.resolved.origins),
         "key": build.key,
         "key-parts": dict(build.key_parts),
+        "record": _recorded(farm, build),
         "files": dict(rendering.files),
         "steps": [
             {"phase": step.phase, "argv": step.argv, "cwd": str(step.cwd), "env": dict(step.env)}
             for step in rendering.steps
         ],
     }
+
+
+def _recorded(farm: Farm, build: Build) -> dict[str, object] | None:
+    try:
+        text = farm.house.record(build.id.variant, build.key)
+        return Record.from_json(text, f"records/{build.key}.json").to_mapping()
+    except (WheelhouseError, RecordError):
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.tasks import task
 
@@ -13,6 +13,8 @@ from wheelfarm.report import Screen
 from wheelfarm.tasks.door import farm_task, selected, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from invoke.context import Context
 
 
@@ -21,6 +23,16 @@ def _shown(name: str, value: str) -> str:
     scheme, mark, rest = value.partition("://")
     secret = name.lower().endswith("_proxy") and mark and "@" in rest
     return f"{scheme}://***@{rest.rpartition('@')[2]}" if secret else value
+
+
+def _recorded(record: Mapping[str, Any] | None) -> Iterator[str]:
+    """What the build record says of the build that was."""
+    if record is None:
+        yield "not built yet"
+        return
+    yield f"built by {record['finished']}: {record['wheel']['filename']}"
+    yield from (f"  on {each['filename']}, sha256 {each['sha256']}" for each in record["upstream"])
+    yield from (f"  with {name}: {version}" for name, version in sorted(record["toolchain"].items()))
 
 
 @task(
@@ -45,7 +57,7 @@ def explain(
         screen.data(data)
         return
     for each in data:
-        screen.result([f"# {each['id']}, key {each['key']}", ""])
+        screen.result([f"# {each['id']}, key {each['key']}", *_recorded(each["record"]), ""])
         screen.result(f"{path} <- {origin}" for path, origin in each["origins"].items())
         screen.result(
             f"{name} gets {key} {' '.join(values)}"
