@@ -262,6 +262,12 @@ class RecordError(FarmError):
     slug, exit_code = "record", 71
 
 
+class ReproductionError(FarmError):
+    """A wheel that was built again from its record came out with other bytes."""
+
+    slug, exit_code = "not-reproduced", 73
+
+
 class ProcessError(FarmError):
     """A program could not be started, failed, or ran out of time."""
 

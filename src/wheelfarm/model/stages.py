@@ -68,6 +68,8 @@ class AppliedPatch:
 
     file: str
     sha256: Digest
+    text: str | None = None
+    """Its bytes as UTF-8, what is none escaped (PEP 383); None where an old record does not tell."""
 
 
 @dataclass(frozen=True, kw_only=True)

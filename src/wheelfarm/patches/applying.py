@@ -87,8 +87,11 @@ class _Application:
         written = check if check.returncode else self._git()
         if written.returncode:
             raise self._error(f"{self.patch.name} could not be applied", why=written.output.strip())
+        content = self.patch.read_bytes()
         return AppliedPatch(
-            file=self.patch.name, sha256=Digest(hashlib.sha256(self.patch.read_bytes()).hexdigest())
+            file=self.patch.name,
+            sha256=Digest(hashlib.sha256(content).hexdigest()),
+            text=content.decode("utf-8", "surrogateescape"),
         )
 
     def _problems(self, output: str) -> Iterator[PatchError]:

@@ -8,7 +8,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.engine import build_environment, config_settings
+from wheelfarm.model import Sdist
 from wheelfarm.records import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
+from wheelfarm.sources import shown
 from wheelfarm.wheels import contents, open_wheel
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.gate import Result
-    from wheelfarm.model import Name, RepairedWheel
+    from wheelfarm.model import Name, RepairedWheel, Source
     from wheelfarm.plan import Build
     from wheelfarm.stage import Stage
 
@@ -30,6 +32,11 @@ def _resolved(build: Build) -> dict[str, object]:
         "test": build.resolved.test.model_dump(by_alias=True, exclude_none=True),
     }
     return {**tables, "origins": dict(build.resolved.origins)}
+
+
+def _url(source: Source) -> str | None:
+    """Where an archive or repository is; the index tells where an sdist is."""
+    return None if isinstance(source, Sdist) else shown(source.url)
 
 
 def make_record(
@@ -61,6 +68,7 @@ def make_record(
             kind=SourceKind(build.entry.recipe.source.kind),
             filename=stage.tree.source.path.name,
             sha256=stage.tree.source.sha256,
+            url=_url(build.entry.source),
         ),
         patches=stage.tree.patches,
         config_settings=dict(config_settings(stage).items),

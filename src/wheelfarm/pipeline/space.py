@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.cibuildwheel import container_engine, volumes_of
 from wheelfarm.pipeline.place import Place
+from wheelfarm.pipeline.rebuilding import WORK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
     """
     settings = farm.settings
     idle = True
-    for stages in (settings.stages, settings.work / "stages"):
+    for stages in (settings.stages, settings.work / "stages", settings.work / WORK / "stages"):
         for slug in _slugs(stages):
             with Place(stages, slug).try_hold() as held:
                 idle = idle and held

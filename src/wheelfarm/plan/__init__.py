@@ -1,6 +1,14 @@
 """Plan: selection, recipes and targets → builds in order, each with its rebuild key. Pure data."""
 
-from wheelfarm.plan.build import Build, BuildId, check_unchanged, digest, file_digest, named_programs
+from wheelfarm.plan.build import (
+    Build,
+    BuildId,
+    check_unchanged,
+    digest,
+    file_digest,
+    key_parts,
+    named_programs,
+)
 from wheelfarm.plan.graph import Plan, make_plan, order, serves
 from wheelfarm.plan.toolchain import Toolchain
 
@@ -12,6 +20,7 @@ __all__ = [
     "check_unchanged",
     "digest",
     "file_digest",
+    "key_parts",
     "make_plan",
     "named_programs",
     "order",

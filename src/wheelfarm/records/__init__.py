@@ -2,6 +2,7 @@
 
 from wheelfarm.records.codec import encode
 from wheelfarm.records.comparison import compare
+from wheelfarm.records.inputs import input_difference, inputs
 from wheelfarm.records.record import (
     SCHEMA_VERSION,
     Record,
@@ -20,6 +21,11 @@ __all__ = [
     "SourceKind",
     "UpstreamWheel",
     "compare",
+<<<<<<< HEAD
     "encode",
+=======
+    "input_difference",
+    "inputs",
+>>>>>>> 38bab57 (inv rebuild builds a stored wheel again from its record alone; inv diff tells options, sections and lines)
     "schema",
 ]

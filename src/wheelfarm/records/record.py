@@ -11,8 +11,9 @@ from typing import Annotated, Final, Literal, Self, cast
 from wheelfarm.errors import RecordError
 from wheelfarm.model import AppliedPatch, CacheUse, Digest, EngineName, EnvironmentEntry, Name, Target
 from wheelfarm.records.codec import encode, form_of
+from wheelfarm.records.upgrade import upgraded
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Grows by one whenever an older farm could no longer read a record."""
 
 
@@ -31,6 +32,7 @@ class RecordedSource:
     kind: SourceKind
     filename: str
     sha256: Digest
+    url: Annotated[str | None, "of an archive or repository, without credentials and query"] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ class Record:
     numbers, booleans and None. Times are in UTC and have a resolution of one second.
     """
 
-    schema: Annotated[Literal[1], "version of this document's form"] = SCHEMA_VERSION
+    schema: Annotated[Literal[2], "version of this document's form"] = SCHEMA_VERSION
     recipe: Annotated[Name, "the recipe's name"]
     distribution: Annotated[Name, "the wheel's: the recipe's own, or one that was split off"]
     version: Annotated[str, "the distribution's version"]
@@ -130,7 +132,7 @@ class Record:
                 hint="upgrade wheelfarm",
             )
         problems: list[str] = []
-        record = form_of(cls).read(document, "", problems)
+        record = form_of(cls).read(upgraded(document, SCHEMA_VERSION), "", problems)
         if problems:
             raise RecordError(
                 "the record is not what a build record must be",

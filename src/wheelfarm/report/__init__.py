@@ -5,6 +5,7 @@ from wheelfarm.report.chain import ChainReport
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.quantity import about, size
+from wheelfarm.report.rebuild import preparation_lines, rebuilt_lines
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.wheel import inspection_lines
 
@@ -18,6 +19,8 @@ __all__ = [
     "job_summary",
     "outcome_data",
     "outcome_line",
+    "preparation_lines",
+    "rebuilt_lines",
     "size",
     "summary_lines",
 ]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.report.inside import archive_lines, inside_lines
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _SHOWN: Final = 12
 _SYMBOLS: Final = 4
+_WIDE: Final = 110
+"""Characters of an option that are shown."""
 
 
 def difference_lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -41,6 +45,15 @@ def _binaries(_key: str, binaries: Mapping[str, Mapping[str, Any]]) -> Iterator[
             tell = _pair if "before" in value else _named
             yield from (f"    {line}" for line in tell(fact, value))
     yield from _more(binaries)
+
+
+def _options(_key: str, options: Mapping[str, Mapping[str, str | None]]) -> Iterator[str]:
+    yield "options, as the build records tell them:"
+    for name, pair in options.items():
+        yield f"  {name}"
+        for sign, value in (("-", pair["before"]), ("+", pair["after"])):
+            if value is not None:
+                yield f"    {sign} {value[:_WIDE]}"
 
 
 def _pair(key: str, value: Mapping[str, Any]) -> Iterator[str]:
@@ -90,10 +103,13 @@ def _text(value: object) -> str:
 
 
 _TOLD: Final[Mapping[str, Callable[[str, Any], Iterator[str]]]] = {
+    "options": _options,
     **dict.fromkeys(("version", "requires_python", "tags", "blas"), _pair),
     **dict.fromkeys(("requires_dist", "externals"), _sets_of),
     **dict.fromkeys(("size", "kinds"), _changes),
     "members": _members,
     "binaries": _binaries,
+    "inside": lambda _key, members: inside_lines(members),
+    "archive": lambda _key, words: archive_lines(words),
 }
 """How each part of a difference is told, in this order."""

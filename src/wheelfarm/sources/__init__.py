@@ -10,5 +10,6 @@ from wheelfarm.sources.git import git_environment
 from wheelfarm.sources.pkg_info import check_pkg_info
 from wheelfarm.sources.safety import Limits
 from wheelfarm.sources.unpacking import unpack
+from wheelfarm.sources.urls import shown
 
-__all__ = ["Cache", "Fetcher", "Limits", "check_pkg_info", "git_environment", "unpack"]
+__all__ = ["Cache", "Fetcher", "Limits", "check_pkg_info", "git_environment", "shown", "unpack"]

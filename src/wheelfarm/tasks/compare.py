@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from invoke.tasks import task
 
-from wheelfarm.errors import UsageError, WheelError
+from wheelfarm.errors import RecordError, UsageError, WheelError
+from wheelfarm.plan import file_digest
+from wheelfarm.records import Record, input_difference
 from wheelfarm.report import Screen, difference_lines
-from wheelfarm.tasks.door import farm_task, positional_words, words
+from wheelfarm.tasks.door import farm_task, open_farm, positional_words, words
 from wheelfarm.tasks.named import Distribution, is_file, wheel_file
-from wheelfarm.wheels import difference, linkage
+from wheelfarm.wheels import difference, inside, linkage
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -34,6 +37,25 @@ def _wheels(before: str | None, after: str | None, options: dict[str, str | None
     return one, other
 
 
+def _records(*wheels: Wheel) -> list[Record | None]:
+    """The build records of wheels that are this farm's; None for any other."""
+    try:
+        house = open_farm().house
+    except UsageError:
+        # Two files can be compared anywhere.
+        return [None for _ in wheels]
+    digests = [file_digest(wheel.path) for wheel in wheels]
+    found: dict[str, Record] = {}
+    for variant in house.variants():
+        for key, text in house.records(variant):
+            # A record is read whole only where its wheel is asked for; a broken one tells nothing.
+            if any(digest in text for digest in digests):
+                with suppress(RecordError):
+                    record = Record.from_json(text, key)
+                    found[record.wheel.sha256] = record
+    return [found.get(digest) for digest in digests]
+
+
 @task(
     name="diff",
     positional=positional_words("diff", "before", "after"),
@@ -54,12 +76,14 @@ def diff(  # noqa: PLR0917
     engine: str | None = None,
     json: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
-    """Show what tells two wheels apart: files, sizes, symbols, linkage, BLAS, tags and metadata."""
+    """Show what tells two wheels apart: options, files and where they differ, sizes, linkage, metadata."""
     one, other = _wheels(before, after, {"variant": variant, "python": python, "engine": engine})
     if one.name != other.name:
         raise WheelError(f"{one.name} and {other.name} are two distributions", where=other.path.name)
-    found = {"before": one.path.name, "after": other.path.name}
-    found |= difference(one, other, linkage(one), linkage(other))
+    found: dict[str, Any] = {"before": one.path.name, "after": other.path.name}
+    options = input_difference(*_records(one, other))
+    found |= {"options": options} if options else {}
+    found |= difference(one, other, linkage(one), linkage(other)) | inside(one, other)
     screen = Screen.standard()
     if json:
         screen.data(found)

@@ -206,6 +206,26 @@ class Wheelhouse:
         with explained(path):
             return path.read_text(encoding="utf-8")
 
+    def records(self, variant: str) -> Iterator[tuple[Digest, str]]:
+        """All build records of a variant by rebuild key, those of wheels that are not listed any more too.
+
+        Raises:
+            WheelhouseError: when one cannot be read.
+        """
+        layout = Layout(root=self.root, variant=variant)
+        for key in sorted(recorded_keys(layout)):
+            yield key, self.record(variant, key)
+
+    def content(self, variant: str, filename: str, sha256: Digest) -> Path | None:
+        """A wheel by its content, listed or not, hashed anew; None when it is not here or is damaged.
+
+        Raises:
+            WheelhouseError: when it cannot be read.
+        """
+        path = Layout(root=self.root, variant=variant).wheel(sha256, filename)
+        with explained(path):
+            return path if path.is_file() and digest_of(path) == sha256 else None
+
     def variants(self) -> list[str]:
         """The variants that have an index."""
         return sorted(path.parent.name for path in self.root.glob("*/simple") if path.is_dir())

@@ -15,6 +15,7 @@ from wheelfarm.wheels.contents import Contents, Kind, Share, contents, kind_of
 from wheelfarm.wheels.description import describe
 from wheelfarm.wheels.difference import difference
 from wheelfarm.wheels.edition import Changes, write_edition
+from wheelfarm.wheels.inside import inside
 from wheelfarm.wheels.integrity import verify
 from wheelfarm.wheels.linkage import linkage
 from wheelfarm.wheels.wheel import Member, Metadata, Wheel, files
@@ -39,6 +40,7 @@ __all__ = [
     "difference",
     "externals",
     "files",
+    "inside",
     "kind_of",
     "linkage",
     "linkage_apart",

@@ -79,7 +79,7 @@ def _kinds(before: Wheel, after: Wheel) -> dict[str, dict[str, int]]:
 
 def _members(before: Wheel, after: Wheel) -> dict[str, Any]:
     """Files that only one of them has, and those of other content, the largest first."""
-    old, new = _by_name(before), _by_name(after)
+    old, new = by_name(before), by_name(after)
     changed = sorted(
         (-max(old[name].size, new[name].size), name)
         for name in old.keys() & new.keys()
@@ -95,7 +95,8 @@ def _members(before: Wheel, after: Wheel) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def _by_name(wheel: Wheel) -> dict[str, Member]:
+def by_name(wheel: Wheel) -> dict[str, Member]:
+    """The members by the names under which they are compared."""
     # The directory of metadata has the version in its name.
     named = {}
     for member in wheel.members:

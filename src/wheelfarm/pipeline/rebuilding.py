@@ -1,0 +1,238 @@
+"""Building a stored wheel again, from its record alone and apart from the wheelhouse."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.cibuildwheel import container_engine, default_image
+from wheelfarm.engine import Follower
+from wheelfarm.errors import Collector, EngineError, RecordError, StageError
+from wheelfarm.pipeline.clock import Clock
+from wheelfarm.pipeline.engines import choose_engine
+from wheelfarm.pipeline.line import fetcher_of, unwatched
+from wheelfarm.pipeline.making import Maker
+from wheelfarm.pipeline.place import Place
+from wheelfarm.pipeline.recorded import Recorded
+from wheelfarm.pipeline.recording import make_record
+from wheelfarm.pipeline.supplies import Supplies, record_place
+from wheelfarm.records import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wheelfarm.engine import Engine
+    from wheelfarm.plan import Build
+    from wheelfarm.records import Record
+    from wheelfarm.settings import Settings
+    from wheelfarm.wheelhouse import Wheelhouse
+
+WORK: Final = "rebuild"
+"""Below the farm's own directory: where wheels are built again when nobody says where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuilt:
+    """What came of it: two wheels of one recipe, and a record of each."""
+
+    stored: Path
+    wheel: Path
+    """The new wheel."""
+    before: Record
+    after: Record
+
+    @property
+    def identical(self) -> bool:
+        """Whether both wheels have the same bytes."""
+        return self.before.wheel.sha256 == self.after.wheel.sha256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rebuild:
+    """One stored wheel that is to be built again.
+
+    Nothing of today's recipes counts, and nothing that an earlier build has compiled.
+    """
+
+    record: Record
+    settings: Settings
+    """With a directory of its own for work, and the engine and paths that the record tells."""
+    house: Wheelhouse
+    farm: Settings
+    """Those of the farm, whose patches an old record needs."""
+    say: Callable[[str], None] = field(default=lambda _line: None)
+
+    @classmethod
+    def of(
+        cls,
+        record: Record,
+        *,
+        settings: Settings,
+        house: Wheelhouse,
+        work: Path | None = None,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> Rebuild:
+        """The rebuild of what a record tells.
+
+        Args:
+            record: of a stored wheel.
+            settings: the farm's.
+            house: where that wheel, and those that it was built on, are stored.
+            work: where it is built; by default below the farm's own directory.
+            say: hears what goes on.
+        """
+        stages = record.key_parts.get("toolchain.stages")
+        own = replace(
+            settings,
+            work=(work or settings.work / WORK).absolute(),
+            # The path of a stage on this machine ends up in wheels, so it has to be that of then.
+            stages=Path(stages) if stages else settings.stages,
+            engine=record.engine,
+            pythons=(record.target.python,),
+            images={**settings.images, **_image(record, settings)},
+            release=True,
+            compiler_cache=False,
+        )
+        return cls(record=record, settings=own, house=house, farm=settings, say=say)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of then.
+
+        Raises:
+            EngineError: when it cannot work here.
+        """
+        return choose_engine(self.settings)
+
+    @cached_property
+    def supplies(self) -> Supplies:
+        """What the record asks for."""
+        return Supplies(
+            record=self.record,
+            house=self.house,
+            patches_today=self.farm.patches / self.record.recipe,
+            work=self.settings.work,
+            cache=self.settings.cache,
+        )
+
+    @property
+    def place(self) -> Place:
+        """Where it is built."""
+        return Place(self.engine.stages, self.slug)
+
+    @property
+    def slug(self) -> str:
+        """As part of a file name."""
+        return f"{self.record.recipe}-{self.record.variant}-{self.record.target}"
+
+    @cached_property
+    def build(self) -> Build:
+        """The build of then, whose key is the recorded one.
+
+        Raises:
+            FarmError: a group with all that the record tells and this machine does not have any more, as far
+                as that can be known without fetching or compiling anything.
+        """
+        problems = Collector()
+        with problems.collect():
+            _ = self.supplies.stored
+        with problems.collect():
+            _ = self.supplies.upstream
+        with problems.collect():
+            patches = self.supplies.patches
+        recorded = Recorded(self.record)
+        with problems.collect():
+            packages, programs = recorded.system_packages, recorded.programs
+            toolchain = self.engine.toolchain(self.record.target, packages, programs)
+        problems.check()
+        build = recorded.build(toolchain, patches, self.settings)
+        differing = compare(self.record.key_parts, build.key_parts)
+        if differing:
+            raise RecordError(
+                f"{build.id} cannot be built again here as it was built then",
+                where=record_place(self.record),
+                why="\n".join(differing),
+                hint="bring back what was there then: an older image or compiler, or the farm's own commit",
+            )
+        return build
+
+    def run(
+        self,
+        *,
+        hear: Callable[[Build, str], None],
+        watch: Callable[[Build, int], None] = unwatched,
+    ) -> Rebuilt:
+        """Build it again, up to the wheel that went through the gate then.
+
+        Args:
+            hear: hears the lines of the build.
+            watch: learns which process does its work.
+
+        Raises:
+            FarmError: whatever goes wrong; the wheelhouse is not touched.
+        """
+        build, clock, started = self.build, Clock(), datetime.now(UTC)
+        follower = Follower(line=lambda line: hear(build, line), pid=lambda pid: watch(build, pid))
+        fetcher = fetcher_of(self.settings, follower.line)
+        log = self.settings.work / "logs" / f"{self.slug}.log"
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with self.place.hold(follower.line, self.engine.sweep) as root:
+                maker = Maker(
+                    build=build,
+                    settings=self.settings,
+                    engine=self.engine,
+                    root=root,
+                    jobs=self.settings.jobs,
+                    log=log,
+                    clock=clock,
+                    fetcher=fetcher,
+                    follower=follower,
+                )
+                # What an interrupted rebuild has made would be compared with what it was made from.
+                maker.clear()
+                with clock.step("fetch"):
+                    self.supplies.fetch(build, fetcher)
+                stage, repaired = maker.make(self.supplies.upstream, before=lambda: None)
+                record = make_record(
+                    *(stage, repaired, ()),
+                    times=clock.times,
+                    started=started,
+                    log=log,
+                    root=self.settings.work,
+                )
+                wheel = self._keep(repaired.path, record)
+                maker.clear()
+        except OSError as problem:
+            raise StageError(
+                f"{build.id}: a file or directory cannot be used",
+                where=str(problem.filename or self.settings.work),
+                why=problem.strerror or str(problem),
+            ) from problem
+        return Rebuilt(stored=self.supplies.stored, wheel=wheel, before=self.record, after=record)
+
+    def _keep(self, path: Path, record: Record) -> Path:
+        """The new wheel and its record, for whoever wants to look."""
+        directory = self.settings.work / "wheels" / self.slug
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        (directory / "record.json").write_text(record.to_json(), encoding="utf-8")
+        return Path(shutil.copy2(path, directory))
+
+
+def _image(record: Record, settings: Settings) -> Mapping[str, str]:
+    """The builder image of then, by its digest, where the name of today means another one."""
+    then = record.key_parts.get("toolchain.image")
+    container = container_engine(settings) if then else None
+    if then is None or container is None:
+        return {}
+    place = f"{record.target.system}_{record.target.arch}"
+    try:
+        now = container.image_id(settings.images.get(place) or default_image(record.target), where=place)
+    except EngineError:
+        now = None
+    return {} if now == then else {place: then}

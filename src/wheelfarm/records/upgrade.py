@@ -1,0 +1,25 @@
+"""Records of older forms, as the newest form has them: what they do not tell is null."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_FIRST: Final = 1
+
+
+def upgraded(document: object, version: int) -> object:
+    """A record's JSON in the newest form; one that is of no known form is left for the reader to refuse.
+
+    Args:
+        document: as it was read.
+        version: the newest form's.
+    """
+    if not isinstance(document, dict) or document.get("schema") != _FIRST:
+        return document
+    patches, source = document.get("patches"), document.get("source")
+    # The second form tells the patches' texts and where an archive or repository is.
+    if isinstance(patches, list):
+        patches = [{"text": None, **each} if isinstance(each, dict) else each for each in patches]
+    if isinstance(source, dict):
+        source = {"url": None, **source}
+    return document | {"schema": version, "patches": patches, "source": source}
