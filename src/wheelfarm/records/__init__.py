@@ -21,11 +21,8 @@ __all__ = [
     "SourceKind",
     "UpstreamWheel",
     "compare",
-<<<<<<< HEAD
     "encode",
-=======
     "input_difference",
     "inputs",
->>>>>>> 38bab57 (inv rebuild builds a stored wheel again from its record alone; inv diff tells options, sections and lines)
     "schema",
 ]
