@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class TestExact:
     def test_applies_and_tells_what(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="ten", l50="fifty"), "sub/b.txt": b"one\n2\nthree\n"})
+        content = one.path.read_bytes()
         assert patch(tree, one) == (
-            AppliedPatch(file="0001-change.patch", sha256=digest(one.path.read_bytes())),
+            AppliedPatch(file="0001-change.patch", sha256=digest(content), text=content.decode()),
         )
         assert (tree / "a.txt").read_bytes() == edited(l10="ten", l50="fifty")
         assert (tree / "sub/b.txt").read_bytes() == b"one\n2\nthree\n"

@@ -24,7 +24,7 @@ def sample_record(**changes: Any) -> Record:
         key_parts={"source": "b" * 64, "target": "cp312-manylinux_x86_64"},
         gate_key=Digest("c" * 64),
         source=RecordedSource(kind=SourceKind.SDIST, filename="scipy-1.17.1.tar.gz", sha256=Digest("b" * 64)),
-        patches=(AppliedPatch(file="0001-no-tests.patch", sha256=Digest("d" * 64)),),
+        patches=(AppliedPatch(file="0001-no-tests.patch", sha256=Digest("d" * 64), text="--- a\n\udcff"),),
         config_settings={"setup-args": ("-Dblas=openblas", "-Dlapack=openblas")},
         environment={"CFLAGS": "-O2 -g0"},
         resolved={"variant": {"value": "openblas", "origin": "farm.toml"}},

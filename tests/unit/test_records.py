@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from support.records import sample_record
 from wheelfarm.errors import RecordError
-from wheelfarm.records import SCHEMA_VERSION, Record, compare, schema
+from wheelfarm.records import SCHEMA_VERSION, Record, compare, input_difference, schema
 
 COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
 
@@ -55,6 +56,67 @@ def test_times_are_written_in_utc() -> None:
 @pytest.mark.parametrize("text", ["", "{", b"\xff\xfe\x00", "not json"])
 def test_what_is_not_json_is_refused(text: str | bytes) -> None:
     assert refused(text).what == "the record is not JSON"
+
+
+def first_form() -> dict[str, Any]:
+    """A record as the first form had it."""
+    document: Any = sample_record().to_mapping()
+    del document["source"]["url"], document["patches"][0]["text"]
+    return {**document, "schema": 1}
+
+
+def test_a_record_of_the_first_form_is_read() -> None:
+    record = Record.from_json(json.dumps(first_form()), "here")
+    assert record.schema == SCHEMA_VERSION
+    assert (record.patches[0].text, record.source.url) == (None, None)
+    assert replace(record, patches=sample_record().patches) == sample_record()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"patches": 1}, "patches: a list is expected, not 1"),
+        ({"patches": [1]}, "patches[0]: an object is expected, not 1"),
+        ({"source": None}, "source: an object is expected, not None"),
+        ({"colour": "blue"}, "colour: not a key of a record"),
+    ],
+)
+def test_a_wrong_record_of_the_first_form_is_refused(changes: dict[str, object], problem: str) -> None:
+    assert refused(json.dumps(first_form() | changes)).why == problem
+
+
+def test_bytes_of_a_patch_that_are_no_text_survive() -> None:
+    (patch,) = Record.from_json(sample_record().to_json(), "here").patches
+    assert (patch.text or "").encode("utf-8", "surrogateescape") == b"--- a\n\xff"
+
+
+def test_inputs_that_two_builds_do_not_share() -> None:
+    before = sample_record()
+    after = sample_record(
+        config_settings={"setup-args": ("-Dblas=netlib",)},
+        environment={},
+        toolchain={"gcc": "13.1.0"},
+        key_parts={"cibuildwheel.build-verbosity": "1"},
+    )
+    assert input_difference(before, before) == {}
+    assert input_difference(before, after) == {
+        "config-settings.setup-args": {
+            "before": "-Dblas=openblas -Dlapack=openblas",
+            "after": "-Dblas=netlib",
+        },
+        "environment.CFLAGS": {"before": "-O2 -g0", "after": None},
+        "toolchain.gcc": {"before": "12.2.0", "after": "13.1.0"},
+        "cibuildwheel.build-verbosity": {"before": None, "after": "1"},
+    }
+
+
+def test_of_one_wheel_with_a_record_only_what_was_chosen_is_told() -> None:
+    found = input_difference(None, sample_record())
+    assert list(found) == [
+        *("engine", "variant", "patch.1", "config-settings.setup-args", "environment.CFLAGS")
+    ]
+    assert found["variant"] == {"before": None, "after": "openblas"}
+    assert input_difference(None, None) == {}
 
 
 def test_a_newer_record_asks_for_an_upgrade() -> None:

@@ -17,9 +17,9 @@ from wheelfarm.pipeline.engines import choose_engine
 from wheelfarm.pipeline.line import fetcher_of, unwatched
 from wheelfarm.pipeline.making import Maker
 from wheelfarm.pipeline.place import Place
-from wheelfarm.pipeline.recorded import Recorded
+from wheelfarm.pipeline.recorded import Recorded, record_place
 from wheelfarm.pipeline.recording import make_record
-from wheelfarm.pipeline.supplies import Supplies, record_place
+from wheelfarm.pipeline.supplies import Supplies
 from wheelfarm.records import compare
 
 if TYPE_CHECKING:

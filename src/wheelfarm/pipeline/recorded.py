@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from wheelfarm.settings import Settings
 
 
+def record_place(record: Record) -> str:
+    """A record's file as people name it."""
+    return f"wheelhouse/{record.variant}/records/{record.key}.json"
+
+
 @dataclass(frozen=True)
 class Recorded:
     """The parts of a recorded rebuild key, read back.
@@ -151,7 +156,7 @@ class Recorded:
 
     def _wrong(self, why: str) -> RecordError:
         what = f"the record of {self.record.recipe} does not tell how it was built"
-        return RecordError(what, where=f"records/{self.record.key}.json", why=why)
+        return RecordError(what, where=record_place(self.record), why=why)
 
 
 class _Origins(dict[str, str]):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.errors import ChainError, Collector, PatchError, SourceError
 from wheelfarm.model import PinnedWheel, Sdist
+from wheelfarm.pipeline.recorded import record_place
 from wheelfarm.sources import Cache
 from wheelfarm.wheelhouse import write_atomically
 
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from wheelfarm.records import Record
     from wheelfarm.sources import Fetcher
     from wheelfarm.wheelhouse import Wheelhouse
-
-
-def record_place(record: Record) -> str:
-    """A record's file as people name it."""
-    return f"wheelhouse/{record.variant}/records/{record.key}.json"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,5 +28,6 @@ def rebuilt_lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"other bytes: {told['id']}: {told['wheel']}"
     yield f"  sha256 {told['before']} then, {told['after']} now"
     for name, pair in told["inputs"].items():
-        yield f"  input {name}: {pair['before']} -> {pair['after']}"
+        before, after = ("none" if pair[side] is None else pair[side] for side in ("before", "after"))
+        yield f"  input {name}: {before} -> {after}"
     yield from difference_lines(told["difference"])

@@ -79,7 +79,7 @@ def parts(data: bytes, kind: BinaryFormat) -> dict[str, bytes] | None:
     Of several sections with one name, all but the first have a number behind it.
     """
     ranges = _READERS[kind](data)
-    if ranges is None or any(offset + size > len(data) for _, offset, size in ranges):
+    if not ranges or any(offset + size > len(data) for _, offset, size in ranges):
         return None
     found: dict[str, bytes] = {}
     for name, offset, size in ranges:
