@@ -107,9 +107,9 @@ def test_other_bytes_are_shown(chain: Settings) -> None:
     lines = finished.stdout.splitlines()
     assert lines[0].startswith("other bytes: tinybase (plain, ")
     assert any(line.startswith("  input toolchain.linker: of then -> ") for line in lines)
-    at = lines.index("where they differ: 2")
-    assert lines[at + 1 :: 2][:2] == ["  .dist-info/RECORD", "  tinybase/__init__.py"]
-    assert "    -# by another hand" in lines
+    at = lines.index("where they differ: 1")
+    assert lines[at + 1] == "  tinybase/__init__.py"
+    assert lines[at + 3] == "    -# by another hand"
     assert "error[not-reproduced]" in finished.stderr
     again = chain.work / "rebuild" / "wheels"
     (wheel,) = again.glob("*/*.whl")

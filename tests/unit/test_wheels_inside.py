@@ -103,6 +103,34 @@ def test_what_only_the_archive_says(tmp_path: Path) -> None:
     assert "archive: the members stand in another order" in lines
 
 
+def test_what_is_in_no_member(tmp_path: Path) -> None:
+    wheels = []
+    for part, comment in (("a", b""), ("b", b"by hand")):
+        (tmp_path / part).mkdir()
+        path = make_wheel(tmp_path / part)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.comment = comment
+        wheels.append(open_wheel(path))
+    told = inside(*wheels)
+    size = wheels[0].packed
+    assert told == {"archive": {"offset": size - 2}}
+    (line,) = list(difference_lines({"before": "a", "after": "b", **told}))[2:]
+    assert line == f"archive: all members are the same; the file differs from byte {size - 2:,} on"
+
+
+def test_what_is_left_out(tmp_path: Path) -> None:
+    files: list[Files] = [{f"m{number:02}.bin": bytes([0, end]) for number in range(20)} for end in (1, 2)]
+    lines = list(difference_lines({"before": "a", "after": "b", **found(tmp_path, *files)}))
+    assert lines[2] == "where they differ: 21"
+    assert lines[-1] == "  and 9 more"
+    section = {"section": ".text", "before": 1, "after": None, "cause": "only one of the two has it"}
+    member = {"member": "a.so", "sections": [section] * 9}
+    assert list(difference_lines({"before": "a", "after": "b", "inside": [member]}))[-2:] == [
+        f"    .text {1:29} {'-':>12} {'-':>12}  only one of the two has it",
+        "      and 1 more",
+    ]
+
+
 def test_how_it_is_told(tmp_path: Path) -> None:
     files: tuple[Files, Files] = (
         {"a.so": macho(minimum=(11, 0)), "b.py": "1\n", "c.bin": b"\0a"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 
 import pytest
@@ -89,6 +90,40 @@ def test_slices_of_a_fat_binary_are_told_apart() -> None:
     found = told(one, other, BinaryFormat.MACHO)
     assert set(found) == {"x86_64 __LINKEDIT"}
     assert found["x86_64 __LINKEDIT"]["cause"] == "names or order of symbols"
+
+
+def sections_of(*texts: bytes) -> bytes:
+    """A Mach-O file (mach-o/loader.h) of sections with one name, and of one without a place."""
+    count, start = len(texts) + 1, 32 + 72 + 80 * (len(texts) + 1)
+    rows, at = b"", start
+    for text in texts:
+        rows += struct.pack("<16s16sQQ8I", b"__cstring", b"__TEXT", at, len(text), at, 0, 0, 0, 0, 0, 0, 0)
+        at += len(text)
+    rows += struct.pack("<16s16sQQ8I", b"__bss", b"__TEXT", at, 64, 0, 0, 0, 0, 1, 0, 0, 0)
+    segment = (b"__TEXT", 0, 0x1000, 0, at, 5, 5, count, 0)
+    command = struct.pack("<II16sQQQQIIII", 0x19, 72 + len(rows), *segment) + rows
+    return struct.pack("<8I", 0xFEEDFACF, ARM, 0, 8, 1, len(command), 0, 0) + command + b"".join(texts)
+
+
+def test_sections_of_one_name() -> None:
+    one, other = sections_of(b"same", b"/a/b.c at"), sections_of(b"same", b"/a/x.c at")
+    assert told(one, other, BinaryFormat.MACHO) == {
+        "__TEXT,__cstring #2": {
+            "section": "__TEXT,__cstring #2",
+            "before": 9,
+            "after": 9,
+            "offset": 3,
+            "text": {"before": "/a/b.c at", "after": "/a/x.c at"},
+            "cause": "a path of the build is written into it",
+        }
+    }
+
+
+def test_a_section_of_another_name() -> None:
+    one, other = (pe("a.dll", exported=["a"], section=name) for name in (b".rdata", b".other"))
+    found = told(one, other, BinaryFormat.PE)
+    assert found[".rdata"]["after"] is None
+    assert found[".other"]["before"] is None
 
 
 def test_a_load_command_is_in_no_section() -> None:

@@ -27,10 +27,16 @@ def archive_lines(words: Mapping[str, Any]) -> Iterator[str]:
     for word, value in words.items():
         if word == "order":
             yield "archive: the members stand in another order"
-            continue
-        one = value[0]
-        more = f" and {len(value) - 1} more" if len(value) > 1 else ""
-        yield f"archive: {word} of {one['member']}{more}: {one['before']} -> {one['after']}"
+        elif word == "offset":
+            yield f"archive: all members are the same; the file differs from byte {value:,} on"
+        else:
+            yield _word(word, value)
+
+
+def _word(word: str, pairs: Sequence[Mapping[str, Any]]) -> str:
+    first = pairs[0]
+    more = f" and {len(pairs) - 1} more" if len(pairs) > 1 else ""
+    return f"archive: {word} of {first['member']}{more}: {first['before']} -> {first['after']}"
 
 
 def _member(member: Mapping[str, Any]) -> Iterator[str]:

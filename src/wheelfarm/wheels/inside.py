@@ -13,8 +13,9 @@ from wheelfarm.wheels.linkage import told_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-    from wheelfarm.wheels.wheel import Member, Wheel
+    from wheelfarm.wheels.wheel import Wheel
 
 _HEAD: Final = 64
 _LINES: Final = 12
@@ -34,8 +35,8 @@ def inside(before: Wheel, after: Wheel) -> dict[str, Any]:
 
     `inside` lists a table for each member of other content, by name: `sections` of a binary, `lines` of a
     text as a unified diff, or the `offset` of the first byte that differs. `archive` tells by word (mode,
-    date, compression, packed, order) which members of the same content the archives treat otherwise. A part
-    without a difference is left out.
+    date, compression, packed, order) which members of the same content the archives treat otherwise; where
+    nothing else differs, the `offset` of the first byte that does. A part without a difference is left out.
 
     Raises:
         WheelError: when a member cannot be read.
@@ -50,18 +51,27 @@ def inside(before: Wheel, after: Wheel) -> dict[str, Any]:
         zipfile.ZipFile(other) as second,
     ):
         for name in sorted(old.keys() & new.keys()):
-            if _same(old[name], new[name]):
+            names = old[name].name, new[name].name
+            if _content(first.getinfo(names[0])) == _content(second.getinfo(names[1])):
                 continue
-            texts = read_member(first, old[name].name), read_member(second, new[name].name)
-            if texts[0] != texts[1]:
-                members.append({"member": name, **_member(name, *texts)})
-        archive = _archive(first, second, {each["member"] for each in members})
+            texts = read_member(first, names[0]), read_member(second, names[1])
+            members.append({"member": name, **_member(name, *texts)})
+        archive = _archive(first, second)
+        if not (members or archive or old.keys() ^ new.keys()):
+            archive = _bytes(one, other)
     found = {"inside": members, "archive": archive}
     return {key: value for key, value in found.items() if value}
 
 
-def _same(one: Member, other: Member) -> bool:
-    return one.size == other.size and one.sha256 is not None and one.sha256 == other.sha256
+def _bytes(one: Path, other: Path) -> dict[str, Any]:
+    """Where two archives differ that tell the same of the same members: extra fields, comments, padding."""
+    texts = one.read_bytes(), other.read_bytes()
+    return {} if texts[0] == texts[1] else {"offset": first_difference(*texts)}
+
+
+def _content(info: zipfile.ZipInfo) -> tuple[int, int]:
+    """What tells two contents apart; RECORD may say of both what is true of one."""
+    return info.file_size, info.CRC
 
 
 def _member(name: str, before: bytes, after: bytes) -> dict[str, Any]:
@@ -98,10 +108,10 @@ def _lines(before: bytes, after: bytes) -> list[str]:
     return told[:_LINES]
 
 
-def _archive(one: zipfile.ZipFile, other: zipfile.ZipFile, changed: set[str]) -> dict[str, Any]:
+def _archive(one: zipfile.ZipFile, other: zipfile.ZipFile) -> dict[str, Any]:
     """What the archives say of the members that both have under the same name, with the same bytes."""
     old, new = ({info.filename: info for info in archive.infolist()} for archive in (one, other))
-    same = [name for name in old if name in new and name not in changed and old[name].CRC == new[name].CRC]
+    same = [name for name in old if name in new and _content(old[name]) == _content(new[name])]
     found: dict[str, Any] = {}
     for word, tell in _WORDS.items():
         pairs = ((name, tell(old[name]), tell(new[name])) for name in same)
