@@ -124,10 +124,18 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     assert lines[2] == "where they differ: 21"
     assert lines[-1] == "  and 9 more"
     section = {"section": ".text", "before": 1, "after": None, "cause": "only one of the two has it"}
-    member = {"member": "a.so", "sections": [section] * 9}
-    assert list(difference_lines({"before": "a", "after": "b", "inside": [member]}))[-2:] == [
+    member: dict[str, Any] = {"member": "a.so", "sections": [section] * 9}
+    text = {"before": "of then", "after": "of now"}
+    member["sections"][-1:] = [{"section": ".data", "before": 1, "after": 1, "offset": 0, "text": text}]
+    lines = list(difference_lines({"before": "a", "after": "b", "inside": [member]}))
+    assert lines[5:8] == [
+        f"    .data {1:29} {1:>12} {0:>12}",
+        "      - of then",
+        "      + of now",
+    ]
+    assert lines[-2:] == [
         f"    .text {1:29} {'-':>12} {'-':>12}  only one of the two has it",
-        "      and 1 more",
+        "      and 5 more",
     ]
 
 
@@ -151,7 +159,7 @@ def test_how_it_is_told(tmp_path: Path) -> None:
         "    it lists the digests of the other members",
         "  a.so",
         "    section                      before        after   differs at  usual cause",
-        f"    (headers and gaps) {168:16} {168:12} {46:12}  the UUID or the offsets in the load commands",
+        f"    (headers and gaps) {168:16} {168:12} {46:12}  UUID or offsets in the load commands",
         "  b.py",
         "    @@ -1 +1 @@",
         "    -1",

@@ -143,7 +143,7 @@ def test_the_time_of_a_link_on_windows() -> None:
             "before": 0x200,
             "after": 0x200,
             "offset": 72,
-            "cause": "the time of the link, or the checksum",
+            "cause": "time of the link, or the checksum",
         }
     }
 

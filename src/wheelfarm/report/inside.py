@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 _MEMBERS: Final = 12
 _SECTIONS: Final = 8
+"""Sections up to which all are shown."""
+_TELLING: Final = 4
+"""Those that are shown where more differ."""
 _WIDE: Final = 110
 """Columns of a line that are shown."""
 
@@ -48,7 +51,10 @@ def _member(member: Mapping[str, Any]) -> Iterator[str]:
     sections = member.get("sections", ())
     if sections:
         yield f"{'section':22} {'before':>12} {'after':>12} {'differs at':>12}  usual cause"
-    for section in sections[:_SECTIONS]:
+    # Where much differs, all has moved; what is written somewhere tells more than addresses do.
+    few = len(sections) <= _SECTIONS
+    shown = sections if few else sorted(sections, key=lambda each: "text" not in each)[:_TELLING]
+    for section in shown:
         sizes = (_number(section.get(key)) for key in ("before", "after", "offset"))
         columns = " ".join(f"{size:>12}" for size in sizes)
         yield f"{section['section']:22} {columns}  {section.get('cause', '')}".rstrip()
@@ -56,7 +62,7 @@ def _member(member: Mapping[str, Any]) -> Iterator[str]:
         if text:
             yield f"  - {text['before']}"
             yield f"  + {text['after']}"
-    yield from _rest(sections, _SECTIONS)
+    yield from _rest(sections, len(shown))
 
 
 def _number(value: int | None) -> str:

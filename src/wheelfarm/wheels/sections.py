@@ -18,28 +18,28 @@ OUTSIDE: Final = "(headers and gaps)"
 _Range = tuple[str, int, int]
 """Name, offset in the file, and size in bytes."""
 
-_FOLLOWS: Final = "a digest of the rest: it follows from the other differences"
+_FOLLOWS: Final = "a digest of the rest: it follows"
 _SYMBOLS: Final = "names or order of symbols"
-_DEBUG: Final = "debug information: paths of the build, or the order of its files"
+_DEBUG: Final = "debug information: paths, order of files"
 _USUAL: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     (re.compile(pattern), cause)
     for pattern, cause in (
         (r"\.note\.gnu\.build-id", _FOLLOWS),
         (r"\.gnu_debuglink", "name and checksum of the debug file"),
-        (r"\.comment", "another compiler, or another version of it"),
+        (r"\.comment", "another compiler, or another version"),
         (r"\.z?debug_.*|__DWARF,.*", _DEBUG),
         (r"\.(symtab|strtab|dynsym|dynstr|gnu\.hash|hash|gnu\.version.*)|__LINKEDIT", _SYMBOLS),
         (r"\.(rela|rel)\..*|\.reloc", "relocations: addresses that have moved"),
-        (r"\.(interp|dynamic)", "needed libraries and search paths (RPATH)"),
+        (r"\.(interp|dynamic)", "needed libraries, search paths (RPATH)"),
         (r"\.rsrc", "resources: manifest and version"),
         (r"\.edata|\.pdata|\.eh_frame.*|\.gcc_except_table|__TEXT,__(unwind_info|eh_frame)", "addresses"),
         (r"\.text.*|\.plt.*|\.init.*|\.fini.*|__TEXT,__text", "code: compiler, its options or its input"),
     )
 )
 _HEADERS: Final[Mapping[BinaryFormat, str]] = {
-    BinaryFormat.ELF: "offsets of sections, or what patchelf has written",
-    BinaryFormat.MACHO: "the UUID or the offsets in the load commands",
-    BinaryFormat.PE: "the time of the link, or the checksum",
+    BinaryFormat.ELF: "offsets, or what patchelf has written",
+    BinaryFormat.MACHO: "UUID or offsets in the load commands",
+    BinaryFormat.PE: "time of the link, or the checksum",
 }
 _PATH: Final = re.compile(r"(?:^|[^\w])(?:[A-Za-z]:)?(?:\.{0,2}[/\\][\w.+-]+){2,}")
 _TIME: Final = re.compile(
