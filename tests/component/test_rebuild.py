@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.raised import only, raised
-from support.tiny import VARIANT
+from support.tiny import VARIANT, run_farm, tiny_farm
 from wheelfarm.errors import ChainError, EngineError, PatchError, RecordError
 from wheelfarm.model import Digest, Name
 from wheelfarm.pipeline import Farm, Rebuild
@@ -24,6 +24,7 @@ from wheelfarm.records import SCHEMA_VERSION, Record
 from wheelfarm.wheels import open_wheel
 
 if TYPE_CHECKING:
+    from support.index import Index
     from wheelfarm.settings import Settings
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -121,7 +122,8 @@ def test_a_dry_run_tells_what_would_be_done(chain: Settings) -> None:
     assert finished.returncode == 0, finished.stderr
     (told,) = json.loads(finished.stdout)
     record = record_of(chain, "tinytop")
-    assert (told["key"], told["sha256"], told["engine"]) == (record.key, record.wheel.sha256, "host")
+    assert (told["key"], told["engine"]) == (record.key, "host")
+    assert told["wheels"] == {record.wheel.filename: record.wheel.sha256}
     assert told["upstream"] == [record.upstream[0].filename]
     assert told["place"] == str(chain.stages / f"tinytop-{VARIANT}-{record.target}")
     assert not (chain.work / "rebuild" / "wheels").exists()
@@ -239,3 +241,18 @@ def test_options_of_two_records_are_compared(chain: Settings) -> None:
     assert told["options"]["toolchain.linker"]["after"] == "of then"
     lines = told["inside"][-1]["lines"]
     assert lines[-1] == "+# by another hand"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tinybase-headers", "tiny-include"])
+def test_what_was_split_off_is_compared_too(index: Index, tmp_path: Path, name: str) -> None:
+    split = {"files": ["tinybase/include/*"]} | ({"name": name} if name == "tiny-include" else {})
+    settings = tiny_farm(tmp_path / "farm", index, {"tinybase": {"splits": {"headers": split}}})
+    assert run_farm(settings).states == {"tinybase": "built"}
+    finished = inv(settings, "rebuild", name, "--json")
+    assert finished.returncode == 0, finished.stderr
+    told = json.loads(finished.stdout)
+    assert [(each["id"].partition(" ")[0], each["identical"]) for each in told] == [
+        ("tinybase", True),
+        (name, True),
+    ]

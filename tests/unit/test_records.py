@@ -61,7 +61,7 @@ def test_what_is_not_json_is_refused(text: str | bytes) -> None:
 def first_form() -> dict[str, Any]:
     """A record as the first form had it."""
     document: Any = sample_record().to_mapping()
-    del document["source"]["url"], document["patches"][0]["text"]
+    del document["source"]["url"], document["patches"][0]["text"], document["distribution"]
     return {**document, "schema": 1}
 
 

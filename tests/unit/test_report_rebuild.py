@@ -31,10 +31,11 @@ def test_other_bytes() -> None:
 
 
 def test_what_would_be_built() -> None:
-    told = dict.fromkeys(("id", "wheel", "key", "engine", "place", "source"), "x")
-    lists = {"patches": [], "requirements": ["a==1", "b==2"], "upstream": []}
-    assert list(preparation_lines(told | lists)) == [
-        "x: x",
+    told: dict[str, object] = dict.fromkeys(("id", "key", "engine", "place", "source"), "x")
+    told |= {"patches": [], "requirements": ["a==1", "b==2"], "upstream": []}
+    told["wheels"] = {"a.whl": "1", "b.whl": "2"}
+    assert list(preparation_lines(told)) == [
+        "x: a.whl, b.whl",
         "  key           x",
         "  engine        x",
         "  place         x",

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wheelfarm.engine import Engine
+    from wheelfarm.model import Name, RepairedWheel
     from wheelfarm.plan import Build
     from wheelfarm.records import Record
     from wheelfarm.settings import Settings
+    from wheelfarm.stage import Stage
     from wheelfarm.wheelhouse import Wheelhouse
 
 WORK: Final = "rebuild"
@@ -37,7 +39,7 @@ WORK: Final = "rebuild"
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt:
-    """What came of it: two wheels of one recipe, and a record of each."""
+    """What came of one wheel: it stands here twice, with a record of each."""
 
     stored: Path
     wheel: Path
@@ -53,12 +55,15 @@ class Rebuilt:
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuild:
-    """One stored wheel that is to be built again.
+    """One build whose stored wheels are to be made again.
 
     Nothing of today's recipes counts, and nothing that an earlier build has compiled.
     """
 
     record: Record
+    """That of the main wheel."""
+    splits: tuple[Record, ...]
+    """Those of the wheels that were split off, if any."""
     settings: Settings
     """With a directory of its own for work, and the engine and paths that the record tells."""
     house: Wheelhouse
@@ -70,16 +75,17 @@ class Rebuild:
     def of(
         cls,
         record: Record,
-        *,
+        *splits: Record,
         settings: Settings,
         house: Wheelhouse,
         work: Path | None = None,
         say: Callable[[str], None] = lambda _line: None,
     ) -> Rebuild:
-        """The rebuild of what a record tells.
+        """The rebuild of what records tell.
 
         Args:
             record: of a stored wheel.
+            splits: those of the wheels that were split off it.
             settings: the farm's.
             house: where that wheel, and those that it was built on, are stored.
             work: where it is built; by default below the farm's own directory.
@@ -97,7 +103,7 @@ class Rebuild:
             release=True,
             compiler_cache=False,
         )
-        return cls(record=record, settings=own, house=house, farm=settings, say=say)
+        return cls(record=record, splits=splits, settings=own, house=house, farm=settings, say=say)
 
     @cached_property
     def engine(self) -> Engine:
@@ -113,6 +119,7 @@ class Rebuild:
         """What the record asks for."""
         return Supplies(
             record=self.record,
+            splits=self.splits,
             house=self.house,
             patches_today=self.farm.patches / self.record.recipe,
             work=self.settings.work,
@@ -165,8 +172,8 @@ class Rebuild:
         *,
         hear: Callable[[Build, str], None],
         watch: Callable[[Build, int], None] = unwatched,
-    ) -> Rebuilt:
-        """Build it again, up to the wheel that went through the gate then.
+    ) -> tuple[Rebuilt, ...]:
+        """Build it again, up to the wheels that went through the gate then.
 
         Args:
             hear: hears the lines of the build.
@@ -197,15 +204,8 @@ class Rebuild:
                 maker.clear()
                 with clock.step("fetch"):
                     self.supplies.fetch(build, fetcher)
-                stage, repaired = maker.make(self.supplies.upstream, before=lambda: None)
-                record = make_record(
-                    *(stage, repaired, ()),
-                    times=clock.times,
-                    started=started,
-                    log=log,
-                    root=self.settings.work,
-                )
-                wheel = self._keep(repaired.path, record)
+                stage, wheels = maker.make(self.supplies.upstream, before=lambda: None)
+                done = self._kept(stage, wheels, times=clock.times, started=started, log=log)
                 maker.clear()
         except OSError as problem:
             raise StageError(
@@ -213,15 +213,37 @@ class Rebuild:
                 where=str(problem.filename or self.settings.work),
                 why=problem.strerror or str(problem),
             ) from problem
-        return Rebuilt(stored=self.supplies.stored, wheel=wheel, before=self.record, after=record)
+        return done
 
-    def _keep(self, path: Path, record: Record) -> Path:
-        """The new wheel and its record, for whoever wants to look."""
-        directory = self.settings.work / "wheels" / self.slug
+    def _kept(
+        self,
+        stage: Stage,
+        wheels: Mapping[Name, RepairedWheel],
+        *,
+        times: Mapping[str, float],
+        started: datetime,
+        log: Path,
+    ) -> tuple[Rebuilt, ...]:
+        """The new wheels and their records, kept for whoever wants to look."""
+        directory, found = self.settings.work / "wheels" / self.slug, []
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        (directory / "record.json").write_text(record.to_json(), encoding="utf-8")
-        return Path(shutil.copy2(path, directory))
+        for before, stored in zip((self.record, *self.splits), self.supplies.stored, strict=True):
+            name = before.distribution
+            after = make_record(
+                stage,
+                name,
+                wheels[name],
+                (),
+                times=times,
+                started=started,
+                log=log,
+                root=self.settings.work,
+            )
+            (directory / f"{name}.json").write_text(after.to_json(), encoding="utf-8")
+            wheel = Path(shutil.copy2(wheels[name].path, directory))
+            found.append(Rebuilt(stored=stored, wheel=wheel, before=before, after=after))
+        return tuple(found)
 
 
 def _image(record: Record, settings: Settings) -> Mapping[str, str]:

@@ -116,11 +116,19 @@ class Recorded:
             "compilers": list(self.group("compiler")),
             "blas": self._part("blas") == "True",
             "build-requires": self._json("build-requires"),
+            "splits": dict(map(self._split, self.group("split"))),
         }
         try:
             return Recipe.model_validate(document)
         except ValueError as problem:
             raise self._wrong(str(problem)) from problem
+
+    def _split(self, distribution: str) -> tuple[str, dict[str, Any]]:
+        """The key of a split in a recipe, and its table."""
+        table = {name.replace("_", "-"): value for name, value in self._json(f"split.{distribution}").items()}
+        # Where it has no name of its own, its key makes one.
+        own = table.get("name") is not None
+        return distribution if own else distribution.removeprefix(f"{self.record.recipe}-"), table
 
     def _resolved(self) -> Resolved:
         settings = {key: self._json(f"config-settings.{key}") for key in self.group("config-settings")}

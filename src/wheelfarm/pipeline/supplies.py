@@ -28,6 +28,9 @@ class Supplies:
     """All that one record asks for; whatever has other bytes than then is refused."""
 
     record: Record
+    """That of the main wheel."""
+    splits: tuple[Record, ...]
+    """Those of the wheels that were split off."""
     house: Wheelhouse
     patches_today: Path
     """The recipe's patches in the farm, for a record that is too old to hold its own."""
@@ -36,14 +39,19 @@ class Supplies:
     cache: Path
 
     @cached_property
-    def stored(self) -> Path:
-        """The wheel that the record describes.
+    def stored(self) -> tuple[Path, ...]:
+        """The wheels that the records describe, the main one first.
 
         Raises:
-            ChainError: when it is missing or damaged.
+            ChainError: a group with those that are missing or damaged.
         """
-        wheel = self.record.wheel
-        return self._content(wheel.filename, wheel.sha256, f"the wheel of {self.record.recipe} itself")
+        problems, found = Collector(), []
+        for record in (self.record, *self.splits):
+            with problems.collect():
+                what, wheel = f"the wheel of {record.distribution} itself", record.wheel
+                found.append(self._content(wheel.filename, wheel.sha256, what))
+        problems.check()
+        return tuple(found)
 
     @cached_property
     def upstream(self) -> tuple[PinnedWheel, ...]:

@@ -16,9 +16,9 @@ def upgraded(document: object, version: int) -> object:
     """
     if not isinstance(document, dict) or document.get("schema") != _FIRST:
         return document
-    newer = {**document, "schema": version}
+    newer = {"distribution": document.get("recipe"), **document, "schema": version}
     patches, source = document.get("patches"), document.get("source")
-    # The second form tells the patches' texts, and where an archive or repository is.
+    # The second form tells whose wheel it is, the patches' texts, and where an archive or repository is.
     if isinstance(patches, list):
         newer["patches"] = [{"text": None, **each} if isinstance(each, dict) else each for each in patches]
     if isinstance(source, dict):

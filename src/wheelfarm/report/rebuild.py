@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def preparation_lines(told: Mapping[str, Any]) -> Iterator[str]:
     """What would be built again, from what, and where."""
-    yield f"{told['id']}: {told['wheel']}"
+    yield f"{told['id']}: {', '.join(told['wheels'])}"
     for key in ("key", "engine", "place", "source", "patches", "requirements", "upstream"):
         value = told[key]
         text = ", ".join(value) if isinstance(value, list) else value

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     Lines = Callable[[Mapping[str, Any]], Iterator[str]]
 
 
-def _record(farm: Farm, name: Name, target: Target, engine: EngineName | None) -> Record:
-    """The record of the wheel that the index lists, or of the newest that the engine has built.
+def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) -> list[Record]:
+    """The records of one build, the main wheel's first.
+
+    It is the build that the listed wheel of a distribution came from, or the newest one of an engine.
 
     Raises:
         UsageError: when there is none.
-        RecordError: when it cannot be read.
+        RecordError: when the listed wheel's cannot be read.
     """
     house, variant = farm.house, farm.settings.variant
     listed = [wheel.key for wheel in house.current(variant, name, target=target)]
@@ -43,22 +45,24 @@ def _record(farm: Farm, name: Name, target: Target, engine: EngineName | None) -
             if key in listed:
                 raise
             continue
-        if (record.recipe, record.target) == (name, target) and engine in {None, record.engine}:
-            found.append((key in listed, record.finished, record))
-    if not found:
+        if record.target == target and engine in {None, record.engine}:
+            found.append(record)
+    named = [record for record in found if record.distribution == name]
+    if not named:
         by = f" by {engine}" if engine else ""
         raise UsageError(
             f"the wheelhouse has no wheel of {name} ({variant}, {target}){by}", hint=f"nox -s build-{name}"
         )
-    return max(found, key=lambda each: each[:2])[2]
+    chosen = max(named, key=lambda record: (record.key in listed, record.finished))
+    build = [record for record in found if record.key_parts == chosen.key_parts]
+    return sorted(build, key=lambda record: (record.distribution != record.recipe, record.distribution))
 
 
 def _prepared(rebuild: Rebuild) -> dict[str, Any]:
     build, record = rebuild.build, rebuild.record
     return {
         "id": str(build.id),
-        "wheel": record.wheel.filename,
-        "sha256": record.wheel.sha256,
+        "wheels": {each.wheel.filename: each.wheel.sha256 for each in (record, *rebuild.splits)},
         "key": record.key,
         "engine": str(record.engine),
         "place": str(rebuild.place.root),
@@ -73,7 +77,7 @@ def _told(rebuilt: Rebuilt) -> dict[str, Any]:
     """The result as values; the difference only where there is one."""
     before, after = rebuilt.before, rebuilt.after
     told: dict[str, Any] = {
-        "id": f"{before.recipe} ({before.variant}, {before.target}, {before.engine})",
+        "id": f"{before.distribution} ({before.variant}, {before.target}, {before.engine})",
         "wheel": before.wheel.filename,
         "before": before.wheel.sha256,
         "after": after.wheel.sha256,
@@ -120,7 +124,7 @@ def rebuild(  # noqa: PLR0917
     wanted = EngineName(engine) if engine else None
     rebuilds = [
         Rebuild.of(
-            _record(farm, name, target, wanted),
+            *_records(farm, name, target, wanted),
             settings=farm.settings,
             house=farm.house,
             work=Path(work) if work else None,
@@ -135,7 +139,7 @@ def rebuild(  # noqa: PLR0917
     if dry_run:
         _show(screen, prepared, preparation_lines, json=json)
         return
-    told = [_told(_run(farm, each, screen)) for each in rebuilds]
+    told = [_told(rebuilt) for each in rebuilds for rebuilt in _run(farm, each, screen)]
     _show(screen, told, rebuilt_lines, json=json)
     others = [each["id"] for each in told if not each["identical"]]
     if others:
@@ -146,7 +150,7 @@ def rebuild(  # noqa: PLR0917
         )
 
 
-def _run(farm: Farm, rebuild: Rebuild, screen: Screen) -> Rebuilt:
+def _run(farm: Farm, rebuild: Rebuild, screen: Screen) -> tuple[Rebuilt, ...]:
     build, record = rebuild.build, rebuild.record
     # A build that a compiler cache has helped tells nothing of one from nothing.
     expected = {build.id: record.times["build"]} if record.from_nothing and "build" in record.times else {}
