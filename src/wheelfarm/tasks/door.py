@@ -34,11 +34,13 @@ _WITH_VALUE = {
     "--memory",
     "--stamp",
     "--packages",
+    "--work",
     "-v",
     "-p",
     "-e",
     "-j",
     "-s",
+    "-w",
 }
 
 

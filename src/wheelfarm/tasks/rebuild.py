@@ -99,7 +99,6 @@ def _told(rebuilt: Rebuilt) -> dict[str, Any]:
         *("packages", "variant", "python", "engine", "jobs", "offline", "dry_run", "json"),
         work="a directory to build in; by default below the farm's own",
     ),
-    auto_shortflags=False,
 )
 @farm_task
 def rebuild(  # noqa: PLR0917
