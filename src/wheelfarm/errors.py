@@ -280,6 +280,30 @@ class CancelledRunError(FarmError):
     slug, exit_code = "cancelled", 130
 
 
+class PublishError(FarmError):
+    """An index refuses wheels, has trouble of its own, or does not show what was sent to it."""
+
+    slug, exit_code = "publish", 90
+
+
+class ConflictError(FarmError):
+    """The index has a file of that name with other bytes; a published file is never overwritten."""
+
+    slug, exit_code = "conflict", 91
+
+
+class IncompleteError(FarmError):
+    """A release lacks a wheel for a target that the index asks for, or a wheel that it needs."""
+
+    slug, exit_code = "incomplete", 92
+
+
+class UnprovenError(FarmError):
+    """A stored wheel is not what its record says, or has not passed its gate."""
+
+    slug, exit_code = "unproven", 93
+
+
 class ChainFailedError(FarmError):
     """At least one of the builds that were asked for is missing at the end of a run."""
 

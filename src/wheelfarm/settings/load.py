@@ -19,6 +19,8 @@ from wheelfarm.settings.tables import FarmTable, Variant, size_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wheelfarm.settings.index import IndexTable
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -33,6 +35,8 @@ class Settings:
     cache: Path
     index_url: str | None
     """None where nobody names one."""
+    indexes: Mapping[str, IndexTable]
+    """Where wheels are published to, by name."""
     engine: EngineName | None
     container_engine: str | None
     pythons: tuple[Python, ...]
@@ -71,6 +75,20 @@ class Settings:
             )
         return self.variants[name]
 
+    def choose_index(self, name: str) -> IndexTable:
+        """The index of that name.
+
+        Raises:
+            UsageError: when the farm has none, with the nearest name.
+        """
+        if name not in self.indexes:
+            raise UsageError(
+                f"unknown index {name!r}",
+                where="pyproject.toml: tool.wheelfarm.index",
+                hint=suggestion(name, self.indexes) if self.indexes else "add [tool.wheelfarm.index.<name>]",
+            )
+        return self.indexes[name]
+
 
 def default_stages() -> Path:
     """Where builds on this machine stand when nobody says otherwise: the same path on every machine."""
@@ -108,6 +126,7 @@ def load(
         stages=root / farm.stages if farm.stages else default_stages(),
         cache=root / farm.cache if farm.cache else platformdirs.user_cache_path("wheelfarm"),
         index_url=index_url,
+        indexes=farm.index,
         engine=farm.engine,
         container_engine=farm.container_engine,
         pythons=tuple(sorted({Python.parse(text) for text in farm.pythons})),

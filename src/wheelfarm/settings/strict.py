@@ -114,7 +114,8 @@ def _problem(
             word, valid = context["tag"], _quoted(context["expected_tags"])
             what = f"bad value {word!r} of {context['discriminator']}"
             return error(what, where=where, hint=suggestion(word, valid))
-    value = details["input"]
+    # A validator that knows of a secret in the value says what may be shown of it.
+    value = context.get("shown", details["input"])
     # What our own validators say comes without pydantic's "Value error, ".
     why = str(context.get("error", details["msg"]))
     hint = suggestion(str(value), _quoted(context["expected"])) if "expected" in context else None

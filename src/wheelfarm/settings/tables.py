@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from wheelfarm.errors import FarmError, UsageError
 from wheelfarm.model import PLACES, EngineName, Python
+from wheelfarm.settings.index import IndexName, IndexTable  # noqa: TC001 - pydantic reads these hints
 from wheelfarm.settings.strict import StrictModel
 
 LINUX_PLACES: Final = tuple(place for place in PLACES if place.startswith(("manylinux_", "musllinux_")))
@@ -96,6 +97,7 @@ class FarmTable(StrictModel):
         default=None, description="Sources and locked wheels; the user's cache by default"
     )
     index_url: str | None = Field(default=None, description="Where sources and build requirements come from")
+    index: dict[IndexName, IndexTable] = Field(default={}, description="Where wheels are published to")
     engine: Annotated[EngineName | None, Field(strict=False)] = None
     container_engine: str | None = Field(default=None, pattern="^(podman|docker)$")
     pythons: list[PythonText] = Field(default=["3.11"], min_length=1)

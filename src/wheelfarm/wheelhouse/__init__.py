@@ -1,8 +1,25 @@
 """The wheelhouse: an atomic, content-addressed store of wheels and records, with a simple index."""
 
-from wheelfarm.wheelhouse.atomic import write_atomically
+from wheelfarm.wheelhouse.atomic import copy_verified, digest_of, write_atomically
+from wheelfarm.wheelhouse.fit import served, serves
 from wheelfarm.wheelhouse.house import Wheelhouse
-from wheelfarm.wheelhouse.ledger import IndexedFile
+from wheelfarm.wheelhouse.layout import metadata_of
+from wheelfarm.wheelhouse.ledger import IndexedFile, Ledger
+from wheelfarm.wheelhouse.pages import project_page, root_json, root_page
 from wheelfarm.wheelhouse.tidy import Removed
 
-__all__ = ["IndexedFile", "Removed", "Wheelhouse", "write_atomically"]
+__all__ = [
+    "IndexedFile",
+    "Ledger",
+    "Removed",
+    "Wheelhouse",
+    "copy_verified",
+    "digest_of",
+    "metadata_of",
+    "project_page",
+    "root_json",
+    "root_page",
+    "served",
+    "serves",
+    "write_atomically",
+]

@@ -17,7 +17,7 @@ from wheelfarm.wheelhouse.content import Described, read_metadata
 from wheelfarm.wheelhouse.fit import serves
 from wheelfarm.wheelhouse.layout import Layout, metadata_of
 from wheelfarm.wheelhouse.lock import Lock
-from wheelfarm.wheelhouse.simple import ledgers, list_wheel, projects, read_ledger
+from wheelfarm.wheelhouse.simple import ledgers, list_wheel, projects, read_ledger, write_project
 from wheelfarm.wheelhouse.tidy import Removed, garbage, marked, mend, recorded_keys
 
 if TYPE_CHECKING:
@@ -195,6 +195,33 @@ class Wheelhouse:
     def recorded(self, variant: str) -> list[Digest]:
         """The rebuild keys that have a record, in order: those of current wheels, and of earlier builds."""
         return sorted(recorded_keys(Layout(root=self.root, variant=variant)))
+
+    def yank(self, variant: str, name: Name, these: Callable[[IndexedFile], bool], reason: str | None) -> int:
+        """Have installers pass by some listed wheels of a distribution (PEP 592), or take them again.
+
+        Args:
+            variant: the variant whose index says so.
+            name: the distribution.
+            these: which of its files.
+            reason: why, which may be empty; None offers them again.
+
+        Returns:
+            How many files it changed.
+
+        Raises:
+            WheelhouseError: when the distribution's page is damaged or cannot be written.
+        """
+        layout = Layout(root=self.root, variant=variant)
+        with self._writing(layout):
+            before = read_ledger(layout, name)
+            after = before.yanking(these, reason)
+            if after != before:
+                write_project(layout, after)
+        return sum(one != other for one, other in zip(before.files, after.files, strict=True))
+
+    def place(self, variant: str, file: IndexedFile) -> Path:
+        """Where a listed wheel lies; its core metadata lies beside it."""
+        return Layout(root=self.root, variant=variant).directory / file.path
 
     def record(self, variant: str, key: Digest) -> str:
         """The text of a build record.

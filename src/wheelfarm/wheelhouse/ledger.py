@@ -20,7 +20,7 @@ from wheelfarm.wheelhouse.fit import served
 from wheelfarm.wheelhouse.layout import wheel_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from packaging.tags import Tag
 
@@ -46,6 +46,8 @@ class IndexedFile:
     """When it was stored: ISO 8601, UTC."""
     key: Digest
     """The rebuild key of the build that it came from."""
+    yanked: str | None = None
+    """Why installers should pass it by (PEP 592), which may be empty; None when they need not."""
 
     @property
     def path(self) -> str:
@@ -80,12 +82,17 @@ class IndexedFile:
             "dist-info-metadata": {"sha256": self.metadata_sha256},
             "_wheelfarm": {"key": self.key, "path": self.path},
         }
-        return document | ({"requires-python": self.requires_python} if self.requires_python else {})
+        if self.requires_python:
+            document["requires-python"] = self.requires_python
+        if self.yanked is not None:
+            document["yanked"] = self.yanked or True
+        return document
 
     @classmethod
     def from_mapping(cls, document: dict[str, Any]) -> Self:
         """Read an item that `to_mapping` made."""
         name_and_version(document["filename"])
+        yanked = document.get("yanked", False)
         return cls(
             filename=document["filename"],
             sha256=parse_digest(document["hashes"]["sha256"]),
@@ -94,6 +101,7 @@ class IndexedFile:
             requires_python=document.get("requires-python"),
             uploaded=str(document["upload-time"]),
             key=parse_digest(document["_wheelfarm"]["key"]),
+            yanked=None if yanked is False else "" if yanked is True else str(yanked),
         )
 
 
@@ -115,8 +123,21 @@ class Ledger:
         A file of the same role and another name goes too: installers prefer the higher platform level, and
         so would never take a rebuild that has a lower one.
         """
-        others: Iterable[IndexedFile] = (other for other in self.files if other.role != file.role)
+        return self.without(lambda other: other.role == file.role).adding(file)
+
+    def adding(self, file: IndexedFile) -> Ledger:
+        """The ledger with this file beside those that it has; one of the same name goes."""
+        others = self.without(lambda other: other.filename == file.filename).files
         files = sorted((*others, file), key=lambda item: (Version(item.version), item.filename))
+        return replace(self, files=tuple(files))
+
+    def without(self, goes: Callable[[IndexedFile], bool]) -> Ledger:
+        """The ledger without some files."""
+        return replace(self, files=tuple(file for file in self.files if not goes(file)))
+
+    def yanking(self, these: Callable[[IndexedFile], bool], reason: str | None) -> Ledger:
+        """The ledger with some files yanked, or, without a reason, offered again."""
+        files = (replace(file, yanked=reason) if these(file) else file for file in self.files)
         return replace(self, files=tuple(files))
 
     def to_json(self) -> bytes:

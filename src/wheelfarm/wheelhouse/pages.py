@@ -46,6 +46,8 @@ def _file(file: IndexedFile) -> str:
     }
     if file.requires_python:
         attributes["data-requires-python"] = file.requires_python
+    if file.yanked is not None:
+        attributes["data-yanked"] = file.yanked
     return _link(file.filename, attributes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,10 @@ def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
         key=key,
     )
     is_new = not layout.ledger(stored.name).exists()
-    write_project(layout, read_ledger(layout, stored.name).pointing(file))
+    ledger = read_ledger(layout, stored.name)
+    # Whoever yanked these very bytes did not mean to have them back because they were listed again.
+    yanked = next((each.yanked for each in ledger.files if each.sha256 == file.sha256), None)
+    write_project(layout, ledger.pointing(replace(file, yanked=yanked)))
     if is_new:
         write_root(layout)
     return stored

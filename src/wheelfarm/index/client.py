@@ -1,0 +1,184 @@
+"""Asking an index over HTTP: with credentials for its own host alone, tried again on trouble that passes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+
+from wheelfarm.errors import NetworkError, PublishError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wheelfarm.index.credentials import Credentials
+
+_TIMEOUT: Final = 60.0
+"""Seconds without an answer after which a server counts as gone."""
+_LONGEST: Final = 60.0
+"""Seconds that a server may ask us to wait before the next try."""
+_HOPS: Final = 5
+_MISSING: Final = frozenset({404, 410})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_TROUBLE: Final = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+)
+
+
+def passes(status: int) -> bool:
+    """Whether an answer of this status may be another one at the next try."""
+    return status == 429 or status >= 500  # noqa: PLR2004 - RFC 6585 and RFC 9110
+
+
+class RefusedError(PublishError):
+    """An answer that is none of the good ones.
+
+    Args:
+        status: of the answer.
+        more: as every error has it.
+    """
+
+    def __init__(self, what: str, *, status: int, **more: Any) -> None:  # noqa: ANN401 - as the base has them
+        super().__init__(what, **more)
+        self.status = status
+        self.passing = passes(status)
+
+
+def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
+    """The error for an answer that is none of the good ones."""
+    hints = {
+        401: "check TWINE_USERNAME and TWINE_PASSWORD, netrc or keyring",
+        403: "check the user, the password and what this user may do",
+        413: "the server takes no files of this size: raise its limit",
+        429: "wait, and publish again: it goes on where it stopped",
+        507: "the server's disk is full: free some space there, and publish again",
+    }
+    hint = hints.get(status, "the server's own log says why" if passes(status) else None)
+    said = " ".join(text.split())[:200]
+    why = f"status {status}{f': {said}' if said else ''}"
+    return RefusedError(what, status=status, where=url, why=why, hint=hint)
+
+
+@dataclass
+class Client:
+    """Asks one index.
+
+    Args:
+        base: where the index is; credentials go to its host alone.
+        credentials: who asks.
+        say: hears what is waited for.
+        tries: how often a question is asked while the trouble is one that passes.
+        pause: seconds before the second try; each further pause is twice as long.
+    """
+
+    base: str
+    credentials: Credentials | None
+    say: Callable[[str], None]
+    tries: int = 4
+    pause: float = 0.5
+    _session: requests.Session = field(default_factory=requests.Session)
+
+    def get(self, url: str, *, accept: str = "*/*") -> requests.Response | None:
+        """What is at a url of the index; None when there is nothing, or when the index sends us elsewhere.
+
+        Some servers send those who ask for an unknown project on to the public index.
+
+        Raises:
+            NetworkError: when the server cannot be reached.
+            PublishError: when it refuses or has trouble.
+        """
+        for _ in range(_HOPS):
+            answer = self._ask("GET", url, headers={"Accept": accept})
+            if answer.status_code in _MISSING:
+                return None
+            if answer.status_code not in _REDIRECTS:
+                return self._good(answer)
+            url = urljoin(url, answer.headers.get("Location", ""))
+            if not self._own(url):
+                return None
+        raise PublishError("the index leads in a circle", where=url)
+
+    def call(self, method: str, url: str, **more: Any) -> requests.Response:  # noqa: ANN401 - requests' own words
+        """Have the index do something.
+
+        Raises:
+            NetworkError: when the server cannot be reached.
+            PublishError: when it refuses or has trouble.
+        """
+        return self._good(self._ask(method, url, **more))
+
+    def head(self, url: str) -> requests.Response:
+        """What the server says of itself at a url, whatever the status."""
+        return self._ask("GET", url, headers={"Accept": "application/json"})
+
+    def _own(self, url: str) -> bool:
+        return urlsplit(url)[:2] == urlsplit(self.base)[:2]
+
+    def _good(self, answer: requests.Response) -> requests.Response:
+        if not answer.ok:
+            what = "the index refuses" if not passes(answer.status_code) else "the index has trouble"
+            raise refusal(what, str(answer.url), answer.status_code, _reason(answer))
+        return answer
+
+    def _ask(self, method: str, url: str, **more: Any) -> requests.Response:  # noqa: ANN401
+        auth = (self.credentials.username, self.credentials.password) if self.credentials else None
+        for left in reversed(range(self.tries)):
+            pause = self.pause * 2 ** (self.tries - left - 1)
+            try:
+                answer = self._session.request(
+                    method,
+                    url,
+                    auth=auth if self._own(url) else None,
+                    timeout=_TIMEOUT,
+                    allow_redirects=False,
+                    **more,
+                )
+            except _TROUBLE as error:
+                reason = _innermost(error)
+                if not left:
+                    raise NetworkError(
+                        "the index could not be reached",
+                        where=url,
+                        why=f"{reason} ({self.tries} tries)",
+                        hint="check the url, the network and the proxy variables",
+                    ) from None
+            except requests.RequestException as error:
+                raise NetworkError("this url cannot be asked", where=url, why=type(error).__name__) from None
+            else:
+                if not left or not passes(answer.status_code):
+                    return answer
+                reason = f"status {answer.status_code}"
+                pause = max(pause, _asked_for(answer))
+            self.say(f"{url}: {reason}; once more in {pause:g} s")
+            time.sleep(pause)
+        raise AssertionError  # pragma: no cover
+
+
+def _reason(answer: requests.Response) -> str:
+    """What a server says of its refusal in JSON, as devpi does; pages of HTML tell nothing."""
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(answer.reason or "")
+
+
+def _asked_for(answer: requests.Response) -> float:
+    """The seconds that a server asks us to wait (Retry-After, RFC 9110); dates are not waited for."""
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), _LONGEST) if text.isdecimal() else 0.0
+
+
+def _innermost(error: Exception) -> str:
+    """The innermost cause; the outer ones repeat the url."""
+    while True:
+        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        if not isinstance(inner, Exception):
+            return str(error)
+        error = inner

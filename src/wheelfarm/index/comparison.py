@@ -1,0 +1,195 @@
+"""The stored wheels compared with what an index lists; pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
+from wheelfarm.errors import Collector, ConflictError, IncompleteError
+from wheelfarm.wheelhouse import serves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from wheelfarm.index.listing import ListedFile, Listing
+    from wheelfarm.index.offer import Offer
+    from wheelfarm.model import Name, Target
+
+    Needed = Callable[[Name], Sequence[Target]]
+    """The targets that a release of a distribution must have wheels for."""
+
+
+class State(StrEnum):
+    """How a wheel stands between the wheelhouse and an index."""
+
+    UPLOAD = "to upload"
+    SAME = "same"
+    CONFLICTING = "conflicting"
+    INCOMPLETE = "incomplete"
+    FOREIGN = "foreign"
+    """In the index and not among the stored wheels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One wheel, and how it stands."""
+
+    state: State
+    project: Name
+    filename: str
+    why: str = ""
+    offer: Offer | None = None
+    """None for what is foreign."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How all wheels stand, dependencies before dependents; foreign ones at the end."""
+
+    differences: tuple[Difference, ...]
+
+    def of(self, state: State) -> tuple[Difference, ...]:
+        """The wheels in a state."""
+        return tuple(each for each in self.differences if each.state is state)
+
+    @property
+    def to_upload(self) -> tuple[Offer, ...]:
+        """What is missing in the index and may go there."""
+        return tuple(each.offer for each in self.of(State.UPLOAD) if each.offer is not None)
+
+    def check(self, index: str) -> None:
+        """Refuse what cannot be published as it is, all of it at once.
+
+        Raises:
+            ConflictError: when a name is taken by other bytes.
+            IncompleteError: when a release lacks something.
+        """
+        problems = Collector()
+        for each in self.of(State.CONFLICTING):
+            problems.add(
+                ConflictError(
+                    f"{each.filename} is published with other bytes",
+                    where=f"index {index}",
+                    why="a published file is never overwritten",
+                    hint=each.why,
+                )
+            )
+        lacking = {(each.project, each.why): each for each in self.of(State.INCOMPLETE)}
+        for each in lacking.values():
+            problems.add(
+                IncompleteError(
+                    f"{each.project} is not complete: {each.why}",
+                    where=f"index {index}",
+                    hint=f"nox -s build-{each.project}, or change `targets` of the index in pyproject.toml",
+                )
+            )
+        problems.check()
+
+
+def compare(
+    offers: Iterable[Offer], listing: Listing, *, needed: Needed, owned: Collection[Name] = ()
+) -> Comparison:
+    """How offered wheels stand in an index.
+
+    Args:
+        offers: dependencies before dependents.
+        listing: the files of all projects that are offered, and of `owned` as far as it matters.
+        needed: what makes a release complete.
+        owned: the farm's distributions: a wheel that needs one is incomplete where neither the offers nor
+            the index have it.
+    """
+    offers = tuple(offers)
+    found = [_standing(offer, _by_identity(listing.get(offer.project, ()))) for offer in offers]
+    judged = _without_incomplete(found, needed, _absent(offers, listing, owned))
+    known = {_identity(offer.filename) for offer in offers}
+    foreign = (
+        Difference(state=State.FOREIGN, project=project, filename=file.filename)
+        for project in sorted(listing)
+        for file in listing[project]
+        if _identity(file.filename) not in known
+    )
+    return Comparison((*judged, *foreign))
+
+
+def _identity(filename: str) -> object:
+    """What a file name says: an index may write a name in another way."""
+    try:
+        return parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        return filename
+
+
+def _by_identity(files: Iterable[ListedFile]) -> Mapping[object, ListedFile]:
+    return {_identity(file.filename): file for file in files}
+
+
+def _standing(offer: Offer, files: Mapping[object, ListedFile]) -> Difference:
+    file = files.get(_identity(offer.filename))
+    standing = Difference(state=State.UPLOAD, project=offer.project, filename=offer.filename, offer=offer)
+    if file is None:
+        return standing
+    if file.sha256 == offer.sha256:
+        return replace(standing, state=State.SAME)
+    number = next_build(offer, (each.filename for each in files.values()))
+    return replace(
+        standing,
+        state=State.CONFLICTING,
+        why=f"inv index.publish --renumber publishes it as build {number}",
+    )
+
+
+def next_build(offer: Offer, filenames: Iterable[str]) -> int:
+    """The build number that no published wheel of this version has reached."""
+    highest = 0
+    for filename in (*filenames, offer.filename):
+        try:
+            _, version, build, _ = parse_wheel_filename(filename)
+        except InvalidWheelFilename:
+            continue
+        if version == Version(offer.version) and build:
+            highest = max(highest, build[0])
+    return highest + 1
+
+
+def _absent(offers: Sequence[Offer], listing: Listing, owned: Collection[Name]) -> frozenset[Name]:
+    """The farm's distributions that nobody who installs the offers could get."""
+    offered = {offer.project for offer in offers}
+    return frozenset(name for name in owned if name not in offered and not listing.get(name))
+
+
+def _without_incomplete(
+    found: Sequence[Difference], needed: Needed, absent: frozenset[Name]
+) -> Iterator[Difference]:
+    """The same, with what may not be uploaded since its release lacks something."""
+    releases: defaultdict[tuple[Name, str], list[Offer]] = defaultdict(list)
+    for each in found:
+        if each.offer is not None:
+            releases[each.project, each.offer.version].append(each.offer)
+    lacks = {release: _lacks(release[0], wheels, needed, absent) for release, wheels in releases.items()}
+    for each in found:
+        why = lacks[each.project, each.offer.version] if each.offer else ""
+        if each.state is State.UPLOAD and why:
+            yield replace(each, state=State.INCOMPLETE, why=why)
+        else:
+            yield each
+
+
+def _lacks(project: Name, wheels: Sequence[Offer], needed: Needed, absent: frozenset[Name]) -> str:
+    """What a release lacks, in words; nothing when it is complete."""
+    targets = [
+        target.identifier
+        for target in needed(project)
+        if not any(serves(offer.filename, target) for offer in wheels)
+    ]
+    names = sorted(absent & {name for offer in wheels for name in offer.requires})
+    return "; ".join(
+        (
+            *([f"no wheel for {', '.join(targets)}"] if targets else []),
+            *([f"it needs {', '.join(names)}, which is not published"] if names else []),
+        )
+    )

@@ -1,0 +1,122 @@
+"""devpi: wheels go to a staging index first, and release by release from there, each as a whole.
+
+devpi pushes all files of a release from one index to another in one transaction of its own
+(devpi's documentation, "devpi push").
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin, urlsplit
+
+from wheelfarm.errors import NetworkError, PublishError
+from wheelfarm.index.client import RefusedError
+from wheelfarm.index.upload import UploadIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from requests import Response
+
+    from wheelfarm.index.listing import Listing
+    from wheelfarm.index.offer import Offer
+    from wheelfarm.model import Name
+
+SIMPLE: Final = "+simple"
+_HEADER: Final = "X-Devpi-Server-Version"
+_DENIED: Final = (401, 403, 404)
+
+
+def is_devpi(answer: Response) -> bool:
+    """Whether an answer comes from devpi, which says so in all of them."""
+    return _HEADER in answer.headers
+
+
+@dataclass
+class DevpiIndex(UploadIndex):
+    """An index of a devpi server; its url ends in `<user>/<index>/`."""
+
+    def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
+        """What the index itself lists; devpi's pages show files of its bases too."""
+        listing = super().look(projects, wanted)
+        own = urlsplit(urljoin(self.url, "+")).path
+        return {
+            project: tuple(file for file in files if urlsplit(file.url).path.startswith(own))
+            for project, files in listing.items()
+        }
+
+    def send(self, todo: Sequence[Offer]) -> None:
+        """Upload to a staging index, look whether all is there, and push release by release."""
+        staging = self._make_staging(todo)
+        if staging is None:
+            super().send(todo)
+            return
+        self.upload(todo, staging.url)
+        with self._removing(staging):
+            self._check(staging, todo)
+            for project, version in dict.fromkeys((offer.project, offer.version) for offer in todo):
+                self.say(f"pushing {project} {version} from {staging.name} to {self._path}")
+                self.client.call(
+                    "POST",
+                    staging.url,
+                    json={"name": project, "version": version, "targetindex": self._path},
+                )
+
+    @property
+    def _path(self) -> str:
+        """The index as devpi names it: user/index."""
+        return "/".join(urlsplit(self.url).path.strip("/").split("/")[-2:])
+
+    def _make_staging(self, todo: Sequence[Offer]) -> DevpiIndex | None:
+        """The staging index for these wheels, the same one after a kill; None where we may not make any."""
+        # devpi answers 404 to those who may not push; a user may make indexes of their own only.
+        user = self.credentials.username if self.credentials else self._path.partition("/")[0]
+        wheels = "".join(sorted(f"{offer.filename} {offer.sha256}\n" for offer in todo))
+        digest = hashlib.sha256(wheels.encode()).hexdigest()[:12]
+        path = f"{user}/{self._path.rpartition('/')[2]}-staging-{digest}"
+        root = self.url.removesuffix(f"{self._path}/")
+        url = f"{root}{path}/"
+        try:
+            self.client.call("PUT", url.rstrip("/"), json={"type": "stage", "bases": [], "volatile": True})
+        except RefusedError as error:
+            if error.status == 409:  # noqa: PLR2004 - it is there, left by a run that was killed
+                return self._at(path, url)
+            if error.status not in _DENIED:
+                raise
+            self.say(f"no staging: {user or 'nobody'} may not make the index {path} ({error.why})")
+            return None
+        return self._at(path, url)
+
+    def _at(self, path: str, url: str) -> DevpiIndex:
+        return replace(self, name=path, url=url, simple=SIMPLE)
+
+    def _check(self, staging: DevpiIndex, todo: Sequence[Offer]) -> None:
+        """Nothing is pushed unless all of it arrived."""
+        listing = staging.look({offer.project for offer in todo}, {offer.filename for offer in todo})
+        there = {(file.filename, file.sha256) for files in listing.values() for file in files}
+        missing = [offer.filename for offer in todo if (offer.filename, offer.sha256) not in there]
+        if missing:
+            raise PublishError(
+                "the staging index does not hold what was uploaded to it",
+                where=staging.url,
+                why=f"missing or with other bytes: {', '.join(missing[:5])}",
+                hint="nothing was published; look at the server's log",
+            )
+
+    @contextmanager
+    def _removing(self, staging: DevpiIndex) -> Iterator[None]:
+        """Remove the staging index in the end, pushed or not: the next try begins with an empty one."""
+        try:
+            yield
+        finally:
+            with suppress(NetworkError, PublishError):
+                self.client.call("DELETE", staging.url.rstrip("/"))
+
+    def remove(self, project: Name, filenames: Collection[str]) -> None:
+        """Remove files, which devpi does on volatile indexes, and elsewhere for those who may."""
+        for file in self.look([project])[project]:
+            if file.filename in filenames:
+                self.client.call("DELETE", file.url)

@@ -1,0 +1,72 @@
+"""What all kinds of index have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from wheelfarm.errors import FarmError
+    from wheelfarm.index.listing import Listing
+    from wheelfarm.index.offer import Offer
+    from wheelfarm.model import Name
+
+
+class UploadFailure(Exception):  # noqa: N818 - it carries the error and is none
+    """An upload that ended early.
+
+    Args:
+        error: what went wrong, for people.
+        filename: the file that was on its way; None when twine did not come that far.
+    """
+
+    def __init__(self, error: FarmError, filename: str | None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.filename = filename
+
+
+class Index(Protocol):
+    """An index for one variant, as the transaction sees it."""
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+
+    def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
+        """What the index lists now.
+
+        Args:
+            projects: whose files.
+            wanted: names of files whose sha256 must be known, if the bytes have to be fetched for it.
+
+        Raises:
+            NetworkError: when the index cannot be reached.
+            PublishError: when it refuses, or answers with something that is no listing.
+        """
+
+    def send(self, todo: Sequence[Offer]) -> None:
+        """Bring wheels into the index.
+
+        Args:
+            todo: proven wheels that the index does not have, dependencies before dependents.
+
+        Raises:
+            UploadFailure: when some did not arrive.
+            PublishError, NetworkError: when the index refuses or cannot be reached.
+        """
+
+    def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
+        """Have installers pass by some files (PEP 592); None for a reason offers them again.
+
+        Raises:
+            PublishError: when this kind of index has no way to say that.
+        """
+
+    def remove(self, project: Name, filenames: Collection[str]) -> None:
+        """Remove files.
+
+        Raises:
+            PublishError: when this kind of index has no way to do that.
+        """

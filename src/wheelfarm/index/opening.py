@@ -1,0 +1,115 @@
+"""From the settings to the index that they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import UsageError
+from wheelfarm.host import programs_environment
+from wheelfarm.settings import IndexKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wheelfarm.index.kind import Index
+    from wheelfarm.index.upload import UploadIndex
+    from wheelfarm.settings import IndexTable, Settings
+    from wheelfarm.wheelhouse import Wheelhouse
+
+
+_READABLE: Final = ("http", "https", "file")
+
+
+def below(url: str, path: str) -> str:
+    """A url below another one, with a slash at its end."""
+    return "/".join((url.rstrip("/"), *filter(None, [path.strip("/")]), ""))
+
+
+def path_of(name: str, table: IndexTable, variant: str) -> str:
+    """Where the wheels of a variant go, below the index's url.
+
+    Raises:
+        UsageError: when the index does not take them.
+    """
+    path = table.path(variant)
+    if path is None:
+        raise UsageError(
+            f"index {name} takes no wheels of the variant {variant!r}",
+            where=f"pyproject.toml: tool.wheelfarm.index.{name}.variants",
+            hint=f"it takes {', '.join(sorted(table.variants))}; add a path for this one",
+        )
+    return path
+
+
+def read_url(name: str, settings: Settings, variant: str, *, say: Callable[[str], None]) -> str:
+    """The simple index of a variant as installers read it; a server is asked only where it must be.
+
+    Raises:
+        UsageError: when the settings do not tell it.
+        PublishError, NetworkError: when the index was asked in vain.
+    """
+    table = settings.choose_index(name)
+    path = path_of(name, table, variant)
+    base, simple = table.read_url or table.url, table.simple or "simple"
+    if table.kind is IndexKind.STATIC and "://" not in base:
+        base = (settings.root / base).resolve().as_uri()
+    if base.partition("://")[0] not in _READABLE:
+        raise UsageError(
+            f"nobody knows where index {name} is read",
+            where=f"pyproject.toml: tool.wheelfarm.index.{name}",
+            why=f"installers cannot read {base}",
+            hint="say `read-url`",
+        )
+    if table.kind is IndexKind.SIMPLE_UPLOAD and table.simple is None:
+        simple = _uploads(name, settings, below(table.url, path), table, say).simple
+    return below(below(base, path), simple)
+
+
+def open_index(
+    name: str, settings: Settings, variant: str, *, house: Wheelhouse, say: Callable[[str], None]
+) -> Index:
+    """The index of that name, for the wheels of a variant.
+
+    Args:
+        name: as in `[tool.wheelfarm.index.<name>]`.
+        settings: the farm's.
+        variant: whose wheels.
+        house: where the build records are.
+        say: hears what is going on.
+
+    Raises:
+        UsageError: when there is no such index, or when it does not take this variant.
+        PublishError, NetworkError: when it cannot be used or reached.
+    """
+    table = settings.choose_index(name)
+    path = path_of(name, table, variant)
+    if table.kind is IndexKind.STATIC:
+        # Each kind brings its own libraries along.
+        from wheelfarm.index.static import StaticIndex  # noqa: PLC0415
+        from wheelfarm.index.storage import open_storage  # noqa: PLC0415
+
+        storage = open_storage(below(table.url, path), settings.root, say)
+        return StaticIndex(name, storage, house, say)
+    return _uploads(name, settings, below(table.url, path), table, say)
+
+
+def _uploads(
+    name: str, settings: Settings, url: str, table: IndexTable, say: Callable[[str], None]
+) -> UploadIndex:
+    """An index that takes uploads: of a devpi server, or of any other."""
+    from wheelfarm.index.client import Client  # noqa: PLC0415
+    from wheelfarm.index.credentials import find_credentials  # noqa: PLC0415
+    from wheelfarm.index.devpi import SIMPLE, DevpiIndex, is_devpi  # noqa: PLC0415
+    from wheelfarm.index.upload import UploadIndex  # noqa: PLC0415
+
+    env = programs_environment(settings) | {
+        key: value for key, value in settings.environ.items() if key in {"NETRC", "TWINE_CERT"}
+    }
+    credentials = find_credentials(url, settings.environ, env)
+    if credentials:
+        say(f"publishing as {credentials.username} ({credentials.origin})")
+    devpi = is_devpi(Client(url, credentials, say).head(url))
+    kind = DevpiIndex if devpi else UploadIndex
+    simple = table.simple or (SIMPLE if devpi else "simple")
+    log = settings.work / "logs" / f"publish-{name}.log"
+    return kind(name, url, simple, credentials, env, log, say)

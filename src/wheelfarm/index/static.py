@@ -1,0 +1,165 @@
+"""A static index: files that any web server or object store hands out, of the same form as the wheelhouse.
+
+Wheels are written first, under the digest of their bytes, where nobody looks for them. What makes a release
+visible is its project's page, written as a whole: `index.json` last, since that is what the farm reads.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from packaging.utils import canonicalize_name
+
+from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
+from wheelfarm.index.listing import ListedFile, Listing
+from wheelfarm.model import Name
+from wheelfarm.wheelhouse import IndexedFile, Ledger, metadata_of, project_page, root_json, root_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from wheelfarm.index.offer import Offer
+    from wheelfarm.index.storage import Storage
+    from wheelfarm.wheelhouse import Wheelhouse
+
+_FIRST: Final = "simple/index"
+_READERS: Final = 16
+"""Questions to an object store that are under way at the same time."""
+
+
+@dataclass
+class StaticIndex:
+    """A static index of one variant.
+
+    Args:
+        name: what the settings call it.
+        storage: where it lies.
+        house: where the build records are, which go beside the wheels.
+        say: hears what is going on.
+        now: the time of an upload.
+    """
+
+    name: str
+    storage: Storage
+    house: Wheelhouse
+    say: Callable[[str], None]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
+        """What the index lists; a file that was lost is not listed, so that it is written again."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            ledgers = list(pool.map(self._ledger, projects))
+            return {
+                ledger.project: tuple(
+                    ListedFile(
+                        filename=file.filename,
+                        sha256=file.sha256,
+                        url=file.path,
+                        yanked=file.yanked is not None,
+                    )
+                    for file, there in zip(
+                        ledger.files, pool.map(lambda f: self._there(f, wanted), ledger.files), strict=True
+                    )
+                    if there
+                )
+                for ledger in ledgers
+            }
+
+    def _there(self, file: IndexedFile, wanted: Collection[str]) -> bool:
+        return file.filename not in wanted or self.storage.size(file.path) == file.size
+
+    def _ledger(self, project: Name) -> Ledger:
+        page = self.storage.read(f"simple/{project}/index.json")
+        if page is None:
+            return Ledger(project=project)
+        try:
+            return Ledger.from_json(page, project, f"simple/{project}/index.json")
+        except WheelhouseError as error:
+            raise PublishError(
+                f"the page of {project} is not one that a farm has written",
+                where=f"index {self.name}",
+                why=error.why,
+                hint="publish to another place, or remove that page",
+            ) from error
+
+    def send(self, todo: Sequence[Offer]) -> None:
+        """Write wheels, then the pages of their projects, dependencies first."""
+        for offer in todo:
+            self._write_wheel(offer)
+        with self.storage.locked() as renew:
+            for project in dict.fromkeys(offer.project for offer in todo):
+                renew()
+                self._list(project, [offer for offer in todo if offer.project == project])
+
+    def _write_wheel(self, offer: Offer) -> None:
+        file = offer.file
+        self.say(f"writing {offer.filename}")
+        metadata, record = metadata_of(offer.path).read_bytes(), f"records/{file.key}.json"
+        if self.storage.size(file.path) != file.size:
+            self.storage.put(offer.path, file.path, file.sha256)
+        if self.storage.size(f"{file.path}.metadata") != len(metadata):
+            self.storage.write(f"{file.path}.metadata", metadata)
+        self.storage.write(record, self.house.record(offer.variant, file.key).encode())
+
+    def _list(self, project: Name, wheels: Sequence[Offer]) -> None:
+        ledger = self._ledger(project)
+        uploaded = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        for offer in wheels:
+            known = {file.filename: file.sha256 for file in ledger.files}
+            if known.get(offer.filename, offer.sha256) != offer.sha256:
+                raise ConflictError(
+                    f"{offer.filename} is published with other bytes",
+                    where=f"index {self.name}",
+                    why="another publisher was quicker",
+                    hint="publish again to see what differs",
+                )
+            ledger = ledger.adding(replace(offer.file, uploaded=uploaded))
+        self._write(ledger)
+
+    def _write(self, ledger: Ledger) -> None:
+        page = f"simple/{ledger.project}/index"
+        self.storage.write(f"{page}.html", project_page(ledger))
+        self._write_first(ledger.project)
+        self.storage.write(f"{page}.json", ledger.to_json())
+
+    def _write_first(self, project: Name) -> None:
+        """Name a new project on the first page; the page itself is its own list, so nothing else is read."""
+        known = self._projects()
+        if project not in known:
+            names = sorted({*known, project})
+            self.storage.write(f"{_FIRST}.html", root_page(names))
+            self.storage.write(f"{_FIRST}.json", root_json(names))
+
+    def _projects(self) -> list[Name]:
+        page = self.storage.read(f"{_FIRST}.json")
+        if page is None:
+            return []
+        return [Name(canonicalize_name(each["name"])) for each in json.loads(page)["projects"]]
+
+    def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
+        """Have installers pass by some files; see `Index.yank`."""
+        self._change(project, lambda ledger: ledger.yanking(lambda f: f.filename in filenames, reason))
+
+    def remove(self, project: Name, filenames: Collection[str]) -> None:
+        """Remove files: from the pages first, then themselves."""
+        gone = [file for file in self._ledger(project).files if file.filename in filenames]
+        self._change(project, lambda ledger: ledger.without(lambda f: f.filename in filenames))
+        for file in self._unlisted(project, gone):
+            for path in (f"{file.path}.metadata", file.path, f"records/{file.key}.json"):
+                self.storage.remove(path)
+
+    def _unlisted(self, project: Name, files: Iterable[IndexedFile]) -> list[IndexedFile]:
+        listed = {file.filename for file in self._ledger(project).files}
+        return [file for file in files if file.filename not in listed]
+
+    def _change(self, project: Name, change: Callable[[Ledger], Ledger]) -> None:
+        with self.storage.locked() as renew:
+            renew()
+            before = self._ledger(project)
+            after = change(before)
+            if after != before:
+                self._write(after)

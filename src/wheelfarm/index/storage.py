@@ -1,0 +1,262 @@
+"""Where a static index lies: a directory, or an object store behind an fsspec url.
+
+Both replace a file as a whole: a reader meets the old bytes or the new ones.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from wheelfarm.errors import PublishError
+from wheelfarm.wheelhouse import copy_verified, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from wheelfarm.model import Digest
+
+LOCK: Final = ".publishing"
+_LEASE: Final = 60.0
+"""Seconds after which a lock in an object store that nobody renews is that of a publisher who died."""
+_POLL: Final = 1.0
+
+
+class Storage(Protocol):
+    """Files by relative paths with slashes."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file; None when there is none."""
+
+    def size(self, path: str) -> int | None:
+        """The size of a file in bytes; None when there is none."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file as a whole."""
+
+    def put(self, source: Path, path: str, sha256: Digest) -> None:
+        """Copy a file with known bytes as a whole."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file, if it is there."""
+
+    def locked(self) -> AbstractContextManager[Callable[[], None]]:
+        """Hold the lock of all publishers; what it gives is to be called now and then while it is held."""
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory on a disk that all publishers share."""
+
+    root: Path
+    say: Callable[[str], None]
+    timeout: float = 600.0
+
+    def read(self, path: str) -> bytes | None:
+        """See `Storage.read`."""
+        try:
+            return (self.root / path).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def size(self, path: str) -> int | None:
+        """See `Storage.size`."""
+        try:
+            return (self.root / path).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, data: bytes) -> None:
+        """See `Storage.write`."""
+        write_atomically(self.root / path, data, "the index")
+
+    def put(self, source: Path, path: str, sha256: Digest) -> None:
+        """See `Storage.put`."""
+        copy_verified(source, self.root / path, sha256)
+
+    def remove(self, path: str) -> None:
+        """See `Storage.remove`."""
+        (self.root / path).unlink(missing_ok=True)
+        with suppress(OSError):  # the directory holds something else
+            (self.root / path).parent.rmdir()
+
+    @contextmanager
+    def locked(self) -> Iterator[Callable[[], None]]:
+        """See `Storage.locked`; the kernel frees the lock when its holder dies."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / LOCK)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            self.say(f"waiting for another publisher, who is writing to {self.root}")
+            try:
+                lock.acquire(timeout=self.timeout)
+            except Timeout:
+                raise _kept(str(self.root)) from None
+        try:
+            yield lambda: None
+        finally:
+            lock.release()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A prefix in an object store: fsspec's file system, and the path in it.
+
+    Credentials and endpoints are each store's own: fsspec takes them from where its users keep them.
+    """
+
+    files: Any  # an fsspec.AbstractFileSystem, which has no types
+    root: str
+    say: Callable[[str], None]
+    lease: float = _LEASE
+    timeout: float = 600.0
+
+    def _at(self, path: str) -> str:
+        return f"{self.root.rstrip('/')}/{path}"
+
+    def read(self, path: str) -> bytes | None:
+        """See `Storage.read`."""
+        with self._explained(path):
+            try:
+                self.files.invalidate_cache()
+                return bytes(self.files.cat_file(self._at(path)))
+            except FileNotFoundError:
+                return None
+
+    def size(self, path: str) -> int | None:
+        """See `Storage.size`."""
+        with self._explained(path):
+            try:
+                return int(self.files.info(self._at(path))["size"])
+            except FileNotFoundError:
+                return None
+
+    def write(self, path: str, data: bytes) -> None:
+        """See `Storage.write`."""
+        with self._explained(path):
+            self.files.pipe_file(self._at(path), data)
+
+    def put(self, source: Path, path: str, sha256: Digest) -> None:
+        """See `Storage.put`; the path tells the digest, so another publisher writes the same bytes."""
+        del sha256
+        with self._explained(path):
+            self.files.put_file(str(source), self._at(path))
+
+    def remove(self, path: str) -> None:
+        """See `Storage.remove`."""
+        with self._explained(path), suppress(FileNotFoundError):
+            self.files.rm_file(self._at(path))
+
+    @contextmanager
+    def locked(self) -> Iterator[Callable[[], None]]:
+        """See `Storage.locked`.
+
+        The lock is an object that can be made only once. Its holder renews it; one that does not change for
+        the time of a lease, by our own clock, is taken over.
+        """
+        publisher, renewals = secrets.token_hex(8), count(1)
+        self._acquire(_note(publisher, 0))
+
+        def renew() -> None:
+            held = self.read(LOCK)
+            if held is None or json.loads(held)["publisher"] != publisher:
+                raise PublishError(
+                    "another publisher has taken over the index",
+                    where=self.root,
+                    why=f"this one did not write anything for {self.lease:g} seconds",
+                    hint="publish again: it goes on where it stopped",
+                )
+            self.write(LOCK, _note(publisher, next(renewals)))
+
+        try:
+            yield renew
+        finally:
+            held = self.read(LOCK)
+            if held is not None and json.loads(held)["publisher"] == publisher:
+                self.remove(LOCK)
+
+    def _acquire(self, note: bytes) -> None:
+        began = changed = time.monotonic()
+        seen: bytes | None = None
+        while True:
+            with suppress(FileExistsError), self._explained(LOCK):
+                self.files.pipe_file(self._at(LOCK), note, mode="create")
+                return
+            held, now = self.read(LOCK), time.monotonic()
+            if held != seen:
+                if seen is None:
+                    self.say(f"waiting for another publisher, who is writing to {self.root}")
+                seen, changed = held, now
+            elif now - changed >= self.lease:
+                self.say("the other publisher gives no sign of life: taking over")
+                self.remove(LOCK)
+                continue
+            if now - began >= self.timeout:
+                raise _kept(self.root)
+            time.sleep(min(_POLL, self.lease / 4))
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """Turn what a store's own client raises into an error of ours."""
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError, PublishError):
+            raise
+        except Exception as error:
+            raise PublishError(
+                "the object store cannot be used",
+                where=self._at(path),
+                why=f"{type(error).__name__}: {str(error)[:200]}",
+                hint="check the url, and the credentials of the store",
+            ) from error
+
+
+def _note(publisher: str, renewed: int) -> bytes:
+    """What the lock of an object store says."""
+    return json.dumps({"publisher": publisher, "renewed": renewed}).encode()
+
+
+def _kept(where: str) -> PublishError:
+    return PublishError(
+        "another publisher keeps the index locked", where=where, hint="let it end, or stop it"
+    )
+
+
+def open_storage(url: str, root: Path, say: Callable[[str], None]) -> Storage:
+    """The storage behind a url; a path without a scheme is below the farm's directory.
+
+    Raises:
+        PublishError: when fsspec or the store's own library is not installed, or cannot use the url.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        from urllib.request import url2pathname  # noqa: PLC0415 - it brings a client of HTTP along
+
+        return Directory(Path(url2pathname(parts.path)), say)
+    if "://" not in url:
+        return Directory(root / url, say)
+    try:
+        import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - only object stores need it
+
+        files, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        raise PublishError(
+            f"{parts.scheme}:// needs a library that is not installed",
+            where=url,
+            why=str(error),
+            hint="pip install 'wheelfarm[stores]', and the library that is named above",
+        ) from error
+    except ValueError as error:
+        raise PublishError("fsspec does not know this url", where=url, why=str(error)) from error
+    return Bucket(files, str(path), say)

@@ -1,0 +1,147 @@
+"""Publishing as a transaction: look, tell what differs, act, look again, fail unless all is there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import NetworkError, PublishError
+from wheelfarm.index.comparison import Comparison, State, compare
+from wheelfarm.index.kind import UploadFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from wheelfarm.errors import FarmError
+    from wheelfarm.index.comparison import Needed
+    from wheelfarm.index.kind import Index
+    from wheelfarm.index.offer import Offer
+    from wheelfarm.model import Name
+
+_TRIES: Final = 5
+"""Attempts in a row that bring nothing forward."""
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+_SECOND_LOOK: Final = 1.0
+"""Seconds after which a conflict is looked at again: it may have been a file on its way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """The offers of a farm on their way to an index.
+
+    Args:
+        index: where to.
+        offers: the wheels, dependencies before dependents.
+        needed: what makes a release complete.
+        owned: the farm's distributions.
+        prove: raises when a wheel is not the one that passed the gate.
+        settle: seconds that the index may take to list what it has accepted.
+        say: hears what is going on.
+        sleep: waits for some seconds.
+    """
+
+    index: Index
+    offers: Sequence[Offer]
+    needed: Needed
+    owned: Collection[Name]
+    prove: Callable[[Offer], None]
+    settle: float
+    say: Callable[[str], None]
+    sleep: Callable[[float], None] = time.sleep
+
+    def differ(self) -> Comparison:
+        """Look at the index, and compare; nothing is written.
+
+        Raises:
+            NetworkError: when the index cannot be reached.
+            PublishError: when it refuses, or lists nothing that can be read.
+        """
+        projects = {offer.project for offer in self.offers}
+        asked = projects | {name for offer in self.offers for name in offer.requires if name in self.owned}
+        listing = self.index.look(sorted(asked), {offer.filename for offer in self.offers})
+        found = compare(self.offers, listing, needed=self.needed, owned=self.owned)
+        # What was looked at for the sake of requirements alone is not in question.
+        return Comparison(tuple(each for each in found.differences if each.project in projects))
+
+    def publish(self) -> Comparison:
+        """Bring the index to hold all offers, or refuse before the first byte.
+
+        Returns:
+            How all wheels stood before; what was to upload is there now.
+
+        Raises:
+            ConflictError, IncompleteError: when something may not be published as it is.
+            UnprovenError: when a wheel is not the one that passed the gate.
+            PublishError, NetworkError: when the index refuses, has trouble, or does not show what it took.
+        """
+        before = self._without_doubt()
+        before.check(self.index.name)
+        left, tries, pause = before.to_upload, _TRIES, _FIRST_PAUSE
+        while left:
+            failure = self._act(left)
+            found = self._settled(failure)
+            found.check(self.index.name)
+            brought = len(left) - len(found.to_upload)
+            left = found.to_upload
+            if not left:
+                break
+            if failure is None:
+                raise self._not_converged(left)
+            self._check_passing(failure, left)
+            tries = _TRIES if brought else tries - 1
+            if not tries:
+                raise failure.error
+            self.say(f"{failure.error.what} ({failure.error.why}); {len(left)} left, again in {pause:g} s")
+            self.sleep(pause)
+            pause = _FIRST_PAUSE if brought else min(2 * pause, _LONGEST_PAUSE)
+        return before
+
+    def _act(self, left: Sequence[Offer]) -> UploadFailure | None:
+        for offer in left:
+            self.prove(offer)
+        try:
+            self.index.send(left)
+        except UploadFailure as failure:
+            return failure
+        except (PublishError, NetworkError) as error:
+            return UploadFailure(error, None)
+        return None
+
+    def _without_doubt(self) -> Comparison:
+        found = self.differ()
+        if found.of(State.CONFLICTING):
+            self.sleep(_SECOND_LOOK)
+            found = self.differ()
+        return found
+
+    def _settled(self, failure: UploadFailure | None) -> Comparison:
+        """Look again, for as long as an index that took everything may need to list it."""
+        found, waited, pause = self._without_doubt(), 0.0, 0.25
+        while failure is None and found.to_upload and waited < self.settle:
+            self.sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, 5.0)
+            found = self._without_doubt()
+        return found
+
+    @staticmethod
+    def _check_passing(failure: UploadFailure, left: Sequence[Offer]) -> None:
+        """A refusal is final, unless somebody else has just published that very file."""
+        error: FarmError = failure.error
+        if not error.passing and (failure.filename is None or failure.filename in _names(left)):
+            raise error
+
+    def _not_converged(self, left: Sequence[Offer]) -> PublishError:
+        names = _names(left)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004
+        return PublishError(
+            f"the index did not converge: it accepted {len(names)} wheels that it does not list",
+            where=f"index {self.index.name}",
+            why=f"missing after {self.settle:g} s: {', '.join(names[:3])}{more}",
+            hint="look at the server's log; an index that lists late may get a higher `settle`",
+        )
+
+
+def _names(offers: Sequence[Offer]) -> list[str]:
+    return [offer.filename for offer in offers]

@@ -1,0 +1,179 @@
+"""Indexes that take uploads as the public one does: pypiserver, Artifactory, Nexus, CodeArtifact and more."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from wheelfarm.errors import FarmError, NetworkError, PublishError, UsageError
+from wheelfarm.index import twine
+from wheelfarm.index.client import Client
+from wheelfarm.index.kind import UploadFailure
+from wheelfarm.index.listing import ListedFile, Listing
+from wheelfarm.index.offer import waves
+from wheelfarm.model import Digest, parse_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pypi_simple import DistributionPackage
+
+    from wheelfarm.index.credentials import Credentials
+    from wheelfarm.index.offer import Offer
+    from wheelfarm.model import Name
+
+_READERS: Final = 8
+"""Pages that are asked for at the same time."""
+_FEW: Final = 40
+"""So many files one twine sends, in order, as quickly as several would."""
+_SENDERS: Final = 4
+
+
+@dataclass
+class UploadIndex:
+    """An index that takes uploads.
+
+    Args:
+        name: what the settings call it.
+        url: where it takes uploads of this variant; with a slash at its end.
+        simple: where its simple index is, below the url.
+        credentials: who publishes.
+        env: the environment in which twine is run.
+        log: the file that twine's output goes to.
+        say: hears what is going on.
+    """
+
+    name: str
+    url: str
+    simple: str
+    credentials: Credentials | None
+    env: Mapping[str, str]
+    log: Path | None
+    say: Callable[[str], None]
+
+    @cached_property
+    def client(self) -> Client:
+        """Asks the server."""
+        return Client(self.url, self.credentials, self.say)
+
+    def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
+        """What the index lists now; see `Index.look`."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            pages = list(pool.map(self._page, projects))
+            listing = dict(zip(projects, pages, strict=True))
+            # Only what is compared has to have a sha256.
+            return {
+                project: tuple(pool.map(lambda file: self._known(file, wanted), files))
+                for project, files in listing.items()
+            }
+
+    def _page(self, project: Name) -> tuple[ListedFile, ...]:
+        # Heavy to import, and only publishing needs it.
+        from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
+
+        url = f"{self.url}{self.simple.strip('/')}/{project}/"
+        answer = self.client.get(url, accept=ACCEPT_ANY)
+        if answer is None:
+            return ()
+        try:
+            page = ProjectPage.from_response(answer, project)
+        except (ValueError, UnsupportedRepoVersionError) as error:
+            raise PublishError(
+                f"the page of {project} cannot be read",
+                where=url,
+                why=str(error)[:200],
+                hint="is this a simple index? `simple` of the index in pyproject.toml says where it is",
+            ) from error
+        return tuple(self._listed(page.packages))
+
+    def _listed(self, packages: Sequence[DistributionPackage]) -> Iterator[ListedFile]:
+        for package in packages:
+            try:
+                sha256 = parse_digest(package.digests.get("sha256", ""))
+            except UsageError:
+                sha256 = None
+            yield ListedFile(
+                filename=package.filename,
+                sha256=sha256,
+                url=urlunsplit(urlsplit(package.url)._replace(fragment="")),
+                yanked=package.is_yanked,
+            )
+
+    def _known(self, file: ListedFile, wanted: Collection[str]) -> ListedFile:
+        """The file with its sha256, if it needs one: older servers tell md5 or nothing."""
+        if file.sha256 is not None or file.filename not in wanted:
+            return file
+        answer = self.client.get(file.url)
+        sha256 = None if answer is None else Digest(hashlib.sha256(answer.content).hexdigest())
+        return ListedFile(filename=file.filename, sha256=sha256, url=file.url, yanked=file.yanked)
+
+    def send(self, todo: Sequence[Offer]) -> None:
+        """Upload wheels with twine, dependencies before dependents; see `Index.send`."""
+        self.upload(todo, self.url)
+
+    def upload(self, todo: Sequence[Offer], url: str) -> None:
+        """Upload wheels to a url: a few with one process, many with several at a time.
+
+        Raises:
+            UploadFailure: for the gravest failure; what does not depend on it has been tried.
+        """
+        if len(todo) <= _FEW:
+            self._twine(todo, url, threading.Event())
+            return
+        for wave in waves(todo):
+            self._send_wave(wave, url)
+
+    def _send_wave(self, wave: Sequence[Offer], url: str) -> None:
+        cancelled = threading.Event()
+        senders = min(_SENDERS, -(-len(wave) // _FEW))
+        with ThreadPoolExecutor(senders) as pool:
+            running = [pool.submit(self._twine, wave[n::senders], url, cancelled) for n in range(senders)]
+            try:
+                failures = [each.exception() for each in running]
+            except BaseException:
+                cancelled.set()
+                raise
+        found = [each for each in failures if each is not None]
+        # What will not pass says most.
+        for failure in sorted(found, key=_passing):
+            raise failure
+
+    def _twine(self, todo: Sequence[Offer], url: str, cancelled: threading.Event) -> None:
+        twine.upload(
+            [offer.path for offer in todo],
+            url,
+            credentials=self.credentials,
+            env=self.env,
+            log=self.log,
+            say=self.say,
+            cancelled=cancelled,
+        )
+
+    def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
+        """Refused: no server has a common way to yank."""
+        del filenames, reason
+        raise self._cannot("yank", project)
+
+    def remove(self, project: Name, filenames: Collection[str]) -> None:
+        """Refused: what can be removed, and how, is each server's own."""
+        del filenames
+        raise self._cannot("remove", project)
+
+    def _cannot(self, verb: str, project: Name) -> PublishError:
+        return PublishError(
+            f"wheels of {project} cannot be {verb}{'d' if verb.endswith('e') else 'ed'} from here",
+            where=f"index {self.name}",
+            why="what takes uploads has no common way to do that",
+            hint=f"{verb} them with the server's own tools; static indexes can do it here",
+        )
+
+
+def _passing(failure: BaseException) -> bool:
+    error = failure.error if isinstance(failure, UploadFailure) else failure
+    return isinstance(error, FarmError) and error.passing and isinstance(error, (NetworkError, PublishError))
