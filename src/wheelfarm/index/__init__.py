@@ -4,23 +4,37 @@ What asks a server or an object store is imported when it is asked: most tasks n
 """
 
 from wheelfarm.index.comparison import Comparison, Difference, State, compare, next_build
+from wheelfarm.index.consumer import Tool, consumer_lines
+from wheelfarm.index.kind import Index
 from wheelfarm.index.offer import Offer, offers, requirements
 from wheelfarm.index.opening import open_index, path_of, read_url
 from wheelfarm.index.proof import prove
+from wheelfarm.index.requirements import from_elsewhere, pins, resolve
+from wheelfarm.index.standing import Standing, of_release, standings, superseded
 from wheelfarm.index.transaction import Transaction
 
 __all__ = [
     "Comparison",
     "Difference",
+    "Index",
     "Offer",
+    "Standing",
     "State",
+    "Tool",
     "Transaction",
     "compare",
+    "consumer_lines",
+    "from_elsewhere",
     "next_build",
+    "of_release",
     "offers",
     "open_index",
     "path_of",
+    "pins",
     "prove",
     "read_url",
     "requirements",
+    "resolve",
+    "standings",
+    "superseded",
 ]

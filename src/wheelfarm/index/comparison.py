@@ -139,7 +139,7 @@ def _standing(offer: Offer, files: Mapping[object, ListedFile]) -> Difference:
     return replace(
         standing,
         state=State.CONFLICTING,
-        why=f"inv index.publish --renumber publishes it as build {number}",
+        why=f"release another version, or build it with the build tag {number}, which is free",
     )
 
 

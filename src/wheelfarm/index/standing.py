@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
 from wheelfarm.index.comparison import State
 from wheelfarm.wheelhouse import served, serves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from packaging.version import Version
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wheelfarm.index.comparison import Comparison, Needed
     from wheelfarm.index.listing import ListedFile, Listing
@@ -85,6 +84,12 @@ def _targets(filename: str, targets: Sequence[Target]) -> list[str]:
         return [target.identifier for target in targets if serves(filename, target)]
     except InvalidWheelFilename:
         return []
+
+
+def of_release(filenames: Iterable[str], version: str) -> tuple[str, ...]:
+    """The wheels of a version among file names, however the version is written."""
+    wanted = str(Version(version))
+    return tuple(filename for filename in filenames if _version(filename) == wanted)
 
 
 def superseded(listing: Listing, keep: int) -> dict[Name, tuple[str, ...]]:

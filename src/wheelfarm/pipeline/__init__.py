@@ -4,6 +4,7 @@ from wheelfarm.pipeline.decision import Action, Decision, decide, decide_all
 from wheelfarm.pipeline.explanation import explanation
 from wheelfarm.pipeline.farm import Farm
 from wheelfarm.pipeline.line import Line, fetcher_of
+from wheelfarm.pipeline.publication import Publication, choose_index_name, named_releases
 from wheelfarm.pipeline.rebuilding import Rebuild, Rebuilt
 from wheelfarm.pipeline.space import Leftover, Space, clean
 
@@ -13,12 +14,15 @@ __all__ = [
     "Farm",
     "Leftover",
     "Line",
+    "Publication",
     "Rebuild",
     "Rebuilt",
     "Space",
+    "choose_index_name",
     "clean",
     "decide",
     "decide_all",
     "explanation",
     "fetcher_of",
+    "named_releases",
 ]

@@ -3,6 +3,7 @@
 from wheelfarm.report.actions import job_summary
 from wheelfarm.report.chain import ChainReport
 from wheelfarm.report.difference import difference_lines
+from wheelfarm.report.index import comparison_data, comparison_lines, standing_data, standing_lines
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.quantity import about, size
 from wheelfarm.report.rebuild import preparation_lines, rebuilt_lines
@@ -13,6 +14,8 @@ __all__ = [
     "ChainReport",
     "Screen",
     "about",
+    "comparison_data",
+    "comparison_lines",
     "decision_lines",
     "difference_lines",
     "inspection_lines",
@@ -22,5 +25,7 @@ __all__ = [
     "preparation_lines",
     "rebuilt_lines",
     "size",
+    "standing_data",
+    "standing_lines",
     "summary_lines",
 ]

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from wheelfarm.tasks import chain, compare, explain, rebuild, recipe, report, space, wheel
+from wheelfarm.tasks import (
+    chain,
+    compare,
+    consume,
+    explain,
+    index,
+    rebuild,
+    recipe,
+    report,
+    space,
+    wheel,
+)
 
 
 def collection() -> Collection:
@@ -25,4 +36,9 @@ def collection() -> Collection:
     for task in (recipe.list_recipes, recipe.check, recipe.lock, recipe.schema):
         recipes.add_task(task)
     tasks.add_collection(recipes)
+    indexes = Collection("index")
+    for task in (index.publish, index.status, index.yank, index.prune, consume.serve, consume.config):
+        indexes.add_task(task)
+    tasks.add_collection(indexes)
+    tasks.add_task(consume.lock)
     return tasks

@@ -1,0 +1,124 @@
+"""From a farm and the name of an index to the transaction between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from wheelfarm.errors import UsageError
+from wheelfarm.index import Transaction, offers, open_index, path_of, prove
+from wheelfarm.model import Target, parse_name
+from wheelfarm.plan import serves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wheelfarm.index import Index, Offer
+    from wheelfarm.model import Name
+    from wheelfarm.pipeline.farm import Farm
+
+
+def named_releases(text: str | None) -> dict[Name, str | None] | None:
+    """Distributions separated by commas, each perhaps with `==` and a version; None when unsaid.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    if text is None:
+        return None
+    found: dict[Name, str | None] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        try:
+            requirement = Requirement(part)
+            versions = [each.version for each in requirement.specifier if each.operator == "=="]
+        except InvalidRequirement as error:
+            raise UsageError(f"{part!r} names no package", hint="say scipy or scipy==1.17.1") from error
+        if len(versions) != len(requirement.specifier) or len(versions) > 1 or requirement.extras:
+            raise UsageError(f"{part!r} names no release", hint="say scipy or scipy==1.17.1")
+        found[parse_name(requirement.name)] = versions[0] if versions else None
+    if not found:
+        raise UsageError(f"{text!r} names no package", hint="inv index.status shows what there is")
+    return found
+
+
+def choose_index_name(farm: Farm, name: str | None) -> str:
+    """The index that was named, or the only one that the farm has.
+
+    Raises:
+        UsageError: when there is none, or a choice.
+    """
+    indexes = farm.settings.indexes
+    if name is None and len(indexes) == 1:
+        return next(iter(indexes))
+    if name is None:
+        raise UsageError(
+            "say which index",
+            where="pyproject.toml: tool.wheelfarm.index",
+            hint=f"--index {'|'.join(indexes)}" if indexes else "add [tool.wheelfarm.index.<name>]",
+        )
+    farm.settings.choose_index(name)
+    return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """The wheels of one variant, and an index."""
+
+    farm: Farm
+    index_name: str
+    variant: str
+
+    def __post_init__(self) -> None:
+        table = self.farm.settings.choose_index(self.index_name)
+        path_of(self.index_name, table, self.variant)
+
+    @cached_property
+    def index(self) -> Index:
+        """The index.
+
+        Raises:
+            PublishError, NetworkError: when it cannot be used or reached.
+        """
+        farm = self.farm
+        return open_index(self.index_name, farm.settings, self.variant, house=farm.house, say=farm.say)
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """What makes a release complete, if its recipe skips nothing."""
+        table = self.farm.settings.choose_index(self.index_name)
+        return tuple(map(Target.parse, table.targets))
+
+    def needed(self, project: Name) -> Sequence[Target]:
+        """What makes a release of a distribution complete: without what its recipe is not built for."""
+        entry = self.farm.shelf.entries.get(project)
+        provider = self.farm.settings.choose_variant(self.variant).provider
+        return [target for target in self.targets if entry is None or serves(entry, target, provider) is None]
+
+    def owned(self) -> frozenset[Name]:
+        """The farm's distributions: what it has recipes for, and what its wheelhouse lists."""
+        return frozenset(self.farm.shelf.entries) | {
+            name for name, _ in self.farm.house.entries(self.variant)
+        }
+
+    def offers(self, wanted: Mapping[Name, str | None] | None) -> tuple[Offer, ...]:
+        """The stored wheels that are in question, dependencies before dependents."""
+        return offers(self.farm.house, self.variant, wanted)
+
+    def transaction(self, wanted: Mapping[Name, str | None] | None) -> Transaction:
+        """What publishes some releases and what they need of the farm, or all.
+
+        Raises:
+            FarmError: for an unknown distribution or version, or an index that cannot be used.
+        """
+        return Transaction(
+            index=self.index,
+            offers=self.offers(wanted),
+            needed=self.needed,
+            owned=self.owned(),
+            prove=partial(prove, self.farm.house),
+            settle=self.farm.settings.choose_index(self.index_name).settle,
+            say=self.farm.say,
+        )

@@ -1,0 +1,160 @@
+"""A proxy before a real index server, which does the harm that networks and servers do."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_CHUNK = 1 << 12
+
+
+@dataclass
+class Fault:
+    """Harm to some requests.
+
+    Args:
+        method: to which kind of requests.
+        times: how many of them; the others pass.
+        after: how many pass first.
+        status: this answer instead of the server's; the server sees nothing.
+        cut: the connection breaks after so many bytes of the request's body, on both sides.
+        cut_answer: the server does what it was asked, and the answer is lost.
+        contains: only requests whose path or body has this in it.
+    """
+
+    method: str = "POST"
+    times: int = 1
+    after: int = 0
+    status: int | None = None
+    cut: int | None = None
+    cut_answer: bool = False
+    contains: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Proxy:
+    """Passes requests on, but for those that a fault is for; remembers what was asked."""
+
+    upstream: str
+    url: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    on_request: Callable[[str, str], None] = lambda _method, _path: None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fault(self, method: str, path: str, body: bytes) -> Fault | None:
+        """The harm for the next request, if there is any."""
+        with self._lock:
+            self.asked.append((method, path))
+            for fault in self.faults:
+                if fault.method == method and fault.contains in path.encode() + body and fault.times:
+                    if fault.after:
+                        fault.after -= 1
+                        continue
+                    fault.times -= 1
+                    return fault
+        return None
+
+    def count(self, method: str) -> int:
+        """How many requests of a kind there were."""
+        return sum(asked == method for asked, _ in self.asked)
+
+
+@contextmanager
+def proxy(upstream: str) -> Iterator[Proxy]:
+    """Run a proxy before a server."""
+    state = Proxy(upstream)
+    target = urlsplit(upstream)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _pass(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            first = self.rfile.read(min(length, _CHUNK))
+            fault = state.fault(self.command, self.path, first)
+            if fault is not None and fault.cut is not None:
+                self._send_some(first, length, fault.cut)
+                return
+            body = first + self.rfile.read(length - len(first))
+            state.on_request(self.command, self.path)
+            if fault is not None and fault.status is not None:
+                self._reply(fault.status, dict(fault.headers), b"")
+                return
+            connection = http.client.HTTPConnection(str(target.hostname), target.port or 80, timeout=60)
+            headers = {key: value for key, value in self.headers.items() if key.lower() != "connection"}
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            connection.close()
+            if fault is not None and fault.cut_answer:
+                self._drop()
+                return
+            kept = {
+                key: value.replace(f"{target.hostname}:{target.port}", state.url.split("/")[2])
+                for key, value in answer.getheaders()
+                if key.lower() not in {"content-length", "transfer-encoding", "connection"}
+            }
+            self._reply(answer.status, kept, content)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass  # noqa: N815 - the names are http.server's
+
+        def _send_some(self, first: bytes, length: int, cut: int) -> None:
+            """Give the server the head and some bytes of the body, and then nothing any more."""
+            with socket.create_connection((str(target.hostname), target.port or 80), timeout=10) as server:
+                head = f"{self.command} {self.path} HTTP/1.1\r\n"
+                head += "".join(f"{key}: {value}\r\n" for key, value in self.headers.items())
+                server.sendall(head.encode() + b"\r\n")
+                body = first + self.rfile.read(max(0, min(length, cut) - len(first)))
+                server.sendall(body[:cut])
+            self._drop()
+
+        def _drop(self) -> None:
+            self.close_connection = True
+            with suppress(OSError):
+                # A reset rather than an end, as from a machine that was switched off.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.connection.close()
+
+        def _reply(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+            self.send_response(status)
+            for key, value in headers.items():
+                self.send_header(key, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        def finish(self) -> None:
+            with suppress(OSError, ValueError):
+                super().finish()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """A connection that broke is what this is for."""
+
+    server = Quiet(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_port}/"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,100 @@
+"""Farms whose wheelhouse is full of small wheels with real records, ready to be published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from support.farm import write_farm
+from support.records import sample_record
+from support.store import key_of
+from support.wheels import make_wheel
+from wheelfarm.model import Digest, Name, Target
+from wheelfarm.pipeline import Farm, Publication
+from wheelfarm.records import RecordedWheel
+from wheelfarm.settings import load
+from wheelfarm.wheelhouse import Wheelhouse, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from support.farm import Table
+    from wheelfarm.model import StoredWheel
+
+VARIANT: Final = "plain"
+TARGETS: Final = ("cp311-manylinux_x86_64", "cp312-manylinux_x86_64")
+RECIPES: Final[Mapping[str, Table]] = {"alpha": {}, "beta": {"requires": {"host": ["alpha"], "run": ["alpha"]}}}
+
+
+def tag_of(target: str) -> str:
+    """The tag of a wheel for a target of Linux."""
+    python, _, place = target.partition("-")
+    return f"{python}-{python}-{place.replace('manylinux', 'manylinux_2_28')}"
+
+
+def store(  # noqa: PLR0913
+    house: Wheelhouse,
+    name: str,
+    version: str = "1.0",
+    target: str = TARGETS[0],
+    *,
+    requires: Iterable[str] = (),
+    content: str = "",
+    build: str = "",
+    variant: str = VARIANT,
+    tag: str | None = None,
+) -> StoredWheel:
+    """Make a wheel and store it with the record of a build that passed its gate."""
+    directory = house.root.parent / "made" / f"{name}-{version}-{target}-{content}-{variant}"
+    directory.mkdir(parents=True, exist_ok=True)
+    files = {f"{name}.py": f"VERSION = {version!r}\nCONTENT = {content!r}\n"}
+    wheel = make_wheel(
+        directory, name, version, files, tag=tag or tag_of(target), requires=requires, build=build
+    )
+    sha256 = digest_of(wheel)
+    key = key_of(f"{wheel.name} {sha256}")
+    record = replace(
+        sample_record(),
+        recipe=Name(name),
+        version=version,
+        variant=variant,
+        target=Target.parse(target),
+        key=key,
+        wheel=RecordedWheel(
+            filename=wheel.name, sha256=sha256, size=wheel.stat().st_size, built_sha256=None
+        ),
+    )
+    return house.store(wheel, sha256=sha256, variant=variant, key=key, record=record.to_json())
+
+
+def stock(house: Wheelhouse, version: str = "1.0", *, content: str = "", targets: Iterable[str] = TARGETS) -> None:
+    """Store alpha, and beta which needs it, for each target."""
+    for target in targets:
+        store(house, "alpha", version, target, content=content)
+        store(house, "beta", version, target, requires=["alpha"], content=content)
+
+
+def publishing_farm(root: Path, index: Table, *, environ: Mapping[str, str] | None = None) -> Farm:
+    """A farm with recipes for alpha and beta, an index called `internal`, and an empty wheelhouse."""
+    table = {"targets": list(TARGETS), "settle": 2.0, **index}
+    write_farm(root, RECIPES, settings={"index": {"internal": table}})
+    said: list[str] = []
+    variables = {"PATH": "/usr/bin:/bin", "HOME": str(root / "home"), **(environ or {})}
+    return Farm(settings=load(root, environ=variables), say=said.append)
+
+
+def publication(farm: Farm) -> Publication:
+    """The farm's plain wheels, and its index."""
+    return Publication(farm=farm, index_name="internal", variant=VARIANT)
+
+
+def told(farm: Farm) -> list[str]:
+    """What the farm has said."""
+    said: Callable[[str], None] = farm.say
+    return said.__self__  # type: ignore[attr-defined, no-any-return]
+
+
+def digest_in(listing: Mapping[Name, Iterable[object]]) -> dict[str, Digest]:
+    """The digests that a listing tells, by file name."""
+    return {file.filename: file.sha256 for files in listing.values() for file in files}  # type: ignore[attr-defined]
