@@ -22,6 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name == "server":
             item.add_marker(pytest.mark.server)
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

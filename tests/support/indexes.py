@@ -10,13 +10,13 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 USER: Final = "alice"
 PASSWORD: Final = "correct horse/battery"
@@ -65,9 +65,11 @@ def pypiserver(root: Path, *, port: int | None = None, protected: str = "update"
 def devpi(root: Path) -> Iterator[Server]:
     """Run a devpi-server with one user who may make indexes."""
     data, port = root / "devpi", free_port()
-    init = ["-m", "devpi_server.init", "--serverdir", str(data), "--no-root-pypi", "--root-passwd", "root pw"]
-    subprocess.run([sys.executable, *init], check=True, capture_output=True)
+    init = [str(Path(sys.executable).with_name("devpi-init")), "--serverdir", str(data)]
+    subprocess.run([*init, "--no-root-pypi", "--root-passwd", "root pw"], check=True, capture_output=True)
     words = ["-m", "devpi_server", "--serverdir", str(data), "--host", "127.0.0.1", "--port", str(port)]
+    # Hashing a secret so that it takes seconds is of no use here.
+    words += ["--argon2-memory-cost", "8", "--argon2-parallelism", "1", "--argon2-time-cost", "1"]
     url = f"http://127.0.0.1:{port}/"
     with _running(words, root / "devpi.log", f"{url}+api"):
         answer = requests.put(

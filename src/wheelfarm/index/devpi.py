@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SIMPLE: Final = "+simple"
 _HEADER: Final = "X-Devpi-Server-Version"
 _DENIED: Final = (401, 403, 404)
+_CONFLICT: Final = 409
 
 
 def is_devpi(answer: Response) -> bool:
@@ -59,11 +60,20 @@ class DevpiIndex(UploadIndex):
             self._check(staging, todo)
             for project, version in dict.fromkeys((offer.project, offer.version) for offer in todo):
                 self.say(f"pushing {project} {version} from {staging.name} to {self._path}")
-                self.client.call(
-                    "POST",
-                    staging.url,
-                    json={"name": project, "version": version, "targetindex": self._path},
-                )
+                self._push(staging, project, version)
+
+    def _push(self, staging: DevpiIndex, project: Name, version: str) -> None:
+        try:
+            self.client.call(
+                "POST",
+                staging.url,
+                json={"name": project, "version": version, "targetindex": self._path},
+            )
+        except RefusedError as error:
+            # Pushed already: by us, when the answer was lost, or by another publisher. The next look at the
+            # index tells whether the bytes are the same.
+            if error.status != _CONFLICT:
+                raise
 
     @property
     def _path(self) -> str:
@@ -82,7 +92,7 @@ class DevpiIndex(UploadIndex):
         try:
             self.client.call("PUT", url.rstrip("/"), json={"type": "stage", "bases": [], "volatile": True})
         except RefusedError as error:
-            if error.status == 409:  # noqa: PLR2004 - it is there, left by a run that was killed
+            if error.status == _CONFLICT:  # it is there, left by a run that was killed
                 return self._at(path, url)
             if error.status not in _DENIED:
                 raise

@@ -52,7 +52,14 @@ def _register_tests(root: Path) -> None:
         """Real builds: needs podman or docker and a builder image; see docs/how-to/builder-image.md."""
         session.chdir(root)
         python = tools_environment(session, root, "test")
-        _run(session, python, "pytest", "-m", "engine or slow", *session.posargs)
+        _run(session, python, "pytest", "-m", "(engine or slow) and not server", *session.posargs)
+
+    @nox.session(name="server-tests", venv_backend="none", default=False, tags=["check"])
+    def server_tests(session: nox.Session) -> None:
+        """Publishing to real pypiserver and devpi-server processes on loopback; minutes."""
+        session.chdir(root)
+        python = tools_environment(session, root, "test")
+        _run(session, python, "pytest", "-n", "auto", "-m", "server", *session.posargs)
 
 
 def _register_checks(root: Path) -> None:
