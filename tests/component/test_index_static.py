@@ -11,7 +11,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import fsspec
+import fsspec  # type: ignore[import-untyped]
 import pytest
 
 from support.publishing import TARGETS, VARIANT, publication, publishing_farm, stock, store
@@ -65,7 +65,10 @@ def page(place: str, tmp_path: Path, project: str) -> Any:
 def test_published_and_the_same_after_that(tmp_path: Path, place: str) -> None:
     farm = farm_at(tmp_path / "farm", place)
     assert len(publish(farm).to_upload) == 4
-    assert [file["filename"].split("-")[2] for file in page(place, tmp_path, "beta")["files"]] == ["cp311", "cp312"]
+    assert [file["filename"].split("-")[2] for file in page(place, tmp_path, "beta")["files"]] == [
+        "cp311",
+        "cp312",
+    ]
     assert [each.state for each in publish(farm).differences] == [State.SAME] * 4
 
 

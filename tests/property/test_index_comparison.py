@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.offers import TARGETS, listed, offer
 from wheelfarm.index import Comparison, Offer, State, compare
-from wheelfarm.index.listing import ListedFile
 from wheelfarm.index.offer import waves
 from wheelfarm.model import Name, Target
 from wheelfarm.wheelhouse import serves
+
+if TYPE_CHECKING:
+    from wheelfarm.index.listing import ListedFile
 
 NAMES = ("alpha", "beta", "gamma")
 WHEELS = st.builds(

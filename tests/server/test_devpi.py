@@ -40,7 +40,9 @@ def publish(farm: Farm) -> Comparison:
 
 def listed(url: str, project: str) -> set[str]:
     answer = requests.get(f"{url}+simple/{project}/", timeout=30)
-    return set() if answer.status_code == 404 else {line.split('"')[1] for line in answer.text.split("<a ")[1:]}
+    return (
+        set() if answer.status_code == 404 else {line.split('"')[1] for line in answer.text.split("<a ")[1:]}
+    )
 
 
 def indexes(server: Server) -> set[str]:
@@ -50,9 +52,7 @@ def indexes(server: Server) -> set[str]:
     return set(answer.json()["result"]["indexes"])
 
 
-def test_all_of_it_by_way_of_a_staging_index(
-    tmp_path: Path, devpi_server: Server, devpi_index: str
-) -> None:
+def test_all_of_it_by_way_of_a_staging_index(tmp_path: Path, devpi_server: Server, devpi_index: str) -> None:
     farm = farm_for(tmp_path / "farm", devpi_index)
     assert isinstance(publication(farm).index, DevpiIndex)
     before = indexes(devpi_server)
@@ -78,9 +78,7 @@ def test_nothing_is_seen_of_a_release_that_did_not_arrive(
     assert len(listed(devpi_index, "alpha")) == len(listed(devpi_index, "beta")) == 2
 
 
-def test_a_server_that_lies_about_the_staging(
-    tmp_path: Path, devpi_server: Server, devpi_index: str
-) -> None:
+def test_a_server_that_lies_about_the_staging(tmp_path: Path, devpi_server: Server, devpi_index: str) -> None:
     with proxy(devpi_server.url) as faulty:
         faulty.faults = [Fault(status=200, times=1000, contains=b"beta-1.0-cp312")]
         farm = farm_for(tmp_path / "farm", devpi_index.replace(devpi_server.url, faulty.url))
@@ -124,9 +122,7 @@ def test_a_wrong_password(tmp_path: Path, devpi_index: str) -> None:
     assert "wrong password" not in str(caught.value)
 
 
-def test_a_user_who_may_not_make_indexes_goes_without_staging(
-    tmp_path: Path, devpi_server: Server
-) -> None:
+def test_a_user_who_may_not_make_indexes_goes_without_staging(tmp_path: Path, devpi_server: Server) -> None:
     url = make_devpi_index(devpi_server, "forall", acl_upload=[":ANONYMOUS:"])
     farm = farm_for(tmp_path / "farm", url, TWINE_USERNAME="", TWINE_PASSWORD="")
     publish(farm)
@@ -150,7 +146,9 @@ def test_old_builds_are_removed_from_a_volatile_index(tmp_path: Path, devpi_serv
         store(farm.house, "alpha", target=target, build="1", content="again")
     publish(farm)
     index = publication(farm).index
-    old = [each.filename for each in index.look([Name("alpha")])[Name("alpha")] if "-1-cp" not in each.filename]
+    old = [
+        each.filename for each in index.look([Name("alpha")])[Name("alpha")] if "-1-cp" not in each.filename
+    ]
     index.remove(Name("alpha"), old)
     assert all("-1-cp" in name for name in listed(url, "alpha"))
     assert len(listed(url, "alpha")) == 2

@@ -219,9 +219,7 @@ class TestServers:
     def test_credentials_from_netrc(self, tmp_path: Path, pypi: Server) -> None:
         netrc = tmp_path / "netrc"
         netrc.write_text(f'machine 127.0.0.1 login {USER} password "{PASSWORD}"\n')
-        farm = farm_for(
-            tmp_path / "farm", pypi.url, NETRC=str(netrc), TWINE_USERNAME="", TWINE_PASSWORD=""
-        )
+        farm = farm_for(tmp_path / "farm", pypi.url, NETRC=str(netrc), TWINE_USERNAME="", TWINE_PASSWORD="")
         publish(farm)
         assert len(names(pypi)) == 4
 

@@ -70,90 +70,102 @@ class Proxy:
         return sum(asked == method for asked, _ in self.asked)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    state: Proxy
+
+    def handle_error(self, *_: object) -> None:
+        """A connection that broke is what this is for."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def _pass(self) -> None:
+        state = self.server.state
+        length = int(self.headers.get("Content-Length", 0))
+        first = self.rfile.read(min(length, _CHUNK))
+        fault = state.fault(self.command, self.path, first)
+        if fault is not None and fault.cut is not None:
+            self._send_some(first, length, fault.cut)
+            return
+        body = first + self.rfile.read(length - len(first))
+        state.on_request(self.command, self.path)
+        if fault is not None and fault.status is not None:
+            self._reply(fault.status, fault.headers, b"")
+            return
+        answer, content = self._ask(body)
+        if fault is not None and fault.cut_answer:
+            self._drop()
+            return
+        kept = {
+            key: value.replace(self._upstream, self.headers["Host"])
+            for key, value in answer.getheaders()
+            if key.lower() not in {"content-length", "transfer-encoding", "connection"}
+        }
+        self._reply(answer.status, kept, content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass  # noqa: N815 - the names are http.server's
+
+    @property
+    def _upstream(self) -> str:
+        return urlsplit(self.server.state.upstream).netloc
+
+    def _ask(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        """The server's own answer."""
+        connection = http.client.HTTPConnection(self._upstream, timeout=60)
+        headers = {key: value for key, value in self.headers.items() if key.lower() != "connection"}
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer, content
+
+    def _send_some(self, first: bytes, length: int, cut: int) -> None:
+        """Give the server the head and some bytes of the body, and then nothing any more."""
+        host, _, port = self._upstream.partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as server:
+            head = f"{self.command} {self.path} HTTP/1.1\r\n"
+            head += "".join(f"{key}: {value}\r\n" for key, value in self.headers.items())
+            server.sendall(head.encode() + b"\r\n")
+            body = first + self.rfile.read(max(0, min(length, cut) - len(first)))
+            server.sendall(body[:cut])
+        self._drop()
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            # A reset rather than an end, as from a machine that was switched off.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.connection.close()
+
+    def _reply(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def finish(self) -> None:
+        with suppress(OSError, ValueError):
+            super().finish()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def proxy(upstream: str) -> Iterator[Proxy]:
     """Run a proxy before a server."""
-    state = Proxy(upstream)
-    target = urlsplit(upstream)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _pass(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            first = self.rfile.read(min(length, _CHUNK))
-            fault = state.fault(self.command, self.path, first)
-            if fault is not None and fault.cut is not None:
-                self._send_some(first, length, fault.cut)
-                return
-            body = first + self.rfile.read(length - len(first))
-            state.on_request(self.command, self.path)
-            if fault is not None and fault.status is not None:
-                self._reply(fault.status, dict(fault.headers), b"")
-                return
-            connection = http.client.HTTPConnection(str(target.hostname), target.port or 80, timeout=60)
-            headers = {key: value for key, value in self.headers.items() if key.lower() != "connection"}
-            connection.request(self.command, self.path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
-            connection.close()
-            if fault is not None and fault.cut_answer:
-                self._drop()
-                return
-            kept = {
-                key: value.replace(f"{target.hostname}:{target.port}", state.url.split("/")[2])
-                for key, value in answer.getheaders()
-                if key.lower() not in {"content-length", "transfer-encoding", "connection"}
-            }
-            self._reply(answer.status, kept, content)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass  # noqa: N815 - the names are http.server's
-
-        def _send_some(self, first: bytes, length: int, cut: int) -> None:
-            """Give the server the head and some bytes of the body, and then nothing any more."""
-            with socket.create_connection((str(target.hostname), target.port or 80), timeout=10) as server:
-                head = f"{self.command} {self.path} HTTP/1.1\r\n"
-                head += "".join(f"{key}: {value}\r\n" for key, value in self.headers.items())
-                server.sendall(head.encode() + b"\r\n")
-                body = first + self.rfile.read(max(0, min(length, cut) - len(first)))
-                server.sendall(body[:cut])
-            self._drop()
-
-        def _drop(self) -> None:
-            self.close_connection = True
-            with suppress(OSError):
-                # A reset rather than an end, as from a machine that was switched off.
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            self.connection.close()
-
-        def _reply(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        def finish(self) -> None:
-            with suppress(OSError, ValueError):
-                super().finish()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """A connection that broke is what this is for."""
-
-    server = Quiet(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/"
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.state = Proxy(upstream, f"http://127.0.0.1:{server.server_port}/")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield state
+        yield server.state
     finally:
         server.shutdown()
         server.server_close()

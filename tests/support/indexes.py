@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import socket
 import subprocess
 import sys
@@ -79,11 +80,17 @@ def devpi(root: Path) -> Iterator[Server]:
         yield Server(url, data, root / "devpi.log")
 
 
-def make_devpi_index(server: Server, name: str, **config: object) -> str:
+def make_devpi_index(server: Server, name: str, **config: bool | list[str]) -> str:
     """Make an index that nobody overwrites; gives its url."""
     url = f"{server.url}{USER}/{name}"
     body = {"type": "stage", "bases": [], "volatile": False, **config}
-    requests.put(url, json=body, auth=(USER, PASSWORD), timeout=30).raise_for_status()
+    requests.put(
+        url,
+        data=json.dumps(body),
+        headers={"Content-Type": "application/json"},
+        auth=(USER, PASSWORD),
+        timeout=30,
+    ).raise_for_status()
     return f"{url}/"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TARGETS: Final = ("cp311-manylinux_x86_64", "cp312-manylinux_x86_64")
 
 
-def offer(  # noqa: PLR0913
+def offer(
     name: str,
     version: str = "1.0",
     *,
@@ -48,4 +48,6 @@ def listed(wheel: Offer | str, sha256: str | None = "") -> ListedFile:
     """A file as an index lists it: an offer with its own digest unless another is given."""
     filename = wheel if isinstance(wheel, str) else wheel.filename
     own = key_of(filename) if isinstance(wheel, str) else wheel.sha256
-    return ListedFile(filename=filename, sha256=own if sha256 == "" else None if sha256 is None else Digest(sha256))
+    return ListedFile(
+        filename=filename, sha256=own if sha256 == "" else None if sha256 is None else Digest(sha256)
+    )

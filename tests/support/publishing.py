@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 VARIANT: Final = "plain"
 TARGETS: Final = ("cp311-manylinux_x86_64", "cp312-manylinux_x86_64")
-RECIPES: Final[Mapping[str, Table]] = {"alpha": {}, "beta": {"requires": {"host": ["alpha"], "run": ["alpha"]}}}
+RECIPES: Final[Mapping[str, Table]] = {
+    "alpha": {},
+    "beta": {"requires": {"host": ["alpha"], "run": ["alpha"]}},
+}
 
 
 def tag_of(target: str) -> str:
@@ -33,7 +36,7 @@ def tag_of(target: str) -> str:
     return f"{python}-{python}-{place.replace('manylinux', 'manylinux_2_28')}"
 
 
-def store(  # noqa: PLR0913
+def store(
     house: Wheelhouse,
     name: str,
     version: str = "1.0",
@@ -61,14 +64,14 @@ def store(  # noqa: PLR0913
         variant=variant,
         target=Target.parse(target),
         key=key,
-        wheel=RecordedWheel(
-            filename=wheel.name, sha256=sha256, size=wheel.stat().st_size, built_sha256=None
-        ),
+        wheel=RecordedWheel(filename=wheel.name, sha256=sha256, size=wheel.stat().st_size, built_sha256=None),
     )
     return house.store(wheel, sha256=sha256, variant=variant, key=key, record=record.to_json())
 
 
-def stock(house: Wheelhouse, version: str = "1.0", *, content: str = "", targets: Iterable[str] = TARGETS) -> None:
+def stock(
+    house: Wheelhouse, version: str = "1.0", *, content: str = "", targets: Iterable[str] = TARGETS
+) -> None:
     """Store alpha, and beta which needs it, for each target."""
     for target in targets:
         store(house, "alpha", version, target, content=content)

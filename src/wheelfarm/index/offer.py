@@ -82,23 +82,23 @@ def offers(
         UsageError: when the wheelhouse does not have a distribution or version that was named.
         WheelhouseError: when the wheelhouse cannot be read.
     """
-    files: defaultdict[Name, list[IndexedFile]] = defaultdict(list)
-    for project, file in house.entries(variant):
-        if file.yanked is None:
-            files[project].append(file)
+    known = set(house.projects(variant))
     chosen: dict[Name, tuple[Offer, ...]] = {}
-    waiting = dict.fromkeys(files) if wanted is None else dict(wanted)
+    waiting = dict.fromkeys(known) if wanted is None else dict(wanted)
     while waiting:
         project, version = waiting.popitem()
-        if project not in files:
+        files = [file for file in house.listed(variant, project) if file.yanked is None]
+        if not files and wanted is None:
+            continue
+        if not files:
             raise UsageError(
                 f"the wheelhouse lists no wheel of {project}",
                 where=f"variant {variant}",
                 hint=f"nox -s build-{project}",
             )
-        chosen[project] = tuple(_of_version(house, variant, project, files[project], version))
+        chosen[project] = tuple(_of_version(house, variant, project, files, version))
         needed = {name for offer in chosen[project] for name in offer.requires}
-        waiting |= dict.fromkeys((needed & files.keys()) - chosen.keys() - waiting.keys())
+        waiting |= dict.fromkeys((needed & known) - chosen.keys() - waiting.keys())
     every = [offer for project in sorted(chosen) for offer in chosen[project]]
     return tuple(offer for wave in waves(every) for offer in wave)
 

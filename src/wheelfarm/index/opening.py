@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import UsageError
 from wheelfarm.host import programs_environment
+from wheelfarm.process import allowed
 from wheelfarm.settings import IndexKind
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _READABLE: Final = ("http", "https", "file")
+_KEPT: Final = ("NETRC", "TWINE_CERT", "KEYRING_*", "PYTHON_KEYRING_BACKEND", "DBUS_SESSION_BUS_ADDRESS")
+"""What twine and keyring may see of the user's environment beside what all programs see."""
 
 
 def below(url: str, path: str) -> str:
@@ -102,9 +105,7 @@ def _uploads(
     from wheelfarm.index.devpi import SIMPLE, DevpiIndex, is_devpi  # noqa: PLC0415
     from wheelfarm.index.upload import UploadIndex  # noqa: PLC0415
 
-    env = programs_environment(settings) | {
-        key: value for key, value in settings.environ.items() if key in {"NETRC", "TWINE_CERT"}
-    }
+    env = allowed(settings.environ, keep=_KEPT) | programs_environment(settings)
     credentials = find_credentials(url, settings.environ, env)
     if credentials:
         say(f"publishing as {credentials.username} ({credentials.origin})")

@@ -108,8 +108,8 @@ class StaticIndex:
     def _list(self, project: Name, wheels: Sequence[Offer]) -> None:
         ledger = self._ledger(project)
         uploaded = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        known = {file.filename: file.sha256 for file in ledger.files}
         for offer in wheels:
-            known = {file.filename: file.sha256 for file in ledger.files}
             if known.get(offer.filename, offer.sha256) != offer.sha256:
                 raise ConflictError(
                     f"{offer.filename} is published with other bytes",
@@ -118,12 +118,14 @@ class StaticIndex:
                     hint="publish again to see what differs",
                 )
             ledger = ledger.adding(replace(offer.file, uploaded=uploaded))
-        self._write(ledger)
+        self._write(ledger, new=not known)
 
-    def _write(self, ledger: Ledger) -> None:
+    def _write(self, ledger: Ledger, *, new: bool) -> None:
+        """Write a project's pages; the first page names it before it has a ledger, so later ones need not."""
         page = f"simple/{ledger.project}/index"
         self.storage.write(f"{page}.html", project_page(ledger))
-        self._write_first(ledger.project)
+        if new:
+            self._write_first(ledger.project)
         self.storage.write(f"{page}.json", ledger.to_json())
 
     def _write_first(self, project: Name) -> None:
@@ -162,4 +164,4 @@ class StaticIndex:
             before = self._ledger(project)
             after = change(before)
             if after != before:
-                self._write(after)
+                self._write(after, new=False)

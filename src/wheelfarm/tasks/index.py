@@ -134,7 +134,7 @@ def yank(  # noqa: PLR0917
     chosen = farm.settings.variant
     publication = None
     if index == WHEELHOUSE:
-        listed = [file.filename for name, file in farm.house.entries(chosen) if name == project]
+        listed = [file.filename for file in farm.house.listed(chosen, project)]
     else:
         publication = Publication(farm=farm, index_name=index, variant=chosen)
         listed = [file.filename for file in publication.index.look([project])[project]]
