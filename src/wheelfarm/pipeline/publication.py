@@ -99,9 +99,7 @@ class Publication:
 
     def owned(self) -> frozenset[Name]:
         """The farm's distributions: what it has recipes for, and what its wheelhouse lists."""
-        return frozenset(self.farm.shelf.entries) | {
-            name for name, _ in self.farm.house.entries(self.variant)
-        }
+        return frozenset(self.farm.shelf.entries).union(self.farm.house.projects(self.variant))
 
     def offers(self, wanted: Mapping[Name, str | None] | None) -> tuple[Offer, ...]:
         """The stored wheels that are in question, dependencies before dependents."""
