@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from wheelfarm.errors import FarmError, UsageError
 from wheelfarm.model import PLACES, EngineName, Python
-from wheelfarm.settings.index import IndexName, IndexTable  # noqa: TC001 - pydantic reads these hints
+from wheelfarm.settings.index import IndexName, IndexTable
 from wheelfarm.settings.strict import StrictModel
 
 LINUX_PLACES: Final = tuple(place for place in PLACES if place.startswith(("manylinux_", "musllinux_")))
