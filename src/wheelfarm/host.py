@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.compiler_cache import PROGRAM, compilers_path, compilers_words
 from wheelfarm.engine import (
     BUILT,
+    OWNERS,
     TESTIMONY,
     Phase,
     Rendering,
@@ -140,16 +141,19 @@ class Host:
             *(python, "-I", str(root / "inside" / "witness.py"), BUILT, str(stage.dist / TESTIMONY)),
             *stage.build.all_system_packages,
         )
+        libraries = library_path(stage.provider, inside=root)
         repair, repair_env = TOOLS[target.platform].command(
-            wheel=BUILT,
-            dest=str(stage.dist),
-            arch=target.arch,
-            libraries=library_path(stage.provider, inside=root),
+            wheel=BUILT, dest=str(stage.dist), arch=target.arch, libraries=libraries
+        )
+        owners = (
+            *(python, "-I", str(root / "inside" / "owners.py"), str(stage.dist), str(stage.dist / OWNERS)),
+            *([libraries] if libraries else []),
         )
         steps += [
             Step(phase=Phase.BUILD, argv=(*frontend, *settings, str(source)), env=build_env, cwd=source),
             Step(phase=Phase.WITNESS, argv=witness, env=host | variables, cwd=root),
             Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root),
+            Step(phase=Phase.WITNESS, argv=owners, env=host | variables, cwd=root),
         ]
         return Rendering(steps=tuple(steps))
 

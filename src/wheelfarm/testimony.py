@@ -1,11 +1,15 @@
-"""The witness's testimony: what the build environment held, compared with what the plan pinned."""
+"""The witness's testimony: what the build environment held, compared with what the plan pinned.
+
+And whose the libraries are that the repair tool put into the wheel, as far as the system knows.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.engine import TESTIMONY
+from wheelfarm.engine import OWNERS, TESTIMONY
 from wheelfarm.errors import ChainError, Collector, YieldError
 from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
 from wheelfarm.wheels import files, open_wheel
@@ -22,6 +26,51 @@ _WHOLE: Final = frozenset(
         "install-plan",
     }
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A package that installed a library where the build ran."""
+
+    kind: str
+    """deb, rpm, apk, brew or vcpkg."""
+    name: str
+    version: str
+    licence: str = ""
+    """What the package says of its licence in a word; empty where it has texts only."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Licence texts by directory and name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owners:
+    """Whose the libraries are that the repair tool put into a wheel."""
+
+    kind: str
+    """The kind of the system's own packages; empty where there is none that we know."""
+    distribution: str
+    """What the Linux distribution calls itself, such as debian; empty elsewhere."""
+    owners: Mapping[str, Owner | None]
+    """The owner by member; None where nobody knew."""
+
+
+def read_owners(stage: Stage) -> Owners:
+    """What was told of the vendored libraries.
+
+    Raises:
+        ChainError: when nothing was, or it is not whole.
+    """
+    path = stage.dist / OWNERS
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        owners = {member: Owner(**each) if each else None for member, each in told["owners"].items()}
+        return Owners(owners=owners, **told["system"])
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise ChainError(
+            f"{stage.build.id}: nothing tells whose the vendored libraries are",
+            where=str(path),
+            why=str(problem),
+        ) from problem
 
 
 def read_testimony(stage: Stage) -> dict[str, Any]:

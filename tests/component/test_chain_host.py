@@ -13,7 +13,9 @@ from support.store import check_tidy, check_whole
 from support.tiny import BUILD, VARIANT, run_farm
 from wheelfarm.pipeline import Farm, decide_all
 from wheelfarm.plan import file_digest
+from wheelfarm.sbom import components
 from wheelfarm.settings import load
+from wheelfarm.wheels import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -66,14 +68,18 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     assert all(held[name].sha256 in locked[name] and not held[name].farm for name in BUILD)
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
     assert [(result["check"], result["found"]) for result in top.gate_results] == [  # type: ignore[index]
-        ("record", "6 members as it says"),
+        ("record", "7 members as it says"),
         ("extensions", f"tinytop/_ext.{sysconfig.get_config_var('EXT_SUFFIX').removeprefix('.')}"),
         ("imports", "tinytop"),
         ("smoke", "passed"),
+        ("sbom", "none vendored"),
     ]
     assert (chain.root / base.log).read_text().startswith("$ uv ")
     with zipfile.ZipFile(stored) as wheel:
         assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
+    told = components(open_wheel(stored))
+    assert any(each.get("files", "").startswith("tinybase.libs/libtiny") for each in told)
+    assert [each["name"] for each in told if each.get("scope") == "excluded"] == sorted(BUILD)
     check_tidy(chain.wheelhouse, VARIANT)
 
 

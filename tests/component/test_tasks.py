@@ -102,6 +102,7 @@ def test_explain_shows_what_would_be_run(farm: Path) -> None:
         "build",
         "witness",
         "repair",
+        "witness",
     ]
     assert told["origins"]["test.imports"] == "recipes/tinytop/recipe.toml"
     finished = inv(farm, "explain", "tinytop")
@@ -208,6 +209,7 @@ class TestWheel:
         finished = inv(farm, "gate", str(wheel))
         assert finished.returncode == 60
         assert "extensions: expected some, found none" in finished.stderr
+        assert "no bill of materials" in finished.stderr
         assert "import tinybase: OSError: not on this machine" in finished.stderr
         broken = make_wheel(tmp_path, "broken", fault=Fault.WRONG_HASH)
         for task in ("gate", "inspect"):

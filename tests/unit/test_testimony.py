@@ -13,11 +13,11 @@ from support.farm import builds_of, make_farm
 from support.raised import only, raised
 from support.stages import make_stage
 from support.wheels import make_wheel
-from wheelfarm.engine import TESTIMONY
+from wheelfarm.engine import OWNERS, TESTIMONY
 from wheelfarm.errors import ChainError, YieldError
 from wheelfarm.host import Host
 from wheelfarm.model import Name, PinnedWheel
-from wheelfarm.testimony import built_digest, held, install_plan, read_testimony
+from wheelfarm.testimony import Owner, built_digest, held, install_plan, read_owners, read_testimony
 from wheelfarm.wheels import files, open_wheel
 
 if TYPE_CHECKING:
@@ -125,3 +125,20 @@ class TestReading:
             "mesonpy's build left 2 wheels for alpha",
             "alpha.whl, beta.whl",
         )
+
+
+class TestOwners:
+    def test_read(self, stage: Stage) -> None:
+        blas = {"kind": "deb", "name": "libblas3", "version": "3.11", "texts": {"libblas3/copyright": "BSD"}}
+        told = {"system": {"kind": "deb", "distribution": "debian"}, "owners": {"a.so": blas, "b.so": None}}
+        (stage.dist / OWNERS).write_text(json.dumps(told))
+        found = read_owners(stage)
+        assert (found.kind, found.distribution) == ("deb", "debian")
+        assert found.owners == {"a.so": Owner(**blas), "b.so": None}  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("text", [None, "", "{}", "[]", '{"owners": {"a": {"odd": 1}}, "system": {}}'])
+    def test_nothing_told(self, stage: Stage, text: str | None) -> None:
+        if text is not None:
+            (stage.dist / OWNERS).write_text(text)
+        with pytest.raises(ChainError, match="nothing tells whose"):
+            read_owners(stage)

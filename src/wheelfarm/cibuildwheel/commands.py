@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.cibuildwheel.quoting import command_line, quote_value
 from wheelfarm.compiler_cache import PROGRAM, compilers_path, compilers_words
-from wheelfarm.engine import PROXIES, TESTIMONY
+from wheelfarm.engine import OWNERS, PROXIES, TESTIMONY
 from wheelfarm.model import Platform
 from wheelfarm.repair import TOOLS
 from wheelfarm.settings.tables import Provider
@@ -102,20 +102,24 @@ def cache_words(stage: Stage, cache: CompilerCache) -> list[str]:
 
 
 def repair(stage: Stage) -> str:
-    """The witness, then the repair tool."""
+    """The witness, then the repair tool, then whose the libraries are that it put in."""
     target, inside = stage.build.id.target, stage.inside
-    container = target.platform is Platform.LINUX
-    testimony = PurePosixPath("/output", TESTIMONY) if container else stage.dist / TESTIMONY
+    output = PurePosixPath("/output") if target.platform is Platform.LINUX else stage.dist
+    libraries = library_path(stage.provider, inside=inside)
     words, variables = TOOLS[target.platform].command(
         wheel="{wheel}",
         dest="{dest_dir}",
         arch=target.arch,
-        libraries=library_path(stage.provider, inside=inside),
+        libraries=libraries,
     )
     witness = (
-        *("python", "-I", str(inside / "inside" / "witness.py"), "{wheel}", str(testimony)),
+        *("python", "-I", str(inside / "inside" / "witness.py"), "{wheel}", str(output / TESTIMONY)),
         *stage.build.all_system_packages,
     )
     if variables:
         words = ("env", *(f"{name}={value}" for name, value in variables.items()), *words)
-    return f"{command_line(witness, target=target)} && {command_line(words, target=target)}"
+    owners = (
+        *("python", "-I", str(inside / "inside" / "owners.py"), "{dest_dir}", str(output / OWNERS)),
+        *([libraries] if libraries else []),
+    )
+    return " && ".join(command_line(each, target=target) for each in (witness, words, owners))

@@ -4,7 +4,7 @@ An engine renders a stage to files and steps, which is pure and is what `inv exp
 the same few lines for both.
 """
 
-from wheelfarm.engine.protocol import BUILT, TESTIMONY, Engine, Phase, Rendering, Step
+from wheelfarm.engine.protocol import BUILT, OWNERS, TESTIMONY, Engine, Phase, Rendering, Step
 from wheelfarm.engine.running import Follower, mark_of, run_rendering, run_step
 from wheelfarm.engine.variables import (
     PROXIES,
@@ -18,6 +18,7 @@ from wheelfarm.engine.variables import (
 
 __all__ = [
     "BUILT",
+    "OWNERS",
     "PROXIES",
     "RESERVED",
     "TESTIMONY",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TESTIMONY: Final = "environment.json"
 """Where the witness tells what the build environment held, in the stage's dist/."""
+OWNERS: Final = "owners.json"
+"""Where it is told, beside the testimony, whose the libraries are that the repair tool put into the wheel."""
 BUILT: Final = "@built-wheel@"
 """Stands in a step for the path of the wheel that the backend made, whose name only the backend knows."""
 

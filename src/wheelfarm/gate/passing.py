@@ -9,6 +9,7 @@ from wheelfarm.errors import Collector
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_room import lay_room, try_in_clean_room
 from wheelfarm.gate.expectations import check_expectations
+from wheelfarm.sbom import check_sbom
 from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def pass_gate(
         follower: hears the test's output, and may cancel it.
 
     Raises:
-        FarmError: a member that is not what RECORD says, an expectation that is not met, a test that fails;
-            a group when there are several.
+        FarmError: a member that is not what RECORD says, a vendored library that the SBOM leaves out, an
+            expectation that is not met, a test that fails; a group when there are several.
     """
     problems, results = Collector(), list[Result]()
     lay_room(room, build, wheel, run_with)
@@ -55,6 +56,7 @@ def pass_gate(
             pool.submit(_whole, opened),
             pool.submit(check_expectations, build, opened, env, room),
             pool.submit(try_in_clean_room, build, engine, room, log=log, follower=follower),
+            pool.submit(_told, opened),
         )
         for check in checks:
             with problems.collect():
@@ -68,3 +70,10 @@ def _whole(wheel: Wheel) -> tuple[Result, ...]:
     verify(wheel)
     found = f"{len(wheel.members)} members as it says"
     return (Result(check="record", expected="every member as RECORD says", found=found),)
+
+
+def _told(wheel: Wheel) -> tuple[Result, ...]:
+    """Whether the bill of materials is there, and speaks of each vendored library."""
+    count = check_sbom(wheel)
+    found = f"{count} listed" if count else "none vendored"
+    return (Result(check="sbom", expected="every vendored library by its digest", found=found),)

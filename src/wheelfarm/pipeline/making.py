@@ -16,6 +16,7 @@ from wheelfarm.patches import PatchFile, apply
 from wheelfarm.pipeline.waiting import keep
 from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.repair import only_wheel
+from wheelfarm.sbom import enclose
 from wheelfarm.settings.tables import Provider
 from wheelfarm.sources import check_pkg_info, unpack
 from wheelfarm.splits import divide
@@ -26,6 +27,7 @@ from wheelfarm.testimony import (
     held,
     install_plan,
     kept_build,
+    read_owners,
     read_testimony,
     toolchain,
 )
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
 
 _SPLIT: Final = "split"
 """The directory of the wheels that the repaired one is divided into, in the stage."""
-_TESTED: Final = frozenset({"dist", _SPLIT, "gate", "tmp"})
+_FINISHED: Final = "finished"
+"""The directory of the wheels as the gate gets them, in the stage."""
+_TESTED: Final = frozenset({"dist", _SPLIT, _FINISHED, "gate", "tmp"})
 """What is tested, and where."""
 
 
@@ -72,7 +76,7 @@ class Maker:
     def make(
         self, upstream: Sequence[PinnedWheel], *, before: Callable[[], None]
     ) -> tuple[Stage, dict[Name, RepairedWheel]]:
-        """The stage, and the repaired wheels by distribution, with proof of what they were built with.
+        """The stage, and the finished wheels by distribution, with proof of what they were built with.
 
         Args:
             upstream: wheels of the farm for the build environment.
@@ -88,7 +92,10 @@ class Maker:
             repaired = self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
         with self.clock.step("split"):
             plan = install_plan(read_testimony(stage)) if self.build.splits else {}
-            return stage, divide(self.build, repaired, plan, self.root / _SPLIT)
+            wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
+        with self.clock.step("document"):
+            owners, finished = read_owners(stage), self.root / _FINISHED
+            return stage, {name: enclose(stage, wheel, owners, finished) for name, wheel in wheels.items()}
 
     @contextmanager
     def shedding(self) -> Iterator[None]:
@@ -154,6 +161,7 @@ class Maker:
         shutil.copytree(self.waiting, stage.dist, dirs_exist_ok=True)
         try:
             repaired = self._repaired(stage)
+            read_owners(stage)
             verify(open_wheel(repaired.path))
         except CancelledRunError:
             raise

@@ -1,6 +1,7 @@
 """Plan: selection, recipes and targets → builds in order, each with its rebuild key. Pure data."""
 
 from wheelfarm.plan.build import (
+    RULES,
     Build,
     BuildId,
     check_unchanged,
@@ -10,14 +11,17 @@ from wheelfarm.plan.build import (
     named_programs,
 )
 from wheelfarm.plan.graph import Plan, make_plan, order, serves
+from wheelfarm.plan.patch import diff_digest, upstream_link
 from wheelfarm.plan.toolchain import Toolchain
 
 __all__ = [
+    "RULES",
     "Build",
     "BuildId",
     "Plan",
     "Toolchain",
     "check_unchanged",
+    "diff_digest",
     "digest",
     "file_digest",
     "key_parts",
@@ -25,4 +29,5 @@ __all__ = [
     "named_programs",
     "order",
     "serves",
+    "upstream_link",
 ]

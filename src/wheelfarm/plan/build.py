@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import Digest, Name
+from wheelfarm.plan.patch import key_part
 from wheelfarm.settings.tables import Provider
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wheelfarm.recipes import Entry, Recipe, Resolved, Split
     from wheelfarm.settings import Variant
 
-RULES: Final = "2"
+RULES: Final = "3"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
-GATE_RULES: Final = "1"
+GATE_RULES: Final = "2"
 """Raised whenever the gate starts to check differently."""
 
 
@@ -151,13 +151,6 @@ def named_programs(environment: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def _diff_digest(path: Path) -> Digest:
-    """The digest of a patch without its header: a better explanation needs no compiler."""
-    text = path.read_bytes()
-    start = re.search(rb"^(diff |--- )", text, re.MULTILINE)
-    return Digest(hashlib.sha256(text[start.start() if start else 0 :]).hexdigest())
-
-
 def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, Any]:
     return {r.name: [r.version, *sorted(r.hashes)] for r in requirements}
 
@@ -199,7 +192,7 @@ def key_parts(build: Build, upstream_keys: Mapping[str, Digest]) -> dict[str, st
         f"cibuildwheel.{k}": json.dumps(v, sort_keys=True) for k, v in build.resolved.cibuildwheel.items()
     }
     parts |= {f"split.{n}": s.model_dump_json(exclude={"imports"}) for n, s in build.splits.items()}
-    parts |= {f"patch.{n}.{p.name}": _diff_digest(p) for n, p in enumerate(build.patches, 1)}
+    parts |= {f"patch.{n}.{p.name}": key_part(p) for n, p in enumerate(build.patches, 1)}
     parts |= {f"requirement.{name}": json.dumps(v) for name, v in _locked(build.requirements).items()}
     if recipe.blas:
         parts |= {f"provider.{n}": json.dumps(v) for n, v in _locked(build.provider_requirements).items()}
@@ -250,7 +243,7 @@ def check_unchanged(build: Build) -> None:
         where = str(build.entry.directory / smoke)
         raise RecipeError(f"{smoke} was changed while the farm ran", where=where, hint="run it again")
     for number, path in enumerate(build.patches, 1):
-        if _diff_digest(path) != build.key_parts[f"patch.{number}.{path.name}"]:
+        if key_part(path) != build.key_parts[f"patch.{number}.{path.name}"]:
             raise PatchError(
                 f"{path.name} was changed while the farm ran", where=str(path), hint="run it again"
             )

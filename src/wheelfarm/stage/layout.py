@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "source"
 """The directory of the patched source tree."""
-SCRIPTS: Final = ("witness.py", "netlib.py", "compilers.py", "settle.py", "ninja.py")
+SCRIPTS: Final = ("witness.py", "netlib.py", "compilers.py", "settle.py", "ninja.py", "owners.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,8 @@ class Stage:
     """SOURCE_DATE_EPOCH: seconds, the newest file of the source."""
     jobs: int = 1
     """Its share of the processors."""
+    provider_wheel: PinnedWheel | None = None
+    """The wheel that BLAS comes from, where it comes as one."""
 
     @property
     def provider(self) -> Provider:
@@ -167,6 +169,7 @@ def lay(
             build_requires=tuple(build_requires),
             epoch=epoch,
             jobs=jobs,
+            provider_wheel=provider,
         )
         if stage.provider is Provider.SCIPY_OPENBLAS32:
             lay_openblas(root, _present(provider, build), inside=inside, target=build.id.target)

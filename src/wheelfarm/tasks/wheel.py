@@ -18,6 +18,7 @@ from wheelfarm.plan import file_digest
 from wheelfarm.process import Command, run
 from wheelfarm.repair import TOOLS, architecture, only_wheel
 from wheelfarm.report import Screen, inspection_lines
+from wheelfarm.sbom import components
 from wheelfarm.tasks.door import farm_task, open_farm, words
 from wheelfarm.tasks.named import Distribution, is_file, wheel_file
 from wheelfarm.wheels import describe, open_wheel, verify
@@ -63,14 +64,14 @@ def inspect(  # noqa: PLR0917
     public: bool = False,  # noqa: FBT001, FBT002
     json: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
-    """Show a wheel's contents by kind, what it links, its BLAS, its tags and what could be removed."""
+    """Show a wheel's contents by kind, linkage, BLAS, tags and SBOM, and what could be removed."""
     if is_file(wheel):
         opened = wheel_file(wheel)
     else:
         distribution = Distribution.of(wheel, variant=variant, python=python, engine=engine)
         opened = distribution.public() if public else distribution.ours()
     verify(opened)
-    description = describe(opened)
+    description = describe(opened) | {"sbom": list(components(opened))}
     screen = Screen.standard()
     if json:
         screen.data(description)

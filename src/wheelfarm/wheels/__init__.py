@@ -8,10 +8,10 @@ and importing this room stays cheap.
 from __future__ import annotations
 
 from wheelfarm.wheels.apart import linkage_apart
-from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.archive import open_wheel, read_member
 from wheelfarm.wheels.binary import Binary, BinaryFormat, externals
 from wheelfarm.wheels.blas import Blas, Interface, Provider, blas, blas_all
-from wheelfarm.wheels.contents import Contents, Kind, Share, contents, kind_of
+from wheelfarm.wheels.contents import Contents, Kind, Share, contents, kind_of, vendored
 from wheelfarm.wheels.description import describe
 from wheelfarm.wheels.difference import difference
 from wheelfarm.wheels.edition import Changes, write_edition
@@ -45,6 +45,8 @@ __all__ = [
     "linkage",
     "linkage_apart",
     "open_wheel",
+    "read_member",
+    "vendored",
     "verify",
     "write_edition",
 ]

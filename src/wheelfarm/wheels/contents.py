@@ -52,7 +52,7 @@ _TEST_DIRECTORIES: Final = frozenset({"test", "tests"})
 _TEST_FILE: Final = re.compile(r"(?:test_.*|conftest)\.py")
 # Extensions that only tests use stand beside the others: numpy's _umath_tests, scipy's _test_ccallback.
 _TEST_EXTENSION: Final = re.compile(r"_*test_.*|.*_tests")
-_VENDORED: Final = re.compile(r"(?:^|/)(?:[^/]+\.libs|\.dylibs)/")
+_VENDORED: Final = re.compile(r"(?:^|/)(?:[^/]*\.libs|\.dylibs)/")
 _LIBRARY: Final = re.compile(r".*\.(?:dylib|dll|a|lib)|.*\.so(?:\.\d+)+|lib[^.]*\.so")
 _EXTENSION: Final = re.compile(r".*\.(?:so|pyd)")
 _KINDS: Final = {
@@ -84,6 +84,15 @@ def kind_of(name: str) -> Kind:
     if extension:
         return Kind.EXTENSION
     return _KINDS.get(file.rpartition(".")[2], Kind.DATA)
+
+
+def vendored(wheel: Wheel) -> tuple[Member, ...]:
+    """The libraries that a repair tool has put into the wheel, told from where they are."""
+    return tuple(
+        member
+        for member in wheel.members
+        if _VENDORED.search(member.name) and kind_of(member.name) is Kind.LIBRARY
+    )
 
 
 def contents(wheel: Wheel, *, largest: int = 10) -> Contents:

@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import tempfile
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -70,9 +70,9 @@ def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
         shutil.copyfile(wheel.path, draft)
         with unreadable_as_wheel_error(wheel.path.name), ZipFile(draft, "a") as archive:
             _rewrite(archive, wheel, names, changes)
-        open_wheel(draft)
+        edition = open_wheel(draft)
         draft.replace(path)
-    return open_wheel(path)
+    return replace(edition, path=path)
 
 
 def _names(wheel: Wheel, changes: Changes) -> dict[str, str]:

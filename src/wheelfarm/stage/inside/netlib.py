@@ -9,6 +9,7 @@ Usage: netlib.py DIRECTORY [ROOT]
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
@@ -56,7 +57,7 @@ def main(directory: Path, root: Path) -> None:
     pkgconfig = directory / "pkgconfig"
     libdir.mkdir(parents=True, exist_ok=True)
     pkgconfig.mkdir(parents=True, exist_ok=True)
-    present = []
+    present = {}
     for library, patterns in CANDIDATES.items():
         path = find(library, root)
         if path is None and library != "cblas":
@@ -66,7 +67,10 @@ def main(directory: Path, root: Path) -> None:
             link = libdir / f"lib{library}.so"
             link.unlink(missing_ok=True)
             link.symlink_to(f"lib{library}.so.3")
-            present.append(library)
+            present[library] = path.resolve()
+    # The libraries are the system's still, and whoever asks for their owner needs the system's names.
+    copied = {f"lib{library}.so.3": str(path) for library, path in present.items()}
+    (libdir / "copied.json").write_text(json.dumps(copied), encoding="utf-8")
     # Debian's netlib libblas carries the C interface itself; elsewhere it is a library of its own.
     blas = "-lcblas -lblas" if "cblas" in present else "-lblas"
     for name, flags in (("blas", blas), ("cblas", blas), ("lapack", "-llapack -lblas")):
