@@ -286,6 +286,14 @@ class PublishError(FarmError):
     slug, exit_code = "publish", 90
 
 
+class RefusedError(PublishError):
+    """A private index has answered otherwise than well."""
+
+    slug, exit_code = "refused", 94
+    status = 0
+    """The answer's (RFC 9110)."""
+
+
 class ConflictError(FarmError):
     """The index has a file of that name with other bytes; a published file is never overwritten."""
 

@@ -15,9 +15,16 @@ from support.faults import Fault, proxy
 from support.publishing import publication, publishing_farm, stock, store
 from support.raised import only, raised
 from support.servers import Reply, index_server
-from wheelfarm.errors import NetworkError, PublishError, SettingsError, UnprovenError, UsageError
+from wheelfarm.errors import (
+    NetworkError,
+    PublishError,
+    RefusedError,
+    SettingsError,
+    UnprovenError,
+    UsageError,
+)
 from wheelfarm.index import offers, open_index, prove, read_url
-from wheelfarm.index.client import Client, RefusedError, refusal
+from wheelfarm.index.client import Client, refusal
 from wheelfarm.index.credentials import Credentials, find_credentials
 from wheelfarm.index.kind import UploadFailure
 from wheelfarm.index.twine import upload

@@ -52,6 +52,12 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
     "wheelhouse": Failure.OTHER,
     "record": Failure.OTHER,
     "process": None,  # its log tells, or else its phase
+    "not-reproduced": Failure.OTHER,
+    "publish": Failure.OTHER,
+    "refused": Failure.OTHER,
+    "conflict": Failure.OTHER,
+    "incomplete": Failure.OTHER,
+    "unproven": Failure.OTHER,
     "chain-failed": Failure.OTHER,
     "cancelled": Failure.INTERRUPTED,
 }

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from wheelfarm.errors import NetworkError, PublishError
+from wheelfarm.errors import NetworkError, PublishError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,20 +37,6 @@ def passes(status: int) -> bool:
     return status == 429 or status >= 500  # noqa: PLR2004 - RFC 6585 and RFC 9110
 
 
-class RefusedError(PublishError):
-    """An answer that is none of the good ones.
-
-    Args:
-        status: of the answer.
-        more: as every error has it.
-    """
-
-    def __init__(self, what: str, *, status: int, **more: Any) -> None:  # noqa: ANN401 - as the base has them
-        super().__init__(what, **more)
-        self.status = status
-        self.passing = passes(status)
-
-
 def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
     """The error for an answer that is none of the good ones."""
     hints = {
@@ -63,7 +49,9 @@ def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
     hint = hints.get(status, "the server's own log says why" if passes(status) else None)
     said = " ".join(text.split())[:200]
     why = f"status {status}{f': {said}' if said else ''}"
-    return RefusedError(what, status=status, where=url, why=why, hint=hint)
+    error = RefusedError(what, where=url, why=why, hint=hint)
+    error.status, error.passing = status, passes(status)
+    return error
 
 
 @dataclass

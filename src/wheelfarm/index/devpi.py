@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-from wheelfarm.errors import NetworkError, PublishError
-from wheelfarm.index.client import RefusedError
+from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.index.upload import UploadIndex
 
 if TYPE_CHECKING:

@@ -78,7 +78,11 @@ def parts(data: bytes, kind: BinaryFormat) -> dict[str, bytes] | None:
 
     Of several sections with one name, all but the first have a number behind it.
     """
-    ranges = _READERS[kind](data)
+    try:
+        ranges = _READERS[kind](data)
+    except SystemError:
+        # lief's own parser has failed where it should have given up.
+        return None
     if not ranges or any(offset + size > len(data) for _, offset, size in ranges):
         return None
     found: dict[str, bytes] = {}
