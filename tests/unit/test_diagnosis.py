@@ -60,6 +60,7 @@ class TestErrors:
             ("GateTestError", "test"),
             ("WheelhouseError", "other"),
             ("RecordError", "other"),
+            ("ReproductionError", "other"),
             ("ProcessError", "other"),
             ("ChainFailedError", "other"),
             ("CancelledRunError", "interrupted"),

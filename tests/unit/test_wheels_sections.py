@@ -71,6 +71,12 @@ class TestElf:
         found = told(one, other, BinaryFormat.ELF)
         assert "code" in str(found[".text"]["cause"])
 
+    def test_a_type_of_file_that_nobody_knows(self) -> None:
+        whole = text_of("/build/one/alpha.c")
+        broken = bytearray(whole)
+        broken[17] = 64  # the high byte of e_type
+        assert differing_sections(whole, bytes(broken), BinaryFormat.ELF) is None
+
     @settings(max_examples=60, deadline=None)
     @given(st.data())
     def test_whatever_is_broken_is_told_or_not_read(self, data: st.DataObject) -> None:
