@@ -63,7 +63,7 @@ after `--`:
 |---|---|
 | `build-<name>` | `inv chain <name>`, after the sessions of what it needs; nothing while its stamp holds |
 | `build-<name>(<variant>)` | the same for another variant than the default one |
-| `test-<name>`, `test-<name>(<variant>)` | `inv test <name>` |
+| `test-<name>`, `test-<name>(<variant>)` | `inv test <name>`: the upstream suite, else the gate |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
 | `engine-tests` | this project's tests that need a container engine |
 | `bench` | measures the farm's own time and memory |

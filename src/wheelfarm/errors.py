@@ -250,6 +250,12 @@ class GateTestError(FarmError):
     slug, exit_code = "test", 61
 
 
+class SuiteError(FarmError):
+    """Tests of the upstream suite fail that are no known failures, or the suite does not come to its end."""
+
+    slug, exit_code = "suite", 62
+
+
 class WheelhouseError(FarmError):
     """The wheelhouse cannot be written or holds something that is not whole."""
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from wheelfarm.compiler_cache import CompilerCache
-    from wheelfarm.model import Target
+    from wheelfarm.model import Python, Target
     from wheelfarm.settings import Settings
     from wheelfarm.stage import Stage
 
@@ -213,8 +213,14 @@ class Host:
         del lines
         return step.phase
 
-    def clean_room(self, directory: Path, target: Target) -> Step:
+    def pythons(self, target: Target) -> tuple[Python, ...]:
+        """Those of this machine."""
+        del target
+        return self.machine.pythons()
+
+    def clean_room(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """A fresh environment on this machine, without the build's paths; what it maps is checked."""
+        del out
         env = programs_environment(self.settings)
         interpreter = str(self.machine.python(target.python))
         uv = str(which("uv", env))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform as host_platform
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ if sys.platform != "win32":
     import resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _NONE: Final = "(none)"
+_INTERPRETER: Final = re.compile(r"python(3\.\d{1,2}t?)(\.exe)?")
+# Where version managers keep what their stand-ins in shims/ stand for: pyenv, then asdf and mise.
+_MANAGED: Final = ("versions/{0}.*/bin/python{0}", "installs/python/{0}.*/bin/python{0}")
 PROGRAMS: Final = {"c": "cc", "c++": "c++", "fortran": "gfortran"}
 _COMPILER_PACKAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "apt": {"c": "gcc", "c++": "g++", "fortran": "gfortran"},
@@ -201,11 +205,37 @@ class Machine:
         # A virtual environment's own interpreter would bring that environment's packages along.
         if python == Python(major=sys.version_info.major, minor=sys.version_info.minor):
             return Path(getattr(sys, "_base_executable", sys.executable))
+        for found in self._candidates(python):
+            # A version manager's stand-in is there for versions that are not: ask it.
+            if self._output(str(found), "-c", "") is not None:
+                return found
+        raise EngineError(
+            f"there is no Python {python} on this machine",
+            hint=f"install python{python} with its headers, or use the cibuildwheel engine",
+        )
+
+    def _candidates(self, python: Python) -> Iterator[Path]:
+        """What may be that Python: the one on the path, then those that a version manager keeps for it."""
         found = which(f"python{python}", self.env)
-        # A version manager's stand-in is there for versions that are not: ask it.
-        if found is None or self._output(str(found), "-c", "") is None:
-            raise EngineError(
-                f"there is no Python {python} on this machine",
-                hint=f"install python{python} with its headers, or use the cibuildwheel engine",
-            )
-        return found
+        if found is not None:
+            yield found
+            if found.parent.name == "shims":
+                for place in _MANAGED:
+                    yield from sorted(found.parents[1].glob(place.format(python)), reverse=True)
+
+    def pythons(self) -> tuple[Python, ...]:
+        """The feature versions whose interpreters are here, oldest first."""
+        own = Python(major=sys.version_info.major, minor=sys.version_info.minor)
+        named = {
+            Python.parse(match[1])
+            for directory in map(Path, self.env.get("PATH", os.defpath).split(os.pathsep))
+            for path in directory.glob("python3.*")
+            if (match := _INTERPRETER.fullmatch(path.name))
+        }
+        return tuple(sorted({own} | {python for python in named if self._has(python)}))
+
+    def _has(self, python: Python) -> bool:
+        try:
+            return bool(self.python(python))
+        except EngineError:
+            return False

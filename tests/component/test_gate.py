@@ -16,7 +16,7 @@ from support.raised import only, raised
 from support.wheels import make_wheel
 from wheelfarm.engine import Follower
 from wheelfarm.errors import ExpectationError, GateTestError
-from wheelfarm.gate import Result, check_expectations, foreign, lay_room, try_in_clean_room
+from wheelfarm.gate import Result, Room, check_expectations, foreign, try_in_clean_room
 from wheelfarm.host import Host
 from wheelfarm.model import Name, PinnedWheel
 from wheelfarm.wheels import open_wheel
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.plan import Build
 
-HERE = LINUX.replace("311", f"{sys.version_info.major}{sys.version_info.minor}")
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+HERE = LINUX.replace("311", PYTHON.replace(".", ""))
 
 
 def build_with(root: Path, recipe: dict[str, Any], smoke: str | None = None) -> tuple[Build, Host]:
@@ -36,9 +37,12 @@ def build_with(root: Path, recipe: dict[str, Any], smoke: str | None = None) -> 
     return builds["alpha"], Host(settings)
 
 
-def tried_in(root: Path, build: Build, engine: Host) -> tuple[Result, ...]:
-    """What the clean room finds that was laid out in `root/room`."""
-    return try_in_clean_room(build, engine, root / "room", log=root / "gate.log", follower=Follower())
+def tried_in(
+    root: Path, build: Build, engine: Host, wheel: PinnedWheel, *run_with: PinnedWheel
+) -> tuple[Result, ...]:
+    """What a clean room in `root/room` finds."""
+    room = Room.of(build, wheel, run_with)
+    return try_in_clean_room(build, room, engine, root / "room", log=root / "gate.log", follower=Follower())
 
 
 class TestExpectations:
@@ -139,15 +143,14 @@ class TestCleanRoom:
                     name=Name(name), version="1.0", path=path, sha256=digest(path.read_bytes()), farm=True
                 )
             )
-        lay_room(root / "room", build, wheels[0], wheels[1:])
-        return tried_in(root, build, engine)
+        return tried_in(root, build, engine, *wheels)
 
     def test_imports_and_a_smoke_script(self, tmp_path: Path) -> None:
         smoke = "import alpha\nassert __name__ == '__main__'\nassert alpha.beta.X == 1\n"
         results = self.tried(tmp_path, "import beta\n", smoke=smoke, more="X = 1\n")
         assert [str(result) for result in results] == [
-            "imports: expected alpha, found alpha",
-            "smoke: expected passed, found passed",
+            f"imports (Python {PYTHON}): expected alpha, found alpha",
+            f"smoke (Python {PYTHON}): expected passed, found passed",
         ]
 
     def test_what_is_not_given_is_not_there(self, tmp_path: Path) -> None:
@@ -167,8 +170,7 @@ class TestCleanRoom:
         engine = replace(engine, settings=replace(engine.settings, environ=environ))
         path = make_wheel(tmp_path, "alpha", "1.0", {"alpha.py": code})
         wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(path.read_bytes()))
-        lay_room(tmp_path / "room", build, wheel, [])
-        (result,) = tried_in(tmp_path, build, engine)
+        (result,) = tried_in(tmp_path, build, engine, wheel)
         assert result.found == "alpha"
 
     def test_a_library_of_this_machine(self, tmp_path: Path) -> None:
@@ -177,7 +179,7 @@ class TestCleanRoom:
         code = f"import ctypes\nctypes.CDLL({str(library)!r})\n"
         error = only(lambda: self.tried(tmp_path, code), GateTestError)
         assert "uses libraries of this machine" in error.what
-        assert error.where == str(library)
+        assert error.where == f"{library}, Python {PYTHON}"
 
     @pytest.mark.parametrize(
         ("smoke", "why"),
@@ -212,6 +214,5 @@ class TestCleanRoom:
         build, engine = build_with(tmp_path, {})
         path = make_wheel(tmp_path, "alpha", "1.0")
         wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(b"another"))
-        lay_room(tmp_path / "room", build, wheel, [])
-        error = only(lambda: tried_in(tmp_path, build, engine), GateTestError)
+        error = only(lambda: tried_in(tmp_path, build, engine, wheel), GateTestError)
         assert "ash mismatch" in str(error.log and error.log.read_text())

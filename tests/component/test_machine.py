@@ -39,6 +39,12 @@ def _machine(root: Path, programs: Mapping[str, str]) -> Machine:
     return Machine({"PATH": str(root)})
 
 
+def _machine_in(root: Path, programs: Mapping[str, str]) -> Machine:
+    """The same, with the directories above it."""
+    root.parent.mkdir(parents=True)
+    return _machine(root, programs)
+
+
 def test_the_native_target_is_what_python_says() -> None:
     target = native_target(THIS)
     assert target.platform is Platform.LINUX
@@ -233,6 +239,23 @@ def test_another_python_is_looked_for_and_asked(tmp_path: Path) -> None:
         error = only(lambda version=version: machine.python(Python.parse(version)), EngineError)  # type: ignore[misc]
         assert error.what == f"there is no Python {version} on this machine"
     assert machine.describe_python(tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize("kept", ["versions", "installs/python"])
+def test_a_python_behind_a_version_managers_stand_in(tmp_path: Path, kept: str) -> None:
+    """The stand-in refuses, as it does for a version that is not the chosen one; the newest is taken."""
+    for release, ending in (("3.99.1", 0), ("3.99.2", 0), ("3.98.1", 1)):
+        python = release.rpartition(".")[0]
+        _machine_in(tmp_path / kept / release / "bin", {f"python{python}": f"exit {ending}"})
+    machine = _machine(tmp_path / "shims", {"python3.99": "exit 127", "python3.98": "exit 127"})
+    assert machine.python(Python.parse("3.99")) == tmp_path / kept / "3.99.2" / "bin" / "python3.99"
+    assert machine.pythons() == (THIS, Python.parse("3.99"))
+
+
+def test_the_pythons_of_a_machine(tmp_path: Path) -> None:
+    names = ("python3.8", "python3.99t", "python3.99-config", "python3.999", "python3", "pythonw3.9")
+    machine = _machine(tmp_path, dict.fromkeys(names, "exit 0"))
+    assert machine.pythons() == (Python.parse("3.8"), THIS, Python.parse("3.99t"))
 
 
 def test_headers_are_looked_for(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ class TestRecipe:
         (("chain", "tinytpo", "--dry-run"), 2, "there is no recipe for 'tinytpo'"),
         (("plan", "tinytop", "--variant", "netlob"), 2, "did you mean 'netlib'?"),
         (("plan", "tinytop", "--python", "three"), 2, "'three' is not a Python version"),
-        (("plan", "tinytop", "--python", "2.7"), 40, "there is no Python 2.7"),
+        (("plan", "tinytop", "--python", "2.6"), 40, "there is no Python 2.6"),
         (("plan", "tinytop", "--engine", "hots"), 2, "--engine"),
         (("why", "nothing-like-it"), 2, "there is no recipe"),
         (("explain", "tinytop,tinytpo"), 2, "'tinytpo'"),
@@ -201,7 +201,8 @@ class TestWheel:
     def test_gate(self, farm: Path, stored: str) -> None:
         finished = inv(farm, "gate", stored)
         assert finished.returncode == 0, finished.stderr
-        assert "smoke: expected passed, found passed" in finished.stdout
+        assert "smoke (Python 3.11): expected passed, found passed" in finished.stdout
+        assert "smoke (tinytop 1.0, Python 3.11): expected passed" in finished.stdout
 
     def test_what_is_wrong_with_a_wheel(self, farm: Path, tmp_path: Path) -> None:
         files = {"tinybase/__init__.py": "raise OSError('not on this machine')\n"}

@@ -13,11 +13,11 @@ from support.packages import BROKEN, make_sdist, tinybase, tinytop
 from support.seen import ALWAYS, COMPILER, NASTY, compiler_saw, decoy, serve
 from support.servers import index_server
 from support.store import check_tidy
-from support.tiny import CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
+from support.tiny import ABI3, CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
 from support.wheels import make_wheel
 from wheelfarm.engine import Follower
 from wheelfarm.errors import GateTestError
-from wheelfarm.gate import lay_room, try_in_clean_room
+from wheelfarm.gate import Room, try_in_clean_room
 from wheelfarm.model import PinnedWheel, Python
 from wheelfarm.pipeline import Farm
 from wheelfarm.plan import file_digest
@@ -125,6 +125,19 @@ def test_another_python(index: Index, container: dict[str, str], tmp_path: Path)
     }
 
 
+def test_a_wheel_for_several_pythons_is_tried_with_each(
+    index: Index, container: dict[str, str], tmp_path: Path
+) -> None:
+    """The builder image has 3.11 and 3.13, and a directory of 3.9 that leads to another Python."""
+    run = run_farm(farm_with(tmp_path / "farm", index, container, recipes=ABI3))
+    assert run.states == {"tinyabi3": "built"}, str(run.outcomes["tinyabi3"].error)
+    assert "-cp311-abi3-" in run.wheel("tinyabi3").name
+    found = [(each["check"], each["room"]) for each in run.record("tinyabi3").gate_results]  # type: ignore[index]
+    assert found[-4:] == [
+        (check, f"Python {python}") for python in ("3.11", "3.13") for check in ("imports", "smoke")
+    ]
+
+
 def test_the_host_engine_makes_the_same_of_it(index: Index, tmp_path: Path) -> None:
     run = run_farm(tiny_farm(tmp_path / "farm", index))
     assert run.states == {"tinybase": "built", "tinytop": "built"}
@@ -169,8 +182,7 @@ def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
     code = "import ctypes\nctypes.CDLL('/project/source/native/libtiny.so')\n"
     wheel = make_wheel(tmp_path, "tinyleaf", "1.0", {"tinyleaf.py": code})
     pinned = PinnedWheel(name=build.id.name, version="1.0", path=wheel, sha256=file_digest(wheel), farm=True)
-    room = tmp_path / "room"
-    lay_room(room, build, pinned, [])
+    room, log = Room.of(build, pinned), tmp_path / "gate.log"
     with pytest.raises(GateTestError, match="the test failed") as caught:
-        try_in_clean_room(build, farm.engine, room, log=tmp_path / "gate.log", follower=Follower())
+        try_in_clean_room(build, room, farm.engine, tmp_path / "room", log=log, follower=Follower())
     assert "libtiny.so: cannot open shared object file" in str(caught.value.why)

@@ -1,9 +1,10 @@
 """Source distributions of tiny packages with compiled code.
 
-tinyleaf is one extension module. tinybase has one that needs a library outside the wheel, so that the repair
-tool has something to put in; it ships a header. tinytop is compiled against that header and needs tinybase
-when it runs: each of the two can tell which tinybase it was made with. In all of these, `record_cc.py` is a
-compiler that writes down its environment first (`CC = "python record_cc.py"`); what it wrote is in the wheel.
+tinyleaf is one extension module, and tinyabi3 is the same for the stable ABI. tinybase has one that needs a
+library outside the wheel, so that the repair tool has something to put in; it ships a header. tinytop is
+compiled against that header and needs tinybase when it runs: each of the two can tell which tinybase it was
+made with. In all of these, `record_cc.py` is a compiler that writes down its environment first
+(`CC = "python record_cc.py"`); what it wrote is in the wheel.
 """
 
 from __future__ import annotations
@@ -131,6 +132,28 @@ from setuptools import Extension, setup
 setup(ext_modules=[Extension("tinyleaf._ext", ["native/ext.c"])], cmdclass={"build_ext": Recording})
 """
 
+_ABI3_SETUP: Final = """\
+from setuptools import Extension, setup
+
+module = Extension(
+    "tinyabi3._ext",
+    ["native/ext.c"],
+    define_macros=[("Py_LIMITED_API", "0x030B0000")],
+    py_limited_api=True,
+)
+setup(
+    ext_modules=[module],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    cmdclass={"build_ext": Recording},
+)
+"""
+
+ABI3_SMOKE: Final = """\
+import tinyabi3
+
+assert tinyabi3.built_against() == "none"
+"""
+
 BASE_SMOKE: Final = """\
 import tinybase
 
@@ -190,6 +213,16 @@ def tinyleaf() -> dict[str, str]:
     return _project("tinyleaf", _LEAF_SETUP) | {
         "native/ext.c": _EXTENSION,
         "tinyleaf/__init__.py": "from tinyleaf._ext import built_against\n",
+    }
+
+
+def tinyabi3() -> dict[str, str]:
+    """The files of tinyabi3: tinyleaf for the stable ABI of Python 3.11, which each later Python has too."""
+    # auditwheel tells a C library from the name of a module, which tells none here, or from what it calls.
+    calls = "#include <time.h>\nlong tiny_clock(void) { return (long)clock(); }\n"
+    return _project("tinyabi3", _ABI3_SETUP) | {
+        "native/ext.c": _EXTENSION + calls,
+        "tinyabi3/__init__.py": "from tinyabi3._ext import built_against\n",
     }
 
 

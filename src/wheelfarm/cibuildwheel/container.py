@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import EngineError, ProcessError
 from wheelfarm.host import programs_environment
+from wheelfarm.model import Python
 from wheelfarm.process import Command, run, which
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 # A docker client without a daemon is common: only the server's answer counts.
 _ASK: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
+
+_TELL_PYTHONS: Final = """\
+for python in /opt/python/cp3*-cp3*/bin/python; do "$python" -I -c '
+import sys
+print(sys.argv[1].split("/")[3], "%d.%d%s" % (*sys.version_info[:2], "t" * ("t" in sys.abiflags)))
+' "$python"; done"""
+"""A line for each Python of a builder image: the directory's name, and the version that it is."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,17 @@ class ContainerEngine:
             )
         return found
 
+    def pythons(self, image: str) -> tuple[Python, ...]:
+        """The Pythons of a builder image, oldest first; none where the image cannot be run."""
+        told = self._ask("run", "--rm", "--network=none", image, "sh", "-c", _TELL_PYTHONS)
+        # Some images have a directory that leads to another Python than its name says.
+        found = {
+            Python.parse(words[1])
+            for words in map(str.split, told.splitlines())
+            if len(words) == 2 and words[0] == _tag_of(words[1])  # noqa: PLR2004
+        }
+        return tuple(sorted(found))
+
     def _containers(self, root: Path, *which_ones: str) -> list[str]:
         """The containers of a stage: those that run, or as the option says."""
         return self._ask("ps", *which_ones, "--quiet", "--filter", f"label={_label(root)}").split()
@@ -116,6 +135,12 @@ class ContainerEngine:
         command = Command(argv=(self.program, *words), env=self.env, time_limit=60)
         finished = run(command, check=False)
         return finished.output if finished.returncode == 0 else ""
+
+
+def _tag_of(python: str) -> str:
+    """The name of a Python's directory in a builder image, as cp313-cp313t."""
+    tag = Python.parse(python).tag
+    return f"{tag.removesuffix('t')}-{tag}"
 
 
 def _label(root: Path) -> str:

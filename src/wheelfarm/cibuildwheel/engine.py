@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePath
 
     from wheelfarm.compiler_cache import CompilerCache
-    from wheelfarm.model import Target
+    from wheelfarm.model import Python, Target
     from wheelfarm.settings import Settings
     from wheelfarm.stage import Stage
 
@@ -235,17 +235,25 @@ class Cibuildwheel:
             phase = next((each for headline, each in _HEADLINES.items() if headline in line), phase)
         return phase
 
-    def clean_room(self, directory: Path, target: Target) -> Step:
+    def pythons(self, target: Target) -> tuple[Python, ...]:
+        """Those of the builder image; off Linux, those of this machine."""
+        container = self._container_for(target)
+        if container is None:
+            return Host(self.settings).pythons(target)
+        return container.pythons(self.image(target))
+
+    def clean_room(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """A fresh container of the same image, without network and without the build's packages."""
         env = programs_environment(self.settings)
         container = self._container_for(target)
         if container is None:
             return Host(self.settings).clean_room(directory, target)
         python = f"/opt/python/{target.python.tag.removesuffix('t')}-{target.python.tag}/bin/python"
+        writable = ("--volume", f"{out}:/gate/{out.name}") if out else ()
         argv = (
-            *(container.program, "run", "--rm", container.label(directory.parent)),
+            *(container.program, "run", "--rm", container.label(directory)),
             "--network=none",
-            *("--volume", f"{directory}:/gate:ro"),
+            *("--volume", f"{directory}:/gate:ro", *writable),
             *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
             *(python, "-I", "/gate/enter.py", "/gate", str(UV_INSIDE)),
         )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePath
 
     from wheelfarm.compiler_cache import CompilerCache
-    from wheelfarm.model import EngineName, Target
+    from wheelfarm.model import EngineName, Python, Target
     from wheelfarm.plan import Toolchain
     from wheelfarm.stage import Stage
 
@@ -107,5 +107,14 @@ class Engine(Protocol):
     def phase(self, step: Step, lines: Iterable[str]) -> Phase:
         """In which part of the build a failed step was, told from the lines of its log."""
 
-    def clean_room(self, directory: Path, target: Target) -> Step:
-        """The step that tests, on a machine without the build's libraries, what lies in `directory`."""
+    def pythons(self, target: Target) -> tuple[Python, ...]:
+        """The Pythons that a clean room can be made for where a target is built."""
+
+    def clean_room(self, directory: Path, target: Target, out: Path | None = None) -> Step:
+        """The step that tests, on a machine without the build's libraries, what lies in `directory`.
+
+        Args:
+            directory: what the room is given.
+            target: whose Python the room has.
+            out: a directory in it that the tests may write to.
+        """

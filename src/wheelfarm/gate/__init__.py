@@ -1,8 +1,24 @@
 """Gate: expectations and tests that a repaired wheel passes before it is stored."""
 
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.clean_room import foreign, lay_room, try_in_clean_room
+from wheelfarm.gate.clean_room import foreign, try_in_clean_room
 from wheelfarm.gate.expectations import check_expectations
-from wheelfarm.gate.passing import pass_gate
+from wheelfarm.gate.passing import Trial, pass_gate
+from wheelfarm.gate.pythons import served, serves_one
+from wheelfarm.gate.room import ENTER, GATE, Room, inside, lay_wheels
 
-__all__ = ["Result", "check_expectations", "foreign", "lay_room", "pass_gate", "try_in_clean_room"]
+__all__ = [
+    "ENTER",
+    "GATE",
+    "Result",
+    "Room",
+    "Trial",
+    "check_expectations",
+    "foreign",
+    "inside",
+    "lay_wheels",
+    "pass_gate",
+    "served",
+    "serves_one",
+    "try_in_clean_room",
+]

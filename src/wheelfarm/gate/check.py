@@ -19,9 +19,16 @@ class Result:
     check: str
     expected: str
     found: str
+    room: str = ""
+    """The clean room that it was found in: its Python and, for a downstream wheel, what that is."""
+
+    @property
+    def name(self) -> str:
+        """The check, and the room where there is one."""
+        return f"{self.check} ({self.room})" if self.room else self.check
 
     def __str__(self) -> str:
-        return f"{self.check}: expected {self.expected}, found {self.found}"
+        return f"{self.name}: expected {self.expected}, found {self.found}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,17 +11,15 @@ from wheelfarm.engine import run_step
 from wheelfarm.errors import GateTestError, ProcessError
 from wheelfarm.gate.check import Check, Result
 from wheelfarm.gate.expectations import judged
-from wheelfarm.wheels import contents, open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from wheelfarm.engine import Engine, Follower
-    from wheelfarm.model import PinnedWheel
+    from wheelfarm.engine import Engine, Follower, Step
+    from wheelfarm.gate.room import Room
     from wheelfarm.plan import Build
 
-SCRIPTS: Final = ("enter.py", "driver.py")
 MARK: Final = "wheelfarm-gate: "
 TIME_LIMIT: Final = 600.0
 # What manylinux (PEP 600) lets a wheel take from the system; everything else must come from the wheel.
@@ -52,31 +49,6 @@ SYSTEM: Final = (
 )
 
 
-def lay_room(directory: Path, build: Build, wheel: PinnedWheel, run_with: Sequence[PinnedWheel]) -> None:
-    """Put into a directory all that a clean room is given."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    test, expect = build.resolved.test, build.resolved.expect
-    wheels = [wheel, *run_with]
-    for each in wheels:
-        shutil.copyfile(each.path, directory / each.path.name)
-    for script in SCRIPTS:
-        (directory / script).write_bytes(files("wheelfarm.gate").joinpath("inside", script).read_bytes())
-    if test.smoke:
-        shutil.copyfile(build.entry.directory / test.smoke, directory / "smoke.py")
-    manifest = {
-        "wheels": [{"name": w.name, "file": w.path.name, "sha256": w.sha256} for w in wheels],
-        "imports": list(dict.fromkeys([*contents(open_wheel(wheel.path)).packages, *(test.imports or ())])),
-        "smoke": "smoke.py" if test.smoke else None,
-        "cpu": expect.cpu_baseline is not None or expect.cpu_dispatch is not None,
-    }
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-
-def _wheel_of(directory: Path) -> str:
-    return str(json.loads((directory / "manifest.json").read_bytes())["wheels"][0]["file"])
-
-
 def _answer(output: str) -> dict[str, Any] | None:
     lines = [line for line in output.splitlines() if line.startswith(MARK)]
     return dict(json.loads(lines[-1].removeprefix(MARK))) if lines else None
@@ -88,47 +60,73 @@ def foreign(outside: Sequence[str]) -> list[str]:
 
 
 def try_in_clean_room(
-    build: Build, engine: Engine, directory: Path, *, log: Path, follower: Follower
+    build: Build, room: Room, engine: Engine, directory: Path, *, log: Path, follower: Follower
 ) -> tuple[Result, ...]:
-    """Install, import and run the smoke script in the room laid out in `directory`.
+    """Install, import and run the smoke script in a room.
+
+    Args:
+        build: whose wheel it is that has to pass.
+        room: what is tried.
+        engine: makes the room.
+        directory: where the room is laid out.
+        log: what the test prints goes there.
+        follower: hears it too, and may cancel the test.
 
     Raises:
         GateTestError: when one of them fails, or a library of this machine was used.
+        ExpectationError: when its CPU features are others than expected.
     """
-    step = engine.clean_room(directory, build.id.target)
-    limit = build.resolved.test.time_limit or TIME_LIMIT
-    why: str | None = None
-    output = ""
-    try:
-        output = run_step(engine, step, directory.parent, log=log, time_limit=limit, follower=follower).output
-    except ProcessError as problem:
-        why = problem.why or problem.what
-    answer = _answer(output)
+    room.lay(directory)
+    step = engine.clean_room(directory, room.target)
+    limit = room.resolved.test.time_limit or TIME_LIMIT
+    answer, why = _run(engine, step, directory, log=log, time_limit=limit, follower=follower)
     if answer is None:
-        raise GateTestError(
-            f"{build.id}: the wheel does not install or test in a fresh environment",
-            where=build.entry.where,
-            why=why or "the test ended without an answer",
-            log=log,
-        )
+        what = "the wheel does not install or test in a fresh environment"
+        raise _refusal(build, room, what, why=why, log=log)
     if answer["error"]:
-        raise GateTestError(
-            f"{build.id}: the test failed", where=build.entry.where, why=str(answer["error"]), log=log
-        )
+        raise _refusal(build, room, "the test failed", why=str(answer["error"]), log=log)
     strangers = foreign(answer["outside"])
     if strangers:
-        raise GateTestError(
-            f"{build.id}: the wheel uses libraries of this machine",
-            where=", ".join(strangers),
-            why="they were loaded from outside the environment, so another machine may not have them",
-            log=log,
-        )
+        why = "they were loaded from outside the environment, so another machine may not have them"
+        what = "the wheel uses libraries of this machine"
+        raise _refusal(build, room, what, where=", ".join(strangers), why=why, log=log)
     imported = ", ".join(answer["imported"]) or "none"
     results = [Result(check="imports", expected=imported, found=imported)]
     if answer["smoke"]:
         results.append(Result(check="smoke", expected="passed", found=str(answer["smoke"])))
-    results += judged(build, _cpu_features(build, answer.get("cpu")), wheel=_wheel_of(directory))
-    return tuple(results)
+    if not room.downstream:
+        results += judged(build, _cpu_features(build, answer.get("cpu")), wheel=room.wheel.path.name)
+    return tuple(replace(result, room=room.name) for result in results)
+
+
+def _run(
+    engine: Engine, step: Step, directory: Path, *, log: Path, time_limit: float, follower: Follower
+) -> tuple[dict[str, Any] | None, str]:
+    """What the room answers, if anything, and else why it may not."""
+    try:
+        # A mark and a label of the room's own, so that one that fails does not end those beside it.
+        finished = run_step(engine, step, directory, log=log, time_limit=time_limit, follower=follower)
+    except ProcessError as problem:
+        return None, problem.why or problem.what
+    return _answer(finished.output), "the test ended without an answer"
+
+
+def _refusal(
+    build: Build, room: Room, what: str, *, why: str, log: Path, where: str | None = None
+) -> GateTestError:
+    """The error of a room: what failed, with which Python, and what can be done."""
+    where = where or room.entry.where
+    if not room.downstream:
+        return GateTestError(f"{build.id}: {what}", where=f"{where}, {room.name}", why=why, log=log)
+    name = room.wheel.name
+    return GateTestError(
+        f"{build.id}: the stored wheel of {name} {room.wheel.version} does not work with it: {what}",
+        where=where,
+        why=why,
+        hint=f"inv chain {name} builds both, {name} on the new {build.id.name}; if its test is to blame, "
+        f"mend that, or leave it out of test.downstream in {build.entry.where}",
+        log=log,
+    )
 
 
 def _cpu_features(build: Build, reported: dict[str, list[str]] | None) -> Iterator[Check]:

@@ -3,66 +3,120 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelfarm.errors import Collector
+from wheelfarm.errors import CancelledRunError, Collector, GateTestError
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.clean_room import lay_room, try_in_clean_room
+from wheelfarm.gate.clean_room import try_in_clean_room
 from wheelfarm.gate.expectations import check_expectations
 from wheelfarm.sbom import check_sbom
 from wheelfarm.wheels import open_wheel, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from wheelfarm.engine import Engine, Follower
-    from wheelfarm.model import PinnedWheel
+    from wheelfarm.gate.room import Room
+    from wheelfarm.model import Name
     from wheelfarm.plan import Build
     from wheelfarm.wheels import Wheel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """The rooms that a wheel has to pass.
+
+    Args:
+        own: those of the wheel itself, with each Python that it serves; that of its build comes first.
+        downstream: those of stored wheels that need it, tried when it has passed its own.
+        expendable: downstream wheels that this run builds again: that one does not work is only told.
+        left_out: rooms that there might have been, each with the reason why there is none.
+    """
+
+    own: tuple[Room, ...]
+    downstream: tuple[Room, ...] = ()
+    expendable: frozenset[Name] = frozenset()
+    left_out: tuple[Result, ...] = ()
 
 
 def pass_gate(
     build: Build,
     engine: Engine,
-    room: Path,
+    place: Path,
+    trial: Trial,
     *,
-    wheel: PinnedWheel,
-    run_with: Sequence[PinnedWheel],
     log: Path,
     follower: Follower,
+    jobs: int = 1,
 ) -> tuple[Result, ...]:
     """Put a repaired wheel through the gate of its recipe.
 
     Args:
         build: whose wheel it is.
-        engine: for the clean room.
-        room: a directory to lay the clean room out in.
-        wheel: the repaired wheel.
-        run_with: the wheels that it needs when it is installed.
-        log: what the test prints goes there.
-        follower: hears the test's output, and may cancel it.
+        engine: makes the clean rooms.
+        place: a directory to lay the rooms out in.
+        trial: what is tried in them.
+        log: what the first room prints goes there; each other room has a log beside it.
+        follower: hears the tests' output, and may cancel them.
+        jobs: how many rooms there may be at once.
 
     Raises:
         FarmError: a member that is not what RECORD says, a vendored library that the SBOM leaves out, an
             expectation that is not met, a test that fails; a group when there are several.
     """
-    problems, results = Collector(), list[Result]()
-    lay_room(room, build, wheel, run_with)
-    opened, env = open_wheel(wheel.path), engine.clean_room(room, build.id.target).env
-    # The room and the reader of binaries are other processes, so that none of the three waits for another.
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        checks = (
-            pool.submit(_whole, opened),
-            pool.submit(check_expectations, build, opened, env, room),
-            pool.submit(try_in_clean_room, build, engine, room, log=log, follower=follower),
-            pool.submit(_told, opened),
+    wheel = open_wheel(trial.own[0].wheel.path)
+    env = engine.clean_room(place, build.id.target).env
+    place.mkdir(parents=True, exist_ok=True)
+
+    def test(room: Room) -> tuple[Result, ...]:
+        own_log = log if room is trial.own[0] else log.with_name(f"{log.stem}-{room.slug}.log")
+        if own_log != log:
+            own_log.unlink(missing_ok=True)
+        directory = place / room.slug
+        try:
+            return try_in_clean_room(build, room, engine, directory, log=own_log, follower=follower)
+        except GateTestError as problem:
+            if room.wheel.name not in trial.expendable:
+                raise
+            follower.line(f"warning: {problem.what}: {problem.why}; this run builds it again")
+            found = f"failed: {problem.why}; this run builds it again"
+            return (Result(check="smoke", expected="passed", found=found, room=room.name),)
+
+    # Rooms and the reader of binaries are other processes, so that none of the checks waits for another.
+    with (
+        ThreadPoolExecutor(max_workers=2, thread_name_prefix="wheelfarm-gate") as pool,
+        ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="wheelfarm-room") as rooms,
+    ):
+        results = _all_of(
+            [
+                pool.submit(_whole, wheel),
+                pool.submit(check_expectations, build, wheel, env, place),
+                *(rooms.submit(test, room) for room in trial.own),
+                pool.submit(_told, wheel),
+            ]
         )
-        for check in checks:
-            with problems.collect():
-                results += check.result()
+        results += _all_of([rooms.submit(test, room) for room in trial.downstream])
+    return (*results, *trial.left_out)
+
+
+def _all_of(checks: Sequence[Future[tuple[Result, ...]]]) -> list[Result]:
+    """The results of checks that run side by side.
+
+    Raises:
+        FarmError: what is wrong in any of them, once all have ended.
+    """
+    problems, results = Collector(), list[Result]()
+    for check in checks:
+        with problems.collect():
+            results += check.result()
+    stopped = [error for error in problems.errors if isinstance(error, CancelledRunError)]
+    if stopped:
+        raise stopped[0]
     problems.check()
-    return tuple(results)
+    return results
 
 
 def _whole(wheel: Wheel) -> tuple[Result, ...]:

@@ -7,6 +7,7 @@ from wheelfarm.pipeline.line import Line, fetcher_of
 from wheelfarm.pipeline.publication import Publication, choose_index_name, named_releases
 from wheelfarm.pipeline.rebuilding import Rebuild, Rebuilt
 from wheelfarm.pipeline.space import Leftover, Space, clean
+from wheelfarm.pipeline.upstream import Upstream
 
 __all__ = [
     "Action",
@@ -18,6 +19,7 @@ __all__ = [
     "Rebuild",
     "Rebuilt",
     "Space",
+    "Upstream",
     "choose_index_name",
     "clean",
     "decide",

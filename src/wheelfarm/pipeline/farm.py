@@ -166,7 +166,15 @@ class Farm:
     def line(self, plan: Plan, hear: Hear, watch: Watch = unwatched) -> Line:
         """The steps, for the builds of a plan."""
         engine = self._with_compiler_cache()
-        return Line(settings=self.settings, plan=plan, engine=engine, house=self.house, say=hear, watch=watch)
+        return Line(
+            settings=self.settings,
+            plan=plan,
+            shelf=self.shelf,
+            engine=engine,
+            house=self.house,
+            say=hear,
+            watch=watch,
+        )
 
     def _with_compiler_cache(self) -> Engine:
         """The engine with its compiler cache made ready, or without one when that cannot be used."""

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.engine import Follower
 from wheelfarm.errors import CancelledRunError, ChainError, StageError
-from wheelfarm.gate import pass_gate
+from wheelfarm.gate import GATE, pass_gate
 from wheelfarm.model import PinnedWheel, RepairedWheel
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
 from wheelfarm.pipeline.making import Maker
 from wheelfarm.pipeline.place import Place
 from wheelfarm.pipeline.recording import make_record, regated, slow_compiles
-from wheelfarm.plan import check_unchanged, file_digest
+from wheelfarm.pipeline.trials import Trials, pinned
+from wheelfarm.plan import check_unchanged
 from wheelfarm.records import Record
 from wheelfarm.schedule import Outcome, State
 from wheelfarm.sources import Fetcher
-from wheelfarm.splits import subject
-from wheelfarm.wheels import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.engine import Engine
-    from wheelfarm.gate import Result
+    from wheelfarm.gate import Result, Trial
     from wheelfarm.model import Name, StoredWheel
     from wheelfarm.pipeline.decision import Decision
     from wheelfarm.plan import Build, BuildId, Plan
+    from wheelfarm.recipes import Shelf
     from wheelfarm.settings import Settings
     from wheelfarm.wheelhouse import Wheelhouse
 
@@ -63,6 +63,7 @@ class Line:
 
     settings: Settings
     plan: Plan
+    shelf: Shelf
     engine: Engine
     house: Wheelhouse
     say: Callable[[Build, str], None]
@@ -91,7 +92,7 @@ class Line:
         try:
             self.log(build).parent.mkdir(parents=True, exist_ok=True)
             # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
-            with clock.step("total"), place.hold(self._follower(build).line, self.engine.sweep) as root:
+            with clock.step("total"), place.hold(self.follower(build).line, self.engine.sweep) as root:
                 decision = decide(self.house, build, from_nothing=self.settings.from_nothing)
                 done = self._carry_out(decision, root, clock, jobs)
         except OSError as problem:
@@ -113,7 +114,9 @@ class Line:
             warnings=slow_compiles(done.record, decision.predecessor) if done.record else (),
         )
 
-    def _follower(self, build: Build) -> Follower:
+    def follower(self, build: Build) -> Follower:
+        """Who follows a build of this line."""
+
         def line(text: str) -> None:
             if self.cancelled.is_set():
                 raise CancelledRunError(f"{build.id} was stopped")
@@ -132,11 +135,12 @@ class Line:
                 main, *splits = [self.house.point(build.id.variant, key) for key in keys]
                 return _Done(main, tuple(splits))
             case Action.GATE:
-                return self._gate_again(build, root, clock)
+                return self._gate_again(build, root, clock, jobs)
             case Action.BUILD:
                 return self._build(build, root, clock, jobs)
 
-    def _stored(self, build_id: BuildId) -> StoredWheel:
+    def stored(self, build_id: BuildId) -> StoredWheel:
+        """The main wheel of a build of the plan, out of the wheelhouse."""
         return self._wheels(self.plan.build(build_id))[0]
 
     def _wheels(self, build: Build) -> list[StoredWheel]:
@@ -153,21 +157,7 @@ class Line:
 
     def _pinned(self, build_ids: Sequence[BuildId]) -> list[PinnedWheel]:
         """Wheels of the farm, hashed once more before they are used."""
-        wheels = []
-        for build_id in build_ids:
-            stored = self._stored(build_id)
-            if file_digest(stored.path) != stored.sha256:
-                raise ChainError(f"the stored wheel of {build_id} was changed", where=str(stored.path))
-            wheels.append(
-                PinnedWheel(
-                    name=stored.name,
-                    version=stored.version,
-                    path=stored.path,
-                    sha256=stored.sha256,
-                    farm=True,
-                )
-            )
-        return wheels
+        return [pinned(self.stored(build_id)) for build_id in build_ids]
 
     def _build(self, build: Build, root: Path, clock: Clock, jobs: int) -> _Done:
         started = datetime.now(UTC)
@@ -179,14 +169,14 @@ class Line:
             jobs=jobs,
             log=self.log(build),
             clock=clock,
-            fetcher=self._fetcher(build),
-            follower=self._follower(build),
+            fetcher=self.fetcher(build),
+            follower=self.follower(build),
         )
         stage, wheels = maker.make(
             self._pinned(build.upstream), before=lambda: self.house.ensure_writable(build.id.variant)
         )
         with maker.shedding():
-            results = self._gate(build, wheels, root, maker.fetcher, clock)
+            results = self._gate(build, wheels, root, maker.fetcher, clock, jobs=jobs)
         with clock.step("store"):
             records = {
                 name: make_record(
@@ -216,39 +206,49 @@ class Line:
             record=record.to_json(),
         )
 
-    def _fetcher(self, build: Build) -> Fetcher:
-        return fetcher_of(self.settings, self._follower(build).line)
+    def fetcher(self, build: Build) -> Fetcher:
+        """What fetches for a build."""
+        return fetcher_of(self.settings, self.follower(build).line)
 
     def _gate(
-        self, build: Build, wheels: Mapping[Name, RepairedWheel], root: Path, fetcher: Fetcher, clock: Clock
+        self,
+        build: Build,
+        wheels: Mapping[Name, RepairedWheel],
+        root: Path,
+        fetcher: Fetcher,
+        clock: Clock,
+        *,
+        jobs: int,
     ) -> dict[Name, tuple[Result, ...]]:
         with clock.step("fetch"):
-            run_with = self.companions(build, fetcher)
-        with clock.step("gate"):
-            check_unchanged(build)
             main, *splits = (
                 PinnedWheel(name=name, version=build.version, path=wheel.path, sha256=wheel.sha256, farm=True)
                 for name, wheel in wheels.items()
             )
-            results = {build.id.name: self._pass(build, build, main, run_with, root)}
-            for split in splits:
-                opened = {"main": open_wheel(main.path), "wheel": open_wheel(split.path)}
-                asked = subject(build, split.name, **opened)
-                results[split.name] = self._pass(build, asked, split, [main, *run_with], root)
-            return results
+            asked = self.trials(fetcher).of_all(build, main, splits, self.companions(build, fetcher))
+        with clock.step("gate"):
+            check_unchanged(build)
+            return {
+                each.id.name: pass_gate(
+                    each,
+                    self.engine,
+                    root / GATE,
+                    trial,
+                    log=self.log(build),
+                    follower=self.follower(build),
+                    jobs=jobs,
+                )
+                for each, trial in asked
+            }
 
-    def _pass(
-        self, build: Build, asked: Build, wheel: PinnedWheel, run_with: Sequence[PinnedWheel], root: Path
-    ) -> tuple[Result, ...]:
-        return pass_gate(
-            asked,
-            self.engine,
-            root / "gate",
-            wheel=wheel,
-            run_with=run_with,
-            log=self.log(build),
-            follower=self._follower(build),
-        )
+    def trials(self, fetcher: Fetcher) -> Trials:
+        """What furnishes the clean rooms of this line."""
+        return Trials(plan=self.plan, shelf=self.shelf, engine=self.engine, house=self.house, fetcher=fetcher)
+
+    def trial(self, build: Build, wheel: PinnedWheel) -> Trial:
+        """The clean rooms for a wheel of a build."""
+        fetcher = self.fetcher(build)
+        return self.trials(fetcher).trial(build, wheel, self.companions(build, fetcher))
 
     def companions(self, build: Build, fetcher: Fetcher | None = None) -> list[PinnedWheel]:
         """The wheels that the installed wheel needs: from the farm, and from outside by hash.
@@ -256,16 +256,16 @@ class Line:
         Raises:
             FarmError: when one of them is not to be had.
         """
-        fetcher = fetcher or self._fetcher(build)
+        fetcher = fetcher or self.fetcher(build)
         locked = [
             fetcher.wheel(requirement, build.id.target, build.toolchain.glibc)
             for requirement in build.test_requirements
         ]
         return [*locked, *self._pinned(build.run)]
 
-    def _gate_again(self, build: Build, root: Path, clock: Clock) -> _Done:
+    def _gate_again(self, build: Build, root: Path, clock: Clock, jobs: int) -> _Done:
         wheels = _as_repaired(self._wheels(build))
-        results = self._gate(build, wheels, root, self._fetcher(build), clock)
+        results = self._gate(build, wheels, root, self.fetcher(build), clock, jobs=jobs)
         shutil.rmtree(root, ignore_errors=True)
         done = []
         for name, wheel in wheels.items():
@@ -284,9 +284,9 @@ class Line:
         place = Place(self.engine.stages, f"{build.id.slug}-gate")
         self.log(build).parent.mkdir(parents=True, exist_ok=True)
         wheels = _as_repaired(self._wheels(build))
-        with place.hold(self._follower(build).line, self.engine.sweep) as root:
+        with place.hold(self.follower(build).line, self.engine.sweep) as root:
             try:
-                return self._gate(build, wheels, root, self._fetcher(build), Clock())
+                return self._gate(build, wheels, root, self.fetcher(build), Clock(), jobs=self.settings.jobs)
             finally:
                 shutil.rmtree(root, ignore_errors=True)
 

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from wheelfarm.engine import mark_of
 from wheelfarm.errors import StageError
+from wheelfarm.gate import GATE
 from wheelfarm.process import end_left_behind
 
 if TYPE_CHECKING:
@@ -61,11 +62,16 @@ class Place:
                 with suppress(Timeout):
                     lock.acquire(timeout=_ASK)
         try:
-            if end_left_behind(mark_of(self.root)):
-                sweep(self.root)
+            for each in (self.root, *self._rooms()):
+                if end_left_behind(mark_of(each)):
+                    sweep(each)
             yield self.root
         finally:
             lock.release()
+
+    def _rooms(self) -> list[Path]:
+        """The clean rooms of the stage that a killed run was in: each has its own mark and containers."""
+        return [mark.with_name(mark.stem) for mark in self.root.glob(f"{GATE}/*.running")]
 
     @contextmanager
     def try_hold(self) -> Iterator[bool]:

@@ -29,7 +29,7 @@ def _resolved(build: Build) -> dict[str, object]:
         "system-packages": build.resolved.system_packages.model_dump(by_alias=True),
         "cibuildwheel": dict(build.resolved.cibuildwheel),
         "expect": build.resolved.expect.model_dump(by_alias=True, exclude_none=True),
-        "test": build.resolved.test.model_dump(by_alias=True, exclude_none=True),
+        "test": build.resolved.test.model_dump(by_alias=True, exclude_none=True, exclude={"suite"}),
     }
     return {**tables, "origins": dict(build.resolved.origins)}
 

@@ -75,18 +75,6 @@ def _needs(entry: Entry) -> set[Name]:
     return {Name(name) for name in (*entry.recipe.requires.host, *entry.recipe.requires.run)}
 
 
-def _closure(shelf: Shelf, names: Sequence[str]) -> tuple[Name, ...]:
-    """The names and all that the installed wheels of them need to run."""
-    found: dict[Name, None] = {}
-    waiting = list(names)
-    while waiting:
-        name = Name(waiting.pop(0))
-        if name not in found:
-            found[name] = None
-            waiting.extend(shelf.entry(name).recipe.requires.run)
-    return tuple(sorted(found))
-
-
 def serves(entry: Entry, target: Target, provider: Provider = Provider.NONE) -> str | None:
     """Why a recipe is not built for a target with a provider; None when it is."""
     if entry.recipe.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
@@ -192,8 +180,8 @@ def _build(
         provider_requirements=provider_requirements,
         test_requirements=entry.test_requirements(target),
         host=ids(requires.host),
-        upstream=ids(_closure(shelf, requires.host)),
-        run=ids(_closure(shelf, requires.run)),
+        upstream=ids(shelf.run_closure(requires.host)),
+        run=ids(shelf.run_closure(requires.run)),
         reason=reason,
     )
 

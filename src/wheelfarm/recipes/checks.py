@@ -13,7 +13,7 @@ from wheelfarm.settings import suggestion
 
 if TYPE_CHECKING:
     from wheelfarm.errors import Collector
-    from wheelfarm.recipes.shelf import Entry
+    from wheelfarm.recipes.shelf import Entry, Shelf
     from wheelfarm.settings import Settings
 
 _MINORS: Final = range(8, 30)
@@ -26,6 +26,7 @@ def check(entry: Entry, settings: Settings, problems: Collector) -> None:
     _check_words(entry, settings, problems)
     _check_globs(entry, problems)
     _check_files(entry, problems)
+    _check_suite(entry, problems)
     _check_patches(entry, problems)
 
 
@@ -44,6 +45,12 @@ def _check_bounds(entry: Entry, problems: Collector) -> None:
 def _check_words(entry: Entry, settings: Settings, problems: Collector) -> None:
     named = [("variants", name) for name in entry.recipe.variants]
     named += [("patches", name) for patch in entry.recipe.patches for name in patch.variants or ()]
+    suite = entry.recipe.test.suite
+    named += [
+        ("test.suite.known-failures", name)
+        for known in (suite.known_failures if suite else ())
+        for name in known.variants or ()
+    ]
     for key, name in named:
         if name not in settings.variants:
             hint = suggestion(name, settings.variants)
@@ -82,6 +89,35 @@ def _check_files(entry: Entry, problems: Collector) -> None:
     smoke = entry.recipe.test.smoke
     if smoke and not (entry.directory / smoke).is_file():
         problems.add(RecipeError(f"there is no file {smoke!r}", where=f"{entry.where}: test.smoke"))
+
+
+def _check_suite(entry: Entry, problems: Collector) -> None:
+    """A suite says what pytest is to run, and each of its known failures once."""
+    suite = entry.recipe.test.suite
+    if suite is None:
+        return
+    where = f"{entry.where}: test.suite"
+    if not suite.args:
+        hint = f'args = ["--pyargs", "{entry.name.replace("-", "_")}"]'
+        problems.add(RecipeError("the suite says no arguments of pytest", where=where, hint=hint))
+    tests = [known.test for known in suite.known_failures]
+    for test in sorted({test for test in tests if tests.count(test) > 1}):
+        problems.add(RecipeError(f"{test} is listed twice", where=f"{where}.known-failures"))
+
+
+def check_downstream(shelf: Shelf, problems: Collector) -> None:
+    """Each recipe that another one names as downstream needs that one to run."""
+    for entry in shelf:
+        needing = {each.name for each in shelf if entry.name in shelf.run_closure(each.recipe.requires.run)}
+        for name in entry.recipe.test.downstream or ():
+            if name not in needing:
+                problems.add(
+                    RecipeError(
+                        f"{name!r} does not need {entry.name} to run",
+                        where=f"{entry.where}: test.downstream",
+                        hint=suggestion(name, needing),
+                    )
+                )
 
 
 def _check_patches(entry: Entry, problems: Collector) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from wheelfarm.recipes.testing import Test
 from wheelfarm.recipes.texts import (
     CommitText,
     ConfigKey,
@@ -135,14 +136,6 @@ class Expect(StrictModel):
         default=None,
         description="Whether there are extension modules; by default there must be when anything is compiled",
     )
-
-
-class Test(StrictModel):
-    """What a repaired wheel must pass in a fresh environment."""
-
-    imports: list[Module] | None = Field(default=None, description="Modules that must import")
-    smoke: FileText | None = Field(default=None, description="A script that must end with exit code 0")
-    time_limit: float | None = Field(default=None, gt=0, description="Seconds")
 
 
 class Split(StrictModel):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
-from wheelfarm.recipes.document import Expect, Layer, Layers, Recipe, Test
+from wheelfarm.recipes.document import Expect, Layer, Layers, Recipe
+from wheelfarm.recipes.testing import Test
 from wheelfarm.settings.tables import SystemPackages
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ class Resolved:
 
 FARM: Final = "pyproject.toml: tool.wheelfarm.defaults"
 _Flat = dict[tuple[str, str], Any]
-"""(table, key) → value: every layer is two levels deep; tables in `expect` make dotted keys."""
+"""(table, key) → value: every layer is two levels deep; tables in `expect` and `test` make dotted keys."""
 
 
 def _flat(layer: Layer) -> _Flat:
     """What the layer says, and nothing that it leaves unsaid."""
     said = layer.model_dump(by_alias=True, exclude_unset=True, include=set(Layer.model_fields))
-    said["expect"] = dict(_dotted(said.get("expect", {})))
+    for nested in ("expect", "test"):
+        said[nested] = dict(_dotted(said.get(nested, {})))
     return {(table, key): value for table, values in said.items() for key, value in values.items()}
 
 
@@ -163,6 +165,6 @@ def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Ta
         system_packages=SystemPackages.model_validate(table("system-packages")),
         cibuildwheel=table("cibuildwheel"),
         expect=Expect.model_validate(_nested(table("expect"))),
-        test=Test.model_validate(table("test")),
+        test=Test.model_validate(_nested(table("test"))),
         origins=origins,
     )

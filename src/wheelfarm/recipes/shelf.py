@@ -14,14 +14,14 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
-from wheelfarm.recipes.checks import check
+from wheelfarm.recipes.checks import check, check_downstream
 from wheelfarm.recipes.document import GitSource, Layer, Recipe, SdistSource
 from wheelfarm.recipes.layers import Resolved, resolve
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.settings import parse, read_toml, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from wheelfarm.model import LockedRequirement, Source, Target
@@ -104,6 +104,19 @@ class Entry:
         path = self.directory / "test.lock"
         return parse_lock(path) if path.exists() else ()
 
+    @cached_property
+    def suite_lock(self) -> tuple[LockedRequirement, ...]:
+        """suite.lock, parsed.
+
+        Raises:
+            LockError: when it is missing or has an unlocked line.
+        """
+        return parse_lock(self.directory / "suite.lock")
+
+    def suite_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
+        """What the upstream suite needs beside the wheel and its run requirements, locked, for a target."""
+        return applicable(self.suite_lock, target)
+
     def build_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
         """The locked build requirements for a target."""
         return applicable(self.build_lock, target)
@@ -126,6 +139,17 @@ class Shelf:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
+
+    def run_closure(self, names: Iterable[str]) -> tuple[Name, ...]:
+        """The names and all that the installed wheels of them need to run."""
+        found: set[Name] = set()
+        waiting = [Name(name) for name in names]
+        while waiting:
+            name = waiting.pop()
+            if name not in found and name in self.entries:
+                waiting.extend(map(Name, self.entries[name].recipe.requires.run))
+            found.add(name)
+        return tuple(sorted(found))
 
     def entry(self, name: str) -> Entry:
         """The recipe of that name.
@@ -199,6 +223,7 @@ def read_shelf(settings: Settings) -> Shelf:
                         )
                     )
     _check_names(entries, present, problems)
+    check_downstream(Shelf(entries), problems)
     for path in sorted(settings.patches.rglob("*.patch")):
         series = path.relative_to(settings.patches).parts[0]
         if series not in present:

@@ -8,6 +8,7 @@ from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line,
 from wheelfarm.report.quantity import about, size
 from wheelfarm.report.rebuild import preparation_lines, rebuilt_lines
 from wheelfarm.report.screen import Screen
+from wheelfarm.report.suite import suite_lines
 from wheelfarm.report.wheel import inspection_lines
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "size",
     "standing_data",
     "standing_lines",
+    "suite_lines",
     "summary_lines",
 ]

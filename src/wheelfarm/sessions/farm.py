@@ -59,7 +59,7 @@ def _test(root: Path, card: Card, variant: str | None) -> Callable[[nox.Session]
     def test(session: nox.Session) -> None:
         _inv(session, root, "test", card.name, *(["--variant", variant] if variant else []), *session.posargs)
 
-    test.__doc__ = f"Put the stored wheel of {card.name} {card.version} through its gate again."
+    test.__doc__ = f"Run the upstream tests of the stored wheel of {card.name} {card.version}."
     return test
 
 

@@ -1,8 +1,7 @@
-"""chain, plan, test: the plan and its run."""
+"""chain, plan: the plan and its run."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from wheelfarm.pipeline import Action, decide_all
 from wheelfarm.report import ChainReport, Screen, about, decision_lines, job_summary, summary_lines
 from wheelfarm.report.chain import outcome_data
 from wheelfarm.schedule import Interrupted
-from wheelfarm.tasks.door import farm_task, open_farm, packages_word, selected, split_names, words
+from wheelfarm.tasks.door import farm_task, open_farm, packages_word, split_names, words
 from wheelfarm.tasks.stamp import input_states, write_stamp
 
 if TYPE_CHECKING:
@@ -162,30 +161,3 @@ def plan(  # noqa: PLR0917
     """Show what a chain would do, in order, and why."""
     farm = open_farm(variant=variant, python=python, engine=engine)
     _show(farm, farm.plan(_names(packages, everything=all)), Screen.standard(), json=json)
-
-
-@task(
-    name="test",
-    help=words("packages", "variant", "python", "engine"),
-    positional=["packages"],
-    auto_shortflags=False,
-)
-@farm_task
-def gate_again(
-    _context: Context,
-    packages: str,
-    variant: str | None = None,
-    python: str | None = None,
-    engine: str | None = None,
-) -> None:
-    """Put stored wheels through their gate again: expectations, and tests in a clean room."""
-    farm, whole, builds = selected(packages, variant=variant, python=python, engine=engine)
-    screen = Screen.standard()
-    with ChainReport(screen, builds=builds, environ=farm.settings.environ) as report:
-        line = farm.line(whole, report.hear, report.watch)
-        for build in builds:
-            checked = line.check(build)
-            report.leave(build)
-            for name, results in checked.items():
-                whose = replace(build.id, name=name)
-                screen.result(f"{whose}: {result.check}: {result.found}" for result in results)

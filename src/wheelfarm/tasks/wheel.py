@@ -145,16 +145,13 @@ def gate(_context: Context, wheel: str, variant: str | None = None, engine: str 
             sha256=file_digest(opened.path),
             farm=True,
         )
-        room = Path(scratch) / "room"
-        log = Path(scratch) / "gate.log"
-        companions = line.companions(build)
         results = pass_gate(
             build,
             farm.engine,
-            room,
-            wheel=pinned,
-            run_with=companions,
-            log=log,
+            Path(scratch) / "rooms",
+            line.trial(build, pinned),
+            log=Path(scratch) / "gate.log",
             follower=Follower(),
+            jobs=farm.settings.jobs,
         )
     screen.result(str(result) for result in results)

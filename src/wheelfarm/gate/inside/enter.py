@@ -1,4 +1,4 @@
-"""Runs in a clean room, with the target's interpreter: a fresh environment, then the driver in it.
+"""Runs in a clean room, with the target's interpreter: a fresh environment, then the room's driver in it.
 
 The wheels lie beside this file and are listed with their hashes in manifest.json; nothing is fetched.
 Uses the standard library only.
@@ -56,7 +56,7 @@ def main(directory: Path, uv: str | None) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
         room = Path(scratch)
-        env |= {"HOME": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {"HOME": scratch, **manifest["environment"]}
         lines = [
             f"{wheel['name']} @ {(directory / wheel['file']).as_uri()} --hash=sha256:{wheel['sha256']}"
             for wheel in manifest["wheels"]
@@ -64,7 +64,7 @@ def main(directory: Path, uv: str | None) -> None:
         (room / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (room / "work").mkdir()
         python = make_environment(room / "env", room / "requirements.txt", uv, env)
-        run([str(python), "-I", str(directory / "driver.py"), str(directory)], env, room / "work")
+        run([str(python), "-I", str(directory / manifest["driver"]), str(directory)], env, room / "work")
 
 
 if __name__ == "__main__":
