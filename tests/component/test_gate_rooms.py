@@ -46,11 +46,12 @@ def build_of(plan: Plan, name: str) -> Build:
 def other_base(root: Path, settings: Settings, code: str = "", version: str = "1.0") -> PinnedWheel:
     """The stored tinybase with further code, and so with other bytes."""
     (stored,) = settings.wheelhouse.glob("*/wheels/*/tinybase-*.whl")
+    written_anew = tuple(f".dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD"))
     with zipfile.ZipFile(stored) as archive:
         files = {
-            name: archive.read(name)
+            name.replace("-1.0.dist-info", f"-{version}.dist-info"): archive.read(name)
             for name in archive.namelist()
-            if not name.endswith("/") and ".dist-info/" not in name
+            if not name.endswith(("/", *written_anew))
         }
     files["tinybase/__init__.py"] += f"# other bytes\n{code}".encode()
     root.mkdir(exist_ok=True)

@@ -133,7 +133,7 @@ def test_a_wheel_for_several_pythons_is_tried_with_each(
     assert run.states == {"tinyabi3": "built"}, str(run.outcomes["tinyabi3"].error)
     assert "-cp311-abi3-" in run.wheel("tinyabi3").name
     found = [(each["check"], each["room"]) for each in run.record("tinyabi3").gate_results]  # type: ignore[index]
-    assert found[-4:] == [
+    assert [each for each in found if each[1]] == [
         (check, f"Python {python}") for python in ("3.11", "3.13") for check in ("imports", "smoke")
     ]
 

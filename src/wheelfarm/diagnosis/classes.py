@@ -49,6 +49,7 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
     "expectation": Failure.GATE,
     "split": Failure.GATE,
     "test": Failure.TEST,
+    "suite": Failure.TEST,
     "wheelhouse": Failure.OTHER,
     "record": Failure.OTHER,
     "process": None,  # its log tells, or else its phase
