@@ -211,13 +211,9 @@ def settings_page() -> str:
 
 def errors_page() -> str:
     """Every class of error."""
-    classes = [
-        each
-        for each in vars(errors).values()
-        if isinstance(each, type)
-        and issubclass(each, errors.FarmError)
-        and each not in {errors.FarmError, errors.GroupError}
-    ]
+    named = (each for each in vars(errors).values() if isinstance(each, type))
+    kinds = {each for each in named if issubclass(each, errors.FarmError)}
+    classes = sorted(kinds - {errors.FarmError, errors.GroupError}, key=lambda each: each.exit_code)
     rows = [(f"`{each.slug}`", each.exit_code, each.__doc__, f"`{each.__name__}`") for each in classes]
     table = _table(("slug", "exit code", "meaning", "class"), rows)
     return f"{NOTICE}\n# Errors\n\n{ERRORS}\n{table}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.settings import Settings
 
 
+@pytest.mark.slow
 def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index, tmp_path: Path) -> None:
     foreign = {
         "CFLAGS": "-DFOREIGN",
@@ -55,6 +56,7 @@ def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index,
     assert [Path(base[name]).relative_to(stage).as_posix() for name in ("HOME", "TMPDIR")] == ["home", "tmp"]
 
 
+@pytest.mark.slow
 def test_a_decoy_of_the_same_version_on_the_index_is_not_used(index: Index, tmp_path: Path) -> None:
     fake = decoy(tmp_path, f"cp{sys.version_info.major}{sys.version_info.minor}")
     with index_server() as server:
@@ -142,6 +144,7 @@ def test_a_build_script_cannot_download(tmp_path: Path) -> None:
         assert server.paths == []
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_twice(index: Index, tmp_path: Path) -> None:
     """Both packages of the chain are built with the same requirements, and so is the second Python's."""
     with index_server() as server:

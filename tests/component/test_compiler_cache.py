@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from support.tiny import Run
     from wheelfarm.settings import Settings
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="the tiny packages are written for gcc and ELF"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the tiny packages are written for gcc and ELF"),
+]
 
 ON: Final = {"compiler-cache": True}
 CCACHE: Final = Path(sys.executable).with_name(PROGRAM)

@@ -59,6 +59,7 @@ def other_base(root: Path, settings: Settings, code: str = "", version: str = "1
     return pinned(make_wheel(root, "tinybase", version, files, tag=tag), "tinybase", version, farm=True)
 
 
+@pytest.mark.slow
 def test_a_wheel_is_tried_with_each_python_that_it_serves(index: Index, tmp_path: Path) -> None:
     settings = tiny_farm(tmp_path, index, ABI3)
     run = run_farm(settings)

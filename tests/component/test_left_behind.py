@@ -40,7 +40,8 @@ def killed(tmp_path: Path) -> tuple[int, int]:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=tmp_path, env=env)
     deadline = time.monotonic() + 30
-    while not ((tmp_path / "other").exists() and (tmp_path / "other").read_text()):
+    # The child may be ahead of its parent, which marks what it has started.
+    while not all((tmp_path / each).exists() and (tmp_path / each).read_text() for each in ("other", "mark")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     parent.send_signal(signal.SIGKILL)

@@ -1,0 +1,91 @@
+"""What can go wrong, in one place.
+
+Every error says what happened, where, why, and what to do next. Rooms raise these; only the doors render
+them and turn them into exit codes. `Collector` gathers several, so that a user sees all problems at once.
+"""
+
+from wheelfarm.errors.base import (
+    Collector,
+    FarmError,
+    GroupError,
+)
+from wheelfarm.errors.building import (
+    BuildError,
+    ChainError,
+    EngineError,
+    ExpectationError,
+    GateTestError,
+    ProviderError,
+    RepairError,
+    SplitError,
+    SuiteError,
+    SystemPackageError,
+    WheelError,
+    YieldError,
+)
+from wheelfarm.errors.inputs import (
+    ArchiveError,
+    CycleError,
+    HashError,
+    LockError,
+    NetworkError,
+    PatchError,
+    RecipeError,
+    SettingsError,
+    SourceError,
+    StageError,
+    UsageError,
+)
+from wheelfarm.errors.keeping import (
+    CancelledRunError,
+    ChainFailedError,
+    ConflictError,
+    IncompleteError,
+    ProcessError,
+    PublishError,
+    RecordError,
+    RefusedError,
+    ReproductionError,
+    UnprovenError,
+    WheelhouseError,
+)
+
+__all__ = [
+    "ArchiveError",
+    "BuildError",
+    "CancelledRunError",
+    "ChainError",
+    "ChainFailedError",
+    "Collector",
+    "ConflictError",
+    "CycleError",
+    "EngineError",
+    "ExpectationError",
+    "FarmError",
+    "GateTestError",
+    "GroupError",
+    "HashError",
+    "IncompleteError",
+    "LockError",
+    "NetworkError",
+    "PatchError",
+    "ProcessError",
+    "ProviderError",
+    "PublishError",
+    "RecipeError",
+    "RecordError",
+    "RefusedError",
+    "RepairError",
+    "ReproductionError",
+    "SettingsError",
+    "SourceError",
+    "SplitError",
+    "StageError",
+    "SuiteError",
+    "SystemPackageError",
+    "UnprovenError",
+    "UsageError",
+    "WheelError",
+    "WheelhouseError",
+    "YieldError",
+]
