@@ -94,7 +94,7 @@ class TestRefused:
         problems = caught.value.errors  # type: ignore[attr-defined]
         assert {type(each) for each in problems} == {ConflictError}
         assert len(problems) == 4
-        assert "build 1" in str(problems[0].hint)
+        assert "build tag 1" in str(problems[0].hint)
         assert faulty.count("POST") == 0
 
     def test_a_release_without_a_target(self, tmp_path: Path, faulty: Proxy) -> None:
