@@ -157,7 +157,7 @@ def cache_use(testimony: Mapping[str, Any]) -> CacheUse | None:
 
 
 def install_plan(testimony: Mapping[str, Any]) -> dict[str, str]:
-    """Meson's install tag by destination; empty where another backend has built."""
+    """Meson's install tag by destination, an empty one where it has none; no entries of another backend."""
     return {str(destination): str(tag) for destination, tag in testimony["install-plan"].items()}
 
 

@@ -103,6 +103,19 @@ class TestDivision:
         assert divide(build, repaired, {}, tmp_path / "split") == {"alpha": repaired}
         assert not (tmp_path / "split").exists()
 
+    def test_what_has_no_tag_would_be_lost(self, tmp_path: Path) -> None:
+        """scikit-learn's metrics/_dist_metrics.pxd: generated, installed, cimported, and without a tag."""
+        plan = PLAN | {"{py_platlib}/alpha/_dist.pxd": "", "{datadir}/doc/alpha": ""}
+        repaired = RepairedWheel(path=whole(tmp_path).path, sha256=digest(b""))
+        tagged = {"config-settings": {"install-args": ["--tags=runtime"]}}
+        build = build_with(tmp_path / "tagged", {"tests": {"install-tags": ["tests"]}}, **tagged)
+        error = only(lambda: divide(build, repaired, plan, tmp_path / "split"), SplitError)
+        assert error.what.endswith("without an install tag, no wheel gets alpha/_dist.pxd")
+        assert not (tmp_path / "split").exists()
+        # Where Meson installs everything, it is in the wheel.
+        build = build_with(tmp_path / "whole", {})
+        assert divide(build, repaired, plan, tmp_path / "split") == {"alpha": repaired}
+
     def test_the_same_twice(self, tmp_path: Path) -> None:
         build = build_with(tmp_path, {"tests": {"install-tags": ["tests"]}})
         (tmp_path / "one").mkdir()

@@ -91,7 +91,7 @@ class Maker:
             before()
             repaired = self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
         with self.clock.step("split"):
-            plan = install_plan(read_testimony(stage)) if self.build.splits else {}
+            plan = install_plan(read_testimony(stage))
             wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
         with self.clock.step("document"):
             owners, finished = read_owners(stage), self.root / _FINISHED

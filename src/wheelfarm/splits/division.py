@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelfarm.plan import file_digest
-from wheelfarm.splits.membership import members_of
+from wheelfarm.splits.membership import check_tagged, members_of
 from wheelfarm.splits.metadata import metadata_of
 from wheelfarm.wheels import Changes, open_wheel, write_edition
 
@@ -60,14 +60,15 @@ def divide(
     Args:
         build: whose wheel it is.
         repaired: the whole, as the repair tool left it; without splits it is the main wheel.
-        install_plan: Meson's tag by destination; empty where another backend builds.
+        install_plan: Meson's tag by destination, an empty one where it has none; nothing of other backends.
         directory: where the wheels go; it is made.
 
     Raises:
-        SplitError: where the whole cannot be divided as the recipe says.
+        SplitError: where the whole cannot be divided as the recipe says, or lacks files that have no tag.
         WheelError: when it is no sound wheel.
         OSError: when a wheel cannot be written.
     """
+    check_tagged(build, install_plan)
     if not build.splits:
         return {build.id.name: repaired}
     whole = open_wheel(repaired.path)

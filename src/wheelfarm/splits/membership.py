@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, SplitError
+from wheelfarm.stage import main_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,30 @@ def tags_by_path(install_plan: Mapping[str, str]) -> dict[PurePosixPath, str]:
     """
     paths = ((PurePosixPath(destination), tag) for destination, tag in install_plan.items())
     return {path.relative_to(path.parts[0]): tag for path, tag in paths if path.parts[0] in _ROOTS}
+
+
+def check_tagged(build: Build, install_plan: Mapping[str, str]) -> None:
+    """Refuse what `meson install --tags` leaves out without a word: files that have no tag at all.
+
+    Files of a tag that nobody asks for are left out on purpose; these would be missed by their users.
+
+    Args:
+        build: whose wheel it is.
+        install_plan: the tag by destination, an empty one where it has none.
+
+    Raises:
+        SplitError: with all that would be lost.
+    """
+    if main_tags(build) is None:
+        return
+    lost = sorted(str(path) for path, tag in tags_by_path(install_plan).items() if not tag)
+    if lost:
+        raise SplitError(
+            f"{build.id}: without an install tag, no wheel gets {', '.join(lost)}",
+            where=f"{build.entry.where}: config-settings.install-args",
+            why="meson install --tags takes what has one of the tags, and leaves out what has none",
+            hint="give it an install_tag in a patch of meson.build; or take --tags out and split by files",
+        )
 
 
 def _tag(member: str, tags: Mapping[PurePosixPath, str]) -> str | None:
@@ -60,7 +85,8 @@ def members_of(build: Build, wheel: Wheel, install_plan: Mapping[str, str]) -> d
         members = [member for member in payload if _gets(split, member, tags)]
         asked = split.install_tags or split.files or []
         if not members:
-            known = f"; tags are {', '.join(sorted({*tags.values()}))}" if split.install_tags else ""
+            tagged = ", ".join(sorted({tag for tag in tags.values() if tag}))
+            known = f"; tags are {tagged}" if split.install_tags else ""
             why = f"nothing in {wheel.path.name} is of {', '.join(asked)}{known}"
             problems.add(SplitError(f"{name} is empty", where=f"{where}: splits", why=why))
         twice = [member for member in members if member in owner]

@@ -1,7 +1,7 @@
 """Stage: lay out one build's directory."""
 
 from wheelfarm.stage.backends import MESON_PYTHON, check_settings
-from wheelfarm.stage.install_tags import split_tags, with_tags
+from wheelfarm.stage.install_tags import main_tags, split_tags, with_tags
 from wheelfarm.stage.kept import Kept
 from wheelfarm.stage.layout import SOURCE, Stage, lay, newest
 from wheelfarm.stage.provider import library_path, provider_environment
@@ -18,6 +18,7 @@ __all__ = [
     "edited",
     "lay",
     "library_path",
+    "main_tags",
     "newest",
     "provider_environment",
     "split_tags",

@@ -34,6 +34,11 @@ def with_tags(arguments: Sequence[str], more: Iterable[str]) -> tuple[str, ...]:
     return (*arguments, f"{_OPTION}={','.join(dict.fromkeys([*tags, *more]))}")
 
 
+def main_tags(build: Build) -> tuple[str, ...] | None:
+    """The tags that a recipe asks for in the main wheel; None where all is installed."""
+    return stated(dict(build.resolved.config_settings.items).get(SETTING, ()))
+
+
 def split_tags(build: Build) -> tuple[str, ...]:
     """The tags that the splits of a build ask for."""
     return tuple(tag for split in build.splits.values() for tag in split.install_tags or ())
@@ -50,7 +55,7 @@ def check_install_tags(build: Build, *, meson: bool) -> None:
         RecipeError: a group with each split that cannot be.
     """
     problems = Collector()
-    main = stated(dict(build.resolved.config_settings.items).get(SETTING, ()))
+    main = main_tags(build)
     for name, split in build.splits.items():
         if split.install_tags and not meson:
             why = "install tags are Meson's, and the source is not built by meson-python"

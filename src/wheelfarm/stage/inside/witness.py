@@ -92,13 +92,16 @@ def cache_use(log: Path) -> dict[str, object] | None:
 
 
 def install_plan(build: Path) -> dict[str, str]:
-    """The tag of each file and directory that Meson installs, by where it goes; nothing of other backends."""
+    """The tag of each file and directory that Meson installs, by where it goes; nothing of other backends.
+
+    What has no tag, has an empty one.
+    """
     try:
         plan = json.loads((build / "meson-info" / "intro-install_plan.json").read_bytes())
     except OSError:
         return {}
     entries = (entry for kind in plan.values() for entry in kind.values())
-    return {entry["destination"]: entry["tag"] for entry in entries if entry.get("tag")}
+    return {entry["destination"]: entry.get("tag") or "" for entry in entries}
 
 
 def main(wheel: Path, output: Path, names: list[str]) -> None:
