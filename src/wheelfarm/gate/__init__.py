@@ -3,7 +3,7 @@
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_room import foreign, try_in_clean_room
 from wheelfarm.gate.expectations import check_expectations
-from wheelfarm.gate.passing import Trial, pass_gate
+from wheelfarm.gate.passing import Trial, pass_gate, pass_gates
 from wheelfarm.gate.pythons import served, serves_one
 from wheelfarm.gate.room import ENTER, GATE, Room, inside, lay_wheels
 
@@ -18,6 +18,7 @@ __all__ = [
     "inside",
     "lay_wheels",
     "pass_gate",
+    "pass_gates",
     "served",
     "serves_one",
     "try_in_clean_room",

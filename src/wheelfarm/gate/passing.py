@@ -102,16 +102,57 @@ def pass_gate(
     return (*results, *trial.left_out)
 
 
+def pass_gates(
+    asked: Sequence[tuple[Build, Trial]],
+    engine: Engine,
+    place: Path,
+    *,
+    log: Path,
+    follower: Follower,
+    jobs: int = 1,
+) -> dict[Name, tuple[Result, ...]]:
+    """Put the wheels of a build through their gates, side by side where there are processors for it.
+
+    Args:
+        asked: what the gate is asked of each wheel, the main one first, with its rooms.
+        engine: makes the clean rooms.
+        place: a directory to lay the rooms out in.
+        log: what the main wheel's first room prints goes there; each split has a log beside it.
+        follower: hears the tests' output, and may cancel them.
+        jobs: how many wheels are tried at once, and how many rooms of each.
+
+    Raises:
+        FarmError: as `pass_gate`, of all the wheels.
+    """
+    main = asked[0][0].id.name
+
+    def one(build: Build, trial: Trial) -> tuple[Result, ...]:
+        name = build.id.name
+        own_log = log if name == main else log.with_name(f"{log.stem}-{name}.log")
+        if own_log != log:
+            own_log.unlink(missing_ok=True)
+        return pass_gate(build, engine, place / name, trial, log=own_log, follower=follower, jobs=jobs)
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="wheelfarm-gates") as gates:
+        results = _each_of([gates.submit(one, build, trial) for build, trial in asked])
+    return {build.id.name: found for (build, _), found in zip(asked, results, strict=True)}
+
+
 def _all_of(checks: Sequence[Future[tuple[Result, ...]]]) -> list[Result]:
-    """The results of checks that run side by side.
+    """The results of checks that run side by side, as `_each_of` has them."""
+    return [result for results in _each_of(checks) for result in results]
+
+
+def _each_of(checks: Sequence[Future[tuple[Result, ...]]]) -> list[tuple[Result, ...]]:
+    """The results of each of the checks that run side by side.
 
     Raises:
         FarmError: what is wrong in any of them, once all have ended.
     """
-    problems, results = Collector(), list[Result]()
+    problems, results = Collector(), list[tuple[Result, ...]]()
     for check in checks:
         with problems.collect():
-            results += check.result()
+            results.append(check.result())
     stopped = [error for error in problems.errors if isinstance(error, CancelledRunError)]
     if stopped:
         raise stopped[0]

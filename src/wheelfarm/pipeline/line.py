@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.engine import Follower
 from wheelfarm.errors import CancelledRunError, ChainError, StageError
-from wheelfarm.gate import GATE, pass_gate
+from wheelfarm.gate import GATE, pass_gates
 from wheelfarm.model import PinnedWheel, RepairedWheel
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
@@ -228,18 +228,14 @@ class Line:
             asked = self.trials(fetcher).of_all(build, main, splits, self.companions(build, fetcher))
         with clock.step("gate"):
             check_unchanged(build)
-            return {
-                each.id.name: pass_gate(
-                    each,
-                    self.engine,
-                    root / GATE,
-                    trial,
-                    log=self.log(build),
-                    follower=self.follower(build),
-                    jobs=jobs,
-                )
-                for each, trial in asked
-            }
+            return pass_gates(
+                asked,
+                self.engine,
+                root / GATE,
+                log=self.log(build),
+                follower=self.follower(build),
+                jobs=jobs,
+            )
 
     def trials(self, fetcher: Fetcher) -> Trials:
         """What furnishes the clean rooms of this line."""
