@@ -64,6 +64,7 @@ class TestExpectations:
         expect = {"blas": "openblas", "interface": "lp64", "tests": False}
         assert self.checked(tmp_path, expect, files) == (
             Result(check="tests", expected="none inside", found="none inside"),
+            Result(check="architecture", expected="x86_64", found="x86_64"),
             Result(check="blas", expected="openblas", found="openblas"),
             Result(check="interface", expected="lp64", found="lp64"),
         )

@@ -65,7 +65,7 @@ def check_chain(run: Run) -> None:
     assert held["auditwheel"].sha256 is None
     for record in (base, top):
         checks = [result["check"] for result in record.gate_results]  # type: ignore[index]
-        assert checks == ["record", "extensions", "imports", "smoke", "sbom"]
+        assert checks == ["record", "architecture", "extensions", "imports", "smoke", "sbom"]
         assert record.engine == "cibuildwheel"
     with zipfile.ZipFile(run.wheel("tinybase")) as wheel:
         assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())

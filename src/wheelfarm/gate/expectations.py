@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import Collector, ExpectationError
+from wheelfarm.gate.architecture import check_architecture
 from wheelfarm.gate.contents import check_contents
 from wheelfarm.gate.linkage import check_linkage, reads_binaries
 from wheelfarm.wheels import linkage_apart
@@ -22,7 +23,9 @@ def _checks(build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path) -
     expect, compiled = build.resolved.expect, bool(build.entry.recipe.compilers)
     yield from check_contents(expect, wheel)
     if reads_binaries(expect, compiled=compiled):
-        yield from check_linkage(expect, linkage_apart(wheel, env, scratch), compiled=compiled)
+        binaries = linkage_apart(wheel, env, scratch)
+        yield from check_architecture(wheel, binaries)
+        yield from check_linkage(expect, binaries, compiled=compiled)
 
 
 def check_expectations(
@@ -54,10 +57,13 @@ def judged(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Result
         results.append(check.result)
         if not check.ok:
             key = f"expect.{check.result.check}"
+            origin = build.resolved.origins.get(key, build.entry.where)
+            # What is expected of every wheel has no key.
+            said = check.result.check.replace("-", "_") in type(build.resolved.expect).model_fields
             problems.add(
                 ExpectationError(
                     f"{build.id}: {check.result}",
-                    where=f"{build.resolved.origins.get(key, build.entry.where)}: {key}",
+                    where=f"{origin}: {key}" if said else origin,
                     why=check.cause,
                     hint=f"inv inspect {wheel} shows what is inside",
                 )

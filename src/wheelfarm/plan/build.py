@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RULES: Final = "3"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
-GATE_RULES: Final = "2"
+GATE_RULES: Final = "3"
 """Raised whenever the gate starts to check differently."""
 
 
