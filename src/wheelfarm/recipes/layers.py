@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
+from wheelfarm.recipes.contradictions import check_possible
 from wheelfarm.recipes.document import Expect, Layer, Layers, Recipe
 from wheelfarm.recipes.testing import Test
 from wheelfarm.settings.tables import SystemPackages
@@ -144,7 +145,8 @@ def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Ta
         target: the build identifier.
 
     Raises:
-        RecipeError: where a layer appends to a single value or replaces nothing.
+        RecipeError: where a layer appends to a single value or replaces nothing, and where no wheel can be
+            what is expected.
     """
     problems = Collector()
     origins: dict[str, str] = {}
@@ -159,12 +161,14 @@ def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Ta
     def table(name: str) -> dict[str, Any]:
         return {key: value for (of, key), value in flat.items() if of == name}
 
+    expect = Expect.model_validate(_nested(table("expect")))
+    check_possible(expect, compilers=recipe.compilers, target=target, where=where, origins=origins)
     return Resolved(
         config_settings=ConfigSettings.of(table("config-settings")),
         environment=table("environment"),
         system_packages=SystemPackages.model_validate(table("system-packages")),
         cibuildwheel=table("cibuildwheel"),
-        expect=Expect.model_validate(_nested(table("expect"))),
+        expect=expect,
         test=Test.model_validate(_nested(table("test"))),
         origins=origins,
     )

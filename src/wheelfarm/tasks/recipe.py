@@ -71,10 +71,14 @@ def check(_context: Context, packages: str | None = None) -> None:
         for system, arch in (("manylinux", "x86_64"), ("macosx", "arm64"), ("win", "amd64"))
     ]
     for entry in entries:
+        unresolved = Collector()
         for variant in farm.settings.variants:
             for target in targets:
-                with problems.collect():
+                with unresolved.collect():
                     entry.resolve(variant=variant, target=target)
+        # What is wrong for every target is told once.
+        for error in {str(each): each for each in unresolved.errors}.values():
+            problems.add(error)
         with problems.collect():
             entry.build_requirements(targets[0])
         with problems.collect():
