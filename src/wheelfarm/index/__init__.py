@@ -6,6 +6,7 @@ What asks a server or an object store is imported when it is asked: most tasks n
 from wheelfarm.index.comparison import Comparison, Difference, State, compare, next_build
 from wheelfarm.index.consumer import Tool, consumer_lines
 from wheelfarm.index.kind import Index
+from wheelfarm.index.numbering import Numbering, renumber, shown
 from wheelfarm.index.offer import Offer, offers, requirements
 from wheelfarm.index.opening import open_index, path_of, read_url
 from wheelfarm.index.proof import prove
@@ -17,6 +18,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "Index",
+    "Numbering",
     "Offer",
     "Standing",
     "State",
@@ -33,8 +35,10 @@ __all__ = [
     "pins",
     "prove",
     "read_url",
+    "renumber",
     "requirements",
     "resolve",
+    "shown",
     "standings",
     "superseded",
 ]

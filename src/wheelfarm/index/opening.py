@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.attestation.signing import Signer
 from wheelfarm.errors import UsageError
 from wheelfarm.host import programs_environment
+from wheelfarm.index.issuing import issue
 from wheelfarm.process import allowed
 from wheelfarm.settings import IndexKind
+from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wheelfarm.index.issuing import Issue
     from wheelfarm.index.kind import Index
     from wheelfarm.index.upload import UploadIndex
     from wheelfarm.settings import IndexTable, Settings
-    from wheelfarm.wheelhouse import Wheelhouse
 
 
 _READABLE: Final = ("http", "https", "file")
@@ -64,7 +68,8 @@ def read_url(name: str, settings: Settings, variant: str, *, say: Callable[[str]
             hint="say `read-url`",
         )
     if table.kind is IndexKind.SIMPLE_UPLOAD and table.simple is None:
-        simple = _uploads(name, settings, below(table.url, path), table, say).simple
+        house = Wheelhouse(settings.wheelhouse)
+        simple = _uploads(name, settings, below(table.url, path), table, say, house).simple
     return below(below(base, path), simple)
 
 
@@ -92,12 +97,22 @@ def open_index(
         from wheelfarm.index.storage import open_storage  # noqa: PLC0415
 
         storage = open_storage(below(table.url, path), settings.root, say)
-        return StaticIndex(name, storage, house, say)
-    return _uploads(name, settings, below(table.url, path), table, say)
+        return StaticIndex(name, storage, _issue(settings, house, say), say)
+    return _uploads(name, settings, below(table.url, path), table, say, house)
 
 
-def _uploads(
-    name: str, settings: Settings, url: str, table: IndexTable, say: Callable[[str], None]
+def _issue(settings: Settings, house: Wheelhouse, say: Callable[[str], None]) -> Issue:
+    """What makes the papers of stored wheels, signed where this machine has an identity."""
+    return partial(issue, house, Signer(settings.environ, say).sign)
+
+
+def _uploads(  # noqa: PLR0917
+    name: str,
+    settings: Settings,
+    url: str,
+    table: IndexTable,
+    say: Callable[[str], None],
+    house: Wheelhouse,
 ) -> UploadIndex:
     """An index that takes uploads: of a devpi server, or of any other."""
     from wheelfarm.index.client import Client  # noqa: PLC0415
@@ -113,4 +128,5 @@ def _uploads(
     kind = DevpiIndex if devpi else UploadIndex
     simple = table.simple or (SIMPLE if devpi else "simple")
     log = settings.work / "logs" / f"publish-{name}.log"
-    return kind(name, url, simple, credentials, env, log, say)
+    papers = _issue(settings, house, say), settings.work / "papers"
+    return kind(name, url, simple, credentials, env, log, say, *papers)

@@ -10,6 +10,7 @@ from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.records import Record, compare
 
 if TYPE_CHECKING:
+    from wheelfarm.model import Digest, StoredWheel
     from wheelfarm.plan import Build, BuildId, Plan
     from wheelfarm.wheelhouse import Wheelhouse
 
@@ -62,6 +63,14 @@ def _rebuild(house: Wheelhouse, build: Build) -> Decision:
     return Decision(build=build, action=Action.BUILD, why=reasons, predecessor=old)
 
 
+def _unnumbered(house: Wheelhouse, wheel: StoredWheel) -> Digest | None:
+    """What a stored wheel was before publishing gave it a build number: nothing was built anew for that."""
+    try:
+        return Record.from_json(house.record(wheel.variant, wheel.key), str(wheel.path)).wheel.unnumbered
+    except (RecordError, WheelhouseError):
+        return None
+
+
 def _why_anew(house: Wheelhouse, build: Build, record: Record, *, from_nothing: bool) -> str | None:
     """Why a build whose wheel is stored is built again; None when it is not."""
     variant = build.id.variant
@@ -71,7 +80,7 @@ def _why_anew(house: Wheelhouse, build: Build, record: Record, *, from_nothing: 
     for upstream in record.upstream:
         key = build.key_parts.get(f"upstream.{upstream.name}")
         now = house.find(variant, key) if key else None  # type: ignore[arg-type]
-        if now is not None and now.sha256 != upstream.sha256:
+        if now is not None and upstream.sha256 not in {now.sha256, _unnumbered(house, now)}:
             return f"the wheel of {upstream.name} has other bytes than the one it was built with"
     if from_nothing and not record.from_nothing:
         return "it was built with a compiler cache, and a release is built from nothing"
