@@ -8,7 +8,7 @@ from wheelfarm.index.consumer import Tool, consumer_lines
 from wheelfarm.index.kind import Index
 from wheelfarm.index.numbering import Numbering, renumber, shown
 from wheelfarm.index.offer import Offer, offers, requirements
-from wheelfarm.index.opening import open_index, path_of, read_url
+from wheelfarm.index.opening import open_index, open_published, path_of, read_url
 from wheelfarm.index.proof import prove
 from wheelfarm.index.requirements import from_elsewhere, pins, resolve
 from wheelfarm.index.standing import Standing, of_release, standings, superseded
@@ -31,6 +31,7 @@ __all__ = [
     "of_release",
     "offers",
     "open_index",
+    "open_published",
     "path_of",
     "pins",
     "prove",

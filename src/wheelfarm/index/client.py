@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.index.credentials import Credentials
 
-_TIMEOUT: Final = 60.0
-"""Seconds without an answer after which a server counts as gone."""
+_TIMEOUT: Final = (10.0, 60.0)
+"""Seconds without a connection, and without an answer, after which a server counts as gone."""
 _LONGEST: Final = 60.0
 """Seconds that a server may ask us to wait before the next try."""
 _HOPS: Final = 5

@@ -13,8 +13,8 @@ from wheelfarm.cibuildwheel import container_engine, default_image
 from wheelfarm.engine import Follower
 from wheelfarm.errors import Collector, EngineError, RecordError, StageError
 from wheelfarm.pipeline.clock import Clock
+from wheelfarm.pipeline.done import fetcher_of, unwatched
 from wheelfarm.pipeline.engines import choose_engine
-from wheelfarm.pipeline.line import fetcher_of, unwatched
 from wheelfarm.pipeline.making import Maker
 from wheelfarm.pipeline.place import Place
 from wheelfarm.pipeline.recorded import Recorded, record_place
