@@ -34,6 +34,8 @@ from wheelfarm.pipeline import choose_index_name, named_releases
 from wheelfarm.settings import IndexKind
 
 if TYPE_CHECKING:
+    from wheelfarm.attestation import Papers
+    from wheelfarm.index import Offer
     from wheelfarm.pipeline import Farm
     from wheelfarm.settings import Settings
 
@@ -210,7 +212,8 @@ class TestClient:
                 )
             )
             index = UploadIndex(
-                "internal", f"http://{server.host}/", "simple", None, {}, tmp_path / "log", print
+                *("internal", f"http://{server.host}/", "simple", None, {}, tmp_path / "log", print),
+                *(unissued, tmp_path),
             )
             error = only(lambda: index.look([Name("alpha")]), PublishError)
             assert error.what == "the page of alpha cannot be read"
@@ -221,7 +224,8 @@ class TestClient:
                 "alpha", {"alpha-1.0-py3-none-any.whl": b"bytes"}, digests={"alpha-1.0-py3-none-any.whl": ""}
             )
             index = UploadIndex(
-                "internal", f"http://{server.host}/", "simple", None, {}, tmp_path / "log", print
+                *("internal", f"http://{server.host}/", "simple", None, {}, tmp_path / "log", print),
+                *(unissued, tmp_path),
             )
             (file,) = index.look([Name("alpha")])[Name("alpha")]
             assert file.sha256 is None
@@ -230,6 +234,10 @@ class TestClient:
             error = only(lambda: index.yank(Name("alpha"), [], ""), PublishError)
             assert "yanked" in error.what
             assert "removed" in only(lambda: index.remove(Name("alpha"), []), PublishError).what
+
+
+def unissued(_offer: Offer) -> Papers:
+    raise AssertionError("nothing is published here")
 
 
 def test_twine_that_cannot_be_understood(tmp_path: Path) -> None:

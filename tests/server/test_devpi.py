@@ -60,7 +60,7 @@ def test_all_of_it_by_way_of_a_staging_index(tmp_path: Path, devpi_server: Serve
     assert len(listed(devpi_index, "alpha")) == len(listed(devpi_index, "beta")) == 2
     assert indexes(devpi_server) == before
     pushed = [line.split()[1] for line in told(farm) if line.startswith("pushing")]
-    assert pushed == ["alpha", "beta"]
+    assert pushed == ["alpha-wheelfarm-papers", "beta-wheelfarm-papers", "alpha", "beta"]
     assert [each.state for each in publish(farm).differences] == [State.SAME] * 4
 
 

@@ -53,7 +53,8 @@ def publish(farm: Farm) -> Comparison:
 
 
 def names(server: Server) -> set[str]:
-    return {path.name for path in server.root.iterdir()}
+    """The wheels, without those that carry papers."""
+    return {path.name for path in server.root.iterdir() if "_wheelfarm_papers-" not in path.name}
 
 
 def test_all_of_it_and_then_nothing(tmp_path: Path, pypi: Server) -> None:
@@ -71,7 +72,10 @@ def test_a_dependency_goes_first_and_one_process_sends_all(tmp_path: Path, fault
     farm = farm_for(tmp_path / "farm", faulty.url)
     publish(farm)
     sent = [line.split()[1] for line in told(farm) if line.startswith("uploading")]
-    assert [name.partition("-")[0] for name in sent] == ["alpha", "alpha", "beta", "beta"]
+    assert [name.partition("-")[0] for name in sent] == [
+        *("alpha_wheelfarm_papers", "beta_wheelfarm_papers"),
+        *("alpha", "alpha", "beta", "beta"),
+    ]
     log = (tmp_path / "farm/.wheelfarm/logs/publish-internal.log").read_text()
     assert log.count("$ twine upload") == 1
 
@@ -162,7 +166,7 @@ class TestPassing:
         faulty.faults = [Fault(cut_answer=True, times=3)]
         publish(farm_for(tmp_path / "farm", faulty.url))
         assert len(names(pypi)) == 4
-        assert faulty.count("POST") == 4
+        assert faulty.count("POST") == 6
 
     def test_a_page_that_breaks_off(self, tmp_path: Path, pypi: Server, faulty: Proxy) -> None:
         faulty.faults = [Fault("GET", cut_answer=True, times=2), Fault("GET", status=502, times=1)]
@@ -170,7 +174,7 @@ class TestPassing:
         assert len(names(pypi)) == 4
 
     def test_trouble_that_does_not_pass(self, tmp_path: Path, pypi: Server, faulty: Proxy) -> None:
-        faulty.faults = [Fault(status=503, times=1000, contains=b"beta")]
+        faulty.faults = [Fault(status=503, times=1000, contains=b"beta-1.0")]
         farm = farm_for(tmp_path / "farm", faulty.url)
         with pytest.raises(PublishError, match="did not take a wheel"):
             publish(farm)
@@ -208,7 +212,7 @@ class TestServers:
                 path.unlink()
             (disk / "filler").unlink()
             publish(farm)
-            assert len(list(disk.glob("packages/*"))) == 4
+            assert len(list(disk.glob("packages/*"))) == 6
 
     def test_one_that_asks_readers_too(self, tmp_path: Path) -> None:
         with pypiserver(tmp_path / "pypi", protected="update,list,download") as running:

@@ -47,19 +47,23 @@ def store(
     build: str = "",
     variant: str = VARIANT,
     tag: str | None = None,
+    recipe: str | None = None,
+    key: Digest | None = None,
 ) -> StoredWheel:
     """Make a wheel and store it with the record of a build that passed its gate."""
     directory = house.root.parent / "made" / f"{name}-{version}-{target}-{content}-{variant}"
     directory.mkdir(parents=True, exist_ok=True)
-    files = {f"{name}.py": f"VERSION = {version!r}\nCONTENT = {content!r}\n"}
+    module = name.replace("-", "_")
+    files = {f"{module}.py": f"VERSION = {version!r}\nCONTENT = {content!r}\n"}
     wheel = make_wheel(
         directory, name, version, files, tag=tag or tag_of(target), requires=requires, build=build
     )
     sha256 = digest_of(wheel)
-    key = key_of(f"{wheel.name} {sha256}")
+    key = key or key_of(f"{wheel.name} {sha256}")
     record = replace(
         sample_record(),
-        recipe=Name(name),
+        recipe=Name(recipe or name),
+        distribution=Name(name),
         version=version,
         variant=variant,
         target=Target.parse(target),
@@ -78,10 +82,16 @@ def stock(
         store(house, "beta", version, target, requires=["alpha"], content=content)
 
 
-def publishing_farm(root: Path, index: Table, *, environ: Mapping[str, str] | None = None) -> Farm:
+def publishing_farm(
+    root: Path,
+    index: Table,
+    *,
+    environ: Mapping[str, str] | None = None,
+    recipes: Mapping[str, Table] = RECIPES,
+) -> Farm:
     """A farm with recipes for alpha and beta, an index called `internal`, and an empty wheelhouse."""
     table = {"targets": list(TARGETS), "settle": 2.0, **index}
-    write_farm(root, RECIPES, settings={"index": {"internal": table}})
+    write_farm(root, recipes, settings={"index": {"internal": table}})
     said: list[str] = []
     variables = {"PATH": "/usr/bin:/bin", "HOME": str(root / "home"), **(environ or {})}
     return Farm(settings=load(root, environ=variables), say=said.append)

@@ -141,8 +141,8 @@ def test_everything_wrong_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"schema": 0}, "schema: 2 is expected, not 0"),
-        ({"schema": "1"}, "schema: 2 is expected, not '1'"),
+        ({"schema": 0}, "schema: 3 is expected, not 0"),
+        ({"schema": "1"}, "schema: 3 is expected, not '1'"),
         ({"recipe": 7}, "recipe: a string is expected, not 7"),
         ({"recipe": "-"}, "recipe: '-' is not a distribution name"),
         ({"key": "abc"}, "key: 'abc' is not a sha256"),
@@ -186,7 +186,7 @@ def test_the_schema_accepts_a_record() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"schema": 3},
+        {"schema": 4},
         {"colour": "blue"},
         {"key": "abc"},
         {"sizes": {"python": True}},

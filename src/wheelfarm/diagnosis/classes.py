@@ -59,6 +59,7 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
     "conflict": Failure.OTHER,
     "incomplete": Failure.OTHER,
     "unproven": Failure.OTHER,
+    "unverified": Failure.OTHER,
     "chain-failed": Failure.OTHER,
     "cancelled": Failure.INTERRUPTED,
 }

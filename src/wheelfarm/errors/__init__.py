@@ -47,6 +47,7 @@ from wheelfarm.errors.keeping import (
     RefusedError,
     ReproductionError,
     UnprovenError,
+    UnverifiedError,
     WheelhouseError,
 )
 
@@ -84,6 +85,7 @@ __all__ = [
     "SuiteError",
     "SystemPackageError",
     "UnprovenError",
+    "UnverifiedError",
     "UsageError",
     "WheelError",
     "WheelhouseError",

@@ -67,6 +67,12 @@ class UnprovenError(FarmError):
     slug, exit_code = "unproven", 93
 
 
+class UnverifiedError(FarmError):
+    """A wheel in an index is not what its record, its bill of materials or its provenance statement say."""
+
+    slug, exit_code = "unverified", 95
+
+
 class ChainFailedError(FarmError):
     """At least one of the builds that were asked for is missing at the end of a run."""
 

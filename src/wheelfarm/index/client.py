@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -11,17 +12,20 @@ import requests
 import urllib3
 
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
+from wheelfarm.model import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from wheelfarm.index.credentials import Credentials
 
-_TIMEOUT: Final = 60.0
-"""Seconds without an answer after which a server counts as gone."""
+_TIMEOUT: Final = (10.0, 60.0)
+"""Seconds without a connection, and without an answer, after which a server counts as gone."""
 _LONGEST: Final = 60.0
 """Seconds that a server may ask us to wait before the next try."""
 _HOPS: Final = 5
+_CHUNK: Final = 1024**2  # bytes
 _MISSING: Final = frozenset({404, 410})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TROUBLE: Final = (
@@ -92,6 +96,41 @@ class Client:
             if not self._own(url):
                 return None
         raise PublishError("the index leads in a circle", where=url)
+
+    def download(self, url: str, path: Path) -> Digest:
+        """Write what is at a url to a file, wherever the index sends us for it, and tell its sha256.
+
+        Raises:
+            NetworkError: when it cannot be reached, or breaks off at each try.
+            PublishError: when it is not there, or the server refuses.
+        """
+        for _ in range(_HOPS):
+            for left in reversed(range(self.tries)):
+                answer = self._ask("GET", url, headers={"Accept": "*/*"}, stream=True)
+                if answer.status_code in _REDIRECTS:
+                    break
+                try:
+                    return self._written(self._good(answer), path)
+                except _TROUBLE as error:
+                    if not left:
+                        raise NetworkError(
+                            "a file of the index breaks off", where=url, why=_innermost(error)
+                        ) from None
+                    self.say(f"{url}: {_innermost(error)}; once more")
+            url = urljoin(url, answer.headers.get("Location", ""))
+        raise PublishError("the index leads in a circle", where=url)
+
+    @staticmethod
+    def _written(answer: requests.Response, path: Path) -> Digest:
+        digest, size = hashlib.sha256(), 0
+        with path.open("wb") as file:
+            for chunk in answer.iter_content(_CHUNK):
+                digest.update(chunk)
+                size += file.write(chunk)
+        told = answer.headers.get("Content-Length", "")
+        if told.isdecimal() and "Content-Encoding" not in answer.headers and size != int(told):
+            raise requests.exceptions.ChunkedEncodingError(f"{size} of {told} bytes")
+        return Digest(digest.hexdigest())
 
     def call(self, method: str, url: str, **more: Any) -> requests.Response:  # noqa: ANN401 - requests' own words
         """Have the index do something.

@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 
     from wheelfarm.index.listing import ListedFile, Listing
     from wheelfarm.index.offer import Offer
-    from wheelfarm.model import Name, Target
+    from wheelfarm.model import Digest, Name, Target
 
     Needed = Callable[[Name], Sequence[Target]]
     """The targets that a release of a distribution must have wheels for."""
+
+    Members = Callable[[Name], Sequence[Name]]
+    """The distributions of a release by any of them: the one that the others are split off comes first."""
+
+
+def alone(project: Name) -> tuple[Name]:
+    """The members of a release that has no splits."""
+    return (project,)
 
 
 class State(StrEnum):
@@ -30,6 +38,8 @@ class State(StrEnum):
     UPLOAD = "to upload"
     SAME = "same"
     CONFLICTING = "conflicting"
+    REBUILT = "rebuilt"
+    """Published from another build; it goes under the next build number."""
     INCOMPLETE = "incomplete"
     FOREIGN = "foreign"
     """In the index and not among the stored wheels."""
@@ -45,6 +55,8 @@ class Difference:
     why: str = ""
     offer: Offer | None = None
     """None for what is foreign."""
+    published: Digest | None = None
+    """The digest of the bytes that the index has under this name, where it tells one."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,12 @@ class Comparison:
 
 
 def compare(
-    offers: Iterable[Offer], listing: Listing, *, needed: Needed, owned: Collection[Name] = ()
+    offers: Iterable[Offer],
+    listing: Listing,
+    *,
+    needed: Needed,
+    owned: Collection[Name] = (),
+    members: Members = alone,
 ) -> Comparison:
     """How offered wheels stand in an index.
 
@@ -102,10 +119,11 @@ def compare(
         needed: what makes a release complete.
         owned: the farm's distributions: a wheel that needs one is incomplete where neither the offers nor
             the index have it.
+        members: what belongs to a release.
     """
     offers = tuple(offers)
     found = [_standing(offer, _by_identity(listing.get(offer.project, ()))) for offer in offers]
-    judged = _without_incomplete(found, needed, _absent(offers, listing, owned))
+    judged = _without_incomplete(found, needed, _absent(offers, listing, owned), members)
     known = {_identity(offer.filename) for offer in offers}
     foreign = (
         Difference(state=State.FOREIGN, project=project, filename=file.filename)
@@ -133,13 +151,15 @@ def _standing(offer: Offer, files: Mapping[object, ListedFile]) -> Difference:
     standing = Difference(state=State.UPLOAD, project=offer.project, filename=offer.filename, offer=offer)
     if file is None:
         return standing
-    if file.sha256 == offer.sha256:
+    # What carries papers is named after the wheels that they belong to.
+    if file.sha256 == offer.sha256 or offer.carrier:
         return replace(standing, state=State.SAME)
     number = next_build(offer, (each.filename for each in files.values()))
     return replace(
         standing,
         state=State.CONFLICTING,
-        why=f"release another version, or build it with the build tag {number}, which is free",
+        published=file.sha256,
+        why=f"release another version, or give it the build tag {number}, which is free: --next-build",
     )
 
 
@@ -163,33 +183,35 @@ def _absent(offers: Sequence[Offer], listing: Listing, owned: Collection[Name]) 
 
 
 def _without_incomplete(
-    found: Sequence[Difference], needed: Needed, absent: frozenset[Name]
+    found: Sequence[Difference], needed: Needed, absent: frozenset[Name], members: Members
 ) -> Iterator[Difference]:
     """The same, with what may not be uploaded since its release lacks something."""
     releases: defaultdict[tuple[Name, str], list[Offer]] = defaultdict(list)
     for each in found:
         if each.offer is not None:
-            releases[each.project, each.offer.version].append(each.offer)
-    lacks = {release: _lacks(release[0], wheels, needed, absent) for release, wheels in releases.items()}
+            releases[members(each.project)[0], each.offer.version].append(each.offer)
+    lacks = {
+        release: _lacks(members(release[0]), wheels, needed, absent) for release, wheels in releases.items()
+    }
     for each in found:
-        why = lacks[each.project, each.offer.version] if each.offer else ""
+        why = lacks[members(each.project)[0], each.offer.version] if each.offer else ""
         if each.state is State.UPLOAD and why:
             yield replace(each, state=State.INCOMPLETE, why=why)
         else:
             yield each
 
 
-def _lacks(project: Name, wheels: Sequence[Offer], needed: Needed, absent: frozenset[Name]) -> str:
+def _lacks(projects: Sequence[Name], wheels: Sequence[Offer], needed: Needed, absent: frozenset[Name]) -> str:
     """What a release lacks, in words; nothing when it is complete."""
-    targets = [
-        target.identifier
-        for target in needed(project)
-        if not any(serves(offer.filename, target) for offer in wheels)
-    ]
+    lacking = []
+    for project in projects:
+        of = f" of {project}" if project != projects[0] else ""
+        targets = [
+            target.identifier
+            for target in needed(project)
+            if not any(offer.project == project and serves(offer.filename, target) for offer in wheels)
+        ]
+        lacking += [f"no wheel{of} for {', '.join(targets)}"] if targets else []
     names = sorted(absent & {name for offer in wheels for name in offer.requires})
-    return "; ".join(
-        (
-            *([f"no wheel for {', '.join(targets)}"] if targets else []),
-            *([f"it needs {', '.join(names)}, which is not published"] if names else []),
-        )
-    )
+    lacking += [f"it needs {', '.join(names)}, which is not published"] if names else []
+    return "; ".join(lacking)

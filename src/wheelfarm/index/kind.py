@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
+    from wheelfarm.attestation import Papers
     from wheelfarm.errors import FarmError
-    from wheelfarm.index.listing import Listing
+    from wheelfarm.index.listing import ListedFile, Listing
     from wheelfarm.index.offer import Offer
-    from wheelfarm.model import Name
+    from wheelfarm.model import Digest, Name
 
 
 class UploadFailure(Exception):  # noqa: N818 - it carries the error and is none
@@ -44,6 +46,33 @@ class Index(Protocol):
         Raises:
             NetworkError: when the index cannot be reached.
             PublishError: when it refuses, or answers with something that is no listing.
+        """
+
+    def carriers(self, todo: Sequence[Offer]) -> tuple[Offer, ...]:
+        """What has to go to the index before some wheels, so that these have their papers there.
+
+        Nothing, where papers lie beside their wheels.
+
+        Raises:
+            UnprovenError: when a wheel has no build record.
+            OSError: when it cannot be written.
+        """
+
+    def papers(self, project: Name, version: str) -> Mapping[Digest, Papers]:
+        """The papers that the index has of a release's wheels, by their digests.
+
+        Raises:
+            NetworkError: when the index cannot be reached.
+            PublishError: when it refuses.
+            WheelError: when what carries them is damaged.
+        """
+
+    def fetch(self, file: ListedFile, path: Path) -> Digest:
+        """Write the bytes of a listed file to a place, and tell their digest.
+
+        Raises:
+            NetworkError: when the index cannot be reached, or the connection breaks off.
+            PublishError: when it refuses, or does not have what it lists.
         """
 
     def send(self, todo: Sequence[Offer]) -> None:

@@ -17,7 +17,7 @@ from wheelfarm.model import Name
 from wheelfarm.wheelhouse import IndexedFile, metadata_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.model import Digest
@@ -34,6 +34,8 @@ class Offer:
     path: Path
     requires: frozenset[Name] = frozenset()
     """The distributions that it needs when it is installed without extras."""
+    carrier: bool = False
+    """Whether it is no wheel of the farm's, but carries the papers of some."""
 
     @property
     def filename(self) -> str:
@@ -65,7 +67,10 @@ def requirements(metadata: bytes) -> frozenset[Name]:
 
 
 def offers(
-    house: Wheelhouse, variant: str, wanted: Mapping[Name, str | None] | None = None
+    house: Wheelhouse,
+    variant: str,
+    wanted: Mapping[Name, str | None] | None = None,
+    members: Callable[[Name], Sequence[Name]] = lambda project: (project,),
 ) -> tuple[Offer, ...]:
     """The wheels to publish: of each distribution the newest version, or the one that was named.
 
@@ -74,6 +79,7 @@ def offers(
         variant: whose index.
         wanted: distributions, each with a version or None; what they need of the wheelhouse is added. None
             stands for all.
+        members: the distributions of a release by any of them; who wants one gets all of that version.
 
     Returns:
         Dependencies before dependents.
@@ -99,6 +105,13 @@ def offers(
         chosen[project] = tuple(_of_version(house, variant, project, files, version))
         needed = {name for offer in chosen[project] for name in offer.requires}
         waiting |= dict.fromkeys((needed & known) - chosen.keys() - waiting.keys())
+        of_release = chosen[project][0].version
+        # What is not there of the release is found out where it is compared with what makes it complete.
+        waiting |= {
+            name: of_release
+            for name in members(project)
+            if name not in chosen and any(file.version == of_release for file in house.listed(variant, name))
+        }
     every = [offer for project in sorted(chosen) for offer in chosen[project]]
     return tuple(offer for wave in waves(every) for offer in wave)
 
@@ -126,7 +139,17 @@ def _of_version(
 
 
 def waves(those: Iterable[Offer]) -> list[list[Offer]]:
-    """Offers in groups that need nothing but groups before them; one group where they need each other."""
+    """Offers in groups that need nothing but groups before them; one group where they need each other.
+
+    What carries papers comes first: a wheel that is there is one whose papers are.
+    """
+    those = list(those)
+    carriers = [offer for offer in those if offer.carrier]
+    wheels = _waves(offer for offer in those if not offer.carrier)
+    return [carriers, *wheels] if carriers else wheels
+
+
+def _waves(those: Iterable[Offer]) -> list[list[Offer]]:
     of: defaultdict[Name, list[Offer]] = defaultdict(list)
     for offer in those:
         of[offer.project].append(offer)

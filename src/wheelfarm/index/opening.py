@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.attestation.signing import Signer
 from wheelfarm.errors import UsageError
 from wheelfarm.host import programs_environment
+from wheelfarm.index.issuing import issue
 from wheelfarm.process import allowed
 from wheelfarm.settings import IndexKind
+from wheelfarm.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wheelfarm.index.issuing import Issue
     from wheelfarm.index.kind import Index
     from wheelfarm.index.upload import UploadIndex
     from wheelfarm.settings import IndexTable, Settings
-    from wheelfarm.wheelhouse import Wheelhouse
 
 
 _READABLE: Final = ("http", "https", "file")
+_READING_TRIES: Final = 2
+"""How often a server is asked that could spare a build."""
 _KEPT: Final = ("NETRC", "TWINE_CERT", "KEYRING_*", "PYTHON_KEYRING_BACKEND", "DBUS_SESSION_BUS_ADDRESS")
 """What twine and keyring may see of the user's environment beside what all programs see."""
 
@@ -64,7 +70,8 @@ def read_url(name: str, settings: Settings, variant: str, *, say: Callable[[str]
             hint="say `read-url`",
         )
     if table.kind is IndexKind.SIMPLE_UPLOAD and table.simple is None:
-        simple = _uploads(name, settings, below(table.url, path), table, say).simple
+        house = Wheelhouse(settings.wheelhouse)
+        simple = _uploads(name, settings, below(table.url, path), table, say, house).simple
     return below(below(base, path), simple)
 
 
@@ -92,12 +99,55 @@ def open_index(
         from wheelfarm.index.storage import open_storage  # noqa: PLC0415
 
         storage = open_storage(below(table.url, path), settings.root, say)
-        return StaticIndex(name, storage, house, say)
-    return _uploads(name, settings, below(table.url, path), table, say)
+        return StaticIndex(name, storage, _issue(settings, house, say), say)
+    return _uploads(name, settings, below(table.url, path), table, say, house)
 
 
-def _uploads(
-    name: str, settings: Settings, url: str, table: IndexTable, say: Callable[[str], None]
+def open_published(
+    name: str, settings: Settings, variant: str, *, house: Wheelhouse, say: Callable[[str], None]
+) -> Index:
+    """The index of that name, for whoever takes wheels from it: where it is read, and without long waits.
+
+    Args:
+        name: see `open_index`.
+        settings: see `open_index`.
+        variant: see `open_index`.
+        house: see `open_index`.
+        say: hears what is waited for.
+
+    Raises:
+        UsageError, PublishError, NetworkError: see `open_index`.
+    """
+    from wheelfarm.index.client import Client  # noqa: PLC0415 - see `open_index`
+    from wheelfarm.index.credentials import find_credentials  # noqa: PLC0415
+    from wheelfarm.index.static import StaticIndex  # noqa: PLC0415
+    from wheelfarm.index.web import Web  # noqa: PLC0415
+
+    table = settings.choose_index(name)
+    if table.kind is IndexKind.STATIC and (table.read_url or "").startswith("http"):
+        url = below(table.read_url or "", path_of(name, table, variant))
+        env = allowed(settings.environ, keep=_KEPT) | programs_environment(settings)
+        client = Client(url, find_credentials(url, settings.environ, env), say, tries=_READING_TRIES)
+        return StaticIndex(name, Web(client), _issue(settings, house, say), say)
+    if table.kind is IndexKind.STATIC:
+        return open_index(name, settings, variant, house=house, say=say)
+    url = below(table.url, path_of(name, table, variant))
+    return _uploads(name, settings, url, table, say, house, tries=_READING_TRIES)
+
+
+def _issue(settings: Settings, house: Wheelhouse, say: Callable[[str], None]) -> Issue:
+    """What makes the papers of stored wheels, signed where this machine has an identity."""
+    return partial(issue, house, Signer(settings.environ, say).sign)
+
+
+def _uploads(  # noqa: PLR0917
+    name: str,
+    settings: Settings,
+    url: str,
+    table: IndexTable,
+    say: Callable[[str], None],
+    house: Wheelhouse,
+    tries: int | None = None,
 ) -> UploadIndex:
     """An index that takes uploads: of a devpi server, or of any other."""
     from wheelfarm.index.client import Client  # noqa: PLC0415
@@ -107,10 +157,15 @@ def _uploads(
 
     env = allowed(settings.environ, keep=_KEPT) | programs_environment(settings)
     credentials = find_credentials(url, settings.environ, env)
-    if credentials:
+    if credentials and tries is None:
         say(f"publishing as {credentials.username} ({credentials.origin})")
-    devpi = is_devpi(Client(url, credentials, say).head(url))
+    client = Client(url, credentials, say)
+    client.tries = client.tries if tries is None else tries
+    devpi = is_devpi(client.head(url))
     kind = DevpiIndex if devpi else UploadIndex
     simple = table.simple or (SIMPLE if devpi else "simple")
     log = settings.work / "logs" / f"publish-{name}.log"
-    return kind(name, url, simple, credentials, env, log, say)
+    papers = _issue(settings, house, say), settings.work / "papers"
+    index = kind(name, url, simple, credentials, env, log, say, *papers)
+    index.client.tries = client.tries
+    return index

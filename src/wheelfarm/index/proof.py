@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse import Wheelhouse
 
 
-def prove(house: Wheelhouse, offer: Offer) -> None:
-    """Compare a stored wheel with its record, and its bytes with both.
+def proven_record(house: Wheelhouse, offer: Offer) -> tuple[Record, str]:
+    """The record of a stored wheel that has passed its gate, and the text that it was read from.
 
     Raises:
-        UnprovenError: when its record is missing or describes another wheel, when the gate found nothing,
-            or when its bytes have changed since.
+        UnprovenError: when the record is missing or describes another wheel, or when the gate found nothing.
     """
     where = str(offer.path)
     try:
-        record = Record.from_json(house.record(offer.variant, offer.file.key), where)
+        text = house.record(offer.variant, offer.file.key)
+        record = Record.from_json(text, where)
     except (RecordError, WheelhouseError) as error:
         raise UnprovenError(
             f"{offer.filename} has no build record",
@@ -40,6 +40,19 @@ def prove(house: Wheelhouse, offer: Offer) -> None:
         )
     if not record.gate_results:
         raise UnprovenError(f"{offer.filename} has not passed its gate", where=where, hint=_again(offer))
+    return record, text
+
+
+def prove(house: Wheelhouse, offer: Offer) -> None:
+    """Compare a stored wheel with its record, and its bytes with both.
+
+    Raises:
+        UnprovenError: when its record is missing or describes another wheel, when the gate found nothing,
+            or when its bytes have changed since.
+    """
+    if not offer.carrier:  # which the farm has just written
+        proven_record(house, offer)
+    where = str(offer.path)
     try:
         actual = digest_of(offer.path)
     except OSError as error:

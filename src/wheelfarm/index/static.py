@@ -6,6 +6,7 @@ visible is its project's page, written as a whole: `index.json` last, since that
 
 from __future__ import annotations
 
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,21 +15,33 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 
+from wheelfarm.attestation import Papers
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
 from wheelfarm.index.listing import ListedFile, Listing
-from wheelfarm.model import Name
+from wheelfarm.index.standing import of_release
+from wheelfarm.model import Digest, Name
 from wheelfarm.wheelhouse import IndexedFile, Ledger, metadata_of, project_page, root_json, root_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from wheelfarm.index.issuing import Issue
     from wheelfarm.index.offer import Offer
     from wheelfarm.index.storage import Storage
-    from wheelfarm.wheelhouse import Wheelhouse
 
 _FIRST: Final = "simple/index"
 _READERS: Final = 16
 """Questions to an object store that are under way at the same time."""
+_PAPERS: Final = (".record.json", ".provenance.json", ".provenance.sigstore")
+"""What the names of papers add to that of their wheel: record, statement, signature."""
+
+
+def _beside(file: IndexedFile, papers: Papers) -> Iterator[tuple[str, str]]:
+    """Place and text of each of the papers of a wheel."""
+    for suffix, text in zip(_PAPERS, (papers.record, papers.statement, papers.signature), strict=True):
+        if text:
+            yield f"{file.path}{suffix}", text
 
 
 @dataclass
@@ -38,14 +51,14 @@ class StaticIndex:
     Args:
         name: what the settings call it.
         storage: where it lies.
-        house: where the build records are, which go beside the wheels.
+        issue: makes the papers of a stored wheel, which go beside it.
         say: hears what is going on.
         now: the time of an upload.
     """
 
     name: str
     storage: Storage
-    house: Wheelhouse
+    issue: Issue
     say: Callable[[str], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -86,6 +99,35 @@ class StaticIndex:
                 hint="publish to another place, or remove that page",
             ) from error
 
+    def carriers(self, todo: Sequence[Offer]) -> tuple[Offer, ...]:
+        """None: papers lie beside their wheels."""
+        del todo
+        return ()
+
+    def papers(self, project: Name, version: str) -> Mapping[Digest, Papers]:
+        """See `Index.papers`."""
+        files = self._ledger(project).files
+        names = of_release([file.filename for file in files], version)
+        found = {}
+        for file in files:
+            if file.filename not in names:
+                continue
+            texts = [self.storage.read(f"{file.path}{suffix}") for suffix in _PAPERS]
+            # A wheelhouse that is served as it is has records by key alone.
+            texts[0] = texts[0] or self.storage.read(f"records/{file.key}.json")
+            if texts[0] is not None:
+                record, said, signature = ((text or b"").decode(errors="replace") for text in texts)
+                found[file.sha256] = Papers(record=record, statement=said, signature=signature)
+        return found
+
+    def fetch(self, file: ListedFile, path: Path) -> Digest:
+        """See `Index.fetch`."""
+        content = self.storage.read(file.url)
+        if content is None:
+            raise PublishError(f"{file.filename} is listed and not there", where=f"index {self.name}")
+        path.write_bytes(content)
+        return Digest(hashlib.sha256(content).hexdigest())
+
     def send(self, todo: Sequence[Offer]) -> None:
         """Write wheels, then the pages of their projects, dependencies first."""
         for offer in todo:
@@ -98,12 +140,16 @@ class StaticIndex:
     def _write_wheel(self, offer: Offer) -> None:
         file = offer.file
         self.say(f"writing {offer.filename}")
-        metadata, record = metadata_of(offer.path).read_bytes(), f"records/{file.key}.json"
+        metadata, papers = metadata_of(offer.path).read_bytes(), self.issue(offer)
         if self.storage.size(file.path) != file.size:
             self.storage.put(offer.path, file.path, file.sha256)
         if self.storage.size(f"{file.path}.metadata") != len(metadata):
             self.storage.write(f"{file.path}.metadata", metadata)
-        self.storage.write(record, self.house.record(offer.variant, file.key).encode())
+        for path, text in _beside(file, papers):
+            self.storage.write(path, text.encode())
+        # By its key too, as in the wheelhouse: another wheel of that key keeps its own.
+        if self.storage.size(f"records/{file.key}.json") is None:
+            self.storage.write(f"records/{file.key}.json", papers.record.encode())
 
     def _list(self, project: Name, wheels: Sequence[Offer]) -> None:
         ledger = self._ledger(project)
@@ -151,7 +197,8 @@ class StaticIndex:
         gone = [file for file in self._ledger(project).files if file.filename in filenames]
         self._change(project, lambda ledger: ledger.without(lambda f: f.filename in filenames))
         for file in self._unlisted(project, gone):
-            for path in (f"{file.path}.metadata", file.path, f"records/{file.key}.json"):
+            places = (f"{file.path}{suffix}" for suffix in (".metadata", *_PAPERS, ""))
+            for path in (*places, f"records/{file.key}.json"):
                 self.storage.remove(path)
 
     def _unlisted(self, project: Name, files: Iterable[IndexedFile]) -> list[IndexedFile]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import NetworkError, PublishError
-from wheelfarm.index.comparison import Comparison, State, compare
+from wheelfarm.index.comparison import Comparison, State, alone, compare
 from wheelfarm.index.kind import UploadFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from wheelfarm.errors import FarmError
-    from wheelfarm.index.comparison import Needed
+    from wheelfarm.index.comparison import Members, Needed
     from wheelfarm.index.kind import Index
     from wheelfarm.index.offer import Offer
     from wheelfarm.model import Name
@@ -40,6 +40,7 @@ class Transaction:
         settle: seconds that the index may take to list what it has accepted.
         say: hears what is going on.
         sleep: waits for some seconds.
+        members: what belongs to a release.
     """
 
     index: Index
@@ -50,6 +51,7 @@ class Transaction:
     settle: float
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
+    members: Members = alone
 
     def differ(self) -> Comparison:
         """Look at the index, and compare; nothing is written.
@@ -61,12 +63,15 @@ class Transaction:
         projects = {offer.project for offer in self.offers}
         asked = projects | {name for offer in self.offers for name in offer.requires if name in self.owned}
         listing = self.index.look(sorted(asked), {offer.filename for offer in self.offers})
-        found = compare(self.offers, listing, needed=self.needed, owned=self.owned)
+        found = compare(self.offers, listing, needed=self.needed, owned=self.owned, members=self.members)
         # What was looked at for the sake of requirements alone is not in question.
         return Comparison(tuple(each for each in found.differences if each.project in projects))
 
-    def publish(self) -> Comparison:
+    def publish(self, found: Comparison | None = None) -> Comparison:
         """Bring the index to hold all offers, or refuse before the first byte.
+
+        Args:
+            found: what a look at the index has just shown, if there was one.
 
         Returns:
             How all wheels stood before; what was to upload is there now.
@@ -76,9 +81,15 @@ class Transaction:
             UnprovenError: when a wheel is not the one that passed the gate.
             PublishError, NetworkError: when the index refuses, has trouble, or does not show what it took.
         """
-        before = self._without_doubt()
+        before = self.look() if found is None else found
         before.check(self.index.name)
-        left, tries, pause = before.to_upload, _TRIES, _FIRST_PAUSE
+        carriers = self.index.carriers(before.to_upload)
+        replace(self, offers=(*carriers, *self.offers)).bring((*carriers, *before.to_upload))
+        return before
+
+    def bring(self, left: tuple[Offer, ...]) -> None:
+        """Send what is left until the index has all of it."""
+        tries, pause = _TRIES, _FIRST_PAUSE
         while left:
             failure = self._act(left)
             found = self._settled(failure)
@@ -96,7 +107,6 @@ class Transaction:
             self.say(f"{failure.error.what} ({failure.error.why}); {len(left)} left, again in {pause:g} s")
             self.sleep(pause)
             pause = _FIRST_PAUSE if brought else min(2 * pause, _LONGEST_PAUSE)
-        return before
 
     def _act(self, left: Sequence[Offer]) -> UploadFailure | None:
         for offer in left:
@@ -109,7 +119,12 @@ class Transaction:
             return UploadFailure(error, None)
         return None
 
-    def _without_doubt(self) -> Comparison:
+    def look(self) -> Comparison:
+        """Compare, a second time where something conflicts: it may have been a file on its way.
+
+        Raises:
+            NetworkError, PublishError: see `differ`.
+        """
         found = self.differ()
         if found.of(State.CONFLICTING):
             self.sleep(_SECOND_LOOK)
@@ -118,11 +133,11 @@ class Transaction:
 
     def _settled(self, failure: UploadFailure | None) -> Comparison:
         """Look again, for as long as an index that took everything may need to list it."""
-        found, waited, pause = self._without_doubt(), 0.0, 0.25
+        found, waited, pause = self.look(), 0.0, 0.25
         while failure is None and found.to_upload and waited < self.settle:
             self.sleep(pause)
             waited, pause = waited + pause, min(2 * pause, 5.0)
-            found = self._without_doubt()
+            found = self.look()
         return found
 
     @staticmethod

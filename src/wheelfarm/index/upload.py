@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from wheelfarm.attestation import carrier_project, read_carrier
 from wheelfarm.errors import FarmError, NetworkError, PublishError, UsageError
 from wheelfarm.index import twine
 from wheelfarm.index.client import Client
+from wheelfarm.index.issuing import carriers
 from wheelfarm.index.kind import UploadFailure
 from wheelfarm.index.listing import ListedFile, Listing
 from wheelfarm.index.offer import waves
+from wheelfarm.index.standing import of_release
 from wheelfarm.model import Digest, parse_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from pypi_simple import DistributionPackage
 
+    from wheelfarm.attestation import Papers
     from wheelfarm.index.credentials import Credentials
+    from wheelfarm.index.issuing import Issue
     from wheelfarm.index.offer import Offer
     from wheelfarm.model import Name
 
@@ -47,6 +53,8 @@ class UploadIndex:
         env: the environment in which twine is run.
         log: the file that twine's output goes to.
         say: hears what is going on.
+        issue: makes the papers of a stored wheel.
+        scratch: where the wheels that carry papers are written.
     """
 
     name: str
@@ -56,6 +64,8 @@ class UploadIndex:
     env: Mapping[str, str]
     log: Path | None
     say: Callable[[str], None]
+    issue: Issue
+    scratch: Path
 
     @cached_property
     def client(self) -> Client:
@@ -112,6 +122,26 @@ class UploadIndex:
         answer = self.client.get(file.url)
         sha256 = None if answer is None else Digest(hashlib.sha256(answer.content).hexdigest())
         return ListedFile(filename=file.filename, sha256=sha256, url=file.url, yanked=file.yanked)
+
+    def carriers(self, todo: Sequence[Offer]) -> tuple[Offer, ...]:
+        """Wheels that carry papers, since such a server takes nothing else; see `Index.carriers`."""
+        return carriers(todo, self.issue, self.scratch)
+
+    def papers(self, project: Name, version: str) -> Mapping[Digest, Papers]:
+        """See `Index.papers`."""
+        found: dict[Digest, Papers] = {}
+        carrier = carrier_project(project)
+        listed = {file.filename: file for file in self.look([carrier])[carrier]}
+        for filename in of_release(listed, version):
+            with tempfile.TemporaryDirectory(prefix="wheelfarm-papers-") as scratch:
+                path = Path(scratch, filename)
+                self.fetch(listed[filename], path)
+                found |= read_carrier(path)
+        return found
+
+    def fetch(self, file: ListedFile, path: Path) -> Digest:
+        """See `Index.fetch`."""
+        return self.client.download(file.url, path)
 
     def send(self, todo: Sequence[Offer]) -> None:
         """Upload wheels with twine, dependencies before dependents; see `Index.send`."""

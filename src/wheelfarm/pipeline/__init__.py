@@ -1,9 +1,10 @@
 """Pipeline: the only room that knows the order of the steps."""
 
 from wheelfarm.pipeline.decision import Action, Decision, decide, decide_all
+from wheelfarm.pipeline.done import fetcher_of
 from wheelfarm.pipeline.explanation import explanation
 from wheelfarm.pipeline.farm import Farm
-from wheelfarm.pipeline.line import Line, fetcher_of
+from wheelfarm.pipeline.line import Line
 from wheelfarm.pipeline.publication import Publication, choose_index_name, named_releases
 from wheelfarm.pipeline.rebuilding import Rebuild, Rebuilt
 from wheelfarm.pipeline.space import Leftover, Space, clean

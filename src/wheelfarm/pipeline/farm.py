@@ -12,9 +12,11 @@ from wheelfarm.engine import check_environment, check_programs
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.machine import Machine, memory, native_target
 from wheelfarm.model import EngineName
+from wheelfarm.pipeline.done import unwatched
 from wheelfarm.pipeline.engines import choose_engine
-from wheelfarm.pipeline.line import Line, unwatched
+from wheelfarm.pipeline.line import Line
 from wheelfarm.pipeline.outlook import Outlook, need
+from wheelfarm.pipeline.published import Published
 from wheelfarm.plan import make_plan, named_programs, order
 from wheelfarm.process import allowed
 from wheelfarm.recipes import read_shelf
@@ -73,6 +75,11 @@ class Farm:
     def house(self) -> Wheelhouse:
         """The wheelhouse."""
         return Wheelhouse(self.settings.wheelhouse, tell=self.say)
+
+    @cached_property
+    def published(self) -> Published:
+        """What the farm's indexes have of its builds."""
+        return Published(self.settings, self.house, self.say)
 
     @cached_property
     def outlook(self) -> Outlook:
@@ -174,6 +181,7 @@ class Farm:
             house=self.house,
             say=hear,
             watch=watch,
+            published=self.published,
         )
 
     def _with_compiler_cache(self) -> Engine:
@@ -189,9 +197,13 @@ class Farm:
         budget = Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory())
         return Runner(budget=budget, need=need, durations=expected)
 
+    def expected(self, plan: Plan) -> Mapping[BuildId, float]:
+        """How many seconds each build of a plan will take now."""
+        return self.outlook.expected(plan, self.house, self.published)
+
     def forecast(self, plan: Plan) -> float:
         """How many seconds a run of a plan may take, from what its builds took the last time."""
-        runner = self._runner(self.outlook.expected(plan, self.house))
+        runner = self._runner(self.expected(plan))
         return max((span.end for span in forecast(runner.tasks(plan), runner.budget)), default=0.0)
 
     def run(
@@ -219,7 +231,7 @@ class Farm:
         """
         line = self.line(plan, hear, watch)
         runner = replace(
-            self._runner(self.outlook.expected(plan, self.house) if expected is None else expected),
+            self._runner(self.expected(plan) if expected is None else expected),
             executor=executor,
             retry=self.retry,
             cancel=line.cancelled.set,

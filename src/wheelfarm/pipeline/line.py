@@ -14,14 +14,15 @@ from wheelfarm.gate import GATE, pass_gates
 from wheelfarm.model import PinnedWheel, RepairedWheel
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.decision import Action, decide
+from wheelfarm.pipeline.done import Done, as_repaired, fetcher_of, unwatched
 from wheelfarm.pipeline.making import Maker
 from wheelfarm.pipeline.place import Place
 from wheelfarm.pipeline.recording import make_record, regated, slow_compiles
+from wheelfarm.pipeline.taking import Taking
 from wheelfarm.pipeline.trials import Trials, pinned
 from wheelfarm.plan import check_unchanged
 from wheelfarm.records import Record
 from wheelfarm.schedule import Outcome, State
-from wheelfarm.sources import Fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,30 +32,12 @@ if TYPE_CHECKING:
     from wheelfarm.gate import Result, Trial
     from wheelfarm.model import Name, StoredWheel
     from wheelfarm.pipeline.decision import Decision
+    from wheelfarm.pipeline.published import Published
     from wheelfarm.plan import Build, BuildId, Plan
     from wheelfarm.recipes import Shelf
     from wheelfarm.settings import Settings
+    from wheelfarm.sources import Fetcher
     from wheelfarm.wheelhouse import Wheelhouse
-
-
-def fetcher_of(settings: Settings, progress: Callable[[str], None]) -> Fetcher:
-    """What fetches sources and wheels for a farm."""
-    return Fetcher(
-        cache=settings.cache,
-        index_url=settings.index_url,
-        offline=settings.offline,
-        progress=progress,
-        environ=settings.environ,
-    )
-
-
-def _as_repaired(stored: Sequence[StoredWheel]) -> dict[Name, RepairedWheel]:
-    """Stored wheels as they were before their gate."""
-    return {wheel.name: RepairedWheel(path=wheel.path, sha256=wheel.sha256) for wheel in stored}
-
-
-def unwatched(_build: Build, _pid: int) -> None:
-    """Nobody wants to know which process works."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +53,8 @@ class Line:
     """Hears what is going on, a line at a time."""
     watch: Callable[[Build, int], None] = field(default=unwatched)
     """Learns which process does a build's work."""
+    published: Published | None = None
+    """Finds wheels in indexes, where they may come from there."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """When set, whatever is running ends."""
 
@@ -93,17 +78,18 @@ class Line:
             self.log(build).parent.mkdir(parents=True, exist_ok=True)
             # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
             with clock.step("total"), place.hold(self.follower(build).line, self.engine.sweep) as root:
-                decision = decide(self.house, build, from_nothing=self.settings.from_nothing)
+                decision = decide(
+                    self.house, build, from_nothing=self.settings.from_nothing, published=self.published
+                )
                 done = self._carry_out(decision, root, clock, jobs)
         except OSError as problem:
             what = f"{build.id}: a file or directory cannot be used"
             hint = "look for a full disk, missing rights, or a file where a directory should be"
             where, why = str(problem.filename or place.root), problem.strerror or str(problem)
             raise StageError(what, where=where, why=why, hint=hint) from problem
-        state = {Action.BUILD: State.BUILT, Action.GATE: State.CHECKED}.get(decision.action, State.CACHED)
         return Outcome(
             build=build,
-            state=state,
+            state=done.state,
             why="; ".join(decision.why),
             seconds=clock.times["total"],
             wheel=done.wheel.path,
@@ -124,18 +110,20 @@ class Line:
 
         return Follower(line=line, pid=lambda pid: self.watch(build, pid), cancelled=self.cancelled)
 
-    def _carry_out(self, decision: Decision, root: Path, clock: Clock, jobs: int) -> _Done:
+    def _carry_out(self, decision: Decision, root: Path, clock: Clock, jobs: int) -> Done:
         build = decision.build
         match decision.action:
             case Action.NOTHING:
                 main, *splits = self._wheels(build)
-                return _Done(main, tuple(splits))
+                return Done(main, tuple(splits))
             case Action.POINT:
                 keys = [build.key_of(name) for name in build.distributions]
                 main, *splits = [self.house.point(build.id.variant, key) for key in keys]
-                return _Done(main, tuple(splits))
+                return Done(main, tuple(splits))
             case Action.GATE:
                 return self._gate_again(build, root, clock, jobs)
+            case Action.TAKE:
+                return self._take(decision, root, clock, jobs) or self._build(build, root, clock, jobs)
             case Action.BUILD:
                 return self._build(build, root, clock, jobs)
 
@@ -159,7 +147,29 @@ class Line:
         """Wheels of the farm, hashed once more before they are used."""
         return [pinned(self.stored(build_id)) for build_id in build_ids]
 
-    def _build(self, build: Build, root: Path, clock: Clock, jobs: int) -> _Done:
+    def _take(self, decision: Decision, root: Path, clock: Clock, jobs: int) -> Done | None:
+        """The published wheels of a build, stored once all of them are verified; None when they are not."""
+        build, found = decision.build, decision.found
+        if found is None:
+            return None
+        shutil.rmtree(root, ignore_errors=True)
+        taking = Taking(
+            build=build,
+            found=found,
+            settings=self.settings,
+            house=self.house,
+            say=self.follower(build).line,
+            gate=lambda wheels: self._gate(build, wheels, root, self.fetcher(build), clock, jobs=jobs),
+        )
+        taken = taking.run(root / "published", clock)
+        if taken is None:
+            return None
+        with clock.step("store"):
+            stored = {name: self._store(build, name, *taken[name]) for name in [*taken][::-1]}
+        shutil.rmtree(root, ignore_errors=True)
+        return Done.of(build, stored, State.TAKEN)
+
+    def _build(self, build: Build, root: Path, clock: Clock, jobs: int) -> Done:
         started = datetime.now(UTC)
         maker = Maker(
             build=build,
@@ -194,8 +204,7 @@ class Line:
             stored = {name: self._store(build, name, wheels[name], records[name]) for name in [*wheels][::-1]}
             # Kept on failure, so that one can look; on success everything is in the wheelhouse and the log.
             maker.clear()
-        main, *splits = build.distributions
-        return _Done(stored[main], tuple(stored[name] for name in splits), records[main])
+        return Done.of(build, stored, State.BUILT, records[build.id.name])
 
     def _store(self, build: Build, name: Name, wheel: RepairedWheel, record: Record) -> StoredWheel:
         return self.house.store(
@@ -259,8 +268,8 @@ class Line:
         ]
         return [*locked, *self._pinned(build.run)]
 
-    def _gate_again(self, build: Build, root: Path, clock: Clock, jobs: int) -> _Done:
-        wheels = _as_repaired(self._wheels(build))
+    def _gate_again(self, build: Build, root: Path, clock: Clock, jobs: int) -> Done:
+        wheels = as_repaired(self._wheels(build))
         results = self._gate(build, wheels, root, self.fetcher(build), clock, jobs=jobs)
         shutil.rmtree(root, ignore_errors=True)
         done = []
@@ -269,7 +278,7 @@ class Line:
             record = regated(Record.from_json(text, str(wheel.path)), build, results[name])
             done.append(self._store(build, name, wheel, record))
         main, *splits = done
-        return _Done(main, tuple(splits))
+        return Done(main, tuple(splits), state=State.CHECKED)
 
     def check(self, build: Build) -> dict[Name, tuple[Result, ...]]:
         """Put the stored wheels of a build through their gate again, whatever the records say.
@@ -279,18 +288,9 @@ class Line:
         """
         place = Place(self.engine.stages, f"{build.id.slug}-gate")
         self.log(build).parent.mkdir(parents=True, exist_ok=True)
-        wheels = _as_repaired(self._wheels(build))
+        wheels = as_repaired(self._wheels(build))
         with place.hold(self.follower(build).line, self.engine.sweep) as root:
             try:
                 return self._gate(build, wheels, root, self.fetcher(build), Clock(), jobs=self.settings.jobs)
             finally:
                 shutil.rmtree(root, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What became of a build: its wheels, and the main one's record when it was made now."""
-
-    wheel: StoredWheel
-    splits: tuple[StoredWheel, ...] = ()
-    record: Record | None = None

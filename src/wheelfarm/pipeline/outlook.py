@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from wheelfarm.pipeline.published import Published
     from wheelfarm.plan import Build, BuildId, Plan
     from wheelfarm.schedule import Outcome
     from wheelfarm.settings import Settings
@@ -53,10 +54,16 @@ class Outlook:
         sources = Cache(self.settings.cache)
         return {build.id: known.seconds(build, _source_size(sources, build)) for build in plan.builds}
 
-    def expected(self, plan: Plan, house: Wheelhouse) -> Mapping[BuildId, float]:
-        """How many seconds each build of a plan will take now: none where its wheel is stored."""
+    def expected(
+        self, plan: Plan, house: Wheelhouse, published: Published | None = None
+    ) -> Mapping[BuildId, float]:
+        """How many seconds each build of a plan will take now: none for what is stored or published."""
         seconds = self.seconds(plan)
-        stored = {build.id for build in plan.builds if house.find(build.id.variant, build.key)}
+        stored = {
+            build.id
+            for build in plan.builds
+            if house.find(build.id.variant, build.key) or (published and published.find(build))
+        }
         return {build_id: 0.0 if build_id in stored else each for build_id, each in seconds.items()}
 
     def remember(self, outcomes: Sequence[Outcome]) -> None:

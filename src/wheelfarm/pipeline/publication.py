@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 
 from wheelfarm.errors import UsageError
-from wheelfarm.index import Transaction, offers, open_index, path_of, prove
-from wheelfarm.model import Target, parse_name
+from wheelfarm.index import Numbering, Transaction, offers, open_index, path_of, prove, renumber, shown
+from wheelfarm.model import Name, Target, parse_name
 from wheelfarm.plan import serves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wheelfarm.index import Index, Offer
-    from wheelfarm.model import Name
+    from wheelfarm.index import Comparison, Index, Offer
     from wheelfarm.pipeline.farm import Farm
 
 
@@ -91,19 +90,36 @@ class Publication:
         table = self.farm.settings.choose_index(self.index_name)
         return tuple(map(Target.parse, table.targets))
 
+    @cached_property
+    def _main(self) -> Mapping[Name, Name]:
+        """The recipe that a wheel is split off by, by the split's distribution."""
+        entries = self.farm.shelf.entries
+        return {Name(split): name for name, entry in entries.items() for split in entry.recipe.named_splits}
+
+    def main(self, project: Name) -> Name:
+        """The distribution whose release another one belongs to: for a split, what it is split off."""
+        return self._main.get(project, project)
+
+    def members(self, project: Name) -> tuple[Name, ...]:
+        """The distributions of a release by any of them; what the others are split off comes first."""
+        entry = self.farm.shelf.entries.get(self.main(project))
+        return (self.main(project), *map(Name, entry.recipe.named_splits if entry else ()))
+
     def needed(self, project: Name) -> Sequence[Target]:
         """What makes a release of a distribution complete: without what its recipe is not built for."""
-        entry = self.farm.shelf.entries.get(project)
+        if project not in self.owned():
+            return ()
+        entry = self.farm.shelf.entries.get(self.main(project))
         provider = self.farm.settings.choose_variant(self.variant).provider
         return [target for target in self.targets if entry is None or serves(entry, target, provider) is None]
 
     def owned(self) -> frozenset[Name]:
         """The farm's distributions: what it has recipes for, and what its wheelhouse lists."""
-        return frozenset(self.farm.shelf.entries).union(self.farm.house.projects(self.variant))
+        return frozenset(self.farm.shelf.entries).union(self._main, self.farm.house.projects(self.variant))
 
     def offers(self, wanted: Mapping[Name, str | None] | None) -> tuple[Offer, ...]:
         """The stored wheels that are in question, dependencies before dependents."""
-        return offers(self.farm.house, self.variant, wanted)
+        return offers(self.farm.house, self.variant, wanted, self.members)
 
     def transaction(self, wanted: Mapping[Name, str | None] | None) -> Transaction:
         """What publishes some releases and what they need of the farm, or all.
@@ -119,4 +135,46 @@ class Publication:
             prove=partial(prove, self.farm.house),
             settle=self.farm.settings.choose_index(self.index_name).settle,
             say=self.farm.say,
+            members=self.members,
         )
+
+    def look(self, transaction: Transaction, *, next_build: bool = False) -> Comparison:
+        """What a transaction would do; nothing is written.
+
+        Args:
+            transaction: of this publication.
+            next_build: whether what conflicts gets the next build number, whoever has published the other.
+
+        Raises:
+            NetworkError, PublishError: when the index cannot be reached, or refuses.
+        """
+        found = transaction.look()
+        return shown(found, self._numbers(found, next_build=next_build))
+
+    def publish(self, wanted: Mapping[Name, str | None] | None, *, next_build: bool = False) -> Comparison:
+        """Publish some releases, rebuilt ones under the next build number.
+
+        Args:
+            wanted: see `transaction`.
+            next_build: see `look`.
+
+        Returns:
+            How all wheels stood before, under the names that they have now.
+
+        Raises:
+            FarmError: see `Transaction.publish`.
+        """
+        transaction = self.transaction(wanted)
+        found = transaction.look()
+        numbers = self._numbers(found, next_build=next_build)
+        if numbers:
+            # What cannot be published with numbers either is refused before there are any.
+            shown(found, numbers).check(self.index_name)
+            for offer, number in numbers.items():
+                self.farm.say(f"{offer.filename} is a rebuild: build number {number}")
+                renumber(self.farm.house, offer, number)
+            return self.transaction(wanted).publish()
+        return transaction.publish(found)
+
+    def _numbers(self, found: Comparison, *, next_build: bool) -> Mapping[Offer, int]:
+        return Numbering(papers=self.index.papers, main=self.main, anyway=next_build).numbers(found)

@@ -13,14 +13,16 @@ from wheelfarm.cibuildwheel import container_engine, default_image
 from wheelfarm.engine import Follower
 from wheelfarm.errors import Collector, EngineError, RecordError, StageError
 from wheelfarm.pipeline.clock import Clock
+from wheelfarm.pipeline.done import fetcher_of, unwatched
 from wheelfarm.pipeline.engines import choose_engine
-from wheelfarm.pipeline.line import fetcher_of, unwatched
 from wheelfarm.pipeline.making import Maker
 from wheelfarm.pipeline.place import Place
 from wheelfarm.pipeline.recorded import Recorded, record_place
 from wheelfarm.pipeline.recording import make_record
 from wheelfarm.pipeline.supplies import Supplies
+from wheelfarm.plan import file_digest
 from wheelfarm.records import compare
+from wheelfarm.wheels import open_wheel, write_numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -230,10 +232,11 @@ class Rebuild:
         directory.mkdir(parents=True)
         for before, stored in zip((self.record, *self.splits), self.supplies.stored, strict=True):
             name = before.distribution
+            made = _numbered(wheels[name], before.wheel.number, directory)
             after = make_record(
                 stage,
                 name,
-                wheels[name],
+                made,
                 (),
                 times=times,
                 started=started,
@@ -241,9 +244,16 @@ class Rebuild:
                 root=self.settings.work,
             )
             (directory / f"{name}.json").write_text(after.to_json(), encoding="utf-8")
-            wheel = Path(shutil.copy2(wheels[name].path, directory))
-            found.append(Rebuilt(stored=stored, wheel=wheel, before=before, after=after))
+            found.append(Rebuilt(stored=stored, wheel=made.path, before=before, after=after))
         return tuple(found)
+
+
+def _numbered(made: RepairedWheel, number: int | None, directory: Path) -> RepairedWheel:
+    """A wheel as publishing would have it: with the build number, if it got one."""
+    if number is None:
+        return replace(made, path=Path(shutil.copy2(made.path, directory)))
+    path = write_numbered(open_wheel(made.path), directory, number).path
+    return replace(made, path=path, sha256=file_digest(path))
 
 
 def _image(record: Record, settings: Settings) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from wheelfarm.model import AppliedPatch, CacheUse, Digest, EngineName, Environm
 from wheelfarm.records.codec import encode, form_of
 from wheelfarm.records.upgrade import upgraded
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Grows by one whenever an older farm could no longer read a record."""
 
 
@@ -52,6 +52,19 @@ class RecordedWheel:
     sha256: Digest
     size: Annotated[int, "bytes"]
     built_sha256: Annotated[Digest | None, "the built wheel, before the repair tool changed it"]
+    unnumbered_sha256: Annotated[Digest | None, "the same wheel before publishing gave it a build number"] = (
+        None
+    )
+
+    @property
+    def number(self) -> int | None:
+        """The build number that publishing gave it; None where it has none."""
+        return int(self.filename.split("-")[2]) if self.unnumbered_sha256 else None
+
+    @property
+    def unnumbered(self) -> Digest:
+        """The digest of what was built, before any number."""
+        return self.unnumbered_sha256 or self.sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +75,7 @@ class Record:
     numbers, booleans and None. Times are in UTC and have a resolution of one second.
     """
 
-    schema: Annotated[Literal[2], "version of this document's form"] = SCHEMA_VERSION
+    schema: Annotated[Literal[3], "version of this document's form"] = SCHEMA_VERSION
     recipe: Annotated[Name, "the recipe's name"]
     distribution: Annotated[Name, "the wheel's: the recipe's own, or one that was split off"]
     version: Annotated[str, "the distribution's version"]

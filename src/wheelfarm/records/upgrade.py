@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_FIRST: Final = 1
+_OLDER: Final = (1, 2)
 
 
 def upgraded(document: object, version: int) -> object:
@@ -14,13 +14,16 @@ def upgraded(document: object, version: int) -> object:
         document: as it was read.
         version: the newest form's.
     """
-    if not isinstance(document, dict) or document.get("schema") != _FIRST:
+    if not isinstance(document, dict) or document.get("schema") not in _OLDER:
         return document
     newer = {"distribution": document.get("recipe"), **document, "schema": version}
-    patches, source = document.get("patches"), document.get("source")
+    patches, source, wheel = document.get("patches"), document.get("source"), document.get("wheel")
     # The second form tells whose wheel it is, the patches' texts, and where an archive or repository is.
     if isinstance(patches, list):
         newer["patches"] = [{"text": None, **each} if isinstance(each, dict) else each for each in patches]
     if isinstance(source, dict):
         newer["source"] = {"url": None, **source}
+    # The third tells what a wheel was before it got a build number.
+    if isinstance(wheel, dict):
+        newer["wheel"] = {"unnumbered_sha256": None, **wheel}
     return newer

@@ -90,6 +90,16 @@ class IndexTable(StrictModel):
         default=30, ge=0, description="Seconds that the index may take to list what it has accepted"
     )
 
+    signer: str | None = Field(
+        default=None,
+        description="Who must have signed the provenance of wheels that are taken or verified: an address, "
+        "or a workflow's url with its ref; nobody, when unsaid",
+    )
+    issuer: str = Field(
+        default="https://token.actions.githubusercontent.com",
+        description="Who vouches for the signer's identity",
+    )
+
     @field_validator("url")
     @classmethod
     def _fits_kind(cls, url: str, info: ValidationInfo) -> str:

@@ -49,6 +49,7 @@ class Settings:
     """Bytes for the same; None for what the machine has."""
     time_limit: float
     offline: bool
+    remote: bool
     release: bool
     compiler_cache: bool
     compiler_cache_size: str
@@ -137,6 +138,7 @@ def load(
         memory=size_of(farm.memory) if farm.memory else None,
         time_limit=farm.time_limit,
         offline=farm.offline,
+        remote=farm.remote,
         release=farm.release,
         compiler_cache=not farm.release if farm.compiler_cache is None else farm.compiler_cache,
         compiler_cache_size=farm.compiler_cache_size,

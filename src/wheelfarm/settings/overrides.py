@@ -29,6 +29,7 @@ OVERRIDABLE: Final = (
     "memory",
     "time-limit",
     "offline",
+    "remote",
     "release",
     "compiler-cache",
     "compiler-cache-size",
@@ -69,7 +70,7 @@ class Said:
                     return self._jobs(int(text))
                 case "time-limit":
                     return float(text)
-                case "offline" | "release" | "compiler-cache":
+                case "offline" | "remote" | "release" | "compiler-cache":
                     return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
                 case _:
                     return text

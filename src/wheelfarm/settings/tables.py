@@ -112,6 +112,10 @@ class FarmTable(StrictModel):
     )
     time_limit: float = Field(default=7200, gt=0, description="Seconds that one build may take")
     offline: bool = False
+    remote: bool = Field(
+        default=True,
+        description="Whether wheels that the farm's indexes have already are taken instead of built",
+    )
     release: bool = Field(
         default=False, description="Build from nothing: no compiler cache unless it is asked for"
     )

@@ -38,7 +38,7 @@ def _names(packages: str | None, *, everything: bool) -> list[Name] | None:
 @task(
     help=words(
         *("packages", "variant", "python", "engine", "jobs", "memory", "offline", "release"),
-        *("no_compiler_cache", "dry_run", "json", "all"),
+        *("no_compiler_cache", "no_remote", "dry_run", "json", "all"),
         stamp="a file for what this run depended on",
     ),
     positional=packages_word("chain"),
@@ -56,6 +56,7 @@ def chain(  # noqa: PLR0917
     offline: bool = False,  # noqa: FBT001, FBT002
     release: bool = False,  # noqa: FBT001, FBT002
     no_compiler_cache: bool = False,  # noqa: FBT001, FBT002
+    no_remote: bool = False,  # noqa: FBT001, FBT002
     dry_run: bool = False,  # noqa: FBT001, FBT002
     json: bool = False,  # noqa: FBT001, FBT002
     all: bool = False,  # noqa: A002, FBT001, FBT002
@@ -71,6 +72,7 @@ def chain(  # noqa: PLR0917
         offline="true" if offline else None,
         release="true" if release else None,
         compiler_cache="false" if no_compiler_cache else None,
+        remote="false" if no_remote else None,
     )
     screen = Screen.standard()
     if dry_run:
@@ -96,7 +98,7 @@ def chain(  # noqa: PLR0917
 
 
 def _run(farm: Farm, plan: Plan, screen: Screen) -> tuple[Outcome, ...]:
-    expected = farm.outlook.expected(plan, farm.house)
+    expected = farm.expected(plan)
     with ChainReport(screen, builds=plan.builds, expected=expected, environ=farm.settings.environ) as report:
         return farm.run(plan, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
 
@@ -123,7 +125,9 @@ def _end(outcomes: Sequence[Outcome], screen: Screen) -> None:
 
 def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
     screen.lines(plan.skipped)
-    decisions = decide_all(farm.house, plan, from_nothing=farm.settings.from_nothing)
+    decisions = decide_all(
+        farm.house, plan, from_nothing=farm.settings.from_nothing, published=farm.published
+    )
     if json:
         screen.data(
             [
@@ -144,7 +148,7 @@ def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
 
 
 @task(
-    help=words("packages", "variant", "python", "engine", "json"),
+    help=words("packages", "variant", "python", "engine", "no_remote", "json"),
     positional=packages_word("plan"),
     auto_shortflags=False,
 )
@@ -155,9 +159,10 @@ def plan(  # noqa: PLR0917
     variant: str | None = None,
     python: str | None = None,
     engine: str | None = None,
+    no_remote: bool = False,  # noqa: FBT001, FBT002
     json: bool = False,  # noqa: FBT001, FBT002
     all: bool = False,  # noqa: A002, FBT001, FBT002
 ) -> None:
     """Show what a chain would do, in order, and why."""
-    farm = open_farm(variant=variant, python=python, engine=engine)
+    farm = open_farm(variant=variant, python=python, engine=engine, remote="false" if no_remote else None)
     _show(farm, farm.plan(_names(packages, everything=all)), Screen.standard(), json=json)

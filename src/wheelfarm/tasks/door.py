@@ -77,6 +77,7 @@ _WORDS = {
     "jobs": "processors for all builds that run at once",
     "memory": "what they may hold together, as 12G; by default what the machine has",
     "release": "from nothing: no compiler cache, no kept build directory",
+    "no_remote": "build, even what the farm's indexes have already",
     "no_compiler_cache": "without ccache and kept build directories",
     "offline": "use what the cache holds and no network",
     "dry_run": "only say what would be done",
@@ -100,6 +101,7 @@ def open_farm(
     offline: str | None = None,
     release: str | None = None,
     compiler_cache: str | None = None,
+    remote: str | None = None,
 ) -> Farm:
     """The farm that one stands in, with what the command line said.
 
@@ -116,6 +118,7 @@ def open_farm(
         "offline": offline,
         "release": release,
         "compiler-cache": compiler_cache,
+        "remote": remote,
     }
     settings = load(farm_root(Path.cwd()), options=options)
     return Farm(settings=settings, say=Screen.standard().say)

@@ -37,30 +37,34 @@ def _show(comparison: Comparison, screen: Screen, *, json: bool) -> None:
 @task(
     positional=packages_word("index.publish"),
     help=words("index", "variant", "dry_run", "json")
-    | words(packages="what to publish, with what it needs of the farm; the newest of all by default"),
+    | words(
+        packages="what to publish, with what it needs of the farm; the newest of all by default",
+        next_build="give conflicting wheels the next build number, whoever has published the others",
+    ),
     auto_shortflags=False,
 )
 @farm_task
-def publish(
+def publish(  # noqa: PLR0917
     _context: Context,
     packages: str | None = None,
     index: str | None = None,
     variant: str | None = None,
+    next_build: bool = False,  # noqa: FBT001, FBT002
     dry_run: bool = False,  # noqa: FBT001, FBT002
     json: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
     """Bring stored wheels into an index: all targets of a release or none, and nothing is overwritten."""
     publication = _publication(index, variant)
-    transaction = publication.transaction(named_releases(packages))
-    screen = Screen.standard()
+    wanted, screen = named_releases(packages), Screen.standard()
     if dry_run:
-        found = transaction.differ()
+        transaction = publication.transaction(wanted)
+        found = publication.look(transaction, next_build=next_build)
         _show(found, screen, json=json)
         found.check(publication.index_name)
         for offer in found.to_upload:
             transaction.prove(offer)
         return
-    done = transaction.publish()
+    done = publication.publish(wanted, next_build=next_build)
     _show(done, screen, json=json)
     screen.say(f"{len(done.to_upload)} published, and {publication.index_name} lists them")
 

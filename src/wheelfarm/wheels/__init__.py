@@ -11,6 +11,7 @@ from wheelfarm.wheels.apart import linkage_apart
 from wheelfarm.wheels.archive import open_wheel, read_member
 from wheelfarm.wheels.binary import Binary, BinaryFormat, externals
 from wheelfarm.wheels.blas import Blas, Interface, Provider, blas, blas_all
+from wheelfarm.wheels.build_tag import numbered_name, write_numbered
 from wheelfarm.wheels.contents import Contents, Kind, Share, contents, kind_of, vendored
 from wheelfarm.wheels.description import describe
 from wheelfarm.wheels.difference import difference
@@ -18,6 +19,7 @@ from wheelfarm.wheels.edition import Changes, write_edition
 from wheelfarm.wheels.inside import inside
 from wheelfarm.wheels.integrity import verify
 from wheelfarm.wheels.linkage import linkage
+from wheelfarm.wheels.record import write_record
 from wheelfarm.wheels.wheel import Member, Metadata, Wheel, files
 
 __all__ = [
@@ -44,9 +46,12 @@ __all__ = [
     "kind_of",
     "linkage",
     "linkage_apart",
+    "numbered_name",
     "open_wheel",
     "read_member",
     "vendored",
     "verify",
     "write_edition",
+    "write_numbered",
+    "write_record",
 ]

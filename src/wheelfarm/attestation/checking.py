@@ -1,0 +1,150 @@
+"""Whether a wheel is the one that its papers speak of, and whether these agree with each other."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from wheelfarm.attestation.statement import PREDICATE, SBOM, STATEMENT, statement
+from wheelfarm.errors import Collector, RecordError, UnverifiedError
+from wheelfarm.sbom import MEMBER, check_sbom
+from wheelfarm.wheels import open_wheel, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wheelfarm.attestation.papers import Papers
+    from wheelfarm.model import Digest
+    from wheelfarm.records import Record
+    from wheelfarm.wheels import Wheel
+
+_AGAIN: Final = "do not install it; publish it again under another build number"
+
+
+def check_papers(path: Path, sha256: Digest, papers: Papers) -> Record:
+    """Compare a wheel with its record, its bill of materials and its statement.
+
+    Args:
+        path: the wheel, under its own name.
+        sha256: the digest of its bytes, as they were read.
+        papers: what was published with it.
+
+    Returns:
+        Its build record.
+
+    Raises:
+        UnverifiedError: a group with all that does not fit.
+        WheelError: where the wheel itself is not sound.
+    """
+    problems = Collector()
+    try:
+        record = papers.read
+    except RecordError as error:
+        raise UnverifiedError(
+            f"the build record of {path.name} cannot be read", where=path.name, why=error.why, hint=_AGAIN
+        ) from error
+    told = record.wheel
+    if (told.filename, told.sha256) != (path.name, sha256):
+        problems.add(
+            _differs(
+                path,
+                "the build record",
+                f"it says {told.filename}, sha256 {told.sha256}; the wheel has {sha256}",
+            )
+        )
+    if not record.gate_results:
+        problems.add(_differs(path, "the build record", "it tells of no gate that the wheel has passed"))
+    with problems.collect():
+        wheel = open_wheel(path)
+        verify(wheel)
+        check_sbom(wheel)
+        _check_statement(path, record, papers, sbom_digest(wheel))
+    problems.check()
+    return record
+
+
+def sbom_digest(wheel: Wheel) -> Digest | None:
+    """The digest of the farm's bill of materials in a wheel, as RECORD states it."""
+    where = f"{wheel.dist_info}/{MEMBER}"
+    return next((member.sha256 for member in wheel.members if member.name == where), None)
+
+
+def _check_statement(path: Path, record: Record, papers: Papers, sbom: Digest | None) -> None:
+    """The statement must be the one that the record makes: what it says beyond that, nobody has shown.
+
+    Raises:
+        UnverifiedError: when it is another one.
+    """
+    if not papers.statement:
+        raise _differs(path, "the provenance statement", "there is none")
+    document = _parsed(path, papers.statement)
+    subjects = [
+        (each.get("name"), each.get("digest", {}).get("sha256")) for each in document.get("subject", [])
+    ]
+    wanted = (record.wheel.filename, record.wheel.sha256)
+    if (document.get("_type"), document.get("predicateType")) != (STATEMENT, PREDICATE):
+        raise _differs(
+            path, "the provenance statement", f"it is no {STATEMENT} with the predicate {PREDICATE}"
+        )
+    if subjects != [wanted]:
+        raise _differs(path, "the provenance statement", f"its subject is {subjects}, not {wanted}")
+    if papers.statement != statement(record, papers.record, sbom):
+        raise _differs(path, "the provenance statement", _why(document, record, papers, sbom))
+
+
+def _parsed(path: Path, text: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise _differs(path, "the provenance statement", f"it is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise _differs(path, "the provenance statement", "it is no JSON object")
+    return document
+
+
+def _why(document: Mapping[str, Any], record: Record, papers: Papers, sbom: Digest | None) -> str:
+    """Which part of a statement is not what the record makes."""
+    made = json.loads(statement(record, papers.record, sbom))
+    try:
+        digests = {
+            each["name"]: each["digest"]["sha256"]
+            for each in document["predicate"]["runDetails"]["byproducts"]
+        }
+        parts = {
+            name: document["predicate"]["buildDefinition"][name]
+            for name in made["predicate"]["buildDefinition"]
+        }
+    except (KeyError, TypeError, AttributeError):
+        return "its predicate is not of the form that the farm writes"
+    for byproduct in made["predicate"]["runDetails"]["byproducts"]:
+        name, wanted = byproduct["name"], byproduct["digest"]["sha256"]
+        if digests.get(name) != wanted:
+            what = "the bill of materials in the wheel" if name == SBOM else "the build record"
+            return f"it holds the sha256 {digests.get(name)} of {what}, which has {wanted}"
+    differing = [name for name, value in parts.items() if value != made["predicate"]["buildDefinition"][name]]
+    return f"it says otherwise than the build record: {', '.join(differing) or 'runDetails'}"
+
+
+def _differs(path: Path, what: str, why: str) -> UnverifiedError:
+    return UnverifiedError(f"{what} does not fit {path.name}", where=path.name, why=why, hint=_AGAIN)
+
+
+def check_signature(path: Path, papers: Papers, *, identity: str, issuer: str) -> None:
+    """Verify that a statement was signed by somebody, with Sigstore.
+
+    Args:
+        path: the wheel, for errors.
+        papers: with a signature.
+        identity: who must have signed: an address, or the url of a workflow with its ref.
+        issuer: who vouches for that identity.
+
+    Raises:
+        UnverifiedError: when the signature is not theirs, or of another statement, or cannot be verified.
+    """
+    from wheelfarm.attestation.signing import signed_text  # noqa: PLC0415 - it brings half of Sigstore along
+
+    if not papers.signature:
+        raise _differs(path, "the signature", f"there is none, and {identity} should have signed")
+    if signed_text(papers.signature, identity=identity, issuer=issuer, where=path.name) != papers.statement:
+        raise _differs(path, "the signature", "it was made for another statement")

@@ -1,0 +1,90 @@
+"""Signing statements with Sigstore, by the identity that a CI job has; no key is kept anywhere.
+
+The library is the extra `attest`. Where it is not installed, or the machine has no identity, statements
+stay unsigned; they still tie wheel, record and bill of materials together by hash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wheelfarm.errors import UnverifiedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_HINT = "pip install 'wheelfarm[attest]'"
+_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SIGSTORE_ID_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "BUILDKITE")
+"""What tells that a CI system gives its jobs an identity: GitHub, GitLab, CircleCI, Buildkite."""
+
+
+@dataclass
+class Signer:
+    """Signs the statements of one run.
+
+    Args:
+        environ: the environment, which tells whether there is an identity.
+        say: hears why statements stay unsigned.
+    """
+
+    environ: Mapping[str, str]
+    say: Callable[[str], None]
+    _told: bool = field(default=False, init=False)
+    _token: Any = field(default=None, init=False)
+
+    def sign(self, text: str) -> str:
+        """The Sigstore bundle of a statement as JSON; empty where nobody can sign."""
+        if not any(self.environ.get(name) for name in _VARIABLES):
+            return ""
+        try:
+            from sigstore.dsse import Statement  # noqa: PLC0415 - an extra
+            from sigstore.models import ClientTrustConfig  # noqa: PLC0415
+            from sigstore.oidc import IdentityToken, detect_credential  # noqa: PLC0415
+            from sigstore.sign import SigningContext  # noqa: PLC0415
+        except ImportError:
+            return self._unsigned(f"sigstore is not installed: {_HINT}")
+        try:
+            if self._token is None or not self._token.in_validity_period():
+                credential = detect_credential()
+                if credential is None:
+                    return self._unsigned("this job has no identity; in GitHub Actions: id-token: write")
+                self._token = IdentityToken(credential)
+            context = SigningContext.from_trust_config(ClientTrustConfig.production())
+            with context.signer(self._token) as signer:
+                return str(signer.sign_dsse(Statement(text.encode())).to_json())
+        except Exception as error:  # noqa: BLE001 - whatever the library or its services raise
+            return self._unsigned(f"{type(error).__name__}: {str(error)[:200]}")
+
+    def _unsigned(self, why: str) -> str:
+        if not self._told:
+            self.say(f"warning: provenance statements stay unsigned: {why}")
+            self._told = True
+        return ""
+
+
+def signed_text(bundle: str, *, identity: str, issuer: str, where: str) -> str:
+    """The statement in a bundle, once its signature is found to be of that identity.
+
+    Raises:
+        UnverifiedError: when it is not, or when Sigstore is not installed or cannot be reached.
+    """
+    try:
+        from sigstore.models import Bundle  # noqa: PLC0415 - an extra
+        from sigstore.verify import Verifier  # noqa: PLC0415
+        from sigstore.verify.policy import Identity  # noqa: PLC0415
+    except ImportError as error:
+        raise UnverifiedError(
+            "the signature cannot be verified", where=where, why="sigstore is not installed", hint=_HINT
+        ) from error
+    try:
+        policy = Identity(identity=identity, issuer=issuer)
+        _, payload = Verifier.production().verify_dsse(Bundle.from_json(bundle), policy)
+    except Exception as error:
+        raise UnverifiedError(
+            f"the signature is not that of {identity}, or cannot be verified",
+            where=where,
+            why=f"{type(error).__name__}: {str(error)[:200]}",
+            hint="do not install it before you know who has signed it",
+        ) from error
+    return payload.decode()

@@ -1,0 +1,85 @@
+"""The papers of stored wheels, and the wheels that carry them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from wheelfarm.attestation import Papers, carrier_project, statement, write_carrier
+from wheelfarm.attestation.checking import sbom_digest
+from wheelfarm.errors import WheelError
+from wheelfarm.index.offer import Offer
+from wheelfarm.index.proof import proven_record
+from wheelfarm.model import Digest
+from wheelfarm.wheelhouse import IndexedFile, digest_of
+from wheelfarm.wheels import open_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from wheelfarm.model import Name
+    from wheelfarm.wheelhouse import Wheelhouse
+
+    Issue = Callable[[Offer], Papers]
+    """Makes the papers of a stored wheel."""
+
+
+def issue(house: Wheelhouse, sign: Callable[[str], str], offer: Offer) -> Papers:
+    """Make the papers of a stored wheel.
+
+    Args:
+        house: where its build record is.
+        sign: signs a statement; gives an empty text where nobody can.
+        offer: the wheel.
+
+    Raises:
+        UnprovenError: when its record is missing, or describes another wheel or no gate.
+    """
+    record, text = proven_record(house, offer)
+    try:
+        sbom = sbom_digest(open_wheel(offer.path))
+    except (WheelError, OSError):
+        sbom = None  # its bytes are looked at before it is sent
+    said = statement(record, text, sbom)
+    return Papers(record=text, statement=said, signature=sign(said))
+
+
+def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offer, ...]:
+    """Write a wheel for each release that carries the papers of its wheels.
+
+    Args:
+        todo: the wheels.
+        issue: makes their papers.
+        directory: where the carriers go.
+
+    Raises:
+        UnprovenError: when a wheel has no build record.
+        OSError: when a carrier cannot be written.
+    """
+    releases: defaultdict[tuple[Name, str], list[Offer]] = defaultdict(list)
+    for offer in todo:
+        releases[offer.project, offer.version].append(offer)
+    found = []
+    for (project, version), wheels in releases.items():
+        papers = {offer.sha256: issue(offer) for offer in wheels}
+        path = write_carrier(project, version, papers, directory)
+        file = IndexedFile(
+            filename=path.name,
+            sha256=digest_of(path),
+            size=path.stat().st_size,
+            metadata_sha256=Digest(""),
+            requires_python=None,
+            uploaded="",
+            key=Digest(""),
+        )
+        found.append(
+            Offer(
+                project=carrier_project(project),
+                variant=wheels[0].variant,
+                file=file,
+                path=path,
+                carrier=True,
+            )
+        )
+    return tuple(found)
