@@ -3,7 +3,9 @@
 from wheelfarm.pipeline.decision import Action, Decision, decide, decide_all
 from wheelfarm.pipeline.explanation import explanation
 from wheelfarm.pipeline.farm import Farm
+from wheelfarm.pipeline.last_run import last_run
 from wheelfarm.pipeline.line import Line, fetcher_of
+from wheelfarm.pipeline.parts import Parts
 from wheelfarm.pipeline.publication import Publication, choose_index_name, named_releases
 from wheelfarm.pipeline.rebuilding import Rebuild, Rebuilt
 from wheelfarm.pipeline.space import Leftover, Space, clean
@@ -15,6 +17,7 @@ __all__ = [
     "Farm",
     "Leftover",
     "Line",
+    "Parts",
     "Publication",
     "Rebuild",
     "Rebuilt",
@@ -26,5 +29,6 @@ __all__ = [
     "decide_all",
     "explanation",
     "fetcher_of",
+    "last_run",
     "named_releases",
 ]
