@@ -83,4 +83,4 @@ class CiTable(StrictModel):
         default="main", pattern=_REF, description="Its runs are full, and what later ones compare with"
     )
     tags: str = Field(default="v*", pattern=_REF, description="Tags whose runs are full and publish")
-    publish: Publishing | None = None
+    publish: Publishing | None = Field(default=None, description="The publishing job; none when unsaid")

@@ -35,7 +35,9 @@ def _github(settings: Settings) -> dict[Path, str]:
     # Rendered files last: what stands in them is what is kept.
     ordered = dict(sorted(texts.items(), key=lambda item: _OURS in item[1]))
     pins = read_pins(ordered)
-    farm = open_farm()
+    farm, publish = open_farm(), settings.ci.publish
+    if publish is not None:
+        settings.choose_index(publish.index)
     drawn = GitHub(jobs=draw(farm.shelf, settings), settings=settings, pins=pins).files()
     return {directory / name: text for name, text in drawn.items()}
 

@@ -42,6 +42,7 @@ _WITH_VALUE = {
     "--place",
     "--platforms",
     "--provider",
+    "-l",
     "-v",
     "-p",
     "-e",
