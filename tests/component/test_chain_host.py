@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import sysconfig
 import zipfile
 from typing import TYPE_CHECKING
@@ -69,6 +70,7 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
     assert [(result["check"], result["found"]) for result in top.gate_results] == [  # type: ignore[index]
         ("record", "7 members as it says"),
+        ("architecture", platform.machine()),
         ("extensions", f"tinytop/_ext.{sysconfig.get_config_var('EXT_SUFFIX').removeprefix('.')}"),
         ("imports", "tinytop"),
         ("smoke", "passed"),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wheelfarm.index import Comparison
     from wheelfarm.pipeline import Farm
 
+pytestmark = pytest.mark.slow
+
 SPLIT: Mapping[str, object] = {
     **RECIPES,
     "alpha": {"splits": {"tests": {"files": ["alpha/tests/*"], "imports": []}}},

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def filled(chain: Settings, tmp_path: Path) -> Settings:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from support.index import Index
     from wheelfarm.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 SOURCE = Path(__file__).parents[2] / "src"
 PATCH = "patches/tinybase/0001-sum.patch"
 

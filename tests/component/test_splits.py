@@ -157,6 +157,7 @@ def test_splits_that_cannot_be(tmp_path: Path, meson_index: Index) -> None:
 FILES: Final = {"header": {"files": ["tinybase/*.h"], "summary": "what C needs"}}
 
 
+@pytest.mark.slow
 def test_a_list_of_files(tmp_path: Path, index: Index) -> None:
     settings = tiny_farm(tmp_path / "farm", index, {"tinybase": {"splits": FILES}})
     run = run_farm(settings)

@@ -40,6 +40,7 @@ class TestErrors:
             ("SettingsError", "settings"),
             ("RecipeError", "settings"),
             ("CycleError", "settings"),
+            ("WorkflowError", "settings"),
             ("LockError", "settings"),
             ("NetworkError", "network"),
             ("SourceError", "source"),

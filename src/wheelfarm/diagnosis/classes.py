@@ -30,6 +30,7 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
     "usage": Failure.SETTINGS,
     "settings": Failure.SETTINGS,
     "recipe": Failure.SETTINGS,
+    "workflow": Failure.SETTINGS,
     "cycle": Failure.SETTINGS,
     "lock": Failure.SETTINGS,
     "network": Failure.NETWORK,

@@ -35,6 +35,7 @@ from wheelfarm.errors.inputs import (
     SourceError,
     StageError,
     UsageError,
+    WorkflowError,
 )
 from wheelfarm.errors.keeping import (
     CancelledRunError,
@@ -89,5 +90,6 @@ __all__ = [
     "UsageError",
     "WheelError",
     "WheelhouseError",
+    "WorkflowError",
     "YieldError",
 ]

@@ -35,6 +35,12 @@ class LockError(FarmError):
     slug, exit_code = "lock", 13
 
 
+class WorkflowError(FarmError):
+    """A workflow cannot be drawn as it should be, is stale, or uses an action that is not pinned."""
+
+    slug, exit_code = "workflow", 14
+
+
 class NetworkError(FarmError):
     """The index or a download could not be reached."""
 

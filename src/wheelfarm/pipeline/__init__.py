@@ -4,7 +4,9 @@ from wheelfarm.pipeline.decision import Action, Decision, decide, decide_all
 from wheelfarm.pipeline.done import fetcher_of
 from wheelfarm.pipeline.explanation import explanation
 from wheelfarm.pipeline.farm import Farm
+from wheelfarm.pipeline.last_run import last_run
 from wheelfarm.pipeline.line import Line
+from wheelfarm.pipeline.parts import Parts
 from wheelfarm.pipeline.publication import Publication, choose_index_name, named_releases
 from wheelfarm.pipeline.rebuilding import Rebuild, Rebuilt
 from wheelfarm.pipeline.space import Leftover, Space, clean
@@ -16,6 +18,7 @@ __all__ = [
     "Farm",
     "Leftover",
     "Line",
+    "Parts",
     "Publication",
     "Rebuild",
     "Rebuilt",
@@ -27,5 +30,6 @@ __all__ = [
     "decide_all",
     "explanation",
     "fetcher_of",
+    "last_run",
     "named_releases",
 ]

@@ -9,6 +9,7 @@ from wheelfarm.cibuildwheel import Cibuildwheel, container_engine
 from wheelfarm.compiler_cache import PROGRAM, available
 from wheelfarm.errors import EngineError
 from wheelfarm.host import Host, programs_environment
+from wheelfarm.machine import glibc
 from wheelfarm.model import EngineName
 from wheelfarm.process import which
 
@@ -41,5 +42,12 @@ def choose_engine(settings: Settings) -> Engine:
             hint="apt-get install podman, or say --engine host",
         )
     if wanted is EngineName.HOST or (linux and container is None):
+        if settings.place and settings.place.startswith("musllinux") and glibc() != (0, 0):
+            raise EngineError(
+                f"the host engine does not build for {settings.place} here",
+                where=settings.origins.get("place"),
+                why="this machine's C library is glibc, and a build on it is linked with that",
+                hint="apt-get install podman, and say --engine cibuildwheel",
+            )
         return Host(settings, _compiler_cache(settings, EngineName.HOST))
     return Cibuildwheel(settings, container, _compiler_cache(settings, EngineName.CIBUILDWHEEL))

@@ -10,7 +10,7 @@ from wheelfarm.cibuildwheel import check_effect, check_options
 from wheelfarm.diagnosis import Failure, failure_of
 from wheelfarm.engine import check_environment, check_programs
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
-from wheelfarm.machine import Machine, memory, native_target
+from wheelfarm.machine import Machine, memory, target_here
 from wheelfarm.model import EngineName
 from wheelfarm.pipeline.done import unwatched
 from wheelfarm.pipeline.engines import choose_engine
@@ -87,8 +87,12 @@ class Farm:
         return Outlook(self.settings, self.say)
 
     def targets(self) -> tuple[Target, ...]:
-        """This machine's target for each Python asked for."""
-        return tuple(native_target(python) for python in self.settings.pythons)
+        """This machine's target for each Python asked for, or that of the place that was named.
+
+        Raises:
+            EngineError: when this machine does not build for that place.
+        """
+        return tuple(target_here(python, self.settings.place) for python in self.settings.pythons)
 
     def plan(self, names: Sequence[str] | None) -> Plan:
         """The builds for some distributions, or all, and what they need.

@@ -7,6 +7,7 @@ from wheelfarm.plan.build import (
     check_unchanged,
     digest,
     file_digest,
+    gate_parts,
     key_parts,
     named_programs,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "diff_digest",
     "digest",
     "file_digest",
+    "gate_parts",
     "key_parts",
     "make_plan",
     "named_programs",

@@ -79,6 +79,8 @@ def serves(entry: Entry, target: Target, provider: Provider = Provider.NONE) -> 
     """Why a recipe is not built for a target with a provider; None when it is."""
     if entry.recipe.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
         return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
+    if entry.recipe.blas and provider is Provider.NETLIB and target.system == "musllinux":
+        return "netlib's BLAS and LAPACK are taken from apt or dnf, which musllinux's images do not have"
     supported = SpecifierSet(entry.recipe.python)
     version = f"{target.python.major}.{target.python.minor}"
     if not supported.contains(version):

@@ -22,8 +22,7 @@ _BINARY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_base
 def _of_compiled(expect: Expect, compilers: Sequence[str]) -> Iterator[tuple[str, str]]:
     if expect.extensions and not compilers:
         yield "extensions", "it expects extension modules, and compilers = [] says that nothing is compiled"
-    without = expect.extensions is False or (expect.extensions is None and not compilers)
-    if without and expect.blas not in {None, "none"}:
+    if expect.extensions is False and expect.blas not in {None, "none"}:
         yield "blas", f"it expects {expect.blas}, and no extension modules that could use it"
     for field in _BINARY if expect.extensions is False else ():
         # An empty list and `false` are met by a wheel without any.

@@ -10,6 +10,7 @@ from wheelfarm.report.rebuild import preparation_lines, rebuilt_lines
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.suite import suite_lines
 from wheelfarm.report.wheel import inspection_lines
+from wheelfarm.report.workflow import workflow_summary
 
 __all__ = [
     "ChainReport",
@@ -30,4 +31,5 @@ __all__ = [
     "standing_lines",
     "suite_lines",
     "summary_lines",
+    "workflow_summary",
 ]

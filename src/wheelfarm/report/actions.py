@@ -101,9 +101,9 @@ def job_summary(outcomes: Sequence[Outcome]) -> str:
         [
             f"### Wheels: {count_line(outcomes)}",
             "",
-            _row(head),
-            _row(["---", "---", "---", "---", *["---:"] * (len(head) - 4)]),
-            *(_row(_cells(outcome, cached=cached)) for outcome in outcomes),
+            row(head),
+            row(["---", "---", "---", "---", *["---:"] * (len(head) - 4)]),
+            *(row(_cells(outcome, cached=cached)) for outcome in outcomes),
             "",
         ]
     )
@@ -123,7 +123,7 @@ def _cells(outcome: Outcome, *, cached: bool) -> list[str]:
     if cached:
         use = outcome.cache_use
         cells.append(f"{use.hits} of {use.compiles}" if use else "")
-    return [_cell(cell) for cell in cells]
+    return [cell(text) for text in cells]
 
 
 def _state(outcome: Outcome) -> str:
@@ -138,11 +138,12 @@ def _state(outcome: Outcome) -> str:
     return f"{state} (attempt {outcome.attempts})" if outcome.retried else state
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that Markdown leaves as it is, within a table."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return " ".join(text.split())
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

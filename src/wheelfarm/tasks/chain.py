@@ -37,7 +37,7 @@ def _names(packages: str | None, *, everything: bool) -> list[Name] | None:
 
 @task(
     help=words(
-        *("packages", "variant", "python", "engine", "jobs", "memory", "offline", "release"),
+        *("packages", "variant", "python", "place", "engine", "jobs", "memory", "offline", "release"),
         *("no_compiler_cache", "no_remote", "dry_run", "json", "all"),
         stamp="a file for what this run depended on",
     ),
@@ -49,6 +49,7 @@ def chain(  # noqa: PLR0917
     packages: str | None = None,
     variant: str | None = None,
     python: str | None = None,
+    place: str | None = None,
     engine: str | None = None,
     jobs: str | None = None,
     stamp: str | None = None,
@@ -66,6 +67,7 @@ def chain(  # noqa: PLR0917
     farm = open_farm(
         variant=variant,
         python=python,
+        place=place,
         engine=engine,
         jobs=jobs,
         memory=memory,
@@ -148,7 +150,7 @@ def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
 
 
 @task(
-    help=words("packages", "variant", "python", "engine", "no_remote", "json"),
+    help=words("packages", "variant", "python", "place", "engine", "no_remote", "json"),
     positional=packages_word("plan"),
     auto_shortflags=False,
 )
@@ -158,11 +160,13 @@ def plan(  # noqa: PLR0917
     packages: str | None = None,
     variant: str | None = None,
     python: str | None = None,
+    place: str | None = None,
     engine: str | None = None,
     no_remote: bool = False,  # noqa: FBT001, FBT002
     json: bool = False,  # noqa: FBT001, FBT002
     all: bool = False,  # noqa: A002, FBT001, FBT002
 ) -> None:
     """Show what a chain would do, in order, and why."""
-    farm = open_farm(variant=variant, python=python, engine=engine, remote="false" if no_remote else None)
+    remote = "false" if no_remote else None
+    farm = open_farm(variant=variant, python=python, place=place, engine=engine, remote=remote)
     _show(farm, farm.plan(_names(packages, everything=all)), Screen.standard(), json=json)

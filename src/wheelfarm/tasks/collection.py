@@ -6,6 +6,8 @@ from invoke.collection import Collection
 
 from wheelfarm.tasks import (
     chain,
+    ci,
+    ci_run,
     compare,
     consume,
     explain,
@@ -42,4 +44,10 @@ def collection() -> Collection:
         indexes.add_task(task)
     tasks.add_collection(indexes)
     tasks.add_task(consume.lock)
+    workflow = Collection(
+        "ci",
+        *(ci.render, ci.check, ci_run.last, ci_run.plan, ci_run.build),
+        *(ci_run.parts, ci_run.summary, ci_run.collect, ci_run.publish),
+    )
+    tasks.add_collection(workflow)
     return tasks

@@ -1,0 +1,59 @@
+"""What came of a workflow's run, as the Markdown of its page."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from wheelfarm.report.actions import cell, row
+from wheelfarm.report.quantity import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from wheelfarm.workflow import Leg
+
+
+def workflow_summary(
+    legs: Sequence[Leg],
+    selected: Collection[Leg],
+    outcomes: Mapping[str, Mapping[str, object]],
+    results: Mapping[str, str],
+) -> str:
+    """The table of a run.
+
+    Args:
+        legs: all of the workflow, in its order.
+        selected: those that were to run.
+        outcomes: what legs have told of their end, by slug.
+        results: how the host says that jobs ended, by slug: a leg that was stopped tells nothing itself.
+    """
+    rows = [_cells(leg, outcomes.get(leg.slug), results.get(leg.slug, "")) for leg in legs if leg in selected]
+    states: dict[str, int] = {}
+    for cells in rows:
+        states[cells[4].partition(":")[0]] = states.get(cells[4].partition(":")[0], 0) + 1
+    unchanged = len(legs) - len(rows)
+    told = [f"{count} {state}" for state, count in sorted(states.items())]
+    told += [f"{unchanged} left out"] if unchanged else []
+    head = ["package", "platform", "variant", "Python", "state", "time", "wheel"]
+    lines = [f"### Farm: {', '.join(told) or 'nothing to do'}", ""]
+    if rows:
+        lines += [
+            row(head),
+            row(["---"] * len(head)),
+            *(row([cell(each) for each in cells]) for cells in rows),
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _cells(leg: Leg, outcome: Mapping[str, object] | None, result: str) -> list[str]:
+    place = [str(leg.name), leg.platform, leg.variant, str(leg.python)]
+    if outcome is None:
+        blocked = result in {"skipped", ""}
+        return [*place, "blocked" if blocked else f"ended without a word: {result}", "", ""]
+    state = str(outcome["state"])
+    if outcome.get("error"):
+        state += f": {outcome['why']}"
+    seconds, wheel = outcome.get("seconds"), outcome.get("wheel")
+    took = duration(float(seconds)) if isinstance(seconds, int | float) and seconds else ""
+    return [*place, state, took, PurePath(str(wheel)).name if wheel else ""]

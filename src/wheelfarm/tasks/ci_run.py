@@ -1,0 +1,221 @@
+"""ci.last, .plan, .build, .parts, .summary, .collect, .publish: what the jobs of the workflow do.
+
+The rendered workflow calls these through nox sessions, and passes what only the host knows in variables.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from wheelfarm.errors import ChainFailedError, UsageError
+from wheelfarm.model import EngineName, parse_name
+from wheelfarm.pipeline import Parts, Publication, choose_index_name, last_run
+from wheelfarm.report import (
+    ChainReport,
+    Screen,
+    comparison_lines,
+    job_summary,
+    outcome_data,
+    workflow_summary,
+)
+from wheelfarm.settings import PLATFORMS
+from wheelfarm.tasks.door import farm_task, open_farm, positional_words, split_names, words
+from wheelfarm.workflow import (
+    FARM,
+    Leg,
+    Results,
+    Wish,
+    digests,
+    draw,
+    outputs,
+    read_outputs,
+    select,
+    variable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from invoke.context import Context
+
+    from wheelfarm.pipeline import Farm
+    from wheelfarm.workflow import Job
+
+
+def _output(farm: Farm, values: Mapping[str, str]) -> None:
+    """Tell the jobs that come after; without a host, whoever reads standard output."""
+    lines = [f"{name}={value}" for name, value in values.items()]
+    file = farm.settings.environ.get("GITHUB_OUTPUT")
+    if file:
+        with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+    Screen.standard().result(lines)
+
+
+def _page(farm: Farm, text: str) -> None:
+    """Write on the page of the run; without a host, on standard output."""
+    file = farm.settings.environ.get("GITHUB_STEP_SUMMARY")
+    if file:
+        with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    else:
+        Screen.standard().result(text.splitlines())
+
+
+def _results(farm: Farm) -> Results:
+    text = farm.settings.environ.get("NEEDS")
+    if text is None:
+        raise UsageError("nothing is told of the jobs before", hint="NEEDS: ${{ toJSON(needs) }}")
+    return Results.read(text)
+
+
+def _split(text: str | None) -> list[str] | None:
+    """Words between commas; None for none, as an input has that nobody filled in."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()] or None
+
+
+@task
+@farm_task
+def last(_context: Context) -> None:
+    """Find the last full run of the workflow that ended well, whose wheels may be used again."""
+    farm = open_farm()
+    _output(farm, {"run-id": last_run(farm.settings, FARM) or ""})
+
+
+@task(help=words(packages="what to run; all when empty", variant="one; all when empty", platforms="the same"))
+@farm_task
+def plan(
+    _context: Context,
+    packages: str | None = None,
+    variant: str | None = None,
+    platforms: str | None = None,
+) -> None:
+    """Tell which legs of the workflow to run: on a pull request, those that something changed for."""
+    farm = open_farm()
+    jobs = draw(farm.shelf, farm.settings)
+    wish = Wish(names=split_names(packages or None), variants=_split(variant), platforms=_split(platforms))
+    wish.check(jobs)
+    held = Parts(farm).held(jobs, farm.settings.engine or EngineName.CIBUILDWHEEL)
+    full = farm.settings.environ.get("GITHUB_EVENT_NAME") != "pull_request"
+    selected = select(jobs, wish, held, full=full)
+    legs = sum(len(job.legs) for job in jobs)
+    screen = Screen.standard()
+    screen.say(f"{len(selected)} of {legs} legs are run; the last run holds {len(held)} unchanged")
+    screen.lines(f"  {leg.slug}" for job in jobs for leg in job.legs if leg in selected)
+    _output(farm, outputs(jobs, selected))
+
+
+@task(
+    positional=positional_words("ci.build", "package"),
+    help=words("variant", "python", "place", package="a distribution"),
+    auto_shortflags=False,
+)
+@farm_task
+def build(
+    _context: Context,
+    package: str,
+    place: str | None = None,
+    variant: str | None = None,
+    python: str | None = None,
+) -> None:
+    """Build one leg of the workflow against the wheels that came from other jobs, from nothing."""
+    farm = open_farm(variant=variant, python=python, place=place, release="true")
+    (target, *others) = farm.targets()
+    if others:
+        raise UsageError("a leg is for one Python", hint="--python 3.11")
+    name, system = parse_name(package), target.identifier.partition("-")[2]
+    platform = next((known for known, place in PLATFORMS.items() if place == system), system)
+    job = _job(draw(farm.shelf, farm.settings), name, platform)
+    leg = Leg(name=name, platform=platform, variant=farm.settings.variant, python=target.python)
+    parts = Parts(farm)
+    parts.take(job.upstream_of(leg), _told(farm, job, leg))
+    farm.provide([name])
+    whole = farm.plan([name])
+    parts.check_upstream(whole, name)
+    screen, (own,) = Screen.standard(), whole.only([name]).builds
+    expected = farm.outlook.expected(whole, farm.house)
+    with ChainReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
+        outcomes = farm.run(whole, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
+    outcome = next(each for each in outcomes if each.build.id == own.id)
+    _page(farm, job_summary([outcome]))
+    parts.tell(leg, outcome_data(outcome), own)
+    if not outcome.state.good:
+        code = outcome.error.exit_code if outcome.error else ChainFailedError.exit_code
+        raise Exit(code=code)
+    _output(farm, {leg.output: parts.give(own, leg).sha256})
+
+
+def _job(jobs: Sequence[Job], name: str, platform: str) -> Job:
+    found = next((job for job in jobs if (job.name, job.platform) == (name, platform)), None)
+    if found is None:
+        raise UsageError(f"the workflow builds no {name} for {platform}", hint="inv ci.render")
+    return found
+
+
+def _told(farm: Farm, job: Job, leg: Leg) -> dict[str, str]:
+    """The digests that the jobs before have told, by slug, out of the variables of this one."""
+    told = {}
+    for up in job.upstream_of(leg):
+        text = farm.settings.environ.get(variable(up.name))
+        found = digests(text, variable(up.name)) if text else {}
+        if up.output in found:
+            told[up.slug] = found[up.output]
+    return told
+
+
+@task
+@farm_task
+def parts(_context: Context) -> None:
+    """Tell in one output the digests of all that the jobs of this file have made."""
+    farm = open_farm()
+    found = _results(farm).parts(draw(farm.shelf, farm.settings))
+    text = ",".join(f'"{slug}":"{digest}"' for slug, digest in sorted(found.items()))
+    _output(farm, {"parts": f"{{{text}}}"})
+
+
+@task
+@farm_task
+def summary(_context: Context) -> None:
+    """Write the table of the run on its page, and put the records together for later runs."""
+    farm = open_farm()
+    needs = _results(farm)
+    jobs = draw(farm.shelf, farm.settings)
+    gathered = Parts(farm).gather(needs.parts(jobs))
+    results = {leg.slug: needs.result(job.id) for job in jobs for leg in job.legs}
+    selected = read_outputs(jobs, needs.outputs("plan"))
+    _page(farm, workflow_summary([leg for job in jobs for leg in job.legs], selected, gathered, results))
+
+
+@task
+@farm_task
+def collect(_context: Context) -> None:
+    """Bring the wheels of all legs of a full run into the wheelhouse, or fail for each that is missing."""
+    farm = open_farm()
+    needs = _results(farm)
+    jobs = draw(farm.shelf, farm.settings)
+    Parts(farm).take([leg for job in jobs for leg in job.legs], needs.parts(jobs))
+
+
+@task(help=words("index", "dry_run"))
+@farm_task
+def publish(_context: Context, index: str | None = None, dry_run: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Bring the wheels of all variants into an index: all of them, or none."""
+    farm, screen = open_farm(), Screen.standard()
+    name = choose_index_name(farm, index)
+    table = farm.settings.choose_index(name)
+    variants = [variant for variant in farm.house.variants() if table.path(variant) is not None]
+    transactions = [
+        Publication(farm=farm, index_name=name, variant=variant).transaction(None) for variant in variants
+    ]
+    # Every variant is looked at before the first file of any is sent.
+    for transaction in transactions:
+        found = transaction.differ()
+        screen.result(comparison_lines(found))
+        found.check(name)
+    for transaction in () if dry_run else transactions:
+        done = transaction.publish()
+        screen.say(f"{len(done.to_upload)} published, and {name} lists them")

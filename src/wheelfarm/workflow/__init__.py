@@ -1,0 +1,36 @@
+"""The workflow: the farm's graph as jobs of a CI host, and which of them a run needs. Pure."""
+
+from wheelfarm.workflow.document import read
+from wheelfarm.workflow.github import FARM, GitHub, Limits
+from wheelfarm.workflow.legs import Job, Leg, draw
+from wheelfarm.workflow.needs import Results, digests
+from wheelfarm.workflow.pins import PINS, Pin, read_pins
+from wheelfarm.workflow.selection import Wish, build_id, outputs, read_outputs, select, unchanged
+from wheelfarm.workflow.steps import ARRIVED, LAST, MADE, RECORDS, TOLD, variable
+
+__all__ = [
+    "ARRIVED",
+    "FARM",
+    "LAST",
+    "MADE",
+    "PINS",
+    "RECORDS",
+    "TOLD",
+    "GitHub",
+    "Job",
+    "Leg",
+    "Limits",
+    "Pin",
+    "Results",
+    "Wish",
+    "build_id",
+    "digests",
+    "draw",
+    "outputs",
+    "read",
+    "read_outputs",
+    "read_pins",
+    "select",
+    "unchanged",
+    "variable",
+]

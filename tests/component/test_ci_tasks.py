@@ -1,0 +1,204 @@
+"""ci.render and ci.check on a farm, and ci.last against a host on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from support.actions.hosting import TOKEN, Hosting
+from support.farm import write_farm
+from support.workflows import SOME
+from wheelfarm.errors import NetworkError, UsageError
+from wheelfarm.pipeline import last_run
+from wheelfarm.settings import load
+from wheelfarm.tasks import ci, ci_run
+from wheelfarm.workflow import FARM, PINS, read
+from wheelfarm.workflow.runners import OWN, RUNNERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+TASKS = {
+    "ci.render": ci.render,
+    "ci.check": ci.check,
+    "ci.plan": ci_run.plan,
+    "ci.build": ci_run.build,
+    "ci.summary": ci_run.summary,
+}
+CI = {"platforms": list(SOME), "pythons": ["3.11"]}
+
+
+@dataclass
+class Done:
+    """How a task ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Door:
+    """The tasks of a farm, in this process: each a tenth of what a process of its own takes."""
+
+    root: Path
+    capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+
+    def __truediv__(self, path: str) -> Path:
+        return self.root / path
+
+    def inv(self, name: str, *words: str, **variables: str) -> Done:
+        """Run a task: a word, then options with their values."""
+        first = words[: len(words) % 2]
+        options = dict(zip(words[len(first) :: 2], words[len(first) + 1 :: 2], strict=True))
+        said = {key.removeprefix("--"): value for key, value in options.items()}
+        with self.monkeypatch.context() as patch:
+            patch.chdir(self.root)
+            for variable in set(os.environ) - {"PATH", "HOME"}:
+                patch.delenv(variable)
+            for variable, value in variables.items():
+                patch.setenv(variable, value)
+            code = 0
+            try:
+                TASKS[name](Context(), *first, **said)
+            except Exit as end:
+                code = end.code
+        out, err = self.capsys.readouterr()
+        return Done(code, out, err)
+
+
+@pytest.fixture
+def farm(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Door:
+    recipes = {"numpy": {}, "scipy": {"requires": {"host": ["numpy"]}}}
+    root = write_farm(tmp_path / "farm", recipes, settings={"ci": CI, "engine": "host"})
+    return Door(root, capsys, monkeypatch)
+
+
+def test_render_then_check(farm: Door) -> None:
+    missing = farm.inv("ci.check")
+    assert missing.returncode == 14
+    assert "error[workflow]: the workflow is missing" in missing.stderr
+    rendered = farm.inv("ci.render")
+    assert rendered.returncode == 0, rendered.stderr
+    path = farm / ".github/workflows" / FARM
+    assert "build-scipy-macos-arm64" in read(path.read_text("utf-8"))["jobs"]
+    assert farm.inv("ci.check").returncode == 0
+
+    recipe = farm / "recipes/scipy/recipe.toml"
+    recipe.write_text(recipe.read_text("utf-8").replace('host = ["numpy"]', "host = []"), encoding="utf-8")
+    stale = farm.inv("ci.check")
+    assert stale.returncode == 14
+    assert "error[workflow]: the workflow is stale" in stale.stderr
+    assert "would be 'needs: [plan]'" in stale.stderr
+    assert "next: inv ci.render" in stale.stderr
+
+
+def test_an_update_of_an_action_stays(farm: Door) -> None:
+    """As dependabot makes it, in the rendered file."""
+    farm.inv("ci.render")
+    path, pin = farm / ".github/workflows" / FARM, PINS["actions/upload-artifact"]
+    bumped = path.read_text("utf-8").replace(f"{pin.commit} # {pin.version}", f"{'a' * 40} # v99.0.0")
+    path.write_text(bumped, encoding="utf-8")
+    assert farm.inv("ci.check").returncode == 0
+    farm.inv("ci.render")
+    assert path.read_text("utf-8") == bumped
+
+
+def test_an_action_that_is_not_pinned_in_a_file_of_ones_own(farm: Door) -> None:
+    farm.inv("ci.render")
+    own = farm / ".github/workflows/own.yaml"
+    own.write_text("jobs:\n  a:\n    steps:\n      - uses: actions/checkout@v5\n", encoding="utf-8")
+    checked = farm.inv("ci.check")
+    assert checked.returncode == 14
+    assert "actions/checkout is not pinned" in checked.stderr
+    assert "where: .github/workflows/own.yaml:4" in checked.stderr
+
+
+def test_a_file_of_no_more_use(farm: Door) -> None:
+    """What was split once may fit into one file again."""
+    farm.inv("ci.render")
+    folder = farm / ".github/workflows"
+    (folder / "farm-linux-x86_64.yml").write_text((folder / FARM).read_text("utf-8"), encoding="utf-8")
+    (folder / "farm-own.yml").write_text("name: mine\n", encoding="utf-8")
+    checked = farm.inv("ci.check")
+    assert "the workflow is of no more use" in checked.stderr
+    assert "farm-linux-x86_64.yml: removed" in farm.inv("ci.render").stdout
+    assert {path.name for path in folder.iterdir()} == {FARM, "farm-own.yml"}
+
+
+def test_the_plan_of_a_run_that_nothing_came_before(farm: Door) -> None:
+    told = farm / "told"
+    done = farm.inv("ci.plan", "--packages", "scipy", "--platforms", "", GITHUB_OUTPUT=str(told))
+    assert done.returncode == 0, done.stderr
+    found = dict(line.split("=", 1) for line in told.read_text("utf-8").splitlines())
+    assert len(json.loads(found["jobs"])) == 2 * len(SOME)
+    assert found.keys() == {"jobs", "left-out"}
+    refused = farm.inv("ci.plan", "--packages", "sicpy")
+    assert refused.returncode == 2
+    assert "no package 'sicpy'" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["ci.build", "numpy", "--python", "3.11,3.12"], "a leg is for one Python"),
+        (["ci.build", "numpy", "--place", "solaris_x86_64"], "no such place"),
+        (["ci.build", "numpy", "--place", "win_amd64"], "this machine does not build for win_amd64"),
+        (["ci.summary"], "nothing is told of the jobs before"),
+        (["ci.render", "--provider", "jenkins"], "unknown provider 'jenkins'"),
+    ],
+)
+def test_words_that_are_wrong(farm: Door, words: list[str], what: str) -> None:
+    done = farm.inv(*words)
+    assert done.returncode != 0
+    assert what in done.stderr
+
+
+def test_wheels_that_have_not_arrived(farm: Door) -> None:
+    """Neither the artifact nor anybody who tells of it: an error before anything is compiled."""
+    words = ["ci.build", "scipy", "--python", "3.11", "--variant", "plain"]
+    done = farm.inv(*words)
+    assert "error[chain]: there are no wheels of numpy-linux-x86_64-plain-3.11" in done.stderr
+    told = json.dumps({"plain-3-11": "0" * 64})
+    done = farm.inv(*words, PARTS_NUMPY=told)
+    assert "error[chain]: the wheels of numpy-linux-x86_64-plain-3.11 have not arrived" in done.stderr
+    done = farm.inv(*words, PARTS_NUMPY="{")
+    assert "PARTS_NUMPY is not JSON" in done.stderr
+
+
+def _last(farm: Door, environ: Mapping[str, str]) -> str | None:
+    return last_run(load(farm.root, environ={"PATH": "/usr/bin", "HOME": str(farm.root), **environ}), FARM)
+
+
+def test_the_last_run(farm: Door) -> None:
+    hosting = Hosting(farm.root, farm.root)
+    with hosting.api() as address:
+        environ = {"GITHUB_API_URL": address, "GITHUB_REPOSITORY": "a/b", "GITHUB_TOKEN": TOKEN}
+        assert _last(farm, environ) is None
+        hosting.runs = ["12", "11"]
+        assert _last(farm, environ) == "12"
+        with pytest.raises(NetworkError, match="cannot be asked for") as caught:
+            _last(farm, environ | {"GITHUB_TOKEN": "other"})
+        assert caught.value.why == "it answers with status 403"
+        assert "other" not in str(caught.value)
+    with pytest.raises(NetworkError):
+        _last(farm, environ)
+    with pytest.raises(UsageError):
+        _last(farm, {})
+
+
+def test_this_repository_runs_where_there_are_runners() -> None:
+    """actionlint's own list of runners is older than some of them."""
+    for path in sorted((ROOT / ".github/workflows").glob("*.yml")):
+        labels = set(re.findall(r"runs-on: (\S+)", path.read_text("utf-8")))
+        assert labels <= {OWN, *RUNNERS.values()}

@@ -1,0 +1,115 @@
+"""The rendered workflow is run: its own lines, each job in a fresh clone with what it declares."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.actions import Event, Hosting, run_workflow
+from support.actions.repository import commit, make_repository
+from wheelfarm.model import Python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.index import Index
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(
+        (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="it is the leg of Linux on x86_64"
+    ),
+]
+PYTHON = Python.parse(f"{sys.version_info.major}.{sys.version_info.minor}")
+MACHINE = f"linux-x86_64-plain-{PYTHON}"
+SECRETS = {"PASSWORD": "a-word-that-nobody-may-read"}
+
+
+@pytest.fixture(scope="module")
+def hosting(tmp_path_factory: pytest.TempPathFactory, index: Index) -> Hosting:
+    """The repository after a full run on its branch, which published."""
+    root = tmp_path_factory.mktemp("actions")
+    make_repository(root / "repository", index, PYTHON, root / "published")
+    hosting = Hosting(root, root / "repository")
+    event = Event(name="push", secrets=SECRETS)
+    finished = run_workflow(hosting, event, run="100")
+    said = "\n".join(finished.logs.values())
+    assert set(finished.results.values()) == {"success"}, said
+    assert finished.results.keys() == {
+        *("plan", "summary", "publish", "all-green"),
+        *(f"build-{name}-linux-x86_64" for name in ("tinybase", "tinytop", "tinyleaf")),
+    }
+    assert SECRETS["PASSWORD"] not in said
+    page = finished.pages["summary"]
+    assert "3 built" in page
+    assert f"| tinytop | linux-x86_64 | plain | {PYTHON} | built |" in page
+    hosting.runs = ["100"]
+    return hosting
+
+
+def test_a_full_run_ends_with_the_published_index(hosting: Hosting) -> None:
+    simple = hosting.root / "published/plain/simple"
+    assert {path.name for path in simple.iterdir() if path.is_dir()} == {"tinybase", "tinyleaf", "tinytop"}
+    wheels = {path.name for path in (hosting.root / "published").rglob("*.whl")}
+    assert len(wheels) == 3
+    assert wheels == set(hosting.attested)
+
+
+def test_what_goes_between_jobs_is_only_what_is_declared(hosting: Hosting) -> None:
+    artifacts = {path.name for path in (hosting.root / "artifacts/100").iterdir()}
+    names = ("tinybase", "tinytop", "tinyleaf")
+    told = {f"{kind}-{name}-{MACHINE}" for kind in ("wheels", "told") for name in names}
+    assert artifacts == told | {"records"}
+    # A machine has the wheels that it needs and its own, and no others.
+    leaf = next((hosting.root / "machines").glob("100-build-tinyleaf-*")) / "work/wheelhouse"
+    assert {path.name.partition("-")[0] for path in leaf.rglob("*.whl")} == {"tinyleaf"}
+    top = next((hosting.root / "machines").glob("100-build-tinytop-*")) / "work/wheelhouse"
+    assert {path.name.partition("-")[0] for path in top.rglob("*.whl")} == {"tinybase", "tinytop"}
+
+
+def _change(hosting: Hosting, name: str) -> None:
+    recipe = hosting.repository / f"recipes/{name}/recipe.toml"
+    recipe.write_text(recipe.read_text("utf-8") + '\n[environment]\nCFLAGS = "-O1"\n', encoding="utf-8")
+    commit(hosting.repository, f"another {name}")
+
+
+def test_a_pull_request_builds_what_changed_on_what_the_last_run_made(hosting: Hosting) -> None:
+    _change(hosting, "tinytop")
+    event = Event(name="pull_request", ref="refs/pull/7/merge")
+    finished = run_workflow(hosting, event, run="101")
+    assert finished.results == {
+        "plan": "success",
+        "build-tinybase-linux-x86_64": "skipped",
+        "build-tinyleaf-linux-x86_64": "skipped",
+        "build-tinytop-linux-x86_64": "success",
+        "summary": "success",
+        "publish": "skipped",
+        "all-green": "success",
+    }, "\n".join(finished.logs.values())
+    assert "branch=main&event=push&status=success" in hosting.asked[-1]
+    assert "1 built, 2 left out" in finished.pages["summary"]
+
+
+def test_wheels_that_were_changed_between_jobs(hosting: Hosting) -> None:
+    """The job says whose, and nothing is built on them; the run is not green, and keeps what it knows."""
+
+    def harm(step: str, workspace: Path) -> None:
+        if step.endswith("fetch wheels of the last run, where nothing changed"):
+            for wheel in (workspace / "parts/last").rglob("*.whl"):
+                wheel.write_bytes(wheel.read_bytes() + b"x")
+
+    _change(hosting, "tinyleaf")
+    event = Event(name="workflow_dispatch", inputs={"packages": "tinytop", "variant": "", "platforms": ""})
+    finished = run_workflow(hosting, event, run="102", tamper=harm)
+    assert finished.results["build-tinytop-linux-x86_64"] == "failure"
+    log = finished.logs[f"build-tinytop-linux-x86_64-plain-{PYTHON}"]
+    assert "error[hash]" in log
+    assert f"the part tinybase-{MACHINE} was changed on its way" in log
+    # Only what was asked for ran, although tinyleaf has changed.
+    assert finished.results["build-tinyleaf-linux-x86_64"] == "skipped"
+    assert finished.results["all-green"] == "failure"
+    assert "ended without a word: failure" in finished.pages["summary"]

@@ -1,0 +1,173 @@
+"""What a host gives to jobs: the repository, artifacts, actions, and the list of its runs."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+from support.actions.expressions import UnknownConstructError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+TOKEN: Final = "the-token-of-this-run"
+
+
+def expanded(pattern: str) -> list[str]:
+    """A pattern without its braces: one for each choice, from the innermost braces outwards."""
+    match = _BRACES.search(pattern)
+    if match is None:
+        return [pattern]
+    choices = match[1].split(",")
+    parts = (pattern[: match.start()] + choice + pattern[match.end() :] for choice in choices)
+    return [each for part in parts for each in expanded(part)]
+
+
+@dataclass
+class Where:
+    """Where a step of a job stands."""
+
+    workspace: Path
+    run: str
+    permissions: Mapping[str, str]
+    paths: list[str] = field(default_factory=list)
+    """Directories that come before others on PATH."""
+
+
+@dataclass
+class Hosting:
+    """The repository and its runs, in a directory."""
+
+    root: Path
+    repository: Path
+    runs: list[str] = field(default_factory=list)
+    """Ids of full runs that ended well, the last one first."""
+    attested: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """What was asked of the list of runs."""
+
+    def act(self, action: str, words: Mapping[str, Any], where: Where) -> None:
+        """Carry out a step that uses an action."""
+        known = {
+            "actions/checkout": self._checkout,
+            "actions/setup-python": self._python,
+            "actions/upload-artifact": self._upload,
+            "actions/download-artifact": self._download,
+            "actions/attest-build-provenance": self._attest,
+        }
+        if action not in known:
+            raise UnknownConstructError(f"the action {action}")
+        known[action](dict(words), where)
+
+    def _checkout(self, words: dict[str, Any], where: Where) -> None:
+        if words != {"persist-credentials": False} or where.permissions.get("contents") != "read":
+            raise UnknownConstructError(f"a checkout with {words} and {where.permissions}")
+        subprocess.run(
+            ["git", "clone", "--quiet", str(self.repository), str(where.workspace)],
+            check=True,
+            capture_output=True,
+        )
+
+    def _python(self, words: dict[str, Any], where: Where) -> None:
+        own = f"{sys.version_info.major}.{sys.version_info.minor}"
+        if words != {"python-version": own}:
+            raise UnknownConstructError(f"a Python with {words}: this machine's is {own}")
+        place = where.workspace.parent / "python"
+        base = getattr(sys, "_base_executable", sys.executable)
+        virtualenv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update"]
+        subprocess.run([*virtualenv, "-p", base, str(place)], check=True, capture_output=True)
+        where.paths.insert(0, str(place / "bin"))
+
+    def _upload(self, words: dict[str, Any], where: Where) -> None:
+        name, path = words.pop("name"), where.workspace / words.pop("path")
+        missing = words.pop("if-no-files-found", "warn")
+        words.pop("compression-level", None)
+        target = self.root / "artifacts" / where.run / name
+        if words or any(mark in name for mark in '":<>|*?\r\n\\/') or target.exists():
+            raise UnknownConstructError(f"an artifact {name!r} with {words}, which exists or cannot")
+        # Hidden files are left out, as the action does unless it is told otherwise.
+        files = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        ]
+        if not files and missing == "error":
+            raise FileNotFoundError(f"no files were found in {path}")
+        for file in files:
+            copy = target / file.relative_to(path)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+
+    def _download(self, words: dict[str, Any], where: Where) -> None:
+        pattern, path = words.pop("pattern"), where.workspace / words.pop("path")
+        run, token = words.pop("run-id", None), words.pop("github-token", None)
+        if words:
+            raise UnknownConstructError(f"a download with {words}")
+        if run is not None and (token != TOKEN or where.permissions.get("actions") != "read"):
+            raise PermissionError("artifacts of another run need a token that may read them")
+        store = self.root / "artifacts" / str(run or where.run)
+        found = [
+            each
+            for each in (sorted(store.iterdir()) if store.is_dir() else [])
+            if any(fnmatch.fnmatchcase(each.name, one) for one in expanded(pattern))
+        ]
+        for each in found:
+            # One alone lies in the directory itself, as with the action since version 5.
+            target = path if len(found) == 1 else path / each.name
+            shutil.copytree(each, target, dirs_exist_ok=True)
+
+    def _attest(self, words: dict[str, Any], where: Where) -> None:
+        pattern = words.pop("subject-path")
+        if words or not {"id-token", "attestations"} <= where.permissions.keys():
+            raise UnknownConstructError(f"an attestation with {words} and {where.permissions}")
+        found = sorted(where.workspace.glob(pattern))
+        if not found:
+            raise FileNotFoundError(f"nothing to attest: {pattern}")
+        self.attested += [path.name for path in found]
+
+    @contextmanager
+    def api(self) -> Iterator[str]:
+        """The list of runs, on loopback; gives its address."""
+        hosting = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                hosting.asked.append(self.path)
+                allowed = self.headers["Authorization"] == f"Bearer {TOKEN}"
+                body = json.dumps({"workflow_runs": [{"id": int(run)} for run in hosting.runs]}).encode()
+                self.send_response(200 if allowed else 403)
+                self.end_headers()
+                self.wfile.write(body if allowed else b"{}")
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Say nothing."""
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{server.server_port}"
+            finally:
+                server.shutdown()
+
+
+def combinations(matrix: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The legs of a matrix: the product of its axes, without what is excluded."""
+    axes = {name: values for name, values in matrix.items() if name != "exclude"}
+    if "include" in axes or not all(isinstance(values, list) for values in axes.values()):
+        raise UnknownConstructError(f"a matrix of {matrix}")
+    gone = matrix.get("exclude") or []
+    legs = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    return [leg for leg in legs if not any(each.items() <= leg.items() for each in gone)]

@@ -1,0 +1,51 @@
+"""Workflows of made-up farms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from support.farm import make_farm
+from wheelfarm.recipes import read_shelf
+from wheelfarm.workflow import PINS, GitHub, Limits, draw, read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from support.farm import Table
+    from wheelfarm.settings import Settings
+    from wheelfarm.workflow import Job
+
+CHAIN: Final[Mapping[str, Table]] = {
+    "numpy": {"blas": True},
+    "scipy": {"blas": True, "requires": {"host": ["numpy"], "run": ["numpy"]}},
+    "learn": {"requires": {"host": ["scipy"], "run": ["numpy", "scipy"]}},
+    "alone": {},
+}
+"""learn needs scipy, which needs numpy; alone needs nobody."""
+SOME: Final = ("linux-x86_64", "musllinux-x86_64", "macos-arm64", "windows-amd64")
+"""The platforms, unless a test says others."""
+
+
+def workflow_farm(
+    root: Path, recipes: Mapping[str, Table] = CHAIN, *, ci: Table | None = None, **settings: Any
+) -> Settings:
+    """A farm for two Pythons, with what `[tool.wheelfarm.ci]` says."""
+    said = {"pythons": ["3.11", "3.13"], "platforms": list(SOME), **(ci or {})}
+    return make_farm(root, recipes, settings={"ci": said, **settings})
+
+
+def jobs_of(settings: Settings) -> dict[str, Job]:
+    """The jobs of a farm's graph, by their id."""
+    return {job.id: job for job in draw(read_shelf(settings), settings)}
+
+
+def files_of(settings: Settings, limits: Limits = Limits()) -> dict[str, str]:  # noqa: B008 - it is frozen
+    """The rendered files of a farm."""
+    jobs = tuple(jobs_of(settings).values())
+    return GitHub(jobs=jobs, settings=settings, pins=PINS, limits=limits).files()
+
+
+def documents_of(settings: Settings, limits: Limits = Limits()) -> dict[str, Any]:  # noqa: B008
+    """The rendered files of a farm, read again."""
+    return {name: read(text) for name, text in files_of(settings, limits).items()}
