@@ -83,3 +83,23 @@ def test_other_bytes_from_the_same_key_are_refused(tmp_path: Path, pypi: Server)
         "alpha-1.0-cp311-none-any.whl",
         "alpha-1.0-cp312-none-any.whl",
     }
+
+
+def test_a_wheel_that_was_changed_on_the_server_is_found(tmp_path: Path, pypi: Server) -> None:
+    farm = farm_for(tmp_path / "one", pypi.url)
+    publication(farm).publish(None)
+    assert [each.error for each in publication(farm).verify(None)] == [None, None]
+    wheel = pypi.root / "alpha-1.0-cp312-none-any.whl"
+    wheel.write_bytes(wheel.read_bytes() + b"\n")
+    refused = [each for each in publication(farm).verify(None) if each.error]
+    assert [each.filename for each in refused] == [wheel.name]
+    assert refused[0].error is not None
+    assert "has no papers in the index" in refused[0].error.what
+
+
+def test_a_carrier_that_was_changed_on_the_server_is_found(tmp_path: Path, pypi: Server) -> None:
+    farm = farm_for(tmp_path / "one", pypi.url)
+    publication(farm).publish(None)
+    (carrier,) = pypi.root.glob("*_papers-*.whl")
+    carrier.write_bytes(carrier.read_bytes().replace(b"record.json", b"rec0rd.json"))
+    assert all(each.error for each in publication(farm).verify(None))

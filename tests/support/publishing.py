@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import StoredWheel
 
 VARIANT: Final = "plain"
+SBOM: Final = '{"bomFormat": "CycloneDX", "specVersion": "1.6"}'
 TARGETS: Final = ("cp311-manylinux_x86_64", "cp312-manylinux_x86_64")
 RECIPES: Final[Mapping[str, Table]] = {
     "alpha": {},
@@ -54,7 +55,10 @@ def store(
     directory = house.root.parent / "made" / f"{name}-{version}-{target}-{content}-{variant}"
     directory.mkdir(parents=True, exist_ok=True)
     module = name.replace("-", "_")
-    files = {f"{module}.py": f"VERSION = {version!r}\nCONTENT = {content!r}\n"}
+    files = {
+        f"{module}.py": f"VERSION = {version!r}\nCONTENT = {content!r}\n",
+        f"{module}-{version}.dist-info/sboms/wheelfarm.cdx.json": SBOM,
+    }
     wheel = make_wheel(
         directory, name, version, files, tag=tag or tag_of(target), requires=requires, build=build
     )

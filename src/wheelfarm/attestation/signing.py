@@ -78,8 +78,8 @@ def signed_text(bundle: str, *, identity: str, issuer: str, where: str) -> str:
             "the signature cannot be verified", where=where, why="sigstore is not installed", hint=_HINT
         ) from error
     try:
-        policy = Identity(identity=identity, issuer=issuer)
-        _, payload = Verifier.production().verify_dsse(Bundle.from_json(bundle), policy)
+        found, policy = Bundle.from_json(bundle), Identity(identity=identity, issuer=issuer)
+        _, payload = Verifier.production().verify_dsse(found, policy)
     except Exception as error:
         raise UnverifiedError(
             f"the signature is not that of {identity}, or cannot be verified",

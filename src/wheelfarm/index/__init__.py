@@ -13,6 +13,7 @@ from wheelfarm.index.proof import prove
 from wheelfarm.index.requirements import from_elsewhere, pins, resolve
 from wheelfarm.index.standing import Standing, of_release, standings, superseded
 from wheelfarm.index.transaction import Transaction
+from wheelfarm.index.verifying import Verdict, Verification
 
 __all__ = [
     "Comparison",
@@ -24,6 +25,8 @@ __all__ = [
     "State",
     "Tool",
     "Transaction",
+    "Verdict",
+    "Verification",
     "compare",
     "consumer_lines",
     "from_elsewhere",

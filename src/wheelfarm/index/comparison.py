@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -122,7 +123,8 @@ def compare(
         members: what belongs to a release.
     """
     offers = tuple(offers)
-    found = [_standing(offer, _by_identity(listing.get(offer.project, ()))) for offer in offers]
+    listed = {project: _by_identity(files) for project, files in listing.items()}
+    found = [_standing(offer, listed.get(offer.project, {})) for offer in offers]
     judged = _without_incomplete(found, needed, _absent(offers, listing, owned), members)
     known = {_identity(offer.filename) for offer in offers}
     foreign = (
@@ -134,6 +136,7 @@ def compare(
     return Comparison((*judged, *foreign))
 
 
+@lru_cache(maxsize=1 << 16)
 def _identity(filename: str) -> object:
     """What a file name says: an index may write a name in another way."""
     try:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import zipfile
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from wheelfarm.attestation import Papers, carrier_project, statement, write_carrier
-from wheelfarm.attestation.checking import sbom_digest
-from wheelfarm.errors import WheelError
 from wheelfarm.index.offer import Offer
 from wheelfarm.index.proof import proven_record
 from wheelfarm.model import Digest
+from wheelfarm.sbom import MEMBER
 from wheelfarm.wheelhouse import IndexedFile, digest_of
-from wheelfarm.wheels import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,12 +37,18 @@ def issue(house: Wheelhouse, sign: Callable[[str], str], offer: Offer) -> Papers
         UnprovenError: when its record is missing, or describes another wheel or no gate.
     """
     record, text = proven_record(house, offer)
-    try:
-        sbom = sbom_digest(open_wheel(offer.path))
-    except (WheelError, OSError):
-        sbom = None  # its bytes are looked at before it is sent
-    said = statement(record, text, sbom)
+    said = statement(record, text, _sbom(offer.path))
     return Papers(record=text, statement=said, signature=sign(said))
+
+
+def _sbom(path: Path) -> Digest | None:
+    """The digest of the bill of materials in a wheel; its bytes are looked at before it is sent."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [name for name in archive.namelist() if name.endswith(f".dist-info/{MEMBER}")]
+            return Digest(hashlib.sha256(archive.read(found[0])).hexdigest()) if found else None
+    except (zipfile.BadZipFile, OSError):
+        return None
 
 
 def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offer, ...]:
@@ -79,7 +85,7 @@ def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offe
                 variant=wheels[0].variant,
                 file=file,
                 path=path,
-                carrier=True,
+                carrier=project,
             )
         )
     return tuple(found)

@@ -34,8 +34,8 @@ class Offer:
     path: Path
     requires: frozenset[Name] = frozenset()
     """The distributions that it needs when it is installed without extras."""
-    carrier: bool = False
-    """Whether it is no wheel of the farm's, but carries the papers of some."""
+    carrier: Name | None = None
+    """The distribution whose wheels' papers it carries; None for a wheel of the farm's."""
 
     @property
     def filename(self) -> str:
@@ -141,18 +141,11 @@ def _of_version(
 def waves(those: Iterable[Offer]) -> list[list[Offer]]:
     """Offers in groups that need nothing but groups before them; one group where they need each other.
 
-    What carries papers comes first: a wheel that is there is one whose papers are.
+    What carries papers comes right before the wheels that they belong to.
     """
-    those = list(those)
-    carriers = [offer for offer in those if offer.carrier]
-    wheels = _waves(offer for offer in those if not offer.carrier)
-    return [carriers, *wheels] if carriers else wheels
-
-
-def _waves(those: Iterable[Offer]) -> list[list[Offer]]:
     of: defaultdict[Name, list[Offer]] = defaultdict(list)
-    for offer in those:
-        of[offer.project].append(offer)
+    for offer in sorted(those, key=lambda offer: not offer.carrier):
+        of[offer.carrier or offer.project].append(offer)
     graph = {
         project: {name for offer in group for name in offer.requires & of.keys() if name != project}
         for project, group in of.items()

@@ -153,6 +153,7 @@ def _uploads(  # noqa: PLR0917
     from wheelfarm.index.client import Client  # noqa: PLC0415
     from wheelfarm.index.credentials import find_credentials  # noqa: PLC0415
     from wheelfarm.index.devpi import SIMPLE, DevpiIndex, is_devpi  # noqa: PLC0415
+    from wheelfarm.index.pypiserver import PypiserverIndex, is_pypiserver  # noqa: PLC0415
     from wheelfarm.index.upload import UploadIndex  # noqa: PLC0415
 
     env = allowed(settings.environ, keep=_KEPT) | programs_environment(settings)
@@ -161,8 +162,9 @@ def _uploads(  # noqa: PLR0917
         say(f"publishing as {credentials.username} ({credentials.origin})")
     client = Client(url, credentials, say)
     client.tries = client.tries if tries is None else tries
-    devpi = is_devpi(client.head(url))
-    kind = DevpiIndex if devpi else UploadIndex
+    answer = client.head(url)
+    devpi = is_devpi(answer)
+    kind = DevpiIndex if devpi else PypiserverIndex if is_pypiserver(answer) else UploadIndex
     simple = table.simple or (SIMPLE if devpi else "simple")
     log = settings.work / "logs" / f"publish-{name}.log"
     papers = _issue(settings, house, say), settings.work / "papers"

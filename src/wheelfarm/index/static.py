@@ -23,7 +23,7 @@ from wheelfarm.model import Digest, Name
 from wheelfarm.wheelhouse import IndexedFile, Ledger, metadata_of, project_page, root_json, root_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.index.issuing import Issue
@@ -33,15 +33,10 @@ if TYPE_CHECKING:
 _FIRST: Final = "simple/index"
 _READERS: Final = 16
 """Questions to an object store that are under way at the same time."""
+_WRITERS: Final = 16
+"""Wheels that are written at the same time."""
 _PAPERS: Final = (".record.json", ".provenance.json", ".provenance.sigstore")
 """What the names of papers add to that of their wheel: record, statement, signature."""
-
-
-def _beside(file: IndexedFile, papers: Papers) -> Iterator[tuple[str, str]]:
-    """Place and text of each of the papers of a wheel."""
-    for suffix, text in zip(_PAPERS, (papers.record, papers.statement, papers.signature), strict=True):
-        if text:
-            yield f"{file.path}{suffix}", text
 
 
 @dataclass
@@ -113,7 +108,7 @@ class StaticIndex:
             if file.filename not in names:
                 continue
             texts = [self.storage.read(f"{file.path}{suffix}") for suffix in _PAPERS]
-            # A wheelhouse that is served as it is has records by key alone.
+            # As in the wheelhouse, records lie by key, but for a second wheel of one key.
             texts[0] = texts[0] or self.storage.read(f"records/{file.key}.json")
             if texts[0] is not None:
                 record, said, signature = ((text or b"").decode(errors="replace") for text in texts)
@@ -130,8 +125,9 @@ class StaticIndex:
 
     def send(self, todo: Sequence[Offer]) -> None:
         """Write wheels, then the pages of their projects, dependencies first."""
-        for offer in todo:
-            self._write_wheel(offer)
+        # Each waits for the disk or the store most of the time.
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            list(pool.map(self._write_wheel, todo))
         with self.storage.locked() as renew:
             for project in dict.fromkeys(offer.project for offer in todo):
                 renew()
@@ -145,11 +141,14 @@ class StaticIndex:
             self.storage.put(offer.path, file.path, file.sha256)
         if self.storage.size(f"{file.path}.metadata") != len(metadata):
             self.storage.write(f"{file.path}.metadata", metadata)
-        for path, text in _beside(file, papers):
-            self.storage.write(path, text.encode())
-        # By its key too, as in the wheelhouse: another wheel of that key keeps its own.
-        if self.storage.size(f"records/{file.key}.json") is None:
-            self.storage.write(f"records/{file.key}.json", papers.record.encode())
+        record = f"records/{file.key}.json"
+        if self.storage.read(record) not in {None, papers.record.encode()}:
+            record = f"{file.path}{_PAPERS[0]}"  # another wheel of that key keeps its own
+        texts = (papers.record, papers.statement, papers.signature)
+        places = (record, *(f"{file.path}{suffix}" for suffix in _PAPERS[1:]))
+        for path, text in zip(places, texts, strict=True):
+            if text:
+                self.storage.write(path, text.encode())
 
     def _list(self, project: Name, wheels: Sequence[Offer]) -> None:
         ledger = self._ledger(project)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import threading
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,7 +39,7 @@ _READERS: Final = 8
 """Pages that are asked for at the same time."""
 _FEW: Final = 40
 """So many files one twine sends, in order, as quickly as several would."""
-_SENDERS: Final = 4
+_SENDERS: Final = 3
 
 
 @dataclass
@@ -76,18 +77,31 @@ class UploadIndex:
         """What the index lists now; see `Index.look`."""
         with ThreadPoolExecutor(_READERS) as pool:
             pages = list(pool.map(self._page, projects))
-            listing = dict(zip(projects, pages, strict=True))
-            # Only what is compared has to have a sha256.
+        return self.known(dict(zip(projects, pages, strict=True)), wanted)
+
+    def known(self, listing: Listing, wanted: Collection[str]) -> Listing:
+        """The same, with the sha256 of what is compared: only that has to have one."""
+        with ThreadPoolExecutor(_READERS) as pool:
             return {
                 project: tuple(pool.map(lambda file: self._known(file, wanted), files))
+                if any(file.sha256 is None for file in files)
+                else files
                 for project, files in listing.items()
             }
 
     def _page(self, project: Name) -> tuple[ListedFile, ...]:
+        return self.page_of(project, f"{self.url}{self.simple.strip('/')}/{project}/")
+
+    def page_of(self, project: Name, url: str) -> tuple[ListedFile, ...]:
+        """The files that a page lists; none where there is no such page.
+
+        Raises:
+            NetworkError: when the index cannot be reached.
+            PublishError: when it refuses, or when the page cannot be read.
+        """
         # Heavy to import, and only publishing needs it.
         from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 
-        url = f"{self.url}{self.simple.strip('/')}/{project}/"
         answer = self.client.get(url, accept=ACCEPT_ANY)
         if answer is None:
             return ()
@@ -161,9 +175,9 @@ class UploadIndex:
 
     def _send_wave(self, wave: Sequence[Offer], url: str) -> None:
         cancelled = threading.Event()
-        senders = min(_SENDERS, -(-len(wave) // _FEW))
-        with ThreadPoolExecutor(senders) as pool:
-            running = [pool.submit(self._twine, wave[n::senders], url, cancelled) for n in range(senders)]
+        shares = _shares(wave, min(_SENDERS, -(-len(wave) // _FEW)))
+        with ThreadPoolExecutor(len(shares)) as pool:
+            running = [pool.submit(self._twine, share, url, cancelled) for share in shares]
             try:
                 failures = [each.exception() for each in running]
             except BaseException:
@@ -202,6 +216,17 @@ class UploadIndex:
             why="what takes uploads has no common way to do that",
             hint=f"{verb} them with the server's own tools; static indexes can do it here",
         )
+
+
+def _shares(wave: Sequence[Offer], count: int) -> list[list[Offer]]:
+    """A wave divided among some senders; papers go before their wheels, so one sender gets both."""
+    of: defaultdict[Name, list[Offer]] = defaultdict(list)
+    for offer in wave:
+        of[offer.carrier or offer.project].append(offer)
+    shares: list[list[Offer]] = [[] for _ in range(min(count, len(of)))]
+    for project in sorted(of, key=lambda project: -len(of[project])):
+        min(shares, key=len).extend(of[project])
+    return shares
 
 
 def _passing(failure: BaseException) -> bool:

@@ -9,14 +9,24 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 
 from wheelfarm.errors import UsageError
-from wheelfarm.index import Numbering, Transaction, offers, open_index, path_of, prove, renumber, shown
+from wheelfarm.index import (
+    Numbering,
+    Transaction,
+    Verification,
+    offers,
+    open_index,
+    path_of,
+    prove,
+    renumber,
+    shown,
+)
 from wheelfarm.model import Name, Target, parse_name
 from wheelfarm.plan import serves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from wheelfarm.index import Comparison, Index, Offer
+    from wheelfarm.index import Comparison, Index, Offer, Verdict
     from wheelfarm.pipeline.farm import Farm
 
 
@@ -175,6 +185,16 @@ class Publication:
                 renumber(self.farm.house, offer, number)
             return self.transaction(wanted).publish()
         return transaction.publish(found)
+
+    def verify(self, wanted: Mapping[Name, str | None] | None) -> Iterator[Verdict]:
+        """Verify wheels in the index: some releases, or all that it lists of the farm's distributions.
+
+        Raises:
+            NetworkError, PublishError: when the index cannot be reached, or refuses.
+        """
+        table = self.farm.settings.choose_index(self.index_name)
+        verification = Verification(index=self.index, signer=table.signer, issuer=table.issuer)
+        return verification.run(dict.fromkeys(self.owned()) if wanted is None else wanted)
 
     def _numbers(self, found: Comparison, *, next_build: bool) -> Mapping[Offer, int]:
         return Numbering(papers=self.index.papers, main=self.main, anyway=next_build).numbers(found)

@@ -6,9 +6,10 @@ dataclass, `tuple[X, ...]`, `Mapping[str, X]`, `X | None`, or `Annotated[X, "des
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import PurePosixPath
 from types import UnionType
 from typing import (
@@ -86,6 +87,11 @@ _COMPOSED: Final[Mapping[object, Callable[..., Form]]] = {
 
 def form_of(hint: object) -> Form:
     """The form that a type hint asks for."""
+    return _form(hint)
+
+
+@cache
+def _form(hint: Hashable) -> Form:
     if hint in _SIMPLE:
         return _SIMPLE[hint]
     if (compose := _COMPOSED.get(get_origin(hint))) is not None:

@@ -3,7 +3,14 @@
 from wheelfarm.report.actions import job_summary
 from wheelfarm.report.chain import ChainReport
 from wheelfarm.report.difference import difference_lines
-from wheelfarm.report.index import comparison_data, comparison_lines, standing_data, standing_lines
+from wheelfarm.report.index import (
+    comparison_data,
+    comparison_lines,
+    standing_data,
+    standing_lines,
+    verdict_data,
+    verdict_line,
+)
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.quantity import about, size
 from wheelfarm.report.rebuild import preparation_lines, rebuilt_lines
@@ -31,5 +38,7 @@ __all__ = [
     "standing_lines",
     "suite_lines",
     "summary_lines",
+    "verdict_data",
+    "verdict_line",
     "workflow_summary",
 ]

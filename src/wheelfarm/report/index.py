@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.index import State
@@ -11,7 +11,7 @@ from wheelfarm.report.quantity import size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from wheelfarm.index import Comparison, Standing
+    from wheelfarm.index import Comparison, Standing, Verdict
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:
@@ -38,6 +38,20 @@ def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
         }
         for each in comparison.differences
     ]
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """A wheel that is what its papers say; or that is not, which its error tells."""
+    if verdict.error is not None:
+        return f"refused   {verdict.filename}: {verdict.error.what}"
+    key = (verdict.key or "")[:12]
+    return f"verified  {verdict.filename}: key {key}, {'signed' if verdict.signed else 'unsigned'}"
+
+
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
+    """The same for programs."""
+    error, told = verdict.error, asdict(replace(verdict, error=None))
+    return {**told, "error": error.slug if error else None, "why": error and (error.why or error.what)}
 
 
 def standing_lines(variant: str, standings: Sequence[Standing]) -> Iterator[str]:

@@ -40,7 +40,9 @@ def collection() -> Collection:
         recipes.add_task(task)
     tasks.add_collection(recipes)
     indexes = Collection("index")
-    for task in (index.publish, index.status, index.yank, index.prune, consume.serve, consume.config):
+    for task in (index.publish, index.status, index.verify, index.yank, index.prune):
+        indexes.add_task(task)
+    for task in (consume.serve, consume.config):
         indexes.add_task(task)
     tasks.add_collection(indexes)
     tasks.add_task(consume.lock)

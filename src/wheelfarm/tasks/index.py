@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 from invoke.tasks import task
 
-from wheelfarm.errors import UsageError
+from wheelfarm.errors import Collector, UsageError
 from wheelfarm.index import of_release, standings, superseded
 from wheelfarm.pipeline import Publication, choose_index_name, named_releases
-from wheelfarm.report import Screen, comparison_data, comparison_lines, standing_data, standing_lines
+from wheelfarm.report import (
+    Screen,
+    comparison_data,
+    comparison_lines,
+    standing_data,
+    standing_lines,
+    verdict_data,
+    verdict_line,
+)
 from wheelfarm.settings import WHEELHOUSE
 from wheelfarm.tasks.door import farm_task, open_farm, packages_word, positional_words, split_names, words
 
@@ -101,6 +109,35 @@ def status(
             screen.result(standing_lines(each, found))
     if json:
         screen.data(data)
+
+
+@task(
+    positional=packages_word("index.verify"),
+    help=words("index", "variant", "json")
+    | words(packages="distributions or releases, as scipy or scipy==1.17.1; all of the farm's by default"),
+    auto_shortflags=False,
+)
+@farm_task
+def verify(
+    _context: Context,
+    packages: str | None = None,
+    index: str | None = None,
+    variant: str | None = None,
+    json: bool = False,  # noqa: FBT001, FBT002
+) -> None:
+    """Fetch wheels from an index, and compare them with their record, bill of materials and provenance."""
+    publication, screen = _publication(index, variant), Screen.standard()
+    problems, data = Collector(), []
+    for verdict in publication.verify(named_releases(packages)):
+        data.append(verdict_data(verdict))
+        if verdict.error is not None:
+            problems.add(verdict.error)
+        if not json:
+            screen.result([verdict_line(verdict)])
+    if json:
+        screen.data(data)
+    problems.check()
+    screen.say(f"{len(data)} verified" if data else f"{publication.index_name} lists none of these")
 
 
 def _release(release: str) -> tuple[Name, str]:

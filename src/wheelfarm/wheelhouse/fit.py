@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _SYSTEMS: Final[Mapping[str, tuple[str, ...]]] = {"manylinux": ("manylinux", "linux")}
 # A platform tag with a level: PEP 600 and its older names, PEP 656, and macOS's version; linux has none.
 _LEVELLED: Final = re.compile(r"(?P<system>(?:many|musl)?linux|macosx)\d*(?:_\d+)*_(?P<arch>.+)")
+
+
+@lru_cache(maxsize=1 << 16)
+def _tags(filename: str) -> frozenset[Tag]:
+    """The tags in a wheel's file name; one name is asked for many targets."""
+    return parse_wheel_filename(filename)[3]
 
 
 def _serves_python(tag: Tag, python: Python) -> bool:
@@ -41,8 +48,7 @@ def _serves_machine(tag: Tag, target: Target) -> bool:
 
 def serves(filename: str, target: Target) -> bool:
     """Whether a wheel of this file name is one for the target."""
-    tags = parse_wheel_filename(filename)[3]
-    return any(_serves_python(tag, target.python) and _serves_machine(tag, target) for tag in tags)
+    return any(_serves_python(tag, target.python) and _serves_machine(tag, target) for tag in _tags(filename))
 
 
 def _without_level(platform: str) -> str:
@@ -59,7 +65,4 @@ def served(filename: str) -> frozenset[Tag]:
 
     The level, such as glibc's version, is what a build turned out to need, so a rebuild may change it.
     """
-    return frozenset(
-        Tag(tag.interpreter, tag.abi, _without_level(tag.platform))
-        for tag in parse_wheel_filename(filename)[3]
-    )
+    return frozenset(Tag(tag.interpreter, tag.abi, _without_level(tag.platform)) for tag in _tags(filename))

@@ -1,0 +1,129 @@
+"""Publishing, against twine alone: a pypiserver with 500 wheels, and a static index of 10,000."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from figures import Figure
+
+from support.indexes import LOGIN, pypiserver
+from support.publishing import VARIANT, publishing_farm, store
+from wheelfarm.attestation import Papers
+from wheelfarm.index import Offer, offers
+from wheelfarm.index.static import StaticIndex
+from wheelfarm.index.storage import Directory
+from wheelfarm.model import Name
+from wheelfarm.pipeline import Farm, Publication
+from wheelfarm.settings import IndexKind
+from wheelfarm.wheelhouse import metadata_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYTHONS = ("310", "311", "312", "313", "314")
+PLACES = ("manylinux_x86_64", "manylinux_aarch64", "macosx_arm64", "win_amd64")
+TARGETS = [f"cp{python}-{place}" for python in PYTHONS for place in PLACES]
+PACKAGES = 25
+PROJECTS = 500
+
+
+def publishing(work: Path) -> list[Figure]:
+    """Wheels of 25 packages for twenty targets: published, published again, and uploaded by twine."""
+    farm = _stocked(work / "publishing")
+    wheels = [str(each.path) for each in offers(farm.house, VARIANT)]
+    with pypiserver(work / "twine") as server:
+        words = ["twine", "upload", "--non-interactive", "--disable-progress-bar"]
+        peer = _seconds(*words, "--repository-url", server.url, *wheels)
+    with pypiserver(work / "farm") as server:
+        own, again = (_published(farm, server.url) for _ in range(2))
+        there = len([path for path in server.root.iterdir() if "_wheelfarm_papers-" not in path.name])
+    if there != len(wheels):
+        raise SystemExit(f"{there} wheels are there of {len(wheels)}")
+    return [
+        Figure(f"publish {len(wheels)} wheels: times twine upload ({peer:.1f} s)", own / peer, "x", 1.0),
+        Figure("publish the same again: share of the first", 100 * again / own, "%", 5.0),
+    ]
+
+
+def _seconds(*words: str) -> float:
+    started = time.perf_counter()
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, **LOGIN})
+    return time.perf_counter() - started
+
+
+def _stocked(root: Path) -> Farm:
+    table = {"kind": "static", "url": "../public", "targets": TARGETS}
+    farm = publishing_farm(root, table, environ={**LOGIN, "PATH": os.environ["PATH"]})
+    for number in range(PACKAGES):
+        for target in TARGETS:
+            store(farm.house, f"package{number:02}", target=target)
+    return farm
+
+
+def _published(farm: Farm, url: str) -> float:
+    """The seconds of one publish, from nothing known of the index."""
+    table = farm.settings.choose_index("internal").model_copy(
+        update={"kind": IndexKind.SIMPLE_UPLOAD, "url": url, "variants": {VARIANT: ""}}
+    )
+    settings = replace(farm.settings, indexes={"internal": table})
+    started = time.perf_counter()
+    Publication(farm=Farm(settings=settings), index_name="internal", variant=VARIANT).publish(None)
+    return time.perf_counter() - started
+
+
+def static_index(work: Path) -> list[Figure]:
+    """A static index of 10,000 wheels, written at once; then one wheel added to it, and to one of 100."""
+    root = work / "static"
+    small, large = (_filled(root / str(count), count) for count in (PROJECTS // 100, PROJECTS))
+    few, many = (_added(*each[:2]) for each in (small, large))
+    return [
+        Figure(f"static index of {PROJECTS * len(TARGETS):,} wheels", large[2], "s", 60.0),
+        Figure("one wheel more: times the same in 100 wheels", many / few, "x", 1.5),
+    ]
+
+
+def _offers(root: Path, projects: int) -> list[Offer]:
+    """Offers of as many projects, for twenty targets each; the wheels are links to twenty."""
+    farm = publishing_farm(root / "farm", {"kind": "static", "url": "../public", "targets": TARGETS})
+    found = []
+    for target in TARGETS:
+        store(farm.house, "some", target=target)
+    models = offers(farm.house, VARIANT)
+    (root / "wheels").mkdir()
+    for number in range(projects):
+        for model in models:
+            name = f"some{number:04}"
+            path = root / "wheels" / model.filename.replace("some", name, 1)
+            os.link(model.path, path)
+            shutil.copy(metadata_of(model.path), metadata_of(path))
+            found.append(
+                replace(model, project=Name(name), path=path, file=replace(model.file, filename=path.name))
+            )
+    return found
+
+
+def _filled(root: Path, projects: int) -> tuple[StaticIndex, Offer, float]:
+    """An index with all but one wheel, that wheel, and the seconds that the others took."""
+    *first, last = _offers(root, projects)
+    papers = Papers(record="{}" * 5000, statement="{}" * 1000)
+    place = Directory(root / "public", lambda _line: None)
+    index = StaticIndex("bench", place, lambda _offer: papers, lambda _line: None)
+    started = time.perf_counter()
+    index.send(first)
+    return index, last, time.perf_counter() - started
+
+
+def _added(index: StaticIndex, offer: Offer) -> float:
+    """The seconds that one wheel takes: the best of some tries, each with the wheel removed before."""
+    found = []
+    for _ in range(7):
+        started = time.perf_counter()
+        index.send([offer])
+        found.append(time.perf_counter() - started)
+        index.remove(offer.project, [offer.filename])
+    return min(found)
