@@ -29,6 +29,7 @@ from wheelfarm.workflow import (
     Leg,
     Results,
     Wish,
+    compiler_paths,
     digests,
     draw,
     outputs,
@@ -109,6 +110,28 @@ def plan(
     _output(farm, outputs(jobs, selected))
 
 
+def _platform(place: str | None) -> str:
+    """What jobs call a place."""
+    return next((name for name, known in PLATFORMS.items() if known == place), str(place))
+
+
+@task(
+    positional=positional_words("ci.prepare", "package"),
+    help=words("place", package="a distribution"),
+    auto_shortflags=False,
+)
+@farm_task
+def prepare(_context: Context, package: str, place: str | None = None) -> None:
+    """Put compilers first on the path of later steps, which a runner has and does not find by itself."""
+    farm = open_farm(place=None)
+    paths = compiler_paths(_platform(place), farm.shelf.entry(package).recipe.compilers)
+    file = farm.settings.environ.get("GITHUB_PATH")
+    if file:
+        with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{path}\n" for path in paths)
+    Screen.standard().result(paths)
+
+
 @task(
     positional=positional_words("ci.build", "package"),
     help=words("variant", "python", "place", package="a distribution"),
@@ -127,8 +150,7 @@ def build(
     (target, *others) = farm.targets()
     if others:
         raise UsageError("a leg is for one Python", hint="--python 3.11")
-    name, system = parse_name(package), target.identifier.partition("-")[2]
-    platform = next((known for known, place in PLATFORMS.items() if place == system), system)
+    name, platform = parse_name(package), _platform(target.identifier.partition("-")[2])
     job = _job(draw(farm.shelf, farm.settings), name, platform)
     leg = Leg(name=name, platform=platform, variant=farm.settings.variant, python=target.python)
     parts = Parts(farm)

@@ -5,6 +5,7 @@ from wheelfarm.workflow.github import FARM, GitHub, Limits
 from wheelfarm.workflow.legs import Job, Leg, draw
 from wheelfarm.workflow.needs import Results, digests
 from wheelfarm.workflow.pins import PINS, Pin, read_pins
+from wheelfarm.workflow.runners import compiler_paths
 from wheelfarm.workflow.selection import Wish, build_id, outputs, read_outputs, select, unchanged
 from wheelfarm.workflow.steps import ARRIVED, LAST, MADE, RECORDS, TOLD, variable
 
@@ -24,6 +25,7 @@ __all__ = [
     "Results",
     "Wish",
     "build_id",
+    "compiler_paths",
     "digests",
     "draw",
     "outputs",
