@@ -2,6 +2,7 @@
 
 from wheelfarm.workflow.document import read
 from wheelfarm.workflow.github import FARM, GitHub, Limits
+from wheelfarm.workflow.gitlab import DOTENV, GitLab
 from wheelfarm.workflow.legs import Job, Leg, draw
 from wheelfarm.workflow.needs import Results, digests
 from wheelfarm.workflow.pins import PINS, Pin, read_pins
@@ -11,6 +12,7 @@ from wheelfarm.workflow.steps import ARRIVED, LAST, MADE, RECORDS, TOLD, variabl
 
 __all__ = [
     "ARRIVED",
+    "DOTENV",
     "FARM",
     "LAST",
     "MADE",
@@ -18,6 +20,7 @@ __all__ = [
     "RECORDS",
     "TOLD",
     "GitHub",
+    "GitLab",
     "Job",
     "Leg",
     "Limits",

@@ -32,7 +32,7 @@ _SLUG: Final = "${{ matrix.variant }}-${{ matrix.python }}"
 
 
 def variable(name: str) -> str:
-    """The variable with the digests of a distribution's parts."""
+    """The variable with the digests of a distribution's parts, or with the digest of a leg's."""
     return PARTS + name.upper().replace("-", "_").replace(".", "_")
 
 
