@@ -22,7 +22,8 @@ DOTENV: Final = "parts/outputs.env"
 HEADER: Final = """\
 Drawn by `inv ci.render --provider gitlab` from recipes/ and [tool.wheelfarm] in pyproject.toml: change those,
 and render again; `inv ci.check --provider gitlab` fails when this file is stale. A job builds one recipe for
-one platform, variant and Python, on a runner with the platform's tag; it needs the jobs whose wheels it uses."""
+one platform, variant and Python, on a runner with the tag of the platform; it needs the jobs whose wheels
+it uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
