@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from invoke.context import Context
-from invoke.exceptions import Exit
 
 from support.actions.hosting import TOKEN, Hosting
+from support.door import Door
 from support.farm import write_farm
 from support.workflows import SOME
 from wheelfarm.errors import NetworkError, UsageError
 from wheelfarm.pipeline import last_run
 from wheelfarm.settings import load
-from wheelfarm.tasks import ci, ci_run
 from wheelfarm.workflow import FARM, PINS, read
 from wheelfarm.workflow.runners import OWN, RUNNERS
 
@@ -27,54 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
-TASKS = {
-    "ci.render": ci.render,
-    "ci.check": ci.check,
-    "ci.plan": ci_run.plan,
-    "ci.build": ci_run.build,
-    "ci.summary": ci_run.summary,
-}
 CI = {"platforms": list(SOME), "pythons": ["3.11"]}
-
-
-@dataclass
-class Done:
-    """How a task ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@dataclass
-class Door:
-    """The tasks of a farm, in this process: each a tenth of what a process of its own takes."""
-
-    root: Path
-    capsys: pytest.CaptureFixture[str]
-    monkeypatch: pytest.MonkeyPatch
-
-    def __truediv__(self, path: str) -> Path:
-        return self.root / path
-
-    def inv(self, name: str, *words: str, **variables: str) -> Done:
-        """Run a task: a word, then options with their values."""
-        first = words[: len(words) % 2]
-        options = dict(zip(words[len(first) :: 2], words[len(first) + 1 :: 2], strict=True))
-        said = {key.removeprefix("--"): value for key, value in options.items()}
-        with self.monkeypatch.context() as patch:
-            patch.chdir(self.root)
-            for variable in set(os.environ) - {"PATH", "HOME"}:
-                patch.delenv(variable)
-            for variable, value in variables.items():
-                patch.setenv(variable, value)
-            code = 0
-            try:
-                TASKS[name](Context(), *first, **said)
-            except Exit as end:
-                code = end.code
-        out, err = self.capsys.readouterr()
-        return Done(code, out, err)
 
 
 @pytest.fixture
@@ -174,6 +123,18 @@ def test_wheels_that_have_not_arrived(farm: Door) -> None:
     assert "error[chain]: the wheels of numpy-linux-x86_64-plain-3.11 have not arrived" in done.stderr
     done = farm.inv(*words, PARTS_NUMPY="{")
     assert "PARTS_NUMPY is not JSON" in done.stderr
+
+
+def test_gitlab(farm: Door) -> None:
+    """Its file stands beside the other, and there a variable tells the digest of each leg."""
+    assert farm.inv("ci.check", "--provider", "gitlab").returncode == 14
+    assert "gitlab-ci.yml" in farm.inv("ci.render", "--provider", "gitlab").stdout
+    farm.inv("ci.render")
+    assert farm.inv("ci.check", "--provider", "gitlab").returncode == 0
+    assert farm.inv("ci.check").returncode == 0
+    words = ["ci.build", "scipy", "--python", "3.11", "--variant", "plain"]
+    done = farm.inv(*words, GITLAB_CI="true", PARTS_NUMPY_LINUX_X86_64_PLAIN_3_11="0" * 64)
+    assert "the wheels of numpy-linux-x86_64-plain-3.11 have not arrived" in done.stderr
 
 
 def _last(farm: Door, environ: Mapping[str, str]) -> str | None:

@@ -87,7 +87,7 @@ def test_every_recipe_has_its_sessions_even_a_broken_one(farm: Path) -> None:
     assert finished.returncode == 0
     sessions = {line.split()[1] for line in finished.stdout.splitlines() if line.startswith("- ")}
     wanted = {f"{verb}-{name}" for verb in ("build", "test") for name in RECIPES}
-    verbs = ("last", "plan", "build", "parts", "summary", "collect", "publish", "check", "green")
+    verbs = ("last", "plan", "prepare", "build", "parts", "summary", "collect", "publish", "check", "green")
     wanted |= {f"{name}(netlib)" for name in wanted} | {f"ci-{verb}" for verb in verbs}
     assert sessions == wanted | {"tools"}
     assert "build-broken [build,build-plain] -> broken ?: the recipe cannot be read" in finished.stdout

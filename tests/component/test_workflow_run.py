@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import pytest
 
 from support.actions import Event, Hosting, run_workflow
 from support.actions.repository import commit, make_repository
+from support.door import Door
+from support.tiny import CHAIN, tiny_farm
 from wheelfarm.model import Python
 
 if TYPE_CHECKING:
@@ -113,3 +116,30 @@ def test_wheels_that_were_changed_between_jobs(hosting: Hosting) -> None:
     assert finished.results["build-tinyleaf-linux-x86_64"] == "skipped"
     assert finished.results["all-green"] == "failure"
     assert "ended without a word: failure" in finished.pages["summary"]
+
+
+def test_the_legs_of_gitlab(
+    tmp_path: Path, index: Index, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in a farm of its own, with what the jobs before it left: files by path, digests in variables."""
+    said = {
+        "stages": str(tmp_path / "stages"),
+        "pythons": [str(PYTHON)],
+        "variants": {"netlib": None},
+        "ci": {"platforms": ["linux-x86_64"]},
+    }
+    sent, told = tmp_path / "sent", {"GITLAB_CI": "true"}
+    for name in ("tinybase", "tinytop", "all"):
+        door = Door(tiny_farm(tmp_path / name, index, CHAIN, settings=said).root, capsys, monkeypatch)
+        if sent.is_dir():
+            shutil.copytree(sent, door / "parts/arrived")
+        build = ["ci.build", name, "--variant", "plain", "--python", str(PYTHON)]
+        done = door.inv(*(["ci.collect"] if name == "all" else build), **told)
+        assert done.returncode == 0, done.stderr
+        if name != "all":
+            shutil.copytree(door / "parts/arrived", sent, dirs_exist_ok=True)
+            variable, _, value = (door / "parts/outputs.env").read_text("utf-8").strip().partition("=")
+            told[variable] = value
+    wheels = {path.name.partition("-")[0] for path in (door / "wheelhouse").rglob("*.whl")}
+    assert wheels == {"tinybase", "tinytop"}
+    assert len(told) == 3

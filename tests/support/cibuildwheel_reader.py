@@ -19,6 +19,7 @@ from cibuildwheel.frontend import (
     prepare_config_settings,
 )
 from cibuildwheel.options import CommandLineArguments, Options
+from cibuildwheel.platforms import ALL_PLATFORM_MODULES, get_build_identifiers
 
 
 def _refuse(command: list[str], _env: object) -> NoReturn:
@@ -35,7 +36,14 @@ def read(question: dict[str, str], directory: Path) -> dict[str, Any]:
         config_file=str(config),
         only=question["identifier"],
     )
-    options = Options(question["platform"], words, env={}).build_options(question["identifier"])  # type: ignore[arg-type]
+    whole = Options(question["platform"], words, env={})  # type: ignore[arg-type]
+    options = whole.build_options(question["identifier"])
+    # As `--print-build-identifiers` does.
+    identifiers = get_build_identifiers(
+        platform_module=ALL_PLATFORM_MODULES[question["platform"]],  # type: ignore[index]
+        build_selector=whole.globals.build_selector,
+        architectures=whole.globals.architectures,
+    )
     settings = prepare_config_settings(
         options.config_settings, project="/pro ject", package="/pro ject/source"
     )
@@ -43,6 +51,7 @@ def read(question: dict[str, str], directory: Path) -> dict[str, Any]:
         "environment": options.environment.as_dictionary({"HOME": "/home", "x": "y"}, _refuse),
         "flags": get_build_frontend_extra_flags(options.build_frontend, 0, settings),
         "settings": parse_config_settings(settings),
+        "identifiers": identifiers,
         "repair": options.repair_command,
         "audit": options.audit_command,
         "test": options.test_command,

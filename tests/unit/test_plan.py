@@ -243,3 +243,14 @@ def test_what_cannot_be_built_is_left_out_of_everything_and_said(tmp_path: Path)
         "beta is not built for cp311-manylinux_x86_64",
     ]
     assert "it needs alpha" in plan.skipped[1]
+
+
+def test_accelerate_is_for_macos(tmp_path: Path) -> None:
+    settings = {"variants": {"apple": {"description": "Apple's", "provider": "accelerate"}}}
+    farm = make_farm(tmp_path, {"linked": {"blas": True}, "free": {}}, settings=settings)
+    assert _names(plan_of(farm, ["free"], variant="apple")) == ["free"]
+    assert _names(plan_of(farm, variant="apple")) == ["free"]
+    macos = [make_toolchain("cp312-macosx_arm64")]
+    assert _names(plan_of(farm, ["linked"], variant="apple", toolchains=macos)) == ["linked"]
+    error = only(lambda: plan_of(farm, ["linked"], variant="apple"), UsageError)
+    assert error.why == "Accelerate is part of macOS"

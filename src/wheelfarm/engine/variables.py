@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from packaging.version import Version
+
 from wheelfarm.errors import RecipeError
 from wheelfarm.model import Platform
 from wheelfarm.plan import named_programs
+from wheelfarm.settings.tables import Provider
 from wheelfarm.stage import MESON_PYTHON, provider_environment, split_tags, with_tags
 
 if TYPE_CHECKING:
@@ -66,6 +69,20 @@ def check_programs(build: Build) -> None:
             )
 
 
+_LEAST_MACOS: Final = {Provider.ACCELERATE: "14.0"}
+"""The oldest macOS that has what a provider offers: Accelerate got today's LAPACK with 13.3, and upstream's
+wheels with it ask for 14."""
+
+
+def _deployment_target(stage: Stage) -> dict[str, str]:
+    """The oldest macOS that the wheel is for, where the provider needs a newer one than the recipe says."""
+    least = _LEAST_MACOS.get(stage.provider)
+    if least is None or stage.build.id.target.platform is not Platform.MACOS:
+        return {}
+    said = stage.build.resolved.environment.get("MACOSX_DEPLOYMENT_TARGET", "0")
+    return {"MACOSX_DEPLOYMENT_TARGET": max(said, least, key=Version)}
+
+
 def build_environment(stage: Stage) -> dict[str, str]:
     """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
 
@@ -84,6 +101,7 @@ def build_environment(stage: Stage) -> dict[str, str]:
         "NPY_NUM_BUILD_JOBS": str(stage.jobs),
         **compilers,
         **build.resolved.environment,
+        **_deployment_target(stage),
         **provider_environment(stage.provider, inside=stage.inside),
         "SOURCE_DATE_EPOCH": str(stage.epoch),
         # auditwheel's and some generators' output follows the order of sets.

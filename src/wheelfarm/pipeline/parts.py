@@ -108,14 +108,19 @@ class Parts:
                 )
         problems.check()
 
-    def give(self, build: Build, leg: Leg) -> Part:
+    def give(self, build: Build, leg: Leg, place: str = MADE) -> Part:
         """Cut out what a build has made, for other machines.
+
+        Args:
+            build: what was built.
+            leg: the leg that it was built as.
+            place: the directory that is sent on.
 
         Raises:
             WheelhouseError: when it cannot be written.
         """
         keys = [build.key_of(name) for name in build.distributions]
-        return cut(self.farm.house, build.id.variant, keys, self.place(MADE), leg.slug)
+        return cut(self.farm.house, build.id.variant, keys, self.place(place), leg.slug)
 
     def tell(self, leg: Leg, outcome: Mapping[str, object], build: Build) -> None:
         """Leave what is to be known of a leg: how it ended, its log and its records."""

@@ -81,6 +81,8 @@ def serves(entry: Entry, target: Target, provider: Provider = Provider.NONE) -> 
         return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
     if entry.recipe.blas and provider is Provider.NETLIB and target.system == "musllinux":
         return "netlib's BLAS and LAPACK are taken from apt or dnf, which musllinux's images do not have"
+    if entry.recipe.blas and provider is Provider.ACCELERATE and target.platform is not Platform.MACOS:
+        return "Accelerate is part of macOS"
     supported = SpecifierSet(entry.recipe.python)
     version = f"{target.python.major}.{target.python.minor}"
     if not supported.contains(version):

@@ -66,6 +66,7 @@ def _test(root: Path, card: Card, variant: str | None) -> Callable[[nox.Session]
 _CI = {
     "last": "Find the last full run of the workflow.",
     "plan": "Tell which legs of the workflow to run.",
+    "prepare": "Put compilers on the path that a runner has and does not find.",
     "build": "Build one leg of the workflow against the wheels of other jobs.",
     "parts": "Tell the digests of all that the jobs of a file have made.",
     "summary": "Write the table of a run, and put its records together.",

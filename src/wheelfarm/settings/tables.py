@@ -63,6 +63,7 @@ class Provider(StrEnum):
 
     SCIPY_OPENBLAS32 = "scipy-openblas32"
     NETLIB = "netlib"
+    ACCELERATE = "accelerate"
     NONE = "none"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import PinnedWheel, Target
 
 DIRECTORY: Final = "provider"
+_LAID: Final = frozenset({Provider.SCIPY_OPENBLAS32, Provider.NETLIB})
+"""Those that stand in the stage: of Accelerate the system has everything, and a compiler finds it."""
 
 # Without the -rpath of the original: the repair tool puts the library beside the extension modules.
 _PKG_CONFIG: Final = """\
@@ -68,11 +70,11 @@ def lay_openblas(stage: Path, wheel: PinnedWheel, *, inside: PurePath, target: T
 
 def provider_environment(provider: Provider, *, inside: PurePath) -> dict[str, str]:
     """What the build must be told to find the provider."""
-    if provider is Provider.NONE:
+    if provider not in _LAID:
         return {}
     return {"PKG_CONFIG_PATH": (inside / DIRECTORY / "pkgconfig").as_posix()}
 
 
 def library_path(provider: Provider, *, inside: PurePath) -> str | None:
     """Where the repair tool finds the provider's libraries."""
-    return None if provider is Provider.NONE else (inside / DIRECTORY / "lib").as_posix()
+    return None if provider not in _LAID else (inside / DIRECTORY / "lib").as_posix()

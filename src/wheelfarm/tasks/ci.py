@@ -10,7 +10,7 @@ from wheelfarm.errors import Collector, UsageError, WorkflowError
 from wheelfarm.report import Screen
 from wheelfarm.tasks.door import farm_task, open_farm, words
 from wheelfarm.wheelhouse import write_atomically
-from wheelfarm.workflow import GitHub, draw, read_pins
+from wheelfarm.workflow import GitHub, GitLab, draw, read_pins
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WORKFLOWS: Final = ".github/workflows"
 _OURS: Final = "Drawn by `inv ci.render`"
 """By which a file is known that was rendered: one that is not rendered any more is stale."""
-_PROVIDER: Final = "github, which is the default"
+_PROVIDER: Final = "github, which is the default, or gitlab"
 
 
 def _github(settings: Settings) -> dict[Path, str]:
@@ -43,15 +43,20 @@ def _github(settings: Settings) -> dict[Path, str]:
 
 
 def _left(settings: Settings, wanted: dict[Path, str]) -> list[Path]:
-    """Files that were rendered once and would not be now."""
+    """Files for GitHub that were rendered once and would not be now."""
+    if all(path.parent == settings.root for path in wanted):
+        return []
     found = sorted((settings.root / _WORKFLOWS).glob("farm*.yml"))
     return [path for path in found if path not in wanted and _OURS in path.read_text(encoding="utf-8")]
 
 
 def _files(settings: Settings, provider: str) -> dict[Path, str]:
-    if provider != "github":
-        raise UsageError(f"unknown provider {provider!r}", hint="say github")
-    return _github(settings)
+    if provider == "github":
+        return _github(settings)
+    if provider == "gitlab":
+        drawn = GitLab(jobs=draw(open_farm().shelf, settings), settings=settings).files()
+        return {settings.root / name: text for name, text in drawn.items()}
+    raise UsageError(f"unknown provider {provider!r}", hint="say github or gitlab")
 
 
 @task(help=words(provider=_PROVIDER))

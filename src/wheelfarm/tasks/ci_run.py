@@ -24,11 +24,15 @@ from wheelfarm.report import (
 )
 from wheelfarm.settings import PLATFORMS
 from wheelfarm.tasks.door import farm_task, open_farm, positional_words, split_names, words
+from wheelfarm.wheelhouse import write_atomically
 from wheelfarm.workflow import (
+    ARRIVED,
+    DOTENV,
     FARM,
     Leg,
     Results,
     Wish,
+    compiler_paths,
     digests,
     draw,
     outputs,
@@ -38,7 +42,7 @@ from wheelfarm.workflow import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from invoke.context import Context
 
@@ -109,6 +113,28 @@ def plan(
     _output(farm, outputs(jobs, selected))
 
 
+def _platform(place: str | None) -> str:
+    """What jobs call a place."""
+    return next((name for name, known in PLATFORMS.items() if known == place), str(place))
+
+
+@task(
+    positional=positional_words("ci.prepare", "package"),
+    help=words("place", package="a distribution"),
+    auto_shortflags=False,
+)
+@farm_task
+def prepare(_context: Context, package: str, place: str | None = None) -> None:
+    """Put compilers first on the path of later steps, which a runner has and does not find by itself."""
+    farm = open_farm(place=None)
+    paths = compiler_paths(_platform(place), farm.shelf.entry(package).recipe.compilers)
+    file = farm.settings.environ.get("GITHUB_PATH")
+    if file:
+        with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{path}\n" for path in paths)
+    Screen.standard().result(paths)
+
+
 @task(
     positional=positional_words("ci.build", "package"),
     help=words("variant", "python", "place", package="a distribution"),
@@ -127,8 +153,7 @@ def build(
     (target, *others) = farm.targets()
     if others:
         raise UsageError("a leg is for one Python", hint="--python 3.11")
-    name, system = parse_name(package), target.identifier.partition("-")[2]
-    platform = next((known for known, place in PLATFORMS.items() if place == system), system)
+    name, platform = parse_name(package), _platform(target.identifier.partition("-")[2])
     job = _job(draw(farm.shelf, farm.settings), name, platform)
     leg = Leg(name=name, platform=platform, variant=farm.settings.variant, python=target.python)
     parts = Parts(farm)
@@ -146,7 +171,13 @@ def build(
     if not outcome.state.good:
         code = outcome.error.exit_code if outcome.error else ChainFailedError.exit_code
         raise Exit(code=code)
-    _output(farm, {leg.output: parts.give(own, leg).sha256})
+    if farm.settings.environ.get("GITLAB_CI"):
+        # There, what jobs send on keeps its path, and what they tell are variables.
+        part = parts.give(own, leg, f"{ARRIVED}/{leg.slug}")
+        dotenv = f"{variable(leg.slug)}={part.sha256}\n"
+        write_atomically(parts.place(DOTENV), dotenv.encode(), "the outputs")
+    else:
+        _output(farm, {leg.output: parts.give(own, leg).sha256})
 
 
 def _job(jobs: Sequence[Job], name: str, platform: str) -> Job:
@@ -158,13 +189,19 @@ def _job(jobs: Sequence[Job], name: str, platform: str) -> Job:
 
 def _told(farm: Farm, job: Job, leg: Leg) -> dict[str, str]:
     """The digests that the jobs before have told, by slug, out of the variables of this one."""
-    told = {}
+    told = _said(farm, job.upstream_of(leg))
     for up in job.upstream_of(leg):
         text = farm.settings.environ.get(variable(up.name))
         found = digests(text, variable(up.name)) if text else {}
         if up.output in found:
             told[up.slug] = found[up.output]
     return told
+
+
+def _said(farm: Farm, legs: Iterable[Leg]) -> dict[str, str]:
+    """The digests that are told in a variable for each leg, by slug, as on GitLab."""
+    said = {leg.slug: farm.settings.environ.get(variable(leg.slug)) for leg in legs}
+    return {slug: digest for slug, digest in said.items() if digest}
 
 
 @task
@@ -195,9 +232,10 @@ def summary(_context: Context) -> None:
 def collect(_context: Context) -> None:
     """Bring the wheels of all legs of a full run into the wheelhouse, or fail for each that is missing."""
     farm = open_farm()
-    needs = _results(farm)
     jobs = draw(farm.shelf, farm.settings)
-    Parts(farm).take([leg for job in jobs for leg in job.legs], needs.parts(jobs))
+    legs = [leg for job in jobs for leg in job.legs]
+    told = _said(farm, legs) if farm.settings.environ.get("GITLAB_CI") else _results(farm).parts(jobs)
+    Parts(farm).take(legs, told)
 
 
 @task(help=words("index", "dry_run"))

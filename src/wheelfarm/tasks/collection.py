@@ -48,7 +48,7 @@ def collection() -> Collection:
     tasks.add_task(consume.lock)
     workflow = Collection(
         "ci",
-        *(ci.render, ci.check, ci_run.last, ci_run.plan, ci_run.build),
+        *(ci.render, ci.check, ci_run.last, ci_run.plan, ci_run.prepare, ci_run.build),
         *(ci_run.parts, ci_run.summary, ci_run.collect, ci_run.publish),
     )
     tasks.add_collection(workflow)

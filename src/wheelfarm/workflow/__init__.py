@@ -2,14 +2,17 @@
 
 from wheelfarm.workflow.document import read
 from wheelfarm.workflow.github import FARM, GitHub, Limits
+from wheelfarm.workflow.gitlab import DOTENV, GitLab
 from wheelfarm.workflow.legs import Job, Leg, draw
 from wheelfarm.workflow.needs import Results, digests
 from wheelfarm.workflow.pins import PINS, Pin, read_pins
+from wheelfarm.workflow.runners import compiler_paths
 from wheelfarm.workflow.selection import Wish, build_id, outputs, read_outputs, select, unchanged
 from wheelfarm.workflow.steps import ARRIVED, LAST, MADE, RECORDS, TOLD, variable
 
 __all__ = [
     "ARRIVED",
+    "DOTENV",
     "FARM",
     "LAST",
     "MADE",
@@ -17,6 +20,7 @@ __all__ = [
     "RECORDS",
     "TOLD",
     "GitHub",
+    "GitLab",
     "Job",
     "Leg",
     "Limits",
@@ -24,6 +28,7 @@ __all__ = [
     "Results",
     "Wish",
     "build_id",
+    "compiler_paths",
     "digests",
     "draw",
     "outputs",

@@ -53,6 +53,8 @@ class Job:
     legs: tuple[Leg, ...]
     upstream: tuple[Name, ...]
     """Whose wheels its builds and tests use: of these jobs, and no others, it needs the result."""
+    languages: tuple[str, ...]
+    """What is compiled."""
 
     @property
     def id(self) -> str:
@@ -113,6 +115,7 @@ def draw(shelf: Shelf, settings: Settings) -> tuple[Job, ...]:
             name=entry.name,
             platform=platform,
             legs=tuple(found),
+            languages=tuple(entry.recipe.compilers),
             upstream=tuple(other.name for other in entries if other.name in legs[entry.name].upstream),
         )
         for platform in settings.ci.platforms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from wheelfarm.settings import Settings
 
@@ -25,6 +25,21 @@ RUNNERS: Final[Mapping[str, str]] = {
 
 https://docs.github.com/actions/reference/runners/github-hosted-runners
 """
+
+
+COMPILERS: Final[Mapping[tuple[str, str], str]] = {
+    # Rtools, whose MinGW is upstream's too; it is on the image and not on the path.
+    ("windows-amd64", "fortran"): "C:/rtools45/ucrt64/bin",
+    # clang-cl, which is on the image and not on the path.
+    ("windows-arm64", "c"): "C:/Program Files/LLVM/bin",
+}
+"""Directories of compilers that a runner has and does not find by itself, by platform and language."""
+
+
+def compiler_paths(platform: str, languages: Iterable[str]) -> tuple[str, ...]:
+    """What a job must put first on its path to compile some languages."""
+    found = (COMPILERS.get((platform, language)) for language in languages)
+    return tuple(dict.fromkeys(path for path in found if path))
 
 
 def runner(platform: str, settings: Settings) -> str:

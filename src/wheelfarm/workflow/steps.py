@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.workflow.document import Step, uses
+from wheelfarm.workflow.runners import compiler_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ _SLUG: Final = "${{ matrix.variant }}-${{ matrix.python }}"
 
 
 def variable(name: str) -> str:
-    """The variable with the digests of a distribution's parts."""
+    """The variable with the digests of a distribution's parts, or with the digest of a leg's."""
     return PARTS + name.upper().replace("-", "_").replace(".", "_")
 
 
@@ -93,8 +94,10 @@ class Steps:
         }
         slug = f"{job.name}-{job.platform}-{_SLUG}"
         words = f'{job.name} --place {place} --variant "$VARIANT" --python "$PYTHON"'
+        prepare: Step = {"name": "find compilers", "run": f"nox -s ci-prepare -- {job.name} --place {place}"}
         return [
             *self.fetch_upstream(job, last_run),
+            *([prepare] if compiler_paths(job.platform, job.languages) else []),
             {"name": "build", "id": "build", "run": f"nox -s ci-build -- {words}", "env": env},
             self.upload("send the wheels on", f"wheels-{slug}", MADE),
             {"if": "always()"} | self.upload("keep logs and records", f"told-{slug}", TOLD, missing="ignore"),
