@@ -72,12 +72,13 @@ def lost_wheel(public: Path) -> None:
     wheel_of(public).unlink()
 
 
+def record_of(public: Path) -> Path:
+    name = wheel_of(public).name
+    return next(path for path in public.glob("records/*.json") if name in path.read_text())
+
+
 def lost_record(public: Path) -> None:
-    wheel = wheel_of(public)
-    wheel.with_name(f"{wheel.name}.record.json").unlink()
-    for record in public.glob("records/*.json"):
-        if wheel.name in record.read_text():
-            record.unlink()
+    record_of(public).unlink()
 
 
 def lost_statement(public: Path) -> None:
@@ -85,7 +86,7 @@ def lost_statement(public: Path) -> None:
 
 
 def changed_record(public: Path) -> None:
-    path = wheel_of(public).with_name(f"{wheel_of(public).name}.record.json")
+    path = record_of(public)
     path.write_text(path.read_text().replace("12.2.0", "13.1.0"))
 
 
