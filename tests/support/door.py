@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from wheelfarm.tasks import ci, ci_run
+from wheelfarm.tasks import ci, ci_run, wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,7 @@ TASKS: Final = {
     "ci.build": ci_run.build,
     "ci.collect": ci_run.collect,
     "ci.summary": ci_run.summary,
+    "repair": wheel.repair,
 }
 
 

@@ -84,6 +84,22 @@ _BY_MESSAGE: Final = (
         "build in an older image, or let the tag be newer",
     ),
     (r'required library "([^"]+)" could not be located', "the repair tool does not find {0}", _LIBRARIES),
+    (r"Error: Unable to find library: (\S+)", "the repair tool does not find {0}", _LIBRARIES),
+    (
+        r"([^\s/]+\.(?:dylib|so)) not found(?::|, requested by)",
+        "the repair tool does not find {0}",
+        _LIBRARIES,
+    ),
+    (
+        r"depends on black-listed symbols",
+        "the wheel uses symbols that its platform tag does not allow",
+        "do not link what has them, or let the tag be newer",
+    ),
+    (
+        r"DelocationError: Some missing architectures in wheel",
+        "a library is for another processor than the wheel",
+        "name a directory with the libraries for the wheel's own: --libraries",
+    ),
     (
         r"\bccache: error: ",
         "the compiler cache cannot be used",

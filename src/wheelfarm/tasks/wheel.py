@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,18 +18,19 @@ from wheelfarm.host import programs_environment
 from wheelfarm.model import PinnedWheel, Platform
 from wheelfarm.plan import file_digest
 from wheelfarm.process import Command, run
-from wheelfarm.repair import TOOLS, architecture, only_wheel
+from wheelfarm.repair import architecture, check_repaired, only_wheel, provider_of, tool_for
 from wheelfarm.report import Screen, inspection_lines
 from wheelfarm.sbom import components
 from wheelfarm.tasks.door import farm_task, open_farm, words
 from wheelfarm.tasks.named import Distribution, is_file, wheel_file
-from wheelfarm.wheels import describe, open_wheel, verify
+from wheelfarm.wheels import describe, linkage, open_wheel, verify
 
 if TYPE_CHECKING:
     from invoke.context import Context
 
     from wheelfarm.wheels import Wheel
 
+_HERE = {"linux": Platform.LINUX, "darwin": Platform.MACOS, "win32": Platform.WINDOWS}
 _PLATFORMS = {
     "manylinux": Platform.LINUX,
     "musllinux": Platform.LINUX,
@@ -79,36 +82,44 @@ def inspect(  # noqa: PLR0917
         screen.result(inspection_lines(description))
 
 
+def _refusal(problem: ProcessError, program: str, wheel: Wheel) -> RepairError:
+    """What a repair tool has said, with what has the library that it lacks."""
+    told = classify(problem, problem.why, "repair")
+    library = re.search(r"does not find (\S+)$", told.cause or "")
+    provider = provider_of(library[1]) if library else None
+    return RepairError(
+        f"{program} refuses {wheel.path.name}" + (f": {told.cause}" if told.cause else ""),
+        why="\n".join(told.lines) or problem.what,
+        hint=f"it comes from {provider}; or --libraries DIRECTORY"
+        if provider
+        else told.hint or "name a directory with its libraries: --libraries",
+    )
+
+
 @task(
     positional=["wheel"],
     help={"wheel": "a wheel file", "libraries": "a directory with its libraries", "output": "a directory"},
 )
 @farm_task
 def repair(_context: Context, wheel: str, libraries: str | None = None, output: str = "repaired") -> None:
-    """Run the platform's repair tool on a wheel."""
+    """Run the repair tool of a wheel's platform on it; for another system than this one, repairwheel."""
     opened = wheel_file(wheel)
     farm = open_farm()
-    platform = _platform(opened)
+    tool = tool_for(_platform(opened), _HERE.get(sys.platform, Platform.LINUX))
     arch = architecture(opened.platform_tag)
     dest = Path(output)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-repair-") as scratch:
-        argv, variables = TOOLS[platform].command(
-            wheel=str(opened.path), dest=scratch, arch=arch, libraries=libraries
-        )
+        argv, variables = tool.command(wheel=str(opened.path), dest=scratch, arch=arch, libraries=libraries)
         env = programs_environment(farm.settings) | variables
         screen = Screen.standard()
         try:
             run(Command(argv=argv, env=env, time_limit=farm.settings.time_limit), on_line=screen.say)
         except ProcessError as problem:
-            raise RepairError(
-                f"{TOOLS[platform].program} refuses {opened.path.name}",
-                why="\n".join(classify(problem, problem.why, "repair").lines) or problem.what,
-                hint="name a directory with its libraries: --libraries",
-            ) from problem
-        found = only_wheel(
-            Path(scratch), name=opened.name, version=opened.version, made_by=TOOLS[platform].program
-        )
-        verify(open_wheel(found))
+            raise _refusal(problem, tool.program, opened) from problem
+        found = only_wheel(Path(scratch), name=opened.name, version=opened.version, made_by=tool.program)
+        repaired = open_wheel(found)
+        verify(repaired)
+        check_repaired(linkage(repaired), repaired.platform_tag)
         try:
             dest.mkdir(parents=True, exist_ok=True)
             (dest / found.name).write_bytes(found.read_bytes())

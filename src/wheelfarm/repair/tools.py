@@ -1,4 +1,4 @@
-"""Repair: the platform's tool puts shared libraries into the wheel, so that it runs on other machines."""
+"""The platforms' repair tools, their words, and the one wheel that must come out."""
 
 from __future__ import annotations
 
@@ -67,6 +67,19 @@ TOOLS: Final[Mapping[Platform, Tool]] = {
         library_argv=("--add-path", "@libraries@"),
     ),
 }
+
+ELSEWHERE: Final = Tool(
+    "repairwheel",
+    "repairwheel",
+    ("repairwheel", "--no-sys-paths", "--output-dir", "@dest@", "@wheel@"),
+    library_argv=("--lib-dir", "@libraries@"),
+)
+"""For a wheel of another system than this machine's; what this one's system has is of no use to it."""
+
+
+def tool_for(platform: Platform, here: Platform) -> Tool:
+    """The tool for a wheel of a platform, on a machine of another or the same one."""
+    return TOOLS[platform] if platform is here else ELSEWHERE
 
 
 def architecture(platform_tag: str) -> str:
