@@ -46,7 +46,6 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
     "yield": Failure.GATE,
     "chain": Failure.GATE,
     "repair": Failure.REPAIR,
-    "workflow": Failure.SETTINGS,
     "wheel": Failure.GATE,
     "expectation": Failure.GATE,
     "split": Failure.GATE,

@@ -168,8 +168,7 @@ _WORDS: Final = (
         follow=Follow.INDENTED,
     ),
     _sign(Failure.OTHER, "ERROR", r"^\s*ERROR(?:: | [A-Z])", rank=Rank.WORD, follow=Follow.INDENTED),
-    # delvewheel and delocate, before the exception that names no library.
-    _sign(Failure.OTHER, "Unable to find library", r"^FileNotFoundError: Unable to find library: \S"),
+    # delocate, before the exception that names no library.
     _sign(Failure.OTHER, " not found", r"^\S+\.(?:dylib|so) not found(?::$|, requested by \S)"),
     _sign(Failure.OTHER, "E: ", r"^E: \S", rank=Rank.WORD),
     _sign(Failure.OTHER, "fatal: ", r"^\s*fatal: \S", rank=Rank.WORD),

@@ -82,9 +82,9 @@ def inspect(  # noqa: PLR0917
         screen.result(inspection_lines(description))
 
 
-def _refusal(problem: ProcessError, program: str, wheel: Wheel) -> RepairError:
+def _refusal(problem: ProcessError, said: list[str], program: str, wheel: Wheel) -> RepairError:
     """What a repair tool has said, with what has the library that it lacks."""
-    told = classify(problem, problem.why, "repair")
+    told = classify(problem, "\n".join(said) or problem.why, "repair")
     library = re.search(r"does not find (\S+)$", told.cause or "")
     provider = provider_of(library[1]) if library else None
     return RepairError(
@@ -111,11 +111,16 @@ def repair(_context: Context, wheel: str, libraries: str | None = None, output: 
     with tempfile.TemporaryDirectory(prefix="wheelfarm-repair-") as scratch:
         argv, variables = tool.command(wheel=str(opened.path), dest=scratch, arch=arch, libraries=libraries)
         env = programs_environment(farm.settings) | variables
-        screen = Screen.standard()
+        screen, said = Screen.standard(), list[str]()
+
+        def hear(line: str) -> None:
+            said.append(line)
+            screen.say(line)
+
         try:
-            run(Command(argv=argv, env=env, time_limit=farm.settings.time_limit), on_line=screen.say)
+            run(Command(argv=argv, env=env, time_limit=farm.settings.time_limit), on_line=hear)
         except ProcessError as problem:
-            raise _refusal(problem, tool.program, opened) from problem
+            raise _refusal(problem, said, tool.program, opened) from problem
         found = only_wheel(Path(scratch), name=opened.name, version=opened.version, made_by=tool.program)
         repaired = open_wheel(found)
         verify(repaired)
