@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.clones import fresh_clone, publish_all, reloaded, with_index
+from support.raised import only
 from support.servers import Reply, index_server
 from support.store import check_tidy
 from support.tiny import VARIANT, run_farm
 from wheelfarm.attestation import statement
 from wheelfarm.attestation.checking import sbom_digest
+from wheelfarm.errors import PublishError
+from wheelfarm.index.client import Client
+from wheelfarm.index.web import Web
 from wheelfarm.machine import native_target
+from wheelfarm.model import Digest
 from wheelfarm.pipeline import Action, Farm, decide, decide_all
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.taking import Taking
@@ -229,3 +234,18 @@ def test_a_release_takes_nothing_that_a_compiler_cache_went_into(filled: Setting
     result, said = taken(clone_of(filled, tmp_path, release="true"))
     assert result is None
     assert "a release is built from nothing" in "\n".join(said)
+
+
+def test_what_a_web_server_hands_out_is_only_read(tmp_path: Path) -> None:
+    with index_server() as server:
+        server.replies["/a%20b"] += [Reply(b"bytes")] * 2
+        web = Web(Client(f"http://{server.host}/", None, lambda _line: None, tries=1))
+        assert (web.read("a b"), web.size("a b")) == (b"bytes", 5)
+        assert (web.read("lost"), web.size("lost")) == (None, None)
+        for write in (
+            lambda: web.write("a", b""),
+            lambda: web.put(tmp_path, "a", Digest("")),
+            lambda: web.remove("a"),
+            web.locked,
+        ):
+            only(write, PublishError)
