@@ -120,6 +120,13 @@ def one(root: Path, pattern: str) -> Path:
     return found
 
 
+def record_of(public: Path) -> Path:
+    """The published record of tinybase."""
+    records = public.glob("records/*.json")
+    (found,) = (each for each in records if '"distribution": "tinybase"' in each.read_text())
+    return found
+
+
 def other_bytes(public: Path) -> None:
     wheel = one(public, "wheels/*/tinybase-*.whl")
     wheel.write_bytes(wheel.read_bytes() + b"\n")
@@ -127,9 +134,9 @@ def other_bytes(public: Path) -> None:
 
 def forge(public: Path, **changes: object) -> None:
     """Change a published record, and the statement with it, so that the two agree."""
-    path = one(public, "wheels/*/tinybase-*.record.json")
+    path = record_of(public)
     record = replace(Record.from_json(path.read_text(), "here"), **changes)  # type: ignore[arg-type]
-    wheel = path.with_name(record.wheel.filename)
+    wheel = one(public, f"wheels/*/{record.wheel.filename}")
     path.write_text(record.to_json())
     said = statement(record, record.to_json(), sbom_digest(open_wheel(wheel)))
     one(public, "wheels/*/tinybase-*.provenance.json").write_text(said)
@@ -148,7 +155,7 @@ def other_parts(public: Path) -> None:
 
 
 def other_record(public: Path) -> None:
-    path = one(public, "wheels/*/tinybase-*.record.json")
+    path = record_of(public)
     path.write_text(path.read_text().replace('"kept_build": false', '"kept_build": true'))
 
 
@@ -183,7 +190,7 @@ def test_a_lie_means_a_warning_and_a_build(
 
 
 def test_a_record_that_is_none_belongs_to_no_build(filled: Settings, tmp_path: Path) -> None:
-    one(tmp_path / "public", "wheels/*/tinybase-*.record.json").write_text("{")
+    record_of(tmp_path / "public").write_text("{")
     assert taken(clone_of(filled, tmp_path)) == (None, [])
 
 
