@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "src")]
 
 from figures import Figure  # noqa: E402
+from publishing import publishing, static_index  # noqa: E402
 
 from support.tiny import tiny_farm, tiny_index  # noqa: E402
 
@@ -153,7 +154,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=ROOT / ".wheelfarm" / "bench.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wheelfarm-bench-") as scratch:
-        figures = doors(Path(scratch)) + memory(Path(scratch))
+        work = Path(scratch)
+        figures = doors(work) + memory(work) + publishing(work) + static_index(work)
     figures += shares()
     print("\n".join(str(figure) for figure in figures))
     arguments.json.parent.mkdir(parents=True, exist_ok=True)

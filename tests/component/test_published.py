@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.clones import fresh_clone, publish_all, reloaded, with_index
+from support.raised import only
 from support.servers import Reply, index_server
 from support.store import check_tidy
 from support.tiny import VARIANT, run_farm
 from wheelfarm.attestation import statement
 from wheelfarm.attestation.checking import sbom_digest
+from wheelfarm.errors import PublishError
+from wheelfarm.index.client import Client
+from wheelfarm.index.web import Web
 from wheelfarm.machine import native_target
+from wheelfarm.model import Digest
 from wheelfarm.pipeline import Action, Farm, decide, decide_all
 from wheelfarm.pipeline.clock import Clock
 from wheelfarm.pipeline.taking import Taking
@@ -115,6 +120,13 @@ def one(root: Path, pattern: str) -> Path:
     return found
 
 
+def record_of(public: Path) -> Path:
+    """The published record of tinybase."""
+    records = public.glob("records/*.json")
+    (found,) = (each for each in records if '"distribution": "tinybase"' in each.read_text())
+    return found
+
+
 def other_bytes(public: Path) -> None:
     wheel = one(public, "wheels/*/tinybase-*.whl")
     wheel.write_bytes(wheel.read_bytes() + b"\n")
@@ -122,9 +134,9 @@ def other_bytes(public: Path) -> None:
 
 def forge(public: Path, **changes: object) -> None:
     """Change a published record, and the statement with it, so that the two agree."""
-    path = one(public, "wheels/*/tinybase-*.record.json")
+    path = record_of(public)
     record = replace(Record.from_json(path.read_text(), "here"), **changes)  # type: ignore[arg-type]
-    wheel = path.with_name(record.wheel.filename)
+    wheel = one(public, f"wheels/*/{record.wheel.filename}")
     path.write_text(record.to_json())
     said = statement(record, record.to_json(), sbom_digest(open_wheel(wheel)))
     one(public, "wheels/*/tinybase-*.provenance.json").write_text(said)
@@ -143,7 +155,7 @@ def other_parts(public: Path) -> None:
 
 
 def other_record(public: Path) -> None:
-    path = one(public, "wheels/*/tinybase-*.record.json")
+    path = record_of(public)
     path.write_text(path.read_text().replace('"kept_build": false', '"kept_build": true'))
 
 
@@ -178,7 +190,7 @@ def test_a_lie_means_a_warning_and_a_build(
 
 
 def test_a_record_that_is_none_belongs_to_no_build(filled: Settings, tmp_path: Path) -> None:
-    one(tmp_path / "public", "wheels/*/tinybase-*.record.json").write_text("{")
+    record_of(tmp_path / "public").write_text("{")
     assert taken(clone_of(filled, tmp_path)) == (None, [])
 
 
@@ -229,3 +241,18 @@ def test_a_release_takes_nothing_that_a_compiler_cache_went_into(filled: Setting
     result, said = taken(clone_of(filled, tmp_path, release="true"))
     assert result is None
     assert "a release is built from nothing" in "\n".join(said)
+
+
+def test_what_a_web_server_hands_out_is_only_read(tmp_path: Path) -> None:
+    with index_server() as server:
+        server.replies["/a%20b"] += [Reply(b"bytes")] * 2
+        web = Web(Client(f"http://{server.host}/", None, lambda _line: None, tries=1))
+        assert (web.read("a b"), web.size("a b")) == (b"bytes", 5)
+        assert (web.read("lost"), web.size("lost")) == (None, None)
+        for write in (
+            lambda: web.write("a", b""),
+            lambda: web.put(tmp_path, "a", Digest("")),
+            lambda: web.remove("a"),
+            web.locked,
+        ):
+            only(write, PublishError)

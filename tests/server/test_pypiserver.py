@@ -270,6 +270,36 @@ def test_two_publishers_at_once(tmp_path: Path, pypi: Server, faulty: Proxy) -> 
     assert [each.state for each in publish(farms[0]).differences] == [State.SAME] * 4
 
 
+def test_two_publishers_of_different_builds_at_once(tmp_path: Path, pypi: Server, faulty: Proxy) -> None:
+    """Whoever comes second at a file is refused; another run gives the wheels that lost the next number."""
+    farms = [farm_for(tmp_path / name, faulty.url, content=name) for name in ("one", "two")]
+    failures: list[BaseException] = []
+
+    def run(farm: Farm) -> None:
+        try:
+            publish(farm)
+        except BaseException as error:  # noqa: BLE001 - told in the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=[farm]) for farm in farms]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures
+    assert all(isinstance(each, FarmError) for each in failures)
+    first = {path.name: path.read_bytes() for path in pypi.root.iterdir()}
+    for farm in farms:
+        publication(farm).publish(None)
+    for farm in farms:
+        found = publication(farm).transaction(None).differ()
+        assert [each.state for each in found.differences if each.offer] == [State.SAME] * 4
+    # Nothing that either has published was touched.
+    assert first.items() <= {path.name: path.read_bytes() for path in pypi.root.iterdir()}.items()
+    assert len(names(pypi)) == 8
+    assert {each.error for each in publication(farms[0]).verify(None)} == {None}
+
+
 @pytest.mark.parametrize("at", ["uploading alpha", "uploading beta"])
 def test_a_kill_and_another_run(tmp_path: Path, pypi: Server, at: str) -> None:
     root = tmp_path / "farm"

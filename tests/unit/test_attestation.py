@@ -92,7 +92,7 @@ class TestStatement:
 def changed(text: str, change: Callable[[Any], object]) -> str:
     document = json.loads(text)
     change(document)
-    return json.dumps(document, sort_keys=True, indent=1) + "\n"
+    return json.dumps(document, sort_keys=True) + "\n"
 
 
 STATEMENTS: dict[str, tuple[Callable[[Any], object], str]] = {

@@ -66,7 +66,7 @@ def statement(record: Record, text: str, sbom: Digest | None) -> str:
             },
         },
     }
-    return json.dumps(document, sort_keys=True, indent=1) + "\n"
+    return json.dumps(document, sort_keys=True) + "\n"
 
 
 def _asked(record: Record) -> dict[str, Any]:

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 _READERS: Final = 8
 """Pages that are asked for at the same time."""
 _FEW: Final = 40
-"""So many files one twine sends, in order, as quickly as several would."""
-_SENDERS: Final = 3
+"""So many files one twine sends, whatever needs what."""
+_ENOUGH: Final = 200
+"""Files for which it is worth starting another twine, which takes as long as sending dozens of them."""
+_SENDERS: Final = 2
 
 
 @dataclass
@@ -175,7 +177,7 @@ class UploadIndex:
 
     def _send_wave(self, wave: Sequence[Offer], url: str) -> None:
         cancelled = threading.Event()
-        shares = _shares(wave, min(_SENDERS, -(-len(wave) // _FEW)))
+        shares = _shares(wave, min(_SENDERS, -(-len(wave) // _ENOUGH)))
         with ThreadPoolExecutor(len(shares)) as pool:
             running = [pool.submit(self._twine, share, url, cancelled) for share in shares]
             try:
