@@ -95,6 +95,6 @@ def _docker(url: str) -> Iterator[str]:
     yield "# requirements.txt is what `inv lock PACKAGES` writes: it has the hash of each file. The password"
     yield "# comes from a secret, which no layer keeps: docker build --secret id=netrc,src=$HOME/.netrc ."
     yield "COPY requirements.txt ."
-    yield "RUN --mount=type=secret,id=netrc,target=/root/.netrc \\"
-    yield f"    PIP_INDEX_URL={url} \\"
+    yield "RUN --mount=type=secret,id=netrc \\"
+    yield f"    NETRC=/run/secrets/netrc PIP_INDEX_URL={url} \\"
     yield "    pip install --no-cache-dir --require-hashes --requirement requirements.txt"
