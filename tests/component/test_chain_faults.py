@@ -64,6 +64,7 @@ def test_a_compiler_that_dies_stops_only_what_needs_it(index: Index, tmp_path: P
     assert (settings.stages / run.build("tinybase").id.slug / "source" / "setup.py").is_file()
 
 
+@pytest.mark.slow
 def test_what_the_gate_refuses_is_not_stored(index: Index, tmp_path: Path) -> None:
     """It is told; and after a correction nothing is compiled again."""
     smoke = {"recipes/tinyleaf/smoke.py": 'raise SystemExit("it smokes")\n'}

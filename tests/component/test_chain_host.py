@@ -149,6 +149,7 @@ def test_a_changed_smoke_test_that_fails_leaves_the_stored_wheel_as_it_was(chain
     assert snapshot(chain.wheelhouse) == before
 
 
+@pytest.mark.slow
 def test_back_to_an_older_state_points_to_the_stored_wheel(chain: Settings) -> None:
     recipe = chain.root / TOP
     old = recipe.read_text()
@@ -164,6 +165,7 @@ def test_back_to_an_older_state_points_to_the_stored_wheel(chain: Settings) -> N
     check_tidy(chain.wheelhouse, VARIANT)
 
 
+@pytest.mark.slow
 def test_the_same_inputs_make_the_same_bytes(chain: Settings) -> None:
     shas = set()
     for _ in range(2):

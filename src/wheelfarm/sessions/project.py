@@ -99,7 +99,7 @@ def _lint_workflows(session: nox.Session, root: Path, python: Path) -> None:
     dependabot = root / ".github" / "dependabot.yml"
     _run(session, python, "check_jsonschema", "--builtin-schema", "vendor.dependabot", str(dependabot))
     # Offline: what it could ask the host about, no checkout must depend on.
-    zizmor = ["zizmor", "--offline", "--pedantic", "--no-progress", str(root / ".github")]
+    zizmor = [str(python.with_name("zizmor")), "--offline", "--pedantic", "--no-progress", str(root / ".github")]
     session.run(*zizmor, external=True, env={"PATH": path})
     _actionlint(session, root, workflows)
     session.run(str(python), "-m", "invoke", "ci.check", external=True)
