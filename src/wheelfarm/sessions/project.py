@@ -28,7 +28,6 @@ _LOCKS: Final = {
 
 def _run(session: nox.Session, python: Path, *words: str) -> None:
     """Run a module of an environment, with its programs first on the path."""
-    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     session.run(str(python), "-m", *words, external=True, env={"PATH": path})
 
 
@@ -94,13 +93,13 @@ def _register_checks(root: Path) -> None:
 def _lint_workflows(session: nox.Session, root: Path, python: Path) -> None:
     """Workflows are current, pinned and sound: rendered and hand-written ones alike."""
     workflows = sorted(str(path) for path in (root / ".github" / "workflows").glob("*.yml"))
-    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     _run(session, python, "check_jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     dependabot = root / ".github" / "dependabot.yml"
     _run(session, python, "check_jsonschema", "--builtin-schema", "vendor.dependabot", str(dependabot))
     # Offline: what it could ask the host about, no checkout must depend on.
-    zizmor = [str(python.with_name("zizmor")), "--offline", "--pedantic", "--no-progress", str(root / ".github")]
-    session.run(*zizmor, external=True, env={"PATH": path})
+    zizmor = str(python.with_name("zizmor"))
+    words = ("--offline", "--pedantic", "--no-progress", str(root / ".github"))
+    session.run(zizmor, *words, external=True)
     _actionlint(session, root, workflows)
     session.run(str(python), "-m", "invoke", "ci.check", external=True)
 
