@@ -28,6 +28,7 @@ _LOCKS: Final = {
 
 def _run(session: nox.Session, python: Path, *words: str) -> None:
     """Run a module of an environment, with its programs first on the path."""
+    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     session.run(str(python), "-m", *words, external=True, env={"PATH": path})
 
 
