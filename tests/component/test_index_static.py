@@ -7,14 +7,13 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
-from support.publishing import TARGETS, VARIANT, publication, publishing_farm, stock, store
+from support.publishing import TARGETS, VARIANT, failures_at_once, publication, publishing_farm, stock, store
 from support.raised import only, raised
 from support.store import check_whole
 from wheelfarm.errors import ConflictError, PublishError
@@ -140,19 +139,7 @@ def test_two_publishers_of_different_packages_at_once(tmp_path: Path, place: str
                 store(farm.house, name, version, target)
                 store(farm.house, "shared", version, target, content="same")
         farms.append(farm)
-    failures: list[BaseException] = []
-
-    def run(farm: Farm) -> None:
-        try:
-            publish(farm)
-        except BaseException as error:  # noqa: BLE001 - told in the main thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=[farm]) for farm in farms]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    failures = failures_at_once(publish, farms)
     assert failures == []
     for farm in farms:
         assert {each.state for each in quick(farm).differ().differences} == {State.SAME}

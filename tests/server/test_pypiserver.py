@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from support.disks import fill, small_disk
 from support.faults import Fault, Proxy, proxy
 from support.indexes import LOGIN, PASSWORD, USER, Server, pypiserver
-from support.publishing import TARGETS, publication, publishing_farm, stock, store, told
+from support.publishing import TARGETS, failures_at_once, publication, publishing_farm, stock, store, told
 from support.raised import only
 from wheelfarm.errors import ConflictError, FarmError, IncompleteError, PublishError, UnprovenError
 from wheelfarm.index import State
@@ -252,19 +251,7 @@ def test_the_password_is_on_no_command_line(tmp_path: Path, faulty: Proxy) -> No
 
 def test_two_publishers_at_once(tmp_path: Path, pypi: Server, faulty: Proxy) -> None:
     farms = [farm_for(tmp_path / name, faulty.url) for name in ("one", "two")]
-    failures: list[BaseException] = []
-
-    def run(farm: Farm) -> None:
-        try:
-            publish(farm)
-        except BaseException as error:  # noqa: BLE001 - told in the main thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=[farm]) for farm in farms]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    failures = failures_at_once(publish, farms)
     assert failures == []
     assert len(names(pypi)) == 4
     assert [each.state for each in publish(farms[0]).differences] == [State.SAME] * 4
@@ -273,19 +260,7 @@ def test_two_publishers_at_once(tmp_path: Path, pypi: Server, faulty: Proxy) -> 
 def test_two_publishers_of_different_builds_at_once(tmp_path: Path, pypi: Server, faulty: Proxy) -> None:
     """Whoever comes second at a file is refused; another run gives the wheels that lost the next number."""
     farms = [farm_for(tmp_path / name, faulty.url, content=name) for name in ("one", "two")]
-    failures: list[BaseException] = []
-
-    def run(farm: Farm) -> None:
-        try:
-            publish(farm)
-        except BaseException as error:  # noqa: BLE001 - told in the main thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=[farm]) for farm in farms]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    failures = failures_at_once(publish, farms)
     assert failures
     assert all(isinstance(each, FarmError) for each in failures)
     first = {path.name: path.read_bytes() for path in pypi.root.iterdir()}

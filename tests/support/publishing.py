@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -115,3 +116,21 @@ def told(farm: Farm) -> list[str]:
 def digest_in(listing: Mapping[Name, Iterable[object]]) -> dict[str, Digest]:
     """The digests that a listing tells, by file name."""
     return {file.filename: file.sha256 for files in listing.values() for file in files}  # type: ignore[attr-defined]
+
+
+def failures_at_once(publish: Callable[[Farm], object], farms: Iterable[Farm]) -> list[BaseException]:
+    """What went wrong when several farms published at the same time."""
+    failures: list[BaseException] = []
+
+    def run(farm: Farm) -> None:
+        try:
+            publish(farm)
+        except BaseException as error:  # noqa: BLE001 - told in the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=[farm]) for farm in farms]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures

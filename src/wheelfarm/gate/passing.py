@@ -72,9 +72,7 @@ def pass_gate(
     place.mkdir(parents=True, exist_ok=True)
 
     def test(room: Room) -> tuple[Result, ...]:
-        own_log = log if room is trial.own[0] else log.with_name(f"{log.stem}-{room.slug}.log")
-        if own_log != log:
-            own_log.unlink(missing_ok=True)
+        own_log = log if room is trial.own[0] else _log_beside(log, room.slug)
         directory = place / room.slug
         try:
             return try_in_clean_room(build, room, engine, directory, log=own_log, follower=follower)
@@ -128,14 +126,19 @@ def pass_gates(
 
     def one(build: Build, trial: Trial) -> tuple[Result, ...]:
         name = build.id.name
-        own_log = log if name == main else log.with_name(f"{log.stem}-{name}.log")
-        if own_log != log:
-            own_log.unlink(missing_ok=True)
+        own_log = log if name == main else _log_beside(log, name)
         return pass_gate(build, engine, place / name, trial, log=own_log, follower=follower, jobs=jobs)
 
     with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="wheelfarm-gates") as gates:
         results = _each_of([gates.submit(one, build, trial) for build, trial in asked])
     return {build.id.name: found for (build, _), found in zip(asked, results, strict=True)}
+
+
+def _log_beside(log: Path, slug: str) -> Path:
+    """A new log beside another one."""
+    own = log.with_name(f"{log.stem}-{slug}.log")
+    own.unlink(missing_ok=True)
+    return own
 
 
 def _all_of(checks: Sequence[Future[tuple[Result, ...]]]) -> list[Result]:

@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, RecipeError
-from wheelfarm.model import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.recipes.document import Expect
 
-_TAGGED: Final = {"macosx": Platform.MACOS, "win": Platform.WINDOWS, "win32": Platform.WINDOWS}
 _BINARY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_baseline", "cpu_dispatch")
 """What only a wheel with compiled code has."""
 
@@ -49,10 +47,8 @@ def _of_platform(expect: Expect, target: Target) -> Iterator[tuple[str, str]]:
     tag = expect.platform_tag
     if tag in {None, "any"}:
         return
-    system = str(tag).partition("_")[0]
-    if _TAGGED.get(system, Platform.LINUX) is not target.platform or (
-        target.platform is Platform.LINUX and system != target.system
-    ):
+    # win32 is the one tag without an underscore.
+    if str(tag).partition("_")[0].removesuffix("32") != target.system:
         yield "platform-tag", f"it expects {tag}, and the target is {target.identifier}"
 
 
