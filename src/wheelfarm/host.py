@@ -28,7 +28,7 @@ from wheelfarm.plan import Toolchain
 from wheelfarm.process import allowed, which
 from wheelfarm.repair import TOOLS
 from wheelfarm.settings.tables import Provider
-from wheelfarm.stage import library_path
+from wheelfarm.stage import ENVIRONMENT, library_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,13 +40,11 @@ if TYPE_CHECKING:
 
 _BIN: Final = "Scripts" if os.name == "nt" else "bin"
 _PYTHON: Final = "python.exe" if os.name == "nt" else "python"
-_ENV: Final = "env"
-"""The build environment, in the stage."""
 
 
 def _python_of(root: Path) -> Path:
     """The interpreter of a stage's build environment."""
-    return root / _ENV / _BIN / _PYTHON
+    return root / ENVIRONMENT / _BIN / _PYTHON
 
 
 def programs_environment(settings: Settings) -> dict[str, str]:
@@ -152,7 +150,9 @@ class Host:
         steps += [
             Step(phase=Phase.BUILD, argv=(*frontend, *settings, str(source)), env=build_env, cwd=source),
             Step(phase=Phase.WITNESS, argv=witness, env=host | variables, cwd=root),
-            Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root),
+            *self._repair_steps(
+                stage, Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root)
+            ),
             Step(phase=Phase.WITNESS, argv=owners, env=host | variables, cwd=root),
         ]
         return Rendering(steps=tuple(steps))
@@ -173,6 +173,15 @@ class Host:
             env = kept_environment(stage) | env
         return env | {"PATH": os.pathsep.join([*first, env.get("PATH", os.defpath)])}
 
+    def _repair_steps(self, stage: Stage, repair: Step) -> list[Step]:
+        """The repair; where the last build's is at hand, an attempt to do without comes before it."""
+        if not self.keeps(stage):
+            return [repair]
+        argv = (sys.executable, "-P", "-m", "wheelfarm.repair.again", BUILT, str(stage.root))
+        env = {**repair.env, "PYTHONPATH": str(Path(__file__).parents[1])}
+        made = f"{stage.dist.name}/*.whl"
+        return [replace(repair, argv=argv, env=env), replace(repair, unless=made)]
+
     def _environment_steps(self, stage: Stage, build_env: Mapping[str, str]) -> list[Step]:
         """The build environment, and in it the compiler cache and the kept build directory made ready."""
         root, cache = stage.root, self.compiler_cache
@@ -181,9 +190,11 @@ class Host:
         uv = ("uv", "--offline", "--no-config")
         install = ("pip", "install", "--python", python, "--no-index", "--no-cache", "--link-mode=copy")
         commands: list[tuple[tuple[str, ...], Mapping[str, str]]] = [
-            ((*uv, "venv", "--no-project", "--python", interpreter, str(root / _ENV)), host),
+            ((*uv, "venv", "--no-project", "--python", interpreter, str(root / ENVIRONMENT)), host),
             ((*uv, *install, "--require-hashes", "--requirements", str(root / "requirements.txt")), host),
         ]
+        if (root / ENVIRONMENT).is_dir():  # kept from the last build, and as it was made
+            commands.clear()
         if cache is not None:
             words = compilers_words(cache.tools / PROGRAM, root, stage.build.resolved.environment)
             commands.append(((python, *words), build_env))

@@ -80,7 +80,7 @@ def test_members_are_dropped_replaced_renamed_and_added(tmp_path: Path) -> None:
     )
     path, names = edit(make_wheel(tmp_path, files=FILES), changes)
     assert names == [
-        *("demo/b.py", "demo/__init__.py", "demo/c.py"),
+        *("demo/__init__.py", "demo/b.py", "demo/c.py"),
         *(f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "sboms/x.json", "RECORD")),
     ]
     assert read(path, "demo/b.py") == FILES["demo/a.py"].encode()

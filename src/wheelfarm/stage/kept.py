@@ -6,6 +6,10 @@ but for the content of sources; it is out of reach while a build uses it, so tha
 losing it costs time only. What it is built from stands here and in the directory itself, where
 `inside/settle.py` compares the two: the directory may stand in a container's volume.
 
+Where the build runs on this machine, two more things are kept that are made of the same inputs: the build
+environment, as long as it is as it was made, and the wheel before and after its repair, for
+`wheelfarm.repair.again`.
+
 Nothing helps against a project that does not tell ninja what its generators read. So a record says whether a
 build went on from a kept directory, and a release never does.
 """
@@ -24,6 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from wheelfarm.plan import digest
+from wheelfarm.stage.inside.settle import HELD, held
+from wheelfarm.stage.layout import BUILT_WHEEL, ENVIRONMENT, LAST, REPAIRED_WHEEL
 
 if TYPE_CHECKING:
     from wheelfarm.model import Digest
@@ -35,6 +41,7 @@ _BESIDE: Final = ("patch.", "config-settings.install-args", "split.", "upstream.
 Of what is upstream the wheels count, by their own digests: another key may come out with the same bytes.
 """
 _LINK: Final = "-> "
+_BUILD: Final = "build"
 _Sources = dict[str, tuple[str, int]]
 """Path below the source tree → content, or where a link leads; and time in nanoseconds."""
 
@@ -134,16 +141,25 @@ class Basis:
         return cls(context=wanted, sources=sources)
 
 
+def _as_made(environment: Path, told: Path) -> bool:
+    """Whether an environment is as it was when it had been made; a build may change what it is given."""
+    try:
+        return bool(json.loads(told.read_bytes()) == held(environment))
+    except (OSError, ValueError):
+        return False
+
+
 @dataclass(frozen=True)
 class Kept:
     """The place beside a stage where its build directory is kept."""
 
     root: Path
+    stage: Path
 
     @classmethod
     def beside(cls, stage: Path) -> Kept:
         """That of a stage."""
-        return cls(stage.with_name(f"{stage.name}.kept"))
+        return cls(stage.with_name(f"{stage.name}.kept"), stage)
 
     @property
     def source(self) -> Path:
@@ -197,7 +213,8 @@ class Kept:
             if before is None or not alike(basis.sources, before.sources):
                 before = None
             elif build_dir is not None:
-                (self.root / "build").rename(build_dir)
+                (self.root / _BUILD).rename(build_dir)
+                self._give_back()
         except OSError:
             before = None
         shutil.rmtree(self.root, ignore_errors=True)
@@ -214,7 +231,25 @@ class Kept:
             shutil.rmtree(self.root, ignore_errors=True)
             self.root.mkdir(parents=True)
             if build_dir is not None:
-                build_dir.rename(self.root / "build")
+                build_dir.rename(self.root / _BUILD)
+                self._keep_more()
             draft = self._basis.with_suffix(".draft")
             draft.write_text(basis.text(), encoding="utf-8")
             draft.replace(self._basis)
+
+    def _keep_more(self) -> None:
+        """Keep the build environment, and the wheel before and after its repair."""
+        with suppress(OSError):
+            (self.stage / HELD).rename(self.root / HELD)
+            (self.stage / ENVIRONMENT).rename(self.root / ENVIRONMENT)
+        for name in (BUILT_WHEEL, REPAIRED_WHEEL):
+            (self.root / LAST / name).mkdir(parents=True)
+            for wheel in (self.stage / name).glob("*.whl"):
+                (self.root / LAST / name / wheel.name).hardlink_to(wheel)
+
+    def _give_back(self) -> None:
+        """Give a stage what was kept beside its build directory."""
+        if _as_made(self.root / ENVIRONMENT, self.root / HELD):
+            (self.root / ENVIRONMENT).rename(self.stage / ENVIRONMENT)
+        with suppress(OSError):
+            (self.root / LAST).rename(self.stage / LAST)

@@ -46,9 +46,9 @@ class Changes:
 def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
     """Write another edition of a wheel, whole or not at all.
 
-    Members keep their order, date, mode and compression; those of `.dist-info` come last (binary
-    distribution format specification, "recommended archiver features"), RECORD after all others, and its
-    signatures not at all. New contents get the date and mode of METADATA.
+    Members keep their order, date, mode and compression, also where they get other contents; those of
+    `.dist-info` come last (binary distribution format specification, "recommended archiver features"), RECORD
+    after all others, and its signatures not at all. New members get the date and mode of METADATA.
 
     Args:
         wheel: the wheel, which stays as it is.
@@ -104,16 +104,25 @@ def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: 
     homes = {**names, **_directories(infos, [*names.values(), *changes.written], wheel, changes)}
     gone: list[zipfile.ZipInfo] = []
     for inside in (False, True):
+        added = {name for name in changes.written if name.startswith(dist_info) is inside}
+        # What follows a member that has moved has to follow it there.
+        moving = inside
         for info in infos:
             if info.filename.startswith(f"{wheel.dist_info}/") is not inside:
                 continue
-            home = homes.get(info.filename)
-            if home is None or inside or home != info.filename:
+            name, home = info.filename, homes.get(info.filename)
+            if name == home and not moving:
+                continue
+            gone.append(info)
+            if name in added:
+                archive.remove(info)
+                archive.writestr(_like(info, name), changes.written[name])
+            else:
                 _move(archive, info, home)
-                gone.append(info)
-        for name in sorted(changes.written):
-            if name.startswith(dist_info) is inside:
-                archive.writestr(_like(model, name), changes.written[name])
+            moving = moving or home is not None or name in added
+            added.discard(name)
+        for name in sorted(added):
+            archive.writestr(_like(model, name), changes.written[name])
     record = f"{dist_info}{RECORD}"
     rows = _rows(wheel, names, changes)
     listed = [(info.filename, *rows[info.filename]) for info in archive.infolist() if not info.is_dir()]

@@ -3,7 +3,8 @@
 It is emptied unless it is the one that the farm speaks of, and the system's packages are those that it was
 built with. Meson keeps the results of its trials, which may compile sources; so it forgets them when a source
 has changed that may be one of those. The files of the environment are pinned by hash, so they say nothing new
-by being written again: they all get one time, older than whatever is built.
+by being written again: they all get one time, older than whatever is built. What the environment holds is
+written down, so that the next build can tell whether it is as it was made.
 Uses the standard library only.
 
 Usage: settle.py BUILD-DIRECTORY
@@ -15,6 +16,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -30,6 +32,10 @@ OWN = ".wheelfarm"
 """The farm's own directory in the build directory."""
 MARK = f"{OWN}/basis.json"
 """What it is built from."""
+KEPT = "kept-build"
+"""Whether the build goes on from a kept directory, in the stage."""
+HELD = "environment-held.json"
+"""What the environment held when it had been made, in the stage."""
 TRIED = (".c", ".cc", ".cpp", ".cxx", ".c++", ".m", ".mm", ".h", ".hh", ".hpp", ".hxx", ".inc", ".f", ".f90")
 """Suffixes of sources that a trial may compile or include."""
 
@@ -51,6 +57,24 @@ def settle(directory: Path) -> None:
             os.utime(path, (OLD, OLD))
         except OSError:
             pass
+
+
+def held(environment: Path) -> dict[str, str]:
+    """Every file of an environment with its size and its time, and where its links lead.
+
+    Byte code is left out: Python makes it, and compares it with its source.
+    """
+    found = {}
+    for parent, directories, names in os.walk(environment):
+        directories[:] = [name for name in directories if name != "__pycache__"]
+        for name in (*directories, *names):
+            path = os.path.join(parent, name)  # noqa: PTH118
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                found[os.path.relpath(path, environment)] = "-> " + os.readlink(path)  # noqa: PTH115
+            elif stat.S_ISREG(status.st_mode):
+                found[os.path.relpath(path, environment)] = f"{status.st_size} {status.st_mtime_ns}"
+    return found
 
 
 def system(root: Path) -> str:
@@ -104,7 +128,7 @@ def main(build: Path, stage: Path) -> None:
     if fits(build, kept, installed):
         if not trials_hold(build, stage / "source", kept["files"]):
             shutil.rmtree(build / "meson-private")
-        (stage / "kept-build").touch()
+        (stage / KEPT).touch()
     else:
         empty(build)
     mark = {"built-from": kept["new"], "system": installed}
@@ -113,8 +137,13 @@ def main(build: Path, stage: Path) -> None:
 
 
 if __name__ == "__main__":
+    stage = Path(__file__).parents[1]
     # The whole of a virtual environment; of an image's own Python only where packages go.
-    kinds = ("purelib", "platlib", "scripts") if sys.prefix == sys.base_prefix else ("data",)
-    for each in {sysconfig.get_path(kind) for kind in kinds}:
+    alone = sys.prefix != sys.base_prefix
+    for each in {
+        sysconfig.get_path(kind) for kind in (("data",) if alone else ("purelib", "platlib", "scripts"))
+    }:
         settle(Path(each))
-    main(Path(sys.argv[1]), Path(__file__).parents[1])
+    if alone:
+        (stage / HELD).write_text(json.dumps(held(Path(sys.prefix))), encoding="utf-8")
+    main(Path(sys.argv[1]), stage)
