@@ -93,3 +93,22 @@ def test_a_header_that_comes_before_another_and_a_build_that_failed(
     assert failed.states == {NAME: "failed"}
     # Nobody knows what it left, so that is not gone on from; the compiler cache knows.
     assert list((tmp_path / "stages").glob("*.kept")) == []
+
+
+def test_where_only_texts_have_changed_the_environment_and_the_repair_are_the_last_ones(
+    tmp_path: Path, meson_index: Index
+) -> None:
+    farm, changed = (
+        tmp_path / "farm",
+        {"tinymeson/__init__.py": "from tinymeson._ext import values\nNEW = 1\n"},
+    )
+    run(farm, meson_index)
+    second = run(farm, meson_index, changed)
+    assert made(second) == ("13 2 7 1 5 3", True, ())
+    assert [line for line in second.lines if line.startswith("no binary has changed since the last repair")]
+    (log,) = (path.read_text() for path in second.settings.work.joinpath("logs").glob(f"{NAME}-*.log"))
+    assert "uv --offline --no-config venv" not in log
+    assert "auditwheel repair" not in log
+    clean = run(farm, meson_index, changed, **{"compiler-cache": False})
+    assert made(clean)[1] is False
+    assert sha256(clean) == sha256(second)

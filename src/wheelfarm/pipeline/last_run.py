@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import requests
-
 from wheelfarm.errors import NetworkError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +29,8 @@ def last_run(settings: Settings, file: str) -> str | None:
         UsageError: outside such a host.
         NetworkError: when it does not answer, or says that we may not ask.
     """
+    import requests  # noqa: PLC0415 - heavy, and only a workflow's plan asks
+
     said = settings.environ
     api, repository, token = (
         said.get(name) for name in ("GITHUB_API_URL", "GITHUB_REPOSITORY", "GITHUB_TOKEN")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -58,6 +59,8 @@ class Project:
                 why=str(error),
                 hint="is this a simple index?",
             ) from error
+        # A page of thousands of files is a tree of 20 MB, whose parts know each other; the next comes on top.
+        gc.collect()
         return cls(name, shown(url), tuple(page.packages))
 
     def sdist(self, version: str, pinned: Digest) -> DistributionPackage:

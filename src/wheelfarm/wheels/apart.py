@@ -58,7 +58,8 @@ def linkage_apart(wheel: Wheel, env: Mapping[str, str], scratch: Path) -> tuple[
 
 
 def _binary(values: Mapping[str, Any]) -> Binary:
-    sets = {name: frozenset(values[name]) for name in _SETS}
+    # What a hundred extension modules leave undefined are the same few names.
+    sets = {name: frozenset(map(sys.intern, values[name])) for name in _SETS}
     tuples = {name: tuple(values[name]) for name in _TUPLES}
     return Binary(**{**values, **sets, **tuples, "format": BinaryFormat(values["format"])})
 
