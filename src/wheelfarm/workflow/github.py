@@ -194,8 +194,8 @@ class GitHub:
         }
 
 
-# zizmor asks for $/, which names a file of the same commit; actionlint refuses that, and where it knows a file
-# it checks what is handed over: https://github.com/rhysd/actionlint/issues/711
+# zizmor asks for $/, which names a file of the same commit. actionlint refuses that, and looks into files
+# that it knows: https://github.com/rhysd/actionlint/issues/711
 _CALL_NOTE: Final = "zizmor: ignore[self-repository] actionlint knows no $/"
 _SHELL: Final[Document] = {"permissions": {}, "defaults": {"run": {"shell": "bash"}}}
 
