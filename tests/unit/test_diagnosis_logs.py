@@ -70,6 +70,7 @@ TOLD: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("python-chained", "other", (3, 4, 25, 26), None),
     ("python-echo", "other", (9, 10, 11), None),
     ("python-module", "other", (18, 19), "the build environment lacks numpyy"),
+    ("repair-again", "repair", (3,), "it is repaired already"),
     ("repair-dll", "other", (13, 14, 15), "the repair tool does not find answer.dll"),
     ("repair-dylib", "other", (3, 12), "the repair tool does not find libanswer.dylib"),
     ("repair-forbidden", "other", (5,), "the wheel uses symbols that its platform tag does not allow"),

@@ -91,6 +91,11 @@ _BY_MESSAGE: Final = (
         _LIBRARIES,
     ),
     (
+        r"has already repaired this wheel",
+        "it is repaired already",
+        "there is nothing to do: name the wheel as the build has made it",
+    ),
+    (
         r"depends on black-listed symbols",
         "the wheel uses symbols that its platform tag does not allow",
         "do not link what has them, or let the tag be newer",

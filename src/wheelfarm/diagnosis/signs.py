@@ -126,6 +126,7 @@ _LINK: Final = (
     *_words(Failure.LINK, "file not recognized", "ld: cannot find ", "ld: error: ", "ld: library '"),
     _sign(Failure.LINK, "Undefined symbols for architecture", follow=Follow.INDENTED),
 )
+_REPAIR: Final = _words(Failure.REPAIR, "has already repaired this wheel")
 _SETTINGS: Final = (
     _sign(Failure.SETTINGS, "Unknown option", r"\b(?:ERROR|error): Unknown options?\b"),
     _sign(Failure.SETTINGS, "for option ", r"\bERROR: Value .* for option "),
@@ -178,7 +179,7 @@ _WORDS: Final = (
 _SIGNS: Final = (
     # What befell the machine stands before what that made of a compiler or a linker.
     *(_MACHINE + _ENGINE + _NETWORK + _CONTAINER),
-    *(_LINK + _SETTINGS + _CONFIGURE + _COMPILE + _WORDS),
+    *(_LINK + _REPAIR + _SETTINGS + _CONFIGURE + _COMPILE + _WORDS),
 )
 
 # A source line that a compiler quotes, and what is said to be no error.
