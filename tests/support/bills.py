@@ -1,0 +1,116 @@
+"""Wheels with their bill of materials, as a stage and the owners of libraries make them."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from support.archives import digest
+from support.farm import builds_of, make_farm
+from support.stages import make_stage
+from support.wheels import make_wheel
+from wheelfarm.host import Host
+from wheelfarm.model import AppliedPatch, Digest, EnvironmentEntry, Name, PinnedWheel, RepairedWheel
+from wheelfarm.sbom import MEMBER, check_sbom, enclose
+from wheelfarm.testimony import Owner, Owners
+from wheelfarm.wheels import open_wheel, vendored, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.stage import Stage
+
+INFO: Final = "alpha-1.0.dist-info"
+BLAS: Final = b"\x7fELF blas as it came"
+COMPILERS: Final = (
+    ("compiler c", "cc (Debian 12.2.0-14) 12.2.0"),
+    ("compiler fortran", "GNU Fortran 12.2.0"),
+)
+PACKAGES: Final = (("package libblas-dev", "3.11.0-2"),)
+GCC: Final = Owner(
+    kind="deb", name="libgfortran5", version="12.2.0-14+b1", texts={"gcc-12-base/copyright": "GPL-3+"}
+)
+PATCH: Final = """\
+Why: it is needed
+Upstream: https://example.org/issues/1, closed
+
+--- a/x
++++ b/x
+@@ -1 +1 @@
+-a
++b
+"""
+SOURCES: Final[dict[str, dict[str, Any]]] = {
+    "sdist": {"kind": "sdist", "sha256": "c" * 64},
+    "git": {
+        "kind": "git",
+        "url": "https://user:secret@example.org/x.git",
+        "commit": "d" * 40,
+        "sha256": None,
+    },
+    "archive": {"kind": "archive", "url": "https://example.org/x.tar.gz?secret", "sha256": "c" * 64},
+}
+
+
+def pinned(path: Path, name: str) -> PinnedWheel:
+    return PinnedWheel(name=Name(name), version="1.0", path=path, sha256=digest(path.read_bytes()))
+
+
+def stage_of(root: Path, source: str = "sdist", **changes: Any) -> Stage:
+    recipe = {"source": SOURCES[source], "patches": [{"file": "0001-fix.patch"}], "compilers": ["c"]}
+    settings = make_farm(root / "farm", {"alpha": recipe}, patches={"alpha/0001-fix.patch": PATCH})
+    stage = make_stage(builds_of(settings)["alpha"], Host(settings), root / "stage")
+    patches = tuple(AppliedPatch(file=path.name, sha256=Digest("e" * 64)) for path in stage.build.patches)
+    stage.root.mkdir()
+    tree = replace(stage.tree, patches=patches)
+    return replace(stage, **{"tree": tree, "requirements": (), **changes})
+
+
+def provider(root: Path) -> PinnedWheel:
+    """A wheel that supplies a library, with its licence."""
+    (root / "provider").mkdir()
+    files = {"blas32/lib/libblas32.so": BLAS, "blas32-1.0.dist-info/licenses/LICENSE.txt": b"BSD"}
+    return pinned(make_wheel(root / "provider", "blas32", "1.0", files), "blas32")
+
+
+def repaired(root: Path, libraries: dict[str, bytes], more: dict[str, bytes] | None = None) -> RepairedWheel:
+    files = {"alpha/ext.so": b"\x7fELF", **libraries, **(more or {})}
+    path = make_wheel(root, "alpha", "1.0", files, tag="cp311-cp311-manylinux_2_28_x86_64")
+    held = (
+        EnvironmentEntry(name=Name("pip"), version="26.3", sha256=None),
+        EnvironmentEntry(name=Name("setuptools"), version="80.9.0", sha256=Digest("b" * 64)),
+    )
+    sha256 = digest(path.read_bytes())
+    return RepairedWheel(path=path, sha256=sha256, environment=held, toolchain=COMPILERS + PACKAGES)
+
+
+def told(owners: dict[str, Owner | None] | None = None) -> Owners:
+    return Owners(kind="deb", distribution="debian", owners=owners or {})
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def enclosed(stage: Stage, wheel: RepairedWheel, owners: Owners) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The document in the edition, which the real schema accepts, and all members."""
+    done = enclose(stage, wheel, owners, stage.root / "finished")
+    assert (done.sha256, done.built_sha256) == (digest(done.path.read_bytes()), wheel.built_sha256)
+    opened = open_wheel(done.path)
+    verify(opened)
+    assert check_sbom(opened) == len(vendored(opened))
+    found = members(done.path)
+    problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(found[f"{INFO}/{MEMBER}"].decode())
+    assert problem is None, problem
+    return json.loads(found[f"{INFO}/{MEMBER}"]), found
+
+
+def mangled(name: str, content: bytes, digits: int = 8) -> str:
+    stem, _, suffix = name.partition(".")
+    return f"{stem}-{digest(content)[:digits]}.{suffix}"

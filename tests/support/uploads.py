@@ -1,0 +1,53 @@
+"""Farms that publish to a server which takes uploads, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from support.indexes import LOGIN
+from support.publishing import publication, publishing_farm, stock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.indexes import Server
+    from wheelfarm.index import Comparison
+    from wheelfarm.pipeline import Farm
+
+PUBLISH: Final = """\
+import sys
+from pathlib import Path
+from wheelfarm.pipeline import Farm, Publication
+from wheelfarm.settings import load
+
+farm = Farm(settings=load(Path(sys.argv[1])), say=lambda line: print(line, flush=True))
+Publication(farm=farm, index_name="internal", variant="plain").transaction(None).publish()
+"""
+"""Publishes the farm at its argument in another process, which can be killed."""
+
+
+def farm_for(root: Path, url: str, *, content: str = "", **variables: str) -> Farm:
+    """A farm with alpha and beta, and a server that takes uploads of them."""
+    farm = publishing_farm(
+        root,
+        {"kind": "simple-upload", "url": url, "variants": {"plain": ""}},
+        environ={**LOGIN, **variables},
+    )
+    stock(farm.house, content=content)
+    return farm
+
+
+def publish(farm: Farm) -> Comparison:
+    """Publish all, without the pauses."""
+    return replace(publication(farm).transaction(None), sleep=lambda _seconds: None).publish()
+
+
+def names(server: Server) -> set[str]:
+    """The wheels, without those that carry papers."""
+    return {path.name for path in server.root.iterdir() if "_wheelfarm_papers-" not in path.name}
+
+
+def logs(farm: Farm) -> str:
+    """What its logs hold."""
+    return "".join(path.read_text() for path in (farm.settings.work / "logs").glob("*"))
