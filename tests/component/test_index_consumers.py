@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
+import struct
 import subprocess
 import sys
+import time
 import tomllib
 from contextlib import contextmanager
 from functools import partial
@@ -121,6 +125,7 @@ class TestServer:
             "/plain/simple/nosuch/",
             "/plain/wheels/00/x.whl",
             "/%2e%2e/plain/simple/",
+            "/plain/wheels/00/..%5c..%5c..%5csecret.whl",
         ],
     )
     def test_nothing_else_is_shown(self, house: Wheelhouse, path: str) -> None:
@@ -156,12 +161,47 @@ class TestServer:
             again = serving(house.root, host="127.0.0.1", port=port, passwords=None, say=print)
             assert "port" in only(again.__enter__, NetworkError).what
 
-    @pytest.mark.parametrize("line", ["alice:plain", "alice", "", "alice:{SHA}abc"])
+    @pytest.mark.parametrize("line", ["alice:plain", "alice", "", "alice:{SHA}abc", "alice:$2b$04$cut-off"])
     def test_a_password_file_of_another_kind(self, tmp_path: Path, line: str) -> None:
         (tmp_path / "htpasswd").write_text(f"{line}\n")
         error = only(lambda: Passwords.read(tmp_path / "htpasswd"), SettingsError)
         assert "plain" not in str(error).replace(str(tmp_path), "")
         only(lambda: Passwords.read(tmp_path / "nosuch"), SettingsError)
+
+    def test_passwords_need_bcrypt_before_anybody_asks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "path", [])
+        monkeypatch.delitem(sys.modules, "bcrypt")
+        error = only(lambda: Passwords.read(tmp_path / "htpasswd"), SettingsError)
+        assert error.what == "bcrypt is not installed"
+
+    def test_a_client_that_goes_away_costs_a_line(
+        self, house: Wheelhouse, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        big = next(house.root.glob("plain/wheels/*/alpha-1.0*.whl"))
+        big.write_bytes(bytes(20_000_000))
+        said: list[str] = []
+        with serving(house.root, host="127.0.0.1", port=0, passwords=None, say=said.append) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            path = big.relative_to(house.root).as_posix()
+            with socket.create_connection((host, int(port))) as client:
+                # Closed with a reset, as by somebody who has pressed Ctrl-C.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                client.recv(1)
+            while len(said) < 2:
+                time.sleep(0.01)
+        assert re.match(r"127\.0\.0\.1 (ConnectionReset|BrokenPipe)Error", said[1])
+        assert "Traceback" not in capfd.readouterr().err
+
+    def test_a_wheel_that_is_removed_while_it_is_asked_for(
+        self, house: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = tmp_path / "gone.whl", "application/octet-stream"
+        monkeypatch.setattr("wheelfarm.index.serving.find", lambda *_: gone)
+        with served(house) as url:
+            assert requests.get(f"{url}/plain/wheels/00/gone.whl", timeout=5).status_code == 404
 
     @pytest.mark.parametrize(
         ("accept", "form"),

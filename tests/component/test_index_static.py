@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import sys
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec  # type: ignore[import-untyped]
@@ -18,16 +21,16 @@ from support.raised import only, raised
 from support.store import check_whole
 from wheelfarm.errors import ConflictError, PublishError
 from wheelfarm.index import State, Transaction
-from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import LOCK, Bucket, Directory, open_storage
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from wheelfarm.index import Comparison
     from wheelfarm.pipeline import Farm
+
+ROOT = Path(__file__).parents[2]
 
 
 def farm_at(root: Path, url: str) -> Farm:
@@ -114,6 +117,16 @@ def test_a_page_of_somebody_else(tmp_path: Path) -> None:
     farm = farm_at(tmp_path / "farm", "../public")
     error = only(lambda: publish(farm), PublishError)
     assert error.what == "the page of alpha is not one that a farm has written"
+
+
+@pytest.mark.parametrize("text", ["not JSON", '{"projects": 3}', '{"projects": [{}]}'])
+def test_a_first_page_of_somebody_else(tmp_path: Path, text: str) -> None:
+    other = tmp_path / "public" / VARIANT / "simple/index.json"
+    other.parent.mkdir(parents=True)
+    other.write_text(text)
+    error = only(lambda: publish(farm_at(tmp_path / "farm", "../public")), PublishError)
+    assert error.what == "the first page of the index is not one that a farm has written"
+    assert other.read_text() == text
 
 
 def test_yanked_offered_again_and_removed(tmp_path: Path, place: str) -> None:
@@ -224,6 +237,8 @@ class TestLocks:
 def test_urls_that_cannot_be_used(tmp_path: Path, url: str, what: str) -> None:
     error = only(lambda: open_storage(url, tmp_path, lambda _line: None), PublishError)
     assert what in error.what
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(re.findall(r"wheelfarm\[(\w+)\]", str(error.hint))) <= known.keys()
 
 
 def test_a_store_that_fails() -> None:
@@ -236,11 +251,3 @@ def test_a_store_that_fails() -> None:
     bucket = Bucket(Broken(), "bucket/public", lambda _line: None)
     error = only(lambda: bucket.read("simple/index.json"), PublishError)
     assert error.why == "PermissionError: denied: bucket/public/simple/index.json"
-
-
-def test_the_record_lies_beside_the_wheel(tmp_path: Path) -> None:
-    farm = farm_at(tmp_path / "farm", "../public")
-    publish(farm)
-    records = {path.name for path in (tmp_path / "public" / VARIANT / "records").iterdir()}
-    assert records == {path.name for path in (farm.house.root / VARIANT / "records").iterdir()}
-    assert isinstance(publication(farm).index, StaticIndex)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import zipfile
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,8 +131,16 @@ class TestRefused:
         assert error.what == f"the provenance statement does not fit {wheel.name}"
         assert why in str(error.why)
 
-    @pytest.mark.parametrize("text", ["", "{", "[]"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("", "{", "[]", "3", "{}", "[" * 100_000, '{"subject": ["x"]}', '{"subject": null}'),
+            '{"subject": [{"digest": null}]}',
+            '{"subject": [[]], "_type": 1, "predicateType": {}}',
+        ],
+    )
     def test_a_statement_that_is_none(self, wheel: Path, text: str) -> None:
+        """Whoever may write to an index may write anything; a farm that takes wheels from there goes on."""
         papers = replace(issued(wheel), statement=text)
         assert "provenance statement" in only(lambda: check(wheel, papers), UnverifiedError).what
 
@@ -195,6 +206,24 @@ class TestCarrier:
         two = write_carrier(Name("demo"), "1.0", later, tmp_path / "two")
         assert one.name == two.name
         assert one.read_bytes() != two.read_bytes()
+
+    def test_one_that_is_being_sent_is_not_touched(self, wheel: Path, tmp_path: Path) -> None:
+        """Two publishers in one farm write the same name."""
+        carry = partial(write_carrier, Name("demo"), "1.0", {digest_of(wheel): issued(wheel)}, tmp_path / "c")
+        with carry().open("rb") as sent:
+            head = sent.read(10)
+            again = carry()
+            assert head + sent.read() == again.read_bytes()
+            assert os.fstat(sent.fileno()).st_ino != again.stat().st_ino
+
+    def test_it_is_the_same_on_every_system(
+        self, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        papers, made = {digest_of(wheel): issued(wheel)}, set()
+        for system in ("linux", "win32"):
+            monkeypatch.setattr(sys, "platform", system)
+            made.add(write_carrier(Name("demo"), "1.0", papers, tmp_path / system).read_bytes())
+        assert len(made) == 1
 
     def test_another_wheel_carries_nothing(self, wheel: Path, tmp_path: Path) -> None:
         assert read_carrier(wheel) == {}

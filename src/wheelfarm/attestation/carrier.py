@@ -8,12 +8,14 @@ its build tag has the digest of those, so that publishing the same again makes t
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.attestation.papers import Papers
 from wheelfarm.errors import UsageError, WheelError
 from wheelfarm.model import Digest, Name, parse_digest
+from wheelfarm.wheelhouse import write_atomically
 from wheelfarm.wheels import open_wheel, read_member, verify, write_record
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _SUFFIX: Final = "-wheelfarm-papers"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = 0o644 << 16
+_UNIX: Final = 3
 _PARTS: Final = {"record": "record.json", "statement": "provenance.json", "signature": "provenance.sigstore"}
 """Field of the papers → name of the file."""
 
@@ -42,7 +45,7 @@ def write_carrier(project: Name, version: str, papers: Mapping[Digest, Papers], 
         directory: where it goes; it is made.
 
     Raises:
-        OSError: when it cannot be written.
+        WheelhouseError: when it cannot be written.
     """
     name = carrier_project(project)
     escaped = name.replace("-", "_")
@@ -55,15 +58,16 @@ def write_carrier(project: Name, version: str, papers: Mapping[Digest, Papers], 
         f"Build: 0_{of}\nTag: py3-none-any\n",
         **dict(_members(f"{inside}/papers", papers)),
     }
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{escaped}-{version}-0_{of}-py3-none-any.whl"
-    rows = []
-    with zipfile.ZipFile(path, "w") as archive:
+    rows, stream = [], io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
         for member, text in members.items():
             data = text.encode()
             archive.writestr(_info(member), data)
             rows.append((member, hashlib.sha256(data).hexdigest(), len(data)))
         archive.writestr(_info(f"{inside}/RECORD"), write_record(rows, f"{inside}/RECORD"))
+    # Another publisher of the same release may be sending the file of this name.
+    write_atomically(path, stream.getvalue(), "the papers")
     return path
 
 
@@ -78,6 +82,7 @@ def _members(directory: str, papers: Mapping[Digest, Papers]) -> Iterator[tuple[
 def _info(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, _EPOCH)
     info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, _MODE
+    info.create_system = _UNIX  # by default it tells where the file was written
     return info
 
 

@@ -76,53 +76,40 @@ def _check_statement(path: Path, record: Record, papers: Papers, sbom: Digest | 
     Raises:
         UnverifiedError: when it is another one.
     """
+    made = statement(record, papers.record, sbom)
+    if papers.statement == made:
+        return
     if not papers.statement:
         raise _differs(path, "the provenance statement", "there is none")
-    document = _parsed(path, papers.statement)
-    subjects = [
-        (each.get("name"), each.get("digest", {}).get("sha256")) for each in document.get("subject", [])
-    ]
-    wanted = (record.wheel.filename, record.wheel.sha256)
-    if (document.get("_type"), document.get("predicateType")) != (STATEMENT, PREDICATE):
-        raise _differs(
-            path, "the provenance statement", f"it is no {STATEMENT} with the predicate {PREDICATE}"
-        )
-    if subjects != [wanted]:
-        raise _differs(path, "the provenance statement", f"its subject is {subjects}, not {wanted}")
-    if papers.statement != statement(record, papers.record, sbom):
-        raise _differs(path, "the provenance statement", _why(document, record, papers, sbom))
-
-
-def _parsed(path: Path, text: str) -> Mapping[str, Any]:
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise _differs(path, "the provenance statement", f"it is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise _differs(path, "the provenance statement", "it is no JSON object")
-    return document
-
-
-def _why(document: Mapping[str, Any], record: Record, papers: Papers, sbom: Digest | None) -> str:
-    """Which part of a statement is not what the record makes."""
-    made = json.loads(statement(record, papers.record, sbom))
-    try:
-        digests = {
-            each["name"]: each["digest"]["sha256"]
-            for each in document["predicate"]["runDetails"]["byproducts"]
-        }
-        parts = {
-            name: document["predicate"]["buildDefinition"][name]
-            for name in made["predicate"]["buildDefinition"]
-        }
+        why = _why(json.loads(papers.statement), json.loads(made))
+    except (ValueError, RecursionError) as error:
+        why = f"it is not JSON: {error}"
     except (KeyError, TypeError, AttributeError):
-        return "its predicate is not of the form that the farm writes"
-    for byproduct in made["predicate"]["runDetails"]["byproducts"]:
-        name, wanted = byproduct["name"], byproduct["digest"]["sha256"]
-        if digests.get(name) != wanted:
+        why = "it is not of the form that the farm writes"
+    raise _differs(path, "the provenance statement", why)
+
+
+def _why(document: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Which part of a statement is not what the record makes.
+
+    Raises:
+        KeyError, TypeError, AttributeError: when it has another form, which anybody may have given it.
+    """
+    if (document["_type"], document["predicateType"]) != (STATEMENT, PREDICATE):
+        return f"it is no {STATEMENT} with the predicate {PREDICATE}"
+    if document["subject"] != made["subject"]:
+        return f"its subject is {document['subject']!r:.300}, not {made['subject']}"
+    definition, wanted = (each["predicate"]["buildDefinition"] for each in (document, made))
+    digests, byproducts = (
+        {each["name"]: each["digest"]["sha256"] for each in one["predicate"]["runDetails"]["byproducts"]}
+        for one in (document, made)
+    )
+    for name, digest in byproducts.items():
+        if digests.get(name) != digest:
             what = "the bill of materials in the wheel" if name == SBOM else "the build record"
-            return f"it holds the sha256 {digests.get(name)} of {what}, which has {wanted}"
-    differing = [name for name, value in parts.items() if value != made["predicate"]["buildDefinition"][name]]
+            return f"it holds the sha256 {digests.get(name)} of {what}, which has {digest}"
+    differing = [name for name, value in wanted.items() if definition[name] != value]
     return f"it says otherwise than the build record: {', '.join(differing) or 'runDetails'}"
 
 

@@ -61,7 +61,7 @@ def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offe
 
     Raises:
         UnprovenError: when a wheel has no build record.
-        OSError: when a carrier cannot be written.
+        WheelhouseError: when a carrier cannot be written.
     """
     releases: defaultdict[tuple[Name, str], list[Offer]] = defaultdict(list)
     for offer in todo:

@@ -55,7 +55,7 @@ class Index(Protocol):
 
         Raises:
             UnprovenError: when a wheel has no build record.
-            OSError: when it cannot be written.
+            WheelhouseError: when it cannot be written.
         """
 
     def papers(self, project: Name, version: str) -> Mapping[Digest, Papers]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import re
 from base64 import b64decode
 from binascii import Error
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Self
 
 from wheelfarm.errors import SettingsError
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_BCRYPT: Final = ("$2a$", "$2b$", "$2y$")
+_BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,11 @@ class Passwords:
         """Read a file with a line `user:hash` for each user.
 
         Raises:
-            SettingsError: when it cannot be read, is empty, or holds something else than bcrypt's hashes.
+            SettingsError: when it cannot be read, is empty, or holds something else than bcrypt's hashes; and
+                when bcrypt is not installed.
         """
+        if find_spec("bcrypt") is None:
+            raise SettingsError("bcrypt is not installed", hint="pip install 'wheelfarm[index]'")
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
@@ -42,7 +47,7 @@ class Passwords:
             user, colon, hashed = line.strip().partition(":")
             if not user or user.startswith("#"):
                 continue
-            if not colon or not hashed.startswith(_BCRYPT):
+            if not colon or not _BCRYPT.fullmatch(hashed):
                 # The line itself is not shown: it may hold a password.
                 raise SettingsError(
                     "this is no password that bcrypt has hashed", where=f"{path}: line {number}", hint=_HINT

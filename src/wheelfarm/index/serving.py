@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from contextlib import contextmanager
 from email.utils import formatdate
 from http import HTTPStatus
@@ -30,7 +31,7 @@ HTML: Final = "application/vnd.pypi.simple.v1+html"
 _LEGACY: Final = "text/html"
 _SHOWN: Final = re.compile(
     r"/(?P<variant>[A-Za-z0-9][\w.-]*)/"
-    r"(?P<file>simple/(?:(?P<project>[a-z0-9][a-z0-9-]*)/)?|wheels/[0-9a-f]+/[^/]+\.whl(?:\.metadata)?)"
+    r"(?P<file>simple/(?:(?P<project>[a-z0-9][a-z0-9-]*)/)?|wheels/[0-9a-f]+/[^/\\]+\.whl(?:\.metadata)?)"
 )
 
 
@@ -81,6 +82,11 @@ class _Server(ThreadingHTTPServer):
         self.root, self.passwords, self.say = root, passwords, say
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: object, client_address: tuple[str, int]) -> None:
+        """Tell of a connection that broke off in one line; the base prints how it came to that."""
+        del request
+        self.say(f"{client_address[0]} {sys.exception()!r}")
+
 
 class _Handler(BaseHTTPRequestHandler):
     """One connection."""
@@ -110,7 +116,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, place: Path, kind: str) -> None:
         # Opened once: a page that is replaced meanwhile is sent as it was.
-        with place.open("rb") as file:
+        try:
+            file = place.open("rb")
+        except OSError:  # removed since it was found
+            self._refuse(HTTPStatus.NOT_FOUND, {})
+            return
+        with file:
             known = os.fstat(file.fileno())
             self._begin(
                 HTTPStatus.OK,

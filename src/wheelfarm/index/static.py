@@ -23,7 +23,7 @@ from wheelfarm.model import Digest, Name
 from wheelfarm.wheelhouse import IndexedFile, Ledger, metadata_of, project_page, root_json, root_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.index.issuing import Issue
@@ -124,16 +124,42 @@ class StaticIndex:
         return Digest(hashlib.sha256(content).hexdigest())
 
     def send(self, todo: Sequence[Offer]) -> None:
-        """Write wheels, then the pages of their projects, dependencies first."""
+        """Write wheels, then their papers and the pages of their projects, dependencies first."""
         # Each waits for the disk or the store most of the time.
         with ThreadPoolExecutor(_WRITERS) as pool:
-            list(pool.map(self._write_wheel, todo))
-        with self.storage.locked() as renew:
-            for project in dict.fromkeys(offer.project for offer in todo):
-                renew()
-                self._list(project, [offer for offer in todo if offer.project == project])
+            papers = dict(zip(todo, pool.map(self._write_wheel, todo), strict=True))
+            with self.storage.locked() as renew:
+                for project in dict.fromkeys(offer.project for offer in todo):
+                    renew()
+                    wheels = [offer for offer in todo if offer.project == project]
+                    new = self._unlisted(project, wheels)
+                    # Of those who publish the same wheels at once, one writes all of a wheel's papers.
+                    list(pool.map(self._write_papers, new, [papers[offer] for offer in new]))
+                    self._list(project, new)
 
-    def _write_wheel(self, offer: Offer) -> None:
+    def _unlisted(self, project: Name, wheels: Sequence[Offer]) -> list[Offer]:
+        """The wheels that are not listed yet, or have lost their papers.
+
+        Raises:
+            ConflictError: when another one was listed under the name of one of them.
+        """
+        known = {file.filename: file.sha256 for file in self._ledger(project).files}
+        for offer in wheels:
+            if known.get(offer.filename, offer.sha256) != offer.sha256:
+                raise ConflictError(
+                    f"{offer.filename} is published with other bytes",
+                    where=f"index {self.name}",
+                    why="another publisher was quicker",
+                    hint="publish again to see what differs",
+                )
+        return [
+            offer
+            for offer in wheels
+            if offer.filename not in known or self.storage.size(f"{offer.file.path}{_PAPERS[1]}") is None
+        ]
+
+    def _write_wheel(self, offer: Offer) -> Papers:
+        """Write a wheel where nobody looks for it, and make its papers."""
         file = offer.file
         self.say(f"writing {offer.filename}")
         metadata, papers = metadata_of(offer.path).read_bytes(), self.issue(offer)
@@ -141,6 +167,10 @@ class StaticIndex:
             self.storage.put(offer.path, file.path, file.sha256)
         if self.storage.size(f"{file.path}.metadata") != len(metadata):
             self.storage.write(f"{file.path}.metadata", metadata)
+        return papers
+
+    def _write_papers(self, offer: Offer, papers: Papers) -> None:
+        file = offer.file
         record = f"records/{file.key}.json"
         if self.storage.read(record) not in {None, papers.record.encode()}:
             record = f"{file.path}{_PAPERS[0]}"  # another wheel of that key keeps its own
@@ -151,19 +181,14 @@ class StaticIndex:
                 self.storage.write(path, text.encode())
 
     def _list(self, project: Name, wheels: Sequence[Offer]) -> None:
-        ledger = self._ledger(project)
+        before = ledger = self._ledger(project)
         uploaded = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        known = {file.filename: file.sha256 for file in ledger.files}
+        known = {file.filename for file in before.files}
         for offer in wheels:
-            if known.get(offer.filename, offer.sha256) != offer.sha256:
-                raise ConflictError(
-                    f"{offer.filename} is published with other bytes",
-                    where=f"index {self.name}",
-                    why="another publisher was quicker",
-                    hint="publish again to see what differs",
-                )
-            ledger = ledger.adding(replace(offer.file, uploaded=uploaded))
-        self._write(ledger, new=not known)
+            if offer.filename not in known:
+                ledger = ledger.adding(replace(offer.file, uploaded=uploaded))
+        if ledger != before:
+            self._write(ledger, new=not known)
 
     def _write(self, ledger: Ledger, *, new: bool) -> None:
         """Write a project's pages; the first page names it before it has a ledger, so later ones need not."""
@@ -185,7 +210,15 @@ class StaticIndex:
         page = self.storage.read(f"{_FIRST}.json")
         if page is None:
             return []
-        return [Name(canonicalize_name(each["name"])) for each in json.loads(page)["projects"]]
+        try:
+            return [Name(canonicalize_name(each["name"])) for each in json.loads(page)["projects"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise PublishError(
+                "the first page of the index is not one that a farm has written",
+                where=f"index {self.name}: {_FIRST}.json",
+                why=f"{error!r:.120}",
+                hint="publish to another place, or remove that page",
+            ) from error
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         """Have installers pass by some files; see `Index.yank`."""
@@ -195,14 +228,15 @@ class StaticIndex:
         """Remove files: from the pages first, then themselves."""
         gone = [file for file in self._ledger(project).files if file.filename in filenames]
         self._change(project, lambda ledger: ledger.without(lambda f: f.filename in filenames))
-        for file in self._unlisted(project, gone):
-            places = (f"{file.path}{suffix}" for suffix in (".metadata", *_PAPERS, ""))
-            for path in (*places, f"records/{file.key}.json"):
+        stay = self._ledger(project).files
+        paths, keys = {file.path for file in stay}, {file.key for file in stay}
+        for file in gone:
+            places = [f"{file.path}{suffix}" for suffix in (".metadata", *_PAPERS, "")]
+            # A record by key is that of the first wheel of the key, which may be another one than this.
+            for path in [] if file.path in paths else places:
                 self.storage.remove(path)
-
-    def _unlisted(self, project: Name, files: Iterable[IndexedFile]) -> list[IndexedFile]:
-        listed = {file.filename for file in self._ledger(project).files}
-        return [file for file in files if file.filename not in listed]
+            if file.key not in keys:
+                self.storage.remove(f"records/{file.key}.json")
 
     def _change(self, project: Name, change: Callable[[Ledger], Ledger]) -> None:
         with self.storage.locked() as renew:

@@ -255,7 +255,7 @@ def open_storage(url: str, root: Path, say: Callable[[str], None]) -> Storage:
             f"{parts.scheme}:// needs a library that is not installed",
             where=url,
             why=str(error),
-            hint="pip install 'wheelfarm[stores]', and the library that is named above",
+            hint="pip install 'wheelfarm[index]', and the library that is named above",
         ) from error
     except ValueError as error:
         raise PublishError("fsspec does not know this url", where=url, why=str(error)) from error
