@@ -145,10 +145,11 @@ def test_old_builds_are_removed_from_a_volatile_index(tmp_path: Path, devpi_serv
     for target in TARGETS:
         store(farm.house, "alpha", target=target, build="1", content="again")
     publish(farm)
-    index = publication(farm).index
-    old = [
-        each.filename for each in index.look([Name("alpha")])[Name("alpha")] if "-1-cp" not in each.filename
-    ]
-    index.remove(Name("alpha"), old)
+    with proxy(devpi_server.url) as faulty:
+        # The first file goes, and the answer that says so is lost.
+        faulty.faults = [Fault("DELETE", cut_answer=True, times=1)]
+        index = publication(farm_for(tmp_path / "same", url.replace(devpi_server.url, faulty.url))).index
+        listed_now = index.look([Name("alpha")])[Name("alpha")]
+        index.remove(Name("alpha"), [one.filename for one in listed_now if "-1-cp" not in one.filename])
     assert all("-1-cp" in name for name in listed(url, "alpha"))
     assert len(listed(url, "alpha")) == 2

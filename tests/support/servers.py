@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from support.archives import digest
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
@@ -81,8 +82,8 @@ def project_page(files: Mapping[str, bytes], digests: Mapping[str, str], base: s
 
 
 @contextmanager
-def index_server() -> Iterator[IndexServer]:
-    """Run an index server in a thread."""
+def index_server(tls: ssl.SSLContext | None = None) -> Iterator[IndexServer]:
+    """Run an index server in a thread; over TLS where there is a context for it."""
     index = IndexServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -97,10 +98,12 @@ def index_server() -> Iterator[IndexServer]:
             self.end_headers()
             self.wfile.write(reply.body[: len(reply.body) - reply.cut])
 
+        do_PUT = do_GET  # noqa: N815 - the name is http.server's
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with _served(Handler) as host:
+    with _served(Handler, tls) as host:
         index.host = host
         yield index
 
@@ -151,10 +154,17 @@ def git_server(root: Path, *, login: str) -> Iterator[str]:
         yield host
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that breaks off is none of a test's business."""
+
+
 @contextmanager
-def _served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def _served(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Run a server in a thread; gives its host and port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

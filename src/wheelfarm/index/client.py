@@ -6,7 +6,7 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -26,8 +26,10 @@ _LONGEST: Final = 60.0
 """Seconds that a server may ask us to wait before the next try."""
 _HOPS: Final = 5
 _CHUNK: Final = 1024**2  # bytes
-_MISSING: Final = frozenset({404, 410})
+MISSING: Final = frozenset({404, 410})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+"""What OpenSSL calls a certificate of somebody whom nobody here knows: that does not pass."""
 _TROUBLE: Final = (
     requests.ConnectionError,
     requests.Timeout,
@@ -41,9 +43,15 @@ def passes(status: int) -> bool:
     return status == 429 or status >= 500  # noqa: PLR2004 - RFC 6585 and RFC 9110
 
 
+def shown(url: str) -> str:
+    """A url as people may see it: where files lie in a store, its query is a key to them."""
+    return urlunsplit(urlsplit(url)._replace(query="", fragment=""))
+
+
 def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
     """The error for an answer that is none of the good ones."""
     hints = {
+        **dict.fromkeys(_REDIRECTS, "the index is elsewhere: say in pyproject.toml where it leads"),
         401: "check TWINE_USERNAME and TWINE_PASSWORD, netrc or keyring",
         403: "check the user, the password and what this user may do",
         413: "the server takes no files of this size: raise its limit",
@@ -53,7 +61,7 @@ def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
     hint = hints.get(status, "the server's own log says why" if passes(status) else None)
     said = " ".join(text.split())[:200]
     why = f"status {status}{f': {said}' if said else ''}"
-    error = RefusedError(what, where=url, why=why, hint=hint)
+    error = RefusedError(what, where=shown(url), why=why, hint=hint)
     error.status, error.passing = status, passes(status)
     return error
 
@@ -66,6 +74,7 @@ class Client:
         base: where the index is; credentials go to its host alone.
         credentials: who asks.
         say: hears what is waited for.
+        authorities: a file of the certificates that are trusted; what requests trusts by default.
         tries: how often a question is asked while the trouble is one that passes.
         pause: seconds before the second try; each further pause is twice as long.
     """
@@ -73,6 +82,7 @@ class Client:
     base: str
     credentials: Credentials | None
     say: Callable[[str], None]
+    authorities: str | None = None
     tries: int = 4
     pause: float = 0.5
     _session: requests.Session = field(default_factory=requests.Session)
@@ -84,18 +94,31 @@ class Client:
 
         Raises:
             NetworkError: when the server cannot be reached.
-            PublishError: when it refuses or has trouble.
+            PublishError: when it refuses or has trouble, or speaks of itself by another scheme.
         """
         for _ in range(_HOPS):
             answer = self._ask("GET", url, headers={"Accept": accept})
-            if answer.status_code in _MISSING:
+            if answer.status_code in MISSING:
                 return None
             if answer.status_code not in _REDIRECTS:
                 return self._good(answer)
-            url = urljoin(url, answer.headers.get("Location", ""))
-            if not self._own(url):
+            there = urljoin(url, answer.headers.get("Location", ""))
+            if not self._own(there):
+                self._check_elsewhere(url, there)
                 return None
-        raise PublishError("the index leads in a circle", where=url)
+            url = there
+        raise PublishError("the index leads in a circle", where=shown(url))
+
+    def _check_elsewhere(self, url: str, there: str) -> None:
+        """Refuse to take an index for empty that is only to be asked otherwise, as by https."""
+        ours, theirs = urlsplit(self.base), urlsplit(there)
+        if ours.hostname == theirs.hostname and ours.scheme != theirs.scheme:
+            raise PublishError(
+                f"the index answers to {theirs.scheme} only",
+                where=shown(url),
+                why=f"it leads to {shown(there)}",
+                hint="say that url in pyproject.toml",
+            )
 
     def download(self, url: str, path: Path) -> Digest:
         """Write what is at a url to a file, wherever the index sends us for it, and tell its sha256.
@@ -114,11 +137,11 @@ class Client:
                 except _TROUBLE as error:
                     if not left:
                         raise NetworkError(
-                            "a file of the index breaks off", where=url, why=_innermost(error)
+                            "a file of the index breaks off", where=shown(url), why=_innermost(error)
                         ) from None
-                    self.say(f"{url}: {_innermost(error)}; once more")
+                    self.say(f"{shown(url)}: {_innermost(error)}; once more")
             url = urljoin(url, answer.headers.get("Location", ""))
-        raise PublishError("the index leads in a circle", where=url)
+        raise PublishError("the index leads in a circle", where=shown(url))
 
     @staticmethod
     def _written(answer: requests.Response, path: Path) -> Digest:
@@ -149,7 +172,7 @@ class Client:
         return urlsplit(url)[:2] == urlsplit(self.base)[:2]
 
     def _good(self, answer: requests.Response) -> requests.Response:
-        if not answer.ok:
+        if not answer.ok or answer.status_code in _REDIRECTS:
             what = "the index refuses" if not passes(answer.status_code) else "the index has trouble"
             raise refusal(what, str(answer.url), answer.status_code, _reason(answer))
         return answer
@@ -165,27 +188,35 @@ class Client:
                     auth=auth if self._own(url) else None,
                     timeout=_TIMEOUT,
                     allow_redirects=False,
+                    verify=self.authorities or True,
                     **more,
                 )
             except _TROUBLE as error:
-                reason = _innermost(error)
-                if not left:
+                reason, untrusted = _innermost(error), _UNTRUSTED in str(error)
+                if untrusted or not left:
                     raise NetworkError(
                         "the index could not be reached",
-                        where=url,
-                        why=f"{reason} ({self.tries} tries)",
-                        hint="check the url, the network and the proxy variables",
+                        where=shown(url),
+                        why=f"{reason} ({_counted(self.tries - left)})",
+                        hint="name the file of its authority's certificate in TWINE_CERT"
+                        if untrusted
+                        else "check the url, the network and the proxy variables",
                     ) from None
             except requests.RequestException as error:
-                raise NetworkError("this url cannot be asked", where=url, why=type(error).__name__) from None
+                why = type(error).__name__
+                raise NetworkError("this url cannot be asked", where=shown(url), why=why) from None
             else:
                 if not left or not passes(answer.status_code):
                     return answer
                 reason = f"status {answer.status_code}"
                 pause = max(pause, _asked_for(answer))
-            self.say(f"{url}: {reason}; once more in {pause:g} s")
+            self.say(f"{shown(url)}: {reason}; once more in {pause:g} s")
             time.sleep(pause)
         raise AssertionError  # pragma: no cover
+
+
+def _counted(tries: int) -> str:
+    return "1 try" if tries == 1 else f"{tries} tries"
 
 
 def _reason(answer: requests.Response) -> str:

@@ -49,8 +49,10 @@ def find_credentials(url: str, environ: Mapping[str, str], env: Mapping[str, str
         PublishError: when netrc cannot be read.
     """
     username, password = environ.get("TWINE_USERNAME"), environ.get("TWINE_PASSWORD")
-    if username and password:
-        return Credentials(username, password, "TWINE_USERNAME and TWINE_PASSWORD")
+    if password:
+        # Indexes that take tokens call their user so, as twine does.
+        said = "TWINE_USERNAME and TWINE_PASSWORD" if username else "TWINE_PASSWORD"
+        return Credentials(username or "__token__", password, said)
     return _netrc(url, environ, username) or _keyring(url, env, username)
 
 
@@ -59,7 +61,7 @@ def _netrc(url: str, environ: Mapping[str, str], username: str | None) -> Creden
     for path in filter(Path.is_file, _netrc_files(environ)):
         try:
             found = netrc.netrc(str(path)).authenticators(host)
-        except (netrc.NetrcParseError, OSError) as error:
+        except (netrc.NetrcParseError, UnicodeDecodeError, OSError) as error:
             # The parser's message may quote a line, and with it a password.
             raise PublishError(
                 "netrc cannot be read", where=str(path), why=type(error).__name__, hint="mend the file"

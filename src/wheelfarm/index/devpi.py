@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
+from wheelfarm.index.client import MISSING
 from wheelfarm.index.upload import UploadIndex
 
 if TYPE_CHECKING:
@@ -128,4 +129,8 @@ class DevpiIndex(UploadIndex):
         """Remove files, which devpi does on volatile indexes, and elsewhere for those who may."""
         for file in self.look([project])[project]:
             if file.filename in filenames:
-                self.client.call("DELETE", file.url)
+                try:
+                    self.client.call("DELETE", file.url)
+                except RefusedError as error:
+                    if error.status not in MISSING:  # which it is when the answer was lost: by us
+                        raise

@@ -127,7 +127,8 @@ def open_published(
     if table.kind is IndexKind.STATIC and (table.read_url or "").startswith("http"):
         url = below(table.read_url or "", path_of(name, table, variant))
         env = allowed(settings.environ, keep=_KEPT) | programs_environment(settings)
-        client = Client(url, find_credentials(url, settings.environ, env), say, tries=_READING_TRIES)
+        credentials = find_credentials(url, settings.environ, env)
+        client = Client(url, credentials, say, env.get("TWINE_CERT"), tries=_READING_TRIES)
         return StaticIndex(name, Web(client), _issue(settings, house, say), say)
     if table.kind is IndexKind.STATIC:
         return open_index(name, settings, variant, house=house, say=say)
@@ -160,7 +161,7 @@ def _uploads(  # noqa: PLR0917
     credentials = find_credentials(url, settings.environ, env)
     if credentials and tries is None:
         say(f"publishing as {credentials.username} ({credentials.origin})")
-    client = Client(url, credentials, say)
+    client = Client(url, credentials, say, env.get("TWINE_CERT"))
     client.tries = client.tries if tries is None else tries
     answer = client.head(url)
     devpi = is_devpi(answer)

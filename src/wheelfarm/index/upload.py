@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import tempfile
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from wheelfarm.attestation import carrier_project, read_carrier
-from wheelfarm.errors import FarmError, NetworkError, PublishError, UsageError
+from wheelfarm.errors import FarmError, NetworkError, PublishError, RefusedError, UsageError
 from wheelfarm.index import twine
-from wheelfarm.index.client import Client
+from wheelfarm.index.client import MISSING, Client
 from wheelfarm.index.issuing import carriers
 from wheelfarm.index.kind import UploadFailure
 from wheelfarm.index.listing import ListedFile, Listing
 from wheelfarm.index.offer import waves
 from wheelfarm.index.standing import of_release
-from wheelfarm.model import Digest, parse_digest
+from wheelfarm.model import parse_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.credentials import Credentials
     from wheelfarm.index.issuing import Issue
     from wheelfarm.index.offer import Offer
-    from wheelfarm.model import Name
+    from wheelfarm.model import Digest, Name
 
 _READERS: Final = 8
 """Pages that are asked for at the same time."""
@@ -42,6 +42,8 @@ _FEW: Final = 40
 _ENOUGH: Final = 200
 """Files for which it is worth starting another twine, which takes as long as sending dozens of them."""
 _SENDERS: Final = 2
+_COMMAND: Final = 24_000 if os.name == "nt" else 1_000_000
+"""Characters of paths in one command: Windows takes 32,767 in all, Linux 2 MiB with the environment."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ class UploadIndex:
     @cached_property
     def client(self) -> Client:
         """Asks the server."""
-        return Client(self.url, self.credentials, self.say)
+        return Client(self.url, self.credentials, self.say, self.env.get("TWINE_CERT"))
 
     def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
         """What the index lists now; see `Index.look`."""
@@ -135,9 +137,13 @@ class UploadIndex:
         """The file with its sha256, if it needs one: older servers tell md5 or nothing."""
         if file.sha256 is not None or file.filename not in wanted:
             return file
-        answer = self.client.get(file.url)
-        sha256 = None if answer is None else Digest(hashlib.sha256(answer.content).hexdigest())
-        return ListedFile(filename=file.filename, sha256=sha256, url=file.url, yanked=file.yanked)
+        with tempfile.TemporaryDirectory(prefix="wheelfarm-listed-") as scratch:
+            try:
+                return replace(file, sha256=self.fetch(file, Path(scratch, "file")))
+            except RefusedError as error:
+                if error.status not in MISSING:
+                    raise
+                return file
 
     def carriers(self, todo: Sequence[Offer]) -> tuple[Offer, ...]:
         """Wheels that carry papers, since such a server takes nothing else; see `Index.carriers`."""
@@ -191,15 +197,16 @@ class UploadIndex:
             raise failure
 
     def _twine(self, todo: Sequence[Offer], url: str, cancelled: threading.Event) -> None:
-        twine.upload(
-            [offer.path for offer in todo],
-            url,
-            credentials=self.credentials,
-            env=self.env,
-            log=self.log,
-            say=self.say,
-            cancelled=cancelled,
-        )
+        for paths in _fitting([offer.path for offer in todo], _COMMAND):
+            twine.upload(
+                paths,
+                url,
+                credentials=self.credentials,
+                env=self.env,
+                log=self.log,
+                say=self.say,
+                cancelled=cancelled,
+            )
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         """Refused: no server has a common way to yank."""
@@ -229,6 +236,20 @@ def _shares(wave: Sequence[Offer], count: int) -> list[list[Offer]]:
     for project in sorted(of, key=lambda project: -len(of[project])):
         min(shares, key=len).extend(of[project])
     return shares
+
+
+def _fitting(paths: Sequence[Path], longest: int) -> Iterator[list[Path]]:
+    """The paths in their order, in as few groups as command lines of that many characters can hold."""
+    group: list[Path] = []
+    length = 0
+    for path in paths:
+        taken = len(str(path)) + 3  # a space, and quotes
+        if group and length + taken > longest:
+            yield group
+            group, length = [], 0
+        group.append(path)
+        length += taken
+    yield group
 
 
 def _passing(failure: BaseException) -> bool:
