@@ -16,7 +16,7 @@ from support.workflows import SOME
 from wheelfarm.errors import NetworkError, UsageError
 from wheelfarm.pipeline import last_run
 from wheelfarm.settings import load
-from wheelfarm.workflow import FARM, PINS, read
+from wheelfarm.workflow import FARM, KEPT, PINS, read
 from wheelfarm.workflow.runners import OWN, RUNNERS
 
 if TYPE_CHECKING:
@@ -137,16 +137,39 @@ def test_gitlab(farm: Door) -> None:
     assert "the wheels of numpy-linux-x86_64-plain-3.11 have not arrived" in done.stderr
 
 
+@pytest.mark.parametrize(("result", "kept"), [("success", True), ("failure", False), ("cancelled", False)])
+def test_records_are_kept_of_a_run_that_is_whole(farm: Door, result: str, kept: bool) -> None:  # noqa: FBT001
+    """Later runs know by them that its builds all ended well."""
+    needs = {"plan": {"result": "success"}, "build-numpy-macos-arm64": {"result": result}}
+    done = farm.inv("ci.summary", NEEDS=json.dumps(needs))
+    assert done.returncode == 0, done.stderr
+    assert "### Farm:" in done.stdout
+    assert (farm / "parts/records").is_dir() is kept
+
+
+def test_what_is_pushed_asks_for_no_other_run(farm: Door) -> None:
+    """It is built from nothing; the host is not even asked."""
+    done = farm.inv("ci.last", GITHUB_EVENT_NAME="push")
+    assert (done.returncode, done.stdout) == (0, "run-id=\n")
+    assert farm.inv("ci.last", GITHUB_EVENT_NAME="pull_request").returncode == 2
+
+
 def _last(farm: Door, environ: Mapping[str, str]) -> str | None:
-    return last_run(load(farm.root, environ={"PATH": "/usr/bin", "HOME": str(farm.root), **environ}), FARM)
+    settings = load(farm.root, environ={"PATH": "/usr/bin", "HOME": str(farm.root), **environ})
+    return last_run(settings, FARM, KEPT)
 
 
-def test_the_last_run(farm: Door) -> None:
+def test_the_last_run_is_the_last_one_whose_builds_ended_well(farm: Door) -> None:
+    """Such a run has kept its records; whether anybody approved its publishing is another question."""
     hosting = Hosting(farm.root, farm.root)
     with hosting.api() as address:
         environ = {"GITHUB_API_URL": address, "GITHUB_REPOSITORY": "a/b", "GITHUB_TOKEN": TOKEN}
         assert _last(farm, environ) is None
         hosting.runs = ["12", "11"]
+        assert _last(farm, environ) is None
+        (farm / "artifacts/11/records").mkdir(parents=True)
+        assert _last(farm, environ) == "11"
+        (farm / "artifacts/12/records").mkdir(parents=True)
         assert _last(farm, environ) == "12"
         with pytest.raises(NetworkError, match="cannot be asked for") as caught:
             _last(farm, environ | {"GITHUB_TOKEN": "other"})

@@ -100,14 +100,14 @@ def test_tags_choose_a_variant(farm: Path) -> None:
     assert chosen == {f"build-{name}(netlib)" for name in RECIPES}
 
 
-def _pretend_tools(farm: Path, code: int = 0) -> Path:
+def _pretend_tools(farm: Path, code: int = 0, lock: str = "farm") -> Path:
     """In the place of the farm's environment, an interpreter that only says what it was told."""
     told = farm / "told"
-    python = farm / ".nox/farm-farm/bin/python"
+    python = farm / f".nox/farm-{lock}/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\necho "$PWD $*" >> "{told}"\nexit {code}\n')
     python.chmod(0o755)
-    (python.parents[1] / "made-from").write_text(_digest(farm / "requirements/farm.txt"))
+    (python.parents[1] / "made-from").write_text(_digest(farm / f"requirements/{lock}.txt"))
     return told
 
 
@@ -125,6 +125,19 @@ def test_each_session_of_a_chain_runs_the_task_of_its_package(farm: Path) -> Non
         *(f"{farm} -m invoke {' '.join(each)} --stamp {_stamp_of(farm, *each)}" for each in words),
         f"{farm} -m invoke test scipy --variant netlib --jobs 2",
     ]
+
+
+def test_what_publishes_has_an_environment_that_can_sign(farm: Path) -> None:
+    lacking = _nox(farm, "-s", "ci-publish")
+    assert lacking.returncode != 0
+    assert "requirements/publish.txt is missing: nox -s lock writes it" in lacking.stderr
+    (farm / "requirements/publish.txt").write_text("# nothing\n")
+    told = _pretend_tools(farm, lock="publish")
+    finished = _nox(farm, "-s", "ci-publish", "--", "--index", "internal")
+    assert finished.returncode == 0, finished.stderr
+    assert told.read_text() == f"{farm} -m invoke ci.publish --index internal\n"
+    # And this farm's own can.
+    assert "\nsigstore==" in (ROOT / "requirements/publish.txt").read_text()
 
 
 def test_a_failure_stops_the_chain(farm: Path) -> None:

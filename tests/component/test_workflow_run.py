@@ -93,7 +93,8 @@ def test_a_pull_request_builds_what_changed_on_what_the_last_run_made(hosting: H
         "publish": "skipped",
         "all-green": "success",
     }, "\n".join(finished.logs.values())
-    assert "branch=main&event=push&status=success" in hosting.asked[-1]
+    assert "branch=main&event=push" in hosting.asked[-2]
+    assert hosting.asked[-1].endswith("/runs/100/artifacts?name=records")
     assert "1 built, 2 left out" in finished.pages["summary"]
 
 
@@ -115,6 +116,8 @@ def test_wheels_that_were_changed_between_jobs(hosting: Hosting) -> None:
     # Only what was asked for ran, although tinyleaf has changed.
     assert finished.results["build-tinyleaf-linux-x86_64"] == "skipped"
     assert finished.results["all-green"] == "failure"
+    # No later run compares with one that is not whole.
+    assert not (hosting.root / "artifacts/102/records").exists()
     assert "ended without a word: failure" in finished.pages["summary"]
 
 

@@ -23,6 +23,8 @@ TASKS: Final = {
     "ci.build": ci_run.build,
     "ci.collect": ci_run.collect,
     "ci.summary": ci_run.summary,
+    "ci.last": ci_run.last,
+    "ci.publish": ci_run.publish,
     "repair": wheel.repair,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.actions import interpolate
 from support.raised import raised
 from support.workflows import CHAIN, SOME, documents_of, files_of, jobs_of, workflow_farm
 from wheelfarm.errors import CycleError, RecipeError, WorkflowError
 from wheelfarm.settings import PLATFORMS
-from wheelfarm.workflow import FARM, PINS, Limits, Pin, read, read_pins
+from wheelfarm.workflow import FARM, Limits, compiler_paths
+from wheelfarm.workflow.steps import INSTALL
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def test_a_job_needs_those_whose_wheels_it_uses_and_no_others(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_habits(tmp_path: Path) -> None:
         assert 0 < job["timeout-minutes"] <= 360
         for step in job["steps"]:
             run = step.get("run", "nox -s ")
-            assert run == "python3 -m pip install nox" or run.startswith("nox -s ")
+            assert run == INSTALL or run.startswith("nox -s ")
             assert "${{" not in run
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"] == {"persist-credentials": False}
@@ -119,6 +120,33 @@ def test_logs_and_records_are_kept_on_failure_too(tmp_path: Path) -> None:
     assert kept["if"] == "always()"
     sent = next(step for step in job["steps"] if step.get("with", {}).get("path") == "parts/made")
     assert "if" not in sent
+    # A job that is run again sends on the same names.
+    assert kept["with"]["overwrite"] is sent["with"]["overwrite"] is True
+
+
+def test_only_runs_of_one_pull_request_replace_each_other(tmp_path: Path) -> None:
+    """A run that waits for somebody to approve its publishing holds up nobody."""
+    said = documents_of(workflow_farm(tmp_path))[FARM]["concurrency"]
+    assert said["cancel-in-progress"] is True
+
+    def group(event: str, ref: str, run: str) -> object:
+        return interpolate(said["group"], {"github": {"event_name": event, "ref": ref, "run_id": run}})
+
+    pull = group("pull_request", "refs/pull/7/merge", "1")
+    assert (
+        pull
+        == group("pull_request", "refs/pull/7/merge", "2")
+        != group("pull_request", "refs/pull/8/merge", "3")
+    )
+    assert group("push", "refs/heads/main", "4") != group("push", "refs/heads/main", "5")
+
+
+def test_a_runner_finds_the_compilers_of_upstream() -> None:
+    """Rtools has put them elsewhere since 4.2."""
+    assert compiler_paths("windows-amd64", ["c", "fortran"]) == (
+        "C:/rtools45/x86_64-w64-mingw32.static.posix/bin",
+    )
+    assert compiler_paths("linux-x86_64", ["c", "fortran"]) == ()
 
 
 def test_the_publishing_job(tmp_path: Path) -> None:
@@ -134,10 +162,22 @@ def test_the_publishing_job(tmp_path: Path) -> None:
     # The secret is there where it is used and nowhere else in the file.
     (only,) = re.findall(r"secrets\.\w+", files_of(settings)[FARM])
     assert only == "secrets.PASSWORD"
-    assert job["steps"][-1]["env"] == {"TWINE_PASSWORD": "${{ secrets.PASSWORD }}"}
+    # The host attests what was published: a rebuild has got its number, and other bytes, by then.
+    *_, published, attested = job["steps"]
+    assert published["env"] == {"TWINE_PASSWORD": "${{ secrets.PASSWORD }}"}
+    assert attested["uses"].startswith("actions/attest-build-provenance@")
     assert not any("cache" in str(step.get("uses")) for step in job["steps"])
     # Nobody waits for an approval to see whether all is green.
     assert "publish" not in jobs["all-green"]["needs"]
+
+
+def test_a_private_repository_publishes_without_the_hosts_attestations(tmp_path: Path) -> None:
+    index = {"kind": "static", "url": "out", "targets": ["cp311-manylinux_x86_64"]}
+    publish = {"index": "internal", "attest": False}
+    settings = workflow_farm(tmp_path, ci={"publish": publish}, index={"internal": index})
+    job = _jobs(documents_of(settings)[FARM])["publish"]
+    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    assert job["steps"][-1]["run"] == "nox -s ci-publish -- --index internal"
 
 
 def test_a_runner_of_ones_own(tmp_path: Path) -> None:
@@ -170,6 +210,7 @@ def test_more_than_a_file_holds_is_split_by_platform(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "what"),
     [
+        (Limits(told=2000), "46 legs are more than a workflow may have"),
         (Limits(legs=3), "the matrix of build-alone-linux-x86_64 is too large"),
         (Limits(size=1000), "4 recipes on one platform are more than a workflow may hold"),
         (Limits(size=20_000, called=3), "4 platforms are more than a workflow may call"),
@@ -195,31 +236,14 @@ def test_the_same_recipes_make_the_same_bytes(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) < 200  # one line an expression, and none longer than that
 
 
-def test_pins_come_from_the_files(tmp_path: Path) -> None:
-    text = files_of(workflow_farm(tmp_path))[FARM]
-    assert read_pins({"farm.yml": text}) == dict(PINS)
-    bumped = text.replace(PINS["actions/checkout"].commit, COMMIT).replace(
-        PINS["actions/checkout"].version, "v9.0.0"
-    )
-    assert read_pins({"farm.yml": bumped})["actions/checkout"] == Pin(COMMIT, "v9.0.0")
-    assert read(bumped)["jobs"]["plan"]["steps"][0]["uses"] == f"actions/checkout@{COMMIT}"
-
-
-@pytest.mark.parametrize(
-    ("line", "why"),
-    [
-        ("- uses: actions/checkout@v5", "it has v5, which can be moved"),
-        ("  uses: 'actions/checkout@main' # v5.0.0", "it has main, which can be moved"),
-        (f"- uses: actions/checkout@{COMMIT}", "it has no version beside its commit"),
-        (f"- uses: actions/checkout@{COMMIT[:7]} # v5.0.0", f"it has {COMMIT[:7]}, which can be moved"),
-    ],
-)
-def test_an_action_that_is_not_pinned(line: str, why: str) -> None:
-    with pytest.raises(WorkflowError) as caught:
-        read_pins({"ci.yml": f"steps:\n  {line}\n"})
-    assert caught.value.where == "ci.yml:2"
-    assert caught.value.why == why
-
-
-def test_what_stands_beside_the_caller_is_no_action() -> None:
-    assert read_pins({"a.yml": "    uses: ./.github/workflows/b.yml\n"}) == dict(PINS)
+def test_what_jobs_tell_is_no_longer_than_was_counted(tmp_path: Path) -> None:
+    """As `toJSON(needs)` gives it, in one file or in one for each platform."""
+    settings = workflow_farm(tmp_path)
+    jobs = tuple(jobs_of(settings).values())
+    outputs = {job.id: {leg.output: "0" * 64 for leg in job.legs} for job in jobs}
+    digests = {leg.slug: "0" * 64 for job in jobs for leg in job.legs}
+    parts = {"parts": json.dumps(digests, separators=(",", ":"))}
+    for told in (outputs, {"build-linux-x86_64": parts}):
+        needs = {name: {"result": "cancelled", "outputs": each} for name, each in told.items()}
+        with pytest.raises(WorkflowError, match="a workflow may have"):
+            files_of(settings, Limits(told=len(json.dumps(needs, indent=2))))

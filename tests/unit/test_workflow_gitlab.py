@@ -50,6 +50,8 @@ def test_publishing_waits_for_someone_on_the_branch_of_full_runs(tmp_path: Path)
     assert publish["script"] == ["nox -s ci-collect", "nox -s ci-publish -- --index internal"]
     assert publish["environment"]["name"] == "publish"
     assert "needs" not in publish
+    # Sigstore looks for the job's identity there.
+    assert publish["id_tokens"] == {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}
 
 
 def test_the_schema_of_gitlab_takes_it(tmp_path: Path) -> None:

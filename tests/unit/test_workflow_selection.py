@@ -163,10 +163,12 @@ def test_the_results_of_jobs(jobs: tuple[Job, ...]) -> None:
     results = Results.read(json.dumps(needs))
     assert results.result(job.id) == "failure"
     assert results.result("nothing") == ""
+    assert not results.well
+    assert Results.read('{"a": {"result": "success"}, "b": {"result": "skipped"}}').well
     assert results.parts(jobs) == {first.slug: "a" * 64, "numpy-windows-amd64-plain-3.11": "c"}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"x"'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', '{"plan": "success"}'])
 def test_results_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="NEEDS"):
         Results.read(text)

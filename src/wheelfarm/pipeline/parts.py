@@ -136,23 +136,27 @@ class Parts:
                 record = self.farm.house.record(build.id.variant, key)
                 write_atomically(_record(place, build.id.variant, key), record.encode())
 
-    def gather(self, digests: Mapping[str, str]) -> dict[str, dict[str, object]]:
-        """Put together what all legs have told: the records for later runs, and the outcomes by slug.
+    def outcomes(self) -> dict[str, dict[str, object]]:
+        """What legs have told of their end, by slug."""
+        documents = (json.loads(path.read_text(encoding="utf-8")) for path in self._told())
+        return {str(document["leg"]): document for document in documents}
+
+    def gather(self, digests: Mapping[str, str]) -> None:
+        """Put together what all legs have told: the records for later runs.
 
         Args:
-            digests: of all parts of this run, by slug; the last run's stay beside them.
+            digests: of all parts of this run, by slug.
         """
         target = self.place(RECORDS)
         shutil.rmtree(target, ignore_errors=True)
-        outcomes: dict[str, dict[str, object]] = {}
-        for path in sorted(self.place(ARRIVED).rglob(OUTCOME)):
-            document = json.loads(path.read_text(encoding="utf-8"))
-            outcomes[str(document["leg"])] = document
+        for path in self._told():
             for record in sorted(path.parent.glob("*/records/*.json")):
                 write_atomically(target / record.relative_to(path.parent), record.read_bytes())
         text = json.dumps(dict(digests), indent=1, sort_keys=True) + "\n"
         write_atomically(target / DIGESTS, text.encode())
-        return outcomes
+
+    def _told(self) -> list[Path]:
+        return sorted(self.place(ARRIVED).rglob(OUTCOME))
 
     def held(self, jobs: Sequence[Job], engine: EngineName) -> frozenset[BuildId]:
         """The builds that the last run has made and that nothing has changed for since."""

@@ -49,8 +49,8 @@ def workflow_summary(
 def _cells(leg: Leg, outcome: Mapping[str, object] | None, result: str) -> list[str]:
     place = [str(leg.name), leg.platform, leg.variant, str(leg.python)]
     if outcome is None:
-        blocked = result in {"skipped", ""}
-        return [*place, "blocked" if blocked else f"ended without a word: {result}", "", ""]
+        state = "blocked" if result == "skipped" else f"ended without a word: {result}"
+        return [*place, state if result else "ended without a word", "", ""]
     state = str(outcome["state"])
     if outcome.get("error"):
         state += f": {outcome['why']}"

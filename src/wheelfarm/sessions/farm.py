@@ -28,8 +28,8 @@ def _output(words: list[str]) -> str:
         return ""
 
 
-def _inv(session: nox.Session, root: Path, *words: str) -> None:
-    python = tools_environment(session, root, "farm")
+def _inv(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> None:
+    python = tools_environment(session, root, lock)
     session.chdir(root)
     command = [str(python), "-m", "invoke", *words]
     session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
@@ -78,7 +78,8 @@ _CI = {
 
 def _ci(root: Path, verb: str, summary: str) -> Callable[[nox.Session], None]:
     def ci(session: nox.Session) -> None:
-        _inv(session, root, f"ci.{verb}", *session.posargs)
+        # What signs, and what object stores need, is installed where it is used.
+        _inv(session, root, f"ci.{verb}", *session.posargs, lock="publish" if verb == "publish" else "farm")
 
     ci.__doc__ = summary
     return ci

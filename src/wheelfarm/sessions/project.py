@@ -16,12 +16,15 @@ from wheelfarm.sessions.tools import tools_environment
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PROJECT: Final = "pyproject.toml"
 _LOCKS: Final = {
-    "farm": ("--extra", "programs"),
-    "test": ("--extra", "programs", "--group", "test"),
-    "lint": ("--extra", "programs", "--group", "lint"),
-    "types": ("--extra", "programs", "--group", "types"),
-    "docs": ("--group", "docs"),
+    "nox": ("--group", "nox"),
+    "farm": (_PROJECT, "--extra", "programs"),
+    "publish": (_PROJECT, "--extra", "programs", "--extra", "index", "--extra", "attest"),
+    "test": (_PROJECT, "--extra", "programs", "--group", "test"),
+    "lint": (_PROJECT, "--extra", "programs", "--group", "lint"),
+    "types": (_PROJECT, "--extra", "programs", "--group", "types"),
+    "docs": (_PROJECT, "--group", "docs"),
 }
 """Lock file in requirements/ → what of pyproject.toml it is compiled from."""
 
@@ -157,5 +160,5 @@ def _register_chores(root: Path) -> None:
                 "--quiet",
                 *common,
             ]
-            words += [*sources, "--upgrade", "pyproject.toml", "--output-file", f"requirements/{name}.txt"]
+            words += [*sources, "--upgrade", "--output-file", f"requirements/{name}.txt"]
             session.run(str(python), *words, external=True)

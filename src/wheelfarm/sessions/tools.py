@@ -30,6 +30,9 @@ def tools_environment(session: nox.Session, root: Path, *locks: str) -> Path:
         locks: names of lock files in requirements/, without ending.
     """
     files = [root / "requirements" / f"{lock}.txt" for lock in locks]
+    for file in files:
+        if not file.is_file():
+            session.error(f"{file.relative_to(root)} is missing: nox -s lock writes it")
     env_dir = root / ".nox" / f"farm-{'-'.join(locks)}"
     python = env_dir / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     digest = _digest(*files)

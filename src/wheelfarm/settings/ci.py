@@ -57,11 +57,19 @@ class Publishing(StrictModel):
         pattern=_REF,
         description="The environment of the job, whose reviewers approve it",
     )
-    username: str | None = Field(default=None, description="For the index; `__token__` where it takes tokens")
+    username: str | None = Field(
+        default=None,
+        description="For the index; `__token__` by default, as for indexes that take tokens",
+    )
     secret: str | None = Field(
         default=None,
         pattern=_NAME,
-        description="The secret with the password; none where the index knows the job by its OIDC identity",
+        description="The secret with the password or token; none where the index asks for none",
+    )
+    attest: bool = Field(
+        default=True,
+        description="Whether the host attests the wheels too; for a private repository GitHub does so with "
+        "Enterprise Cloud only",
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from wheelfarm.errors import ChainFailedError, UsageError
+from wheelfarm.errors import ChainFailedError, Collector, UsageError
 from wheelfarm.model import EngineName, parse_name
 from wheelfarm.pipeline import Parts, Publication, choose_index_name, last_run
 from wheelfarm.report import (
@@ -29,6 +29,7 @@ from wheelfarm.workflow import (
     ARRIVED,
     DOTENV,
     FARM,
+    KEPT,
     Leg,
     Results,
     Wish,
@@ -85,9 +86,11 @@ def _split(text: str | None) -> list[str] | None:
 @task
 @farm_task
 def last(_context: Context) -> None:
-    """Find the last full run of the workflow that ended well, whose wheels may be used again."""
+    """Find the last full run of the workflow whose builds ended well, whose wheels may be used again."""
     farm = open_farm()
-    _output(farm, {"run-id": last_run(farm.settings, FARM) or ""})
+    # What is pushed is built from nothing, and published: no other run's wheels have a part in that.
+    pushed = farm.settings.environ.get("GITHUB_EVENT_NAME") == "push"
+    _output(farm, {"run-id": "" if pushed else last_run(farm.settings, FARM, KEPT) or ""})
 
 
 @task(help=words(packages="what to run; all when empty", variant="one; all when empty", platforms="the same"))
@@ -217,14 +220,18 @@ def parts(_context: Context) -> None:
 @task
 @farm_task
 def summary(_context: Context) -> None:
-    """Write the table of the run on its page, and put the records together for later runs."""
+    """Write the table of the run on its page, and put the records together if all of it ended well."""
     farm = open_farm()
     needs = _results(farm)
     jobs = draw(farm.shelf, farm.settings)
-    gathered = Parts(farm).gather(needs.parts(jobs))
+    parts = Parts(farm)
+    # By its records a run is known for one whose builds all ended well.
+    if needs.well:
+        parts.gather(needs.parts(jobs))
+    legs = [leg for job in jobs for leg in job.legs]
     results = {leg.slug: needs.result(job.id) for job in jobs for leg in job.legs}
     selected = read_outputs(jobs, needs.outputs("plan"))
-    _page(farm, workflow_summary([leg for job in jobs for leg in job.legs], selected, gathered, results))
+    _page(farm, workflow_summary(legs, selected, parts.outcomes(), results))
 
 
 @task
@@ -241,19 +248,19 @@ def collect(_context: Context) -> None:
 @task(help=words("index", "dry_run"))
 @farm_task
 def publish(_context: Context, index: str | None = None, dry_run: bool = False) -> None:  # noqa: FBT001, FBT002
-    """Bring the wheels of all variants into an index: all of them, or none."""
-    farm, screen = open_farm(), Screen.standard()
+    """Bring the wheels of all variants into an index, rebuilt ones by the next build number: all, or none."""
+    farm, screen, problems = open_farm(), Screen.standard(), Collector()
     name = choose_index_name(farm, index)
     table = farm.settings.choose_index(name)
     variants = [variant for variant in farm.house.variants() if table.path(variant) is not None]
-    transactions = [
-        Publication(farm=farm, index_name=name, variant=variant).transaction(None) for variant in variants
-    ]
+    publications = [Publication(farm=farm, index_name=name, variant=variant) for variant in variants]
     # Every variant is looked at before the first file of any is sent.
-    for transaction in transactions:
-        found = transaction.differ()
+    for publication in publications:
+        found = publication.look(publication.transaction(None))
         screen.result(comparison_lines(found))
-        found.check(name)
-    for transaction in () if dry_run else transactions:
-        done = transaction.publish()
+        with problems.collect():
+            found.check(name)
+    problems.check()
+    for publication in () if dry_run else publications:
+        done = publication.publish(None)
         screen.say(f"{len(done.to_upload)} published, and {name} lists them")

@@ -8,12 +8,13 @@ from wheelfarm.workflow.needs import Results, digests
 from wheelfarm.workflow.pins import PINS, Pin, read_pins
 from wheelfarm.workflow.runners import compiler_paths
 from wheelfarm.workflow.selection import Wish, build_id, outputs, read_outputs, select, unchanged
-from wheelfarm.workflow.steps import ARRIVED, LAST, MADE, RECORDS, TOLD, variable
+from wheelfarm.workflow.steps import ARRIVED, KEPT, LAST, MADE, RECORDS, TOLD, variable
 
 __all__ = [
     "ARRIVED",
     "DOTENV",
     "FARM",
+    "KEPT",
     "LAST",
     "MADE",
     "PINS",

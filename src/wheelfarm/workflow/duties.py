@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelfarm.workflow.document import Noted, uses
 from wheelfarm.workflow.runners import OWN
-from wheelfarm.workflow.steps import ARRIVED, LAST, RECORDS, Steps
+from wheelfarm.workflow.steps import ARRIVED, KEPT, LAST, RECORDS, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ class Duties:
                     "run": "nox -s ci-last",
                     "env": {"GITHUB_TOKEN": "${{ github.token }}"},
                 },
-                self.steps.download("fetch its records", "records", LAST, run=last),
+                self.steps.download("fetch its records", KEPT, LAST, run=last),
                 {"name": "tell what changed", "id": "plan", "run": run, "env": env},
             ],
         }
@@ -78,7 +78,7 @@ class Duties:
                 *self.steps.setup(),
                 self.steps.download("fetch what the builds tell", "told-*", ARRIVED),
                 {"name": "summarise", "run": "nox -s ci-summary", "env": {"NEEDS": "${{ toJSON(needs) }}"}},
-                self.steps.upload("keep the records for later runs", "records", RECORDS, missing="ignore"),
+                self.steps.upload("keep the records for later runs", KEPT, RECORDS, missing="ignore"),
             ],
         }
 
@@ -89,6 +89,12 @@ class Duties:
             env["TWINE_PASSWORD"] = f"${{{{ secrets.{publish.secret} }}}}"
         ref = f"(github.ref == 'refs/heads/{self.ci.branch}' || startsWith(github.ref, 'refs/tags/'))"
         step: Document = {"name": "publish", "run": f"nox -s ci-publish -- --index {publish.index}"}
+        # Afterwards: a rebuild gets its build number, and so its bytes, when it is published.
+        attest: Document = {
+            "name": "attest",
+            "uses": uses("actions/attest-build-provenance", self.steps.pins),
+            "with": {"subject-path": "wheelhouse/*/wheels/*/*.whl"},
+        }
         return {
             "name": "publish",
             "needs": ["plan", *builds, "summary"],
@@ -99,8 +105,8 @@ class Duties:
             "concurrency": {"group": "publish", "cancel-in-progress": False},
             "permissions": {
                 "contents": Noted("read", "checkout"),
-                "id-token": Noted("write", "who signs the attestations, and what an index may ask for"),
-                "attestations": Noted("write", "keeps them"),
+                "id-token": Noted("write", "who signs the provenance of the wheels"),
+                **({"attestations": Noted("write", "keeps the host's own")} if publish.attest else {}),
             },
             "steps": [
                 *self.steps.setup(),
@@ -110,12 +116,8 @@ class Duties:
                     "run": "nox -s ci-collect",
                     "env": {"NEEDS": "${{ toJSON(needs) }}"},
                 },
-                {
-                    "name": "attest",
-                    "uses": uses("actions/attest-build-provenance", self.steps.pins),
-                    "with": {"subject-path": "wheelhouse/*/wheels/*/*.whl"},
-                },
                 step | ({"env": env} if env else {}),
+                *([attest] if publish.attest else []),
             ],
         }
 

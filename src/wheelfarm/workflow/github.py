@@ -29,6 +29,15 @@ uses and no others; its matrix is the variants and Pythons, without those that t
 _WANTED: Final = "${{ !cancelled() && !failure() && contains(fromJSON(%s.jobs), '%s') }}"
 """A job that was left out does not stop those that need it: they take its wheels from the last run."""
 
+_GROUP: Final = "farm-${{ github.event_name == 'pull_request' && github.ref || github.run_id }}"
+"""A pull request's runs replace each other. Others have a group of their own: one that waits for somebody to
+approve its publishing would hold up all that came after it."""
+
+_JOB: Final = 120
+"""What `toJSON(needs)` says of a job beside its name and outputs: bytes, at most."""
+_LEG: Final = 84
+"""The same of a leg beside its name: the digest, marks and spaces."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -40,6 +49,8 @@ class Limits:
     """Bytes of a workflow's file."""
     called: int = 20
     """Reusable workflows that one file calls."""
+    told: int = 128 * 1024
+    """Bytes of a variable on Linux (MAX_ARG_STRLEN), which holds what all jobs tell: `toJSON(needs)`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +76,9 @@ class GitHub:
         """The files for .github/workflows, by name: one, or one that calls one for each platform.
 
         Raises:
-            WorkflowError: for a matrix with more jobs, or more files, than GitHub takes.
+            WorkflowError: for more jobs, files or outputs than GitHub and its runners take.
         """
+        self._check_told()
         for job in self.jobs:
             if len(job.variants) * len(job.pythons) > self.limits.legs:
                 raise WorkflowError(
@@ -80,6 +92,19 @@ class GitHub:
         if len(whole.encode()) <= self.limits.size:
             return {FARM: whole}
         return self._split()
+
+    def _check_told(self) -> None:
+        """Refuse legs whose digests no job could be given."""
+        legs = [leg for job in self.jobs for leg in job.legs]
+        told = sum(len(job.id) + _JOB for job in self.jobs) + sum(len(leg.slug) + _LEG for leg in legs)
+        if told > self.limits.told:
+            raise WorkflowError(
+                f"{len(legs)} legs are more than a workflow may have",
+                where="pyproject.toml: tool.wheelfarm.ci",
+                why=f"the digests of what they make are some {told} bytes, and a job's variable holds "
+                f"{self.limits.told}",
+                hint="divide the recipes or the platforms between two farms",
+            )
 
     def _split(self) -> dict[str, str]:
         """A file for each platform: no edge of the graph leads from one platform to another."""
@@ -129,10 +154,7 @@ class GitHub:
                 },
             },
             **_SHELL,
-            "concurrency": {
-                "group": "farm-${{ github.ref }}",
-                "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
-            },
+            "concurrency": {"group": _GROUP, "cancel-in-progress": True},
             "jobs": jobs,
         }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.settings import PLATFORMS
 from wheelfarm.workflow.document import row, write
-from wheelfarm.workflow.steps import ARRIVED, TOLD
+from wheelfarm.workflow.steps import ARRIVED, INSTALL, TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class GitLab:
                     {"if": '$CI_PIPELINE_SOURCE == "web"'},
                 ]
             },
-            "default": {"interruptible": True, "before_script": ["python3 -m pip install nox"]},
+            "default": {"interruptible": True, "before_script": [INSTALL]},
         }
         for job in self.jobs:
             for leg in job.legs:
@@ -89,6 +89,8 @@ class GitLab:
             "interruptible": False,
             "resource_group": "publish",
             "environment": {"name": environment, "action": "access"},
+            # The variable in which Sigstore looks for the job's identity.
+            "id_tokens": {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}},
             "timeout": "1 hour",
             "script": ["nox -s ci-collect", f"nox -s ci-publish -- --index {index}"],
         }

@@ -48,10 +48,20 @@ class Results:
         Raises:
             UsageError: when it is something else.
         """
-        return cls(_object(text, where))
+        jobs = _object(text, where)
+        if not all(isinstance(each, dict) for each in jobs.values()):
+            raise UsageError(
+                f"{where} is no object of jobs", hint="a job of the workflow sets it: toJSON(needs)"
+            )
+        return cls(jobs)
+
+    @property
+    def well(self) -> bool:
+        """Whether every job ended well or was left out."""
+        return all(self.result(job) in {"success", "skipped"} for job in self.jobs)
 
     def result(self, job: str) -> str:
-        """How a job ended; one of a file that was called ended as that call did."""
+        """How a job ended; nothing for one of a file that was called: only how the call ended is told."""
         found = self.jobs.get(job) or {}
         return str(found.get("result", ""))
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _USES: Final = re.compile(
-    r"^\s*(?:- )?uses:\s*['\"]?(?P<action>[^\s@'\"]+)@(?P<ref>[^\s'\"#]+)['\"]?(?P<rest>.*)$"
+    r"^\s*(?:- )?uses:\s*['\"]?(?P<action>[^\s@'\"]+)(?:@(?P<ref>[^\s'\"#]+))?['\"]?(?P<rest>.*)$"
 )
+_IMAGE: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _VERSION: Final = re.compile(r"\s+#\s*(?P<version>v\d\S*)\s*")
 
@@ -41,19 +42,26 @@ def _used(text: str, where: str) -> Iterator[tuple[str, Pin | WorkflowError]]:
         match = _USES.match(line)
         if match is None or match["action"].startswith("."):
             continue
-        action, ref = match["action"], match["ref"]
+        action, ref = match["action"], match["ref"] or ""
+        if action.startswith("docker://") and _IMAGE.fullmatch(ref):
+            continue  # an image by its digest
         version = _VERSION.fullmatch(match["rest"])
         if _COMMIT.fullmatch(ref) and version:
             yield action, Pin(ref, version["version"])
             continue
-        lacks = "no version beside its commit" if _COMMIT.fullmatch(ref) else f"{ref}, which can be moved"
+        lacks = f"{ref}, which can be moved" if ref else "no commit"
+        if _COMMIT.fullmatch(ref):
+            lacks = "no version beside its commit"
+        pinned = f"uses: {action}@<commit> # <version>, as `git ls-remote --tags` tells it"
+        if action.startswith("docker://"):
+            pinned = f"uses: {action}@sha256:<digest>"
         yield (
             action,
             WorkflowError(
                 f"{action} is not pinned",
                 where=f"{where}:{number}",
                 why=f"it has {lacks}",
-                hint=f"uses: {action}@<commit> # <version>, as `git ls-remote --tags` tells it",
+                hint=pinned,
             ),
         )
 

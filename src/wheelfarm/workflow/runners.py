@@ -28,8 +28,9 @@ https://docs.github.com/actions/reference/runners/github-hosted-runners
 
 
 COMPILERS: Final[Mapping[tuple[str, str], str]] = {
-    # Rtools, whose MinGW is upstream's too; it is on the image and not on the path.
-    ("windows-amd64", "fortran"): "C:/rtools45/ucrt64/bin",
+    # Rtools, whose MinGW is upstream's too; it is on the image and not on the path. Since Rtools 4.2 its
+    # compilers lie here: https://cran.r-project.org/bin/windows/Rtools/rtools45/rtools.html
+    ("windows-amd64", "fortran"): "C:/rtools45/x86_64-w64-mingw32.static.posix/bin",
     # clang-cl, which is on the image and not on the path.
     ("windows-arm64", "c"): "C:/Program Files/LLVM/bin",
 }

@@ -23,11 +23,15 @@ MADE: Final = "parts/made"
 """What a job has made for others."""
 TOLD: Final = "parts/told"
 """What a job tells of itself, also when it fails: logs, records, how the build ended."""
+KEPT: Final = "records"
+"""What the artifact with the records of a run is called."""
 RECORDS: Final = "parts/records"
 """The records of all builds of a run, for the plan of later ones."""
 PARTS: Final = "PARTS_"
 """How the variables begin by which a job is told the digests of what others have made."""
 
+INSTALL: Final = "python3 -m pip install --require-hashes --requirement requirements/nox.txt"
+"""How a job gets nox: with hashes, as all else that is installed beside a secret or an identity."""
 _SLUG: Final = "${{ matrix.variant }}-${{ matrix.python }}"
 
 
@@ -51,7 +55,7 @@ class Steps:
                 "uses": uses("actions/setup-python", self.pins),
                 "with": {"python-version": str(min(self.settings.pythons))},
             },
-            {"name": "install nox", "run": "python3 -m pip install nox"},
+            {"name": "install nox", "run": INSTALL},
         ]
 
     def download(self, name: str, pattern: str, path: str, *, run: str | None = None) -> Step:
@@ -66,7 +70,13 @@ class Steps:
 
     def upload(self, name: str, artifact: str, path: str, *, missing: str = "error") -> Step:
         """Send on what a job has made; wheels are packed already."""
-        words = {"name": artifact, "path": path, "if-no-files-found": missing, "compression-level": 1}
+        words = {
+            "name": artifact,
+            "path": path,
+            "if-no-files-found": missing,
+            "compression-level": 1,
+            "overwrite": True,  # what the job sent on before it was run again
+        }
         return {"name": name, "uses": uses("actions/upload-artifact", self.pins), "with": words}
 
     def fetch_upstream(self, job: Job, last_run: str) -> list[Step]:
@@ -79,7 +89,7 @@ class Steps:
             self.download("fetch wheels of this run", wheels, ARRIVED),
             self.download(
                 "fetch wheels of the last run, where nothing changed",
-                f"{{records,{wheels}}}",
+                f"{{{KEPT},{wheels}}}",
                 LAST,
                 run=last_run,
             ),

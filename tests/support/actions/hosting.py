@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
 
 from support.actions.expressions import UnknownConstructError
 
@@ -53,7 +54,7 @@ class Hosting:
     root: Path
     repository: Path
     runs: list[str] = field(default_factory=list)
-    """Ids of full runs that ended well, the last one first."""
+    """Ids of full runs, the last one first; those whose builds ended well have kept their records."""
     attested: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """What was asked of the list of runs."""
@@ -95,6 +96,8 @@ class Hosting:
         missing = words.pop("if-no-files-found", "warn")
         words.pop("compression-level", None)
         target = self.root / "artifacts" / where.run / name
+        if words.pop("overwrite", False):
+            shutil.rmtree(target, ignore_errors=True)
         if words or any(mark in name for mark in '":<>|*?\r\n\\/') or target.exists():
             raise UnknownConstructError(f"an artifact {name!r} with {words}, which exists or cannot")
         # Hidden files are left out, as the action does unless it is told otherwise.
@@ -137,19 +140,27 @@ class Hosting:
             raise FileNotFoundError(f"nothing to attest: {pattern}")
         self.attested += [path.name for path in found]
 
+    def listed(self, url: str) -> dict[str, list[dict[str, Any]]]:
+        """What the host's list of runs, or of a run's artifacts by name, tells."""
+        path, _, query = url.partition("?")
+        if not path.endswith("/artifacts"):
+            return {"workflow_runs": [{"id": int(run)} for run in self.runs]}
+        name = dict(parse_qsl(query))["name"]
+        kept = (self.root / "artifacts" / path.split("/")[-2] / name).is_dir()
+        return {"artifacts": [{"id": 1, "name": name, "expired": False}] if kept else []}
+
     @contextmanager
     def api(self) -> Iterator[str]:
-        """The list of runs, on loopback; gives its address."""
+        """The lists of runs and artifacts, on loopback; gives its address."""
         hosting = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 hosting.asked.append(self.path)
                 allowed = self.headers["Authorization"] == f"Bearer {TOKEN}"
-                body = json.dumps({"workflow_runs": [{"id": int(run)} for run in hosting.runs]}).encode()
                 self.send_response(200 if allowed else 403)
                 self.end_headers()
-                self.wfile.write(body if allowed else b"{}")
+                self.wfile.write(json.dumps(hosting.listed(self.path)).encode() if allowed else b"{}")
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Say nothing."""

@@ -47,7 +47,8 @@ def make_repository(root: Path, index: Index, python: Python, published: Path) -
     tiny_farm(root, index, {**CHAIN, **LEAF}, settings=said)
     shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "requirements").mkdir()
-    for name in ("noxfile.py", "tasks.py", "requirements/farm.txt"):
+    locks = (f"requirements/{name}.txt" for name in ("nox", "farm", "publish"))
+    for name in ("noxfile.py", "tasks.py", *locks):
         shutil.copyfile(ROOT / name, root / name)
     (root / ".gitignore").write_text("/wheelhouse/\n/.wheelfarm/\n/.nox/\n/parts/\n__pycache__/\n")
     settings = load(root, environ={"PATH": "/usr/bin:/bin", "HOME": str(root / "home")})
