@@ -6,7 +6,9 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from support.publishing import TARGETS, VARIANT, publication, publishing_farm, stock, store
+import pytest
+
+from support.publishing import TARGETS, VARIANT, publication, publishing_farm, stock, store, told
 from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import Directory
 from wheelfarm.model import Name
@@ -78,3 +80,16 @@ def test_the_record_lies_beside_the_wheel(tmp_path: Path) -> None:
     records = {path.name for path in (tmp_path / "public" / VARIANT / "records").iterdir()}
     assert records == {path.name for path in (farm.house.root / VARIANT / "records").iterdir()}
     assert isinstance(publication(farm).index, StaticIndex)
+
+
+@pytest.mark.parametrize("sign", [True, False])
+def test_an_index_that_nobody_outside_should_hear_of(
+    tmp_path: Path,
+    sign: bool,  # noqa: FBT001
+) -> None:
+    """Signing is written down in a public log, so it is not even tried there."""
+    table = {"kind": "static", "url": "../public", "sign": sign}
+    farm = publishing_farm(tmp_path / "farm", table, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"})
+    stock(farm.house)
+    publication(farm).publish(None)
+    assert any("statements stay unsigned" in line for line in told(farm)) is sign

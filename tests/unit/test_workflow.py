@@ -171,12 +171,18 @@ def test_the_publishing_job(tmp_path: Path) -> None:
     assert "publish" not in jobs["all-green"]["needs"]
 
 
-def test_a_private_repository_publishes_without_the_hosts_attestations(tmp_path: Path) -> None:
-    index = {"kind": "static", "url": "out", "targets": ["cp311-manylinux_x86_64"]}
+@pytest.mark.parametrize(("sign", "more"), [(True, {"id-token": "write"}), (False, {})])
+def test_a_private_repository_publishes_without_the_hosts_attestations(
+    tmp_path: Path,
+    sign: bool,  # noqa: FBT001
+    more: dict[str, str],
+) -> None:
+    """And where nobody signs either, the job has no identity."""
+    index = {"kind": "static", "url": "out", "targets": ["cp311-manylinux_x86_64"], "sign": sign}
     publish = {"index": "internal", "attest": False}
     settings = workflow_farm(tmp_path, ci={"publish": publish}, index={"internal": index})
     job = _jobs(documents_of(settings)[FARM])["publish"]
-    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    assert job["permissions"] == {"contents": "read", **more}
     assert job["steps"][-1]["run"] == "nox -s ci-publish -- --index internal"
 
 

@@ -99,7 +99,7 @@ def open_index(
         from wheelfarm.index.storage import open_storage  # noqa: PLC0415
 
         storage = open_storage(below(table.url, path), settings.root, say)
-        return StaticIndex(name, storage, _issue(settings, house, say), say)
+        return StaticIndex(name, storage, _issue(table, settings, house, say), say)
     return _uploads(name, settings, below(table.url, path), table, say, house)
 
 
@@ -129,16 +129,16 @@ def open_published(
         env = allowed(settings.environ, keep=_KEPT) | programs_environment(settings)
         credentials = find_credentials(url, settings.environ, env)
         client = Client(url, credentials, say, env.get("TWINE_CERT"), tries=_READING_TRIES)
-        return StaticIndex(name, Web(client), _issue(settings, house, say), say)
+        return StaticIndex(name, Web(client), _issue(table, settings, house, say), say)
     if table.kind is IndexKind.STATIC:
         return open_index(name, settings, variant, house=house, say=say)
     url = below(table.url, path_of(name, table, variant))
     return _uploads(name, settings, url, table, say, house, tries=_READING_TRIES)
 
 
-def _issue(settings: Settings, house: Wheelhouse, say: Callable[[str], None]) -> Issue:
-    """What makes the papers of stored wheels, signed where this machine has an identity."""
-    return partial(issue, house, Signer(settings.environ, say).sign)
+def _issue(table: IndexTable, settings: Settings, house: Wheelhouse, say: Callable[[str], None]) -> Issue:
+    """What makes the papers of stored wheels, signed where this machine has an identity, if it may tell."""
+    return partial(issue, house, Signer(settings.environ if table.sign else {}, say).sign)
 
 
 def _uploads(  # noqa: PLR0917
@@ -168,7 +168,7 @@ def _uploads(  # noqa: PLR0917
     kind = DevpiIndex if devpi else PypiserverIndex if is_pypiserver(answer) else UploadIndex
     simple = table.simple or (SIMPLE if devpi else "simple")
     log = settings.work / "logs" / f"publish-{name}.log"
-    papers = _issue(settings, house, say), settings.work / "papers"
+    papers = _issue(table, settings, house, say), settings.work / "papers"
     index = kind(name, url, simple, credentials, env, log, say, *papers)
     index.client.tries = client.tries
     return index

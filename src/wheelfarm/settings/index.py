@@ -90,6 +90,11 @@ class IndexTable(StrictModel):
         default=30, ge=0, description="Seconds that the index may take to list what it has accepted"
     )
 
+    sign: bool = Field(
+        default=True,
+        description="Whether provenance is signed where the publishing job has an identity: Sigstore's log, "
+        "in which that is written down with the wheel's digest, is public",
+    )
     signer: str | None = Field(
         default=None,
         description="Who must have signed the provenance of wheels that are taken or verified: an address, "

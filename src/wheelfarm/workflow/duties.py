@@ -87,6 +87,7 @@ class Duties:
         env = {"TWINE_USERNAME": publish.username} if publish.username else {}
         if publish.secret:
             env["TWINE_PASSWORD"] = f"${{{{ secrets.{publish.secret} }}}}"
+        signs = self.steps.settings.choose_index(publish.index).sign
         ref = f"(github.ref == 'refs/heads/{self.ci.branch}' || startsWith(github.ref, 'refs/tags/'))"
         step: Document = {"name": "publish", "run": f"nox -s ci-publish -- --index {publish.index}"}
         # Afterwards: a rebuild gets its build number, and so its bytes, when it is published.
@@ -105,7 +106,7 @@ class Duties:
             "concurrency": {"group": "publish", "cancel-in-progress": False},
             "permissions": {
                 "contents": Noted("read", "checkout"),
-                "id-token": Noted("write", "who signs the provenance of the wheels"),
+                **({"id-token": Noted("write", "who signs provenance")} if signs or publish.attest else {}),
                 **({"attestations": Noted("write", "keeps the host's own")} if publish.attest else {}),
             },
             "steps": [

@@ -79,7 +79,7 @@ class GitLab:
 
     def _publish(self, index: str, environment: str) -> Document:
         """Once someone has started it; without `needs`, it waits for all builds and has all their wheels."""
-        branch = self.settings.ci.branch
+        branch, signs = self.settings.ci.branch, self.settings.choose_index(index).sign
         return {
             "stage": "publish",
             "tags": self._tags("linux-x86_64"),
@@ -90,7 +90,7 @@ class GitLab:
             "resource_group": "publish",
             "environment": {"name": environment, "action": "access"},
             # The variable in which Sigstore looks for the job's identity.
-            "id_tokens": {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}},
+            **({"id_tokens": {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}} if signs else {}),
             "timeout": "1 hour",
             "script": ["nox -s ci-collect", f"nox -s ci-publish -- --index {index}"],
         }
