@@ -89,6 +89,7 @@ def lines(rendering: Rendering, normal: Mapping[str, str]) -> list[str]:
     for step in rendering.steps:
         said += [f"--- {step.phase}, in {step.cwd}", *(f"  {word}" for word in step.argv)]
         said += [f"  env: {' '.join(sorted(step.env))}"]
+        said += [f"  unless there is {step.unless}"] * bool(step.unless)
     for path, name in normal.items():
         said = [line.replace(path, name) for line in said]
     return said
@@ -110,6 +111,7 @@ def told_of(settings: Settings, name: str, recipe: str, variant: str, tmp_path: 
             uv: "/uv",
             str(tmp_path / f"python{version}"): f"/python{version}",
             own: f"/python{version}",
+            sys.executable: "/farm/python",
         }
         told[target] = "\n".join(lines(rendering, normal))
     return told

@@ -54,7 +54,13 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         "record": _recorded(farm, build),
         "files": dict(rendering.files),
         "steps": [
-            {"phase": step.phase, "argv": step.argv, "cwd": str(step.cwd), "env": dict(step.env)}
+            {
+                "phase": step.phase,
+                "argv": step.argv,
+                "cwd": str(step.cwd),
+                "env": dict(step.env),
+                "unless": step.unless,
+            }
             for step in rendering.steps
         ],
     }

@@ -70,7 +70,8 @@ def explain(
             assignments = " ".join(
                 f"{key}={shlex.quote(_shown(key, value))}" for key, value in step["env"].items()
             )
-            screen.result(["", f"# {step['phase']}, in {step['cwd']}"])
+            unless = f", unless there is {step['unless']}" if step["unless"] else ""
+            screen.result(["", f"# {step['phase']}, in {step['cwd']}{unless}"])
             screen.result([f"env -i {assignments} {shlex.join(step['argv'])}"])
 
 

@@ -46,9 +46,10 @@ class Changes:
 def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
     """Write another edition of a wheel, whole or not at all.
 
-    Members keep their order, date, mode and compression, also where they get other contents; those of
-    `.dist-info` come last (binary distribution format specification, "recommended archiver features"), RECORD
-    after all others, and its signatures not at all. New members get the date and mode of METADATA.
+    Members keep their order, date, mode and compression, also where they get other contents. Those of
+    `.dist-info` come last (binary distribution format specification, "recommended archiver features"): what
+    stays, what is new in it, and RECORD; its signatures not at all. What is new, there also in the place of
+    something, gets the date and mode of METADATA.
 
     Args:
         wheel: the wheel, which stays as it is.
@@ -114,13 +115,14 @@ def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: 
             if name == home and not moving:
                 continue
             gone.append(info)
-            if name in added:
+            if name in added and not inside:
                 archive.remove(info)
                 archive.writestr(_like(info, name), changes.written[name])
+                added.remove(name)
+                moving = True
             else:
                 _move(archive, info, home)
-            moving = moving or home is not None or name in added
-            added.discard(name)
+                moving = moving or home is not None
         for name in sorted(added):
             archive.writestr(_like(model, name), changes.written[name])
     record = f"{dist_info}{RECORD}"
