@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
 from figures import Figure
 
+from support.faults import proxy
 from support.indexes import LOGIN, pypiserver
 from support.publishing import VARIANT, publishing_farm, store
 from wheelfarm.attestation import Papers
@@ -24,12 +26,15 @@ from wheelfarm.settings import IndexKind
 from wheelfarm.wheelhouse import metadata_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PYTHONS = ("310", "311", "312", "313", "314")
 PLACES = ("manylinux_x86_64", "manylinux_aarch64", "macosx_arm64", "win_amd64")
 TARGETS = [f"cp{python}-{place}" for python in PYTHONS for place in PLACES]
 RUNS = 5
+AWAY = 0.01
+"""Seconds to a server in the same country, and back."""
 PACKAGES = 25
 PROJECTS = 500
 
@@ -37,29 +42,52 @@ PROJECTS = 500
 def publishing(work: Path) -> list[Figure]:
     """Wheels of 25 packages for twenty targets: published, published again, and uploaded by twine.
 
-    What twine is given are the same files: the wheels, and the 25 that carry their papers.
+    What twine is given are the same files: the wheels, and the 25 that carry their papers. On loopback the
+    server is what is waited for, since it looks through all that it has for each file; elsewhere it is the
+    way there and back.
     """
     farm = _stocked(work / "publishing")
-    pairs = [_pair(farm, work / str(number)) for number in range(RUNS)]
     wheels = len(offers(farm.house, VARIANT))
+    near, far = (
+        [_pair(farm, work / f"{away:g}-{number}", away) for number in range(RUNS)] for away in (0.0, AWAY)
+    )
     return [
-        Figure(f"publish {wheels} wheels: times twine upload", median(p[0] for p in pairs), "x", 1.0),
-        Figure("publish the same again: share of the first", median(p[1] for p in pairs), "%", 5.0),
+        Figure(f"publish {wheels} wheels: times twine upload", median(p[0] for p in near), "x", 1.0),
+        Figure(f"the same, {AWAY * 1e3:g} ms from the server", median(p[0] for p in far), "x", 1.0),
+        Figure("publish the same again: share of the first", median(p[1] for p in near), "%", 5.0),
     ]
 
 
-def _pair(farm: Farm, work: Path) -> tuple[float, float]:
-    """How many times as long as twine a publish took, and per cent of it the same again; run in turn."""
+def _pair(farm: Farm, work: Path, away: float) -> tuple[float, float]:
+    """How many times as long as twine a publish took, and per cent of it the same again; run in turn.
+
+    Args:
+        farm: what is published.
+        work: where the servers keep what they get.
+        away: seconds that a request takes to the server and back.
+    """
     with pypiserver(work / "farm") as server:
-        own, again = (_published(farm, server.url) for _ in range(2))
+        with _far(server.url, away) as url:
+            own, again = (_published(farm, url) for _ in range(2))
         names = {path.name for path in server.root.iterdir()}
         if not names.issuperset(offer.filename for offer in offers(farm.house, VARIANT)):
             raise SystemExit(f"{len(names)} files are there, and some wheels are not")
         files = sorted(map(str, server.root.iterdir()))
-        with pypiserver(work / "twine") as other:
+        with pypiserver(work / "twine") as other, _far(other.url, away) as url:
             words = ["twine", "upload", "--non-interactive", "--disable-progress-bar"]
-            peer = _seconds(*words, "--repository-url", other.url, *files)
+            peer = _seconds(*words, "--repository-url", url, *files)
     return own / peer, 100 * again / own
+
+
+@contextmanager
+def _far(url: str, away: float) -> Iterator[str]:
+    """The url of a server from so many seconds away."""
+    if not away:
+        yield url
+        return
+    with proxy(url) as between:
+        between.on_request = lambda _method, _path: time.sleep(away)
+        yield between.url
 
 
 def _seconds(*words: str) -> float:

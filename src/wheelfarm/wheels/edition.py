@@ -115,7 +115,7 @@ def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: 
             if name == home and not moving:
                 continue
             gone.append(info)
-            if name in added and not inside:
+            if home is None and name in added and not inside:
                 archive.remove(info)
                 archive.writestr(_like(info, name), changes.written[name])
                 added.remove(name)
