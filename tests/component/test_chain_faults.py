@@ -147,6 +147,7 @@ class TestSource:
         source = {"kind": "sdist", "sha256": "0" * 64}
         assert failed(tiny_farm(tmp_path / "farm", index, {"tinyleaf": {"source": source}})).slug == "hash"
 
+    @pytest.mark.slow  # waits before each further try
     def test_an_index_that_cannot_be_reached(self, index: Index, tmp_path: Path) -> None:
         settings = tiny_farm(tmp_path / "farm", index, LEAF, settings={"index-url": "http://127.0.0.1:9/"})
         error = failed(settings)
@@ -191,6 +192,7 @@ class TestDisk:
         assert full == {"states": {"tinyleaf": "failed"}, "errors": {"tinyleaf": "stage"}}
         check_nothing_stored(settings)
 
+    @pytest.mark.slow  # builds
     def test_a_full_wheelhouse(self, index: Index, tmp_path: Path) -> None:
         settings = tiny_farm(tmp_path / "farm", index, LEAF)
         full = child(settings, "tinyleaf", f"--full={settings.wheelhouse / VARIANT / 'wheels'}")

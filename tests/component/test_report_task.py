@@ -44,6 +44,7 @@ def written(finished: subprocess.CompletedProcess[str], file: Path) -> Page:
     return found
 
 
+@pytest.mark.slow  # builds two packages
 def test_the_page_of_a_chain_that_was_built(farm: Path) -> None:
     own = Index(farm.parent / "index")
     wheel = load(farm, environ={}).wheelhouse.rglob("tinytop-*.whl")

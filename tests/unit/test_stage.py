@@ -249,6 +249,7 @@ class TestEdits:
         only(lambda: edited(["numpy >=> 2"], BuildRequires(), where="recipe.toml"), StageError)
 
 
+@pytest.mark.slow  # pip installs
 def test_the_witness_tells_what_is_installed_from_disk(tmp_path: Path) -> None:
     """Not from RECORD: a file that was changed after it was installed has another digest."""
     script = Path(__file__).parents[2] / "src/wheelfarm/stage/inside/witness.py"
