@@ -193,7 +193,7 @@ class Host:
             ((*uv, "venv", "--no-project", "--python", interpreter, str(root / ENVIRONMENT)), host),
             ((*uv, *install, "--require-hashes", "--requirements", str(root / "requirements.txt")), host),
         ]
-        if (root / ENVIRONMENT).is_dir():  # kept from the last build, and as it was made
+        if stage.has_environment:
             commands.clear()
         if cache is not None:
             words = compilers_words(cache.tools / PROGRAM, root, stage.build.resolved.environment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.engine import run_rendering
@@ -20,7 +20,7 @@ from wheelfarm.sbom import enclose
 from wheelfarm.settings.tables import Provider
 from wheelfarm.sources import check_pkg_info, unpack
 from wheelfarm.splits import divide
-from wheelfarm.stage import SOURCE, Kept, Stage, check_settings, lay, newest
+from wheelfarm.stage import ENVIRONMENT, SOURCE, Kept, Stage, check_settings, lay, newest
 from wheelfarm.testimony import (
     built_digest,
     cache_use,
@@ -181,7 +181,8 @@ class Maker:
         kept, build_dir = Kept.beside(stage.root), self.engine.build_dir(stage)
         with self.clock.step("keep"):
             basis = kept.take(stage, build_dir)
-        repaired = self._run(stage)
+            has_environment = (stage.root / ENVIRONMENT).is_dir()
+        repaired = self._run(replace(stage, has_environment=has_environment))
         with self.clock.step("keep"):
             kept.keep(basis, build_dir)
         return repaired

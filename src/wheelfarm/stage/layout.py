@@ -61,6 +61,8 @@ class Stage:
     """SOURCE_DATE_EPOCH: seconds, the newest file of the source."""
     jobs: int = 1
     """Its share of the processors."""
+    has_environment: bool = False
+    """Whether the build environment is there already: that of the last build, as it was made."""
     provider_wheel: PinnedWheel | None = None
     """The wheel that BLAS comes from, where it comes as one."""
 
