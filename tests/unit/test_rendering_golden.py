@@ -111,7 +111,7 @@ def told_of(settings: Settings, name: str, recipe: str, variant: str, tmp_path: 
             uv: "/uv",
             str(tmp_path / f"python{version}"): f"/python{version}",
             own: f"/python{version}",
-            sys.executable: "/farm/python",
+            sys.executable: "/own-python",
         }
         told[target] = "\n".join(lines(rendering, normal))
     return told
