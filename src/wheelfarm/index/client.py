@@ -6,13 +6,14 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.model import Digest
+from wheelfarm.sources import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +42,6 @@ _TROUBLE: Final = (
 def passes(status: int) -> bool:
     """Whether an answer of this status may be another one at the next try."""
     return status == 429 or status >= 500  # noqa: PLR2004 - RFC 6585 and RFC 9110
-
-
-def shown(url: str) -> str:
-    """A url as people may see it: where files lie in a store, its query is a key to them."""
-    return urlunsplit(urlsplit(url)._replace(query="", fragment=""))
 
 
 def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:

@@ -140,9 +140,8 @@ if __name__ == "__main__":
     stage = Path(__file__).parents[1]
     # The whole of a virtual environment; of an image's own Python only where packages go.
     alone = sys.prefix != sys.base_prefix
-    for each in {
-        sysconfig.get_path(kind) for kind in (("data",) if alone else ("purelib", "platlib", "scripts"))
-    }:
+    kinds = ("data",) if alone else ("purelib", "platlib", "scripts")
+    for each in {sysconfig.get_path(kind) for kind in kinds}:
         settle(Path(each))
     if alone:
         (stage / HELD).write_text(json.dumps(held(Path(sys.prefix))), encoding="utf-8")
