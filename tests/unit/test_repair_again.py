@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.wheels import make_wheel
-from wheelfarm.repair.again import again
+from wheelfarm.repair import again as module
 from wheelfarm.stage import BUILT_WHEEL, KEPT_BUILD, LAST, REPAIRED_WHEEL
 from wheelfarm.wheels import verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from wheelfarm.wheels import Wheel
 
 Files = dict[str, str | bytes]
 TEXTS: Final[Files] = {"demo/__init__.py": "x = 1\n", "demo/b.py": "y = 1\n", "demo/init.py": "z = 1\n"}
@@ -45,6 +47,10 @@ def stage(tmp_path: Path) -> Path:
 
 def built(stage: Path, changes: Mapping[str, str | bytes] | None = None, **words: Any) -> Path:
     return make_wheel(stage / BUILT_WHEEL, files={**BUILT, **(changes or {})}, tag=BEFORE, **words)
+
+
+def again(path: Path, stage: Path) -> Wheel | None:
+    return module.again(path, stage, {**os.environ})
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -113,9 +119,7 @@ def run(path: Path, stage: Path) -> str:
 
 def test_as_a_program(stage: Path) -> None:
     path = built(stage, {"demo/b.py": "y = 2\n"})
-    assert run(path, stage) == (
-        f"no binary has changed since the last repair: demo-1.0-{AFTER}.whl is made of its wheel\n"
-    )
+    assert run(path, stage) == (f"the last repair serves again: demo-1.0-{AFTER}.whl is made of its wheel\n")
     assert run(built(stage, {"demo/ext.so": b"\0"}), stage) == ""
     (stage / LAST / REPAIRED_WHEEL / f"demo-1.0-{AFTER}.whl").write_bytes(b"half")
     assert run(path, stage).startswith("the last repair is of no use: ")

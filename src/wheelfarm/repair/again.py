@@ -1,43 +1,48 @@
-"""The last build's repair done again, where no binary has changed since: what it made of them is taken.
+"""The last build's repair done again, as far as nothing has changed that it depends on.
 
 A repair tool looks at binaries, and changes these, tags and RECORD; that takes a third of the time of a build
 that has nothing to compile. So when two wheels out of one environment differ in texts that the tool has left
-as they were, the repaired wheels differ in these alone. Anything else is the tool's: another list of files,
-another mode, other metadata.
+as they were, the repaired wheels differ in these alone; and where a binary has changed but asks the same of
+others, the tool is given that one alone. Anything else is the tool's: another list of files, another mode,
+other metadata.
 
 Usage: python -m wheelfarm.repair.again WHEEL STAGE
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import FarmError
+from wheelfarm.repair.alone import repair_alone
 from wheelfarm.stage import BUILT_WHEEL, KEPT_BUILD, LAST, REPAIRED_WHEEL
-from wheelfarm.wheels import Changes, Wheel, open_wheel, read_member, write_edition
+from wheelfarm.wheels import Changes, Wheel, asked, open_wheel, read_member, write_edition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+_Contents = dict[str, bytes]
 _Facts = dict[str, tuple[str, int, int]]
 """Member → its digest as RECORD states it, the checksum of its bytes, its mode."""
 
 
-def again(built: Path, stage: Path) -> Wheel | None:
+def again(built: Path, stage: Path, env: Mapping[str, str]) -> Wheel | None:
     """Repair a wheel as the last one was, into the stage's directory of repaired wheels.
 
     Args:
         built: the wheel as the backend made it.
         stage: the stage; it tells whether the build went on from a kept directory, and has the last wheels.
+        env: the whole environment of the tool.
 
     Returns:
         The repaired wheel; None where the tool has to do it.
 
     Raises:
-        FarmError: when a wheel cannot be read.
+        FarmError: when a wheel cannot be read, or the tool is not found.
         OSError: when one cannot be read or written.
     """
     last = stage / LAST
@@ -45,7 +50,10 @@ def again(built: Path, stage: Path) -> Wheel | None:
     if not (stage / KEPT_BUILD).exists() or not before.is_file() or len(repaired) != 1:
         return None
     wheel, old, done = open_wheel(built), open_wheel(before), open_wheel(repaired[0])
-    written = _changed(wheel, old, done)
+    changed = _changed(wheel, old, done)
+    if changed is None:
+        return None
+    written = _repaired(wheel, old, done, changed, env)
     if written is None:
         return None
     return write_edition(done, stage / REPAIRED_WHEEL / done.path.name, Changes(written=written))
@@ -62,30 +70,46 @@ def _facts(wheel: Wheel) -> _Facts:
     }
 
 
-def _changed(wheel: Wheel, before: Wheel, repaired: Wheel) -> Mapping[str, bytes] | None:
-    """The contents of what has changed; None when that may be of interest to a repair tool."""
+def _changed(wheel: Wheel, before: Wheel, repaired: Wheel) -> list[str] | None:
+    """The members that have changed; None when more than their contents has."""
     now, then, done = _facts(wheel), _facts(before), _facts(repaired)
     if now.keys() != then.keys():
         return None
     changed = [name for name in now if now[name] != then[name]]
     for name in changed:
-        # The tool has put something of its own into it, as delvewheel does into an __init__.py.
-        touched = name not in done or done[name][:2] != then[name][:2]
-        if touched or now[name][2] != then[name][2] or name.startswith(f"{wheel.dist_info}/"):
+        if name not in done or now[name][2] != then[name][2] or name.startswith(f"{wheel.dist_info}/"):
             return None
+    return changed
+
+
+def _repaired(
+    wheel: Wheel, before: Wheel, repaired: Wheel, changed: Iterable[str], env: Mapping[str, str]
+) -> _Contents | None:
+    """What has changed, as the tool leaves it; None when that is the tool's to say."""
+    then, done = ({member.name: member.sha256 for member in held.members} for held in (before, repaired))
+    written: _Contents = {}
+    binaries: set[str] = set()
     with zipfile.ZipFile(wheel.path) as archive, zipfile.ZipFile(before.path) as old:
-        written = {name: read_member(archive, name) for name in changed}
-        texts = (*written.values(), *(read_member(old, name) for name in changed))
-    return None if any(b"\0" in text for text in texts) else written
+        for name in changed:
+            new, last = read_member(archive, name), read_member(old, name)
+            if b"\0" not in new + last:
+                # The tool has put something of its own into it, as delvewheel does into an __init__.py.
+                if done[name] != then[name]:
+                    return None
+                written[name] = new
+            elif (asks := asked(new)) is not None and asks == asked(last):
+                binaries.add(name)
+            else:
+                return None
+    alone = repair_alone(wheel, repaired, frozenset(binaries), env) if binaries else {}
+    return None if alone is None else {**written, **alone}
 
 
 if __name__ == "__main__":
     try:
-        made = again(Path(sys.argv[1]), Path(sys.argv[2]))
+        made = again(Path(sys.argv[1]), Path(sys.argv[2]), os.environ)  # noqa: TID251 - as the engine made it
     except (FarmError, OSError) as problem:
         sys.stdout.write(f"the last repair is of no use: {problem}\n")
     else:
         if made is not None:
-            sys.stdout.write(
-                f"no binary has changed since the last repair: {made.path.name} is made of its wheel\n"
-            )
+            sys.stdout.write(f"the last repair serves again: {made.path.name} is made of its wheel\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from wheelfarm.wheels.apart import linkage_apart
 from wheelfarm.wheels.archive import open_wheel, read_member
+from wheelfarm.wheels.asked import Asked, asked
 from wheelfarm.wheels.binary import Binary, BinaryFormat, externals
 from wheelfarm.wheels.blas import Blas, Interface, Provider, blas, blas_all
 from wheelfarm.wheels.build_tag import numbered_name, write_numbered
@@ -23,6 +24,7 @@ from wheelfarm.wheels.record import write_record
 from wheelfarm.wheels.wheel import Member, Metadata, Wheel, files
 
 __all__ = [
+    "Asked",
     "Binary",
     "BinaryFormat",
     "Blas",
@@ -35,6 +37,7 @@ __all__ = [
     "Provider",
     "Share",
     "Wheel",
+    "asked",
     "blas",
     "blas_all",
     "contents",

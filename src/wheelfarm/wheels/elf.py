@@ -7,11 +7,14 @@ from typing import Final
 
 import lief
 
+from wheelfarm.wheels.asked import Asked
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 from wheelfarm.wheels.blas_names import marks
 
 _GLIBC: Final = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 _DEBUG: Final = (".debug_", ".zdebug_")
+_EXTENSION: Final = ("PyInit_", "init", "_cffi_pypyinit_")
+"""By these auditwheel tells an extension module from another library."""
 _MACHINES: Final = {
     lief.ELF.ARCH.I386: "i686",
     lief.ELF.ARCH.ARM: "armv7l",
@@ -22,12 +25,18 @@ _MACHINES: Final = {
 }
 
 
-def read(data: bytes, member: str) -> list[Binary]:
-    """The binary; an empty list when it cannot be parsed."""
+def parse(data: bytes) -> lief.ELF.Binary | None:
+    """A sound file, without its relocations and notes; None when it cannot be parsed."""
     config = lief.ELF.ParserConfig()
     config.parse_relocations = config.parse_notes = config.parse_overlay = False
     parsed = lief.ELF.parse(data, config)
-    if parsed is None or not _whole(parsed.header, len(data)):
+    return parsed if parsed is not None and _whole(parsed.header, len(data)) else None
+
+
+def read(data: bytes, member: str) -> list[Binary]:
+    """The binary; an empty list when it cannot be parsed."""
+    parsed = parse(data)
+    if parsed is None:
         return []
     sections = [str(section.name) for section in parsed.sections]
     exported, undefined = _dynamic(parsed)
@@ -51,6 +60,45 @@ def read(data: bytes, member: str) -> list[Binary]:
             marks=marks(data),
         )
     ]
+
+
+def asked(data: bytes) -> Asked | None:
+    """What a binary asks of others; None when it cannot be parsed."""
+    parsed = parse(data)
+    if parsed is None:
+        return None
+    header, level = parsed.header, parsed.get_section(".note.gnu.property")
+    kind = (header.machine_type, header.identity_class, header.identity_data, header.identity_os_abi)
+    interpreter = str(parsed.interpreter) if parsed.has_interpreter else ""
+    properties = bytes(level.content) if level is not None else b""
+    return Asked(
+        machine=(*kind, header.processor_flag, header.file_type, interpreter, properties),
+        needed=tuple(map(str, parsed.libraries)),
+        sought=tuple(filter(None, map(_sought, parsed.dynamic_entries))),
+        versions=frozenset(
+            (str(library.name), str(version.name))
+            for library in parsed.symbols_version_requirement
+            for version in library.get_auxiliary_symbols()
+        ),
+        symbols=frozenset(
+            (str(symbol.name), symbol.binding.name) for symbol in parsed.dynamic_symbols if not symbol.shndx
+        ),
+        entries=frozenset(
+            str(symbol.name)
+            for symbol in parsed.dynamic_symbols
+            if symbol.shndx and str(symbol.name).startswith(_EXTENSION)
+        ),
+    )
+
+
+def _sought(entry: lief.ELF.DynamicEntry) -> tuple[str, ...]:
+    match entry:
+        case lief.ELF.DynamicEntryRpath() | lief.ELF.DynamicEntryRunPath():
+            return (entry.tag.name, *entry.paths)
+        case lief.ELF.DynamicSharedObject():
+            return (entry.tag.name, str(entry.name))
+        case _:
+            return ()
 
 
 def _whole(header: lief.ELF.Header, size: int) -> bool:
