@@ -21,6 +21,7 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+_ARENA_MAX: Final = -8  # M_ARENA_MAX in malloc.h
 _NONE: Final = "(none)"
 _INTERPRETER: Final = re.compile(r"python(3\.\d{1,2}t?)(\.exe)?")
 # Where version managers keep what their stand-ins in shims/ stand for: pyenv, then asdf and mise.
@@ -110,6 +111,19 @@ def peak_memory() -> int | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def use_one_heap() -> None:
+    """Have all threads of this process take their memory from one place, where it is glibc's to say.
+
+    Otherwise each thread gets an arena of its own, which keeps what was freed in it (mallopt(3)): a sixth of
+    what the farm holds while scipy goes through its gate.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - needed by a run that builds alone
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 @dataclass(frozen=True)

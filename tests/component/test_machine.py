@@ -102,6 +102,42 @@ def test_a_c_library_that_is_not_glibc(monkeypatch: pytest.MonkeyPatch, answer: 
     assert glibc() == (0, 0)
 
 
+_HEAPS = """
+import ctypes, sys, threading
+from wheelfarm.machine import use_one_heap
+
+sys.argv[1:] and use_one_heap()
+held, barrier = [], threading.Barrier(4)
+
+def work():
+    barrier.wait()
+    held.append([bytes(2000) for _ in range(2000)])
+    barrier.wait()
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+stream = ctypes.c_void_p(libc.fdopen(1, b"w"))
+libc.malloc_info(0, stream)
+libc.fflush(stream)
+"""
+
+
+@pytest.mark.skipif(not glibc(), reason="only glibc has an arena for each thread")
+def test_threads_share_one_heap() -> None:
+    def heaps(*words: str) -> int:
+        argv = [sys.executable, "-c", _HEAPS, *words]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run(argv, check=True, capture_output=True, text=True, env=env).stdout.count(
+            "<heap "
+        )
+
+    assert heaps() > 1
+    assert heaps("one") == 1
+
+
 def test_peak_memory_is_what_the_kernel_says() -> None:
     peak = peak_memory()
     lines = Path("/proc/self/status").read_text().splitlines()

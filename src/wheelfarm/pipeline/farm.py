@@ -10,7 +10,7 @@ from wheelfarm.cibuildwheel import check_effect, check_options
 from wheelfarm.diagnosis import Failure, failure_of
 from wheelfarm.engine import check_environment, check_programs
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
-from wheelfarm.machine import Machine, memory, target_here
+from wheelfarm.machine import Machine, memory, target_here, use_one_heap
 from wheelfarm.model import EngineName
 from wheelfarm.pipeline.done import unwatched
 from wheelfarm.pipeline.engines import choose_engine
@@ -233,6 +233,7 @@ class Farm:
         Raises:
             Interrupted: when the run was interrupted; whatever ran has ended.
         """
+        use_one_heap()
         line = self.line(plan, hear, watch)
         runner = replace(
             self._runner(self.expected(plan) if expected is None else expected),
