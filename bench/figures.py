@@ -12,8 +12,11 @@ class Figure:
     what: str
     value: float
     unit: str
-    target: float
+    target: float | None = None
+    """At most; None for what is there to compare with."""
 
     def __str__(self) -> str:
-        verdict = "reached" if self.value <= self.target else "MISSED"
-        return f"{self.what:52} {self.value:9.2f} {self.unit:2}  target {self.target:g}  {verdict}"
+        measured = f"{self.what:52} {self.value:9.2f} {self.unit:2}"
+        if self.target is None:
+            return f"{measured}  to compare with"
+        return f"{measured}  target {self.target:g}  {'reached' if self.value <= self.target else 'MISSED'}"

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from figures import Figure
 
@@ -26,7 +26,7 @@ from wheelfarm.settings import IndexKind
 from wheelfarm.wheelhouse import metadata_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 PYTHONS = ("310", "311", "312", "313", "314")
@@ -44,22 +44,35 @@ def publishing(work: Path) -> list[Figure]:
 
     What twine is given are the same files: the wheels, and the 25 that carry their papers. On loopback the
     server is what is waited for, since it looks through all that it has for each file; elsewhere it is the
-    way there and back.
+    way there and back. A progress bar is a fifth of twine's time there, so it is measured without one too.
     """
     farm = _stocked(work / "publishing")
     wheels = len(offers(farm.house, VARIANT))
     near, far = (
-        [_pair(farm, work / f"{away:g}-{number}", away) for number in range(RUNS)] for away in (0.0, AWAY)
+        [_round(farm, work / f"{away:g}-{number}", away) for number in range(RUNS)] for away in (0.0, AWAY)
     )
+    place = f"{AWAY * 1e3:g} ms from the server"
+    near_typed, near_bare, again = map(median, zip(*near, strict=True))
+    far_typed, far_bare, _ = map(median, zip(*far, strict=True))
     return [
-        Figure(f"publish {wheels} wheels: times twine upload", median(p[0] for p in near), "x", 1.0),
-        Figure(f"the same, {AWAY * 1e3:g} ms from the server", median(p[0] for p in far), "x", 1.0),
-        Figure("publish the same again: share of the first", median(p[1] for p in near), "%", 5.0),
+        Figure(f"publish {wheels} wheels: times twine upload", near_typed, "x", 1.0),
+        Figure("the same, twine without a progress bar", near_bare, "x"),
+        Figure(f"the same, {place}", far_typed, "x", 1.0),
+        Figure(f"the same, {place}, without a bar", far_bare, "x"),
+        Figure("publish the same again: share of the first", again, "%", 5.0),
     ]
 
 
-def _pair(farm: Farm, work: Path, away: float) -> tuple[float, float]:
-    """How many times as long as twine a publish took, and per cent of it the same again; run in turn.
+class _Round(NamedTuple):
+    """A publish as a multiple of twine as one types it, of twine without a bar; the next one in per cent."""
+
+    typed: float
+    bare: float
+    again: float
+
+
+def _round(farm: Farm, work: Path, away: float) -> _Round:
+    """One publish, the same again, and twine twice; in turn, each to an empty server but the second.
 
     Args:
         farm: what is published.
@@ -73,10 +86,17 @@ def _pair(farm: Farm, work: Path, away: float) -> tuple[float, float]:
         if not names.issuperset(offer.filename for offer in offers(farm.house, VARIANT)):
             raise SystemExit(f"{len(names)} files are there, and some wheels are not")
         files = sorted(map(str, server.root.iterdir()))
-        with pypiserver(work / "twine") as other, _far(other.url, away) as url:
-            words = ["twine", "upload", "--non-interactive", "--disable-progress-bar"]
-            peer = _seconds(*words, "--repository-url", url, *files)
-    return own / peer, 100 * again / own
+        typed, bare = (
+            _twine(work / f"twine-{number}", away, options, files)
+            for number, options in enumerate(([], ["--disable-progress-bar"]))
+        )
+    return _Round(typed=own / typed, bare=own / bare, again=100 * again / own)
+
+
+def _twine(work: Path, away: float, options: Iterable[str], files: Iterable[str]) -> float:
+    """The seconds that twine takes for these files."""
+    with pypiserver(work) as server, _far(server.url, away) as url:
+        return _seconds("twine", "upload", "--non-interactive", *options, "--repository-url", url, *files)
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def measure(package: str, engine: str) -> list[Figure]:
         own = 100 * (1 - (times["build"] + times["fetch"]) / times["total"])
         steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in times.items())
         figures = [
-            Figure(f"{package} ({engine}): seconds of the cold build", cold, "s", cold),
+            Figure(f"{package} ({engine}): seconds of the cold build", cold, "s"),
             Figure(f"{package} ({engine}): memory of the farm's own process", peak, "MB", 100.0),
             Figure(f"{package} ({engine}): the farm's own time in the cold build ({steps})", own, "%", 2.0),
         ]
