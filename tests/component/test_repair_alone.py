@@ -13,7 +13,6 @@ import pytest
 
 from support.binaries import calls, elf, functions
 from support.wheels import make_wheel
-from wheelfarm.errors import ProcessError
 from wheelfarm.repair.again import again
 from wheelfarm.stage import BUILT_WHEEL, KEPT_BUILD, LAST, REPAIRED_WHEEL
 from wheelfarm.wheels import asked, verify
@@ -104,13 +103,13 @@ def members(path: Path) -> list[tuple[object, ...]]:
     ids=["one", "one that needs another", "several, and a text"],
 )
 def test_it_is_as_if_the_tool_had_seen_the_whole_wheel(
-    stage: Path, tmp_path: Path, env: dict[str, str], changes: Files, capsys: pytest.CaptureFixture[str]
+    stage: Path, tmp_path: Path, env: dict[str, str], changes: Files, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = built(stage, changes)
     made = again(path, stage, env)
     assert made is not None
     verify(made)
-    assert "Fixed-up wheel written to" in capsys.readouterr().out
+    assert "Fixed-up wheel written to" in capfd.readouterr().err
     whole = audited(path, tmp_path / "whole", env)
     assert made.path.name == whole.name
     assert members(made.path) == members(whole)
@@ -156,13 +155,23 @@ def test_another_library_of_the_same_name_is_left_to_the_tool(
 
 
 def test_what_the_tool_refuses_is_left_to_it(
-    stage: Path, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+    stage: Path, env: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = built(stage, {"demo/ext.so": extension("farmtest", more="int new = 2;")})
     assert again(path, stage, {**env, "LD_LIBRARY_PATH": ""}) is None
-    assert f'"{OUTSIDE}" could not be located' in capsys.readouterr().out
-    with pytest.raises(ProcessError, match="auditwheel was not found"):
+    assert f'"{OUTSIDE}" could not be located' in capfd.readouterr().err
+    with pytest.raises(FileNotFoundError, match="auditwheel"):
         again(path, stage, {**env, "PATH": ""})
+
+
+def test_the_tool_ends_with_the_step(stage: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "bin").mkdir()
+    tool, told = tmp_path / "bin" / "auditwheel", tmp_path / "group"
+    tool.write_text(f"#!/bin/sh\ncut -d ' ' -f 5 /proc/$$/stat > {told}\nexit 1\n")
+    tool.chmod(0o755)
+    path = built(stage, {"demo/ext.so": extension("farmtest", more="int new = 2;")})
+    assert again(path, stage, {**env, "PATH": f"{tool.parent}:{env['PATH']}"}) is None
+    assert int(told.read_text()) == os.getpgrp()
 
 
 def test_a_wheel_whose_tag_says_nothing_is_left_to_the_tool(stage: Path, env: dict[str, str]) -> None:

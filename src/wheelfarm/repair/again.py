@@ -42,8 +42,8 @@ def again(built: Path, stage: Path, env: Mapping[str, str]) -> Wheel | None:
         The repaired wheel; None where the tool has to do it.
 
     Raises:
-        FarmError: when a wheel cannot be read, or the tool is not found.
-        OSError: when one cannot be read or written.
+        FarmError: when a wheel cannot be read.
+        OSError: when one cannot be read or written, or the tool is not found.
     """
     last = stage / LAST
     before, repaired = last / BUILT_WHEEL / built.name, list((last / REPAIRED_WHEEL).glob("*.whl"))

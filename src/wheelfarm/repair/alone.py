@@ -9,14 +9,13 @@ wheel that holds little else.
 from __future__ import annotations
 
 import re
-import sys
+import subprocess
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.model import Platform
-from wheelfarm.process import Command, run
 from wheelfarm.repair.tools import TOOLS
 from wheelfarm.wheels import Changes, asked, files, open_wheel, read_member, write_edition
 
@@ -46,8 +45,7 @@ def repair_alone(
 
     Raises:
         WheelError: when a wheel cannot be read.
-        ProcessError: when the tool is not found.
-        OSError: when a file cannot be written.
+        OSError: when the tool is not found, or a file cannot be written.
     """
     policy = next(filter(_POLICY.fullmatch, repaired.platform_tag.split(".")), None)
     if policy is None or any(_SCRIPTS in name for name in changed):
@@ -60,15 +58,11 @@ def repair_alone(
         part, dest = Path(scratch, wheel.path.name), Path(scratch, "dist")
         write_edition(wheel, part, Changes(dropped=frozenset(rest) - shown))
         words, _ = TOOLS[Platform.LINUX].command(wheel=str(part), dest=str(dest), arch="", libraries=None)
-        # The tag that the whole wheel got decides on the libraries that are put in.
-        command = Command(argv=(*words, "--plat", policy, "--only-plat"), env=env)
-        done = run(command, on_line=_say, check=False)
+        # In the process group of this step, which ends as a whole; by the tag that the whole wheel got, since
+        # that decides on the libraries that are put in.
+        done = subprocess.run([*words, "--plat", policy, "--only-plat"], env=env, check=False)
         made = list(dest.glob("*.whl"))
         return _taken(open_wheel(made[0]), repaired, changed) if done.returncode == 0 and made else None
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
 
 
 def _with_needed(archive: zipfile.ZipFile, names: Iterable[str]) -> frozenset[str]:
