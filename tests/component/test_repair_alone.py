@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -18,7 +19,7 @@ from wheelfarm.stage import BUILT_WHEEL, KEPT_BUILD, LAST, REPAIRED_WHEEL
 from wheelfarm.wheels import asked, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="auditwheel runs on Linux only")
@@ -33,37 +34,53 @@ def extension(*called: str, more: str = "", needs: tuple[str, ...] = (OUTSIDE,))
     return elf(calls(*called) + more, needs=needs, flags=ORIGIN)
 
 
-BEFORE: Final[Files] = {
-    "demo/__init__.py": b"",
-    "demo/ext.so": extension("farmtest"),
-    "demo/other.so": extension("farmtest", more="int other = 1;"),
-    "demo/plain.so": elf(functions("plain")),
-    "demo/user.so": extension("farminside", needs=(INSIDE,)),
-    f"demo/{INSIDE}": elf(functions("farminside"), soname=INSIDE),
-}
+@cache
+def before() -> Files:
+    return {
+        "demo/__init__.py": b"",
+        "demo/ext.so": extension("farmtest"),
+        "demo/other.so": extension("farmtest", more="int other = 1;"),
+        "demo/plain.so": elf(functions("plain")),
+        "demo/user.so": extension("farminside", needs=(INSIDE,)),
+        f"demo/{INSIDE}": elf(functions("farminside"), soname=INSIDE),
+    }
+
+
+def edited() -> Files:
+    return {"demo/ext.so": extension("farmtest", more="int new = 2;")}
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     """What the tool is given: a directory with the library that is outside the wheel."""
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / OUTSIDE).write_bytes(elf(functions("farmtest"), soname=OUTSIDE))
-    return {
-        "PATH": os.environ["PATH"],
-        "LD_LIBRARY_PATH": str(tmp_path / "lib"),
-        "SOURCE_DATE_EPOCH": "1000000000",
-    }
+    return given(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def last(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of `before`, before and after its repair."""
+    root = tmp_path_factory.mktemp("last")
+    (root / BUILT_WHEEL).mkdir()
+    audited(make_wheel(root / BUILT_WHEEL, files=before(), tag=TAG), root / REPAIRED_WHEEL, given(root))
+    return root
 
 
 @pytest.fixture
-def stage(tmp_path: Path, env: dict[str, str]) -> Path:
-    """A stage whose build goes on from that of `BEFORE`, which auditwheel has repaired."""
+def stage(tmp_path: Path, last: Path) -> Path:
+    """A stage whose build goes on from that of `before`."""
     stage = tmp_path / "stage"
-    for name in (BUILT_WHEEL, REPAIRED_WHEEL, f"{LAST}/{BUILT_WHEEL}"):
+    for name in (BUILT_WHEEL, REPAIRED_WHEEL):
         (stage / name).mkdir(parents=True)
+        shutil.copytree(last / name, stage / LAST / name)
     (stage / KEPT_BUILD).touch()
-    audited(make_wheel(stage / LAST / BUILT_WHEEL, files=BEFORE, tag=TAG), stage / LAST / REPAIRED_WHEEL, env)
     return stage
+
+
+def given(root: Path) -> dict[str, str]:
+    (root / "lib").mkdir()
+    (root / "lib" / OUTSIDE).write_bytes(elf(functions("farmtest"), soname=OUTSIDE))
+    libraries = str(root / "lib")
+    return {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": libraries, "SOURCE_DATE_EPOCH": "1000000000"}
 
 
 def audited(wheel: Path, dest: Path, env: Mapping[str, str]) -> Path:
@@ -74,7 +91,7 @@ def audited(wheel: Path, dest: Path, env: Mapping[str, str]) -> Path:
 
 
 def built(stage: Path, changes: Files) -> Path:
-    return make_wheel(stage / BUILT_WHEEL, files={**BEFORE, **changes}, tag=TAG)
+    return make_wheel(stage / BUILT_WHEEL, files={**before(), **changes}, tag=TAG)
 
 
 def members(path: Path) -> list[tuple[object, ...]]:
@@ -91,9 +108,9 @@ def members(path: Path) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"demo/ext.so": extension("farmtest", more="int new = 2;")},
-        {"demo/user.so": extension("farminside", more="int new = 2;", needs=(INSIDE,))},
-        {
+        edited,
+        lambda: {"demo/user.so": extension("farminside", more="int new = 2;", needs=(INSIDE,))},
+        lambda: {
             "demo/__init__.py": b"x = 1\n",
             "demo/plain.so": elf(functions("plain", "more")),
             f"demo/{INSIDE}": elf(functions("farminside", "more"), soname=INSIDE),
@@ -103,9 +120,13 @@ def members(path: Path) -> list[tuple[object, ...]]:
     ids=["one", "one that needs another", "several, and a text"],
 )
 def test_it_is_as_if_the_tool_had_seen_the_whole_wheel(
-    stage: Path, tmp_path: Path, env: dict[str, str], changes: Files, capfd: pytest.CaptureFixture[str]
+    stage: Path,
+    tmp_path: Path,
+    env: dict[str, str],
+    changes: Callable[[], Files],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    path = built(stage, changes)
+    path = built(stage, changes())
     made = again(path, stage, env)
     assert made is not None
     verify(made)
@@ -116,40 +137,42 @@ def test_it_is_as_if_the_tool_had_seen_the_whole_wheel(
     assert list(stage.glob("alone-*")) == []
 
 
-OTHERS: Final[Mapping[str, Files]] = {
-    "another library": {"demo/plain.so": elf(functions("plain"), needs=(OUTSIDE,))},
-    "one library less": {"demo/ext.so": extension(needs=())},
-    "another symbol": {"demo/ext.so": extension("farmtest", "stranger")},
-    "another version of a symbol": {
+OTHERS: Final[Mapping[str, Callable[[], Files]]] = {
+    "another library": lambda: {"demo/plain.so": elf(functions("plain"), needs=(OUTSIDE,))},
+    "one library less": lambda: {"demo/ext.so": extension(needs=())},
+    "another symbol": lambda: {"demo/ext.so": extension("farmtest", "stranger")},
+    "another version of a symbol": lambda: {
         "demo/ext.so": extension(
             "farmtest", more="double pow(double, double); double x(double y) { return pow(y, y); }"
         )
     },
-    "another path": {"demo/ext.so": elf(calls("farmtest"), needs=(OUTSIDE,))},
-    "another name": {f"demo/{INSIDE}": elf(functions("farminside"), soname="libother.so")},
-    "no extension module any more": {"demo/ext.so": elf(functions("x"), needs=(OUTSIDE,), flags=ORIGIN)},
-    "another level of the machine": {
+    "another path": lambda: {"demo/ext.so": elf(calls("farmtest"), needs=(OUTSIDE,))},
+    "another name": lambda: {f"demo/{INSIDE}": elf(functions("farminside"), soname="libother.so")},
+    "no extension module any more": lambda: {
+        "demo/ext.so": elf(functions("x"), needs=(OUTSIDE,), flags=ORIGIN)
+    },
+    "another level of the machine": lambda: {
         "demo/ext.so": elf(calls("farmtest"), needs=(OUTSIDE,), flags=(*ORIGIN, "-Wl,-z,x86-64-v3"))
     },
-    "half a file": {"demo/ext.so": extension("farmtest", more="int new = 2;")[:2000]},
+    "half a file": lambda: {"demo/ext.so": extension("farmtest", more="int new = 2;")[:2000]},
 }
 
 
 @pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS.keys())
 def test_what_asks_for_something_else_is_left_to_the_tool(
-    stage: Path, env: dict[str, str], changes: Files
+    stage: Path, env: dict[str, str], changes: Callable[[], Files]
 ) -> None:
-    path = built(stage, changes)
-    ((name, new),) = changes.items()
-    assert asked(BEFORE[name]) is not None
-    assert asked(new) != asked(BEFORE[name])
+    ((name, new),) = changes().items()
+    path = built(stage, {name: new})
+    assert asked(before()[name]) is not None
+    assert asked(new) != asked(before()[name])
     assert again(path, stage, env) is None
 
 
 def test_another_library_of_the_same_name_is_left_to_the_tool(
     stage: Path, tmp_path: Path, env: dict[str, str]
 ) -> None:
-    path = built(stage, {"demo/ext.so": extension("farmtest", more="int new = 2;")})
+    path = built(stage, edited())
     (tmp_path / "lib" / OUTSIDE).write_bytes(elf(functions("farmtest", "more"), soname=OUTSIDE))
     assert again(path, stage, env) is None
 
@@ -157,7 +180,7 @@ def test_another_library_of_the_same_name_is_left_to_the_tool(
 def test_what_the_tool_refuses_is_left_to_it(
     stage: Path, env: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = built(stage, {"demo/ext.so": extension("farmtest", more="int new = 2;")})
+    path = built(stage, edited())
     assert again(path, stage, {**env, "LD_LIBRARY_PATH": ""}) is None
     assert f'"{OUTSIDE}" could not be located' in capfd.readouterr().err
     with pytest.raises(FileNotFoundError, match="auditwheel"):
@@ -169,7 +192,7 @@ def test_the_tool_ends_with_the_step(stage: Path, tmp_path: Path, env: dict[str,
     tool, told = tmp_path / "bin" / "auditwheel", tmp_path / "group"
     tool.write_text(f"#!/bin/sh\ncut -d ' ' -f 5 /proc/$$/stat > {told}\nexit 1\n")
     tool.chmod(0o755)
-    path = built(stage, {"demo/ext.so": extension("farmtest", more="int new = 2;")})
+    path = built(stage, edited())
     assert again(path, stage, {**env, "PATH": f"{tool.parent}:{env['PATH']}"}) is None
     assert int(told.read_text()) == os.getpgrp()
 
@@ -178,16 +201,14 @@ def test_a_wheel_whose_tag_says_nothing_is_left_to_the_tool(stage: Path, env: di
     repaired = stage / LAST / REPAIRED_WHEEL
     shutil.rmtree(repaired)
     repaired.mkdir()
-    make_wheel(repaired, files=BEFORE, tag=TAG)
-    assert (
-        again(built(stage, {"demo/ext.so": extension("farmtest", more="int new = 2;")}), stage, env) is None
-    )
+    make_wheel(repaired, files=before(), tag=TAG)
+    assert again(built(stage, edited()), stage, env) is None
 
 
 def test_a_program_is_left_to_the_tool(stage: Path, env: dict[str, str]) -> None:
     name = "demo-1.0.data/scripts/program"
-    before, after = ({**BEFORE, name: extension("farmtest", more=f"int x = {x};")} for x in (1, 2))
+    old, new = ({**before(), name: extension("farmtest", more=f"int x = {x};")} for x in (1, 2))
     repaired = stage / LAST / REPAIRED_WHEEL
     shutil.rmtree(repaired)
-    audited(make_wheel(stage / LAST / BUILT_WHEEL, files=before, tag=TAG), repaired, env)
-    assert again(make_wheel(stage / BUILT_WHEEL, files=after, tag=TAG), stage, env) is None
+    audited(make_wheel(stage / LAST / BUILT_WHEEL, files=old, tag=TAG), repaired, env)
+    assert again(make_wheel(stage / BUILT_WHEEL, files=new, tag=TAG), stage, env) is None
