@@ -38,6 +38,7 @@ def failed(settings: Settings, name: str = "tinyleaf") -> FarmError:
     return run.error(name)
 
 
+@pytest.mark.slow
 def test_a_compiler_that_dies_stops_only_what_needs_it(index: Index, tmp_path: Path) -> None:
     listed = {"patches": [{"file": "0001-break.patch"}]}
     settings = tiny_farm(

@@ -200,6 +200,7 @@ def test_a_truncated_stored_wheel_is_built_again(chain: Settings) -> None:
     check_whole(chain.wheelhouse, VARIANT)
 
 
+@pytest.mark.slow
 def test_a_changed_stored_wheel_is_never_built_on(chain: Settings) -> None:
     """Its size is the same: only its digest tells."""
     wheel = run_farm(chain).wheel("tinybase")

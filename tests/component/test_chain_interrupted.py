@@ -9,6 +9,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
 
@@ -31,6 +33,7 @@ def answer(process: subprocess.Popen[str]) -> dict[str, str]:
     return states
 
 
+@pytest.mark.slow
 def test_of_two_runs_at_once_one_builds(index: Index, tmp_path: Path) -> None:
     settings = tiny_farm(tmp_path / "farm", index, LEAF)
     first, second = start(settings), start(settings)

@@ -48,7 +48,8 @@ def _register_tests(root: Path) -> None:
         """The fast tests: no container engine, no network but loopback, under 3 minutes on 2 cores."""
         session.chdir(root)
         python = tools_environment(session, root, "test")
-        _run(session, python, "pytest", "-n", "auto", "-m", "not engine and not slow", *session.posargs)
+        words = ("-n", "auto", "--dist", "worksteal", "-m", "not engine and not slow")
+        _run(session, python, "pytest", *words, *session.posargs)
 
     @nox.session(name="engine-tests", venv_backend="none", default=False, tags=["check"])
     def engine_tests(session: nox.Session) -> None:
