@@ -23,7 +23,7 @@ from wheelfarm.stage import BUILT_WHEEL, KEPT_BUILD, LAST, REPAIRED_WHEEL
 from wheelfarm.wheels import Changes, Wheel, asked, open_wheel, read_member, write_edition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 _Contents = dict[str, bytes]
 _Facts = dict[str, tuple[str, int, int]]
@@ -70,8 +70,8 @@ def _facts(wheel: Wheel) -> _Facts:
     }
 
 
-def _changed(wheel: Wheel, before: Wheel, repaired: Wheel) -> list[str] | None:
-    """The members that have changed; None when more than their contents has."""
+def _changed(wheel: Wheel, before: Wheel, repaired: Wheel) -> dict[str, bool] | None:
+    """The members that have changed, and whether the tool left them as they were; None when more has."""
     now, then, done = _facts(wheel), _facts(before), _facts(repaired)
     if now.keys() != then.keys():
         return None
@@ -79,22 +79,21 @@ def _changed(wheel: Wheel, before: Wheel, repaired: Wheel) -> list[str] | None:
     for name in changed:
         if name not in done or now[name][2] != then[name][2] or name.startswith(f"{wheel.dist_info}/"):
             return None
-    return changed
+    return {name: done[name][:2] == then[name][:2] for name in changed}
 
 
 def _repaired(
-    wheel: Wheel, before: Wheel, repaired: Wheel, changed: Iterable[str], env: Mapping[str, str]
+    wheel: Wheel, before: Wheel, repaired: Wheel, changed: Mapping[str, bool], env: Mapping[str, str]
 ) -> _Contents | None:
     """What has changed, as the tool leaves it; None when that is the tool's to say."""
-    then, done = ({member.name: member.sha256 for member in held.members} for held in (before, repaired))
     written: _Contents = {}
     binaries: set[str] = set()
     with zipfile.ZipFile(wheel.path) as archive, zipfile.ZipFile(before.path) as old:
-        for name in changed:
+        for name, left in changed.items():
             new, last = read_member(archive, name), read_member(old, name)
             if b"\0" not in new + last:
                 # The tool has put something of its own into it, as delvewheel does into an __init__.py.
-                if done[name] != then[name]:
+                if not left:
                     return None
                 written[name] = new
             elif (asks := asked(new)) is not None and asks == asked(last):
