@@ -116,7 +116,7 @@ def peak_memory() -> int | None:
 def use_one_heap() -> None:
     """Have all threads of this process take their memory from one place, where it is glibc's to say.
 
-    Otherwise each thread gets an arena of its own, which keeps what was freed in it (mallopt(3)): a sixth of
+    Otherwise each thread gets an arena of its own, which keeps what was freed in it (mallopt(3)): a tenth of
     what the farm holds while scipy goes through its gate.
     """
     if sys.platform == "linux":

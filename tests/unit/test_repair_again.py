@@ -119,7 +119,7 @@ def run(path: Path, stage: Path) -> str:
 
 def test_as_a_program(stage: Path) -> None:
     path = built(stage, {"demo/b.py": "y = 2\n"})
-    assert run(path, stage) == (f"the last repair serves again: demo-1.0-{AFTER}.whl is made of its wheel\n")
+    assert run(path, stage) == f"the last repair serves again: demo-1.0-{AFTER}.whl is made of its wheel\n"
     assert run(built(stage, {"demo/ext.so": b"\0"}), stage) == ""
     (stage / LAST / REPAIRED_WHEEL / f"demo-1.0-{AFTER}.whl").write_bytes(b"half")
     assert run(path, stage).startswith("the last repair is of no use: ")

@@ -25,6 +25,8 @@ from wheelfarm.wheels import Changes, Wheel, asked, open_wheel, read_member, wri
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wheelfarm.wheels import Asked
+
 _Contents = dict[str, bytes]
 _Facts = dict[str, tuple[str, int, int]]
 """Member → its digest as RECORD states it, the checksum of its bytes, its mode."""
@@ -87,7 +89,7 @@ def _repaired(
 ) -> _Contents | None:
     """What has changed, as the tool leaves it; None when that is the tool's to say."""
     written: _Contents = {}
-    binaries: set[str] = set()
+    binaries: dict[str, Asked] = {}
     with zipfile.ZipFile(wheel.path) as archive, zipfile.ZipFile(before.path) as old:
         for name, left in changed.items():
             new, last = read_member(archive, name), read_member(old, name)
@@ -97,10 +99,10 @@ def _repaired(
                     return None
                 written[name] = new
             elif (asks := asked(new)) is not None and asks == asked(last):
-                binaries.add(name)
+                binaries[name] = asks
             else:
                 return None
-    alone = repair_alone(wheel, repaired, frozenset(binaries), env) if binaries else {}
+    alone = repair_alone(wheel, repaired, binaries, env) if binaries else {}
     return None if alone is None else {**written, **alone}
 
 

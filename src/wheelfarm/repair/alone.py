@@ -20,9 +20,9 @@ from wheelfarm.repair.tools import TOOLS
 from wheelfarm.wheels import Changes, asked, files, open_wheel, read_member, write_edition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
-    from wheelfarm.wheels import Wheel
+    from wheelfarm.wheels import Asked, Wheel
 
 _POLICY: Final = re.compile(r"(?:many|musl)linux_\d+_\d+_\w+")
 _SCRIPTS: Final = ".data/"
@@ -30,14 +30,14 @@ _SCRIPTS: Final = ".data/"
 
 
 def repair_alone(
-    wheel: Wheel, repaired: Wheel, changed: frozenset[str], env: Mapping[str, str]
+    wheel: Wheel, repaired: Wheel, changed: Mapping[str, Asked], env: Mapping[str, str]
 ) -> Mapping[str, bytes] | None:
     """Have auditwheel repair some binaries of a wheel, each of which asks what the last build's did.
 
     Args:
         wheel: the wheel as the backend made it.
         repaired: the last one after its repair.
-        changed: the binaries.
+        changed: the binaries, and what they ask of others.
         env: the whole environment of the tool.
 
     Returns:
@@ -65,21 +65,19 @@ def repair_alone(
         return _taken(open_wheel(made[0]), repaired, changed) if done.returncode == 0 and made else None
 
 
-def _with_needed(archive: zipfile.ZipFile, names: Iterable[str]) -> frozenset[str]:
+def _with_needed(archive: zipfile.ZipFile, changed: Mapping[str, Asked]) -> frozenset[str]:
     """Some binaries of a wheel, and those of its own that they need."""
     homes = {PurePosixPath(name).name: name for name in archive.namelist()}
-    found: set[str] = set()
-    left = list(names)
+    found = set(changed)
+    left = list(changed.values())
     while left:
-        name = left.pop()
-        if name not in found:
-            found.add(name)
-            told = asked(read_member(archive, name))
-            left += [homes[library] for library in (told.needed if told else ()) if library in homes]
+        needed = {homes[library] for library in left.pop().needed if library in homes} - found
+        found |= needed
+        left += filter(None, (asked(read_member(archive, name)) for name in needed))
     return frozenset(found)
 
 
-def _taken(part: Wheel, repaired: Wheel, changed: frozenset[str]) -> Mapping[str, bytes] | None:
+def _taken(part: Wheel, repaired: Wheel, changed: Collection[str]) -> Mapping[str, bytes] | None:
     """The changed binaries of a repaired part; None when what lies beside them is not as in the last."""
     before = files(repaired)
     for name, digest in files(part).items():

@@ -71,6 +71,7 @@ def asked(data: bytes) -> Asked | None:
     kind = (header.machine_type, header.identity_class, header.identity_data, header.identity_os_abi)
     interpreter = str(parsed.interpreter) if parsed.has_interpreter else ""
     properties = bytes(level.content) if level is not None else b""
+    exported, _ = _dynamic(parsed)
     return Asked(
         machine=(*kind, header.processor_flag, header.file_type, interpreter, properties),
         needed=tuple(map(str, parsed.libraries)),
@@ -83,11 +84,7 @@ def asked(data: bytes) -> Asked | None:
         symbols=frozenset(
             (str(symbol.name), symbol.binding.name) for symbol in parsed.dynamic_symbols if not symbol.shndx
         ),
-        entries=frozenset(
-            str(symbol.name)
-            for symbol in parsed.dynamic_symbols
-            if symbol.shndx and str(symbol.name).startswith(_EXTENSION)
-        ),
+        entries=frozenset(name for name in exported if name.startswith(_EXTENSION)),
     )
 
 
