@@ -174,13 +174,18 @@ class Host:
         return env | {"PATH": os.pathsep.join([*first, env.get("PATH", os.defpath)])}
 
     def _repair_steps(self, stage: Stage, repair: Step) -> list[Step]:
-        """The repair; where the last build's is at hand, an attempt to do without comes before it."""
+        """The repair; where the last build's may be at hand, an attempt to do without comes before it."""
         if not self.keeps(stage):
             return [repair]
-        argv = (sys.executable, "-P", "-m", "wheelfarm.repair.again", BUILT, str(stage.root))
+        wheels = (BUILT, str(stage.dist), str(stage.build_dir))
+        again = (sys.executable, "-P", "-m", "wheelfarm.repair.again", *wheels)
+        keep = (str(_python_of(stage.root)), "-I", str(stage.root / "inside" / "last.py"), "keep", *wheels)
         env = {**repair.env, "PYTHONPATH": str(Path(__file__).parents[1])}
-        made = f"{stage.dist.name}/*.whl"
-        return [replace(repair, argv=argv, env=env), replace(repair, unless=made)]
+        return [
+            replace(repair, argv=again, env=env),
+            replace(repair, unless=f"{stage.dist.name}/*.whl"),
+            replace(repair, argv=keep),
+        ]
 
     def _environment_steps(self, stage: Stage, build_env: Mapping[str, str]) -> list[Step]:
         """The build environment, and in it the compiler cache and the kept build directory made ready."""

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.tiny import Run, run_farm, tiny_farm
-from support.tinymeson import patch
+from support.keeping import NAME, TEXTS, WITHOUT, made, run, sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.index import Index
-    from wheelfarm.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-NAME: Final = "tinymeson"
 TABLE, TRIAL, TWO = (f"native/{name}" for name in ("table.txt", "trial.c", "two.c"))
-
-
-def run(root: Path, index: Index, changed: dict[str, str] | None = None, **settings: Any) -> Run:
-    """A run of the farm with these changes to the source, whose wheelhouse is empty."""
-    shared = {"stages": str(root.parent / "stages"), "cache": str(root.parent / "cache")}
-    farm: Settings = tiny_farm(
-        root,
-        index,
-        {NAME: {"patches": [{"file": "0001-other.patch"}]} if changed else {}},
-        settings={**shared, "compiler-cache": True, **settings},
-        patches={f"{NAME}/0001-other.patch": patch(**changed)} if changed else {},
-    )
-    shutil.rmtree(farm.wheelhouse, ignore_errors=True)
-    if not changed:
-        shutil.rmtree(farm.patches, ignore_errors=True)
-    return run_farm(farm)
-
-
-def made(run: Run) -> tuple[str, bool, tuple[str, ...]]:
-    """What the wheel's module says, whether the build was kept, and which sources had to be compiled."""
-    assert run.outcomes[NAME].error is None
-    record = run.record(NAME)
-    assert run.outcomes[NAME].kept_build == record.kept_build
-    (values,) = [line for line in run.lines if line.startswith("values ")]
-    missed = record.compiler_cache.missed if record.compiler_cache else ()
-    return values.removeprefix("values "), record.kept_build, tuple(name.split("/")[-1] for name in missed)
-
-
-def sha256(run: Run) -> str:
-    return run.record(NAME).wheel.sha256
 
 
 def test_only_what_has_changed_is_compiled_and_the_wheel_is_that_of_a_clean_build(
@@ -68,7 +34,7 @@ def test_only_what_has_changed_is_compiled_and_the_wheel_is_that_of_a_clean_buil
     assert sorted(missed) == ["ext.c", "two.c"]
     assert second.outcomes[NAME].warnings == ()
     assert [line for line in second.lines if line.startswith("the last repair serves again")]
-    clean = run(farm, meson_index, changed, **{"compiler-cache": False})
+    clean = run(farm, meson_index, changed, settings=WITHOUT)
     assert made(clean) == ("13 20 7 0 6 3", False, ())
     assert sha256(clean) == sha256(second)
     # Taken back: what was made of the patched files is newer than the files.
@@ -99,17 +65,14 @@ def test_a_header_that_comes_before_another_and_a_build_that_failed(
 def test_where_only_texts_have_changed_the_environment_and_the_repair_are_the_last_ones(
     tmp_path: Path, meson_index: Index
 ) -> None:
-    farm, changed = (
-        tmp_path / "farm",
-        {"tinymeson/__init__.py": "from tinymeson._ext import values\nNEW = 1\n"},
-    )
+    farm = tmp_path / "farm"
     run(farm, meson_index)
-    second = run(farm, meson_index, changed)
+    second = run(farm, meson_index, TEXTS)
     assert made(second) == ("13 2 7 1 5 3", True, ())
     assert [line for line in second.lines if line.startswith("the last repair serves again")]
     (log,) = (path.read_text() for path in second.settings.work.joinpath("logs").glob(f"{NAME}-*.log"))
     assert "uv --offline --no-config venv" not in log
     assert "auditwheel repair" not in log
-    clean = run(farm, meson_index, changed, **{"compiler-cache": False})
+    clean = run(farm, meson_index, TEXTS, settings=WITHOUT)
     assert made(clean)[1] is False
     assert sha256(clean) == sha256(second)

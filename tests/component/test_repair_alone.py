@@ -6,21 +6,23 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from support.binaries import calls, elf, functions
 from support.wheels import make_wheel
-from wheelfarm.repair.again import again
-from wheelfarm.stage import BUILT_WHEEL, KEPT_BUILD, LAST, REPAIRED_WHEEL
+from wheelfarm.repair import again as module
+from wheelfarm.stage.inside import last as last_wheels
 from wheelfarm.wheels import asked, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
+
+    from wheelfarm.wheels import Wheel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="auditwheel runs on Linux only")
 
@@ -60,20 +62,31 @@ def env(tmp_path: Path) -> dict[str, str]:
 def last(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of `before`, before and after its repair."""
     root = tmp_path_factory.mktemp("last")
-    (root / BUILT_WHEEL).mkdir()
-    audited(make_wheel(root / BUILT_WHEEL, files=before(), tag=TAG), root / REPAIRED_WHEEL, given(root))
-    return root
+    kept(root, before(), given(root))
+    return root / "build"
 
 
 @pytest.fixture
 def stage(tmp_path: Path, last: Path) -> Path:
     """A stage whose build goes on from that of `before`."""
     stage = tmp_path / "stage"
-    for name in (BUILT_WHEEL, REPAIRED_WHEEL):
+    for name in ("built", "dist"):
         (stage / name).mkdir(parents=True)
-        shutil.copytree(last / name, stage / LAST / name)
-    (stage / KEPT_BUILD).touch()
+    shutil.copytree(last, stage / "build")
     return stage
+
+
+def kept(root: Path, files: Files, env: Mapping[str, str]) -> None:
+    """The build directory of a build of these files."""
+    with TemporaryDirectory(dir=root) as scratch:
+        wheel = make_wheel(Path(scratch), files=files, tag=TAG)
+        done = Path(scratch, "done")
+        audited(wheel, done, env)
+        last_wheels.keep(wheel, done, root / "build")
+
+
+def again(path: Path, stage: Path, env: Mapping[str, str]) -> Wheel | None:
+    return module.again(path, stage / "dist", stage / "build", env)
 
 
 def given(root: Path) -> dict[str, str]:
@@ -91,18 +104,7 @@ def audited(wheel: Path, dest: Path, env: Mapping[str, str]) -> Path:
 
 
 def built(stage: Path, changes: Files) -> Path:
-    return make_wheel(stage / BUILT_WHEEL, files={**before(), **changes}, tag=TAG)
-
-
-def members(path: Path) -> list[tuple[object, ...]]:
-    """All of a wheel but the place of RECORD, which comes last in what the farm writes."""
-    with zipfile.ZipFile(path) as archive:
-        held = [
-            (info.filename, info.date_time, info.external_attr, info.compress_size, archive.read(info))
-            for info in archive.infolist()
-            if not info.filename.endswith("/RECORD")
-        ]
-    return [member for member in held if not str(member[0]).endswith("/")]
+    return make_wheel(stage / "built", files={**before(), **changes}, tag=TAG)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_it_is_as_if_the_tool_had_seen_the_whole_wheel(
     assert "Fixed-up wheel written to" in capfd.readouterr().err
     whole = audited(path, tmp_path / "whole", env)
     assert made.path.name == whole.name
-    assert members(made.path) == members(whole)
+    assert made.path.read_bytes() == whole.read_bytes()
     assert list(stage.glob("alone-*")) == []
 
 
@@ -198,7 +200,7 @@ def test_the_tool_ends_with_the_step(stage: Path, tmp_path: Path, env: dict[str,
 
 
 def test_a_wheel_whose_tag_says_nothing_is_left_to_the_tool(stage: Path, env: dict[str, str]) -> None:
-    repaired = stage / LAST / REPAIRED_WHEEL
+    repaired = stage / "build" / last_wheels.LAST / last_wheels.REPAIRED
     shutil.rmtree(repaired)
     repaired.mkdir()
     make_wheel(repaired, files=before(), tag=TAG)
@@ -208,7 +210,5 @@ def test_a_wheel_whose_tag_says_nothing_is_left_to_the_tool(stage: Path, env: di
 def test_a_program_is_left_to_the_tool(stage: Path, env: dict[str, str]) -> None:
     name = "demo-1.0.data/scripts/program"
     old, new = ({**before(), name: extension("farmtest", more=f"int x = {x};")} for x in (1, 2))
-    repaired = stage / LAST / REPAIRED_WHEEL
-    shutil.rmtree(repaired)
-    audited(make_wheel(stage / LAST / BUILT_WHEEL, files=old, tag=TAG), repaired, env)
-    assert again(make_wheel(stage / BUILT_WHEEL, files=new, tag=TAG), stage, env) is None
+    kept(stage, old, env)
+    assert again(make_wheel(stage / "built", files=new, tag=TAG), stage, env) is None

@@ -1,4 +1,4 @@
-"""What is kept beside a build directory on this machine: the environment as it was made, and two wheels."""
+"""What is kept beside a build directory on this machine: the environment as it was made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from support.farm import make_farm
 from support.kept import built, lay, stage_in
 from wheelfarm.host import Host
-from wheelfarm.stage import BUILT_WHEEL, ENVIRONMENT, LAST, REPAIRED_WHEEL, Kept, Stage
+from wheelfarm.stage import ENVIRONMENT, Kept, Stage
 from wheelfarm.stage.inside import settle
 
 if TYPE_CHECKING:
@@ -40,9 +40,6 @@ def taken(stage: Stage, change: Callable[[Path], object] | None = None) -> Path:
     settle.main(stage.root / "build", stage.root)
     if change is not None:
         change(stage.root / ENVIRONMENT)
-    for name in (BUILT_WHEEL, REPAIRED_WHEEL):
-        (stage.root / name).mkdir()
-        (stage.root / name / "a.whl").write_text(name)
     found.keep(basis, built(stage))
     found.take(lay(stage), stage.root / "build")
     assert (stage.root / "build").is_dir()
@@ -76,18 +73,12 @@ def test_what_a_build_has_changed_is_made_anew(stage: Stage, change: Callable[[P
     assert not taken(stage, change).exists()
 
 
-def test_the_wheels_of_the_last_build_are_at_hand(stage: Stage) -> None:
-    taken(stage)
-    for name in (BUILT_WHEEL, REPAIRED_WHEEL):
-        assert (stage.root / LAST / name / "a.whl").read_text() == name
-
-
 def test_a_stage_of_another_kind_gets_nothing(stage: Stage) -> None:
     found = Kept.beside(stage.root)
     basis = found.take(stage, stage.root / "build")
     found.keep(basis, built(stage))
     found.take(lay(stage, {"a.c": "a"}), stage.root / "build")
-    assert [path.name for path in stage.root.iterdir() if path.name in {ENVIRONMENT, LAST, "build"}] == []
+    assert [path.name for path in stage.root.iterdir() if path.name in {ENVIRONMENT, "build"}] == []
 
 
 def test_the_host_makes_none_where_one_was_kept(stage: Stage, tmp_path: Path) -> None:

@@ -87,6 +87,14 @@ class TestSettling:
         settle.settle(tmp_path)
         assert (tmp_path / "a.h").stat().st_mtime == settle.OLD
 
+    def test_what_an_image_has_keeps_its_time(self, tmp_path: Path) -> None:
+        for name, stamp in (("of the image.h", 1_700_000_000), ("installed.h", 1_700_000_002)):
+            (tmp_path / name).touch()
+            os.utime(tmp_path / name, (stamp, stamp))
+        settle.settle(tmp_path, since=1_700_000_001)
+        assert (tmp_path / "of the image.h").stat().st_mtime == 1_700_000_000
+        assert (tmp_path / "installed.h").stat().st_mtime == settle.OLD
+
     def test_what_cannot_be_set_is_left(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_words: object) -> None:
             raise PermissionError

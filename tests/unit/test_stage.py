@@ -80,6 +80,7 @@ class TestLay:
             "compilers.py",
             "settle.py",
             "ninja.py",
+            "last.py",
             "owners.py",
         }
         assert (stage.provider, stage.dist.is_dir(), stage.built.exists()) == (Provider.NONE, True, False)

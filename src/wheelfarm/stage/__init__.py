@@ -1,20 +1,15 @@
 """Stage: lay out one build's directory."""
 
 from wheelfarm.stage.backends import MESON_PYTHON, check_settings
-from wheelfarm.stage.inside.settle import KEPT as KEPT_BUILD
 from wheelfarm.stage.install_tags import main_tags, split_tags, with_tags
 from wheelfarm.stage.kept import Kept
-from wheelfarm.stage.layout import BUILT_WHEEL, ENVIRONMENT, LAST, REPAIRED_WHEEL, SOURCE, Stage, lay, newest
+from wheelfarm.stage.layout import ENVIRONMENT, SOURCE, Stage, lay, newest
 from wheelfarm.stage.provider import library_path, provider_environment
 from wheelfarm.stage.pyproject import backend, build_requires, edited
 
 __all__ = [
-    "BUILT_WHEEL",
     "ENVIRONMENT",
-    "KEPT_BUILD",
-    "LAST",
     "MESON_PYTHON",
-    "REPAIRED_WHEEL",
     "SOURCE",
     "Kept",
     "Stage",

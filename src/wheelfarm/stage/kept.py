@@ -6,9 +6,9 @@ but for the content of sources; it is out of reach while a build uses it, so tha
 losing it costs time only. What it is built from stands here and in the directory itself, where
 `inside/settle.py` compares the two: the directory may stand in a container's volume.
 
-Where the build runs on this machine, two more things are kept that are made of the same inputs: the build
-environment, as long as it is as it was made, and the wheel before and after its repair, for
-`wheelfarm.repair.again`.
+Two more things are kept that are made of the same inputs: in the directory itself the wheel before and after
+its repair (`inside/last.py`), and beside it, where the build runs on this machine, the build environment, as
+long as it is as it was made.
 
 Nothing helps against a project that does not tell ninja what its generators read. So a record says whether a
 build went on from a kept directory, and a release never does.
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from wheelfarm.plan import digest
 from wheelfarm.stage.inside.settle import HELD, held
-from wheelfarm.stage.layout import BUILT_WHEEL, ENVIRONMENT, LAST, REPAIRED_WHEEL
+from wheelfarm.stage.layout import ENVIRONMENT
 
 if TYPE_CHECKING:
     from wheelfarm.model import Digest
@@ -214,7 +214,7 @@ class Kept:
                 before = None
             elif build_dir is not None:
                 (self.root / _BUILD).rename(build_dir)
-                self._give_back()
+                self._give_back_environment()
         except OSError:
             before = None
         shutil.rmtree(self.root, ignore_errors=True)
@@ -232,24 +232,18 @@ class Kept:
             self.root.mkdir(parents=True)
             if build_dir is not None:
                 build_dir.rename(self.root / _BUILD)
-                self._keep_more()
+                self._keep_environment()
             draft = self._basis.with_suffix(".draft")
             draft.write_text(basis.text(), encoding="utf-8")
             draft.replace(self._basis)
 
-    def _keep_more(self) -> None:
-        """Keep the build environment, and the wheel before and after its repair."""
+    def _keep_environment(self) -> None:
+        """Keep the build environment, with what it held when it had been made."""
         with suppress(OSError):
             (self.stage / HELD).rename(self.root / HELD)
             (self.stage / ENVIRONMENT).rename(self.root / ENVIRONMENT)
-        for name in (BUILT_WHEEL, REPAIRED_WHEEL):
-            (self.root / LAST / name).mkdir(parents=True)
-            for wheel in (self.stage / name).glob("*.whl"):
-                (self.root / LAST / name / wheel.name).hardlink_to(wheel)
 
-    def _give_back(self) -> None:
-        """Give a stage what was kept beside its build directory."""
+    def _give_back_environment(self) -> None:
+        """Give a stage the build environment that was kept."""
         if _as_made(self.root / ENVIRONMENT, self.root / HELD):
             (self.root / ENVIRONMENT).rename(self.stage / ENVIRONMENT)
-        with suppress(OSError):
-            (self.root / LAST).rename(self.stage / LAST)

@@ -6,7 +6,6 @@ requirements.txt   each of them by file and sha256
 provider/          BLAS and LAPACK
 inside/            scripts that run where the build runs
 env/               the build environment, where it is made on this machine
-last/              the wheel of the last build before and after its repair, where its directory was kept
 dist/              what comes out
 """
 
@@ -36,13 +35,7 @@ SOURCE: Final = "source"
 """The directory of the patched source tree."""
 ENVIRONMENT: Final = "env"
 """The directory of the build environment."""
-BUILT_WHEEL: Final = "built"
-"""The directory of the wheel as the host engine's backend made it."""
-REPAIRED_WHEEL: Final = "dist"
-"""The directory of the wheel as the repair tool left it."""
-LAST: Final = "last"
-"""The directory in which the last build's two are."""
-SCRIPTS: Final = ("witness.py", "netlib.py", "compilers.py", "settle.py", "ninja.py", "owners.py")
+SCRIPTS: Final = ("witness.py", "netlib.py", "compilers.py", "settle.py", "ninja.py", "last.py", "owners.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +72,12 @@ class Stage:
     @property
     def built(self) -> Path:
         """Where the host engine's backend leaves what it made."""
-        return self.root / BUILT_WHEEL
+        return self.root / "built"
 
     @property
     def dist(self) -> Path:
         """Where the engine leaves the repaired wheel."""
-        return self.root / REPAIRED_WHEEL
+        return self.root / "dist"
 
 
 def newest(tree: Path) -> int:

@@ -50,11 +50,17 @@ def paths(directory: Path) -> Iterator[str]:
                 yield path
 
 
-def settle(directory: Path) -> None:
-    """Set the times of all files below a directory; what cannot be set is left."""
+def settle(directory: Path, since: float = OLD) -> None:
+    """Set the times of all files below a directory that are newer; what cannot be set is left.
+
+    Args:
+        directory: of what was installed.
+        since: seconds; what is not newer keeps its time.
+    """
     for path in paths(directory):
-        try:  # noqa: SIM105
-            os.utime(path, (OLD, OLD))
+        try:
+            if os.lstat(path).st_mtime > since:
+                os.utime(path, (OLD, OLD))
         except OSError:
             pass
 
@@ -138,11 +144,14 @@ def main(build: Path, stage: Path) -> None:
 
 if __name__ == "__main__":
     stage = Path(__file__).parents[1]
-    # The whole of a virtual environment; of an image's own Python only where packages go.
+    # The whole of a virtual environment; of an image's own Python only where packages go, and what has come
+    # since the farm laid out the stage: the rest has the time that it has in the image, and a container would
+    # first make a copy of each file.
     alone = sys.prefix != sys.base_prefix
     kinds = ("data",) if alone else ("purelib", "platlib", "scripts")
+    since = OLD if alone else (stage / "inside" / "kept.json").stat().st_mtime
     for each in {sysconfig.get_path(kind) for kind in kinds}:
-        settle(Path(each))
+        settle(Path(each), since)
     if alone:
         (stage / HELD).write_text(json.dumps(held(Path(sys.prefix))), encoding="utf-8")
     main(Path(sys.argv[1]), stage)
