@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.farm import builds_of, make_farm
 from support.raised import raised
-from wheelfarm.errors import RecipeError
+from wheelfarm.errors import ProcessError, RecipeError
+from wheelfarm.sources import Cache
+from wheelfarm.stage.introspection import introspect
 from wheelfarm.stage.meson_options import MesonOption, check_meson_options, problems_of, read_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from wheelfarm.plan import Build
@@ -99,12 +103,17 @@ def tree(tmp_path: Path) -> Path:
     return tree
 
 
-def test_the_real_meson_is_asked(tmp_path: Path, tree: Path) -> None:
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def test_the_real_meson_is_asked(tmp_path: Path, tree: Path, cache: Cache) -> None:
     right = ["-Dblas=openblas", "-Ddetect=enabled", "-Dorder=b", "-Dbuildtype=release", "-Dc_args=-O1"]
     env = {"PATH": os.environ["PATH"]}
-    assert check_meson_options(build_with(tmp_path / "right", right), tree, env) is None
+    assert check_meson_options(build_with(tmp_path / "right", right), tree, env, cache) is None
     wrong = build_with(tmp_path / "wrong", ["-Dblos=x", "-Ddetect=yes", "-Dorder=c", "-Dbuildtype=fast"])
-    errors = raised(lambda: check_meson_options(wrong, tree, env), RecipeError)
+    errors = raised(lambda: check_meson_options(wrong, tree, env, cache), RecipeError)
     assert [error.what.rpartition(" ")[2] for error in errors] == [
         "-Dblos=x",
         "-Ddetect=yes",
@@ -115,16 +124,94 @@ def test_the_real_meson_is_asked(tmp_path: Path, tree: Path) -> None:
     assert "did you mean 'blas'?" in str(errors[0].why)
 
 
-def test_what_cannot_be_asked_is_said(tmp_path: Path, tree: Path) -> None:
+def test_what_cannot_be_asked_is_said(tmp_path: Path, tree: Path, cache: Cache) -> None:
     build = build_with(tmp_path, ["-Dblas=x"])
     assert (
-        check_meson_options(build, tree, {"PATH": ""}) == "setup-args are not checked: there is no meson here"
+        check_meson_options(build, tree, {"PATH": ""}, cache)
+        == "setup-args are not checked: there is no meson here"
     )
     (tree / "meson.build").write_text("project(")
-    said = check_meson_options(build, tree, {"PATH": os.environ["PATH"]})
+    said = check_meson_options(build, tree, {"PATH": os.environ["PATH"]}, cache)
     assert str(said).startswith("setup-args are not checked: meson introspect fails")
     nothing = build_with(tmp_path / "nothing", [])
-    assert check_meson_options(nothing, tree, {"PATH": ""}) is None
+    assert check_meson_options(nothing, tree, {"PATH": ""}, cache) is None
+
+
+class TestAskedOnce:
+    """What was asked of the same files is not asked again; anything else is."""
+
+    @pytest.fixture
+    def env(self, tmp_path: Path) -> dict[str, str]:
+        """With a Meson that tells when it is asked."""
+        real, stand_in = shutil.which("meson"), tmp_path / "bin" / "meson"
+        stand_in.parent.mkdir()
+        stand_in.write_text(f'#!/bin/sh\necho x >> {tmp_path}/asked\nexec {real} "$@"\n')
+        stand_in.chmod(0o755)
+        return {"PATH": f"{stand_in.parent}:{os.environ['PATH']}"}
+
+    @pytest.fixture
+    def asks(self, tmp_path: Path, tree: Path, env: dict[str, str], cache: Cache) -> Callable[..., bool]:
+        """Whether Meson is asked, and the answer."""
+        answers = []
+
+        def asks(**more: str) -> bool:
+            told = tmp_path / "asked"
+            told.write_text("")
+            answer = introspect(tree, env | more, cache)
+            answers.append(answer)
+            assert answer is not None
+            assert "blas" in read_options(answer)
+            return told.read_text() != ""
+
+        return asks
+
+    def test_the_same(self, asks: Callable[..., bool], tree: Path) -> None:
+        assert asks()
+        assert not asks()
+        (tree / "other.c").touch()
+        assert not asks()
+
+    @pytest.mark.parametrize(
+        "name", ["meson.build", "meson.options", "sub/meson.build", "sub/meson_options.txt"]
+    )
+    def test_other_files(self, asks: Callable[..., bool], tree: Path, name: str) -> None:
+        (tree / "sub").mkdir()
+        asks()
+        with (tree / name).open("a") as file:
+            file.write("# another\n")
+        assert asks()
+        assert not asks()
+
+    def test_another_environment_or_program(self, asks: Callable[..., bool], tmp_path: Path) -> None:
+        asks()
+        assert asks(CC="gcc")
+        assert not asks()
+        os.utime(tmp_path / "bin" / "meson", (1, 1))
+        assert asks()
+
+    def test_a_cache_that_is_damaged_or_cannot_be_written(
+        self, asks: Callable[..., bool], cache: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asks()
+        (kept,) = cache.root.rglob("options.json")
+        kept.write_text("half")
+        assert asks()
+        assert not asks()
+
+        def full(*_words: object, **_more: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Cache, "store", full)
+        assert asks(CC="gcc")
+        assert asks(CC="gcc")
+
+    def test_a_failure_is_not_kept(self, tree: Path, env: dict[str, str], cache: Cache) -> None:
+        (tree / "sub").mkdir()
+        (tree / "sub" / "meson.build").symlink_to("nowhere")
+        (tree / "meson.build").write_text("project(")
+        for _ in range(2):
+            with pytest.raises(ProcessError):
+                introspect(tree, env, cache)
 
 
 def test_what_introspect_prints() -> None:

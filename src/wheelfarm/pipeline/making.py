@@ -18,7 +18,7 @@ from wheelfarm.plan import check_unchanged, file_digest
 from wheelfarm.repair import only_wheel
 from wheelfarm.sbom import enclose
 from wheelfarm.settings.tables import Provider
-from wheelfarm.sources import check_pkg_info, unpack
+from wheelfarm.sources import Cache, check_pkg_info, unpack
 from wheelfarm.splits import divide
 from wheelfarm.stage import ENVIRONMENT, SOURCE, Kept, Stage, check_settings, lay, newest
 from wheelfarm.testimony import (
@@ -139,7 +139,7 @@ class Maker:
             # The programs that know a project's options take as long as laying out the rest.
             with ThreadPoolExecutor(max_workers=1) as pool:
                 env = programs_environment(self.settings)
-                unchecked = pool.submit(check_settings, build, tree, env)
+                unchecked = pool.submit(check_settings, build, tree, env, Cache(self.settings.cache))
                 stage = lay(
                     build,
                     root=root,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.plan import Build
+    from wheelfarm.sources import Cache
 
 MESON_PYTHON: Final = "mesonpy"
 _SETUPTOOLS: Final = frozenset(
@@ -36,13 +37,14 @@ scikit-build-core is not: its keys are the paths of all its settings, and it ref
 """
 
 
-def check_settings(build: Build, tree: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+def check_settings(build: Build, tree: Path, env: Mapping[str, str], cache: Cache) -> tuple[str, ...]:
     """Refuse config settings, and options in them, that would do nothing or not what they say.
 
     Args:
         build: whose recipe's settings they are.
         tree: the patched source tree.
         env: for the programs that know the options.
+        cache: where their answers are kept.
 
     Returns:
         What could not be checked, and why.
@@ -59,7 +61,7 @@ def check_settings(build: Build, tree: Path, env: Mapping[str, str]) -> tuple[st
         check_install_tags(build, meson=taken_by == MESON_PYTHON)
     if taken_by == MESON_PYTHON:
         with problems.collect():
-            unchecked.append(check_meson_options(build, tree, env))
+            unchecked.append(check_meson_options(build, tree, env, cache))
     problems.check()
     return tuple(why for why in unchecked if why is not None)
 

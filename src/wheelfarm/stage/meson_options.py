@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, ProcessError, RecipeError
-from wheelfarm.process import Command, run, which
 from wheelfarm.settings import suggestion
+from wheelfarm.stage.introspection import introspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.plan import Build
+    from wheelfarm.sources import Cache
 
 SETTING: Final = "setup-args"
-_TIME_LIMIT: Final = 120.0
 _DEFINED: Final = re.compile(r"-D\s*(?P<name>[^=\s]+)(?:=(?P<value>.*))?", re.DOTALL)
 _LONG: Final = re.compile(r"--(?P<name>[a-z][a-z-]*)=(?P<value>.*)", re.DOTALL)
 _ARRAY: Final = re.compile(r"""\s*\[(?P<items>.*)\]\s*""", re.DOTALL)
@@ -101,13 +101,14 @@ def read_options(text: str) -> dict[str, MesonOption]:
     return {option.name: option for option in map(MesonOption.of, json.loads(text))}
 
 
-def check_meson_options(build: Build, tree: Path, env: Mapping[str, str]) -> str | None:
+def check_meson_options(build: Build, tree: Path, env: Mapping[str, str], cache: Cache) -> str | None:
     """Compare a recipe's `setup-args` with the options that the source tree has.
 
     Args:
         build: whose recipe it is.
         tree: the patched source tree.
         env: for the program.
+        cache: where its answers are kept.
 
     Returns:
         Why they could not be checked; None when they were.
@@ -118,16 +119,11 @@ def check_meson_options(build: Build, tree: Path, env: Mapping[str, str]) -> str
     arguments = dict(build.resolved.config_settings.items).get(SETTING, ())
     if not any(True for _ in _said(arguments)):
         return None
-    if which("meson", env) is None:
-        return f"{SETTING} are not checked: there is no meson here"
-    command = Command(
-        argv=("meson", "introspect", "--buildoptions", str(tree / "meson.build")),
-        env=env,
-        cwd=tree,
-        time_limit=_TIME_LIMIT,
-    )
     try:
-        options = read_options(run(command).output)
+        answer = introspect(tree, env, cache)
+        if answer is None:
+            return f"{SETTING} are not checked: there is no meson here"
+        options = read_options(answer)
     except (ProcessError, ValueError, KeyError, TypeError) as problem:
         why = problem.why or problem.what if isinstance(problem, ProcessError) else str(problem)
         return f"{SETTING} are not checked: meson introspect fails: {str(why).splitlines()[0]:.200}"
