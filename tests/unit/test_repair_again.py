@@ -147,7 +147,7 @@ def test_as_a_program(stage: Path, run: Callable[[Path, Path], str]) -> None:
 def test_damage_is_noticed_and_nothing_stays_of_it(stage: Path, run: Callable[[Path, Path], str]) -> None:
     kept = stage / "build" / last.LAST / last.REPAIRED / f"demo-1.0-{AFTER}.whl"
     data = kept.read_bytes()
-    (name,) = (found for found in [data.find(b"demo/__init__.py")] if found > 0)
+    name = data.index(b"demo/__init__.py")
     # The length of its name in the header: what follows would be taken from another place.
     kept.write_bytes(data[: name - 4] + b"\xff\xff" + data[name - 2 :])
     assert run(built(stage, {"demo/b.py": "y = 2\n"}), stage).startswith("the last repair is of no use: ")
@@ -176,7 +176,9 @@ class Unseekable:
         self.write, self.flush = file.write, file.flush
 
 
-def test_keeping_is_of_both_or_none(stage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keeping_is_of_both_or_none(
+    stage: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = built(stage, version="1.1")
     make_wheel(stage / "dist", files=repaired(BUILT), tag=AFTER, version="1.1")
 
@@ -187,6 +189,7 @@ def test_keeping_is_of_both_or_none(stage: Path, monkeypatch: pytest.MonkeyPatch
         patch.setattr("os.link", full)
         patch.setattr("shutil.copyfile", full)
         assert last.main("keep", path, stage / "dist", stage / "build") == 0
+    assert "nothing is kept of this repair for the next build: [Errno 28]" in capsys.readouterr().out
     assert last.wheels_of(stage / "build", path.name) is None
     assert last.wheels_of(stage / "build", built(stage).name) is not None
     monkeypatch.setattr("os.link", full)  # as between two file systems

@@ -25,9 +25,6 @@ class Asked:
 
 def asked(data: bytes) -> Asked | None:
     """What a binary asks of others; None for what is no sound ELF file."""
-    import lief  # noqa: PLC0415 - its import costs more than most of what this room does
+    from wheelfarm.wheels import elf  # noqa: PLC0415 - its parser is heavy
 
-    from wheelfarm.wheels import elf  # noqa: PLC0415
-
-    lief.logging.disable()  # it writes to stderr; what matters is in the result
     return elf.asked(data)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import lief
-
 from wheelfarm.wheels.asked import Asked
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 from wheelfarm.wheels.blas_names import marks
+from wheelfarm.wheels.parser import lief
 
 _GLIBC: Final = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 _DEBUG: Final = (".debug_", ".zdebug_")

@@ -74,9 +74,6 @@ def _is_pe(data: bytes) -> bool:
 
 def _readers() -> dict[BinaryFormat, Callable[[bytes, str], list[Binary]]]:
     """The parsers, loaded when a wheel has a binary: their import costs more than reading most wheels."""
-    import lief  # noqa: PLC0415
-
     from wheelfarm.wheels import elf, macho, pe  # noqa: PLC0415
 
-    lief.logging.disable()  # it writes to stderr; what matters is in the result
     return {BinaryFormat.ELF: elf.read, BinaryFormat.MACHO: macho.read, BinaryFormat.PE: pe.read}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import lief
-
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 from wheelfarm.wheels.blas_names import marks
+from wheelfarm.wheels.parser import lief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

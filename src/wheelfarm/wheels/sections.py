@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import lief
-
 from wheelfarm.wheels.binary import BinaryFormat
 from wheelfarm.wheels.bytewise import first_difference, text_around
+from wheelfarm.wheels.parser import lief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +60,6 @@ def differing_sections(before: bytes, after: bytes, kind: BinaryFormat) -> list[
         first offset in it at which they differ, the text there in both where it is one, and the usual cause.
         None when one of the two cannot be read.
     """
-    lief.logging.disable()  # it writes to stderr; what matters is in the result
     old, new = parts(before, kind), parts(after, kind)
     if old is None or new is None:
         return None

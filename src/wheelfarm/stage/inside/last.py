@@ -213,15 +213,18 @@ def keep(wheel: Path, directory: Path, build: Path) -> None:
 
 
 def main(word: str, wheel: Path, directory: Path, build: Path) -> int:
-    """Do what the word says; only what the tool has to do fails."""
-    try:
-        if word == "keep":
+    """Do what the word says; it fails where the tool has to do it."""
+    if word == "keep":
+        try:
             keep(wheel, directory, build)
-            return 0
+        except OSError as problem:
+            sys.stdout.write(f"nothing is kept of this repair for the next build: {problem}\n")
+        return 0
+    try:
         made = again(wheel, directory, build)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
         sys.stdout.write(f"the last repair is of no use: {problem}\n")
-        return int(word != "keep")
+        return 1
     if made is not None:
         sys.stdout.write(f"the last repair serves again: {made.name} is made of its wheel\n")
     return int(made is None)
