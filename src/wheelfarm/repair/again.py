@@ -14,7 +14,7 @@ import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from wheelfarm.errors import FarmError
 from wheelfarm.repair.alone import repair_alone
@@ -22,9 +22,9 @@ from wheelfarm.stage.inside import last
 from wheelfarm.wheels import asked, open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from wheelfarm.wheels import Wheel
+    from wheelfarm.wheels import Asked, Wheel
 
 
 def again(built: Path, directory: Path, build_dir: Path, env: Mapping[str, str]) -> Wheel | None:
@@ -49,7 +49,7 @@ def again(built: Path, directory: Path, build_dir: Path, env: Mapping[str, str])
     if wheels is None or parts is None:
         return None
     texts, binaries = parts
-    alone = _alone(built, wheels[1], binaries, env) if binaries else {}
+    alone = _alone(built, *wheels, binaries, env) if binaries else {}
     if alone is None:
         return None
     path = directory / wheels[1].name
@@ -62,18 +62,17 @@ def again(built: Path, directory: Path, build_dir: Path, env: Mapping[str, str])
 
 
 def _alone(
-    built: Path, repaired: Path, binaries: Mapping[str, tuple[bytes, bytes]], env: Mapping[str, str]
+    built: Path, before: Path, repaired: Path, names: Iterable[str], env: Mapping[str, str]
 ) -> Mapping[str, bytes] | None:
     """The changed binaries as the tool leaves them; None when what it decides about them may have changed."""
-    asks = {name: asked(now) for name, (now, then) in binaries.items()}
-    same = {
-        name: each for name, each in asks.items() if each is not None and each == asked(binaries[name][1])
-    }
-    return (
-        repair_alone(open_wheel(built), open_wheel(repaired), same, env)
-        if same.keys() == asks.keys()
-        else None
-    )
+    asks: dict[str, Asked] = {}
+    with ZipFile(built) as archive, ZipFile(before) as old:
+        for name in names:
+            found = asked(archive.read(name))
+            if found is None or found != asked(old.read(name)):
+                return None
+            asks[name] = found
+    return repair_alone(open_wheel(built), open_wheel(repaired), asks, env)
 
 
 if __name__ == "__main__":

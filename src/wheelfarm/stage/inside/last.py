@@ -76,22 +76,20 @@ def changed(wheel: Path, before: Path, repaired: Path) -> dict[str, bool] | None
     return {name: done[name][:2] == then[name][:2] for name in found}
 
 
-def parted(
-    wheel: Path, before: Path, repaired: Path
-) -> tuple[dict[str, bytes], dict[str, tuple[bytes, bytes]]] | None:
-    """The changed texts as the tool leaves them, and the changed binaries now and then.
+def parted(wheel: Path, before: Path, repaired: Path) -> tuple[dict[str, bytes], list[str]] | None:
+    """The changed texts as the tool leaves them, and the names of the changed binaries.
 
     None where it is the tool's to say what becomes of the wheel.
     """
     names = changed(wheel, before, repaired)
     if names is None:
         return None
-    texts, binaries = {}, {}
+    texts, binaries = {}, []
     with zipfile.ZipFile(wheel) as archive, zipfile.ZipFile(before) as old:
         for name, left in names.items():
-            new, last = archive.read(name), old.read(name)
-            if b"\0" in new + last:
-                binaries[name] = (new, last)
+            new = archive.read(name)
+            if b"\0" in new or b"\0" in old.read(name):
+                binaries.append(name)
             elif left:
                 texts[name] = new
             else:
