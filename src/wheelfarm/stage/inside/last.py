@@ -107,7 +107,7 @@ def edition(wheel: Path, path: Path, written: dict[str, bytes]) -> None:
     draft = path.with_suffix(".draft")
     try:
         if written:
-            write_edition(wheel, draft, written)
+            write_members(wheel, draft, written)
         else:
             shutil.copyfile(wheel, draft)
         draft.replace(path)
@@ -115,7 +115,7 @@ def edition(wheel: Path, path: Path, written: dict[str, bytes]) -> None:
         draft.unlink(missing_ok=True)
 
 
-def write_edition(wheel: Path, path: Path, written: dict[str, bytes]) -> None:
+def write_members(wheel: Path, path: Path, written: dict[str, bytes]) -> None:
     """Write all members of a wheel in their order."""
     with (
         wheel.open("rb") as raw,
