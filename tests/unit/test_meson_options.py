@@ -152,13 +152,11 @@ class TestAskedOnce:
     @pytest.fixture
     def asks(self, tmp_path: Path, tree: Path, env: dict[str, str], cache: Cache) -> Callable[..., bool]:
         """Whether Meson is asked, and the answer."""
-        answers = []
 
         def asks(**more: str) -> bool:
             told = tmp_path / "asked"
             told.write_text("")
             answer = introspect(tree, env | more, cache)
-            answers.append(answer)
             assert answer is not None
             assert "blas" in read_options(answer)
             return told.read_text() != ""

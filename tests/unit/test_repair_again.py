@@ -176,6 +176,21 @@ class Unseekable:
         self.write, self.flush = file.write, file.flush
 
 
+def test_damage_that_only_another_compression_knows_is_left_to_the_tool(stage: Path) -> None:
+    kept = stage / "build" / last.LAST / last.BUILT / f"demo-1.0-{BEFORE}.whl"
+    with zipfile.ZipFile(kept) as archive:
+        held = [(info, archive.read(info)) for info in archive.infolist()]
+    with zipfile.ZipFile(kept, "w") as archive:
+        for info, data in held:
+            info.compress_type = zipfile.ZIP_LZMA if info.filename == "demo/b.py" else zipfile.ZIP_STORED
+            archive.writestr(info, data)
+        start = archive.getinfo("demo/b.py").header_offset + last.HEADER + len("demo/b.py")
+    data = kept.read_bytes()
+    kept.write_bytes(data[: start + 9] + b"\xff" * 4 + data[start + 13 :])
+    assert host(built(stage, {"demo/b.py": "y = 2\n"}), stage).startswith("the last repair is of no use: ")
+    assert list((stage / "dist").iterdir()) == []
+
+
 def test_keeping_is_of_both_or_none(
     stage: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import os
 import sys
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from wheelfarm.errors import FarmError
 from wheelfarm.repair.alone import repair_alone
 from wheelfarm.stage.inside import last
-from wheelfarm.wheels import asked, open_wheel
+from wheelfarm.wheels import asked, open_wheel, read_member, unreadable_as_wheel_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,13 +39,16 @@ def again(built: Path, directory: Path, build_dir: Path, env: Mapping[str, str])
         The repaired wheel; None where the tool has to do it.
 
     Raises:
-        FarmError: when a wheel is none.
-        ValueError, BadZipFile, zlib.error: the same.
-        OSError: when one cannot be read or written, or the tool is not found.
+        FarmError: when a wheel cannot be read.
+        ValueError: when one is packed in a way that is not known.
+        OSError: when one cannot be written, or the tool is not found.
     """
     wheels = last.wheels_of(build_dir, built.name)
-    parts = last.parted(built, *wheels) if wheels else None
-    if wheels is None or parts is None:
+    if wheels is None:
+        return None
+    with unreadable_as_wheel_error(built.name):
+        parts = last.parted(built, *wheels)
+    if parts is None:
         return None
     texts, binaries = parts
     alone = _alone(built, *wheels, binaries, env) if binaries else {}
@@ -68,8 +70,8 @@ def _alone(
     asks: dict[str, Asked] = {}
     with ZipFile(built) as archive, ZipFile(before) as old:
         for name in names:
-            found = asked(archive.read(name))
-            if found is None or found != asked(old.read(name)):
+            found = asked(read_member(archive, name))
+            if found is None or found != asked(read_member(old, name)):
                 return None
             asks[name] = found
     return repair_alone(open_wheel(built), open_wheel(repaired), asks, env)
@@ -79,7 +81,7 @@ if __name__ == "__main__":
     try:
         wheel, to, build = map(Path, sys.argv[1:])
         made = again(wheel, to, build, os.environ)  # noqa: TID251 - as the engine made it
-    except (FarmError, OSError, ValueError, KeyError, BadZipFile, zlib.error) as problem:
+    except (FarmError, OSError, ValueError) as problem:
         sys.stdout.write(f"the last repair is of no use: {problem}\n")
     else:
         if made is not None:

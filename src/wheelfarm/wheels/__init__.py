@@ -8,7 +8,7 @@ and importing this room stays cheap.
 from __future__ import annotations
 
 from wheelfarm.wheels.apart import linkage_apart
-from wheelfarm.wheels.archive import open_wheel, read_member
+from wheelfarm.wheels.archive import open_wheel, read_member, unreadable_as_wheel_error
 from wheelfarm.wheels.asked import Asked, asked
 from wheelfarm.wheels.binary import Binary, BinaryFormat, externals
 from wheelfarm.wheels.blas import Blas, Interface, Provider, blas, blas_all
@@ -52,6 +52,7 @@ __all__ = [
     "numbered_name",
     "open_wheel",
     "read_member",
+    "unreadable_as_wheel_error",
     "vendored",
     "verify",
     "write_edition",

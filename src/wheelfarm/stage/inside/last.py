@@ -220,7 +220,7 @@ def main(word: str, wheel: Path, directory: Path, build: Path) -> int:
         return 0
     try:
         made = again(wheel, directory, build)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as problem:
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as problem:
         sys.stdout.write(f"the last repair is of no use: {problem}\n")
         return 1
     if made is not None:
