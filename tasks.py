@@ -1,5 +1,5 @@
 """The farm's tasks: `inv -l` lists them."""
 
-from wheelfarm.tasks import collection
+from wheelfarm.cli.collection import collection
 
 namespace = collection()

@@ -33,7 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, {src!r})
 
-from wheelfarm.sessions import register
+from wheelfarm.cli.sessions import register
 
 register(Path(__file__).parent)
 """

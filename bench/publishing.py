@@ -16,14 +16,15 @@ from figures import Figure
 from support.faults import proxy
 from support.indexes import LOGIN, pypiserver
 from support.publishing import VARIANT, publishing_farm, store
-from wheelfarm.attestation import Papers
-from wheelfarm.index import Offer, offers
+from wheelfarm.index.candidates import Offer, offers
 from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import Directory
 from wheelfarm.model import Name
-from wheelfarm.pipeline import Farm, Publication
-from wheelfarm.settings import IndexKind
-from wheelfarm.wheelhouse import metadata_of
+from wheelfarm.provenance.attestation import Papers
+from wheelfarm.recipes.index_settings import IndexKind
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.publication import Publication
+from wheelfarm.wheelhouse.layout import metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

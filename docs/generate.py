@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm import errors
-from wheelfarm.recipes import Recipe
-from wheelfarm.settings.overrides import OVERRIDABLE, PREFIX
-from wheelfarm.settings.tables import FarmTable
-from wheelfarm.tasks import collection
+from wheelfarm.cli.collection import collection
+from wheelfarm.recipes.farm_settings import FarmTable
+from wheelfarm.recipes.recipe import Recipe
+from wheelfarm.recipes.settings import OVERRIDABLE, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -13,6 +13,7 @@ import pytest_socket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytest_plugins = ["support.fixtures"]
 GOLDEN = Path(__file__).parent / "golden"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.farm import make_farm
 from support.tiny import tiny_index
-from wheelfarm.cibuildwheel import container_engine
+from wheelfarm.build.containers import container_engine
 
 if TYPE_CHECKING:
     from support.index import Index

@@ -17,15 +17,15 @@ from support.index import Index
 from support.packages import make_sdist, tinyleaf
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
-from wheelfarm.cibuildwheel import container_engine
-from wheelfarm.pipeline import Farm
-from wheelfarm.process import usage
+from wheelfarm.build.containers import container_engine
+from wheelfarm.run.farm import Farm
+from wheelfarm.system.process_group import usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wheelfarm.plan import Build
-    from wheelfarm.settings import Settings
+    from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.settings import Settings
 
 pytestmark = pytest.mark.engine
 
@@ -39,7 +39,7 @@ def slow_farm(root: Path, index: Index, container: dict[str, str], seconds: floa
     root.mkdir()
     own = Index(root / "index")
     own.add(*(index.root / "files").glob("*.whl"), make_sdist(root, "tinyleaf", files))
-    tasks = "from wheelfarm.tasks import collection\n\nnamespace = collection()\n"
+    tasks = "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
     return tiny_farm(
         root / "farm",
         own,

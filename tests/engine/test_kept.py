@@ -8,7 +8,8 @@ import pytest
 
 from support.index import Index, add_meson
 from support.keeping import NAME, TEXTS, WITHOUT, made, run, sha256
-from wheelfarm.cibuildwheel import container_engine, volumes_of
+from wheelfarm.build.cibuildwheel_engine import volumes_of
+from wheelfarm.build.containers import container_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

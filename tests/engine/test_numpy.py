@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from wheelfarm.records import Record
-from wheelfarm.wheels import blas_all, linkage, open_wheel, verify
+from wheelfarm.provenance.record import Record
+from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.blas import blas_all
+from wheelfarm.wheels.linkage import linkage
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(2400)]

@@ -15,18 +15,19 @@ from support.servers import index_server
 from support.store import check_tidy
 from support.tiny import ABI3, CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
 from support.wheels import make_wheel
-from wheelfarm.engine import Follower
+from wheelfarm.build.steps import Follower
 from wheelfarm.errors import GateTestError
-from wheelfarm.gate import Room, try_in_clean_room
+from wheelfarm.gate.clean_environment import try_in_clean_room
+from wheelfarm.gate.test_environment import Room
 from wheelfarm.model import PinnedWheel, Python
-from wheelfarm.pipeline import Farm
-from wheelfarm.plan import file_digest
+from wheelfarm.plan.build import file_digest
+from wheelfarm.run.farm import Farm
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.farm import Table
-    from wheelfarm.settings import Settings
+    from wheelfarm.recipes.settings import Settings
 
 pytestmark = pytest.mark.engine
 

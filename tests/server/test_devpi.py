@@ -12,15 +12,15 @@ from support.faults import Fault, proxy
 from support.indexes import LOGIN, PASSWORD, USER, Server, make_devpi_index
 from support.publishing import TARGETS, publication, publishing_farm, stock, store, told
 from wheelfarm.errors import ConflictError, FarmError, PublishError
-from wheelfarm.index import State
+from wheelfarm.index.comparison import State
 from wheelfarm.index.devpi import DevpiIndex
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.index import Comparison
-    from wheelfarm.pipeline import Farm
+    from wheelfarm.index.comparison import Comparison
+    from wheelfarm.run.farm import Farm
 
 
 def farm_for(root: Path, url: str, *, content: str = "", **variables: str) -> Farm:

@@ -13,7 +13,7 @@ from support.indexes import PASSWORD, USER, Server, pypiserver
 from support.publishing import TARGETS, publication, store, told
 from support.uploads import farm_for, logs, names, publish
 from wheelfarm.errors import FarmError, PublishError
-from wheelfarm.index import State
+from wheelfarm.index.comparison import State
 
 
 def test_all_of_it_and_then_nothing(tmp_path: Path, pypi: Server) -> None:

@@ -15,7 +15,7 @@ from support.indexes import LOGIN, Server
 from support.publishing import failures_at_once, publication, told
 from support.uploads import PUBLISH, farm_for, names, publish
 from wheelfarm.errors import FarmError, PublishError
-from wheelfarm.index import State
+from wheelfarm.index.comparison import State
 
 if TYPE_CHECKING:
     from pathlib import Path

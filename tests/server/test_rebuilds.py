@@ -13,15 +13,15 @@ from support.publishing import TARGETS, VARIANT, publication, publishing_farm, s
 from support.raised import raised
 from support.store import key_of
 from wheelfarm.errors import ConflictError
-from wheelfarm.index import State
+from wheelfarm.index.comparison import State
 from wheelfarm.model import Name
-from wheelfarm.records import Record
+from wheelfarm.provenance.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelfarm.pipeline import Farm
+    from wheelfarm.run.farm import Farm
 
 
 def farm_for(root: Path, url: str, *, content: str = "", key: str = "") -> Farm:

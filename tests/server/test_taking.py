@@ -16,8 +16,8 @@ from support.indexes import LOGIN, Server, make_devpi_index, pypiserver
 from support.packages import tinybase
 from support.store import check_tidy
 from support.tiny import VARIANT, run_farm, tiny_farm, tiny_index
-from wheelfarm.machine import native_target
-from wheelfarm.settings import Settings, load
+from wheelfarm.recipes.settings import Settings, load
+from wheelfarm.system.machine import native_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,9 @@ def inv(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "HOME": str(root),
         "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
     }
-    (root / "tasks.py").write_text("from wheelfarm.tasks import collection\n\nnamespace = collection()\n")
+    (root / "tasks.py").write_text(
+        "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+    )
     argv = [sys.executable, "-m", "invoke", *words]
     return subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False, timeout=120)
 

@@ -14,16 +14,18 @@ from support.archives import digest
 from support.farm import builds_of, make_farm
 from support.stages import make_stage
 from support.wheels import make_wheel
-from wheelfarm.host import Host
+from wheelfarm.build.environment_report import Owner, Owners
+from wheelfarm.build.host_engine import Host
 from wheelfarm.model import AppliedPatch, Digest, EnvironmentEntry, Name, PinnedWheel, RepairedWheel
-from wheelfarm.sbom import MEMBER, check_sbom, enclose
-from wheelfarm.testimony import Owner, Owners
-from wheelfarm.wheels import open_wheel, vendored, verify
+from wheelfarm.provenance.sbom_embedding import enclose
+from wheelfarm.provenance.sbom_reading import MEMBER, check_sbom
+from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.contents import vendored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.stage import Stage
+    from wheelfarm.build.directory import BuildDirectory
 
 INFO: Final = "alpha-1.0.dist-info"
 BLAS: Final = b"\x7fELF blas as it came"
@@ -61,7 +63,7 @@ def pinned(path: Path, name: str) -> PinnedWheel:
     return PinnedWheel(name=Name(name), version="1.0", path=path, sha256=digest(path.read_bytes()))
 
 
-def stage_of(root: Path, source: str = "sdist", **changes: Any) -> Stage:
+def stage_of(root: Path, source: str = "sdist", **changes: Any) -> BuildDirectory:
     recipe = {"source": SOURCES[source], "patches": [{"file": "0001-fix.patch"}], "compilers": ["c"]}
     settings = make_farm(root / "farm", {"alpha": recipe}, patches={"alpha/0001-fix.patch": PATCH})
     stage = make_stage(builds_of(settings)["alpha"], Host(settings), root / "stage")
@@ -98,7 +100,9 @@ def members(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def enclosed(stage: Stage, wheel: RepairedWheel, owners: Owners) -> tuple[dict[str, Any], dict[str, bytes]]:
+def enclosed(
+    stage: BuildDirectory, wheel: RepairedWheel, owners: Owners
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The document in the edition, which the real schema accepts, and all members."""
     done = enclose(stage, wheel, owners, stage.root / "finished")
     assert (done.sha256, done.built_sha256) == (digest(done.path.read_bytes()), wheel.built_sha256)

@@ -7,8 +7,9 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from support.tiny import VARIANT
-from wheelfarm.pipeline import Farm, Publication
-from wheelfarm.settings import Settings, load
+from wheelfarm.recipes.settings import Settings, load
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.publication import Publication
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

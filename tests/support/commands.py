@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from wheelfarm.process import Command
+from wheelfarm.system.process import Command
 
 ENV: Final = {"PATH": os.defpath}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from wheelfarm.tasks import ci, ci_run, wheel
+from wheelfarm.cli import ci, ci_run, wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import tomlkit
 
 from wheelfarm.model import EngineName, Target
-from wheelfarm.plan import Build, Plan, Toolchain, make_plan
-from wheelfarm.recipes import Shelf, read_shelf
-from wheelfarm.settings import Settings, load
+from wheelfarm.plan.build import Build, Toolchain
+from wheelfarm.plan.graph import Plan, make_plan
+from wheelfarm.recipes.recipe_set import RecipeSet, read_shelf
+from wheelfarm.recipes.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,7 +132,7 @@ def plan_of(
     *,
     variant: str | None = None,
     toolchains: Sequence[Toolchain] | None = None,
-    shelf: Shelf | None = None,
+    shelf: RecipeSet | None = None,
 ) -> Plan:
     """The plan for a farm; all recipes, its own variant and one Linux target by default."""
     return make_plan(

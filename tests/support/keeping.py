@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from support.farm import Table
     from support.index import Index
-    from wheelfarm.settings import Settings
+    from wheelfarm.recipes.settings import Settings
 
 NAME: Final = "tinymeson"
 TEXTS: Final = {"tinymeson/__init__.py": "from tinymeson._ext import values\nNEW = 1\n"}

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from support.farm import make_farm
 from support.stages import build_for, make_stage
-from wheelfarm.host import Host
-from wheelfarm.stage import Kept, Stage
-from wheelfarm.stage.inside import settle
+from wheelfarm.build.build_cache import Kept
+from wheelfarm.build.host_engine import Host
+from wheelfarm.build.inside import prepare_build_cache as settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wheelfarm.build.directory import BuildDirectory
 
-def stage_in(tmp_path: Path) -> Stage:
+
+def stage_in(tmp_path: Path) -> BuildDirectory:
     """A stage whose source tree has two files."""
     settings = make_farm(tmp_path / "farm")
     engine = Host(settings)
@@ -27,7 +29,7 @@ def stage_in(tmp_path: Path) -> Stage:
     return lay(make_stage(build, engine, tmp_path / "stages" / "alpha", backend="mesonpy"))
 
 
-def lay(stage: Stage, files: Mapping[str, str | Path] | None = None) -> Stage:
+def lay(stage: BuildDirectory, files: Mapping[str, str | Path] | None = None) -> BuildDirectory:
     """A new source tree with what files hold, or where links lead; all were last changed long ago."""
     if stage.root.exists():
         subprocess.run(["rm", "-rf", str(stage.root)], check=True)
@@ -43,7 +45,7 @@ def lay(stage: Stage, files: Mapping[str, str | Path] | None = None) -> Stage:
     return stage
 
 
-def built(stage: Stage) -> Path:
+def built(stage: BuildDirectory) -> Path:
     """The build directory after a build."""
     build = stage.root / "build"
     (build / "meson-private").mkdir(parents=True)
@@ -52,7 +54,7 @@ def built(stage: Stage) -> Path:
     return build
 
 
-def kept(stage: Stage) -> Kept:
+def kept(stage: BuildDirectory) -> Kept:
     """What the first build of a stage has left."""
     found = Kept.beside(stage.root)
     basis = found.take(stage, stage.root / "build")
@@ -61,10 +63,10 @@ def kept(stage: Stage) -> Kept:
     return found
 
 
-def told(stage: Stage) -> dict[str, Any]:
+def told(stage: BuildDirectory) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((stage.root / "inside" / "kept.json").read_text())
     return document
 
 
-def times(stage: Stage) -> dict[str, int]:
+def times(stage: BuildDirectory) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in stage.tree.path.rglob("*.c")}

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from support.store import key_of
-from wheelfarm.index import Offer
-from wheelfarm.index.listing import ListedFile
+from wheelfarm.index.candidates import Offer
+from wheelfarm.index.protocol import ListedFile
 from wheelfarm.model import Digest, Name
-from wheelfarm.wheelhouse import IndexedFile
+from wheelfarm.wheelhouse.project_index import IndexedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

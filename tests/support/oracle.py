@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.cibuildwheel import CONFIG
+from wheelfarm.build.cibuildwheel_engine import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelfarm.engine import Rendering
+    from wheelfarm.build.engine import Rendering
     from wheelfarm.model import Target
 
 

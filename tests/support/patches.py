@@ -11,7 +11,7 @@ import pytest
 from support.repositories import Repository
 from wheelfarm.errors import FarmError, GroupError, PatchError
 from wheelfarm.model import AppliedPatch, parse_name
-from wheelfarm.patches import PatchFile, apply
+from wheelfarm.sources.patches import PatchFile, apply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

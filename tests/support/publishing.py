@@ -11,10 +11,11 @@ from support.records import sample_record
 from support.store import key_of
 from support.wheels import make_wheel
 from wheelfarm.model import Digest, Name, Target
-from wheelfarm.pipeline import Farm, Publication
-from wheelfarm.records import RecordedWheel
-from wheelfarm.settings import load
-from wheelfarm.wheelhouse import Wheelhouse, digest_of
+from wheelfarm.provenance.record import RecordedWheel
+from wheelfarm.recipes.settings import load
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.publication import Publication
+from wheelfarm.system.files import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from support.farm import Table
     from wheelfarm.model import StoredWheel
+    from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 VARIANT: Final = "plain"
 SBOM: Final = '{"bomFormat": "CycloneDX", "specVersion": "1.6"}'

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from wheelfarm.model import AppliedPatch, CacheUse, Digest, EngineName, EnvironmentEntry, Name, Target
-from wheelfarm.records import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
+from wheelfarm.provenance.record import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
 
 
 def sample_record(**changes: Any) -> Record:

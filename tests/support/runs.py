@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from support.farm import make_farm, plan_of
 from wheelfarm.errors import NetworkError
-from wheelfarm.schedule import Budget, Outcome, State
+from wheelfarm.run.budget import Budget
+from wheelfarm.run.outcome import Outcome, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wheelfarm.errors import FarmError
-    from wheelfarm.plan import Build, Plan
+    from wheelfarm.plan.build import Build
+    from wheelfarm.plan.graph import Plan
 
     Make = Callable[..., Plan]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from wheelfarm.schedule import Agenda, Budget, Need, Task
+from wheelfarm.run.budget import Budget, Need
+from wheelfarm.run.ready_queue import Agenda, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -7,7 +7,7 @@ import zipfile
 from typing import TYPE_CHECKING, Final
 
 from support.wheels import make_wheel
-from wheelfarm.engine import PROXIES
+from wheelfarm.build.environment import PROXIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,28 +7,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import builds_of, make_toolchain
+from wheelfarm.build.directory import BuildDirectory
 from wheelfarm.model import ConfigSettings, Digest, FetchedSource, PatchedTree, PinnedWheel
-from wheelfarm.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wheelfarm.engine import Engine
-    from wheelfarm.plan import Build
-    from wheelfarm.settings import Settings
+    from wheelfarm.build.engine import Engine
+    from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.settings import Settings
 
 EPOCH: Final = 1_600_000_000
 OTHER: Final = Digest("c" * 64)
 
 
-def make_stage(build: Build, engine: Engine, root: Path = Path("/stage"), **changes: Any) -> Stage:
+def make_stage(build: Build, engine: Engine, root: Path = Path("/stage"), **changes: Any) -> BuildDirectory:
     """A stage as the engine sees it; only its paths exist, and not even they have to."""
     source = FetchedSource(name=build.id.name, version=build.version, path=Path("source"), sha256=OTHER)
     wheels = tuple(
         PinnedWheel(name=each.name, version=each.version, path=Path(f"{each.name}.whl"), sha256=OTHER)
         for each in build.requirements
     )
-    stage = Stage(
+    stage = BuildDirectory(
         build=build,
         root=root,
         inside=engine.inside(root, build.id.target),

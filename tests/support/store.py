@@ -16,8 +16,8 @@ from pypi_simple import ProjectPage
 
 from support.wheels import make_wheel
 from wheelfarm.model import Digest, Name
-from wheelfarm.wheelhouse import Wheelhouse
-from wheelfarm.wheelhouse.atomic import digest_of
+from wheelfarm.system.files import digest_of
+from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from wheelfarm.model import StoredWheel

@@ -10,18 +10,19 @@ from support.records import sample_record
 from support.store import VARIANT, key_of
 from support.wheels import make_wheel
 from wheelfarm.model import Name, Target
-from wheelfarm.records import RecordedWheel, UpstreamWheel
-from wheelfarm.survey import Survey, Unpublished, take
-from wheelfarm.wheelhouse import Wheelhouse
-from wheelfarm.wheelhouse.atomic import digest_of
+from wheelfarm.provenance.record import RecordedWheel, UpstreamWheel
+from wheelfarm.report.public_wheels import Unpublished
+from wheelfarm.report.survey import Survey, take
+from wheelfarm.system.files import digest_of
+from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from wheelfarm.model import StoredWheel
-    from wheelfarm.survey import Finding
-    from wheelfarm.survey.public import Public
+    from wheelfarm.report.public_wheels import Public
+    from wheelfarm.report.survey import Finding
 
 TARGET: Final = "cp312-manylinux_x86_64"
 TAG: Final = "cp312-cp312-manylinux_2_35_x86_64"

@@ -27,19 +27,19 @@ from support.packages import (
     tinytop,
 )
 from support.tinymeson import MESON_SMOKE, tinymeson
-from wheelfarm.pipeline import Farm
-from wheelfarm.records import Record
-from wheelfarm.schedule import Retry
-from wheelfarm.settings import load
+from wheelfarm.provenance.record import Record
+from wheelfarm.recipes.settings import load
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.scheduler import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from support.farm import Table
     from wheelfarm.errors import FarmError
-    from wheelfarm.plan import Build
-    from wheelfarm.schedule import Outcome
-    from wheelfarm.settings import Settings
+    from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.outcome import Outcome
 
 BUILD: Final = ("setuptools", "build", "packaging", "pyproject-hooks")
 """The build requirements of all of them but tinymeson."""

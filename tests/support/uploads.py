@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.indexes import Server
-    from wheelfarm.index import Comparison
-    from wheelfarm.pipeline import Farm
+    from wheelfarm.index.comparison import Comparison
+    from wheelfarm.run.farm import Farm
 
 PUBLISH: Final = """\
 import sys
 from pathlib import Path
-from wheelfarm.pipeline import Farm, Publication
-from wheelfarm.settings import load
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.publication import Publication
+from wheelfarm.recipes.settings import load
 
 farm = Farm(settings=load(Path(sys.argv[1])), say=lambda line: print(line, flush=True))
 Publication(farm=farm, index_name="internal", variant="plain").transaction(None).publish()

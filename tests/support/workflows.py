@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import make_farm
-from wheelfarm.recipes import read_shelf
-from wheelfarm.workflow import PINS, GitHub, Limits, draw, read
+from wheelfarm.ci.action_pins import PINS
+from wheelfarm.ci.github import GitHub, Limits
+from wheelfarm.ci.matrix import draw
+from wheelfarm.ci.yaml_document import read
+from wheelfarm.recipes.recipe_set import read_shelf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from support.farm import Table
-    from wheelfarm.settings import Settings
-    from wheelfarm.workflow import Job
+    from wheelfarm.ci.matrix import Job
+    from wheelfarm.recipes.settings import Settings
 
 CHAIN: Final[Mapping[str, Table]] = {
     "numpy": {"blas": True},

@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.gate.check import Check, listed, matches
-from wheelfarm.settings.tables import size_of
-from wheelfarm.wheels import Kind, contents, kind_of
+from wheelfarm.recipes.farm_settings import size_of
+from wheelfarm.wheels.contents import Kind, contents, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelfarm.recipes import Expect
-    from wheelfarm.wheels import Wheel
+    from wheelfarm.recipes.recipe import Expect
+    from wheelfarm.wheels.wheel import Wheel
 
 _LEVEL: Final = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)(?:_.*)?")
 # The manylinux levels from before PEP 600 are aliases of these.

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import Collector, ExpectationError
-from wheelfarm.gate.architecture import check_architecture
 from wheelfarm.gate.contents import check_contents
-from wheelfarm.gate.linkage import check_linkage, reads_binaries
-from wheelfarm.wheels import linkage_apart
+from wheelfarm.gate.linkage import check_architecture, check_linkage, reads_binaries
+from wheelfarm.wheels.subprocess_reader import linkage_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from wheelfarm.gate.check import Check, Result
-    from wheelfarm.plan import Build
-    from wheelfarm.wheels import Wheel
+    from wheelfarm.plan.build import Build
+    from wheelfarm.wheels.wheel import Wheel
 
 
 def _checks(build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path) -> Iterator[Check]:

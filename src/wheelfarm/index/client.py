@@ -13,7 +13,7 @@ import urllib3
 
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.model import Digest
-from wheelfarm.sources import shown
+from wheelfarm.sources.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

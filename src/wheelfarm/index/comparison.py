@@ -12,13 +12,13 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from wheelfarm.errors import Collector, ConflictError, IncompleteError
-from wheelfarm.wheelhouse import serves
+from wheelfarm.wheelhouse.tags import serves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from wheelfarm.index.listing import ListedFile, Listing
-    from wheelfarm.index.offer import Offer
+    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.protocol import ListedFile, Listing
     from wheelfarm.model import Digest, Name, Target
 
     Needed = Callable[[Name], Sequence[Target]]

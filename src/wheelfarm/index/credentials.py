@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from wheelfarm.errors import ProcessError, PublishError
-from wheelfarm.process import Command, run, which
+from wheelfarm.system.output import which
+from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

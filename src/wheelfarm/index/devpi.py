@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from wheelfarm.index.listing import Listing
-    from wheelfarm.index.offer import Offer
+    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.protocol import Listing
     from wheelfarm.model import Name
 
 SIMPLE: Final = "+simple"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from wheelfarm.index.listing import ListedFile, Listing
+    from wheelfarm.index.protocol import ListedFile, Listing
 
 _FEW: Final = 2
 """So many projects are asked for one by one."""

@@ -12,23 +12,70 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
-from wheelfarm.attestation import Papers
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
-from wheelfarm.index.listing import ListedFile, Listing
-from wheelfarm.index.standing import of_release
+from wheelfarm.index.protocol import ListedFile, Listing
+from wheelfarm.index.status import of_release
 from wheelfarm.model import Digest, Name
-from wheelfarm.wheelhouse import IndexedFile, Ledger, metadata_of, project_page, root_json, root_page
+from wheelfarm.provenance.attestation import Papers
+from wheelfarm.wheelhouse.layout import metadata_of
+from wheelfarm.wheelhouse.project_index import IndexedFile, ProjectIndex
+from wheelfarm.wheelhouse.simple_index import project_page, root_json, root_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wheelfarm.index.issuing import Issue
-    from wheelfarm.index.offer import Offer
+    from wheelfarm.index.attest import Issue
+    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.client import Client
     from wheelfarm.index.storage import Storage
+
+
+@dataclass(frozen=True)
+class Web:
+    """The files below the url of a client."""
+
+    client: Client
+
+    def _url(self, path: str) -> str:
+        return f"{self.client.base}{quote(path)}"
+
+    def read(self, path: str) -> bytes | None:
+        """See `Storage.read`."""
+        answer = self.client.get(self._url(path))
+        return None if answer is None else answer.content
+
+    def size(self, path: str) -> int | None:
+        """See `Storage.size`."""
+        content = self.read(path)
+        return None if content is None else len(content)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Refused."""
+        del data
+        raise self._refusal(path)
+
+    def put(self, source: Path, path: str, sha256: Digest) -> None:
+        """Refused."""
+        del source, sha256
+        raise self._refusal(path)
+
+    def remove(self, path: str) -> None:
+        """Refused."""
+        raise self._refusal(path)
+
+    def locked(self) -> AbstractContextManager[Callable[[], None]]:
+        """Refused."""
+        raise self._refusal("")
+
+    def _refusal(self, path: str) -> PublishError:
+        return PublishError("a web server's files can only be read", where=self._url(path))
+
 
 _FIRST: Final = "simple/index"
 _READERS: Final = 16
@@ -80,12 +127,12 @@ class StaticIndex:
     def _there(self, file: IndexedFile, wanted: Collection[str]) -> bool:
         return file.filename not in wanted or self.storage.size(file.path) == file.size
 
-    def _ledger(self, project: Name) -> Ledger:
+    def _ledger(self, project: Name) -> ProjectIndex:
         page = self.storage.read(f"simple/{project}/index.json")
         if page is None:
-            return Ledger(project=project)
+            return ProjectIndex(project=project)
         try:
-            return Ledger.from_json(page, project, f"simple/{project}/index.json")
+            return ProjectIndex.from_json(page, project, f"simple/{project}/index.json")
         except WheelhouseError as error:
             raise PublishError(
                 f"the page of {project} is not one that a farm has written",
@@ -190,7 +237,7 @@ class StaticIndex:
         if ledger != before:
             self._write(ledger, new=not known)
 
-    def _write(self, ledger: Ledger, *, new: bool) -> None:
+    def _write(self, ledger: ProjectIndex, *, new: bool) -> None:
         """Write a project's pages; the first page names it before it has a ledger, so later ones need not."""
         page = f"simple/{ledger.project}/index"
         self.storage.write(f"{page}.html", project_page(ledger))
@@ -238,7 +285,7 @@ class StaticIndex:
             if file.key not in keys:
                 self.storage.remove(f"records/{file.key}.json")
 
-    def _change(self, project: Name, change: Callable[[Ledger], Ledger]) -> None:
+    def _change(self, project: Name, change: Callable[[ProjectIndex], ProjectIndex]) -> None:
         with self.storage.locked() as renew:
             renew()
             before = self._ledger(project)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from wheelfarm.errors import PublishError
-from wheelfarm.wheelhouse import copy_verified, write_atomically
+from wheelfarm.system.files import copy_verified, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import NetworkError, PublishError
 from wheelfarm.index.comparison import Comparison, State, alone, compare
-from wheelfarm.index.kind import UploadFailure
+from wheelfarm.index.protocol import UploadFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from wheelfarm.errors import FarmError
+    from wheelfarm.index.candidates import Offer
     from wheelfarm.index.comparison import Members, Needed
-    from wheelfarm.index.kind import Index
-    from wheelfarm.index.offer import Offer
+    from wheelfarm.index.protocol import Index
     from wheelfarm.model import Name
 
 _TRIES: Final = 5

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import NetworkError, PublishError
 from wheelfarm.index.client import refusal
-from wheelfarm.index.kind import UploadFailure
-from wheelfarm.process import Command, run
+from wheelfarm.index.protocol import UploadFailure
+from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.errors import FarmError
     from wheelfarm.index.credentials import Credentials
-    from wheelfarm.process import Flag
+    from wheelfarm.system.process import Flag
 
 _PLAIN: Final = {
     "NO_COLOR": "1",

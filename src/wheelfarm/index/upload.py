@@ -13,27 +13,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from wheelfarm.attestation import carrier_project, read_carrier
 from wheelfarm.errors import FarmError, NetworkError, PublishError, RefusedError, UsageError
 from wheelfarm.index import twine
+from wheelfarm.index.attest import carriers
+from wheelfarm.index.candidates import waves
 from wheelfarm.index.client import MISSING, Client
-from wheelfarm.index.issuing import carriers
-from wheelfarm.index.kind import UploadFailure
-from wheelfarm.index.listing import ListedFile, Listing
-from wheelfarm.index.offer import waves
-from wheelfarm.index.standing import of_release
+from wheelfarm.index.protocol import ListedFile, Listing, UploadFailure
+from wheelfarm.index.status import of_release
 from wheelfarm.model import parse_digest
+from wheelfarm.provenance.carrier import carrier_project, read_carrier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from pypi_simple import DistributionPackage
 
-    from wheelfarm.attestation import Papers
+    from wheelfarm.index.attest import Issue
+    from wheelfarm.index.candidates import Offer
     from wheelfarm.index.credentials import Credentials
-    from wheelfarm.index.issuing import Issue
-    from wheelfarm.index.offer import Offer
     from wheelfarm.model import Digest, Name
+    from wheelfarm.provenance.attestation import Papers
 
 _READERS: Final = 8
 """Pages that are asked for at the same time."""

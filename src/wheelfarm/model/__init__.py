@@ -3,12 +3,12 @@
 A value that exists is valid: the `parse` functions and classmethods refuse everything else.
 """
 
-from wheelfarm.model.cache_use import CacheUse
 from wheelfarm.model.config_settings import ConfigSettings
 from wheelfarm.model.names import Digest, Name, parse_digest, parse_name
-from wheelfarm.model.stages import (
+from wheelfarm.model.states import (
     AppliedPatch,
     Archive,
+    CacheUse,
     EnvironmentEntry,
     FetchedSource,
     GitCommit,

@@ -4,22 +4,73 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import Digest, Name
-from wheelfarm.plan.patch import key_part
-from wheelfarm.settings.tables import Provider
+from wheelfarm.recipes.farm_settings import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from wheelfarm.model import EngineName, LockedRequirement, Target
-    from wheelfarm.plan.toolchain import Toolchain
-    from wheelfarm.recipes import Entry, Recipe, Resolved, Split
-    from wheelfarm.settings import Variant
+    from wheelfarm.recipes.farm_settings import Variant
+    from wheelfarm.recipes.layers import Resolved
+    from wheelfarm.recipes.recipe import Recipe, Split
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
+
+
+_DIFF: Final = re.compile(rb"^(diff |--- )", re.MULTILINE)
+_LINK: Final = re.compile(rb"^Upstream:[ \t]*(https?://[!-~]+)", re.MULTILINE)
+
+
+def _split(path: Path) -> tuple[bytes, bytes]:
+    """The header and the diff of a patch."""
+    text = path.read_bytes()
+    start = _DIFF.search(text)
+    return (text[: start.start()], text[start.start() :]) if start else (b"", text)
+
+
+def diff_digest(path: Path) -> Digest:
+    """The digest of a patch without its header: a better explanation needs no compiler."""
+    return Digest(hashlib.sha256(_split(path)[1]).hexdigest())
+
+
+def upstream_link(path: Path) -> str:
+    """The link to the issue or change that a patch's header names; empty where there is none."""
+    found = _LINK.search(_split(path)[0])
+    return found[1].decode().rstrip(".,;)") if found else ""
+
+
+def key_part(path: Path) -> str:
+    """A patch as a part of the rebuild key."""
+    return f"{diff_digest(path)} {upstream_link(path)}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toolchain:
+    """The facts, as an engine found them before the plan is made.
+
+    `facts` holds what every build depends on (image digest, interpreter, repair tool); `compilers`,
+    `packages` and `programs` hold versions by language, by system package and by name: only the builds that
+    use one depend on it.
+    """
+
+    engine: EngineName
+    target: Target
+    facts: Mapping[str, str]
+    compilers: Mapping[str, str]
+    packages: Mapping[str, str]
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the programs that recipes name in their environment, by name."""
+    manager: str | None = None
+    """The system's package manager: apt or dnf; None where there is none that we know."""
+    glibc: tuple[int, int] = (2, 17)
+    """The newest manylinux level whose wheels run where the build runs."""
+
 
 RULES: Final = "3"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
@@ -61,7 +112,7 @@ class Build:
     """One build, frozen: everything that the engine will be told, and why it is in the plan."""
 
     id: BuildId
-    entry: Entry
+    entry: LoadedRecipe
     resolved: Resolved
     variant: Variant
     engine: EngineName

@@ -13,16 +13,17 @@ from packaging.specifiers import SpecifierSet
 from wheelfarm.errors import CycleError, UsageError
 from wheelfarm.model import Name, Platform
 from wheelfarm.plan.build import Build, BuildId, gate_parts, key_parts
-from wheelfarm.recipes import applicable, parse_lock
-from wheelfarm.settings.tables import Provider
+from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.locks import applicable, parse_lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from wheelfarm.model import LockedRequirement, Target
-    from wheelfarm.plan.toolchain import Toolchain
-    from wheelfarm.recipes import Entry, Shelf
-    from wheelfarm.settings import Settings, Variant
+    from wheelfarm.plan.build import Toolchain
+    from wheelfarm.recipes.farm_settings import Variant
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Plan:
         return replace(self, builds=tuple(build for build in self.builds if build.id.name in wanted))
 
 
-def order(shelf: Shelf, names: Iterable[str] | None = None) -> tuple[Entry, ...]:
+def order(shelf: RecipeSet, names: Iterable[str] | None = None) -> tuple[LoadedRecipe, ...]:
     """The recipes asked for and all that they need, each after what it needs; None asks for all.
 
     Raises:
@@ -71,11 +72,11 @@ def order(shelf: Shelf, names: Iterable[str] | None = None) -> tuple[Entry, ...]
         ) from cycle
 
 
-def _needs(entry: Entry) -> set[Name]:
+def _needs(entry: LoadedRecipe) -> set[Name]:
     return {Name(name) for name in (*entry.recipe.requires.host, *entry.recipe.requires.run)}
 
 
-def serves(entry: Entry, target: Target, provider: Provider = Provider.NONE) -> str | None:
+def serves(entry: LoadedRecipe, target: Target, provider: Provider = Provider.NONE) -> str | None:
     """Why a recipe is not built for a target with a provider; None when it is."""
     if entry.recipe.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
         return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
@@ -94,7 +95,7 @@ def serves(entry: Entry, target: Target, provider: Provider = Provider.NONE) -> 
 
 
 def make_plan(
-    shelf: Shelf,
+    shelf: RecipeSet,
     *,
     settings: Settings,
     names: Sequence[str] | None,
@@ -149,7 +150,7 @@ def make_plan(
     return Plan(tuple(builds.values()), tuple(skipped))
 
 
-def _reason(entry: Entry, entries: Sequence[Entry], asked: Collection[Name] | None) -> str:
+def _reason(entry: LoadedRecipe, entries: Sequence[LoadedRecipe], asked: Collection[Name] | None) -> str:
     """Why a build is in the plan."""
     if asked is None or entry.name in asked:
         return "asked for"
@@ -157,8 +158,8 @@ def _reason(entry: Entry, entries: Sequence[Entry], asked: Collection[Name] | No
 
 
 def _build(
-    shelf: Shelf,
-    entry: Entry,
+    shelf: RecipeSet,
+    entry: LoadedRecipe,
     toolchain: Toolchain,
     *,
     id: BuildId,  # noqa: A002 - as the field

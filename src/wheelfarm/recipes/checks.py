@@ -7,20 +7,99 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import SpecifierSet
 
-from wheelfarm.errors import PatchError, RecipeError
+from wheelfarm.errors import Collector, PatchError, RecipeError
 from wheelfarm.model import PLACES
-from wheelfarm.settings import suggestion
+from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:
-    from wheelfarm.errors import Collector
-    from wheelfarm.recipes.shelf import Entry, Shelf
-    from wheelfarm.settings import Settings
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from wheelfarm.model import Target
+    from wheelfarm.recipes.recipe import Expect
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.settings import Settings
+
+
+_BINARY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_baseline", "cpu_dispatch")
+"""What only a wheel with compiled code has."""
+
+
+def _of_compiled(expect: Expect, compilers: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if expect.extensions and not compilers:
+        yield "extensions", "it expects extension modules, and compilers = [] says that nothing is compiled"
+    if expect.extensions is False and expect.blas not in {None, "none"}:
+        yield "blas", f"it expects {expect.blas}, and no extension modules that could use it"
+    for field in _BINARY if expect.extensions is False else ():
+        # An empty list and `false` are met by a wheel without any.
+        if getattr(expect, field):
+            yield field.replace("_", "-"), "it is said of compiled code, and extensions = false expects none"
+
+
+def _of_blas(expect: Expect) -> Iterator[tuple[str, str]]:
+    if expect.blas == "none" and expect.interface is not None:
+        yield "interface", f"it expects {expect.interface}, the interface of a BLAS, and blas = none"
+
+
+def _of_files(expect: Expect) -> Iterator[tuple[str, str]]:
+    if expect.files is None:
+        return
+    for present in expect.files.present:
+        for absent in expect.files.absent:
+            # What is present has some name that the pattern stands for; it is one of its own matches.
+            if present == absent or fnmatchcase(present, absent):
+                yield "files", f"{present!r} must be present, and {absent!r} absent"
+
+
+def _of_platform(expect: Expect, target: Target) -> Iterator[tuple[str, str]]:
+    tag = expect.platform_tag
+    if tag in {None, "any"}:
+        return
+    # win32 is the one tag without an underscore.
+    if str(tag).partition("_")[0].removesuffix("32") != target.system:
+        yield "platform-tag", f"it expects {tag}, and the target is {target.identifier}"
+
+
+def check_possible(
+    expect: Expect, *, compilers: Sequence[str], target: Target, where: str, origins: Mapping[str, str]
+) -> None:
+    """Refuse expectations that contradict each other, the target or what is compiled.
+
+    Args:
+        expect: of the recipe, for one variant and target.
+        compilers: the languages that the recipe compiles.
+        target: what is built for.
+        where: the recipe's file.
+        origins: key path → the layers that gave the value.
+
+    Raises:
+        RecipeError: a group with each that is impossible.
+    """
+    problems = Collector()
+    found = (
+        *_of_compiled(expect, compilers),
+        *_of_blas(expect),
+        *_of_files(expect),
+        *_of_platform(expect, target),
+    )
+    for key, why in found:
+        path = f"expect.{key}"
+        said = next((origin for name, origin in origins.items() if name.startswith(path)), where)
+        problems.add(
+            RecipeError(
+                "no wheel can be what is expected here",
+                where=f"{said}: {path}",
+                why=why,
+                hint="take one of the two back, or say it in the layer of the platform or variant it is for",
+            )
+        )
+    problems.check()
+
 
 _MINORS: Final = range(8, 30)
 """Feature versions of Python 3 that a glob may mean, those to come among them."""
 
 
-def check(entry: Entry, settings: Settings, problems: Collector) -> None:
+def check(entry: LoadedRecipe, settings: Settings, problems: Collector) -> None:
     """Gather everything that is wrong with a recipe that parses."""
     _check_bounds(entry, problems)
     _check_words(entry, settings, problems)
@@ -30,7 +109,7 @@ def check(entry: Entry, settings: Settings, problems: Collector) -> None:
     _check_patches(entry, problems)
 
 
-def _check_bounds(entry: Entry, problems: Collector) -> None:
+def _check_bounds(entry: LoadedRecipe, problems: Collector) -> None:
     if "numpy" in entry.recipe.build_requires.loosen:
         problems.add(
             RecipeError(
@@ -42,7 +121,7 @@ def _check_bounds(entry: Entry, problems: Collector) -> None:
         )
 
 
-def _check_words(entry: Entry, settings: Settings, problems: Collector) -> None:
+def _check_words(entry: LoadedRecipe, settings: Settings, problems: Collector) -> None:
     named = [("variants", name) for name in entry.recipe.variants]
     named += [("patches", name) for patch in entry.recipe.patches for name in patch.variants or ()]
     suite = entry.recipe.test.suite
@@ -59,7 +138,7 @@ def _check_words(entry: Entry, settings: Settings, problems: Collector) -> None:
             )
 
 
-def _check_globs(entry: Entry, problems: Collector) -> None:
+def _check_globs(entry: LoadedRecipe, problems: Collector) -> None:
     """Each glob can match a build identifier of a Python that the recipe is for."""
     supported = SpecifierSet(entry.recipe.python)
     pythons = [
@@ -85,13 +164,13 @@ def _check_globs(entry: Entry, problems: Collector) -> None:
             )
 
 
-def _check_files(entry: Entry, problems: Collector) -> None:
+def _check_files(entry: LoadedRecipe, problems: Collector) -> None:
     smoke = entry.recipe.test.smoke
     if smoke and not (entry.directory / smoke).is_file():
         problems.add(RecipeError(f"there is no file {smoke!r}", where=f"{entry.where}: test.smoke"))
 
 
-def _check_suite(entry: Entry, problems: Collector) -> None:
+def _check_suite(entry: LoadedRecipe, problems: Collector) -> None:
     """A suite says what pytest is to run, and each of its known failures once."""
     suite = entry.recipe.test.suite
     if suite is None:
@@ -105,7 +184,7 @@ def _check_suite(entry: Entry, problems: Collector) -> None:
         problems.add(RecipeError(f"{test} is listed twice", where=f"{where}.known-failures"))
 
 
-def check_downstream(shelf: Shelf, problems: Collector) -> None:
+def check_downstream(shelf: RecipeSet, problems: Collector) -> None:
     """Each recipe that another one names as downstream needs that one to run."""
     for entry in shelf:
         needing = {each.name for each in shelf if entry.name in shelf.run_closure(each.recipe.requires.run)}
@@ -120,7 +199,7 @@ def check_downstream(shelf: Shelf, problems: Collector) -> None:
                 )
 
 
-def _check_patches(entry: Entry, problems: Collector) -> None:
+def _check_patches(entry: LoadedRecipe, problems: Collector) -> None:
     """Each listed patch exists and can match; each patch in the directory is listed."""
     where = f"{entry.where}: patches"
     listed = [patch.file for patch in entry.recipe.patches]

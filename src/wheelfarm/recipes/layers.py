@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
-from wheelfarm.recipes.contradictions import check_possible
-from wheelfarm.recipes.document import Expect, Layer, Layers, Recipe
-from wheelfarm.recipes.testing import Test
-from wheelfarm.settings.tables import SystemPackages
+from wheelfarm.recipes.checks import check_possible
+from wheelfarm.recipes.farm_settings import SystemPackages
+from wheelfarm.recipes.recipe import Expect, Layer, Layers, Recipe, Test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.report.outcome import count_line, outcome_line
 from wheelfarm.report.plain import PlainForm
 from wheelfarm.report.quantity import duration, size
-from wheelfarm.schedule import State
+from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from wheelfarm.plan import Build
+    from wheelfarm.plan.build import Build
     from wheelfarm.report.view import Progress
-    from wheelfarm.schedule import Outcome
+    from wheelfarm.run.outcome import Outcome
 
 _KEPT: Final = 10_000
 """Lines of a build's output that are shown; its log has all."""

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from wheelfarm.process import usage
 from wheelfarm.report.actions import ActionsForm
 from wheelfarm.report.outcome import outcome_data, outcome_line
 from wheelfarm.report.plain import PlainForm
 from wheelfarm.report.terminal import REDRAW, TerminalForm
 from wheelfarm.report.view import Progress
+from wheelfarm.system.process_group import usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wheelfarm.plan import Build, BuildId
+    from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.report.screen import Screen
-    from wheelfarm.schedule import Outcome
+    from wheelfarm.run.outcome import Outcome
 
 __all__ = ["ChainReport", "outcome_data", "outcome_line"]
 

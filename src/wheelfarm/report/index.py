@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.index import State
+from wheelfarm.index.comparison import State
 from wheelfarm.report.quantity import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from wheelfarm.index import Comparison, Standing, Verdict
+    from wheelfarm.index.comparison import Comparison
+    from wheelfarm.index.status import Standing
+    from wheelfarm.index.verify import Verdict
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.diagnosis import failure_of
+from wheelfarm.build.diagnosis.classify import failure_of
 from wheelfarm.report.quantity import duration, size
-from wheelfarm.schedule import State
+from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelfarm.pipeline import Decision
-    from wheelfarm.schedule import Outcome
+    from wheelfarm.run.decision import Decision
+    from wheelfarm.run.outcome import Outcome
 
 
 def decision_lines(decisions: Sequence[Decision]) -> Iterator[str]:

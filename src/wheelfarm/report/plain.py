@@ -9,10 +9,10 @@ from wheelfarm.report.outcome import outcome_line
 from wheelfarm.report.quantity import about, duration
 
 if TYPE_CHECKING:
-    from wheelfarm.plan import Build
+    from wheelfarm.plan.build import Build
     from wheelfarm.report.screen import Screen
     from wheelfarm.report.view import Progress, RunningBuild
-    from wheelfarm.schedule import Outcome
+    from wheelfarm.run.outcome import Outcome
 
 EVERY: Final = 30.0
 """Seconds between the lines of one build."""

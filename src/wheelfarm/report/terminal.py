@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.report.layout import Role, lines
 from wheelfarm.report.outcome import outcome_line
-from wheelfarm.schedule import State
+from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from wheelfarm.plan import Build
+    from wheelfarm.plan.build import Build
     from wheelfarm.report.live import LiveView
     from wheelfarm.report.screen import Screen
     from wheelfarm.report.view import Progress
-    from wheelfarm.schedule import Outcome
+    from wheelfarm.run.outcome import Outcome
 
 REDRAW: Final = 0.125
 """Seconds between two pictures, at least."""

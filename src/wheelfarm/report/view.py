@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.report.step import plain, read_step, shorten
-from wheelfarm.schedule import State
+from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from wheelfarm.plan import Build, BuildId
-    from wheelfarm.schedule import Outcome
+    from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.run.outcome import Outcome
 
 _TELLING: Final = 0.05
 """The part of the steps that must be done before their pace tells when they end."""

@@ -11,7 +11,7 @@ from wheelfarm.report.quantity import duration
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from wheelfarm.workflow import Leg
+    from wheelfarm.ci.matrix import Leg
 
 
 def workflow_summary(

@@ -11,8 +11,7 @@ from wheelfarm.errors import SourceError
 from wheelfarm.model import Archive, Digest, FetchedSource, GitCommit, PinnedWheel, Sdist
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
-from wheelfarm.sources.project import Project
-from wheelfarm.sources.tags import supported_tags
+from wheelfarm.sources.project import Project, supported_tags
 from wheelfarm.sources.urls import shown
 
 if TYPE_CHECKING:

@@ -10,7 +10,9 @@ import base64
 import hashlib
 import os
 import re
+import tarfile
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,22 +21,53 @@ from urllib.parse import urljoin, urlsplit
 from filelock import FileLock
 
 from wheelfarm.errors import NetworkError, SourceError
-from wheelfarm.process import Command, Finished, allowed, run
 from wheelfarm.sources.cache import chunks_of
-from wheelfarm.sources.tar import Tree, write_tar
-from wheelfarm.sources.urls import (
-    credentials_of,
-    offline_error,
-    secrets_of,
-    shown,
-    without_credentials,
-)
+from wheelfarm.sources.urls import credentials_of, offline_error, secrets_of, shown, without_credentials
+from wheelfarm.system.output import allowed
+from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wheelfarm.model import Digest, GitCommit
     from wheelfarm.sources.cache import Cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """The files of one commit.
+
+    Args:
+        path: the tar that git made of it.
+        prefix: where it belongs in the whole: empty, or a directory with a slash at its end.
+        time: of its commit, in seconds since 1970.
+    """
+
+    path: Path
+    prefix: str
+    time: int
+
+
+def write_tar(path: Path, trees: Sequence[Tree], *, top: str) -> None:
+    """Write trees as one: names sorted, times those of the commits, no owner, two modes.
+
+    Directories are left out: git knows none, and which are there says which files are.
+    """
+    with ExitStack() as stack:
+        members = {}
+        for tree in trees:
+            archive = stack.enter_context(tarfile.open(tree.path, "r:"))
+            for member in archive:
+                if member.isfile() or member.issym():
+                    members[f"{top}/{tree.prefix}{member.name}"] = (archive, member, tree.time)
+        whole = stack.enter_context(tarfile.open(path, "w", format=tarfile.PAX_FORMAT))
+        for name, (archive, member, time) in sorted(members.items()):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = member.type, member.linkname, member.size
+            info.mode = 0o755 if member.mode & 0o100 else 0o644
+            info.mtime = time
+            whole.addfile(info, archive.extractfile(member) if member.isfile() else None)
+
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _GITLINK: Final = re.compile(r"160000 commit ([0-9a-f]+)\t([^\0]+)\0")

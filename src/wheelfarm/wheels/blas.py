@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas_evidence import (
+    CORE_BLAS,
+    CORE_LAPACK,
+    Interface,
     Part,
     Provider,
     asked_interface,
@@ -19,7 +22,6 @@ from wheelfarm.wheels.blas_evidence import (
     interface,
     shown,
 )
-from wheelfarm.wheels.blas_names import CORE_BLAS, CORE_LAPACK, Interface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

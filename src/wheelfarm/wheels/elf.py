@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from wheelfarm.wheels.asked import Asked
 from wheelfarm.wheels.binary import Binary, BinaryFormat
-from wheelfarm.wheels.blas_names import marks
+from wheelfarm.wheels.blas_evidence import marks
+from wheelfarm.wheels.link_interface import LinkInterface
 from wheelfarm.wheels.parser import lief
 
 _GLIBC: Final = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
@@ -61,7 +61,7 @@ def read(data: bytes, member: str) -> list[Binary]:
     ]
 
 
-def asked(data: bytes) -> Asked | None:
+def asked(data: bytes) -> LinkInterface | None:
     """What a binary asks of others; None when it cannot be parsed."""
     parsed = parse(data)
     if parsed is None:
@@ -71,7 +71,7 @@ def asked(data: bytes) -> Asked | None:
     interpreter = str(parsed.interpreter) if parsed.has_interpreter else ""
     properties = bytes(level.content) if level is not None else b""
     exported, _ = _dynamic(parsed)
-    return Asked(
+    return LinkInterface(
         machine=(*kind, header.processor_flag, header.file_type, interpreter, properties),
         needed=tuple(map(str, parsed.libraries)),
         sought=tuple(filter(None, map(_sought, parsed.dynamic_entries))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.wheels.binary import Binary, BinaryFormat
-from wheelfarm.wheels.blas_names import marks
+from wheelfarm.wheels.blas_evidence import marks
 from wheelfarm.wheels.parser import lief
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from wheelfarm.wheels.binary import Binary, BinaryFormat
-from wheelfarm.wheels.blas_names import marks
+from wheelfarm.wheels.blas_evidence import marks
 from wheelfarm.wheels.parser import lief
 
 _MACHINES: Final = {lief.PE.Header.MACHINE_TYPES.I386: "win32"}

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.wheels.binary import BinaryFormat
-from wheelfarm.wheels.bytewise import first_difference, text_around
+from wheelfarm.wheels.member_comparison import first_difference, text_around
 from wheelfarm.wheels.parser import lief
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from support.tiny import CHAIN, LEAF, tiny_farm
 from support.workflows import files_of
-from wheelfarm.settings import Settings, load
+from wheelfarm.recipes.settings import Settings, load
 
 if TYPE_CHECKING:
     from support.index import Index

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from support.actions.expressions import Status, UnknownConstructError, as_text, condition, interpolate
 from support.actions.hosting import TOKEN, Where, combinations
-from wheelfarm.workflow import read
+from wheelfarm.ci.yaml_document import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,5 +1,1 @@
 """The survey of a wheelhouse as one HTML page: no script, no network, the same bytes for the same survey."""
-
-from wheelfarm.report.page.writing import html
-
-__all__ = ["html"]

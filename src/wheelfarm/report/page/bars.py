@@ -10,7 +10,7 @@ from wheelfarm.report.quantity import weight
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wheelfarm.survey import Content, Finding
+    from wheelfarm.report.survey import Content, Finding
 
 KINDS: Final[Mapping[str, str]] = {
     "extension": "extension modules",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.report.page.bars import KINDS, share
 from wheelfarm.report.page.graph import HEIGHT, WIDTH
-from wheelfarm.report.page.scene import blas_of, provider_of, scenes, verdicts
+from wheelfarm.report.page.view_model import blas_of, provider_of, scenes, verdicts
 from wheelfarm.report.quantity import brief, weight
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from wheelfarm.model import CacheUse
-    from wheelfarm.survey import Survey
+    from wheelfarm.report.survey import Survey
 
 
 def html(survey: Survey) -> str:

@@ -1,0 +1,1 @@
+"""One build: directory, environment, engines, caches, repair, splits, failure diagnosis."""

@@ -1,0 +1,114 @@
+"""The build requirements in a source tree's pyproject.toml, edited as the recipe says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import tomlkit
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from tomlkit.exceptions import TOMLKitError
+
+from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wheelfarm.recipes.recipe import BuildRequires
+
+SETUPTOOLS: Final = "setuptools.build_meta:__legacy__"
+"""The backend of a tree that names none (PEP 517)."""
+_UPPER: Final = {"<", "<=", "==", "~=", "==="}
+
+
+def _document(tree: Path) -> tomlkit.TOMLDocument:
+    path = tree / "pyproject.toml"
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    except (TOMLKitError, UnicodeDecodeError) as problem:
+        raise BuildDirectoryError(
+            "the source's pyproject.toml is not valid", where=str(path), why=str(problem)
+        ) from problem
+
+
+def backend(tree: Path) -> str:
+    """The build backend that the tree names (PEP 517).
+
+    Raises:
+        BuildDirectoryError: when pyproject.toml is not TOML.
+    """
+    return str(_document(tree).get("build-system", {}).get("build-backend", SETUPTOOLS))
+
+
+def build_requires(tree: Path) -> list[str]:
+    """What the tree requires to be built (PEP 518).
+
+    Raises:
+        BuildDirectoryError: when pyproject.toml is not TOML.
+    """
+    return [
+        str(text) for text in _document(tree).get("build-system", {}).get("requires", ["setuptools>=40.8"])
+    ]
+
+
+def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list[str]:
+    """The requirements after the recipe's edits.
+
+    Raises:
+        RecipeError: where an edit concerns something that is not required: it would do nothing.
+    """
+    problems = Collector()
+    names = {}
+    for text in requires:
+        try:
+            names[text] = canonicalize_name(Requirement(text).name)
+        except InvalidRequirement as problem:
+            raise BuildDirectoryError(
+                f"the source requires {text!r}", where=where, why=str(problem)
+            ) from problem
+    replace = {canonicalize_name(name): text for name, text in edits.replace.items()}
+    for verb, concerned in (("remove", edits.remove), ("replace", replace), ("loosen", edits.loosen)):
+        for name in concerned:
+            if name not in names.values():
+                problems.add(
+                    RecipeError(
+                        f"{name!r} is not among the source's build requirements",
+                        where=f"{where}: build-requires.{verb}",
+                        why=f"they are: {', '.join(sorted(set(names.values())))}",
+                        hint="drop the edit: it has no effect any more",
+                    )
+                )
+    problems.check()
+    kept = [text for text in requires if names[text] not in edits.remove]
+    loose = [_loosened(text) if names[text] in edits.loosen else text for text in kept]
+    return [
+        replace.get(names.get(text, canonicalize_name(Requirement(text).name)), text) for text in loose
+    ] + list(edits.add)
+
+
+def _loosened(text: str) -> str:
+    requirement = Requirement(text)
+    requirement.specifier = SpecifierSet(
+        ",".join(str(part) for part in requirement.specifier if part.operator not in _UPPER)
+    )
+    return str(requirement)
+
+
+def edit_build_requires(tree: Path, edits: BuildRequires, *, where: str) -> list[str]:
+    """Edit the tree's pyproject.toml; returns its build requirements.
+
+    Raises:
+        RecipeError: where an edit has no effect.
+        BuildDirectoryError: when pyproject.toml cannot be read.
+    """
+    before = build_requires(tree)
+    after = edited(before, edits, where=where)
+    if after != before:
+        document = _document(tree)
+        if "build-system" not in document:
+            document["build-system"] = tomlkit.table()
+        document["build-system"]["requires"] = after
+        (tree / "pyproject.toml").write_text(tomlkit.dumps(document), encoding="utf-8")
+    return after

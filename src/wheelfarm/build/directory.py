@@ -1,0 +1,195 @@
+"""The stage: the directory made for one build, which is all that the build sees.
+
+source/            the patched source tree
+requirements/      wheels for the build environment, verified: from the lock and from the farm
+requirements.txt   each of them by file and sha256
+provider/          BLAS and LAPACK
+inside/            scripts that run where the build runs
+env/               the build environment, where it is made on this machine
+dist/              what comes out
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.build.backends import MESON_PYTHON
+from wheelfarm.build.blas_provider import lay_openblas
+from wheelfarm.build.build_requirements import backend, edit_build_requires
+from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError
+from wheelfarm.recipes.farm_settings import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path, PurePath
+
+    from wheelfarm.model import PatchedTree, PinnedWheel
+    from wheelfarm.plan.build import Build
+
+SOURCE: Final = "source"
+"""The directory of the patched source tree."""
+ENVIRONMENT: Final = "env"
+"""The directory of the build environment."""
+SCRIPTS: Final = (
+    "environment_report.py",
+    "netlib.py",
+    "compilers.py",
+    "prepare_build_cache.py",
+    "ninja.py",
+    "last.py",
+    "library_provenance.py",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildDirectory:
+    """A directory that holds all that one build needs."""
+
+    build: Build
+    root: Path
+    inside: PurePath
+    """The same directory as the build sees it: another path in a container."""
+    tree: PatchedTree
+    requirements: tuple[PinnedWheel, ...]
+    backend: str
+    build_requires: tuple[str, ...]
+    epoch: int
+    """SOURCE_DATE_EPOCH: seconds, the newest file of the source."""
+    jobs: int = 1
+    """Its share of the processors."""
+    has_environment: bool = False
+    """Whether the build environment is there already: that of the last build, as it was made."""
+    provider_wheel: PinnedWheel | None = None
+    """The wheel that BLAS comes from, where it comes as one."""
+
+    @property
+    def provider(self) -> Provider:
+        """What supplies BLAS to this build."""
+        return self.build.variant.provider if self.build.entry.recipe.blas else Provider.NONE
+
+    @property
+    def build_dir(self) -> PurePath | None:
+        """The backend's build directory as the build sees it, where the farm says which one; else None."""
+        return self.inside / "build" if self.backend == MESON_PYTHON else None
+
+    @property
+    def built(self) -> Path:
+        """Where the host engine's backend leaves what it made."""
+        return self.root / "built"
+
+    @property
+    def dist(self) -> Path:
+        """Where the engine leaves the repaired wheel."""
+        return self.root / "dist"
+
+
+def newest(tree: Path) -> int:
+    """The time of the newest file, in seconds; 1980 at least, the beginning of zip's time."""
+    zip_epoch = 315532800
+    latest = zip_epoch
+    for directory, directories, names in os.walk(tree):
+        for name in (*directories, *names):
+            found = os.lstat(os.path.join(directory, name))  # noqa: PTH118 - ten thousand: Path is slower
+            # A link's own time is when it was unpacked.
+            if not stat.S_ISLNK(found.st_mode):
+                latest = max(latest, int(found.st_mtime))
+    return latest
+
+
+def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:
+    """The wheels as a requirements file that lets nothing else in: by file and by hash."""
+    lines = []
+    for wheel in sorted(wheels, key=lambda each: each.name):
+        path = inside / "requirements" / wheel.path.name
+        url = path.as_uri()
+        lines.append(f"{wheel.name} @ {url} --hash=sha256:{wheel.sha256}")
+    return "\n".join(lines) + "\n"
+
+
+def _lay_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PurePath) -> None:
+    """The directories, the wheels for the build environment, and the scripts."""
+    for directory in ("requirements", "inside", "dist", "home", "tmp"):
+        (root / directory).mkdir()
+    for wheel in requirements:
+        shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
+    for script in SCRIPTS:
+        text = files("wheelfarm.build").joinpath("inside", script).read_bytes()
+        (root / "inside" / script).write_bytes(text)
+        (root / "inside" / script).chmod(0o755)  # one of them stands for a program
+    (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
+
+
+def _present(provider: PinnedWheel | None, build: Build) -> PinnedWheel:
+    """The wheel of the variant's BLAS, which has to be there."""
+    if provider is None:
+        raise ProviderError(
+            f"the variant {build.id.variant!r} has no wheel of its BLAS for {build.id.target}",
+            hint="add it to the variant's lock file",
+        )
+    return provider
+
+
+def lay(
+    build: Build,
+    *,
+    root: Path,
+    inside: PurePath,
+    tree: PatchedTree,
+    requirements: Sequence[PinnedWheel],
+    provider: PinnedWheel | None,
+    epoch: int,
+    jobs: int,
+) -> BuildDirectory:
+    """Lay out a build's directory around a patched tree that stands in `root/source`.
+
+    Args:
+        build: what is to be built.
+        root: the stage's directory, which holds the tree already.
+        inside: the same directory as the build will see it.
+        tree: the patched source tree.
+        requirements: wheels for the build environment; the farm's own among them.
+        provider: the wheel of the variant's BLAS, where it comes as a wheel.
+        epoch: SOURCE_DATE_EPOCH in seconds.
+        jobs: its share of the processors.
+
+    Raises:
+        BuildDirectoryError: when the directory cannot be written.
+        ChainError: when a wheel of the farm that the plan pinned is not among the requirements.
+        RecipeError: where an edit of the build requirements has no effect.
+        ProviderError: when the provider's wheel is missing or is not what it should be.
+    """
+    farm = {wheel.name for wheel in requirements if wheel.farm}
+    for upstream in build.upstream:
+        if upstream.name not in farm:
+            raise ChainError(f"the farm's wheel of {upstream.name} is not in the stage", where=str(build.id))
+    try:
+        _lay_files(root, requirements, inside=inside)
+        build_requires = edit_build_requires(
+            tree.path, build.entry.recipe.build_requires, where=build.entry.where
+        )
+        stage = BuildDirectory(
+            build=build,
+            root=root,
+            inside=inside,
+            tree=tree,
+            requirements=tuple(requirements),
+            backend=backend(tree.path),
+            build_requires=tuple(build_requires),
+            epoch=epoch,
+            jobs=jobs,
+            provider_wheel=provider,
+        )
+        if stage.provider is Provider.SCIPY_OPENBLAS32:
+            lay_openblas(root, _present(provider, build), inside=inside, target=build.id.target)
+    except OSError as problem:
+        raise BuildDirectoryError(
+            f"cannot lay out the stage of {build.id}",
+            where=problem.filename or str(root),
+            why=problem.strerror,
+        ) from problem
+    return stage

@@ -1,0 +1,150 @@
+"""What a build is told, the same by both engines: its variables and its config settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from packaging.version import Version
+
+from wheelfarm.build.backends import MESON_PYTHON
+from wheelfarm.build.blas_provider import provider_environment
+from wheelfarm.build.install_tags import split_tags, with_tags
+from wheelfarm.errors import RecipeError
+from wheelfarm.model import Platform
+from wheelfarm.plan.build import named_programs
+from wheelfarm.recipes.farm_settings import Provider
+
+if TYPE_CHECKING:
+    from wheelfarm.build.directory import BuildDirectory
+    from wheelfarm.model import ConfigSettings
+    from wheelfarm.plan.build import Build
+
+RESERVED: Final = frozenset(
+    {
+        *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONSTARTUP", "VIRTUAL_ENV", "LD_PRELOAD"),
+        *("PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PKG_CONFIG_PATH"),
+        *("PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),
+    }
+)
+"""Names that the farm itself sets; a recipe that set one of them would undo an invariant."""
+
+PROXIES: Final = tuple(
+    each
+    for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+    for each in (name, name.upper())
+)
+_NOWHERE: Final = "http://127.0.0.1:9"
+"""The discard port (RFC 863): whatever a build tries to fetch fails at once."""
+
+
+def check_environment(build: Build) -> None:
+    """Refuse variables of the recipe that are the farm's own.
+
+    Raises:
+        RecipeError: naming them.
+    """
+    # Windows does not tell Path from PATH.
+    reserved = sorted(name for name in build.resolved.environment if name.upper() in RESERVED)
+    if reserved:
+        raise RecipeError(
+            f"{', '.join(reserved)} may not be set by a recipe",
+            where=", ".join(build.resolved.origins[f"environment.{name}"] for name in reserved),
+            why="the farm sets it, so that builds are isolated and come out the same twice",
+        )
+
+
+def check_programs(build: Build) -> None:
+    """Refuse a variable that names a compiler or tool which is not here, where that can be known.
+
+    Raises:
+        RecipeError: naming the variable.
+    """
+    programs = build.toolchain.programs
+    for name, value in build.resolved.environment.items():
+        missing = [word for word in named_programs({name: value})[:1] if programs.get(word) == "(none)"]
+        if missing:
+            raise RecipeError(
+                f"{name} names {missing[0]!r}, which is not here",
+                where=build.resolved.origins[f"environment.{name}"],
+                hint=f"install {missing[0]}, or take {name} out of the recipe",
+            )
+
+
+_LEAST_MACOS: Final = {Provider.ACCELERATE: "14.0"}
+"""The oldest macOS that has what a provider offers: Accelerate got today's LAPACK with 13.3, and upstream's
+wheels with it ask for 14."""
+
+
+def _deployment_target(stage: BuildDirectory) -> dict[str, str]:
+    """The oldest macOS that the wheel is for, where the provider needs a newer one than the recipe says."""
+    least = _LEAST_MACOS.get(stage.provider)
+    if least is None or stage.build.id.target.platform is not Platform.MACOS:
+        return {}
+    said = stage.build.resolved.environment.get("MACOSX_DEPLOYMENT_TARGET", "0")
+    return {"MACOSX_DEPLOYMENT_TARGET": max(said, least, key=Version)}
+
+
+def build_environment(stage: BuildDirectory) -> dict[str, str]:
+    """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
+
+    Raises:
+        RecipeError: when the recipe sets a variable that is the farm's.
+    """
+    build = stage.build
+    check_environment(build)
+    # Said, because Meson puts a ccache that it finds itself before the compiler, and writes so into wheels.
+    # On Windows it would then look for a cc instead of MSVC, which ccache is never put before.
+    says = stage.backend == MESON_PYTHON and build.id.target.platform is not Platform.WINDOWS
+    compilers = {"CC": "cc", "CXX": "c++"} if says else {}
+    return {
+        "MAKEFLAGS": f"-j{stage.jobs}",
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(stage.jobs),
+        "NPY_NUM_BUILD_JOBS": str(stage.jobs),
+        **compilers,
+        **build.resolved.environment,
+        **_deployment_target(stage),
+        **provider_environment(stage.provider, inside=stage.inside),
+        "SOURCE_DATE_EPOCH": str(stage.epoch),
+        # auditwheel's and some generators' output follows the order of sets.
+        "PYTHONHASHSEED": "0",
+        # What a build needs is in its environment already: pip may not bring anything else.
+        "PIP_NO_INDEX": "1",
+        # Nor may a build script fetch what nobody has verified: Meson's wraps, CMake's FetchContent, curl.
+        **{name: "" if name.lower() == "no_proxy" else _NOWHERE for name in PROXIES},
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+
+
+def kept_environment(stage: BuildDirectory) -> dict[str, str]:
+    """The variables of a build whose directory is kept: the ninja that knows, and a place for byte code.
+
+    Both are within what is kept, and neither has a say in what the wheel holds.
+    """
+    if stage.build_dir is None:
+        return {}
+    return {
+        "NINJA": (stage.inside / "inside" / "ninja.py").as_posix(),
+        "PYTHONPYCACHEPREFIX": (stage.build_dir / ".wheelfarm" / "pycache").as_posix(),
+    }
+
+
+def config_settings(stage: BuildDirectory) -> ConfigSettings:
+    """The recipe's config settings, with what meson-python needs on top.
+
+    That is its share of the processors, a fixed build directory (its default one has a random name, which
+    ends up in the wheel), no downloads of Meson's wraps, and the install tags of splits.
+    """
+    settings = stage.build.resolved.config_settings
+    if stage.build_dir is None:
+        return settings
+    values = dict(settings.items)
+    values["build-dir"] = (stage.build_dir.as_posix(),)
+    # What belongs into a split is installed with the rest, and parted from it afterwards.
+    install = with_tags(values.get("install-args", ()), split_tags(stage.build))
+    values |= {"install-args": install} if install else {}
+    # The last one counts.
+    values["setup-args"] = (*values.get("setup-args", ()), "--wrap-mode=nodownload")
+    if not any(word.startswith("-j") for word in values.get("compile-args", ())):
+        values["compile-args"] = (*values.get("compile-args", ()), f"-j{stage.jobs}")
+    return type(settings).of(values)

@@ -1,0 +1,125 @@
+"""Runs inside a build, after the backend: tells what the build environment really held.
+
+Uses the standard library only, since it runs with the target's interpreter.
+
+Usage: environment_report.py WHEEL OUTPUT [SYSTEM-PACKAGE…]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TRIALS = ("meson-private/", "CMakeFiles/", "/conftest", "/configtest")
+HITS = frozenset({"direct_cache_hit", "preprocessed_cache_hit"})
+NO_COMPILES = frozenset(
+    {
+        *("called_for_link", "called_for_preprocessing", "no_input_file", "autoconf_test"),
+        *("compile_failed", "preprocessor_error", "could_not_find_compiler"),
+    }
+)
+"""What ccache says of calls that compiled nothing, or that it passed on as they were."""
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def held() -> Iterator[dict[str, object]]:
+    """Each installed distribution with the digests of its files, read from disk rather than from RECORD."""
+    for distribution in distributions():
+        files = {}
+        for entry in distribution.files or ():
+            path = Path(str(distribution.locate_file(entry)))
+            if entry.hash is not None and entry.parts[0] != ".." and path.is_file():
+                files[entry.as_posix()] = digest(path)
+        yield {"name": distribution.metadata["Name"], "version": distribution.version, "files": files}
+
+
+def compilers() -> dict[str, str]:
+    """The version line of each compiler that the build found by its usual name, or that it was told."""
+    programs = {"c": ("CC", "cc"), "c++": ("CXX", "c++"), "fortran": ("FC", "gfortran")}
+    found = {}
+    for language, (variable, usual) in programs.items():
+        words = [*os.environ.get(variable, usual).split(), "--version"]
+        if shutil.which(words[0]):
+            lines = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+            found[language] = lines[0].strip() if lines else ""
+    return found
+
+
+def packages(names: list[str]) -> dict[str, str]:
+    """The versions of those system packages that are installed."""
+    queries = {
+        "dpkg-query": ["-W", "-f=${Package} ${Version}\\n"],
+        "rpm": ["-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n"],
+    }
+    program = next((each for each in queries if shutil.which(each)), None)
+    if not program or not names:
+        return {}
+    words = [program, *queries[program], *(name.partition("=")[0] for name in names)]
+    lines = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+    return dict(line.split() for line in lines if len(line.split()) == 2)  # noqa: PLR2004
+
+
+def cache_use(log: Path) -> dict[str, object] | None:
+    """What ccache says of each compile; None where it was not used."""
+    if not log.exists():
+        return None
+    hits, missed = 0, []
+    # One block a call: "# source", then what came of it, a line each.
+    for block in ("\n" + log.read_text(encoding="utf-8", errors="replace")).split("\n# ")[1:]:
+        source, *events = block.split("\n")
+        # What a build system only tries is not the build.
+        if not any(events) or any(place in source for place in TRIALS) or NO_COMPILES.intersection(events):
+            continue
+        if HITS.intersection(events):
+            hits += 1
+        else:
+            missed.append(source)
+    return {"hits": hits, "misses": len(missed), "missed": missed[:5]}
+
+
+def install_plan(build: Path) -> dict[str, str]:
+    """The tag of each file and directory that Meson installs, by where it goes; nothing of other backends.
+
+    What has no tag, has an empty one.
+    """
+    try:
+        plan = json.loads((build / "meson-info" / "intro-install_plan.json").read_bytes())
+    except OSError:
+        return {}
+    entries = (entry for kind in plan.values() for entry in kind.values())
+    return {entry["destination"]: entry.get("tag") or "" for entry in entries}
+
+
+def main(wheel: Path, output: Path, names: list[str]) -> None:
+    """Write the testimony as JSON."""
+    testimony = {
+        "python": sys.version,
+        "wheels": sorted(path.name for path in wheel.parent.glob("*.whl")),
+        "built": {"filename": wheel.name, "sha256": digest(wheel)},
+        "compilers": compilers(),
+        "packages": packages(names),
+        "compiler-cache": cache_use(Path(__file__).parents[1] / "ccache.log"),
+        "kept-build": Path(__file__).parents[1].joinpath("kept-build").exists(),
+        "install-plan": install_plan(Path(__file__).parents[1] / "build"),
+        "distributions": sorted(held(), key=lambda each: str(each["name"]).lower()),
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(testimony), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,212 @@
+"""The platforms' repair tools, their words, and the one wheel that must come out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
+from wheelfarm.errors import Collector, RepairError, YieldError
+from wheelfarm.model import Platform
+from wheelfarm.wheels.binary import BinaryFormat, externals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from wheelfarm.model import Name
+    from wheelfarm.wheels.binary import Binary
+
+
+# Names of files on the three systems, and what brings them: Debian's and Fedora's packages, MinGW, Homebrew.
+_PROVIDERS: Final[Mapping[str, str]] = {
+    "*scipy_openblas*": "the wheel scipy-openblas32, pinned in the lock of a variant with that provider",
+    "*openblas*": 'OpenBLAS: system-packages.apt = ["libopenblas-dev"], or openblas-devel (dnf)',
+    "lib*lapack*": 'netlib: system-packages.apt = ["liblapack-dev"], or lapack-devel (dnf)',
+    "lib*blas*": 'netlib: system-packages.apt = ["libblas-dev"], or blas-devel (dnf)',
+    "libgfortran*": "the Fortran compiler: libgfortran5 (apt), libgfortran (dnf), gcc (brew), MinGW's bin/",
+    "libquadmath*": "the Fortran compiler: libquadmath0 (apt), libquadmath (dnf), gcc (brew), MinGW's bin/",
+    "libgomp*": "the compiler's OpenMP: libgomp1 (apt), libgomp (dnf), MinGW's bin/",
+    "libomp*": "LLVM's OpenMP: libomp (brew), libomp5 (apt)",
+    "libgcc_s*": "the compiler: libgcc-s1 (apt), libgcc (dnf), MinGW's bin/",
+    "libstdc++*": "the compiler: libstdc++6 (apt), libstdc++ (dnf), MinGW's bin/",
+    "libwinpthread*": "MinGW's bin/",
+    "msvcp140*": "Microsoft's redistributable of Visual C++",
+    "vcomp140*": "Microsoft's redistributable of Visual C++",
+}
+
+
+def provider_of(library: str) -> str | None:
+    """What has a library, in words; None for one that we have not heard of.
+
+    Args:
+        library: its name, with or without directories.
+    """
+    name = library.replace("\\", "/").rpartition("/")[2].lower()
+    return next((said for glob, said in _PROVIDERS.items() if fnmatchcase(name, glob)), None)
+
+
+# What is on every system. For ELF it is auditwheel's policies that say so, by platform tag (PEP 600).
+_SYSTEM: Final[Mapping[BinaryFormat, tuple[str, ...]]] = {
+    BinaryFormat.ELF: ("*",),
+    BinaryFormat.MACHO: ("/usr/lib/*", "/system/library/*"),
+    BinaryFormat.PE: (
+        *("api-ms-win-*.dll", "ext-ms-*.dll", "python3*.dll", "vcruntime140*.dll", "ucrtbase.dll"),
+        *("kernel32.dll", "kernelbase.dll", "ntdll.dll", "user32.dll", "gdi32.dll", "advapi32.dll"),
+        *("shell32.dll", "ole32.dll", "oleaut32.dll", "ws2_32.dll", "bcrypt.dll", "crypt32.dll"),
+        *("msvcrt.dll", "version.dll", "psapi.dll", "shlwapi.dll", "dbghelp.dll", "iphlpapi.dll"),
+    ),
+}
+_BOTH: Final = {"universal2": ("arm64", "x86_64")}
+
+
+def check_repaired(binaries: Iterable[Binary], platform_tag: str) -> None:
+    """Refuse a wheel with binaries for another processor, or that need what is on this machine only.
+
+    Args:
+        binaries: all of the wheel's.
+        platform_tag: what the wheel says it is for.
+
+    Raises:
+        RepairError: for each binary or library.
+    """
+    binaries, problems = tuple(binaries), Collector()
+    arch = architecture(platform_tag)
+    wanted = _BOTH.get(arch, (arch,))
+    for binary in binaries:
+        if binary.machine not in wanted:
+            problems.add(
+                RepairError(
+                    f"{binary.member} is for {binary.machine}, and the wheel for {arch}",
+                    where=binary.member,
+                    why="a library of that name for another processor was found first",
+                    hint=f"name the directory with the libraries for {arch}: --libraries",
+                )
+            )
+    for library, members in externals(binaries).items():
+        formats = {binary.format for binary in binaries if binary.member in members}
+        if all(_of_system(library, each) for each in formats):
+            continue
+        problems.add(
+            RepairError(
+                f"{library} is needed from outside the wheel",
+                where=", ".join(members),
+                why="it is neither in the wheel nor part of the system",
+                hint=provider_of(library) or "name a directory that has it: --libraries",
+            )
+        )
+    problems.check()
+
+
+def _of_system(library: str, binary_format: BinaryFormat) -> bool:
+    return any(fnmatchcase(library.lower(), glob) for glob in _SYSTEM[binary_format])
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A repair tool: its command line with placeholders, and how it is told where libraries are."""
+
+    program: str
+    distribution: str
+    argv: tuple[str, ...]
+    library_variable: str | None = None
+    library_argv: tuple[str, ...] = ()
+
+    def command(
+        self, *, wheel: str, dest: str, arch: str, libraries: str | None
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        """The words and the variables for one wheel.
+
+        Args:
+            wheel: the built wheel.
+            dest: the directory for the repaired one.
+            arch: the target's architecture.
+            libraries: a directory with libraries that the loader does not know.
+        """
+        values = {"wheel": wheel, "dest": dest, "arch": arch, "libraries": libraries or ""}
+        words = self.argv + (self.library_argv if libraries else ())
+        filled = tuple(values[word[1:-1]] if word.startswith("@") else word for word in words)
+        variables = {self.library_variable: libraries} if self.library_variable and libraries else {}
+        return filled, variables
+
+
+TOOLS: Final[Mapping[Platform, Tool]] = {
+    Platform.LINUX: Tool(
+        "auditwheel",
+        "auditwheel",
+        ("auditwheel", "repair", "--wheel-dir", "@dest@", "@wheel@"),
+        library_variable="LD_LIBRARY_PATH",
+    ),
+    Platform.MACOS: Tool(
+        "delocate-wheel",
+        "delocate",
+        ("delocate-wheel", "--require-archs", "@arch@", "--wheel-dir", "@dest@", "-v", "@wheel@"),
+        library_variable="DYLD_LIBRARY_PATH",
+    ),
+    Platform.WINDOWS: Tool(
+        "delvewheel",
+        "delvewheel",
+        ("delvewheel", "repair", "--wheel-dir", "@dest@", "@wheel@"),
+        library_argv=("--add-path", "@libraries@"),
+    ),
+}
+
+ELSEWHERE: Final = Tool(
+    "repairwheel",
+    "repairwheel",
+    ("repairwheel", "--no-sys-paths", "--output-dir", "@dest@", "@wheel@"),
+    library_argv=("--lib-dir", "@libraries@"),
+)
+"""For a wheel of another system than this machine's; what this one's system has is of no use to it."""
+
+
+def tool_for(platform: Platform, here: Platform) -> Tool:
+    """The tool for a wheel of a platform, on a machine of another or the same one."""
+    return TOOLS[platform] if platform is here else ELSEWHERE
+
+
+def architecture(platform_tag: str) -> str:
+    """The architecture in a platform tag, such as x86_64 in macosx_11_0_x86_64; it may hold an underscore."""
+    found = re.search(r"x86_64$|[a-z0-9]+$", platform_tag)
+    return found[0] if found else platform_tag
+
+
+def only_wheel(directory: Path, *, name: Name, version: str, made_by: str) -> Path:
+    """The one wheel in a directory, of that name and version.
+
+    Raises:
+        YieldError: when there is none, more than one, or one of another name or version.
+    """
+    wheels = sorted(directory.glob("*.whl"))
+    if len(wheels) != 1:
+        raise YieldError(
+            f"{made_by} left {len(wheels) or 'no'} wheel{'s' if len(wheels) > 1 else ''} for {name}",
+            where=str(directory),
+            why=", ".join(path.name for path in wheels) or "the directory is empty",
+            hint="a recipe is for one distribution: look at the source's build configuration",
+        )
+    check_name(wheels[0].name, name=name, version=version)
+    return wheels[0]
+
+
+def check_name(filename: str, *, name: Name, version: str) -> None:
+    """Refuse a wheel that is not of the recipe.
+
+    Raises:
+        YieldError: for another name or version, or a file name that is none of a wheel.
+    """
+    try:
+        found, found_version, _, _ = parse_wheel_filename(filename)
+    except InvalidWheelFilename as problem:
+        raise YieldError(f"{filename} is not a wheel's name", why=str(problem)) from problem
+    if str(found) != name or found_version != Version(version):
+        raise YieldError(
+            f"the build of {name} {version} made {found} {found_version}",
+            where=filename,
+            why="the source says another name or version than the recipe",
+            hint="correct `name` and `version` in the recipe",
+        )

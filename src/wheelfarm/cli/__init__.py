@@ -1,0 +1,1 @@
+"""The invoke tasks and nox sessions: parse, call, nothing else."""

@@ -1,0 +1,177 @@
+"""rebuild: a stored wheel once more from its record alone, and whether its bytes are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from invoke.tasks import task
+
+from wheelfarm.cli.task import farm_task, open_farm, packages_word, split_names, words
+from wheelfarm.errors import RecordError, ReproductionError, UsageError
+from wheelfarm.model import EngineName
+from wheelfarm.provenance.key_comparison import input_difference
+from wheelfarm.provenance.record import Record
+from wheelfarm.report.chain import ChainReport
+from wheelfarm.report.screen import Screen
+from wheelfarm.report.wheel import preparation_lines, rebuilt_lines
+from wheelfarm.run.reproduce import Rebuild
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.comparison import difference
+from wheelfarm.wheels.linkage import linkage
+from wheelfarm.wheels.member_comparison import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from invoke.context import Context
+
+    from wheelfarm.model import Name, Target
+    from wheelfarm.run.farm import Farm
+    from wheelfarm.run.reproduce import Rebuilt
+
+    Lines = Callable[[Mapping[str, Any]], Iterator[str]]
+
+
+def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) -> list[Record]:
+    """The records of one build, the main wheel's first.
+
+    It is the build that the listed wheel of a distribution came from, or the newest one of an engine.
+
+    Raises:
+        UsageError: when there is none.
+        RecordError: when the listed wheel's cannot be read.
+    """
+    house, variant = farm.house, farm.settings.variant
+    listed = [wheel.key for wheel in house.current(variant, name, target=target)]
+    found = []
+    for key, text in house.records(variant):
+        try:
+            record = Record.from_json(text, f"wheelhouse/{variant}/records/{key}.json")
+        except RecordError:
+            if key in listed:
+                raise
+            continue
+        if record.target == target and engine in {None, record.engine}:
+            found.append(record)
+    named = [record for record in found if record.distribution == name]
+    if not named:
+        by = f" by {engine}" if engine else ""
+        raise UsageError(
+            f"the wheelhouse has no wheel of {name} ({variant}, {target}){by}", hint=f"nox -s build-{name}"
+        )
+    chosen = max(named, key=lambda record: (record.key in listed, record.finished))
+    build = [record for record in found if record.key_parts == chosen.key_parts]
+    return sorted(build, key=lambda record: (record.distribution != record.recipe, record.distribution))
+
+
+def _prepared(rebuild: Rebuild) -> dict[str, Any]:
+    build, record = rebuild.build, rebuild.record
+    return {
+        "id": str(build.id),
+        "wheels": {each.wheel.filename: each.wheel.sha256 for each in (record, *rebuild.splits)},
+        "key": record.key,
+        "engine": str(record.engine),
+        "place": str(rebuild.place.root),
+        "source": f"{record.source.filename} {record.source.sha256}",
+        "patches": [patch.file for patch in record.patches],
+        "requirements": [f"{each.name}=={each.version}" for each in build.requirements],
+        "upstream": [wheel.filename for wheel in record.upstream],
+    }
+
+
+def _told(rebuilt: Rebuilt) -> dict[str, Any]:
+    """The result as values; the difference only where there is one."""
+    before, after = rebuilt.before, rebuilt.after
+    told: dict[str, Any] = {
+        "id": f"{before.distribution} ({before.variant}, {before.target}, {before.engine})",
+        "wheel": before.wheel.filename,
+        "before": before.wheel.sha256,
+        "after": after.wheel.sha256,
+        "identical": rebuilt.identical,
+        "seconds": sum(after.times.values()),
+        "inputs": input_difference(before, after),
+    }
+    if rebuilt.identical:
+        return told
+    one, other = open_wheel(rebuilt.stored), open_wheel(rebuilt.wheel)
+    found = {"before": one.path.name, "after": str(other.path)}
+    found |= difference(one, other, linkage(one), linkage(other)) | inside(one, other)
+    return told | {"difference": found}
+
+
+@task(
+    positional=packages_word("rebuild"),
+    help=words(
+        *("packages", "variant", "python", "engine", "jobs", "offline", "dry_run", "json"),
+        work="a directory to build in; by default below the farm's own",
+    ),
+)
+@farm_task
+def rebuild(  # noqa: PLR0917
+    _context: Context,
+    packages: str | None = None,
+    variant: str | None = None,
+    python: str | None = None,
+    engine: str | None = None,
+    jobs: str | None = None,
+    work: str | None = None,
+    offline: bool = False,  # noqa: FBT001, FBT002
+    dry_run: bool = False,  # noqa: FBT001, FBT002
+    json: bool = False,  # noqa: FBT001, FBT002
+) -> None:
+    """Build stored wheels again from their records alone, from nothing, and compare the bytes."""
+    names = split_names(packages)
+    if names is None:
+        raise UsageError("say which packages", hint="inv rebuild scipy")
+    farm = open_farm(
+        variant=variant, python=python, engine=engine, jobs=jobs, offline="true" if offline else None
+    )
+    wanted = EngineName(engine) if engine else None
+    rebuilds = [
+        Rebuild.of(
+            *_records(farm, name, target, wanted),
+            settings=farm.settings,
+            house=farm.house,
+            work=Path(work) if work else None,
+            say=farm.say,
+        )
+        for name in names
+        for target in farm.targets()
+    ]
+    screen = Screen.standard()
+    # All of them, before the first one is compiled.
+    prepared = [_prepared(each) for each in rebuilds]
+    if dry_run:
+        _show(screen, prepared, preparation_lines, json=json)
+        return
+    told = [_told(rebuilt) for each in rebuilds for rebuilt in _run(farm, each, screen)]
+    _show(screen, told, rebuilt_lines, json=json)
+    others = [each["id"] for each in told if not each["identical"]]
+    if others:
+        raise ReproductionError(
+            f"built again with other bytes: {', '.join(others)}",
+            why="something that no part of the record tells has a say in it",
+            hint="the sections and lines above tell what; see docs/how-to/rebuild-and-compare.md",
+        )
+
+
+def _run(farm: Farm, rebuild: Rebuild, screen: Screen) -> tuple[Rebuilt, ...]:
+    build, record = rebuild.build, rebuild.record
+    # A build that a compiler cache has helped tells nothing of one from nothing.
+    expected = {build.id: record.times["build"]} if record.from_nothing and "build" in record.times else {}
+    environ = farm.settings.environ
+    with ChainReport(screen, builds=[build], expected=expected, environ=environ) as report:
+        report.start(build)
+        try:
+            return rebuild.run(hear=report.hear, watch=report.watch)
+        finally:
+            report.leave(build)
+
+
+def _show(screen: Screen, told: list[dict[str, Any]], lines: Lines, *, json: bool) -> None:
+    if json:
+        screen.data(told)
+    else:
+        for each in told:
+            screen.result(lines(each))

@@ -1,0 +1,140 @@
+"""The stamp of a finished run: what it depended on, so that a run with nothing to do is told at once.
+
+The sessions read it without any of the farm's libraries; see `wheelfarm.cli.stamp` for the form. It only
+ever saves time: whatever differs, even by a file's time, leads to the full plan with its digests.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.stamp import Stamp, environment_digest, file_state, output_digest
+from wheelfarm.model import EngineName
+from wheelfarm.report.outcome import outcome_line
+from wheelfarm.run.outcome import Outcome, State
+from wheelfarm.system.files import write_atomically
+from wheelfarm.system.machine import PROGRAMS, Machine
+from wheelfarm.system.output import allowed, which
+from wheelfarm.system.process import Command, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from wheelfarm.plan.graph import Plan
+    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.farm import Farm
+
+# Debian's and Fedora's package databases: any system package that comes or goes changes one of them.
+_DATABASES = ("/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite")
+
+# A docker client is of no use until its daemon is there.
+_DOCKER_SOCKET = Path("/var/run/docker.sock")
+
+
+def input_states(settings: Settings) -> dict[str, list[int] | None]:
+    """The states of all files that a plan may read, taken before it reads them.
+
+    What is edited while the farm runs has another state in the end, so that no stamp vouches for it.
+    """
+    root = settings.root
+    files = [root / "pyproject.toml", root / "requirements" / "farm.txt"]
+    files += [root / variant.lock for variant in settings.variants.values() if variant.lock]
+    for directory in (settings.recipes, settings.patches):
+        files += [directory, *directory.rglob("*")]
+    return {str(file): file_state(file) for file in files}
+
+
+def _inputs(farm: Farm, plan: Plan) -> Iterator[Path]:
+    root = farm.settings.root
+    yield from (root / "pyproject.toml", root / "requirements" / "farm.txt", farm.settings.recipes)
+    for variant in farm.settings.variants.values():
+        if variant.lock:
+            yield root / variant.lock
+    for build in plan.builds:
+        for directory in (build.entry.directory, build.entry.patches):
+            # A directory that is not there yet counts too.
+            yield directory
+            yield from directory.rglob("*")
+
+
+def _stored(farm: Farm, outcomes: Sequence[Outcome]) -> Iterator[Path]:
+    for outcome in outcomes:
+        house = farm.settings.wheelhouse / outcome.build.id.variant
+        yield house / "records" / f"{outcome.build.key}.json"
+        yield house / "simple" / outcome.build.id.name / "index.json"
+        if outcome.wheel is not None:
+            yield outcome.wheel
+
+
+def _machine(farm: Farm) -> Iterator[Path]:
+    yield from (Path(path) for path in _DATABASES if Path(path).exists())
+    yield Path(sys.executable).resolve()
+    if farm.engine.name is EngineName.HOST:
+        machine = Machine(allowed(farm.settings.environ))
+        yield from (machine.python(target.python).resolve() for target in farm.targets())
+        if farm.settings.engine is None:
+            yield from _container_engines(farm.settings)
+    package = Path(__file__).parents[1]
+    yield from package.rglob("*.py")
+
+
+def _container_engines(settings: Settings) -> Iterator[Path]:
+    """Where a container engine may appear: with one, this machine's engine of choice is another."""
+    yield _DOCKER_SOCKET
+    for directory in programs_environment(settings)["PATH"].split(os.pathsep):
+        if directory:
+            yield from (Path(directory, program) for program in ("podman", "docker"))
+
+
+def _commands(farm: Farm, plan: Plan) -> Iterator[tuple[str, ...]]:
+    """Commands whose output must stay the same: what the builder images are, or which compilers are found."""
+    if isinstance(farm.engine, Cibuildwheel) and farm.engine.container:
+        for image in sorted({farm.engine.image(build.id.target) for build in plan.builds}):
+            yield (farm.engine.container.program, "image", "inspect", "--format", "{{.Id}}", image)
+    else:
+        env = allowed(farm.settings.environ)
+        yield from ((program, "--version") for program in PROGRAMS.values() if which(program, env))
+
+
+def write_stamp(
+    path: Path,
+    farm: Farm,
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    before: Mapping[str, list[int] | None],
+) -> None:
+    """Write the stamp of a run that ended well, unless an input was edited meanwhile.
+
+    Args:
+        path: the file.
+        farm: the farm that ran.
+        plan: what it ran.
+        outcomes: what came of it.
+        before: `input_states` from before the plan.
+    """
+    inputs = set(_inputs(farm, plan))
+    if any(file_state(file) != before.get(str(file)) for file in inputs):
+        return
+    env = programs_environment(farm.settings)
+    files = {*inputs, *_stored(farm, outcomes), *_machine(farm)}
+    lines = []
+    for outcome in outcomes:
+        stored = outcome.wheel.name if outcome.wheel else ""
+        why = f"nothing changed: key {outcome.build.key[:12]}, {stored}"
+        again = Outcome(build=outcome.build, state=State.CACHED, why=why, wheel=outcome.wheel)
+        lines.append(outcome_line(again))
+    stamp = Stamp(
+        files={str(file): file_state(file) for file in sorted(files)},
+        environment=environment_digest(farm.settings.environ),
+        commands={
+            "\0".join(words): output_digest(run(Command(argv=words, env=env), check=False).output)
+            for words in _commands(farm, plan)
+        },
+        lines=lines,
+    )
+    write_atomically(path, stamp.to_json().encode(), "the stamp")

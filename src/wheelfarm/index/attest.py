@@ -1,0 +1,153 @@
+"""The papers of stored wheels, and the wheels that carry them."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from wheelfarm.errors import RecordError, UnprovenError, WheelhouseError
+from wheelfarm.index.candidates import Offer
+from wheelfarm.model import Digest
+from wheelfarm.provenance.attestation import Papers, statement
+from wheelfarm.provenance.carrier import carrier_project, write_carrier
+from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.sbom_reading import MEMBER
+from wheelfarm.system.files import digest_of
+from wheelfarm.wheelhouse.project_index import IndexedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from wheelfarm.model import Name
+    from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+    Issue = Callable[[Offer], Papers]
+    """Makes the papers of a stored wheel."""
+
+
+def proven_record(house: Wheelhouse, offer: Offer) -> tuple[Record, str]:
+    """The record of a stored wheel that has passed its gate, and the text that it was read from.
+
+    Raises:
+        UnprovenError: when the record is missing or describes another wheel, or when the gate found nothing.
+    """
+    where = str(offer.path)
+    try:
+        text = house.record(offer.variant, offer.file.key)
+        record = Record.from_json(text, where)
+    except (RecordError, WheelhouseError) as error:
+        raise UnprovenError(
+            f"{offer.filename} has no build record",
+            where=where,
+            why=error.why or error.what,
+            hint=_again(offer),
+        ) from error
+    recorded = (record.wheel.filename, record.wheel.sha256, record.key)
+    if recorded != (offer.filename, offer.sha256, offer.file.key):
+        raise UnprovenError(
+            f"the build record of {offer.filename} describes another wheel",
+            where=where,
+            why=f"it says {record.wheel.filename}, sha256 {record.wheel.sha256}",
+            hint=_again(offer),
+        )
+    if not record.gate_results:
+        raise UnprovenError(f"{offer.filename} has not passed its gate", where=where, hint=_again(offer))
+    return record, text
+
+
+def prove(house: Wheelhouse, offer: Offer) -> None:
+    """Compare a stored wheel with its record, and its bytes with both.
+
+    Raises:
+        UnprovenError: when its record is missing or describes another wheel, when the gate found nothing,
+            or when its bytes have changed since.
+    """
+    if not offer.carrier:  # which the farm has just written
+        proven_record(house, offer)
+    where = str(offer.path)
+    try:
+        actual = digest_of(offer.path)
+    except OSError as error:
+        raise UnprovenError(
+            f"{offer.filename} cannot be read", where=where, why=error.strerror, hint=_again(offer)
+        ) from error
+    if actual != offer.sha256:
+        raise UnprovenError(
+            f"{offer.filename} was changed after its gate",
+            where=where,
+            why=f"its sha256 was {offer.sha256} and is {actual}",
+            hint=_again(offer),
+        )
+
+
+def _again(offer: Offer) -> str:
+    return f"inv chain {offer.project} --variant {offer.variant}"
+
+
+def issue(house: Wheelhouse, sign: Callable[[str], str], offer: Offer) -> Papers:
+    """Make the papers of a stored wheel.
+
+    Args:
+        house: where its build record is.
+        sign: signs a statement; gives an empty text where nobody can.
+        offer: the wheel.
+
+    Raises:
+        UnprovenError: when its record is missing, or describes another wheel or no gate.
+    """
+    record, text = proven_record(house, offer)
+    said = statement(record, text, _sbom(offer.path))
+    return Papers(record=text, statement=said, signature=sign(said))
+
+
+def _sbom(path: Path) -> Digest | None:
+    """The digest of the bill of materials in a wheel; its bytes are looked at before it is sent."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [name for name in archive.namelist() if name.endswith(f".dist-info/{MEMBER}")]
+            return Digest(hashlib.sha256(archive.read(found[0])).hexdigest()) if found else None
+    except (zipfile.BadZipFile, OSError):
+        return None
+
+
+def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offer, ...]:
+    """Write a wheel for each release that carries the papers of its wheels.
+
+    Args:
+        todo: the wheels.
+        issue: makes their papers.
+        directory: where the carriers go.
+
+    Raises:
+        UnprovenError: when a wheel has no build record.
+        WheelhouseError: when a carrier cannot be written.
+    """
+    releases: defaultdict[tuple[Name, str], list[Offer]] = defaultdict(list)
+    for offer in todo:
+        releases[offer.project, offer.version].append(offer)
+    found = []
+    for (project, version), wheels in releases.items():
+        papers = {offer.sha256: issue(offer) for offer in wheels}
+        path = write_carrier(project, version, papers, directory)
+        file = IndexedFile(
+            filename=path.name,
+            sha256=digest_of(path),
+            size=path.stat().st_size,
+            metadata_sha256=Digest(""),
+            requires_python=None,
+            uploaded="",
+            key=Digest(""),
+        )
+        found.append(
+            Offer(
+                project=carrier_project(project),
+                variant=wheels[0].variant,
+                file=file,
+                path=path,
+                carrier=project,
+            )
+        )
+    return tuple(found)

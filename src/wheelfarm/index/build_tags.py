@@ -1,0 +1,155 @@
+"""Build numbers: a rebuild of what is published goes beside it, under the next one.
+
+Installers take the build with the highest number, so nothing has to be overwritten. What counts as a rebuild
+the published record tells: the same name, other bytes, and another rebuild key. Other bytes from the same
+key are no rebuild but a build that does not reproduce, and what has no record is somebody else's; both are
+refused unless the publisher asks for the next number.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import FarmError
+from wheelfarm.index.attest import prove, proven_record
+from wheelfarm.index.comparison import Comparison, Difference, State, next_build
+from wheelfarm.system.files import digest_of
+from wheelfarm.wheelhouse.tags import served
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.rewrite import numbered_name, write_numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from wheelfarm.index.candidates import Offer
+    from wheelfarm.model import Digest, Name
+    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.provenance.record import Record
+    from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+_UNLISTED: Final = (State.UPLOAD, State.INCOMPLETE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbering:
+    """Decides which offers get a build number.
+
+    Args:
+        papers: the published papers of a release's wheels.
+        main: the distribution whose release another one belongs to: a split belongs to what it was split
+            off.
+        anyway: whether a conflict is numbered whatever the published record says.
+    """
+
+    papers: Callable[[Name, str], Mapping[Digest, Papers]]
+    main: Callable[[Name], Name]
+    anyway: bool = False
+
+    def numbers(self, comparison: Comparison) -> dict[Offer, int]:
+        """The build number of each offer that has to get one; the wheels of one build get the same.
+
+        Raises:
+            NetworkError, PublishError: when the published records cannot be had.
+        """
+        conflicts = comparison.of(State.CONFLICTING)
+        published: dict[tuple[Name, str], dict[Digest, Record]] = {}
+        numbers: dict[tuple[Name, str], int] = {}
+        builds = set()
+        for each in conflicts:
+            if each.offer is None:
+                continue
+            of = each.project, each.offer.version
+            records = published[of] if of in published else self._records(*of)
+            published[of] = records
+            if not (self.anyway or _is_rebuild(each, records)):
+                continue
+            release = self.main(each.project), each.offer.version
+            builds.add((*release, served(each.filename)))
+            known = _known(each.offer, records.values())
+            free = next_build(each.offer, self._filenames(comparison, release[0]))
+            # What another farm has published already has its number.
+            numbers[release] = max(numbers.get(release, 0), known or free)
+        return {
+            each.offer: numbers[self.main(each.project), each.offer.version]
+            for each in comparison.differences
+            if each.offer is not None
+            and (self.main(each.project), each.offer.version, served(each.filename)) in builds
+        }
+
+    def _records(self, project: Name, version: str) -> dict[Digest, Record]:
+        """The published records of a release, by the digest of their wheel; what cannot be read is none."""
+        found = {}
+        for sha256, papers in self.papers(project, version).items():
+            try:
+                found[sha256] = papers.read
+            except FarmError:
+                continue
+        return found
+
+    def _filenames(self, comparison: Comparison, main: Name) -> list[str]:
+        """What the index lists of a release with all its splits."""
+        return [
+            each.filename
+            for each in comparison.differences
+            if self.main(each.project) == main and each.state not in _UNLISTED
+        ]
+
+
+def _is_rebuild(conflict: Difference, records: Mapping[Digest, Record]) -> bool:
+    """Whether a published wheel is known to come from another build than the offer of the same name."""
+    if conflict.published is None or conflict.offer is None:
+        return False
+    record = records.get(conflict.published)
+    return record is not None and record.key != conflict.offer.file.key
+
+
+def _known(offer: Offer, records: Iterable[Record]) -> int | None:
+    """The number under which this very wheel is published already."""
+    return next(
+        (
+            record.wheel.number
+            for record in records
+            if record.key == offer.file.key and record.wheel.unnumbered == offer.sha256
+        ),
+        None,
+    )
+
+
+def shown(comparison: Comparison, numbers: Mapping[Offer, int]) -> Comparison:
+    """What would be published: the same, with the offers that get a number as rebuilt."""
+
+    def told(each: Difference) -> Difference:
+        if each.offer not in numbers or each.offer is None:
+            return each
+        number = numbers[each.offer]
+        why = f"published from another build; goes as {numbered_name(each.filename, number)}"
+        return replace(each, state=State.REBUILT, why=why)
+
+    return Comparison(tuple(map(told, comparison.differences)))
+
+
+def renumber(house: Wheelhouse, offer: Offer, number: int) -> None:
+    """Store the edition of a wheel that has a build number, in the place of the wheel, with its record.
+
+    Raises:
+        UnprovenError: when the wheel is not the one that passed the gate.
+        WheelError: when it cannot be read.
+        WheelhouseError: when the edition cannot be stored.
+    """
+    prove(house, offer)
+    record, _ = proven_record(house, offer)
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-number-") as scratch:
+        edition = write_numbered(open_wheel(offer.path), Path(scratch), number).path
+        sha256 = digest_of(edition)
+        wheel = replace(
+            record.wheel,
+            filename=edition.name,
+            sha256=sha256,
+            size=edition.stat().st_size,
+            unnumbered_sha256=record.wheel.unnumbered,
+        )
+        text = replace(record, wheel=wheel).to_json()
+        house.store(edition, sha256=sha256, variant=offer.variant, key=offer.file.key, record=text)

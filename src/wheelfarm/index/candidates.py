@@ -1,0 +1,164 @@
+"""What the farm offers to an index: wheels that the wheelhouse lists, with all of the farm that they need."""
+
+from __future__ import annotations
+
+import graphlib
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from wheelfarm.errors import UsageError
+from wheelfarm.model import Name
+from wheelfarm.wheelhouse.layout import metadata_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from wheelfarm.model import Digest
+    from wheelfarm.wheelhouse.project_index import IndexedFile
+    from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A stored wheel that may be published."""
+
+    project: Name
+    variant: str
+    file: IndexedFile
+    path: Path
+    requires: frozenset[Name] = frozenset()
+    """The distributions that it needs when it is installed without extras."""
+    carrier: Name | None = None
+    """The distribution whose wheels' papers it carries; None for a wheel of the farm's."""
+
+    @property
+    def filename(self) -> str:
+        """The name under which it is published."""
+        return self.file.filename
+
+    @property
+    def version(self) -> str:
+        """The version that the file name tells."""
+        return self.file.version
+
+    @property
+    def sha256(self) -> Digest:
+        """The digest of the bytes that passed the gate."""
+        return self.file.sha256
+
+
+def requirements(metadata: bytes) -> frozenset[Name]:
+    """The distributions that core metadata names as needed, whatever the platform, extras left out."""
+    found = set()
+    for line in parse_email(metadata)[0].get("requires_dist", ()):
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement:
+            continue  # the gate has read it with the same parser, so only a foreign wheel comes here
+        if requirement.marker is None or "extra" not in str(requirement.marker):
+            found.add(Name(canonicalize_name(requirement.name)))
+    return frozenset(found)
+
+
+def offers(
+    house: Wheelhouse,
+    variant: str,
+    wanted: Mapping[Name, str | None] | None = None,
+    members: Callable[[Name], Sequence[Name]] = lambda project: (project,),
+) -> tuple[Offer, ...]:
+    """The wheels to publish: of each distribution the newest version, or the one that was named.
+
+    Args:
+        house: the wheelhouse; only what its index lists, and does not yank, is offered.
+        variant: whose index.
+        wanted: distributions, each with a version or None; what they need of the wheelhouse is added. None
+            stands for all.
+        members: the distributions of a release by any of them; who wants one gets all of that version.
+
+    Returns:
+        Dependencies before dependents.
+
+    Raises:
+        UsageError: when the wheelhouse does not have a distribution or version that was named.
+        WheelhouseError: when the wheelhouse cannot be read.
+    """
+    known = set(house.projects(variant))
+    chosen: dict[Name, tuple[Offer, ...]] = {}
+    waiting = dict.fromkeys(known) if wanted is None else dict(wanted)
+    while waiting:
+        project, version = waiting.popitem()
+        files = [file for file in house.listed(variant, project) if file.yanked is None]
+        if not files and wanted is None:
+            continue
+        if not files:
+            raise UsageError(
+                f"the wheelhouse lists no wheel of {project}",
+                where=f"variant {variant}",
+                hint=f"nox -s build-{project}",
+            )
+        chosen[project] = tuple(_of_version(house, variant, project, files, version))
+        needed = {name for offer in chosen[project] for name in offer.requires}
+        waiting |= dict.fromkeys((needed & known) - chosen.keys() - waiting.keys())
+        of_release = chosen[project][0].version
+        # What is not there of the release is found out where it is compared with what makes it complete.
+        waiting |= {
+            name: of_release
+            for name in members(project)
+            if name not in chosen and any(file.version == of_release for file in house.listed(variant, name))
+        }
+    every = [offer for project in sorted(chosen) for offer in chosen[project]]
+    return tuple(offer for wave in waves(every) for offer in wave)
+
+
+def _of_version(
+    house: Wheelhouse, variant: str, project: Name, files: Sequence[IndexedFile], wanted: str | None
+) -> Iterator[Offer]:
+    version = Version(wanted) if wanted else max(Version(file.version) for file in files)
+    found = [file for file in files if Version(file.version) == version]
+    if not found:
+        raise UsageError(
+            f"the wheelhouse lists no {project} {version}",
+            where=f"variant {variant}",
+            why=f"it has {', '.join(dict.fromkeys(file.version for file in files))}",
+        )
+    for file in found:
+        path = house.place(variant, file)
+        yield Offer(
+            project=project,
+            variant=variant,
+            file=file,
+            path=path,
+            requires=requirements(metadata_of(path).read_bytes()),
+        )
+
+
+def waves(those: Iterable[Offer]) -> list[list[Offer]]:
+    """Offers in groups that need nothing but groups before them; one group where they need each other.
+
+    What carries papers comes right before the wheels that they belong to.
+    """
+    of: defaultdict[Name, list[Offer]] = defaultdict(list)
+    for offer in sorted(those, key=lambda offer: not offer.carrier):
+        of[offer.carrier or offer.project].append(offer)
+    graph = {
+        project: {name for offer in group for name in offer.requires & of.keys() if name != project}
+        for project, group in of.items()
+    }
+    sorter = graphlib.TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError:
+        return [[offer for group in of.values() for offer in group]]
+    found = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        found.append([offer for project in ready for offer in of[project]])
+        sorter.done(*ready)
+    return found

@@ -1,0 +1,166 @@
+"""What a build goes through, a type a stage, so that skipping a step is a type error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+
+from wheelfarm.model.names import Digest, Name  # noqa: TC001 - records read these hints at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+_MOST_MISSED: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheUse:
+    """Hits and misses of one build."""
+
+    hits: Annotated[int, "compiles that the cache spared"]
+    misses: Annotated[int, "compiles that had to be done"]
+    missed: Annotated[tuple[str, ...], "the first sources that had to be compiled"] = ()
+
+    @classmethod
+    def of(cls, testimony: Mapping[str, Any] | None) -> Self | None:
+        """From what the witness counted; None where no cache was used."""
+        if testimony is None:
+            return None
+        missed = tuple(map(str, testimony["missed"][:_MOST_MISSED]))
+        return cls(hits=int(testimony["hits"]), misses=int(testimony["misses"]), missed=missed)
+
+    @property
+    def compiles(self) -> int:
+        """How many compiles asked the cache."""
+        return self.hits + self.misses
+
+    def rate(self) -> float:
+        """The share of these compiles that was spared, from 0 to 1."""
+        return self.hits / self.compiles if self.compiles else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sdist:
+    """A source distribution by version, from the configured index."""
+
+    version: str
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitCommit:
+    """A commit of a git repository, by its full hash."""
+
+    version: str
+    url: str
+    commit: str
+    submodules: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """An archive at a url."""
+
+    version: str
+    url: str
+    sha256: Digest
+
+
+Source = Sdist | GitCommit | Archive
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockedRequirement:
+    """One pinned line of a lock file: the only wheels of it that may be installed have one of the hashes."""
+
+    name: Name
+    version: str
+    hashes: frozenset[Digest]
+    marker: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchedSource:
+    """A source archive on disk whose bytes are the pinned ones."""
+
+    name: Name
+    version: str
+    path: Path
+    sha256: Digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedPatch:
+    """A patch of the series, with the digest of its bytes."""
+
+    file: str
+    sha256: Digest
+    text: str | None = None
+    """Its bytes as UTF-8, what is none escaped (PEP 383); None where an old record does not tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchedTree:
+    """A source tree with its patch series applied."""
+
+    source: FetchedSource
+    path: Path
+    patches: tuple[AppliedPatch, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedWheel:
+    """A wheel file whose bytes are known; `owner` tells where it comes from."""
+
+    name: Name
+    version: str
+    path: Path
+    sha256: Digest
+    farm: bool = False
+    """Whether it is a wheel of this farm (an upstream wheel) rather than one from the index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentEntry:
+    """A distribution that the build environment held, as found there after the build."""
+
+    name: Name
+    version: str
+    sha256: Digest | None
+    """The wheel that it was installed from; None for what the builder image brought along."""
+    farm: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairedWheel:
+    """What the repair tool made of a built wheel."""
+
+    path: Path
+    sha256: Digest
+    built_sha256: Digest | None = None
+    environment: tuple[EnvironmentEntry, ...] = ()
+    toolchain: tuple[tuple[str, str], ...] = ()
+    """Compilers and system packages with their versions, as found where the build ran."""
+    cache_use: CacheUse | None = None
+    """What the compiler cache spared; None where there was none."""
+    kept_build: bool = False
+    """Whether the build went on from a kept build directory."""
+
+    @property
+    def from_nothing(self) -> bool:
+        """Whether nothing that an earlier build compiled went into it."""
+        return self.cache_use is None and not self.kept_build
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredWheel:
+    """A wheel in the wheelhouse, with its record and its place in the index."""
+
+    name: Name
+    version: str
+    path: Path
+    sha256: Digest
+    key: Digest
+    variant: str

@@ -1,0 +1,1 @@
+"""Build record, SBOM and attestation of a wheel."""

@@ -1,0 +1,136 @@
+"""The tables of `[tool.wheelfarm]`, as written in pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from wheelfarm.errors import UsageError
+from wheelfarm.model import PLACES, EngineName
+from wheelfarm.recipes.ci_settings import CiTable, PythonText
+from wheelfarm.recipes.index_settings import IndexName, IndexTable
+from wheelfarm.recipes.strict import StrictModel
+
+LINUX_PLACES: Final = tuple(place for place in PLACES if place.startswith(("manylinux_", "musllinux_")))
+"""What wheels are built for in containers, so that it can have a builder image."""
+
+
+def _place(text: str) -> str:
+    if text not in PLACES:
+        expected = ", ".join(f"'{place}'" for place in PLACES)
+        raise PydanticCustomError("place", "no such place", {"expected": expected})
+    return text
+
+
+def _linux_place(text: str) -> str:
+    if text not in LINUX_PLACES:
+        expected = ", ".join(f"'{place}'" for place in LINUX_PLACES)
+        raise PydanticCustomError("linux_place", "no such place on Linux", {"expected": expected})
+    return text
+
+
+PlaceText = Annotated[str, AfterValidator(_place)]
+LinuxPlace = Annotated[str, AfterValidator(_linux_place)]
+_SIZE: Final = r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$"
+SizeText = Annotated[str, Field(pattern=_SIZE)]
+"""An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""
+PathText = Annotated[str, Field(min_length=1)]
+
+
+def size_of(text: str) -> int:
+    """The bytes that a `SizeText` means."""
+    factor: int = 1000 ** (1 + "kMGT".index(text[-1]))
+    return max(1, round(float(text[:-1]) * factor))
+
+
+def amount(text: str) -> int:
+    """The bytes that a word of the command line means.
+
+    Raises:
+        UsageError: when it is no `SizeText`.
+    """
+    if not re.fullmatch(_SIZE, text):
+        raise UsageError(f"{text!r} is no size", hint="say it as 250M or 1.5G, in powers of ten")
+    return size_of(text)
+
+
+class Provider(StrEnum):
+    """What supplies BLAS and LAPACK in a variant."""
+
+    SCIPY_OPENBLAS32 = "scipy-openblas32"
+    NETLIB = "netlib"
+    ACCELERATE = "accelerate"
+    NONE = "none"
+
+
+class SystemPackages(StrictModel):
+    """Packages of the system, per package manager."""
+
+    apt: list[str] = []
+    dnf: list[str] = []
+
+
+class Variant(StrictModel):
+    """A named, farm-wide choice; each has its own index in the wheelhouse."""
+
+    description: str
+    provider: Annotated[Provider, Field(strict=False)] = Provider.NONE
+    lock: PathText | None = Field(default=None, description="Lock file with the wheels of the provider")
+    system_packages: SystemPackages = SystemPackages()
+
+
+class FarmTable(StrictModel):
+    """`[tool.wheelfarm]`."""
+
+    recipes: PathText = "recipes"
+    patches: PathText = "patches"
+    wheelhouse: PathText = "wheelhouse"
+    work: PathText = Field(default=".wheelfarm", description="Stages and logs")
+    stages: PathText | None = Field(
+        default=None,
+        description="Stages of builds on this machine; a path that ends up in wheels, "
+        "and so the same on every machine by default",
+    )
+    cache: PathText | None = Field(
+        default=None, description="Sources and locked wheels; the user's cache by default"
+    )
+    index_url: str | None = Field(default=None, description="Where sources and build requirements come from")
+    index: dict[IndexName, IndexTable] = Field(default={}, description="Where wheels are published to")
+    ci: CiTable = CiTable()
+    engine: Annotated[EngineName | None, Field(strict=False)] = None
+    container_engine: str | None = Field(default=None, pattern="^(podman|docker)$")
+    pythons: list[PythonText] = Field(default=["3.11"], min_length=1)
+    place: PlaceText | None = Field(
+        default=None,
+        description="What wheels are built for here, such as musllinux_x86_64; this machine's own by default",
+    )
+    variant: str = "openblas"
+    variants: dict[str, Variant] = {}
+    images: dict[LinuxPlace, str] = Field(
+        default={}, description="Builder image per platform, as manylinux_x86_64"
+    )
+    jobs: int = Field(default=0, ge=0, description="Processors for all builds that run at once; 0 is all")
+    memory: SizeText | None = Field(
+        default=None, description="What builds may hold together, as 12G; by default what the machine has"
+    )
+    time_limit: float = Field(default=7200, gt=0, description="Seconds that one build may take")
+    offline: bool = False
+    remote: bool = Field(
+        default=True,
+        description="Whether wheels that the farm's indexes have already are taken instead of built",
+    )
+    release: bool = Field(
+        default=False, description="Build from nothing: no compiler cache unless it is asked for"
+    )
+    compiler_cache: bool | None = Field(
+        default=None,
+        description="Whether ccache and kept build directories are used; by default but for releases",
+    )
+    compiler_cache_size: SizeText = Field(
+        default="5G", description="The most that ccache keeps for an engine"
+    )
+    defaults: dict[str, Any] = Field(default={}, description="The farm's layer under every recipe")

@@ -1,0 +1,282 @@
+"""recipe.toml as a strict model. The JSON Schema is generated from it, so there is one truth."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from wheelfarm.recipes.farm_settings import SizeText, SystemPackages
+from wheelfarm.recipes.strict import StrictModel
+from wheelfarm.recipes.texts import (
+    CommitText,
+    ConfigKey,
+    DigestText,
+    FileText,
+    InstallTag,
+    Module,
+    NameText,
+    PlatformName,
+    RequirementText,
+    Specifiers,
+    SplitKey,
+    VariableName,
+    VersionText,
+)
+
+
+class KnownFailure(StrictModel):
+    """A test of the upstream suite that fails here, and why that is no fault of the wheel."""
+
+    test: str = Field(
+        min_length=1, description="Its pytest id, of a function for all its parameters; * and ? are wildcards"
+    )
+    reason: str = Field(pattern=r"\S", description="Why it fails, found by looking")
+    platforms: list[PlatformName] | None = Field(default=None, min_length=1)
+    variants: list[str] | None = Field(default=None, min_length=1)
+    run: bool = Field(default=True, description="false: not even run, since it would crash or hang")
+
+
+class Suite(StrictModel):
+    """The upstream test suite, from the wheel `<name>-tests`; `nox -s test-<name>` runs it."""
+
+    requires: list[RequirementText] = Field(
+        default=[], description="What it needs beside pytest and pytest-xdist; locked in suite.lock"
+    )
+    args: list[str] = Field(default=[], description='Arguments of pytest, such as ["--pyargs", "numpy"]')
+    fast: list[str] = Field(default=[], description="Further arguments that select upstream's quick subset")
+    environment: dict[VariableName, str] = Field(
+        default={},
+        description="Variables that the tests see",
+        json_schema_extra={"additionalProperties": False},
+    )
+    time_limit: float = Field(default=7200, gt=0, description="Seconds")
+    known_failures: list[KnownFailure] = Field(
+        default=[], description="Run as expected failures; one that passes is told"
+    )
+
+
+class Test(StrictModel):
+    """What a repaired wheel must pass in a fresh environment."""
+
+    imports: list[Module] | None = Field(default=None, description="Modules that must import")
+    smoke: FileText | None = Field(default=None, description="A script that must end with exit code 0")
+    time_limit: float | None = Field(default=None, gt=0, description="Seconds")
+    downstream: list[NameText] | None = Field(
+        default=None,
+        description="Recipes whose stored wheels must pass their smoke tests with a new wheel of this one; "
+        "by default all that need it to run",
+    )
+    suite: Suite | None = Field(default=None, description="The upstream test suite")
+
+
+class SdistSource(StrictModel):
+    """A source distribution of the recipe's version, from the configured index."""
+
+    kind: Literal["sdist"]
+    sha256: DigestText
+
+
+class GitSource(StrictModel):
+    """A commit of a git repository."""
+
+    kind: Literal["git"]
+    url: str
+    commit: CommitText
+    submodules: bool = False
+
+
+class ArchiveSource(StrictModel):
+    """An archive at a url."""
+
+    kind: Literal["archive"]
+    url: str
+    sha256: DigestText
+
+
+class Requires(StrictModel):
+    """Packages of the farm that this one needs."""
+
+    host: list[NameText] = Field(
+        default=[], description="Compiled or linked against; in the build environment"
+    )
+    run: list[NameText] = Field(default=[], description="Needed by the installed wheel")
+
+
+class BuildRequires(StrictModel):
+    """Edits of the project's own `[build-system] requires`."""
+
+    add: list[RequirementText] = []
+    remove: list[NameText] = []
+    replace: dict[str, RequirementText] = Field(default={}, description="Name → the requirement in its place")
+    loosen: list[NameText] = Field(
+        default=[], description="Drop the upper bound (not numpy's: it is an ABI statement)"
+    )
+
+
+class Patch(StrictModel):
+    """One patch of the series, and what it is for."""
+
+    file: FileText
+    versions: Specifiers | None = None
+    variants: list[str] | None = Field(default=None, min_length=1)
+    platforms: list[PlatformName] | None = Field(default=None, min_length=1)
+
+
+class MaxSize(StrictModel):
+    """The largest that a wheel may be."""
+
+    file: SizeText | None = Field(default=None, description="As it is stored and fetched")
+    unpacked: SizeText | None = Field(default=None, description="All its members, as they are installed")
+
+
+class Files(StrictModel):
+    """Members of the wheel, as globs in which * matches / too."""
+
+    present: list[str] = Field(default=[], description="Each must match something")
+    absent: list[str] = Field(default=[], description="None may match anything")
+
+
+class Expect(StrictModel):
+    """What must be true of the repaired wheel."""
+
+    blas: Literal["openblas", "reference", "accelerate", "mkl", "none"] | None = Field(
+        default=None, description="Provider of BLAS and LAPACK, told from the binaries"
+    )
+    interface: Literal["lp64", "ilp64"] | None = Field(
+        default=None, description="Integers of BLAS: 32 or 64 bit"
+    )
+    tests: bool | None = Field(
+        default=None, description="false: no test suite inside; true: it must be there"
+    )
+    stripped: bool | None = Field(
+        default=None,
+        description="true: nothing that was built has a symbol table or debug information; false: some has",
+    )
+    max_size: MaxSize | None = Field(default=None, description="The largest that the wheel may be")
+    needs: list[str] | None = Field(
+        default=None,
+        description="Globs of the libraries that may be needed from outside the wheel; any other is an error",
+    )
+    vendors: list[str] | None = Field(
+        default=None,
+        description="Globs of the libraries that repair may put in; any other is an error",
+    )
+    cpu_baseline: list[str] | None = Field(
+        default=None, description="CPU features that the wheel cannot do without, as numpy reports them"
+    )
+    cpu_dispatch: list[str] | None = Field(
+        default=None, description="CPU features that it uses where they are, as numpy reports them"
+    )
+    files: Files | None = Field(default=None, description="What is in the wheel, and what is not")
+    platform_tag: (
+        Annotated[
+            str, Field(pattern=r"^((manylinux|musllinux|macosx)_[0-9]+_[0-9]+|win32|win_[a-z0-9]+|any)$")
+        ]
+        | None
+    ) = Field(default=None, description="The newest system that the wheel may ask for, as manylinux_2_28")
+    abi3: bool | None = Field(default=None, description="Whether it is for the stable ABI")
+    extensions: bool | None = Field(
+        default=None,
+        description="Whether there are extension modules; by default there must be when anything is compiled",
+    )
+
+
+class Split(StrictModel):
+    """A further wheel from the same compile: part of what is installed, as a distribution of its own."""
+
+    name: NameText | None = Field(
+        default=None, description="What the index calls it; by default <recipe>-<key>, as scipy-tests"
+    )
+    summary: str | None = Field(default=None, description="One line for its metadata")
+    install_tags: list[InstallTag] | None = Field(
+        default=None, min_length=1, description="It gets what Meson installs with one of these tags"
+    )
+    files: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="It gets the members that one of these globs matches",
+    )
+    imports: list[Module] = Field(
+        default=[], description="Modules that must import where it is installed beside the main wheel"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.install_tags is None) is (self.files is None):
+            raise ValueError("a split says either install-tags or files")
+        return self
+
+
+class Layer(StrictModel):
+    """What each layer may say."""
+
+    config_settings: dict[ConfigKey, str | list[str]] = Field(
+        default={}, description="PEP 517 config settings", json_schema_extra={"additionalProperties": False}
+    )
+    environment: dict[VariableName, str] = Field(
+        default={},
+        description="Reaches the build unchanged",
+        json_schema_extra={"additionalProperties": False},
+    )
+    system_packages: SystemPackages = SystemPackages()
+    cibuildwheel: dict[str, Any] = Field(
+        default={}, description="Further options of cibuildwheel, passed through"
+    )
+    expect: Expect = Expect()
+    test: Test = Test()
+
+
+class Layers(StrictModel):
+    """A layer over the recipe: it must say whether it appends or replaces."""
+
+    append: Layer = Field(
+        default=Layer(), description="Adds list items and new keys; an existing value is an error"
+    )
+    replace: Layer = Field(default=Layer(), description="Takes the place of existing values")
+
+
+class Skip(StrictModel):
+    """Targets that this recipe is not built for."""
+
+    targets: str = Field(description="A glob over build identifiers, such as *-win32")
+    reason: str
+
+
+class Recipe(Layer):
+    """How we build one distribution."""
+
+    model_config = ConfigDict(json_schema_extra={"$comment": "generated: inv recipe.schema"})
+
+    name: NameText
+    version: VersionText
+    summary: str = Field(description="One line: what it is, and what is special about how we build it")
+    python: Specifiers = ">=3.11"
+    source: Annotated[SdistSource | GitSource | ArchiveSource, Field(discriminator="kind")]
+    compilers: list[Literal["c", "c++", "fortran"]] = Field(
+        default=["c", "c++"], description="Languages compiled"
+    )
+    cpus: int = Field(default=1, ge=1, description="Processors without which the build should not be started")
+    memory: SizeText | None = Field(default=None, description="What the build holds at its peak, as 3G")
+    exclusive: bool = Field(default=False, description="Whether nothing else may run at the same time")
+    blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
+    requires: Requires = Requires()
+    build_requires: BuildRequires = BuildRequires()
+    patches: list[Patch] = []
+    skip: list[Skip] = []
+    splits: dict[SplitKey, Split] = Field(
+        default={},
+        description="Further wheels from the same compile",
+        json_schema_extra={"additionalProperties": False},
+    )
+    farm: Layers = Field(
+        default=Layers(), description="Layer over the farm's defaults, where the recipe says otherwise"
+    )
+    variants: dict[str, Layers] = Field(default={}, description="Layers by variant")
+    platforms: dict[PlatformName, Layers] = Field(default={}, description="Layers by platform")
+    targets: dict[str, Layers] = Field(default={}, description="Layers by a glob over build identifiers")
+
+    @property
+    def named_splits(self) -> dict[str, Split]:
+        """The splits by the name of their distribution."""
+        return {split.name or f"{self.name}-{key}": split for key, split in sorted(self.splits.items())}

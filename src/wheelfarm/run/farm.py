@@ -1,0 +1,260 @@
+"""The farm as the doors see it: from words to a plan, and from a plan to wheels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from wheelfarm.build.cibuildwheel_options import check_effect, check_options
+from wheelfarm.build.diagnosis.classify import failure_of
+from wheelfarm.build.diagnosis.failure import Failure
+from wheelfarm.build.environment import check_environment, check_programs
+from wheelfarm.errors import Collector, EngineError, SystemPackageError
+from wheelfarm.model import EngineName
+from wheelfarm.plan.build import named_programs
+from wheelfarm.plan.graph import make_plan, order
+from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.run.budget import Budget
+from wheelfarm.run.build_pipeline import Line
+from wheelfarm.run.engines import choose_engine
+from wheelfarm.run.estimates import Outlook, need
+from wheelfarm.run.outcome import Interrupted
+from wheelfarm.run.published import Published
+from wheelfarm.run.ready_queue import forecast
+from wheelfarm.run.result import unwatched
+from wheelfarm.run.scheduler import Retry, Runner
+from wheelfarm.system.machine import Machine, memory, target_here, use_one_heap
+from wheelfarm.system.output import allowed
+from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from wheelfarm.build.engine import Engine
+    from wheelfarm.errors import FarmError
+    from wheelfarm.model import Target
+    from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.plan.graph import Plan
+    from wheelfarm.recipes.layers import Resolved
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.outcome import Outcome
+
+    Hear = Callable[[Build, str], None]
+    Watch = Callable[[Build, int], None]
+
+
+def passing(error: FarmError) -> bool:
+    """Whether an error may be gone at the next attempt: the network's, and an engine that did not start."""
+    return error.passing and (failure_of(error) is Failure.NETWORK or error.slug == EngineError.slug)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Farm:
+    """Recipes, engine and wheelhouse of one run."""
+
+    settings: Settings
+    retry: Retry = field(default_factory=lambda: Retry(passing=passing))
+    """When a failed build is begun again."""
+    say: Callable[[str], None] = field(default=lambda _line: None)
+
+    @cached_property
+    def shelf(self) -> RecipeSet:
+        """All recipes.
+
+        Raises:
+            RecipeError: with everything that is wrong in any of them.
+        """
+        return read_shelf(self.settings)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs builds here.
+
+        Raises:
+            EngineError: when the one that was asked for cannot work here.
+        """
+        return choose_engine(self.settings)
+
+    @cached_property
+    def house(self) -> Wheelhouse:
+        """The wheelhouse."""
+        return Wheelhouse(self.settings.wheelhouse, tell=self.say)
+
+    @cached_property
+    def published(self) -> Published:
+        """What the farm's indexes have of its builds."""
+        return Published(self.settings, self.house, self.say)
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """How long builds will take."""
+        return Outlook(self.settings, self.say)
+
+    def targets(self) -> tuple[Target, ...]:
+        """This machine's target for each Python asked for, or that of the place that was named.
+
+        Raises:
+            EngineError: when this machine does not build for that place.
+        """
+        return tuple(target_here(python, self.settings.place) for python in self.settings.pythons)
+
+    def plan(self, names: Sequence[str] | None) -> Plan:
+        """The builds for some distributions, or all, and what they need.
+
+        Raises:
+            FarmError: for anything wrong in recipes, words or this machine; before any work.
+        """
+        entries = order(self.shelf, names)
+        packages = self._system_packages(entries)
+        programs = {name for each in self._resolved(entries) for name in named_programs(each.environment)}
+        toolchains = [self.engine.toolchain(target, packages, sorted(programs)) for target in self.targets()]
+        plan = make_plan(
+            self.shelf,
+            settings=self.settings,
+            names=names,
+            variant=self.settings.variant,
+            toolchains=toolchains,
+        )
+        problems = Collector()
+        for build in plan.builds:
+            with problems.collect():
+                check_environment(build)
+            with problems.collect():
+                check_options(build)
+            with problems.collect():
+                check_effect(build)
+            with problems.collect():
+                check_programs(build)
+        problems.check()
+        return plan
+
+    def _system_packages(self, entries: Sequence[LoadedRecipe]) -> Mapping[str, list[str]]:
+        """System packages of the host per package manager, for the recipes of a plan."""
+        variant = self.settings.choose_variant(self.settings.variant)
+        wanted: dict[str, list[str]] = {"apt": [], "dnf": []}
+        tables = [each.system_packages for each in self._resolved(entries)]
+        if any(entry.recipe.blas for entry in entries):
+            tables.append(variant.system_packages)
+        for table in tables:
+            wanted["apt"] += table.apt
+            wanted["dnf"] += table.dnf
+        return wanted
+
+    def _resolved(self, entries: Iterable[LoadedRecipe]) -> list[Resolved]:
+        """What the recipes come to, for each target."""
+        variant = self.settings.variant
+        return [
+            entry.resolve(variant=variant, target=target) for entry in entries for target in self.targets()
+        ]
+
+    def missing(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        """System packages that the host engine needs and this machine lacks; none for containers.
+
+        Raises:
+            SystemPackageError: when it cannot be told on this machine.
+        """
+        if self.engine.name is not EngineName.HOST:
+            return ()
+        entries = order(self.shelf, names)
+        languages = {language for entry in entries for language in entry.recipe.compilers}
+        machine = Machine(allowed(self.settings.environ))
+        return machine.missing(languages=languages, packages=self._system_packages(entries))
+
+    def provide(self, names: Sequence[str] | None) -> None:
+        """Install what `missing` says, when we are root; a compiler's version is part of the rebuild key.
+
+        Raises:
+            SystemPackageError: when something is missing and we may not or cannot install it.
+        """
+        lacking = self.missing(names)
+        if lacking:
+            logs = self.settings.work / "logs"
+            try:
+                logs.mkdir(parents=True, exist_ok=True)
+            except OSError as problem:
+                raise SystemPackageError(
+                    "cannot write the log", where=str(logs), why=problem.strerror
+                ) from problem
+            machine = Machine(allowed(self.settings.environ))
+            machine.install(lacking, say=self.say, log=logs / "system-packages.log")
+
+    def line(self, plan: Plan, hear: Hear, watch: Watch = unwatched) -> Line:
+        """The steps, for the builds of a plan."""
+        engine = self._with_compiler_cache()
+        return Line(
+            settings=self.settings,
+            plan=plan,
+            shelf=self.shelf,
+            engine=engine,
+            house=self.house,
+            say=hear,
+            watch=watch,
+            published=self.published,
+        )
+
+    def _with_compiler_cache(self) -> Engine:
+        """The engine with its compiler cache made ready, or without one when that cannot be used."""
+        cache = self.engine.compiler_cache
+        problem = cache.make() if cache else None
+        if problem is None:
+            return self.engine
+        self.say(f"warning: builds go without the compiler cache: {problem}")
+        return self.engine.without_compiler_cache()
+
+    def _runner(self, expected: Mapping[BuildId, float]) -> Runner:
+        budget = Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory())
+        return Runner(budget=budget, need=need, durations=expected)
+
+    def expected(self, plan: Plan) -> Mapping[BuildId, float]:
+        """How many seconds each build of a plan will take now."""
+        return self.outlook.expected(plan, self.house, self.published)
+
+    def forecast(self, plan: Plan) -> float:
+        """How many seconds a run of a plan may take, from what its builds took the last time."""
+        runner = self._runner(self.expected(plan))
+        return max((span.end for span in forecast(runner.tasks(plan), runner.budget)), default=0.0)
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        hear: Hear,
+        tell: Callable[[Outcome], None],
+        watch: Watch = unwatched,
+        expected: Mapping[BuildId, float] | None = None,
+        executor: Executor | None = None,
+    ) -> tuple[Outcome, ...]:
+        """Run a plan to its end, whatever fails.
+
+        Args:
+            plan: the builds.
+            hear: hears the lines of builds, in whatever thread.
+            tell: hears how each build ended, in this thread.
+            watch: learns which process does a build's work.
+            expected: seconds by build, where the caller has asked the outlook already.
+            executor: what performs builds; threads by default.
+
+        Raises:
+            Interrupted: when the run was interrupted; whatever ran has ended.
+        """
+        use_one_heap()
+        line = self.line(plan, hear, watch)
+        runner = replace(
+            self._runner(self.expected(plan) if expected is None else expected),
+            executor=executor,
+            retry=self.retry,
+            cancel=line.cancelled.set,
+            say=lambda build, text: self.say(f"{build.id}: {text}"),
+        )
+        outcomes: tuple[Outcome, ...] = ()
+        try:
+            outcomes = runner.run(plan, line.perform, tell=tell)
+        except Interrupted as interrupt:
+            outcomes = interrupt.outcomes
+            raise
+        finally:
+            self.outlook.remember(outcomes)
+        return outcomes

@@ -1,0 +1,133 @@
+"""From a finished build to its record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.build.environment import build_environment, config_settings
+from wheelfarm.model import Sdist
+from wheelfarm.provenance.record import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
+from wheelfarm.sources.urls import shown
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.contents import contents
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wheelfarm.build.directory import BuildDirectory
+    from wheelfarm.gate.check import Result
+    from wheelfarm.model import Name, RepairedWheel, Source
+    from wheelfarm.plan.build import Build
+
+
+def _resolved(build: Build) -> dict[str, object]:
+    """Each value of the resolved recipe with its origin."""
+    tables = {
+        "system-packages": build.resolved.system_packages.model_dump(by_alias=True),
+        "cibuildwheel": dict(build.resolved.cibuildwheel),
+        "expect": build.resolved.expect.model_dump(by_alias=True, exclude_none=True),
+        "test": build.resolved.test.model_dump(by_alias=True, exclude_none=True, exclude={"suite"}),
+    }
+    return {**tables, "origins": dict(build.resolved.origins)}
+
+
+def _url(source: Source) -> str | None:
+    """Where an archive or repository is; the index tells where an sdist is."""
+    return None if isinstance(source, Sdist) else shown(source.url)
+
+
+def make_record(
+    stage: BuildDirectory,
+    distribution: Name,
+    repaired: RepairedWheel,
+    results: tuple[Result, ...],
+    *,
+    times: Mapping[str, float],
+    started: datetime,
+    log: Path,
+    root: Path,
+) -> Record:
+    """The record of a build whose wheel has passed the gate."""
+    build = stage.build
+    toolchain = build.toolchain
+    kinds = contents(open_wheel(repaired.path)).kinds
+    return Record(
+        recipe=build.id.name,
+        distribution=distribution,
+        version=build.version,
+        variant=build.id.variant,
+        target=build.id.target,
+        engine=build.engine,
+        key=build.key_of(distribution),
+        key_parts=dict(build.key_parts),
+        gate_key=build.gate_key,
+        source=RecordedSource(
+            kind=SourceKind(build.entry.recipe.source.kind),
+            filename=stage.tree.source.path.name,
+            sha256=stage.tree.source.sha256,
+            url=_url(build.entry.source),
+        ),
+        patches=stage.tree.patches,
+        config_settings=dict(config_settings(stage).items),
+        environment=build_environment(stage),
+        resolved=_resolved(build),
+        build_requirements=repaired.environment,
+        upstream=tuple(
+            UpstreamWheel(name=wheel.name, filename=wheel.path.name, sha256=wheel.sha256)
+            for wheel in stage.requirements
+            if wheel.farm
+        ),
+        toolchain={
+            **toolchain.facts,
+            **{f"program {name}": text for name, text in toolchain.programs.items()},
+            **dict(repaired.toolchain),
+        },
+        compiler_cache=repaired.cache_use,
+        kept_build=repaired.kept_build,
+        wheel=RecordedWheel(
+            filename=repaired.path.name,
+            sha256=repaired.sha256,
+            size=repaired.path.stat().st_size,
+            built_sha256=repaired.built_sha256,
+        ),
+        sizes={kind.value: share.size for kind, share in kinds},
+        gate_results=tuple(asdict(result) for result in results),
+        times=dict(times),
+        started=started.replace(microsecond=0),
+        finished=datetime.now(UTC).replace(microsecond=0),
+        log=PurePosixPath(log.relative_to(root).as_posix() if log.is_relative_to(root) else log.name),
+    )
+
+
+_ENOUGH: Final = 0.9
+_TOLD: Final = 3
+
+
+def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]:
+    """A warning where a rebuild compiled much that had been compiled before, and what may be the reason."""
+    if predecessor is None or record.kept_build or predecessor.engine != record.engine:
+        # Of a kept build directory only what has changed is asked for, and that misses. Another engine has a
+        # cache of its own.
+        return ()
+    use, before = record.compiler_cache, predecessor.compiler_cache
+    if use is None or before is None or use.rate() >= _ENOUGH:
+        return ()
+    differing = sorted(
+        name
+        for name in record.key_parts.keys() | predecessor.key_parts.keys()
+        if record.key_parts.get(name) != predecessor.key_parts.get(name)
+    )
+    more = [f"{len(differing) - _TOLD} more"] if len(differing) > _TOLD else []
+    nothing = "no part of the rebuild key, so the cache may be too small or new"
+    inputs = ", ".join(differing[:_TOLD] + more) or nothing
+    missed = f"{use.misses} of {use.compiles} compiled again, first {', '.join(use.missed[:_TOLD])}"
+    return (f"the compiler cache spared {use.rate():.0%} only: {missed}; what differs: {inputs}",)
+
+
+def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record:
+    """The record of a wheel that was not built again, but passed a gate that has changed."""
+    return replace(record, gate_key=build.gate_key, gate_results=tuple(asdict(result) for result in results))

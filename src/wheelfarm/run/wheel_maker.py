@@ -1,0 +1,224 @@
+"""Making the wheels of one build: source → patch → stage → build → repair → split, up to the gate."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.build.backends import check_settings
+from wheelfarm.build.build_cache import Kept
+from wheelfarm.build.directory import ENVIRONMENT, SOURCE, BuildDirectory, lay, newest
+from wheelfarm.build.environment_report import (
+    built_digest,
+    cache_use,
+    held,
+    install_plan,
+    kept_build,
+    read_owners,
+    read_testimony,
+    toolchain,
+)
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.build.repair import only_wheel
+from wheelfarm.build.splits import divide
+from wheelfarm.build.steps import run_rendering
+from wheelfarm.errors import CancelledRunError, FarmError
+from wheelfarm.model import PatchedTree, RepairedWheel
+from wheelfarm.plan.build import check_unchanged, file_digest
+from wheelfarm.provenance.sbom_embedding import enclose
+from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.run.build_lock import keep
+from wheelfarm.sources.cache import Cache
+from wheelfarm.sources.patches import PatchFile, apply
+from wheelfarm.sources.unpacking import check_pkg_info, unpack
+from wheelfarm.wheels.archive import open_wheel, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from wheelfarm.build.engine import Engine
+    from wheelfarm.build.steps import Follower
+    from wheelfarm.model import Name, PinnedWheel
+    from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.result import Clock
+    from wheelfarm.sources.fetcher import Fetcher
+
+
+_SPLIT: Final = "split"
+"""The directory of the wheels that the repaired one is divided into, in the stage."""
+_FINISHED: Final = "finished"
+"""The directory of the wheels as the gate gets them, in the stage."""
+_TESTED: Final = frozenset({"dist", _SPLIT, _FINISHED, "gate", "tmp"})
+"""What is tested, and where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Makes the wheels of one build in its place."""
+
+    build: Build
+    settings: Settings
+    engine: Engine
+    root: Path
+    """The stage's directory, which is held."""
+    jobs: int
+    log: Path
+    clock: Clock
+    fetcher: Fetcher
+    follower: Follower
+
+    @property
+    def waiting(self) -> Path:
+        """Where what was built waits until the gate lets it pass."""
+        return self.settings.work / "waiting" / self.build.key
+
+    def make(
+        self, upstream: Sequence[PinnedWheel], *, before: Callable[[], None]
+    ) -> tuple[BuildDirectory, dict[Name, RepairedWheel]]:
+        """The stage, and the finished wheels by distribution, with proof of what they were built with.
+
+        Args:
+            upstream: wheels of the farm for the build environment.
+            before: called before anything is compiled.
+
+        Raises:
+            FarmError: whatever goes wrong.
+        """
+        stage = self._stage(upstream)
+        repaired = self._earlier(stage)
+        if repaired is None:
+            before()
+            repaired = self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
+        with self.clock.step("split"):
+            plan = install_plan(read_testimony(stage))
+            wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
+        with self.clock.step("document"):
+            owners, finished = read_owners(stage), self.root / _FINISHED
+            return stage, {name: enclose(stage, wheel, owners, finished) for name, wheel in wheels.items()}
+
+    @contextmanager
+    def shedding(self) -> Iterator[None]:
+        """Meanwhile, remove what only the build needed: ten thousand files take as long as a test.
+
+        What is tested, and where, stays; so does all of the stage when the build itself fails.
+        """
+        Kept.beside(self.root).keep_source(self.root / SOURCE)
+        useless = [path for path in self.root.iterdir() if path.name not in _TESTED]
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            for path in useless:
+                if path.is_dir():
+                    pool.submit(shutil.rmtree, path, ignore_errors=True)
+            yield
+
+    def clear(self) -> None:
+        """Remove what is of no more use, now that the wheel is stored."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.waiting, ignore_errors=True)
+
+    def _stage(self, upstream: Sequence[PinnedWheel]) -> BuildDirectory:
+        build, fetcher, root = self.build, self.fetcher, self.root
+        target, glibc = build.id.target, build.toolchain.glibc
+        with self.clock.step("fetch"):
+            source = fetcher.source(build.id.name, build.entry.source)
+            locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
+            provider = None
+            if build.entry.recipe.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
+                wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
+                provider = wheels[0] if wheels else None
+        with self.clock.step("stage"):
+            kept = Kept.beside(root)
+            kept.keep_source(root / SOURCE)
+            shutil.rmtree(root, ignore_errors=True)
+            tree = unpack(source, root / "unpacked", leftover=kept.source).rename(root / SOURCE)
+            check_pkg_info(source, tree)
+            epoch = newest(tree)
+            series = [PatchFile(path=path) for path in build.patches]
+            check_unchanged(build)
+            patches = apply(tree, series, recipe=build.id.name, environ=self.settings.environ)
+            # The programs that know a project's options take as long as laying out the rest.
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                env = programs_environment(self.settings)
+                unchecked = pool.submit(check_settings, build, tree, env, Cache(self.settings.cache))
+                stage = lay(
+                    build,
+                    root=root,
+                    inside=self.engine.inside(root, target),
+                    tree=PatchedTree(source=source, path=tree, patches=patches),
+                    requirements=[*locked, *upstream],
+                    provider=provider,
+                    epoch=epoch,
+                    jobs=self.jobs,
+                )
+            for why in unchecked.result():
+                self.follower.line(f"{build.entry.where}: {why}")
+            return stage
+
+    def _earlier(self, stage: BuildDirectory) -> RepairedWheel | None:
+        """What an earlier run made and its gate refused: nothing that is compiled has changed since."""
+        if not self.waiting.is_dir():
+            return None
+        shutil.copytree(self.waiting, stage.dist, dirs_exist_ok=True)
+        try:
+            repaired = self._repaired(stage)
+            read_owners(stage)
+            verify(open_wheel(repaired.path))
+        except CancelledRunError:
+            raise
+        except FarmError:
+            # It is damaged, or what it was built on has other bytes by now.
+            repaired = None
+        if repaired is None or (self.settings.from_nothing and not repaired.from_nothing):
+            for directory in (self.waiting, stage.dist):
+                shutil.rmtree(directory)
+            stage.dist.mkdir()
+            return None
+        self.follower.line("taking the wheel that an earlier run has built")
+        return repaired
+
+    def _run_on_kept(self, stage: BuildDirectory) -> RepairedWheel:
+        """Build in the directory that an earlier build has left, where one fits; and leave it in turn."""
+        kept, build_dir = Kept.beside(stage.root), self.engine.build_dir(stage)
+        with self.clock.step("keep"):
+            basis = kept.take(stage, build_dir)
+            has_environment = (stage.root / ENVIRONMENT).is_dir()
+        repaired = self._run(replace(stage, has_environment=has_environment))
+        with self.clock.step("keep"):
+            kept.keep(basis, build_dir)
+        return repaired
+
+    def _run(self, stage: BuildDirectory) -> RepairedWheel:
+        """Let the engine build and repair; keep what came of it until the gate lets it pass."""
+        self.log.write_bytes(b"")
+        with self.clock.step("build"):
+            run_rendering(
+                self.engine,
+                self.engine.render(stage),
+                stage,
+                log=self.log,
+                time_limit=self.settings.time_limit,
+                follower=self.follower,
+            )
+        with self.clock.step("prove"):
+            repaired = self._repaired(stage)
+            keep(stage.dist, self.waiting)
+        return repaired
+
+    def _repaired(self, stage: BuildDirectory) -> RepairedWheel:
+        """The one repaired wheel, with proof of what it was built with."""
+        build = stage.build
+        testimony = read_testimony(stage)
+        path = only_wheel(stage.dist, name=build.id.name, version=build.version, made_by="the repair tool")
+        return RepairedWheel(
+            path=path,
+            sha256=file_digest(path),
+            built_sha256=built_digest(testimony),
+            environment=held(stage, testimony),
+            toolchain=toolchain(testimony),
+            cache_use=cache_use(testimony),
+            kept_build=kept_build(testimony),
+        )

@@ -1,0 +1,280 @@
+"""A patch file: its header, and the hunks that errors name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import Collector, PatchError
+from wheelfarm.model import AppliedPatch, Digest
+from wheelfarm.sources.git import git_environment
+from wheelfarm.system.process import Command, Finished, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from wheelfarm.model import Name
+
+
+_FIELD: Final = re.compile(r"([A-Z][A-Za-z-]*):[ \t]*(.*)")
+_HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_DIFF: Final = re.compile(r"diff --git |--- [^ ]")
+_WITHOUT_HUNKS: Final = (
+    *("old mode ", "new file mode ", "deleted file mode "),
+    *("rename from ", "copy from ", "GIT binary patch"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchFile:
+    """One patch of a series."""
+
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a patch says of itself.
+
+    Args:
+        why: why the farm needs it.
+        upstream: the link to the issue or change, with its status; or why there is none.
+    """
+
+    why: str
+    upstream: str
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """One change of a file: its line `@@ … @@` and the first line that it is about."""
+
+    line: str
+    start: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the text before the first diff, with its fields `Why:` and `Upstream:`.
+
+    A field goes on to the next one or to an empty line.
+
+    Raises:
+        PatchError: when a field is missing or empty.
+    """
+    fields: dict[str, str] = {}
+    name = ""
+    for line in _lines(path):
+        if _DIFF.match(line) or line == "---":
+            break
+        if match := _FIELD.fullmatch(line):
+            name = match[1].lower()
+            fields[name] = match[2].strip()
+        elif not line.strip():
+            name = ""
+        elif name:
+            fields[name] = f"{fields[name]} {line.strip()}".strip()
+    missing = [f"{field}:" for field in ("Why", "Upstream") if not fields.get(field.lower())]
+    if missing:
+        raise PatchError(
+            f"{path.name} does not say {' and '.join(missing)}",
+            where=str(path),
+            why="whoever bumps the version next has to know what each patch is for and where it stands",
+            hint="write `Why: …` and `Upstream: <link> (<status>)` above the first diff",
+        )
+    return Header(why=fields["why"], upstream=fields["upstream"])
+
+
+def read_hunks(path: Path) -> list[list[Hunk]]:
+    """The hunks of each file that a patch changes, in its order; none for a new mode, a new name or a binary.
+
+    Raises:
+        PatchError: when the patch changes nothing.
+    """
+    files: list[list[Hunk]] = []
+    changes = named = False
+    lines = _lines(path)
+    for line in lines:
+        # A diff of git begins with its own line, any other with the first of its two names.
+        if line.startswith("diff --git "):
+            files.append([])
+            named = False
+        elif _DIFF.match(line):
+            if named or not files:
+                files.append([])
+            named = True
+        elif files and (match := _HUNK.match(line)):
+            files[-1].append(Hunk(line, int(match[1])))
+            _skip(lines, int(match[2] or 1), int(match[3] or 1))
+        changes = changes or line.startswith(_WITHOUT_HUNKS)
+    if not changes and not any(files):
+        raise PatchError(
+            f"{path.name} changes nothing",
+            where=str(path),
+            why="it has no hunks",
+            hint="remove it, or make it anew with `git diff --binary`",
+        )
+    return files
+
+
+def _skip(lines: Iterator[str], old: int, new: int) -> None:
+    """Read past the lines of a hunk, which may look like anything."""
+    while old > 0 or new > 0:
+        line = next(lines, None)
+        if line is None:
+            return
+        old -= line[:1] not in {"+", "\\"}
+        new -= line[:1] not in {"-", "\\"}
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise PatchError(f"{path.name} cannot be read", where=str(path), why=error.strerror) from None
+    yield from (line.removesuffix("\r") for line in text.split("\n"))
+
+
+_CHECKING: Final = re.compile(r"Checking patch (.+)\.\.\.")
+_MOVED: Final = re.compile(r"Hunk #(\d+) succeeded at \d+ \(offset (-?\d+) lines?\)\.")
+_FAILED: Final = re.compile(r"error: patch failed: .+:(\d+)")
+_QUOTED: Final = re.compile(
+    r"^error: while searching for:\n.*?(?=^error: patch failed: )", re.MULTILINE | re.DOTALL
+)
+"""The lines that were not found, which may look like anything."""
+
+_REPEATED: Final = re.compile(r"error: .+: patch does not apply")
+_OUTSIDE: Final = re.compile(r"error: (?:invalid path '|affected file '.+' is beyond a symbolic link)")
+_OTHER: Final = re.compile(r"(?:error|fatal): (?:.+?: )?(.+)")
+
+_REFRESH: Final = "refresh it: apply it by hand to the new source, and write the file anew with git diff"
+
+
+def apply(
+    tree: Path, series: Sequence[PatchFile], *, recipe: Name, environ: Mapping[str, str]
+) -> tuple[AppliedPatch, ...]:
+    """Apply a series to a source tree, in its order and without fuzz or offset.
+
+    A patch is applied as a whole or not at all; after a failure those before it stay applied.
+
+    Args:
+        tree: the top of the source tree; names in the patches have one leading directory (`a/`, `b/`).
+        series: the patches.
+        recipe: whose patches they are, for the errors.
+        environ: the host's environment, of which git gets what is allowed.
+
+    Raises:
+        PatchError: when a patch has no header, changes nothing or does not apply exactly; all problems with
+            the files themselves, then all hunks of the first patch that fails, at once.
+        ProcessError: when git is missing.
+    """
+    collector = Collector()
+    for patch in series:
+        with collector.collect():
+            read_header(patch.path)
+            read_hunks(patch.path)
+    collector.check()
+    return tuple(_Application(tree, patch.path, recipe, environ).apply() for patch in series)
+
+
+@dataclass(frozen=True)
+class _Application:
+    """One patch on its way into one tree."""
+
+    tree: Path
+    patch: Path
+    recipe: Name
+    environ: Mapping[str, str]
+
+    def apply(self) -> AppliedPatch:
+        check = self._git("--check")
+        collector = Collector()
+        if check.returncode and self._git("--check", "--reverse").returncode == 0:
+            raise self._error(
+                f"{self.patch.name} is already in the source",
+                why="it can be taken back exactly as it stands: upstream has it",
+                hint="remove it from the recipe and from `patches`",
+            )
+        for error in self._problems(check.output):
+            collector.add(error)
+        collector.check()
+        written = check if check.returncode else self._git()
+        if written.returncode:
+            raise self._error(f"{self.patch.name} could not be applied", why=written.output.strip())
+        content = self.patch.read_bytes()
+        return AppliedPatch(
+            file=self.patch.name,
+            sha256=Digest(hashlib.sha256(content).hexdigest()),
+            text=content.decode("utf-8", "surrogateescape"),
+        )
+
+    def _problems(self, output: str) -> Iterator[PatchError]:
+        """What git said, file by file in the order of the patch."""
+        files = read_hunks(self.patch)
+        target, hunks = "", files[0]
+        remaining = iter(files)
+        for line in _QUOTED.sub("", output).splitlines():
+            if match := _CHECKING.fullmatch(line):
+                target, hunks = match[1], next(remaining, [])
+                if _leads_out(target):
+                    yield self._outside(target)
+            elif match := _MOVED.fullmatch(line):
+                yield self._error(
+                    f"{self.patch.name} applies with an offset of {match[2]} lines, not exactly",
+                    target,
+                    _named(int(match[1]), hunks),
+                    why="the source has changed above it",
+                    hint=_REFRESH,
+                )
+            elif match := _FAILED.fullmatch(line):
+                number = next((n for n, hunk in enumerate(hunks, 1) if hunk.start == int(match[1])), 0)
+                yield self._error(
+                    f"{self.patch.name} does not apply",
+                    target,
+                    _named(number, hunks),
+                    why="the source does not hold the lines that it changes",
+                    hint=_REFRESH,
+                )
+            elif _OUTSIDE.match(line):
+                yield self._outside(target)
+            elif not _REPEATED.fullmatch(line) and (match := _OTHER.fullmatch(line)):
+                yield self._error(f"{self.patch.name} does not apply", target, why=match[1], hint=_REFRESH)
+
+    def _outside(self, target: str) -> PatchError:
+        return self._error(
+            f"{self.patch.name} changes what is outside of the source tree",
+            target,
+            hint="names begin with one directory, such as a/ and b/, and lead neither up nor through links",
+        )
+
+    def _error(self, what: str, *places: str, why: str | None = None, hint: str | None = None) -> PatchError:
+        where = ": ".join(filter(None, (self.recipe, self.patch.name, *places)))
+        return PatchError(what, where=where, why=why, hint=hint)
+
+    def _git(self, *options: str) -> Finished:
+        # Inside a repository git skips, without a word, whatever is not below the current directory in it:
+        # so there must be none, neither around the tree nor in it.
+        env = git_environment(self.environ) | {"GIT_DIR": os.devnull}
+        argv = (
+            "git",
+            "apply",
+            "--verbose",
+            "--whitespace=nowarn",
+            *options,
+            "--",
+            str(self.patch.absolute()),
+        )
+        return run(Command(argv=argv, env=env, cwd=self.tree), check=False)
+
+
+def _named(number: int, hunks: Sequence[Hunk]) -> str:
+    return f"hunk {number} of {len(hunks)}" + "".join(f": {hunk.line}" for hunk in hunks[number - 1 : number])
+
+
+def _leads_out(target: str) -> bool:
+    names = (PurePosixPath(name) for name in target.split(" => "))
+    return any(name.is_absolute() or ".." in name.parts for name in names)

@@ -1,0 +1,1 @@
+"""Doors to the machine: processes, atomic files, locks, compilers and system packages."""

@@ -1,0 +1,282 @@
+"""This machine: its compilers, interpreters and system packages, and how to get what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform as host_platform
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import EngineError, ProcessError, SystemPackageError
+from wheelfarm.model import Python, Target
+from wheelfarm.system.output import which
+from wheelfarm.system.process import Command, run
+
+if sys.platform != "win32":
+    import resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+_ARENA_MAX: Final = -8  # M_ARENA_MAX in malloc.h
+_NONE: Final = "(none)"
+_INTERPRETER: Final = re.compile(r"python(3\.\d{1,2}t?)(\.exe)?")
+# Where version managers keep what their stand-ins in shims/ stand for: pyenv, then asdf and mise.
+_MANAGED: Final = ("versions/{0}.*/bin/python{0}", "installs/python/{0}.*/bin/python{0}")
+PROGRAMS: Final = {"c": "cc", "c++": "c++", "fortran": "gfortran"}
+_COMPILER_PACKAGES: Final[Mapping[str, Mapping[str, str]]] = {
+    "apt": {"c": "gcc", "c++": "g++", "fortran": "gfortran"},
+    "dnf": {"c": "gcc", "c++": "gcc-c++", "fortran": "gcc-gfortran"},
+}
+_INSTALL: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "apt": (("apt-get", "update", "-qq"), ("apt-get", "install", "-y", "--no-install-recommends")),
+    "dnf": (("dnf", "install", "-y"),),
+}
+_QUERY: Final[Mapping[str, tuple[str, ...]]] = {
+    "apt": ("dpkg-query", "-W", "-f=${Package} ${Version} ${db:Status-Status}\\n"),
+    "dnf": ("rpm", "-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE} installed\\n"),
+}
+_SYSTEMS: Final = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}
+_ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
+
+
+def target_here(python: Python, place: str | None = None) -> Target:
+    """The target for a Python that this machine builds for: its own, or a place that was named.
+
+    Linux machines build for musllinux too, in containers; macOS and Windows only for themselves.
+
+    Args:
+        python: the Python.
+        place: what stands after the interpreter in a build identifier, such as musllinux_x86_64.
+
+    Raises:
+        EngineError: for the place of another system or processor.
+    """
+    own = native_target(python)
+    if place is None:
+        return own
+    target = Target.parse(f"{python.tag}-{place}")
+    if (target.platform, target.arch) != (own.platform, own.arch):
+        raise EngineError(
+            f"this machine does not build for {place}",
+            where="place",
+            why=f"it builds for {own.identifier.partition('-')[2]}",
+            hint="leave it out, or run this on a machine of that kind",
+        )
+    return target
+
+
+def native_target(python: Python) -> Target:
+    """The target of this machine for a Python.
+
+    Raises:
+        EngineError: on a system that wheels are not built on.
+    """
+    system = _SYSTEMS.get(sys.platform)
+    if system is None:
+        raise EngineError(f"wheels are not built on {sys.platform}", hint="use Linux, macOS or Windows")
+    if sys.platform == "linux" and glibc() == (0, 0):
+        system = "musllinux"
+    machine = host_platform.machine()
+    return Target(python=python, system=system, arch=_ARCHES.get(machine, machine))
+
+
+def glibc() -> tuple[int, int]:
+    """The version of this machine's C library; (0, 0) where it is not glibc."""
+    try:
+        _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+        major, minor = version.split(".")[:2]
+        return int(major), int(minor)
+    except (ValueError, OSError, AttributeError):
+        return (0, 0)
+
+
+def memory() -> int | None:
+    """The bytes of memory that this machine, or the container around us, has; None where it does not tell."""
+    found = []
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        with suppress(OSError, ValueError):
+            found.append(int(limit.read_text(encoding="utf-8")))
+    return min(found, default=None)
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held, in bytes; None where the system does not tell."""
+    if sys.platform == "win32":
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def use_one_heap() -> None:
+    """Have all threads of this process take their memory from one place, where it is glibc's to say.
+
+    Otherwise each thread gets an arena of its own, which keeps what was freed in it (mallopt(3)): a tenth of
+    what the farm holds while scipy goes through its gate.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - needed by a run that builds alone
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine as a child process with `env` sees it."""
+
+    env: Mapping[str, str]
+
+    def _output(self, *argv: str) -> str | None:
+        """What a program prints; None when it is missing or fails."""
+        try:
+            return run(Command(argv=argv, env=self.env, time_limit=60)).output
+        except ProcessError:
+            return None
+
+    def manager(self) -> str | None:
+        """The package manager: apt or dnf; None where there is none that we know."""
+        programs = {"apt": "apt-get", "dnf": "dnf"}
+        return next((name for name, program in programs.items() if which(program, self.env)), None)
+
+    def compilers(self) -> dict[str, str]:
+        """The version line of each compiler that is here, by language."""
+        found: dict[str, str] = {}
+        for language, program in PROGRAMS.items():
+            text = self.describe(program)
+            if text != _NONE:
+                found[language] = text
+        return found
+
+    def packages(self, manager: str, names: Iterable[str]) -> dict[str, str]:
+        """The version of each of those system packages that is installed."""
+        # apt's `name=version` pins one.
+        wanted = {name: name.partition("=") for name in sorted(set(names))}
+        if not wanted:
+            return {}
+        asked = sorted({name for name, _, _ in wanted.values()})
+        # The query fails when one is missing, and still prints the others.
+        finished = run(Command(argv=(*_QUERY[manager], *asked), env=self.env, time_limit=60), check=False)
+        lines = [line.split() for line in finished.output.splitlines()]
+        found = {line[0]: line[1] for line in lines if len(line) == 3 and line[2] == "installed"}  # noqa: PLR2004
+        return {
+            text: found[name]
+            for text, (name, _, version) in wanted.items()
+            if found.get(name) and version in {"", found[name]}
+        }
+
+    def missing(self, *, languages: Iterable[str], packages: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+        """The system packages to install for compilers and libraries that are not here.
+
+        Raises:
+            SystemPackageError: when something is missing and we know no package manager here.
+        """
+        manager = self.manager()
+        absent = sorted(set(languages) - set(self.compilers()))
+        if manager is None:
+            if absent or any(True for names in packages.values() for _ in names):
+                needed = sorted({*absent, *(name for names in packages.values() for name in names)})
+                raise SystemPackageError(
+                    f"this machine may lack: {', '.join(needed)}",
+                    why="neither apt-get nor dnf is here, so the farm cannot look",
+                    hint="use the cibuildwheel engine, or a Debian, Ubuntu, Fedora or RHEL machine",
+                )
+            return ()
+        named = set(packages.get(manager, ()))
+        lacking = named - set(self.packages(manager, named))
+        return tuple(sorted({_COMPILER_PACKAGES[manager][language] for language in absent} | lacking))
+
+    def install_commands(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        """The commands that install system packages."""
+        *before, last = _INSTALL[self.manager() or "apt"]
+        return (*before, (*last, *names))
+
+    def install(self, names: tuple[str, ...], *, say: Callable[[str], None], log: Path) -> None:
+        """Install system packages when we are root, and say so.
+
+        Raises:
+            SystemPackageError: when we are not root, or the package manager fails.
+        """
+        commands = self.install_commands(names)
+        typed = " && ".join(" ".join(words) for words in commands)
+        if not hasattr(os, "geteuid") or os.geteuid() != 0:
+            raise SystemPackageError(
+                f"this machine lacks: {', '.join(names)}",
+                why="installing system packages needs root",
+                hint=f"sudo sh -c '{typed}'",
+            )
+        say(f"installing system packages: {typed}")
+        for words in commands:
+            env = {**self.env, "DEBIAN_FRONTEND": "noninteractive"}
+            try:
+                run(Command(argv=words, env=env, log=log, time_limit=1800))
+            except ProcessError as problem:
+                raise SystemPackageError(
+                    f"could not install {', '.join(names)}", why=problem.why, hint=typed, log=log
+                ) from problem
+
+    def describe(self, program: str) -> str:
+        """The first line of what a program says of its version; (none) when it is not here."""
+        text = self._output(program, "--version") if which(program, self.env) else None
+        return text.splitlines()[0].strip() if text else _NONE
+
+    def describe_python(self, interpreter: Path) -> str:
+        """The full version and build of an interpreter."""
+        return (self._output(str(interpreter), "-VV") or "").strip()
+
+    def has_headers(self, interpreter: Path) -> bool:
+        """Whether extension modules can be compiled for an interpreter."""
+        include = self._output(
+            str(interpreter), "-c", "import sysconfig; print(sysconfig.get_path('include'))"
+        )
+        return include is not None and Path(include.strip(), "Python.h").is_file()
+
+    def python(self, python: Python) -> Path:
+        """The interpreter of that version.
+
+        Raises:
+            EngineError: when it is not here.
+        """
+        # A virtual environment's own interpreter would bring that environment's packages along.
+        if python == Python(major=sys.version_info.major, minor=sys.version_info.minor):
+            return Path(getattr(sys, "_base_executable", sys.executable))
+        for found in self._candidates(python):
+            # A version manager's stand-in is there for versions that are not: ask it.
+            if self._output(str(found), "-c", "") is not None:
+                return found
+        raise EngineError(
+            f"there is no Python {python} on this machine",
+            hint=f"install python{python} with its headers, or use the cibuildwheel engine",
+        )
+
+    def _candidates(self, python: Python) -> Iterator[Path]:
+        """What may be that Python: the one on the path, then those that a version manager keeps for it."""
+        found = which(f"python{python}", self.env)
+        if found is not None:
+            yield found
+            if found.parent.name == "shims":
+                for place in _MANAGED:
+                    yield from sorted(found.parents[1].glob(place.format(python)), reverse=True)
+
+    def pythons(self) -> tuple[Python, ...]:
+        """The feature versions whose interpreters are here, oldest first."""
+        own = Python(major=sys.version_info.major, minor=sys.version_info.minor)
+        named = {
+            Python.parse(match[1])
+            for directory in map(Path, self.env.get("PATH", os.defpath).split(os.pathsep))
+            for path in directory.glob("python3.*")
+            if (match := _INTERPRETER.fullmatch(path.name))
+        }
+        return tuple(sorted({own} | {python for python in named if self._has(python)}))
+
+    def _has(self, python: Python) -> bool:
+        try:
+            return bool(self.python(python))
+        except EngineError:
+            return False

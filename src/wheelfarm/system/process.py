@@ -1,0 +1,301 @@
+"""Running a command: its output line by line, its log, its end."""
+
+from __future__ import annotations
+
+import queue
+import re
+import shlex
+import signal
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, Protocol
+from urllib.parse import quote, quote_plus
+
+from wheelfarm.errors import CancelledRunError, ProcessError
+from wheelfarm.system import process_group as group
+from wheelfarm.system.output import Output, which
+from wheelfarm.system.process_group import marked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+_SHORTEST_LINE: Final = 6
+"""Shorter lines of a secret of several lines, such as a lone brace, say nothing and occur everywhere."""
+
+
+class Flag(Protocol):
+    """Something that another thread may set, such as a `threading.Event`."""
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A program with all that it is given.
+
+    Args:
+        argv: the program and its arguments, as the child gets them.
+        env: the whole environment of the child; see `allowed`.
+        cwd: the working directory; None for the farm's own.
+        log: the file that the command and its output are appended to.
+        time_limit: seconds after which the command and all that it started are killed.
+        secrets: what may show neither in the output nor in the log nor in an error.
+        stdin: the text that the child reads; None for an empty input.
+        mark: a file that tells of the child while it runs; see `end_left_behind`.
+        cancelled: when set, by whatever thread, the command and all that it started are ended.
+        on_start: hears the number of the child's process.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path | None = None
+    log: Path | None = None
+    time_limit: float | None = None
+    secrets: tuple[str, ...] = ()
+    stdin: str | None = None
+    mark: Path | None = None
+    cancelled: Flag | None = None
+    on_start: Callable[[int], None] | None = None
+
+    def __str__(self) -> str:
+        """As one would type it, without its secrets."""
+        return shlex.join(map(self.redact, self.argv))
+
+    def redact(self, text: str) -> str:
+        """The text with three stars in the place of each secret."""
+        forms = sorted(set(self._forms()), key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, forms)), "***", text) if forms else text
+
+    def _forms(self) -> Iterator[str]:
+        """Each way in which a secret may be written: as it is, in a url, in a form, line by line."""
+        for secret in filter(None, self.secrets):
+            yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
+            yield from (line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has come to its end.
+
+    Args:
+        argv: the command, without its secrets.
+        returncode: the exit code; negative for the number of the signal that ended it.
+        output: standard output and error as one, the last 2 MB at most.
+        seconds: how long it took.
+    """
+
+    argv: tuple[str, ...]
+    returncode: int
+    output: str
+    seconds: float
+
+
+_LINGER: Final = 1.0
+"""Seconds for which the output may stay open after the child has gone, held by what it left behind."""
+
+_POLL: Final = 0.1
+_CHUNK: Final = 1 << 16
+_AHEAD: Final = 32
+"""Chunks that are read before somebody has heard them; a child that prints more waits."""
+
+
+class _TimeUpError(Exception):
+    """The time limit has passed."""
+
+
+def run(command: Command, *, on_line: Callable[[str], None] | None = None, check: bool = True) -> Finished:
+    """Run a command to its end.
+
+    Its output (standard output and error as one) goes line by line to the log and to the listener. Nothing
+    that the command leaves behind with its output open, in its process group, outlives it for long.
+
+    Args:
+        command: what to run.
+        on_line: hears each line without its end, secrets removed.
+        check: whether an exit code other than 0 is an error.
+
+    Raises:
+        ProcessError: when the program is not found or not executable, fails, or exceeds its time limit.
+        CancelledRunError: when it was cancelled, before its start or since.
+    """
+    began = time.monotonic()
+    _check_cancelled(command)
+    with ExitStack() as stack:
+        log = None
+        if command.log is not None:
+            command.log.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(command.log.open("a", encoding="utf-8", buffering=1))
+        output = Output(command, log, on_line)
+        output.note(f"$ {command}")
+        output.note(command.redact(f"# in {command.cwd or Path.cwd()}"))
+        child = _start(command, _stdin(command, stack))
+        try:
+            if command.on_start is not None:
+                command.on_start(child.pid)
+            with marked(command.mark, child.pid):
+                code = _follow(child, command, output, began)
+        except _TimeUpError:
+            group.end(child)
+            output.note(f"# killed at its time limit of {command.time_limit:g} s")
+            raise _error(
+                command, f"ran longer than its time limit of {command.time_limit:g} s", output
+            ) from None
+        except CancelledRunError:
+            group.end(child)
+            output.note("# cancelled")
+            raise
+        except BaseException:
+            group.end(child)
+            output.note("# killed")
+            raise
+        seconds = time.monotonic() - began
+        output.note(f"# {_ending(code)} after {seconds:.1f} s")
+    if check and code != 0:
+        raise _error(command, _ending(code), output, hint=_hint(code))
+    return Finished(tuple(map(command.redact, command.argv)), code, output.text(), seconds)
+
+
+def _stdin(command: Command, stack: ExitStack) -> IO[bytes] | None:
+    """The input as a file: unlike a pipe it never blocks, whether or not the child reads it."""
+    if command.stdin is None:
+        return None
+    file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+    file.write(command.stdin.encode())
+    file.seek(0)
+    return file
+
+
+def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
+    program, *arguments = command.argv
+    where = str(command)
+    if command.cwd is not None and not command.cwd.is_dir():
+        raise ProcessError(
+            f"{_short(command)} cannot run in {command.cwd}", where=where, why="there is no such directory"
+        )
+    # We look the program up ourselves: Windows would search the farm's own PATH, not the child's.
+    found = program if Path(program).name != program else which(program, command.env)
+    hint = f"install {_short(command)} or put its directory on PATH"
+    if found is None:
+        raise ProcessError(f"{_short(command)} was not found", where=where, why="not on PATH", hint=hint)
+    try:
+        return group.start((str(found), *arguments), command, stdin)
+    except FileNotFoundError:
+        why = "neither the file nor, for a script, the interpreter in its first line may be missing"
+        raise ProcessError(f"{_short(command)} was not found", where=where, why=why, hint=hint) from None
+    except (OSError, ValueError) as error:
+        why = command.redact(getattr(error, "strerror", None) or str(error))
+        raise ProcessError(
+            f"{_short(command)} cannot be executed", where=where, why=why, hint=f"check the file {found}"
+        ) from error
+
+
+def _follow(child: group.Child, command: Command, output: Output, began: float) -> int:
+    """Pass the output on until the child has ended; its exit code."""
+    deadline = None if command.time_limit is None else began + command.time_limit
+    chunks: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
+    assert child.stdout is not None  # noqa: S101 - narrows the type
+    threading.Thread(target=_read, args=(child.stdout, chunks), daemon=True).start()
+    for chunk in _chunks(child, command, chunks, deadline):
+        output.feed(chunk)
+    output.feed(b"", final=True)
+    while child.poll() is None:  # it has closed its output and works on
+        _check(command, deadline)
+        time.sleep(_POLL)
+    return child.returncode
+
+
+def _read(pipe: IO[bytes], chunks: queue.Queue[bytes | None]) -> None:
+    """Move bytes from the pipe to the queue; a thread, since Windows cannot wait for a pipe."""
+    with pipe:
+        while chunk := pipe.read(_CHUNK):
+            chunks.put(chunk)
+    chunks.put(None)
+
+
+def _chunks(
+    child: group.Child, command: Command, chunks: queue.Queue[bytes | None], deadline: float | None
+) -> Iterator[bytes]:
+    """The output up to its end, or up to shortly after the child's end when others hold it open."""
+    gone_at = None
+    while True:
+        _check(command, deadline)
+        now = time.monotonic()
+        if gone_at is None and child.poll() is not None:
+            gone_at = now
+        if gone_at is not None and now - gone_at > _LINGER:
+            group.end(child)
+            yield from _rest(chunks)
+            return
+        try:
+            chunk = chunks.get(timeout=_POLL)
+        except queue.Empty:
+            continue
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _rest(chunks: queue.Queue[bytes | None]) -> Iterator[bytes]:
+    """What was printed before the end; one that has left the group may hold the output open for ever."""
+    deadline = time.monotonic() + _LINGER
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            chunk = chunks.get(timeout=left)
+        except queue.Empty:
+            return
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _check_cancelled(command: Command) -> None:
+    if command.cancelled is not None and command.cancelled.is_set():
+        raise CancelledRunError(
+            f"{_short(command)} was stopped",
+            where=str(command),
+            why="the run was interrupted",
+            hint="run it again: what is finished is kept",
+            log=command.log,
+        )
+
+
+def _check(command: Command, deadline: float | None) -> None:
+    _check_cancelled(command)
+    if deadline is not None and time.monotonic() >= deadline:
+        raise _TimeUpError
+
+
+def _short(command: Command) -> str:
+    return command.redact(Path(command.argv[0]).name)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def _hint(code: int) -> str | None:
+    if -code == getattr(signal, "SIGKILL", 9):
+        return "the kernel kills like this when memory runs out: run fewer jobs at once"
+    return None
+
+
+def _error(command: Command, ending: str, output: Output, hint: str | None = None) -> ProcessError:
+    place = f" (in {command.cwd})" if command.cwd else ""
+    return ProcessError(
+        f"{_short(command)} {ending}",
+        where=f"{command}{command.redact(place)}",
+        why=output.last_lines() or "it printed nothing",
+        hint=hint,
+        log=command.log,
+    )

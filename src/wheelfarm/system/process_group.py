@@ -1,0 +1,194 @@
+"""What a process and all that it started use, read from /proc (proc(5)); Linux only."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelfarm.system.process import Command
+
+
+GRACE: Final = 5.0
+"""Seconds between the request to end and the kill."""
+
+_POLL: Final = 0.05
+
+Child = subprocess.Popen[bytes]
+
+
+def start(argv: tuple[str, ...], command: Command, stdin: IO[bytes] | None) -> Child:
+    """Start a child at the head of its own group.
+
+    Raises:
+        OSError: when the program cannot be executed.
+        ValueError: when an argument or a variable holds a null byte.
+    """
+    return subprocess.Popen(
+        argv,
+        env=dict(command.env),
+        cwd=command.cwd,
+        stdin=stdin if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+
+
+if sys.platform == "win32":  # pragma: no cover
+
+    def end(child: Child, grace: float | None = None) -> None:
+        """Kill the child and its descendants; Windows knows no polite way."""
+        del grace
+        taskkill = ["taskkill", "/F", "/T", "/PID", str(child.pid)]  # a part of Windows
+        subprocess.run(taskkill, capture_output=True, check=False)
+        child.kill()
+        child.wait()
+
+else:
+
+    def end(child: Child, grace: float | None = None) -> None:
+        """Ask the group to end, kill what is left of it after the grace (seconds), and wait for the child.
+
+        A second interrupt while it waits kills at once.
+        """
+        try:
+            _signal(child, signal.SIGTERM)
+            _wait_until_empty(child, time.monotonic() + (GRACE if grace is None else grace))
+        finally:
+            _signal(child, signal.SIGKILL)
+            child.wait()
+
+    def _wait_until_empty(child: Child, deadline: float) -> None:
+        while time.monotonic() < deadline:
+            child.poll()  # a child that nobody waits for stays in its group
+            if not _signal(child, 0):
+                return
+            time.sleep(_POLL)
+
+    def _signal(child: Child, number: int) -> bool:
+        """Send a signal to the group; whether the group still has a member."""
+        # macOS refuses a group of which only zombies are left.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+            return True
+        return False
+
+
+_PATIENCE: Final = 5.0
+"""Seconds for a killed group to be gone."""
+_LEFT_BEHIND_POLL: Final = 0.05
+_START_TIME: Final = 19
+"""Where the start time stands in /proc/<pid>/stat after the name (proc(5), field 22)."""
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks; None when there is none of that number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[_START_TIME]
+    except OSError:
+        return None
+
+
+@contextmanager
+def marked(mark: Path | None, pid: int) -> Iterator[None]:
+    """Keep a note of a running child for the block; a kill leaves the note where it is."""
+    if mark is None:
+        yield
+        return
+    mark.write_text(json.dumps({"pid": pid, "started": _started(pid)}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def end_left_behind(mark: Path) -> bool:
+    """Kill the process group of the child that a note tells of, and wait until it is gone.
+
+    Whether there was a note: then a run was killed, and may have left more than processes.
+
+    The number of a group is not given to another process while the group has a member, and the start time
+    tells whether its leader is still the same. Does nothing on a system without /proc.
+    """
+    try:
+        note = json.loads(mark.read_bytes())
+        pid, started = int(note["pid"]), note["started"]
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError):
+        mark.unlink(missing_ok=True)
+        return True
+    if started is not None and _started(pid) in {None, started}:
+        deadline = time.monotonic() + _PATIENCE
+        with suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < deadline:
+                os.killpg(pid, signal.SIGKILL)
+                time.sleep(_LEFT_BEHIND_POLL)
+    mark.unlink(missing_ok=True)
+    return True
+
+
+_PROC: Final = Path("/proc")
+_PARENT, _SESSION, _TIMES, _RESIDENT = 1, 3, slice(11, 15), 21
+"""Fields of /proc/<pid>/stat after the name, which may itself hold spaces and brackets."""
+
+
+class Usage(NamedTuple):
+    """What a process tree uses.
+
+    Args:
+        cpu_seconds: CPU time so far, of children that have ended too.
+        memory: bytes resident; what processes share is counted for each of them.
+    """
+
+    cpu_seconds: float
+    memory: int
+
+
+def usage(pid: int, proc: Path = _PROC) -> Usage | None:
+    """What a process, its descendants and the rest of its session use.
+
+    The farm starts each child at the head of a session of its own, so that a process whose parent has ended
+    is found all the same.
+
+    Args:
+        pid: the process.
+        proc: where the kernel tells of processes.
+
+    Returns:
+        None when there is no such process, or no /proc.
+    """
+    processes = _processes(proc)
+    if pid not in processes:
+        return None
+    tree = {pid} | {each for each, fields in processes.items() if int(fields[_SESSION]) == pid}
+    new = tree
+    while new:
+        new = {each for each, fields in processes.items() if int(fields[_PARENT]) in new} - tree
+        tree = tree | new
+    ticks = sum(int(ticks) for each in tree for ticks in processes[each][_TIMES])
+    pages = sum(int(processes[each][_RESIDENT]) for each in tree)
+    return Usage(ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _processes(proc: Path) -> dict[int, list[str]]:
+    """The fields of each process; one may end while we look."""
+    found = {}
+    for directory in proc.iterdir() if proc.is_dir() else ():
+        if directory.name.isdecimal():
+            with suppress(OSError):
+                stat = (directory / "stat").read_text(encoding="utf-8", errors="replace")
+                found[int(directory.name)] = stat.rpartition(")")[2].split()
+    return found

@@ -1,0 +1,212 @@
+"""A new edition of a wheel: members left out, renamed, replaced or added, and RECORD written to match.
+
+What stays is neither unpacked nor packed again, so the time goes with the size of the file and not with that
+of its contents. The same wheel and the same changes make the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from zipremove import ZipFile  # type: ignore[import-untyped]
+
+from wheelfarm.errors import WheelError
+from wheelfarm.wheels.archive import open_wheel, read_member, unreadable_as_wheel_error
+from wheelfarm.wheels.record import RECORD, SIGNATURES, write_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from wheelfarm.wheels.wheel import Wheel
+
+
+_DATA_DESCRIPTOR: Final = 0x8  # bit 3 of the general purpose flags (APPNOTE.TXT 4.4.4)
+_TEMPORARY: Final = ".tmp-edition-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What tells a new edition from the wheel that it is made of; directories are not spoken of."""
+
+    dropped: frozenset[str] = frozenset()
+    """Members that it is to be without."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The new name of members, by the old one."""
+    dist_info: str = ""
+    """The new name of the `.dist-info` directory; empty where it keeps its own."""
+    written: Mapping[str, bytes] = field(default_factory=dict)
+    """Contents by their new name: of members that are there, or of new ones."""
+
+
+def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
+    """Write another edition of a wheel, whole or not at all.
+
+    Members keep their order, date, mode and compression, also where they get other contents. Those of
+    `.dist-info` come last (binary distribution format specification, "recommended archiver features"): what
+    stays, what is new in it, and RECORD; its signatures not at all. What is new, there also in the place of
+    something, gets the date and mode of METADATA.
+
+    Args:
+        wheel: the wheel, which stays as it is.
+        path: where the edition goes, under the name that its metadata and tags ask for; it may be the
+            wheel's own place.
+        changes: what is to be different.
+
+    Returns:
+        The edition, opened and checked.
+
+    Raises:
+        WheelError: when a member to change is not there, two would have one name, or the edition is no
+            sound wheel; a GroupError of them.
+        OSError: when it cannot be written.
+    """
+    names = _names(wheel, changes)
+    with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=path.parent) as scratch:
+        draft = Path(scratch, path.name)
+        shutil.copyfile(wheel.path, draft)
+        with unreadable_as_wheel_error(wheel.path.name), ZipFile(draft, "a") as archive:
+            _rewrite(archive, wheel, names, changes)
+        edition = open_wheel(draft)
+        draft.replace(path)
+    return replace(edition, path=path)
+
+
+def _names(wheel: Wheel, changes: Changes) -> dict[str, str]:
+    """The new name of each member whose bytes stay, by the old one."""
+    known = {member.name for member in wheel.members}
+    for name in sorted((changes.dropped | changes.renamed.keys()) - known):
+        raise WheelError("the wheel has no such member", where=f"{wheel.path.name}: {name}")
+    moved = _moving(wheel.dist_info, changes.dist_info or wheel.dist_info)
+    record = f"{wheel.dist_info}/{RECORD}"
+    gone = {*changes.dropped, record, *(record + suffix for suffix in SIGNATURES)}
+    names = {name: changes.renamed.get(name) or moved(name) for name in known if name not in gone}
+    names = {old: new for old, new in names.items() if new not in changes.written}
+    if len(set(names.values())) < len(names):
+        twice = sorted(new for new in names.values() if list(names.values()).count(new) > 1)
+        raise WheelError("two members would have this name", where=f"{wheel.path.name}: {twice[0]}")
+    return names
+
+
+def _moving(old: str, new: str) -> Callable[[str], str]:
+    """Gives what is in one directory the same name in another."""
+    return lambda name: new + name.removeprefix(old) if name.startswith(f"{old}/") else name
+
+
+def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: Changes) -> None:
+    """Make a copy of the wheel, opened to be appended to, the new edition."""
+    dist_info = f"{changes.dist_info or wheel.dist_info}/"
+    model = archive.getinfo(f"{wheel.dist_info}/METADATA")
+    infos = list(archive.infolist())
+    homes = {**names, **_directories(infos, [*names.values(), *changes.written], wheel, changes)}
+    gone: list[zipfile.ZipInfo] = []
+    for inside in (False, True):
+        added = {name for name in changes.written if name.startswith(dist_info) is inside}
+        # What follows a member that has moved has to follow it there.
+        moving = inside
+        for info in infos:
+            if info.filename.startswith(f"{wheel.dist_info}/") is not inside:
+                continue
+            name, home = info.filename, homes.get(info.filename)
+            if name == home and not moving:
+                continue
+            gone.append(info)
+            if home is None and name in added and not inside:
+                archive.remove(info)
+                archive.writestr(_like(info, name), changes.written[name])
+                added.remove(name)
+                moving = True
+            else:
+                _move(archive, info, home)
+                moving = moving or home is not None
+        for name in sorted(added):
+            archive.writestr(_like(model, name), changes.written[name])
+    record = f"{dist_info}{RECORD}"
+    rows = _rows(wheel, names, changes)
+    listed = [(info.filename, *rows[info.filename]) for info in archive.infolist() if not info.is_dir()]
+    archive.writestr(_like(model, record), write_record(listed, record))
+    archive.repack(gone)
+
+
+def _directories(
+    infos: Iterable[zipfile.ZipInfo], names: Iterable[str], wheel: Wheel, changes: Changes
+) -> dict[str, str]:
+    """The name of each directory that has an entry of its own, and in which there is still something."""
+    moved = _moving(wheel.dist_info, changes.dist_info or wheel.dist_info)
+    filled = {f"{parent}/" for name in names for parent in PurePosixPath(name).parents}
+    homes = {info.filename: moved(info.filename) for info in infos if info.is_dir()}
+    return {old: new for old, new in homes.items() if new in filled}
+
+
+def _move(archive: ZipFile, info: zipfile.ZipInfo, home: str | None) -> None:
+    """Take a member out of its place, and put it behind all others if it has a name there."""
+    # Then its sizes stand behind its bytes, in a form that depends on the header it had.
+    described = bool(info.flag_bits & _DATA_DESCRIPTOR)
+    data = archive.read(info) if home and described else b""
+    if home and not described:
+        archive.copy(info, home)
+    archive.remove(info)
+    if home and described:
+        archive.writestr(_like(info, home), data)
+
+
+def _like(model: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
+    """What a new member has beside its content: all as another has it."""
+    info = zipfile.ZipInfo(name, model.date_time)
+    info.compress_type = model.compress_type
+    info.create_system, info.external_attr = model.create_system, model.external_attr
+    return info
+
+
+def _rows(wheel: Wheel, names: Mapping[str, str], changes: Changes) -> dict[str, tuple[str, int]]:
+    """Hash and size of each member by its new name; what was kept has those that it had."""
+    kept = {
+        names[member.name]: (member.sha256, member.size)
+        for member in wheel.members
+        if member.name in names and member.sha256 is not None
+    }
+    written = {name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in changes.written.items()}
+    return kept | written
+
+
+def numbered_name(filename: str, number: int) -> str:
+    """The name of a wheel file with a build number, in the place of the one that it may have.
+
+    Args:
+        filename: name-version[-build]-python-abi-platform.whl (binary distribution format specification).
+        number: the build number.
+    """
+    parts = filename.split("-")
+    return "-".join((*parts[:2], str(number), *parts[-3:]))
+
+
+def write_numbered(wheel: Wheel, directory: Path, number: int) -> Wheel:
+    """Write the edition of a wheel that has a build number: in its name, in WHEEL and so in RECORD.
+
+    All else stays as it is, with it the bill of materials: it speaks of the version, which is the same, and
+    of members, whose bytes are. The same wheel and number make the same bytes.
+
+    Args:
+        wheel: the wheel, with another number or none.
+        directory: where the edition goes.
+        number: the build number.
+
+    Raises:
+        WheelError: when the wheel cannot be read.
+        OSError: when the edition cannot be written.
+    """
+    member = f"{wheel.dist_info}/WHEEL"
+    with zipfile.ZipFile(wheel.path) as archive:
+        lines = read_member(archive, member).decode().splitlines()
+    fields = [line for line in lines if line and not line.lower().startswith("build:")]
+    # Where the specification has it: before the tags.
+    first = next((at for at, line in enumerate(fields) if line.lower().startswith("tag:")), len(fields))
+    fields.insert(first, f"Build: {number}")
+    written = {member: ("\n".join(fields) + "\n").encode()}
+    path = directory / numbered_name(wheel.path.name, number)
+    return write_edition(wheel, path, Changes(written=written))

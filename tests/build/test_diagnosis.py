@@ -1,0 +1,299 @@
+"""The class that each error has, and what lines tell; whole logs are in test_diagnosis_logs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from support.logs import failed_log
+from wheelfarm import errors
+from wheelfarm.build.diagnosis.classify import FAILURES, classify, failure_of
+from wheelfarm.build.diagnosis.error_patterns import sign_of
+from wheelfarm.build.diagnosis.failure import Failure
+from wheelfarm.build.engine import Phase
+from wheelfarm.errors import (
+    BuildDirectoryError,
+    BuildError,
+    FarmError,
+    GateTestError,
+    GroupError,
+    LockError,
+    PatchError,
+    ProcessError,
+    ProviderError,
+    RepairError,
+    SettingsError,
+)
+
+
+class TestErrors:
+    def test_each_has_a_class(self) -> None:
+        slugs = {value.slug for value in vars(errors).values() if _is_error(value)}
+        assert slugs == set(FAILURES)
+
+    @pytest.mark.parametrize(
+        ("error", "failure"),
+        [
+            ("FarmError", "other"),
+            ("UsageError", "settings"),
+            ("SettingsError", "settings"),
+            ("RecipeError", "settings"),
+            ("CycleError", "settings"),
+            ("WorkflowError", "settings"),
+            ("LockError", "settings"),
+            ("NetworkError", "network"),
+            ("SourceError", "source"),
+            ("HashError", "source"),
+            ("ArchiveError", "source"),
+            ("PatchError", "patch"),
+            ("BuildDirectoryError", "other"),
+            ("EngineError", "engine"),
+            ("SystemPackageError", "configure"),
+            ("ProviderError", "configure"),
+            ("BuildError", "other"),
+            ("YieldError", "gate"),
+            ("ChainError", "gate"),
+            ("RepairError", "repair"),
+            ("WheelError", "gate"),
+            ("ExpectationError", "gate"),
+            ("SplitError", "gate"),
+            ("GateTestError", "test"),
+            ("WheelhouseError", "other"),
+            ("RecordError", "other"),
+            ("ReproductionError", "other"),
+            ("ProcessError", "other"),
+            ("ChainFailedError", "other"),
+            ("CancelledRunError", "interrupted"),
+        ],
+    )
+    def test_by_itself(self, error: str, failure: str) -> None:
+        found = classify(
+            getattr(errors, error)("it went wrong", why="so it is", hint="mend it"), None, "build"
+        )
+        assert found.failure == failure
+        assert found.lines == ("it went wrong", "so it is")
+        assert found.where == ()
+        assert found.hint
+
+    @pytest.mark.parametrize(
+        ("phase", "failure"),
+        [
+            (Phase.START, "engine"),
+            (Phase.ENVIRONMENT, "settings"),
+            (Phase.PROVIDER, "configure"),
+            (Phase.BUILD, "other"),
+            (Phase.WITNESS, "gate"),
+            (Phase.REPAIR, "repair"),
+            ("test", "test"),
+        ],
+    )
+    def test_a_process_error_belongs_to_its_phase(self, phase: str, failure: str) -> None:
+        assert classify(ProcessError("it ended with 1"), "what it said\n", phase).failure == failure
+
+    @pytest.mark.parametrize(
+        ("error", "name", "failure"),
+        [
+            (RepairError("no"), "repair-library", "repair"),
+            (ProviderError("no"), "provider-apt", "configure"),
+            (GateTestError("no"), "link-import", "test"),
+            (LockError("no"), "requirements-unmet", "settings"),
+        ],
+    )
+    def test_a_class_of_ours_stands_against_the_log(self, error: FarmError, name: str, failure: str) -> None:
+        assert classify(error, failed_log(name), "").failure == failure
+
+    @pytest.mark.parametrize(
+        ("name", "failure"),
+        [("disk-python", "out-of-disk"), ("network-uv", "network"), ("time-limit", "time-limit")],
+    )
+    def test_what_befell_the_machine_does_not(self, name: str, failure: str) -> None:
+        assert classify(LockError("no"), failed_log(name), "environment").failure == failure
+
+    def test_a_wheel_is_tested_without_a_network(self) -> None:
+        assert classify(GateTestError("no"), failed_log("network-git"), "test").failure is Failure.TEST
+
+    def test_the_log_of_a_build_tells_nothing_of_a_patch(self) -> None:
+        found = classify(PatchError("it does not apply"), failed_log("gcc-parallel"), "build")
+        assert (found.failure, found.lines) == (Failure.PATCH, ("it does not apply",))
+
+    def test_a_full_disk_while_a_stage_is_laid_out(self) -> None:
+        error = BuildDirectoryError("a file cannot be used", why="No space left on device")
+        assert classify(error, None, "stage").failure is Failure.OUT_OF_DISK
+
+    def test_a_time_limit_without_a_log(self) -> None:
+        error = ProcessError("gcc ran longer than its time limit of 5 s")
+        assert classify(error, None, "build").failure is Failure.TIME_LIMIT
+        assert classify(SettingsError("no time limit"), None, "build").failure is Failure.SETTINGS
+
+    def test_the_end_of_the_output_stands_in_for_a_log(self) -> None:
+        found = classify(BuildError("no", why="x.c:1:2: error: no"), "", "build")
+        assert (found.failure, found.lines, found.where) == (Failure.COMPILE, ("x.c:1:2: error: no",), ())
+
+    def test_the_first_of_a_group_counts(self) -> None:
+        group = GroupError([PatchError("one"), SettingsError("two")])
+        assert classify(group, None, "build").lines == ("one",)
+        assert failure_of(group) is Failure.PATCH
+
+    def test_what_the_log_told_counts_first(self) -> None:
+        error = BuildError("no")
+        assert failure_of(error) is Failure.OTHER
+        error.failure = "compile"
+        assert failure_of(GroupError([error, PatchError("two")])) is Failure.COMPILE
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, FarmError)
+
+
+class TestSigns:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "checking for error... no",
+            "checking whether error: is a word... no",
+            "cc -Werror -Wno-error=format -c error.c -o error.o",
+            "Compiling C object libx.a.p/error.c.o",
+            "error: 0",
+            "errors: 0, warnings: 3",
+            "0 errors",
+            "x.c:3:4: warning: 'fatal error: x' is deprecated",
+            "x.c:3:4: note: undefined reference to `x' comes of this",
+            "x.obj : warning LNK4006: _x already defined",
+            "cl : warning D9002 : ignoring unknown option",
+            '    5 |     puts("x.c:1:2: error: no");',
+            "      |     error: no",
+            "_configtest.c:1:10: fatal error: omp.h: No such file or directory",
+            "conftest.o: undefined reference to `floor'",
+            "make[1]: *** [Makefile:91: all] Error 2",
+            "ninja: build stopped: subcommand failed.",
+            "error: subprocess-exited-with-error",
+            "error: Command '['gcc', '-c']' returned non-zero exit status 1.",
+            "error: command '/usr/bin/gcc' failed with exit code 1",
+            "ERROR: Failed building wheel for numpy",
+            "ERROR Backend subprocess exited when trying to invoke build_wheel",
+            "cibuildwheel: error: Command ['python'] failed with code 1.",
+            "Run-time dependency openblas found: NO (tried pkgconfig)",
+            "Compiling test_network_error: done",
+            "throw std::bad_alloc();",
+            "exit code: 1370",
+        ],
+    )
+    def test_no_error(self, line: str) -> None:
+        sign = sign_of(line)
+        assert sign is None, sign
+
+    @pytest.mark.parametrize(
+        ("line", "failure"),
+        [
+            (r"C:\x y\z.c:12:3: error: expected ';'", "compile"),
+            ("/usr/bin/x86_64-linux-gnu-gcc-12: error: unrecognized command-line option '-fx'", "compile"),
+            ("cc1plus.exe: fatal error: x.cpp: No such file or directory", "compile"),
+            ("cl : Command line error D8021 : invalid numeric argument '/Wx'", "compile"),
+            ('kernel.cu(12): error: identifier "x" is undefined', "compile"),
+            ("x.f90(12): error #6404: This name does not have a type", "compile"),
+            ("tmp.s:12: Error: no such instruction: `x'", "compile"),
+            ("error[E0425]: cannot find value `x` in this scope", "compile"),
+            ("x.c:1:2: internal compiler error: Segmentation fault", "compile"),
+            ("configure: error: no acceptable C compiler found in $PATH", "configure"),
+            ("error: command 'gcc' failed: No such file or directory", "configure"),
+            ("error: Microsoft Visual C++ 14.0 or greater is required.", "configure"),
+            ("unable to execute 'gcc': No such file or directory", "configure"),
+            ("CMake Error: The source directory does not appear to contain CMakeLists.txt.", "configure"),
+            ("meson: error: unrecognized arguments: --x", "settings"),
+            ("../meson_options.txt:3:0: ERROR: Unknown type x.", "configure"),
+            ('ERROR: Unknown options: "x"', "settings"),
+            ("/usr/bin/ld: a.o: relocation R_X86_64_32 against `.data'; recompile with -fPIC", "link"),
+            ("ld.lld: error: unable to find library -lx", "link"),
+            ("/usr/bin/ld: a.o:(.bss+0x0): multiple definition of `x'; b.o:(.bss+0x0): first here", "link"),
+            ("gmake[2]: *** [x.make:79: x.o] Killed", "out-of-memory"),
+            ("/bin/sh: line 3: 1234 Killed                  cc -c x.c", "out-of-memory"),
+            ("FAILED: [code=137] x.o", "out-of-memory"),
+            ("# was ended by SIGKILL after 3.2 s", "out-of-memory"),
+            ("x.cpp(1): fatal error C1060: compiler is out of heap space", "out-of-memory"),
+            ("cp: error writing 'x': Disk quota exceeded", "out-of-disk"),
+            ("ninja: build stopped: interrupted by user.", "interrupted"),
+            ("make: *** No rule to make target 'x', needed by 'all'.  Stop.", "other"),
+            ("exec /bin/sh: exec format error", "engine"),
+        ],
+    )
+    def test_an_error(self, line: str, failure: str) -> None:
+        sign = sign_of(line)
+        assert sign is not None
+        assert sign.failure == failure
+
+
+class TestEdges:
+    def test_a_carriage_return_is_no_part_of_a_line(self) -> None:
+        text = "x.c:1:2: error: no\r\n    1 | x\r\n      | ^\r\n"
+        assert classify(BuildError("x"), text, "build").lines[0] == "x.c:1:2: error: no"
+
+    def test_what_ended_well_tells_nothing(self) -> None:
+        done = f"{'':60}✓ 1.25s"
+        for end in ("# ended with exit code 0 after 1.0 s", done):
+            found = classify(BuildError("no"), f"x.c:1:2: error: no\n{end}\nthe rest\n", "build")
+            assert (found.failure, found.lines, found.where) == (Failure.OTHER, ("the rest",), (3,))
+
+    def test_at_most_twelve_lines(self) -> None:
+        text = "\n".join(f"x.o: undefined reference to `f{number}'" for number in range(100))
+        found = classify(BuildError("no"), text, "build")
+        assert found.where == tuple(range(1, 13))
+
+    def test_the_last_lines_stand_in(self) -> None:
+        text = "$ make\n# in /build\n" + "\n".join(f"line {number}" for number in range(20))
+        found = classify(BuildError("no"), f"{text}\n# ended with exit code 1 after 2.0 s\n", "build")
+        assert found.lines == tuple(f"line {number}" for number in range(12, 20))
+
+    def test_a_message_at_the_end_of_the_log(self) -> None:
+        for text in ("x.c:1:2: error: no", "Error compiling Cython file:", "x.f90:1:2:\n\nError: no"):
+            assert classify(BuildError("no"), text, "build").failure is Failure.COMPILE
+
+    def test_fortran_needs_a_position(self) -> None:
+        assert classify(BuildError("no"), "Error: something else", "build").failure is Failure.OTHER
+
+    def test_a_traceback_that_is_cut_short(self) -> None:
+        text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n--- other output ---\nend'
+        assert classify(BuildError("no"), text, "build").failure is Failure.OTHER
+
+    def test_an_empty_line_in_a_traceback(self) -> None:
+        text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\n\nValueError: no\n'
+        assert classify(BuildError("no"), text, "build").where == (2, 3, 5)
+
+    def test_a_duplicate_of_lower_rank_hides_nothing(self) -> None:
+        text = "error: yes\nTraceback (most recent call last):\nerror: yes\nerror: no\n"
+        assert classify(BuildError("no"), text, "build").lines == ("error: yes", "error: no")
+
+    def test_lines_that_only_look_like_errors_give_no_advice(self) -> None:
+        found = classify(BuildError("no"), "_configtest.c:1:10: fatal error: omp.h: No such file", "build")
+        assert (found.cause, found.hint) == (None, None)
+
+    def test_rust_shows_its_place(self) -> None:
+        text = "error[E0425]: cannot find value `x`\n --> src/lib.rs:1:5\n  |\n1 | x\n  | ^\n"
+        assert classify(BuildError("no"), text, "build").where == (1, 2, 3, 4)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "a/" * 5000 + ": error",
+            "a-" * 5000 + "gcc error: ",
+            " " * 10000 + "error: ",
+            "error: Command '" * 1000,
+            "\x1b[" + "0;" * 5000,
+            "x.c:1:2: error: " + "^" * 5000 + " " * 5000 + "x",
+            "(1" * 5000 + "): error",
+            "Traceback (most recent call last):",
+            '  File "' + "x" * 5000,
+            "ERROR: Value for option " * 400,
+        ],
+    )
+    def test_no_line_takes_long(self, line: str) -> None:
+        began = time.perf_counter()
+        classify(BuildError("no"), (line for _ in range(200)), "build")
+        assert time.perf_counter() - began < 2
+
+    def test_a_large_log_takes_a_time_in_proportion(self) -> None:
+        text = "[1/2] cc -c x.c\nx.c:1:2: warning: nothing to see here\n    1 | int x;\n" * 5_000
+        began = time.perf_counter()
+        found = classify(BuildError("no"), text + "x.c:9:9: error: at last\n", "build")
+        assert time.perf_counter() - began < 10
+        assert found.where == (15_001,)

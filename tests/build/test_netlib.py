@@ -1,0 +1,108 @@
+"""The script that puts netlib's BLAS and LAPACK into a stage, on roots as the systems lay them out."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from support.binaries import OPENBLAS, elf, functions
+
+SCRIPT = Path(str(files("wheelfarm.build") / "inside" / "netlib.py"))
+BLAS = functions("dgemm_", "cblas_dgemm")
+LAPACK = functions("dgetrf_", "ilaver_")
+DEBIAN = {
+    "usr/lib/x86_64-linux-gnu/blas/libblas.so.3": BLAS,
+    "usr/lib/x86_64-linux-gnu/lapack/liblapack.so.3": LAPACK,
+}
+EL = {
+    "usr/lib64/libblas.so.3": functions("dgemm_"),
+    "usr/lib64/libcblas.so.3": functions("cblas_dgemm"),
+    "usr/lib64/liblapack.so.3": LAPACK,
+}
+
+
+def lay(root: Path, libraries: dict[str, str]) -> Path:
+    """Put libraries below a root, each behind a link as packages have it."""
+    for path, source in libraries.items():
+        place = root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.with_name(f"{place.name}.12.1").write_bytes(elf(source, soname=place.name))
+        place.symlink_to(f"{place.name}.12.1")
+    return root
+
+
+def netlib(directory: Path, root: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-I", str(SCRIPT), str(directory), str(root)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def linked(directory: Path, name: str, function: str) -> str:
+    """Link a library with what pkg-config says; what it then needs."""
+    text = (directory / "pkgconfig" / f"{name}.pc").read_text()
+    said = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    libdir = next(line for line in text.splitlines() if line.startswith("libdir=")).removeprefix("libdir=")
+    flags = said["Libs"].replace("${libdir}", libdir).split()
+    out = directory / "out.so"
+    code = f"void {function}(void); void f(void) {{ {function}(); }}"
+    words = ["gcc", "-shared", "-fPIC", "-Wl,--no-undefined,--as-needed", "-o", str(out), "-x", "c", "-"]
+    subprocess.run([*words, "-x", "none", *flags], input=code, text=True, check=True)
+    shown = subprocess.run(["readelf", "-d", str(out)], capture_output=True, text=True, check=True)
+    return shown.stdout
+
+
+@pytest.mark.parametrize(("layout", "cblas"), [(DEBIAN, "libblas.so.3"), (EL, "libcblas.so.3")])
+def test_it_is_found_where_the_system_has_it(tmp_path: Path, layout: dict[str, str], cblas: str) -> None:
+    provider = tmp_path / "provider"
+    finished = netlib(provider, lay(tmp_path / "root", layout))
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert all(not path.is_symlink() for path in (provider / "lib").glob("*.so.3"))
+    assert "[libblas.so.3]" in linked(provider, "blas", "dgemm_")
+    assert f"[{cblas}]" in linked(provider, "cblas", "cblas_dgemm")
+    assert "[liblapack.so.3]" in linked(provider, "lapack", "dgetrf_")
+
+
+def test_debian_s_own_place_wins_over_the_chosen_alternative(tmp_path: Path) -> None:
+    """libopenblas-dev makes libblas.so.3 in the plain directory OpenBLAS; the one in blas/ stays netlib's."""
+    root = lay(tmp_path / "root", DEBIAN | {"usr/lib/x86_64-linux-gnu/libblas.so.3": OPENBLAS})
+    provider = tmp_path / "provider"
+    assert netlib(provider, root).returncode == 0
+    assert b"openblas_get_config" not in (provider / "lib" / "libblas.so.3").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [
+        ("openblas_get_config", "OpenBLAS"),
+        ("mkl_serv_get_version", "MKL"),
+        ("bli_gemm", "BLIS"),
+        ("flexiblas_chain_dgemm_", "FlexiBLAS"),
+    ],
+)
+@pytest.mark.parametrize("library", ["usr/lib64/libblas.so.3", "usr/lib64/liblapack.so.3"])
+def test_another_library_in_disguise_is_refused(tmp_path: Path, symbol: str, name: str, library: str) -> None:
+    root = lay(tmp_path / "root", EL | {library: functions("dgemm_", symbol)})
+    finished = netlib(tmp_path / "provider", root)
+    assert finished.returncode == 1
+    assert f"netlib: {root / library} is {name}, not the netlib" in finished.stderr
+
+
+@pytest.mark.parametrize("library", ["blas", "lapack"])
+def test_a_missing_one_is_told_with_the_places(tmp_path: Path, library: str) -> None:
+    root = lay(tmp_path / "root", DEBIAN)
+    shutil.rmtree(root / "usr/lib/x86_64-linux-gnu" / library)
+    finished = netlib(tmp_path / "provider", root)
+    assert finished.returncode == 1
+    assert f"there is no netlib {library} here" in finished.stderr
+    assert f"usr/lib64/lib{library}.so.3" in finished.stderr
+
+
+def test_twice_is_the_same_as_once(tmp_path: Path) -> None:
+    """A build that is tried again finds the stage of the first try."""
+    root = lay(tmp_path / "root", DEBIAN)
+    assert netlib(tmp_path / "provider", root).returncode == 0
+    assert netlib(tmp_path / "provider", root).returncode == 0

@@ -1,0 +1,65 @@
+"""The same graph for GitLab: exact edges from leg to leg, and a file that GitLab's own schema takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from support.workflows import jobs_of, workflow_farm
+from wheelfarm.ci.gitlab import GitLab
+from wheelfarm.ci.yaml_document import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.recipes.settings import Settings
+
+
+def _text(settings: Settings) -> str:
+    (text,) = GitLab(jobs=tuple(jobs_of(settings).values()), settings=settings).files().values()
+    return text
+
+
+def _publishing(root: Path) -> Settings:
+    index = {"kind": "static", "url": "out", "targets": ["cp311-manylinux_x86_64"]}
+    return workflow_farm(root, ci={"publish": {"index": "internal"}}, index={"internal": index})
+
+
+def test_a_leg_needs_the_legs_whose_wheels_it_uses(tmp_path: Path) -> None:
+    jobs = read(_text(workflow_farm(tmp_path, ci={"runners": {"macos-arm64": "mini"}})))
+    scipy = jobs["scipy-linux-x86_64-netlib-3.13"]
+    assert scipy["needs"] == ["numpy-linux-x86_64-netlib-3.13"]
+    assert scipy["script"] == [
+        "nox -s ci-build -- scipy --place manylinux_x86_64 --variant netlib --python 3.13"
+    ]
+    assert scipy["tags"] == ["linux-x86_64"]
+    assert jobs["scipy-macos-arm64-plain-3.11"]["tags"] == ["mini"]
+    assert jobs["alone-linux-x86_64-plain-3.11"]["needs"] == []
+    # All edges lead to jobs that there are.
+    builds = {
+        name: job for name, job in jobs.items() if isinstance(job, dict) and job.get("stage") == "build"
+    }
+    assert {up for job in builds.values() for up in job["needs"]} <= builds.keys()
+    assert "scipy-macos-arm64-netlib-3.11" not in builds
+    assert "publish" not in jobs
+
+
+def test_publishing_waits_for_someone_on_the_branch_of_full_runs(tmp_path: Path) -> None:
+    publish = read(_text(_publishing(tmp_path)))["publish"]
+    assert publish["rules"] == [{"if": '$CI_COMMIT_BRANCH == "main" || $CI_COMMIT_TAG', "when": "manual"}]
+    assert publish["script"] == ["nox -s ci-collect", "nox -s ci-publish -- --index internal"]
+    assert publish["environment"]["name"] == "publish"
+    assert "needs" not in publish
+    # Sigstore looks for the job's identity there.
+    assert publish["id_tokens"] == {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}
+
+
+def test_the_schema_of_gitlab_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / ".gitlab-ci.yml"
+    path.write_text(_text(_publishing(tmp_path / "farm")), encoding="utf-8")
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(path)]
+    good = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stdout
+    path.write_text(path.read_text("utf-8").replace("stage: build", "stages: build", 1), encoding="utf-8")
+    assert subprocess.run(words, capture_output=True, check=False).returncode != 0

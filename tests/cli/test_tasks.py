@@ -1,0 +1,294 @@
+"""The tasks as one types them, in a farm of tiny packages: output, exit codes, what goes where."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.binaries import elf
+from support.index import Index
+from support.wheels import Fault, make_wheel
+from wheelfarm.recipes.settings import load
+
+if TYPE_CHECKING:
+    from wheelfarm.recipes.settings import Settings
+
+TASKS = "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+SOURCE = Path(__file__).parents[2] / "src"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+TAG = PYTHON.replace(".", "")
+
+
+@pytest.fixture(scope="module")
+def farm(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A farm whose chain is built; the tasks here change nothing in it."""
+    root = tmp_path_factory.mktemp("tasks") / "farm"
+    shutil.copytree(built, root, symlinks=True)
+    (root / "tasks.py").write_text(TASKS)
+    return root
+
+
+def inv(farm: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], "HOME": str(farm / "home"), "PYTHONPATH": str(SOURCE)}
+    argv = [sys.executable, "-m", "invoke", *words]
+    return subprocess.run(
+        argv, cwd=farm, env=env | variables, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def data(finished: subprocess.CompletedProcess[str]) -> Any:
+    assert finished.returncode == 0, finished.stderr
+    return json.loads(finished.stdout)
+
+
+class TestPlan:
+    def test_lines_for_people(self, farm: Path) -> None:
+        finished = inv(farm, "plan", "tinytop")
+        assert finished.returncode == 0, finished.stderr
+        base, top = finished.stdout.splitlines()
+        assert base.startswith("nothing  tinybase 1.0 (plain, ")
+        assert base.endswith("[for tinytop]")
+        assert top.endswith("[asked for]")
+
+    def test_json_for_programs(self, farm: Path) -> None:
+        plan = data(inv(farm, "plan", "--all", "--json"))
+        assert [(each["action"], each["reason"]) for each in plan] == [("nothing", "asked for")] * 2
+        assert {len(each["key"]) for each in plan} == {64}
+
+    def test_a_dry_run_says_the_same_and_does_nothing(self, farm: Path) -> None:
+        before = {str(path) for path in farm.rglob("*") if path.is_file()}
+        dry = data(inv(farm, "chain", "tinytop", "--variant", "netlib", "--dry-run", "--json"))
+        planned = data(inv(farm, "plan", "tinytop", "--variant", "netlib", "--json"))
+        assert dry == planned
+        assert [each["action"] for each in dry] == ["build", "build"]
+        assert {str(path) for path in farm.rglob("*") if path.is_file()} - before == set()
+
+
+def test_a_run_with_nothing_to_do(farm: Path) -> None:
+    finished = inv(farm, "chain", "tinytop", "--json")
+    answer = data(finished)
+    assert [each["state"] for each in answer["outcomes"]] == ["cached", "cached"]
+    assert all(Path(each["wheel"]).is_file() for each in answer["outcomes"])
+    assert "2 cached" in finished.stderr
+
+
+def test_a_run_that_fails_tells_what_and_why(farm: Path, tmp_path: Path) -> None:
+    root = tmp_path / "farm"
+    shutil.copytree(farm, root, symlinks=True)
+    (root / "recipes" / "tinybase" / "smoke.py").write_text("raise SystemExit('it smokes')\n")
+    finished = inv(root, "chain", "tinytop")
+    assert finished.returncode == 61
+    assert "error[test]: tinybase" in finished.stderr
+    assert "it smokes" in finished.stderr
+    assert "1 failed, 1 blocked" in finished.stderr
+    assert "missing: tinybase" in finished.stderr
+    assert finished.stdout == ""
+    assert 'Traceback (most recent call last):\n  File "/' not in finished.stderr.partition("  | ")[0]
+
+
+def test_explain_shows_what_would_be_run(farm: Path) -> None:
+    (told,) = data(inv(farm, "explain", "tinytop", "--json"))
+    assert told["upstream"] == [each for each in told["upstream"] if "tinybase" in each]
+    assert [step["phase"] for step in told["steps"]] == [
+        "environment",
+        "environment",
+        "build",
+        "witness",
+        "repair",
+        "witness",
+    ]
+    assert told["origins"]["test.imports"] == "recipes/tinytop/recipe.toml"
+    finished = inv(farm, "explain", "tinytop")
+    assert finished.returncode == 0
+    assert "test.imports <- recipes/tinytop/recipe.toml" in finished.stdout
+    # What was built is told from its record.
+    assert told["record"]["wheel"]["filename"].startswith("tinytop-1.0-")
+    (base,) = told["record"]["upstream"]
+    assert f"  on {base['filename']}, sha256 {base['sha256']}\n" in finished.stdout
+    unbuilt = inv(farm, "explain", "tinytop", "--variant", "netlib").stdout
+    assert unbuilt.splitlines()[1] == "not built yet"
+    assert " -m build --no-isolation --wheel " in finished.stdout
+
+
+def test_why_says_what_changed(farm: Path) -> None:
+    assert inv(farm, "why", "tinytop").stdout.startswith("nothing: tinytop")
+    said = inv(farm, "why", "tinytop", "--variant", "netlib").stdout.splitlines()
+    assert said[0].startswith("build: tinytop")
+    assert "not built yet" in said[1]
+
+
+class TestRecipe:
+    def test_list(self, farm: Path) -> None:
+        base, top = inv(farm, "recipe.list").stdout.splitlines()
+        assert base.split()[0] == "tinybase"
+        assert top.endswith("[on tinybase]")
+        assert [each["name"] for each in data(inv(farm, "recipe.list", "--json"))] == ["tinybase", "tinytop"]
+
+    def test_check(self, farm: Path, tmp_path: Path) -> None:
+        assert inv(farm, "recipe.check").returncode == 0
+        root = tmp_path / "farm"
+        shutil.copytree(farm, root, symlinks=True, ignore=shutil.ignore_patterns("wheelhouse", ".wheelfarm"))
+        for name in ("tinybase", "tinytop"):
+            recipe = root / "recipes" / name / "recipe.toml"
+            recipe.write_text("compiler = []\n" + recipe.read_text())
+        finished = inv(root, "recipe.check")
+        assert finished.returncode == 11
+        # Both at once, each with its file and the nearest valid name.
+        assert finished.stderr.count("error[recipe]: unknown key 'compiler'") == 2
+        assert finished.stderr.count("did you mean 'compilers'?") == 2
+        assert "recipes/tinytop/recipe.toml" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("plan",), 2, "say which packages"),
+        (("plan", "tinytpo"), 2, "did you mean 'tinytop'?"),
+        (("chain", "tinytpo", "--dry-run"), 2, "there is no recipe for 'tinytpo'"),
+        (("plan", "tinytop", "--variant", "netlob"), 2, "did you mean 'netlib'?"),
+        (("plan", "tinytop", "--python", "three"), 2, "'three' is not a Python version"),
+        (("plan", "tinytop", "--python", "2.6"), 40, "there is no Python 2.6"),
+        (("plan", "tinytop", "--engine", "hots"), 2, "--engine"),
+        (("why", "nothing-like-it"), 2, "there is no recipe"),
+        (("explain", "tinytop,tinytpo"), 2, "'tinytpo'"),
+        (("inspect", "no-such.whl"), 2, "there is no file no-such.whl"),
+    ],
+)
+def test_bad_words(farm: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    finished = inv(farm, *words)
+    assert (finished.returncode, finished.stdout) == (code, "")
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_directory_that_is_no_farm(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    finished = inv(tmp_path, "plan", "tinytop")
+    assert finished.returncode == 2
+    assert "this is no farm" in finished.stderr
+
+
+class TestWheel:
+    @pytest.fixture
+    def stored(self, farm: Path) -> str:
+        settings: Settings = load(farm, environ={})
+        (wheel,) = settings.wheelhouse.rglob("tinybase-*.whl")
+        return str(wheel)
+
+    def test_inspect(self, farm: Path, stored: str) -> None:
+        described = data(inv(farm, "inspect", stored, "--json"))
+        assert (described["name"], described["version"]) == ("tinybase", "1.0")
+        finished = inv(farm, "inspect", stored)
+        assert finished.returncode == 0
+        assert finished.stdout.startswith("tinybase 1.0\n")
+        assert "libtiny" in finished.stdout
+        assert data(inv(farm, "inspect", "tinybase", "--json")) == described
+
+    def test_inspect_the_public_one(self, farm: Path, tmp_path: Path) -> None:
+        own = Index(tmp_path / "index")
+        own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
+        words = ("inspect", "tinytop", "--public", "--json")
+        described = data(inv(farm, *words, WHEELFARM_INDEX_URL=own.url))
+        assert described["file"] == "tinytop-1.0-py3-none-any.whl"
+
+    def test_gate(self, farm: Path, stored: str) -> None:
+        finished = inv(farm, "gate", stored)
+        assert finished.returncode == 0, finished.stderr
+        assert "smoke (Python 3.11): expected passed, found passed" in finished.stdout
+        assert "smoke (tinytop 1.0): expected passed, found passed in its own gate" in finished.stdout
+
+    def test_what_is_wrong_with_a_wheel(self, farm: Path, tmp_path: Path) -> None:
+        files = {"tinybase/__init__.py": "raise OSError('not on this machine')\n"}
+        wheel = make_wheel(tmp_path, "tinybase", "1.0", files, tag=f"cp{TAG}-cp{TAG}-linux_x86_64")
+        finished = inv(farm, "gate", str(wheel))
+        assert finished.returncode == 60
+        assert "extensions: expected some, found none" in finished.stderr
+        assert "no bill of materials" in finished.stderr
+        assert "import tinybase: OSError: not on this machine" in finished.stderr
+        broken = make_wheel(tmp_path, "broken", fault=Fault.WRONG_HASH)
+        for task in ("gate", "inspect"):
+            assert inv(farm, task, str(broken)).returncode == 51
+        pure = make_wheel(tmp_path, "tinytop", "1.0")
+        assert "not for CPython" in inv(farm, "gate", str(pure)).stderr
+        assert "a pure wheel needs no repair" in inv(farm, "repair", str(pure)).stderr
+
+    def test_repair(self, farm: Path, tmp_path: Path) -> None:
+        library = elf("int mine(void) { return 1; }", soname="libmine.so")
+        extension = elf("int mine(void); int f(void) { return mine(); }", needs=("libmine.so",))
+        tag = f"cp{TAG}-cp{TAG}-linux_x86_64"
+        wheel = make_wheel(tmp_path, "demo", "1.0", {"demo/ext.so": extension}, tag=tag)
+        libraries = tmp_path / "lib"
+        libraries.mkdir()
+        lost = inv(farm, "repair", str(wheel), "--output", str(tmp_path / "out"))
+        assert lost.returncode == 50
+        assert "libmine.so" in lost.stderr
+        (libraries / "libmine.so").write_bytes(library)
+        words = ("repair", str(wheel), "--libraries", str(libraries), "--output", str(tmp_path / "out"))
+        finished = inv(farm, *words)
+        assert finished.returncode == 0, finished.stderr
+        path = Path(finished.stdout.strip())
+        assert path.is_file()
+        assert "manylinux" in path.name
+        linked = data(inv(farm, "inspect", str(path), "--json"))
+        assert "demo.libs/libmine" in json.dumps(linked)
+
+
+class TestDiff:
+    def test_two_files(self, farm: Path, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        one = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": "x = 1\n"})
+        other = make_wheel(tmp_path / "other", "tinytop", "1.1", {"tinytop.py": "", "more.py": ""})
+        finished = inv(farm, "diff", str(one), str(other))
+        assert finished.returncode == 0, finished.stderr
+        lines = finished.stdout.splitlines()
+        assert lines[:3] == [f"--- {one.name}", f"+++ {other.name}", "version: 1.0 -> 1.1"]
+        assert "  + " + " " * 12 + "0  more.py" in lines
+        assert data(inv(farm, "diff", str(one), str(one), "--json")) == {
+            "before": one.name,
+            "after": one.name,
+        }
+        assert inv(farm, "diff", str(one), str(one)).stdout.splitlines()[2:] == ["no difference"]
+
+    def test_the_farms_wheel_and_a_file(self, farm: Path, tmp_path: Path) -> None:
+        other = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""})
+        found = data(inv(farm, "diff", "tinytop", str(other), "--json"))
+        assert found["before"].startswith(f"tinytop-1.0-cp{TAG}-")
+        assert found["after"] == other.name
+        assert found["kinds"]["extension"]["after"] == 0
+        assert found["members"]["only_after"] == [{"member": "tinytop.py", "size": 0}]
+
+    def test_the_farms_wheel_and_the_public_one(self, farm: Path, tmp_path: Path) -> None:
+        own = Index(tmp_path / "index")
+        own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
+        found = data(inv(farm, "diff", "tinytop", "--json", WHEELFARM_INDEX_URL=own.url))
+        assert found["before"] == "tinytop-1.0-py3-none-any.whl"
+        assert found["after"].startswith(f"tinytop-1.0-cp{TAG}-")
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "said"),
+        [
+            ((), 2, "say which wheel"),
+            (("none.whl",), 2, "say which wheel to compare it with"),
+            (("a.whl", "b.whl"), 2, "there is no file a.whl"),
+            (("tinytop", "tinybase"), 2, "only one of the two can be a distribution"),
+            (("tinytpo",), 2, "did you mean 'tinytop'?"),
+        ],
+    )
+    def test_words_that_mean_nothing(
+        self, farm: Path, arguments: tuple[str, ...], code: int, said: str
+    ) -> None:
+        finished = inv(farm, "diff", *arguments)
+        assert (finished.returncode, said in finished.stderr) == (code, True), finished.stderr
+
+    def test_two_distributions(self, farm: Path, tmp_path: Path) -> None:
+        other = make_wheel(tmp_path, "other", "1.0", {})
+        finished = inv(farm, "diff", "tinytop", str(other))
+        assert finished.returncode != 0
+        assert "tinytop and other are two distributions" in finished.stderr

@@ -1,0 +1,188 @@
+"""The rooms of a gate: other Pythons, and downstream wheels that are stored."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.raised import only
+from support.suite import pinned
+from support.tiny import ABI3, run_farm, tiny_farm
+from support.wheels import make_wheel
+from wheelfarm.build.steps import Follower
+from wheelfarm.errors import ChainError, GateTestError
+from wheelfarm.gate.check import Result
+from wheelfarm.gate.gate import Trial, pass_gate
+from wheelfarm.model import Python
+from wheelfarm.run.farm import Farm
+from wheelfarm.system.machine import Machine
+from wheelfarm.system.output import allowed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.index import Index
+    from wheelfarm.model import PinnedWheel
+    from wheelfarm.plan.build import Build
+    from wheelfarm.plan.graph import Plan
+    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.build_pipeline import Line
+
+HERE = Python(major=3, minor=11)
+
+
+def line_of(settings: Settings, **changes: Any) -> tuple[Line, Plan]:
+    """The line of a farm whose plan has all its builds."""
+    farm = Farm(settings=replace(settings, **changes))
+    plan = farm.plan(None)
+    return farm.line(plan, lambda _build, _text: None), plan
+
+
+def build_of(plan: Plan, name: str) -> Build:
+    return next(build for build in plan.builds if build.id.name == name)
+
+
+def other_base(root: Path, settings: Settings, code: str = "", version: str = "1.0") -> PinnedWheel:
+    """The stored tinybase with further code, and so with other bytes."""
+    (stored,) = settings.wheelhouse.glob("*/wheels/*/tinybase-*.whl")
+    written_anew = tuple(f".dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD"))
+    with zipfile.ZipFile(stored) as archive:
+        files = {
+            name.replace("-1.0.dist-info", f"-{version}.dist-info"): archive.read(name)
+            for name in archive.namelist()
+            if not name.endswith(("/", *written_anew))
+        }
+    files["tinybase/__init__.py"] += f"# other bytes\n{code}".encode()
+    root.mkdir(exist_ok=True)
+    tag = stored.stem.split("-", 2)[2]
+    return pinned(make_wheel(root, "tinybase", version, files, tag=tag), "tinybase", version, farm=True)
+
+
+@pytest.mark.slow
+def test_a_wheel_is_tried_with_each_python_that_it_serves(index: Index, tmp_path: Path) -> None:
+    settings = tiny_farm(tmp_path, index, ABI3)
+    run = run_farm(settings)
+    assert run.states == {"tinyabi3": "built"}, str(run.outcomes["tinyabi3"].error)
+    assert "-cp311-abi3-" in run.wheel("tinyabi3").name
+    here = Machine(allowed(settings.environ)).pythons()
+    rooms = [f"Python {python}" for python in here if python >= HERE and not python.threads]
+    results = run.record("tinyabi3").gate_results
+    assert [each["room"] for each in results if each["check"] == "smoke"] == rooms  # type: ignore[index]
+
+
+class TestAnotherPython:
+    """What is chosen, told without a second interpreter: the engine says that there is one."""
+
+    def trial(self, settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
+        line, plan = line_of(settings)
+        pythons = (HERE, Python(major=3, minor=12), Python(major=3, minor=13))
+        monkeypatch.setattr(type(line.engine), "pythons", lambda _engine, _target: pythons)
+        wheel = pinned(make_wheel(root, "tinytop", "1.0", {"tinytop.py": ""}), "tinytop", farm=True)
+        return line.trial(build_of(plan, "tinytop"), wheel)
+
+    def test_one_without_the_wheels_that_are_needed_is_told(
+        self, chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trial = self.trial(chain, tmp_path, monkeypatch)
+        assert [room.name for room in trial.own] == ["Python 3.11"]
+        target = build_of(line_of(chain)[1], "tinytop").id.target
+        there = replace(target, python=Python(major=3, minor=12))
+        assert trial.left_out[0] == Result(
+            check="smoke",
+            expected="passed",
+            found=f"not tried: the wheelhouse has no tinybase 1.0 for {there}",
+            room="Python 3.12",
+        )
+        assert [result.room for result in trial.left_out] == ["Python 3.12", "Python 3.13"]
+
+
+class TestDownstream:
+    def tried(
+        self, settings: Settings, root: Path, code: str = "", *, version: str = "1.0"
+    ) -> tuple[tuple[Result, ...], list[str]]:
+        """What the gate says of another tinybase, and what was told meanwhile."""
+        line, plan = line_of(settings)
+        build, told = build_of(plan, "tinybase"), list[str]()
+        wheel = other_base(root / "wheel", settings, code, version)
+        trial = line.trial(build, wheel)
+        results = pass_gate(
+            build,
+            line.engine,
+            root / "rooms",
+            trial,
+            log=root / "gate.log",
+            follower=Follower(line=told.append),
+        )
+        return results, told
+
+    def test_a_stored_wheel_works_with_the_new_one(self, chain: Settings, tmp_path: Path) -> None:
+        results, _ = self.tried(chain, tmp_path)
+        assert [result.name for result in results[-2:]] == [
+            "imports (tinytop 1.0, Python 3.11)",
+            "smoke (tinytop 1.0, Python 3.11)",
+        ]
+        assert (tmp_path / "gate-tinytop-cp311.log").exists()
+
+    def test_one_that_does_not_is_named_with_what_to_do(self, chain: Settings, tmp_path: Path) -> None:
+        code = "def marker():\n    return 'another'\n"
+        error = only(lambda: self.tried(chain, tmp_path, code), GateTestError)
+        assert "the stored wheel of tinytop 1.0 does not work with it: the test failed" in error.what
+        assert (error.where, error.why) == ("recipes/tinytop/recipe.toml", "smoke.py: AssertionError")
+        assert str(error.hint).startswith("inv chain tinytop builds both")
+        assert error.log == tmp_path / "gate-tinytop-cp311.log"
+
+    def test_one_that_this_run_builds_again_stops_nothing(self, chain: Settings, tmp_path: Path) -> None:
+        recipe = chain.recipes / "tinytop" / "recipe.toml"
+        recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O0"\n')
+        results, told = self.tried(chain, tmp_path, "def marker():\n    return 'another'\n")
+        assert results[-1].found == "failed: smoke.py: AssertionError; this run builds it again"
+        assert told[-1].startswith("warning: ")
+
+    def test_one_is_not_tried_when_its_own_has_failed(self, chain: Settings, tmp_path: Path) -> None:
+        error = only(lambda: self.tried(chain, tmp_path, "raise OSError('broken')\n"), GateTestError)
+        assert error.why == "import tinybase: OSError: broken"
+
+    def test_what_it_was_built_on_was_tried_before(self, chain: Settings) -> None:
+        line, plan = line_of(chain)
+        build = build_of(plan, "tinybase")
+        trial = line.trial(build, pinned(line.stored(build.id).path, "tinybase", farm=True))
+        assert trial.downstream == ()
+        assert [(each.room, each.found) for each in trial.left_out] == [
+            ("tinytop 1.0", "passed in its own gate, with this very wheel")
+        ]
+
+    def test_a_version_that_an_installer_would_refuse(self, chain: Settings, tmp_path: Path) -> None:
+        line, plan = line_of(chain)
+        wheel = other_base(tmp_path, chain, version="0.9")
+        (left_out,) = line.trial(build_of(plan, "tinybase"), wheel).left_out
+        assert left_out.found == "not tried: tinytop 1.0 asks for tinybase>=1.0, not 0.9"
+
+    @pytest.mark.parametrize("listed", [[], ["tinytop"]])
+    def test_a_recipe_may_say_which(self, chain: Settings, tmp_path: Path, listed: list[str]) -> None:
+        recipe = chain.recipes / "tinybase" / "recipe.toml"
+        recipe.write_text(recipe.read_text().replace("[test]\n", f"[test]\ndownstream = {listed}\n"))
+        line, plan = line_of(chain)
+        trial = line.trial(build_of(plan, "tinybase"), other_base(tmp_path, chain))
+        assert [room.wheel.name for room in trial.downstream] == listed
+        assert trial.expendable == frozenset()
+
+    def test_one_that_is_listed_and_not_stored_is_told(self, index: Index, tmp_path: Path) -> None:
+        recipes = {"tinybase": {"test": {"downstream": ["tinytop"]}}, "tinytop": {}}
+        line, plan = line_of(tiny_farm(tmp_path, index, recipes))
+        wheel = pinned(make_wheel(tmp_path, "tinybase", "1.0"), "tinybase", farm=True)
+        (left_out,) = line.trial(build_of(plan, "tinybase"), wheel).left_out
+        assert (left_out.room, left_out.found) == ("tinytop 1.0", "not tried: it is not in the wheelhouse")
+
+    def test_a_stored_wheel_that_was_changed(self, chain: Settings, tmp_path: Path) -> None:
+        line, plan = line_of(chain)
+        wheel = other_base(tmp_path, chain)
+        (stored,) = chain.wheelhouse.glob("*/wheels/*/tinytop-*.whl")
+        stored.chmod(0o644)
+        data = bytearray(stored.read_bytes())
+        data[-1] ^= 1
+        stored.write_bytes(data)
+        error = only(lambda: line.trial(build_of(plan, "tinybase"), wheel), ChainError)
+        assert error.what == "the stored wheel of tinytop 1.0 was changed"

@@ -1,0 +1,95 @@
+"""The papers of wheels in a static index: each wheel's own, whoever publishes what at the same time."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.publishing import TARGETS, VARIANT, publication, publishing_farm, stock, store, told
+from wheelfarm.index.static import StaticIndex
+from wheelfarm.index.storage import Directory
+from wheelfarm.model import Name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelfarm.run.farm import Farm
+
+
+def farm_at(root: Path) -> Farm:
+    return publishing_farm(root, {"kind": "static", "url": "../public"})
+
+
+@dataclass(frozen=True)
+class Interrupted(Directory):
+    """A directory whose publisher is slow at the first statement that it writes."""
+
+    meanwhile: Callable[[], None] = lambda: None
+
+    def write(self, path: str, data: bytes) -> None:
+        if path.endswith(".provenance.json"):
+            self.meanwhile()
+        super().write(path, data)
+
+
+def test_two_publishers_of_the_same_wheels_with_other_records(tmp_path: Path) -> None:
+    """Builds that reproduce have the same bytes and key; when they were made, their records tell."""
+    first, second = farm_at(tmp_path / "first"), farm_at(tmp_path / "second")
+    for farm in (first, second):
+        stock(farm.house)
+    for record in second.house.root.glob("*/records/*.json"):
+        record.write_text(record.read_text("utf-8").replace("-O2", "-O3"), encoding="utf-8")
+    other, begun = threading.Thread(target=lambda: publication(second).publish(None)), threading.Lock()
+
+    def meanwhile() -> None:
+        if begun.acquire(blocking=False):  # several statements are written at the same time
+            other.start()
+            other.join(0.5)  # it comes this far, or waits for its turn
+
+    index = publication(first).index
+    assert isinstance(index, StaticIndex)
+    storage = Interrupted(tmp_path / "public" / VARIANT, first.say, meanwhile=meanwhile)
+    transaction = replace(publication(first).transaction(None), index=replace(index, storage=storage))
+    transaction.publish()
+    other.join()
+    assert {verdict.error for verdict in publication(first).verify(None)} == {None}
+
+
+def test_a_record_stays_with_the_wheel_that_it_tells_of(tmp_path: Path) -> None:
+    """Two wheels of one key: the record of the first lies by key, that of the second beside its wheel."""
+    farm, other = (farm_at(tmp_path / name) for name in "ab")
+    for target in TARGETS:
+        key = store(farm.house, "alpha", target=target).key
+        store(other.house, "alpha", target=target, build="1", content="again", key=key)
+    publication(farm).publish(None)
+    publication(other).publish(None, next_build=True)
+    index = publication(farm).index
+    index.remove(Name("alpha"), [file.filename for file in other.house.listed(VARIANT, Name("alpha"))])
+    stays = {file.sha256 for file in farm.house.listed(VARIANT, Name("alpha"))}
+    assert index.papers(Name("alpha"), "1.0").keys() == stays
+
+
+def test_the_record_lies_beside_the_wheel(tmp_path: Path) -> None:
+    farm = farm_at(tmp_path / "farm")
+    stock(farm.house)
+    publication(farm).publish(None)
+    records = {path.name for path in (tmp_path / "public" / VARIANT / "records").iterdir()}
+    assert records == {path.name for path in (farm.house.root / VARIANT / "records").iterdir()}
+    assert isinstance(publication(farm).index, StaticIndex)
+
+
+@pytest.mark.parametrize("sign", [True, False])
+def test_an_index_that_nobody_outside_should_hear_of(
+    tmp_path: Path,
+    sign: bool,  # noqa: FBT001
+) -> None:
+    """Signing is written down in a public log, so it is not even tried there."""
+    table = {"kind": "static", "url": "../public", "sign": sign}
+    farm = publishing_farm(tmp_path / "farm", table, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"})
+    stock(farm.house)
+    publication(farm).publish(None)
+    assert any("statements stay unsigned" in line for line in told(farm)) is sign

@@ -1,0 +1,290 @@
+"""Real installers read the farm's index, over HTTP and with a decoy beside it that has higher versions."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+import tomllib
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import bcrypt
+import pytest
+import requests
+
+from support.farm import write_farm
+from support.index import Index
+from support.publishing import RECIPES, store
+from support.raised import only
+from support.wheels import make_wheel
+from wheelfarm.errors import NetworkError, SettingsError, UsageError
+from wheelfarm.index.consumer import Tool, consumer_lines
+from wheelfarm.index.serve import JSON, Passwords, check_host, preferred, serving
+from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAMES = {"alpha": "1.0", "beta": "1.0"}
+PIP = "pip download --isolated --no-cache-dir --disable-pip-version-check"
+UV = "uv --no-config --no-cache --no-progress"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Wheelhouse:
+    """alpha 1.0, beta 1.0 which needs alpha and third, and a yanked alpha 1.5."""
+    house = Wheelhouse(tmp_path / "farm" / "wheelhouse")
+    any_tag = partial(store, house, tag="py3-none-any")
+    any_tag("alpha", "1.0")
+    any_tag("alpha", "1.5")
+    any_tag("beta", "1.0", requires=["alpha", "third"])
+    house.yank("plain", "alpha", lambda file: file.version == "1.5", "wrong results")  # type: ignore[arg-type]
+    return house
+
+
+@pytest.fixture
+def decoy(tmp_path: Path) -> Index:
+    """Another index: higher versions of the farm's names, and what the farm does not have."""
+    index, made = Index(tmp_path / "decoy"), tmp_path / "decoys"
+    made.mkdir()
+    evil = {"evil.py": "raise SystemExit('the decoy was installed')\n"}
+    index.add(
+        *(make_wheel(made, name, "9.0", evil) for name in NAMES),
+        make_wheel(made, "alpha", "1.0", evil),
+        make_wheel(made, "third", "2.0"),
+    )
+    return index
+
+
+@contextmanager
+def served(house: Wheelhouse, passwords: Passwords | None = None) -> Iterator[str]:
+    with serving(house.root, host="127.0.0.1", port=0, passwords=passwords, say=lambda _line: None) as url:
+        yield url
+
+
+def run(program: str, *words: object, **more: object) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", *program.split(), *map(str, words)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, **more)  # type: ignore[call-overload, no-any-return]
+
+
+def got(directory: Path) -> set[str]:
+    return {"-".join(path.name.split("-")[:2]) for path in directory.glob("*.whl")}
+
+
+class TestServer:
+    def test_pip_and_uv_install_over_http(self, house: Wheelhouse, tmp_path: Path) -> None:
+        with served(house) as url:
+            index = f"{url}/plain/simple"
+            done = run(PIP, "--no-deps", "--index-url", index, "--dest", tmp_path / "got", "beta", "alpha")
+            assert done.returncode == 0, done.stderr
+            site = ("--python", sys.executable, "--target", tmp_path / "site")
+            done = run(f"{UV} pip install --no-deps --index-url {index}", *site, "beta", "alpha")
+            assert done.returncode == 0, done.stderr
+        # A yanked version is passed by.
+        assert got(tmp_path / "got") == {"alpha-1.0", "beta-1.0"}
+        assert "VERSION = '1.0'" in (tmp_path / "site/alpha.py").read_text()
+
+    def test_a_yanked_version_is_there_for_who_pins_it(self, house: Wheelhouse, tmp_path: Path) -> None:
+        with served(house) as url:
+            index = f"{url}/plain/simple"
+            done = run(PIP, "--no-deps", "--index-url", index, "--dest", tmp_path / "got", "alpha==1.5")
+            assert got(tmp_path / "got") == {"alpha-1.5"}
+            assert "wrong results" in done.stderr + done.stdout
+
+    def test_pages_in_both_forms(self, house: Wheelhouse) -> None:
+        with served(house) as url:
+            page = f"{url}/plain/simple/alpha/"
+            answer = requests.get(page, headers={"Accept": f"{JSON}, text/html;q=0.1"}, timeout=5)
+            assert answer.headers["Content-Type"] == JSON
+            assert answer.json()["files"][1]["yanked"] == "wrong results"
+            html = requests.get(page, timeout=5)
+            assert html.headers["Content-Type"].startswith("text/html")
+            assert 'data-yanked="wrong results"' in html.text
+            wheel = requests.get(page + answer.json()["files"][0]["url"], timeout=5)
+            assert len(wheel.content) == answer.json()["files"][0]["size"]
+            assert requests.head(page, timeout=5).content == b""
+            assert requests.get(page.rstrip("/"), timeout=5).url == page
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/plain/",
+            "/plain/records/",
+            "/.lock",
+            "/plain/simple/../../../pyproject.toml",
+            "/plain/simple/%2e%2e/%2e%2e/secret/",
+            "/plain/simple/nosuch/",
+            "/plain/wheels/00/x.whl",
+            "/%2e%2e/plain/simple/",
+            "/plain/wheels/00/..%5c..%5c..%5csecret.whl",
+        ],
+    )
+    def test_nothing_else_is_shown(self, house: Wheelhouse, path: str) -> None:
+        with served(house) as url:
+            connection = requests.Session()
+            request = requests.Request("GET", url).prepare()
+            request.url = url + path
+            assert connection.send(request, timeout=5).status_code == 404
+
+    def test_who_has_no_password_reads_nothing(self, house: Wheelhouse, tmp_path: Path) -> None:
+        hashed = bcrypt.hashpw(b"s3cret:word", bcrypt.gensalt(4)).decode()
+        (tmp_path / "htpasswd").write_text(f"# readers\nalice:{hashed}\n")
+        with served(house, Passwords.read(tmp_path / "htpasswd")) as url:
+            page = f"{url}/plain/simple/alpha/"
+            assert requests.get(page, timeout=5).status_code == 401
+            for login in (("alice", "wrong"), ("bob", "s3cret:word"), ("alice", "")):
+                assert requests.get(page, auth=login, timeout=5).status_code == 401
+            for header in ("Basic !", "Basic /w==", "Bearer abc", "Basic YWxpY2U="):
+                answer = requests.get(page, headers={"Authorization": header}, timeout=5)
+                assert answer.status_code == 401
+            assert requests.get(page, auth=("alice", "s3cret:word"), timeout=5).ok
+
+    def test_others_need_a_password_file(self) -> None:
+        for host in ("0.0.0.0", "::", "example.org", "192.0.2.1"):  # noqa: S104 - refused
+            assert only(partial(check_host, host, None), UsageError).hint
+            check_host(host, Passwords({"alice": b""}))
+        for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1"):
+            check_host(host, None)
+
+    def test_a_port_that_is_taken(self, house: Wheelhouse) -> None:
+        with served(house) as url:
+            port = int(url.rpartition(":")[2])
+            again = serving(house.root, host="127.0.0.1", port=port, passwords=None, say=print)
+            assert "port" in only(again.__enter__, NetworkError).what
+
+    @pytest.mark.parametrize("line", ["alice:plain", "alice", "", "alice:{SHA}abc", "alice:$2b$04$cut-off"])
+    def test_a_password_file_of_another_kind(self, tmp_path: Path, line: str) -> None:
+        (tmp_path / "htpasswd").write_text(f"{line}\n")
+        error = only(lambda: Passwords.read(tmp_path / "htpasswd"), SettingsError)
+        assert "plain" not in str(error).replace(str(tmp_path), "")
+        only(lambda: Passwords.read(tmp_path / "nosuch"), SettingsError)
+
+    def test_passwords_need_bcrypt_before_anybody_asks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "path", [])
+        monkeypatch.delitem(sys.modules, "bcrypt")
+        error = only(lambda: Passwords.read(tmp_path / "htpasswd"), SettingsError)
+        assert error.what == "bcrypt is not installed"
+
+    def test_a_client_that_goes_away_costs_a_line(
+        self, house: Wheelhouse, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        big = next(house.root.glob("plain/wheels/*/alpha-1.0*.whl"))
+        big.write_bytes(bytes(20_000_000))
+        said: list[str] = []
+        with serving(house.root, host="127.0.0.1", port=0, passwords=None, say=said.append) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            path = big.relative_to(house.root).as_posix()
+            with socket.create_connection((host, int(port))) as client:
+                # Closed with a reset, as by somebody who has pressed Ctrl-C.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                client.recv(1)
+            while len(said) < 2:
+                time.sleep(0.01)
+        assert re.match(r"127\.0\.0\.1 (ConnectionReset|BrokenPipe)Error", said[1])
+        assert "Traceback" not in capfd.readouterr().err
+
+    def test_a_wheel_that_is_removed_while_it_is_asked_for(
+        self, house: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = tmp_path / "gone.whl", "application/octet-stream"
+        monkeypatch.setattr("wheelfarm.index.serve.find", lambda *_: gone)
+        with served(house) as url:
+            assert requests.get(f"{url}/plain/wheels/00/gone.whl", timeout=5).status_code == 404
+
+    @pytest.mark.parametrize(
+        ("accept", "form"),
+        [
+            ("", "text/html"),
+            ("*/*", "text/html"),
+            (JSON, JSON),
+            (f"text/html, {JSON};q=0.5", "text/html"),
+            (f"text/html;q=0.01, {JSON}", JSON),
+            (f"{JSON};q=0", "text/html"),
+            (f"{JSON};q=nonsense, text/html;q=0.1", "text/html"),
+            ("application/vnd.pypi.simple.v1+html, text/html;q=0.5", "application/vnd.pypi.simple.v1+html"),
+        ],
+    )
+    def test_what_a_client_asks_for(self, accept: str, form: str) -> None:
+        assert preferred(accept) == form
+
+
+class TestDecoy:
+    """The settings that are documented do not install it; the ones that are warned of do."""
+
+    def test_uv(self, house: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
+        with served(house) as url:
+            lines = "\n".join(self._lines(Tool.UV, url))
+            # What most people write, and what uv's `explicit` alone comes to.
+            explicit = lines.replace("[tool.uv.sources]", "explicit = true\n\n[tool.uv.sources]")
+            assert self._locked(tmp_path / "explicit", explicit, decoy)["alpha"] == "9.0"
+            found = self._locked(tmp_path / "ours", lines, decoy)
+        assert found == {"alpha": "1.0", "app": "0", "beta": "1.0", "third": "2.0"}
+
+    def _lines(self, tool: Tool, url: str) -> Iterator[str]:
+        return consumer_lines(tool, index="internal", url=f"{url}/plain/simple/", names=NAMES)  # type: ignore[arg-type]
+
+    def _locked(self, project: Path, settings: str, decoy: Index) -> dict[str, str]:
+        project.mkdir()
+        (project / "pyproject.toml").write_text(
+            '[project]\nname = "app"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["beta"]\n'
+            f'{settings}\n[[tool.uv.index]]\nname = "public"\nurl = "{decoy.url}"\ndefault = true\n'
+        )
+        done = run("uv --no-cache lock", "--python", sys.executable, "--directory", project)
+        assert done.returncode == 0, done.stderr
+        packages = tomllib.loads((project / "uv.lock").read_text())["package"]
+        return {package["name"]: package["version"] for package in packages}
+
+    def test_pip_with_one_index(self, house: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
+        pip = PIP.replace("--isolated ", "") + " --no-deps"
+        with served(house) as url:
+            config = tmp_path / "pip.conf"
+            config.write_text("\n".join(self._lines(Tool.PIP, url)))
+            env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(config)}
+            assert run(pip, "--dest", tmp_path / "ours", "alpha", env=env).returncode == 0
+            # The warning in these settings is no empty one.
+            wrong = run(pip, "--dest", tmp_path / "theirs", "--extra-index-url", decoy.url, "alpha", env=env)
+            assert wrong.returncode == 0
+        assert got(tmp_path / "ours") == {"alpha-1.0"}
+        assert got(tmp_path / "theirs") == {"alpha-9.0"}
+
+    def test_pip_with_hashes(self, house: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
+        root = tmp_path / "farm"
+        write_farm(root, RECIPES, settings={"index-url": decoy.url})
+        (root / "tasks.py").write_text(
+            "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+        )
+        locked = run("invoke lock beta --output", tmp_path / "lock.txt", cwd=root)
+        assert locked.returncode == 0, locked.stderr
+        text = (tmp_path / "lock.txt").read_text()
+        assert "alpha==1.0 \\" in text
+        assert "third==2.0 \\" in text
+        with served(house) as url:
+            both = ("--index-url", decoy.url, "--extra-index-url", f"{url}/plain/simple/")
+            done = run(PIP, *both, "--dest", tmp_path / "got", "--requirement", tmp_path / "lock.txt")
+            assert done.returncode == 0, done.stderr
+            assert got(tmp_path / "got") == {"alpha-1.0", "beta-1.0", "third-2.0"}
+            ours = json.loads((house.root / "plain/simple/alpha/index.json").read_text())["files"][0]
+            assert ours["hashes"]["sha256"] in text
+            # The decoy's own alpha 1.0 has other bytes.
+            done = run(PIP, "--index-url", decoy.url, "--dest", tmp_path / "x", "-r", tmp_path / "lock.txt")
+            assert done.returncode != 0
+
+    def test_poetry_and_docker_name_the_index_for_each_package(self) -> None:
+        poetry = tomllib.loads("\n".join(self._lines(Tool.POETRY, "https://index.invalid")))["tool"]["poetry"]
+        assert poetry["source"][0]["priority"] == "explicit"
+        assert {each["source"] for each in poetry["dependencies"].values()} == {"internal"}
+        assert set(poetry["dependencies"]) == set(NAMES)
+        docker = "\n".join(self._lines(Tool.DOCKER, "https://index.invalid"))
+        assert docker.startswith("# syntax=docker/dockerfile:1\n")
+        assert "--require-hashes" in docker

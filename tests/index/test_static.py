@@ -1,0 +1,254 @@
+"""Publishing to static files: a directory, and an object store behind fsspec."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsspec  # type: ignore[import-untyped]
+import pytest
+
+from support.publishing import TARGETS, VARIANT, failures_at_once, publication, publishing_farm, stock, store
+from support.raised import only, raised
+from support.store import check_whole
+from wheelfarm.errors import ConflictError, PublishError
+from wheelfarm.index.comparison import State
+from wheelfarm.index.storage import LOCK, Bucket, Directory, open_storage
+from wheelfarm.model import Name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelfarm.index.comparison import Comparison
+    from wheelfarm.index.transaction import Transaction
+    from wheelfarm.run.farm import Farm
+
+ROOT = Path(__file__).parents[2]
+
+
+def farm_at(root: Path, url: str) -> Farm:
+    farm = publishing_farm(root, {"kind": "static", "url": url})
+    stock(farm.house)
+    return farm
+
+
+def quick(farm: Farm) -> Transaction:
+    return replace(publication(farm).transaction(None), sleep=lambda _seconds: None, settle=0.5)
+
+
+def publish(farm: Farm) -> Comparison:
+    return quick(farm).publish()
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where an index goes: a directory, or memory in the place of an object store."""
+    if request.param == "directory":
+        yield (tmp_path / "public").as_uri()
+        return
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    yield "memory://bucket/public"
+    memory.store.clear()
+
+
+def page(place: str, tmp_path: Path, project: str) -> Any:
+    storage = open_storage(f"{place}/{VARIANT}", tmp_path, lambda _line: None)
+    return json.loads(storage.read(f"simple/{project}/index.json") or b"null")
+
+
+def test_published_and_the_same_after_that(tmp_path: Path, place: str) -> None:
+    farm = farm_at(tmp_path / "farm", place)
+    assert len(publish(farm).to_upload) == 4
+    assert [file["filename"].split("-")[2] for file in page(place, tmp_path, "beta")["files"]] == [
+        "cp311",
+        "cp312",
+    ]
+    assert [each.state for each in publish(farm).differences] == [State.SAME] * 4
+
+
+def test_a_directory_is_a_whole_index(tmp_path: Path) -> None:
+    publish(farm_at(tmp_path / "farm", "../public"))
+    assert len(check_whole(tmp_path / "public", VARIANT)) == 4
+    first = json.loads((tmp_path / "public" / VARIANT / "simple/index.json").read_text())
+    assert [each["name"] for each in first["projects"]] == ["alpha", "beta"]
+
+
+def test_other_bytes_are_refused(tmp_path: Path, place: str) -> None:
+    publish(farm_at(tmp_path / "one", place))
+    before = page(place, tmp_path, "alpha")
+    farm = publishing_farm(tmp_path / "two", {"kind": "static", "url": place})
+    stock(farm.house, content="other")
+    assert len(raised(lambda: publish(farm), ConflictError)) == 4
+    assert page(place, tmp_path, "alpha") == before
+
+
+def test_a_conflict_that_comes_after_the_look(tmp_path: Path, place: str) -> None:
+    one = farm_at(tmp_path / "one", place)
+    two = publishing_farm(tmp_path / "two", {"kind": "static", "url": place})
+    stock(two.house, content="other")
+    late = publication(two)
+    todo = quick(two).differ().to_upload
+    publish(one)
+    error = only(lambda: late.index.send(todo), ConflictError)
+    assert error.why == "another publisher was quicker"
+
+
+def test_a_lost_file_is_written_again(tmp_path: Path) -> None:
+    farm = farm_at(tmp_path / "farm", "../public")
+    publish(farm)
+    lost = next((tmp_path / "public").rglob("beta*cp312*.whl"))
+    lost.unlink()
+    assert [offer.filename for offer in publish(farm).to_upload] == [lost.name]
+    assert lost.is_file()
+
+
+def test_a_page_of_somebody_else(tmp_path: Path) -> None:
+    other = tmp_path / "public" / VARIANT / "simple/alpha/index.json"
+    other.parent.mkdir(parents=True)
+    other.write_text('{"files": [{}]}')
+    farm = farm_at(tmp_path / "farm", "../public")
+    error = only(lambda: publish(farm), PublishError)
+    assert error.what == "the page of alpha is not one that a farm has written"
+
+
+@pytest.mark.parametrize("text", ["not JSON", '{"projects": 3}', '{"projects": [{}]}'])
+def test_a_first_page_of_somebody_else(tmp_path: Path, text: str) -> None:
+    other = tmp_path / "public" / VARIANT / "simple/index.json"
+    other.parent.mkdir(parents=True)
+    other.write_text(text)
+    error = only(lambda: publish(farm_at(tmp_path / "farm", "../public")), PublishError)
+    assert error.what == "the first page of the index is not one that a farm has written"
+    assert other.read_text() == text
+
+
+def test_yanked_offered_again_and_removed(tmp_path: Path, place: str) -> None:
+    farm = farm_at(tmp_path / "farm", place)
+    publish(farm)
+    index = publication(farm).index
+    names = [file["filename"] for file in page(place, tmp_path, "alpha")["files"]]
+    index.yank(Name("alpha"), names[:1], "broken")
+    assert [file.get("yanked") for file in page(place, tmp_path, "alpha")["files"]] == ["broken", None]
+    index.yank(Name("alpha"), names, None)
+    assert [file.get("yanked") for file in page(place, tmp_path, "alpha")["files"]] == [None, None]
+    index.remove(Name("alpha"), names[:1])
+    assert [file["filename"] for file in page(place, tmp_path, "alpha")["files"]] == names[1:]
+    assert [offer.filename for offer in quick(farm).differ().to_upload] == names[:1]
+
+
+def test_two_publishers_of_different_packages_at_once(tmp_path: Path, place: str) -> None:
+    farms = []
+    for name in ("gamma", "delta"):
+        farm = publishing_farm(tmp_path / name, {"kind": "static", "url": place})
+        for version in ("1.0", "2.0"):
+            for target in TARGETS:
+                store(farm.house, name, version, target)
+                store(farm.house, "shared", version, target, content="same")
+        farms.append(farm)
+    failures = failures_at_once(publish, farms)
+    assert failures == []
+    for farm in farms:
+        assert {each.state for each in quick(farm).differ().differences} == {State.SAME}
+
+
+def _publish_and_die(root: Path, public: Path, step: int) -> None:
+    """Publish, and be killed right before the given step that touches the index."""
+    left = step
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        nonlocal left
+        if event in {"open", "os.rename", "os.mkdir"} and str(args[0]).startswith(str(public)):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    farm = publishing_farm(root, {"kind": "static", "url": public.as_uri()})
+    transaction = quick(farm)
+    sys.addaudithook(hook)
+    transaction.publish()
+
+
+def test_a_kill_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:
+    farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "unused"})
+    store(farm.house, "alpha", tag="py3-none-any")
+    store(farm.house, "beta", tag="py3-none-any", requires=["alpha"])
+    context = multiprocessing.get_context("fork")
+    step, alive = 0, False
+    while not alive:
+        step += 7
+        public = tmp_path / f"public{step}"
+        process = context.Process(target=_publish_and_die, args=(tmp_path / "farm", public, step))
+        process.start()
+        process.join(60)
+        alive = process.exitcode == 0
+        seen = check_whole(public, VARIANT) if (public / VARIANT).exists() else set()
+        # Whoever sees beta can install it.
+        assert not any("beta" in name for name in seen) or any("alpha" in name for name in seen)
+        publish(publishing_farm(tmp_path / "farm", {"kind": "static", "url": public.as_uri()}))
+        assert len(check_whole(public, VARIANT)) == 2
+    assert step > 20
+
+
+class TestLocks:
+    def test_a_publisher_that_died_is_taken_over(self) -> None:
+        files = fsspec.filesystem("memory")
+        files.store.clear()
+        said: list[str] = []
+        bucket = Bucket(files, "/bucket/public", said.append, lease=0.2)
+        bucket.write(LOCK, b'{"publisher": "gone", "renewed": 0}')
+        with bucket.locked() as renew:
+            renew()
+        assert bucket.read(LOCK) is None
+        assert "taking over" in said[-1]
+
+    def test_one_that_was_taken_over_writes_nothing_more(self) -> None:
+        files = fsspec.filesystem("memory")
+        files.store.clear()
+        bucket = Bucket(files, "/bucket/public", lambda _line: None)
+        with bucket.locked() as renew:
+            bucket.write(LOCK, b'{"publisher": "other", "renewed": 0}')
+            error = only(renew, PublishError)
+        assert error.what == "another publisher has taken over the index"
+        assert bucket.read(LOCK) is not None
+
+    def test_one_that_lives_is_waited_for(self, tmp_path: Path) -> None:
+        files = fsspec.filesystem("memory")
+        files.store.clear()
+        bucket = Bucket(files, "/bucket/public", lambda _line: None, timeout=0.3)
+        with bucket.locked(), pytest.raises(PublishError, match="keeps the index locked"), bucket.locked():
+            pass
+        directory = Directory(tmp_path / "public", lambda _line: None, timeout=0.1)
+        other = Directory(tmp_path / "public", lambda _line: None, timeout=0.1)
+        with directory.locked(), pytest.raises(PublishError, match="keeps the index locked"), other.locked():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [("nosuch://bucket/x", "fsspec does not know this url"), ("s3://bucket/x", "needs a library")],
+)
+def test_urls_that_cannot_be_used(tmp_path: Path, url: str, what: str) -> None:
+    error = only(lambda: open_storage(url, tmp_path, lambda _line: None), PublishError)
+    assert what in error.what
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(re.findall(r"wheelfarm\[(\w+)\]", str(error.hint))) <= known.keys()
+
+
+def test_a_store_that_fails() -> None:
+    class Broken:
+        def invalidate_cache(self) -> None: ...
+
+        def cat_file(self, path: str) -> bytes:
+            raise PermissionError(f"denied: {path}")
+
+    bucket = Bucket(Broken(), "bucket/public", lambda _line: None)
+    error = only(lambda: bucket.read("simple/index.json"), PublishError)
+    assert error.why == "PermissionError: denied: bucket/public/simple/index.json"

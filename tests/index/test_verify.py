@@ -1,0 +1,132 @@
+"""What an index lists, verified: wheels, papers and pages that somebody has changed are told."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.publishing import VARIANT, publication, publishing_farm, stock
+from wheelfarm.errors import UnverifiedError
+from wheelfarm.model import Name
+from wheelfarm.report.index import verdict_data, verdict_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelfarm.index.verify import Verdict
+    from wheelfarm.run.farm import Farm
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Farm:
+    """A farm that has published to a static index."""
+    farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public"})
+    stock(farm.house)
+    publication(farm).publish(None)
+    return farm
+
+
+def verdicts(farm: Farm) -> dict[str, Verdict]:
+    return {each.filename: each for each in publication(farm).verify(None)}
+
+
+def test_what_was_published_is_verified(farm: Farm) -> None:
+    found = verdicts(farm)
+    assert len(found) == 4
+    assert {each.error for each in found.values()} == {None}
+    line = verdict_line(next(iter(found.values())))
+    assert line.startswith("verified  alpha-1.0-cp311")
+    assert line.endswith("unsigned")
+    assert len(list(publication(farm).verify({Name("beta"): "1.0.0"}))) == 2
+    assert list(publication(farm).verify({Name("beta"): "2"})) == []
+
+
+def wheel_of(public: Path) -> Path:
+    return next(public.glob("wheels/*/beta-1.0-cp312*.whl"))
+
+
+def changed_wheel(public: Path) -> None:
+    wheel_of(public).write_bytes(wheel_of(public).read_bytes() + b"\n")
+
+
+def changed_wheel_and_page(public: Path) -> None:
+    from wheelfarm.system.files import digest_of  # noqa: PLC0415
+
+    wheel, page = wheel_of(public), public / "simple/beta/index.json"
+    wheel.write_bytes(wheel.read_bytes() + b"\n")
+    document = json.loads(page.read_text())
+    (file,) = (each for each in document["files"] if each["filename"] == wheel.name)
+    sha256 = digest_of(wheel)
+    file["hashes"]["sha256"], file["size"] = sha256, wheel.stat().st_size
+    for path in list(wheel.parent.iterdir()):
+        moved = public / "wheels" / sha256[:16] / path.name
+        moved.parent.mkdir(exist_ok=True)
+        path.rename(moved)
+    page.write_text(json.dumps(document))
+
+
+def lost_wheel(public: Path) -> None:
+    wheel_of(public).unlink()
+
+
+def record_of(public: Path) -> Path:
+    name = wheel_of(public).name
+    return next(path for path in public.glob("records/*.json") if name in path.read_text())
+
+
+def lost_record(public: Path) -> None:
+    record_of(public).unlink()
+
+
+def lost_statement(public: Path) -> None:
+    wheel_of(public).with_name(f"{wheel_of(public).name}.provenance.json").unlink()
+
+
+def changed_record(public: Path) -> None:
+    path = record_of(public)
+    path.write_text(path.read_text().replace("12.2.0", "13.1.0"))
+
+
+def changed_statement(public: Path) -> None:
+    path = wheel_of(public).with_name(f"{wheel_of(public).name}.provenance.json")
+    path.write_text(path.read_text().replace("12.2.0", "13.1.0"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (changed_wheel, "has other bytes than the index says"),
+        (changed_wheel_and_page, "the build record does not fit"),
+        (lost_wheel, "is listed and not there"),
+        (lost_record, "has no papers in the index"),
+        (lost_statement, "the provenance statement does not fit"),
+        (changed_record, "the provenance statement does not fit"),
+        (changed_statement, "the provenance statement does not fit"),
+    ],
+)
+def test_what_was_changed_is_told_and_nothing_else(
+    farm: Farm, tmp_path: Path, harm: Callable[[Path], None], told: str
+) -> None:
+    wheel = wheel_of(tmp_path / "public" / VARIANT).name
+    harm(tmp_path / "public" / VARIANT)
+    found = verdicts(farm)
+    refused = {name: each for name, each in found.items() if each.error is not None}
+    assert list(refused) == [wheel]
+    assert told in str(refused[wheel].error)
+    assert verdict_line(refused[wheel]).startswith(f"refused   {wheel}")
+    assert verdict_data(refused[wheel])["why"]
+
+
+def test_a_signer_that_is_asked_for(tmp_path: Path) -> None:
+    table = {"kind": "static", "url": "../public", "signer": "release@example.org"}
+    farm = publishing_farm(tmp_path / "farm", table)
+    stock(farm.house)
+    publication(farm).publish(None)
+    errors = [each.error for each in publication(farm).verify(None)]
+    assert all(isinstance(error, UnverifiedError) for error in errors)
+    assert {error.why for error in errors if error} == {
+        "there is none, and release@example.org should have signed"
+    }

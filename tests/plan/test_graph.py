@@ -1,0 +1,257 @@
+"""Plan: which builds, in which order, on what, and why; and what is refused before anything runs."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.farm import LINUX, builds_of, make_farm, make_toolchain, plan_of
+from support.raised import only
+from wheelfarm.errors import CycleError, LockError, RecipeError, UsageError
+from wheelfarm.model import Target, parse_name
+from wheelfarm.plan.build import BuildId
+from wheelfarm.plan.graph import order
+from wheelfarm.recipes.recipe_set import read_shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from wheelfarm.plan.graph import Plan
+
+
+def _on(*host: str, run: Iterable[str] = (), **more: Any) -> dict[str, Any]:
+    return {"requires": {"host": list(host), "run": list(run)}, **more}
+
+
+# `extra` is needed by the installed `numpy` alone, so that whoever builds on numpy has it in the environment.
+CHAIN: dict[str, dict[str, Any]] = {
+    "zlib": {},
+    "extra": {},
+    "numpy": _on("zlib", run=["extra"]),
+    "scipy": _on("numpy", run=["numpy"]),
+    "learn": _on("numpy", "scipy", run=["scipy"]),
+    "apart": {},
+}
+
+
+def _names(plan: Plan) -> list[str]:
+    return [str(build.id.name) for build in plan.builds]
+
+
+def test_each_build_comes_after_all_that_it_needs(tmp_path: Path) -> None:
+    plan = plan_of(make_farm(tmp_path, CHAIN))
+    assert sorted(_names(plan)) == sorted(CHAIN)
+    seen: set[BuildId] = set()
+    for build in plan.builds:
+        assert {*build.host, *build.upstream, *build.run} <= seen
+        seen.add(build.id)
+
+
+def test_only_what_is_asked_for_and_what_it_needs(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, CHAIN)
+    plan = plan_of(settings, ["SciPy"])
+    assert sorted(_names(plan)) == ["extra", "numpy", "scipy", "zlib"]
+    assert {str(build.id.name): build.reason for build in plan.builds} == {
+        "scipy": "asked for",
+        "numpy": "for scipy",
+        "zlib": "for numpy",
+        "extra": "for numpy",
+    }
+    reasons = {str(build.id.name): build.reason for build in plan_of(settings, ["learn"]).builds}
+    assert reasons["numpy"] == "for scipy, learn"
+    assert {build.reason for build in plan_of(settings).builds} == {"asked for"}
+    assert _names(plan_of(settings, [])) == []
+
+
+def test_the_environment_holds_what_its_wheels_need_to_run(tmp_path: Path) -> None:
+    builds = builds_of(make_farm(tmp_path, CHAIN))
+
+    def names(ids: Iterable[BuildId]) -> list[str]:
+        return [str(each.name) for each in ids]
+
+    assert names(builds["learn"].host) == ["numpy", "scipy"]
+    assert names(builds["learn"].upstream) == ["extra", "numpy", "scipy"]
+    assert names(builds["learn"].run) == ["extra", "numpy", "scipy"]
+    # What numpy was compiled with is in numpy.
+    assert names(builds["scipy"].upstream) == ["extra", "numpy"]
+    assert names(builds["numpy"].upstream) == ["zlib"]
+    assert names(builds["numpy"].run) == ["extra"]
+    assert names(builds["zlib"].upstream) == names(builds["zlib"].run) == []
+
+
+def test_each_target_has_a_chain_of_its_own(tmp_path: Path) -> None:
+    targets = [LINUX, "cp312-manylinux_x86_64"]
+    plan = plan_of(
+        make_farm(tmp_path, CHAIN), ["scipy"], toolchains=[make_toolchain(target) for target in targets]
+    )
+    assert len(plan.builds) == 8
+    for target in map(Target.parse, targets):
+        scipy = plan.build(BuildId(name=parse_name("scipy"), variant="plain", target=target))
+        assert {each.target for each in scipy.upstream} == {target}
+        assert {each.variant for each in scipy.upstream} == {"plain"}
+        assert str(scipy.id) == f"scipy (plain, {target})"
+        assert scipy.id.slug == f"scipy-plain-{target}"
+    assert len({build.key for build in plan.builds}) == 8
+    assert _names(plan.only([parse_name("zlib")])) == ["zlib", "zlib"]
+
+
+def test_a_build_is_told_all_that_the_engine_needs(tmp_path: Path) -> None:
+    table = {
+        "version": "2.5",
+        "blas": True,
+        "system-packages": {"apt": ["libx-dev", "libblas-dev"], "dnf": ["x-devel"]},
+        "patches": [{"file": "a.patch"}],
+        "environment": {"A": "1"},
+    }
+    variant = {
+        "description": "x",
+        "lock": "variants/x.lock",
+        "system-packages": {"apt": ["libblas-dev", "liblapack-dev"]},
+    }
+    locked = f"--hash=sha256:{'c' * 64}\n"
+    lock = f"openblas==1 ; sys_platform == 'linux' {locked}win==1 ; os_name == 'nt' {locked}"
+    settings = make_farm(
+        tmp_path,
+        {"alpha": table, "beta": {"system-packages": {"apt": ["liby-dev"]}}},
+        settings={"variants": {"x": variant}},
+        patches={"alpha/a.patch": "--- a/x\n"},
+        files={"variants/x.lock": lock, "recipes/alpha/test.lock": f"tester==1 {locked}"},
+    )
+    builds = builds_of(settings, variant="x")
+    alpha = builds["alpha"]
+    assert alpha.version == "2.5"
+    assert alpha.patches == (tmp_path / "patches/alpha/a.patch",)
+    assert alpha.resolved.environment == {"A": "1"}
+    assert [each.name for each in alpha.requirements] == ["setuptools"]
+    assert [each.name for each in alpha.provider_requirements] == ["openblas"]
+    assert [each.name for each in alpha.test_requirements] == ["tester"]
+    assert alpha.system_packages == {
+        "apt": ("libx-dev", "libblas-dev", "liblapack-dev"),
+        "dnf": ("x-devel",),
+    }
+    # What links no BLAS needs none of the variant's packages.
+    assert builds["beta"].system_packages == {"apt": ("liby-dev",), "dnf": ()}
+
+
+@pytest.mark.parametrize(
+    ("needs", "circle"),
+    [
+        ({"a": ["b"], "b": ["c"], "c": ["a"]}, "a → b → c → a"),
+        ({"a": ["c"], "b": ["a"], "c": ["b"]}, "a → c → b → a"),
+        ({"a": ["a"]}, "a → a"),
+        ({"a": ["b"], "b": ["c"], "c": ["b"]}, "b → c → b"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["host", "run"])
+def test_a_circle_is_told_from_who_needs_to_what_is_needed(
+    tmp_path: Path, needs: dict[str, list[str]], circle: str, kind: str
+) -> None:
+    shelf = read_shelf(
+        make_farm(tmp_path, {name: {"requires": {kind: host}} for name, host in needs.items()})
+    )
+    error = only(lambda: order(shelf), CycleError)
+    steps = str(error.where).split(" → ")
+    # A circle begins anywhere.
+    ring = circle.split(" → ")[:-1]
+    assert steps[0] == steps[-1]
+    assert steps[:-1] in [ring[n:] + ring[:n] for n in range(len(ring))]
+    assert all(later in needs[earlier] for earlier, later in pairwise(steps))
+
+
+def test_a_circle_elsewhere_does_not_matter(tmp_path: Path) -> None:
+    shelf = read_shelf(make_farm(tmp_path, {"a": _on("b"), "b": _on("a"), "c": {}}))
+    assert [entry.name for entry in order(shelf, ["c"])] == ["c"]
+
+
+def test_the_order_depends_on_the_recipes_alone(tmp_path: Path) -> None:
+    shelf = read_shelf(make_farm(tmp_path, CHAIN))
+    first = [entry.name for entry in order(shelf)]
+    assert [entry.name for entry in order(shelf, reversed(list(CHAIN)))] == first
+    assert [entry.name for entry in order(shelf, ["learn", "learn", "apart", "Learn"])] == first
+
+
+def test_an_unknown_recipe(tmp_path: Path) -> None:
+    error = only(lambda: plan_of(make_farm(tmp_path, CHAIN), ["spicy"]), UsageError)
+    assert (error.what, error.hint) == ("there is no recipe for 'spicy'", "did you mean 'scipy'?")
+
+
+def test_an_unknown_variant(tmp_path: Path) -> None:
+    error = only(lambda: plan_of(make_farm(tmp_path), variant="netlab"), UsageError)
+    assert error.hint == "did you mean 'netlib'?"
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ({"python": ">=3.12"}, "numpy 1.0 is for Python >=3.12"),
+        ({"python": "<3.11"}, "numpy 1.0 is for Python <3.11"),
+        (
+            {"skip": [{"targets": "*-win32", "reason": "x"}, {"targets": "cp311-*", "reason": "too old"}]},
+            "numpy skips cp311-*: too old",
+        ),
+    ],
+)
+def test_a_target_that_a_recipe_of_the_chain_does_not_serve(
+    tmp_path: Path, table: dict[str, Any], why: str
+) -> None:
+    settings = make_farm(tmp_path, CHAIN | {"numpy": table | CHAIN["numpy"]})
+    error = only(lambda: plan_of(settings, ["scipy"]), UsageError)
+    assert error.what == f"numpy is not built for {LINUX}"
+    assert (error.where, error.why) == ("recipes/numpy/recipe.toml", why)
+    assert _names(plan_of(settings, ["zlib"])) == ["zlib"]
+
+
+def test_python_3_10_is_not_python_3_1(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, {"alpha": {"python": ">=3.9,<3.14"}})
+    toolchains = [make_toolchain(f"cp{version}-manylinux_x86_64") for version in ("39", "310", "313t")]
+    assert len(plan_of(settings, toolchains=toolchains).builds) == 3
+
+
+def test_a_missing_lock(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path)
+    (tmp_path / "recipes/alpha/build.lock").unlink()
+    assert only(lambda: plan_of(settings), LockError).where == str(tmp_path / "recipes/alpha/build.lock")
+
+
+def test_a_missing_lock_of_the_variant(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, settings={"variants": {"plain": {"lock": "variants/plain.lock"}}})
+    assert only(lambda: plan_of(settings), LockError).where == str(tmp_path / "variants/plain.lock")
+
+
+def test_layers_that_do_not_fit(tmp_path: Path) -> None:
+    table = {"platforms": {"linux": {"replace": {"environment": {"A": "1"}}}}}
+    error = only(lambda: plan_of(make_farm(tmp_path, {"alpha": table})), RecipeError)
+    assert error.what == "environment.A has no value that could be replaced"
+
+
+def test_netlib_is_for_linux(tmp_path: Path) -> None:
+    farm = make_farm(tmp_path, {"linked": {"blas": True}, "free": {}})
+    macos = [make_toolchain("cp311-macosx_arm64")]
+    assert _names(plan_of(farm, ["free"], variant="netlib", toolchains=macos)) == ["free"]
+    error = only(lambda: plan_of(farm, ["linked"], variant="netlib", toolchains=macos), UsageError)
+    assert "Linux" in str(error.why)
+
+
+def test_what_cannot_be_built_is_left_out_of_everything_and_said(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, {"alpha": {"python": ">=3.12"}, "beta": _on("alpha"), "gamma": {}})
+    plan = plan_of(settings)
+    assert _names(plan) == ["gamma"]
+    assert [line.partition(":")[0] for line in plan.skipped] == [
+        "alpha is not built for cp311-manylinux_x86_64",
+        "beta is not built for cp311-manylinux_x86_64",
+    ]
+    assert "it needs alpha" in plan.skipped[1]
+
+
+def test_accelerate_is_for_macos(tmp_path: Path) -> None:
+    settings = {"variants": {"apple": {"description": "Apple's", "provider": "accelerate"}}}
+    farm = make_farm(tmp_path, {"linked": {"blas": True}, "free": {}}, settings=settings)
+    assert _names(plan_of(farm, ["free"], variant="apple")) == ["free"]
+    assert _names(plan_of(farm, variant="apple")) == ["free"]
+    macos = [make_toolchain("cp312-macosx_arm64")]
+    assert _names(plan_of(farm, ["linked"], variant="apple", toolchains=macos)) == ["linked"]
+    error = only(lambda: plan_of(farm, ["linked"], variant="apple"), UsageError)
+    assert error.why == "Accelerate is part of macOS"

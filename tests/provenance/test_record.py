@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from support.records import sample_record
+from wheelfarm.errors import RecordError
+from wheelfarm.provenance.key_comparison import compare, input_difference
+from wheelfarm.provenance.record import SCHEMA_VERSION, Record, schema
+
+COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
+
+
+def changed(**changes: object) -> str:
+    return json.dumps(sample_record().to_mapping() | changes)
+
+
+def refused(text: str | bytes) -> RecordError:
+    with pytest.raises(RecordError) as caught:
+        Record.from_json(text, "records/a.json")
+    assert caught.value.where == "records/a.json"
+    return caught.value
+
+
+def test_a_record_survives_json() -> None:
+    record = sample_record()
+    assert Record.from_json(record.to_json(), "here") == record
+
+
+def test_null_stands_for_an_unknown_digest() -> None:
+    record = sample_record()
+    document: Any = record.to_mapping()
+    assert document["build_requirements"][1]["sha256"] is None
+    assert Record.from_json(record.to_json(), "here").build_requirements[1].sha256 is None
+
+
+def test_the_text_is_stable_and_can_be_compared_by_line() -> None:
+    text = sample_record().to_json()
+    assert text.startswith('{\n "build_requirements": [\n')
+    assert text.endswith("}\n")
+    assert json.dumps(json.loads(text), sort_keys=True, indent=1) + "\n" == text
+
+
+def test_times_are_written_in_utc() -> None:
+    east = timezone(timedelta(hours=2))
+    record = sample_record(started=datetime(2026, 1, 2, 5, 4, 5, tzinfo=east))
+    assert record.to_mapping()["started"] == "2026-01-02T03:04:05Z"
+    assert Record.from_json(record.to_json(), "here").started == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "{", b"\xff\xfe\x00", "not json"])
+def test_what_is_not_json_is_refused(text: str | bytes) -> None:
+    assert refused(text).what == "the record is not JSON"
+
+
+def first_form() -> dict[str, Any]:
+    """A record as the first form had it."""
+    document: Any = sample_record().to_mapping()
+    del document["source"]["url"], document["patches"][0]["text"], document["distribution"]
+    return {**document, "schema": 1}
+
+
+def test_a_record_of_the_first_form_is_read() -> None:
+    record = Record.from_json(json.dumps(first_form()), "here")
+    assert record.schema == SCHEMA_VERSION
+    assert (record.patches[0].text, record.source.url) == (None, None)
+    assert replace(record, patches=sample_record().patches) == sample_record()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"patches": 1}, "patches: a list is expected, not 1"),
+        ({"patches": [1]}, "patches[0]: an object is expected, not 1"),
+        ({"source": None}, "source: an object is expected, not None"),
+        ({"colour": "blue"}, "colour: not a key of a record"),
+    ],
+)
+def test_a_wrong_record_of_the_first_form_is_refused(changes: dict[str, object], problem: str) -> None:
+    assert refused(json.dumps(first_form() | changes)).why == problem
+
+
+def test_bytes_of_a_patch_that_are_no_text_survive() -> None:
+    (patch,) = Record.from_json(sample_record().to_json(), "here").patches
+    assert (patch.text or "").encode("utf-8", "surrogateescape") == b"--- a\n\xff"
+
+
+def test_inputs_that_two_builds_do_not_share() -> None:
+    before = sample_record()
+    after = sample_record(
+        config_settings={"setup-args": ("-Dblas=netlib",)},
+        environment={},
+        toolchain={"gcc": "13.1.0"},
+        key_parts={"cibuildwheel.build-verbosity": "1"},
+    )
+    assert input_difference(before, before) == {}
+    assert input_difference(before, after) == {
+        "config-settings.setup-args": {
+            "before": "-Dblas=openblas -Dlapack=openblas",
+            "after": "-Dblas=netlib",
+        },
+        "environment.CFLAGS": {"before": "-O2 -g0", "after": None},
+        "toolchain.gcc": {"before": "12.2.0", "after": "13.1.0"},
+        "cibuildwheel.build-verbosity": {"before": None, "after": "1"},
+    }
+
+
+def test_of_one_wheel_with_a_record_only_what_was_chosen_is_told() -> None:
+    found = input_difference(None, sample_record())
+    assert list(found) == [
+        *("engine", "variant", "patch.1", "config-settings.setup-args", "environment.CFLAGS")
+    ]
+    assert found["variant"] == {"before": None, "after": "openblas"}
+    assert input_difference(None, None) == {}
+
+
+def test_a_newer_record_asks_for_an_upgrade() -> None:
+    error = refused(json.dumps({"schema": SCHEMA_VERSION + 1, "whatever": 1}))
+    assert "newer wheelfarm" in error.what
+    assert error.hint == "upgrade wheelfarm"
+
+
+def test_everything_wrong_is_named_at_once() -> None:
+    document: Any = sample_record().to_mapping()
+    del document["variant"]
+    del document["wheel"]["size"]
+    document["sizes"] = {"extension": "many"}
+    document["colour"] = "blue"
+    why = refused(json.dumps(document)).why or ""
+    assert "variant: missing" in why
+    assert "wheel.size: missing" in why
+    assert "sizes.extension: type integer is expected, not 'many'" in why
+    assert "colour: not a key of a record" in why
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"schema": 0}, "schema: 3 is expected, not 0"),
+        ({"schema": "1"}, "schema: 3 is expected, not '1'"),
+        ({"recipe": 7}, "recipe: a string is expected, not 7"),
+        ({"recipe": "-"}, "recipe: '-' is not a distribution name"),
+        ({"key": "abc"}, "key: 'abc' is not a sha256"),
+        ({"target": "cp312-solaris"}, "target: 'cp312-solaris' is not a build identifier"),
+        ({"engine": "magic"}, "engine: 'magic' is not a valid EngineName"),
+        ({"patches": "x"}, "patches: a list is expected, not 'x'"),
+        ({"patches": [{}]}, "patches[0].file: missing"),
+        ({"toolchain": []}, "toolchain: an object is expected, not []"),
+        ({"toolchain": {"gcc": 12}}, "toolchain.gcc: a string is expected, not 12"),
+        ({"source": []}, "source: an object is expected, not []"),
+        ({"sizes": {"python": True}}, "sizes.python: type integer is expected, not True"),
+        ({"sizes": {"python": 1.5}}, "sizes.python: type integer is expected, not 1.5"),
+        ({"times": {"build": False}}, "times.build: type number is expected, not False"),
+        ({"started": "yesterday"}, "started: time data 'yesterday' does not match"),
+        ({"log": "/var/log/x"}, "log: '/var/log/x' does not stay below the farm's directory"),
+        ({"log": "a/../../x"}, "log: 'a/../../x' does not stay below the farm's directory"),
+        ({"resolved": 1}, "resolved: an object is expected, not 1"),
+    ],
+)
+def test_a_wrong_value_is_refused(changes: dict[str, object], problem: str) -> None:
+    assert problem in (refused(changed(**changes)).why or "")
+
+
+@pytest.mark.parametrize("document", [[], "text", 1, None])
+def test_a_record_is_an_object(document: object) -> None:
+    assert "the record: an object is expected" in (refused(json.dumps(document)).why or "")
+
+
+def test_the_committed_schema_is_current() -> None:
+    wanted = json.dumps(schema(), indent=1) + "\n"
+    assert COMMITTED.read_text(encoding="utf-8") == wanted, (
+        f"write json.dumps(records.schema(), indent=1) to {COMMITTED}"
+    )
+
+
+def test_the_schema_accepts_a_record() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.validate(sample_record().to_mapping(), schema(), jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": 4},
+        {"colour": "blue"},
+        {"key": "abc"},
+        {"sizes": {"python": True}},
+        {"engine": "magic"},
+        {"log": "/x"},
+    ],
+)
+def test_the_schema_refuses_what_the_reader_refuses(changes: dict[str, object]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(sample_record().to_mapping() | changes, schema(), jsonschema.Draft202012Validator)
+
+
+def test_compare_says_what_changed() -> None:
+    old = {"source": "a" * 64, "patches": "b" * 64, "target": "cp312", "same": "x"}
+    new = {"source": "c" * 64, "compiler": "gcc 12", "target": "cp313", "same": "x"}
+    assert compare(old, new) == [
+        "compiler was added: gcc 12",
+        "patches was removed: it was bbbbbbbbbbbb",
+        "source changed from aaaaaaaaaaaa to cccccccccccc",
+        "target changed from cp312 to cp313",
+    ]
+
+
+def test_compare_is_silent_when_nothing_changed() -> None:
+    assert compare({"a": "1"}, {"a": "1"}) == []

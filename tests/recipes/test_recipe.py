@@ -1,0 +1,208 @@
+"""recipe.toml is strict: what is wrong is told with file, key path and nearest valid name, all at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.farm import make_farm
+from support.raised import only, raised
+from wheelfarm.errors import FarmError, PatchError, RecipeError, SettingsError
+from wheelfarm.model import Archive, GitCommit, Sdist
+from wheelfarm.recipes.recipe_set import LoadedRecipe, read_shelf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHA = "a" * 64
+COMMIT = "0123456789" * 4
+
+
+def _entry(root: Path, table: dict[str, Any]) -> LoadedRecipe:
+    return read_shelf(make_farm(root, {"alpha": table})).entry("alpha")
+
+
+def _problem(root: Path, table: dict[str, Any]) -> FarmError:
+    return only(lambda: _entry(root, table), RecipeError)
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "what", "hint"),
+    [
+        ({"sumary": "x"}, "sumary", "unknown key 'sumary'", "did you mean 'summary'?"),
+        ({"summary": None}, "summary", "missing key 'summary'", "add 'summary'"),
+        ({"source": {"sha256": None}}, "source.sha256", "missing key 'sha256'", "add 'sha256'"),
+        (
+            {"source": {"kind": "archive", "url": "u", "sha256": None}},
+            "source.sha256",
+            "missing key 'sha256'",
+            "add 'sha256'",
+        ),
+        ({"source": {"sha265": SHA}}, "source.sha265", "unknown key 'sha265'", "did you mean 'sha256'?"),
+        ({"source": {"kind": None}}, "source", "missing key 'kind'", None),
+        ({"source": {"kind": "sdits"}}, "source", "bad value 'sdits' of 'kind'", "did you mean 'sdist'?"),
+        ({"expect": {"blas": "opemblas"}}, "expect.blas", "bad value 'opemblas'", "did you mean 'openblas'?"),
+        ({"compilers": ["c", "rust"]}, "compilers[1]", "bad value 'rust'", "valid are: c, c++, fortran"),
+        (
+            {"patches": [{"fle": "x", "file": "x"}]},
+            "patches[0].fle",
+            "unknown key 'fle'",
+            "did you mean 'file'?",
+        ),
+        (
+            {"platforms": {"linx": {}}},
+            "platforms.linx",
+            "bad key 'linx'",
+            "did you mean 'linux'?",
+        ),
+        (
+            {"variants": {"plain": {"append": {"expct": {}}}}},
+            "variants.plain.append.expct",
+            "unknown key 'expct'",
+            "did you mean 'expect'?",
+        ),
+        (
+            {"targets": {"*": {"apend": {}}}},
+            "targets.*.apend",
+            "unknown key 'apend'",
+            "did you mean 'append'?",
+        ),
+        (
+            {"system-packages": {"yum": []}},
+            "system-packages.yum",
+            "unknown key 'yum'",
+            "valid are: apt, dnf",
+        ),
+    ],
+)
+def test_words_that_are_not_known(
+    tmp_path: Path, table: dict[str, Any], where: str, what: str, hint: str | None
+) -> None:
+    error = _problem(tmp_path, table)
+    assert (error.where, error.what, error.hint) == (f"recipes/alpha/recipe.toml: {where}", what, hint)
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ({"blas": "yes"}, "blas"),
+        ({"blas": 1}, "blas"),
+        ({"summary": 3}, "summary"),
+        ({"version": 1.0}, "version"),
+        ({"requires": ["numpy"]}, "requires"),
+        ({"environment": {"A": 1}}, "environment.A"),
+        ({"test": {"time-limit": 0}}, "test.time-limit"),
+        ({"config-settings": {"a": 3}}, "config-settings.a"),
+        ({"config-settings": {"a": ["x", 4]}}, "config-settings.a[1]"),
+    ],
+)
+def test_wrong_types(tmp_path: Path, table: dict[str, Any], where: str) -> None:
+    error = _problem(tmp_path, table)
+    assert error.where == f"recipes/alpha/recipe.toml: {where}"
+    assert error.what.startswith("bad value ")
+    assert str(error.why).startswith("Input should be ")
+
+
+def test_a_union_says_all_that_it_takes(tmp_path: Path) -> None:
+    error = _problem(tmp_path, {"config-settings": {"a": 3}})
+    assert error.why == "Input should be a valid string, or: Input should be a valid list"
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "why"),
+    [
+        ({"name": "al pha"}, "name", "'al pha' is not a distribution name"),
+        ({"requires": {"host": ["-x"]}}, "requires.host[0]", "'-x' is not a distribution name"),
+        ({"requires": {"run": ["x/y"]}}, "requires.run[0]", "'x/y' is not a distribution name"),
+        ({"version": "one"}, "version", "'one' is not a version (PEP 440)"),
+        ({"python": "3.11+"}, "python", "'3.11+' is not a version range (PEP 440)"),
+        ({"source": {"sha256": "a" * 63}}, "source.sha256", "is not a sha256"),
+        ({"source": {"sha256": "g" * 64}}, "source.sha256", "is not a sha256"),
+        ({"build-requires": {"add": ["a b"]}}, "build-requires.add[0]", "is not a requirement (PEP 508)"),
+        ({"build-requires": {"loosen": ["a>1"]}}, "build-requires.loosen[0]", "not a distribution name"),
+        ({"patches": [{"file": "/etc/x"}]}, "patches[0].file", "relative to its directory"),
+        ({"patches": [{"file": "../x"}]}, "patches[0].file", "relative to its directory"),
+        ({"patches": [{"file": "a\\b"}]}, "patches[0].file", "relative to its directory"),
+        ({"patches": [{"file": ""}]}, "patches[0].file", "relative to its directory"),
+        ({"patches": [{"file": "x", "versions": "new"}]}, "patches[0].versions", "not a version range"),
+        ({"test": {"imports": ["a-b"]}}, "test.imports[0]", "pattern"),
+        ({"environment": {"A=B": ""}}, "environment.A=B", "pattern"),
+        ({"config-settings": {"a=b": ""}}, "config-settings.a=b", "pattern"),
+        ({"config-settings": {"": ""}}, "config-settings.", "pattern"),
+    ],
+)
+def test_bad_values(tmp_path: Path, table: dict[str, Any], where: str, why: str) -> None:
+    error = _problem(tmp_path, table)
+    assert error.where == f"recipes/alpha/recipe.toml: {where}"
+    assert why in str(error.why)
+    assert "Value error" not in str(error.why)
+
+
+@pytest.mark.parametrize("commit", ["main", "v1.0", COMMIT[:12], COMMIT.replace("0", "g"), COMMIT + "0"])
+def test_a_commit_is_pinned_by_its_full_hash(tmp_path: Path, commit: str) -> None:
+    table = {"source": {"kind": "git", "url": "u", "commit": commit, "sha256": None}}
+    error = _problem(tmp_path, table)
+    assert error.where == "recipes/alpha/recipe.toml: source.commit"
+    assert "full hash" in str(error.why)
+
+
+def test_all_problems_of_all_recipes_come_at_once(tmp_path: Path) -> None:
+    tables: dict[str, Any] = {
+        "one": {"blas": 1, "x": 1, "source": {"sha256": None}},
+        "two": {"version": "?"},
+        "three": {"name": "four"},
+    }
+    errors = raised(lambda: read_shelf(make_farm(tmp_path, tables)), RecipeError)
+    assert [(error.where, error.what) for error in errors] == [
+        ("recipes/one/recipe.toml: source.sha256", "missing key 'sha256'"),
+        ("recipes/one/recipe.toml: blas", "bad value 1"),
+        ("recipes/one/recipe.toml: x", "unknown key 'x'"),
+        ("recipes/three/recipe.toml: name", "the recipe in 'three' is for 'four'"),
+        ("recipes/two/recipe.toml: version", "bad value '?'"),
+    ]
+
+
+def test_a_recipe_that_is_not_toml(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, files={"recipes/alpha/recipe.toml": "name ="})
+    error = only(lambda: read_shelf(settings), RecipeError)
+    assert error.where == str(tmp_path / "recipes/alpha/recipe.toml")
+
+
+def test_the_farms_defaults_are_strict_too(tmp_path: Path) -> None:
+    settings = make_farm(tmp_path, settings={"defaults": {"enviroment": {}}})
+    error = only(lambda: read_shelf(settings), SettingsError)
+    assert error.where == "pyproject.toml: tool.wheelfarm.defaults: enviroment"
+    assert error.hint == "did you mean 'environment'?"
+
+
+def test_names_and_digests_are_normalised(tmp_path: Path) -> None:
+    entry = read_shelf(
+        make_farm(tmp_path, {"a-b": {"name": "A_B", "source": {"sha256": SHA.upper()}}})
+    ).entry("A.b")
+    assert entry.name == "a-b"
+    assert entry.source == Sdist(version="1.0", sha256=entry.source.sha256)  # type: ignore[union-attr]
+    assert entry.source.sha256 == SHA
+
+
+def test_a_source_from_git(tmp_path: Path) -> None:
+    table = {"source": {"kind": "git", "url": "u", "commit": COMMIT, "submodules": True, "sha256": None}}
+    source = _entry(tmp_path, table).source
+    assert source == GitCommit(version="1.0", url="u", commit=COMMIT, submodules=True)
+
+
+def test_a_source_from_an_archive(tmp_path: Path) -> None:
+    source = _entry(tmp_path, {"source": {"kind": "archive", "url": "u"}}).source
+    assert isinstance(source, Archive)
+    assert (source.version, source.url, source.sha256) == ("1.0", "u", SHA)
+
+
+@pytest.mark.parametrize("key", ["variants", "platforms"])
+def test_a_patch_for_nothing_is_refused(tmp_path: Path, key: str) -> None:
+    error = _problem(tmp_path, {"patches": [{"file": "x.patch", key: []}]})
+    assert error.where == f"recipes/alpha/recipe.toml: patches[0].{key}"
+
+
+def test_patches_are_the_business_of_patch_errors(tmp_path: Path) -> None:
+    error = only(lambda: _entry(tmp_path, {"patches": [{"file": "x.patch"}]}), PatchError)
+    assert error.where == "recipes/alpha/recipe.toml: patches"

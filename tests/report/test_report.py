@@ -1,0 +1,181 @@
+"""What is said of a run and of a wheel; people's lines and programs' data go apart."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.farm import builds_of, make_farm
+from wheelfarm.errors import BuildError
+from wheelfarm.report.layout import Role
+from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
+from wheelfarm.report.quantity import about, clock, duration, size
+from wheelfarm.report.screen import Screen
+from wheelfarm.report.wheel import inspection_lines
+from wheelfarm.run.decision import Action, Decision
+from wheelfarm.run.outcome import Outcome, State
+
+if TYPE_CHECKING:
+    from wheelfarm.plan.build import Build
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def alpha(tmp_path: Path) -> Build:
+    return builds_of(make_farm(tmp_path / "farm"))["alpha"]
+
+
+HEAD = "alpha 1.0 (plain, cp311-manylinux_x86_64)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        *((0.04, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (60, "1 min 00 s")),
+        *((754.6, "12 min 35 s"), (3599.6, "1 h 00 min"), (3900, "1 h 05 min")),
+    ],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        *((0, "10 s"), (44, "40 s"), (55, "1 min"), (840, "14 min"), (3570, "1 h")),
+        *((3900, "1 h"), (4900, "1 h 20 min")),
+    ],
+)
+def test_guesses(seconds: float, said: str) -> None:
+    assert about(seconds) == said
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (123.9, "2:03"), (3723, "1:02:03")])
+def test_a_clock(seconds: float, said: str) -> None:
+    assert clock(seconds) == said
+
+
+@pytest.mark.parametrize(("count", "said"), [(12, "0.0 kB"), (9_940, "9.9 kB"), (20_450_000, "20.4 MB")])
+def test_sizes(count: int, said: str) -> None:
+    assert size(count) == said
+
+
+def test_decisions(alpha: Build) -> None:
+    decision = Decision(build=alpha, action=Action.BUILD, why=("not built yet",))
+    assert list(decision_lines([decision])) == [
+        "build    alpha 1.0 (plain, cp311-manylinux_x86_64, host): not built yet [asked for]"
+    ]
+
+
+class TestOutcomes:
+    def test_a_built_wheel_is_named_with_size_and_time(self, alpha: Build, tmp_path: Path) -> None:
+        wheel = tmp_path / "alpha.whl"
+        wheel.write_bytes(bytes(250_000))
+        outcome = Outcome(build=alpha, state=State.BUILT, why="not built yet", seconds=61, wheel=wheel)
+        said = f"built    {HEAD}: alpha.whl, 0.2 MB, in 1 min 01 s"
+        assert outcome_line(outcome) == said
+        again = replace(outcome, attempts=2)
+        assert outcome_line(again) == f"{said}, at attempt 2"
+        assert list(summary_lines([outcome, again])) == ["2 built (1 retried)"]
+        assert outcome_data(outcome)["wheel"] == str(wheel)
+
+    def test_a_failure_ends_with_its_class_the_log_and_what_to_do(self, alpha: Build) -> None:
+        log = Path("/no/such/log")
+        error = BuildError("it failed", where="recipe.toml", why="error: x", hint="try again", log=log)
+        error.failure = "compile"
+        failed = Outcome(build=alpha, state=State.FAILED, why=error.what, error=error)
+        blocked = Outcome(build=alpha, state=State.BLOCKED, why="blocked by alpha")
+        assert list(summary_lines([failed, blocked])) == [
+            "failure: compile",
+            "error[build]: it failed",
+            "  where: recipe.toml",
+            "  why: error: x",
+            f"  log: {log}",
+            "  next: try again",
+            "1 failed, 1 blocked",
+        ]
+        assert outcome_line(blocked) == f"blocked  {HEAD}: blocked by alpha"
+        data = outcome_data(failed)
+        said = [data[key] for key in ("state", "error", "failure", "wheel", "compiler-cache")]
+        assert said == ["failed", "build", "compile", None, None]
+        json.dumps(data)
+
+
+class TestScreen:
+    def test_people_and_programs(self) -> None:
+        people, programs = io.StringIO(), io.StringIO()
+        screen = Screen(people=people, programs=programs)
+        screen.say("for people")
+        screen.status("never seen")
+        screen.error(BuildError("what", hint="next"))
+        screen.result(["a", "b"])
+        screen.data({"b": 1, "a": [2]})
+        assert people.getvalue() == "for people\nerror[build]: what\n  next: next\n"
+        assert programs.getvalue().startswith("a\nb\n{")
+        assert json.loads(programs.getvalue()[4:]) == {"a": [2], "b": 1}
+
+    def test_a_terminal_s_status_line_is_written_over(self) -> None:
+        people = Terminal()
+        screen = Screen(people=people, programs=io.StringIO())
+        screen.status("working")
+        screen.say("done")
+        assert people.getvalue() == "\r\x1b[Kworking\r\x1b[Kdone\n"
+
+    def test_a_result_takes_the_overlay_away(self) -> None:
+        class Rows:
+            said: list[str] = []  # noqa: RUF012
+            closed = 0
+
+            def say(self, line: str, role: Role = Role.PLAIN) -> None:
+                self.said.append(f"{line} {role}")
+
+            def close(self) -> None:
+                self.closed += 1
+
+        people, programs, rows = Terminal(), io.StringIO(), Rows()
+        screen = Screen(people=people, programs=programs, overlay=rows)
+        screen.say("above")
+        screen.status("never seen")
+        screen.result(["a"])
+        screen.result(["b"])
+        screen.say("below")
+        assert (rows.said, rows.closed) == (["above plain"], 1)
+        assert (people.getvalue(), programs.getvalue()) == ("\r\x1b[Kbelow\n", "a\nb\n")
+
+    def test_the_standard_screen_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = Screen.standard()
+        assert Screen.standard() is first
+        monkeypatch.setattr("sys.stderr", io.StringIO())
+        assert Screen.standard() is not first
+
+
+def test_a_wheel_as_a_table() -> None:
+    described = {
+        "name": "alpha",
+        "version": "1.0",
+        "size": 1_234_567,
+        "pure": False,
+        "kinds": {"extension": {"count": 2, "size": 1_000}, "tests": {}},
+        "needs": ["libc.so.6", ["a", "b"], {"x": True}],
+    }
+    assert list(inspection_lines(described)) == [
+        "alpha 1.0",
+        "size: 1.2 MB",
+        "pure: False",
+        "kinds:",
+        "  extension                count 2, size 1,000",
+        "  tests                    ",
+        "needs:",
+        "  libc.so.6",
+        "  a, b",
+        "  x true",
+    ]

@@ -1,0 +1,288 @@
+"""What is found in a wheelhouse: whole, broken in each way, and beside the public wheels."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.records import sample_record
+from support.surveyed import MEGABYTE, TAG, TARGET, Stock
+from support.wheels import make_wheel
+from wheelfarm.errors import NetworkError, SourceError
+from wheelfarm.model import CacheUse
+from wheelfarm.provenance.record import Record
+from wheelfarm.report.public_wheels import Published, glibc_for
+from wheelfarm.report.survey import as_data
+from wheelfarm.wheels.archive import open_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.model import Name, Target
+    from wheelfarm.wheels.wheel import Wheel
+
+
+def only(stock: Stock, **options: Any) -> Any:
+    (variant,) = stock.survey(**options).variants
+    return variant
+
+
+class TestWhole:
+    def test_each_wheel_with_its_record_and_content(self, three: Stock) -> None:
+        base = three.wheels["base"]
+        variant = only(three)
+        assert [finding.name for finding in variant.findings] == ["base", "middle", "top"]
+        found = variant.findings[0]
+        assert found.record == Record.from_json(found.document, "")
+        assert (found.version, found.target, found.sha256) == ("1.0", TARGET, base.sha256)
+        assert found.problems == ()
+        assert found.size == base.path.stat().st_size
+        assert found.unpacked == open_wheel(base.path).unpacked
+        assert found.content is not None
+        assert (found.content.size_of("python"), found.content.size_of("tests")) == (4000, 1000)
+        assert found.content.files_of("tests") == 1
+        assert found.content.size_of("library") == 0
+        largest = found.content.largest[0]
+        assert (largest.name, largest.kind, largest.size) == ("base/__init__.py", "python", 4000)
+        assert [(part.what, part.size) for part in found.content.removable] == [("tests", 1000)]
+        assert found.seconds == 1182.5
+        assert variant.troubles == 0
+
+    def test_edges_are_told_from_digests(self, three: Stock) -> None:
+        base, middle, top = (finding.anchor for finding in only(three).findings)
+        edges = {(edge.upstream, edge.wheel) for edge in only(three).edges}
+        assert edges == {(base, middle), (base, top), (middle, top)}
+
+    def test_an_upstream_wheel_that_the_index_no_longer_lists(self, chained: Stock) -> None:
+        base = chained.wheels["base"]
+        chained.add("base", files={"base.py": "other"}, key="later")
+        edges = [edge for edge in only(chained).edges if edge.name == "base"]
+        assert [(edge.upstream, edge.sha256) for edge in edges] == [(None, base.sha256)] * 2
+
+    def test_several_wheels_of_one_recipe(self, stock: Stock) -> None:
+        stock.add("scipy")
+        stock.add("scipy-tests", recipe="scipy", gate_results=({"check": "a", "python": "3.13"},))
+        found = only(stock).findings
+        assert [(each.name, each.record.recipe) for each in found] == [
+            ("scipy", "scipy"),
+            ("scipy-tests", "scipy"),
+        ]
+        # Neither is an earlier build of the other.
+        assert [each.past for each in found] == [(), ()]
+
+    def test_earlier_builds_newest_first(self, stock: Stock) -> None:
+        times = {"old": 1, "older": 0, "now": 2}
+        for key, hour in times.items():
+            stock.add("demo", key=key, finished=datetime(2026, 1, 1, hour, tzinfo=UTC))
+        past = stock.find("demo").past
+        assert [each.finished for each in past] == ["2026-01-01T01:00:00Z", "2026-01-01T00:00:00Z"]
+        assert past[0].cache == CacheUse(hits=1900, misses=3, missed=("a.c", "b.c", "c.c"))
+        assert past[0].sha256 == stock.find("demo").sha256
+
+    def test_it_is_data_that_json_can_hold(self, three: Stock) -> None:
+        data = json.loads(json.dumps(as_data(three.survey())))
+        (variant,) = data["variants"]
+        assert variant["findings"][0]["record"]["target"] == TARGET
+        assert "document" not in variant["findings"][0]
+        assert data["limit"] == 250 * MEGABYTE
+
+    def test_the_same_house_gives_the_same_survey(self, three: Stock) -> None:
+        assert three.survey() == three.survey()
+
+    def test_an_empty_house_and_an_empty_variant(self, stock: Stock) -> None:
+        assert stock.survey().variants == ()
+        (variant,) = stock.survey("openblas").variants
+        assert (variant.findings, variant.sets, variant.problems) == ((), (), ())
+
+
+class TestSets:
+    def test_each_with_what_it_needs_and_all(self, three: Stock) -> None:
+        variant = only(three)
+        sizes = {finding.name: finding.unpacked for finding in variant.findings}
+        told = [(each.asked, each.names, each.outside) for each in variant.sets]
+        assert told == [
+            (("base",), ("base",), ()),
+            (("middle",), ("base", "middle"), ("elsewhere",)),
+            # What an extra needs is one's own choice.
+            (("top",), ("base", "middle", "top"), ("elsewhere",)),
+            ((), ("base", "middle", "top"), ("elsewhere",)),
+        ]
+        assert variant.sets[1].unpacked == sizes["base"] + sizes["middle"]
+        assert variant.sets[1].public is None
+
+    def test_a_chosen_set(self, three: Stock) -> None:
+        (chosen,) = only(three, packages=["middle", "nowhere"]).sets
+        assert (chosen.asked, chosen.names) == (("middle", "nowhere"), ("base", "middle"))
+        assert chosen.missing == ("nowhere",)
+        assert chosen.outside == ("elsewhere",)
+
+    def test_the_newest_version_counts(self, stock: Stock) -> None:
+        for version, text in (("1.9", "x" * 500), ("1.10", "x")):
+            stock.add("demo", version, files={"demo.py": text})
+        (alone,) = only(stock).sets
+        newest = next(each for each in only(stock).findings if each.version == "1.10")
+        assert alone.unpacked == newest.unpacked
+
+    def test_a_wheel_whose_size_nobody_knows(self, stock: Stock) -> None:
+        stored = stock.add("demo")
+        stored.path.unlink()
+        stock.record_of(stored).unlink()
+        (alone,) = only(stock).sets
+        assert (alone.unpacked, alone.missing) == (0, ("demo",))
+
+
+class TestBroken:
+    """Each fault is told of its wheel, and the others are looked at all the same."""
+
+    def told(self, stock: Stock, name: str = "base") -> str:
+        variant = only(stock)
+        others = [finding for finding in variant.findings if finding.name != name]
+        assert len(others) == 2
+        assert not any(finding.problems for finding in others)
+        assert all(finding.content for finding in others)
+        return "; ".join(f"{each.what}: {each.why}" for each in stock.find(name).problems)
+
+    def test_a_missing_wheel(self, chained: Stock) -> None:
+        base = chained.wheels["base"]
+        base.path.unlink()
+        assert "the wheel is missing" in self.told(chained)
+        # Its record still knows its size.
+        assert chained.find("base").unpacked == sum(sample_record().sizes.values())
+
+    def test_a_wheel_with_other_bytes(self, chained: Stock) -> None:
+        base = chained.wheels["base"]
+        base.path.write_bytes(b"x" * base.path.stat().st_size)
+        assert "its sha256 is not the one" in self.told(chained)
+
+    def test_a_wheel_with_a_binary_that_is_none(self, stock: Stock) -> None:
+        stock.add("demo", files={"demo.so": b"\x7fELF not really"})
+        found = stock.find("demo")
+        assert found.content is None
+        assert [problem.what for problem in found.problems] == ["this elf binary cannot be read"]
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("{", "the record is not JSON"),
+            ("{}", "recipe: missing"),
+            ('{"schema": 99}', "its schema is 99; this wheelfarm reads up to 3"),
+        ],
+    )
+    def test_a_record_that_cannot_be_read(self, chained: Stock, text: str, told: str) -> None:
+        base = chained.wheels["base"]
+        chained.record_of(base).write_text(text)
+        assert told in self.told(chained)
+        found = chained.find("base")
+        assert (found.record, found.document, found.seconds) == (None, text, None)
+        assert found.target == TARGET
+        assert found.content is not None
+
+    def test_a_record_that_is_no_text(self, chained: Stock) -> None:
+        base = chained.wheels["base"]
+        chained.record_of(base).write_bytes(b"\xff")
+        assert "the record is not text" in self.told(chained)
+
+    def test_a_missing_record(self, chained: Stock) -> None:
+        base = chained.wheels["base"]
+        chained.record_of(base).unlink()
+        assert self.told(chained)
+        assert chained.find("base").document == ""
+
+    def test_a_record_of_another_wheel(self, chained: Stock) -> None:
+        base, middle = chained.wheels["base"], chained.wheels["middle"]
+        chained.record_of(base).write_text(chained.record_of(middle).read_text())
+        assert "describes another wheel" in self.told(chained)
+
+    def test_a_damaged_page(self, chained: Stock) -> None:
+        (chained.house.root / "openblas" / "simple" / "base" / "index.json").write_text("{}")
+        variant = only(chained)
+        assert [finding.name for finding in variant.findings] == ["middle", "top"]
+        assert [problem.what for problem in variant.problems] == ["the index page of base is damaged"]
+        assert variant.troubles == 1
+
+    def test_no_path_of_this_machine_is_told(self, chained: Stock) -> None:
+        base, middle, top = chained.wheels.values()
+        base.path.unlink()
+        chained.record_of(middle).unlink()
+        top.path.write_bytes(b"")
+        told = [problem for finding in only(chained).findings for problem in finding.problems]
+        assert len(told) == 3
+        assert str(chained.root) not in repr(told)
+
+
+class TestPublic:
+    def test_the_wheel_of_the_same_version_and_target(self, stock: Stock, tmp_path: Path) -> None:
+        stock.add("demo", files={"demo.py": "x" * 100})
+        public = make_wheel(tmp_path, "demo", files={"demo.py": "x" * 300}, tag=TAG)
+        asked = []
+
+        def ask(name: Name, version: str, target: Target, glibc: tuple[int, int]) -> Wheel:
+            asked.append((name, version, str(target), glibc))
+            return open_wheel(public)
+
+        (found,) = only(stock, public=Published(ask)).findings
+        assert asked == [("demo", "1.0", TARGET, (2, 35))]
+        assert found.public.content.size_of("python") == 300
+        (alone,) = only(stock, public=Published(ask)).sets
+        assert alone.public == open_wheel(public).unpacked
+
+    def test_an_index_without_that_wheel(self, three: Stock) -> None:
+
+        def ask(name: Name, *_: object) -> Wheel:
+            raise SourceError(f"no {name} there")
+
+        told = [finding.public.why_not for finding in only(three, public=Published(ask)).findings]
+        assert told == ["no base there", "no middle there", "no top there"]
+
+    def test_nobody_is_asked_again_once_the_network_is_gone(self, three: Stock) -> None:
+        asked = []
+
+        def ask(name: Name, *_: object) -> Wheel:
+            asked.append(name)
+            raise NetworkError("no answer")
+
+        told = {finding.public.why_not for finding in only(three, public=Published(ask)).findings}
+        assert told == {"the index cannot be asked: no answer"}
+        assert asked == ["base"]
+
+    @pytest.mark.parametrize(
+        ("tag", "target"),
+        [
+            (TAG, TARGET),
+            ("cp311-cp311-manylinux2014_aarch64", "cp311-manylinux_aarch64"),
+            ("cp313-cp313t-musllinux_1_2_x86_64", "cp313t-musllinux_x86_64"),
+            ("cp312-abi3-macosx_11_0_arm64", "cp312-macosx_arm64"),
+            ("cp312-cp312-win_amd64", "cp312-win_amd64"),
+            ("cp312-cp312-win32", "cp312-win32"),
+            ("py3-none-any", None),
+        ],
+    )
+    def test_without_a_record_the_tags_tell_the_target(
+        self, stock: Stock, tag: str, target: str | None
+    ) -> None:
+        stock.record_of(stock.add("demo", tag=tag)).unlink()
+        asked = []
+
+        def ask(_name: Name, _version: str, target: Target, *_: object) -> Wheel:
+            asked.append(str(target))
+            raise SourceError("none there")
+
+        found = stock.find("demo", public=Published(ask))
+        assert asked == ([target] if target else [])
+        assert found.target == (target or tag)
+        assert found.public.why_not
+
+    @pytest.mark.parametrize(
+        ("filename", "glibc"),
+        [
+            ("a-1-cp311-cp311-manylinux_2_35_x86_64.whl", (2, 35)),
+            ("a-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", (2, 28)),
+            ("a-1-cp311-cp311-manylinux_3_1_x86_64.whl", (3, 1)),
+            ("a-1-cp311-cp311-win_amd64.whl", (2, 28)),
+        ],
+    )
+    def test_the_glibc_of_the_machines_that_ours_is_for(self, filename: str, glibc: tuple[int, int]) -> None:
+        assert glibc_for(filename) == glibc

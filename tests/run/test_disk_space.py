@@ -1,0 +1,81 @@
+"""inv clean: what goes, what stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from invoke.context import Context
+
+from support.farm import make_farm
+from wheelfarm.cli.clean import clean as task
+from wheelfarm.run.build_lock import Place
+from wheelfarm.run.disk_space import Leftover, clean
+from wheelfarm.run.farm import Farm
+
+if TYPE_CHECKING:
+    from wheelfarm.recipes.settings import Settings
+
+KEPT = "alpha-plain-cp311-manylinux_x86_64"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    settings = make_farm(tmp_path / "farm", {"alpha": {}}, settings={"stages": str(tmp_path / "stages")})
+    for path, count in (
+        (settings.stages / f"{KEPT}.kept" / "build" / "object.o", 1000),
+        (settings.stages / KEPT / "source" / "x.c", 100),
+        (settings.work / "stages" / f"{KEPT}.kept" / "source" / "x.c", 10),
+        (settings.work / "waiting" / "0123" / "alpha.whl", 1),
+        (settings.work / "logs" / f"{KEPT}.log", 7),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x" * count)
+    (settings.stages / KEPT / "source" / "again").hardlink_to(settings.stages / KEPT / "source" / "x.c")
+    return settings
+
+
+def files(settings: Settings) -> list[str]:
+    roots = (settings.stages, settings.work)
+    return sorted(path.name for root in roots for path in root.rglob("*") if path.is_file())
+
+
+def test_all_goes_but_the_logs(settings: Settings) -> None:
+    before = files(settings)
+    told = list(clean(Farm(settings=settings), wheels=False, dry_run=True))
+    assert [(each.kind, each.size) for each in told] == [
+        (Leftover.KEPT, 1000),
+        (Leftover.STAGE, 100),
+        (Leftover.KEPT, 10),
+        (Leftover.WAITING, 1),
+    ]
+    assert [name for name in files(settings) if not name.endswith(".lock")] == before
+    assert list(clean(Farm(settings=settings), wheels=False, dry_run=False)) == told
+    assert {name for name in files(settings) if not name.endswith(".lock")} == {f"{KEPT}.log"}
+    assert not list(clean(Farm(settings=settings), wheels=True, dry_run=False))
+
+
+def test_what_another_run_uses_stays(settings: Settings) -> None:
+    with Place(settings.stages, KEPT).try_hold() as held:
+        assert held
+        gone = list(clean(Farm(settings=settings), wheels=False, dry_run=False))
+    assert [(each.kind, each.size) for each in gone] == [(Leftover.KEPT, 10)]
+    assert {"object.o", "x.c", "alpha.whl"} <= set(files(settings))
+
+
+def test_the_task(
+    settings: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(settings.root)
+    monkeypatch.setenv("WHEELFARM_STAGES", str(settings.stages))
+    task(Context(), dry_run=True, json=True)
+    out, err = capfd.readouterr()
+    kinds = ["kept build", "failed stage", "kept build", "waiting wheel"]
+    assert [each["kind"] for each in json.loads(out)] == kinds
+    assert err.strip() == "1.1 kB would be freed"
+    task(Context())
+    out, _ = capfd.readouterr()
+    assert [line.split("  ")[0] for line in out.splitlines()] == kinds
+    assert Path(settings.work, "logs").is_dir()

@@ -1,0 +1,259 @@
+"""Builds whose rebuild keys are published: their wheels are taken; if anything is wrong with them, built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.clones import fresh_clone, publish_all, reloaded, with_index
+from support.raised import only
+from support.servers import Reply, index_server
+from support.store import check_tidy
+from support.tiny import VARIANT, run_farm
+from wheelfarm.errors import PublishError
+from wheelfarm.index.client import Client
+from wheelfarm.index.static import Web
+from wheelfarm.model import Digest
+from wheelfarm.provenance.attestation import statement
+from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.verification import sbom_digest
+from wheelfarm.run.decision import Action, decide, decide_all
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.result import Clock
+from wheelfarm.run.reuse import Taking
+from wheelfarm.system.machine import native_target
+from wheelfarm.wheels.archive import open_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelfarm.recipes.settings import Settings
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def filled(chain: Settings, tmp_path: Path) -> Settings:
+    """A farm that has published its chain to a static index."""
+    with_index(chain, targets=[str(native_target(chain.pythons[0]))], url=str(tmp_path / "public"))
+    settings = reloaded(chain)
+    publish_all(settings)
+    return settings
+
+
+def clone_of(filled: Settings, tmp_path: Path, **options: str) -> Settings:
+    return fresh_clone(filled, tmp_path / "clone", options=options)
+
+
+def taken(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]]:
+    """What comes of taking one build alone, and what was said; nothing is built or stored."""
+    said: list[str] = []
+    farm = Farm(settings=settings, say=said.append)
+    (build,) = (each for each in farm.plan(None).builds if each.id.name == name)
+    decision = decide(farm.house, build, published=farm.published)
+    if decision.found is None:
+        return None, said
+    taking = Taking(
+        build=build,
+        found=decision.found,
+        settings=settings,
+        house=farm.house,
+        say=said.append,
+        gate=lambda _wheels: {},
+    )
+    return taking.run(settings.work / "taken", Clock()), said
+
+
+def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path: Path) -> None:
+    clone = clone_of(filled, tmp_path)
+    decisions = decide_all(
+        Farm(settings=clone).house, Farm(settings=clone).plan(None), published=Farm(settings=clone).published
+    )
+    assert [each.action for each in decisions] == [Action.TAKE] * 2
+    assert "published in internal: tinybase-1.0-" in "; ".join(decisions[0].why)
+    run = run_farm(clone)
+    assert run.states == {"tinybase": "taken", "tinytop": "taken"}
+    check_tidy(clone.wheelhouse, VARIANT)
+    for name in run.states:
+        other = Farm(settings=filled).house.record(VARIANT, run.build(name).key)
+        assert run.record(name) == Record.from_json(other, name)
+    assert run_farm(clone).states == {"tinybase": "cached", "tinytop": "cached"}
+    # What was taken can be published in turn, and is what is there.
+    publish_all(clone)
+
+
+@pytest.mark.slow
+def test_a_dependent_is_built_on_what_was_taken(filled: Settings, tmp_path: Path) -> None:
+    clone = clone_of(filled, tmp_path)
+    recipe = clone.recipes / "tinytop" / "recipe.toml"
+    recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O1"\n')
+    run = run_farm(reloaded(clone))
+    assert run.states == {"tinybase": "taken", "tinytop": "built"}
+    (upstream,) = run.record("tinytop").upstream
+    assert upstream.sha256 == run.record("tinybase").wheel.sha256
+
+
+@pytest.mark.parametrize("option", [{"remote": "false"}, {"offline": "true"}])
+def test_nothing_is_taken_when_nothing_may_be(
+    filled: Settings, tmp_path: Path, option: dict[str, str]
+) -> None:
+    result, said = taken(clone_of(filled, tmp_path, **option))
+    assert (result, said) == (None, [])
+
+
+def test_a_gate_that_has_changed_is_passed_before_anything_is_stored(
+    filled: Settings, tmp_path: Path
+) -> None:
+    clone = clone_of(filled, tmp_path)
+    smoke = clone.recipes / "tinybase" / "smoke.py"
+    smoke.write_text(smoke.read_text() + "\nprint('once more')\n")
+    run = run_farm(clone, "tinybase")
+    assert run.states == {"tinybase": "taken"}
+    assert run.record("tinybase").gate_key == run.build("tinybase").gate_key
+    assert any("once more" in line for line in run.lines) or run.record("tinybase").gate_results
+
+
+def one(root: Path, pattern: str) -> Path:
+    (found,) = root.glob(pattern)
+    return found
+
+
+def record_of(public: Path) -> Path:
+    """The published record of tinybase."""
+    records = public.glob("records/*.json")
+    (found,) = (each for each in records if '"distribution": "tinybase"' in each.read_text())
+    return found
+
+
+def other_bytes(public: Path) -> None:
+    wheel = one(public, "wheels/*/tinybase-*.whl")
+    wheel.write_bytes(wheel.read_bytes() + b"\n")
+
+
+def forge(public: Path, **changes: object) -> None:
+    """Change a published record, and the statement with it, so that the two agree."""
+    path = record_of(public)
+    record = replace(Record.from_json(path.read_text(), "here"), **changes)  # type: ignore[arg-type]
+    wheel = one(public, f"wheels/*/{record.wheel.filename}")
+    path.write_text(record.to_json())
+    said = statement(record, record.to_json(), sbom_digest(open_wheel(wheel)))
+    one(public, "wheels/*/tinybase-*.provenance.json").write_text(said)
+
+
+def other_variant(public: Path) -> None:
+    forge(public, variant="reference")
+
+
+def no_gate(public: Path) -> None:
+    forge(public, gate_results=())
+
+
+def other_parts(public: Path) -> None:
+    forge(public, key_parts={"rules": "0"})
+
+
+def other_record(public: Path) -> None:
+    path = record_of(public)
+    path.write_text(path.read_text().replace('"kept_build": false', '"kept_build": true'))
+
+
+def no_statement(public: Path) -> None:
+    one(public, "wheels/*/tinybase-*.provenance.json").unlink()
+
+
+def no_wheel(public: Path) -> None:
+    one(public, "wheels/*/tinybase-*.whl").unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (other_bytes, "has other bytes than index internal says"),
+        (other_variant, "another variant"),
+        (other_record, "of the build record, which has"),
+        (no_gate, "no gate that the wheel has passed"),
+        (no_statement, "provenance statement"),
+        (no_wheel, "listed and not there"),
+        (other_parts, "another key_parts"),
+    ],
+)
+def test_a_lie_means_a_warning_and_a_build(
+    filled: Settings, tmp_path: Path, harm: Callable[[Path], None], told: str
+) -> None:
+    harm(tmp_path / "public")
+    result, said = taken(clone_of(filled, tmp_path))
+    assert result is None
+    assert any(line.startswith("warning: tinybase") for line in said)
+    assert told in "\n".join(said)
+
+
+def test_a_record_that_is_none_belongs_to_no_build(filled: Settings, tmp_path: Path) -> None:
+    record_of(tmp_path / "public").write_text("{")
+    assert taken(clone_of(filled, tmp_path)) == (None, [])
+
+
+@pytest.mark.slow
+def test_a_lie_ends_in_a_build_and_a_whole_wheelhouse(filled: Settings, tmp_path: Path) -> None:
+    other_bytes(tmp_path / "public")
+    clone = clone_of(filled, tmp_path)
+    run = run_farm(clone, "tinybase")
+    assert run.states == {"tinybase": "built"}
+    assert any("not taken from index internal" in line for line in run.lines)
+    check_tidy(clone.wheelhouse, VARIANT)
+
+
+@pytest.mark.parametrize("answer", [Reply(b"", status=503), Reply(b"<html>", status=200), None])
+def test_an_index_that_cannot_be_used_is_told_once(
+    filled: Settings, tmp_path: Path, answer: Reply | None
+) -> None:
+    with index_server() as server:
+        base = f"http://{server.host}/"
+        for path in ("/simple/tinybase/index.json", "/simple/tinytop/index.json"):
+            server.replies[path] += [answer] * 9 if answer else []
+        if answer is None:
+            base = "http://127.0.0.1:9/"
+        root = filled.root / "pyproject.toml"
+        root.write_text(root.read_text() + f'read-url = "{base}"\n')
+        clone = clone_of(reloaded(filled), tmp_path)
+        said: list[str] = []
+        farm = Farm(settings=clone, say=said.append)
+        actions = [each.action for each in decide_all(farm.house, farm.plan(None), published=farm.published)]
+        assert actions == [Action.BUILD] * 2
+    assert sum(line.startswith("warning: no wheels are taken from index internal") for line in said) == 1
+
+
+def test_a_static_index_is_read_over_http(filled: Settings, tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    with index_server() as server:
+        for path in public.rglob("*"):
+            if path.is_file():
+                server.replies[f"/{path.relative_to(public)}"] += [Reply(path.read_bytes())] * 9
+        root = filled.root / "pyproject.toml"
+        root.write_text(root.read_text() + f'read-url = "http://{server.host}/"\n')
+        result, said = taken(clone_of(reloaded(filled), tmp_path))
+    assert result is not None, said
+
+
+def test_a_release_takes_nothing_that_a_compiler_cache_went_into(filled: Settings, tmp_path: Path) -> None:
+    forge(tmp_path / "public", kept_build=True)
+    result, said = taken(clone_of(filled, tmp_path, release="true"))
+    assert result is None
+    assert "a release is built from nothing" in "\n".join(said)
+
+
+def test_what_a_web_server_hands_out_is_only_read(tmp_path: Path) -> None:
+    with index_server() as server:
+        server.replies["/a%20b"] += [Reply(b"bytes")] * 2
+        web = Web(Client(f"http://{server.host}/", None, lambda _line: None, tries=1))
+        assert (web.read("a b"), web.size("a b")) == (b"bytes", 5)
+        assert (web.read("lost"), web.size("lost")) == (None, None)
+        for write in (
+            lambda: web.write("a", b""),
+            lambda: web.put(tmp_path, "a", Digest("")),
+            lambda: web.remove("a"),
+            web.locked,
+        ):
+            only(write, PublishError)

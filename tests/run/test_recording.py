@@ -1,0 +1,80 @@
+"""What is said of a rebuild that compiled much again, and which wheels a release takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.records import sample_record
+from wheelfarm.build.diagnosis.failure import Failure
+from wheelfarm.build.diagnosis.hints import advise
+from wheelfarm.model import CacheUse, Digest, RepairedWheel
+from wheelfarm.run.recording import slow_compiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.provenance.record import Record
+
+WHOLE = CacheUse(hits=0, misses=100, missed=("a.c",))
+KEYS = {"source": "1", "environment.CFLAGS": "-O2", "compiler.c": "gcc 12"}
+
+
+def record(use: CacheUse | None, **changes: object) -> Record:
+    return sample_record(**{"compiler_cache": use, "kept_build": False, "key_parts": KEYS, **changes})
+
+
+def test_the_inputs_that_differ_are_named() -> None:
+    keys = {"source": "2", "environment.CFLAGS": "-O3", "compiler.c": "gcc 12"}
+    use = CacheUse(hits=20, misses=80, missed=("a.c", "b.c", "c.c", "d.c"))
+    (warning,) = slow_compiles(record(use, key_parts=keys), record(WHOLE))
+    assert warning == (
+        "the compiler cache spared 20% only: 80 of 100 compiled again, first a.c, b.c, c.c; "
+        "what differs: environment.CFLAGS, source"
+    )
+
+
+def test_of_many_the_first_are_named() -> None:
+    keys = dict.fromkeys(("a", "b", "c", "d"), "other")
+    (warning,) = slow_compiles(record(WHOLE, key_parts=keys), record(WHOLE))
+    assert warning.endswith("what differs: a, b, c, 4 more")
+
+
+def test_where_nothing_differs_it_is_the_cache() -> None:
+    (warning,) = slow_compiles(record(WHOLE), record(WHOLE))
+    assert warning.endswith("what differs: no part of the rebuild key, so the cache may be too small or new")
+
+
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        (record(CacheUse(hits=90, misses=10)), record(WHOLE)),
+        (record(WHOLE), None),
+        (record(WHOLE), record(None)),
+        (record(None), record(WHOLE)),
+        (record(CacheUse(hits=0, misses=0)), record(WHOLE)),
+        # Of a kept build directory only that is asked for which has changed.
+        (record(CacheUse(hits=0, misses=1), kept_build=True), record(CacheUse(hits=0, misses=1))),
+    ],
+    ids=["enough", "first", "no cache before", "no cache", "nothing to compile", "kept"],
+)
+def test_nothing_is_said(now: Record, before: Record | None) -> None:
+    assert slow_compiles(now, before) == ()
+
+
+@pytest.mark.parametrize("use", [None, WHOLE])
+@pytest.mark.parametrize("kept", [{"kept_build": True}, {}], ids=["kept", "new"])
+def test_what_was_built_from_nothing(tmp_path: Path, use: CacheUse | None, kept: dict[str, bool]) -> None:
+    """A kept build that had nothing to compile asked no cache either."""
+    expected = use is None and not kept
+    assert record(use, **kept).from_nothing is expected
+    wheel = RepairedWheel(
+        path=tmp_path, sha256=Digest("a" * 64), cache_use=use, kept_build="kept_build" in kept
+    )
+    assert wheel.from_nothing is expected
+
+
+def test_a_cache_that_fails_is_named() -> None:
+    line = "ccache: error: Failed to create directory /cache/lock: Read-only file system"
+    assert advise(Failure.OTHER, line).hint == "say --no-compiler-cache, or see to the cache's directory"

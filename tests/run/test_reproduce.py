@@ -1,0 +1,261 @@
+"""A stored wheel is built again from its record alone, and its bytes are compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.raised import only, raised
+from support.tiny import VARIANT, run_farm, tiny_farm
+from wheelfarm.errors import ChainError, EngineError, PatchError, RecordError
+from wheelfarm.model import Digest, Name
+from wheelfarm.plan.build import file_digest
+from wheelfarm.provenance.record import SCHEMA_VERSION, Record
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.reproduce import Rebuild
+from wheelfarm.wheels.archive import open_wheel
+
+if TYPE_CHECKING:
+    from support.index import Index
+    from wheelfarm.recipes.settings import Settings
+
+pytestmark = pytest.mark.slow
+
+SOURCE = Path(__file__).parents[2] / "src"
+PATCH = "patches/tinybase/0001-sum.patch"
+
+
+def record_file(settings: Settings, name: str) -> Path:
+    """The record of the wheel that the index lists."""
+    (stored,) = Farm(settings=settings).house.current(VARIANT, Name(name))
+    return settings.wheelhouse / VARIANT / "records" / f"{stored.key}.json"
+
+
+def record_of(settings: Settings, name: str) -> Record:
+    return Record.from_json(record_file(settings, name).read_text(), name)
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def rebuild(settings: Settings, record: Record, work: Path | None = None) -> Rebuild:
+    return Rebuild.of(record, settings=settings, house=Farm(settings=settings).house, work=work)
+
+
+def inv(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
+    (settings.root / "tasks.py").write_text(
+        "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(settings.root / "home"), "PYTHONPATH": str(SOURCE)}
+    argv = [sys.executable, "-m", "invoke", *words]
+    return subprocess.run(
+        argv, cwd=settings.root, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_same_bytes_without_recipes_and_patches(chain: Settings, tmp_path: Path) -> None:
+    """Nothing but the record, the wheels of then and the pinned files from outside counts."""
+    shutil.rmtree(chain.recipes)
+    shutil.rmtree(chain.patches)
+    before = {str(path) for path in chain.wheelhouse.rglob("*")}
+    finished = inv(chain, "rebuild", "tinytop", "--work", str(tmp_path / "again"), "--json")
+    assert finished.returncode == 0, finished.stderr
+    (top,) = json.loads(finished.stdout)
+    assert top["identical"] is True
+    assert top["before"] == top["after"] == record_of(chain, "tinytop").wheel.sha256
+    assert top["inputs"] == {}
+    assert {str(path) for path in chain.wheelhouse.rglob("*")} == before
+    (wheel,) = tmp_path.glob("again/wheels/tinytop-*/*.whl")
+    assert file_digest(wheel) == top["before"]
+
+
+def tampered(settings: Settings) -> Record:
+    """Store a wheel of tinybase with another line in a module and say so in its record."""
+    path = record_file(settings, "tinybase")
+    record = Record.from_json(path.read_text(), "here")
+    old = settings.wheelhouse / VARIANT / "wheels" / record.wheel.sha256[:16] / record.wheel.filename
+    draft = settings.root / old.name
+    with zipfile.ZipFile(old) as before, zipfile.ZipFile(draft, "w") as after:
+        for info in before.infolist():
+            data = before.read(info)
+            more = b"# by another hand\n" if info.filename == "tinybase/__init__.py" else b""
+            after.writestr(info, data + more)
+    digest = Digest(file_digest(draft))
+    wheel = replace(record.wheel, sha256=digest, size=draft.stat().st_size)
+    Farm(settings=settings).house.store(
+        draft,
+        sha256=digest,
+        variant=VARIANT,
+        key=record.key,
+        record=replace(record, wheel=wheel, toolchain={**record.toolchain, "linker": "of then"}).to_json(),
+    )
+    return record
+
+
+def test_other_bytes_are_shown(chain: Settings) -> None:
+    """The patch comes from the record: all but what was tampered with is the same."""
+    tampered(chain)
+    shutil.rmtree(chain.patches)
+    finished = inv(chain, "rebuild", "tinybase")
+    assert finished.returncode == 73, finished.stderr
+    lines = finished.stdout.splitlines()
+    assert lines[0].startswith("other bytes: tinybase (plain, ")
+    assert any(line.startswith("  input toolchain.linker: of then -> ") for line in lines)
+    at = lines.index("where they differ: 1")
+    assert lines[at + 1] == "  tinybase/__init__.py"
+    assert lines[at + 3] == "    -# by another hand"
+    assert "error[not-reproduced]" in finished.stderr
+    again = chain.work / "rebuild" / "wheels"
+    (wheel,) = again.glob("*/*.whl")
+    assert open_wheel(wheel).name == "tinybase"
+
+
+def test_a_dry_run_tells_what_would_be_done(chain: Settings) -> None:
+    finished = inv(chain, "rebuild", "tinytop", "--dry-run", "--json")
+    assert finished.returncode == 0, finished.stderr
+    (told,) = json.loads(finished.stdout)
+    record = record_of(chain, "tinytop")
+    assert (told["key"], told["engine"]) == (record.key, "host")
+    assert told["wheels"] == {record.wheel.filename: record.wheel.sha256}
+    assert told["upstream"] == [record.upstream[0].filename]
+    assert told["place"] == str(chain.stages / f"tinytop-{VARIANT}-{record.target}")
+    assert not (chain.work / "rebuild" / "wheels").exists()
+
+
+class TestRefused:
+    """What is not to be had any more is told, before anything is compiled."""
+
+    def test_an_upstream_wheel_that_is_gone(self, chain: Settings) -> None:
+        record = record_of(chain, "tinytop")
+        (upstream,) = record.upstream
+        shutil.rmtree(chain.wheelhouse / VARIANT / "wheels" / upstream.sha256[:16])
+        error = only(lambda: rebuild(chain, record).build, ChainError)
+        assert (
+            error.what == "the wheel of tinybase that tinytop was built on is not in the wheelhouse any more"
+        )
+        assert upstream.sha256 in str(error.why)
+
+    def test_a_damaged_wheel_to_compare_with(self, chain: Settings) -> None:
+        record = record_of(chain, "tinytop")
+        path = chain.wheelhouse / VARIANT / "wheels" / record.wheel.sha256[:16] / record.wheel.filename
+        path.write_bytes(path.read_bytes()[:-1])
+        error = only(lambda: rebuild(chain, record).build, ChainError)
+        assert "the wheel of tinytop itself" in error.what
+
+    def test_a_patch_in_the_record_that_was_changed(self, chain: Settings) -> None:
+        record = record_of(chain, "tinybase")
+        (patch,) = record.patches
+        changed = replace(record, patches=(replace(patch, text=f"{patch.text}\n"),))
+        error = only(lambda: rebuild(chain, changed).build, PatchError)
+        assert "the record was changed" in str(error.why)
+
+    def test_a_patch_of_the_farm_that_was_changed(self, chain: Settings) -> None:
+        """A record of the first form has the digest alone; the farm's patch serves while it has that."""
+        record = record_of(chain, "tinybase")
+        (patch,) = record.patches
+        old = replace(record, patches=(replace(patch, text=None),))
+        assert rebuild(chain, old).build.key == record.key
+        file = chain.root / PATCH
+        file.write_text(f"{file.read_text()}\n")
+        error = only(lambda: rebuild(chain, old).build, PatchError)
+        assert error.where == str(file)
+        assert "git log -- patches/tinybase/0001-sum.patch" in str(error.hint)
+        file.unlink()
+        assert only(lambda: rebuild(chain, old).build, PatchError).where == str(file)
+
+    def test_another_compiler_and_other_rules(self, chain: Settings) -> None:
+        record = record_of(chain, "tinybase")
+        parts = {**record.key_parts, "compiler.c": "cc of then", "rules": "0", "toolchain.image": "of then"}
+        error = only(lambda: rebuild(chain, replace(record, key_parts=parts)).build, RecordError)
+        assert error.what.endswith("cannot be built again here as it was built then")
+        compiler, rules, image = str(error.why).splitlines()
+        assert compiler.startswith("compiler.c changed from cc of then to ")
+        assert rules.startswith("rules changed from 0 to ")
+        assert image == "toolchain.image was removed: it was of then"
+
+    def test_several_at_once(self, chain: Settings) -> None:
+        record = record_of(chain, "tinybase")
+        (patch,) = record.patches
+        shutil.rmtree(chain.wheelhouse / VARIANT / "wheels")
+        broken = replace(record, patches=(replace(patch, text=""),), target=replace(record.target, arch="x"))
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - the group's members are what counts
+            _ = rebuild(chain, broken).build
+        assert {type(error) for error in caught.value.errors} == {ChainError, PatchError}  # type: ignore[attr-defined]
+
+    def test_a_python_that_is_not_here(self, chain: Settings) -> None:
+        record = record_of(chain, "tinybase")
+        target = replace(record.target, python=replace(record.target.python, minor=99))
+        raised(lambda: rebuild(chain, replace(record, target=target)).build, EngineError)
+
+    @pytest.mark.parametrize("part", ["source", "build-requires", "variant", "blas"])
+    def test_a_record_that_tells_too_little(self, chain: Settings, part: str) -> None:
+        record = record_of(chain, "tinybase")
+        without = {name: value for name, value in record.key_parts.items() if name != part}
+        error = only(lambda: rebuild(chain, replace(record, key_parts=without)).build, RecordError)
+        assert part in str(error.why)
+        assert error.where == f"wheelhouse/{VARIANT}/records/{record.key}.json"
+
+    @pytest.mark.parametrize(
+        ("part", "value"), [("source", "{"), ("source", '{"kind": "sdist"}'), ("variant", "x (y)")]
+    )
+    def test_a_record_that_tells_nonsense(self, chain: Settings, part: str, value: str) -> None:
+        record = record_of(chain, "tinybase")
+        parts = {**record.key_parts, part: value}
+        only(lambda: rebuild(chain, replace(record, key_parts=parts)).build, RecordError)
+
+    def test_a_record_of_a_newer_form(self, chain: Settings) -> None:
+        edit(record_file(chain, "tinybase"), schema=SCHEMA_VERSION + 1)
+        finished = inv(chain, "rebuild", "tinybase")
+        assert finished.returncode == RecordError.exit_code
+        assert "the record was written by a newer wheelfarm" in finished.stderr
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ((), "say which packages"),
+            (("tinybase", "--engine", "cibuildwheel"), "by cibuildwheel"),
+        ],
+    )
+    def test_bad_words(self, chain: Settings, words: tuple[str, ...], said: str) -> None:
+        finished = inv(chain, "rebuild", *words)
+        assert finished.returncode == 2, finished.stderr
+        assert said in finished.stderr
+
+
+def test_options_of_two_records_are_compared(chain: Settings) -> None:
+    record = tampered(chain)
+    old = chain.wheelhouse / VARIANT / "wheels" / record.wheel.sha256[:16] / record.wheel.filename
+    edit(record_file(chain, "tinybase"), config_settings={"--global-option": ["-q"]})
+    other = replace(record, key=Digest("0" * 64))
+    (chain.wheelhouse / VARIANT / "records" / f"{other.key}.json").write_text(other.to_json())
+    (stored,) = Farm(settings=chain).house.current(VARIANT, Name("tinybase"))
+    told = json.loads(inv(chain, "diff", str(old), str(stored.path), "--json").stdout)
+    assert told["options"]["config-settings.--global-option"] == {"before": None, "after": "-q"}
+    assert told["options"]["toolchain.linker"]["after"] == "of then"
+    lines = told["inside"][-1]["lines"]
+    assert lines[-1] == "+# by another hand"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tinybase-headers", "tiny-include"])
+def test_what_was_split_off_is_compared_too(index: Index, tmp_path: Path, name: str) -> None:
+    split = {"files": ["tinybase/include/*"]} | ({"name": name} if name == "tiny-include" else {})
+    settings = tiny_farm(tmp_path / "farm", index, {"tinybase": {"splits": {"headers": split}}})
+    assert run_farm(settings).states == {"tinybase": "built"}
+    finished = inv(settings, "rebuild", name, "--json")
+    assert finished.returncode == 0, finished.stderr
+    told = json.loads(finished.stdout)
+    assert [(each["id"].partition(" ")[0], each["identical"]) for each in told] == [
+        ("tinybase", True),
+        (name, True),
+    ]

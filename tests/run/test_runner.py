@@ -1,0 +1,242 @@
+"""The runner: builds in threads, and retries, with real threads and real programs."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.runs import FOUR, NO_SERVER, WAIT, Flaky, built, by_name, name, nothing, plans_in
+from wheelfarm.errors import BuildError, CancelledRunError, EngineError, FarmError, NetworkError
+from wheelfarm.run import scheduler as runner
+from wheelfarm.run.budget import Budget, Need
+from wheelfarm.run.durations import estimate
+from wheelfarm.run.outcome import Outcome, State
+from wheelfarm.run.scheduler import Retry, Runner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.runs import Make
+    from wheelfarm.plan.build import Build
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Plans whose builds need others, by name."""
+    return plans_in(tmp_path)
+
+
+class TestParallel:
+    def test_builds_run_at_the_same_time_with_their_shares(self, make: Make) -> None:
+        meeting = threading.Barrier(2, timeout=WAIT)
+        shares: dict[str, int] = {}
+
+        def perform(build: Build, share: int) -> Outcome:
+            shares[name(build)] = share
+            if name(build) != "c":
+                meeting.wait()
+            assert threading.current_thread().daemon
+            return built(build)
+
+        plan = make(a=[], b=[], c=["a", "b"])
+        outcomes = Runner(budget=FOUR).run(plan, perform, tell=nothing)
+        assert shares == {"a": 2, "b": 2, "c": 4}
+        assert list(by_name(outcomes)) == [name(build) for build in plan.builds]
+
+    def test_there_are_no_rounds(self, make: Make) -> None:
+        third = threading.Event()
+
+        def perform(build: Build, _share: int) -> Outcome:
+            if name(build) == "b":
+                assert third.wait(WAIT)
+            if name(build) == "c":
+                third.set()
+            return built(build)
+
+        outcomes = Runner(budget=Budget(cpus=2)).run(make(a=[], b=[], c=["a"]), perform, tell=nothing)
+        assert all(outcome.state.good for outcome in outcomes)
+
+    def test_needs_and_durations_come_from_outside(self, make: Make) -> None:
+        began: list[str] = []
+
+        def perform(build: Build, _share: int) -> Outcome:
+            began.append(name(build))
+            return built(build)
+
+        plan = make(a=[], b=[], c=[])
+        ids = {name(build): build.id for build in plan.builds}
+        runner = Runner(
+            budget=FOUR, need=lambda _build: Need(exclusive=True), durations={ids["b"]: 900, ids["c"]: 30}
+        )
+        runner.run(plan, perform, tell=nothing)
+        assert began == ["b", "a", "c"]
+        assert [task.seconds for task in runner.tasks(plan) if task.key == ids["a"]] == [estimate(None)]
+
+    def test_any_executor_will_do_and_is_left_open(self, make: Make) -> None:
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="elsewhere") as pool:
+
+            def perform(build: Build, _share: int) -> Outcome:
+                assert threading.current_thread().name.startswith("elsewhere")
+                return built(build)
+
+            runner = Runner(budget=FOUR, executor=pool)
+            assert runner.run(make(a=[], b=["a"]), perform, tell=nothing)[1].state is State.BUILT
+            assert pool.submit(int, "1").result() == 1
+
+    def test_a_need_beyond_the_memory_is_told(self, make: Make) -> None:
+        said: list[str] = []
+        shares: list[int] = []
+
+        def perform(build: Build, share: int) -> Outcome:
+            shares.append(share)
+            return built(build)
+
+        Runner(
+            budget=Budget(cpus=4, memory=8 * 10**9),
+            need=lambda build: Need(memory=(12 if name(build) == "a" else 1) * 10**9),
+            say=lambda build, line: said.append(f"{name(build)} {line}"),
+        ).run(make(a=[], b=[]), perform, tell=nothing)
+        assert said == ["a needs 12.0 GB of memory, and 8.0 GB may be used: it runs alone, and may fail"]
+        assert shares == [4, 4]
+
+    def test_a_failure_blocks_at_once_and_names_the_root(self, make: Make) -> None:
+        told: list[str] = []
+
+        def perform(build: Build, _share: int) -> Outcome:
+            if name(build) == "a":
+                raise BuildError("the compiler broke")
+            return built(build)
+
+        plan = make(a=[], b=["a"], c=["b"], d=[])
+        outcomes = by_name(
+            Runner(budget=Budget(cpus=1)).run(plan, perform, tell=lambda o: told.append(name(o.build)))
+        )
+        assert told == ["a", "b", "c", "d"]
+        culprit = outcomes["a"].build.id
+        assert (outcomes["c"].culprit, outcomes["c"].attempts) == (culprit, 0)
+        assert outcomes["c"].why == f"blocked by {culprit}, which failed"
+        assert (outcomes["d"].state, outcomes["d"].culprit) == (State.BUILT, None)
+
+
+@dataclass
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+class TestRetries:
+    def patient(self, clock: Clock, said: list[str] | None = None, **fields: Any) -> Runner:
+        retry = {"passing": lambda error: isinstance(error, NetworkError)}
+        return Runner(
+            budget=Budget(cpus=1),
+            retry=Retry(**(retry | fields)),
+            say=lambda build, line: (said if said is not None else []).append(f"{name(build)}: {line}"),
+            clock=lambda: clock.now,
+            sleep=clock.sleep,
+        )
+
+    def test_an_error_that_passes_costs_time_only(self, make: Make) -> None:
+        clock, said, flaky = Clock(), list[str](), Flaky(a=2)
+        outcomes = by_name(self.patient(clock, said).run(make(a=[], b=["a"]), flaky, tell=nothing))
+        assert (outcomes["a"].state, outcomes["a"].attempts, outcomes["a"].retried) == (State.BUILT, 3, True)
+        assert (outcomes["b"].attempts, outcomes["b"].retried) == (1, False)
+        assert clock.slept == [5, 10]
+        assert said == [
+            "a: attempt 1 of 3 failed: the index does not answer; the next begins in 5 s",
+            "a: attempt 2 of 3 failed: the index does not answer; the next begins in 10 s",
+        ]
+
+    def test_an_error_that_stays_is_a_failure_in_the_end(self, make: Make) -> None:
+        clock, flaky = Clock(), Flaky(a=99)
+        outcomes = by_name(self.patient(clock, attempts=4).run(make(a=[], b=["a"]), flaky, tell=nothing))
+        assert (outcomes["a"].state, outcomes["a"].attempts) == (State.FAILED, 4)
+        assert outcomes["a"].error is NO_SERVER
+        assert (outcomes["b"].state, outcomes["b"].attempts) == (State.BLOCKED, 0)
+        assert clock.slept == [5, 10, 20]
+
+    @pytest.mark.parametrize("error", [BuildError("broken"), EngineError("no engine")])
+    def test_other_errors_stay(self, make: Make, error: FarmError) -> None:
+        flaky = Flaky(a=1)
+        flaky.error = error
+        (outcome,) = self.patient(Clock()).run(make(a=[]), flaky, tell=nothing)
+        assert (outcome.state, outcome.attempts, outcome.retried) == (State.FAILED, 1, False)
+
+    def test_nothing_is_retried_unless_somebody_says_so(self, make: Make) -> None:
+        (outcome,) = Runner(budget=FOUR).run(make(a=[]), Flaky(a=1), tell=nothing)
+        assert outcome.state is State.FAILED
+
+    def test_others_run_while_one_pauses(self, make: Make) -> None:
+        flaky = Flaky(a=1)
+        self.patient(Clock()).run(make(a=[], b=[], c=["b"]), flaky, tell=nothing)
+        assert sorted(flaky.performed[:3]) == ["a", "b", "c"]
+        assert flaky.performed[3:] == ["a"]
+
+    def test_a_pause_ends_while_others_run(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "_TICK", 2 * WAIT)
+        again = threading.Event()
+        flaky = Flaky(a=1)
+
+        def perform(build: Build, share: int) -> Outcome:
+            if name(build) == "a" and "a" in flaky.performed:
+                again.set()
+            if name(build) == "b":
+                assert again.wait(WAIT)
+            return flaky(build, share)
+
+        retry = Retry(passing=lambda _error: True, pause=0.05)
+        outcomes = Runner(budget=Budget(cpus=2), retry=retry).run(make(a=[], b=[]), perform, tell=nothing)
+        assert [outcome.attempts for outcome in by_name(outcomes).values()] == [2, 1]
+
+    def test_a_failure_that_is_returned_counts_too(self, make: Make) -> None:
+        def perform(build: Build, _share: int) -> Outcome:
+            return Outcome(build=build, state=State.FAILED, why="gone", error=NO_SERVER)
+
+        (outcome,) = self.patient(Clock()).run(make(a=[]), perform, tell=nothing)
+        assert (outcome.state, outcome.attempts) == (State.FAILED, 3)
+
+    def test_pauses_grow_up_to_a_limit(self) -> None:
+        retry = Retry(passing=lambda _error: True, attempts=9, pause=5, longest=60)
+        pauses = [retry.after(NO_SERVER, attempt) for attempt in range(1, 10)]
+        assert pauses == [5, 10, 20, 40, 60, 60, 60, 60, None]
+        assert retry.after(None, 1) is None
+
+
+class TestMistakes:
+    def test_one_of_a_build_ends_the_run_and_cancels_the_others(self, make: Make) -> None:
+        cancelled = threading.Event()
+        other = threading.Event()
+
+        def perform(build: Build, _share: int) -> Outcome:
+            if name(build) == "a":
+                raise ZeroDivisionError
+            assert cancelled.wait(WAIT)
+            other.set()
+            raise CancelledRunError("stopped")
+
+        with pytest.raises(ZeroDivisionError):
+            Runner(budget=FOUR, cancel=cancelled.set).run(make(a=[], b=[], c=["a"]), perform, tell=nothing)
+        assert other.is_set()
+
+    def test_one_of_the_listener_does_too(self, make: Make) -> None:
+        def tell(_outcome: Outcome) -> None:
+            raise BrokenPipeError
+
+        with pytest.raises(BrokenPipeError):
+            Runner(budget=FOUR).run(make(a=[]), lambda build, _share: built(build), tell=tell)
+
+
+def test_a_run_need_not_be_in_the_main_thread(make: Make) -> None:
+    plan = make(a=[], b=["a"])
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(Runner(budget=FOUR).run, plan, lambda build, _share: built(build), tell=nothing)
+        assert [outcome.state for outcome in future.result(WAIT)] == [State.BUILT, State.BUILT]

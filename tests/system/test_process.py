@@ -1,0 +1,183 @@
+"""The process room, with real processes."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.commands import ENV, python
+from wheelfarm.errors import ProcessError
+from wheelfarm.system.output import Output, allowed, which
+from wheelfarm.system.process import Command, Finished, run
+
+
+class TestRun:
+    def test_gives_output_and_exit_code(self) -> None:
+        finished = run(
+            python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"), check=False
+        )
+        assert (finished.output, finished.returncode) == ("out\nerr\n", 3)
+        assert finished.argv[0] == sys.executable
+        assert 0 < finished.seconds < 20
+
+    def test_the_child_sees_the_given_environment_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LEAKED", "yes")
+        finished = run(python("import os; print(sorted(os.environ))", env={"GIVEN": "1", "LC_CTYPE": "C"}))
+        assert finished.output == "['GIVEN', 'LC_CTYPE']\n"
+
+    def test_runs_in_the_working_directory(self, tmp_path: Path) -> None:
+        assert run(python("import os; print(os.getcwd())", cwd=tmp_path)).output == f"{tmp_path}\n"
+
+    def test_lines_are_heard_as_they_come(self) -> None:
+        heard: list[str] = []
+        run(python(r"print('a\n\nb', end='')"), on_line=heard.append)
+        assert heard == ["a", "", "b"]
+
+    def test_stdin_is_given_whether_or_not_it_is_read(self) -> None:
+        text = "ü" * 300_000
+        assert run(python("import sys; print(len(sys.stdin.buffer.read()))", stdin=text)).output == "600000\n"
+        assert run(python("print('unread')", stdin=text)).output == "unread\n"
+        assert run(python("import sys; print(repr(sys.stdin.read()))")).output == "''\n"
+
+    def test_the_log_is_appended_to(self, tmp_path: Path) -> None:
+        log = tmp_path / "logs" / "build.log"
+        command = python("print('hello world')", cwd=tmp_path, log=log)
+        run(command)
+        run(command)
+        lines = log.read_text().splitlines()
+        assert lines[:3] == [f"$ {shlex.join(command.argv)}", f"# in {tmp_path}", "hello world"]
+        assert lines[3].startswith("# ended with exit code 0 after ")
+        assert len(lines) == 8
+
+    def test_bytes_that_are_not_utf8_are_replaced(self) -> None:
+        code = r"""
+            import sys
+            for part in (b'a\xff\xc3', b'\xa9\xc3'):
+                sys.stdout.buffer.write(part)
+                sys.stdout.flush()
+        """
+        assert run(python(code)).output == "a�é�\n"
+
+    def test_progress_lines_are_heard_and_the_last_is_kept(self) -> None:
+        heard: list[str] = []
+        finished = run(python(r"print('1%\r2%\r\r\nx\r\n\r\nlast\r', end='')"), on_line=heard.append)
+        assert heard == ["1%", "2%", "x", "", "last"]
+        assert finished.output == "2%\nx\n\nlast\n"
+
+    def test_a_child_that_closes_its_output_is_waited_for(self) -> None:
+        code = "import os, sys, time; os.close(1); os.close(2); time.sleep(0.3); os._exit(4)"
+        assert run(python(code), check=False).returncode == 4
+        with pytest.raises(ProcessError, match="time limit"):
+            run(python("import os, time; os.close(1); os.close(2); time.sleep(60)", time_limit=0.5))
+
+
+class TestFailures:
+    def test_an_exit_code_shows_the_last_lines(self, tmp_path: Path) -> None:
+        log = tmp_path / "log"
+        with pytest.raises(ProcessError) as caught:
+            run(python("for i in range(100): print('line', i)\nraise SystemExit(7)", log=log, cwd=tmp_path))
+        error = caught.value
+        assert error.what == f"{Path(sys.executable).name} ended with exit code 7"
+        assert error.why is not None
+        assert error.why.splitlines() == [f"line {i}" for i in range(80, 100)]
+        assert error.where is not None
+        assert error.where.endswith(f"(in {tmp_path})")
+        assert error.log == log
+
+    @pytest.mark.parametrize(
+        ("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGKILL, "SIGKILL"), (40, "signal 40")]
+    )
+    def test_a_signal_is_named(self, number: int, name: str) -> None:
+        with pytest.raises(ProcessError, match=f"was ended by {name}") as caught:
+            run(python(f"import os; os.kill(os.getpid(), {int(number)})"))
+        assert caught.value.why == "it printed nothing"
+        assert ("memory" in str(caught.value.hint)) == (number == signal.SIGKILL)
+
+    @pytest.mark.parametrize("program", ["no-such-program", "/no/such/program"])
+    def test_a_program_that_is_missing(self, program: str) -> None:
+        with pytest.raises(ProcessError, match=r"no-such-program|program was not found") as caught:
+            run(Command(argv=(program,), env=ENV))
+        assert "PATH" in str(caught.value.hint)
+
+    def test_a_file_that_is_not_executable(self, tmp_path: Path) -> None:
+        file = tmp_path / "script"
+        file.write_text("no program")
+        with pytest.raises(ProcessError, match="script cannot be executed") as caught:
+            run(Command(argv=(str(file),), env=ENV))
+        assert caught.value.why == "Permission denied"
+
+    def test_a_null_byte(self) -> None:
+        with pytest.raises(ProcessError, match="cannot be executed") as caught:
+            run(python("", "a\0b"))
+        assert "null byte" in str(caught.value.why)
+
+    def test_a_working_directory_that_is_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(ProcessError, match="cannot run in"):
+            run(python("", cwd=tmp_path / "gone"))
+
+
+def test_at_most_two_megabytes_are_kept() -> None:
+    output = Output(python(""), None, None)
+    for number in range(30):
+        output.feed(f"{number:02}{'x' * 99_997}\n".encode())
+    assert len(output.text()) == 2_000_000
+    assert output.text().startswith("10x")
+    output.feed(b"y" * 3_000_000, final=True)
+    assert output.text() == "y" * 1_999_999 + "\n"
+
+
+class TestAllowed:
+    def test_what_builds_need_and_no_more(self) -> None:
+        good = [
+            "PATH",
+            "HOME",
+            "TMPDIR",
+            "LANG",
+            "LC_ALL",
+            "SSL_CERT_FILE",
+            "https_proxy",
+            "NO_PROXY",
+            "XDG_CACHE_HOME",
+            "SystemRoot",
+        ]
+        bad = [
+            "CFLAGS",
+            "LDFLAGS",
+            "PYTHONPATH",
+            "PIP_INDEX_URL",
+            "UV_INDEX",
+            "CIBW_BUILD",
+            "OPENBLAS_NUM_THREADS",
+        ]
+        assert allowed(dict.fromkeys(bad + good, "1")) == dict.fromkeys(good, "1")
+
+    def test_keep(self) -> None:
+        environ = {"CCACHE_DIR": "/c", "SSH_AUTH_SOCK": "/s", "OTHER": "x"}
+        assert allowed(environ, keep=["CCACHE_*", "SSH_AUTH_SOCK"]) == {
+            "CCACHE_DIR": "/c",
+            "SSH_AUTH_SOCK": "/s",
+        }
+
+    def test_sorted(self) -> None:
+        assert list(allowed({"PATH": "", "HOME": ""})) == ["HOME", "PATH"]
+
+
+class TestWhich:
+    def test_looks_on_the_childs_path(self, tmp_path: Path) -> None:
+        program = tmp_path / "tool"
+        program.write_text("#!/bin/sh\necho mine\n")
+        program.chmod(0o755)
+        assert which("tool", {"PATH": str(tmp_path)}) == program
+        assert which("tool", {"PATH": ""}) is None
+        assert run(Command(argv=("tool",), env={"PATH": str(tmp_path)})).output == "mine\n"
+
+    def test_without_a_path_the_systems_default_counts(self) -> None:
+        assert which("sh", {}) is not None
+
+
+def test_finished_is_a_plain_value() -> None:
+    assert Finished(("a",), 0, "", 0.0) == Finished(("a",), 0, "", 0.0)

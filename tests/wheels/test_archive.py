@@ -1,0 +1,174 @@
+"""Opening and verifying wheels, sound and broken."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.tags import parse_tag
+
+from support.wheels import EPOCH, Fault, make_wheel
+from wheelfarm.errors import GroupError, WheelError
+from wheelfarm.wheels import archive
+from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.wheel import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What a broken wheel's error says, and the member it names.
+REFUSED_ON_OPENING = {
+    Fault.OTHER_HASH: ("no usable hash", "demo.py"),
+    Fault.MISSING_LINE: ("does not list", "demo.py"),
+    Fault.EXTRA_LINE: ("not there", "ghost.py"),
+    Fault.DOUBLE_LINE: ("twice", "demo.py"),
+    Fault.SHORT_LINE: ("path, hash and size", "demo-1.0.dist-info/RECORD"),
+    Fault.RECORD_NOT_UTF8: ("UTF-8", "demo-1.0.dist-info/RECORD"),
+    Fault.NO_RECORD: ("RECORD is missing", "demo-1.0.dist-info"),
+    Fault.DUPLICATE_MEMBER: ("2 times", "demo.py"),
+    Fault.PARENT_MEMBER: ("unsafe", "'pkg/../../evil.py'"),
+    Fault.ABSOLUTE_MEMBER: ("unsafe", "'/etc/evil'"),
+    Fault.BACKSLASH_MEMBER: ("unsafe", r"'..\\evil.py'"),
+    Fault.DRIVE_MEMBER: ("unsafe", "'C:evil.py'"),
+    Fault.ENCRYPTED: ("encrypted", "demo.py"),
+    Fault.TRUNCATED: ("truncated", "demo-1.0-py3-none-any.whl"),
+    Fault.NOT_A_ZIP: ("not a zip", "demo-1.0-py3-none-any.whl"),
+    Fault.BOMB: ("unpacks to", "zeros.bin"),
+    Fault.BAD_FILE_NAME: ("file name is not", "demo-1.0.whl"),
+    Fault.OTHER_NAME: ("another distribution or version", "demo-1.0.dist-info/METADATA"),
+    Fault.OTHER_VERSION: ("another distribution or version", "demo-1.0.dist-info/METADATA"),
+    Fault.OTHER_DIRECTORY: ("another distribution or version", "other-9.9.dist-info"),
+    Fault.ODD_DIRECTORY: ("another distribution or version", "-.dist-info"),
+    Fault.OTHER_TAG: ("other tags", "demo-1.0.dist-info/WHEEL"),
+    Fault.OTHER_FORMAT: ("format", "demo-1.0.dist-info/WHEEL"),
+    Fault.TWO_DIST_INFO: ("exactly one", None),
+    Fault.NO_DIST_INFO: ("exactly one", None),
+    Fault.BAD_REQUIREMENT: ("not valid core metadata", "demo-1.0.dist-info/METADATA"),
+}
+REFUSED_ON_VERIFYING = {
+    Fault.WRONG_HASH: ("not what RECORD says", "demo.py"),
+    Fault.DAMAGED_MEMBER: ("damaged", "demo.py"),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED_ON_OPENING, ids=lambda fault: fault.name)
+def test_broken_wheel_is_refused_on_opening(tmp_path: Path, fault: Fault) -> None:
+    what, where = REFUSED_ON_OPENING[fault]
+    with pytest.raises(WheelError, match=what) as caught:
+        open_wheel(make_wheel(tmp_path, files={"demo.py": "x = 1\n"}, fault=fault))
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize("fault", REFUSED_ON_VERIFYING, ids=lambda fault: fault.name)
+def test_broken_bytes_are_refused_on_verifying(tmp_path: Path, fault: Fault) -> None:
+    what, where = REFUSED_ON_VERIFYING[fault]
+    wheel = open_wheel(make_wheel(tmp_path, files={"demo.py": "x = 1\n" * 9}, fault=fault))
+    with pytest.raises(WheelError, match=what) as caught:
+        verify(wheel)
+    assert caught.value.where == where
+
+
+def test_every_fault_is_refused() -> None:
+    assert set(Fault) == REFUSED_ON_OPENING.keys() | REFUSED_ON_VERIFYING.keys()
+
+
+def test_sound_wheel(tmp_path: Path) -> None:
+    tag = "cp312-cp312-manylinux_2_27_x86_64.manylinux_2_28_x86_64"
+    path = make_wheel(
+        tmp_path,
+        "Big.Name",
+        "1.0",
+        {"big_name/__init__.py": "x = 1\n"},
+        tag=tag,
+        build="2local",
+        requires=["numpy>=2"],
+        requires_python=">=3.11",
+    )
+    wheel = open_wheel(path)
+    verify(wheel)
+    assert (wheel.name, wheel.version, wheel.build) == ("big-name", "1.0", "2local")
+    assert wheel.tags == parse_tag(tag)
+    assert wheel.platform_tag == "manylinux_2_27_x86_64.manylinux_2_28_x86_64"
+    assert wheel.metadata.requires_python == ">=3.11"
+    assert wheel.metadata.requires_dist == ("numpy>=2",)
+    assert wheel.packed == path.stat().st_size
+    assert wheel.unpacked == sum(member.size for member in wheel.members)
+    assert [member.sha256 is None for member in wheel.members] == [False, False, False, True]
+
+
+def test_factory_writes_the_same_bytes_each_time(tmp_path: Path) -> None:
+    first = make_wheel(tmp_path).read_bytes()
+    assert make_wheel(tmp_path).read_bytes() == first
+
+
+def test_problems_come_at_once(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, fault=Fault.OTHER_NAME)
+    with zipfile.ZipFile(path, "a") as added:
+        added.writestr("unlisted.py", "")
+    with pytest.raises(GroupError) as caught:
+        open_wheel(path)
+    assert [error.where for error in caught.value.errors] == ["demo-1.0.dist-info/METADATA", "unlisted.py"]
+
+
+def test_several_damaged_members_come_at_once(tmp_path: Path) -> None:
+    wheel = open_wheel(make_wheel(tmp_path, files={"a.py": "a", "b.py": "b"}))
+    other = make_wheel(tmp_path, files={"a.py": "x", "b.py": "y"})
+    assert other == wheel.path
+    with pytest.raises(GroupError) as caught:
+        verify(wheel)
+    assert [error.where for error in caught.value.errors][:2] == ["a.py", "b.py"]
+
+
+def test_missing_file_is_a_wheel_error(tmp_path: Path) -> None:
+    with pytest.raises(WheelError, match="cannot be read"):
+        open_wheel(tmp_path / "demo-1.0-py3-none-any.whl")
+
+
+def test_damaged_metadata_is_a_wheel_error(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"dist-info/METADATA") + len("dist-info/METADATA")] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(WheelError, match="damaged") as caught:
+        open_wheel(path)
+    assert caught.value.where == "demo-1.0.dist-info/METADATA"
+
+
+def test_too_much_in_total_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_wheel(tmp_path, files={"demo.bin": bytes(range(256))})
+    monkeypatch.setattr(archive, "LARGEST_TOTAL", 255)
+    with pytest.raises(WheelError, match="unpacks to"):
+        open_wheel(path)
+
+
+def test_large_member_that_does_not_shrink_is_no_bomb(tmp_path: Path) -> None:
+    noise = b"".join(hashlib.sha512(bytes([n])).digest() for n in range(256)) * (11 * 64)
+    assert open_wheel(make_wheel(tmp_path, files={"demo.bin": noise})).unpacked > archive.LARGE_MEMBER
+
+
+def test_small_member_that_shrinks_much_is_no_bomb(tmp_path: Path) -> None:
+    wheel = open_wheel(make_wheel(tmp_path, files={"demo.bin": bytes(1024**2)}))
+    assert wheel.members[0].compressed * archive.LARGEST_RATIO < wheel.members[0].size
+
+
+def test_directory_entries_are_no_members(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path)
+    with zipfile.ZipFile(path, "a") as added:
+        added.writestr(zipfile.ZipInfo("empty/", EPOCH), b"")
+    assert all(not member.name.endswith("/") for member in open_wheel(path).members)
+
+
+def test_files_are_what_an_installation_holds(tmp_path: Path) -> None:
+    wheel = open_wheel(make_wheel(tmp_path, files={"demo.py": "x", "demo-1.0.data/scripts/run": "y"}))
+    found = files(wheel)
+    assert found.keys() == {"demo.py", "demo-1.0.dist-info/METADATA", "demo-1.0.dist-info/WHEEL"}
+    assert found["demo.py"] == hashlib.sha256(b"x").hexdigest()
+
+
+def test_importing_the_room_does_not_import_the_parser_of_binaries() -> None:
+    code = "import sys, wheelfarm.wheels; sys.exit(bool({'lief', 'packaging.metadata'} & sys.modules.keys()))"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,195 @@
+"""New editions of wheels: what stays is the same, RECORD matches, and nothing is half-written."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.wheels import make_wheel
+from wheelfarm.errors import WheelError
+from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.rewrite import Changes, write_edition
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILES = {"demo/__init__.py": "x = 1\n", "demo/a.py": "a = 1\n" * 99, "demo/tests/test_a.py": "import demo\n"}
+INFO = "demo-1.0.dist-info"
+
+
+def edit(path: Path, changes: Changes, name: str = "demo-1.0-py3-none-any.whl") -> tuple[Path, list[str]]:
+    """An edition in a directory of its own, proved sound; and its members."""
+    place = path.parent / "edition" / name
+    place.parent.mkdir(exist_ok=True)
+    wheel = write_edition(open_wheel(path), place, changes)
+    verify(wheel)
+    with zipfile.ZipFile(place) as archive:
+        assert archive.testzip() is None
+        return place, archive.namelist()
+
+
+def read(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name)
+
+
+def with_directories(path: Path) -> Path:
+    """A wheel as auditwheel and delocate write it: directories are members, .dist-info stands anywhere."""
+    with zipfile.ZipFile(path) as archive:
+        held = [(info, archive.read(info)) for info in archive.infolist()]
+    held.sort(key=lambda item: item[0].filename)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("demo/", "demo/tests/", f"{INFO}/"):
+            archive.writestr(zipfile.ZipInfo(name), b"")
+        for info, data in held:
+            archive.writestr(info, data)
+    return path
+
+
+def streamed(path: Path) -> Path:
+    """A wheel as it comes from what cannot go back: the sizes stand behind the bytes."""
+
+    class OneWay(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise io.UnsupportedOperation
+
+    with zipfile.ZipFile(path) as archive:
+        held = [(info, archive.read(info)) for info in archive.infolist()]
+    stream = OneWay()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for info, data in held:
+            archive.writestr(info, data)
+    path.write_bytes(stream.getvalue())
+    with zipfile.ZipFile(path) as archive:
+        assert all(info.flag_bits & 8 for info in archive.infolist())
+    return path
+
+
+def test_members_are_dropped_replaced_renamed_and_added(tmp_path: Path) -> None:
+    changes = Changes(
+        dropped=frozenset({"demo/tests/test_a.py"}),
+        renamed={"demo/a.py": "demo/b.py"},
+        written={"demo/__init__.py": b"x = 2\n", f"{INFO}/sboms/x.json": b"{}", "demo/c.py": b""},
+    )
+    path, names = edit(make_wheel(tmp_path, files=FILES), changes)
+    assert names == [
+        *("demo/__init__.py", "demo/b.py", "demo/c.py"),
+        *(f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "sboms/x.json", "RECORD")),
+    ]
+    assert read(path, "demo/b.py") == FILES["demo/a.py"].encode()
+    assert read(path, "demo/__init__.py") == b"x = 2\n"
+
+
+def test_what_stays_keeps_its_packed_bytes_date_and_mode(tmp_path: Path) -> None:
+    old = make_wheel(tmp_path, files={**FILES, "demo-1.0.data/scripts/run": "#!python\n"})
+    new, _ = edit(old, Changes(dropped=frozenset({"demo/a.py"})))
+    with zipfile.ZipFile(old) as before, zipfile.ZipFile(new) as after:
+        for info in after.infolist()[:-1]:
+            was = before.getinfo(info.filename)
+            for what in (
+                "date_time",
+                "external_attr",
+                "create_system",
+                "compress_type",
+                "compress_size",
+                "CRC",
+            ):
+                assert getattr(info, what) == getattr(was, what)
+        model = before.getinfo(f"{INFO}/METADATA")
+        record = after.getinfo(f"{INFO}/RECORD")
+        assert (record.date_time, record.external_attr) == (model.date_time, model.external_attr)
+    assert read(new, f"{INFO}/RECORD").endswith(f"{INFO}/RECORD,,\n".encode())
+
+
+def test_the_dist_info_directory_follows_a_new_name(tmp_path: Path) -> None:
+    old = with_directories(make_wheel(tmp_path, files=FILES))
+    metadata = read(old, f"{INFO}/METADATA").replace(b"Name: demo", b"Name: demo-tests")
+    changes = Changes(
+        dropped=frozenset({"demo/__init__.py", "demo/a.py"}),
+        dist_info="demo_tests-1.0.dist-info",
+        written={"demo_tests-1.0.dist-info/METADATA": metadata},
+    )
+    path, names = edit(old, changes, "demo_tests-1.0-py3-none-any.whl")
+    assert names[:3] == ["demo/", "demo/tests/", "demo/tests/test_a.py"]
+    assert names[3:] == [f"demo_tests-1.0.dist-info/{name}" for name in ("", "WHEEL", "METADATA", "RECORD")]
+    assert open_wheel(path).name == "demo-tests"
+
+
+def test_directories_go_with_the_last_file_in_them(tmp_path: Path) -> None:
+    old = with_directories(make_wheel(tmp_path, files=FILES))
+    _, names = edit(old, Changes(dropped=frozenset({"demo/tests/test_a.py"})))
+    assert [name for name in names if name.endswith("/")] == ["demo/", f"{INFO}/"]
+    assert names[-1] == f"{INFO}/RECORD"
+    assert names.index(f"{INFO}/") == len(names) - 4
+
+
+def test_a_wheel_that_was_streamed(tmp_path: Path) -> None:
+    old = streamed(make_wheel(tmp_path, files=FILES))
+    new, _ = edit(old, Changes(renamed={"demo/a.py": "demo/b.py"}))
+    assert read(new, "demo/b.py") == FILES["demo/a.py"].encode()
+    with zipfile.ZipFile(new) as archive:
+        assert not archive.getinfo("demo/b.py").flag_bits & 8
+        assert archive.getinfo("demo/__init__.py").flag_bits & 8
+
+
+def test_signatures_go(tmp_path: Path) -> None:
+    old = make_wheel(tmp_path)
+    with zipfile.ZipFile(old, "a") as archive:
+        archive.writestr(f"{INFO}/RECORD.jws", b"{}")
+    _, names = edit(old, Changes())
+    assert f"{INFO}/RECORD.jws" not in names
+
+
+def test_it_may_take_the_place_of_the_wheel_and_is_the_same_each_time(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, files=FILES)
+    changes = Changes(written={f"{INFO}/sboms/x.json": b"{}", f"{INFO}/licenses/x": b"MIT"})
+    write_edition(open_wheel(path), path, changes)
+    once = path.read_bytes()
+    write_edition(open_wheel(path), path, changes)
+    assert path.read_bytes() == once
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        (Changes(dropped=frozenset({"demo/none.py"})), "no such member"),
+        (Changes(renamed={"demo/none.py": "demo/b.py"}), "no such member"),
+        (Changes(renamed={"demo/a.py": "demo/__init__.py"}), "two members"),
+        (Changes(renamed={"demo/a.py": "../a.py"}), "unsafe"),
+        (Changes(dropped=frozenset({f"{INFO}/WHEEL"})), "WHEEL is missing"),
+        (Changes(written={f"{INFO}/METADATA": b"Name: other\n"}), "not valid core metadata"),
+    ],
+)
+def test_refused(tmp_path: Path, changes: Changes, match: str) -> None:
+    path = make_wheel(tmp_path, files=FILES)
+    before = path.read_bytes()
+    with pytest.raises(WheelError, match=match):
+        write_edition(open_wheel(path), path, changes)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pip_installs_it(tmp_path: Path) -> None:
+    changes = Changes(written={f"{INFO}/sboms/x.json": b"{}"}, dropped=frozenset({"demo/a.py"}))
+    path, _ = edit(make_wheel(tmp_path, files=FILES), changes)
+    words = [
+        "install",
+        "--no-index",
+        "--no-deps",
+        "--no-compile",
+        "--target",
+        str(tmp_path / "site"),
+        str(path),
+    ]
+    subprocess.run([sys.executable, "-m", "pip", *words, str(path)], check=True, capture_output=True)
+    assert (tmp_path / "site" / INFO / "sboms" / "x.json").read_bytes() == b"{}"
+    assert not (tmp_path / "site" / "demo" / "a.py").exists()
