@@ -27,8 +27,8 @@ import os, sys, threading
 from pathlib import Path
 from support.farm import builds_of, make_farm
 from wheelfarm.system.process import Command, run
-from wheelfarm.report import ChainReport, Screen
-from wheelfarm.schedule import Outcome, State
+from wheelfarm.report.chain import ChainReport; from wheelfarm.report.screen import Screen
+from wheelfarm.run.outcome import Outcome, State
 
 sys.excepthook = lambda kind, error, trace: print("ended by", kind.__name__)
 root, how = Path(sys.argv[1]), sys.argv[2]
