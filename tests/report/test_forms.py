@@ -108,7 +108,8 @@ def test_a_dumb_terminal_gets_plain_lines(builds: dict[str, Build]) -> None:
 
 def test_a_pipe_does_without_rich() -> None:
     script = (
-        "import io, sys; from wheelfarm.report.chain import ChainReport; from wheelfarm.report.screen import Screen\n"
+        "import io, sys; from wheelfarm.report.chain import ChainReport\n"
+        "from wheelfarm.report.screen import Screen\n"
         "with ChainReport(Screen(io.StringIO(), io.StringIO())): pass\n"
         "sys.exit('rich' in sys.modules)"
     )
