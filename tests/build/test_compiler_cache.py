@@ -22,7 +22,7 @@ from wheelfarm.build.compiler_cache import (
 from wheelfarm.build.inside import compilers
 from wheelfarm.build.inside import environment_report as witness
 from wheelfarm.model import CacheUse
-from wheelfarm.plan.build import named_programs
+from wheelfarm.plan.inputs import named_programs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ccache is not used there")
 

@@ -15,7 +15,8 @@ from support.index import Index
 from support.suite import runner
 from support.wheels import make_wheel
 from wheelfarm.model import Digest, Name
-from wheelfarm.plan.build import digest, file_digest
+from wheelfarm.plan.build import file_digest
+from wheelfarm.plan.inputs import digest
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from support.raised import only
 from wheelfarm.build.environment import check_programs
 from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import EngineName
-from wheelfarm.plan.build import check_unchanged, digest, file_digest
+from wheelfarm.plan.build import check_unchanged, file_digest
+from wheelfarm.plan.inputs import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

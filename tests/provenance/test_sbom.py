@@ -11,7 +11,7 @@ import pytest
 from support.archives import digest
 from support.bills import BLAS, GCC, INFO, SOURCES, enclosed, mangled, provider, repaired, stage_of, told
 from support.stages import EPOCH
-from wheelfarm.plan.build import diff_digest
+from wheelfarm.plan.inputs import diff_digest
 from wheelfarm.provenance.sbom_embedding import enclose
 from wheelfarm.provenance.sbom_reading import MEMBER
 

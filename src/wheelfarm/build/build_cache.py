@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from wheelfarm.build.directory import ENVIRONMENT
 from wheelfarm.build.inside.prepare_build_cache import HELD, held
-from wheelfarm.plan.build import digest
+from wheelfarm.plan.inputs import digest
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory

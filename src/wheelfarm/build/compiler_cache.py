@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
-from wheelfarm.plan.build import named_programs
+from wheelfarm.plan.inputs import named_programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

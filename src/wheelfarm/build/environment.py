@@ -11,7 +11,7 @@ from wheelfarm.build.blas_provider import provider_environment
 from wheelfarm.build.install_tags import split_tags, with_tags
 from wheelfarm.errors import RecipeError
 from wheelfarm.model import Platform
-from wheelfarm.plan.build import named_programs
+from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.farm_settings import Provider
 
 if TYPE_CHECKING:

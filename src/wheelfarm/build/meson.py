@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, ProcessError, RecipeError
-from wheelfarm.plan.build import digest, file_digest
+from wheelfarm.plan.build import file_digest
+from wheelfarm.plan.inputs import digest
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.system.output import which
 from wheelfarm.system.process import Command, run

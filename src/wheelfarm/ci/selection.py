@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from wheelfarm.errors import UsageError
-from wheelfarm.plan.build import BuildId, digest, gate_parts
+from wheelfarm.plan.build import BuildId, gate_parts
+from wheelfarm.plan.inputs import digest
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:

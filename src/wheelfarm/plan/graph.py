@@ -12,7 +12,8 @@ from packaging.specifiers import SpecifierSet
 
 from wheelfarm.errors import CycleError, UsageError
 from wheelfarm.model import Name, Platform
-from wheelfarm.plan.build import Build, BuildId, gate_parts, key_parts
+from wheelfarm.plan.build import Build, BuildId, gate_parts
+from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.locks import applicable, parse_lock
 
@@ -192,5 +193,6 @@ def _build(
 
 
 def _keyed(build: Build, earlier: Mapping[BuildId, Build]) -> Build:
-    keyed = replace(build, key_parts=key_parts(build, {up.name: earlier[up].key for up in build.upstream}))
+    inputs = build_inputs(build, {up.name: earlier[up].key for up in build.upstream})
+    keyed = replace(build, inputs=inputs, key_parts=inputs.key_parts())
     return replace(keyed, gate_parts=gate_parts(keyed, {up.name: earlier[up].key for up in build.run}))

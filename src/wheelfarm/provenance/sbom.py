@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.model import GitCommit, Sdist
-from wheelfarm.plan.build import RULES, diff_digest, upstream_link
+from wheelfarm.plan.inputs import RULES, diff_digest, upstream_link
 from wheelfarm.provenance.sbom_components import declared
 from wheelfarm.provenance.sbom_identity import hashes, known_licence, purl
 

@@ -12,8 +12,8 @@ from wheelfarm.build.diagnosis.failure import Failure
 from wheelfarm.build.environment import check_environment, check_programs
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.model import EngineName
-from wheelfarm.plan.build import named_programs
 from wheelfarm.plan.graph import make_plan, order
+from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_shelf
 from wheelfarm.run.budget import Budget
 from wheelfarm.run.build_pipeline import Line

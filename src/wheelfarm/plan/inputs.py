@@ -1,0 +1,250 @@
+"""The inputs of a build: all that can change a wheel's bytes, and the build key that they make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wheelfarm.model import Digest, EngineName
+from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.recipe import BuildRequires, Split  # noqa: TC001 - as above
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.model import LockedRequirement
+    from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.recipe import Recipe
+
+RULES: Final = "4"
+"""Raised whenever the farm itself starts to build differently from the same recipe."""
+
+
+def digest(value: object) -> Digest:
+    """The sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Digest(hashlib.sha256(text.encode()).hexdigest())
+
+
+def wheel_key(build_key: Digest, recipe: str, distribution: str) -> Digest:
+    """The key of one wheel of a build: the build key, or for a split one that follows from it."""
+    return build_key if distribution == recipe else digest({"build": build_key, "split": distribution})
+
+
+_DIFF: Final = re.compile(rb"^(diff |--- )", re.MULTILINE)
+_LINK: Final = re.compile(rb"^Upstream:[ \t]*(https?://[!-~]+)", re.MULTILINE)
+
+
+def _header_and_diff(path: Path) -> tuple[bytes, bytes]:
+    text = path.read_bytes()
+    start = _DIFF.search(text)
+    return (text[: start.start()], text[start.start() :]) if start else (b"", text)
+
+
+def diff_digest(path: Path) -> Digest:
+    """The sha256 of a patch without its header: a better explanation needs no compiler."""
+    return Digest(hashlib.sha256(_header_and_diff(path)[1]).hexdigest())
+
+
+def upstream_link(path: Path) -> str:
+    """The link to the issue or change that a patch's header names; empty where there is none."""
+    found = _LINK.search(_header_and_diff(path)[0])
+    return found[1].decode().rstrip(".,;)") if found else ""
+
+
+_NAMING: Final = frozenset(
+    {
+        *("CC", "CXX", "CPP", "FC", "F77", "F90", "OBJC", "CC_LD", "CXX_LD", "FC_LD", "LD", "AS", "AR", "NM"),
+        *("RANLIB", "STRIP", "CYTHON", "RUSTC", "CARGO", "CMAKE", "NINJA", "PKG_CONFIG"),
+        *("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER"),
+    }
+)
+"""Variables by which a recipe names a program; setuptools, Meson and CMake read them."""
+
+
+def named_programs(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The programs that an environment names, as in `CC = "ccache gcc-12 -m64"`: ccache and gcc-12."""
+    return tuple(
+        dict.fromkeys(
+            word
+            for name, value in environment.items()
+            if name in _NAMING
+            for word in value.split()
+            if not word.startswith("-")
+        )
+    )
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceInput(_Input):
+    """What pins a source. The url of an archive or repository changes no byte, and may hold a secret."""
+
+    kind: Literal["sdist", "git", "archive"]
+    sha256: Digest | None = None
+    commit: str | None = None
+    submodules: bool = False
+    url: str | None = Field(
+        default=None, description="of a repository whose submodules follow its url; without credentials"
+    )
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> SourceInput:
+        """The source of a recipe."""
+        pins = recipe.source.model_dump(exclude={"url"})
+        if pins.get("submodules"):
+            pins["url"] = recipe.source.model_dump()["url"].rpartition("@")[2]
+        return cls(**pins)
+
+    def key_part(self) -> str:
+        """The source as a part of the build key."""
+        names = {"kind", "commit", "submodules", "url"} if self.kind == "git" else {"kind", "sha256"}
+        return json.dumps(self.model_dump(include=names), sort_keys=True)
+
+
+class PatchInput(_Input):
+    """A patch of the series. Its header is no input, except for the link that the SBOM repeats."""
+
+    file: str
+    diff_sha256: Digest
+    upstream: str = Field(description="link to the issue or change upstream; empty without one")
+
+    @classmethod
+    def of(cls, path: Path) -> PatchInput:
+        """The input that a patch file makes."""
+        return cls(file=path.name, diff_sha256=diff_digest(path), upstream=upstream_link(path))
+
+    def key_part(self) -> str:
+        """The patch as a part of the build key."""
+        return f"{self.diff_sha256} {self.upstream}".strip()
+
+
+class RequirementInput(_Input):
+    """A pinned requirement: its version, and the sha256 of each wheel that its lock allows."""
+
+    version: str
+    hashes: tuple[Digest, ...]
+
+
+class BuildInputs(_Input):
+    """All that can change the bytes of a build's wheels."""
+
+    rules: Annotated[str, Field(description="version of the farm's own way to build")]
+    name: Annotated[str, Field(description="the recipe's name")]
+    version: str
+    engine: EngineName
+    target: Annotated[str, Field(description="cibuildwheel build identifier")]
+    variant: str
+    provider: Annotated[Provider, Field(description="what supplies BLAS to this build")]
+    source: SourceInput
+    patches: tuple[PatchInput, ...]
+    build_requires: Annotated[
+        BuildRequires, Field(description="edits of the project's own build requirements")
+    ]
+    blas: Annotated[bool, Field(description="whether the build links the variant's BLAS")]
+    config_settings: Annotated[Mapping[str, tuple[str, ...]], Field(description="those of the recipe")]
+    environment: Annotated[Mapping[str, str], Field(description="variables of the recipe")]
+    cibuildwheel: Annotated[Mapping[str, Any], Field(description="further options of cibuildwheel")]
+    splits: Annotated[Mapping[str, Split], Field(description="by distribution; without their imports")]
+    requirements: Annotated[Mapping[str, RequirementInput], Field(description="locked build requirements")]
+    provider_requirements: Mapping[str, RequirementInput]
+    upstream: Annotated[Mapping[str, Digest], Field(description="the farm's wheels: name to build key")]
+    toolchain: Annotated[Mapping[str, str], Field(description="what every build here depends on")]
+    compilers: Annotated[Mapping[str, str], Field(description="language to version")]
+    programs: Annotated[Mapping[str, str], Field(description="named in the environment: name to version")]
+    system_packages: Annotated[
+        Mapping[str, tuple[str, ...]], Field(description="names by package manager; empty without any")
+    ]
+    system_package_versions: Mapping[str, str]
+
+    def key_parts(self) -> dict[str, str]:
+        """The parts of the build key, small enough that `inv why` can name the one that changed."""
+        parts: dict[str, str] = {
+            "rules": self.rules,
+            "name": self.name,
+            "engine": self.engine,
+            "target": self.target,
+            "variant": f"{self.variant} ({self.provider})",
+            "version": self.version,
+            "source": self.source.key_part(),
+            "build-requires": json.dumps(self.build_requires.model_dump(), sort_keys=True),
+            "blas": str(self.blas),
+        }
+        parts |= {f"config-settings.{key}": json.dumps(each) for key, each in self.config_settings.items()}
+        parts |= {f"environment.{name}": value for name, value in self.environment.items()}
+        parts |= {
+            f"cibuildwheel.{name}": json.dumps(value, sort_keys=True)
+            for name, value in self.cibuildwheel.items()
+        }
+        parts |= {
+            f"split.{name}": split.model_dump_json(exclude={"imports"}) for name, split in self.splits.items()
+        }
+        parts |= {f"patch.{n}.{each.file}": each.key_part() for n, each in enumerate(self.patches, 1)}
+        for kind, wheels in (("requirement", self.requirements), ("provider", self.provider_requirements)):
+            parts |= {
+                f"{kind}.{name}": json.dumps([each.version, *each.hashes]) for name, each in wheels.items()
+            }
+        parts |= {f"upstream.{name}": key for name, key in self.upstream.items()}
+        parts |= {f"toolchain.{name}": value for name, value in self.toolchain.items()}
+        parts |= {f"compiler.{language}": version for language, version in self.compilers.items()}
+        parts |= {f"program.{name}": version for name, version in self.programs.items()}
+        if self.system_packages:
+            # Which of the names count is known in the container only, so all of them do.
+            parts["system-packages"] = json.dumps(dict(self.system_packages), sort_keys=True)
+        parts |= {f"system-package.{name}": each for name, each in self.system_package_versions.items()}
+        return parts
+
+    def key_of(self, distribution: str) -> Digest:
+        """The key of one wheel of the build."""
+        return wheel_key(digest(self.key_parts()), self.name, distribution)
+
+
+def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, RequirementInput]:
+    return {r.name: RequirementInput(version=r.version, hashes=tuple(sorted(r.hashes))) for r in requirements}
+
+
+def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInputs:
+    """The inputs of a build.
+
+    Args:
+        build: the build without its keys.
+        upstream_keys: the build key of each wheel of the farm in the build environment.
+    """
+    recipe, resolved, toolchain = build.entry.recipe, build.resolved, build.toolchain
+    wanted = build.system_packages[toolchain.manager] if toolchain.manager else ()
+    return BuildInputs(
+        rules=RULES,
+        name=build.id.name,
+        version=recipe.version,
+        engine=build.engine,
+        target=build.id.target.identifier,
+        variant=build.id.variant,
+        provider=build.variant.provider if recipe.blas else Provider.NONE,
+        source=SourceInput.of(recipe),
+        patches=tuple(map(PatchInput.of, build.patches)),
+        build_requires=recipe.build_requires,
+        blas=recipe.blas,
+        config_settings=dict(resolved.config_settings.items),
+        environment=resolved.environment,
+        cibuildwheel=resolved.cibuildwheel,
+        splits={name: split.model_copy(update={"imports": []}) for name, split in build.splits.items()},
+        requirements=_locked(build.requirements),
+        provider_requirements=_locked(build.provider_requirements) if recipe.blas else {},
+        upstream=upstream_keys,
+        toolchain=toolchain.facts,
+        compilers={name: toolchain.compilers.get(name, "(none)") for name in recipe.compilers},
+        programs={
+            name: toolchain.programs[name]
+            for name in named_programs(resolved.environment)
+            if name in toolchain.programs
+        },
+        system_packages=dict(build.system_packages) if any(build.system_packages.values()) else {},
+        system_package_versions={name: toolchain.packages.get(name, "(none)") for name in wanted},
+    )
