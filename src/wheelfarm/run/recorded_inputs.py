@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from wheelfarm.errors import ChainError, Collector, PatchError, RecordError, SourceError
 from wheelfarm.model import ConfigSettings, Digest, LockedRequirement, PinnedWheel, Sdist, parse_name
-from wheelfarm.plan.build import Build, BuildId, key_parts
+from wheelfarm.plan.build import Build, BuildId
+from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.farm_settings import SystemPackages, Variant
 from wheelfarm.recipes.layers import Resolved
 from wheelfarm.recipes.recipe import Expect, Layer, Recipe, Test
@@ -249,7 +250,8 @@ class Recorded:
             reason="built again from its record",
         )
         upstream = {name: Digest(key) for name, key in self.group("upstream").items()}
-        return replace(build, key_parts=key_parts(build, upstream))
+        inputs = build_inputs(build, upstream)
+        return replace(build, inputs=inputs, key_parts=inputs.key_parts())
 
     def _recipe(self) -> Recipe:
         source = self._json("source")
