@@ -16,11 +16,11 @@ from figures import Figure
 from support.faults import proxy
 from support.indexes import LOGIN, pypiserver
 from support.publishing import VARIANT, publishing_farm, store
-from wheelfarm.index.candidates import Offer, offers
+from wheelfarm.index.candidates import Candidate, find_candidates
 from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import Directory
 from wheelfarm.model import Name
-from wheelfarm.provenance.attestation import Papers
+from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.recipes.index_settings import IndexKind
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
@@ -48,7 +48,7 @@ def publishing(work: Path) -> list[Figure]:
     way there and back. A progress bar is a fifth of twine's time there, so it is measured without one too.
     """
     farm = _stocked(work / "publishing")
-    wheels = len(offers(farm.house, VARIANT))
+    wheels = len(find_candidates(farm.wheelhouse, VARIANT))
     near, far = (
         [_round(farm, work / f"{away:g}-{number}", away) for number in range(RUNS)] for away in (0.0, AWAY)
     )
@@ -84,7 +84,9 @@ def _round(farm: Farm, work: Path, away: float) -> _Round:
         with _far(server.url, away) as url:
             own, again = (_published(farm, url) for _ in range(2))
         names = {path.name for path in server.root.iterdir()}
-        if not names.issuperset(offer.filename for offer in offers(farm.house, VARIANT)):
+        if not names.issuperset(
+            candidate.filename for candidate in find_candidates(farm.wheelhouse, VARIANT)
+        ):
             raise SystemExit(f"{len(names)} files are there, and some wheels are not")
         files = sorted(map(str, server.root.iterdir()))
         typed, bare = (
@@ -122,7 +124,7 @@ def _stocked(root: Path) -> Farm:
     farm = publishing_farm(root, table, environ={**LOGIN, "PATH": os.environ["PATH"]})
     for number in range(PACKAGES):
         for target in TARGETS:
-            store(farm.house, f"package{number:02}", target=target)
+            store(farm.wheelhouse, f"package{number:02}", target=target)
     return farm
 
 
@@ -148,13 +150,13 @@ def static_index(work: Path) -> list[Figure]:
     ]
 
 
-def _offers(root: Path, projects: int) -> list[Offer]:
+def _offers(root: Path, projects: int) -> list[Candidate]:
     """Offers of as many projects, for twenty targets each; the wheels are links to twenty."""
     farm = publishing_farm(root / "farm", {"kind": "static", "url": "../public", "targets": TARGETS})
     found = []
     for target in TARGETS:
-        store(farm.house, "some", target=target)
-    models = offers(farm.house, VARIANT)
+        store(farm.wheelhouse, "some", target=target)
+    models = find_candidates(farm.wheelhouse, VARIANT)
     (root / "wheels").mkdir()
     for number in range(projects):
         for model in models:
@@ -168,10 +170,10 @@ def _offers(root: Path, projects: int) -> list[Offer]:
     return found
 
 
-def _filled(root: Path, projects: int) -> tuple[StaticIndex, Offer, float]:
+def _filled(root: Path, projects: int) -> tuple[StaticIndex, Candidate, float]:
     """An index with all but one wheel, that wheel, and the seconds that the others took."""
     *first, last = _offers(root, projects)
-    papers = Papers(record="{}" * 5000, statement="{}" * 1000)
+    papers = Attestation(record="{}" * 5000, statement="{}" * 1000)
     place = Directory(root / "public", lambda _line: None)
     index = StaticIndex("bench", place, lambda _offer: papers, lambda _line: None)
     started = time.perf_counter()
@@ -179,12 +181,12 @@ def _filled(root: Path, projects: int) -> tuple[StaticIndex, Offer, float]:
     return index, last, time.perf_counter() - started
 
 
-def _added(index: StaticIndex, offer: Offer) -> float:
+def _added(index: StaticIndex, candidate: Candidate) -> float:
     """The seconds that one wheel takes: the best of some tries, each with the wheel removed before."""
     found = []
     for _ in range(7):
         started = time.perf_counter()
-        index.send([offer])
+        index.send([candidate])
         found.append(time.perf_counter() - started)
-        index.remove(offer.project, [offer.filename])
+        index.remove(candidate.project, [candidate.filename])
     return min(found)

@@ -114,7 +114,7 @@ class TestARelease:
         release = said(farm, release="true")
         before = Farm(settings=release)
         (build,) = before.plan(None).builds
-        found = decide(before.house, build, from_nothing=before.settings.from_nothing)
+        found = decide(before.wheelhouse, build, from_nothing=before.settings.from_nothing)
         assert found.action == "build"
         run = run_farm(release)
         assert run.states == {"tinyleaf": "built"}

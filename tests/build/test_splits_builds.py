@@ -68,7 +68,9 @@ def installed(wheel: Wheel) -> set[str]:
 
 def split_record(run: Run, name: str = SPLIT) -> Record:
     build = run.build(NAME)
-    return Record.from_json(Farm(settings=run.settings).house.record(VARIANT, build.key_of(Name(name))), name)
+    return Record.from_json(
+        Farm(settings=run.settings).wheelhouse.record(VARIANT, build.key_of(Name(name))), name
+    )
 
 
 @pytest.mark.slow

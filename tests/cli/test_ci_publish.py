@@ -27,9 +27,9 @@ def test_a_rebuild_goes_under_the_next_number(
 ) -> None:
     """Each push builds from nothing; without numbers the first change of a recipe ends all publishing."""
     first, second = (publishing_farm(tmp_path / name, INDEX) for name in ("first", "second"))
-    stock(first.house)
+    stock(first.wheelhouse)
     publication(first).publish(None)
-    stock(second.house, content="other")
+    stock(second.wheelhouse, content="other")
     door = Door(second.settings.root, capsys, monkeypatch)
     dry = door.inv("ci.publish", "--dry_run", "yes")
     assert dry.returncode == 0, dry.stderr
@@ -46,8 +46,8 @@ def test_what_is_refused_of_one_variant_hides_nothing_of_another(
     farms = [farm_at(tmp_path / name) for name in ("first", "second")]
     for variant in ("plain", "netlib"):
         for target in TARGETS:
-            key = store(farms[0].house, "alpha", target=target, variant=variant).key
-            store(farms[1].house, "alpha", target=target, variant=variant, content="other", key=key)
+            key = store(farms[0].wheelhouse, "alpha", target=target, variant=variant).key
+            store(farms[1].wheelhouse, "alpha", target=target, variant=variant, content="other", key=key)
     door = Door(farms[0].settings.root, capsys, monkeypatch)
     assert door.inv("ci.publish").returncode == 0
     # The same keys and other bytes: these builds do not reproduce.

@@ -70,13 +70,13 @@ def store_tests(chain: Settings, root: Path) -> None:
     """A tests wheel in the wheelhouse, as the build of its package would leave it."""
     files = {"tinytop/tests/__init__.py": "", "tinytop/tests/test_top.py": TESTS}
     wheel = make_wheel(root, "tinytop-tests", "1.0", files)
-    house = Wheelhouse(chain.wheelhouse)
-    (stored,) = house.current(chain.variant, Name("tinytop"))
-    record = json.loads(house.record(chain.variant, stored.key))
+    wheelhouse = Wheelhouse(chain.wheelhouse)
+    (stored,) = wheelhouse.current(chain.variant, Name("tinytop"))
+    record = json.loads(wheelhouse.record(chain.variant, stored.key))
     key: Digest = digest("tests")
     described = {"filename": wheel.name, "sha256": file_digest(wheel), "size": wheel.stat().st_size}
     record |= {"key": key, "wheel": record["wheel"] | described}
-    house.store(wheel, sha256=file_digest(wheel), variant=chain.variant, key=key, record=record)
+    wheelhouse.store(wheel, sha256=file_digest(wheel), variant=chain.variant, key=key, record=record)
 
 
 def test_the_suite_of_a_stored_wheel(chain: Settings, tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def test_two_publishers_of_the_same_wheels_with_other_records(tmp_path: Path) ->
     """Builds that reproduce have the same bytes and key; when they were made, their records tell."""
     first, second = farm_at(tmp_path / "first"), farm_at(tmp_path / "second")
     for farm in (first, second):
-        stock(farm.house)
-    for record in second.house.root.glob("*/records/*.json"):
+        stock(farm.wheelhouse)
+    for record in second.wheelhouse.root.glob("*/records/*.json"):
         record.write_text(record.read_text("utf-8").replace("-O2", "-O3"), encoding="utf-8")
     other, begun = threading.Thread(target=lambda: publication(second).publish(None)), threading.Lock()
 
@@ -63,22 +63,22 @@ def test_a_record_stays_with_the_wheel_that_it_tells_of(tmp_path: Path) -> None:
     """Two wheels of one key: the record of the first lies by key, that of the second beside its wheel."""
     farm, other = (farm_at(tmp_path / name) for name in "ab")
     for target in TARGETS:
-        key = store(farm.house, "alpha", target=target).key
-        store(other.house, "alpha", target=target, build="1", content="again", key=key)
+        key = store(farm.wheelhouse, "alpha", target=target).key
+        store(other.wheelhouse, "alpha", target=target, build="1", content="again", key=key)
     publication(farm).publish(None)
     publication(other).publish(None, next_build=True)
     index = publication(farm).index
-    index.remove(Name("alpha"), [file.filename for file in other.house.listed(VARIANT, Name("alpha"))])
-    stays = {file.sha256 for file in farm.house.listed(VARIANT, Name("alpha"))}
+    index.remove(Name("alpha"), [file.filename for file in other.wheelhouse.listed(VARIANT, Name("alpha"))])
+    stays = {file.sha256 for file in farm.wheelhouse.listed(VARIANT, Name("alpha"))}
     assert index.papers(Name("alpha"), "1.0").keys() == stays
 
 
 def test_the_record_lies_beside_the_wheel(tmp_path: Path) -> None:
     farm = farm_at(tmp_path / "farm")
-    stock(farm.house)
+    stock(farm.wheelhouse)
     publication(farm).publish(None)
     records = {path.name for path in (tmp_path / "public" / VARIANT / "records").iterdir()}
-    assert records == {path.name for path in (farm.house.root / VARIANT / "records").iterdir()}
+    assert records == {path.name for path in (farm.wheelhouse.root / VARIANT / "records").iterdir()}
     assert isinstance(publication(farm).index, StaticIndex)
 
 
@@ -90,6 +90,6 @@ def test_an_index_that_nobody_outside_should_hear_of(
     """Signing is written down in a public log, so it is not even tried there."""
     table = {"kind": "static", "url": "../public", "sign": sign}
     farm = publishing_farm(tmp_path / "farm", table, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"})
-    stock(farm.house)
+    stock(farm.wheelhouse)
     publication(farm).publish(None)
     assert any("statements stay unsigned" in line for line in told(farm)) is sign

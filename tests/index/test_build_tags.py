@@ -39,8 +39,10 @@ def farm_at(root: Path, recipes: Mapping[str, object] = RECIPES) -> Farm:
 def with_tests(farm: Farm, *, content: str = "", tests: str = "") -> None:
     """alpha with the wheel of its tests, for both targets."""
     for target in TARGETS:
-        store(farm.house, "alpha", target=target, content=content)
-        store(farm.house, "alpha-tests", target=target, content=tests, requires=["alpha"], recipe="alpha")
+        store(farm.wheelhouse, "alpha", target=target, content=content)
+        store(
+            farm.wheelhouse, "alpha-tests", target=target, content=tests, requires=["alpha"], recipe="alpha"
+        )
 
 
 def published(farm: Farm) -> set[str]:
@@ -50,8 +52,8 @@ def published(farm: Farm) -> set[str]:
 
 def current(farm: Farm, name: str = "alpha") -> list[Record]:
     return [
-        Record.from_json(farm.house.record(VARIANT, wheel.key), name)
-        for wheel in farm.house.current(VARIANT, Name(name))
+        Record.from_json(farm.wheelhouse.record(VARIANT, wheel.key), name)
+        for wheel in farm.wheelhouse.current(VARIANT, Name(name))
     ]
 
 
@@ -63,9 +65,9 @@ class TestRebuilds:
     def farms(self, tmp_path: Path) -> tuple[Farm, Farm]:
         """A farm that has published, and one with other builds of the same versions."""
         one, two = farm_at(tmp_path / "one"), farm_at(tmp_path / "two")
-        stock(one.house)
+        stock(one.wheelhouse)
         publish(one)
-        stock(two.house, content="other")
+        stock(two.wheelhouse, content="other")
         return one, two
 
     def test_they_get_the_next_number_and_nothing_is_overwritten(self, tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ class TestRebuilds:
             assert (record.wheel.number, record.wheel.unnumbered) == (1, was.wheel.sha256)
             assert record.key == was.key
             assert replace(record, wheel=was.wheel) == was
-            (stored,) = two.house.current(VARIANT, Name("alpha"), target=record.target)
+            (stored,) = two.wheelhouse.current(VARIANT, Name("alpha"), target=record.target)
             assert stored.path.name == record.wheel.filename
             wheel = open_wheel(stored.path)
             verify(wheel)
@@ -98,21 +100,21 @@ class TestRebuilds:
         one, two = self.farms(tmp_path)
         publish(two)
         three = farm_at(tmp_path / "three")
-        stock(three.house, content="third")
+        stock(three.wheelhouse, content="third")
         publish(three)
         assert {record.wheel.number for record in current(three)} == {2}
         # What was built and numbered elsewhere has its number already.
         four = farm_at(tmp_path / "four")
-        stock(four.house, content="other")
+        stock(four.wheelhouse, content="other")
         assert len(publish(four).of(State.SAME)) == 4
         assert {record.wheel.number for record in current(four)} == {1}
         assert len(published(one)) == 12
 
     def test_one_target_alone(self, tmp_path: Path) -> None:
         one = farm_at(tmp_path / "one")
-        stock(one.house)
+        stock(one.wheelhouse)
         publish(one)
-        store(one.house, "alpha", target=TARGETS[0], content="other")
+        store(one.wheelhouse, "alpha", target=TARGETS[0], content="other")
         done = publish(one)
         assert [each.filename for each in done.of(State.UPLOAD)] == [
             "alpha-1.0-1-cp311-cp311-manylinux_2_28_x86_64.whl"
@@ -132,7 +134,7 @@ class TestRebuilds:
         one, two = farm_at(tmp_path / "one"), farm_at(tmp_path / "two")
         for farm, content in ((one, ""), (two, "other")):
             for target in TARGETS:
-                store(farm.house, "alpha", target=target, content=content, key=key_of(f"alpha {target}"))
+                store(farm.wheelhouse, "alpha", target=target, content=content, key=key_of(f"alpha {target}"))
         publish(one)
         error = raised(lambda: publish(two), ConflictError)[0]
         assert "--next-build" in str(error.hint)
@@ -150,7 +152,7 @@ class TestRebuilds:
 
     def test_a_wheel_changed_after_its_gate_gets_no_number(self, tmp_path: Path) -> None:
         one, two = self.farms(tmp_path)
-        wheel = next(two.house.root.glob("plain/wheels/*/alpha*cp312*.whl"))
+        wheel = next(two.wheelhouse.root.glob("plain/wheels/*/alpha*cp312*.whl"))
         wheel.write_bytes(wheel.read_bytes() + b"\n")
         only(lambda: publish(two), UnprovenError)
         assert len(published(one)) == 4
@@ -159,14 +161,14 @@ class TestRebuilds:
 class TestSplits:
     def test_a_release_without_its_split_is_incomplete(self, tmp_path: Path) -> None:
         farm = farm_at(tmp_path / "farm", SPLIT)
-        stock(farm.house)
+        stock(farm.wheelhouse)
         error = raised(lambda: publish(farm), IncompleteError)[0]
         assert error.what == f"alpha is not complete: no wheel of alpha-tests for {', '.join(TARGETS)}"
 
     def test_a_split_without_its_release_is_incomplete(self, tmp_path: Path) -> None:
         farm = farm_at(tmp_path / "farm", SPLIT)
         for target in TARGETS:
-            store(farm.house, "alpha-tests", target=target, recipe="alpha")
+            store(farm.wheelhouse, "alpha-tests", target=target, recipe="alpha")
         with pytest.raises(FarmError, match="alpha-tests is not complete: no wheel for"):
             publish(farm)
 
@@ -193,12 +195,12 @@ class TestSplits:
 def test_a_number_has_nothing_built_again(tmp_path: Path) -> None:
     """What was built on a wheel does not mind that the wheel gets a number."""
     one, two = farm_at(tmp_path / "one"), farm_at(tmp_path / "two")
-    stock(one.house)
+    stock(one.wheelhouse)
     publish(one)
-    stock(two.house, content="other")
+    stock(two.wheelhouse, content="other")
     target = Target.parse(TARGETS[0])
-    (before,) = two.house.current(VARIANT, Name("alpha"), target=target)
+    (before,) = two.wheelhouse.current(VARIANT, Name("alpha"), target=target)
     publish(two)
-    (after,) = two.house.current(VARIANT, Name("alpha"), target=target)
+    (after,) = two.wheelhouse.current(VARIANT, Name("alpha"), target=target)
     assert after.sha256 != before.sha256
-    assert _unnumbered(two.house, after) == before.sha256
+    assert _unnumbered(two.wheelhouse, after) == before.sha256

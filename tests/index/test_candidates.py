@@ -1,4 +1,4 @@
-"""What the farm offers to an index, and that it is what passed the gate."""
+"""What the farm candidates to an index, and that it is what passed the gate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.publishing import publication, publishing_farm, stock, store
 from support.raised import only
 from wheelfarm.errors import UnprovenError, UsageError
 from wheelfarm.index.attest import prove
-from wheelfarm.index.candidates import offers
+from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.factory import open_index
 from wheelfarm.model import Name
 from wheelfarm.run.publication import choose_index_name, named_releases
@@ -27,37 +27,39 @@ if TYPE_CHECKING:
 def farm(tmp_path: Path) -> Farm:
     """A farm with alpha and beta in its wheelhouse."""
     farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "public"})
-    stock(farm.house)
+    stock(farm.wheelhouse)
     return farm
 
 
 def test_the_newest_that_is_not_yanked(farm: Farm) -> None:
-    house = farm.house
-    store(house, "alpha", "2.0")
-    store(house, "alpha", "3.0")
-    house.yank("plain", Name("alpha"), lambda file: file.version == "3.0", "")
-    assert {each.version for each in offers(house, "plain") if each.project == "alpha"} == {"2.0"}
-    named = offers(house, "plain", {Name("alpha"): "1.0.0"})
+    wheelhouse = farm.wheelhouse
+    store(wheelhouse, "alpha", "2.0")
+    store(wheelhouse, "alpha", "3.0")
+    wheelhouse.yank("plain", Name("alpha"), lambda file: file.version == "3.0", "")
+    assert {each.version for each in find_candidates(wheelhouse, "plain") if each.project == "alpha"} == {
+        "2.0"
+    }
+    named = find_candidates(wheelhouse, "plain", {Name("alpha"): "1.0.0"})
     assert {each.version for each in named} == {"1.0"}
     assert "it has 1.0, 2.0" in str(
-        only(lambda: offers(house, "plain", {Name("alpha"): "9"}), UsageError).why
+        only(lambda: find_candidates(wheelhouse, "plain", {Name("alpha"): "9"}), UsageError).why
     )
-    only(lambda: offers(house, "plain", {Name("nosuch"): None}), UsageError)
+    only(lambda: find_candidates(wheelhouse, "plain", {Name("nosuch"): None}), UsageError)
 
 
 def test_a_wheel_of_another_record(farm: Farm) -> None:
-    offer = offers(farm.house, "plain")[0]
-    record = farm.house.root / "plain/records" / f"{offer.file.key}.json"
+    candidate = find_candidates(farm.wheelhouse, "plain")[0]
+    record = farm.wheelhouse.root / "plain/records" / f"{candidate.file.key}.json"
     document = json.loads(record.read_text())
     for change in ({"filename": "x-1-py3-none-any.whl"}, {"sha256": "0" * 64}):
         record.write_text(json.dumps(document | {"wheel": document["wheel"] | change}))
-        assert "another wheel" in only(lambda: prove(farm.house, offer), UnprovenError).what
+        assert "another wheel" in only(lambda: prove(farm.wheelhouse, candidate), UnprovenError).what
     record.write_text(json.dumps(document | {"gate_results": []}))
-    assert "has not passed its gate" in only(lambda: prove(farm.house, offer), UnprovenError).what
+    assert "has not passed its gate" in only(lambda: prove(farm.wheelhouse, candidate), UnprovenError).what
     record.write_text(json.dumps(document))
-    prove(farm.house, offer)
-    offer.path.unlink()
-    assert "cannot be read" in only(lambda: prove(farm.house, offer), UnprovenError).what
+    prove(farm.wheelhouse, candidate)
+    candidate.path.unlink()
+    assert "cannot be read" in only(lambda: prove(farm.wheelhouse, candidate), UnprovenError).what
 
 
 def test_releases_in_words() -> None:
@@ -71,4 +73,7 @@ def test_which_index(farm: Farm) -> None:
     assert choose_index_name(farm, None) == choose_index_name(farm, "internal") == "internal"
     only(lambda: choose_index_name(farm, "other"), UsageError)
     assert publication(farm).owned() == {"alpha", "beta"}
-    only(lambda: open_index("nosuch", farm.settings, "plain", house=farm.house, say=print), UsageError)
+    only(
+        lambda: open_index("nosuch", farm.settings, "plain", wheelhouse=farm.wheelhouse, say=print),
+        UsageError,
+    )

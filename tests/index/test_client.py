@@ -13,13 +13,13 @@ from support.publishing import publishing_farm, stock
 from support.raised import only
 from support.servers import Reply, index_server
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
-from wheelfarm.index.candidates import offers
+from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.client import Client, refusal
 from wheelfarm.index.credentials import Credentials
 from wheelfarm.index.protocol import UploadFailure
 from wheelfarm.index.twine import upload
 from wheelfarm.index.upload import UploadIndex
-from wheelfarm.provenance.attestation import Papers
+from wheelfarm.provenance.attestation import Attestation
 
 SECRET = "s3cret/word"
 
@@ -141,22 +141,22 @@ def test_twine_that_cannot_be_understood(tmp_path: Path) -> None:
 
 def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "public"})
-    stock(farm.house)
-    todo = offers(farm.house, "plain")
+    stock(farm.wheelhouse)
+    todo = find_candidates(farm.wheelhouse, "plain")
     monkeypatch.setattr("wheelfarm.index.upload._COMMAND", 3 * len(str(todo[0].path)))
     twine = tmp_path / "bin/twine"
     twine.parent.mkdir()
     twine.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/told\n")
     twine.chmod(0o755)
     env = {"PATH": str(twine.parent)}
-    papers = Papers(record="")
+    papers = Attestation(record="")
     index = UploadIndex(
         "internal", "http://x.invalid/", "simple", None, env, None, print, lambda _: papers, tmp_path
     )
     index.send(todo)
     lines = (tmp_path / "told").read_text().splitlines()
     sent = [[Path(word).name for word in line.split()[5:]] for line in lines]
-    assert [name for line in sent for name in line] == [offer.filename for offer in todo]
+    assert [name for line in sent for name in line] == [candidate.filename for candidate in todo]
     assert [len(line) for line in sent] == [2, 2]
 
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.offers import TARGETS, listed, offer
+from support.candidates import TARGETS, listed, make_candidate
 from support.raised import raised
 from wheelfarm.errors import ConflictError, IncompleteError
 from wheelfarm.index.candidates import requirements, waves
 from wheelfarm.index.comparison import State, compare, next_build
-from wheelfarm.index.status import of_release, standings, superseded
+from wheelfarm.index.status import of_release, superseded, target_statuses
 from wheelfarm.model import Name, Target
 
 if TYPE_CHECKING:
     from wheelfarm.index.comparison import Comparison
 
 ALPHA, BETA = Name("alpha"), Name("beta")
-BOTH = (offer("alpha", target=TARGETS[0]), offer("alpha", target=TARGETS[1]))
+BOTH = (make_candidate("alpha", target=TARGETS[0]), make_candidate("alpha", target=TARGETS[1]))
 
 
 def needed(_project: Name) -> list[Target]:
@@ -51,7 +51,7 @@ def test_no_digest_is_no_agreement() -> None:
 
 
 def test_a_name_that_the_index_writes_in_another_way() -> None:
-    wheel = offer("alpha", tag="cp311-cp311-manylinux_2_17_x86_64.manylinux_2_28_x86_64")
+    wheel = make_candidate("alpha", tag="cp311-cp311-manylinux_2_17_x86_64.manylinux_2_28_x86_64")
     other = "Alpha-1.0.0-cp311-cp311-manylinux_2_28_x86_64.manylinux_2_17_x86_64.whl"
     found = compare([wheel], {ALPHA: (listed(other, sha256=wheel.sha256),)}, needed=lambda _name: [])
     assert states(found) == [State.SAME]
@@ -66,7 +66,7 @@ def test_a_release_without_a_target_is_not_begun() -> None:
 
 
 def test_a_wheel_for_all_serves_every_target() -> None:
-    found = compare([offer("alpha", tag="py3-none-any")], {}, needed=needed)
+    found = compare([make_candidate("alpha", tag="py3-none-any")], {}, needed=needed)
     assert states(found) == [State.UPLOAD]
 
 
@@ -76,7 +76,7 @@ def test_what_is_there_already_is_not_called_incomplete() -> None:
 
 
 def test_a_wheel_whose_dependency_nobody_could_get() -> None:
-    wheel = offer("beta", tag="py3-none-any", requires=["alpha", "elsewhere"])
+    wheel = make_candidate("beta", tag="py3-none-any", requires=["alpha", "elsewhere"])
     alone = compare([wheel], {BETA: (), ALPHA: ()}, needed=needed, owned={ALPHA, BETA})
     assert states(alone) == [State.INCOMPLETE]
     assert "it needs alpha, which is not published" in alone.differences[0].why
@@ -100,11 +100,11 @@ def test_the_next_build_number(there: list[str], number: int) -> None:
 
 
 def test_dependencies_come_first() -> None:
-    one, two = offer("one", requires=["three"]), offer("two", requires=["one", "elsewhere"])
-    three, own = offer("three"), offer("own", requires=["own"])
+    one, two = make_candidate("one", requires=["three"]), make_candidate("two", requires=["one", "elsewhere"])
+    three, own = make_candidate("three"), make_candidate("own", requires=["own"])
     order = [[each.project for each in wave] for wave in waves([two, one, three, own])]
     assert order == [["own", "three"], ["one"], ["two"]]
-    circle = [offer("one", requires=["two"]), offer("two", requires=["one"])]
+    circle = [make_candidate("one", requires=["two"]), make_candidate("two", requires=["one"])]
     assert waves(circle) == [circle]
 
 
@@ -118,7 +118,7 @@ def test_requirements_of_metadata() -> None:
 class TestStanding:
     def test_a_line_for_each_target(self) -> None:
         there = listed(BOTH[0]), listed("alpha-0.1-py3-none-any.whl"), listed("alpha-2.tar.gz")
-        found = list(standings(compare(BOTH[:1], {ALPHA: there}, needed=needed), needed))
+        found = list(target_statuses(compare(BOTH[:1], {ALPHA: there}, needed=needed), needed))
         rows = [(each.version, each.target, each.stored, each.published, each.state) for each in found]
         assert rows == [
             ("1.0", TARGETS[0], True, True, "same"),
@@ -144,4 +144,4 @@ class TestStanding:
 
 
 def test_offers_are_values() -> None:
-    assert offer("alpha").path == Path("alpha-1.0-cp311-cp311-manylinux_2_28_x86_64.whl")
+    assert make_candidate("alpha").path == Path("alpha-1.0-cp311-cp311-manylinux_2_28_x86_64.whl")

@@ -38,15 +38,15 @@ UV = "uv --no-config --no-cache --no-progress"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Wheelhouse:
+def wheelhouse(tmp_path: Path) -> Wheelhouse:
     """alpha 1.0, beta 1.0 which needs alpha and third, and a yanked alpha 1.5."""
-    house = Wheelhouse(tmp_path / "farm" / "wheelhouse")
-    any_tag = partial(store, house, tag="py3-none-any")
+    wheelhouse = Wheelhouse(tmp_path / "farm" / "wheelhouse")
+    any_tag = partial(store, wheelhouse, tag="py3-none-any")
     any_tag("alpha", "1.0")
     any_tag("alpha", "1.5")
     any_tag("beta", "1.0", requires=["alpha", "third"])
-    house.yank("plain", "alpha", lambda file: file.version == "1.5", "wrong results")  # type: ignore[arg-type]
-    return house
+    wheelhouse.yank("plain", "alpha", lambda file: file.version == "1.5", "wrong results")  # type: ignore[arg-type]
+    return wheelhouse
 
 
 @pytest.fixture
@@ -64,8 +64,10 @@ def decoy(tmp_path: Path) -> Index:
 
 
 @contextmanager
-def served(house: Wheelhouse, passwords: Passwords | None = None) -> Iterator[str]:
-    with serving(house.root, host="127.0.0.1", port=0, passwords=passwords, say=lambda _line: None) as url:
+def served(wheelhouse: Wheelhouse, passwords: Passwords | None = None) -> Iterator[str]:
+    with serving(
+        wheelhouse.root, host="127.0.0.1", port=0, passwords=passwords, say=lambda _line: None
+    ) as url:
         yield url
 
 
@@ -79,8 +81,8 @@ def got(directory: Path) -> set[str]:
 
 
 class TestServer:
-    def test_pip_and_uv_install_over_http(self, house: Wheelhouse, tmp_path: Path) -> None:
-        with served(house) as url:
+    def test_pip_and_uv_install_over_http(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        with served(wheelhouse) as url:
             index = f"{url}/plain/simple"
             done = run(PIP, "--no-deps", "--index-url", index, "--dest", tmp_path / "got", "beta", "alpha")
             assert done.returncode == 0, done.stderr
@@ -91,15 +93,15 @@ class TestServer:
         assert got(tmp_path / "got") == {"alpha-1.0", "beta-1.0"}
         assert "VERSION = '1.0'" in (tmp_path / "site/alpha.py").read_text()
 
-    def test_a_yanked_version_is_there_for_who_pins_it(self, house: Wheelhouse, tmp_path: Path) -> None:
-        with served(house) as url:
+    def test_a_yanked_version_is_there_for_who_pins_it(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        with served(wheelhouse) as url:
             index = f"{url}/plain/simple"
             done = run(PIP, "--no-deps", "--index-url", index, "--dest", tmp_path / "got", "alpha==1.5")
             assert got(tmp_path / "got") == {"alpha-1.5"}
             assert "wrong results" in done.stderr + done.stdout
 
-    def test_pages_in_both_forms(self, house: Wheelhouse) -> None:
-        with served(house) as url:
+    def test_pages_in_both_forms(self, wheelhouse: Wheelhouse) -> None:
+        with served(wheelhouse) as url:
             page = f"{url}/plain/simple/alpha/"
             answer = requests.get(page, headers={"Accept": f"{JSON}, text/html;q=0.1"}, timeout=5)
             assert answer.headers["Content-Type"] == JSON
@@ -127,17 +129,17 @@ class TestServer:
             "/plain/wheels/00/..%5c..%5c..%5csecret.whl",
         ],
     )
-    def test_nothing_else_is_shown(self, house: Wheelhouse, path: str) -> None:
-        with served(house) as url:
+    def test_nothing_else_is_shown(self, wheelhouse: Wheelhouse, path: str) -> None:
+        with served(wheelhouse) as url:
             connection = requests.Session()
             request = requests.Request("GET", url).prepare()
             request.url = url + path
             assert connection.send(request, timeout=5).status_code == 404
 
-    def test_who_has_no_password_reads_nothing(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_who_has_no_password_reads_nothing(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         hashed = bcrypt.hashpw(b"s3cret:word", bcrypt.gensalt(4)).decode()
         (tmp_path / "htpasswd").write_text(f"# readers\nalice:{hashed}\n")
-        with served(house, Passwords.read(tmp_path / "htpasswd")) as url:
+        with served(wheelhouse, Passwords.read(tmp_path / "htpasswd")) as url:
             page = f"{url}/plain/simple/alpha/"
             assert requests.get(page, timeout=5).status_code == 401
             for login in (("alice", "wrong"), ("bob", "s3cret:word"), ("alice", "")):
@@ -154,10 +156,10 @@ class TestServer:
         for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1"):
             check_host(host, None)
 
-    def test_a_port_that_is_taken(self, house: Wheelhouse) -> None:
-        with served(house) as url:
+    def test_a_port_that_is_taken(self, wheelhouse: Wheelhouse) -> None:
+        with served(wheelhouse) as url:
             port = int(url.rpartition(":")[2])
-            again = serving(house.root, host="127.0.0.1", port=port, passwords=None, say=print)
+            again = serving(wheelhouse.root, host="127.0.0.1", port=port, passwords=None, say=print)
             assert "port" in only(again.__enter__, NetworkError).what
 
     @pytest.mark.parametrize("line", ["alice:plain", "alice", "", "alice:{SHA}abc", "alice:$2b$04$cut-off"])
@@ -176,14 +178,14 @@ class TestServer:
         assert error.what == "bcrypt is not installed"
 
     def test_a_client_that_goes_away_costs_a_line(
-        self, house: Wheelhouse, capfd: pytest.CaptureFixture[str]
+        self, wheelhouse: Wheelhouse, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        big = next(house.root.glob("plain/wheels/*/alpha-1.0*.whl"))
+        big = next(wheelhouse.root.glob("plain/wheels/*/alpha-1.0*.whl"))
         big.write_bytes(bytes(20_000_000))
         said: list[str] = []
-        with serving(house.root, host="127.0.0.1", port=0, passwords=None, say=said.append) as url:
+        with serving(wheelhouse.root, host="127.0.0.1", port=0, passwords=None, say=said.append) as url:
             host, _, port = url.removeprefix("http://").partition(":")
-            path = big.relative_to(house.root).as_posix()
+            path = big.relative_to(wheelhouse.root).as_posix()
             with socket.create_connection((host, int(port))) as client:
                 # Closed with a reset, as by somebody who has pressed Ctrl-C.
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -195,11 +197,11 @@ class TestServer:
         assert "Traceback" not in capfd.readouterr().err
 
     def test_a_wheel_that_is_removed_while_it_is_asked_for(
-        self, house: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         gone = tmp_path / "gone.whl", "application/octet-stream"
         monkeypatch.setattr("wheelfarm.index.serve.find", lambda *_: gone)
-        with served(house) as url:
+        with served(wheelhouse) as url:
             assert requests.get(f"{url}/plain/wheels/00/gone.whl", timeout=5).status_code == 404
 
     @pytest.mark.parametrize(
@@ -222,8 +224,8 @@ class TestServer:
 class TestDecoy:
     """The settings that are documented do not install it; the ones that are warned of do."""
 
-    def test_uv(self, house: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
-        with served(house) as url:
+    def test_uv(self, wheelhouse: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
+        with served(wheelhouse) as url:
             lines = "\n".join(self._lines(Tool.UV, url))
             # What most people write, and what uv's `explicit` alone comes to.
             explicit = lines.replace("[tool.uv.sources]", "explicit = true\n\n[tool.uv.sources]")
@@ -245,9 +247,9 @@ class TestDecoy:
         packages = tomllib.loads((project / "uv.lock").read_text())["package"]
         return {package["name"]: package["version"] for package in packages}
 
-    def test_pip_with_one_index(self, house: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
+    def test_pip_with_one_index(self, wheelhouse: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
         pip = PIP.replace("--isolated ", "") + " --no-deps"
-        with served(house) as url:
+        with served(wheelhouse) as url:
             config = tmp_path / "pip.conf"
             config.write_text("\n".join(self._lines(Tool.PIP, url)))
             env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PIP_CONFIG_FILE": str(config)}
@@ -258,7 +260,7 @@ class TestDecoy:
         assert got(tmp_path / "ours") == {"alpha-1.0"}
         assert got(tmp_path / "theirs") == {"alpha-9.0"}
 
-    def test_pip_with_hashes(self, house: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
+    def test_pip_with_hashes(self, wheelhouse: Wheelhouse, decoy: Index, tmp_path: Path) -> None:
         root = tmp_path / "farm"
         write_farm(root, RECIPES, settings={"index-url": decoy.url})
         (root / "tasks.py").write_text(
@@ -269,12 +271,12 @@ class TestDecoy:
         text = (tmp_path / "lock.txt").read_text()
         assert "alpha==1.0 \\" in text
         assert "third==2.0 \\" in text
-        with served(house) as url:
+        with served(wheelhouse) as url:
             both = ("--index-url", decoy.url, "--extra-index-url", f"{url}/plain/simple/")
             done = run(PIP, *both, "--dest", tmp_path / "got", "--requirement", tmp_path / "lock.txt")
             assert done.returncode == 0, done.stderr
             assert got(tmp_path / "got") == {"alpha-1.0", "beta-1.0", "third-2.0"}
-            ours = json.loads((house.root / "plain/simple/alpha/index.json").read_text())["files"][0]
+            ours = json.loads((wheelhouse.root / "plain/simple/alpha/index.json").read_text())["files"][0]
             assert ours["hashes"]["sha256"] in text
             # The decoy's own alpha 1.0 has other bytes.
             done = run(PIP, "--index-url", decoy.url, "--dest", tmp_path / "x", "-r", tmp_path / "lock.txt")

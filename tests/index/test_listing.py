@@ -17,11 +17,11 @@ from wheelfarm.model import Name
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.index.candidates import Offer
-    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.index.candidates import Candidate
+    from wheelfarm.provenance.attestation import Attestation
 
 
-def unissued(_offer: Offer) -> Papers:
+def unissued(_offer: Candidate) -> Attestation:
     raise AssertionError("nothing is published here")
 
 

@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 
 def farm_at(root: Path, url: str) -> Farm:
     farm = publishing_farm(root, {"kind": "static", "url": url})
-    stock(farm.house)
+    stock(farm.wheelhouse)
     return farm
 
 
@@ -86,7 +86,7 @@ def test_other_bytes_are_refused(tmp_path: Path, place: str) -> None:
     publish(farm_at(tmp_path / "one", place))
     before = page(place, tmp_path, "alpha")
     farm = publishing_farm(tmp_path / "two", {"kind": "static", "url": place})
-    stock(farm.house, content="other")
+    stock(farm.wheelhouse, content="other")
     assert len(raised(lambda: publish(farm), ConflictError)) == 4
     assert page(place, tmp_path, "alpha") == before
 
@@ -94,7 +94,7 @@ def test_other_bytes_are_refused(tmp_path: Path, place: str) -> None:
 def test_a_conflict_that_comes_after_the_look(tmp_path: Path, place: str) -> None:
     one = farm_at(tmp_path / "one", place)
     two = publishing_farm(tmp_path / "two", {"kind": "static", "url": place})
-    stock(two.house, content="other")
+    stock(two.wheelhouse, content="other")
     late = publication(two)
     todo = quick(two).differ().to_upload
     publish(one)
@@ -107,7 +107,7 @@ def test_a_lost_file_is_written_again(tmp_path: Path) -> None:
     publish(farm)
     lost = next((tmp_path / "public").rglob("beta*cp312*.whl"))
     lost.unlink()
-    assert [offer.filename for offer in publish(farm).to_upload] == [lost.name]
+    assert [candidate.filename for candidate in publish(farm).to_upload] == [lost.name]
     assert lost.is_file()
 
 
@@ -141,7 +141,7 @@ def test_yanked_offered_again_and_removed(tmp_path: Path, place: str) -> None:
     assert [file.get("yanked") for file in page(place, tmp_path, "alpha")["files"]] == [None, None]
     index.remove(Name("alpha"), names[:1])
     assert [file["filename"] for file in page(place, tmp_path, "alpha")["files"]] == names[1:]
-    assert [offer.filename for offer in quick(farm).differ().to_upload] == names[:1]
+    assert [candidate.filename for candidate in quick(farm).differ().to_upload] == names[:1]
 
 
 def test_two_publishers_of_different_packages_at_once(tmp_path: Path, place: str) -> None:
@@ -150,8 +150,8 @@ def test_two_publishers_of_different_packages_at_once(tmp_path: Path, place: str
         farm = publishing_farm(tmp_path / name, {"kind": "static", "url": place})
         for version in ("1.0", "2.0"):
             for target in TARGETS:
-                store(farm.house, name, version, target)
-                store(farm.house, "shared", version, target, content="same")
+                store(farm.wheelhouse, name, version, target)
+                store(farm.wheelhouse, "shared", version, target, content="same")
         farms.append(farm)
     failures = failures_at_once(publish, farms)
     assert failures == []
@@ -178,8 +178,8 @@ def _publish_and_die(root: Path, public: Path, step: int) -> None:
 
 def test_a_kill_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:
     farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "unused"})
-    store(farm.house, "alpha", tag="py3-none-any")
-    store(farm.house, "beta", tag="py3-none-any", requires=["alpha"])
+    store(farm.wheelhouse, "alpha", tag="py3-none-any")
+    store(farm.wheelhouse, "beta", tag="py3-none-any", requires=["alpha"])
     context = multiprocessing.get_context("fork")
     step, alive = 0, False
     while not alive:

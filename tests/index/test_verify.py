@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def farm(tmp_path: Path) -> Farm:
     """A farm that has published to a static index."""
     farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public"})
-    stock(farm.house)
+    stock(farm.wheelhouse)
     publication(farm).publish(None)
     return farm
 
@@ -123,7 +123,7 @@ def test_what_was_changed_is_told_and_nothing_else(
 def test_a_signer_that_is_asked_for(tmp_path: Path) -> None:
     table = {"kind": "static", "url": "../public", "signer": "release@example.org"}
     farm = publishing_farm(tmp_path / "farm", table)
-    stock(farm.house)
+    stock(farm.wheelhouse)
     publication(farm).publish(None)
     errors = [each.error for each in publication(farm).verify(None)]
     assert all(isinstance(error, UnverifiedError) for error in errors)

@@ -1,4 +1,4 @@
-"""Papers: the statement that a record makes, the wheel that carries them, and what is refused."""
+"""Attestation: the statement that a record makes, the wheel that carries them, and what is refused."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from support.records import sample_record
 from support.wheels import make_wheel
 from wheelfarm.errors import UnverifiedError, WheelError
 from wheelfarm.model import Name
-from wheelfarm.provenance.attestation import PREDICATE, STATEMENT, Papers, statement
+from wheelfarm.provenance.attestation import PREDICATE, STATEMENT, Attestation, statement
 from wheelfarm.provenance.carrier import read_carrier, write_carrier
 from wheelfarm.provenance.record import Record, RecordedWheel
 from wheelfarm.provenance.signing import Signer, signed_text
-from wheelfarm.provenance.verification import check_papers, check_signature, sbom_digest
+from wheelfarm.provenance.verification import check_signature, sbom_digest, verify_attestation
 from wheelfarm.system.files import digest_of
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.rewrite import Changes, write_edition
@@ -42,9 +42,9 @@ def recorded(wheel: Path, **changes: Any) -> Record:
     return sample_record(wheel=told, **changes)
 
 
-def issued(wheel: Path, record: Record | None = None) -> Papers:
+def issued(wheel: Path, record: Record | None = None) -> Attestation:
     record = record or recorded(wheel)
-    return Papers(
+    return Attestation(
         record=record.to_json(),
         statement=statement(record, record.to_json(), sbom_digest(open_wheel(wheel))),
     )
@@ -56,8 +56,8 @@ def wheel(tmp_path: Path) -> Path:
     return make_wheel(tmp_path, files={"demo.py": "x = 1\n", MEMBER: SBOM})
 
 
-def check(wheel: Path, papers: Papers) -> Record:
-    return check_papers(wheel, digest_of(wheel), papers)
+def check(wheel: Path, papers: Attestation) -> Record:
+    return verify_attestation(wheel, digest_of(wheel), papers)
 
 
 class TestStatement:
@@ -173,7 +173,7 @@ class TestRefused:
         write_edition(open_wheel(wheel), wheel, changes)
         record = recorded(wheel)
         old = json.loads(papers.statement)["predicate"]["runDetails"]["byproducts"][1]["digest"]["sha256"]
-        forged = Papers(record=record.to_json(), statement=statement(record, record.to_json(), old))
+        forged = Attestation(record=record.to_json(), statement=statement(record, record.to_json(), old))
         error = only(lambda: check(wheel, forged), UnverifiedError)
         assert "bill of materials" in str(error.why)
 

@@ -200,7 +200,7 @@ class TestHonest:
 
     def test_a_damaged_page_of_the_index(self, chained: Stock) -> None:
         for name in ("base", "middle", "top"):
-            (chained.house.root / "openblas" / "simple" / name / "index.json").write_text("{}")
+            (chained.wheelhouse.root / "openblas" / "simple" / name / "index.json").write_text("{}")
         words = page(chained).words
         assert "3 problems" in words
         assert "lists no wheel that can be read" in words

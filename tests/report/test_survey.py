@@ -197,7 +197,7 @@ class TestBroken:
         assert "describes another wheel" in self.told(chained)
 
     def test_a_damaged_page(self, chained: Stock) -> None:
-        (chained.house.root / "openblas" / "simple" / "base" / "index.json").write_text("{}")
+        (chained.wheelhouse.root / "openblas" / "simple" / "base" / "index.json").write_text("{}")
         variant = only(chained)
         assert [finding.name for finding in variant.findings] == ["middle", "top"]
         assert [problem.what for problem in variant.problems] == ["the index page of base is damaged"]

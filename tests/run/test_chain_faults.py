@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def check_nothing_stored(settings: Settings) -> None:
-    assert list(Wheelhouse(settings.wheelhouse).entries(VARIANT)) == []
+    assert list(Wheelhouse(settings.wheelhouse).listed_files(VARIANT)) == []
     assert not list(settings.wheelhouse.rglob("*.whl"))
     assert not list(settings.wheelhouse.glob("*/records/*"))
 

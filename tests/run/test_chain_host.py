@@ -31,7 +31,7 @@ def decisions(settings: Settings) -> dict[str, tuple[str, str]]:
     farm = Farm(settings=load(settings.root, environ=settings.environ))
     return {
         str(each.build.id.name): (each.action.value, "; ".join(each.why))
-        for each in decide_all(farm.house, farm.plan(None))
+        for each in decide_all(farm.wheelhouse, farm.plan(None))
     }
 
 

@@ -119,13 +119,13 @@ def test_an_environment_that_was_tampered_with_proves_nothing(
     recipe = chain.recipes / "tinytop" / "recipe.toml"
     old, new = (each.sha256("tinytop-1.0.tar.gz") for each in (index, own))
     recipe.write_text(recipe.read_text().replace(old, new))
-    before = list(Wheelhouse(chain.wheelhouse).entries(VARIANT))
+    before = list(Wheelhouse(chain.wheelhouse).listed_files(VARIANT))
     run = run_farm(replace(chain, index_url=own.url))
     assert run.states == {"tinybase": "cached", "tinytop": "failed"}
     error = run.error("tinytop")
     assert (error.slug, error.exit_code) == ("chain", 45)
     assert "the farm's wheel of tinybase" in error.what
-    assert list(Wheelhouse(chain.wheelhouse).entries(VARIANT)) == before
+    assert list(Wheelhouse(chain.wheelhouse).listed_files(VARIANT)) == before
     assert not (chain.work / "waiting" / run.build("tinytop").key).exists()
 
 

@@ -53,14 +53,14 @@ def taken(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]
     said: list[str] = []
     farm = Farm(settings=settings, say=said.append)
     (build,) = (each for each in farm.plan(None).builds if each.id.name == name)
-    decision = decide(farm.house, build, published=farm.published)
+    decision = decide(farm.wheelhouse, build, published=farm.published)
     if decision.found is None:
         return None, said
     taking = Taking(
         build=build,
         found=decision.found,
         settings=settings,
-        house=farm.house,
+        wheelhouse=farm.wheelhouse,
         say=said.append,
         gate=lambda _wheels: {},
     )
@@ -70,7 +70,9 @@ def taken(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]
 def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path: Path) -> None:
     clone = clone_of(filled, tmp_path)
     decisions = decide_all(
-        Farm(settings=clone).house, Farm(settings=clone).plan(None), published=Farm(settings=clone).published
+        Farm(settings=clone).wheelhouse,
+        Farm(settings=clone).plan(None),
+        published=Farm(settings=clone).published,
     )
     assert [each.action for each in decisions] == [Action.TAKE] * 2
     assert "published in internal: tinybase-1.0-" in "; ".join(decisions[0].why)
@@ -78,7 +80,7 @@ def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path:
     assert run.states == {"tinybase": "taken", "tinytop": "taken"}
     check_tidy(clone.wheelhouse, VARIANT)
     for name in run.states:
-        other = Farm(settings=filled).house.record(VARIANT, run.build(name).key)
+        other = Farm(settings=filled).wheelhouse.record(VARIANT, run.build(name).key)
         assert run.record(name) == Record.from_json(other, name)
     assert run_farm(clone).states == {"tinybase": "cached", "tinytop": "cached"}
     # What was taken can be published in turn, and is what is there.
@@ -220,7 +222,9 @@ def test_an_index_that_cannot_be_used_is_told_once(
         clone = clone_of(reloaded(filled), tmp_path)
         said: list[str] = []
         farm = Farm(settings=clone, say=said.append)
-        actions = [each.action for each in decide_all(farm.house, farm.plan(None), published=farm.published)]
+        actions = [
+            each.action for each in decide_all(farm.wheelhouse, farm.plan(None), published=farm.published)
+        ]
         assert actions == [Action.BUILD] * 2
     assert sum(line.startswith("warning: no wheels are taken from index internal") for line in said) == 1
 

@@ -36,7 +36,7 @@ PATCH = "patches/tinybase/0001-sum.patch"
 
 def record_file(settings: Settings, name: str) -> Path:
     """The record of the wheel that the index lists."""
-    (stored,) = Farm(settings=settings).house.current(VARIANT, Name(name))
+    (stored,) = Farm(settings=settings).wheelhouse.current(VARIANT, Name(name))
     return settings.wheelhouse / VARIANT / "records" / f"{stored.key}.json"
 
 
@@ -49,7 +49,7 @@ def edit(path: Path, **changes: Any) -> None:
 
 
 def rebuild(settings: Settings, record: Record, work: Path | None = None) -> Rebuild:
-    return Rebuild.of(record, settings=settings, house=Farm(settings=settings).house, work=work)
+    return Rebuild.of(record, settings=settings, wheelhouse=Farm(settings=settings).wheelhouse, work=work)
 
 
 def inv(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
@@ -92,7 +92,7 @@ def tampered(settings: Settings) -> Record:
             after.writestr(info, data + more)
     digest = Digest(file_digest(draft))
     wheel = replace(record.wheel, sha256=digest, size=draft.stat().st_size)
-    Farm(settings=settings).house.store(
+    Farm(settings=settings).wheelhouse.store(
         draft,
         sha256=digest,
         variant=VARIANT,
@@ -238,7 +238,7 @@ def test_options_of_two_records_are_compared(chain: Settings) -> None:
     edit(record_file(chain, "tinybase"), config_settings={"--global-option": ["-q"]})
     other = replace(record, key=Digest("0" * 64))
     (chain.wheelhouse / VARIANT / "records" / f"{other.key}.json").write_text(other.to_json())
-    (stored,) = Farm(settings=chain).house.current(VARIANT, Name("tinybase"))
+    (stored,) = Farm(settings=chain).wheelhouse.current(VARIANT, Name("tinybase"))
     told = json.loads(inv(chain, "diff", str(old), str(stored.path), "--json").stdout)
     assert told["options"]["config-settings.--global-option"] == {"before": None, "after": "-q"}
     assert told["options"]["toolchain.linker"]["after"] == "of then"

@@ -30,7 +30,7 @@ def farm_for(root: Path, url: str, *, content: str = "", **variables: str) -> Fa
         {"kind": "simple-upload", "url": base, "variants": {"plain": index}},
         environ={**LOGIN, **variables},
     )
-    stock(farm.house, content=content)
+    stock(farm.wheelhouse, content=content)
     return farm
 
 
@@ -143,7 +143,7 @@ def test_old_builds_are_removed_from_a_volatile_index(tmp_path: Path, devpi_serv
     farm = farm_for(tmp_path / "farm", url)
     publish(farm)
     for target in TARGETS:
-        store(farm.house, "alpha", target=target, build="1", content="again")
+        store(farm.wheelhouse, "alpha", target=target, build="1", content="again")
     publish(farm)
     with proxy(devpi_server.url) as faulty:
         # The first file goes, and the answer that says so is lost.

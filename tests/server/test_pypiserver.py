@@ -42,7 +42,7 @@ def test_a_dependency_goes_first_and_one_process_sends_all(tmp_path: Path, fault
 def test_a_release_named_brings_what_it_needs(tmp_path: Path, pypi: Server) -> None:
     farm = farm_for(tmp_path / "farm", pypi.url)
     for target in TARGETS:
-        store(farm.house, "gamma", target=target)
+        store(farm.wheelhouse, "gamma", target=target)
     publication(farm).transaction({"beta": None}).publish()  # type: ignore[dict-item]
     assert {name.partition("-")[0] for name in names(pypi)} == {"alpha", "beta"}
 

@@ -32,7 +32,7 @@ def test_other_bytes_under_a_published_name(tmp_path: Path, faulty: Proxy) -> No
 
 def test_a_release_without_a_target(tmp_path: Path, faulty: Proxy) -> None:
     farm = farm_for(tmp_path / "farm", faulty.url)
-    store(farm.house, "beta", "2.0", TARGETS[0], requires=["alpha"])
+    store(farm.wheelhouse, "beta", "2.0", TARGETS[0], requires=["alpha"])
     error = only(lambda: publish(farm), IncompleteError)
     assert error.what == "beta is not complete: no wheel for cp312-manylinux_x86_64"
     assert faulty.count("POST") == 0
@@ -40,7 +40,7 @@ def test_a_release_without_a_target(tmp_path: Path, faulty: Proxy) -> None:
 
 def test_a_wheel_changed_after_its_gate(tmp_path: Path, faulty: Proxy) -> None:
     farm = farm_for(tmp_path / "farm", faulty.url)
-    wheel = next(farm.house.root.glob("plain/wheels/*/beta*cp312*.whl"))
+    wheel = next(farm.wheelhouse.root.glob("plain/wheels/*/beta*cp312*.whl"))
     wheel.write_bytes(wheel.read_bytes() + b"\n")
     with pytest.raises(UnprovenError, match="changed after its gate"):
         publish(farm)
@@ -49,7 +49,7 @@ def test_a_wheel_changed_after_its_gate(tmp_path: Path, faulty: Proxy) -> None:
 
 def test_a_wheel_without_its_record(tmp_path: Path, faulty: Proxy) -> None:
     farm = farm_for(tmp_path / "farm", faulty.url)
-    for record in farm.house.root.glob("plain/records/*.json"):
+    for record in farm.wheelhouse.root.glob("plain/records/*.json"):
         record.unlink()
     with pytest.raises(UnprovenError, match="has no build record"):
         publish(farm)

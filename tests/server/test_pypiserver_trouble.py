@@ -84,7 +84,7 @@ def test_two_publishers_of_different_builds_at_once(tmp_path: Path, pypi: Server
         publication(farm).publish(None)
     for farm in farms:
         found = publication(farm).transaction(None).differ()
-        assert [each.state for each in found.differences if each.offer] == [State.SAME] * 4
+        assert [each.state for each in found.differences if each.candidate] == [State.SAME] * 4
     # Nothing that either has published was touched.
     assert first.items() <= {path.name: path.read_bytes() for path in pypi.root.iterdir()}.items()
     assert len(names(pypi)) == 8

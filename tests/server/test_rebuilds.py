@@ -33,7 +33,7 @@ def farm_for(root: Path, url: str, *, content: str = "", key: str = "") -> Farm:
     for target in TARGETS:
         tag = f"{target.partition('-')[0]}-none-any"
         own = key_of(f"{key} {target}") if key else None
-        store(farm.house, "alpha", target=target, content=content, tag=tag, key=own)
+        store(farm.wheelhouse, "alpha", target=target, content=content, tag=tag, key=own)
     return farm
 
 
@@ -71,8 +71,10 @@ def test_the_published_records_tell_the_number(tmp_path: Path, pypi: Server) -> 
     papers = publication(second).index.papers(Name("alpha"), "1.0")
     records = [each.read.wheel for each in papers.values()]
     assert sorted((each.number or 0) for each in records) == [0, 0, 1, 1]
-    for wheel in second.house.current(VARIANT, Name("alpha")):
-        assert papers[wheel.sha256].read == Record.from_json(second.house.record(VARIANT, wheel.key), "here")
+    for wheel in second.wheelhouse.current(VARIANT, Name("alpha")):
+        assert papers[wheel.sha256].read == Record.from_json(
+            second.wheelhouse.record(VARIANT, wheel.key), "here"
+        )
 
 
 def test_other_bytes_from_the_same_key_are_refused(tmp_path: Path, pypi: Server) -> None:

@@ -28,7 +28,7 @@ def inv(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_publish_status_yank_prune_and_config(tmp_path: Path) -> None:
     root = tmp_path / "farm"
     farm = publishing_farm(root, {"kind": "static", "url": "public"})
-    stock(farm.house)
+    stock(farm.wheelhouse)
     dry = inv(root, "index.publish", "beta", "--dry-run")
     assert dry.stdout.splitlines()[-1] == "4 to upload"
     assert not (root / "public").exists()
@@ -43,8 +43,8 @@ def test_publish_status_yank_prune_and_config(tmp_path: Path) -> None:
     assert yanked.stdout.count("yanked: alpha-1.0-") == 2
     assert '"yanked": "broken"' in (root / "public/plain/simple/alpha/index.json").read_text()
     assert inv(root, "index.yank", "alpha==7").returncode == UsageError.exit_code
-    store(farm.house, "alpha", build="1", content="again")
-    store(farm.house, "alpha", target="cp312-manylinux_x86_64", build="1", content="again")
+    store(farm.wheelhouse, "alpha", build="1", content="again")
+    store(farm.wheelhouse, "alpha", target="cp312-manylinux_x86_64", build="1", content="again")
     assert inv(root, "index.publish").returncode == 0
     shown = inv(root, "index.prune", "--keep", "1")
     assert shown.stdout.count("alpha-1.0-cp3") == 2
@@ -60,7 +60,7 @@ def test_publish_status_yank_prune_and_config(tmp_path: Path) -> None:
 
 def test_serve_until_it_is_interrupted(tmp_path: Path) -> None:
     farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "public"})
-    stock(farm.house)
+    stock(farm.wheelhouse)
     refused = inv(tmp_path / "farm", "index.serve", "--host", "192.0.2.1")
     assert refused.returncode == UsageError.exit_code
     assert "--passwords" in refused.stderr

@@ -29,9 +29,9 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, told: list[str]) -> Wheelhouse:
+def wheelhouse(tmp_path: Path, told: list[str]) -> Wheelhouse:
     """An empty wheelhouse."""
-    return Wheelhouse(tmp_path / "house", tell=told.append, timeout=5)
+    return Wheelhouse(tmp_path / "wheelhouse", tell=told.append, timeout=5)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def tag_of(target: str) -> str:
 
 
 def store(
-    house: Wheelhouse,
+    wheelhouse: Wheelhouse,
     name: str,
     version: str = "1.0",
     target: str = TARGETS[0],
@@ -55,7 +55,7 @@ def store(
     key: Digest | None = None,
 ) -> StoredWheel:
     """Make a wheel and store it with the record of a build that passed its gate."""
-    directory = house.root.parent / "made" / f"{name}-{version}-{target}-{content}-{variant}"
+    directory = wheelhouse.root.parent / "made" / f"{name}-{version}-{target}-{content}-{variant}"
     directory.mkdir(parents=True, exist_ok=True)
     module = name.replace("-", "_")
     files = {
@@ -77,16 +77,16 @@ def store(
         key=key,
         wheel=RecordedWheel(filename=wheel.name, sha256=sha256, size=wheel.stat().st_size, built_sha256=None),
     )
-    return house.store(wheel, sha256=sha256, variant=variant, key=key, record=record.to_json())
+    return wheelhouse.store(wheel, sha256=sha256, variant=variant, key=key, record=record.to_json())
 
 
 def stock(
-    house: Wheelhouse, version: str = "1.0", *, content: str = "", targets: Iterable[str] = TARGETS
+    wheelhouse: Wheelhouse, version: str = "1.0", *, content: str = "", targets: Iterable[str] = TARGETS
 ) -> None:
     """Store alpha, and beta which needs it, for each target."""
     for target in targets:
-        store(house, "alpha", version, target, content=content)
-        store(house, "beta", version, target, requires=["alpha"], content=content)
+        store(wheelhouse, "alpha", version, target, content=content)
+        store(wheelhouse, "beta", version, target, requires=["alpha"], content=content)
 
 
 def publishing_farm(

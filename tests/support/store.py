@@ -54,16 +54,16 @@ def record_of(wheel: Path) -> dict[str, object]:
     }
 
 
-def put(house: Wheelhouse, wheel: Path, key: str, variant: str = VARIANT) -> StoredWheel:
+def put(wheelhouse: Wheelhouse, wheel: Path, key: str, variant: str = VARIANT) -> StoredWheel:
     """Store a wheel under the key that stands for a text."""
-    return house.store(
+    return wheelhouse.store(
         wheel, sha256=digest_of(wheel), variant=variant, key=key_of(key), record=record_of(wheel)
     )
 
 
-def current(house: Wheelhouse, name: str = "demo") -> list[StoredWheel]:
+def current(wheelhouse: Wheelhouse, name: str = "demo") -> list[StoredWheel]:
     """The wheels of a distribution that the index lists."""
-    return list(house.current(VARIANT, Name(name)))
+    return list(wheelhouse.current(VARIANT, Name(name)))
 
 
 def stock(directory: Path) -> list[Path]:
@@ -78,10 +78,10 @@ def stock(directory: Path) -> list[Path]:
 
 def put_forever(root: Path, wheels: list[Path], seed: int) -> None:
     """Store wheels in a random order until somebody ends this process."""
-    house, chance = Wheelhouse(root), random.Random(seed)  # noqa: S311 - not for secrets
+    wheelhouse, chance = Wheelhouse(root), random.Random(seed)  # noqa: S311 - not for secrets
     while True:
         wheel = chance.choice(wheels)
-        put(house, wheel, f"{wheel.parent.name}/{wheel.name}")
+        put(wheelhouse, wheel, f"{wheel.parent.name}/{wheel.name}")
 
 
 def put_all(root: Path, wheels: list[Path]) -> None:
@@ -99,7 +99,7 @@ def put_and_die(root: Path, wheel: Path, key: str, step: int) -> None:
 def collect_and_die(root: Path, step: int) -> None:
     """Collect garbage, and be killed right before the given step that touches the wheelhouse."""
     _die_before(root, step)
-    Wheelhouse(root).collect(VARIANT, [])
+    Wheelhouse(root).collect_garbage(VARIANT, [])
 
 
 def _die_before(root: Path, step: int) -> None:

@@ -35,12 +35,12 @@ class Stock:
     """The wheelhouse, and a directory for wheels before they are stored."""
 
     root: Path
-    house: Wheelhouse = field(init=False)
+    wheelhouse: Wheelhouse = field(init=False)
     wheels: dict[str, StoredWheel] = field(default_factory=dict)
     """The last wheel that was stored of each distribution."""
 
     def __post_init__(self) -> None:
-        self.house = Wheelhouse(self.root / "wheelhouse")
+        self.wheelhouse = Wheelhouse(self.root / "wheelhouse")
 
     def add(
         self,
@@ -75,7 +75,7 @@ class Stock:
             ),
             **changes,
         )
-        self.wheels[name] = self.house.store(
+        self.wheels[name] = self.wheelhouse.store(
             wheel, sha256=digest_of(wheel), variant=variant, key=own, record=record.to_json()
         )
         return self.wheels[name]
@@ -83,15 +83,15 @@ class Stock:
     def copy(self, root: Path) -> Stock:
         """The same in another directory, without waiting for the disk."""
         twin = Stock(root)
-        shutil.copytree(self.house.root, twin.house.root)
+        shutil.copytree(self.wheelhouse.root, twin.wheelhouse.root)
         for name, stored in self.wheels.items():
-            path = twin.house.root / stored.path.relative_to(self.house.root)
+            path = twin.wheelhouse.root / stored.path.relative_to(self.wheelhouse.root)
             twin.wheels[name] = replace(stored, path=path)
         return twin
 
     def record_of(self, stored: StoredWheel) -> Path:
         """The file of a stored wheel's record."""
-        return self.house.root / stored.variant / "records" / f"{stored.key}.json"
+        return self.wheelhouse.root / stored.variant / "records" / f"{stored.key}.json"
 
     def survey(
         self,
@@ -102,8 +102,8 @@ class Stock:
     ) -> Survey:
         """Look at some variants, or all."""
         return take(
-            self.house,
-            variants=variants or self.house.variants(),
+            self.wheelhouse,
+            variants=variants or self.wheelhouse.variants(),
             packages=[Name(name) for name in packages],
             limit=limit,
             public=public,

@@ -35,7 +35,7 @@ def farm_for(root: Path, url: str, *, content: str = "", **variables: str) -> Fa
         {"kind": "simple-upload", "url": url, "variants": {"plain": ""}},
         environ={**LOGIN, **variables},
     )
-    stock(farm.house, content=content)
+    stock(farm.wheelhouse, content=content)
     return farm
 
 

@@ -10,28 +10,28 @@ import pytest
 
 from support.store import VARIANT
 from wheelfarm.errors import HashError, WheelhouseError
-from wheelfarm.wheelhouse.artifacts import check_part, cut, find_parts, merge
+from wheelfarm.wheelhouse.artifacts import export_artifact, find_artifacts, import_artifact, verify_artifact
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.surveyed import Stock
-    from wheelfarm.wheelhouse.artifacts import Part
+    from wheelfarm.wheelhouse.artifacts import Artifact
 
 
 @pytest.fixture
-def part(three: Stock, tmp_path: Path) -> Part:
+def part(three: Stock, tmp_path: Path) -> Artifact:
     """Two wheels, cut out of a wheelhouse."""
     keys = [three.wheels[name].key for name in ("base", "middle")]
-    return cut(three.house, VARIANT, keys, tmp_path / "part", "chain-linux")
+    return export_artifact(three.wheelhouse, VARIANT, keys, tmp_path / "part", "chain-linux")
 
 
-def test_a_part_becomes_the_same_wheels_elsewhere(part: Part, three: Stock, tmp_path: Path) -> None:
+def test_a_part_becomes_the_same_wheels_elsewhere(part: Artifact, three: Stock, tmp_path: Path) -> None:
     there = Wheelhouse(tmp_path / "there")
-    (found,) = find_parts(tmp_path)
-    check_part(found, part.sha256)
-    assert [wheel.name for wheel in merge(there, found)] == sorted(
+    (found,) = find_artifacts(tmp_path)
+    verify_artifact(found, part.sha256)
+    assert [wheel.name for wheel in import_artifact(there, found)] == sorted(
         ["base", "middle"], key=lambda n: three.wheels[n].key
     )
     for name in ("base", "middle"):
@@ -39,22 +39,25 @@ def test_a_part_becomes_the_same_wheels_elsewhere(part: Part, three: Stock, tmp_
         theirs = there.find(VARIANT, ours.key, verify=True)
         assert theirs is not None
         assert theirs.path.read_bytes() == ours.path.read_bytes()
-        assert there.record(VARIANT, ours.key) == three.house.record(VARIANT, ours.key)
+        assert there.record(VARIANT, ours.key) == three.wheelhouse.record(VARIANT, ours.key)
         assert there.current(VARIANT, ours.name) == (theirs,)
     # A second time nothing is new.
-    assert len(merge(there, found)) == 2
+    assert len(import_artifact(there, found)) == 2
 
 
-def test_the_same_wheels_make_the_same_part(part: Part, three: Stock, tmp_path: Path) -> None:
+def test_the_same_wheels_make_the_same_part(part: Artifact, three: Stock, tmp_path: Path) -> None:
     keys = [three.wheels[name].key for name in ("middle", "base")]
-    assert cut(three.house, VARIANT, keys, tmp_path / "again", "chain-linux").sha256 == part.sha256
+    assert (
+        export_artifact(three.wheelhouse, VARIANT, keys, tmp_path / "again", "chain-linux").sha256
+        == part.sha256
+    )
 
 
 def test_nothing_is_here(tmp_path: Path) -> None:
-    assert list(find_parts(tmp_path / "nowhere")) == []
+    assert list(find_artifacts(tmp_path / "nowhere")) == []
 
 
-def _file(part: Part, ending: str) -> Path:
+def _file(part: Artifact, ending: str) -> Path:
     return part.directory / next(name for name in sorted(part.files) if name.endswith(ending))
 
 
@@ -68,34 +71,34 @@ def _file(part: Part, ending: str) -> Path:
         (lambda part: (part.directory / VARIANT / "records/x.json").write_bytes(b""), "does not have it"),
     ],
 )
-def test_what_was_changed_on_its_way(part: Part, harm: object, why: str) -> None:
+def test_what_was_changed_on_its_way(part: Artifact, harm: object, why: str) -> None:
     assert callable(harm)
     harm(part)
     with pytest.raises(HashError, match="was changed on its way") as caught:
-        check_part(part, part.sha256)
+        verify_artifact(part, part.sha256)
     assert why in (caught.value.why or "")
 
 
-def test_a_list_that_was_made_to_fit(part: Part, tmp_path: Path) -> None:
+def test_a_list_that_was_made_to_fit(part: Artifact, tmp_path: Path) -> None:
     """Whoever changes a wheel and its list too has another list than the job has told."""
     wheel = _file(part, ".whl")
     wheel.write_bytes(b"other")
     document = json.loads((part.directory / "part.json").read_text("utf-8"))
     document["files"] = dict.fromkeys(document["files"], "0" * 64)
     (part.directory / "part.json").write_text(json.dumps(document), encoding="utf-8")
-    (found,) = find_parts(tmp_path)
+    (found,) = find_artifacts(tmp_path)
     with pytest.raises(HashError, match="is not the one that its job made"):
-        check_part(found, part.sha256)
+        verify_artifact(found, part.sha256)
 
 
-def test_a_record_of_other_bytes(part: Part, three: Stock, tmp_path: Path) -> None:
+def test_a_record_of_other_bytes(part: Artifact, three: Stock, tmp_path: Path) -> None:
     """The store looks again: a part may be checked and be wrong from the start."""
     record, other = _file(part, f"{three.wheels['base'].key}.json"), _file(part, ".whl")
     text = record.read_text("utf-8").replace(three.wheels["base"].sha256, three.wheels["middle"].sha256)
     record.write_text(text, encoding="utf-8")
     shutil.copytree(part.directory, tmp_path / "copy")
     with pytest.raises(WheelhouseError):
-        merge(Wheelhouse(tmp_path / "there"), part)
+        import_artifact(Wheelhouse(tmp_path / "there"), part)
     assert other.is_file()
 
 
@@ -103,4 +106,4 @@ def test_a_record_of_other_bytes(part: Part, three: Stock, tmp_path: Path) -> No
 def test_a_list_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "part.json").write_text(text, encoding="utf-8")
     with pytest.raises(WheelhouseError, match="the list of a part is damaged"):
-        list(find_parts(tmp_path))
+        list(find_artifacts(tmp_path))

@@ -64,7 +64,7 @@ def test_a_kill_at_a_random_instant_leaves_only_whole_wheels(tmp_path: Path) -> 
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
     chance = random.Random(seed)  # noqa: S311 - not for secrets
-    wheels, root = stock(tmp_path / "built"), tmp_path / "house"
+    wheels, root = stock(tmp_path / "built"), tmp_path / "wheelhouse"
     listed: set[str] = set()
     for _ in range(KILLS):
         process = started(put_forever, root, wheels, chance.randrange(2**32))
@@ -90,17 +90,17 @@ def test_a_kill_before_each_step_of_a_store(tmp_path: Path, first: str) -> None:
         "other bytes": [(tiny_wheel(tmp_path / "old", content="old"), "old")],
     }[first]
     for step in range(1, 200):
-        root = tmp_path / f"house {step}"
-        house = Wheelhouse(root)
-        old = [put(house, path, key) for path, key in before]
+        root = tmp_path / f"wheelhouse {step}"
+        wheelhouse = Wheelhouse(root)
+        old = [put(wheelhouse, path, key) for path, key in before]
         exitcode = ended(put_and_die, root, wheel, "new", step)
         check_whole(root)
-        assert all(house.find(VARIANT, stored.key, verify=True) for stored in old)
-        put(house, tiny_wheel(tmp_path / "third", "third"), "third")
+        assert all(wheelhouse.find(VARIANT, stored.key, verify=True) for stored in old)
+        put(wheelhouse, tiny_wheel(tmp_path / "third", "third"), "third")
         check_tidy(root)
-        found = house.find(VARIANT, key_of("new"), verify=True)
+        found = wheelhouse.find(VARIANT, key_of("new"), verify=True)
         if found is not None:
-            assert house.point(VARIANT, found.key) == found
+            assert wheelhouse.activate(VARIANT, found.key) == found
             check_tidy(root)
         if exitcode == 0:
             assert found is not None
@@ -115,14 +115,14 @@ def test_a_kill_while_a_key_gets_other_bytes(tmp_path: Path) -> None:
     """Not what a farm hopes for, but a build that is not reproducible may be forced to run again."""
     old, new = (tiny_wheel(tmp_path / text, content=text) for text in ("old", "new"))
     for step in range(1, 200):
-        root = tmp_path / f"house {step}"
-        house = Wheelhouse(root)
-        put(house, old, "key")
+        root = tmp_path / f"wheelhouse {step}"
+        wheelhouse = Wheelhouse(root)
+        put(wheelhouse, old, "key")
         exitcode = ended(put_and_die, root, new, "key", step)
-        found = house.find(VARIANT, key_of("key"), verify=True)
+        found = wheelhouse.find(VARIANT, key_of("key"), verify=True)
         assert found is not None
-        assert house.point(VARIANT, found.key) == found
-        house.collect(VARIANT, [])
+        assert wheelhouse.activate(VARIANT, found.key) == found
+        wheelhouse.collect_garbage(VARIANT, [])
         check_tidy(root)
         if exitcode == 0:
             assert found.path.read_bytes() == new.read_bytes()
@@ -132,45 +132,47 @@ def test_a_kill_while_a_key_gets_other_bytes(tmp_path: Path) -> None:
 
 def test_a_kill_before_each_step_of_a_collection(tmp_path: Path) -> None:
     for step in range(1, 200):
-        root = tmp_path / f"house {step}"
-        house = Wheelhouse(root)
-        stored = [put(house, tiny_wheel(tmp_path / text, content=text), text) for text in ("a", "b", "c")]
+        root = tmp_path / f"wheelhouse {step}"
+        wheelhouse = Wheelhouse(root)
+        stored = [
+            put(wheelhouse, tiny_wheel(tmp_path / text, content=text), text) for text in ("a", "b", "c")
+        ]
         exitcode = ended(collect_and_die, root, step)
         check_whole(root)
-        put(house, tiny_wheel(tmp_path, "other"), "other")
+        put(wheelhouse, tiny_wheel(tmp_path, "other"), "other")
         check_tidy(root)
-        assert house.find(VARIANT, stored[2].key, verify=True) == stored[2]
+        assert wheelhouse.find(VARIANT, stored[2].key, verify=True) == stored[2]
         if exitcode == 0:
-            assert [house.find(VARIANT, wheel.key) for wheel in stored[:2]] == [None, None]
+            assert [wheelhouse.find(VARIANT, wheel.key) for wheel in stored[:2]] == [None, None]
             return
         assert exitcode == -signal.SIGKILL
     pytest.fail("a collection has no end")
 
 
 def test_four_processes_at_once(tmp_path: Path) -> None:
-    wheels, root = stock(tmp_path / "built"), tmp_path / "house"
+    wheels, root = stock(tmp_path / "built"), tmp_path / "wheelhouse"
     processes = [started(put_all, root, random.sample(wheels, len(wheels))) for _ in range(4)]
     for process in processes:
         process.join()
         assert process.exitcode == 0
     assert len(check_whole(root)) == 6
     check_tidy(root)
-    house = Wheelhouse(root)
+    wheelhouse = Wheelhouse(root)
     for wheel in wheels:
-        assert house.find(VARIANT, key_of(f"{wheel.parent.name}/{wheel.name}"), verify=True)
+        assert wheelhouse.find(VARIANT, key_of(f"{wheel.parent.name}/{wheel.name}"), verify=True)
 
 
 def test_a_full_disk_leaves_only_whole_wheels(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "size=256k") as disk:
-        house = Wheelhouse(disk / "house")
+        wheelhouse = Wheelhouse(disk / "wheelhouse")
         with pytest.raises(WheelhouseError, match="the disk is full"):
-            put_all(house.root, [tiny_wheel(tmp_path / str(n), content=noise(n)) for n in range(20)])
-        assert check_whole(house.root)
-        assert not list(house.root.rglob(".tmp-*"))
+            put_all(wheelhouse.root, [tiny_wheel(tmp_path / str(n), content=noise(n)) for n in range(20)])
+        assert check_whole(wheelhouse.root)
+        assert not list(wheelhouse.root.rglob(".tmp-*"))
         fill(disk)
-        assert house.collect(VARIANT, [])
-        put(house, tiny_wheel(tmp_path, content="small"), "small")
-        check_tidy(house.root)
+        assert wheelhouse.collect_garbage(VARIANT, [])
+        put(wheelhouse, tiny_wheel(tmp_path, content="small"), "small")
+        check_tidy(wheelhouse.root)
 
 
 def noise(seed: int) -> str:
@@ -180,13 +182,13 @@ def noise(seed: int) -> str:
 
 def test_a_disk_that_may_not_be_written(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "size=256k") as disk:
-        house = Wheelhouse(disk / "house")
-        stored = put(house, tiny_wheel(tmp_path), "one")
+        wheelhouse = Wheelhouse(disk / "wheelhouse")
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         with pytest.raises(WheelhouseError, match="may not be written"):
-            put(house, tiny_wheel(tmp_path, version="2.0"), "two")
-        assert house.find(VARIANT, stored.key, verify=True) == stored
-        assert house.current(VARIANT, stored.name) == (stored,)
+            put(wheelhouse, tiny_wheel(tmp_path, version="2.0"), "two")
+        assert wheelhouse.find(VARIANT, stored.key, verify=True) == stored
+        assert wheelhouse.current(VARIANT, stored.name) == (stored,)
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:

@@ -16,59 +16,61 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 class TestCollect:
     def test_it_keeps_what_is_current_and_what_it_is_told_to_keep(
-        self, house: Wheelhouse, tmp_path: Path
+        self, wheelhouse: Wheelhouse, tmp_path: Path
     ) -> None:
-        stored = [put(house, tiny_wheel(tmp_path / text, content=text), text) for text in ("a", "b", "c")]
-        stranger = house.root / VARIANT / "wheels" / "notes.txt"
+        stored = [
+            put(wheelhouse, tiny_wheel(tmp_path / text, content=text), text) for text in ("a", "b", "c")
+        ]
+        stranger = wheelhouse.root / VARIANT / "wheels" / "notes.txt"
         stranger.write_text("mine")
-        leftover = house.root / VARIANT / "records" / ".tmp-0"
+        leftover = wheelhouse.root / VARIANT / "records" / ".tmp-0"
         leftover.write_text("half")
-        planned = house.collect(VARIANT, [stored[1].key], dry_run=True)
+        planned = wheelhouse.collect_garbage(VARIANT, [stored[1].key], dry_run=True)
         assert all(wheel.path.exists() for wheel in stored)
         assert leftover.exists()
-        removed = house.collect(VARIANT, [stored[1].key])
+        removed = wheelhouse.collect_garbage(VARIANT, [stored[1].key])
         assert removed == planned
         gone = stored[0]
         assert [file.path for file in removed] == [
             leftover,
-            house.root / VARIANT / "records" / f"{gone.key}.json",
+            wheelhouse.root / VARIANT / "records" / f"{gone.key}.json",
             gone.path,
             Path(f"{gone.path}.metadata"),
         ]
         assert removed[0].size == 4
         assert not gone.path.parent.exists()
-        assert house.find(VARIANT, stored[1].key, verify=True) == stored[1]
-        assert current(house) == [stored[2]]
+        assert wheelhouse.find(VARIANT, stored[1].key, verify=True) == stored[1]
+        assert current(wheelhouse) == [stored[2]]
         assert stranger.exists()
-        assert house.collect(VARIANT, [stored[1].key]) == []
+        assert wheelhouse.collect_garbage(VARIANT, [stored[1].key]) == []
 
-    def test_a_wheel_of_two_keys_stays_for_either(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_a_wheel_of_two_keys_stays_for_either(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)
-        put(house, wheel, "one")
-        put(house, wheel, "two")
-        (removed,) = house.collect(VARIANT, [])
+        put(wheelhouse, wheel, "one")
+        put(wheelhouse, wheel, "two")
+        (removed,) = wheelhouse.collect_garbage(VARIANT, [])
         assert removed.path.stem == key_of("one")
-        check_tidy(house.root)
+        check_tidy(wheelhouse.root)
 
-    def test_a_kept_record_that_is_damaged_stays(self, house: Wheelhouse, tmp_path: Path) -> None:
-        old = put(house, tiny_wheel(tmp_path, content="old"), "old")
-        put(house, tiny_wheel(tmp_path, content="new"), "new")
-        record = house.root / VARIANT / "records" / f"{old.key}.json"
+    def test_a_kept_record_that_is_damaged_stays(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        old = put(wheelhouse, tiny_wheel(tmp_path, content="old"), "old")
+        put(wheelhouse, tiny_wheel(tmp_path, content="new"), "new")
+        record = wheelhouse.root / VARIANT / "records" / f"{old.key}.json"
         record.write_text("{}")
-        house.collect(VARIANT, [old.key])
+        wheelhouse.collect_garbage(VARIANT, [old.key])
         assert record.exists()
 
-    def test_an_unknown_variant_is_empty(self, house: Wheelhouse) -> None:
-        assert house.collect("nothing", []) == []
-        assert not (house.root / "nothing").exists()
+    def test_an_unknown_variant_is_empty(self, wheelhouse: Wheelhouse) -> None:
+        assert wheelhouse.collect_garbage("nothing", []) == []
+        assert not (wheelhouse.root / "nothing").exists()
 
 
 class TestLock:
-    def hold(self, house: Wheelhouse, seconds: float) -> threading.Thread:
+    def hold(self, wheelhouse: Wheelhouse, seconds: float) -> threading.Thread:
         held = threading.Event()
 
         def work() -> None:
-            lock = Lock(root=house.root, timeout=1, command="nox -s build-demo", tell=print)
+            lock = Lock(root=wheelhouse.root, timeout=1, command="nox -s build-demo", tell=print)
             with lock.held():
                 held.set()
                 over.wait(seconds)
@@ -79,18 +81,18 @@ class TestLock:
         assert held.wait(5)
         return thread
 
-    def test_waiting_tells_for_whom(self, house: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
-        thread = self.hold(house, 0.2)
-        put(house, tiny_wheel(tmp_path), "one")
+    def test_waiting_tells_for_whom(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+        thread = self.hold(wheelhouse, 0.2)
+        put(wheelhouse, tiny_wheel(tmp_path), "one")
         thread.join()
         assert told == [
-            f"waiting for process {os.getpid()} (nox -s build-demo), which is writing to {house.root}"
+            f"waiting for process {os.getpid()} (nox -s build-demo), which is writing to {wheelhouse.root}"
         ]
-        assert not (house.root / HOLDER).exists()
+        assert not (wheelhouse.root / HOLDER).exists()
 
-    def test_waiting_ends_with_a_reason(self, house: Wheelhouse, tmp_path: Path) -> None:
-        impatient = Wheelhouse(house.root, timeout=0.1)
-        thread = self.hold(house, 0.5)
+    def test_waiting_ends_with_a_reason(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        impatient = Wheelhouse(wheelhouse.root, timeout=0.1)
+        thread = self.hold(wheelhouse, 0.5)
         with pytest.raises(WheelhouseError, match="keeps the wheelhouse locked") as caught:
             put(impatient, tiny_wheel(tmp_path), "one")
         thread.join()
@@ -98,38 +100,40 @@ class TestLock:
 
     @pytest.mark.parametrize("note", [None, "", "[]", "{}"])
     def test_a_lost_note_does_no_harm(
-        self, house: Wheelhouse, tmp_path: Path, told: list[str], note: str | None
+        self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str], note: str | None
     ) -> None:
-        thread = self.hold(house, 0.2)
-        (house.root / HOLDER).unlink()
+        thread = self.hold(wheelhouse, 0.2)
+        (wheelhouse.root / HOLDER).unlink()
         if note is not None:
-            (house.root / HOLDER).write_text(note)
-        put(house, tiny_wheel(tmp_path), "one")
+            (wheelhouse.root / HOLDER).write_text(note)
+        put(wheelhouse, tiny_wheel(tmp_path), "one")
         thread.join()
         assert told[0].startswith("waiting for another process,")
 
 
 class TestRefusals:
     def test_a_file_in_the_place_of_the_wheelhouse(self, tmp_path: Path) -> None:
-        (tmp_path / "house").write_text("")
+        (tmp_path / "wheelhouse").write_text("")
         with pytest.raises(WheelhouseError, match="something else stands in the place"):
-            put(Wheelhouse(tmp_path / "house"), tiny_wheel(tmp_path), "one")
+            put(Wheelhouse(tmp_path / "wheelhouse"), tiny_wheel(tmp_path), "one")
 
     def test_a_wheelhouse_below_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(WheelhouseError, match="something else stands in the place"):
-            put(Wheelhouse(tmp_path / "file" / "house"), tiny_wheel(tmp_path), "one")
+            put(Wheelhouse(tmp_path / "file" / "wheelhouse"), tiny_wheel(tmp_path), "one")
 
     @pytest.mark.parametrize("place", ["wheels", "records", "simple", "simple/demo"])
-    def test_a_file_in_the_place_of_a_directory(self, house: Wheelhouse, tmp_path: Path, place: str) -> None:
-        path = house.root / VARIANT / place
+    def test_a_file_in_the_place_of_a_directory(
+        self, wheelhouse: Wheelhouse, tmp_path: Path, place: str
+    ) -> None:
+        path = wheelhouse.root / VARIANT / place
         path.parent.mkdir(parents=True)
         path.write_text("")
         with pytest.raises(WheelhouseError, match="something else stands in the place"):
-            put(house, tiny_wheel(tmp_path), "one")
+            put(wheelhouse, tiny_wheel(tmp_path), "one")
         path.unlink()
-        put(house, tiny_wheel(tmp_path), "one")
-        check_tidy(house.root)
+        put(wheelhouse, tiny_wheel(tmp_path), "one")
+        check_tidy(wheelhouse.root)
 
     @pytest.mark.parametrize(
         ("number", "words"),

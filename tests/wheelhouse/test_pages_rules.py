@@ -34,16 +34,16 @@ files = st.builds(
 
 
 def ledger_of(listed: list[IndexedFile]) -> ProjectIndex:
-    ledger = ProjectIndex(project=Name("demo"))
+    project_index = ProjectIndex(project=Name("demo"))
     for file in listed:
-        ledger = ledger.pointing(file)
-    return ledger
+        project_index = project_index.activating(file)
+    return project_index
 
 
 @given(st.lists(files, max_size=5))
 def test_the_html_page_says_what_the_ledger_says(listed: list[IndexedFile]) -> None:
-    ledger = ledger_of(listed)
-    page = ProjectPage.from_html("demo", project_page(ledger).decode(), HERE)
+    project_index = ledger_of(listed)
+    page = ProjectPage.from_html("demo", project_page(project_index).decode(), HERE)
     assert page.repository_version == "1.1"
     assert [
         (p.filename, p.digests, p.requires_python, p.metadata_digests, unquote(p.url)) for p in page.packages
@@ -55,19 +55,19 @@ def test_the_html_page_says_what_the_ledger_says(listed: list[IndexedFile]) -> N
             {"sha256": file.metadata_sha256},
             f"https://index.test/{file.path}",
         )
-        for file in ledger.files
+        for file in project_index.files
     ]
 
 
 @given(st.lists(files, max_size=5))
 def test_the_page_for_programs_says_what_the_ledger_says(listed: list[IndexedFile]) -> None:
-    ledger = ledger_of(listed)
-    text = ledger.to_json()
-    assert ProjectIndex.from_json(text, ledger.project, "here") == ledger
+    project_index = ledger_of(listed)
+    text = project_index.to_json()
+    assert ProjectIndex.from_json(text, project_index.project, "here") == project_index
     page = ProjectPage.from_json_data(json.loads(text), HERE)
-    assert page.versions == ledger.versions
+    assert page.versions == project_index.versions
     assert [(p.filename, p.size, p.requires_python, p.has_metadata) for p in page.packages] == [
-        (file.filename, file.size, file.requires_python, True) for file in ledger.files
+        (file.filename, file.size, file.requires_python, True) for file in project_index.files
     ]
 
 

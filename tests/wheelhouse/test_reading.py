@@ -11,122 +11,122 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
 class TestFind:
-    def test_an_unknown_key_is_not_worth_a_word(self, house: Wheelhouse, told: list[str]) -> None:
-        assert house.find(VARIANT, key_of("none")) is None
+    def test_an_unknown_key_is_not_worth_a_word(self, wheelhouse: Wheelhouse, told: list[str]) -> None:
+        assert wheelhouse.find(VARIANT, key_of("none")) is None
         assert told == []
 
-    def test_a_damaged_record_is_told(self, house: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
-        (house.root / VARIANT / "records" / f"{stored.key}.json").write_bytes(b"\xff{")
-        assert house.find(VARIANT, stored.key) is None
+    def test_a_damaged_record_is_told(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
+        (wheelhouse.root / VARIANT / "records" / f"{stored.key}.json").write_bytes(b"\xff{")
+        assert wheelhouse.find(VARIANT, stored.key) is None
         assert "the record does not describe a wheel" in told[0]
 
-    def test_a_missing_wheel_is_told(self, house: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
+    def test_a_missing_wheel_is_told(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         stored.path.unlink()
-        assert house.find(VARIANT, stored.key) is None
+        assert wheelhouse.find(VARIANT, stored.key) is None
         assert "is missing" in told[0]
 
-    def test_another_size_is_told(self, house: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
+    def test_another_size_is_told(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         stored.path.write_bytes(b"short")
-        assert house.find(VARIANT, stored.key) is None
+        assert wheelhouse.find(VARIANT, stored.key) is None
         assert "it has 5 bytes instead of" in told[0]
 
     def test_other_bytes_are_told_when_asked_for(
-        self, house: Wheelhouse, tmp_path: Path, told: list[str]
+        self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]
     ) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         stored.path.write_bytes(b"x" * stored.path.stat().st_size)
-        assert house.find(VARIANT, stored.key) == stored
-        assert house.find(VARIANT, stored.key, verify=True) is None
+        assert wheelhouse.find(VARIANT, stored.key) == stored
+        assert wheelhouse.find(VARIANT, stored.key, verify=True) is None
         assert "sha256 is not the recorded one" in told[0]
 
-    def test_storing_again_heals_a_damaged_wheel(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_storing_again_heals_a_damaged_wheel(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)
-        stored = put(house, wheel, "one")
+        stored = put(wheelhouse, wheel, "one")
         stored.path.write_bytes(b"x")
-        put(house, wheel, "one")
-        assert house.find(VARIANT, stored.key, verify=True) == stored
+        put(wheelhouse, wheel, "one")
+        assert wheelhouse.find(VARIANT, stored.key, verify=True) == stored
 
-    def test_a_missing_record_has_no_text(self, house: Wheelhouse) -> None:
+    def test_a_missing_record_has_no_text(self, wheelhouse: Wheelhouse) -> None:
         with pytest.raises(WheelhouseError, match="No such file"):
-            house.record(VARIANT, key_of("none"))
+            wheelhouse.record(VARIANT, key_of("none"))
 
     def test_without_a_listener_nothing_is_said(self, tmp_path: Path) -> None:
-        house = Wheelhouse(tmp_path / "house")
-        put(house, tiny_wheel(tmp_path), "one").path.unlink()
-        assert house.find(VARIANT, key_of("one")) is None
+        wheelhouse = Wheelhouse(tmp_path / "wheelhouse")
+        put(wheelhouse, tiny_wheel(tmp_path), "one").path.unlink()
+        assert wheelhouse.find(VARIANT, key_of("one")) is None
 
 
 class TestPoint:
-    def test_it_lists_again_what_the_index_lost(self, house: Wheelhouse, tmp_path: Path) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
-        pages = {page: page.read_bytes() for page in (house.root / VARIANT / "simple").rglob("*.*")}
+    def test_it_lists_again_what_the_index_lost(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
+        pages = {page: page.read_bytes() for page in (wheelhouse.root / VARIANT / "simple").rglob("*.*")}
         for page in pages:
             page.unlink()
         Path(f"{stored.path}.metadata").unlink()
-        assert current(house) == []
-        assert house.point(VARIANT, stored.key) == stored
+        assert current(wheelhouse) == []
+        assert wheelhouse.activate(VARIANT, stored.key) == stored
         assert {page: page.read_bytes() for page in pages} == pages
-        check_tidy(house.root)
+        check_tidy(wheelhouse.root)
 
-    def test_it_writes_nothing_that_is_right_already(self, house: Wheelhouse, tmp_path: Path) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
-        before = {path: path.stat().st_ino for path in house.root.rglob("*.*")}
-        house.point(VARIANT, stored.key)
-        assert {path: path.stat().st_ino for path in house.root.rglob("*.*")} == before
+    def test_it_writes_nothing_that_is_right_already(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
+        before = {path: path.stat().st_ino for path in wheelhouse.root.rglob("*.*")}
+        wheelhouse.activate(VARIANT, stored.key)
+        assert {path: path.stat().st_ino for path in wheelhouse.root.rglob("*.*")} == before
 
-    def test_it_refuses_a_damaged_wheel(self, house: Wheelhouse, tmp_path: Path) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
+    def test_it_refuses_a_damaged_wheel(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         stored.path.write_bytes(b"x" * stored.path.stat().st_size)
         with pytest.raises(WheelhouseError, match="is damaged"):
-            house.point(VARIANT, stored.key)
+            wheelhouse.activate(VARIANT, stored.key)
 
-    def test_it_refuses_an_unknown_key(self, house: Wheelhouse) -> None:
+    def test_it_refuses_an_unknown_key(self, wheelhouse: Wheelhouse) -> None:
         with pytest.raises(WheelhouseError, match="No such file"):
-            house.point(VARIANT, key_of("none"))
+            wheelhouse.activate(VARIANT, key_of("none"))
 
 
 class TestListing:
-    def test_current_can_be_narrowed(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_current_can_be_narrowed(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         for version in ("1.0", "2.0"):
             for tag in ("cp312-cp312-manylinux_2_28_x86_64", "cp313-cp313-manylinux_2_28_x86_64"):
-                put(house, tiny_wheel(tmp_path, version=version, tag=tag), version + tag)
+                put(wheelhouse, tiny_wheel(tmp_path, version=version, tag=tag), version + tag)
         target = Target.parse("cp313-manylinux_x86_64")
-        assert len(current(house)) == 4
-        assert {wheel.version for wheel in house.current(VARIANT, Name("demo"), version="2")} == {"2.0"}
-        (only,) = house.current(VARIANT, Name("demo"), version="1.0", target=target)
+        assert len(current(wheelhouse)) == 4
+        assert {wheel.version for wheel in wheelhouse.current(VARIANT, Name("demo"), version="2")} == {"2.0"}
+        (only,) = wheelhouse.current(VARIANT, Name("demo"), version="1.0", target=target)
         assert only.path.name == "demo-1.0-cp313-cp313-manylinux_2_28_x86_64.whl"
 
-    def test_entries_are_those_of_all_projects(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_entries_are_those_of_all_projects(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         for name in ("zeta", "alpha"):
-            put(house, tiny_wheel(tmp_path, name), name)
-        assert [(project, file.filename) for project, file in house.entries(VARIANT)] == [
+            put(wheelhouse, tiny_wheel(tmp_path, name), name)
+        assert [(project, file.filename) for project, file in wheelhouse.listed_files(VARIANT)] == [
             ("alpha", "alpha-1.0-py3-none-any.whl"),
             ("zeta", "zeta-1.0-py3-none-any.whl"),
         ]
-        assert list(house.entries("reference")) == []
+        assert list(wheelhouse.listed_files("reference")) == []
 
     @pytest.mark.parametrize(
         "page", ["", "[]", '{"files": [{}]}', '{"files": [{"filename": "x"}]}', '{"files": 1}']
     )
     def test_a_damaged_page_is_named_and_healed_by_removing_it(
-        self, house: Wheelhouse, tmp_path: Path, page: str
+        self, wheelhouse: Wheelhouse, tmp_path: Path, page: str
     ) -> None:
-        stored = put(house, tiny_wheel(tmp_path), "one")
-        ledger = house.root / VARIANT / "simple/demo/index.json"
-        ledger.write_text(page)
+        stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
+        project_index = wheelhouse.root / VARIANT / "simple/demo/index.json"
+        project_index.write_text(page)
         for broken in (
-            lambda: current(house),
-            lambda: list(house.entries(VARIANT)),
-            lambda: put(house, tiny_wheel(tmp_path, version="2.0"), "two"),
-            lambda: house.collect(VARIANT, []),
+            lambda: current(wheelhouse),
+            lambda: list(wheelhouse.listed_files(VARIANT)),
+            lambda: put(wheelhouse, tiny_wheel(tmp_path, version="2.0"), "two"),
+            lambda: wheelhouse.collect_garbage(VARIANT, []),
         ):
             with pytest.raises(WheelhouseError, match="page of demo is damaged") as caught:
                 broken()
-            assert caught.value.where == str(ledger)
+            assert caught.value.where == str(project_index)
         assert stored.path.exists()
-        ledger.unlink()
-        house.point(VARIANT, stored.key)
-        check_tidy(house.root)
+        project_index.unlink()
+        wheelhouse.activate(VARIANT, stored.key)
+        check_tidy(wheelhouse.root)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def index(tmp_path: Path) -> str:
-    house = Wheelhouse(tmp_path / "the farm's house")
-    put(house, tiny_wheel(tmp_path / "old", version="1.0+cpu", content="old"), "old")
-    put(house, tiny_wheel(tmp_path / "new", version="1.0+cpu", content="new"), "new")
-    put(house, tiny_wheel(tmp_path, version="2.0", requires_python=">=4"), "two")
-    put(house, tiny_wheel(tmp_path, "other"), "other")
-    return (house.root / VARIANT / "simple").as_uri()
+    wheelhouse = Wheelhouse(tmp_path / "the farm's wheelhouse")
+    put(wheelhouse, tiny_wheel(tmp_path / "old", version="1.0+cpu", content="old"), "old")
+    put(wheelhouse, tiny_wheel(tmp_path / "new", version="1.0+cpu", content="new"), "new")
+    put(wheelhouse, tiny_wheel(tmp_path, version="2.0", requires_python=">=4"), "two")
+    put(wheelhouse, tiny_wheel(tmp_path, "other"), "other")
+    return (wheelhouse.root / VARIANT / "simple").as_uri()
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def test_pip_reads_the_index(index: str, tmp_path: Path) -> None:
 
 
 def test_pip_refuses_other_bytes(index: str, tmp_path: Path) -> None:
-    (wheel,) = (tmp_path / "the farm's house" / VARIANT / "wheels").glob("*/other*.whl")
+    (wheel,) = (tmp_path / "the farm's wheelhouse" / VARIANT / "wheels").glob("*/other*.whl")
     tiny_wheel(wheel.parent, "other", content="changed behind the farm's back")
     pip = "pip download --isolated --no-cache-dir --disable-pip-version-check --no-deps"
     done = run(pip, "--index-url", index, "--dest", tmp_path / "got", "other")

@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 class TestStore:
-    def test_a_stored_wheel_is_whole_and_listed(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_a_stored_wheel_is_whole_and_listed(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)
-        stored = put(house, wheel, "one")
-        assert stored.path == house.root / VARIANT / "wheels" / stored.sha256[:16] / wheel.name
+        stored = put(wheelhouse, wheel, "one")
+        assert stored.path == wheelhouse.root / VARIANT / "wheels" / stored.sha256[:16] / wheel.name
         assert (stored.name, stored.version, stored.variant) == ("demo", "1.0", VARIANT)
         assert stored.path.read_bytes() == wheel.read_bytes()
         assert Path(f"{stored.path}.metadata").read_bytes().startswith(b"Metadata-Version: ")
-        assert json.loads(house.record(VARIANT, stored.key)) == record_of(wheel)
-        assert current(house) == [stored]
-        assert house.find(VARIANT, stored.key) == stored
-        check_tidy(house.root)
+        assert json.loads(wheelhouse.record(VARIANT, stored.key)) == record_of(wheel)
+        assert current(wheelhouse) == [stored]
+        assert wheelhouse.find(VARIANT, stored.key) == stored
+        check_tidy(wheelhouse.root)
 
-    def test_the_page_for_programs(self, house: Wheelhouse, tmp_path: Path) -> None:
-        stored = put(house, tiny_wheel(tmp_path, version="1.0+cpu"), "one")
+    def test_the_page_for_programs(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        stored = put(wheelhouse, tiny_wheel(tmp_path, version="1.0+cpu"), "one")
         os.utime(stored.path, (0, 0))
-        house.point(VARIANT, stored.key)
-        page = json.loads((house.root / VARIANT / "simple/demo/index.json").read_text())
+        wheelhouse.activate(VARIANT, stored.key)
+        page = json.loads((wheelhouse.root / VARIANT / "simple/demo/index.json").read_text())
         metadata = {"sha256": digest_of(Path(f"{stored.path}.metadata"))}
         filename = "demo-1.0+cpu-py3-none-any.whl"
         assert page == {
@@ -55,26 +55,26 @@ class TestStore:
             ],
         }
 
-    def test_a_record_may_be_text(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_a_record_may_be_text(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)
         text = json.dumps(record_of(wheel)) + "\n\n"
-        house.store(wheel, sha256=digest_of(wheel), variant=VARIANT, key=key_of("one"), record=text)
-        assert house.record(VARIANT, key_of("one")) == text
+        wheelhouse.store(wheel, sha256=digest_of(wheel), variant=VARIANT, key=key_of("one"), record=text)
+        assert wheelhouse.record(VARIANT, key_of("one")) == text
 
     def test_other_bytes_of_the_same_name_become_current_and_the_old_ones_stay(
-        self, house: Wheelhouse, tmp_path: Path
+        self, wheelhouse: Wheelhouse, tmp_path: Path
     ) -> None:
-        old = put(house, tiny_wheel(tmp_path / "a", content="old"), "old")
-        new = put(house, tiny_wheel(tmp_path / "b", content="new"), "new")
-        assert current(house) == [new]
-        assert house.find(VARIANT, old.key, verify=True) == old
+        old = put(wheelhouse, tiny_wheel(tmp_path / "a", content="old"), "old")
+        new = put(wheelhouse, tiny_wheel(tmp_path / "b", content="new"), "new")
+        assert current(wheelhouse) == [new]
+        assert wheelhouse.find(VARIANT, old.key, verify=True) == old
         inode = old.path.stat().st_ino
-        assert house.point(VARIANT, old.key) == old
-        assert current(house) == [old]
-        assert put(house, tiny_wheel(tmp_path / "b", content="new"), "new") == new
-        assert put(house, tiny_wheel(tmp_path / "a", content="old"), "old") == old
+        assert wheelhouse.activate(VARIANT, old.key) == old
+        assert current(wheelhouse) == [old]
+        assert put(wheelhouse, tiny_wheel(tmp_path / "b", content="new"), "new") == new
+        assert put(wheelhouse, tiny_wheel(tmp_path / "a", content="old"), "old") == old
         assert old.path.stat().st_ino == inode
-        check_tidy(house.root)
+        check_tidy(wheelhouse.root)
 
     @pytest.mark.parametrize(
         ("old_platform", "new_platform"),
@@ -87,20 +87,20 @@ class TestStore:
         ],
     )
     def test_a_rebuild_of_another_level_becomes_current_and_the_old_one_stays_until_collected(
-        self, house: Wheelhouse, tmp_path: Path, old_platform: str, new_platform: str
+        self, wheelhouse: Wheelhouse, tmp_path: Path, old_platform: str, new_platform: str
     ) -> None:
-        old = put(house, tiny_wheel(tmp_path, tag=f"cp311-cp311-{old_platform}"), "old")
-        new = put(house, tiny_wheel(tmp_path, tag=f"cp311-cp311-{new_platform}"), "new")
-        assert current(house) == [new]
-        assert house.find(VARIANT, old.key, verify=True) == old
-        assert house.point(VARIANT, old.key) == old
-        assert current(house) == [old]
-        house.point(VARIANT, new.key)
-        check_tidy(house.root)
-        house.collect(VARIANT, [])
-        assert current(house) == [new]
+        old = put(wheelhouse, tiny_wheel(tmp_path, tag=f"cp311-cp311-{old_platform}"), "old")
+        new = put(wheelhouse, tiny_wheel(tmp_path, tag=f"cp311-cp311-{new_platform}"), "new")
+        assert current(wheelhouse) == [new]
+        assert wheelhouse.find(VARIANT, old.key, verify=True) == old
+        assert wheelhouse.activate(VARIANT, old.key) == old
+        assert current(wheelhouse) == [old]
+        wheelhouse.activate(VARIANT, new.key)
+        check_tidy(wheelhouse.root)
+        wheelhouse.collect_garbage(VARIANT, [])
+        assert current(wheelhouse) == [new]
         assert not old.path.exists()
-        assert house.find(VARIANT, old.key) is None
+        assert wheelhouse.find(VARIANT, old.key) is None
 
     @pytest.mark.parametrize(
         ("version", "tag"),
@@ -117,32 +117,32 @@ class TestStore:
         ],
     )
     def test_a_wheel_for_something_else_stays_listed(
-        self, house: Wheelhouse, tmp_path: Path, version: str, tag: str
+        self, wheelhouse: Wheelhouse, tmp_path: Path, version: str, tag: str
     ) -> None:
-        first = put(house, tiny_wheel(tmp_path, tag="cp311-cp311-manylinux_2_36_x86_64"), "first")
-        second = put(house, tiny_wheel(tmp_path, version=version, tag=tag), "second")
-        assert {wheel.key for wheel in current(house)} == {first.key, second.key}
+        first = put(wheelhouse, tiny_wheel(tmp_path, tag="cp311-cp311-manylinux_2_36_x86_64"), "first")
+        second = put(wheelhouse, tiny_wheel(tmp_path, version=version, tag=tag), "second")
+        assert {wheel.key for wheel in current(wheelhouse)} == {first.key, second.key}
 
-    def test_versions_are_listed_in_their_order(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_versions_are_listed_in_their_order(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         for version in ("1.10", "1.9", "1.9rc1"):
-            put(house, tiny_wheel(tmp_path, version=version), version)
-        assert [wheel.version for wheel in current(house)] == ["1.9rc1", "1.9", "1.10"]
+            put(wheelhouse, tiny_wheel(tmp_path, version=version), version)
+        assert [wheel.version for wheel in current(wheelhouse)] == ["1.9rc1", "1.9", "1.10"]
 
     def test_only_the_projects_own_pages_are_read_and_written(
-        self, house: Wheelhouse, tmp_path: Path
+        self, wheelhouse: Wheelhouse, tmp_path: Path
     ) -> None:
-        put(house, tiny_wheel(tmp_path, "demo"), "demo")
-        put(house, tiny_wheel(tmp_path, "other"), "other")
-        simple = house.root / VARIANT / "simple"
+        put(wheelhouse, tiny_wheel(tmp_path, "demo"), "demo")
+        put(wheelhouse, tiny_wheel(tmp_path, "other"), "other")
+        simple = wheelhouse.root / VARIANT / "simple"
         others = [path for path in simple.rglob("index.*") if path.parent.name != "demo"]
         for page in others:
             page.write_text("neither read nor written")
-        put(house, tiny_wheel(tmp_path, "demo", "2.0"), "demo 2")
+        put(wheelhouse, tiny_wheel(tmp_path, "demo", "2.0"), "demo 2")
         assert {page.read_text() for page in others} == {"neither read nor written"}
-        assert len(current(house)) == 2
+        assert len(current(wheelhouse)) == 2
 
     def test_a_wheel_that_changed_after_it_was_hashed_is_refused(
-        self, house: Wheelhouse, tmp_path: Path
+        self, wheelhouse: Wheelhouse, tmp_path: Path
     ) -> None:
         wheel = tiny_wheel(tmp_path)
         sha256, record = digest_of(wheel), record_of(wheel)
@@ -150,29 +150,29 @@ class TestStore:
         changed[10] ^= 1  # a bit of the first member's time: still a whole zip of this size
         wheel.write_bytes(changed)
         with pytest.raises(WheelhouseError, match="not the wheel that was hashed"):
-            house.store(wheel, sha256=sha256, variant=VARIANT, key=key_of("one"), record=record)
-        assert not list(house.root.rglob("*.whl"))
-        assert not list(house.root.rglob(".tmp-*"))
-        assert house.find(VARIANT, key_of("one")) is None
+            wheelhouse.store(wheel, sha256=sha256, variant=VARIANT, key=key_of("one"), record=record)
+        assert not list(wheelhouse.root.rglob("*.whl"))
+        assert not list(wheelhouse.root.rglob(".tmp-*"))
+        assert wheelhouse.find(VARIANT, key_of("one")) is None
 
     @pytest.mark.parametrize(
         "change", [{"size": 1}, {"sha256": "0" * 64}, {"filename": "demo-2.0-py3-none-any.whl"}]
     )
     def test_a_record_of_another_wheel_is_refused(
-        self, house: Wheelhouse, tmp_path: Path, change: dict[str, object]
+        self, wheelhouse: Wheelhouse, tmp_path: Path, change: dict[str, object]
     ) -> None:
         wheel = tiny_wheel(tmp_path)
         described = record_of(wheel)["wheel"]
         assert isinstance(described, dict)
         with pytest.raises(WheelhouseError, match="describes another wheel"):
-            house.store(
+            wheelhouse.store(
                 wheel,
                 sha256=digest_of(wheel),
                 variant=VARIANT,
                 key=key_of("one"),
                 record={"wheel": described | change},
             )
-        assert not house.root.exists()
+        assert not wheelhouse.root.exists()
 
     @pytest.mark.parametrize(
         "record",
@@ -188,56 +188,60 @@ class TestStore:
         ],
     )
     def test_a_record_without_a_wheel_is_refused(
-        self, house: Wheelhouse, tmp_path: Path, record: dict[str, object] | str
+        self, wheelhouse: Wheelhouse, tmp_path: Path, record: dict[str, object] | str
     ) -> None:
         wheel = tiny_wheel(tmp_path)
         with pytest.raises(WheelhouseError, match="does not describe a wheel"):
-            house.store(wheel, sha256=digest_of(wheel), variant=VARIANT, key=key_of("one"), record=record)
+            wheelhouse.store(
+                wheel, sha256=digest_of(wheel), variant=VARIANT, key=key_of("one"), record=record
+            )
 
-    def test_a_file_that_is_no_zip_is_refused(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_a_file_that_is_no_zip_is_refused(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tmp_path / "demo-1.0-py3-none-any.whl"
         wheel.write_bytes(b"not a zip")
         with pytest.raises(WheelError, match="not a zip file"):
-            put(house, wheel, "one")
+            put(wheelhouse, wheel, "one")
 
     @pytest.mark.parametrize(
         "members", [[], ["a-1.dist-info/METADATA", "b-1.dist-info/METADATA"], ["x/a.dist-info/METADATA"]]
     )
     def test_a_wheel_has_one_metadata_file(
-        self, house: Wheelhouse, tmp_path: Path, members: list[str]
+        self, wheelhouse: Wheelhouse, tmp_path: Path, members: list[str]
     ) -> None:
         wheel = tmp_path / "demo-1.0-py3-none-any.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             for member in members:
                 archive.writestr(member, "")
         with pytest.raises(WheelError, match="must hold one METADATA"):
-            put(house, wheel, "one")
+            put(wheelhouse, wheel, "one")
 
-    def test_a_missing_wheel_is_an_error(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_a_missing_wheel_is_an_error(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)
         record, sha256 = record_of(wheel), digest_of(wheel)
         wheel.unlink()
         with pytest.raises(WheelhouseError, match="No such file"):
-            house.store(wheel, sha256=sha256, variant=VARIANT, key=key_of("one"), record=record)
+            wheelhouse.store(wheel, sha256=sha256, variant=VARIANT, key=key_of("one"), record=record)
 
-    def test_without_requires_python_the_pages_say_nothing(self, house: Wheelhouse, tmp_path: Path) -> None:
+    def test_without_requires_python_the_pages_say_nothing(
+        self, wheelhouse: Wheelhouse, tmp_path: Path
+    ) -> None:
         wheel = tmp_path / "demo-1.0-py3-none-any.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
             archive.writestr(
                 "demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
             )
-        put(house, wheel, "one")
-        for page in (house.root / VARIANT / "simple/demo").iterdir():
+        put(wheelhouse, wheel, "one")
+        for page in (wheelhouse.root / VARIANT / "simple/demo").iterdir():
             assert "requires-python" not in page.read_text()
 
     @pytest.mark.parametrize("variant", ["", "..", "a/b", ".hidden", "/etc"])
-    def test_a_variant_is_one_directory(self, house: Wheelhouse, tmp_path: Path, variant: str) -> None:
+    def test_a_variant_is_one_directory(self, wheelhouse: Wheelhouse, tmp_path: Path, variant: str) -> None:
         with pytest.raises(WheelhouseError, match="cannot be a variant"):
-            put(house, tiny_wheel(tmp_path), "one", variant)
+            put(wheelhouse, tiny_wheel(tmp_path), "one", variant)
 
-    def test_variants_are_apart(self, house: Wheelhouse, tmp_path: Path) -> None:
-        put(house, tiny_wheel(tmp_path), "one", "openblas")
-        put(house, tiny_wheel(tmp_path), "one", "reference")
-        (house.root / "notes").mkdir()
-        assert house.variants() == ["openblas", "reference"]
-        assert house.find("accelerate", key_of("one")) is None
+    def test_variants_are_apart(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+        put(wheelhouse, tiny_wheel(tmp_path), "one", "openblas")
+        put(wheelhouse, tiny_wheel(tmp_path), "one", "reference")
+        (wheelhouse.root / "notes").mkdir()
+        assert wheelhouse.variants() == ["openblas", "reference"]
+        assert wheelhouse.find("accelerate", key_of("one")) is None

@@ -131,7 +131,7 @@ def _end(outcomes: Sequence[Outcome], screen: Screen) -> None:
 def _show(farm: Farm, plan: Plan, screen: Screen, *, json: bool) -> None:
     screen.lines(plan.skipped)
     decisions = decide_all(
-        farm.house, plan, from_nothing=farm.settings.from_nothing, published=farm.published
+        farm.wheelhouse, plan, from_nothing=farm.settings.from_nothing, published=farm.published
     )
     if json:
         screen.data(

@@ -155,7 +155,7 @@ def build(
     whole = farm.plan([name])
     parts.check_upstream(whole, name)
     screen, (own,) = Screen.standard(), whole.only([name]).builds
-    expected = farm.outlook.expected(whole, farm.house)
+    expected = farm.outlook.expected(whole, farm.wheelhouse)
     with ChainReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
         outcomes = farm.run(whole, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
     outcome = next(each for each in outcomes if each.build.id == own.id)
@@ -242,7 +242,7 @@ def publish(_context: Context, index: str | None = None, dry_run: bool = False) 
     farm, screen, problems = open_farm(), Screen.standard(), Collector()
     name = choose_index_name(farm, index)
     table = farm.settings.choose_index(name)
-    variants = [variant for variant in farm.house.variants() if table.path(variant) is not None]
+    variants = [variant for variant in farm.wheelhouse.variants() if table.path(variant) is not None]
     publications = [Publication(farm=farm, index_name=name, variant=variant) for variant in variants]
     # Every variant is looked at before the first file of any is sent.
     for publication in publications:

@@ -44,14 +44,14 @@ def _wheels(before: str | None, after: str | None, options: dict[str, str | None
 def _records(*wheels: Wheel) -> list[Record | None]:
     """The build records of wheels that are this farm's; None for any other."""
     try:
-        house = open_farm().house
+        wheelhouse = open_farm().wheelhouse
     except UsageError:
         # Two files can be compared anywhere.
         return [None for _ in wheels]
     digests = [file_digest(wheel.path) for wheel in wheels]
     found: dict[str, Record] = {}
-    for variant in house.variants():
-        for key, text in house.records(variant):
+    for variant in wheelhouse.variants():
+        for key, text in wheelhouse.records(variant):
             # A record is read whole only where its wheel is asked for; a broken one tells nothing.
             if any(digest in text for digest in digests):
                 with suppress(RecordError):

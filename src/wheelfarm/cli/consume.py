@@ -11,7 +11,7 @@ from invoke.tasks import task
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import farm_task, open_farm, positional_words, words
 from wheelfarm.errors import UsageError
-from wheelfarm.index.candidates import offers
+from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.consumer import Tool, consumer_lines, from_elsewhere, pins, resolve
 from wheelfarm.index.factory import read_url
 from wheelfarm.recipes.index_settings import WHEELHOUSE
@@ -43,7 +43,7 @@ def serve(_context: Context, host: str = "127.0.0.1", port: int = 8080, password
     farm, screen = open_farm(), Screen.standard()
     known = Passwords.read(Path(passwords)) if passwords else None
     with serving(farm.settings.wheelhouse, host=host, port=port, passwords=known, say=screen.say) as url:
-        screen.result(f"{url}/{variant}/simple/" for variant in farm.house.variants())
+        screen.result(f"{url}/{variant}/simple/" for variant in farm.wheelhouse.variants())
         threading.Event().wait()
 
 
@@ -77,8 +77,8 @@ def config(
         raise UsageError(f"unknown tool {tool!r}", hint=suggestion(tool, list(Tool)))
     farm = open_farm(variant=variant)
     name = WHEELHOUSE if index == WHEELHOUSE else choose_index_name(farm, index)
-    offered = offers(farm.house, farm.settings.variant, named_releases(packages))
-    names = {offer.project: offer.version for offer in offered}
+    candidates = find_candidates(farm.wheelhouse, farm.settings.variant, named_releases(packages))
+    names = {candidate.project: candidate.version for candidate in candidates}
     lines = consumer_lines(Tool(tool), index=name, url=_url(farm, name), names=names)
     Screen.standard().result(lines)
 
@@ -104,18 +104,18 @@ def lock(
         raise UsageError("say which packages", hint="inv lock scipy,pandas")
     farm = open_farm(variant=variant)
     settings = farm.settings
-    offered = offers(farm.house, settings.variant, named_releases(packages))
+    candidates = find_candidates(farm.wheelhouse, settings.variant, named_releases(packages))
     others = resolve(
-        offered,
+        candidates,
         simple=_url(farm, WHEELHOUSE),
         python=str(min(settings.pythons)),
         env=programs_environment(settings),
         public=settings.index_url,
     )
-    write_atomically(Path(output), (pins(offered) + others).encode(), "the lock")
+    write_atomically(Path(output), (pins(candidates) + others).encode(), "the lock")
     screen = Screen.standard()
     screen.say(
-        f"{output}: {len({offer.project for offer in offered})} of the farm, {others.count('==')} others"
+        f"{output}: {len({each.project for each in candidates})} of the farm, {others.count('==')} others"
     )
-    if from_elsewhere(offered):
+    if from_elsewhere(candidates):
         screen.say("what is not of the farm comes from another index; the hashes tell which files may")

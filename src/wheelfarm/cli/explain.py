@@ -89,5 +89,5 @@ def why(
     farm, _, builds = selected(packages, variant=variant, python=python, engine=engine)
     screen = Screen.standard()
     for build in builds:
-        decision = decide(farm.house, build, from_nothing=farm.settings.from_nothing)
+        decision = decide(farm.wheelhouse, build, from_nothing=farm.settings.from_nothing)
         screen.result([f"{decision.action.value}: {build.id}", *(f"  {line}" for line in decision.why)])

@@ -8,13 +8,13 @@ from invoke.tasks import task
 
 from wheelfarm.cli.task import farm_task, open_farm, packages_word, positional_words, split_names, words
 from wheelfarm.errors import Collector, UsageError
-from wheelfarm.index.status import of_release, standings, superseded
+from wheelfarm.index.status import of_release, superseded, target_statuses
 from wheelfarm.recipes.index_settings import WHEELHOUSE
 from wheelfarm.report.index import (
     comparison_data,
     comparison_lines,
-    standing_data,
-    standing_lines,
+    status_data,
+    status_lines,
     verdict_data,
     verdict_line,
 )
@@ -69,8 +69,8 @@ def publish(  # noqa: PLR0917
         found = publication.look(transaction, next_build=next_build)
         _show(found, screen, json=json)
         found.check(publication.index_name)
-        for offer in found.to_upload:
-            transaction.prove(offer)
+        for candidate in found.to_upload:
+            transaction.prove(candidate)
         return
     done = publication.publish(wanted, next_build=next_build)
     _show(done, screen, json=json)
@@ -100,13 +100,13 @@ def status(
     table, wanted, screen = farm.settings.choose_index(name), named_releases(packages), Screen.standard()
     data = []
     for each in (
-        [variant] if variant else [one for one in farm.house.variants() if table.path(one) is not None]
+        [variant] if variant else [one for one in farm.wheelhouse.variants() if table.path(one) is not None]
     ):
         publication = Publication(farm=farm, index_name=name, variant=each)
-        found = list(standings(publication.transaction(wanted).differ(), publication.needed))
-        data += standing_data(each, found)
+        found = list(target_statuses(publication.transaction(wanted).differ(), publication.needed))
+        data += status_data(each, found)
         if not json:
-            screen.result(standing_lines(each, found))
+            screen.result(status_lines(each, found))
     if json:
         screen.data(data)
 
@@ -155,7 +155,7 @@ def _release(release: str) -> tuple[Name, str]:
         release="distribution and version, as scipy==1.17.1",
         index=f"its name in [tool.wheelfarm.index]; `{WHEELHOUSE}`, which is the default, for the farm's own",
         reason="shown by installers",
-        undo="offer the release again",
+        undo="candidate the release again",
     ),
     auto_shortflags=False,
 )
@@ -175,7 +175,7 @@ def yank(  # noqa: PLR0917
     chosen = farm.settings.variant
     publication = None
     if index == WHEELHOUSE:
-        listed = [file.filename for file in farm.house.listed(chosen, project)]
+        listed = [file.filename for file in farm.wheelhouse.listed(chosen, project)]
     else:
         publication = Publication(farm=farm, index_name=index, variant=chosen)
         listed = [file.filename for file in publication.index.look([project])[project]]
@@ -185,8 +185,8 @@ def yank(  # noqa: PLR0917
     if not dry_run and publication is not None:
         publication.index.yank(project, filenames, said)
     elif not dry_run:
-        farm.house.yank(chosen, project, lambda file: file.filename in filenames, said)
-    does = "offered" if undo else "yanked"
+        farm.wheelhouse.yank(chosen, project, lambda file: file.filename in filenames, said)
+    does = "candidates" if undo else "yanked"
     Screen.standard().result(f"{f'would be {does}' if dry_run else does}: {name}" for name in filenames)
 
 

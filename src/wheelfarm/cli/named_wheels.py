@@ -63,7 +63,7 @@ class Distribution:
             UsageError: when there is none.
         """
         build = self.build.id
-        stored = self.farm.house.current(build.variant, build.name, self.build.version, build.target)
+        stored = self.farm.wheelhouse.current(build.variant, build.name, self.build.version, build.target)
         if not stored:
             raise UsageError(f"the wheelhouse has no wheel of {build}", hint=f"nox -s build-{build.name}")
         return open_wheel(stored[-1].path)

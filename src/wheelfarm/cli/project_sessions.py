@@ -69,7 +69,7 @@ def _register_tests(root: Path) -> None:
 def _register_checks(root: Path) -> None:
     @nox.session(venv_backend="none", tags=["check"])
     def lint(session: nox.Session) -> None:
-        """Formatting, lint, the import rules of the house, and the workflows."""
+        """Formatting, lint, the import rules of the wheelhouse, and the workflows."""
         session.chdir(root)
         python = tools_environment(session, root, "lint")
         _run(session, python, "ruff", "format", "--check", ".")

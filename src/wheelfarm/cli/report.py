@@ -55,7 +55,7 @@ def report(  # noqa: PLR0917
     farm = open_farm(offline="true" if offline else None)
     screen = Screen.standard()
     survey = take(
-        farm.house,
+        farm.wheelhouse,
         variants=_variants(farm, variant),
         packages=split_names(packages) or (),
         limit=amount(limit),
@@ -79,7 +79,7 @@ def _variants(farm: Farm, variant: str | None) -> Sequence[str]:
     Raises:
         UsageError: when the farm knows no such variant.
     """
-    there = farm.house.variants()
+    there = farm.wheelhouse.variants()
     if variant is None:
         return there
     if variant not in there:

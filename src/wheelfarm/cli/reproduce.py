@@ -42,10 +42,10 @@ def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) 
         UsageError: when there is none.
         RecordError: when the listed wheel's cannot be read.
     """
-    house, variant = farm.house, farm.settings.variant
-    listed = [wheel.key for wheel in house.current(variant, name, target=target)]
+    wheelhouse, variant = farm.wheelhouse, farm.settings.variant
+    listed = [wheel.key for wheel in wheelhouse.current(variant, name, target=target)]
     found = []
-    for key, text in house.records(variant):
+    for key, text in wheelhouse.records(variant):
         try:
             record = Record.from_json(text, f"wheelhouse/{variant}/records/{key}.json")
         except RecordError:
@@ -132,7 +132,7 @@ def rebuild(  # noqa: PLR0917
         Rebuild.of(
             *_records(farm, name, target, wanted),
             settings=farm.settings,
-            house=farm.house,
+            wheelhouse=farm.wheelhouse,
             work=Path(work) if work else None,
             say=farm.say,
         )

@@ -64,9 +64,9 @@ def _inputs(farm: Farm, plan: Plan) -> Iterator[Path]:
 
 def _stored(farm: Farm, outcomes: Sequence[Outcome]) -> Iterator[Path]:
     for outcome in outcomes:
-        house = farm.settings.wheelhouse / outcome.build.id.variant
-        yield house / "records" / f"{outcome.build.key}.json"
-        yield house / "simple" / outcome.build.id.name / "index.json"
+        wheelhouse = farm.settings.wheelhouse / outcome.build.id.variant
+        yield wheelhouse / "records" / f"{outcome.build.key}.json"
+        yield wheelhouse / "simple" / outcome.build.id.name / "index.json"
         if outcome.wheel is not None:
             yield outcome.wheel
 

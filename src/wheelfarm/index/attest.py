@@ -8,9 +8,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import RecordError, UnprovenError, WheelhouseError
-from wheelfarm.index.candidates import Offer
+from wheelfarm.index.candidates import Candidate
 from wheelfarm.model import Digest
-from wheelfarm.provenance.attestation import Papers, statement
+from wheelfarm.provenance.attestation import Attestation, statement
 from wheelfarm.provenance.carrier import carrier_project, write_carrier
 from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.sbom_reading import MEMBER
@@ -24,83 +24,85 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
-    Issue = Callable[[Offer], Papers]
+    Issue = Callable[[Candidate], Attestation]
     """Makes the papers of a stored wheel."""
 
 
-def proven_record(house: Wheelhouse, offer: Offer) -> tuple[Record, str]:
+def verify_record(wheelhouse: Wheelhouse, candidate: Candidate) -> tuple[Record, str]:
     """The record of a stored wheel that has passed its gate, and the text that it was read from.
 
     Raises:
         UnprovenError: when the record is missing or describes another wheel, or when the gate found nothing.
     """
-    where = str(offer.path)
+    where = str(candidate.path)
     try:
-        text = house.record(offer.variant, offer.file.key)
+        text = wheelhouse.record(candidate.variant, candidate.file.key)
         record = Record.from_json(text, where)
     except (RecordError, WheelhouseError) as error:
         raise UnprovenError(
-            f"{offer.filename} has no build record",
+            f"{candidate.filename} has no build record",
             where=where,
             why=error.why or error.what,
-            hint=_again(offer),
+            hint=_again(candidate),
         ) from error
     recorded = (record.wheel.filename, record.wheel.sha256, record.key)
-    if recorded != (offer.filename, offer.sha256, offer.file.key):
+    if recorded != (candidate.filename, candidate.sha256, candidate.file.key):
         raise UnprovenError(
-            f"the build record of {offer.filename} describes another wheel",
+            f"the build record of {candidate.filename} describes another wheel",
             where=where,
             why=f"it says {record.wheel.filename}, sha256 {record.wheel.sha256}",
-            hint=_again(offer),
+            hint=_again(candidate),
         )
     if not record.gate_results:
-        raise UnprovenError(f"{offer.filename} has not passed its gate", where=where, hint=_again(offer))
+        raise UnprovenError(
+            f"{candidate.filename} has not passed its gate", where=where, hint=_again(candidate)
+        )
     return record, text
 
 
-def prove(house: Wheelhouse, offer: Offer) -> None:
+def prove(wheelhouse: Wheelhouse, candidate: Candidate) -> None:
     """Compare a stored wheel with its record, and its bytes with both.
 
     Raises:
         UnprovenError: when its record is missing or describes another wheel, when the gate found nothing,
             or when its bytes have changed since.
     """
-    if not offer.carrier:  # which the farm has just written
-        proven_record(house, offer)
-    where = str(offer.path)
+    if not candidate.carrier:  # which the farm has just written
+        verify_record(wheelhouse, candidate)
+    where = str(candidate.path)
     try:
-        actual = digest_of(offer.path)
+        actual = digest_of(candidate.path)
     except OSError as error:
         raise UnprovenError(
-            f"{offer.filename} cannot be read", where=where, why=error.strerror, hint=_again(offer)
+            f"{candidate.filename} cannot be read", where=where, why=error.strerror, hint=_again(candidate)
         ) from error
-    if actual != offer.sha256:
+    if actual != candidate.sha256:
         raise UnprovenError(
-            f"{offer.filename} was changed after its gate",
+            f"{candidate.filename} was changed after its gate",
             where=where,
-            why=f"its sha256 was {offer.sha256} and is {actual}",
-            hint=_again(offer),
+            why=f"its sha256 was {candidate.sha256} and is {actual}",
+            hint=_again(candidate),
         )
 
 
-def _again(offer: Offer) -> str:
-    return f"inv chain {offer.project} --variant {offer.variant}"
+def _again(candidate: Candidate) -> str:
+    return f"inv chain {candidate.project} --variant {candidate.variant}"
 
 
-def issue(house: Wheelhouse, sign: Callable[[str], str], offer: Offer) -> Papers:
+def issue(wheelhouse: Wheelhouse, sign: Callable[[str], str], candidate: Candidate) -> Attestation:
     """Make the papers of a stored wheel.
 
     Args:
-        house: where its build record is.
+        wheelhouse: where its build record is.
         sign: signs a statement; gives an empty text where nobody can.
-        offer: the wheel.
+        candidate: the wheel.
 
     Raises:
         UnprovenError: when its record is missing, or describes another wheel or no gate.
     """
-    record, text = proven_record(house, offer)
-    said = statement(record, text, _sbom(offer.path))
-    return Papers(record=text, statement=said, signature=sign(said))
+    record, text = verify_record(wheelhouse, candidate)
+    said = statement(record, text, _sbom(candidate.path))
+    return Attestation(record=text, statement=said, signature=sign(said))
 
 
 def _sbom(path: Path) -> Digest | None:
@@ -113,7 +115,7 @@ def _sbom(path: Path) -> Digest | None:
         return None
 
 
-def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offer, ...]:
+def carriers(todo: Iterable[Candidate], issue: Issue, directory: Path) -> tuple[Candidate, ...]:
     """Write a wheel for each release that carries the papers of its wheels.
 
     Args:
@@ -125,12 +127,12 @@ def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offe
         UnprovenError: when a wheel has no build record.
         WheelhouseError: when a carrier cannot be written.
     """
-    releases: defaultdict[tuple[Name, str], list[Offer]] = defaultdict(list)
-    for offer in todo:
-        releases[offer.project, offer.version].append(offer)
+    releases: defaultdict[tuple[Name, str], list[Candidate]] = defaultdict(list)
+    for candidate in todo:
+        releases[candidate.project, candidate.version].append(candidate)
     found = []
     for (project, version), wheels in releases.items():
-        papers = {offer.sha256: issue(offer) for offer in wheels}
+        papers = {candidate.sha256: issue(candidate) for candidate in wheels}
         path = write_carrier(project, version, papers, directory)
         file = IndexedFile(
             filename=path.name,
@@ -142,7 +144,7 @@ def carriers(todo: Iterable[Offer], issue: Issue, directory: Path) -> tuple[Offe
             key=Digest(""),
         )
         found.append(
-            Offer(
+            Candidate(
                 project=carrier_project(project),
                 variant=wheels[0].variant,
                 file=file,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import FarmError
-from wheelfarm.index.attest import prove, proven_record
+from wheelfarm.index.attest import prove, verify_record
 from wheelfarm.index.comparison import Comparison, Difference, State, next_build
 from wheelfarm.system.files import digest_of
 from wheelfarm.wheelhouse.tags import served
@@ -24,9 +24,9 @@ from wheelfarm.wheels.rewrite import numbered_name, write_numbered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.model import Digest, Name
-    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.provenance.attestation import Attestation
     from wheelfarm.provenance.record import Record
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -35,7 +35,7 @@ _UNLISTED: Final = (State.UPLOAD, State.INCOMPLETE)
 
 @dataclass(frozen=True, kw_only=True)
 class Numbering:
-    """Decides which offers get a build number.
+    """Decides which candidates get a build number.
 
     Args:
         papers: the published papers of a release's wheels.
@@ -44,12 +44,12 @@ class Numbering:
         anyway: whether a conflict is numbered whatever the published record says.
     """
 
-    papers: Callable[[Name, str], Mapping[Digest, Papers]]
+    papers: Callable[[Name, str], Mapping[Digest, Attestation]]
     main: Callable[[Name], Name]
     anyway: bool = False
 
-    def numbers(self, comparison: Comparison) -> dict[Offer, int]:
-        """The build number of each offer that has to get one; the wheels of one build get the same.
+    def numbers(self, comparison: Comparison) -> dict[Candidate, int]:
+        """The build number of each candidate that has to get one; the wheels of one build get the same.
 
         Raises:
             NetworkError, PublishError: when the published records cannot be had.
@@ -59,24 +59,24 @@ class Numbering:
         numbers: dict[tuple[Name, str], int] = {}
         builds = set()
         for each in conflicts:
-            if each.offer is None:
+            if each.candidate is None:
                 continue
-            of = each.project, each.offer.version
+            of = each.project, each.candidate.version
             records = published[of] if of in published else self._records(*of)
             published[of] = records
             if not (self.anyway or _is_rebuild(each, records)):
                 continue
-            release = self.main(each.project), each.offer.version
+            release = self.main(each.project), each.candidate.version
             builds.add((*release, served(each.filename)))
-            known = _known(each.offer, records.values())
-            free = next_build(each.offer, self._filenames(comparison, release[0]))
+            known = _known(each.candidate, records.values())
+            free = next_build(each.candidate, self._filenames(comparison, release[0]))
             # What another farm has published already has its number.
             numbers[release] = max(numbers.get(release, 0), known or free)
         return {
-            each.offer: numbers[self.main(each.project), each.offer.version]
+            each.candidate: numbers[self.main(each.project), each.candidate.version]
             for each in comparison.differences
-            if each.offer is not None
-            and (self.main(each.project), each.offer.version, served(each.filename)) in builds
+            if each.candidate is not None
+            and (self.main(each.project), each.candidate.version, served(each.filename)) in builds
         }
 
     def _records(self, project: Name, version: str) -> dict[Digest, Record]:
@@ -99,39 +99,39 @@ class Numbering:
 
 
 def _is_rebuild(conflict: Difference, records: Mapping[Digest, Record]) -> bool:
-    """Whether a published wheel is known to come from another build than the offer of the same name."""
-    if conflict.published is None or conflict.offer is None:
+    """Whether a published wheel is known to come from another build than the candidate of the same name."""
+    if conflict.published is None or conflict.candidate is None:
         return False
     record = records.get(conflict.published)
-    return record is not None and record.key != conflict.offer.file.key
+    return record is not None and record.key != conflict.candidate.file.key
 
 
-def _known(offer: Offer, records: Iterable[Record]) -> int | None:
+def _known(candidate: Candidate, records: Iterable[Record]) -> int | None:
     """The number under which this very wheel is published already."""
     return next(
         (
             record.wheel.number
             for record in records
-            if record.key == offer.file.key and record.wheel.unnumbered == offer.sha256
+            if record.key == candidate.file.key and record.wheel.unnumbered == candidate.sha256
         ),
         None,
     )
 
 
-def shown(comparison: Comparison, numbers: Mapping[Offer, int]) -> Comparison:
-    """What would be published: the same, with the offers that get a number as rebuilt."""
+def shown(comparison: Comparison, numbers: Mapping[Candidate, int]) -> Comparison:
+    """What would be published: the same, with the candidates that get a number as rebuilt."""
 
     def told(each: Difference) -> Difference:
-        if each.offer not in numbers or each.offer is None:
+        if each.candidate not in numbers or each.candidate is None:
             return each
-        number = numbers[each.offer]
+        number = numbers[each.candidate]
         why = f"published from another build; goes as {numbered_name(each.filename, number)}"
         return replace(each, state=State.REBUILT, why=why)
 
     return Comparison(tuple(map(told, comparison.differences)))
 
 
-def renumber(house: Wheelhouse, offer: Offer, number: int) -> None:
+def renumber(wheelhouse: Wheelhouse, candidate: Candidate, number: int) -> None:
     """Store the edition of a wheel that has a build number, in the place of the wheel, with its record.
 
     Raises:
@@ -139,10 +139,10 @@ def renumber(house: Wheelhouse, offer: Offer, number: int) -> None:
         WheelError: when it cannot be read.
         WheelhouseError: when the edition cannot be stored.
     """
-    prove(house, offer)
-    record, _ = proven_record(house, offer)
+    prove(wheelhouse, candidate)
+    record, _ = verify_record(wheelhouse, candidate)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-number-") as scratch:
-        edition = write_numbered(open_wheel(offer.path), Path(scratch), number).path
+        edition = write_numbered(open_wheel(candidate.path), Path(scratch), number).path
         sha256 = digest_of(edition)
         wheel = replace(
             record.wheel,
@@ -152,4 +152,6 @@ def renumber(house: Wheelhouse, offer: Offer, number: int) -> None:
             unnumbered_sha256=record.wheel.unnumbered,
         )
         text = replace(record, wheel=wheel).to_json()
-        house.store(edition, sha256=sha256, variant=offer.variant, key=offer.file.key, record=text)
+        wheelhouse.store(
+            edition, sha256=sha256, variant=candidate.variant, key=candidate.file.key, record=text
+        )

@@ -1,4 +1,4 @@
-"""What the farm offers to an index: wheels that the wheelhouse lists, with all of the farm that they need."""
+"""The wheels to publish: those that the wheelhouse lists, with all of the farm that they need."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class Candidate:
     """A stored wheel that may be published."""
 
     project: Name
@@ -67,16 +67,16 @@ def requirements(metadata: bytes) -> frozenset[Name]:
     return frozenset(found)
 
 
-def offers(
-    house: Wheelhouse,
+def find_candidates(
+    wheelhouse: Wheelhouse,
     variant: str,
     wanted: Mapping[Name, str | None] | None = None,
     members: Callable[[Name], Sequence[Name]] = lambda project: (project,),
-) -> tuple[Offer, ...]:
+) -> tuple[Candidate, ...]:
     """The wheels to publish: of each distribution the newest version, or the one that was named.
 
     Args:
-        house: the wheelhouse; only what its index lists, and does not yank, is offered.
+        wheelhouse: the wheelhouse; only what its index lists, and does not yank, is candidates.
         variant: whose index.
         wanted: distributions, each with a version or None; what they need of the wheelhouse is added. None
             stands for all.
@@ -89,12 +89,12 @@ def offers(
         UsageError: when the wheelhouse does not have a distribution or version that was named.
         WheelhouseError: when the wheelhouse cannot be read.
     """
-    known = set(house.projects(variant))
-    chosen: dict[Name, tuple[Offer, ...]] = {}
+    known = set(wheelhouse.projects(variant))
+    chosen: dict[Name, tuple[Candidate, ...]] = {}
     waiting = dict.fromkeys(known) if wanted is None else dict(wanted)
     while waiting:
         project, version = waiting.popitem()
-        files = [file for file in house.listed(variant, project) if file.yanked is None]
+        files = [file for file in wheelhouse.listed(variant, project) if file.yanked is None]
         if not files and wanted is None:
             continue
         if not files:
@@ -103,23 +103,24 @@ def offers(
                 where=f"variant {variant}",
                 hint=f"nox -s build-{project}",
             )
-        chosen[project] = tuple(_of_version(house, variant, project, files, version))
-        needed = {name for offer in chosen[project] for name in offer.requires}
+        chosen[project] = tuple(_of_version(wheelhouse, variant, project, files, version))
+        needed = {name for candidate in chosen[project] for name in candidate.requires}
         waiting |= dict.fromkeys((needed & known) - chosen.keys() - waiting.keys())
         of_release = chosen[project][0].version
         # What is not there of the release is found out where it is compared with what makes it complete.
         waiting |= {
             name: of_release
             for name in members(project)
-            if name not in chosen and any(file.version == of_release for file in house.listed(variant, name))
+            if name not in chosen
+            and any(file.version == of_release for file in wheelhouse.listed(variant, name))
         }
-    every = [offer for project in sorted(chosen) for offer in chosen[project]]
-    return tuple(offer for wave in waves(every) for offer in wave)
+    every = [candidate for project in sorted(chosen) for candidate in chosen[project]]
+    return tuple(candidate for wave in waves(every) for candidate in wave)
 
 
 def _of_version(
-    house: Wheelhouse, variant: str, project: Name, files: Sequence[IndexedFile], wanted: str | None
-) -> Iterator[Offer]:
+    wheelhouse: Wheelhouse, variant: str, project: Name, files: Sequence[IndexedFile], wanted: str | None
+) -> Iterator[Candidate]:
     version = Version(wanted) if wanted else max(Version(file.version) for file in files)
     found = [file for file in files if Version(file.version) == version]
     if not found:
@@ -129,8 +130,8 @@ def _of_version(
             why=f"it has {', '.join(dict.fromkeys(file.version for file in files))}",
         )
     for file in found:
-        path = house.place(variant, file)
-        yield Offer(
+        path = wheelhouse.wheel_path(variant, file)
+        yield Candidate(
             project=project,
             variant=variant,
             file=file,
@@ -139,26 +140,26 @@ def _of_version(
         )
 
 
-def waves(those: Iterable[Offer]) -> list[list[Offer]]:
+def waves(those: Iterable[Candidate]) -> list[list[Candidate]]:
     """Offers in groups that need nothing but groups before them; one group where they need each other.
 
     What carries papers comes right before the wheels that they belong to.
     """
-    of: defaultdict[Name, list[Offer]] = defaultdict(list)
-    for offer in sorted(those, key=lambda offer: not offer.carrier):
-        of[offer.carrier or offer.project].append(offer)
+    of: defaultdict[Name, list[Candidate]] = defaultdict(list)
+    for candidate in sorted(those, key=lambda candidate: not candidate.carrier):
+        of[candidate.carrier or candidate.project].append(candidate)
     graph = {
-        project: {name for offer in group for name in offer.requires & of.keys() if name != project}
+        project: {name for candidate in group for name in candidate.requires & of.keys() if name != project}
         for project, group in of.items()
     }
     sorter = graphlib.TopologicalSorter(graph)
     try:
         sorter.prepare()
     except graphlib.CycleError:
-        return [[offer for group in of.values() for offer in group]]
+        return [[candidate for group in of.values() for candidate in group]]
     found = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
-        found.append([offer for project in ready for offer in of[project]])
+        found.append([candidate for project in ready for candidate in of[project]])
         sorter.done(*ready)
     return found

@@ -17,7 +17,7 @@ from wheelfarm.wheelhouse.tags import serves
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.protocol import ListedFile, Listing
     from wheelfarm.model import Digest, Name, Target
 
@@ -54,7 +54,7 @@ class Difference:
     project: Name
     filename: str
     why: str = ""
-    offer: Offer | None = None
+    candidate: Candidate | None = None
     """None for what is foreign."""
     published: Digest | None = None
     """The digest of the bytes that the index has under this name, where it tells one."""
@@ -71,9 +71,9 @@ class Comparison:
         return tuple(each for each in self.differences if each.state is state)
 
     @property
-    def to_upload(self) -> tuple[Offer, ...]:
+    def to_upload(self) -> tuple[Candidate, ...]:
         """What is missing in the index and may go there."""
-        return tuple(each.offer for each in self.of(State.UPLOAD) if each.offer is not None)
+        return tuple(each.candidate for each in self.of(State.UPLOAD) if each.candidate is not None)
 
     def check(self, index: str) -> None:
         """Refuse what cannot be published as it is, all of it at once.
@@ -105,28 +105,28 @@ class Comparison:
 
 
 def compare(
-    offers: Iterable[Offer],
+    candidates: Iterable[Candidate],
     listing: Listing,
     *,
     needed: Needed,
     owned: Collection[Name] = (),
     members: Members = alone,
 ) -> Comparison:
-    """How offered wheels stand in an index.
+    """How candidates wheels stand in an index.
 
     Args:
-        offers: dependencies before dependents.
-        listing: the files of all projects that are offered, and of `owned` as far as it matters.
+        candidates: dependencies before dependents.
+        listing: the files of all projects that are candidates, and of `owned` as far as it matters.
         needed: what makes a release complete.
-        owned: the farm's distributions: a wheel that needs one is incomplete where neither the offers nor
+        owned: the farm's distributions: a wheel that needs one is incomplete where neither the candidates nor
             the index have it.
         members: what belongs to a release.
     """
-    offers = tuple(offers)
+    candidates = tuple(candidates)
     listed = {project: _by_identity(files) for project, files in listing.items()}
-    found = [_standing(offer, listed.get(offer.project, {})) for offer in offers]
-    judged = _without_incomplete(found, needed, _absent(offers, listing, owned), members)
-    known = {_identity(offer.filename) for offer in offers}
+    found = [_standing(candidate, listed.get(candidate.project, {})) for candidate in candidates]
+    judged = _without_incomplete(found, needed, _absent(candidates, listing, owned), members)
+    known = {_identity(candidate.filename) for candidate in candidates}
     foreign = (
         Difference(state=State.FOREIGN, project=project, filename=file.filename)
         for project in sorted(listing)
@@ -149,15 +149,17 @@ def _by_identity(files: Iterable[ListedFile]) -> Mapping[object, ListedFile]:
     return {_identity(file.filename): file for file in files}
 
 
-def _standing(offer: Offer, files: Mapping[object, ListedFile]) -> Difference:
-    file = files.get(_identity(offer.filename))
-    standing = Difference(state=State.UPLOAD, project=offer.project, filename=offer.filename, offer=offer)
+def _standing(candidate: Candidate, files: Mapping[object, ListedFile]) -> Difference:
+    file = files.get(_identity(candidate.filename))
+    standing = Difference(
+        state=State.UPLOAD, project=candidate.project, filename=candidate.filename, candidate=candidate
+    )
     if file is None:
         return standing
     # What carries papers is named after the wheels that they belong to.
-    if file.sha256 == offer.sha256 or offer.carrier:
+    if file.sha256 == candidate.sha256 or candidate.carrier:
         return replace(standing, state=State.SAME)
-    number = next_build(offer, (each.filename for each in files.values()))
+    number = next_build(candidate, (each.filename for each in files.values()))
     return replace(
         standing,
         state=State.CONFLICTING,
@@ -166,45 +168,47 @@ def _standing(offer: Offer, files: Mapping[object, ListedFile]) -> Difference:
     )
 
 
-def next_build(offer: Offer, filenames: Iterable[str]) -> int:
+def next_build(candidate: Candidate, filenames: Iterable[str]) -> int:
     """The build number that no published wheel of this version has reached."""
     highest = 0
-    for filename in (*filenames, offer.filename):
+    for filename in (*filenames, candidate.filename):
         try:
             _, version, build, _ = parse_wheel_filename(filename)
         except InvalidWheelFilename:
             continue
-        if version == Version(offer.version) and build:
+        if version == Version(candidate.version) and build:
             highest = max(highest, build[0])
     return highest + 1
 
 
-def _absent(offers: Sequence[Offer], listing: Listing, owned: Collection[Name]) -> frozenset[Name]:
-    """The farm's distributions that nobody who installs the offers could get."""
-    offered = {offer.project for offer in offers}
-    return frozenset(name for name in owned if name not in offered and not listing.get(name))
+def _absent(candidates: Sequence[Candidate], listing: Listing, owned: Collection[Name]) -> frozenset[Name]:
+    """The farm's distributions that nobody who installs the candidates could get."""
+    projects = {candidate.project for candidate in candidates}
+    return frozenset(name for name in owned if name not in projects and not listing.get(name))
 
 
 def _without_incomplete(
     found: Sequence[Difference], needed: Needed, absent: frozenset[Name], members: Members
 ) -> Iterator[Difference]:
     """The same, with what may not be uploaded since its release lacks something."""
-    releases: defaultdict[tuple[Name, str], list[Offer]] = defaultdict(list)
+    releases: defaultdict[tuple[Name, str], list[Candidate]] = defaultdict(list)
     for each in found:
-        if each.offer is not None:
-            releases[members(each.project)[0], each.offer.version].append(each.offer)
+        if each.candidate is not None:
+            releases[members(each.project)[0], each.candidate.version].append(each.candidate)
     lacks = {
         release: _lacks(members(release[0]), wheels, needed, absent) for release, wheels in releases.items()
     }
     for each in found:
-        why = lacks[members(each.project)[0], each.offer.version] if each.offer else ""
+        why = lacks[members(each.project)[0], each.candidate.version] if each.candidate else ""
         if each.state is State.UPLOAD and why:
             yield replace(each, state=State.INCOMPLETE, why=why)
         else:
             yield each
 
 
-def _lacks(projects: Sequence[Name], wheels: Sequence[Offer], needed: Needed, absent: frozenset[Name]) -> str:
+def _lacks(
+    projects: Sequence[Name], wheels: Sequence[Candidate], needed: Needed, absent: frozenset[Name]
+) -> str:
     """What a release lacks, in words; nothing when it is complete."""
     lacking = []
     for project in projects:
@@ -212,9 +216,11 @@ def _lacks(projects: Sequence[Name], wheels: Sequence[Offer], needed: Needed, ab
         targets = [
             target.identifier
             for target in needed(project)
-            if not any(offer.project == project and serves(offer.filename, target) for offer in wheels)
+            if not any(
+                candidate.project == project and serves(candidate.filename, target) for candidate in wheels
+            )
         ]
         lacking += [f"no wheel{of} for {', '.join(targets)}"] if targets else []
-    names = sorted(absent & {name for offer in wheels for name in offer.requires})
+    names = sorted(absent & {name for candidate in wheels for name in candidate.requires})
     lacking += [f"it needs {', '.join(names)}, which is not published"] if names else []
     return "; ".join(lacking)

@@ -14,7 +14,7 @@ from wheelfarm.system.process import Command, run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.model import Name
 
 
@@ -104,11 +104,11 @@ _RESOLVING: Final = 300.0
 """Seconds for uv to resolve."""
 
 
-def pins(offers: Iterable[Offer]) -> str:
+def pins(candidates: Iterable[Candidate]) -> str:
     """A line for each distribution: its version, and the hash of each of its wheels."""
     releases: dict[tuple[Name, str], list[str]] = {}
-    for offer in offers:
-        releases.setdefault((offer.project, offer.version), []).append(offer.sha256)
+    for candidate in candidates:
+        releases.setdefault((candidate.project, candidate.version), []).append(candidate.sha256)
     lines = []
     for (project, version), hashes in sorted(releases.items()):
         lines += [f"{project}=={version} \\"]
@@ -117,20 +117,20 @@ def pins(offers: Iterable[Offer]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def from_elsewhere(offers: Sequence[Offer]) -> frozenset[Name]:
-    """What the offers need that is none of them."""
-    return frozenset(name for offer in offers for name in offer.requires) - {
-        offer.project for offer in offers
+def from_elsewhere(candidates: Sequence[Candidate]) -> frozenset[Name]:
+    """What the candidates need that is none of them."""
+    return frozenset(name for candidate in candidates for name in candidate.requires) - {
+        candidate.project for candidate in candidates
     }
 
 
 def resolve(
-    offers: Sequence[Offer], *, simple: str, python: str, env: Mapping[str, str], public: str | None
+    candidates: Sequence[Candidate], *, simple: str, python: str, env: Mapping[str, str], public: str | None
 ) -> str:
-    """Pin what the offers need from elsewhere, with hashes, for all platforms.
+    """Pin what the candidates need from elsewhere, with hashes, for all platforms.
 
     Args:
-        offers: the farm's wheels.
+        candidates: the farm's wheels.
         simple: an index that has them: it is asked first, so that no other one can supply their names.
         python: the lowest feature version.
         env: the environment in which uv is found and run.
@@ -142,10 +142,10 @@ def resolve(
     Raises:
         LockError: when it does not resolve.
     """
-    if not from_elsewhere(offers):
+    if not from_elsewhere(candidates):
         return ""
-    projects = sorted({offer.project for offer in offers})
-    wanted = sorted({f"{offer.project}=={offer.version}" for offer in offers})
+    projects = sorted({candidate.project for candidate in candidates})
+    wanted = sorted({f"{candidate.project}=={candidate.version}" for candidate in candidates})
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
         output = Path(scratch) / "requirements.txt"
         command = Command(

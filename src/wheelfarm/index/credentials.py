@@ -65,7 +65,10 @@ def _netrc(url: str, environ: Mapping[str, str], username: str | None) -> Creden
         except (netrc.NetrcParseError, UnicodeDecodeError, OSError) as error:
             # The parser's message may quote a line, and with it a password.
             raise PublishError(
-                "netrc cannot be read", where=str(path), why=type(error).__name__, hint="mend the file"
+                "netrc cannot be read",
+                where=str(path),
+                why=type(error).__name__,
+                hint="repair_index the file",
             ) from None
         if found and found[2] and username in {None, "", found[0]}:
             return Credentials(found[0], found[2], str(path))

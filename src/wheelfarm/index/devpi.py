@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from requests import Response
 
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.protocol import Listing
     from wheelfarm.model import Name
 
@@ -49,7 +49,7 @@ class DevpiIndex(UploadIndex):
             for project, files in listing.items()
         }
 
-    def send(self, todo: Sequence[Offer]) -> None:
+    def send(self, todo: Sequence[Candidate]) -> None:
         """Upload to a staging index, look whether all is there, and push release by release."""
         staging = self._make_staging(todo)
         if staging is None:
@@ -58,7 +58,9 @@ class DevpiIndex(UploadIndex):
         self.upload(todo, staging.url)
         with self._removing(staging):
             self._check(staging, todo)
-            for project, version in dict.fromkeys((offer.project, offer.version) for offer in todo):
+            for project, version in dict.fromkeys(
+                (candidate.project, candidate.version) for candidate in todo
+            ):
                 self.say(f"pushing {project} {version} from {staging.name} to {self._path}")
                 self._push(staging, project, version)
 
@@ -80,11 +82,11 @@ class DevpiIndex(UploadIndex):
         """The index as devpi names it: user/index."""
         return "/".join(urlsplit(self.url).path.strip("/").split("/")[-2:])
 
-    def _make_staging(self, todo: Sequence[Offer]) -> DevpiIndex | None:
+    def _make_staging(self, todo: Sequence[Candidate]) -> DevpiIndex | None:
         """The staging index for these wheels, the same one after a kill; None where we may not make any."""
         # devpi answers 404 to those who may not push; a user may make indexes of their own only.
         user = self.credentials.username if self.credentials else self._path.partition("/")[0]
-        wheels = "".join(sorted(f"{offer.filename} {offer.sha256}\n" for offer in todo))
+        wheels = "".join(sorted(f"{candidate.filename} {candidate.sha256}\n" for candidate in todo))
         digest = hashlib.sha256(wheels.encode()).hexdigest()[:12]
         path = f"{user}/{self._path.rpartition('/')[2]}-staging-{digest}"
         root = self.url.removesuffix(f"{self._path}/")
@@ -103,11 +105,15 @@ class DevpiIndex(UploadIndex):
     def _at(self, path: str, url: str) -> DevpiIndex:
         return replace(self, name=path, url=url, simple=SIMPLE)
 
-    def _check(self, staging: DevpiIndex, todo: Sequence[Offer]) -> None:
+    def _check(self, staging: DevpiIndex, todo: Sequence[Candidate]) -> None:
         """Nothing is pushed unless all of it arrived."""
-        listing = staging.look({offer.project for offer in todo}, {offer.filename for offer in todo})
+        listing = staging.look(
+            {candidate.project for candidate in todo}, {candidate.filename for candidate in todo}
+        )
         there = {(file.filename, file.sha256) for files in listing.values() for file in files}
-        missing = [offer.filename for offer in todo if (offer.filename, offer.sha256) not in there]
+        missing = [
+            candidate.filename for candidate in todo if (candidate.filename, candidate.sha256) not in there
+        ]
         if missing:
             raise PublishError(
                 "the staging index does not hold what was uploaded to it",

@@ -71,13 +71,13 @@ def read_url(name: str, settings: Settings, variant: str, *, say: Callable[[str]
             hint="say `read-url`",
         )
     if table.kind is IndexKind.SIMPLE_UPLOAD and table.simple is None:
-        house = Wheelhouse(settings.wheelhouse)
-        simple = _uploads(name, settings, below(table.url, path), table, say, house).simple
+        wheelhouse = Wheelhouse(settings.wheelhouse)
+        simple = _uploads(name, settings, below(table.url, path), table, say, wheelhouse).simple
     return below(below(base, path), simple)
 
 
 def open_index(
-    name: str, settings: Settings, variant: str, *, house: Wheelhouse, say: Callable[[str], None]
+    name: str, settings: Settings, variant: str, *, wheelhouse: Wheelhouse, say: Callable[[str], None]
 ) -> Index:
     """The index of that name, for the wheels of a variant.
 
@@ -85,7 +85,7 @@ def open_index(
         name: as in `[tool.wheelfarm.index.<name>]`.
         settings: the farm's.
         variant: whose wheels.
-        house: where the build records are.
+        wheelhouse: where the build records are.
         say: hears what is going on.
 
     Raises:
@@ -100,12 +100,12 @@ def open_index(
         from wheelfarm.index.storage import open_storage  # noqa: PLC0415
 
         storage = open_storage(below(table.url, path), settings.root, say)
-        return StaticIndex(name, storage, _issue(table, settings, house, say), say)
-    return _uploads(name, settings, below(table.url, path), table, say, house)
+        return StaticIndex(name, storage, _issue(table, settings, wheelhouse, say), say)
+    return _uploads(name, settings, below(table.url, path), table, say, wheelhouse)
 
 
 def open_published(
-    name: str, settings: Settings, variant: str, *, house: Wheelhouse, say: Callable[[str], None]
+    name: str, settings: Settings, variant: str, *, wheelhouse: Wheelhouse, say: Callable[[str], None]
 ) -> Index:
     """The index of that name, for whoever takes wheels from it: where it is read, and without long waits.
 
@@ -113,7 +113,7 @@ def open_published(
         name: see `open_index`.
         settings: see `open_index`.
         variant: see `open_index`.
-        house: see `open_index`.
+        wheelhouse: see `open_index`.
         say: hears what is waited for.
 
     Raises:
@@ -129,16 +129,18 @@ def open_published(
         env = allowed(settings.environ, keep=_KEPT) | programs_environment(settings)
         credentials = find_credentials(url, settings.environ, env)
         client = Client(url, credentials, say, env.get("TWINE_CERT"), tries=_READING_TRIES)
-        return StaticIndex(name, Web(client), _issue(table, settings, house, say), say)
+        return StaticIndex(name, Web(client), _issue(table, settings, wheelhouse, say), say)
     if table.kind is IndexKind.STATIC:
-        return open_index(name, settings, variant, house=house, say=say)
+        return open_index(name, settings, variant, wheelhouse=wheelhouse, say=say)
     url = below(table.url, path_of(name, table, variant))
-    return _uploads(name, settings, url, table, say, house, tries=_READING_TRIES)
+    return _uploads(name, settings, url, table, say, wheelhouse, tries=_READING_TRIES)
 
 
-def _issue(table: IndexTable, settings: Settings, house: Wheelhouse, say: Callable[[str], None]) -> Issue:
+def _issue(
+    table: IndexTable, settings: Settings, wheelhouse: Wheelhouse, say: Callable[[str], None]
+) -> Issue:
     """What makes the papers of stored wheels, signed where this machine has an identity, if it may tell."""
-    return partial(issue, house, Signer(settings.environ if table.sign else {}, say).sign)
+    return partial(issue, wheelhouse, Signer(settings.environ if table.sign else {}, say).sign)
 
 
 def _uploads(  # noqa: PLR0917
@@ -147,7 +149,7 @@ def _uploads(  # noqa: PLR0917
     url: str,
     table: IndexTable,
     say: Callable[[str], None],
-    house: Wheelhouse,
+    wheelhouse: Wheelhouse,
     tries: int | None = None,
 ) -> UploadIndex:
     """An index that takes uploads: of a devpi server, or of any other."""
@@ -168,7 +170,7 @@ def _uploads(  # noqa: PLR0917
     kind = DevpiIndex if devpi else PypiserverIndex if is_pypiserver(answer) else UploadIndex
     simple = table.simple or (SIMPLE if devpi else "simple")
     log = settings.work / "logs" / f"publish-{name}.log"
-    papers = _issue(table, settings, house, say), settings.work / "papers"
+    papers = _issue(table, settings, wheelhouse, say), settings.work / "papers"
     index = kind(name, url, simple, credentials, env, log, say, *papers)
     index.client.tries = client.tries
     return index

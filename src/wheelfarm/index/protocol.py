@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.errors import FarmError
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.model import Digest
-    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.provenance.attestation import Attestation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Index(Protocol):
             PublishError: when it refuses, or answers with something that is no listing.
         """
 
-    def carriers(self, todo: Sequence[Offer]) -> tuple[Offer, ...]:
+    def carriers(self, todo: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """What has to go to the index before some wheels, so that these have their papers there.
 
         Nothing, where papers lie beside their wheels.
@@ -91,7 +91,7 @@ class Index(Protocol):
             WheelhouseError: when it cannot be written.
         """
 
-    def papers(self, project: Name, version: str) -> Mapping[Digest, Papers]:
+    def papers(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
         """The papers that the index has of a release's wheels, by their digests.
 
         Raises:
@@ -108,7 +108,7 @@ class Index(Protocol):
             PublishError: when it refuses, or does not have what it lists.
         """
 
-    def send(self, todo: Sequence[Offer]) -> None:
+    def send(self, todo: Sequence[Candidate]) -> None:
         """Bring wheels into the index.
 
         Args:
@@ -120,7 +120,7 @@ class Index(Protocol):
         """
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
-        """Have installers pass by some files (PEP 592); None for a reason offers them again.
+        """Have installers pass by some files (PEP 592); None for a reason candidates them again.
 
         Raises:
             PublishError: when this kind of index has no way to say that.

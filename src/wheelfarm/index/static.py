@@ -20,7 +20,7 @@ from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
 from wheelfarm.index.protocol import ListedFile, Listing
 from wheelfarm.index.status import of_release
 from wheelfarm.model import Digest, Name
-from wheelfarm.provenance.attestation import Papers
+from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.wheelhouse.layout import metadata_of
 from wheelfarm.wheelhouse.project_index import IndexedFile, ProjectIndex
 from wheelfarm.wheelhouse.simple_index import project_page, root_json, root_page
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.index.attest import Issue
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.client import Client
     from wheelfarm.index.storage import Storage
 
@@ -107,9 +107,9 @@ class StaticIndex:
     def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
         """What the index lists; a file that was lost is not listed, so that it is written again."""
         with ThreadPoolExecutor(_READERS) as pool:
-            ledgers = list(pool.map(self._ledger, projects))
+            project_indexes = list(pool.map(self._project_index, projects))
             return {
-                ledger.project: tuple(
+                project_index.project: tuple(
                     ListedFile(
                         filename=file.filename,
                         sha256=file.sha256,
@@ -117,17 +117,19 @@ class StaticIndex:
                         yanked=file.yanked is not None,
                     )
                     for file, there in zip(
-                        ledger.files, pool.map(lambda f: self._there(f, wanted), ledger.files), strict=True
+                        project_index.files,
+                        pool.map(lambda f: self._there(f, wanted), project_index.files),
+                        strict=True,
                     )
                     if there
                 )
-                for ledger in ledgers
+                for project_index in project_indexes
             }
 
     def _there(self, file: IndexedFile, wanted: Collection[str]) -> bool:
         return file.filename not in wanted or self.storage.size(file.path) == file.size
 
-    def _ledger(self, project: Name) -> ProjectIndex:
+    def _project_index(self, project: Name) -> ProjectIndex:
         page = self.storage.read(f"simple/{project}/index.json")
         if page is None:
             return ProjectIndex(project=project)
@@ -141,14 +143,14 @@ class StaticIndex:
                 hint="publish to another place, or remove that page",
             ) from error
 
-    def carriers(self, todo: Sequence[Offer]) -> tuple[Offer, ...]:
+    def carriers(self, todo: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """None: papers lie beside their wheels."""
         del todo
         return ()
 
-    def papers(self, project: Name, version: str) -> Mapping[Digest, Papers]:
+    def papers(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
         """See `Index.papers`."""
-        files = self._ledger(project).files
+        files = self._project_index(project).files
         names = of_release([file.filename for file in files], version)
         found = {}
         for file in files:
@@ -159,7 +161,7 @@ class StaticIndex:
             texts[0] = texts[0] or self.storage.read(f"records/{file.key}.json")
             if texts[0] is not None:
                 record, said, signature = ((text or b"").decode(errors="replace") for text in texts)
-                found[file.sha256] = Papers(record=record, statement=said, signature=signature)
+                found[file.sha256] = Attestation(record=record, statement=said, signature=signature)
         return found
 
     def fetch(self, file: ListedFile, path: Path) -> Digest:
@@ -170,54 +172,55 @@ class StaticIndex:
         path.write_bytes(content)
         return Digest(hashlib.sha256(content).hexdigest())
 
-    def send(self, todo: Sequence[Offer]) -> None:
+    def send(self, todo: Sequence[Candidate]) -> None:
         """Write wheels, then their papers and the pages of their projects, dependencies first."""
         # Each waits for the disk or the store most of the time.
         with ThreadPoolExecutor(_WRITERS) as pool:
             papers = dict(zip(todo, pool.map(self._write_wheel, todo), strict=True))
             with self.storage.locked() as renew:
-                for project in dict.fromkeys(offer.project for offer in todo):
+                for project in dict.fromkeys(candidate.project for candidate in todo):
                     renew()
-                    wheels = [offer for offer in todo if offer.project == project]
+                    wheels = [candidate for candidate in todo if candidate.project == project]
                     new = self._unlisted(project, wheels)
                     # Of those who publish the same wheels at once, one writes all of a wheel's papers.
-                    list(pool.map(self._write_papers, new, [papers[offer] for offer in new]))
+                    list(pool.map(self._write_papers, new, [papers[candidate] for candidate in new]))
                     self._list(project, new)
 
-    def _unlisted(self, project: Name, wheels: Sequence[Offer]) -> list[Offer]:
+    def _unlisted(self, project: Name, wheels: Sequence[Candidate]) -> list[Candidate]:
         """The wheels that are not listed yet, or have lost their papers.
 
         Raises:
             ConflictError: when another one was listed under the name of one of them.
         """
-        known = {file.filename: file.sha256 for file in self._ledger(project).files}
-        for offer in wheels:
-            if known.get(offer.filename, offer.sha256) != offer.sha256:
+        known = {file.filename: file.sha256 for file in self._project_index(project).files}
+        for candidate in wheels:
+            if known.get(candidate.filename, candidate.sha256) != candidate.sha256:
                 raise ConflictError(
-                    f"{offer.filename} is published with other bytes",
+                    f"{candidate.filename} is published with other bytes",
                     where=f"index {self.name}",
                     why="another publisher was quicker",
                     hint="publish again to see what differs",
                 )
         return [
-            offer
-            for offer in wheels
-            if offer.filename not in known or self.storage.size(f"{offer.file.path}{_PAPERS[1]}") is None
+            candidate
+            for candidate in wheels
+            if candidate.filename not in known
+            or self.storage.size(f"{candidate.file.path}{_PAPERS[1]}") is None
         ]
 
-    def _write_wheel(self, offer: Offer) -> Papers:
+    def _write_wheel(self, candidate: Candidate) -> Attestation:
         """Write a wheel where nobody looks for it, and make its papers."""
-        file = offer.file
-        self.say(f"writing {offer.filename}")
-        metadata, papers = metadata_of(offer.path).read_bytes(), self.issue(offer)
+        file = candidate.file
+        self.say(f"writing {candidate.filename}")
+        metadata, papers = metadata_of(candidate.path).read_bytes(), self.issue(candidate)
         if self.storage.size(file.path) != file.size:
-            self.storage.put(offer.path, file.path, file.sha256)
+            self.storage.put(candidate.path, file.path, file.sha256)
         if self.storage.size(f"{file.path}.metadata") != len(metadata):
             self.storage.write(f"{file.path}.metadata", metadata)
         return papers
 
-    def _write_papers(self, offer: Offer, papers: Papers) -> None:
-        file = offer.file
+    def _write_papers(self, candidate: Candidate, papers: Attestation) -> None:
+        file = candidate.file
         record = f"records/{file.key}.json"
         if self.storage.read(record) not in {None, papers.record.encode()}:
             record = f"{file.path}{_PAPERS[0]}"  # another wheel of that key keeps its own
@@ -227,23 +230,23 @@ class StaticIndex:
             if text:
                 self.storage.write(path, text.encode())
 
-    def _list(self, project: Name, wheels: Sequence[Offer]) -> None:
-        before = ledger = self._ledger(project)
+    def _list(self, project: Name, wheels: Sequence[Candidate]) -> None:
+        before = project_index = self._project_index(project)
         uploaded = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         known = {file.filename for file in before.files}
-        for offer in wheels:
-            if offer.filename not in known:
-                ledger = ledger.adding(replace(offer.file, uploaded=uploaded))
-        if ledger != before:
-            self._write(ledger, new=not known)
+        for candidate in wheels:
+            if candidate.filename not in known:
+                project_index = project_index.adding(replace(candidate.file, uploaded=uploaded))
+        if project_index != before:
+            self._write(project_index, new=not known)
 
-    def _write(self, ledger: ProjectIndex, *, new: bool) -> None:
-        """Write a project's pages; the first page names it before it has a ledger, so later ones need not."""
-        page = f"simple/{ledger.project}/index"
-        self.storage.write(f"{page}.html", project_page(ledger))
+    def _write(self, project_index: ProjectIndex, *, new: bool) -> None:
+        """Write a project's pages; the first page names it before it has files, so later ones need not."""
+        page = f"simple/{project_index.project}/index"
+        self.storage.write(f"{page}.html", project_page(project_index))
         if new:
-            self._write_first(ledger.project)
-        self.storage.write(f"{page}.json", ledger.to_json())
+            self._write_first(project_index.project)
+        self.storage.write(f"{page}.json", project_index.to_json())
 
     def _write_first(self, project: Name) -> None:
         """Name a new project on the first page; the page itself is its own list, so nothing else is read."""
@@ -269,13 +272,15 @@ class StaticIndex:
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         """Have installers pass by some files; see `Index.yank`."""
-        self._change(project, lambda ledger: ledger.yanking(lambda f: f.filename in filenames, reason))
+        self._change(
+            project, lambda project_index: project_index.yanking(lambda f: f.filename in filenames, reason)
+        )
 
     def remove(self, project: Name, filenames: Collection[str]) -> None:
         """Remove files: from the pages first, then themselves."""
-        gone = [file for file in self._ledger(project).files if file.filename in filenames]
-        self._change(project, lambda ledger: ledger.without(lambda f: f.filename in filenames))
-        stay = self._ledger(project).files
+        gone = [file for file in self._project_index(project).files if file.filename in filenames]
+        self._change(project, lambda project_index: project_index.without(lambda f: f.filename in filenames))
+        stay = self._project_index(project).files
         paths, keys = {file.path for file in stay}, {file.key for file in stay}
         for file in gone:
             places = [f"{file.path}{suffix}" for suffix in (".metadata", *_PAPERS, "")]
@@ -288,7 +293,7 @@ class StaticIndex:
     def _change(self, project: Name, change: Callable[[ProjectIndex], ProjectIndex]) -> None:
         with self.storage.locked() as renew:
             renew()
-            before = self._ledger(project)
+            before = self._project_index(project)
             after = change(before)
             if after != before:
                 self._write(after, new=False)

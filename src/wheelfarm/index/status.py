@@ -24,7 +24,7 @@ MISSING: Final = "missing"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class TargetStatus:
     """One wheel for one target, or the lack of it."""
 
     project: Name
@@ -41,16 +41,16 @@ _STORED: Final = {State.UPLOAD, State.SAME, State.CONFLICTING, State.INCOMPLETE}
 _PUBLISHED: Final = {State.SAME, State.CONFLICTING, State.FOREIGN}
 
 
-def standings(comparison: Comparison, needed: Needed) -> Iterator[Standing]:
+def target_statuses(comparison: Comparison, needed: Needed) -> Iterator[TargetStatus]:
     """A line for each wheel and target, and for each target that lacks one."""
     releases: defaultdict[tuple[Name, str], set[str]] = defaultdict(set)
     for each in comparison.differences:
         version = _version(each.filename)
         targets = _targets(each.filename, needed(each.project))
-        if each.offer is not None:
+        if each.candidate is not None:
             releases[each.project, version].update(targets)
         for target in targets or ["other"]:
-            yield Standing(
+            yield TargetStatus(
                 project=each.project,
                 version=version,
                 target=target,
@@ -62,7 +62,7 @@ def standings(comparison: Comparison, needed: Needed) -> Iterator[Standing]:
     for (project, version), covered in releases.items():
         for wanted in needed(project):
             if wanted.identifier not in covered:
-                yield Standing(
+                yield TargetStatus(
                     project=project,
                     version=version,
                     target=wanted.identifier,

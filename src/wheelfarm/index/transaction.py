@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from wheelfarm.errors import FarmError
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.comparison import Members, Needed
     from wheelfarm.index.protocol import Index
     from wheelfarm.model import Name
@@ -29,11 +29,11 @@ _SECOND_LOOK: Final = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
-    """The offers of a farm on their way to an index.
+    """The candidates of a farm on their way to an index.
 
     Args:
         index: where to.
-        offers: the wheels, dependencies before dependents.
+        candidates: the wheels, dependencies before dependents.
         needed: what makes a release complete.
         owned: the farm's distributions.
         prove: raises when a wheel is not the one that passed the gate.
@@ -44,10 +44,10 @@ class Transaction:
     """
 
     index: Index
-    offers: Sequence[Offer]
+    candidates: Sequence[Candidate]
     needed: Needed
     owned: Collection[Name]
-    prove: Callable[[Offer], None]
+    prove: Callable[[Candidate], None]
     settle: float
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
@@ -60,15 +60,17 @@ class Transaction:
             NetworkError: when the index cannot be reached.
             PublishError: when it refuses, or lists nothing that can be read.
         """
-        projects = {offer.project for offer in self.offers}
-        asked = projects | {name for offer in self.offers for name in offer.requires if name in self.owned}
-        listing = self.index.look(sorted(asked), {offer.filename for offer in self.offers})
-        found = compare(self.offers, listing, needed=self.needed, owned=self.owned, members=self.members)
+        projects = {candidate.project for candidate in self.candidates}
+        asked = projects | {
+            name for candidate in self.candidates for name in candidate.requires if name in self.owned
+        }
+        listing = self.index.look(sorted(asked), {candidate.filename for candidate in self.candidates})
+        found = compare(self.candidates, listing, needed=self.needed, owned=self.owned, members=self.members)
         # What was looked at for the sake of requirements alone is not in question.
         return Comparison(tuple(each for each in found.differences if each.project in projects))
 
     def publish(self, found: Comparison | None = None) -> Comparison:
-        """Bring the index to hold all offers, or refuse before the first byte.
+        """Bring the index to hold all candidates, or refuse before the first byte.
 
         Args:
             found: what a look at the index has just shown, if there was one.
@@ -84,10 +86,10 @@ class Transaction:
         before = self.look() if found is None else found
         before.check(self.index.name)
         carriers = self.index.carriers(before.to_upload)
-        replace(self, offers=(*carriers, *self.offers)).bring((*carriers, *before.to_upload))
+        replace(self, candidates=(*carriers, *self.candidates)).bring((*carriers, *before.to_upload))
         return before
 
-    def bring(self, left: tuple[Offer, ...]) -> None:
+    def bring(self, left: tuple[Candidate, ...]) -> None:
         """Send what is left until the index has all of it."""
         tries, pause = _TRIES, _FIRST_PAUSE
         while left:
@@ -108,9 +110,9 @@ class Transaction:
             self.sleep(pause)
             pause = _FIRST_PAUSE if brought else min(2 * pause, _LONGEST_PAUSE)
 
-    def _act(self, left: Sequence[Offer]) -> UploadFailure | None:
-        for offer in left:
-            self.prove(offer)
+    def _act(self, left: Sequence[Candidate]) -> UploadFailure | None:
+        for candidate in left:
+            self.prove(candidate)
         try:
             self.index.send(left)
         except UploadFailure as failure:
@@ -141,13 +143,13 @@ class Transaction:
         return found
 
     @staticmethod
-    def _check_passing(failure: UploadFailure, left: Sequence[Offer]) -> None:
+    def _check_passing(failure: UploadFailure, left: Sequence[Candidate]) -> None:
         """A refusal is final, unless somebody else has just published that very file."""
         error: FarmError = failure.error
         if not error.passing and (failure.filename is None or failure.filename in _names(left)):
             raise error
 
-    def _not_converged(self, left: Sequence[Offer]) -> PublishError:
+    def _not_converged(self, left: Sequence[Candidate]) -> PublishError:
         names = _names(left)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004
         return PublishError(
@@ -158,5 +160,5 @@ class Transaction:
         )
 
 
-def _names(offers: Sequence[Offer]) -> list[str]:
-    return [offer.filename for offer in offers]
+def _names(candidates: Sequence[Candidate]) -> list[str]:
+    return [candidate.filename for candidate in candidates]

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from pypi_simple import DistributionPackage
 
     from wheelfarm.index.attest import Issue
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.credentials import Credentials
     from wheelfarm.model import Digest, Name
-    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.provenance.attestation import Attestation
 
 _READERS: Final = 8
 """Pages that are asked for at the same time."""
@@ -144,13 +144,13 @@ class UploadIndex:
                     raise
                 return file
 
-    def carriers(self, todo: Sequence[Offer]) -> tuple[Offer, ...]:
+    def carriers(self, todo: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """Wheels that carry papers, since such a server takes nothing else; see `Index.carriers`."""
         return carriers(todo, self.issue, self.scratch)
 
-    def papers(self, project: Name, version: str) -> Mapping[Digest, Papers]:
+    def papers(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
         """See `Index.papers`."""
-        found: dict[Digest, Papers] = {}
+        found: dict[Digest, Attestation] = {}
         carrier = carrier_project(project)
         listed = {file.filename: file for file in self.look([carrier])[carrier]}
         for filename in of_release(listed, version):
@@ -164,11 +164,11 @@ class UploadIndex:
         """See `Index.fetch`."""
         return self.client.download(file.url, path)
 
-    def send(self, todo: Sequence[Offer]) -> None:
+    def send(self, todo: Sequence[Candidate]) -> None:
         """Upload wheels with twine, dependencies before dependents; see `Index.send`."""
         self.upload(todo, self.url)
 
-    def upload(self, todo: Sequence[Offer], url: str) -> None:
+    def upload(self, todo: Sequence[Candidate], url: str) -> None:
         """Upload wheels to a url: a few with one process, many with several at a time.
 
         Raises:
@@ -180,7 +180,7 @@ class UploadIndex:
         for wave in waves(todo):
             self._send_wave(wave, url)
 
-    def _send_wave(self, wave: Sequence[Offer], url: str) -> None:
+    def _send_wave(self, wave: Sequence[Candidate], url: str) -> None:
         cancelled = threading.Event()
         shares = _shares(wave, min(_SENDERS, -(-len(wave) // _ENOUGH)))
         with ThreadPoolExecutor(len(shares)) as pool:
@@ -195,8 +195,8 @@ class UploadIndex:
         for failure in sorted(found, key=_passing):
             raise failure
 
-    def _twine(self, todo: Sequence[Offer], url: str, cancelled: threading.Event) -> None:
-        for paths in _fitting([offer.path for offer in todo], _COMMAND):
+    def _twine(self, todo: Sequence[Candidate], url: str, cancelled: threading.Event) -> None:
+        for paths in _fitting([candidate.path for candidate in todo], _COMMAND):
             twine.upload(
                 paths,
                 url,
@@ -226,12 +226,12 @@ class UploadIndex:
         )
 
 
-def _shares(wave: Sequence[Offer], count: int) -> list[list[Offer]]:
+def _shares(wave: Sequence[Candidate], count: int) -> list[list[Candidate]]:
     """A wave divided among some senders; papers go before their wheels, so one sender gets both."""
-    of: defaultdict[Name, list[Offer]] = defaultdict(list)
-    for offer in wave:
-        of[offer.carrier or offer.project].append(offer)
-    shares: list[list[Offer]] = [[] for _ in range(min(count, len(of)))]
+    of: defaultdict[Name, list[Candidate]] = defaultdict(list)
+    for candidate in wave:
+        of[candidate.carrier or candidate.project].append(candidate)
+    shares: list[list[Candidate]] = [[] for _ in range(min(count, len(of)))]
     for project in sorted(of, key=lambda project: -len(of[project])):
         min(shares, key=len).extend(of[project])
     return shares

@@ -11,14 +11,14 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from wheelfarm.errors import FarmError, UnverifiedError
-from wheelfarm.provenance.verification import check_papers, check_signature
+from wheelfarm.provenance.verification import check_signature, verify_attestation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wheelfarm.index.protocol import Index, ListedFile
     from wheelfarm.model import Digest, Name
-    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.provenance.attestation import Attestation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Verification:
         """
         # Every file is fetched anyway, so none has to be hashed for the listing.
         listing = self.index.look(sorted(wanted))
-        papers: dict[tuple[Name, str], Mapping[Digest, Papers] | FarmError] = {}
+        papers: dict[tuple[Name, str], Mapping[Digest, Attestation] | FarmError] = {}
         for project in sorted(listing):
             for file in listing[project]:
                 version = _version(file.filename)
@@ -68,14 +68,14 @@ class Verification:
                     papers[project, version] = self._papers(project, version)
                 yield self._verdict(project, file, papers[project, version])
 
-    def _papers(self, project: Name, version: str) -> Mapping[Digest, Papers] | FarmError:
+    def _papers(self, project: Name, version: str) -> Mapping[Digest, Attestation] | FarmError:
         try:
             return self.index.papers(project, version)
         except FarmError as error:
             return error
 
     def _verdict(
-        self, project: Name, file: ListedFile, known: Mapping[Digest, Papers] | FarmError
+        self, project: Name, file: ListedFile, known: Mapping[Digest, Attestation] | FarmError
     ) -> Verdict:
         verdict = Verdict(project=project, filename=file.filename)
         try:
@@ -87,7 +87,7 @@ class Verification:
             return Verdict(project=project, filename=file.filename, error=error)
 
     def _checked(
-        self, verdict: Verdict, file: ListedFile, known: Mapping[Digest, Papers], path: Path
+        self, verdict: Verdict, file: ListedFile, known: Mapping[Digest, Attestation], path: Path
     ) -> Verdict:
         """The verdict on a wheel that has nothing against it.
 
@@ -110,7 +110,7 @@ class Verification:
                 why="no build record there tells of these bytes: it was changed, or published by others",
                 hint="compare it with the farm's own: inv index.status",
             )
-        record = check_papers(path, sha256, papers)
+        record = verify_attestation(path, sha256, papers)
         if self.signer:
             check_signature(path, papers, identity=self.signer, issuer=self.issuer)
         return Verdict(

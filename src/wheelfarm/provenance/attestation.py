@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Papers:
+class Attestation:
     """What travels with a published wheel, as text."""
 
     record: str

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import UsageError, WheelError
 from wheelfarm.model import Digest, Name, parse_digest
-from wheelfarm.provenance.attestation import Papers
+from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.system.files import write_atomically
 from wheelfarm.wheels.archive import open_wheel, read_member, verify
 from wheelfarm.wheels.record import write_record
@@ -36,7 +36,7 @@ def carrier_project(project: Name) -> Name:
     return Name(f"{project}{_SUFFIX}")
 
 
-def write_carrier(project: Name, version: str, papers: Mapping[Digest, Papers], directory: Path) -> Path:
+def write_carrier(project: Name, version: str, papers: Mapping[Digest, Attestation], directory: Path) -> Path:
     """Write the wheel that carries some papers; the same ones make the same bytes.
 
     Args:
@@ -72,7 +72,7 @@ def write_carrier(project: Name, version: str, papers: Mapping[Digest, Papers], 
     return path
 
 
-def _members(directory: str, papers: Mapping[Digest, Papers]) -> Iterator[tuple[str, str]]:
+def _members(directory: str, papers: Mapping[Digest, Attestation]) -> Iterator[tuple[str, str]]:
     for sha256 in sorted(papers):
         for field, file in _PARTS.items():
             text = getattr(papers[sha256], field)
@@ -87,7 +87,7 @@ def _info(name: str) -> zipfile.ZipInfo:
     return info
 
 
-def read_carrier(path: Path) -> dict[Digest, Papers]:
+def read_carrier(path: Path) -> dict[Digest, Attestation]:
     """The papers that a wheel carries, by the digest of the wheel that they belong to.
 
     Raises:
@@ -108,4 +108,4 @@ def read_carrier(path: Path) -> dict[Digest, Papers]:
                 texts[fields[file]] = read_member(archive, member.name).decode()
             except (UsageError, UnicodeDecodeError) as error:
                 raise WheelError("papers cannot be read", where=member.name, why=str(error)) from error
-    return {sha256: Papers(**texts) for sha256, texts in found.items() if "record" in texts}
+    return {sha256: Attestation(**texts) for sha256, texts in found.items() if "record" in texts}

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.model import Digest
-    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.provenance.attestation import Attestation
     from wheelfarm.provenance.record import Record
     from wheelfarm.wheels.wheel import Wheel
 
 _AGAIN: Final = "do not install it; publish it again under another build number"
 
 
-def check_papers(path: Path, sha256: Digest, papers: Papers) -> Record:
+def verify_attestation(path: Path, sha256: Digest, papers: Attestation) -> Record:
     """Compare a wheel with its record, its bill of materials and its statement.
 
     Args:
@@ -70,7 +70,7 @@ def sbom_digest(wheel: Wheel) -> Digest | None:
     return next((member.sha256 for member in wheel.members if member.name == where), None)
 
 
-def _check_statement(path: Path, record: Record, papers: Papers, sbom: Digest | None) -> None:
+def _check_statement(path: Path, record: Record, papers: Attestation, sbom: Digest | None) -> None:
     """The statement must be the one that the record makes: what it says beyond that, nobody has shown.
 
     Raises:
@@ -117,7 +117,7 @@ def _differs(path: Path, what: str, why: str) -> UnverifiedError:
     return UnverifiedError(f"{what} does not fit {path.name}", where=path.name, why=why, hint=_AGAIN)
 
 
-def check_signature(path: Path, papers: Papers, *, identity: str, issuer: str) -> None:
+def check_signature(path: Path, papers: Attestation, *, identity: str, issuer: str) -> None:
     """Verify that a statement was signed by somebody, with Sigstore.
 
     Args:

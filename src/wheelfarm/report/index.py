@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wheelfarm.index.comparison import Comparison
-    from wheelfarm.index.status import Standing
+    from wheelfarm.index.status import TargetStatus
     from wheelfarm.index.verify import Verdict
 
 
@@ -20,7 +20,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     """A line a wheel, with what is wrong with it; those that are the same already are only counted."""
     for each in comparison.differences:
         if each.state is not State.SAME:
-            what = size(each.offer.file.size) if each.offer is not None else ""
+            what = size(each.candidate.file.size) if each.candidate is not None else ""
             why = "; ".join(filter(None, (what, each.why)))
             yield f"{each.state.value:12} {each.filename}{f': {why}' if why else ''}"
     counts = ((state, len(comparison.of(state))) for state in State)
@@ -35,8 +35,8 @@ def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
             "name": each.project,
             "filename": each.filename,
             "why": each.why,
-            "sha256": each.offer.sha256 if each.offer else None,
-            "size": each.offer.file.size if each.offer else None,
+            "sha256": each.candidate.sha256 if each.candidate else None,
+            "size": each.candidate.file.size if each.candidate else None,
         }
         for each in comparison.differences
     ]
@@ -56,7 +56,7 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
     return {**told, "error": error.slug if error else None, "why": error and (error.why or error.what)}
 
 
-def standing_lines(variant: str, standings: Sequence[Standing]) -> Iterator[str]:
+def status_lines(variant: str, target_statuses: Sequence[TargetStatus]) -> Iterator[str]:
     """What stands where, as a table: a line for each package, version and target."""
     head = ("package", "version", "target", "wheelhouse", "index", "state")
     rows = [
@@ -68,7 +68,7 @@ def standing_lines(variant: str, standings: Sequence[Standing]) -> Iterator[str]
             "yes" if each.published else "no",
             each.state,
         )
-        for each in standings
+        for each in target_statuses
     ]
     yield f"variant {variant}"
     yield from _table([head, *rows])
@@ -80,6 +80,6 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def standing_data(variant: str, standings: Iterable[Standing]) -> list[dict[str, Any]]:
+def status_data(variant: str, target_statuses: Iterable[TargetStatus]) -> list[dict[str, Any]]:
     """The same for programs."""
-    return [{"variant": variant, **asdict(each)} for each in standings]
+    return [{"variant": variant, **asdict(each)} for each in target_statuses]

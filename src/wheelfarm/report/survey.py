@@ -311,7 +311,7 @@ _LEVEL: Final = re.compile(r"^\d+_\d+_")
 
 
 def take(
-    house: Wheelhouse,
+    wheelhouse: Wheelhouse,
     *,
     variants: Sequence[str],
     packages: Collection[Name] = (),
@@ -322,14 +322,14 @@ def take(
     """Look at everything that the indexes of some variants list.
 
     Args:
-        house: the wheelhouse.
+        wheelhouse: the wheelhouse.
         variants: whose indexes; one without wheels is an empty part of the survey.
         packages: the set that is held against the limit; without it every set that makes sense is.
         limit: bytes that an installed set may have.
         public: where the public wheels come from.
         progress: hears which wheel is being read.
     """
-    taken = [_Variant(house, variant, public, progress).survey(packages) for variant in variants]
+    taken = [_Variant(wheelhouse, variant, public, progress).survey(packages) for variant in variants]
     return Survey(variants=tuple(taken), limit=limit, public=public.left_out)
 
 
@@ -351,7 +351,7 @@ def _problem(error: FarmError) -> Problem:
 class _Variant:
     """One variant while it is being looked at."""
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     variant: str
     public: Public
     progress: Callable[[str], None]
@@ -362,9 +362,9 @@ class _Variant:
     def survey(self, packages: Collection[Name]) -> VariantSurvey:
         problems: list[Problem] = []
         listed: list[tuple[Name, IndexedFile]] = []
-        for name in self.house.projects(self.variant):
+        for name in self.wheelhouse.projects(self.variant):
             try:
-                listed += [(name, file) for file in self.house.listed(self.variant, name)]
+                listed += [(name, file) for file in self.wheelhouse.listed(self.variant, name)]
             except FarmError as error:
                 problems.append(_problem(error))
         self._read_records({file.key for _, file in listed})
@@ -382,9 +382,9 @@ class _Variant:
         )
 
     def _read_records(self, current: set[Digest]) -> None:
-        for key in sorted({*self.house.recorded(self.variant), *current}):
+        for key in sorted({*self.wheelhouse.recorded_keys(self.variant), *current}):
             try:
-                text = self.house.record(self.variant, key)
+                text = self.wheelhouse.record(self.variant, key)
                 self._records[key] = Record.from_json(text, f"records/{key}.json")
             except (FarmError, UnicodeDecodeError) as error:
                 self._unread[key] = (
@@ -422,7 +422,7 @@ class _Variant:
 
     def _content(self, file: IndexedFile, problems: list[Problem]) -> Content | None:
         """What the wheel consists of; None, and one problem more, when it is missing or not what it was."""
-        path = self.house.root / self.variant / file.path
+        path = self.wheelhouse.root / self.variant / file.path
         if not path.is_file():
             problems.append(Problem(what="the wheel is missing", hint="build it again"))
             return None
@@ -438,7 +438,7 @@ class _Variant:
 
     def _document(self, key: Digest) -> str:
         try:
-            return self.house.record(self.variant, key)
+            return self.wheelhouse.record(self.variant, key)
         except (FarmError, UnicodeDecodeError):
             return ""
 

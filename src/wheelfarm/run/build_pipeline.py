@@ -50,7 +50,7 @@ class Line:
     plan: Plan
     shelf: RecipeSet
     engine: Engine
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     say: Callable[[Build, str], None]
     """Hears what is going on, a line at a time."""
     watch: Callable[[Build, int], None] = field(default=unwatched)
@@ -81,7 +81,7 @@ class Line:
             # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
             with clock.step("total"), place.hold(self.follower(build).line, self.engine.sweep) as root:
                 decision = decide(
-                    self.house, build, from_nothing=self.settings.from_nothing, published=self.published
+                    self.wheelhouse, build, from_nothing=self.settings.from_nothing, published=self.published
                 )
                 done = self._carry_out(decision, root, clock, jobs)
         except OSError as problem:
@@ -120,7 +120,7 @@ class Line:
                 return Done(main, tuple(splits))
             case Action.POINT:
                 keys = [build.key_of(name) for name in build.distributions]
-                main, *splits = [self.house.point(build.id.variant, key) for key in keys]
+                main, *splits = [self.wheelhouse.activate(build.id.variant, key) for key in keys]
                 return Done(main, tuple(splits))
             case Action.GATE:
                 return self._gate_again(build, root, clock, jobs)
@@ -137,7 +137,7 @@ class Line:
         """The stored wheels of a build, the main one first."""
         wheels = []
         for name in build.distributions:
-            stored = self.house.find(build.id.variant, build.key_of(name))
+            stored = self.wheelhouse.find(build.id.variant, build.key_of(name))
             if stored is None:
                 split = "" if name == build.id.name else f" that is split off as {name}"
                 hint = f"nox -s build-{build.id.name}"
@@ -159,7 +159,7 @@ class Line:
             build=build,
             found=found,
             settings=self.settings,
-            house=self.house,
+            wheelhouse=self.wheelhouse,
             say=self.follower(build).line,
             gate=lambda wheels: self._gate(build, wheels, root, self.fetcher(build), clock, jobs=jobs),
         )
@@ -185,7 +185,7 @@ class Line:
             follower=self.follower(build),
         )
         stage, wheels = maker.make(
-            self._pinned(build.upstream), before=lambda: self.house.ensure_writable(build.id.variant)
+            self._pinned(build.upstream), before=lambda: self.wheelhouse.ensure_writable(build.id.variant)
         )
         with maker.shedding():
             results = self._gate(build, wheels, root, maker.fetcher, clock, jobs=jobs)
@@ -209,7 +209,7 @@ class Line:
         return Done.of(build, stored, State.BUILT, records[build.id.name])
 
     def _store(self, build: Build, name: Name, wheel: RepairedWheel, record: Record) -> StoredWheel:
-        return self.house.store(
+        return self.wheelhouse.store(
             wheel.path,
             sha256=wheel.sha256,
             variant=build.id.variant,
@@ -250,7 +250,9 @@ class Line:
 
     def trials(self, fetcher: Fetcher) -> Trials:
         """What furnishes the clean rooms of this line."""
-        return Trials(plan=self.plan, shelf=self.shelf, engine=self.engine, house=self.house, fetcher=fetcher)
+        return Trials(
+            plan=self.plan, shelf=self.shelf, engine=self.engine, wheelhouse=self.wheelhouse, fetcher=fetcher
+        )
 
     def trial(self, build: Build, wheel: PinnedWheel) -> Trial:
         """The clean rooms for a wheel of a build."""
@@ -276,7 +278,7 @@ class Line:
         shutil.rmtree(root, ignore_errors=True)
         done = []
         for name, wheel in wheels.items():
-            text = self.house.record(build.id.variant, build.key_of(name))
+            text = self.wheelhouse.record(build.id.variant, build.key_of(name))
             record = regated(Record.from_json(text, str(wheel.path)), build, results[name])
             done.append(self._store(build, name, wheel, record))
         main, *splits = done

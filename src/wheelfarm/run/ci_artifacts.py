@@ -16,7 +16,7 @@ from wheelfarm.plan.graph import make_plan
 from wheelfarm.provenance.record import Record
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.system.files import write_atomically
-from wheelfarm.wheelhouse.artifacts import check_part, cut, find_parts, merge
+from wheelfarm.wheelhouse.artifacts import export_artifact, find_artifacts, import_artifact, verify_artifact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
     from wheelfarm.run.farm import Farm
-    from wheelfarm.wheelhouse.artifacts import Part
+    from wheelfarm.wheelhouse.artifacts import Artifact
 
 DIGESTS: Final = "parts.json"
 """Beside the records of a run: by leg, the digest of what it made."""
@@ -63,9 +63,9 @@ class Parts:
             ChainError: for each leg whose wheels are not here.
             HashError: for each whose wheels are other ones than its job made.
         """
-        parts: dict[str, list[Part]] = {}
+        parts: dict[str, list[Artifact]] = {}
         for name in (ARRIVED, LAST):
-            for part in find_parts(self.place(name)):
+            for part in find_artifacts(self.place(name)):
                 parts.setdefault(part.slug, []).append(part)
         last, problems = self.last_digests(), Collector()
         for leg in legs:
@@ -73,7 +73,7 @@ class Parts:
                 self._take(leg, parts.get(leg.slug, []), told.get(leg.slug) or last.get(leg.slug))
         problems.check()
 
-    def _take(self, leg: Leg, found: Sequence[Part], expected: str | None) -> None:
+    def _take(self, leg: Leg, found: Sequence[Artifact], expected: str | None) -> None:
         hint = f"run the job of {leg.slug} again"
         if expected is None:
             why = "neither a job of this run nor the last full run tells of them"
@@ -86,8 +86,8 @@ class Parts:
                 hint=hint,
             )
         part = next((each for each in found if each.sha256 == expected), found[0])
-        check_part(part, expected)
-        for stored in merge(self.farm.house, part):
+        verify_artifact(part, expected)
+        for stored in import_artifact(self.farm.wheelhouse, part):
             self.farm.say(f"took {stored.path.name} ({stored.sha256[:12]})")
 
     def check_upstream(self, plan: Plan, name: str) -> None:
@@ -100,7 +100,7 @@ class Parts:
         for build in plan.builds:
             if build.id.name == name:
                 continue
-            decision = decide(self.farm.house, build)
+            decision = decide(self.farm.wheelhouse, build)
             if decision.action not in {Action.NOTHING, Action.POINT}:
                 problems.add(
                     ChainError(
@@ -112,7 +112,7 @@ class Parts:
                 )
         problems.check()
 
-    def give(self, build: Build, leg: Leg, place: str = MADE) -> Part:
+    def give(self, build: Build, leg: Leg, place: str = MADE) -> Artifact:
         """Cut out what a build has made, for other machines.
 
         Args:
@@ -124,7 +124,7 @@ class Parts:
             WheelhouseError: when it cannot be written.
         """
         keys = [build.key_of(name) for name in build.distributions]
-        return cut(self.farm.house, build.id.variant, keys, self.place(place), leg.slug)
+        return export_artifact(self.farm.wheelhouse, build.id.variant, keys, self.place(place), leg.slug)
 
     def tell(self, leg: Leg, outcome: Mapping[str, object], build: Build) -> None:
         """Leave what is to be known of a leg: how it ended, its log and its records."""
@@ -136,8 +136,8 @@ class Parts:
             shutil.copyfile(log, place / log.name)
         for name in build.distributions:
             key = build.key_of(name)
-            if self.farm.house.find(build.id.variant, key):
-                record = self.farm.house.record(build.id.variant, key)
+            if self.farm.wheelhouse.find(build.id.variant, key):
+                record = self.farm.wheelhouse.record(build.id.variant, key)
                 write_atomically(_record(place, build.id.variant, key), record.encode())
 
     def outcomes(self) -> dict[str, dict[str, object]]:

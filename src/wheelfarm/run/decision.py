@@ -44,8 +44,8 @@ class Decision:
     """The published wheels that are to be taken."""
 
 
-def _record(house: Wheelhouse, build: Build) -> Record | None:
-    text = house.record(build.id.variant, build.key)
+def _record(wheelhouse: Wheelhouse, build: Build) -> Record | None:
+    text = wheelhouse.record(build.id.variant, build.key)
     try:
         return Record.from_json(text, f"records/{build.key}.json")
     except RecordError:
@@ -53,48 +53,48 @@ def _record(house: Wheelhouse, build: Build) -> Record | None:
         return None
 
 
-def _predecessor(house: Wheelhouse, build: Build) -> Record | None:
+def _predecessor(wheelhouse: Wheelhouse, build: Build) -> Record | None:
     """The record of the wheel that the index lists for this distribution and target."""
-    for stored in reversed(house.current(build.id.variant, build.id.name, target=build.id.target)):
+    for stored in reversed(wheelhouse.current(build.id.variant, build.id.name, target=build.id.target)):
         try:
-            return Record.from_json(house.record(build.id.variant, stored.key), str(stored.path))
+            return Record.from_json(wheelhouse.record(build.id.variant, stored.key), str(stored.path))
         except (RecordError, WheelhouseError):
             continue
     return None
 
 
-def _rebuild(house: Wheelhouse, build: Build) -> Decision:
-    old = _predecessor(house, build)
+def _rebuild(wheelhouse: Wheelhouse, build: Build) -> Decision:
+    old = _predecessor(wheelhouse, build)
     why = compare(old.key_parts, build.key_parts) if old else ["not built yet"]
     reasons = tuple(why) or ("its stored wheel is damaged",)
     return Decision(build=build, action=Action.BUILD, why=reasons, predecessor=old)
 
 
-def _unnumbered(house: Wheelhouse, wheel: StoredWheel) -> Digest | None:
+def _unnumbered(wheelhouse: Wheelhouse, wheel: StoredWheel) -> Digest | None:
     """What a stored wheel was before publishing gave it a build number: nothing was built anew for that."""
     try:
-        return Record.from_json(house.record(wheel.variant, wheel.key), str(wheel.path)).wheel.unnumbered
+        return Record.from_json(wheelhouse.record(wheel.variant, wheel.key), str(wheel.path)).wheel.unnumbered
     except (RecordError, WheelhouseError):
         return None
 
 
-def built_on_others(house: Wheelhouse, build: Build, record: Record) -> str | None:
+def built_on_others(wheelhouse: Wheelhouse, build: Build, record: Record) -> str | None:
     """Which wheel that a build was built on has other bytes in the wheelhouse; None when none has."""
     for upstream in record.upstream:
         key = build.key_parts.get(f"upstream.{upstream.name}")
-        now = house.find(build.id.variant, key) if key else None  # type: ignore[arg-type]
-        if now is not None and upstream.sha256 not in {now.sha256, _unnumbered(house, now)}:
+        now = wheelhouse.find(build.id.variant, key) if key else None  # type: ignore[arg-type]
+        if now is not None and upstream.sha256 not in {now.sha256, _unnumbered(wheelhouse, now)}:
             return f"the wheel of {upstream.name} has other bytes than the one it was built with"
     return None
 
 
-def _why_anew(house: Wheelhouse, build: Build, record: Record, *, from_nothing: bool) -> str | None:
+def _why_anew(wheelhouse: Wheelhouse, build: Build, record: Record, *, from_nothing: bool) -> str | None:
     """Why a build whose wheel is stored is built again; None when it is not."""
     variant = build.id.variant
-    lost = [name for name in build.splits if not house.find(variant, build.key_of(name), verify=True)]
+    lost = [name for name in build.splits if not wheelhouse.find(variant, build.key_of(name), verify=True)]
     if lost:
         return f"{', '.join(lost)} is missing or damaged"
-    others = built_on_others(house, build, record)
+    others = built_on_others(wheelhouse, build, record)
     if others:
         return others
     if from_nothing and not record.from_nothing:
@@ -103,29 +103,29 @@ def _why_anew(house: Wheelhouse, build: Build, record: Record, *, from_nothing: 
 
 
 def decide(
-    house: Wheelhouse, build: Build, *, from_nothing: bool = False, published: Published | None = None
+    wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool = False, published: Published | None = None
 ) -> Decision:
     """What is to be done for a build.
 
     Args:
-        house: the wheelhouse.
+        wheelhouse: the wheelhouse.
         build: the build.
         from_nothing: whether a wheel into which an earlier build's compiles went does not count.
         published: finds wheels in indexes, where they may come from there.
     """
-    decision = _decide(house, build, from_nothing=from_nothing)
+    decision = _decide(wheelhouse, build, from_nothing=from_nothing)
     found = published.find(build) if published and decision.action is Action.BUILD else None
     if found is None:
         return decision
     return replace(decision, action=Action.TAKE, why=(*decision.why, found.why), found=found)
 
 
-def _decide(house: Wheelhouse, build: Build, *, from_nothing: bool) -> Decision:
-    stored = house.find(build.id.variant, build.key, verify=True)
-    record = _record(house, build) if stored else None
+def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Decision:
+    stored = wheelhouse.find(build.id.variant, build.key, verify=True)
+    record = _record(wheelhouse, build) if stored else None
     if stored is None or record is None:
-        return _rebuild(house, build)
-    anew = _why_anew(house, build, record, from_nothing=from_nothing)
+        return _rebuild(wheelhouse, build)
+    anew = _why_anew(wheelhouse, build, record, from_nothing=from_nothing)
     if anew:
         return Decision(build=build, action=Action.BUILD, why=(anew,))
     if record.gate_key != build.gate_key:
@@ -134,7 +134,7 @@ def _decide(house: Wheelhouse, build: Build, *, from_nothing: bool) -> Decision:
     current = {
         each.key
         for name in build.distributions
-        for each in house.current(build.id.variant, name, target=build.id.target)
+        for each in wheelhouse.current(build.id.variant, name, target=build.id.target)
     }
     short = f"key {build.key[:12]}, {stored.path.name}"
     if not current.issuperset(build.key_of(name) for name in build.distributions):
@@ -143,7 +143,7 @@ def _decide(house: Wheelhouse, build: Build, *, from_nothing: bool) -> Decision:
 
 
 def decide_all(
-    house: Wheelhouse, plan: Plan, *, from_nothing: bool = False, published: Published | None = None
+    wheelhouse: Wheelhouse, plan: Plan, *, from_nothing: bool = False, published: Published | None = None
 ) -> tuple[Decision, ...]:
     """What a run of the plan would do, in its order.
 
@@ -152,7 +152,7 @@ def decide_all(
     """
     decisions: dict[BuildId, Decision] = {}
     for build in plan.builds:
-        decision = decide(house, build, from_nothing=from_nothing, published=published)
+        decision = decide(wheelhouse, build, from_nothing=from_nothing, published=published)
         anew = [str(each.name) for each in build.upstream if decisions[each].action is Action.BUILD]
         if anew and decision.action is not Action.BUILD:
             unless = f"unless {', '.join(anew)} comes out with other bytes this time"

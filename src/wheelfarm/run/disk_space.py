@@ -72,8 +72,8 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
     # A run that goes on may be about to take one.
     for path in sorted((settings.work / "waiting").glob("*")) if idle else ():
         yield _removed(Leftover.WAITING, path, dry_run=dry_run)
-    for variant in farm.house.variants() if wheels else ():
-        for removed in farm.house.collect(variant, (), dry_run=dry_run):
+    for variant in farm.wheelhouse.variants() if wheels else ():
+        for removed in farm.wheelhouse.collect_garbage(variant, (), dry_run=dry_run):
             yield Space(kind=Leftover.WHEEL, place=str(removed.path), size=removed.size)
 
 

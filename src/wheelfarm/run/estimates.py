@@ -58,14 +58,14 @@ class Outlook:
         return {build.id: known.seconds(build, _source_size(sources, build)) for build in plan.builds}
 
     def expected(
-        self, plan: Plan, house: Wheelhouse, published: Published | None = None
+        self, plan: Plan, wheelhouse: Wheelhouse, published: Published | None = None
     ) -> Mapping[BuildId, float]:
         """How many seconds each build of a plan will take now: none for what is stored or published."""
         seconds = self.seconds(plan)
         stored = {
             build.id
             for build in plan.builds
-            if house.find(build.id.variant, build.key) or (published and published.find(build))
+            if wheelhouse.find(build.id.variant, build.key) or (published and published.find(build))
         }
         return {build_id: 0.0 if build_id in stored else each for build_id, each in seconds.items()}
 

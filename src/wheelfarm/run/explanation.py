@@ -69,7 +69,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
 
 def _recorded(farm: Farm, build: Build) -> dict[str, object] | None:
     try:
-        text = farm.house.record(build.id.variant, build.key)
+        text = farm.wheelhouse.record(build.id.variant, build.key)
         return Record.from_json(text, f"records/{build.key}.json").to_mapping()
     except (WheelhouseError, RecordError):
         return None

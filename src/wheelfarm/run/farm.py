@@ -79,14 +79,14 @@ class Farm:
         return choose_engine(self.settings)
 
     @cached_property
-    def house(self) -> Wheelhouse:
+    def wheelhouse(self) -> Wheelhouse:
         """The wheelhouse."""
         return Wheelhouse(self.settings.wheelhouse, tell=self.say)
 
     @cached_property
     def published(self) -> Published:
         """What the farm's indexes have of its builds."""
-        return Published(self.settings, self.house, self.say)
+        return Published(self.settings, self.wheelhouse, self.say)
 
     @cached_property
     def outlook(self) -> Outlook:
@@ -189,7 +189,7 @@ class Farm:
             plan=plan,
             shelf=self.shelf,
             engine=engine,
-            house=self.house,
+            wheelhouse=self.wheelhouse,
             say=hear,
             watch=watch,
             published=self.published,
@@ -210,7 +210,7 @@ class Farm:
 
     def expected(self, plan: Plan) -> Mapping[BuildId, float]:
         """How many seconds each build of a plan will take now."""
-        return self.outlook.expected(plan, self.house, self.published)
+        return self.outlook.expected(plan, self.wheelhouse, self.published)
 
     def forecast(self, plan: Plan) -> float:
         """How many seconds a run of a plan may take, from what its builds took the last time."""

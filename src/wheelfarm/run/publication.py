@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from wheelfarm.errors import UsageError
 from wheelfarm.index.attest import prove
 from wheelfarm.index.build_tags import Numbering, renumber, shown
-from wheelfarm.index.candidates import offers
+from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.factory import open_index, path_of
 from wheelfarm.index.transaction import Transaction
 from wheelfarm.index.verify import Verification
@@ -21,7 +21,7 @@ from wheelfarm.plan.graph import serves
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from wheelfarm.index.candidates import Offer
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.comparison import Comparison
     from wheelfarm.index.protocol import Index
     from wheelfarm.index.verify import Verdict
@@ -90,7 +90,9 @@ class Publication:
             PublishError, NetworkError: when it cannot be used or reached.
         """
         farm = self.farm
-        return open_index(self.index_name, farm.settings, self.variant, house=farm.house, say=farm.say)
+        return open_index(
+            self.index_name, farm.settings, self.variant, wheelhouse=farm.wheelhouse, say=farm.say
+        )
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
@@ -123,11 +125,13 @@ class Publication:
 
     def owned(self) -> frozenset[Name]:
         """The farm's distributions: what it has recipes for, and what its wheelhouse lists."""
-        return frozenset(self.farm.shelf.entries).union(self._main, self.farm.house.projects(self.variant))
+        return frozenset(self.farm.shelf.entries).union(
+            self._main, self.farm.wheelhouse.projects(self.variant)
+        )
 
-    def offers(self, wanted: Mapping[Name, str | None] | None) -> tuple[Offer, ...]:
+    def find_candidates(self, wanted: Mapping[Name, str | None] | None) -> tuple[Candidate, ...]:
         """The stored wheels that are in question, dependencies before dependents."""
-        return offers(self.farm.house, self.variant, wanted, self.members)
+        return find_candidates(self.farm.wheelhouse, self.variant, wanted, self.members)
 
     def transaction(self, wanted: Mapping[Name, str | None] | None) -> Transaction:
         """What publishes some releases and what they need of the farm, or all.
@@ -137,10 +141,10 @@ class Publication:
         """
         return Transaction(
             index=self.index,
-            offers=self.offers(wanted),
+            candidates=self.find_candidates(wanted),
             needed=self.needed,
             owned=self.owned(),
-            prove=partial(prove, self.farm.house),
+            prove=partial(prove, self.farm.wheelhouse),
             settle=self.farm.settings.choose_index(self.index_name).settle,
             say=self.farm.say,
             members=self.members,
@@ -178,9 +182,9 @@ class Publication:
         if numbers:
             # What cannot be published with numbers either is refused before there are any.
             shown(found, numbers).check(self.index_name)
-            for offer, number in numbers.items():
-                self.farm.say(f"{offer.filename} is a rebuild: build number {number}")
-                renumber(self.farm.house, offer, number)
+            for candidate, number in numbers.items():
+                self.farm.say(f"{candidate.filename} is a rebuild: build number {number}")
+                renumber(self.farm.wheelhouse, candidate, number)
             return self.transaction(wanted).publish()
         return transaction.publish(found)
 
@@ -194,5 +198,5 @@ class Publication:
         verification = Verification(index=self.index, signer=table.signer, issuer=table.issuer)
         return verification.run(dict.fromkeys(self.owned()) if wanted is None else wanted)
 
-    def _numbers(self, found: Comparison, *, next_build: bool) -> Mapping[Offer, int]:
+    def _numbers(self, found: Comparison, *, next_build: bool) -> Mapping[Candidate, int]:
         return Numbering(papers=self.index.papers, main=self.main, anyway=next_build).numbers(found)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.protocol import Index, ListedFile
     from wheelfarm.model import Digest, Name
     from wheelfarm.plan.build import Build
-    from wheelfarm.provenance.attestation import Papers
+    from wheelfarm.provenance.attestation import Attestation
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -32,7 +32,7 @@ class PublishedWheel:
 
     distribution: Name
     file: ListedFile
-    papers: Papers
+    papers: Attestation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +54,12 @@ class Published:
 
     Args:
         settings: the farm's, which name the indexes.
-        house: its wheelhouse.
+        wheelhouse: its wheelhouse.
         say: hears which index cannot be used.
     """
 
     settings: Settings
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     say: Callable[[str], None]
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _open: dict[tuple[str, str], Index] = field(default_factory=dict, init=False)
@@ -101,7 +101,7 @@ class Published:
     def _index(self, name: str, variant: str) -> Index:
         if (name, variant) not in self._open:
             self._open[name, variant] = open_published(
-                name, self.settings, variant, house=self.house, say=self.say
+                name, self.settings, variant, wheelhouse=self.wheelhouse, say=self.say
             )
         return self._open[name, variant]
 
@@ -126,21 +126,21 @@ def _fits(filename: str, build: Build) -> bool:
         return False
 
 
-def _of(file: ListedFile, papers: Mapping[Digest, Papers]) -> Papers | None:
+def _of(file: ListedFile, papers: Mapping[Digest, Attestation]) -> Attestation | None:
     """The papers of a listed file: by its digest, or by its name where the index tells no digest."""
     if file.sha256 is not None:
         return papers.get(file.sha256)
     return next((each for each in papers.values() if _filename(each) == file.filename), None)
 
 
-def _key(papers: Papers) -> Digest | None:
+def _key(papers: Attestation) -> Digest | None:
     try:
         return papers.read.key
     except FarmError:
         return None  # a record of a newer farm, or a damaged one: its wheel is not ours to take
 
 
-def _filename(papers: Papers) -> str | None:
+def _filename(papers: Attestation) -> str | None:
     try:
         return papers.read.wheel.filename
     except FarmError:

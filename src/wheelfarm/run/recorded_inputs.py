@@ -43,7 +43,7 @@ class Supplies:
     """That of the main wheel."""
     splits: tuple[Record, ...]
     """Those of the wheels that were split off."""
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     patches_today: Path
     """The recipe's patches in the farm, for a record that is too old to hold its own."""
     work: Path
@@ -128,7 +128,7 @@ class Supplies:
         problems.check()
 
     def _content(self, filename: str, sha256: Digest, what: str) -> Path:
-        path = self.house.content(self.record.variant, filename, sha256)
+        path = self.wheelhouse.find_content(self.record.variant, filename, sha256)
         if path is None:
             raise ChainError(
                 f"{what} is not in the wheelhouse any more",

@@ -67,7 +67,7 @@ class Rebuild:
     """Those of the wheels that were split off, if any."""
     settings: Settings
     """With a directory of its own for work, and the engine and paths that the record tells."""
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     farm: Settings
     """Those of the farm, whose patches an old record needs."""
     say: Callable[[str], None] = field(default=lambda _line: None)
@@ -78,7 +78,7 @@ class Rebuild:
         record: Record,
         *splits: Record,
         settings: Settings,
-        house: Wheelhouse,
+        wheelhouse: Wheelhouse,
         work: Path | None = None,
         say: Callable[[str], None] = lambda _line: None,
     ) -> Rebuild:
@@ -88,7 +88,7 @@ class Rebuild:
             record: of a stored wheel.
             splits: those of the wheels that were split off it.
             settings: the farm's.
-            house: where that wheel, and those that it was built on, are stored.
+            wheelhouse: where that wheel, and those that it was built on, are stored.
             work: where it is built; by default below the farm's own directory.
             say: hears what goes on.
         """
@@ -104,7 +104,7 @@ class Rebuild:
             release=True,
             compiler_cache=False,
         )
-        return cls(record=record, splits=splits, settings=own, house=house, farm=settings, say=say)
+        return cls(record=record, splits=splits, settings=own, wheelhouse=wheelhouse, farm=settings, say=say)
 
     @cached_property
     def engine(self) -> Engine:
@@ -121,7 +121,7 @@ class Rebuild:
         return Supplies(
             record=self.record,
             splits=self.splits,
-            house=self.house,
+            wheelhouse=self.wheelhouse,
             patches_today=self.farm.patches / self.record.recipe,
             work=self.settings.work,
             cache=self.settings.cache,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.errors import CancelledRunError, FarmError, UnverifiedError
 from wheelfarm.model import RepairedWheel
-from wheelfarm.provenance.verification import check_papers, check_signature
+from wheelfarm.provenance.verification import check_signature, verify_attestation
 from wheelfarm.run.decision import built_on_others
 from wheelfarm.run.recording import regated
 
@@ -36,7 +36,7 @@ class Taking:
         build: the build.
         found: its wheels in an index.
         settings: the farm's.
-        house: has the wheels that the build is built on.
+        wheelhouse: has the wheels that the build is built on.
         say: hears what is fetched, and why nothing is.
         gate: puts the wheels of the build through its gate.
     """
@@ -44,7 +44,7 @@ class Taking:
     build: Build
     found: PublishedBuild
     settings: Settings
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     say: Callable[[str], None]
     gate: Callable[[Mapping[Name, RepairedWheel]], Mapping[Name, tuple[Result, ...]]]
 
@@ -90,7 +90,7 @@ class Taking:
                 where=file.url,
                 why=f"its sha256 is {sha256}, the index says {file.sha256}",
             )
-        record = check_papers(path, sha256, published.papers)
+        record = verify_attestation(path, sha256, published.papers)
         self._check_record(published, record)
         table = self.settings.choose_index(index.name)
         if table.signer:
@@ -113,7 +113,7 @@ class Taking:
             "target": (record.target, build.id.target),
         }
         differing = [name for name, (told, wanted) in pairs.items() if told != wanted]
-        others = built_on_others(self.house, build, record)
+        others = built_on_others(self.wheelhouse, build, record)
         if differing or others:
             raise UnverifiedError(
                 f"the record of {published.file.filename} is not one of {build.id}",

@@ -56,7 +56,7 @@ class Trials:
     plan: Plan
     shelf: RecipeSet
     engine: Engine
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     fetcher: Fetcher
 
     def trial(self, build: Build, wheel: PinnedWheel, run_with: Iterable[PinnedWheel]) -> Trial:
@@ -146,7 +146,7 @@ class Trials:
             if listed is not None and entry.name not in listed:
                 continue
             version = entry.recipe.version
-            stored = self.house.current(build.id.variant, entry.name, version, build.id.target)
+            stored = self.wheelhouse.current(build.id.variant, entry.name, version, build.id.target)
             if stored:
                 yield entry, stored[-1]
             elif listed is not None:
@@ -178,7 +178,7 @@ class Trials:
     def _has_passed_with(self, stored: StoredWheel, wheel: PinnedWheel) -> bool:
         """Whether a stored wheel was built on these bytes, and so went through its own gate with them."""
         try:
-            record = Record.from_json(self.house.record(stored.variant, stored.key), str(stored.path))
+            record = Record.from_json(self.wheelhouse.record(stored.variant, stored.key), str(stored.path))
         except (RecordError, WheelhouseError):
             return False
         return any(each.name == wheel.name and each.sha256 == wheel.sha256 for each in record.upstream)
@@ -191,7 +191,7 @@ class Trials:
     ) -> tuple[PinnedWheel, ...]:
         found = []
         for name, version in needed:
-            stored = self.house.current(variant, name, version, target)
+            stored = self.wheelhouse.current(variant, name, version, target)
             if not stored:
                 raise _AbsentError(f"the wheelhouse has no {name} {version} for {target}")
             found.append(pinned(stored[-1]))

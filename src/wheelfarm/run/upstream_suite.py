@@ -39,8 +39,8 @@ class Upstream:
     def tests(self) -> StoredWheel | None:
         """The stored wheel with the upstream tests; None when there is none of this version and target."""
         build = self.build
-        name, house = tests_name(build.id.name), self.line.house
-        stored = house.current(build.id.variant, name, build.version, build.id.target)
+        name, wheelhouse = tests_name(build.id.name), self.line.wheelhouse
+        stored = wheelhouse.current(build.id.variant, name, build.version, build.id.target)
         return stored[-1] if stored else None
 
     def run(self, suite: Suite, selection: Selection) -> Verdict:

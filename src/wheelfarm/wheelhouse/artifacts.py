@@ -25,7 +25,7 @@ _HINT: Final = "run the job that made it again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Artifact:
     """A part as it lies in a directory."""
 
     directory: Path
@@ -37,11 +37,13 @@ class Part:
     """Path with slashes → digest."""
 
 
-def cut(house: Wheelhouse, variant: str, keys: Sequence[Digest], directory: Path, slug: str) -> Part:
+def export_artifact(
+    wheelhouse: Wheelhouse, variant: str, keys: Sequence[Digest], directory: Path, slug: str
+) -> Artifact:
     """Copy wheels and their records out of a wheelhouse.
 
     Args:
-        house: the wheelhouse.
+        wheelhouse: the wheelhouse.
         variant: the variant that the wheels belong to.
         keys: their rebuild keys.
         directory: is made anew.
@@ -50,12 +52,12 @@ def cut(house: Wheelhouse, variant: str, keys: Sequence[Digest], directory: Path
     Raises:
         WheelhouseError: when a wheel or record is missing or damaged, or the place cannot be written.
     """
-    store, copy = Layout(root=house.root, variant=variant), Layout(root=directory, variant=variant)
+    store, copy = Layout(root=wheelhouse.root, variant=variant), Layout(root=directory, variant=variant)
     with explained(directory):
         shutil.rmtree(directory, ignore_errors=True)
         files: dict[str, Digest] = {}
         for key in sorted(keys):
-            record = Described.read(house.record(variant, key), str(store.record(key)))
+            record = Described.read(wheelhouse.record(variant, key), str(store.record(key)))
             for source, place in (
                 (store.record(key), copy.record(key)),
                 (store.wheel(record.sha256, record.filename), copy.wheel(record.sha256, record.filename)),
@@ -65,20 +67,20 @@ def cut(house: Wheelhouse, variant: str, keys: Sequence[Digest], directory: Path
                 files[place.relative_to(directory).as_posix()] = digest_of(place)
     text = json.dumps({"part": slug, "files": files}, sort_keys=True, indent=1) + "\n"
     write_atomically(directory / LIST, text.encode())
-    return read_part(directory)
+    return read_artifact(directory)
 
 
-def find_parts(place: Path) -> Iterator[Part]:
+def find_artifacts(place: Path) -> Iterator[Artifact]:
     """The parts below a directory, which need not be there.
 
     Raises:
         WheelhouseError: for a list that is none.
     """
     for path in sorted(place.rglob(LIST)):
-        yield read_part(path.parent)
+        yield read_artifact(path.parent)
 
 
-def read_part(directory: Path) -> Part:
+def read_artifact(directory: Path) -> Artifact:
     """The part in a directory; its files are not looked at yet.
 
     Raises:
@@ -95,10 +97,10 @@ def read_part(directory: Path) -> Part:
         raise WheelhouseError(
             "the list of a part is damaged", where=str(path), why=f"{error!r:.120}", hint=_HINT
         ) from error
-    return Part(directory=directory, slug=slug, sha256=digest_of(path), files=files)
+    return Artifact(directory=directory, slug=slug, sha256=digest_of(path), files=files)
 
 
-def check_part(part: Part, expected: str) -> None:
+def verify_artifact(part: Artifact, expected: str) -> None:
     """Refuse a part that is not, byte by byte, the one that its job has told the digest of.
 
     Raises:
@@ -131,7 +133,7 @@ def check_part(part: Part, expected: str) -> None:
             )
 
 
-def merge(house: Wheelhouse, part: Part) -> list[StoredWheel]:
+def import_artifact(wheelhouse: Wheelhouse, part: Artifact) -> list[StoredWheel]:
     """Store the wheels of a part that has been checked, with their records.
 
     Raises:
@@ -147,7 +149,7 @@ def merge(house: Wheelhouse, part: Part) -> list[StoredWheel]:
             record = (part.directory / name).read_text(encoding="utf-8")
         described = Described.read(record, name)
         stored.append(
-            house.store(
+            wheelhouse.store(
                 layout.wheel(described.sha256, described.filename),
                 sha256=described.sha256,
                 variant=variant,

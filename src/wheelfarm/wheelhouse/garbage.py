@@ -12,7 +12,7 @@ from wheelfarm.model import Digest
 from wheelfarm.system.files import TEMPORARY, ensure_directory, flush_directory
 from wheelfarm.wheelhouse.layout import metadata_of
 from wheelfarm.wheelhouse.metadata import Described
-from wheelfarm.wheelhouse.simple_index import ledgers, write_project, write_root
+from wheelfarm.wheelhouse.simple_index import project_indexes, write_project, write_root
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -57,7 +57,7 @@ def garbage(layout: Layout, keep: Collection[Digest]) -> list[Removed]:
     Raises:
         WheelhouseError: when a page of the index is damaged, so that nobody knows what is current.
     """
-    listed = [file for ledger in ledgers(layout) for file in ledger.files]
+    listed = [file for project_index in project_indexes(layout) for file in project_index.files]
     keys = {*keep, *(file.key for file in listed)}
     wheels = {layout.directory / file.path for file in listed}
     wheels |= set(_described(layout, keys))
@@ -74,8 +74,8 @@ def _described(layout: Layout, keys: Collection[Digest]) -> Iterator[Path]:
             yield layout.wheel(wheel.sha256, wheel.filename)
 
 
-def mend(layout: Layout, keep: Collection[Digest]) -> list[Removed]:
-    """Remove the garbage and bring all pages up to what the ledgers say.
+def repair_index(layout: Layout, keep: Collection[Digest]) -> list[Removed]:
+    """Remove the garbage and bring all pages up to what the project_indexes say.
 
     A record goes before its wheel: a kill in between leaves a wheel that nothing refers to, which the next
     run removes, and never a record without its wheel.
@@ -89,8 +89,8 @@ def mend(layout: Layout, keep: Collection[Digest]) -> list[Removed]:
     for directory in layout.wheels.glob("*"):
         with suppress(OSError):  # it holds a wheel
             directory.rmdir()
-    for ledger in ledgers(layout):
-        write_project(layout, ledger)
+    for project_index in project_indexes(layout):
+        write_project(layout, project_index)
     if layout.simple.is_dir():
         write_root(layout)
     return removed

@@ -68,8 +68,8 @@ class Layout:
         """The place of a record, by its rebuild key."""
         return self.records / f"{key}.json"
 
-    def ledger(self, project: Name) -> Path:
-        """A project's page for programs, which is also the ledger of its current wheels."""
+    def project_index(self, project: Name) -> Path:
+        """A project's page for programs, which is also the project_index of its current wheels."""
         return self.simple / project / "index.json"
 
     def page(self, project: Name) -> Path:

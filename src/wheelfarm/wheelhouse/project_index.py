@@ -1,4 +1,4 @@
-"""A project's ledger: which wheel is current in each role; as JSON it is the project's page.
+"""A project's project_index: which wheel is current in each slot; as JSON it is the project's page.
 
 The form is the simple repository API's (PEP 691, PEP 700 and PEP 714); what only the farm needs stands under
 `_wheelfarm`, since keys that begin with an underscore are a server's own (PEP 691).
@@ -34,7 +34,7 @@ def as_page(document: dict[str, object]) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedFile:
-    """A wheel that the index lists, and so the current one of its role."""
+    """A wheel that the index lists, and so the current one of its slot."""
 
     filename: str
     sha256: Digest
@@ -65,7 +65,7 @@ class IndexedFile:
         return name_and_version(self.filename)[1]
 
     @property
-    def role(self) -> tuple[Version, frozenset[Tag]]:
+    def slot(self) -> tuple[Version, frozenset[Tag]]:
         """What one wheel at a time is current for: a version, and the tags without their platforms' level."""
         return Version(self.version), served(self.filename)
 
@@ -114,29 +114,29 @@ class ProjectIndex:
 
     @property
     def versions(self) -> list[str]:
-        """The versions that the index offers, oldest first."""
+        """The versions that the index candidates, oldest first."""
         return list(dict.fromkeys(file.version for file in self.files))
 
-    def pointing(self, file: IndexedFile) -> ProjectIndex:
-        """The ledger in which this file is the current one of its role.
+    def activating(self, file: IndexedFile) -> ProjectIndex:
+        """The project_index in which this file is the current one of its slot.
 
-        A file of the same role and another name goes too: installers prefer the higher platform level, and
+        A file of the same slot and another name goes too: installers prefer the higher platform level, and
         so would never take a rebuild that has a lower one.
         """
-        return self.without(lambda other: other.role == file.role).adding(file)
+        return self.without(lambda other: other.slot == file.slot).adding(file)
 
     def adding(self, file: IndexedFile) -> ProjectIndex:
-        """The ledger with this file beside those that it has; one of the same name goes."""
+        """The project_index with this file beside those that it has; one of the same name goes."""
         others = self.without(lambda other: other.filename == file.filename).files
         files = sorted((*others, file), key=lambda item: (Version(item.version), item.filename))
         return replace(self, files=tuple(files))
 
     def without(self, goes: Callable[[IndexedFile], bool]) -> ProjectIndex:
-        """The ledger without some files."""
+        """The project_index without some files."""
         return replace(self, files=tuple(file for file in self.files if not goes(file)))
 
     def yanking(self, these: Callable[[IndexedFile], bool], reason: str | None) -> ProjectIndex:
-        """The ledger with some files yanked, or, without a reason, offered again."""
+        """The project_index with some files yanked, or, without a reason, candidates again."""
         files = (replace(file, yanked=reason) if these(file) else file for file in self.files)
         return replace(self, files=tuple(files))
 

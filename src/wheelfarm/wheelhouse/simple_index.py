@@ -1,4 +1,4 @@
-"""The simple index on the disk: reading its ledgers and writing its pages."""
+"""The simple index on the disk: reading its project_indexes and writing its pages."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def _file(file: IndexedFile) -> str:
     return _link(file.filename, attributes)
 
 
-def project_page(ledger: ProjectIndex) -> bytes:
+def project_page(project_index: ProjectIndex) -> bytes:
     """A project's page: a link a wheel."""
-    return _page(f"Links for {ledger.project}", map(_file, ledger.files))
+    return _page(f"Links for {project_index.project}", map(_file, project_index.files))
 
 
 def root_page(projects: Sequence[Name]) -> bytes:
@@ -75,17 +75,17 @@ def root_json(projects: Sequence[Name]) -> bytes:
 
 
 def projects(layout: Layout) -> list[Name]:
-    """The projects that have a ledger, in order."""
+    """The projects that have a project_index, in order."""
     return sorted(Name(path.parent.name) for path in layout.simple.glob("*/index.json"))
 
 
-def read_ledger(layout: Layout, project: Name) -> ProjectIndex:
-    """A project's ledger, which is empty for a new project.
+def read_project_index(layout: Layout, project: Name) -> ProjectIndex:
+    """A project's project_index, which is empty for a new project.
 
     Raises:
         WheelhouseError: when it is damaged.
     """
-    path = layout.ledger(project)
+    path = layout.project_index(project)
     try:
         page = path.read_bytes()
     except FileNotFoundError:
@@ -93,15 +93,15 @@ def read_ledger(layout: Layout, project: Name) -> ProjectIndex:
     return ProjectIndex.from_json(page, project, str(path))
 
 
-def ledgers(layout: Layout) -> Iterator[ProjectIndex]:
-    """The ledgers of all projects, in order."""
-    return (read_ledger(layout, project) for project in projects(layout))
+def project_indexes(layout: Layout) -> Iterator[ProjectIndex]:
+    """The project_indexes of all projects, in order."""
+    return (read_project_index(layout, project) for project in projects(layout))
 
 
-def write_project(layout: Layout, ledger: ProjectIndex) -> None:
-    """Write a project's pages, as far as they changed; the ledger comes first, since it is what counts."""
-    update(layout.ledger(ledger.project), ledger.to_json())
-    update(layout.page(ledger.project), project_page(ledger))
+def write_project(layout: Layout, project_index: ProjectIndex) -> None:
+    """Write a project's pages, as far as they changed; the JSON page first, since the farm reads that one."""
+    update(layout.project_index(project_index.project), project_index.to_json())
+    update(layout.page(project_index.project), project_page(project_index))
 
 
 def write_root(layout: Layout) -> None:
@@ -112,12 +112,12 @@ def write_root(layout: Layout) -> None:
 
 
 def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
-    """Make a wheel that is in its place the current one of its role.
+    """Make a wheel that is in its place the current one of its slot.
 
     Only its own project's pages are written, and the first page when the project is new.
 
     Raises:
-        WheelhouseError: when the project's ledger is damaged.
+        WheelhouseError: when the project's project_index is damaged.
     """
     stored = stored_wheel(layout, wheel, key)
     metadata = metadata_of(stored.path)
@@ -132,11 +132,11 @@ def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
         uploaded=uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
         key=key,
     )
-    is_new = not layout.ledger(stored.name).exists()
-    ledger = read_ledger(layout, stored.name)
+    is_new = not layout.project_index(stored.name).exists()
+    project_index = read_project_index(layout, stored.name)
     # Whoever yanked these very bytes did not mean to have them back because they were listed again.
-    yanked = next((each.yanked for each in ledger.files if each.sha256 == file.sha256), None)
-    write_project(layout, ledger.pointing(replace(file, yanked=yanked)))
+    yanked = next((each.yanked for each in project_index.files if each.sha256 == file.sha256), None)
+    write_project(layout, project_index.activating(replace(file, yanked=yanked)))
     if is_new:
         write_root(layout)
     return stored

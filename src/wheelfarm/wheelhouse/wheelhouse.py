@@ -1,4 +1,4 @@
-"""The wheelhouse itself: storing, finding, pointing, listing and collecting."""
+"""The wheelhouse itself: storing, finding, activating, listing and collecting."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from packaging.utils import canonicalize_version
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.system.files import copy_verified, digest_of, explained, update, write_atomically
 from wheelfarm.system.locks import Lock
-from wheelfarm.wheelhouse.garbage import Removed, garbage, marked, mend, recorded_keys
+from wheelfarm.wheelhouse.garbage import Removed, garbage, marked, recorded_keys, repair_index
 from wheelfarm.wheelhouse.layout import Layout, metadata_of
 from wheelfarm.wheelhouse.metadata import Described, read_metadata, stored_wheel, whole
-from wheelfarm.wheelhouse.simple_index import ledgers, list_wheel, projects, read_ledger, write_project
+from wheelfarm.wheelhouse.simple_index import (
+    list_wheel,
+    project_indexes,
+    projects,
+    read_project_index,
+    write_project,
+)
 from wheelfarm.wheelhouse.tags import serves
 
 if TYPE_CHECKING:
@@ -57,10 +63,10 @@ class Wheelhouse:
     def store(
         self, wheel: Path, *, sha256: Digest, variant: str, key: Digest, record: Mapping[str, object] | str
     ) -> StoredWheel:
-        """Store a wheel and its record, and make it the current wheel of its role (`IndexedFile.role`).
+        """Store a wheel and its record, and make it the current wheel of its slot (`IndexedFile.slot`).
 
-        The order is wheel, metadata, record, ledger, pages: whatever is there refers only to what is there.
-        An older wheel of the same role stays, unlisted, until `collect` takes it.
+        The order is wheel, metadata, record, pages: whatever is there refers only to what is there.
+        An older wheel of the same slot stays, unlisted, until `collect_garbage` removes it.
 
         Args:
             wheel: the file, which is copied.
@@ -125,8 +131,8 @@ class Wheelhouse:
             self._tell(f"a stored wheel cannot be used again: {error.what} ({error.where})")
             return None
 
-    def point(self, variant: str, key: Digest) -> StoredWheel:
-        """Make the wheel of a rebuild key the current one of its role (`IndexedFile.role`).
+    def activate(self, variant: str, key: Digest) -> StoredWheel:
+        """Make the wheel of a rebuild key the current one of its slot (`IndexedFile.slot`).
 
         It also completes what an interrupted `store` left undone. Nothing is written that is right already.
 
@@ -157,7 +163,7 @@ class Wheelhouse:
         layout = Layout(root=self.root, variant=variant)
         wanted = None if version is None else canonicalize_version(version)
         with explained(layout.simple):
-            files = read_ledger(layout, name).files
+            files = read_project_index(layout, name).files
         return tuple(
             stored_wheel(layout, file, file.key)
             for file in files
@@ -165,7 +171,7 @@ class Wheelhouse:
             if target is None or serves(file.filename, target)
         )
 
-    def entries(self, variant: str) -> Iterator[tuple[Name, IndexedFile]]:
+    def listed_files(self, variant: str) -> Iterator[tuple[Name, IndexedFile]]:
         """All files that a variant's index lists, by project, version and file name.
 
         Raises:
@@ -173,9 +179,9 @@ class Wheelhouse:
         """
         layout = Layout(root=self.root, variant=variant)
         with explained(layout.simple):
-            for ledger in ledgers(layout):
-                for file in ledger.files:
-                    yield ledger.project, file
+            for project_index in project_indexes(layout):
+                for file in project_index.files:
+                    yield project_index.project, file
 
     def projects(self, variant: str) -> list[Name]:
         """The distributions that a variant's index has a page for, in order."""
@@ -189,9 +195,9 @@ class Wheelhouse:
         """
         layout = Layout(root=self.root, variant=variant)
         with explained(layout.simple):
-            return read_ledger(layout, name).files
+            return read_project_index(layout, name).files
 
-    def recorded(self, variant: str) -> list[Digest]:
+    def recorded_keys(self, variant: str) -> list[Digest]:
         """The rebuild keys that have a record, in order: those of current wheels, and of earlier builds."""
         return sorted(recorded_keys(Layout(root=self.root, variant=variant)))
 
@@ -202,7 +208,7 @@ class Wheelhouse:
             variant: the variant whose index says so.
             name: the distribution.
             these: which of its files.
-            reason: why, which may be empty; None offers them again.
+            reason: why, which may be empty; None candidates them again.
 
         Returns:
             How many files it changed.
@@ -212,13 +218,13 @@ class Wheelhouse:
         """
         layout = Layout(root=self.root, variant=variant)
         with self._writing(layout):
-            before = read_ledger(layout, name)
+            before = read_project_index(layout, name)
             after = before.yanking(these, reason)
             if after != before:
                 write_project(layout, after)
         return sum(one != other for one, other in zip(before.files, after.files, strict=True))
 
-    def place(self, variant: str, file: IndexedFile) -> Path:
+    def wheel_path(self, variant: str, file: IndexedFile) -> Path:
         """Where a listed wheel lies; its core metadata lies beside it."""
         return Layout(root=self.root, variant=variant).directory / file.path
 
@@ -242,7 +248,7 @@ class Wheelhouse:
         for key in sorted(recorded_keys(layout)):
             yield key, self.record(variant, key)
 
-    def content(self, variant: str, filename: str, sha256: Digest) -> Path | None:
+    def find_content(self, variant: str, filename: str, sha256: Digest) -> Path | None:
         """A wheel by its content, listed or not, hashed anew; None when it is not here or is damaged.
 
         Raises:
@@ -256,7 +262,9 @@ class Wheelhouse:
         """The variants that have an index."""
         return sorted(path.parent.name for path in self.root.glob("*/simple") if path.is_dir())
 
-    def collect(self, variant: str, keep: Collection[Digest], *, dry_run: bool = False) -> list[Removed]:
+    def collect_garbage(
+        self, variant: str, keep: Collection[Digest], *, dry_run: bool = False
+    ) -> list[Removed]:
         """Remove wheels and records that are neither current nor of a key to keep, and what a kill left.
 
         Args:
@@ -272,7 +280,7 @@ class Wheelhouse:
             if dry_run or not layout.directory.is_dir():
                 return garbage(layout, keep)
             with marked(layout):
-                return mend(layout, keep)
+                return repair_index(layout, keep)
 
     @contextmanager
     def _writing(self, layout: Layout) -> Iterator[None]:
@@ -281,5 +289,5 @@ class Wheelhouse:
             interrupted = layout.unfinished.exists()
             with marked(layout):
                 if interrupted:
-                    mend(layout, recorded_keys(layout))
+                    repair_index(layout, recorded_keys(layout))
                 yield

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from support.store import key_of
-from wheelfarm.index.candidates import Offer
+from wheelfarm.index.candidates import Candidate
 from wheelfarm.index.protocol import ListedFile
 from wheelfarm.model import Digest, Name
 from wheelfarm.wheelhouse.project_index import IndexedFile
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TARGETS: Final = ("cp311-manylinux_x86_64", "cp312-manylinux_x86_64")
 
 
-def offer(
+def make_candidate(
     name: str,
     version: str = "1.0",
     *,
@@ -26,8 +26,8 @@ def offer(
     build: str = "",
     requires: Iterable[str] = (),
     content: str = "",
-) -> Offer:
-    """A wheel that is offered."""
+) -> Candidate:
+    """A wheel that is candidates."""
     python = target.partition("-")[0]
     parts = [name, version, *([build] if build else []), tag or f"{python}-{python}-manylinux_2_28_x86_64"]
     filename = f"{'-'.join(parts)}.whl"
@@ -41,11 +41,11 @@ def offer(
         key=key_of("key"),
     )
     needs = frozenset(map(Name, requires))
-    return Offer(project=Name(name), variant="plain", file=file, path=Path(filename), requires=needs)
+    return Candidate(project=Name(name), variant="plain", file=file, path=Path(filename), requires=needs)
 
 
-def listed(wheel: Offer | str, sha256: str | None = "") -> ListedFile:
-    """A file as an index lists it: an offer with its own digest unless another is given."""
+def listed(wheel: Candidate | str, sha256: str | None = "") -> ListedFile:
+    """A file as an index lists it: an candidate with its own digest unless another is given."""
     filename = wheel if isinstance(wheel, str) else wheel.filename
     own = key_of(filename) if isinstance(wheel, str) else wheel.sha256
     return ListedFile(
