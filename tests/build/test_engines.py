@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.farm import make_farm
+from support.progress import RecordingListener
 from support.raised import only, raised
 from support.stages import build_for, make_stage
 from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
@@ -17,7 +18,7 @@ from wheelfarm.build.containers import ContainerEngine, container_engine, defaul
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import PROXIES, build_environment, config_settings
 from wheelfarm.build.host_engine import Host, programs_environment
-from wheelfarm.build.steps import Follower, run_rendering
+from wheelfarm.build.steps import run_rendering
 from wheelfarm.errors import EngineError, FarmError, RecipeError
 from wheelfarm.model import Target
 
@@ -171,7 +172,7 @@ class TestPhase:
         argv = ("sh", "-c", "echo some words; echo error: the cause; exit 3")
         step = Step(phase=phase, argv=argv, env={"PATH": "/usr/bin:/bin"}, cwd=tmp_path)
         stage = make_stage(build_for(farm), Host(farm), tmp_path)
-        heard: list[str] = []
+        listener = RecordingListener()
         with pytest.raises(FarmError) as caught:
             run_rendering(
                 Host(farm),
@@ -179,14 +180,14 @@ class TestPhase:
                 stage,
                 log=tmp_path / "log",
                 time_limit=10,
-                follower=Follower(line=heard.append),
+                listener=listener,
             )
         error = caught.value
         assert (error.slug, error.log) == (slug, tmp_path / "log")
         assert error.where == "recipes/alpha/recipe.toml, log, line 4"
         assert str(error.why).splitlines()[-1] == "error: the cause"
         assert error.hint
-        assert heard == ["some words", "error: the cause"]
+        assert listener.lines == ["some words", "error: the cause"]
         assert (tmp_path / "a.txt").read_text() == "text"
 
 
@@ -232,7 +233,7 @@ class TestContainers:
 def test_a_step_whose_outcome_is_there_is_left_out(farm: Settings, tmp_path: Path) -> None:
     stage = make_stage(build_for(farm), Host(farm), tmp_path)
     (tmp_path / "dist").mkdir()
-    heard: list[str] = []
+    listener = RecordingListener()
 
     def step(word: str, unless: str | None) -> Step:
         argv = ("sh", "-c", f"echo {word}; touch dist/a.whl")
@@ -240,8 +241,7 @@ def test_a_step_whose_outcome_is_there_is_left_out(farm: Settings, tmp_path: Pat
         return Step(phase=Phase.REPAIR, argv=argv, env=env, cwd=tmp_path, unless=unless)
 
     steps = (step("first", "dist/*.whl"), step("second", "dist/*.whl"), step("third", None))
-    follower = Follower(line=heard.append)
     run_rendering(
-        Host(farm), Rendering(steps=steps), stage, log=tmp_path / "log", time_limit=10, follower=follower
+        Host(farm), Rendering(steps=steps), stage, log=tmp_path / "log", time_limit=10, listener=listener
     )
-    assert heard == ["first", "third"]
+    assert listener.lines == ["first", "third"]

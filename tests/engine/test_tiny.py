@@ -15,7 +15,7 @@ from support.servers import index_server
 from support.store import check_tidy
 from support.tiny import ABI3, CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
 from support.wheels import make_wheel
-from wheelfarm.build.steps import Follower
+from wheelfarm.build.progress import SilentListener
 from wheelfarm.errors import GateTestError
 from wheelfarm.gate.clean_environment import try_in_clean_room
 from wheelfarm.gate.test_environment import Room
@@ -185,5 +185,5 @@ def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
     pinned = PinnedWheel(name=build.id.name, version="1.0", path=wheel, sha256=file_digest(wheel), farm=True)
     room, log = Room.of(build, pinned), tmp_path / "gate.log"
     with pytest.raises(GateTestError, match="the test failed") as caught:
-        try_in_clean_room(build, room, farm.engine, tmp_path / "room", log=log, follower=Follower())
+        try_in_clean_room(build, room, farm.engine, tmp_path / "room", log=log, listener=SilentListener())
     assert "libtiny.so: cannot open shared object file" in str(caught.value.why)

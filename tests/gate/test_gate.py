@@ -16,7 +16,7 @@ from support.farm import builds_of, make_farm, make_toolchain
 from support.raised import only, raised
 from support.wheels import make_wheel
 from wheelfarm.build.host_engine import Host
-from wheelfarm.build.steps import Follower
+from wheelfarm.build.progress import SilentListener
 from wheelfarm.errors import ExpectationError, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import foreign, try_in_clean_room
@@ -48,7 +48,9 @@ def tried_in(
 ) -> tuple[Result, ...]:
     """What a clean room in `root/room` finds."""
     room = Room.of(build, wheel, run_with)
-    return try_in_clean_room(build, room, engine, root / "room", log=root / "gate.log", follower=Follower())
+    return try_in_clean_room(
+        build, room, engine, root / "room", log=root / "gate.log", listener=SilentListener()
+    )
 
 
 class TestExpectations:

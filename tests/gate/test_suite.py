@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.farm import LINUX, builds_of, make_farm, make_toolchain
+from support.progress import RecordingListener
 from support.raised import only
 from support.suite import package, runner
 from wheelfarm.build.host_engine import Host
-from wheelfarm.build.steps import Follower
 from wheelfarm.errors import SuiteError
 from wheelfarm.gate.suite import Selection, Verdict, run_suite
 
@@ -41,7 +41,7 @@ SUITE = {
 def run(
     root: Path,
     *,
-    lines: list[str] | None = None,
+    listener: RecordingListener | None = None,
     **selection: Any,
 ) -> Verdict:
     settings = make_farm(root / "farm", {"alpha": {"test": {"suite": SUITE}}})
@@ -57,13 +57,13 @@ def run(
         selection=Selection(**selection),
         jobs=1,
         log=root / "suite.log",
-        follower=Follower(line=lines.append if lines is not None else lambda _line: None),
+        listener=listener or RecordingListener(),
     )
 
 
 def test_each_way_in_which_a_test_ends(tmp_path: Path) -> None:
-    lines: list[str] = []
-    verdict = run(tmp_path, lines=lines, fast=True)
+    listener = RecordingListener()
+    verdict = run(tmp_path, listener=listener, fast=True)
     assert {failed.test: failed.why for failed in verdict.failed} == {
         f"{FILE}::test_fails": "AssertionError: the sum is wrong",
         f"{FILE}::test_errs": "setup: RuntimeError: no fixture",
@@ -72,7 +72,7 @@ def test_each_way_in_which_a_test_ends(tmp_path: Path) -> None:
     assert (verdict.passed, verdict.skipped, verdict.upstream, verdict.expected) == (1, 1, 1, 3)
     assert verdict.mended == (f"{FILE}::test_mended*",)
     assert verdict.unmatched == (f"{FILE}::test_gone",)
-    steps = [line for line in lines if "] Testing " in line]
+    steps = [line for line in listener.lines if "] Testing " in line]
     assert steps[-1].startswith(f"[11/11] Testing {FILE}")
     cases = ET.parse(tmp_path / "suite.xml").getroot().findall(".//testcase")  # noqa: S314 - our own file
     assert len(cases) == 12

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.progress import RecordingListener
 from support.raised import only
 from support.suite import pinned
 from support.tiny import ABI3, run_farm, tiny_farm
 from support.wheels import make_wheel
-from wheelfarm.build.steps import Follower
 from wheelfarm.errors import ChainError, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.gate import Trial, pass_gate
@@ -105,7 +105,7 @@ class TestDownstream:
     ) -> tuple[tuple[Result, ...], list[str]]:
         """What the gate says of another tinybase, and what was told meanwhile."""
         line, plan = line_of(settings)
-        build, told = build_of(plan, "tinybase"), list[str]()
+        build, listener = build_of(plan, "tinybase"), RecordingListener()
         wheel = other_base(root / "wheel", settings, code, version)
         trial = line.trial(build, wheel)
         results = pass_gate(
@@ -114,9 +114,9 @@ class TestDownstream:
             root / "rooms",
             trial,
             log=root / "gate.log",
-            follower=Follower(line=told.append),
+            listener=listener,
         )
-        return results, told
+        return results, listener.lines
 
     def test_a_stored_wheel_works_with_the_new_one(self, chain: Settings, tmp_path: Path) -> None:
         results, _ = self.tried(chain, tmp_path)

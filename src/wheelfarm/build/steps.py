@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.diagnosis.classify import classify
@@ -22,13 +22,13 @@ from wheelfarm.errors import (
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.build.engine import Engine, Rendering, Step
+    from wheelfarm.build.progress import ProgressListener
     from wheelfarm.plan.build import Build
-    from wheelfarm.system.process import Flag
 
 _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
     Phase.START: EngineError,
@@ -40,32 +40,19 @@ _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
 }
 
 
-def _ignore(_: object) -> None:
-    pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Follower:
-    """Who follows a build: hears its lines, learns of its processes, and may cancel it."""
-
-    line: Callable[[str], None] = field(default=_ignore)
-    pid: Callable[[int], None] = field(default=_ignore)
-    cancelled: Flag | None = None
-
-
 def mark_of(root: Path) -> Path:
     """The file beside a stage that tells what runs in it."""
     return root.with_name(f"{root.name}.running")
 
 
 def run_step(
-    engine: Engine, step: Step, root: Path, *, log: Path, time_limit: float, follower: Follower
+    engine: Engine, step: Step, root: Path, *, log: Path, time_limit: float, listener: ProgressListener
 ) -> Finished:
     """Run one step of a stage; whatever ends it, no container of it goes on.
 
     Raises:
         ProcessError: when it fails.
-        CancelledRunError: when the follower cancels it.
+        CancelledRunError: when the listener cancels it.
     """
     command = Command(
         argv=step.argv,
@@ -74,18 +61,18 @@ def run_step(
         log=log,
         time_limit=time_limit,
         mark=mark_of(root),
-        cancelled=follower.cancelled,
-        on_start=follower.pid,
+        cancelled=listener.cancelled,
+        on_start=listener.on_process,
     )
 
-    def hear(line: str) -> None:
-        follower.line(line)
+    def on_line(line: str) -> None:
+        listener.on_line(line)
         worker = engine.worker(line, root)
         if worker is not None:
-            follower.pid(worker)
+            listener.on_process(worker)
 
     try:
-        return run(command, on_line=hear)
+        return run(command, on_line=on_line)
     except BaseException:
         engine.sweep(root)
         raise
@@ -98,13 +85,13 @@ def run_rendering(
     *,
     log: Path,
     time_limit: float,
-    follower: Follower | None = None,
+    listener: ProgressListener,
 ) -> None:
     """Write the files, then run the steps.
 
     Raises:
         FarmError: of the class that belongs to the phase that failed.
-        CancelledRunError: when the follower cancels it.
+        CancelledRunError: when the listener cancels it.
     """
     for name, text in rendering.files.items():
         (stage.root / name).write_text(text, encoding="utf-8")
@@ -116,9 +103,7 @@ def run_rendering(
             continue
         ready = _with_built_wheel(step, stage)
         try:
-            run_step(
-                engine, ready, stage.root, log=log, time_limit=time_limit, follower=follower or Follower()
-            )
+            run_step(engine, ready, stage.root, log=log, time_limit=time_limit, listener=listener)
         except ProcessError as problem:
             raise _failure(engine, step, stage.build, problem, log) from problem
 

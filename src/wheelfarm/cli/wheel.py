@@ -12,8 +12,8 @@ from invoke.tasks import task
 
 from wheelfarm.build.diagnosis.classify import classify
 from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.build.progress import SilentListener
 from wheelfarm.build.repair import architecture, check_repaired, only_wheel, provider_of, tool_for
-from wheelfarm.build.steps import Follower
 from wheelfarm.cli.named_wheels import Distribution, is_file, wheel_file
 from wheelfarm.cli.task import farm_task, open_farm, words
 from wheelfarm.errors import ProcessError, RepairError, WheelError
@@ -170,7 +170,7 @@ def gate(_context: Context, wheel: str, variant: str | None = None, engine: str 
             Path(scratch) / "rooms",
             line.trial(build, pinned),
             log=Path(scratch) / "gate.log",
-            follower=Follower(),
+            listener=SilentListener(),
             jobs=farm.settings.jobs,
         )
     screen.result(str(result) for result in results)

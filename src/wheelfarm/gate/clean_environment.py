@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.engine import Engine, Step
-    from wheelfarm.build.steps import Follower
+    from wheelfarm.build.progress import ProgressListener
     from wheelfarm.gate.test_environment import Room
     from wheelfarm.plan.build import Build
 
@@ -61,7 +61,7 @@ def foreign(outside: Sequence[str]) -> list[str]:
 
 
 def try_in_clean_room(
-    build: Build, room: Room, engine: Engine, directory: Path, *, log: Path, follower: Follower
+    build: Build, room: Room, engine: Engine, directory: Path, *, log: Path, listener: ProgressListener
 ) -> tuple[Result, ...]:
     """Install, import and run the smoke script in a room.
 
@@ -71,7 +71,7 @@ def try_in_clean_room(
         engine: makes the room.
         directory: where the room is laid out.
         log: what the test prints goes there.
-        follower: hears it too, and may cancel the test.
+        listener: receives it too, and may cancel the test.
 
     Raises:
         GateTestError: when one of them fails, or a library of this machine was used.
@@ -80,7 +80,7 @@ def try_in_clean_room(
     room.lay(directory)
     step = engine.clean_room(directory, room.target)
     limit = room.resolved.test.time_limit or TIME_LIMIT
-    answer, why = _run(engine, step, directory, log=log, time_limit=limit, follower=follower)
+    answer, why = _run(engine, step, directory, log=log, time_limit=limit, listener=listener)
     if answer is None:
         what = "the wheel does not install or test in a fresh environment"
         raise _refusal(build, room, what, why=why, log=log)
@@ -101,12 +101,12 @@ def try_in_clean_room(
 
 
 def _run(
-    engine: Engine, step: Step, directory: Path, *, log: Path, time_limit: float, follower: Follower
+    engine: Engine, step: Step, directory: Path, *, log: Path, time_limit: float, listener: ProgressListener
 ) -> tuple[dict[str, Any] | None, str]:
     """What the room answers, if anything, and else why it may not."""
     try:
         # A mark and a label of the room's own, so that one that fails does not end those beside it.
-        finished = run_step(engine, step, directory, log=log, time_limit=time_limit, follower=follower)
+        finished = run_step(engine, step, directory, log=log, time_limit=time_limit, listener=listener)
     except ProcessError as problem:
         return None, problem.why or problem.what
     return _answer(finished.output), "the test ended without an answer"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.engine import Engine
-    from wheelfarm.build.steps import Follower
+    from wheelfarm.build.progress import ProgressListener
     from wheelfarm.gate.test_environment import Room
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build
@@ -50,7 +50,7 @@ def pass_gate(
     trial: Trial,
     *,
     log: Path,
-    follower: Follower,
+    listener: ProgressListener,
     jobs: int = 1,
 ) -> tuple[Result, ...]:
     """Put a repaired wheel through the gate of its recipe.
@@ -61,7 +61,7 @@ def pass_gate(
         place: a directory to lay the rooms out in.
         trial: what is tried in them.
         log: what the first room prints goes there; each other room has a log beside it.
-        follower: hears the tests' output, and may cancel them.
+        listener: receives the tests' output, and may cancel them.
         jobs: how many rooms there may be at once.
 
     Raises:
@@ -76,11 +76,11 @@ def pass_gate(
         own_log = log if room is trial.own[0] else _log_beside(log, room.slug)
         directory = place / room.slug
         try:
-            return try_in_clean_room(build, room, engine, directory, log=own_log, follower=follower)
+            return try_in_clean_room(build, room, engine, directory, log=own_log, listener=listener)
         except GateTestError as problem:
             if room.wheel.name not in trial.expendable:
                 raise
-            follower.line(f"warning: {problem.what}: {problem.why}; this run builds it again")
+            listener.on_line(f"warning: {problem.what}: {problem.why}; this run builds it again")
             found = f"failed: {problem.why}; this run builds it again"
             return (Result(check="smoke", expected="passed", found=found, room=room.name),)
 
@@ -107,7 +107,7 @@ def pass_gates(
     place: Path,
     *,
     log: Path,
-    follower: Follower,
+    listener: ProgressListener,
     jobs: int = 1,
 ) -> dict[Name, tuple[Result, ...]]:
     """Put the wheels of a build through their gates, side by side where there are processors for it.
@@ -117,7 +117,7 @@ def pass_gates(
         engine: makes the clean rooms.
         place: a directory to lay the rooms out in.
         log: what the main wheel's first room prints goes there; each split has a log beside it.
-        follower: hears the tests' output, and may cancel them.
+        listener: receives the tests' output, and may cancel them.
         jobs: how many wheels are tried at once, and how many rooms of each.
 
     Raises:
@@ -128,7 +128,7 @@ def pass_gates(
     def one(build: Build, trial: Trial) -> tuple[Result, ...]:
         name = build.id.name
         own_log = log if name == main else _log_beside(log, name)
-        return pass_gate(build, engine, place / name, trial, log=own_log, follower=follower, jobs=jobs)
+        return pass_gate(build, engine, place / name, trial, log=own_log, listener=listener, jobs=jobs)
 
     with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="wheelfarm-gates") as gates:
         results = _each_of([gates.submit(one, build, trial) for build, trial in asked])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.engine import Engine
-    from wheelfarm.build.steps import Follower
+    from wheelfarm.build.progress import ProgressListener
     from wheelfarm.model import PinnedWheel, Target
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import KnownFailure, Suite
@@ -205,7 +205,7 @@ def run_suite(
     selection: Selection,
     jobs: int,
     log: Path,
-    follower: Follower,
+    listener: ProgressListener,
 ) -> Verdict:
     """Run the upstream suite of a build's wheel.
 
@@ -218,7 +218,7 @@ def run_suite(
         selection: which tests.
         jobs: how many processes share the tests.
         log: what pytest prints goes there; the results as JUnit XML go beside it.
-        follower: hears it too, and may cancel the run.
+        listener: receives it too, and may cancel the run.
 
     Raises:
         SuiteError: when the suite does not come to its end.
@@ -232,7 +232,7 @@ def run_suite(
     began = time.monotonic()
     try:
         limit = suite.time_limit
-        finished = run_step(engine, step, directory, log=log, time_limit=limit, follower=follower)
+        finished = run_step(engine, step, directory, log=log, time_limit=limit, listener=listener)
         why = "\n".join(finished.output.splitlines()[-_SHOWN:]) or "it ended without an answer"
     except ProcessError as problem:
         why = problem.why or problem.what

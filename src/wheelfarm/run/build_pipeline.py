@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from wheelfarm.build.steps import Follower
 from wheelfarm.errors import BuildDirectoryError, CancelledRunError, ChainError
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.gate.test_environment import GATE
@@ -40,6 +39,30 @@ if TYPE_CHECKING:
     from wheelfarm.run.published import Published
     from wheelfarm.sources.fetcher import Fetcher
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildListener:
+    """Passes the progress of one build on, with the build's name."""
+
+    build: Build
+    say: Callable[[Build, str], None]
+    watch: Callable[[Build, int], None] = field(default=unwatched)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def on_line(self, line: str) -> None:
+        """Pass a line on.
+
+        Raises:
+            CancelledRunError: when the build was cancelled.
+        """
+        if self.cancelled.is_set():
+            raise CancelledRunError(f"{self.build.id} was stopped")
+        self.say(self.build, line)
+
+    def on_process(self, pid: int) -> None:
+        """Pass a process on."""
+        self.watch(self.build, pid)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +102,7 @@ class Line:
         try:
             self.log(build).parent.mkdir(parents=True, exist_ok=True)
             # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
-            with clock.step("total"), place.hold(self.follower(build).line, self.engine.sweep) as root:
+            with clock.step("total"), place.hold(self.listener(build).on_line, self.engine.sweep) as root:
                 decision = decide(
                     self.wheelhouse, build, from_nothing=self.settings.from_nothing, published=self.published
                 )
@@ -102,15 +125,9 @@ class Line:
             warnings=slow_compiles(done.record, decision.predecessor) if done.record else (),
         )
 
-    def follower(self, build: Build) -> Follower:
-        """Who follows a build of this line."""
-
-        def line(text: str) -> None:
-            if self.cancelled.is_set():
-                raise CancelledRunError(f"{build.id} was stopped")
-            self.say(build, text)
-
-        return Follower(line=line, pid=lambda pid: self.watch(build, pid), cancelled=self.cancelled)
+    def listener(self, build: Build) -> BuildListener:
+        """The listener that names the build of each line."""
+        return BuildListener(build=build, say=self.say, watch=self.watch, cancelled=self.cancelled)
 
     def _carry_out(self, decision: Decision, root: Path, clock: Clock, jobs: int) -> Done:
         build = decision.build
@@ -160,7 +177,7 @@ class Line:
             found=found,
             settings=self.settings,
             wheelhouse=self.wheelhouse,
-            say=self.follower(build).line,
+            say=self.listener(build).on_line,
             gate=lambda wheels: self._gate(build, wheels, root, self.fetcher(build), clock, jobs=jobs),
         )
         taken = taking.run(root / "published", clock)
@@ -182,7 +199,7 @@ class Line:
             log=self.log(build),
             clock=clock,
             fetcher=self.fetcher(build),
-            follower=self.follower(build),
+            listener=self.listener(build),
         )
         stage, wheels = maker.make(
             self._pinned(build.upstream), before=lambda: self.wheelhouse.ensure_writable(build.id.variant)
@@ -219,7 +236,7 @@ class Line:
 
     def fetcher(self, build: Build) -> Fetcher:
         """What fetches for a build."""
-        return fetcher_of(self.settings, self.follower(build).line)
+        return fetcher_of(self.settings, self.listener(build).on_line)
 
     def _gate(
         self,
@@ -244,7 +261,7 @@ class Line:
                 self.engine,
                 root / GATE,
                 log=self.log(build),
-                follower=self.follower(build),
+                listener=self.listener(build),
                 jobs=jobs,
             )
 
@@ -293,7 +310,7 @@ class Line:
         place = Place(self.engine.stages, f"{build.id.slug}-gate")
         self.log(build).parent.mkdir(parents=True, exist_ok=True)
         wheels = as_repaired(self._wheels(build))
-        with place.hold(self.follower(build).line, self.engine.sweep) as root:
+        with place.hold(self.listener(build).on_line, self.engine.sweep) as root:
             try:
                 return self._gate(build, wheels, root, self.fetcher(build), Clock(), jobs=self.settings.jobs)
             finally:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.containers import container_engine, default_image
-from wheelfarm.build.steps import Follower
 from wheelfarm.errors import BuildDirectoryError, Collector, EngineError, RecordError
 from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.key_comparison import compare
 from wheelfarm.run.build_lock import Place
+from wheelfarm.run.build_pipeline import BuildListener
 from wheelfarm.run.engines import choose_engine
 from wheelfarm.run.recorded_inputs import Recorded, Supplies, record_place
 from wheelfarm.run.recording import make_record
@@ -184,12 +184,12 @@ class Rebuild:
             FarmError: whatever goes wrong; the wheelhouse is not touched.
         """
         build, clock, started = self.build, Clock(), datetime.now(UTC)
-        follower = Follower(line=lambda line: hear(build, line), pid=lambda pid: watch(build, pid))
-        fetcher = fetcher_of(self.settings, follower.line)
+        listener = BuildListener(build=build, say=hear, watch=watch)
+        fetcher = fetcher_of(self.settings, listener.on_line)
         log = self.settings.work / "logs" / f"{self.slug}.log"
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            with self.place.hold(follower.line, self.engine.sweep) as root:
+            with self.place.hold(listener.on_line, self.engine.sweep) as root:
                 maker = Maker(
                     build=build,
                     settings=self.settings,
@@ -199,7 +199,7 @@ class Rebuild:
                     log=log,
                     clock=clock,
                     fetcher=fetcher,
-                    follower=follower,
+                    listener=listener,
                 )
                 # What an interrupted rebuild has made would be compared with what it was made from.
                 maker.clear()

@@ -52,7 +52,8 @@ class Upstream:
         line, build = self.line, self.build
         place = Place(line.engine.stages, f"{build.id.slug}-suite")
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with place.hold(line.follower(build).line, line.engine.sweep) as root:
+        listener = line.listener(build)
+        with place.hold(listener.on_line, line.engine.sweep) as root:
             try:
                 return run_suite(
                     build,
@@ -63,7 +64,7 @@ class Upstream:
                     selection=selection,
                     jobs=line.settings.jobs,
                     log=self.log,
-                    follower=line.follower(build),
+                    listener=listener,
                 )
             finally:
                 shutil.rmtree(root, ignore_errors=True)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.engine import Engine
-    from wheelfarm.build.steps import Follower
+    from wheelfarm.build.progress import ProgressListener
     from wheelfarm.model import Name, PinnedWheel
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.settings import Settings
@@ -70,7 +70,7 @@ class Maker:
     log: Path
     clock: Clock
     fetcher: Fetcher
-    follower: Follower
+    listener: ProgressListener
 
     @property
     def waiting(self) -> Path:
@@ -155,7 +155,7 @@ class Maker:
                     jobs=self.jobs,
                 )
             for why in unchecked.result():
-                self.follower.line(f"{build.entry.where}: {why}")
+                self.listener.on_line(f"{build.entry.where}: {why}")
             return stage
 
     def _earlier(self, stage: BuildDirectory) -> RepairedWheel | None:
@@ -177,7 +177,7 @@ class Maker:
                 shutil.rmtree(directory)
             stage.dist.mkdir()
             return None
-        self.follower.line("taking the wheel that an earlier run has built")
+        self.listener.on_line("taking the wheel that an earlier run has built")
         return repaired
 
     def _run_on_kept(self, stage: BuildDirectory) -> RepairedWheel:
@@ -201,7 +201,7 @@ class Maker:
                 stage,
                 log=self.log,
                 time_limit=self.settings.time_limit,
-                follower=self.follower,
+                listener=self.listener,
             )
         with self.clock.step("prove"):
             repaired = self._repaired(stage)
