@@ -96,8 +96,7 @@ def test_one_compile_makes_two_wheels_that_are_the_whole_together(tmp_path: Path
         "--tags=runtime,python-runtime,tests",
     )
     assert ("imports", "tinymeson, tinymeson.tests") in [
-        (result["check"], result["found"])  # type: ignore[index]
-        for result in of_split.gate_results
+        (result["check"], result["found"]) for result in of_split.gate_results
     ]
     check_tidy(run.settings.wheelhouse, VARIANT)
     # Without the split, the same compile makes one wheel; nothing is compiled for that.

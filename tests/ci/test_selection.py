@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,7 +86,7 @@ def test_cibuildwheel_itself_counts(tmp_path: Path) -> None:
     farm = workflow_farm(tmp_path, {"alone": {}})
     (build,) = plan_of(farm, toolchains=[old]).builds
     record = sample_record(recipe=build.id.name, key=build.key, key_parts=build.key_parts)
-    records = {build.id: replace(record, gate_key=build.gate_key)}
+    records = {build.id: record.model_copy(update={"gate_key": build.gate_key})}
     assert unchanged([build], records) == {build.id}
     assert unchanged(plan_of(farm, toolchains=[new]).builds, records) == set()
 

@@ -70,7 +70,7 @@ def test_a_wheel_is_tried_with_each_python_that_it_serves(index: Index, tmp_path
     here = Machine(allowed(settings.environ)).pythons()
     rooms = [f"Python {python}" for python in here if python >= HERE and not python.threads]
     results = run.record("tinyabi3").gate_results
-    assert [each["room"] for each in results if each["check"] == "smoke"] == rooms  # type: ignore[index]
+    assert [each["room"] for each in results if each["check"] == "smoke"] == rooms
 
 
 class TestAnotherPython:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,7 +88,7 @@ class TestRebuilds:
             was = before[record.target]
             assert (record.wheel.number, record.wheel.unnumbered) == (1, was.wheel.sha256)
             assert record.key == was.key
-            assert replace(record, wheel=was.wheel) == was
+            assert record.model_copy(update={"wheel": was.wheel}) == was
             (stored,) = two.wheelhouse.current(VARIANT, Name("alpha"), target=record.target)
             assert stored.path.name == record.wheel.filename
             wheel = open_wheel(stored.path)

@@ -12,7 +12,7 @@ from support.archives import digest
 from support.bills import BLAS, GCC, INFO, SOURCES, enclosed, mangled, provider, repaired, stage_of, told
 from support.stages import EPOCH
 from wheelfarm.plan.inputs import diff_digest
-from wheelfarm.provenance.sbom_embedding import enclose
+from wheelfarm.provenance.sbom_embedding import embed
 from wheelfarm.provenance.sbom_reading import MEMBER
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_no_source_tells_where_it_was_fetched_from(tmp_path: Path, source: str) 
 
 def test_the_same_each_time(tmp_path: Path) -> None:
     wheel, stage = repaired(tmp_path, {"alpha.libs/libx-12345678.so": b"x"}), stage_of(tmp_path)
-    texts = [enclose(stage, wheel, told(), stage.root / "finished").path.read_bytes() for _ in "ab"]
+    texts = [embed(stage, wheel, told(), stage.root / "finished").path.read_bytes() for _ in "ab"]
     assert texts[0] == texts[1]
 
 

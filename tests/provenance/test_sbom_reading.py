@@ -9,7 +9,7 @@ import pytest
 from support.bills import GCC, INFO, repaired, stage_of, told
 from support.wheels import make_wheel
 from wheelfarm.errors import WheelError
-from wheelfarm.provenance.sbom_embedding import enclose
+from wheelfarm.provenance.sbom_embedding import embed
 from wheelfarm.provenance.sbom_reading import MEMBER, check_sbom, components
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import Changes, write_edition
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def wheel_in(root: Path) -> Path:
     member = "alpha.libs/libgfortran-12345678.so.5"
     wheel, stage = repaired(root, {member: b"x"}), stage_of(root)
-    return enclose(stage, wheel, told({member: GCC}), stage.root / "finished").path
+    return embed(stage, wheel, told({member: GCC}), stage.root / "finished").path
 
 
 def test_components(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from support.bills import BLAS, GCC, INFO, enclosed, mangled, provider, repaired, stage_of, told
 from wheelfarm.build.environment_report import Owner
 from wheelfarm.errors import WheelError
-from wheelfarm.provenance.sbom_embedding import enclose
+from wheelfarm.provenance.sbom_embedding import embed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,4 +88,4 @@ def test_what_auditwheel_tells_is_taken_over_once(tmp_path: Path, owner: Owner |
 def test_what_auditwheel_cannot_have_written(tmp_path: Path, text: bytes) -> None:
     wheel = repaired(tmp_path, {}, {f"{INFO}/sboms/auditwheel.cdx.json": text})
     with pytest.raises(WheelError, match="auditwheel tells cannot be read"):
-        enclose(stage_of(tmp_path), wheel, told(), tmp_path / "out")
+        embed(stage_of(tmp_path), wheel, told(), tmp_path / "out")

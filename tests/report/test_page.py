@@ -143,7 +143,7 @@ class TestEscaping:
             config_settings={EVIL: (EVIL,)},
             gate_results=({"check": EVIL, "expected": EVIL, "found": EVIL, EVIL: EVIL}, EVIL),
             times={EVIL: 1.0},
-            source=replace(record.source, filename=EVIL),
+            source=record.source.model_copy(update={"filename": EVIL}),
             patches=(AppliedPatch(file=EVIL, sha256=Digest("d" * 64)),),
             build_requirements=tuple(replace(each, version=EVIL) for each in record.build_requirements),
             compiler_cache=CacheUse(hits=0, misses=1, missed=(EVIL,)),

@@ -168,7 +168,7 @@ class TestBroken:
         [
             ("{", "the record is not JSON"),
             ("{}", "recipe: missing"),
-            ('{"schema": 99}', "its schema is 99; this wheelfarm reads up to 3"),
+            ('{"schema": 99}', "its schema is 99; this wheelfarm reads up to 4"),
         ],
     )
     def test_a_record_that_cannot_be_read(self, chained: Stock, text: str, told: str) -> None:

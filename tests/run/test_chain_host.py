@@ -13,6 +13,7 @@ import pytest
 from support.store import check_tidy, check_whole
 from support.tiny import BUILD, VARIANT, run_farm
 from wheelfarm.plan.build import file_digest
+from wheelfarm.provenance.record import read_embedded_record
 from wheelfarm.provenance.sbom_reading import components
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.decision import decide_all
@@ -69,8 +70,8 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     }
     assert all(held[name].sha256 in locked[name] and not held[name].farm for name in BUILD)
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
-    assert [(result["check"], result["found"]) for result in top.gate_results] == [  # type: ignore[index]
-        ("record", "7 members as it says"),
+    assert [(result["check"], result["found"]) for result in top.gate_results] == [
+        ("record", "8 members as it says"),
         ("architecture", platform.machine()),
         ("extensions", f"tinytop/_ext.{sysconfig.get_config_var('EXT_SUFFIX').removeprefix('.')}"),
         ("imports", "tinytop"),
@@ -78,6 +79,10 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
         ("sbom", "none vendored"),
     ]
     assert (chain.root / base.log).read_text().startswith("$ uv ")
+    embedded = read_embedded_record(open_wheel(run.wheel("tinytop")))
+    assert (embedded.key, embedded.distribution) == (top.key, "tinytop")
+    assert (embedded.inputs, embedded.upstream) == (top.inputs, top.upstream)
+    assert str(chain.root) not in embedded.to_json()
     with zipfile.ZipFile(stored) as wheel:
         assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
     told = components(open_wheel(stored))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -138,7 +137,7 @@ def other_bytes(public: Path) -> None:
 def forge(public: Path, **changes: object) -> None:
     """Change a published record, and the statement with it, so that the two agree."""
     path = record_of(public)
-    record = replace(Record.from_json(path.read_text(), "here"), **changes)  # type: ignore[arg-type]
+    record = Record.from_json(path.read_text(), "here").model_copy(update=changes)
     wheel = one(public, f"wheels/*/{record.wheel.filename}")
     path.write_text(record.to_json())
     said = statement(record, record.to_json(), sbom_digest(open_wheel(wheel)))

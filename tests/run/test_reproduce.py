@@ -91,13 +91,15 @@ def tampered(settings: Settings) -> Record:
             more = b"# by another hand\n" if info.filename == "tinybase/__init__.py" else b""
             after.writestr(info, data + more)
     digest = Digest(file_digest(draft))
-    wheel = replace(record.wheel, sha256=digest, size=draft.stat().st_size)
+    wheel = record.wheel.model_copy(update={"sha256": digest, "size": draft.stat().st_size})
     Farm(settings=settings).wheelhouse.store(
         draft,
         sha256=digest,
         variant=VARIANT,
         key=record.key,
-        record=replace(record, wheel=wheel, toolchain={**record.toolchain, "linker": "of then"}).to_json(),
+        record=record.model_copy(
+            update={"wheel": wheel, "toolchain": {**record.toolchain, "linker": "of then"}}
+        ).to_json(),
     )
     return record
 
@@ -155,7 +157,7 @@ class TestRefused:
     def test_a_patch_in_the_record_that_was_changed(self, chain: Settings) -> None:
         record = record_of(chain, "tinybase")
         (patch,) = record.patches
-        changed = replace(record, patches=(replace(patch, text=f"{patch.text}\n"),))
+        changed = record.model_copy(update={"patches": (replace(patch, text=f"{patch.text}\n"),)})
         error = only(lambda: rebuild(chain, changed).build, PatchError)
         assert "the record was changed" in str(error.why)
 
@@ -163,7 +165,7 @@ class TestRefused:
         """A record of the first form has the digest alone; the farm's patch serves while it has that."""
         record = record_of(chain, "tinybase")
         (patch,) = record.patches
-        old = replace(record, patches=(replace(patch, text=None),))
+        old = record.model_copy(update={"patches": (replace(patch, text=None),)})
         assert rebuild(chain, old).build.key == record.key
         file = chain.root / PATCH
         file.write_text(f"{file.read_text()}\n")
@@ -176,7 +178,9 @@ class TestRefused:
     def test_another_compiler_and_other_rules(self, chain: Settings) -> None:
         record = record_of(chain, "tinybase")
         parts = {**record.key_parts, "compiler.c": "cc of then", "rules": "0", "toolchain.image": "of then"}
-        error = only(lambda: rebuild(chain, replace(record, key_parts=parts)).build, RecordError)
+        error = only(
+            lambda: rebuild(chain, record.model_copy(update={"key_parts": parts})).build, RecordError
+        )
         assert error.what.endswith("cannot be built again here as it was built then")
         compiler, rules, image = str(error.why).splitlines()
         assert compiler.startswith("compiler.c changed from cc of then to ")
@@ -187,7 +191,9 @@ class TestRefused:
         record = record_of(chain, "tinybase")
         (patch,) = record.patches
         shutil.rmtree(chain.wheelhouse / VARIANT / "wheels")
-        broken = replace(record, patches=(replace(patch, text=""),), target=replace(record.target, arch="x"))
+        broken = record.model_copy(
+            update={"patches": (replace(patch, text=""),), "target": replace(record.target, arch="x")}
+        )
         with pytest.raises(Exception) as caught:  # noqa: PT011 - the group's members are what counts
             _ = rebuild(chain, broken).build
         assert {type(error) for error in caught.value.errors} == {ChainError, PatchError}  # type: ignore[attr-defined]
@@ -195,13 +201,15 @@ class TestRefused:
     def test_a_python_that_is_not_here(self, chain: Settings) -> None:
         record = record_of(chain, "tinybase")
         target = replace(record.target, python=replace(record.target.python, minor=99))
-        raised(lambda: rebuild(chain, replace(record, target=target)).build, EngineError)
+        raised(lambda: rebuild(chain, record.model_copy(update={"target": target})).build, EngineError)
 
     @pytest.mark.parametrize("part", ["source", "build-requires", "variant", "blas"])
     def test_a_record_that_tells_too_little(self, chain: Settings, part: str) -> None:
         record = record_of(chain, "tinybase")
         without = {name: value for name, value in record.key_parts.items() if name != part}
-        error = only(lambda: rebuild(chain, replace(record, key_parts=without)).build, RecordError)
+        error = only(
+            lambda: rebuild(chain, record.model_copy(update={"key_parts": without})).build, RecordError
+        )
         assert part in str(error.why)
         assert error.where == f"wheelhouse/{VARIANT}/records/{record.key}.json"
 
@@ -211,7 +219,7 @@ class TestRefused:
     def test_a_record_that_tells_nonsense(self, chain: Settings, part: str, value: str) -> None:
         record = record_of(chain, "tinybase")
         parts = {**record.key_parts, part: value}
-        only(lambda: rebuild(chain, replace(record, key_parts=parts)).build, RecordError)
+        only(lambda: rebuild(chain, record.model_copy(update={"key_parts": parts})).build, RecordError)
 
     def test_a_record_of_a_newer_form(self, chain: Settings) -> None:
         edit(record_file(chain, "tinybase"), schema=SCHEMA_VERSION + 1)
@@ -236,7 +244,7 @@ def test_options_of_two_records_are_compared(chain: Settings) -> None:
     record = tampered(chain)
     old = chain.wheelhouse / VARIANT / "wheels" / record.wheel.sha256[:16] / record.wheel.filename
     edit(record_file(chain, "tinybase"), config_settings={"--global-option": ["-q"]})
-    other = replace(record, key=Digest("0" * 64))
+    other = record.model_copy(update={"key": Digest("0" * 64)})
     (chain.wheelhouse / VARIANT / "records" / f"{other.key}.json").write_text(other.to_json())
     (stored,) = Farm(settings=chain).wheelhouse.current(VARIANT, Name("tinybase"))
     told = json.loads(inv(chain, "diff", str(old), str(stored.path), "--json").stdout)

@@ -17,7 +17,7 @@ from support.wheels import make_wheel
 from wheelfarm.build.environment_report import Owner, Owners
 from wheelfarm.build.host_engine import Host
 from wheelfarm.model import AppliedPatch, Digest, EnvironmentEntry, Name, PinnedWheel, RepairedWheel
-from wheelfarm.provenance.sbom_embedding import enclose
+from wheelfarm.provenance.sbom_embedding import embed
 from wheelfarm.provenance.sbom_reading import MEMBER, check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.contents import vendored
@@ -104,7 +104,7 @@ def enclosed(
     stage: BuildDirectory, wheel: RepairedWheel, owners: Owners
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The document in the edition, which the real schema accepts, and all members."""
-    done = enclose(stage, wheel, owners, stage.root / "finished")
+    done = embed(stage, wheel, owners, stage.root / "finished")
     assert (done.sha256, done.built_sha256) == (digest(done.path.read_bytes()), wheel.built_sha256)
     opened = open_wheel(done.path)
     verify(opened)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from support.farm import write_farm
@@ -67,8 +66,7 @@ def store(
     )
     sha256 = digest_of(wheel)
     key = key or key_of(f"{wheel.name} {sha256}")
-    record = replace(
-        sample_record(),
+    record = sample_record(
         recipe=Name(recipe or name),
         distribution=Name(name),
         version=version,

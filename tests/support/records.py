@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,7 +12,7 @@ from wheelfarm.provenance.record import Record, RecordedSource, RecordedWheel, S
 
 def sample_record(**changes: Any) -> Record:
     """A record with something in every field."""
-    record = Record(
+    fields: dict[str, Any] = dict(  # noqa: C408 - as the model's arguments
         recipe=Name("scipy"),
         distribution=Name("scipy"),
         version="1.17.1",
@@ -55,4 +54,4 @@ def sample_record(**changes: Any) -> Record:
         finished=datetime(2026, 1, 2, 3, 24, 5, tzinfo=UTC),
         log=PurePosixPath("logs/scipy.log"),
     )
-    return replace(record, **changes)
+    return Record(**fields | changes)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import FarmError
 from wheelfarm.index.attest import prove, verify_record
 from wheelfarm.index.comparison import Comparison, Difference, State, next_build
+from wheelfarm.provenance.record import RecordedWheel
 from wheelfarm.system.files import digest_of
 from wheelfarm.wheelhouse.tags import served
 from wheelfarm.wheels.archive import open_wheel
@@ -144,14 +145,14 @@ def renumber(wheelhouse: Wheelhouse, candidate: Candidate, number: int) -> None:
     with tempfile.TemporaryDirectory(prefix="wheelfarm-number-") as scratch:
         edition = write_numbered(open_wheel(candidate.path), Path(scratch), number).path
         sha256 = digest_of(edition)
-        wheel = replace(
-            record.wheel,
+        wheel = RecordedWheel(
             filename=edition.name,
             sha256=sha256,
             size=edition.stat().st_size,
+            built_sha256=record.wheel.built_sha256,
             unnumbered_sha256=record.wheel.unnumbered,
         )
-        text = replace(record, wheel=wheel).to_json()
+        text = record.model_copy(update={"wheel": wheel}).to_json()
         wheelhouse.store(
             edition, sha256=sha256, variant=candidate.variant, key=candidate.file.key, record=text
         )

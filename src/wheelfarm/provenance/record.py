@@ -1,19 +1,91 @@
-"""The build record: the one document that tells what a stored wheel is made of and how."""
+"""The build record: what went into a stored wheel, and what came out."""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+import zipfile
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
+from datetime import UTC
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
-from wheelfarm.errors import RecordError
-from wheelfarm.model import AppliedPatch, CacheUse, Digest, EngineName, EnvironmentEntry, Name, Target
-from wheelfarm.provenance.record_codec import encode, form_of, upgraded
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
-SCHEMA_VERSION: Final = 3
+from wheelfarm.errors import RecordError, UsageError
+from wheelfarm.model import (
+    AppliedPatch,
+    CacheUse,
+    Digest,
+    EngineName,
+    EnvironmentEntry,
+    Name,
+    Target,
+    parse_digest,
+)
+from wheelfarm.plan.inputs import BuildInputs  # noqa: TC001 - as above
+from wheelfarm.wheels.archive import read_member
+
+if TYPE_CHECKING:
+    from wheelfarm.wheels.wheel import Wheel
+
+SCHEMA_VERSION: Final = 4
 """Grows by one whenever an older farm could no longer read a record."""
+EMBEDDED: Final = "wheelfarm.record.json"
+"""The name of the embedded record, in `.dist-info`."""
+
+
+def _target(value: object) -> Target:
+    if isinstance(value, Target):
+        return value
+    try:
+        return Target.parse(str(value))
+    except UsageError as error:
+        raise ValueError(error.what) from error
+
+
+def _digests(entry: Any) -> Any:  # noqa: ANN401 - a patch or a distribution
+    """Check the digest of a value that `model` does not check itself."""
+    try:
+        parse_digest(entry.sha256 or "0" * 64)
+    except UsageError as error:
+        raise ValueError(error.what) from error
+    return entry
+
+
+def _relative(path: PurePosixPath) -> PurePosixPath:
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{str(path)!r} is not below the farm's directory")
+    return path
+
+
+_Name = Annotated[Name, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+_Digest = Annotated[Digest, Field(pattern=r"^[0-9a-f]{64}$")]
+_Int = Annotated[int, Strict()]
+_Target = Annotated[Target, PlainValidator(_target), PlainSerializer(str), WithJsonSchema({"type": "string"})]
+_Moment = Annotated[
+    AwareDatetime,
+    AfterValidator(lambda moment: moment.astimezone(UTC).replace(microsecond=0)),
+]
+_RelativePath = Annotated[
+    PurePosixPath, AfterValidator(_relative), WithJsonSchema({"type": "string", "pattern": "^[^/]"})
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
 
 class SourceKind(StrEnum):
@@ -24,99 +96,60 @@ class SourceKind(StrEnum):
     ARCHIVE = "archive"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordedSource:
+class RecordedSource(_Model):
     """The source archive that was unpacked."""
 
     kind: SourceKind
     filename: str
-    sha256: Digest
-    url: Annotated[str | None, "of an archive or repository, without credentials and query"] = None
+    sha256: _Digest
+    url: str | None = Field(
+        default=None, description="of an archive or repository, without credentials and query"
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpstreamWheel:
+class UpstreamWheel(_Model):
     """A wheel of the farm that the build was built on."""
 
-    name: Name
+    name: _Name
     filename: str
-    sha256: Digest
+    sha256: _Digest
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordedWheel:
+class RecordedWheel(_Model):
     """The stored wheel, and the digest that it had before the repair."""
 
     filename: str
-    sha256: Digest
-    size: Annotated[int, "bytes"]
-    built_sha256: Annotated[Digest | None, "the built wheel, before the repair tool changed it"]
-    unnumbered_sha256: Annotated[Digest | None, "the same wheel before publishing gave it a build number"] = (
-        None
+    sha256: _Digest
+    size: _Int = Field(description="bytes")
+    built_sha256: _Digest | None = Field(description="the built wheel, before the repair tool changed it")
+    unnumbered_sha256: _Digest | None = Field(
+        default=None, description="the same wheel before publishing gave it a build number"
     )
 
     @property
     def number(self) -> int | None:
-        """The build number that publishing gave it; None where it has none."""
+        """The build number that publishing gave it; None without one."""
         return int(self.filename.split("-")[2]) if self.unnumbered_sha256 else None
 
     @property
     def unnumbered(self) -> Digest:
-        """The digest of what was built, before any number."""
+        """The digest of the stored wheel before publishing gave it a build number."""
         return self.unnumbered_sha256 or self.sha256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What went in and what came out of one build.
+class _Document(_Model):
+    """A JSON document with a version."""
 
-    Values of `resolved` and `gate_results` are free, but must be JSON-ready: dicts, lists, strings, finite
-    numbers, booleans and None. Times are in UTC and have a resolution of one second.
-    """
+    schema_version: Literal[4] = Field(
+        default=SCHEMA_VERSION, alias="schema", description="version of this document's form"
+    )
 
-    schema: Annotated[Literal[3], "version of this document's form"] = SCHEMA_VERSION
-    recipe: Annotated[Name, "the recipe's name"]
-    distribution: Annotated[Name, "the wheel's: the recipe's own, or one that was split off"]
-    version: Annotated[str, "the distribution's version"]
-    variant: Annotated[str, "the farm-wide choice that the build belongs to"]
-    target: Annotated[Target, "cibuildwheel build identifier"]
-    engine: Annotated[EngineName, "what ran the build"]
-    key: Annotated[Digest, "the rebuild key, which all that can change the bytes goes into; and the split"]
-    key_parts: Annotated[Mapping[str, str], "parts of the rebuild key: name to digest or short text"]
-    gate_key: Annotated[Digest, "the digest of everything that can change the gate's verdict"]
-    source: Annotated[RecordedSource, "the verified source archive"]
-    patches: Annotated[tuple[AppliedPatch, ...], "the patch series, in the order of application"]
-    config_settings: Annotated[
-        Mapping[str, tuple[str, ...]], "PEP 517 config settings as passed: key to values"
-    ]
-    environment: Annotated[Mapping[str, str], "variables as passed, but for PATH, HOME and caches"]
-    resolved: Annotated[Mapping[str, object], "resolved recipe fields, each with its origin"]
-    build_requirements: Annotated[
-        tuple[EnvironmentEntry, ...], "distributions found in the build environment after the build"
-    ]
-    upstream: Annotated[tuple[UpstreamWheel, ...], "wheels of the farm that it was built on"]
-    toolchain: Annotated[Mapping[str, str], "programs that took part: name to version"]
-    compiler_cache: Annotated[CacheUse | None, "what the compiler cache spared; null where there was none"]
-    kept_build: Annotated[bool, "whether the build went on from a kept build directory"]
-    wheel: Annotated[RecordedWheel, "the stored wheel"]
-    sizes: Annotated[Mapping[str, int], "unpacked bytes by kind of content"]
-    gate_results: Annotated[tuple[object, ...], "what each check of the gate found"]
-    times: Annotated[Mapping[str, float], "seconds by step"]
-    started: Annotated[datetime, "ISO 8601, UTC"]
-    finished: Annotated[datetime, "ISO 8601, UTC"]
-    log: Annotated[PurePosixPath, "the build's log file, relative to the farm's directory"]
-
-    @property
-    def from_nothing(self) -> bool:
-        """Whether nothing that an earlier build compiled went into the wheel."""
-        return self.compiler_cache is None and not self.kept_build
-
-    def to_mapping(self) -> dict[str, object]:
-        """The record as JSON-ready values."""
-        return cast("dict[str, object]", encode(self))
+    def to_mapping(self) -> dict[str, Any]:
+        """The document as JSON-ready values."""
+        return self.model_dump(mode="json", by_alias=True)
 
     def to_json(self) -> str:
-        """The record as text: sorted keys, one line a value, so that two records can be compared by line."""
+        """The document as text with sorted keys, one value a line, so that two can be compared by line."""
         return json.dumps(self.to_mapping(), sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -128,9 +161,10 @@ class Record:
             where: the file that the text comes from, for the error.
 
         Raises:
-            RecordError: when it is not JSON, has missing, unknown or wrong keys (all are named), or was
-                written by a newer farm.
+            RecordError: when it is not JSON, has missing, unknown or wrong keys (the error names all of
+                them), or was written by a newer farm.
         """
+        # Not by pydantic: the text of a patch may hold lone surrogates, which its JSON parser refuses.
         try:
             document = json.loads(text)
         except ValueError as error:
@@ -143,22 +177,131 @@ class Record:
                 why=f"its schema is {version}; this wheelfarm reads up to {SCHEMA_VERSION}",
                 hint="upgrade wheelfarm",
             )
-        problems: list[str] = []
-        record = form_of(cls).read(upgraded(document, SCHEMA_VERSION), "", problems)
-        if problems:
+        try:
+            return cls.model_validate(document)
+        except ValidationError as invalid:
             raise RecordError(
-                "the record is not what a build record must be",
+                "the record does not follow the schema of build records",
                 where=where,
-                why="; ".join(problems),
+                why="; ".join(map(_problem, invalid.errors(include_url=False))),
                 hint="remove the file: the next run builds the wheel again",
-            )
-        return cast("Self", record)
+            ) from invalid
+
+
+def _problem(details: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, of pydantic-core
+    """One of pydantic's problems as text."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in details["loc"])
+    path = "".join(steps).removeprefix(".") or "the record"
+    match details["type"]:
+        case "missing":
+            return f"{path}: missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return f"{path}: not a key of a record"
+        case "value_error":
+            return f"{path}: {details['ctx']['error']}"
+    return f"{path}: {details['msg']}, not {details['input']!r:.60}"
+
+
+class EmbeddedRecord(_Document):
+    """What went into a wheel, for the wheel's own `.dist-info`.
+
+    It has neither times nor paths, and nothing that may differ between two builds of the same inputs.
+    """
+
+    distribution: _Name
+    inputs: BuildInputs
+    source: RecordedSource = Field(description="the verified source archive, without its url")
+    build_requirements: tuple[Annotated[EnvironmentEntry, AfterValidator(_digests)], ...]
+    upstream: tuple[UpstreamWheel, ...]
+    toolchain: Mapping[str, str]
+
+    @property
+    def key(self) -> Digest:
+        """The wheel's key, computed from the inputs."""
+        return self.inputs.key_of(self.distribution)
+
+
+def read_embedded_record(wheel: Wheel) -> EmbeddedRecord:
+    """The record in a wheel's `.dist-info`. Nothing shows yet that it is true.
+
+    Raises:
+        RecordError: when the wheel has none, or it cannot be read.
+    """
+    where = f"{wheel.path.name}: {wheel.dist_info}/{EMBEDDED}"
+    name = f"{wheel.dist_info}/{EMBEDDED}"
+    if name not in {member.name for member in wheel.members}:
+        raise RecordError(
+            "the wheel has no build record",
+            where=where,
+            why="another builder made it, or a wheelfarm that did not embed records",
+        )
+    with zipfile.ZipFile(wheel.path) as archive:
+        return EmbeddedRecord.from_json(read_member(archive, name), where)
+
+
+class Record(_Document):
+    """What went in and what came out of one build.
+
+    Values of `resolved` and `gate_results` are free, but must be JSON-ready. Times are in UTC, in seconds.
+    """
+
+    recipe: _Name = Field(description="the recipe's name")
+    distribution: _Name = Field(description="the wheel's: the recipe's own, or one that was split off")
+    version: str = Field(description="the distribution's version")
+    variant: str = Field(description="the farm-wide choice that the build belongs to")
+    target: _Target = Field(description="cibuildwheel build identifier")
+    engine: EngineName = Field(description="what ran the build")
+    key: _Digest = Field(description="the build key; of a split, its own key")
+    key_parts: Mapping[str, str] = Field(description="parts of the build key: name to digest or short text")
+    inputs: BuildInputs | None = Field(
+        default=None, description="all that can change the wheel's bytes; null in records before schema 4"
+    )
+    gate_key: _Digest = Field(description="the digest of everything that can change the gate's verdict")
+    source: RecordedSource = Field(description="the verified source archive")
+    patches: tuple[Annotated[AppliedPatch, AfterValidator(_digests)], ...] = Field(
+        description="the patch series, in the order of application"
+    )
+    config_settings: Mapping[str, tuple[str, ...]] = Field(
+        description="PEP 517 config settings as passed: key to values"
+    )
+    environment: Mapping[str, str] = Field(description="variables as passed, but for PATH, HOME and caches")
+    resolved: Mapping[str, Any] = Field(description="resolved recipe fields, each with its origin")
+    build_requirements: tuple[Annotated[EnvironmentEntry, AfterValidator(_digests)], ...] = Field(
+        description="distributions found in the build environment after the build"
+    )
+    upstream: tuple[UpstreamWheel, ...] = Field(description="wheels of the farm that it was built on")
+    toolchain: Mapping[str, str] = Field(description="programs that took part: name to version")
+    compiler_cache: CacheUse | None = Field(description="use of the compiler cache; null without one")
+    kept_build: Annotated[bool, Strict()] = Field(
+        description="whether the build started from an earlier build directory"
+    )
+    wheel: RecordedWheel = Field(description="the stored wheel")
+    sizes: Mapping[str, _Int] = Field(description="unpacked bytes by kind of content")
+    gate_results: tuple[Any, ...] = Field(description="what each check of the gate found")
+    times: Mapping[str, Annotated[float, Strict()]] = Field(description="seconds by step")
+    started: _Moment = Field(description="ISO 8601, UTC")
+    finished: _Moment = Field(description="ISO 8601, UTC")
+    log: _RelativePath = Field(description="the build's log file, relative to the farm's directory")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, document: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds
+        """Read schemas 1 to 3: the first did not have the distribution; later keys have a default."""
+        if isinstance(document, dict) and document.get("schema") in {1, 2, 3}:
+            return {"distribution": document.get("recipe"), **document, "schema": SCHEMA_VERSION}
+        return document
+
+    @property
+    def from_nothing(self) -> bool:
+        """Whether nothing that an earlier build compiled went into the wheel."""
+        return self.compiler_cache is None and not self.kept_build
 
 
 def schema() -> dict[str, object]:
     """The JSON Schema of a build record; `docs/reference/record.schema.json` is a copy of it."""
+    made = Record.model_json_schema(mode="serialization", by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **cast("dict[str, object]", made),
         "title": "wheelfarm build record",
-        **form_of(Record).schema,
     }

@@ -29,7 +29,13 @@ _LICENSE_FILE: Final = (2, 4)
 """The version of core metadata that brought the field License-File (PEP 639)."""
 
 
-def enclose(stage: BuildDirectory, repaired: RepairedWheel, owners: Owners, directory: Path) -> RepairedWheel:
+def embed(
+    stage: BuildDirectory,
+    repaired: RepairedWheel,
+    owners: Owners,
+    directory: Path,
+    members: Mapping[str, bytes] | None = None,
+) -> RepairedWheel:
     """Write the edition of a repaired wheel that carries its bill of materials.
 
     What auditwheel has written is taken over, and its own document left out: two would count each library
@@ -40,6 +46,7 @@ def enclose(stage: BuildDirectory, repaired: RepairedWheel, owners: Owners, dire
         repaired: the wheel as the repair tool left it, with what was proved of the build.
         owners: what the system knew of its vendored libraries.
         directory: where the edition goes; it is made.
+        members: further members of `.dist-info`, by name.
 
     Returns:
         The same with the edition's path and digest.
@@ -62,6 +69,7 @@ def enclose(stage: BuildDirectory, repaired: RepairedWheel, owners: Owners, dire
     written = {
         f"{inside}/{MEMBER}": serialise(merged(bill, other) if other else bill),
         **{f"{inside}/licenses/{name}": text.encode() for name, text in texts.items()},
+        **{f"{inside}/{name}": content for name, content in (members or {}).items()},
     }
     if texts:
         written[f"{inside}/METADATA"] = with_license_files(metadata, texts)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from packaging.requirements import Requirement
 from packaging.version import Version
+from pydantic_core import to_jsonable_python
 
 from wheelfarm.errors import FarmError, UsageError
 from wheelfarm.model import Name, Target, parse_name
 from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.record import Record
-from wheelfarm.provenance.record_codec import encode
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import Kind
 from wheelfarm.wheels.description import describe
@@ -335,7 +335,7 @@ def take(
 
 def as_data(survey: Survey) -> dict[str, object]:
     """The survey as JSON-ready values; each record's text is left out, since it is there as values."""
-    data = cast("dict[str, object]", encode(survey))
+    data = cast("dict[str, object]", to_jsonable_python(survey))
     for variant in cast("list[dict[str, list[dict[str, object]]]]", data["variants"]):
         for finding in variant["findings"]:
             del finding["document"]
@@ -456,7 +456,7 @@ class _Variant:
             Past(
                 key=other.key,
                 version=other.version,
-                finished=str(encode(other.finished)),
+                finished=other.finished.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 seconds=sum(other.times.values()),
                 cache=other.compiler_cache,
                 kept_build=other.kept_build,

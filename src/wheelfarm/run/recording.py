@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.environment import build_environment, config_settings
+from wheelfarm.errors import ChainError
 from wheelfarm.model import Sdist
-from wheelfarm.provenance.record import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
+from wheelfarm.provenance.record import (
+    EmbeddedRecord,
+    Record,
+    RecordedSource,
+    RecordedWheel,
+    SourceKind,
+    UpstreamWheel,
+)
 from wheelfarm.sources.urls import shown
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import contents
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.gate.check import Result
-    from wheelfarm.model import Name, RepairedWheel, Source
+    from wheelfarm.model import Name, RepairedWheel
     from wheelfarm.plan.build import Build
 
 
@@ -35,9 +43,48 @@ def _resolved(build: Build) -> dict[str, object]:
     return {**tables, "origins": dict(build.resolved.origins)}
 
 
-def _url(source: Source) -> str | None:
-    """Where an archive or repository is; the index tells where an sdist is."""
-    return None if isinstance(source, Sdist) else shown(source.url)
+def embedded_record(stage: BuildDirectory, distribution: Name, repaired: RepairedWheel) -> EmbeddedRecord:
+    """The record for a wheel's own `.dist-info`.
+
+    Raises:
+        ChainError: when the plan has not made the build's inputs yet.
+    """
+    build = stage.build
+    if build.inputs is None:
+        raise ChainError(f"{build.id} has no inputs", why="it was not planned with what it is built on")
+    return EmbeddedRecord(
+        distribution=distribution,
+        inputs=build.inputs,
+        source=_source(stage).model_copy(update={"url": None}),
+        build_requirements=repaired.environment,
+        upstream=_upstream(stage),
+        toolchain=_toolchain(build, repaired),
+    )
+
+
+def _source(stage: BuildDirectory) -> RecordedSource:
+    source, fetched = stage.build.entry.source, stage.tree.source
+    return RecordedSource(
+        kind=SourceKind(stage.build.entry.recipe.source.kind),
+        filename=fetched.path.name,
+        sha256=fetched.sha256,
+        # The index says where an sdist is.
+        url=None if isinstance(source, Sdist) else shown(source.url),
+    )
+
+
+def _upstream(stage: BuildDirectory) -> tuple[UpstreamWheel, ...]:
+    return tuple(
+        UpstreamWheel(name=wheel.name, filename=wheel.path.name, sha256=wheel.sha256)
+        for wheel in stage.requirements
+        if wheel.farm
+    )
+
+
+def _toolchain(build: Build, repaired: RepairedWheel) -> dict[str, str]:
+    toolchain = build.toolchain
+    programs = {f"program {name}": version for name, version in toolchain.programs.items()}
+    return {**toolchain.facts, **programs, **dict(repaired.toolchain)}
 
 
 def make_record(
@@ -53,7 +100,6 @@ def make_record(
 ) -> Record:
     """The record of a build whose wheel has passed the gate."""
     build = stage.build
-    toolchain = build.toolchain
     kinds = contents(open_wheel(repaired.path)).kinds
     return Record(
         recipe=build.id.name,
@@ -63,29 +109,17 @@ def make_record(
         target=build.id.target,
         engine=build.engine,
         key=build.key_of(distribution),
-        key_parts=dict(build.key_parts),
+        key_parts=build.key_parts,
+        inputs=build.inputs,
         gate_key=build.gate_key,
-        source=RecordedSource(
-            kind=SourceKind(build.entry.recipe.source.kind),
-            filename=stage.tree.source.path.name,
-            sha256=stage.tree.source.sha256,
-            url=_url(build.entry.source),
-        ),
+        source=_source(stage),
         patches=stage.tree.patches,
         config_settings=dict(config_settings(stage).items),
         environment=build_environment(stage),
         resolved=_resolved(build),
         build_requirements=repaired.environment,
-        upstream=tuple(
-            UpstreamWheel(name=wheel.name, filename=wheel.path.name, sha256=wheel.sha256)
-            for wheel in stage.requirements
-            if wheel.farm
-        ),
-        toolchain={
-            **toolchain.facts,
-            **{f"program {name}": text for name, text in toolchain.programs.items()},
-            **dict(repaired.toolchain),
-        },
+        upstream=_upstream(stage),
+        toolchain=_toolchain(build, repaired),
         compiler_cache=repaired.cache_use,
         kept_build=repaired.kept_build,
         wheel=RecordedWheel(
@@ -130,4 +164,5 @@ def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]
 
 def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record:
     """The record of a wheel that was not built again, but passed a gate that has changed."""
-    return replace(record, gate_key=build.gate_key, gate_results=tuple(asdict(result) for result in results))
+    changes = {"gate_key": build.gate_key, "gate_results": tuple(map(asdict, results))}
+    return record.model_copy(update=changes)

@@ -28,9 +28,11 @@ from wheelfarm.build.steps import run_rendering
 from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.model import PatchedTree, RepairedWheel
 from wheelfarm.plan.build import check_unchanged, file_digest
-from wheelfarm.provenance.sbom_embedding import enclose
+from wheelfarm.provenance.record import EMBEDDED
+from wheelfarm.provenance.sbom_embedding import embed
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.run.build_lock import keep
+from wheelfarm.run.recording import embedded_record
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.patches import PatchFile, apply
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
@@ -99,7 +101,13 @@ class Maker:
             wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
         with self.clock.step("document"):
             owners, finished = read_owners(stage), self.root / _FINISHED
-            return stage, {name: enclose(stage, wheel, owners, finished) for name, wheel in wheels.items()}
+            records = {name: embedded_record(stage, name, wheel) for name, wheel in wheels.items()}
+            return stage, {
+                name: embed(
+                    stage, wheel, owners, finished, members={EMBEDDED: records[name].to_json().encode()}
+                )
+                for name, wheel in wheels.items()
+            }
 
     @contextmanager
     def shedding(self) -> Iterator[None]:
