@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYTHONS = ("310", "311", "312", "313", "314")
-PLACES = ("manylinux_x86_64", "manylinux_aarch64", "macosx_arm64", "win_amd64")
-TARGETS = [f"cp{python}-{place}" for python in PYTHONS for place in PLACES]
+PLATFORM_SUFFIXES = ("manylinux_x86_64", "manylinux_aarch64", "macosx_arm64", "win_amd64")
+TARGETS = [f"cp{python}-{place}" for python in PYTHONS for place in PLATFORM_SUFFIXES]
 RUNS = 5
 AWAY = 0.01
 """Seconds to a server in the same country, and back."""

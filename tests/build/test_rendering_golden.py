@@ -25,7 +25,7 @@ from wheelfarm.ci.matrix import draw
 from wheelfarm.model import Target
 from wheelfarm.plan.graph import make_plan
 from wheelfarm.recipes.ci_settings import PLATFORMS
-from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.recipes.settings import Settings, load
 from wheelfarm.system.output import which
 
@@ -42,7 +42,7 @@ VARIANTS = sorted(
     tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["wheelfarm"]["variants"]
 )
 PYTHONS = ("311", "313")
-PLACES = tuple(PLATFORMS.values())
+PLATFORM_SUFFIXES = tuple(PLATFORMS.values())
 LINUX = [f"cp{python}-manylinux_x86_64" for python in PYTHONS]
 SOME = [*LINUX, "cp313-macosx_arm64", "cp313-win_amd64"]
 ON_LINUX = [variant for variant in VARIANTS if variant != "accelerate"]
@@ -59,7 +59,9 @@ def settings(tmp_path: Path) -> Settings:
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/farm", "WHEELFARM_JOBS": "2"}
     # The names of volumes are told from the work directory.
     environ |= {"WHEELFARM_WORK": "/checkout/.wheelfarm"}
-    environ |= {f"WHEELFARM_IMAGE_{each.upper()}": "builder:1" for each in PLACES if "linux" in each}
+    environ |= {
+        f"WHEELFARM_IMAGE_{each.upper()}": "builder:1" for each in PLATFORM_SUFFIXES if "linux" in each
+    }
     return load(ROOT, environ=environ)
 
 
@@ -79,8 +81,8 @@ def stage_for(build: Build, engine: Engine, settings: Settings, root: Path = STA
 
 def build_of(settings: Settings, recipe: str, variant: str, target: str) -> Build:
     toolchain = make_toolchain(target)
-    shelf = read_shelf(settings)
-    plan = make_plan(shelf, settings=settings, names=[recipe], variant=variant, toolchains=[toolchain])
+    recipes = read_recipes(settings)
+    plan = make_plan(recipes, settings=settings, names=[recipe], variant=variant, toolchains=[toolchain])
     return next(build for build in plan.builds if build.id.name == recipe)
 
 
@@ -100,7 +102,7 @@ def lines(rendering: Rendering, normal: Mapping[str, str]) -> list[str]:
 
 def told_of(settings: Settings, name: str, recipe: str, variant: str, tmp_path: Path) -> dict[str, str]:
     """What an engine is told, by target: the host engine on Linux, cibuildwheel for all of the workflow."""
-    legs = [leg for job in draw(read_shelf(settings), settings) for leg in job.legs]
+    legs = [leg for job in draw(read_recipes(settings), settings) for leg in job.legs]
     targets = [str(leg.target) for leg in legs if (leg.name, leg.variant) == (recipe, variant)]
     told = {}
     for target in targets if name == "cibuildwheel" else LINUX:
@@ -167,7 +169,7 @@ def test_configuration_is_valid(settings: Settings, recipe: str, target: str) ->
         assert not {"linux", "macos", "windows", "overrides"} & table.keys()
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", PLATFORM_SUFFIXES)
 def test_cibuildwheel_takes_it(settings: Settings, tmp_path: Path, place: str) -> None:
     """The program itself, on each platform; also when the source's own table is invalid."""
     target = f"cp313-{place}"
@@ -197,13 +199,13 @@ def test_cibuildwheel_takes_it(settings: Settings, tmp_path: Path, place: str) -
 
 def test_cibuildwheel_parses_every_one(settings: Settings) -> None:
     """For every recipe, platform, variant and Python, it would build that target and no other."""
-    shelf = read_shelf(settings)
-    legs = [leg for job in draw(shelf, settings) for leg in job.legs]
+    recipes = read_recipes(settings)
+    legs = [leg for job in draw(recipes, settings) for leg in job.legs]
     assert len(legs) > 200
     with cibuildwheel_oracle() as oracle:
         for variant, target in sorted({(leg.variant, leg.target) for leg in legs}):
             toolchain = make_toolchain(str(target))
-            plan = make_plan(shelf, settings=settings, names=None, variant=variant, toolchains=[toolchain])
+            plan = make_plan(recipes, settings=settings, names=None, variant=variant, toolchains=[toolchain])
             for build in plan.builds:
                 engine = engine_for(settings, "cibuildwheel", str(target))
                 found = oracle.read(engine.render(stage_for(build, engine, settings)), target)
@@ -235,5 +237,5 @@ def test_what_differs_by_platform(settings: Settings) -> None:
 
 
 def test_targets_are_written_as_cibuildwheel_does() -> None:
-    targets = [f"cp313-{place}" for place in PLACES]
+    targets = [f"cp313-{place}" for place in PLATFORM_SUFFIXES]
     assert [Target.parse(target).identifier for target in targets] == targets

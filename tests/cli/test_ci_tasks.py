@@ -104,7 +104,7 @@ def test_the_plan_of_a_run_that_nothing_came_before(farm: Door) -> None:
     ("words", "what"),
     [
         (["ci.build", "numpy", "--python", "3.11,3.12"], "a leg is for one Python"),
-        (["ci.build", "numpy", "--place", "solaris_x86_64"], "no such place"),
+        (["ci.build", "numpy", "--place", "solaris_x86_64"], "no such platform"),
         (["ci.build", "numpy", "--place", "win_amd64"], "this machine does not build for win_amd64"),
         (["ci.summary"], "nothing is told of the jobs before"),
         (["ci.render", "--provider", "jenkins"], "unknown provider 'jenkins'"),

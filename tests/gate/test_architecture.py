@@ -89,5 +89,5 @@ def test_an_extension_module_for_another_machine(tmp_path: Path) -> None:
     wheel = open_wheel(make_wheel(tmp_path, "alpha", "1.0", {"alpha/ext.so": bytes(binary)}, tag=tag))
     error = only(lambda: check_expectations(build, wheel, {}, tmp_path), ExpectationError)
     assert f"architecture: expected {here}, found {name}" in error.what
-    assert error.where == build.entry.where
+    assert error.where == build.recipe.where
     assert f"alpha/ext.so is for {name}" in str(error.why)

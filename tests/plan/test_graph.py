@@ -13,7 +13,7 @@ from wheelfarm.errors import CycleError, LockError, RecipeError, UsageError
 from wheelfarm.model import Target, parse_name
 from wheelfarm.plan.build import BuildId
 from wheelfarm.plan.graph import order
-from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,10 +149,10 @@ def test_a_build_is_told_all_that_the_engine_needs(tmp_path: Path) -> None:
 def test_a_circle_is_told_from_who_needs_to_what_is_needed(
     tmp_path: Path, needs: dict[str, list[str]], circle: str, kind: str
 ) -> None:
-    shelf = read_shelf(
+    recipes = read_recipes(
         make_farm(tmp_path, {name: {"requires": {kind: host}} for name, host in needs.items()})
     )
-    error = only(lambda: order(shelf), CycleError)
+    error = only(lambda: order(recipes), CycleError)
     steps = str(error.where).split(" → ")
     # A circle begins anywhere.
     ring = circle.split(" → ")[:-1]
@@ -162,15 +162,15 @@ def test_a_circle_is_told_from_who_needs_to_what_is_needed(
 
 
 def test_a_circle_elsewhere_does_not_matter(tmp_path: Path) -> None:
-    shelf = read_shelf(make_farm(tmp_path, {"a": _on("b"), "b": _on("a"), "c": {}}))
-    assert [entry.name for entry in order(shelf, ["c"])] == ["c"]
+    recipes = read_recipes(make_farm(tmp_path, {"a": _on("b"), "b": _on("a"), "c": {}}))
+    assert [recipe.name for recipe in order(recipes, ["c"])] == ["c"]
 
 
 def test_the_order_depends_on_the_recipes_alone(tmp_path: Path) -> None:
-    shelf = read_shelf(make_farm(tmp_path, CHAIN))
-    first = [entry.name for entry in order(shelf)]
-    assert [entry.name for entry in order(shelf, reversed(list(CHAIN)))] == first
-    assert [entry.name for entry in order(shelf, ["learn", "learn", "apart", "Learn"])] == first
+    recipes = read_recipes(make_farm(tmp_path, CHAIN))
+    first = [recipe.name for recipe in order(recipes)]
+    assert [recipe.name for recipe in order(recipes, reversed(list(CHAIN)))] == first
+    assert [recipe.name for recipe in order(recipes, ["learn", "learn", "apart", "Learn"])] == first
 
 
 def test_an_unknown_recipe(tmp_path: Path) -> None:

@@ -10,17 +10,17 @@ from support.farm import LINUX, make_farm
 from support.raised import only, raised
 from wheelfarm.errors import RecipeError
 from wheelfarm.model import Target
-from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.recipes.layers import Resolved
+    from wheelfarm.recipes.layers import ResolvedRecipe
 
 
-def resolved(root: Path, recipe: dict[str, Any], target: str = LINUX) -> Resolved:
-    shelf = read_shelf(make_farm(root, {"alpha": recipe}))
-    return shelf.entry("alpha").resolve(variant="plain", target=Target.parse(target))
+def resolved(root: Path, recipe: dict[str, Any], target: str = LINUX) -> ResolvedRecipe:
+    recipes = read_recipes(make_farm(root, {"alpha": recipe}))
+    return recipes.find("alpha").resolve(variant="plain", target=Target.parse(target))
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from support.farm import LINUX, make_farm
 from support.raised import only, raised
 from wheelfarm.errors import RecipeError
 from wheelfarm.model import Target
-from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.recipes.layers import Resolved
+    from wheelfarm.recipes.layers import ResolvedRecipe
 
 FILE = "recipes/alpha/recipe.toml"
 
@@ -27,12 +27,12 @@ def _resolve(
     farm: dict[str, Any] | None = None,
     variant: str = "plain",
     target: str = LINUX,
-) -> Resolved:
-    shelf = read_shelf(make_farm(root, {"alpha": table}, settings={"defaults": farm or {}}))
-    return shelf.entry("alpha").resolve(variant=variant, target=Target.parse(target))
+) -> ResolvedRecipe:
+    recipes = read_recipes(make_farm(root, {"alpha": table}, settings={"defaults": farm or {}}))
+    return recipes.find("alpha").resolve(variant=variant, target=Target.parse(target))
 
 
-def _list(resolved: Resolved, key: str = "args") -> tuple[str, ...]:
+def _list(resolved: ResolvedRecipe, key: str = "args") -> tuple[str, ...]:
     return dict(resolved.config_settings.items)[key]
 
 
@@ -175,12 +175,12 @@ def test_two_recipes_never_see_each_others_settings(tmp_path: Path) -> None:
         own = {"environment": {name: name}, "config-settings": {"args": [name]}}
         return {"variants": {"plain": {"append": own}}}
 
-    shelf = read_shelf(
+    recipes = read_recipes(
         make_farm(tmp_path, {name: table(name) for name in ("one", "two")}, settings={"defaults": farm})
     )
     # Twice and in both orders: nothing of one resolution is left for the next.
     for name in ("one", "two", "two", "one"):
-        resolved = shelf.entry(name).resolve(variant="plain", target=Target.parse(LINUX))
+        resolved = recipes.find(name).resolve(variant="plain", target=Target.parse(LINUX))
         assert resolved.environment == {name: name}
         assert _list(resolved) == ("farm", name)
         assert resolved.cibuildwheel == {"a": {"b": ["farm"]}}

@@ -13,7 +13,7 @@ from support.raised import only, raised
 from wheelfarm.errors import LockError
 from wheelfarm.model import LockedRequirement, Python, Target
 from wheelfarm.recipes.locks import applicable, parse_lock
-from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.system.machine import native_target
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def test_a_recipe_reads_its_locks(tmp_path: Path) -> None:
         "recipes/alpha/build.lock": f"x==1.0 {BOTH}\ny==2 ; sys_platform == 'win32' {BOTH}\n",
         "recipes/beta/test.lock": f"z==3 ; python_version < '3.12' {BOTH}\n",
     }
-    shelf = read_shelf(make_farm(tmp_path, {"alpha": {}, "beta": {}}, files=files))
+    recipes = read_recipes(make_farm(tmp_path, {"alpha": {}, "beta": {}}, files=files))
     linux, windows = Target.parse("cp311-manylinux_x86_64"), Target.parse("cp312-win_amd64")
-    alpha, beta = shelf.entry("alpha"), shelf.entry("beta")
+    alpha, beta = recipes.find("alpha"), recipes.find("beta")
     assert alpha.build_requirements(linux) == ONE
     assert [each.name for each in alpha.build_requirements(windows)] == ["x", "y"]
     assert alpha.test_requirements(linux) == ()

@@ -10,7 +10,7 @@ from support.farm import make_farm
 from support.raised import only, raised
 from wheelfarm.errors import FarmError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import Archive, GitCommit, Sdist
-from wheelfarm.recipes.recipe_set import LoadedRecipe, read_shelf
+from wheelfarm.recipes.recipe_set import LoadedRecipe, read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ COMMIT = "0123456789" * 4
 
 
 def _entry(root: Path, table: dict[str, Any]) -> LoadedRecipe:
-    return read_shelf(make_farm(root, {"alpha": table})).entry("alpha")
+    return read_recipes(make_farm(root, {"alpha": table})).find("alpha")
 
 
 def _problem(root: Path, table: dict[str, Any]) -> FarmError:
@@ -153,7 +153,7 @@ def test_all_problems_of_all_recipes_come_at_once(tmp_path: Path) -> None:
         "two": {"version": "?"},
         "three": {"name": "four"},
     }
-    errors = raised(lambda: read_shelf(make_farm(tmp_path, tables)), RecipeError)
+    errors = raised(lambda: read_recipes(make_farm(tmp_path, tables)), RecipeError)
     assert [(error.where, error.what) for error in errors] == [
         ("recipes/one/recipe.toml: source.sha256", "missing key 'sha256'"),
         ("recipes/one/recipe.toml: blas", "bad value 1"),
@@ -165,21 +165,21 @@ def test_all_problems_of_all_recipes_come_at_once(tmp_path: Path) -> None:
 
 def test_a_recipe_that_is_not_toml(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, files={"recipes/alpha/recipe.toml": "name ="})
-    error = only(lambda: read_shelf(settings), RecipeError)
+    error = only(lambda: read_recipes(settings), RecipeError)
     assert error.where == str(tmp_path / "recipes/alpha/recipe.toml")
 
 
 def test_the_farms_defaults_are_strict_too(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, settings={"defaults": {"enviroment": {}}})
-    error = only(lambda: read_shelf(settings), SettingsError)
+    error = only(lambda: read_recipes(settings), SettingsError)
     assert error.where == "pyproject.toml: tool.wheelfarm.defaults: enviroment"
     assert error.hint == "did you mean 'environment'?"
 
 
 def test_names_and_digests_are_normalised(tmp_path: Path) -> None:
-    entry = read_shelf(
+    entry = read_recipes(
         make_farm(tmp_path, {"a-b": {"name": "A_B", "source": {"sha256": SHA.upper()}}})
-    ).entry("A.b")
+    ).find("A.b")
     assert entry.name == "a-b"
     assert entry.source == Sdist(version="1.0", sha256=entry.source.sha256)  # type: ignore[union-attr]
     assert entry.source.sha256 == SHA

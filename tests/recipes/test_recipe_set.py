@@ -1,4 +1,4 @@
-"""The shelf: recipes against their files, their patches, the farm and each other."""
+"""The recipes: recipes against their files, their patches, the farm and each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.farm import LINUX, make_farm
 from support.raised import only, raised
 from wheelfarm.errors import PatchError, RecipeError, UsageError
 from wheelfarm.model import Target
-from wheelfarm.recipes.recipe_set import RecipeSet, read_shelf
+from wheelfarm.recipes.recipe_set import RecipeSet, read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def _shelf(
     root: Path, table: dict[str, Any], *patches: str, files: dict[str, str] | None = None
 ) -> RecipeSet:
     bodies = {f"alpha/{name}": PATCH for name in patches}
-    return read_shelf(make_farm(root, {"alpha": table}, patches=bodies, files=files))
+    return read_recipes(make_farm(root, {"alpha": table}, patches=bodies, files=files))
 
 
 def _listed(*patches: dict[str, Any]) -> dict[str, Any]:
@@ -32,29 +32,29 @@ def _listed(*patches: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_shelf_holds_the_recipes_by_name(tmp_path: Path) -> None:
     files = {"recipes/README.md": "no recipe"}
-    shelf = read_shelf(make_farm(tmp_path, {"beta": {}, "alpha": {}}, files=files))
-    assert [entry.name for entry in shelf] == ["alpha", "beta"]
-    assert shelf.entry("Alpha").directory == tmp_path / "recipes/alpha"
+    recipes = read_recipes(make_farm(tmp_path, {"beta": {}, "alpha": {}}, files=files))
+    assert [recipe.name for recipe in recipes] == ["alpha", "beta"]
+    assert recipes.find("Alpha").directory == tmp_path / "recipes/alpha"
 
 
 def test_an_unknown_recipe_gets_the_nearest_name(tmp_path: Path) -> None:
-    shelf = _shelf(tmp_path, {})
-    error = only(lambda: shelf.entry("alhpa"), UsageError)
+    recipes = _shelf(tmp_path, {})
+    error = only(lambda: recipes.find("alhpa"), UsageError)
     assert (error.what, error.hint) == ("there is no recipe for 'alhpa'", "did you mean 'alpha'?")
-    assert only(lambda: shelf.entry("zzz"), UsageError).hint == "valid are: alpha"
-    assert "not a distribution name" in only(lambda: shelf.entry("no name"), UsageError).what
+    assert only(lambda: recipes.find("zzz"), UsageError).hint == "valid are: alpha"
+    assert "not a distribution name" in only(lambda: recipes.find("no name"), UsageError).what
 
 
 def test_a_farm_without_recipes_directory(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, settings={"recipes": "recipies"})
-    error = only(lambda: read_shelf(settings), RecipeError)
+    error = only(lambda: read_recipes(settings), RecipeError)
     assert error.where == str(tmp_path / "recipies")
 
 
 def test_an_empty_farm_is_a_farm(tmp_path: Path) -> None:
-    shelf = read_shelf(make_farm(tmp_path, {}))
-    assert list(shelf) == []
-    assert only(lambda: shelf.entry("a"), UsageError).hint == "valid are: (none)"
+    recipes = read_recipes(make_farm(tmp_path, {}))
+    assert list(recipes) == []
+    assert only(lambda: recipes.find("a"), UsageError).hint == "valid are: (none)"
 
 
 def test_a_recipe_stands_in_the_directory_of_its_name(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_all_requirements_without_recipe_are_told(tmp_path: Path, kind: str) -> 
         "alpha": {"requires": {kind: ["bata", "gamma"]}},
         "beta": {"requires": {kind: ["xyz"]}},
     }
-    errors = raised(lambda: read_shelf(make_farm(tmp_path, tables)), RecipeError)
+    errors = raised(lambda: read_recipes(make_farm(tmp_path, tables)), RecipeError)
     assert [(error.what.split("'")[1], error.where, error.hint) for error in errors] == [
         ("bata", f"{FILE}: requires.{kind}", "did you mean 'beta'?"),
         ("gamma", f"{FILE}: requires.{kind}", "valid are: alpha, beta"),
@@ -79,7 +79,7 @@ def test_all_requirements_without_recipe_are_told(tmp_path: Path, kind: str) -> 
 
 def test_a_broken_recipe_does_not_blame_what_requires_it(tmp_path: Path) -> None:
     tables: dict[str, Any] = {"alpha": {"requires": {"host": ["beta"]}}, "beta": {"blas": 1}}
-    error = only(lambda: read_shelf(make_farm(tmp_path, tables)), RecipeError)
+    error = only(lambda: read_recipes(make_farm(tmp_path, tables)), RecipeError)
     assert error.where == "recipes/beta/recipe.toml: blas"
 
 
@@ -87,7 +87,7 @@ def test_a_directory_without_a_recipe(tmp_path: Path) -> None:
     settings = make_farm(tmp_path)
     for name in ("beta", ".git", "__pycache__"):
         (settings.recipes / name).mkdir()
-    error = only(lambda: read_shelf(settings), RecipeError)
+    error = only(lambda: read_recipes(settings), RecipeError)
     assert (error.what, "beta" in str(error.where)) == ("cannot read recipe.toml", True)
 
 
@@ -118,7 +118,7 @@ def test_others_may_be_edited(tmp_path: Path) -> None:
         "remove": ["oldest-supported-numpy"],
         "replace": {"numpy": "numpy>=2"},
     }
-    recipe = _shelf(tmp_path, {"build-requires": edits}).entry("alpha").recipe
+    recipe = _shelf(tmp_path, {"build-requires": edits}).find("alpha").table
     assert recipe.build_requires.loosen == ["cython"]
     assert recipe.build_requires.replace == {"numpy": "numpy>=2"}
 
@@ -139,9 +139,11 @@ def test_the_smoke_script_must_be_there(tmp_path: Path) -> None:
     table = {"test": {"smoke": "smoke.py"}}
     error = only(lambda: _shelf(tmp_path, table), RecipeError)
     assert (error.what, error.where) == ("there is no file 'smoke.py'", f"{FILE}: test.smoke")
-    entry = _shelf(tmp_path, table, files={"recipes/alpha/smoke.py": "x"}).entry("alpha")
-    assert entry.file_digest("smoke.py") == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
-    assert entry.file_digest("other.py") is None
+    recipe = _shelf(tmp_path, table, files={"recipes/alpha/smoke.py": "x"}).find("alpha")
+    assert (
+        recipe.file_digest("smoke.py") == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    )
+    assert recipe.file_digest("other.py") is None
 
 
 @pytest.mark.parametrize(
@@ -170,15 +172,15 @@ def test_the_smoke_script_must_be_there(tmp_path: Path) -> None:
 def test_the_series_of_a_variant_and_target(
     tmp_path: Path, patches: list[dict[str, Any]], variant: str, target: str, files: list[str]
 ) -> None:
-    entry = _shelf(tmp_path, _listed(*patches), *(patch["file"] for patch in patches)).entry("alpha")
-    series = entry.series(variant=variant, target=Target.parse(target))
+    recipe = _shelf(tmp_path, _listed(*patches), *(patch["file"] for patch in patches)).find("alpha")
+    series = recipe.series(variant=variant, target=Target.parse(target))
     assert series == tuple(tmp_path / "patches/alpha" / file for file in files)
 
 
 def test_a_patch_serves_a_prerelease_within_its_range(tmp_path: Path) -> None:
     table = _listed({"file": "a.patch", "versions": ">=1,<3"}) | {"version": "2.0rc1"}
-    entry = _shelf(tmp_path, table, "a.patch").entry("alpha")
-    assert len(entry.series(variant="plain", target=Target.parse(LINUX))) == 1
+    recipe = _shelf(tmp_path, table, "a.patch").find("alpha")
+    assert len(recipe.series(variant="plain", target=Target.parse(LINUX))) == 1
 
 
 def test_a_patch_that_is_not_there(tmp_path: Path) -> None:
@@ -213,6 +215,6 @@ def test_a_patch_that_is_listed_twice(tmp_path: Path) -> None:
 
 def test_a_patch_of_no_recipe(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, patches={"alhpa/a.patch": PATCH})
-    error = only(lambda: read_shelf(settings), PatchError)
+    error = only(lambda: read_recipes(settings), PatchError)
     assert (error.where, error.why) == ("patches/alhpa", "there is no recipe 'alhpa'")
     assert error.hint == "did you mean 'alpha'?"

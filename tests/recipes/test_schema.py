@@ -14,7 +14,7 @@ from support.farm import LINUX, RECIPE, over
 from wheelfarm.errors import FarmError, RecipeError
 from wheelfarm.model import Platform, Target
 from wheelfarm.recipes.recipe import Recipe
-from wheelfarm.recipes.recipe_set import read_shelf, recipe_schema
+from wheelfarm.recipes.recipe_set import read_recipes, recipe_schema
 from wheelfarm.recipes.settings import load
 from wheelfarm.recipes.strict import parse
 
@@ -49,16 +49,16 @@ def test_the_farms_own_recipes_are_valid(validator: Draft202012Validator, file: 
 
 def test_the_farms_own_recipes_resolve_everywhere() -> None:
     settings = load(ROOT, environ={})
-    shelf = read_shelf(settings)
-    assert len(list(shelf)) == len(RECIPES) >= 4
+    recipes = read_recipes(settings)
+    assert len(list(recipes)) == len(RECIPES) >= 4
     targets = [LINUX, "cp313-macosx_arm64", "cp314-win_amd64"]
     assert {Target.parse(target).platform for target in targets} == set(Platform)
-    for entry in shelf:
+    for recipe in recipes:
         for variant in settings.variants:
             for target in map(Target.parse, targets):
-                entry.resolve(variant=variant, target=target)
-                assert entry.build_requirements(target)
-                entry.test_requirements(target)
+                recipe.resolve(variant=variant, target=target)
+                assert recipe.build_requirements(target)
+                recipe.test_requirements(target)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support.raised import only, raised
 from wheelfarm.errors import LockError, RecipeError
 from wheelfarm.gate.suite import applicable
 from wheelfarm.model import Target
-from wheelfarm.recipes.recipe_set import LoadedRecipe, read_shelf
+from wheelfarm.recipes.recipe_set import LoadedRecipe, read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ KNOWN = {"test": "alpha/tests/test_a.py::test_b", "reason": "the room has no net
 
 def _entry(root: Path, suite: dict[str, Any], **recipe: Any) -> LoadedRecipe:
     table = over({"test": {"suite": over(SUITE, suite)}}, recipe)
-    return read_shelf(make_farm(root, {"alpha": table})).entry("alpha")
+    return read_recipes(make_farm(root, {"alpha": table})).find("alpha")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_known_failures_are_for_variants_and_platforms(tmp_path: Path) -> None:
         over(KNOWN, {"test": "a", "variants": ["netlib"]}),
         over(KNOWN, {"test": "b", "platforms": ["macos"], "run": False}),
     ]
-    suite = _entry(tmp_path, {"known-failures": known}).recipe.test.suite
+    suite = _entry(tmp_path, {"known-failures": known}).table.test.suite
     assert suite is not None
 
     def tests(variant: str, target: str) -> list[str]:
@@ -93,18 +93,18 @@ def test_a_suite_needs_its_lock(tmp_path: Path) -> None:
 
 
 class TestDownstream:
-    def shelf(self, root: Path, downstream: list[str]) -> None:
+    def recipes(self, root: Path, downstream: list[str]) -> None:
         needs = {"requires": {"run": ["alpha"]}}
         beyond = {"requires": {"run": ["beta"]}}
         recipes = {"alpha": {"test": {"downstream": downstream}}, "beta": needs, "gamma": beyond, "delta": {}}
-        read_shelf(make_farm(root, recipes))
+        read_recipes(make_farm(root, recipes))
 
     @pytest.mark.parametrize("downstream", [[], ["beta"], ["gamma", "beta"]])
     def test_what_needs_it_to_run(self, tmp_path: Path, downstream: list[str]) -> None:
-        self.shelf(tmp_path, downstream)
+        self.recipes(tmp_path, downstream)
 
     def test_what_does_not(self, tmp_path: Path) -> None:
-        errors = raised(lambda: self.shelf(tmp_path, ["delta", "betta"]), RecipeError)
+        errors = raised(lambda: self.recipes(tmp_path, ["delta", "betta"]), RecipeError)
         assert [error.what for error in errors] == [
             "'delta' does not need alpha to run",
             "'betta' does not need alpha to run",

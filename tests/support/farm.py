@@ -17,7 +17,7 @@ import tomlkit
 from wheelfarm.model import EngineName, Target
 from wheelfarm.plan.build import Build, Toolchain
 from wheelfarm.plan.graph import Plan, make_plan
-from wheelfarm.recipes.recipe_set import RecipeSet, read_shelf
+from wheelfarm.recipes.recipe_set import RecipeSet, read_recipes
 from wheelfarm.recipes.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -132,11 +132,11 @@ def plan_of(
     *,
     variant: str | None = None,
     toolchains: Sequence[Toolchain] | None = None,
-    shelf: RecipeSet | None = None,
+    recipes: RecipeSet | None = None,
 ) -> Plan:
     """The plan for a farm; all recipes, its own variant and one Linux target by default."""
     return make_plan(
-        shelf or read_shelf(settings),
+        recipes or read_recipes(settings),
         settings=settings,
         names=names,
         variant=variant or settings.variant,

@@ -53,7 +53,7 @@ def build_for(
     (build,) = builds_of(settings, toolchains=[make_toolchain(target)]).values()
     changes: dict[str, Any] = dict(resolved)
     if environment is not None:
-        origins = {f"environment.{name}": build.entry.where for name in environment}
+        origins = {f"environment.{name}": build.recipe.where for name in environment}
         changes |= {"environment": environment, "origins": {**build.resolved.origins, **origins}}
     if config is not None:
         changes["config_settings"] = ConfigSettings.of(config)

@@ -9,7 +9,7 @@ from wheelfarm.ci.action_pins import PINS
 from wheelfarm.ci.github import GitHub, Limits
 from wheelfarm.ci.matrix import draw
 from wheelfarm.ci.yaml_document import read
-from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def workflow_farm(
 
 def jobs_of(settings: Settings) -> dict[str, Job]:
     """The jobs of a farm's graph, by their id."""
-    return {job.id: job for job in draw(read_shelf(settings), settings)}
+    return {job.id: job for job in draw(read_recipes(settings), settings)}
 
 
 def files_of(settings: Settings, limits: Limits = Limits()) -> dict[str, str]:  # noqa: B008 - it is frozen

@@ -146,7 +146,7 @@ class Cibuildwheel:
 
     def options(self, stage: BuildDirectory) -> dict[str, Any]:
         """All that cibuildwheel is told, as one flat table: its platform tables would replace, not add."""
-        target, where = stage.build.id.target, stage.build.entry.where
+        target, where = stage.build.id.target, stage.build.recipe.where
         environment = build_environment(stage)
         if self.keeps(stage):
             environment = kept_environment(stage) | environment

@@ -70,7 +70,7 @@ class BuildDirectory:
     @property
     def provider(self) -> Provider:
         """What supplies BLAS to this build."""
-        return self.build.variant.provider if self.build.entry.recipe.blas else Provider.NONE
+        return self.build.variant.provider if self.build.recipe.table.blas else Provider.NONE
 
     @property
     def build_dir(self) -> PurePath | None:
@@ -170,7 +170,7 @@ def lay(
     try:
         _lay_files(root, requirements, inside=inside)
         build_requires = edit_build_requires(
-            tree.path, build.entry.recipe.build_requires, where=build.entry.where
+            tree.path, build.recipe.table.build_requires, where=build.recipe.where
         )
         stage = BuildDirectory(
             build=build,

@@ -95,7 +95,7 @@ def read_testimony(stage: BuildDirectory) -> dict[str, Any]:
     if len(testimony["wheels"]) != 1:
         raise YieldError(
             f"{stage.backend}'s build left {len(testimony['wheels'])} wheels for {stage.build.id.name}",
-            where=stage.build.entry.where,
+            where=stage.build.recipe.where,
             why=", ".join(testimony["wheels"]),
         )
     return testimony

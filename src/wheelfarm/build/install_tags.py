@@ -60,10 +60,10 @@ def check_install_tags(build: Build, *, meson: bool) -> None:
         if split.install_tags and not meson:
             why = "install tags are Meson's, and the source is not built by meson-python"
             hint = 'say files = ["<package>/tests/*"] in their place'
-            problems.add(RecipeError(f"{name} cannot be split", where=build.entry.where, why=why, hint=hint))
+            problems.add(RecipeError(f"{name} cannot be split", where=build.recipe.where, why=why, hint=hint))
         for tag in split.install_tags or ():
             if tag in (main or ()):
                 hint = f"take {tag} out of config-settings.{SETTING}"
                 what = f"both {build.id.name} and {name} ask for the install tag {tag!r}"
-                problems.add(RecipeError(what, where=build.entry.where, hint=hint))
+                problems.add(RecipeError(what, where=build.recipe.where, hint=hint))
     problems.check()

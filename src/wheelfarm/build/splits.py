@@ -58,7 +58,7 @@ def check_tagged(build: Build, install_plan: Mapping[str, str]) -> None:
     if lost:
         raise SplitError(
             f"{build.id}: without an install tag, no wheel gets {', '.join(lost)}",
-            where=f"{build.entry.where}: config-settings.install-args",
+            where=f"{build.recipe.where}: config-settings.install-args",
             why="meson install --tags takes what has one of the tags, and leaves out what has none",
             hint="give it an install_tag in a patch of meson.build; or take --tags out and split by files",
         )
@@ -87,7 +87,7 @@ def members_of(build: Build, wheel: Wheel, install_plan: Mapping[str, str]) -> d
     Raises:
         SplitError: a group, where a split gets nothing, or what another one gets too, or nothing is left.
     """
-    tags, where = tags_by_path(install_plan), build.entry.where
+    tags, where = tags_by_path(install_plan), build.recipe.where
     payload = [member.name for member in wheel.members if not member.name.startswith(f"{wheel.dist_info}/")]
     problems, owner = Collector(), dict[str, "Name"]()
     for name, split in build.splits.items():

@@ -128,7 +128,7 @@ def _failure(engine: Engine, step: Step, build: Build, problem: ProcessError, lo
     told = "\n".join(diagnosis.lines) or problem.what
     error = _ERRORS[phase](
         f"{build.id}: {phase} failed",
-        where=", ".join(filter(None, (build.entry.where, where))),
+        where=", ".join(filter(None, (build.recipe.where, where))),
         why=f"{diagnosis.cause}\n{told}" if diagnosis.cause else told,
         hint=diagnosis.hint or _next(build, phase),
         log=log,

@@ -89,48 +89,48 @@ def job_id(name: Name, platform: str) -> str:
     return f"build-{name}-{platform}"
 
 
-def draw(shelf: RecipeSet, settings: Settings) -> tuple[Job, ...]:
+def draw(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
     """The jobs of a full run: by platform, each after those that it needs.
 
     Raises:
         CycleError: when recipes need each other in a circle.
         RecipeError: for recipes that are built nowhere, each with why.
     """
-    entries = order(shelf)
+    ordered = order(recipes)
     problems = Collector()
-    legs = {entry.name: _Legs(entry, shelf) for entry in entries}
+    legs = {recipe.name: _Legs(recipe, recipes) for recipe in ordered}
     for platform in settings.ci.platforms:
-        for entry in entries:
-            legs[entry.name].draw(platform, settings, legs)
-    for entry in entries:
-        if not legs[entry.name].served:
-            why = "; ".join(dict.fromkeys(legs[entry.name].refusals))
+        for recipe in ordered:
+            legs[recipe.name].draw(platform, settings, legs)
+    for recipe in ordered:
+        if not legs[recipe.name].served:
+            why = "; ".join(dict.fromkeys(legs[recipe.name].refusals))
             hint = "drop a `skip` of the recipe, or add a platform to [tool.wheelfarm.ci]"
             problems.add(
-                RecipeError(f"{entry.name} is built for no platform", where=entry.where, why=why, hint=hint)
+                RecipeError(f"{recipe.name} is built for no platform", where=recipe.where, why=why, hint=hint)
             )
     problems.check()
     return tuple(
         Job(
-            name=entry.name,
+            name=recipe.name,
             platform=platform,
             legs=tuple(found),
-            languages=tuple(entry.recipe.compilers),
-            upstream=tuple(other.name for other in entries if other.name in legs[entry.name].upstream),
+            languages=tuple(recipe.table.compilers),
+            upstream=tuple(other.name for other in ordered if other.name in legs[recipe.name].upstream),
         )
         for platform in settings.ci.platforms
-        for entry in entries
-        if (found := [leg for leg in legs[entry.name].served if leg.platform == platform])
+        for recipe in ordered
+        if (found := [leg for leg in legs[recipe.name].served if leg.platform == platform])
     )
 
 
 class _Legs:
     """The legs of one recipe while the graph is drawn, and why there are not more of them."""
 
-    def __init__(self, entry: LoadedRecipe, shelf: RecipeSet) -> None:
-        requires = entry.recipe.requires
-        self.entry = entry
-        self.upstream = {*shelf.run_closure(requires.host), *shelf.run_closure(requires.run)}
+    def __init__(self, recipe: LoadedRecipe, recipes: RecipeSet) -> None:
+        requires = recipe.table.requires
+        self.recipe = recipe
+        self.upstream = {*recipes.run_closure(requires.host), *recipes.run_closure(requires.run)}
         self.served: list[Leg] = []
         self.refusals: list[str] = []
 
@@ -138,8 +138,8 @@ class _Legs:
         """Add the legs of a platform; those of all that it needs are there already."""
         for variant, table in settings.variants.items():
             for python in pythons(settings):
-                leg = Leg(name=self.entry.name, platform=platform, variant=variant, python=python)
-                refusal = serves(self.entry, leg.target, table.provider)
+                leg = Leg(name=self.recipe.name, platform=platform, variant=variant, python=python)
+                refusal = serves(self.recipe, leg.target, table.provider)
                 lacking = [
                     name
                     for name in sorted(self.upstream)

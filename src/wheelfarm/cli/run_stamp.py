@@ -56,7 +56,7 @@ def _inputs(farm: Farm, plan: Plan) -> Iterator[Path]:
         if variant.lock:
             yield root / variant.lock
     for build in plan.builds:
-        for directory in (build.entry.directory, build.entry.patches):
+        for directory in (build.recipe.directory, build.recipe.patches):
             # A directory that is not there yet counts too.
             yield directory
             yield from directory.rglob("*")

@@ -81,7 +81,7 @@ def _lacking(upstream: Upstream) -> str | None:
     """Why there is no upstream suite to run, and what would give one; None when there is."""
     build = upstream.build
     if build.resolved.test.suite is None:
-        return f"{build.entry.where} has no [test.suite]"
+        return f"{build.recipe.where} has no [test.suite]"
     if upstream.tests is None:
         name = tests_name(build.id.name)
         return (
@@ -103,7 +103,7 @@ def _tell(upstream: Upstream, verdict: Verdict, screen: Screen) -> None:
     if not verdict.good:
         raise SuiteError(
             f"{build.id}: {len(verdict.failed)} tests of the upstream suite fail",
-            where=f"{build.entry.where}: test.suite",
+            where=f"{build.recipe.where}: test.suite",
             why=_failures(verdict),
             hint="look at each; what is no fault of the wheel is listed under test.suite.known-failures, "
             "with its reason",

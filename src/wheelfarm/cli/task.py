@@ -119,7 +119,7 @@ def open_farm(
     options = {
         "variant": variant,
         "pythons": python,
-        "place": place,
+        "platform": place,
         "engine": engine,
         "jobs": jobs,
         "memory": memory,

@@ -116,7 +116,7 @@ def _refusal(
     build: Build, room: Room, what: str, *, why: str, log: Path, where: str | None = None
 ) -> GateTestError:
     """The error of a room: what failed, with which Python, and what can be done."""
-    where = where or room.entry.where
+    where = where or room.recipe.where
     if not room.downstream:
         return GateTestError(f"{build.id}: {what}", where=f"{where}, {room.name}", why=why, log=log)
     name = room.wheel.name
@@ -125,7 +125,7 @@ def _refusal(
         where=where,
         why=why,
         hint=f"inv chain {name} builds both, {name} on the new {build.id.name}; if its test is to blame, "
-        f"mend that, or leave it out of test.downstream in {build.entry.where}",
+        f"mend that, or leave it out of test.downstream in {build.recipe.where}",
         log=log,
     )
 

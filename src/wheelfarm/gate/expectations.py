@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _checks(build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path) -> Iterator[Check]:
-    expect, compiled = build.resolved.expect, bool(build.entry.recipe.compilers)
+    expect, compiled = build.resolved.expect, bool(build.recipe.table.compilers)
     yield from check_contents(expect, wheel)
     if reads_binaries(expect, compiled=compiled):
         binaries = linkage_apart(wheel, env, scratch)
@@ -56,7 +56,7 @@ def judged(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Result
         results.append(check.result)
         if not check.ok:
             key = f"expect.{check.result.check}"
-            origin = build.resolved.origins.get(key, build.entry.where)
+            origin = build.resolved.origins.get(key, build.recipe.where)
             # What is expected of every wheel has no key.
             said = check.result.check.replace("-", "_") in type(build.resolved.expect).model_fields
             problems.add(

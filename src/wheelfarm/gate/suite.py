@@ -225,7 +225,7 @@ def run_suite(
         UsageError: when the quick subset is asked for and the recipe says none.
     """
     known = applicable(suite, variant=build.id.variant, target=build.id.target)
-    words = selection.words(suite, where=build.entry.where)
+    words = selection.words(suite, where=build.recipe.where)
     out = lay_suite(directory, suite, wheels=wheels, words=words, known=known, jobs=jobs)
     step = engine.clean_room(directory, build.id.target, out)
     log.unlink(missing_ok=True)
@@ -243,7 +243,7 @@ def run_suite(
     if answer is None or ending is not None:
         raise SuiteError(
             f"{build.id}: the upstream suite did not come to its end",
-            where=f"{build.entry.where}: test.suite",
+            where=f"{build.recipe.where}: test.suite",
             why=f"{ending}\n{why}" if ending else why,
             log=log,
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import PinnedWheel, Python, Target
     from wheelfarm.plan.build import Build
-    from wheelfarm.recipes.layers import Resolved
+    from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.wheels.wheel import Wheel
 
@@ -63,7 +63,7 @@ class Room:
     """What one clean room is made from.
 
     Args:
-        entry: the recipe whose imports and smoke script are tried.
+        recipe: the recipe whose imports and smoke script are tried.
         resolved: its values here.
         target: whose Python the room has.
         wheel: the wheel whose import packages are tried.
@@ -71,8 +71,8 @@ class Room:
         downstream: whether it is there for the sake of another wheel, which is among `run_with`.
     """
 
-    entry: LoadedRecipe
-    resolved: Resolved
+    recipe: LoadedRecipe
+    resolved: ResolvedRecipe
     target: Target
     wheel: PinnedWheel
     run_with: tuple[PinnedWheel, ...] = ()
@@ -82,7 +82,11 @@ class Room:
     def of(cls, build: Build, wheel: PinnedWheel, run_with: tuple[PinnedWheel, ...] = ()) -> Room:
         """That of a build's own wheel, with its own Python."""
         return cls(
-            entry=build.entry, resolved=build.resolved, target=build.id.target, wheel=wheel, run_with=run_with
+            recipe=build.recipe,
+            resolved=build.resolved,
+            target=build.id.target,
+            wheel=wheel,
+            run_with=run_with,
         )
 
     def with_python(self, python: Python, run_with: tuple[PinnedWheel, ...]) -> Room:
@@ -116,7 +120,7 @@ class Room:
         for script in (ENTER, DRIVER):
             (directory / script).write_bytes(inside(script))
         if test.smoke:
-            shutil.copyfile(self.entry.directory / test.smoke, directory / "smoke.py")
+            shutil.copyfile(self.recipe.directory / test.smoke, directory / "smoke.py")
         (directory / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 

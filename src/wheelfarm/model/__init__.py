@@ -20,10 +20,10 @@ from wheelfarm.model.states import (
     Source,
     StoredWheel,
 )
-from wheelfarm.model.targets import PLACES, EngineName, Platform, Python, Target
+from wheelfarm.model.targets import PLATFORM_SUFFIXES, EngineName, Platform, Python, Target
 
 __all__ = [
-    "PLACES",
+    "PLATFORM_SUFFIXES",
     "AppliedPatch",
     "Archive",
     "CacheUse",

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 _VERSION: Final = r"(?P<minor>0|[1-9][0-9]?)(?P<threads>t?)"
 _PYTHON: Final = re.compile(rf"(?P<major>[1-9])\.{_VERSION}")
 _LINUX: Final = ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x")
-PLACES: Final = (
+PLATFORM_SUFFIXES: Final = (
     *(f"{system}_{arch}" for system in ("manylinux", "musllinux") for arch in _LINUX),
     *("macosx_arm64", "macosx_universal2", "macosx_x86_64"),
     # win32 is the one identifier without an underscore.
     *("win_amd64", "win_arm64", "win32"),
 )
 """What stands after the interpreter in a build identifier: system and architecture."""
-_TARGET: Final = re.compile(rf"cp(?P<major>[1-9]){_VERSION}-(?P<place>{'|'.join(PLACES)})")
+_TARGET: Final = re.compile(rf"cp(?P<major>[1-9]){_VERSION}-(?P<place>{'|'.join(PLATFORM_SUFFIXES)})")
 
 
 class Platform(StrEnum):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import EngineName, LockedRequirement, Target
     from wheelfarm.plan.inputs import BuildInputs
     from wheelfarm.recipes.farm_settings import Variant
-    from wheelfarm.recipes.layers import Resolved
+    from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe import Split
     from wheelfarm.recipes.recipe_set import LoadedRecipe
 
@@ -77,8 +77,8 @@ class Build:
     """One build, frozen: everything that the engine will be told, and why it is in the plan."""
 
     id: BuildId
-    entry: LoadedRecipe
-    resolved: Resolved
+    recipe: LoadedRecipe
+    resolved: ResolvedRecipe
     variant: Variant
     engine: EngineName
     toolchain: Toolchain
@@ -101,7 +101,7 @@ class Build:
     @property
     def version(self) -> str:
         """The distribution's version."""
-        return self.entry.recipe.version
+        return self.recipe.table.version
 
     @property
     def key(self) -> Digest:
@@ -111,7 +111,7 @@ class Build:
     @property
     def splits(self) -> Mapping[Name, Split]:
         """The further wheels of this build, by distribution."""
-        return {Name(name): split for name, split in self.entry.recipe.named_splits.items()}
+        return {Name(name): split for name, split in self.recipe.table.named_splits.items()}
 
     @property
     def distributions(self) -> tuple[Name, ...]:
@@ -131,7 +131,7 @@ class Build:
     def system_packages(self) -> Mapping[str, tuple[str, ...]]:
         """System packages per package manager: the recipe's, and the variant's where BLAS is linked."""
         tables = [self.resolved.system_packages] + (
-            [self.variant.system_packages] if self.entry.recipe.blas else []
+            [self.variant.system_packages] if self.recipe.table.blas else []
         )
         return {
             manager: tuple(dict.fromkeys(name for table in tables for name in getattr(table, manager)))
@@ -155,7 +155,7 @@ def gate_parts(build: Build, run_keys: Mapping[str, Digest]) -> dict[str, str]:
         "rules": GATE_RULES,
         "expect": build.resolved.expect.model_dump_json(),
         "test": test.model_dump_json(exclude={"suite"}),
-        "smoke": (build.entry.file_digest(test.smoke) if test.smoke else None) or "(none)",
+        "smoke": (build.recipe.file_digest(test.smoke) if test.smoke else None) or "(none)",
     }
     tested = build.test_requirements
     parts |= {f"requirement.{r.name}": json.dumps([r.version, *sorted(r.hashes)]) for r in tested}
@@ -172,8 +172,8 @@ def check_unchanged(build: Build) -> None:
         RecipeError: naming the test.
     """
     smoke = build.resolved.test.smoke
-    if smoke and (build.entry.file_digest(smoke) or "(none)") != build.gate_parts["smoke"]:
-        where = str(build.entry.directory / smoke)
+    if smoke and (build.recipe.file_digest(smoke) or "(none)") != build.gate_parts["smoke"]:
+        where = str(build.recipe.directory / smoke)
         raise RecipeError(f"{smoke} was changed while the farm ran", where=where, hint="run it again")
     for number, path in enumerate(build.patches, 1):
         if PatchInput.of(path).key_part() != build.key_parts[f"patch.{number}.{path.name}"]:

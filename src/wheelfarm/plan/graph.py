@@ -45,7 +45,7 @@ class Plan:
         return replace(self, builds=tuple(build for build in self.builds if build.id.name in wanted))
 
 
-def order(shelf: RecipeSet, names: Iterable[str] | None = None) -> tuple[LoadedRecipe, ...]:
+def order(recipes: RecipeSet, names: Iterable[str] | None = None) -> tuple[LoadedRecipe, ...]:
     """The recipes asked for and all that they need, each after what it needs; None asks for all.
 
     Raises:
@@ -53,16 +53,16 @@ def order(shelf: RecipeSet, names: Iterable[str] | None = None) -> tuple[LoadedR
         CycleError: when recipes need each other in a circle; says the circle.
     """
     graph: dict[Name, set[Name]] = {}
-    waiting = [shelf.entry(name).name for name in (shelf.entries if names is None else names)]
+    waiting = [recipes.find(name).name for name in (recipes.by_name if names is None else names)]
     while waiting:
         name = waiting.pop()
         if name not in graph:
-            graph[name] = _needs(shelf.entry(name))
+            graph[name] = _needs(recipes.find(name))
             waiting.extend(graph[name])
     # Sorted, so that the order depends on nothing but the recipes.
     sorter = TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)})
     try:
-        return tuple(shelf.entry(name) for name in sorter.static_order())
+        return tuple(recipes.find(name) for name in sorter.static_order())
     except GraphCycle as cycle:
         # graphlib lists the circle from a needed recipe to the one that needs it.
         circle = " → ".join(reversed(cycle.args[1]))
@@ -73,30 +73,30 @@ def order(shelf: RecipeSet, names: Iterable[str] | None = None) -> tuple[LoadedR
         ) from cycle
 
 
-def _needs(entry: LoadedRecipe) -> set[Name]:
-    return {Name(name) for name in (*entry.recipe.requires.host, *entry.recipe.requires.run)}
+def _needs(recipe: LoadedRecipe) -> set[Name]:
+    return {Name(name) for name in (*recipe.table.requires.host, *recipe.table.requires.run)}
 
 
-def serves(entry: LoadedRecipe, target: Target, provider: Provider = Provider.NONE) -> str | None:
+def serves(recipe: LoadedRecipe, target: Target, provider: Provider = Provider.NONE) -> str | None:
     """Why a recipe is not built for a target with a provider; None when it is."""
-    if entry.recipe.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
+    if recipe.table.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
         return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
-    if entry.recipe.blas and provider is Provider.NETLIB and target.system == "musllinux":
+    if recipe.table.blas and provider is Provider.NETLIB and target.system == "musllinux":
         return "netlib's BLAS and LAPACK are taken from apt or dnf, which musllinux's images do not have"
-    if entry.recipe.blas and provider is Provider.ACCELERATE and target.platform is not Platform.MACOS:
+    if recipe.table.blas and provider is Provider.ACCELERATE and target.platform is not Platform.MACOS:
         return "Accelerate is part of macOS"
-    supported = SpecifierSet(entry.recipe.python)
+    supported = SpecifierSet(recipe.table.python)
     version = f"{target.python.major}.{target.python.minor}"
     if not supported.contains(version):
-        return f"{entry.name} {entry.recipe.version} is for Python {supported}"
-    for skip in entry.recipe.skip:
+        return f"{recipe.name} {recipe.table.version} is for Python {supported}"
+    for skip in recipe.table.skip:
         if fnmatchcase(target.identifier, skip.targets):
-            return f"{entry.name} skips {skip.targets}: {skip.reason}"
+            return f"{recipe.name} skips {skip.targets}: {skip.reason}"
     return None
 
 
 def make_plan(
-    shelf: RecipeSet,
+    recipes: RecipeSet,
     *,
     settings: Settings,
     names: Sequence[str] | None,
@@ -106,7 +106,7 @@ def make_plan(
     """The builds for the recipes asked for and all that they need, for each target.
 
     Args:
-        shelf: the recipes.
+        recipes: the recipes.
         settings: for the variant's table.
         names: distributions; None for all.
         variant: the variant's name.
@@ -120,47 +120,47 @@ def make_plan(
     """
     table = settings.choose_variant(variant)
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
-    entries = order(shelf, names)
-    asked = None if names is None else {shelf.entry(name).name for name in names}
+    entries = order(recipes, names)
+    asked = None if names is None else {recipes.find(name).name for name in names}
     builds: dict[BuildId, Build] = {}
     skipped: list[str] = []
     for toolchain in toolchains:
         target = toolchain.target
         absent: set[Name] = set()
-        for entry in entries:
-            refusal = serves(entry, target, table.provider)
-            if not refusal and (lacking := sorted(absent & _needs(entry))):
+        for recipe in entries:
+            refusal = serves(recipe, target, table.provider)
+            if not refusal and (lacking := sorted(absent & _needs(recipe))):
                 refusal = f"it needs {', '.join(lacking)}"
             if refusal and asked is None:
-                absent.add(entry.name)
-                skipped.append(f"{entry.name} is not built for {target}: {refusal}")
+                absent.add(recipe.name)
+                skipped.append(f"{recipe.name} is not built for {target}: {refusal}")
                 continue
             if refusal:
-                raise UsageError(f"{entry.name} is not built for {target}", where=entry.where, why=refusal)
+                raise UsageError(f"{recipe.name} is not built for {target}", where=recipe.where, why=refusal)
 
             build = _build(
-                shelf,
-                entry,
+                recipes,
+                recipe,
                 toolchain,
-                id=BuildId(name=entry.name, variant=variant, target=target),
+                id=BuildId(name=recipe.name, variant=variant, target=target),
                 variant=table,
                 provider_requirements=applicable(provider_lock, target),
-                reason=_reason(entry, entries, asked),
+                reason=_reason(recipe, entries, asked),
             )
             builds[build.id] = _keyed(build, builds)
     return Plan(tuple(builds.values()), tuple(skipped))
 
 
-def _reason(entry: LoadedRecipe, entries: Sequence[LoadedRecipe], asked: Collection[Name] | None) -> str:
+def _reason(recipe: LoadedRecipe, entries: Sequence[LoadedRecipe], asked: Collection[Name] | None) -> str:
     """Why a build is in the plan."""
-    if asked is None or entry.name in asked:
+    if asked is None or recipe.name in asked:
         return "asked for"
-    return f"for {', '.join(other.name for other in entries if entry.name in _needs(other))}"
+    return f"for {', '.join(other.name for other in entries if recipe.name in _needs(other))}"
 
 
 def _build(
-    shelf: RecipeSet,
-    entry: LoadedRecipe,
+    recipes: RecipeSet,
+    recipe: LoadedRecipe,
     toolchain: Toolchain,
     *,
     id: BuildId,  # noqa: A002 - as the field
@@ -173,21 +173,21 @@ def _build(
     def ids(of: Sequence[str]) -> tuple[BuildId, ...]:
         return tuple(replace(id, name=Name(name)) for name in of)
 
-    requires, target = entry.recipe.requires, id.target
+    requires, target = recipe.table.requires, id.target
     return Build(
         id=id,
-        entry=entry,
-        resolved=entry.resolve(variant=id.variant, target=target),
+        recipe=recipe,
+        resolved=recipe.resolve(variant=id.variant, target=target),
         variant=variant,
         engine=toolchain.engine,
         toolchain=toolchain,
-        patches=entry.series(variant=id.variant, target=target),
-        requirements=entry.build_requirements(target),
+        patches=recipe.series(variant=id.variant, target=target),
+        requirements=recipe.build_requirements(target),
         provider_requirements=provider_requirements,
-        test_requirements=entry.test_requirements(target),
+        test_requirements=recipe.test_requirements(target),
         host=ids(requires.host),
-        upstream=ids(shelf.run_closure(requires.host)),
-        run=ids(shelf.run_closure(requires.run)),
+        upstream=ids(recipes.run_closure(requires.host)),
+        run=ids(recipes.run_closure(requires.run)),
         reason=reason,
     )
 

@@ -217,7 +217,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         build: the build without its keys.
         upstream_keys: the build key of each wheel of the farm in the build environment.
     """
-    recipe, resolved, toolchain = build.entry.recipe, build.resolved, build.toolchain
+    recipe, resolved, toolchain = build.recipe.table, build.resolved, build.toolchain
     wanted = build.system_packages[toolchain.manager] if toolchain.manager else ()
     return BuildInputs(
         rules=RULES,

@@ -110,7 +110,7 @@ def _package(stage: BuildDirectory, wheel: Wheel, metadata: Message) -> dict[str
 
 def _source(stage: BuildDirectory) -> dict[str, Any]:
     """The verified source. A url is not told: where it is fetched from changes no byte, and may be secret."""
-    fetched, pinned = stage.tree.source, stage.build.entry.source
+    fetched, pinned = stage.tree.source, stage.build.recipe.source
     component = {"type": "library", "name": fetched.name, "version": fetched.version}
     match pinned:
         case Sdist():
@@ -186,7 +186,7 @@ def _requirements(repaired: RepairedWheel) -> Iterator[dict[str, Any]]:
 
 def _made_with(stage: BuildDirectory, repaired: RepairedWheel, owners: Owners) -> Iterator[dict[str, Any]]:
     """The compilers of the recipe's languages, and the packages of the system that were asked for."""
-    compilers = {f"compiler {language}" for language in stage.build.entry.recipe.compilers}
+    compilers = {f"compiler {language}" for language in stage.build.recipe.table.compilers}
     for what, version in repaired.toolchain:
         kind, _, name = what.partition(" ")
         if what in compilers:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.specifiers import SpecifierSet
 
 from wheelfarm.errors import Collector, PatchError, RecipeError
-from wheelfarm.model import PLACES
+from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:
@@ -99,32 +99,32 @@ _MINORS: Final = range(8, 30)
 """Feature versions of Python 3 that a glob may mean, those to come among them."""
 
 
-def check(entry: LoadedRecipe, settings: Settings, problems: Collector) -> None:
+def check(recipe: LoadedRecipe, settings: Settings, problems: Collector) -> None:
     """Gather everything that is wrong with a recipe that parses."""
-    _check_bounds(entry, problems)
-    _check_words(entry, settings, problems)
-    _check_globs(entry, problems)
-    _check_files(entry, problems)
-    _check_suite(entry, problems)
-    _check_patches(entry, problems)
+    _check_bounds(recipe, problems)
+    _check_words(recipe, settings, problems)
+    _check_globs(recipe, problems)
+    _check_files(recipe, problems)
+    _check_suite(recipe, problems)
+    _check_patches(recipe, problems)
 
 
-def _check_bounds(entry: LoadedRecipe, problems: Collector) -> None:
-    if "numpy" in entry.recipe.build_requires.loosen:
+def _check_bounds(recipe: LoadedRecipe, problems: Collector) -> None:
+    if "numpy" in recipe.table.build_requires.loosen:
         problems.add(
             RecipeError(
                 "numpy's upper bound may not be loosened",
-                where=f"{entry.where}: build-requires.loosen",
+                where=f"{recipe.where}: build-requires.loosen",
                 why="the bound says against which ABI the wheel was made to work",
                 hint="take a newer version of the package, or replace the requirement knowingly",
             )
         )
 
 
-def _check_words(entry: LoadedRecipe, settings: Settings, problems: Collector) -> None:
-    named = [("variants", name) for name in entry.recipe.variants]
-    named += [("patches", name) for patch in entry.recipe.patches for name in patch.variants or ()]
-    suite = entry.recipe.test.suite
+def _check_words(recipe: LoadedRecipe, settings: Settings, problems: Collector) -> None:
+    named = [("variants", name) for name in recipe.table.variants]
+    named += [("patches", name) for patch in recipe.table.patches for name in patch.variants or ()]
+    suite = recipe.table.test.suite
     named += [
         ("test.suite.known-failures", name)
         for known in (suite.known_failures if suite else ())
@@ -134,89 +134,91 @@ def _check_words(entry: LoadedRecipe, settings: Settings, problems: Collector) -
         if name not in settings.variants:
             hint = suggestion(name, settings.variants)
             problems.add(
-                RecipeError(f"unknown variant {name!r}", where=f"{entry.where}: {key}.{name}", hint=hint)
+                RecipeError(f"unknown variant {name!r}", where=f"{recipe.where}: {key}.{name}", hint=hint)
             )
 
 
-def _check_globs(entry: LoadedRecipe, problems: Collector) -> None:
+def _check_globs(recipe: LoadedRecipe, problems: Collector) -> None:
     """Each glob can match a build identifier of a Python that the recipe is for."""
-    supported = SpecifierSet(entry.recipe.python)
+    supported = SpecifierSet(recipe.table.python)
     pythons = [
         f"cp3{minor}{threads}"
         for minor in _MINORS
         if supported.contains(f"3.{minor}")
         for threads in ("", "t")
     ]
-    identifiers = [f"{python}-{place}" for python in pythons for place in PLACES]
-    globs = [("targets", glob) for glob in entry.recipe.targets]
-    globs += [("skip", skip.targets) for skip in entry.recipe.skip]
+    identifiers = [f"{python}-{suffix}" for python in pythons for suffix in PLATFORM_SUFFIXES]
+    globs = [("targets", glob) for glob in recipe.table.targets]
+    globs += [("skip", skip.targets) for skip in recipe.table.skip]
     for key, glob in globs:
         if not any(fnmatchcase(identifier, glob) for identifier in identifiers):
             problems.add(
                 RecipeError(
                     f"{glob!r} matches no target",
-                    where=f"{entry.where}: {key}",
+                    where=f"{recipe.where}: {key}",
                     why=f"it is for Python {supported}, and an identifier looks like {identifiers[0]}"
                     if identifiers
                     else f"no Python that we know is {supported}",
-                    hint=suggestion(glob, PLACES),
+                    hint=suggestion(glob, PLATFORM_SUFFIXES),
                 )
             )
 
 
-def _check_files(entry: LoadedRecipe, problems: Collector) -> None:
-    smoke = entry.recipe.test.smoke
-    if smoke and not (entry.directory / smoke).is_file():
-        problems.add(RecipeError(f"there is no file {smoke!r}", where=f"{entry.where}: test.smoke"))
+def _check_files(recipe: LoadedRecipe, problems: Collector) -> None:
+    smoke = recipe.table.test.smoke
+    if smoke and not (recipe.directory / smoke).is_file():
+        problems.add(RecipeError(f"there is no file {smoke!r}", where=f"{recipe.where}: test.smoke"))
 
 
-def _check_suite(entry: LoadedRecipe, problems: Collector) -> None:
+def _check_suite(recipe: LoadedRecipe, problems: Collector) -> None:
     """A suite says what pytest is to run, and each of its known failures once."""
-    suite = entry.recipe.test.suite
+    suite = recipe.table.test.suite
     if suite is None:
         return
-    where = f"{entry.where}: test.suite"
+    where = f"{recipe.where}: test.suite"
     if not suite.args:
-        hint = f'args = ["--pyargs", "{entry.name.replace("-", "_")}"]'
+        hint = f'args = ["--pyargs", "{recipe.name.replace("-", "_")}"]'
         problems.add(RecipeError("the suite says no arguments of pytest", where=where, hint=hint))
     tests = [known.test for known in suite.known_failures]
     for test in sorted({test for test in tests if tests.count(test) > 1}):
         problems.add(RecipeError(f"{test} is listed twice", where=f"{where}.known-failures"))
 
 
-def check_downstream(shelf: RecipeSet, problems: Collector) -> None:
+def check_downstream(recipes: RecipeSet, problems: Collector) -> None:
     """Each recipe that another one names as downstream needs that one to run."""
-    for entry in shelf:
-        needing = {each.name for each in shelf if entry.name in shelf.run_closure(each.recipe.requires.run)}
-        for name in entry.recipe.test.downstream or ():
+    for recipe in recipes:
+        needing = {
+            each.name for each in recipes if recipe.name in recipes.run_closure(each.table.requires.run)
+        }
+        for name in recipe.table.test.downstream or ():
             if name not in needing:
                 problems.add(
                     RecipeError(
-                        f"{name!r} does not need {entry.name} to run",
-                        where=f"{entry.where}: test.downstream",
+                        f"{name!r} does not need {recipe.name} to run",
+                        where=f"{recipe.where}: test.downstream",
                         hint=suggestion(name, needing),
                     )
                 )
 
 
-def _check_patches(entry: LoadedRecipe, problems: Collector) -> None:
+def _check_patches(recipe: LoadedRecipe, problems: Collector) -> None:
     """Each listed patch exists and can match; each patch in the directory is listed."""
-    where = f"{entry.where}: patches"
-    listed = [patch.file for patch in entry.recipe.patches]
-    for patch in entry.recipe.patches:
-        if not (entry.patches / patch.file).is_file():
-            hint = f"it belongs into patches/{entry.name}/"
+    where = f"{recipe.where}: patches"
+    listed = [patch.file for patch in recipe.table.patches]
+    for patch in recipe.table.patches:
+        if not (recipe.patches / patch.file).is_file():
+            hint = f"it belongs into patches/{recipe.name}/"
             problems.add(PatchError(f"there is no patch {patch.file!r}", where=where, hint=hint))
-        if patch.versions is not None and not _within(patch.versions, entry.recipe.version):
+        if patch.versions is not None and not _within(patch.versions, recipe.table.version):
             problems.add(
                 PatchError(
                     f"{patch.file} matches nothing",
                     where=where,
-                    why=f"it is for {patch.versions}, and the recipe is for {entry.recipe.version}",
+                    why=f"it is for {patch.versions}, and the recipe is for {recipe.table.version}",
                     hint="remove it, or widen its range after a look at whether it is still needed",
                 )
             )
-    present = {path.relative_to(entry.patches).as_posix() for path in entry.patches.rglob("*.patch")}
+    present = {path.relative_to(recipe.patches).as_posix() for path in recipe.patches.rglob("*.patch")}
     for file in sorted(present - set(listed)):
         hint = f'list it: [[patches]] file = "{file}"; or delete it'
         problems.add(PatchError(f"{file} is not listed", where=where, hint=hint))

@@ -10,31 +10,33 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from wheelfarm.errors import UsageError
-from wheelfarm.model import PLACES, EngineName
+from wheelfarm.model import PLATFORM_SUFFIXES, EngineName
 from wheelfarm.recipes.ci_settings import CiTable, PythonText
 from wheelfarm.recipes.index_settings import IndexName, IndexTable
 from wheelfarm.recipes.strict import StrictModel
 
-LINUX_PLACES: Final = tuple(place for place in PLACES if place.startswith(("manylinux_", "musllinux_")))
+LINUX_SUFFIXES: Final = tuple(
+    suffix for suffix in PLATFORM_SUFFIXES if suffix.startswith(("manylinux_", "musllinux_"))
+)
 """What wheels are built for in containers, so that it can have a builder image."""
 
 
-def _place(text: str) -> str:
-    if text not in PLACES:
-        expected = ", ".join(f"'{place}'" for place in PLACES)
-        raise PydanticCustomError("place", "no such place", {"expected": expected})
+def _suffix(text: str) -> str:
+    if text not in PLATFORM_SUFFIXES:
+        expected = ", ".join(f"'{suffix}'" for suffix in PLATFORM_SUFFIXES)
+        raise PydanticCustomError("suffix", "no such platform", {"expected": expected})
     return text
 
 
-def _linux_place(text: str) -> str:
-    if text not in LINUX_PLACES:
-        expected = ", ".join(f"'{place}'" for place in LINUX_PLACES)
-        raise PydanticCustomError("linux_place", "no such place on Linux", {"expected": expected})
+def _linux_suffix(text: str) -> str:
+    if text not in LINUX_SUFFIXES:
+        expected = ", ".join(f"'{suffix}'" for suffix in LINUX_SUFFIXES)
+        raise PydanticCustomError("linux_suffix", "no such platform on Linux", {"expected": expected})
     return text
 
 
-PlaceText = Annotated[str, AfterValidator(_place)]
-LinuxPlace = Annotated[str, AfterValidator(_linux_place)]
+SuffixText = Annotated[str, AfterValidator(_suffix)]
+LinuxSuffix = Annotated[str, AfterValidator(_linux_suffix)]
 _SIZE: Final = r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$"
 SizeText = Annotated[str, Field(pattern=_SIZE)]
 """An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""
@@ -104,13 +106,13 @@ class FarmTable(StrictModel):
     engine: Annotated[EngineName | None, Field(strict=False)] = None
     container_engine: str | None = Field(default=None, pattern="^(podman|docker)$")
     pythons: list[PythonText] = Field(default=["3.11"], min_length=1)
-    place: PlaceText | None = Field(
+    platform: SuffixText | None = Field(
         default=None,
         description="What wheels are built for here, such as musllinux_x86_64; this machine's own by default",
     )
     variant: str = "openblas"
     variants: dict[str, Variant] = {}
-    images: dict[LinuxPlace, str] = Field(
+    images: dict[LinuxSuffix, str] = Field(
         default={}, description="Builder image per platform, as manylinux_x86_64"
     )
     jobs: int = Field(default=0, ge=0, description="Processors for all builds that run at once; 0 is all")

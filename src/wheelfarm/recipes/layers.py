@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Resolved:
+class ResolvedRecipe:
     """A recipe's values for one variant and target, and where each came from."""
 
     config_settings: ConfigSettings
@@ -133,7 +133,7 @@ def _over(recipe: Recipe, variant: str, target: Target, where: str) -> Iterator[
             yield layers, f"{where}: targets.{glob}"
 
 
-def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Target) -> Resolved:
+def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Target) -> ResolvedRecipe:
     """The recipe's values for one variant and target.
 
     Args:
@@ -162,7 +162,7 @@ def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Ta
 
     expect = Expect.model_validate(_nested(table("expect")))
     check_possible(expect, compilers=recipe.compilers, target=target, where=where, origins=origins)
-    return Resolved(
+    return ResolvedRecipe(
         config_settings=ConfigSettings.of(table("config-settings")),
         environment=table("environment"),
         system_packages=SystemPackages.model_validate(table("system-packages")),

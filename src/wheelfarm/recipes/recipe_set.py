@@ -1,4 +1,4 @@
-"""The shelf: all recipes of a farm, from `recipes/<name>/`, checked one by one and against each other."""
+"""All recipes of a farm, from `recipes/<name>/`, checked one by one and against each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
 from wheelfarm.recipes.checks import check, check_downstream
-from wheelfarm.recipes.layers import Resolved, resolve
+from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.recipe import GitSource, Layer, Recipe, SdistSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
 
 
-def place_of(directory: Path) -> str:
+def recipe_file_name(directory: Path) -> str:
     """The recipe's file in a directory as people name it."""
     return f"{directory.parent.name}/{directory.name}/recipe.toml"
 
@@ -37,7 +37,7 @@ def place_of(directory: Path) -> str:
 class LoadedRecipe:
     """A recipe with the directory that it stands in."""
 
-    recipe: Recipe
+    table: Recipe
     directory: Path
     patches: Path
     farm: Layer
@@ -45,17 +45,17 @@ class LoadedRecipe:
     @property
     def name(self) -> Name:
         """The distribution's name."""
-        return Name(self.recipe.name)
+        return Name(self.table.name)
 
     @property
     def where(self) -> str:
         """The recipe's file as people name it."""
-        return place_of(self.directory)
+        return recipe_file_name(self.directory)
 
     @property
     def source(self) -> Source:
         """The pinned source as a value."""
-        source, version = self.recipe.source, self.recipe.version
+        source, version = self.table.source, self.table.version
         if isinstance(source, SdistSource):
             return Sdist(version=version, sha256=Digest(source.sha256))
         if isinstance(source, GitSource):
@@ -64,22 +64,22 @@ class LoadedRecipe:
             )
         return Archive(version=version, url=source.url, sha256=Digest(source.sha256))
 
-    def resolve(self, *, variant: str, target: Target) -> Resolved:
+    def resolve(self, *, variant: str, target: Target) -> ResolvedRecipe:
         """The values for one variant and target.
 
         Raises:
             RecipeError: where a layer appends to a single value or replaces nothing.
         """
-        return resolve(self.recipe, where=self.where, farm=self.farm, variant=variant, target=target)
+        return resolve(self.table, where=self.where, farm=self.farm, variant=variant, target=target)
 
     def series(self, *, variant: str, target: Target) -> tuple[Path, ...]:
         """The patches that apply here, in the recipe's order."""
         return tuple(
             self.patches / patch.file
-            for patch in self.recipe.patches
+            for patch in self.table.patches
             if (
                 patch.versions is None
-                or SpecifierSet(patch.versions).contains(self.recipe.version, prereleases=True)
+                or SpecifierSet(patch.versions).contains(self.table.version, prereleases=True)
             )
             and (patch.variants is None or variant in patch.variants)
             and (patch.platforms is None or target.platform in patch.platforms)
@@ -135,10 +135,10 @@ class LoadedRecipe:
 class RecipeSet:
     """All recipes, by name."""
 
-    entries: Mapping[Name, LoadedRecipe]
+    by_name: Mapping[Name, LoadedRecipe]
 
     def __iter__(self) -> Iterator[LoadedRecipe]:
-        return iter(self.entries.values())
+        return iter(self.by_name.values())
 
     def run_closure(self, names: Iterable[str]) -> tuple[Name, ...]:
         """The names and all that the installed wheels of them need to run."""
@@ -146,21 +146,21 @@ class RecipeSet:
         waiting = [Name(name) for name in names]
         while waiting:
             name = waiting.pop()
-            if name not in found and name in self.entries:
-                waiting.extend(map(Name, self.entries[name].recipe.requires.run))
+            if name not in found and name in self.by_name:
+                waiting.extend(map(Name, self.by_name[name].table.requires.run))
             found.add(name)
         return tuple(sorted(found))
 
-    def entry(self, name: str) -> LoadedRecipe:
+    def find(self, name: str) -> LoadedRecipe:
         """The recipe of that name.
 
         Raises:
             UsageError: when there is none, with the nearest name.
         """
-        known = self.entries.get(parse_name(name))
+        known = self.by_name.get(parse_name(name))
         if known is None:
             raise UsageError(
-                f"there is no recipe for {name!r}", where="recipes/", hint=suggestion(name, self.entries)
+                f"there is no recipe for {name!r}", where="recipes/", hint=suggestion(name, self.by_name)
             )
         return known
 
@@ -172,26 +172,26 @@ def read_recipe(directory: Path, *, settings: Settings, farm: Layer) -> LoadedRe
         RecipeError: a group with everything that is wrong in it.
     """
     file = directory / "recipe.toml"
-    where = place_of(directory)
-    recipe = parse(Recipe, read_toml(file, error=RecipeError), where=where, error=RecipeError)
-    entry = LoadedRecipe(
-        recipe=recipe, directory=directory, patches=settings.patches / directory.name, farm=farm
+    where = recipe_file_name(directory)
+    table = parse(Recipe, read_toml(file, error=RecipeError), where=where, error=RecipeError)
+    recipe = LoadedRecipe(
+        table=table, directory=directory, patches=settings.patches / directory.name, farm=farm
     )
     problems = Collector()
-    if recipe.name != directory.name:
+    if table.name != directory.name:
         problems.add(
             RecipeError(
-                f"the recipe in {directory.name!r} is for {recipe.name!r}",
+                f"the recipe in {directory.name!r} is for {table.name!r}",
                 where=f"{where}: name",
-                hint=f"git mv recipes/{directory.name} recipes/{recipe.name}",
+                hint=f"git mv recipes/{directory.name} recipes/{table.name}",
             )
         )
-    check(entry, settings, problems)
+    check(recipe, settings, problems)
     problems.check()
-    return entry
+    return recipe
 
 
-def read_shelf(settings: Settings) -> RecipeSet:
+def read_recipes(settings: Settings) -> RecipeSet:
     """All recipes of the farm.
 
     Raises:
@@ -211,16 +211,16 @@ def read_shelf(settings: Settings) -> RecipeSet:
     present = {path.name for path in directories}
     for directory in directories:
         with problems.collect():
-            entry = read_recipe(directory, settings=settings, farm=farm)
-            entries[entry.name] = entry
-    for entry in entries.values():
-        for kind, names in (("host", entry.recipe.requires.host), ("run", entry.recipe.requires.run)):
+            recipe = read_recipe(directory, settings=settings, farm=farm)
+            entries[recipe.name] = recipe
+    for recipe in entries.values():
+        for kind, names in (("host", recipe.table.requires.host), ("run", recipe.table.requires.run)):
             for name in names:
                 if name not in present:
                     problems.add(
                         RecipeError(
                             f"{name!r} is required, but the farm has no recipe for it",
-                            where=f"{entry.where}: requires.{kind}",
+                            where=f"{recipe.where}: requires.{kind}",
                             hint=suggestion(name, present),
                         )
                     )
@@ -244,13 +244,13 @@ def read_shelf(settings: Settings) -> RecipeSet:
 def _check_names(entries: Mapping[Name, LoadedRecipe], present: Collection[str], problems: Collector) -> None:
     """No split may be called like another wheel of the farm."""
     taken = Counter(present)
-    for entry in entries.values():
-        keys = [split.name or f"{entry.name}-{key}" for key, split in entry.recipe.splits.items()]
+    for recipe in entries.values():
+        keys = [split.name or f"{recipe.name}-{key}" for key, split in recipe.table.splits.items()]
         taken.update(keys)
         for name in sorted({key for key in keys if taken[key] > 1}):
             what = f"two wheels of the farm would be called {name!r}"
             hint = 'give the split another one: name = "..."'
-            problems.add(RecipeError(what, where=f"{entry.where}: splits", hint=hint))
+            problems.add(RecipeError(what, where=f"{recipe.where}: splits", hint=hint))
 
 
 class _Schema(GenerateJsonSchema):

@@ -11,7 +11,7 @@ import platformdirs
 
 from wheelfarm.errors import Collector, SettingsError, UsageError
 from wheelfarm.model import EngineName, Python
-from wheelfarm.recipes.farm_settings import LINUX_PLACES, FarmTable, Variant, size_of
+from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, Variant, size_of
 from wheelfarm.recipes.pip_settings import pip_index
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 
@@ -33,7 +33,7 @@ OVERRIDABLE: Final = (
     "engine",
     "container-engine",
     "pythons",
-    "place",
+    "platform",
     "variant",
     "jobs",
     "memory",
@@ -47,7 +47,7 @@ OVERRIDABLE: Final = (
 """Keys of `[tool.wheelfarm]` that a variable or an option may override."""
 _VARIABLES: Final = {PREFIX + key.upper().replace("-", "_"): key for key in OVERRIDABLE}
 _IMAGE: Final = f"{PREFIX}IMAGE_"
-_IMAGES: Final = {_IMAGE + place.upper(): place for place in LINUX_PLACES}
+_IMAGES: Final = {_IMAGE + suffix.upper(): suffix for suffix in LINUX_SUFFIXES}
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def option_values(texts: Mapping[str, str | None]) -> list[Said]:
 
 
 def image_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The builder images that variables name, by the place they build for."""
-    return {place: environ[variable] for variable, place in _IMAGES.items() if variable in environ}
+    """The builder images that variables name, by the suffix they build for."""
+    return {suffix: environ[variable] for variable, suffix in _IMAGES.items() if variable in environ}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class Settings:
     ci: CiTable
     """What the rendered workflow is like."""
     pythons: tuple[Python, ...]
-    place: str | None
+    platform: str | None
     """What stands after the interpreter in the targets of this run; None for this machine's own."""
     variant: str
     variants: Mapping[str, Variant]
@@ -240,7 +240,7 @@ def load(
         container_engine=farm.container_engine,
         ci=farm.ci,
         pythons=tuple(sorted({Python.parse(text) for text in farm.pythons})),
-        place=farm.place,
+        platform=farm.platform,
         variant=farm.variant,
         variants=farm.variants,
         images=farm.images | image_variables(environ),

@@ -71,7 +71,7 @@ class Line:
 
     settings: Settings
     plan: Plan
-    shelf: RecipeSet
+    recipes: RecipeSet
     engine: Engine
     wheelhouse: Wheelhouse
     say: Callable[[Build, str], None]
@@ -268,7 +268,11 @@ class Line:
     def trials(self, fetcher: Fetcher) -> Trials:
         """What furnishes the clean rooms of this line."""
         return Trials(
-            plan=self.plan, shelf=self.shelf, engine=self.engine, wheelhouse=self.wheelhouse, fetcher=fetcher
+            plan=self.plan,
+            recipes=self.recipes,
+            engine=self.engine,
+            wheelhouse=self.wheelhouse,
+            fetcher=fetcher,
         )
 
     def trial(self, build: Build, wheel: PinnedWheel) -> Trial:

@@ -198,7 +198,7 @@ class Parts:
             ]
             plans.append(
                 make_plan(
-                    farm.shelf, settings=farm.settings, names=None, variant=variant, toolchains=toolchains
+                    farm.recipes, settings=farm.settings, names=None, variant=variant, toolchains=toolchains
                 )
             )
         return plans

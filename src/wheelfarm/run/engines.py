@@ -43,9 +43,9 @@ def choose_engine(settings: Settings) -> Engine:
             hint="apt-get install podman, or say --engine host",
         )
     if wanted is EngineName.HOST or (linux and container is None):
-        if settings.place and settings.place.startswith("musllinux") and glibc() != (0, 0):
+        if settings.platform and settings.platform.startswith("musllinux") and glibc() != (0, 0):
             raise EngineError(
-                f"the host engine does not build for {settings.place} here",
+                f"the host engine does not build for {settings.platform} here",
                 where=settings.origins.get("place"),
                 why="this machine's C library is glibc, and a build on it is linked with that",
                 hint="apt-get install podman, and say --engine cibuildwheel",

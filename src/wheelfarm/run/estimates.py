@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 def need(build: Build) -> Need:
     """What a build needs of the machine, as its recipe says."""
-    recipe = build.entry.recipe
+    recipe = build.recipe.table
     size = size_of(recipe.memory) if recipe.memory else 0
     return Need(cpus=recipe.cpus, memory=size, exclusive=recipe.exclusive)
 
 
 def _source_size(sources: Cache, build: Build) -> int | None:
     """The bytes of a build's source archive, when it is here."""
-    source = build.entry.source
+    source = build.recipe.source
     path = None if isinstance(source, GitCommit) else sources.find(source.sha256)
     return path.stat().st_size if path else None
 

@@ -14,7 +14,7 @@ from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.model import EngineName
 from wheelfarm.plan.graph import make_plan, order
 from wheelfarm.plan.inputs import named_programs
-from wheelfarm.recipes.recipe_set import read_shelf
+from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.budget import Budget
 from wheelfarm.run.build_pipeline import Line
 from wheelfarm.run.engines import choose_engine
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.plan.graph import Plan
-    from wheelfarm.recipes.layers import Resolved
+    from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
@@ -61,13 +61,13 @@ class Farm:
     say: Callable[[str], None] = field(default=lambda _line: None)
 
     @cached_property
-    def shelf(self) -> RecipeSet:
+    def recipes(self) -> RecipeSet:
         """All recipes.
 
         Raises:
             RecipeError: with everything that is wrong in any of them.
         """
-        return read_shelf(self.settings)
+        return read_recipes(self.settings)
 
     @cached_property
     def engine(self) -> Engine:
@@ -99,7 +99,7 @@ class Farm:
         Raises:
             EngineError: when this machine does not build for that place.
         """
-        return tuple(target_here(python, self.settings.place) for python in self.settings.pythons)
+        return tuple(target_here(python, self.settings.platform) for python in self.settings.pythons)
 
     def plan(self, names: Sequence[str] | None) -> Plan:
         """The builds for some distributions, or all, and what they need.
@@ -107,12 +107,12 @@ class Farm:
         Raises:
             FarmError: for anything wrong in recipes, words or this machine; before any work.
         """
-        entries = order(self.shelf, names)
+        entries = order(self.recipes, names)
         packages = self._system_packages(entries)
         programs = {name for each in self._resolved(entries) for name in named_programs(each.environment)}
         toolchains = [self.engine.toolchain(target, packages, sorted(programs)) for target in self.targets()]
         plan = make_plan(
-            self.shelf,
+            self.recipes,
             settings=self.settings,
             names=names,
             variant=self.settings.variant,
@@ -136,18 +136,18 @@ class Farm:
         variant = self.settings.choose_variant(self.settings.variant)
         wanted: dict[str, list[str]] = {"apt": [], "dnf": []}
         tables = [each.system_packages for each in self._resolved(entries)]
-        if any(entry.recipe.blas for entry in entries):
+        if any(recipe.table.blas for recipe in entries):
             tables.append(variant.system_packages)
         for table in tables:
             wanted["apt"] += table.apt
             wanted["dnf"] += table.dnf
         return wanted
 
-    def _resolved(self, entries: Iterable[LoadedRecipe]) -> list[Resolved]:
+    def _resolved(self, entries: Iterable[LoadedRecipe]) -> list[ResolvedRecipe]:
         """What the recipes come to, for each target."""
         variant = self.settings.variant
         return [
-            entry.resolve(variant=variant, target=target) for entry in entries for target in self.targets()
+            recipe.resolve(variant=variant, target=target) for recipe in entries for target in self.targets()
         ]
 
     def missing(self, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -158,8 +158,8 @@ class Farm:
         """
         if self.engine.name is not EngineName.HOST:
             return ()
-        entries = order(self.shelf, names)
-        languages = {language for entry in entries for language in entry.recipe.compilers}
+        entries = order(self.recipes, names)
+        languages = {language for recipe in entries for language in recipe.table.compilers}
         machine = Machine(allowed(self.settings.environ))
         return machine.missing(languages=languages, packages=self._system_packages(entries))
 
@@ -187,7 +187,7 @@ class Farm:
         return Line(
             settings=self.settings,
             plan=plan,
-            shelf=self.shelf,
+            recipes=self.recipes,
             engine=engine,
             wheelhouse=self.wheelhouse,
             say=hear,

@@ -103,8 +103,8 @@ class Publication:
     @cached_property
     def _main(self) -> Mapping[Name, Name]:
         """The recipe that a wheel is split off by, by the split's distribution."""
-        entries = self.farm.shelf.entries
-        return {Name(split): name for name, entry in entries.items() for split in entry.recipe.named_splits}
+        entries = self.farm.recipes.by_name
+        return {Name(split): name for name, recipe in entries.items() for split in recipe.table.named_splits}
 
     def main(self, project: Name) -> Name:
         """The distribution whose release another one belongs to: for a split, what it is split off."""
@@ -112,20 +112,22 @@ class Publication:
 
     def members(self, project: Name) -> tuple[Name, ...]:
         """The distributions of a release by any of them; what the others are split off comes first."""
-        entry = self.farm.shelf.entries.get(self.main(project))
-        return (self.main(project), *map(Name, entry.recipe.named_splits if entry else ()))
+        recipe = self.farm.recipes.by_name.get(self.main(project))
+        return (self.main(project), *map(Name, recipe.table.named_splits if recipe else ()))
 
     def needed(self, project: Name) -> Sequence[Target]:
         """What makes a release of a distribution complete: without what its recipe is not built for."""
         if project not in self.owned():
             return ()
-        entry = self.farm.shelf.entries.get(self.main(project))
+        recipe = self.farm.recipes.by_name.get(self.main(project))
         provider = self.farm.settings.choose_variant(self.variant).provider
-        return [target for target in self.targets if entry is None or serves(entry, target, provider) is None]
+        return [
+            target for target in self.targets if recipe is None or serves(recipe, target, provider) is None
+        ]
 
     def owned(self) -> frozenset[Name]:
         """The farm's distributions: what it has recipes for, and what its wheelhouse lists."""
-        return frozenset(self.farm.shelf.entries).union(
+        return frozenset(self.farm.recipes.by_name).union(
             self._main, self.farm.wheelhouse.projects(self.variant)
         )
 

@@ -17,7 +17,7 @@ from wheelfarm.model import ConfigSettings, Digest, LockedRequirement, PinnedWhe
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.farm_settings import SystemPackages, Variant
-from wheelfarm.recipes.layers import Resolved
+from wheelfarm.recipes.layers import ResolvedRecipe
 from wheelfarm.recipes.recipe import Expect, Layer, Recipe, Test
 from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.sources.cache import Cache
@@ -158,7 +158,7 @@ class Supplies:
         return content
 
     def _fetch_source(self, build: Build, fetcher: Fetcher) -> None:
-        source, recorded = build.entry.source, self.record.source
+        source, recorded = build.recipe.source, self.record.source
         lost = not isinstance(source, Sdist) and not source.url
         if lost and Cache(self.cache).find(recorded.sha256) is None:
             raise SourceError(
@@ -230,8 +230,8 @@ class Recorded:
         build_id = BuildId(name=record.recipe, variant=record.variant, target=record.target)
         build = Build(
             id=build_id,
-            entry=LoadedRecipe(
-                recipe=self._recipe(),
+            recipe=LoadedRecipe(
+                table=self._recipe(),
                 directory=settings.recipes / record.recipe,
                 patches=settings.patches / record.recipe,
                 farm=Layer(),
@@ -280,9 +280,9 @@ class Recorded:
         own = table.get("name") is not None
         return distribution if own else distribution.removeprefix(f"{self.record.recipe}-"), table
 
-    def _resolved(self) -> Resolved:
+    def _resolved(self) -> ResolvedRecipe:
         settings = {key: self._json(f"config-settings.{key}") for key in self.group("config-settings")}
-        return Resolved(
+        return ResolvedRecipe(
             config_settings=ConfigSettings.of(settings),
             environment=self.group("environment"),
             system_packages=SystemPackages.model_validate(dict(self.system_packages)),

@@ -63,9 +63,9 @@ def embedded_record(stage: BuildDirectory, distribution: Name, repaired: Repaire
 
 
 def _source(stage: BuildDirectory) -> RecordedSource:
-    source, fetched = stage.build.entry.source, stage.tree.source
+    source, fetched = stage.build.recipe.source, stage.tree.source
     return RecordedSource(
-        kind=SourceKind(stage.build.entry.recipe.source.kind),
+        kind=SourceKind(stage.build.recipe.table.source.kind),
         filename=fetched.path.name,
         sha256=fetched.sha256,
         # The index says where an sdist is.

@@ -54,7 +54,7 @@ class Trials:
     """Furnishes the rooms for the builds of a plan."""
 
     plan: Plan
-    shelf: RecipeSet
+    recipes: RecipeSet
     engine: Engine
     wheelhouse: Wheelhouse
     fetcher: Fetcher
@@ -78,7 +78,7 @@ class Trials:
             except _AbsentError as why:
                 left_out.append(_not_tried(first.with_python(python, ()).name, why))
         expendable: set[Name] = set()
-        for entry, stored in self._downstream(build, left_out):
+        for recipe, stored in self._downstream(build, left_out):
             if self._has_passed_with(stored, wheel):
                 left_out.append(
                     Result(
@@ -90,11 +90,11 @@ class Trials:
                 )
                 continue
             try:
-                downstream.append(self._downstream_room(build, entry, pinned(stored), wheel))
+                downstream.append(self._downstream_room(build, recipe, pinned(stored), wheel))
             except _AbsentError as why:
                 left_out.append(_not_tried(f"{stored.name} {stored.version}", why))
-            if self._is_built_again(replace(build.id, name=entry.name), stored):
-                expendable.add(entry.name)
+            if self._is_built_again(replace(build.id, name=recipe.name), stored):
+                expendable.add(recipe.name)
         return Trial(
             own=tuple(own),
             downstream=tuple(downstream),
@@ -127,7 +127,7 @@ class Trials:
             python
             for python in served(opened, self.engine.pythons(target))
             if python != target.python
-            and serves(build.entry, replace(target, python=python), build.variant.provider) is None
+            and serves(build.recipe, replace(target, python=python), build.variant.provider) is None
         ]
 
     def _companions(self, build: Build, python: Python) -> tuple[PinnedWheel, ...]:
@@ -135,40 +135,40 @@ class Trials:
         target = replace(build.id.target, python=python)
         needed = [(each.name, self.plan.build(each).version) for each in build.run]
         farm = self._stored(build.id.variant, needed, target)
-        return (*self._locked(build, build.entry.test_requirements(target), target), *farm)
+        return (*self._locked(build, build.recipe.test_requirements(target), target), *farm)
 
     def _downstream(self, build: Build, left_out: list[Result]) -> Iterator[tuple[LoadedRecipe, StoredWheel]]:
         """The recipes that need this one to run, each with its current wheel."""
         listed = build.resolved.test.downstream
-        for entry in self.shelf:
-            if build.id.name not in self.shelf.run_closure(entry.recipe.requires.run):
+        for recipe in self.recipes:
+            if build.id.name not in self.recipes.run_closure(recipe.table.requires.run):
                 continue
-            if listed is not None and entry.name not in listed:
+            if listed is not None and recipe.name not in listed:
                 continue
-            version = entry.recipe.version
-            stored = self.wheelhouse.current(build.id.variant, entry.name, version, build.id.target)
+            version = recipe.table.version
+            stored = self.wheelhouse.current(build.id.variant, recipe.name, version, build.id.target)
             if stored:
-                yield entry, stored[-1]
+                yield recipe, stored[-1]
             elif listed is not None:
-                left_out.append(_not_tried(f"{entry.name} {version}", "it is not in the wheelhouse"))
+                left_out.append(_not_tried(f"{recipe.name} {version}", "it is not in the wheelhouse"))
 
     def _downstream_room(
-        self, build: Build, entry: LoadedRecipe, stored: PinnedWheel, wheel: PinnedWheel
+        self, build: Build, recipe: LoadedRecipe, stored: PinnedWheel, wheel: PinnedWheel
     ) -> Room:
         """The stored wheel of a downstream recipe with the new wheel beside it."""
         variant, target = build.id.variant, build.id.target
         others = [
-            (name, self.shelf.entry(name).recipe.version)
-            for name in self.shelf.run_closure(entry.recipe.requires.run)
+            (name, self.recipes.find(name).table.version)
+            for name in self.recipes.run_closure(recipe.table.requires.run)
             if name != build.id.name
         ]
         farm = self._stored(variant, others, target)
         for each in (stored, *farm):
             _check_bounds(each, wheel)
-        locked = self._locked(build, entry.test_requirements(target), target)
+        locked = self._locked(build, recipe.test_requirements(target), target)
         return Room(
-            entry=entry,
-            resolved=entry.resolve(variant=variant, target=target),
+            recipe=recipe,
+            resolved=recipe.resolve(variant=variant, target=target),
             target=target,
             wheel=stored,
             run_with=(wheel, *locked, *farm),

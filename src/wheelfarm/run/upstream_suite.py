@@ -77,5 +77,5 @@ class Upstream:
         fetcher, target = line.fetcher(build), build.id.target
         wheels = [pinned(line.stored(build.id)), pinned(tests), *line.companions(build, fetcher)]
         present = {each.name for each in wheels}
-        locked = [each for each in build.entry.suite_requirements(target) if each.name not in present]
+        locked = [each for each in build.recipe.suite_requirements(target) if each.name not in present]
         return [*wheels, *(fetcher.wheel(each, target, build.toolchain.glibc) for each in locked)]

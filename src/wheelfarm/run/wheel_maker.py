@@ -132,10 +132,10 @@ class Maker:
         build, fetcher, root = self.build, self.fetcher, self.root
         target, glibc = build.id.target, build.toolchain.glibc
         with self.clock.step("fetch"):
-            source = fetcher.source(build.id.name, build.entry.source)
+            source = fetcher.source(build.id.name, build.recipe.source)
             locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
             provider = None
-            if build.entry.recipe.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
+            if build.recipe.table.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
                 wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
                 provider = wheels[0] if wheels else None
         with self.clock.step("stage"):
@@ -163,7 +163,7 @@ class Maker:
                     jobs=self.jobs,
                 )
             for why in unchecked.result():
-                self.listener.on_line(f"{build.entry.where}: {why}")
+                self.listener.on_line(f"{build.recipe.where}: {why}")
             return stage
 
     def _earlier(self, stage: BuildDirectory) -> RepairedWheel | None:
