@@ -163,7 +163,7 @@ def test_back_to_an_older_state_points_to_the_stored_wheel(chain: Settings) -> N
     edit(chain, TOP, "", VALUE)
     assert run_farm(chain).states == {"tinybase": "cached", "tinytop": "built"}
     recipe.write_text(old)
-    assert decisions(chain)["tinytop"][0] == "point"
+    assert decisions(chain)["tinytop"][0] == "activate"
     run = run_farm(chain)
     assert run.states["tinytop"] == "cached"
     assert run.wheel("tinytop") == first

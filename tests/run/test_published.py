@@ -63,7 +63,7 @@ def taken(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]
         say=said.append,
         gate=lambda _wheels: {},
     )
-    return taking.run(settings.work / "taken", Clock()), said
+    return taking.run(settings.work / "reused", Clock()), said
 
 
 def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path: Path) -> None:
@@ -73,10 +73,10 @@ def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path:
         Farm(settings=clone).plan(None),
         published=Farm(settings=clone).published,
     )
-    assert [each.action for each in decisions] == [Action.TAKE] * 2
+    assert [each.action for each in decisions] == [Action.REUSE] * 2
     assert "published in internal: tinybase-1.0-" in "; ".join(decisions[0].why)
     run = run_farm(clone)
-    assert run.states == {"tinybase": "taken", "tinytop": "taken"}
+    assert run.states == {"tinybase": "reused", "tinytop": "reused"}
     check_tidy(clone.wheelhouse, VARIANT)
     for name in run.states:
         other = Farm(settings=filled).wheelhouse.record(VARIANT, run.build(name).key)
@@ -92,7 +92,7 @@ def test_a_dependent_is_built_on_what_was_taken(filled: Settings, tmp_path: Path
     recipe = clone.recipes / "tinytop" / "recipe.toml"
     recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O1"\n')
     run = run_farm(reloaded(clone))
-    assert run.states == {"tinybase": "taken", "tinytop": "built"}
+    assert run.states == {"tinybase": "reused", "tinytop": "built"}
     (upstream,) = run.record("tinytop").upstream
     assert upstream.sha256 == run.record("tinybase").wheel.sha256
 
@@ -112,7 +112,7 @@ def test_a_gate_that_has_changed_is_passed_before_anything_is_stored(
     smoke = clone.recipes / "tinybase" / "smoke.py"
     smoke.write_text(smoke.read_text() + "\nprint('once more')\n")
     run = run_farm(clone, "tinybase")
-    assert run.states == {"tinybase": "taken"}
+    assert run.states == {"tinybase": "reused"}
     assert run.record("tinybase").gate_key == run.build("tinybase").gate_key
     assert any("once more" in line for line in run.lines) or run.record("tinybase").gate_results
 
@@ -202,7 +202,7 @@ def test_a_lie_ends_in_a_build_and_a_whole_wheelhouse(filled: Settings, tmp_path
     clone = clone_of(filled, tmp_path)
     run = run_farm(clone, "tinybase")
     assert run.states == {"tinybase": "built"}
-    assert any("not taken from index internal" in line for line in run.lines)
+    assert any("not reused from index internal" in line for line in run.lines)
     check_tidy(clone.wheelhouse, VARIANT)
 
 

@@ -108,4 +108,4 @@ def test_a_part_of_a_plan_does_not_wait_for_the_rest(plan: Plan) -> None:
 
 
 def test_good_states_leave_a_wheel() -> None:
-    assert {str(state) for state in State if state.good} == {"built", "taken", "cached", "checked"}
+    assert {str(state) for state in State if state.good} == {"built", "reused", "cached", "checked"}

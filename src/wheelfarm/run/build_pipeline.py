@@ -135,13 +135,13 @@ class Line:
             case Action.NOTHING:
                 main, *splits = self._wheels(build)
                 return Done(main, tuple(splits))
-            case Action.POINT:
+            case Action.ACTIVATE:
                 keys = [build.key_of(name) for name in build.distributions]
                 main, *splits = [self.wheelhouse.activate(build.id.variant, key) for key in keys]
                 return Done(main, tuple(splits))
             case Action.GATE:
                 return self._gate_again(build, root, clock, jobs)
-            case Action.TAKE:
+            case Action.REUSE:
                 return self._take(decision, root, clock, jobs) or self._build(build, root, clock, jobs)
             case Action.BUILD:
                 return self._build(build, root, clock, jobs)
@@ -186,7 +186,7 @@ class Line:
         with clock.step("store"):
             stored = {name: self._store(build, name, *taken[name]) for name in [*taken][::-1]}
         shutil.rmtree(root, ignore_errors=True)
-        return Done.of(build, stored, State.TAKEN)
+        return Done.of(build, stored, State.REUSED)
 
     def _build(self, build: Build, root: Path, clock: Clock, jobs: int) -> Done:
         started = datetime.now(UTC)

@@ -101,7 +101,7 @@ class Parts:
             if build.id.name == name:
                 continue
             decision = decide(self.farm.wheelhouse, build)
-            if decision.action not in {Action.NOTHING, Action.POINT}:
+            if decision.action not in {Action.NOTHING, Action.ACTIVATE}:
                 problems.add(
                     ChainError(
                         f"the wheel of {build.id} that came is not the one that belongs here",

@@ -22,11 +22,11 @@ class Action(StrEnum):
     """What is to be done."""
 
     BUILD = "build"
-    TAKE = "take"
-    """Its wheels are published and are taken from there, or else it is built."""
+    REUSE = "reuse"
+    """Its wheels come from an index that has them, or else it is built."""
     GATE = "gate"
     """The stored wheel has to pass a gate that has changed."""
-    POINT = "point"
+    ACTIVATE = "activate"
     """The stored wheel becomes the current one again."""
     NOTHING = "nothing"
 
@@ -117,7 +117,7 @@ def decide(
     found = published.find(build) if published and decision.action is Action.BUILD else None
     if found is None:
         return decision
-    return replace(decision, action=Action.TAKE, why=(*decision.why, found.why), found=found)
+    return replace(decision, action=Action.REUSE, why=(*decision.why, found.why), found=found)
 
 
 def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Decision:
@@ -138,7 +138,7 @@ def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Deci
     }
     short = f"key {build.key[:12]}, {stored.path.name}"
     if not current.issuperset(build.key_of(name) for name in build.distributions):
-        return Decision(build=build, action=Action.POINT, why=(f"stored before: {short}",))
+        return Decision(build=build, action=Action.ACTIVATE, why=(f"stored before: {short}",))
     return Decision(build=build, action=Action.NOTHING, why=(f"nothing changed: {short}",))
 
 

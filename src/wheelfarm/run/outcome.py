@@ -18,8 +18,8 @@ class State(StrEnum):
     """How a build ended."""
 
     BUILT = "built"
-    TAKEN = "taken"
-    """Its wheels were published, and were taken from there; nothing was compiled."""
+    REUSED = "reused"
+    """Its wheels came from an index; nothing was compiled."""
     CACHED = "cached"
     CHECKED = "checked"
     """The stored wheel passed a gate that has changed; nothing was compiled."""
@@ -29,7 +29,7 @@ class State(StrEnum):
     @property
     def good(self) -> bool:
         """Whether the wheel is in the wheelhouse now."""
-        return self in {State.BUILT, State.TAKEN, State.CACHED, State.CHECKED}
+        return self in {State.BUILT, State.REUSED, State.CACHED, State.CHECKED}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ class Taking:
             why = "; ".join(line.strip() for line in error.lines())
         except (OSError, ValueError) as error:
             why = str(error)
-        self.say(f"warning: {build.id} is built, and not taken from index {name}: {why}")
+        self.say(f"warning: {build.id} is built, and not reused from index {name}: {why}")
         return None
 
     def _one(self, published: PublishedWheel, directory: Path) -> Taken:

@@ -77,14 +77,14 @@ def run_clone(settings: Settings, tmp_path: Path, name: str = "clone", url: str 
 def test_a_fresh_clone_takes_what_is_published(built: Settings, tmp_path: Path, server: str) -> None:
     settings = filled(built, tmp_path, server)
     run = run_clone(settings, tmp_path)
-    assert run.states == {"tinybase": "taken"}
+    assert run.states == {"tinybase": "reused"}
     assert run.outcomes["tinybase"].seconds < 30
 
 
 @pytest.mark.parametrize(
     ("fault", "state"),
     [
-        (Fault("GET", cut_answer=True, times=1, contains=b".whl"), "taken"),
+        (Fault("GET", cut_answer=True, times=1, contains=b".whl"), "reused"),
         (Fault("GET", cut_answer=True, times=99, contains=b".whl"), "built"),
         (Fault("GET", status=503, times=99), "built"),
         (Fault("GET", status=404, times=99, contains=b"tinybase-1.0"), "built"),
