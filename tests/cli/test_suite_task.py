@@ -14,9 +14,8 @@ import pytest
 from support.index import Index
 from support.suite import runner
 from support.wheels import make_wheel
-from wheelfarm.model import Digest, Name
-from wheelfarm.plan.build import file_digest
-from wheelfarm.plan.inputs import digest
+from wheelfarm.model import Digest, Name, sha256_of_json
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -73,10 +72,10 @@ def store_tests(chain: Settings, root: Path) -> None:
     wheelhouse = Wheelhouse(chain.wheelhouse)
     (stored,) = wheelhouse.current(chain.variant, Name("tinytop"))
     record = json.loads(wheelhouse.record(chain.variant, stored.key))
-    key: Digest = digest("tests")
-    described = {"filename": wheel.name, "sha256": file_digest(wheel), "size": wheel.stat().st_size}
+    key: Digest = sha256_of_json("tests")
+    described = {"filename": wheel.name, "sha256": sha256_of_file(wheel), "size": wheel.stat().st_size}
     record |= {"key": key, "wheel": record["wheel"] | described}
-    wheelhouse.store(wheel, sha256=file_digest(wheel), variant=chain.variant, key=key, record=record)
+    wheelhouse.store(wheel, sha256=sha256_of_file(wheel), variant=chain.variant, key=key, record=record)
 
 
 def test_the_suite_of_a_stored_wheel(chain: Settings, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from wheelfarm.errors import GateTestError
 from wheelfarm.gate.clean_environment import try_in_clean_room
 from wheelfarm.gate.test_environment import Room
 from wheelfarm.model import PinnedWheel, Python
-from wheelfarm.plan.build import file_digest
 from wheelfarm.run.farm import Farm
+from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +182,9 @@ def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
     (build,) = farm.plan(None).builds
     code = "import ctypes\nctypes.CDLL('/project/source/native/libtiny.so')\n"
     wheel = make_wheel(tmp_path, "tinyleaf", "1.0", {"tinyleaf.py": code})
-    pinned = PinnedWheel(name=build.id.name, version="1.0", path=wheel, sha256=file_digest(wheel), farm=True)
+    pinned = PinnedWheel(
+        name=build.id.name, version="1.0", path=wheel, sha256=sha256_of_file(wheel), farm=True
+    )
     room, log = Room.of(build, pinned), tmp_path / "gate.log"
     with pytest.raises(GateTestError, match="the test failed") as caught:
         try_in_clean_room(build, room, farm.engine, tmp_path / "room", log=log, listener=SilentListener())

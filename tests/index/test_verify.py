@@ -53,13 +53,13 @@ def changed_wheel(public: Path) -> None:
 
 
 def changed_wheel_and_page(public: Path) -> None:
-    from wheelfarm.system.files import digest_of  # noqa: PLC0415
+    from wheelfarm.system.files import sha256_of_file  # noqa: PLC0415
 
     wheel, page = wheel_of(public), public / "simple/beta/index.json"
     wheel.write_bytes(wheel.read_bytes() + b"\n")
     document = json.loads(page.read_text())
     (file,) = (each for each in document["files"] if each["filename"] == wheel.name)
-    sha256 = digest_of(wheel)
+    sha256 = sha256_of_file(wheel)
     file["hashes"]["sha256"], file["size"] = sha256, wheel.stat().st_size
     for path in list(wheel.parent.iterdir()):
         moved = public / "wheels" / sha256[:16] / path.name

@@ -16,9 +16,9 @@ from support.farm import RECIPE, builds_of, make_farm, make_toolchain, write_far
 from support.raised import only
 from wheelfarm.build.environment import check_programs
 from wheelfarm.errors import PatchError, RecipeError
-from wheelfarm.model import EngineName
-from wheelfarm.plan.build import check_unchanged, file_digest
-from wheelfarm.plan.inputs import digest
+from wheelfarm.model import EngineName, sha256_of_json
+from wheelfarm.plan.build import check_unchanged
+from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,10 +214,10 @@ def test_two_distributions_never_share_a_key(tmp_path: Path) -> None:
 
 
 def test_digests_are_canonical(tmp_path: Path) -> None:
-    assert digest({"b": 1, "a": ["ä"]}) == digest({"a": ["ä"], "b": 1})
-    assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert sha256_of_json({"b": 1, "a": ["ä"]}) == sha256_of_json({"a": ["ä"], "b": 1})
+    assert sha256_of_json({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     file = write_farm(tmp_path, files={"x": ""}) / "x"
-    assert file_digest(file) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert sha256_of_file(file) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def test_system_packages_count_where_no_package_manager_is_known(tmp_path: Path) -> None:

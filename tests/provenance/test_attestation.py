@@ -24,7 +24,7 @@ from wheelfarm.provenance.carrier import read_carrier, write_carrier
 from wheelfarm.provenance.record import Record, RecordedWheel
 from wheelfarm.provenance.signing import Signer, signed_text
 from wheelfarm.provenance.verification import check_signature, sbom_digest, verify_attestation
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.rewrite import Changes, write_edition
 
@@ -37,7 +37,7 @@ MEMBER = "demo-1.0.dist-info/sboms/wheelfarm.cdx.json"
 
 def recorded(wheel: Path, **changes: Any) -> Record:
     told = RecordedWheel(
-        filename=wheel.name, sha256=digest_of(wheel), size=wheel.stat().st_size, built_sha256=None
+        filename=wheel.name, sha256=sha256_of_file(wheel), size=wheel.stat().st_size, built_sha256=None
     )
     return sample_record(wheel=told, **changes)
 
@@ -57,7 +57,7 @@ def wheel(tmp_path: Path) -> Path:
 
 
 def check(wheel: Path, papers: Attestation) -> Record:
-    return verify_attestation(wheel, digest_of(wheel), papers)
+    return verify_attestation(wheel, sha256_of_file(wheel), papers)
 
 
 class TestStatement:
@@ -66,7 +66,7 @@ class TestStatement:
         Statement(papers.statement.encode())
         document = json.loads(papers.statement)
         assert (document["_type"], document["predicateType"]) == (STATEMENT, PREDICATE)
-        assert document["subject"] == [{"name": wheel.name, "digest": {"sha256": digest_of(wheel)}}]
+        assert document["subject"] == [{"name": wheel.name, "digest": {"sha256": sha256_of_file(wheel)}}]
 
     def test_it_tells_all_that_went_in_by_digest(self, wheel: Path) -> None:
         definition = json.loads(issued(wheel).statement)["predicate"]["buildDefinition"]
@@ -184,7 +184,7 @@ class TestRefused:
 
 class TestCarrier:
     def test_it_brings_back_what_it_was_given(self, wheel: Path, tmp_path: Path) -> None:
-        papers = {digest_of(wheel): replace(issued(wheel), signature="{}")}
+        papers = {sha256_of_file(wheel): replace(issued(wheel), signature="{}")}
         path = write_carrier(Name("some-thing"), "1.0", papers, tmp_path / "carriers")
         assert path.name.startswith("some_thing_wheelfarm_papers-1.0-0_")
         verify(open_wheel(path))
@@ -194,15 +194,17 @@ class TestCarrier:
         assert path.read_bytes() == before
 
     def test_its_name_is_told_by_the_wheels(self, wheel: Path, tmp_path: Path) -> None:
-        one = write_carrier(Name("demo"), "1.0", {digest_of(wheel): issued(wheel)}, tmp_path / "one")
-        later = {digest_of(wheel): issued(wheel, recorded(wheel, times={"build": 1.0}))}
+        one = write_carrier(Name("demo"), "1.0", {sha256_of_file(wheel): issued(wheel)}, tmp_path / "one")
+        later = {sha256_of_file(wheel): issued(wheel, recorded(wheel, times={"build": 1.0}))}
         two = write_carrier(Name("demo"), "1.0", later, tmp_path / "two")
         assert one.name == two.name
         assert one.read_bytes() != two.read_bytes()
 
     def test_one_that_is_being_sent_is_not_touched(self, wheel: Path, tmp_path: Path) -> None:
         """Two publishers in one farm write the same name."""
-        carry = partial(write_carrier, Name("demo"), "1.0", {digest_of(wheel): issued(wheel)}, tmp_path / "c")
+        carry = partial(
+            write_carrier, Name("demo"), "1.0", {sha256_of_file(wheel): issued(wheel)}, tmp_path / "c"
+        )
         with carry().open("rb") as sent:
             head = sent.read(10)
             again = carry()
@@ -212,7 +214,7 @@ class TestCarrier:
     def test_it_is_the_same_on_every_system(
         self, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        papers, made = {digest_of(wheel): issued(wheel)}, set()
+        papers, made = {sha256_of_file(wheel): issued(wheel)}, set()
         for system in ("linux", "win32"):
             monkeypatch.setattr(sys, "platform", system)
             made.add(write_carrier(Name("demo"), "1.0", papers, tmp_path / system).read_bytes())

@@ -12,12 +12,12 @@ import pytest
 
 from support.store import check_tidy, check_whole
 from support.tiny import BUILD, VARIANT, run_farm
-from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.record import read_embedded_record
 from wheelfarm.provenance.sbom_reading import components
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.decision import decide_all
 from wheelfarm.run.farm import Farm
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     run = run_farm(chain)
     base, top = run.record("tinybase"), run.record("tinytop")
     stored = run.wheel("tinybase")
-    assert base.wheel.sha256 == file_digest(stored)
+    assert base.wheel.sha256 == sha256_of_file(stored)
     assert base.wheel.built_sha256 not in {None, base.wheel.sha256}
     (upstream,) = top.upstream
     assert (upstream.name, upstream.filename, upstream.sha256) == (
@@ -218,4 +218,4 @@ def test_a_changed_stored_wheel_is_never_built_on(chain: Settings) -> None:
     assert run.states == {"tinybase": "built", "tinytop": "built"}
     assert "damaged" in run.outcomes["tinybase"].why
     upstream = run.record("tinytop").upstream
-    assert [wheel.sha256 for wheel in upstream] == [file_digest(run.wheel("tinybase"))]
+    assert [wheel.sha256 for wheel in upstream] == [sha256_of_file(run.wheel("tinybase"))]

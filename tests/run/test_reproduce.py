@@ -18,10 +18,10 @@ from support.raised import only, raised
 from support.tiny import VARIANT, run_farm, tiny_farm
 from wheelfarm.errors import ChainError, EngineError, PatchError, RecordError
 from wheelfarm.model import Digest, Name
-from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.record import SCHEMA_VERSION, Record
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.reproduce import Rebuild
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_the_same_bytes_without_recipes_and_patches(chain: Settings, tmp_path: P
     assert top["inputs"] == {}
     assert {str(path) for path in chain.wheelhouse.rglob("*")} == before
     (wheel,) = tmp_path.glob("again/wheels/tinytop-*/*.whl")
-    assert file_digest(wheel) == top["before"]
+    assert sha256_of_file(wheel) == top["before"]
 
 
 def tampered(settings: Settings) -> Record:
@@ -90,7 +90,7 @@ def tampered(settings: Settings) -> Record:
             data = before.read(info)
             more = b"# by another hand\n" if info.filename == "tinybase/__init__.py" else b""
             after.writestr(info, data + more)
-    digest = Digest(file_digest(draft))
+    digest = Digest(sha256_of_file(draft))
     wheel = record.wheel.model_copy(update={"sha256": digest, "size": draft.stat().st_size})
     Farm(settings=settings).wheelhouse.store(
         draft,

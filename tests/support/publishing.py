@@ -14,7 +14,7 @@ from wheelfarm.provenance.record import RecordedWheel
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +64,7 @@ def store(
     wheel = make_wheel(
         directory, name, version, files, tag=tag or tag_of(target), requires=requires, build=build
     )
-    sha256 = digest_of(wheel)
+    sha256 = sha256_of_file(wheel)
     key = key or key_of(f"{wheel.name} {sha256}")
     record = sample_record(
         recipe=Name(recipe or name),

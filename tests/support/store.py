@@ -16,7 +16,7 @@ from pypi_simple import ProjectPage
 
 from support.wheels import make_wheel
 from wheelfarm.model import Digest, Name
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def tiny_wheel(
 def record_of(wheel: Path) -> dict[str, object]:
     """The least that the wheelhouse wants to know from a record."""
     return {
-        "wheel": {"filename": wheel.name, "sha256": digest_of(wheel), "size": wheel.stat().st_size},
+        "wheel": {"filename": wheel.name, "sha256": sha256_of_file(wheel), "size": wheel.stat().st_size},
     }
 
 
 def put(wheelhouse: Wheelhouse, wheel: Path, key: str, variant: str = VARIANT) -> StoredWheel:
     """Store a wheel under the key that stands for a text."""
     return wheelhouse.store(
-        wheel, sha256=digest_of(wheel), variant=variant, key=key_of(key), record=record_of(wheel)
+        wheel, sha256=sha256_of_file(wheel), variant=variant, key=key_of(key), record=record_of(wheel)
     )
 
 
@@ -133,9 +133,9 @@ def _check_json(page: Path) -> set[str]:
     document = json.loads(page.read_text())
     for file in document["files"]:
         wheel = (page.parent / file["url"]).resolve()
-        assert digest_of(wheel) == file["hashes"]["sha256"]
+        assert sha256_of_file(wheel) == file["hashes"]["sha256"]
         assert wheel.stat().st_size == file["size"]
-        assert digest_of(Path(f"{wheel}.metadata")) == file["core-metadata"]["sha256"]
+        assert sha256_of_file(Path(f"{wheel}.metadata")) == file["core-metadata"]["sha256"]
         record = page.parents[2] / "records" / f"{file['_wheelfarm']['key']}.json"
         assert json.loads(record.read_text())["wheel"]["sha256"] == file["hashes"]["sha256"]
     return {file["filename"] for file in document["files"]}
@@ -144,7 +144,7 @@ def _check_json(page: Path) -> set[str]:
 def _check_html(page: Path) -> None:
     for package in ProjectPage.from_html(page.parent.name, page.read_text(), page.as_uri()).packages:
         wheel = Path(unquote(urlsplit(package.url).path))
-        assert digest_of(wheel) == package.digests["sha256"]
+        assert sha256_of_file(wheel) == package.digests["sha256"]
 
 
 def check_tidy(root: Path, variant: str = VARIANT) -> None:
@@ -157,7 +157,7 @@ def check_tidy(root: Path, variant: str = VARIANT) -> None:
     }
     for place in (directory / "wheels").iterdir():
         (wheel,) = place.glob("*.whl")
-        assert digest_of(wheel) in described
+        assert sha256_of_file(wheel) in described
     projects = sorted(path.parent.name for path in directory.glob("simple/*/index.json"))
     first = json.loads((directory / "simple/index.json").read_text())
     assert [item["name"] for item in first["projects"]] == projects

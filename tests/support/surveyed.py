@@ -13,7 +13,7 @@ from wheelfarm.model import Name, Target
 from wheelfarm.provenance.record import RecordedWheel, UpstreamWheel
 from wheelfarm.report.public_wheels import Unpublished
 from wheelfarm.report.survey import Survey, take
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -71,12 +71,15 @@ class Stock:
                 UpstreamWheel(name=each.name, filename=each.path.name, sha256=each.sha256) for each in on
             ),
             wheel=RecordedWheel(
-                filename=wheel.name, sha256=digest_of(wheel), size=wheel.stat().st_size, built_sha256=None
+                filename=wheel.name,
+                sha256=sha256_of_file(wheel),
+                size=wheel.stat().st_size,
+                built_sha256=None,
             ),
             **changes,
         )
         self.wheels[name] = self.wheelhouse.store(
-            wheel, sha256=digest_of(wheel), variant=variant, key=own, record=record.to_json()
+            wheel, sha256=sha256_of_file(wheel), variant=variant, key=own, record=record.to_json()
         )
         return self.wheels[name]
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.store import VARIANT, check_tidy, current, key_of, put, tiny_wheel
 from wheelfarm.errors import WheelhouseError
-from wheelfarm.system.files import explained, flush_directory, write_atomically
+from wheelfarm.system.files import explain_os_errors, flush_directory, write_atomically
 from wheelfarm.system.locks import HOLDER, Lock
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -71,7 +71,7 @@ class TestLock:
 
         def work() -> None:
             lock = Lock(root=wheelhouse.root, timeout=1, command="nox -s build-demo", tell=print)
-            with lock.held():
+            with lock.hold():
                 held.set()
                 over.wait(seconds)
 
@@ -114,12 +114,12 @@ class TestLock:
 class TestRefusals:
     def test_a_file_in_the_place_of_the_wheelhouse(self, tmp_path: Path) -> None:
         (tmp_path / "wheelhouse").write_text("")
-        with pytest.raises(WheelhouseError, match="something else stands in the place"):
+        with pytest.raises(WheelhouseError, match="a file is where a directory is needed"):
             put(Wheelhouse(tmp_path / "wheelhouse"), tiny_wheel(tmp_path), "one")
 
     def test_a_wheelhouse_below_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(WheelhouseError, match="something else stands in the place"):
+        with pytest.raises(WheelhouseError, match="a file is where a directory is needed"):
             put(Wheelhouse(tmp_path / "file" / "wheelhouse"), tiny_wheel(tmp_path), "one")
 
     @pytest.mark.parametrize("place", ["wheels", "records", "simple", "simple/demo"])
@@ -129,7 +129,7 @@ class TestRefusals:
         path = wheelhouse.root / VARIANT / place
         path.parent.mkdir(parents=True)
         path.write_text("")
-        with pytest.raises(WheelhouseError, match="something else stands in the place"):
+        with pytest.raises(WheelhouseError, match="a file is where a directory is needed"):
             put(wheelhouse, tiny_wheel(tmp_path), "one")
         path.unlink()
         put(wheelhouse, tiny_wheel(tmp_path), "one")
@@ -139,19 +139,19 @@ class TestRefusals:
         ("number", "words"),
         [
             ("ENOSPC", "the disk is full"),
-            ("EACCES", "may not be written"),
-            ("EROFS", "may not be written"),
+            ("EACCES", "no write permission"),
+            ("EROFS", "no write permission"),
             ("EIO", "Input/output error"),
         ],
     )
     def test_the_system_is_translated(self, tmp_path: Path, number: str, words: str) -> None:
         code = getattr(errno, number)
-        with pytest.raises(WheelhouseError, match=words) as caught, explained(tmp_path):
+        with pytest.raises(WheelhouseError, match=words) as caught, explain_os_errors(tmp_path):
             raise OSError(code, os.strerror(code))
         assert caught.value.where == str(tmp_path)
 
     def test_an_error_without_a_number_is_translated(self, tmp_path: Path) -> None:
-        with pytest.raises(WheelhouseError, match="odd"), explained(tmp_path):
+        with pytest.raises(WheelhouseError, match="odd"), explain_os_errors(tmp_path):
             raise OSError("odd")
 
 
@@ -171,7 +171,7 @@ class TestWriteAtomically:
 
     def test_a_refusal_leaves_the_old_file_and_no_other(self, tmp_path: Path) -> None:
         (tmp_path / "taken").mkdir()
-        with pytest.raises(WheelhouseError, match="something else stands"):
+        with pytest.raises(WheelhouseError, match="a file is where a directory is needed"):
             write_atomically(tmp_path / "taken", b"x")
         assert [item.name for item in tmp_path.iterdir()] == ["taken"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.store import VARIANT, put, tiny_wheel
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_pip_reads_the_index(index: str, tmp_path: Path) -> None:
     (got,) = (tmp_path / "got").iterdir()
     # 2.0 is for a later Python, and of the two files of this name the last one is current.
     assert got.name == "demo-1.0+cpu-py3-none-any.whl"
-    assert digest_of(got) == digest_of(tmp_path / "new" / got.name)
+    assert sha256_of_file(got) == sha256_of_file(tmp_path / "new" / got.name)
     assert ".whl.metadata" in done.stdout
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from support.store import VARIANT, check_tidy, current, key_of, put, record_of, tiny_wheel
 from wheelfarm.errors import WheelError, WheelhouseError
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
@@ -34,7 +34,7 @@ class TestStore:
         os.utime(stored.path, (0, 0))
         wheelhouse.activate(VARIANT, stored.key)
         page = json.loads((wheelhouse.root / VARIANT / "simple/demo/index.json").read_text())
-        metadata = {"sha256": digest_of(Path(f"{stored.path}.metadata"))}
+        metadata = {"sha256": sha256_of_file(Path(f"{stored.path}.metadata"))}
         filename = "demo-1.0+cpu-py3-none-any.whl"
         assert page == {
             "meta": {"api-version": "1.1"},
@@ -58,7 +58,7 @@ class TestStore:
     def test_a_record_may_be_text(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)
         text = json.dumps(record_of(wheel)) + "\n\n"
-        wheelhouse.store(wheel, sha256=digest_of(wheel), variant=VARIANT, key=key_of("one"), record=text)
+        wheelhouse.store(wheel, sha256=sha256_of_file(wheel), variant=VARIANT, key=key_of("one"), record=text)
         assert wheelhouse.record(VARIANT, key_of("one")) == text
 
     def test_other_bytes_of_the_same_name_become_current_and_the_old_ones_stay(
@@ -145,7 +145,7 @@ class TestStore:
         self, wheelhouse: Wheelhouse, tmp_path: Path
     ) -> None:
         wheel = tiny_wheel(tmp_path)
-        sha256, record = digest_of(wheel), record_of(wheel)
+        sha256, record = sha256_of_file(wheel), record_of(wheel)
         changed = bytearray(wheel.read_bytes())
         changed[10] ^= 1  # a bit of the first member's time: still a whole zip of this size
         wheel.write_bytes(changed)
@@ -167,7 +167,7 @@ class TestStore:
         with pytest.raises(WheelhouseError, match="describes another wheel"):
             wheelhouse.store(
                 wheel,
-                sha256=digest_of(wheel),
+                sha256=sha256_of_file(wheel),
                 variant=VARIANT,
                 key=key_of("one"),
                 record={"wheel": described | change},
@@ -193,7 +193,7 @@ class TestStore:
         wheel = tiny_wheel(tmp_path)
         with pytest.raises(WheelhouseError, match="does not describe a wheel"):
             wheelhouse.store(
-                wheel, sha256=digest_of(wheel), variant=VARIANT, key=key_of("one"), record=record
+                wheel, sha256=sha256_of_file(wheel), variant=VARIANT, key=key_of("one"), record=record
             )
 
     def test_a_file_that_is_no_zip_is_refused(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ class TestStore:
 
     def test_a_missing_wheel_is_an_error(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)
-        record, sha256 = record_of(wheel), digest_of(wheel)
+        record, sha256 = record_of(wheel), sha256_of_file(wheel)
         wheel.unlink()
         with pytest.raises(WheelhouseError, match="No such file"):
             wheelhouse.store(wheel, sha256=sha256, variant=VARIANT, key=key_of("one"), record=record)

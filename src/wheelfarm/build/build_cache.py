@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from wheelfarm.build.directory import ENVIRONMENT
 from wheelfarm.build.inside.prepare_build_cache import HELD, held
-from wheelfarm.plan.inputs import digest
+from wheelfarm.model import sha256_of_json
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
@@ -58,7 +58,7 @@ def context(stage: BuildDirectory) -> Digest:
     parts = stage.build.key_parts.items()
     key = {name: value for name, value in parts if not name.startswith(_BESIDE)}
     # Two wheels of one rebuild key may differ, and the times of what is installed from them do not tell.
-    return digest({"key": key, "wheels": {wheel.name: wheel.sha256 for wheel in stage.requirements}})
+    return sha256_of_json({"key": key, "wheels": {wheel.name: wheel.sha256 for wheel in stage.requirements}})
 
 
 def sources_of(tree: Path) -> _Sources:
@@ -122,7 +122,7 @@ class Basis:
         """The digest of it; times do not count."""
         contents = {name: content for name, (content, _) in self.sources.items()}
         # As ASCII: names of files may be no text.
-        return digest(json.dumps([self.context, contents], sort_keys=True))
+        return sha256_of_json(json.dumps([self.context, contents], sort_keys=True))
 
     def text(self) -> str:
         """As JSON."""

@@ -16,9 +16,9 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from filelock import FileLock
-
 from wheelfarm.plan.inputs import named_programs
+from wheelfarm.system.files import temporary_path
+from wheelfarm.system.locks import hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class CompilerCache:
             # ccache makes room for its locks itself, but fails hard when it cannot: on a full disk, too.
             (self.storage / "lock").mkdir(parents=True, exist_ok=True)
             self.tools.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.tools.with_name("bin.lock")):
+            with hold_lock(self.tools.with_name("bin.lock")):
                 _lay_program(self.program, self.tools / PROGRAM)
             with tempfile.TemporaryFile(dir=self.storage) as trial:
                 trial.write(bytes(1 << 20))
@@ -116,8 +116,6 @@ def _lay_program(program: Path, place: Path) -> None:
     """Copy the program where containers can have it, in one step: builds of other runs may be using it."""
     if os.access(place, os.X_OK) and place.is_file() and place.read_bytes() == program.read_bytes():
         return
-    draft = place.with_name(".draft")
-    # A kill may have left one that is read-only already.
-    draft.unlink(missing_ok=True)
-    shutil.copy(program, draft)
-    draft.replace(place)
+    with temporary_path(place.parent) as draft:
+        shutil.copy(program, draft)
+        draft.replace(place)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, ProcessError, RecipeError
-from wheelfarm.plan.build import file_digest
-from wheelfarm.plan.inputs import digest
+from wheelfarm.model import sha256_of_json
 from wheelfarm.recipes.strict import suggestion
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.system.output import which
 from wheelfarm.system.process import Command, run
 
@@ -56,7 +56,7 @@ def introspect(tree: Path, env: Mapping[str, str], cache: Cache) -> str | None:
         "programs": [_identity(program, env) for program in _PROGRAMS],
         "files": dict(sorted(_files(tree))),
     }
-    question = {"kind": "meson introspect --buildoptions", "of": digest(asked)}
+    question = {"kind": "meson introspect --buildoptions", "of": sha256_of_json(asked)}
     known = cache.recall(question)
     if known is not None:
         return known[0].read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def _files(tree: Path) -> Iterator[tuple[str, str]]:
     for parent, _, names in os.walk(tree):
         for path in (Path(parent, name) for name in _READ.intersection(names)):
             if path.is_file():
-                yield path.relative_to(tree).as_posix(), file_digest(path)
+                yield path.relative_to(tree).as_posix(), sha256_of_file(path)
 
 
 SETTING: Final = "setup-args"

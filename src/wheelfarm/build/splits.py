@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.install_tags import main_tags
 from wheelfarm.errors import Collector, SplitError
-from wheelfarm.plan.build import file_digest
 from wheelfarm.recipes.recipe import Expect, Test
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import Kind, kind_of
 from wheelfarm.wheels.rewrite import Changes, write_edition
@@ -213,7 +213,7 @@ def divide(
     main = write_edition(whole, directory / whole.path.name, Changes(dropped=taken)).path
     paths = {build.id.name: main}
     paths |= {name: _split_off(whole, build, name, members[name], directory) for name in build.splits}
-    return {name: replace(repaired, path=path, sha256=file_digest(path)) for name, path in paths.items()}
+    return {name: replace(repaired, path=path, sha256=sha256_of_file(path)) for name, path in paths.items()}
 
 
 _EXTENSIONS: Final = (".so", ".pyd")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from wheelfarm.errors import UsageError
+from wheelfarm.model import sha256_of_json
 from wheelfarm.plan.build import BuildId, gate_parts
-from wheelfarm.plan.inputs import digest
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def unchanged(builds: Iterable[Build], records: Mapping[BuildId, Record]) -> fro
         if record is None or not upstream <= found:
             continue
         parts = gate_parts(build, {up.name: records[up].key for up in build.run})
-        gate_key = digest(dict(parts) | {"build": record.key})
+        gate_key = sha256_of_json(dict(parts) | {"build": record.key})
         if _known_parts(record.key_parts) == _known_parts(build.key_parts) and record.gate_key == gate_key:
             found.add(build.id)
     return frozenset(found)

@@ -10,11 +10,11 @@ from invoke.tasks import task
 from wheelfarm.cli.named_wheels import Distribution, is_file, wheel_file
 from wheelfarm.cli.task import farm_task, open_farm, positional_words, words
 from wheelfarm.errors import RecordError, UsageError, WheelError
-from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.key_comparison import input_difference
 from wheelfarm.provenance.record import Record
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.screen import Screen
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.comparison import difference
 from wheelfarm.wheels.linkage import linkage
 from wheelfarm.wheels.member_comparison import inside
@@ -48,7 +48,7 @@ def _records(*wheels: Wheel) -> list[Record | None]:
     except UsageError:
         # Two files can be compared anywhere.
         return [None for _ in wheels]
-    digests = [file_digest(wheel.path) for wheel in wheels]
+    digests = [sha256_of_file(wheel.path) for wheel in wheels]
     found: dict[str, Record] = {}
     for variant in wheelhouse.variants():
         for key, text in wheelhouse.records(variant):

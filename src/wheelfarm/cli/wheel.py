@@ -19,10 +19,10 @@ from wheelfarm.cli.task import farm_task, open_farm, words
 from wheelfarm.errors import ProcessError, RepairError, WheelError
 from wheelfarm.gate.gate import pass_gate
 from wheelfarm.model import PinnedWheel, Platform
-from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.sbom_reading import components
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.wheel import inspection_lines
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.description import describe
@@ -161,7 +161,7 @@ def gate(_context: Context, wheel: str, variant: str | None = None, engine: str 
             name=opened.name,
             version=opened.version,
             path=opened.path,
-            sha256=file_digest(opened.path),
+            sha256=sha256_of_file(opened.path),
             farm=True,
         )
         results = pass_gate(

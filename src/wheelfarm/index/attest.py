@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import RecordError, UnprovenError, WheelhouseError
 from wheelfarm.index.candidates import Candidate
-from wheelfarm.model import Digest
+from wheelfarm.model import Digest, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation, statement
 from wheelfarm.provenance.carrier import carrier_project, write_carrier
 from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.sbom_reading import MEMBER
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.project_index import IndexedFile
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def prove(wheelhouse: Wheelhouse, candidate: Candidate) -> None:
         verify_record(wheelhouse, candidate)
     where = str(candidate.path)
     try:
-        actual = digest_of(candidate.path)
+        actual = sha256_of_file(candidate.path)
     except OSError as error:
         raise UnprovenError(
             f"{candidate.filename} cannot be read", where=where, why=error.strerror, hint=_again(candidate)
@@ -110,7 +109,7 @@ def _sbom(path: Path) -> Digest | None:
     try:
         with zipfile.ZipFile(path) as archive:
             found = [name for name in archive.namelist() if name.endswith(f".dist-info/{MEMBER}")]
-            return Digest(hashlib.sha256(archive.read(found[0])).hexdigest()) if found else None
+            return sha256_of_bytes(archive.read(found[0])) if found else None
     except (zipfile.BadZipFile, OSError):
         return None
 
@@ -136,7 +135,7 @@ def carriers(todo: Iterable[Candidate], issue: Issue, directory: Path) -> tuple[
         path = write_carrier(project, version, papers, directory)
         file = IndexedFile(
             filename=path.name,
-            sha256=digest_of(path),
+            sha256=sha256_of_file(path),
             size=path.stat().st_size,
             metadata_sha256=Digest(""),
             requires_python=None,

@@ -17,7 +17,7 @@ from wheelfarm.errors import FarmError
 from wheelfarm.index.attest import prove, verify_record
 from wheelfarm.index.comparison import Comparison, Difference, State, next_build
 from wheelfarm.provenance.record import RecordedWheel
-from wheelfarm.system.files import digest_of
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.tags import served
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import numbered_name, write_numbered
@@ -144,7 +144,7 @@ def renumber(wheelhouse: Wheelhouse, candidate: Candidate, number: int) -> None:
     record, _ = verify_record(wheelhouse, candidate)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-number-") as scratch:
         edition = write_numbered(open_wheel(candidate.path), Path(scratch), number).path
-        sha256 = digest_of(edition)
+        sha256 = sha256_of_file(edition)
         wheel = RecordedWheel(
             filename=edition.name,
             sha256=sha256,

@@ -6,7 +6,6 @@ visible is its project's page, written as a whole: `index.json` last, since that
 
 from __future__ import annotations
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
 from wheelfarm.index.protocol import ListedFile, Listing
 from wheelfarm.index.status import of_release
-from wheelfarm.model import Digest, Name
+from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.wheelhouse.layout import metadata_of
 from wheelfarm.wheelhouse.project_index import IndexedFile, ProjectIndex
@@ -170,7 +169,7 @@ class StaticIndex:
         if content is None:
             raise PublishError(f"{file.filename} is listed and not there", where=f"index {self.name}")
         path.write_bytes(content)
-        return Digest(hashlib.sha256(content).hexdigest())
+        return sha256_of_bytes(content)
 
     def send(self, todo: Sequence[Candidate]) -> None:
         """Write wheels, then their papers and the pages of their projects, dependencies first."""

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
-
 from wheelfarm.errors import PublishError
 from wheelfarm.system.files import copy_verified, write_atomically
+from wheelfarm.system.locks import LockTimeoutError, hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,19 +93,16 @@ class Directory:
     def locked(self) -> Iterator[Callable[[], None]]:
         """See `Storage.locked`; the kernel frees the lock when its holder dies."""
         self.root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.root / LOCK)
+
+        def on_wait(waited: float) -> None:
+            if not waited:
+                self.say(f"waiting for another publisher, who is writing to {self.root}")
+
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            self.say(f"waiting for another publisher, who is writing to {self.root}")
-            try:
-                lock.acquire(timeout=self.timeout)
-            except Timeout:
-                raise _kept(str(self.root)) from None
-        try:
-            yield lambda: None
-        finally:
-            lock.release()
+            with hold_lock(self.root / LOCK, timeout=self.timeout, on_wait=on_wait):
+                yield lambda: None
+        except LockTimeoutError:
+            raise _kept(str(self.root)) from None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A value that exists is valid: the `parse` functions and classmethods refuse ever
 """
 
 from wheelfarm.model.config_settings import ConfigSettings
-from wheelfarm.model.names import Digest, Name, parse_digest, parse_name
+from wheelfarm.model.names import Digest, Name, parse_digest, parse_name, sha256_of_bytes, sha256_of_json
 from wheelfarm.model.states import (
     AppliedPatch,
     Archive,
@@ -46,4 +46,6 @@ __all__ = [
     "Target",
     "parse_digest",
     "parse_name",
+    "sha256_of_bytes",
+    "sha256_of_json",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from typing import Final, NewType
 
@@ -43,3 +45,14 @@ def parse_digest(text: str) -> Digest:
     if not _DIGEST.fullmatch(lowered):
         raise UsageError(f"{text!r} is not a sha256", why="a sha256 has 64 hexadecimal digits")
     return Digest(lowered)
+
+
+def sha256_of_bytes(data: bytes) -> Digest:
+    """The sha256 of bytes."""
+    return Digest(hashlib.sha256(data).hexdigest())
+
+
+def sha256_of_json(value: object) -> Digest:
+    """The sha256 of a value's canonical JSON: keys sorted, no spaces, UTF-8."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256_of_bytes(text.encode())

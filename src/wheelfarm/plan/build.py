@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, RecipeError
-from wheelfarm.model import Digest, Name
-from wheelfarm.plan.inputs import PatchInput, digest, wheel_key
+from wheelfarm.model import Digest, Name, sha256_of_json
+from wheelfarm.plan.inputs import PatchInput, wheel_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,12 +46,6 @@ class Toolchain:
 
 GATE_RULES: Final = "3"
 """Raised whenever the gate starts to check differently."""
-
-
-def file_digest(path: Path) -> Digest:
-    """The sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -106,7 +99,7 @@ class Build:
     @property
     def key(self) -> Digest:
         """The rebuild key: the digest of everything that can change the wheel's bytes."""
-        return digest(dict(self.key_parts))
+        return sha256_of_json(dict(self.key_parts))
 
     @property
     def splits(self) -> Mapping[Name, Split]:
@@ -125,7 +118,7 @@ class Build:
     @property
     def gate_key(self) -> Digest:
         """The digest of everything that the gate checks; a change needs no compiler."""
-        return digest(dict(self.gate_parts) | {"build": self.key})
+        return sha256_of_json(dict(self.gate_parts) | {"build": self.key})
 
     @property
     def system_packages(self) -> Mapping[str, tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wheelfarm.model import Digest, EngineName
+from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.recipe import BuildRequires, Split  # noqa: TC001 - as above
 
@@ -25,15 +24,11 @@ RULES: Final = "4"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
 
 
-def digest(value: object) -> Digest:
-    """The sha256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Digest(hashlib.sha256(text.encode()).hexdigest())
-
-
 def wheel_key(build_key: Digest, recipe: str, distribution: str) -> Digest:
     """The key of one wheel of a build: the build key, or for a split one that follows from it."""
-    return build_key if distribution == recipe else digest({"build": build_key, "split": distribution})
+    return (
+        build_key if distribution == recipe else sha256_of_json({"build": build_key, "split": distribution})
+    )
 
 
 _DIFF: Final = re.compile(rb"^(diff |--- )", re.MULTILINE)
@@ -48,7 +43,7 @@ def _header_and_diff(path: Path) -> tuple[bytes, bytes]:
 
 def diff_digest(path: Path) -> Digest:
     """The sha256 of a patch without its header: a better explanation needs no compiler."""
-    return Digest(hashlib.sha256(_header_and_diff(path)[1]).hexdigest())
+    return sha256_of_bytes(_header_and_diff(path)[1])
 
 
 def upstream_link(path: Path) -> str:
@@ -203,7 +198,7 @@ class BuildInputs(_Input):
 
     def key_of(self, distribution: str) -> Digest:
         """The key of one wheel of the build."""
-        return wheel_key(digest(self.key_parts()), self.name, distribution)
+        return wheel_key(sha256_of_json(self.key_parts()), self.name, distribution)
 
 
 def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, RequirementInput]:

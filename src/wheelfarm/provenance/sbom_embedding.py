@@ -9,10 +9,10 @@ from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import WheelError
-from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.sbom import LICENCES, document, merged, serialise
 from wheelfarm.provenance.sbom_components import packages
 from wheelfarm.provenance.sbom_reading import MEMBER
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel, read_member
 from wheelfarm.wheels.rewrite import Changes, write_edition
 
@@ -76,7 +76,7 @@ def embed(
     dropped = frozenset({theirs} if other else ())
     directory.mkdir(exist_ok=True)
     edition = write_edition(wheel, directory / wheel.path.name, Changes(dropped=dropped, written=written))
-    return replace(repaired, path=edition.path, sha256=file_digest(edition.path))
+    return replace(repaired, path=edition.path, sha256=sha256_of_file(edition.path))
 
 
 def _read(data: bytes, where: str) -> Mapping[str, Any]:

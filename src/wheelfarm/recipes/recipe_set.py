@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.recipe import GitSource, Layer, Recipe, SdistSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
+from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -128,7 +128,7 @@ class LoadedRecipe:
     def file_digest(self, name: str) -> Digest | None:
         """The digest of a file beside the recipe; None when there is none."""
         path = self.directory / name
-        return Digest(hashlib.sha256(path.read_bytes()).hexdigest()) if path.is_file() else None
+        return sha256_of_file(path) if path.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pydantic_core import to_jsonable_python
 
 from wheelfarm.errors import FarmError, UsageError
 from wheelfarm.model import Name, Target, parse_name
-from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.record import Record
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import Kind
 from wheelfarm.wheels.description import describe
@@ -427,7 +427,7 @@ class _Variant:
             problems.append(Problem(what="the wheel is missing", hint="build it again"))
             return None
         try:
-            if file_digest(path) != file.sha256:
+            if sha256_of_file(path) != file.sha256:
                 why = "its sha256 is not the one that the index lists"
                 problems.append(Problem(what="the wheel is damaged", why=why, hint="build it again"))
                 return None

@@ -5,24 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from wheelfarm.build.steps import mark_of
 from wheelfarm.errors import BuildDirectoryError
 from wheelfarm.gate.test_environment import GATE
+from wheelfarm.system.locks import LockTimeoutError, hold_lock
 from wheelfarm.system.process_group import end_left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-_ASK: Final = 5.0
-"""Seconds between two words on who is waited for; whoever hears them may end the wait."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +33,8 @@ class Place:
         return self.stages / self.slug
 
     @property
-    def _lock(self) -> FileLock:
-        return FileLock(self.stages / f"{self.slug}.lock")
+    def _lock(self) -> Path:
+        return self.stages / f"{self.slug}.lock"
 
     @contextmanager
     def hold(self, say: Callable[[str], None], sweep: Callable[[Path], None]) -> Iterator[Path]:
@@ -54,21 +49,12 @@ class Place:
             OSError: when it cannot be made.
         """
         make_private(self.stages)
-        lock = self._lock
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            while not lock.is_locked:
-                say(f"waiting for another run that builds in {self.root}")
-                with suppress(Timeout):
-                    lock.acquire(timeout=_ASK)
-        try:
+        message = f"waiting for another run that builds in {self.root}"
+        with hold_lock(self._lock, on_wait=lambda _waited: say(message)):
             for each in (self.root, *self._rooms()):
                 if end_left_behind(mark_of(each)):
                     sweep(each)
             yield self.root
-        finally:
-            lock.release()
 
     def _rooms(self) -> list[Path]:
         """The clean rooms of the stage that a killed run was in: each has its own mark and containers."""
@@ -81,16 +67,13 @@ class Place:
         Raises:
             OSError: when the lock cannot be written.
         """
-        lock = self._lock
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(hold_lock(self._lock, timeout=0))
+            except LockTimeoutError:
+                yield False
+                return
             yield True
-        finally:
-            lock.release()
 
 
 def make_private(directory: Path) -> None:

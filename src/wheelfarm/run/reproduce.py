@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.containers import container_engine, default_image
 from wheelfarm.errors import BuildDirectoryError, Collector, EngineError, RecordError
-from wheelfarm.plan.build import file_digest
 from wheelfarm.provenance.key_comparison import compare
 from wheelfarm.run.build_lock import Place
 from wheelfarm.run.build_pipeline import BuildListener
@@ -20,6 +19,7 @@ from wheelfarm.run.recorded_inputs import Recorded, Supplies, record_place
 from wheelfarm.run.recording import make_record
 from wheelfarm.run.result import Clock, fetcher_of, unwatched
 from wheelfarm.run.wheel_maker import Maker
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import write_numbered
 
@@ -252,7 +252,7 @@ def _numbered(made: RepairedWheel, number: int | None, directory: Path) -> Repai
     if number is None:
         return replace(made, path=Path(shutil.copy2(made.path, directory)))
     path = write_numbered(open_wheel(made.path), directory, number).path
-    return replace(made, path=path, sha256=file_digest(path))
+    return replace(made, path=path, sha256=sha256_of_file(path))
 
 
 def _image(record: Record, settings: Settings) -> Mapping[str, str]:

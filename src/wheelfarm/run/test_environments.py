@@ -13,9 +13,9 @@ from wheelfarm.gate.check import Result
 from wheelfarm.gate.gate import Trial
 from wheelfarm.gate.test_environment import Room, served, serves_one
 from wheelfarm.model import PinnedWheel
-from wheelfarm.plan.build import file_digest
 from wheelfarm.plan.graph import serves
 from wheelfarm.provenance.record import Record
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def pinned(stored: StoredWheel) -> PinnedWheel:
     Raises:
         ChainError: when it was changed.
     """
-    if file_digest(stored.path) != stored.sha256:
+    if sha256_of_file(stored.path) != stored.sha256:
         raise ChainError(
             f"the stored wheel of {stored.name} {stored.version} was changed", where=str(stored.path)
         )

@@ -27,7 +27,7 @@ from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import run_rendering
 from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.model import PatchedTree, RepairedWheel
-from wheelfarm.plan.build import check_unchanged, file_digest
+from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import EMBEDDED
 from wheelfarm.provenance.sbom_embedding import embed
 from wheelfarm.recipes.farm_settings import Provider
@@ -36,6 +36,7 @@ from wheelfarm.run.recording import embedded_record
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.patches import PatchFile, apply
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class Maker:
         path = only_wheel(stage.dist, name=build.id.name, version=build.version, made_by="the repair tool")
         return RepairedWheel(
             path=path,
-            sha256=file_digest(path),
+            sha256=sha256_of_file(path),
             built_sha256=built_digest(testimony),
             environment=held(stage, testimony),
             toolchain=toolchain(testimony),

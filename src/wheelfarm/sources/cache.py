@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import HashError, UsageError
-from wheelfarm.model import Digest, parse_digest
+from wheelfarm.model import Digest, parse_digest, sha256_of_json
+from wheelfarm.system.files import rename_durably, sha256_of_file, temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
 
 CHUNK: Final = 1 << 18
 """Bytes that are read, hashed and written at once."""
@@ -36,7 +35,7 @@ class Cache:
     def find(self, digest: Digest) -> Path | None:
         """The file with this digest, hashed anew; a damaged one is removed."""
         for path in sorted(self._directory(digest).glob("*")):
-            if digest_of(path) == digest:
+            if sha256_of_file(path) == digest:
                 return path
             path.unlink(missing_ok=True)
         return None
@@ -50,15 +49,16 @@ class Cache:
             HashError: when it is another; nothing is kept then.
         """
         hasher = hashlib.sha256()
-        with _Draft(self.root / "sha256") as draft:
-            for chunk in chunks:
-                hasher.update(chunk)
-                draft.file.write(chunk)
+        with temporary_path(self.root / "sha256") as draft:
+            with draft.open("xb") as file:
+                for chunk in chunks:
+                    hasher.update(chunk)
+                    file.write(chunk)
             digest = Digest(hasher.hexdigest())
             if accepted is not None and digest not in accepted:
                 raise mismatch(filename, origin, pinned=accepted, found=digest)
             path = self._directory(digest) / (_UNSAFE.sub("_", filename).lstrip(".") or "file")
-            draft.keep_as(path)
+            rename_durably(draft, path)
         return path, digest
 
     def recall(self, question: Mapping[str, Any]) -> tuple[Path, Digest] | None:
@@ -75,49 +75,17 @@ class Cache:
 
     def remember(self, question: Mapping[str, Any], digest: Digest) -> None:
         """Keep the digest of a file as the answer to a question, beside the question for whoever looks."""
-        with _Draft(self.root / "answers") as draft:
-            answer = {"question": question, "sha256": digest}
-            draft.file.write(json.dumps(answer, indent=1, sort_keys=True).encode())
-            draft.keep_as(self._answer(question))
+        answer = {"question": question, "sha256": digest}
+        with temporary_path(self.root / "answers") as draft:
+            draft.write_text(json.dumps(answer, indent=1, sort_keys=True), encoding="utf-8")
+            rename_durably(draft, self._answer(question))
 
     def _directory(self, digest: Digest) -> Path:
         return self.root / "sha256" / digest[:2] / digest
 
     def _answer(self, question: Mapping[str, Any]) -> Path:
-        key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+        key = sha256_of_json(question)
         return self.root / "answers" / key[:2] / f"{key}.json"
-
-
-class _Draft:
-    """A file without a name of its own yet, on the file system of the cache; removed unless it is kept."""
-
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(prefix=".draft-", dir=directory)
-        self._path = Path(name)
-        self.file = os.fdopen(number, "wb")
-
-    def keep_as(self, path: Path) -> None:
-        """Give it its name, once its bytes are on the disk."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()  # Windows renames closed files only
-        self._path.chmod(0o644)  # others may share the cache
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.replace(path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self._path.unlink(missing_ok=True)
-
-
-def digest_of(path: Path) -> Digest:
-    """The sha256 of a file."""
-    with path.open("rb") as file:
-        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def chunks_of(path: Path) -> Iterator[bytes]:

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-from filelock import FileLock
-
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.sources.cache import chunks_of
 from wheelfarm.sources.urls import credentials_of, offline_error, secrets_of, shown, without_credentials
+from wheelfarm.system.locks import hold_lock
 from wheelfarm.system.output import allowed
 from wheelfarm.system.process import Command, Finished, run
 
@@ -182,7 +181,7 @@ class Repository:
     def fetch(self) -> None:
         """Make sure that the commit is here."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
+        with hold_lock(self.path.with_suffix(".git.lock")):
             if not self.path.is_dir():
                 kind = "sha1" if len(self.commit) == 40 else "sha256"  # noqa: PLR2004 - their digits
                 self._git("init", "--quiet", "--bare", f"--object-format={kind}", str(self.path))

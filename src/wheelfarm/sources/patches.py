@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, PatchError
-from wheelfarm.model import AppliedPatch, Digest
+from wheelfarm.model import AppliedPatch, sha256_of_bytes
 from wheelfarm.sources.git import git_environment
 from wheelfarm.system.process import Command, Finished, run
 
@@ -208,7 +207,7 @@ class _Application:
         content = self.patch.read_bytes()
         return AppliedPatch(
             file=self.patch.name,
-            sha256=Digest(hashlib.sha256(content).hexdigest()),
+            sha256=sha256_of_bytes(content),
             text=content.decode("utf-8", "surrogateescape"),
         )
 

@@ -1,7 +1,8 @@
-"""Writing files so that neither a reader nor a kill nor a full disk ever meets half of one.
+"""Atomic writes and file digests: the only place that writes a draft and renames it.
 
-Each file is written under a temporary name in its own directory, flushed to the disk and renamed; the
-directory is flushed after that, so that the order of the writes is also their order on the disk.
+A file is written under a temporary name in its own directory, flushed to the disk and renamed. The directory
+is flushed after that, so that the order of the writes is also their order on the disk. Neither a reader nor a
+kill nor a full disk sees half a file.
 """
 
 from __future__ import annotations
@@ -21,39 +22,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-TEMPORARY: Final = ".tmp-"
+TEMPORARY_PREFIX: Final = ".tmp-"
 """How the names of unfinished files begin."""
 
-_HOUSE: Final = "the wheelhouse"
-_CHUNK: Final = 1 << 20
+_NOUN: Final = "the wheelhouse"
 _FULL: Final = (
     "the disk is full",
-    "free some space; the stages of failed builds in .wheelfarm/stages can go",
+    "free some space; the directories of failed builds in .wheelfarm/stages can go",
 )
-_READ_ONLY: Final = ("this place may not be written", "set its permissions, or choose another place")
-_IN_THE_WAY: Final = ("something else stands in the place of a file or directory", "move it away")
-_REFUSALS: Final[Mapping[int | None, tuple[str, str]]] = {
+_READ_ONLY: Final = ("no write permission", "change the permissions, or choose another directory")
+_WRONG_KIND: Final = ("a file is where a directory is needed, or the reverse", "move it away")
+_REASONS: Final[Mapping[int | None, tuple[str, str]]] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EFBIG: _FULL,
     errno.EACCES: _READ_ONLY,
     errno.EPERM: _READ_ONLY,
     errno.EROFS: _READ_ONLY,
-    errno.EEXIST: _IN_THE_WAY,
-    errno.EISDIR: _IN_THE_WAY,
-    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EEXIST: _WRONG_KIND,
+    errno.EISDIR: _WRONG_KIND,
+    errno.ENOTDIR: _WRONG_KIND,
 }
-# File systems that cannot flush a directory, and systems that cannot open one (Windows), say one of these.
+# Some file systems cannot flush a directory, and Windows cannot open one: the errors that they raise.
 _NO_DIRECTORY_FLUSH: Final = frozenset({errno.EACCES, errno.EINVAL, errno.ENOTSUP})
 
 
 @contextmanager
-def explained(where: Path, noun: str = _HOUSE) -> Iterator[None]:
-    """Turn the system's refusal to read or write into an error that says what to do.
+def explain_os_errors(where: Path, noun: str = _NOUN) -> Iterator[None]:
+    """Turn an OSError of the block into an error with cause and hint.
 
     Args:
-        where: the file or directory, when the system does not name one.
-        noun: what it belongs to.
+        where: the file or directory, for an OSError without a file name.
+        noun: what the file belongs to.
 
     Raises:
         WheelhouseError: when the block raises an OSError.
@@ -61,7 +61,7 @@ def explained(where: Path, noun: str = _HOUSE) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why, hint = _REFUSALS.get(error.errno, (None, None))
+        why, hint = _REASONS.get(error.errno, (None, None))
         reason = error.strerror or str(error)
         raise WheelhouseError(
             f"{noun} cannot be read or written",
@@ -71,14 +71,14 @@ def explained(where: Path, noun: str = _HOUSE) -> Iterator[None]:
         ) from error
 
 
-def digest_of(path: Path) -> Digest:
+def sha256_of_file(path: Path) -> Digest:
     """The sha256 of a file's bytes."""
     with path.open("rb") as file:
         return Digest(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def flush_directory(path: Path) -> None:
-    """Bring a directory's entries to the disk, where the system can do that."""
+    """Flush a directory's entries to the disk, where the system can do that."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -91,7 +91,7 @@ def flush_directory(path: Path) -> None:
 
 
 def ensure_directory(path: Path) -> None:
-    """Make a directory and what is missing above it, lastingly."""
+    """Make a directory and its parents, and flush them."""
     if path.is_dir():
         return
     ensure_directory(path.parent)
@@ -100,20 +100,27 @@ def ensure_directory(path: Path) -> None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; what the block has written there takes the place of `path`."""
-    ensure_directory(path.parent)
-    temporary = path.parent / f"{TEMPORARY}{secrets.token_hex(8)}"
+def temporary_path(directory: Path) -> Iterator[Path]:
+    """A temporary name in a directory, which is made; a file of that name is removed after the block."""
+    ensure_directory(directory)
+    path = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
-        yield temporary
-        temporary.replace(path)
+        yield path
     finally:
-        temporary.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def rename_durably(temporary: Path, path: Path) -> None:
+    """Flush a file, rename it within its file system, and flush the directory."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    ensure_directory(path.parent)
+    temporary.replace(path)
     flush_directory(path.parent)
 
 
-def write_atomically(path: Path, data: bytes, noun: str = _HOUSE) -> None:
-    """Write a file, whole or not at all, and lastingly; directories are made as needed.
+def write_atomically(path: Path, data: bytes, noun: str = _NOUN) -> None:
+    """Write a file as a whole or not at all; its directory is made.
 
     Args:
         path: the file.
@@ -121,42 +128,39 @@ def write_atomically(path: Path, data: bytes, noun: str = _HOUSE) -> None:
         noun: what the file is or belongs to, for the error.
 
     Raises:
-        WheelhouseError: when the disk is full or the place cannot be written.
+        WheelhouseError: when the disk is full or the directory is not writable.
     """
-    with explained(path, noun), _replacing(path) as temporary, temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    with explain_os_errors(path, noun), temporary_path(path.parent) as temporary:
+        temporary.write_bytes(data)
+        rename_durably(temporary, path)
 
 
-def update(path: Path, data: bytes) -> None:
-    """Write a file unless it holds these very bytes already.
+def write_if_changed(path: Path, data: bytes) -> None:
+    """Write a file atomically unless it has these bytes already.
 
     Raises:
         WheelhouseError: as `write_atomically`.
     """
-    with explained(path):
+    with explain_os_errors(path):
         if path.is_file() and path.read_bytes() == data:
             return
     write_atomically(path, data)
 
 
 def copy_verified(source: Path, path: Path, sha256: Digest) -> None:
-    """Copy a file, whole or not at all; the bytes are read back and compared before they get the name.
+    """Copy a file atomically; the copy is read back and hashed before the rename.
 
     Raises:
-        WheelhouseError: when the copy has another digest, the disk is full or the place cannot be written.
+        WheelhouseError: when the copy has another digest, the disk is full or the directory is not writable.
     """
-    with explained(path), _replacing(path) as temporary:
-        with source.open("rb") as original, temporary.open("xb") as copy:
-            shutil.copyfileobj(original, copy, _CHUNK)
-            copy.flush()
-            os.fsync(copy.fileno())
-        found = digest_of(temporary)
+    with explain_os_errors(path), temporary_path(path.parent) as temporary:
+        shutil.copyfile(source, temporary)
+        found = sha256_of_file(temporary)
         if found != sha256:
             raise WheelhouseError(
                 f"{source.name} is not the wheel that was hashed",
                 where=str(source),
-                why=f"its sha256 was {sha256} and is {found}: something changed the file, or the disk fails",
+                why=f"its sha256 was {sha256} and is {found}: the file was changed, or the disk fails",
                 hint="build it again",
             )
+        rename_durably(temporary, path)

@@ -1,17 +1,18 @@
-"""One lock for the whole wheelhouse, and a note that tells others who holds it."""
+"""Locks between processes: a lock file that the kernel frees when its process ends."""
 
 from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
 from wheelfarm.errors import WheelhouseError
-from wheelfarm.system.files import ensure_directory, explained
+from wheelfarm.system.files import ensure_directory, explain_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,25 +21,58 @@ if TYPE_CHECKING:
 LOCK: Final = ".lock"
 HOLDER: Final = ".lock.holder"
 
+_WAIT: Final = 5.0
+"""Seconds between two calls of `on_wait`."""
 
-def _holder(root: Path) -> str:
-    """Who holds the lock, as far as the note tells."""
+
+class LockTimeoutError(TimeoutError):
+    """Another process holds the lock for longer than the timeout."""
+
+
+@contextmanager
+def hold_lock(
+    path: Path, *, timeout: float = float("inf"), on_wait: Callable[[float], object] = lambda _waited: None
+) -> Iterator[None]:
+    """Hold the lock of a file for the block; threads of one process exclude each other too.
+
+    Args:
+        path: the lock file, in an existing directory.
+        timeout: seconds to wait for another process; 0 does not wait.
+        on_wait: called with the seconds waited while another process holds the lock: with 0 at once, then
+            every five seconds. It may raise.
+
+    Raises:
+        LockTimeoutError: when the lock is still taken after the timeout.
+        OSError: when the file cannot be written.
+    """
+    # A new object each time: filelock's objects are reentrant.
+    lock = FileLock(path)
+    began = time.monotonic()
+    waited = wait = 0.0
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout:
+            if time.monotonic() - began >= timeout:
+                raise LockTimeoutError(str(path)) from None
+            on_wait(waited)
+            waited = time.monotonic() - began
+            wait = min(_WAIT, timeout - waited)
     try:
-        note = json.loads((root / HOLDER).read_bytes())
-        return f"process {note['pid']} ({note['command']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"  # it has just begun, just ended, or died while it wrote the note
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """The wheelhouse's lock; the kernel frees it when its holder dies.
+    """The wheelhouse's lock, with a note of the process that holds it.
 
     Args:
         root: the wheelhouse.
         timeout: seconds to wait for another process.
-        command: what this process is called when others wait for it.
-        tell: is told, once, who is being waited for.
+        command: the name of this process in the messages of others that wait.
+        tell: called once with a message when another process holds the lock.
     """
 
     root: Path
@@ -47,39 +81,45 @@ class Lock:
     tell: Callable[[str], None]
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """Hold the lock for the block.
 
         Raises:
-            WheelhouseError: when another process keeps it for too long, or the place cannot be written.
+            WheelhouseError: when another process holds it for too long, or the directory is not writable.
         """
-        with explained(self.root):
-            ensure_directory(self.root)
-            lock = self._acquired()
-        try:
-            # The note is a courtesy: on a full disk, `collect` must be able to work without it.
+        note = self.root / HOLDER
+        with ExitStack() as stack:
+            with explain_os_errors(self.root):
+                ensure_directory(self.root)
+                self._acquire(stack)
+            # The note is optional: garbage collection must work on a full disk.
             with suppress(OSError):
-                (self.root / HOLDER).write_text(json.dumps({"pid": os.getpid(), "command": self.command}))
-            yield
-        finally:
-            with suppress(OSError):
-                (self.root / HOLDER).unlink()
-            lock.release()
-
-    def _acquired(self) -> FileLock:
-        # A new object each time: threads of one process then exclude each other too.
-        lock = FileLock(self.root / LOCK)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            self.tell(f"waiting for {_holder(self.root)}, which is writing to {self.root}")
+                note.write_text(json.dumps({"pid": os.getpid(), "command": self.command}))
             try:
-                lock.acquire(timeout=self.timeout)
-            except Timeout:
-                raise WheelhouseError(
-                    "another process keeps the wheelhouse locked",
-                    where=str(self.root),
-                    why=f"{_holder(self.root)} did not end within {self.timeout:g} seconds",
-                    hint="let it end, or stop it: a killed process leaves nothing half-written",
-                ) from None
-        return lock
+                yield
+            finally:
+                with suppress(OSError):
+                    note.unlink()
+
+    def _acquire(self, stack: ExitStack) -> None:
+        def on_wait(waited: float) -> None:
+            if not waited:
+                self.tell(f"waiting for {self._holder()}, which is writing to {self.root}")
+
+        try:
+            stack.enter_context(hold_lock(self.root / LOCK, timeout=self.timeout, on_wait=on_wait))
+        except LockTimeoutError:
+            raise WheelhouseError(
+                "another process keeps the wheelhouse locked",
+                where=str(self.root),
+                why=f"{self._holder()} did not end within {self.timeout:g} seconds",
+                hint="wait until it ends, or stop it: a killed process leaves nothing half-written",
+            ) from None
+
+    def _holder(self) -> str:
+        """The process that holds the lock, as its note says."""
+        try:
+            note = json.loads((self.root / HOLDER).read_bytes())
+            return f"process {note['pid']} ({note['command']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"  # it has just begun, just ended, or died while it wrote the note

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import HashError, UsageError, WheelhouseError
 from wheelfarm.model import Digest, parse_digest
-from wheelfarm.system.files import digest_of, explained, write_atomically
+from wheelfarm.system.files import explain_os_errors, sha256_of_file, write_atomically
 from wheelfarm.wheelhouse.layout import Layout
 from wheelfarm.wheelhouse.metadata import Described
 
@@ -53,7 +53,7 @@ def export_artifact(
         WheelhouseError: when a wheel or record is missing or damaged, or the place cannot be written.
     """
     store, copy = Layout(root=wheelhouse.root, variant=variant), Layout(root=directory, variant=variant)
-    with explained(directory):
+    with explain_os_errors(directory):
         shutil.rmtree(directory, ignore_errors=True)
         files: dict[str, Digest] = {}
         for key in sorted(keys):
@@ -64,7 +64,7 @@ def export_artifact(
             ):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, place)
-                files[place.relative_to(directory).as_posix()] = digest_of(place)
+                files[place.relative_to(directory).as_posix()] = sha256_of_file(place)
     text = json.dumps({"part": slug, "files": files}, sort_keys=True, indent=1) + "\n"
     write_atomically(directory / LIST, text.encode())
     return read_artifact(directory)
@@ -87,7 +87,7 @@ def read_artifact(directory: Path) -> Artifact:
         WheelhouseError: when its list is missing or is none.
     """
     path = directory / LIST
-    with explained(path):
+    with explain_os_errors(path):
         text = path.read_bytes()
     try:
         document = json.loads(text)
@@ -97,7 +97,7 @@ def read_artifact(directory: Path) -> Artifact:
         raise WheelhouseError(
             "the list of a part is damaged", where=str(path), why=f"{error!r:.120}", hint=_HINT
         ) from error
-    return Artifact(directory=directory, slug=slug, sha256=digest_of(path), files=files)
+    return Artifact(directory=directory, slug=slug, sha256=sha256_of_file(path), files=files)
 
 
 def verify_artifact(part: Artifact, expected: str) -> None:
@@ -120,7 +120,7 @@ def verify_artifact(part: Artifact, expected: str) -> None:
     }
     for name in sorted(found.keys() | part.files.keys()):
         path, wanted = found.get(name), part.files.get(name)
-        actual = None if path is None else digest_of(path)
+        actual = None if path is None else sha256_of_file(path)
         if actual != wanted:
             why = f"its sha256 is {actual}, and its list says {wanted}"
             if actual is None or wanted is None:
@@ -145,7 +145,7 @@ def import_artifact(wheelhouse: Wheelhouse, part: Artifact) -> list[StoredWheel]
         if len(rest) != 2 or rest[0] != "records":  # noqa: PLR2004 - records/<key>.json
             continue
         layout = Layout(root=part.directory, variant=variant)
-        with explained(part.directory):
+        with explain_os_errors(part.directory):
             record = (part.directory / name).read_text(encoding="utf-8")
         described = Described.read(record, name)
         stored.append(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import Digest
-from wheelfarm.system.files import TEMPORARY, ensure_directory, flush_directory
+from wheelfarm.system.files import TEMPORARY_PREFIX, ensure_directory, flush_directory
 from wheelfarm.wheelhouse.layout import metadata_of
 from wheelfarm.wheelhouse.metadata import Described
 from wheelfarm.wheelhouse.simple_index import project_indexes, write_project, write_root
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse.layout import Layout
 
 # What the farm writes and may therefore remove; whatever else somebody has put there stays.
-_OURS: Final = ("records/*.json", "wheels/*/*.whl", "wheels/*/*.whl.metadata", f"**/{TEMPORARY}*")
+_OURS: Final = ("records/*.json", "wheels/*/*.whl", "wheels/*/*.whl.metadata", f"**/{TEMPORARY_PREFIX}*")
 
 
 @dataclass(frozen=True, kw_only=True)

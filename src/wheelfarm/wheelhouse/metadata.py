@@ -12,7 +12,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from wheelfarm.errors import UsageError, WheelError, WheelhouseError
 from wheelfarm.model import Digest, Name, StoredWheel, parse_digest
-from wheelfarm.system.files import digest_of, explained
+from wheelfarm.system.files import explain_os_errors, sha256_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,11 +107,11 @@ def whole(layout: Layout, key: Digest, *, verify: bool) -> Described:
         WheelhouseError: when the record or the wheel is missing or damaged.
     """
     record = layout.record(key)
-    with explained(record):
+    with explain_os_errors(record):
         wheel = Described.read(record.read_bytes(), str(record))
     place = layout.wheel(wheel.sha256, wheel.filename)
     hint = "build it again"
-    with explained(place):
+    with explain_os_errors(place):
         if not place.is_file():
             raise WheelhouseError(f"{wheel.filename} is missing", where=str(place), hint=hint)
         size = place.stat().st_size
@@ -121,7 +121,7 @@ def whole(layout: Layout, key: Digest, *, verify: bool) -> Described:
                 where=str(place),
                 hint=hint,
             )
-        if verify and digest_of(place) != wheel.sha256:
+        if verify and sha256_of_file(place) != wheel.sha256:
             raise WheelhouseError(
                 f"{wheel.filename} is damaged: its sha256 is not the recorded one",
                 where=str(place),

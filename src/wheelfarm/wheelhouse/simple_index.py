@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.model import Name
-from wheelfarm.system.files import digest_of, update
+from wheelfarm.system.files import sha256_of_file, write_if_changed
 from wheelfarm.wheelhouse.layout import metadata_of
 from wheelfarm.wheelhouse.metadata import requires_python, stored_wheel
 from wheelfarm.wheelhouse.project_index import META, IndexedFile, ProjectIndex, as_page
@@ -100,15 +100,15 @@ def project_indexes(layout: Layout) -> Iterator[ProjectIndex]:
 
 def write_project(layout: Layout, project_index: ProjectIndex) -> None:
     """Write a project's pages, as far as they changed; the JSON page first, since the farm reads that one."""
-    update(layout.project_index(project_index.project), project_index.to_json())
-    update(layout.page(project_index.project), project_page(project_index))
+    write_if_changed(layout.project_index(project_index.project), project_index.to_json())
+    write_if_changed(layout.page(project_index.project), project_page(project_index))
 
 
 def write_root(layout: Layout) -> None:
     """Write the index's first page, as far as it changed."""
     found = projects(layout)
-    update(layout.simple / "index.json", root_json(found))
-    update(layout.simple / "index.html", root_page(found))
+    write_if_changed(layout.simple / "index.json", root_json(found))
+    write_if_changed(layout.simple / "index.html", root_page(found))
 
 
 def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
@@ -127,7 +127,7 @@ def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
         filename=wheel.filename,
         sha256=wheel.sha256,
         size=wheel.size,
-        metadata_sha256=digest_of(metadata),
+        metadata_sha256=sha256_of_file(metadata),
         requires_python=requires_python(metadata.read_bytes()),
         uploaded=uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
         key=key,

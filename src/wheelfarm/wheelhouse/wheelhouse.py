@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_version
 
 from wheelfarm.errors import WheelhouseError
-from wheelfarm.system.files import copy_verified, digest_of, explained, update, write_atomically
+from wheelfarm.system.files import (
+    copy_verified,
+    explain_os_errors,
+    sha256_of_file,
+    write_atomically,
+    write_if_changed,
+)
 from wheelfarm.system.locks import Lock
 from wheelfarm.wheelhouse.garbage import Removed, garbage, marked, recorded_keys, repair_index
 from wheelfarm.wheelhouse.layout import Layout, metadata_of
@@ -83,7 +89,7 @@ class Wheelhouse:
         layout = Layout(root=self.root, variant=variant)
         text = record if isinstance(record, str) else json.dumps(record, sort_keys=True, indent=1) + "\n"
         described = Described.read(text, str(layout.record(key)))
-        with explained(wheel):
+        with explain_os_errors(wheel):
             actual = Described(filename=wheel.name, sha256=sha256, size=wheel.stat().st_size)
             metadata = read_metadata(wheel)
         if described != actual:
@@ -94,10 +100,10 @@ class Wheelhouse:
             )
         place = layout.wheel(sha256, wheel.name)
         with self._writing(layout):
-            if not (place.is_file() and digest_of(place) == sha256):
+            if not (place.is_file() and sha256_of_file(place) == sha256):
                 copy_verified(wheel, place, sha256)
-            update(metadata_of(place), metadata)
-            update(layout.record(key), text.encode())
+            write_if_changed(metadata_of(place), metadata)
+            write_if_changed(layout.record(key), text.encode())
             return list_wheel(layout, actual, key)
 
     def ensure_writable(self, variant: str) -> None:
@@ -107,7 +113,7 @@ class Wheelhouse:
             WheelhouseError: when the place cannot be written.
         """
         probe = Layout(root=self.root, variant=variant).directory / ".writable"
-        with self._lock.held():
+        with self._lock.hold():
             write_atomically(probe, b"")
             probe.unlink()
 
@@ -143,7 +149,7 @@ class Wheelhouse:
         with self._writing(layout):
             described = whole(layout, key, verify=True)
             place = layout.wheel(described.sha256, described.filename)
-            update(metadata_of(place), read_metadata(place))
+            write_if_changed(metadata_of(place), read_metadata(place))
             return list_wheel(layout, described, key)
 
     def current(
@@ -162,7 +168,7 @@ class Wheelhouse:
         """
         layout = Layout(root=self.root, variant=variant)
         wanted = None if version is None else canonicalize_version(version)
-        with explained(layout.simple):
+        with explain_os_errors(layout.simple):
             files = read_project_index(layout, name).files
         return tuple(
             stored_wheel(layout, file, file.key)
@@ -178,7 +184,7 @@ class Wheelhouse:
             WheelhouseError: when a page of the index is damaged.
         """
         layout = Layout(root=self.root, variant=variant)
-        with explained(layout.simple):
+        with explain_os_errors(layout.simple):
             for project_index in project_indexes(layout):
                 for file in project_index.files:
                     yield project_index.project, file
@@ -194,7 +200,7 @@ class Wheelhouse:
             WheelhouseError: when the distribution's page is damaged.
         """
         layout = Layout(root=self.root, variant=variant)
-        with explained(layout.simple):
+        with explain_os_errors(layout.simple):
             return read_project_index(layout, name).files
 
     def recorded_keys(self, variant: str) -> list[Digest]:
@@ -235,7 +241,7 @@ class Wheelhouse:
             WheelhouseError: when there is none.
         """
         path = Layout(root=self.root, variant=variant).record(key)
-        with explained(path):
+        with explain_os_errors(path):
             return path.read_text(encoding="utf-8")
 
     def records(self, variant: str) -> Iterator[tuple[Digest, str]]:
@@ -255,8 +261,8 @@ class Wheelhouse:
             WheelhouseError: when it cannot be read.
         """
         path = Layout(root=self.root, variant=variant).wheel(sha256, filename)
-        with explained(path):
-            return path if path.is_file() and digest_of(path) == sha256 else None
+        with explain_os_errors(path):
+            return path if path.is_file() and sha256_of_file(path) == sha256 else None
 
     def variants(self) -> list[str]:
         """The variants that have an index."""
@@ -276,7 +282,7 @@ class Wheelhouse:
             WheelhouseError: when a page of the index is damaged: nothing is removed then.
         """
         layout = Layout(root=self.root, variant=variant)
-        with self._lock.held(), explained(layout.directory):
+        with self._lock.hold(), explain_os_errors(layout.directory):
             if dry_run or not layout.directory.is_dir():
                 return garbage(layout, keep)
             with marked(layout):
@@ -285,7 +291,7 @@ class Wheelhouse:
     @contextmanager
     def _writing(self, layout: Layout) -> Iterator[None]:
         """Hold the lock, and first clear up after a run that was interrupted."""
-        with self._lock.held(), explained(layout.directory):
+        with self._lock.hold(), explain_os_errors(layout.directory):
             interrupted = layout.unfinished.exists()
             with marked(layout):
                 if interrupted:
