@@ -94,7 +94,6 @@ def lines(rendering: Rendering, normal: Mapping[str, str]) -> list[str]:
     for step in rendering.steps:
         said += [f"--- {step.phase}, in {step.cwd}", *(f"  {word}" for word in step.argv)]
         said += [f"  env: {' '.join(sorted(step.env))}"]
-        said += [f"  unless there is {step.unless}"] * bool(step.unless)
     for path, name in normal.items():
         said = [line.replace(path, name) for line in said]
     return said

@@ -102,14 +102,8 @@ def cache_words(stage: BuildDirectory, cache: CompilerCache) -> list[str]:
     return [*words, f'{path.removesuffix(chr(34))}$PATH"']
 
 
-def repair(stage: BuildDirectory, *, keeps: bool) -> str:
-    """The witness, then the repair tool, then whose the libraries are that it put in.
-
-    Args:
-        stage: what is to be built.
-        keeps: whether the build directory is kept; then the tool has nothing to do where only texts have
-            changed since the last build.
-    """
+def repair(stage: BuildDirectory) -> str:
+    """The environment report, then the repair tool, then the provenance of the libraries that it put in."""
     target, inside = stage.build.id.target, stage.inside
     output = PurePosixPath("/output") if target.platform is Platform.LINUX else stage.dist
     libraries = library_path(stage.provider, inside=inside)
@@ -142,12 +136,4 @@ def repair(stage: BuildDirectory, *, keeps: bool) -> str:
         *([libraries] if libraries else []),
     )
     first, tool, told = (command_line(each, target=target) for each in (witness, words, owners))
-    if not keeps:
-        return f"{first} && {tool} && {told}"
-    last, wheels = ("python", "-I", str(inside / "inside" / "last.py")), ("{wheel}", "{dest_dir}")
-    again, keep = (
-        command_line((*last, word, *wheels, str(stage.build_dir)), target=target)
-        for word in ("again", "keep")
-    )
-    # Parentheses group in both shells, sh and cmd.
-    return f"{first} && ({again} || {tool}) && {keep} && {told}"
+    return f"{first} && {tool} && {told}"

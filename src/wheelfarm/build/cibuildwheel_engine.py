@@ -159,7 +159,7 @@ class Cibuildwheel:
             "config-settings": escape_placeholders(settings),
             "environment": " ".join(words),
             "before-build": before_build(stage, self.compiler_cache, keeps=self.keeps(stage)),
-            "repair-wheel-command": repair(stage, keeps=self.keeps(stage)),
+            "repair-wheel-command": repair(stage),
             "test-command": "",
             # Its default would install abi3audit from the index, whatever it is that day.
             "audit-command": "",

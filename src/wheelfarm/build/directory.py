@@ -41,7 +41,6 @@ SCRIPTS: Final = (
     "compilers.py",
     "prepare_build_cache.py",
     "ninja.py",
-    "last.py",
     "library_provenance.py",
 )
 

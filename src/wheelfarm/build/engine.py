@@ -42,8 +42,6 @@ class Step:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
-    unless: str | None = None
-    """A pattern of files in the stage; when there is one, the step has nothing to do."""
 
 
 @dataclass(frozen=True, kw_only=True)

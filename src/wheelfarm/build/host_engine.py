@@ -154,9 +154,7 @@ class Host:
         steps += [
             Step(phase=Phase.BUILD, argv=(*frontend, *settings, str(source)), env=build_env, cwd=source),
             Step(phase=Phase.WITNESS, argv=witness, env=host | variables, cwd=root),
-            *self._repair_steps(
-                stage, Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root)
-            ),
+            Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root),
             Step(phase=Phase.WITNESS, argv=owners, env=host | variables, cwd=root),
         ]
         return Rendering(steps=tuple(steps))
@@ -176,20 +174,6 @@ class Host:
         if self.keeps(stage):
             env = kept_environment(stage) | env
         return env | {"PATH": os.pathsep.join([*first, env.get("PATH", os.defpath)])}
-
-    def _repair_steps(self, stage: BuildDirectory, repair: Step) -> list[Step]:
-        """The repair; where the last build's may be at hand, an attempt to do without comes before it."""
-        if not self.keeps(stage):
-            return [repair]
-        wheels = (BUILT, str(stage.dist), str(stage.build_dir))
-        again = (sys.executable, "-P", "-m", "wheelfarm.build.repair_replay", *wheels)
-        keep = (str(_python_of(stage.root)), "-I", str(stage.root / "inside" / "last.py"), "keep", *wheels)
-        env = {**repair.env, "PYTHONPATH": str(Path(__file__).parents[1])}
-        return [
-            replace(repair, argv=again, env=env),
-            replace(repair, unless=f"{stage.dist.name}/*.whl"),
-            replace(repair, argv=keep),
-        ]
 
     def _environment_steps(self, stage: BuildDirectory, build_env: Mapping[str, str]) -> list[Step]:
         """The build environment, and in it the compiler cache and the kept build directory made ready."""

@@ -99,8 +99,6 @@ def run_rendering(
         (stage.root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, stage.root / name)
     for step in rendering.steps:
-        if step.unless is not None and any(stage.root.glob(step.unless)):
-            continue
         ready = _with_built_wheel(step, stage)
         try:
             run_step(engine, ready, stage.root, log=log, time_limit=time_limit, listener=listener)

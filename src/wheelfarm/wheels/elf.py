@@ -7,13 +7,10 @@ from typing import Final
 
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 from wheelfarm.wheels.blas_evidence import marks
-from wheelfarm.wheels.link_interface import LinkInterface
 from wheelfarm.wheels.parser import lief
 
 _GLIBC: Final = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 _DEBUG: Final = (".debug_", ".zdebug_")
-_EXTENSION: Final = ("PyInit_", "init", "_cffi_pypyinit_")
-"""By these auditwheel tells an extension module from another library."""
 _MACHINES: Final = {
     lief.ELF.ARCH.I386: "i686",
     lief.ELF.ARCH.ARM: "armv7l",
@@ -59,42 +56,6 @@ def read(data: bytes, member: str) -> list[Binary]:
             marks=marks(data),
         )
     ]
-
-
-def asked(data: bytes) -> LinkInterface | None:
-    """What a binary asks of others; None when it cannot be parsed."""
-    parsed = parse(data)
-    if parsed is None:
-        return None
-    header, level = parsed.header, parsed.get_section(".note.gnu.property")
-    kind = (header.machine_type, header.identity_class, header.identity_data, header.identity_os_abi)
-    interpreter = str(parsed.interpreter) if parsed.has_interpreter else ""
-    properties = bytes(level.content) if level is not None else b""
-    exported, _ = _dynamic(parsed)
-    return LinkInterface(
-        machine=(*kind, header.processor_flag, header.file_type, interpreter, properties),
-        needed=tuple(map(str, parsed.libraries)),
-        sought=tuple(filter(None, map(_sought, parsed.dynamic_entries))),
-        versions=frozenset(
-            (str(library.name), str(version.name))
-            for library in parsed.symbols_version_requirement
-            for version in library.get_auxiliary_symbols()
-        ),
-        symbols=frozenset(
-            (str(symbol.name), symbol.binding.name) for symbol in parsed.dynamic_symbols if not symbol.shndx
-        ),
-        entries=frozenset(name for name in exported if name.startswith(_EXTENSION)),
-    )
-
-
-def _sought(entry: lief.ELF.DynamicEntry) -> tuple[str, ...]:
-    match entry:
-        case lief.ELF.DynamicEntryRpath() | lief.ELF.DynamicEntryRunPath():
-            return (entry.tag.name, *entry.paths)
-        case lief.ELF.DynamicSharedObject():
-            return (entry.tag.name, str(entry.name))
-        case _:
-            return ()
 
 
 def _whole(header: lief.ELF.Header, size: int) -> bool:
