@@ -1,4 +1,4 @@
-"""Kept build directories through the host engine: a Meson project, real ninja, the real ccache."""
+"""The build cache of the host engine: a Meson project, real ninja, the real ccache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.keeping import NAME, TEXTS, WITHOUT, made, run, sha256
+from support.cached_builds import NAME, WITHOUT, made, run, sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,6 @@ def test_only_what_has_changed_is_compiled_and_the_wheel_is_that_of_a_clean_buil
     assert (values, kept) == ("13 20 7 0 6 3", True)
     assert sorted(missed) == ["ext.c", "two.c"]
     assert second.outcomes[NAME].warnings == ()
-    assert [line for line in second.lines if line.startswith("the last repair serves again")]
     clean = run(farm, meson_index, changed, settings=WITHOUT)
     assert made(clean) == ("13 20 7 0 6 3", False, ())
     assert sha256(clean) == sha256(second)
@@ -59,20 +58,4 @@ def test_a_header_that_comes_before_another_and_a_build_that_failed(
     failed = run(tmp_path / "two", meson_index, {TWO: "#error no\n"})
     assert failed.states == {NAME: "failed"}
     # Nobody knows what it left, so that is not gone on from; the compiler cache knows.
-    assert list((tmp_path / "stages").glob("*.kept")) == []
-
-
-def test_where_only_texts_have_changed_the_environment_and_the_repair_are_the_last_ones(
-    tmp_path: Path, meson_index: Index
-) -> None:
-    farm = tmp_path / "farm"
-    run(farm, meson_index)
-    second = run(farm, meson_index, TEXTS)
-    assert made(second) == ("13 2 7 1 5 3", True, ())
-    assert [line for line in second.lines if line.startswith("the last repair serves again")]
-    (log,) = (path.read_text() for path in second.settings.work.joinpath("logs").glob(f"{NAME}-*.log"))
-    assert "uv --offline --no-config venv" not in log
-    assert "auditwheel repair" not in log
-    clean = run(farm, meson_index, TEXTS, settings=WITHOUT)
-    assert made(clean)[1] is False
-    assert sha256(clean) == sha256(second)
+    assert list((tmp_path / "stages").glob("*.cache")) == []

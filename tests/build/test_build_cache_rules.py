@@ -1,4 +1,4 @@
-"""Whatever happens to sources between builds: with a kept build directory comes out what a clean build makes.
+"""Whatever happens to sources between builds: a build from the cache makes what a clean build makes.
 
 The builds are real ones, by ninja and a preprocessor that writes down what it has included.
 """
@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from support.farm import make_farm
 from support.stages import build_for, make_stage
-from wheelfarm.build.build_cache import Kept
+from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.host_engine import Host
-from wheelfarm.build.inside import prepare_build_cache as settle
+from wheelfarm.build.inside import prepare_build_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +92,7 @@ class Step:
     archived: int
     """Seconds since 1970 of those files that no patch has touched; 0 for now."""
     end: str
-    """How it ends: well, in a kill before ninja or after it, or while it is kept."""
+    """How it ends: well, in a kill before ninja or after it, or while it is saved."""
 
 
 STEPS = st.lists(
@@ -100,7 +100,7 @@ STEPS = st.lists(
         Step,
         change=CHANGES,
         archived=st.sampled_from([0, 1_000_000_000, 4_000_000_000]),
-        end=st.sampled_from(["well", "well", "well", "before", "after", "keeping"]),
+        end=st.sampled_from(["well", "well", "well", "before", "after", "saving"]),
     ),
     min_size=2,
     max_size=6,
@@ -119,9 +119,10 @@ class World:
         root = self.stage.root
         shutil.rmtree(root, ignore_errors=True)
         self.write(step)
-        kept, build = Kept.beside(root), root / "build"
-        basis = kept.take(self.stage, build)
-        settle.main(build, root)
+        build = root / "build"
+        cache = BuildCache.beside(root, build)
+        current = cache.restore(self.stage)
+        prepare_build_cache.main(build, root)
         if not (build / "meson-private").is_dir():
             (build / "meson-private").mkdir()
             (build / "build.ninja").write_text(GRAPH)
@@ -131,9 +132,9 @@ class World:
         assert (build / "result").read_text() == self.tree.result
         if step.end == "after":
             return
-        kept.keep(basis, build)
-        if step.end == "keeping":
-            (kept.root / "basis.json").unlink()
+        cache.save(current)
+        if step.end == "saving":
+            (cache.root / "cached-build.json").unlink()
 
     def write(self, step: Step) -> None:
         tree = self.stage.tree.path
@@ -156,7 +157,7 @@ def stage_in(directory: Path) -> BuildDirectory:
 @pytest.fixture
 def unchanged_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """No packages are installed meanwhile; to ask for them takes longer than all the rest."""
-    monkeypatch.setattr(settle, "system", lambda _root: "")
+    monkeypatch.setattr(prepare_build_cache, "system", lambda _root: "")
 
 
 @pytest.mark.usefixtures("unchanged_system")
@@ -182,5 +183,5 @@ def test_nothing_is_compiled_twice(tmp_path: Path) -> None:
 
 
 def objects(stage: BuildDirectory) -> Mapping[str, Any]:
-    build = Kept.beside(stage.root).root / "build"
+    build = BuildCache.beside(stage.root, None).root / "build"
     return {path.name: path.stat().st_mtime_ns for path in build.glob("*.i")}

@@ -228,20 +228,3 @@ class TestContainers:
             ("cp311-musllinux_x86_64", "musllinux_1_2_x86_64"),
         ):
             assert f"/{name}@sha256:" in default_image(Target.parse(identifier))
-
-
-def test_a_step_whose_outcome_is_there_is_left_out(farm: Settings, tmp_path: Path) -> None:
-    stage = make_stage(build_for(farm), Host(farm), tmp_path)
-    (tmp_path / "dist").mkdir()
-    listener = RecordingListener()
-
-    def step(word: str, unless: str | None) -> Step:
-        argv = ("sh", "-c", f"echo {word}; touch dist/a.whl")
-        env = {"PATH": "/usr/bin:/bin"}
-        return Step(phase=Phase.REPAIR, argv=argv, env=env, cwd=tmp_path, unless=unless)
-
-    steps = (step("first", "dist/*.whl"), step("second", "dist/*.whl"), step("third", None))
-    run_rendering(
-        Host(farm), Rendering(steps=steps), stage, log=tmp_path / "log", time_limit=10, listener=listener
-    )
-    assert listener.lines == ["first", "third"]

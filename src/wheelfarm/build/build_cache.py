@@ -1,17 +1,13 @@
-"""The kept build directory: what the last build of the same kind compiled, for ninja to go on from.
+"""The build cache: Meson's build directory of the last build, from which ninja continues.
 
-Ninja compares times, so times are made to tell the truth: a source whose content is as it was at the last
-build gets its time of then, any other the time of now. The directory serves only builds with the same inputs
-but for the content of sources; it is out of reach while a build uses it, so that a kill leaves none, and
-losing it costs time only. What it is built from stands here and in the directory itself, where
-`inside/prepare_build_cache.py` compares the two: the directory may stand in a container's volume.
+Ninja compares times. So a source with the content that it had in the last build gets its time of then, and a
+changed one the time of now. Everything else that can change a compile is one digest: when that differs, the
+build starts from an empty directory. While a build uses the directory it is out of the cache, so a killed
+build leaves none. `inside/prepare_build_cache.py` checks where the build runs that it is the right one: a
+container's volume may hold any.
 
-Two more things are kept that are made of the same inputs: in the directory itself the wheel before and after
-its repair (`inside/last.py`), and beside it, where the build runs on this machine, the build environment, as
-long as it is as it was made.
-
-Nothing helps against a project that does not tell ninja what its generators read. So a record says whether a
-build went on from a kept directory, and a release never does.
+A project that does not tell ninja what its generators read can still defeat this. So a build record says
+whether the build continued from the cache, and a release never does.
 """
 
 from __future__ import annotations
@@ -19,231 +15,182 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import stat
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.directory import ENVIRONMENT
-from wheelfarm.build.inside.prepare_build_cache import HELD, held
 from wheelfarm.model import sha256_of_json
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Digest
 
-_BESIDE: Final = ("patch.", "config-settings.install-args", "split.", "upstream.")
-"""Parts of the rebuild key that change sources or what is installed where, and nothing else of the compile.
+_NO_COMPILE: Final = ("patch.", "config-settings.install-args", "split.", "upstream.")
+"""Key parts that change sources or what is installed, and no other compile.
 
-Of what is upstream the wheels count, by their own digests: another key may come out with the same bytes.
+Wheels of the build environment count by their sha256: another key may come out with the same bytes.
 """
 _LINK: Final = "-> "
 _BUILD: Final = "build"
-_Sources = dict[str, tuple[str, int]]
-"""Path below the source tree → content, or where a link leads; and time in nanoseconds."""
+Sources = dict[str, tuple[str, int]]
+"""Path below the source tree → content, or the target of a link; and time in nanoseconds."""
 
 
-def _running() -> str:
-    """What tells this run of the system from others: a power cut can leave whole names of empty files."""
+def _boot_id() -> str:
+    """Identifies the time since the machine started: a power cut can leave files without their content."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     return ""
 
 
-def context(stage: BuildDirectory) -> Digest:
-    """The digest of all inputs of the compile but for the content of sources."""
-    parts = stage.build.key_parts.items()
-    key = {name: value for name, value in parts if not name.startswith(_BESIDE)}
-    # Two wheels of one rebuild key may differ, and the times of what is installed from them do not tell.
-    return sha256_of_json({"key": key, "wheels": {wheel.name: wheel.sha256 for wheel in stage.requirements}})
-
-
-def sources_of(tree: Path) -> _Sources:
-    """Content and time of every file of a source tree, and where its links lead."""
-    sources: _Sources = {}
+def read_sources(tree: Path) -> Sources:
+    """Content and time of every file of a source tree, and the target of every link."""
+    sources: Sources = {}
     top = len(os.fspath(tree)) + 1
     for parent, directories, names in os.walk(tree):
         for name in (*directories, *names):
             path = os.path.join(parent, name)  # noqa: PTH118 - ten thousand files: Path takes twice the time
             found = os.lstat(path)
-            below = path[top:]
             if stat.S_ISLNK(found.st_mode):
-                sources[below] = (_LINK + os.readlink(path), 0)  # noqa: PTH115
+                sources[path[top:]] = (_LINK + os.readlink(path), 0)  # noqa: PTH115
             elif stat.S_ISREG(found.st_mode):
                 with open(path, "rb") as file:  # noqa: PTH123
                     content = hashlib.file_digest(file, "sha256").hexdigest()
-                sources[below] = (content + "+x" * bool(found.st_mode & stat.S_IXUSR), found.st_mtime_ns)
+                executable = "+x" * bool(found.st_mode & stat.S_IXUSR)
+                sources[path[top:]] = (content + executable, found.st_mtime_ns)
     return sources
 
 
-def alike(now: _Sources, before: _Sources) -> bool:
-    """Whether two source trees hold files of the same names, and links that lead to the same.
+def inputs_digest(directory: BuildDirectory, sources: Sources) -> Digest:
+    """The digest of all inputs of a compile but the content of sources.
 
-    A file that comes to stand before another of its name, or gives way to one, changes what an #include
-    finds, and no time tells ninja so; nor does one when a link leads to another file that is older.
+    It includes the names of sources and the targets of links: a new header may shadow another of its name,
+    and a link may lead to an older file, which no time tells ninja.
     """
-    return now.keys() == before.keys() and all(
-        content == before[name][0]
-        for name, (content, _) in now.items()
-        if _LINK in (content[: len(_LINK)], before[name][0][: len(_LINK)])
-    )
+    parts = directory.build.key_parts.items()
+    links = {name: content for name, (content, _) in sources.items() if content.startswith(_LINK)}
+    inputs = {
+        "key": {name: value for name, value in parts if not name.startswith(_NO_COMPILE)},
+        "wheels": {wheel.name: wheel.sha256 for wheel in directory.requirements},
+        "sources": sorted(sources),
+        "links": links,
+        "boot": _boot_id(),
+    }
+    # As ASCII: the name of a file may be no valid text.
+    return sha256_of_json(json.dumps(inputs, sort_keys=True))
 
 
-def set_times(tree: Path, sources: _Sources, before: _Sources, now: int) -> _Sources:
-    """Give unchanged sources the time that they had before, the others that of now (nanoseconds).
+def set_times(tree: Path, sources: Sources, before: Sources) -> Sources:
+    """Give unchanged sources their former time and changed ones the time of now.
 
     Returns:
-        The sources with the times that they have then: file systems round them, some to two seconds.
+        The sources with the times that the file system has stored, which may be rounded.
     """
-    timed: _Sources = {}
-    for name, (content, _) in sources.items():
-        old, stamp = before[name]
-        path = tree / name
+    now, timed = time.time_ns(), Sources()
+    for name, (content, stamp) in sources.items():
         if not content.startswith(_LINK):
-            stamp = stamp if old == content else now
-            os.utime(path, ns=(stamp, stamp))
-            stamp = path.stat().st_mtime_ns
+            path, (old, former) = tree / name, before[name]
+            new = former if old == content else now
+            os.utime(path, ns=(new, new))
+            stamp = path.stat().st_mtime_ns  # noqa: PLW2901
         timed[name] = (content, stamp)
     return timed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Basis:
-    """What a build directory is built from."""
+class CachedBuild:
+    """What a build directory was built from."""
 
-    context: Digest
-    sources: _Sources
+    token: str
+    """Names this build; the build directory holds it too."""
+    inputs: Digest
+    sources: Sources
 
-    @property
-    def id(self) -> Digest:
-        """The digest of it; times do not count."""
-        contents = {name: content for name, (content, _) in self.sources.items()}
-        # As ASCII: names of files may be no text.
-        return sha256_of_json(json.dumps([self.context, contents], sort_keys=True))
-
-    def text(self) -> str:
-        """As JSON."""
-        return json.dumps({"context": self.context, "running": _running(), "sources": self.sources})
-
-    @classmethod
-    def read(cls, path: Path, wanted: Digest) -> Self | None:
-        """The basis in a file; None when there is none, or it is of another kind or time."""
-        try:
-            document = json.loads(path.read_bytes())
-            if (document["context"], document["running"]) != (wanted, _running()):
-                return None
-            sources = {str(name): (str(pair[0]), int(pair[1])) for name, pair in document["sources"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
-            return None
-        return cls(context=wanted, sources=sources)
+    def write(self, path: Path) -> None:
+        """Write it in one step."""
+        draft = path.with_suffix(".draft")
+        document = {"token": self.token, "inputs": self.inputs, "sources": self.sources}
+        draft.write_text(json.dumps(document), encoding="utf-8")
+        draft.replace(path)
 
 
-def _as_made(environment: Path, told: Path) -> bool:
-    """Whether an environment is as it was when it had been made; a build may change what it is given."""
+def _read(path: Path, current: CachedBuild) -> CachedBuild | None:
+    """The cached build in a file; None when there is none, or it was built from other inputs."""
     try:
-        return bool(json.loads(told.read_bytes()) == held(environment))
-    except (OSError, ValueError):
-        return False
+        document = json.loads(path.read_bytes())
+        if document["inputs"] != current.inputs or document["sources"].keys() != current.sources.keys():
+            return None
+        sources = {str(name): (str(pair[0]), int(pair[1])) for name, pair in document["sources"].items()}
+        return CachedBuild(token=str(document["token"]), inputs=current.inputs, sources=sources)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The place beside a stage where its build directory is kept."""
+class BuildCache:
+    """The cache of one build, beside the directory that it is built in."""
 
     root: Path
-    stage: Path
+    build_dir: Path | None
+    """Where a build has its build directory; None where a container keeps it in a volume."""
 
     @classmethod
-    def beside(cls, stage: Path) -> Kept:
-        """That of a stage."""
-        return cls(stage.with_name(f"{stage.name}.kept"), stage)
+    def beside(cls, directory: Path, build_dir: Path | None) -> BuildCache:
+        """The cache of a build directory."""
+        return cls(directory.with_name(f"{directory.name}.cache"), build_dir)
 
     @property
-    def source(self) -> Path:
-        """What is left of the source tree; it may hold anything, since whoever unpacks over it reads it."""
-        return self.root / "source"
+    def _description(self) -> Path:
+        return self.root / "cached-build.json"
 
-    def keep_source(self, tree: Path) -> None:
-        """Keep a source tree, whatever a build has done to it; where that cannot be done, nothing is kept."""
-        with suppress(OSError):
-            if tree.is_dir():
-                shutil.rmtree(self.source, ignore_errors=True)
-                self.root.mkdir(parents=True, exist_ok=True)
-                tree.rename(self.source)
-
-    @property
-    def _basis(self) -> Path:
-        return self.root / "basis.json"
-
-    def take(self, stage: BuildDirectory, build_dir: Path | None) -> Basis:
-        """Give a stage what was kept, if it was of this kind; else throw it away.
-
-        Args:
-            stage: what is to be built; the times of its sources are set.
-            build_dir: where the directory belongs; None where a container keeps it itself.
+    def restore(self, directory: BuildDirectory) -> CachedBuild:
+        """Move the cached build into place if its inputs are the same; remove it otherwise.
 
         Returns:
-            What is being built from, for `keep`.
+            What is being built, for `save`.
 
         Raises:
-            OSError: when the stage cannot be written.
+            OSError: when the build directory cannot be written.
         """
-        tree = stage.tree.path
-        basis = Basis(context=context(stage), sources=sources_of(tree))
-        before = self._taken(basis, build_dir)
-        told: dict[str, Any] = {"new": basis.id, "old": None}
+        tree = directory.tree.path
+        sources = read_sources(tree)
+        current = CachedBuild(
+            token=secrets.token_hex(16), inputs=inputs_digest(directory, sources), sources=sources
+        )
+        before = self._take(current)
+        changes: dict[str, object] = {"new": current.token, "old": None}
         if before is not None:
-            now = time.time_ns()
-            sources = set_times(tree, basis.sources, before.sources, now)
-            basis = Basis(context=basis.context, sources=sources)
-            changed = [name for name, (content, _) in sources.items() if content != before.sources[name][0]]
-            earliest = min([now, *(sources[name][1] for name in changed)])
-            told |= {"old": before.id, "files": changed, "changed": earliest}
-        (stage.root / "inside" / "kept.json").write_text(json.dumps(told), encoding="utf-8")
-        return basis
+            timed = set_times(tree, sources, before.sources)
+            changed = [name for name, (content, _) in timed.items() if content != before.sources[name][0]]
+            earliest = min([time.time_ns(), *(timed[name][1] for name in changed)])
+            changes |= {"old": before.token, "files": changed, "changed": earliest}
+            current = CachedBuild(token=current.token, inputs=current.inputs, sources=timed)
+        path = directory.root / "inside" / "build-cache.json"
+        path.write_text(json.dumps(changes), encoding="utf-8")
+        return current
 
-    def _taken(self, basis: Basis, build_dir: Path | None) -> Basis | None:
-        before = Basis.read(self._basis, basis.context)
+    def _take(self, current: CachedBuild) -> CachedBuild | None:
+        before = _read(self._description, current)
         try:
-            # First, so that it never speaks of a directory that is being changed.
-            self._basis.unlink()
-            if before is None or not alike(basis.sources, before.sources):
-                before = None
-            elif build_dir is not None:
-                (self.root / _BUILD).rename(build_dir)
-                self._give_back_environment()
+            # First, so that it never describes a directory that is being changed.
+            self._description.unlink()
+            if before is not None and self.build_dir is not None:
+                (self.root / _BUILD).rename(self.build_dir)
         except OSError:
             before = None
         shutil.rmtree(self.root, ignore_errors=True)
         return before
 
-    def keep(self, basis: Basis, build_dir: Path | None) -> None:
-        """Keep the build directory of a stage; where that cannot be done, nothing is kept.
-
-        Args:
-            basis: what `take` gave.
-            build_dir: where the directory stands; None where a container keeps it itself.
-        """
+    def save(self, current: CachedBuild) -> None:
+        """Move the build directory into the cache; leave no cache where that fails."""
         with suppress(OSError):
             shutil.rmtree(self.root, ignore_errors=True)
             self.root.mkdir(parents=True)
-            if build_dir is not None:
-                build_dir.rename(self.root / _BUILD)
-                self._keep_environment()
-            draft = self._basis.with_suffix(".draft")
-            draft.write_text(basis.text(), encoding="utf-8")
-            draft.replace(self._basis)
-
-    def _keep_environment(self) -> None:
-        """Keep the build environment, with what it held when it had been made."""
-        with suppress(OSError):
-            (self.stage / HELD).rename(self.root / HELD)
-            (self.stage / ENVIRONMENT).rename(self.root / ENVIRONMENT)
-
-    def _give_back_environment(self) -> None:
-        """Give a stage the build environment that was kept."""
-        if _as_made(self.root / ENVIRONMENT, self.root / HELD):
-            (self.root / ENVIRONMENT).rename(self.stage / ENVIRONMENT)
+            if self.build_dir is not None:
+                self.build_dir.rename(self.root / _BUILD)
+            current.write(self._description)

@@ -58,13 +58,13 @@ def before_all(stage: BuildDirectory) -> str:
     return " && ".join(commands)
 
 
-def before_build(stage: BuildDirectory, cache: CompilerCache | None, *, keeps: bool) -> str:
+def before_build(stage: BuildDirectory, cache: CompilerCache | None, *, build_cache: bool) -> str:
     """What the build needs, by hash and from the stage alone; then the compiler cache.
 
     Args:
         stage: what is to be built.
         cache: the compiler cache, where one is used.
-        keeps: whether the build directory is kept.
+        build_cache: whether the build has a build cache.
     """
     target = stage.build.id.target
     install = command_line(_install("python", "-m", "pip", "--isolated", stage=stage), target=target)
@@ -80,7 +80,7 @@ def before_build(stage: BuildDirectory, cache: CompilerCache | None, *, keeps: b
         tools = TOOLS_INSIDE if target.platform is Platform.LINUX else cache.tools
         words = compilers_words(tools / PROGRAM, stage.inside, stage.build.resolved.environment)
         commands.append(("python", *words))
-    if keeps:
+    if build_cache:
         settle = (stage.inside / "inside" / "prepare_build_cache.py").as_posix()
         commands.append(("python", "-I", settle, str(stage.build_dir)))
     return " && ".join([install, *(command_line(words, target=target) for words in commands)])

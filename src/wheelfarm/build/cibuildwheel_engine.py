@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import tomlkit
 
+from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_commands import (
     STORAGE_INSIDE,
     TOOLS_INSIDE,
@@ -22,7 +23,7 @@ from wheelfarm.build.cibuildwheel_commands import (
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
 from wheelfarm.build.containers import ContainerEngine, default_image
 from wheelfarm.build.engine import Phase, Rendering, Step
-from wheelfarm.build.environment import build_environment, config_settings, kept_environment
+from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Platform
@@ -148,8 +149,6 @@ class Cibuildwheel:
         """All that cibuildwheel is told, as one flat table: its platform tables would replace, not add."""
         target, where = stage.build.id.target, stage.build.recipe.where
         environment = build_environment(stage)
-        if self.keeps(stage):
-            environment = kept_environment(stage) | environment
         words = [quote_value(name, value, where=where) for name, value in environment.items()]
         if self.compiler_cache is not None:
             words += cache_words(stage, self.compiler_cache)
@@ -158,7 +157,9 @@ class Cibuildwheel:
             "build-frontend": {"name": "build", "args": ["--no-isolation"]},
             "config-settings": escape_placeholders(settings),
             "environment": " ".join(words),
-            "before-build": before_build(stage, self.compiler_cache, keeps=self.keeps(stage)),
+            "before-build": before_build(
+                stage, self.compiler_cache, build_cache=self.build_cache(stage) is not None
+            ),
             "repair-wheel-command": repair(stage),
             "test-command": "",
             # Its default would install abi3audit from the index, whatever it is that day.
@@ -186,7 +187,7 @@ class Cibuildwheel:
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
             words.append(f"--volume={cache.storage}:{STORAGE_INSIDE}")
-        if self.keeps(stage):
+        if self.build_cache(stage):
             words.append(f"--volume={self._volume(stage)}:{stage.build_dir}")
         return words
 
@@ -194,13 +195,11 @@ class Cibuildwheel:
         """The volume that keeps a build directory: one a farm and build, since two must not share one."""
         return f"{volumes_of(self.settings)}{stage.build.id.slug}"
 
-    def build_dir(self, stage: BuildDirectory) -> Path | None:
-        """In the stage, but on Linux, where a volume keeps it."""
-        return None if self.container else stage.root / "build"
-
-    def keeps(self, stage: BuildDirectory) -> bool:
-        """In containers only: elsewhere cibuildwheel's environments have paths of their own each time."""
-        return self.container is not None and self.compiler_cache is not None and stage.build_dir is not None
+    def build_cache(self, stage: BuildDirectory) -> BuildCache | None:
+        """In containers only: elsewhere cibuildwheel's environments have another path each time."""
+        if self.container is None or self.compiler_cache is None or stage.build_dir is None:
+            return None
+        return BuildCache.beside(stage.root, None)
 
     def _uv(self) -> list[str]:
         """The option by which a container gets this machine's uv; none where there is no uv."""

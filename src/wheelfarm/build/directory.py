@@ -40,7 +40,6 @@ SCRIPTS: Final = (
     "netlib.py",
     "compilers.py",
     "prepare_build_cache.py",
-    "ninja.py",
     "library_provenance.py",
 )
 
@@ -61,8 +60,6 @@ class BuildDirectory:
     """SOURCE_DATE_EPOCH: seconds, the newest file of the source."""
     jobs: int = 1
     """Its share of the processors."""
-    has_environment: bool = False
-    """Whether the build environment is there already: that of the last build, as it was made."""
     provider_wheel: PinnedWheel | None = None
     """The wheel that BLAS comes from, where it comes as one."""
 
@@ -119,7 +116,6 @@ def _lay_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PureP
     for script in SCRIPTS:
         text = files("wheelfarm.build").joinpath("inside", script).read_bytes()
         (root / "inside" / script).write_bytes(text)
-        (root / "inside" / script).chmod(0o755)  # one of them stands for a program
     (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
 
 

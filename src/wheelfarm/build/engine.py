@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path, PurePath
 
+    from wheelfarm.build.build_cache import BuildCache
     from wheelfarm.build.compiler_cache import CompilerCache
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import EngineName, Python, Target
@@ -75,11 +76,8 @@ class Engine(Protocol):
     def inside(self, root: Path, target: Target) -> PurePath:
         """The path of a stage as its build sees it."""
 
-    def build_dir(self, stage: BuildDirectory) -> Path | None:
-        """The directory to keep, as it stands on this machine; None where a container keeps its own."""
-
-    def keeps(self, stage: BuildDirectory) -> bool:
-        """Whether a stage's build directory is kept: where all its paths are the same in the next build."""
+    def build_cache(self, stage: BuildDirectory) -> BuildCache | None:
+        """The build cache of a build; None without one, or where paths differ from build to build."""
 
     def worker(self, line: str, root: Path) -> int | None:
         """The process that does a stage's work from a line of the output on; None where it stays the same."""

@@ -116,19 +116,6 @@ def build_environment(stage: BuildDirectory) -> dict[str, str]:
     }
 
 
-def kept_environment(stage: BuildDirectory) -> dict[str, str]:
-    """The variables of a build whose directory is kept: the ninja that knows, and a place for byte code.
-
-    Both are within what is kept, and neither has a say in what the wheel holds.
-    """
-    if stage.build_dir is None:
-        return {}
-    return {
-        "NINJA": (stage.inside / "inside" / "ninja.py").as_posix(),
-        "PYTHONPYCACHEPREFIX": (stage.build_dir / ".wheelfarm" / "pycache").as_posix(),
-    }
-
-
 def config_settings(stage: BuildDirectory) -> ConfigSettings:
     """The recipe's config settings, with what meson-python needs on top.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _WHOLE: Final = frozenset(
     {
-        *("wheels", "built", "distributions", "compilers", "packages", "compiler-cache", "kept-build"),
+        *("wheels", "built", "distributions", "compilers", "packages", "compiler-cache", "build-cache"),
         "install-plan",
     }
 )
@@ -162,9 +162,9 @@ def install_plan(testimony: Mapping[str, Any]) -> dict[str, str]:
     return {str(destination): str(tag) for destination, tag in testimony["install-plan"].items()}
 
 
-def kept_build(testimony: Mapping[str, Any]) -> bool:
-    """Whether the build went on from a kept build directory."""
-    return bool(testimony["kept-build"])
+def used_build_cache(testimony: Mapping[str, Any]) -> bool:
+    """Whether the build continued from the build cache."""
+    return bool(testimony["build-cache"])
 
 
 def built_digest(testimony: Mapping[str, Any]) -> Digest:

@@ -10,10 +10,11 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.blas_provider import library_path
+from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, compilers_words
 from wheelfarm.build.directory import ENVIRONMENT
 from wheelfarm.build.engine import BUILT, OWNERS, TESTIMONY, Phase, Rendering, Step
-from wheelfarm.build.environment import build_environment, config_settings, kept_environment
+from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName
@@ -171,8 +172,6 @@ class Host:
         if cache is not None:
             env |= cache.environment(storage=cache.storage, stage=root)
             first.append(compilers_path(root))
-        if self.keeps(stage):
-            env = kept_environment(stage) | env
         return env | {"PATH": os.pathsep.join([*first, env.get("PATH", os.defpath)])}
 
     def _environment_steps(self, stage: BuildDirectory, build_env: Mapping[str, str]) -> list[Step]:
@@ -186,23 +185,18 @@ class Host:
             ((*uv, "venv", "--no-project", "--python", interpreter, str(root / ENVIRONMENT)), host),
             ((*uv, *install, "--require-hashes", "--requirements", str(root / "requirements.txt")), host),
         ]
-        if stage.has_environment:
-            commands.clear()
         if cache is not None:
             words = compilers_words(cache.tools / PROGRAM, root, stage.build.resolved.environment)
             commands.append(((python, *words), build_env))
-        if self.keeps(stage):
+        if self.build_cache(stage):
             settle = (python, "-I", str(root / "inside" / "prepare_build_cache.py"), str(stage.build_dir))
             commands.append((settle, host))
         return [Step(phase=Phase.ENVIRONMENT, argv=argv, env=env, cwd=root) for argv, env in commands]
 
-    def build_dir(self, stage: BuildDirectory) -> Path | None:
-        """In the stage."""
-        return stage.root / "build"
-
-    def keeps(self, stage: BuildDirectory) -> bool:
-        """Beside the compiler cache, where the farm says which directory it is."""
-        return self.compiler_cache is not None and stage.build_dir is not None
+    def build_cache(self, stage: BuildDirectory) -> BuildCache | None:
+        if self.compiler_cache is None or stage.build_dir is None:
+            return None
+        return BuildCache.beside(stage.root, Path(stage.build_dir))
 
     def worker(self, line: str, root: Path) -> int | None:
         """What was started does the work."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Leftover(StrEnum):
     """Kinds of what is left."""
 
-    KEPT = "kept build"
+    KEPT = "build cache"
     """A build directory or an unpacked source, from which the next build goes on."""
     STAGE = "failed stage"
     """The stage of a build that failed, for whoever looks why."""
@@ -79,11 +79,11 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
 
 def _slugs(stages: Path) -> list[str]:
     """The builds that have left something."""
-    return sorted({path.name.removesuffix(".kept") for path in stages.glob("*") if path.is_dir()})
+    return sorted({path.name.removesuffix(".cache") for path in stages.glob("*") if path.is_dir()})
 
 
 def _clean_place(stages: Path, slug: str, *, dry_run: bool) -> Iterator[Space]:
-    for kind, name in ((Leftover.KEPT, f"{slug}.kept"), (Leftover.STAGE, slug)):
+    for kind, name in ((Leftover.KEPT, f"{slug}.cache"), (Leftover.STAGE, slug)):
         if (stages / name).is_dir():
             yield _removed(kind, stages / name, dry_run=dry_run)
 

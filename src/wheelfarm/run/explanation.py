@@ -60,7 +60,6 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
                 "argv": step.argv,
                 "cwd": str(step.cwd),
                 "env": dict(step.env),
-                "unless": step.unless,
             }
             for step in rendering.steps
         ],

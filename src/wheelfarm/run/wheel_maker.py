@@ -5,21 +5,20 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import check_settings
-from wheelfarm.build.build_cache import Kept
-from wheelfarm.build.directory import ENVIRONMENT, SOURCE, BuildDirectory, lay, newest
+from wheelfarm.build.directory import SOURCE, BuildDirectory, lay, newest
 from wheelfarm.build.environment_report import (
     built_digest,
     cache_use,
     held,
     install_plan,
-    kept_build,
     read_owners,
     read_testimony,
     toolchain,
+    used_build_cache,
 )
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import only_wheel
@@ -96,7 +95,7 @@ class Maker:
         repaired = self._earlier(stage)
         if repaired is None:
             before()
-            repaired = self._run_on_kept(stage) if self.engine.keeps(stage) else self._run(stage)
+            repaired = self._run_in_cache(stage)
         with self.clock.step("split"):
             plan = install_plan(read_testimony(stage))
             wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
@@ -116,7 +115,6 @@ class Maker:
 
         What is tested, and where, stays; so does all of the stage when the build itself fails.
         """
-        Kept.beside(self.root).keep_source(self.root / SOURCE)
         useless = [path for path in self.root.iterdir() if path.name not in _TESTED]
         with ThreadPoolExecutor(max_workers=1) as pool:
             for path in useless:
@@ -140,10 +138,8 @@ class Maker:
                 wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
                 provider = wheels[0] if wheels else None
         with self.clock.step("stage"):
-            kept = Kept.beside(root)
-            kept.keep_source(root / SOURCE)
             shutil.rmtree(root, ignore_errors=True)
-            tree = unpack(source, root / "unpacked", leftover=kept.source).rename(root / SOURCE)
+            tree = unpack(source, root / "unpacked").rename(root / SOURCE)
             check_pkg_info(source, tree)
             epoch = newest(tree)
             series = [PatchFile(path=path) for path in build.patches]
@@ -189,15 +185,16 @@ class Maker:
         self.listener.on_line("taking the wheel that an earlier run has built")
         return repaired
 
-    def _run_on_kept(self, stage: BuildDirectory) -> RepairedWheel:
-        """Build in the directory that an earlier build has left, where one fits; and leave it in turn."""
-        kept, build_dir = Kept.beside(stage.root), self.engine.build_dir(stage)
-        with self.clock.step("keep"):
-            basis = kept.take(stage, build_dir)
-            has_environment = (stage.root / ENVIRONMENT).is_dir()
-        repaired = self._run(replace(stage, has_environment=has_environment))
-        with self.clock.step("keep"):
-            kept.keep(basis, build_dir)
+    def _run_in_cache(self, stage: BuildDirectory) -> RepairedWheel:
+        """Build, from the build cache where there is one."""
+        cache = self.engine.build_cache(stage)
+        if cache is None:
+            return self._run(stage)
+        with self.clock.step("cache"):
+            cached = cache.restore(stage)
+        repaired = self._run(stage)
+        with self.clock.step("cache"):
+            cache.save(cached)
         return repaired
 
     def _run(self, stage: BuildDirectory) -> RepairedWheel:
@@ -229,5 +226,5 @@ class Maker:
             environment=held(stage, testimony),
             toolchain=toolchain(testimony),
             cache_use=cache_use(testimony),
-            kept_build=kept_build(testimony),
+            kept_build=used_build_cache(testimony),
         )

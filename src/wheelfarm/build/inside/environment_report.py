@@ -113,7 +113,7 @@ def main(wheel: Path, output: Path, names: list[str]) -> None:
         "compilers": compilers(),
         "packages": packages(names),
         "compiler-cache": cache_use(Path(__file__).parents[1] / "ccache.log"),
-        "kept-build": Path(__file__).parents[1].joinpath("kept-build").exists(),
+        "build-cache": Path(__file__).parents[1].joinpath("build-cache-used").exists(),
         "install-plan": install_plan(Path(__file__).parents[1] / "build"),
         "distributions": sorted(held(), key=lambda each: str(each["name"]).lower()),
     }

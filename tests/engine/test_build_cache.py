@@ -1,4 +1,4 @@
-"""Kept build directories in containers: a Meson project through real cibuildwheel, with the real ccache."""
+"""The build cache in containers: a Meson project through real cibuildwheel, with the real ccache."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.cached_builds import TEXTS, WITHOUT, made, run, sha256
 from support.index import Index, add_meson
-from support.keeping import NAME, TEXTS, WITHOUT, made, run, sha256
 from wheelfarm.build.cibuildwheel_engine import volumes_of
 from wheelfarm.build.containers import container_engine
 
@@ -45,24 +45,14 @@ def farm(meson: Index, container: dict[str, str], tmp_path: Path) -> Iterator[Ca
     assert engine.remove_volume(volume.name)
 
 
-def log_of(run: Run) -> str:
-    (log,) = (path.read_text() for path in run.settings.work.joinpath("logs").glob(f"{NAME}-*_64.log"))
-    return log
-
-
-def test_a_text_needs_neither_compiler_nor_auditwheel_and_a_source_both(farm: Callable[..., Run]) -> None:
-    """What comes out is what a clean build makes, to the byte."""
-    values, kept, _ = made(farm())
-    assert (values, kept) == ("13 2 7 1 5 3", False)
+def test_a_changed_source_alone_is_compiled(farm: Callable[..., Run]) -> None:
+    """The wheel is that of a clean build, to the byte."""
+    values, cached, _ = made(farm())
+    assert (values, cached) == ("13 2 7 1 5 3", False)
     second = farm(TEXTS)
     assert made(second) == ("13 2 7 1 5 3", True, ())
-    assert "the last repair serves again" in log_of(second)
-    assert "auditwheel.main_repair" not in log_of(second)
     clean = farm(TEXTS, **WITHOUT)
     assert made(clean)[1] is False
-    assert "auditwheel.main_repair" in log_of(clean)
     assert sha256(clean) == sha256(second)
     third = farm({"native/two.c": "int two(void) { return 20; }\n"})
-    values, kept, missed = made(third)
-    assert (values, kept, missed) == ("13 20 7 1 5 3", True, ("two.c",))
-    assert "auditwheel.main_repair" in log_of(third)
+    assert made(third) == ("13 20 7 1 5 3", True, ("two.c",))

@@ -1,4 +1,4 @@
-"""Stages whose build directory is kept."""
+"""Build directories with a build cache."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from support.farm import make_farm
 from support.stages import build_for, make_stage
-from wheelfarm.build.build_cache import Kept
+from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.host_engine import Host
-from wheelfarm.build.inside import prepare_build_cache as settle
+from wheelfarm.build.inside import prepare_build_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,17 +54,24 @@ def built(stage: BuildDirectory) -> Path:
     return build
 
 
-def kept(stage: BuildDirectory) -> Kept:
-    """What the first build of a stage has left."""
-    found = Kept.beside(stage.root)
-    basis = found.take(stage, stage.root / "build")
-    settle.main(stage.root / "build", stage.root)
-    found.keep(basis, built(stage))
-    return found
+def cache_of(stage: BuildDirectory) -> BuildCache:
+    """The cache on this machine, as the host engine has it."""
+    return BuildCache.beside(stage.root, stage.root / "build")
 
 
-def told(stage: BuildDirectory) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((stage.root / "inside" / "kept.json").read_text())
+def cached(stage: BuildDirectory) -> BuildCache:
+    """The cache after a first build."""
+    cache = cache_of(stage)
+    current = cache.restore(stage)
+    prepare_build_cache.main(stage.root / "build", stage.root)
+    built(stage)
+    cache.save(current)
+    return cache
+
+
+def changes(stage: BuildDirectory) -> dict[str, Any]:
+    """What the farm says to the script inside."""
+    document: dict[str, Any] = json.loads((stage.root / "inside" / "build-cache.json").read_text())
     return document
 
 
