@@ -65,8 +65,7 @@ after `--`:
 | `build-<name>(<variant>)` | the same for another variant than the default one |
 | `test-<name>`, `test-<name>(<variant>)` | `inv test <name>`: the upstream suite, else the gate |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
-| `ci-plan`, `ci-build`, … | the `ci.` task of that name: what the jobs of the rendered workflow call |
-| `ci-green` | fails unless all jobs of the workflow ended well or were left out |
+| `ci-plan`, `ci-build`, … | what the jobs of the CI workflow run |
 | `engine-tests` | this project's tests that need a container engine |
 | `bench` | measures the farm's own time and memory |
 | `lock` | writes `requirements/*.txt` anew |

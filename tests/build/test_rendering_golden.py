@@ -21,7 +21,7 @@ from wheelfarm.build.cibuildwheel_options import schema_path
 from wheelfarm.build.compiler_cache import CompilerCache
 from wheelfarm.build.containers import ContainerEngine
 from wheelfarm.build.host_engine import Host, programs_environment
-from wheelfarm.ci.matrix import draw
+from wheelfarm.ci.matrix import make_jobs
 from wheelfarm.model import Target
 from wheelfarm.plan.graph import make_plan
 from wheelfarm.recipes.ci_settings import PLATFORMS
@@ -101,8 +101,10 @@ def lines(rendering: Rendering, normal: Mapping[str, str]) -> list[str]:
 
 def told_of(settings: Settings, name: str, recipe: str, variant: str, tmp_path: Path) -> dict[str, str]:
     """What an engine is told, by target: the host engine on Linux, cibuildwheel for all of the workflow."""
-    legs = [leg for job in draw(read_recipes(settings), settings) for leg in job.legs]
-    targets = [str(leg.target) for leg in legs if (leg.name, leg.variant) == (recipe, variant)]
+    entries = [entry for job in make_jobs(read_recipes(settings), settings) for entry in job.entries]
+    targets = [
+        str(entry.build_id.target) for entry in entries if (entry.name, entry.variant) == (recipe, variant)
+    ]
     told = {}
     for target in targets if name == "cibuildwheel" else LINUX:
         build = build_of(settings, recipe, variant, target)
@@ -199,10 +201,10 @@ def test_cibuildwheel_takes_it(settings: Settings, tmp_path: Path, place: str) -
 def test_cibuildwheel_parses_every_one(settings: Settings) -> None:
     """For every recipe, platform, variant and Python, it would build that target and no other."""
     recipes = read_recipes(settings)
-    legs = [leg for job in draw(recipes, settings) for leg in job.legs]
-    assert len(legs) > 200
+    entries = [entry for job in make_jobs(recipes, settings) for entry in job.entries]
+    assert len(entries) > 200
     with cibuildwheel_oracle() as oracle:
-        for variant, target in sorted({(leg.variant, leg.target) for leg in legs}):
+        for variant, target in sorted({(entry.variant, entry.build_id.target) for entry in entries}):
             toolchain = make_toolchain(str(target))
             plan = make_plan(recipes, settings=settings, names=None, variant=variant, toolchains=[toolchain])
             for build in plan.builds:

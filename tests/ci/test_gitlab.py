@@ -1,4 +1,4 @@
-"""The same graph for GitLab: exact edges from leg to leg, and a file that GitLab's own schema takes."""
+"""The pipeline for GitLab: exact edges between matrix entries, and GitLab's own schema."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from support.workflows import jobs_of, workflow_farm
-from wheelfarm.ci.gitlab import GitLab
-from wheelfarm.ci.yaml_document import read
+from wheelfarm.ci.gitlab import render_gitlab
+from wheelfarm.ci.yaml_document import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 
 def _text(settings: Settings) -> str:
-    (text,) = GitLab(jobs=tuple(jobs_of(settings).values()), settings=settings).files().values()
-    return text
+    return render_gitlab(tuple(jobs_of(settings).values()), settings)
 
 
 def _publishing(root: Path) -> Settings:
@@ -26,17 +25,16 @@ def _publishing(root: Path) -> Settings:
     return workflow_farm(root, ci={"publish": {"index": "internal"}}, index={"internal": index})
 
 
-def test_a_leg_needs_the_legs_whose_wheels_it_uses(tmp_path: Path) -> None:
-    jobs = read(_text(workflow_farm(tmp_path, ci={"runners": {"macos-arm64": "mini"}})))
+def test_an_entry_needs_the_entries_whose_wheels_it_uses(tmp_path: Path) -> None:
+    jobs = load_yaml(_text(workflow_farm(tmp_path, ci={"runners": {"macos-arm64": "mini"}})))
     scipy = jobs["scipy-linux-x86_64-netlib-3.13"]
     assert scipy["needs"] == ["numpy-linux-x86_64-netlib-3.13"]
     assert scipy["script"] == [
-        "nox -s ci-build -- scipy --place manylinux_x86_64 --variant netlib --python 3.13"
+        "nox -s ci-build -- scipy --platform linux-x86_64 --variant netlib --python 3.13"
     ]
     assert scipy["tags"] == ["linux-x86_64"]
     assert jobs["scipy-macos-arm64-plain-3.11"]["tags"] == ["mini"]
     assert jobs["alone-linux-x86_64-plain-3.11"]["needs"] == []
-    # All edges lead to jobs that there are.
     builds = {
         name: job for name, job in jobs.items() if isinstance(job, dict) and job.get("stage") == "build"
     }
@@ -45,8 +43,8 @@ def test_a_leg_needs_the_legs_whose_wheels_it_uses(tmp_path: Path) -> None:
     assert "publish" not in jobs
 
 
-def test_publishing_waits_for_someone_on_the_branch_of_full_runs(tmp_path: Path) -> None:
-    publish = read(_text(_publishing(tmp_path)))["publish"]
+def test_a_person_starts_publishing_on_the_branch_of_full_runs(tmp_path: Path) -> None:
+    publish = load_yaml(_text(_publishing(tmp_path)))["publish"]
     assert publish["rules"] == [{"if": '$CI_COMMIT_BRANCH == "main" || $CI_COMMIT_TAG', "when": "manual"}]
     assert publish["script"] == ["nox -s ci-collect", "nox -s ci-publish -- --index internal"]
     assert publish["environment"]["name"] == "publish"
@@ -55,7 +53,7 @@ def test_publishing_waits_for_someone_on_the_branch_of_full_runs(tmp_path: Path)
     assert publish["id_tokens"] == {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}
 
 
-def test_the_schema_of_gitlab_takes_it(tmp_path: Path) -> None:
+def test_the_pipeline_fits_gitlabs_schema(tmp_path: Path) -> None:
     path = tmp_path / ".gitlab-ci.yml"
     path.write_text(_text(_publishing(tmp_path / "farm")), encoding="utf-8")
     words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(path)]

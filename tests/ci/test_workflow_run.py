@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.actions import Event, Hosting, run_workflow
+from support.actions.hosting import Hosting
 from support.actions.repository import commit, make_repository
+from support.actions.workflow import Event, run_workflow
 from support.door import Door
 from support.tiny import CHAIN, tiny_farm
+from wheelfarm.ci.github import WHEELS
 from wheelfarm.model import Python
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(
-        (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="it is the leg of Linux on x86_64"
+        (sys.platform, platform.machine()) != ("linux", "x86_64"),
+        reason="it runs the jobs of Linux on x86_64",
     ),
 ]
 PYTHON = Python.parse(f"{sys.version_info.major}.{sys.version_info.minor}")
@@ -40,13 +43,13 @@ def hosting(tmp_path_factory: pytest.TempPathFactory, index: Index) -> Hosting:
     hosting = Hosting(root, root / "repository")
     event = Event(name="push", secrets=SECRETS)
     finished = run_workflow(hosting, event, run="100")
-    said = "\n".join(finished.logs.values())
-    assert set(finished.results.values()) == {"success"}, said
+    output = "\n".join(finished.logs.values())
+    assert set(finished.results.values()) == {"success"}, output
     assert finished.results.keys() == {
         *("plan", "summary", "publish", "all-green"),
         *(f"build-{name}-linux-x86_64" for name in ("tinybase", "tinytop", "tinyleaf")),
     }
-    assert SECRETS["PASSWORD"] not in said
+    assert SECRETS["PASSWORD"] not in output
     page = finished.pages["summary"]
     assert "3 built" in page
     assert f"| tinytop | linux-x86_64 | plain | {PYTHON} | built |" in page
@@ -62,12 +65,11 @@ def test_a_full_run_ends_with_the_published_index(hosting: Hosting) -> None:
     assert wheels == set(hosting.attested)
 
 
-def test_what_goes_between_jobs_is_only_what_is_declared(hosting: Hosting) -> None:
+def test_a_machine_has_its_own_wheels_and_those_that_it_needs(hosting: Hosting) -> None:
     artifacts = {path.name for path in (hosting.root / "artifacts/100").iterdir()}
     names = ("tinybase", "tinytop", "tinyleaf")
-    told = {f"{kind}-{name}-{MACHINE}" for kind in ("wheels", "told") for name in names}
-    assert artifacts == told | {"records"}
-    # A machine has the wheels that it needs and its own, and no others.
+    uploaded = {f"{kind}-{name}-{MACHINE}" for kind in ("wheels", "report") for name in names}
+    assert artifacts == uploaded | {"records"}
     leaf = next((hosting.root / "machines").glob("100-build-tinyleaf-*")) / "work/wheelhouse"
     assert {path.name.partition("-")[0] for path in leaf.rglob("*.whl")} == {"tinyleaf"}
     top = next((hosting.root / "machines").glob("100-build-tinytop-*")) / "work/wheelhouse"
@@ -80,7 +82,7 @@ def _change(hosting: Hosting, name: str) -> None:
     commit(hosting.repository, f"another {name}")
 
 
-def test_a_pull_request_builds_what_changed_on_what_the_last_run_made(hosting: Hosting) -> None:
+def test_a_pull_request_builds_what_changed_with_wheels_of_the_last_run(hosting: Hosting) -> None:
     _change(hosting, "tinytop")
     event = Event(name="pull_request", ref="refs/pull/7/merge")
     finished = run_workflow(hosting, event, run="101")
@@ -93,17 +95,17 @@ def test_a_pull_request_builds_what_changed_on_what_the_last_run_made(hosting: H
         "publish": "skipped",
         "all-green": "success",
     }, "\n".join(finished.logs.values())
-    assert "branch=main&event=push" in hosting.asked[-2]
-    assert hosting.asked[-1].endswith("/runs/100/artifacts?name=records")
+    assert "branch=main&event=push" in hosting.requests[-2]
+    assert hosting.requests[-1].endswith("/runs/100/artifacts?name=records")
     assert "1 built, 2 left out" in finished.pages["summary"]
 
 
-def test_wheels_that_were_changed_between_jobs(hosting: Hosting) -> None:
-    """The job says whose, and nothing is built on them; the run is not green, and keeps what it knows."""
+def test_a_wheel_that_changes_between_jobs_fails_the_build(hosting: Hosting) -> None:
+    """The error names it, nothing is built with it, and the run is not green."""
 
     def harm(step: str, workspace: Path) -> None:
-        if step.endswith("fetch wheels of the last run, where nothing changed"):
-            for wheel in (workspace / "parts/last").rglob("*.whl"):
+        if step.endswith("download wheels of the last full run, for what did not change"):
+            for wheel in (workspace / "ci-artifacts/last-run").rglob("*.whl"):
                 wheel.write_bytes(wheel.read_bytes() + b"x")
 
     _change(hosting, "tinyleaf")
@@ -112,8 +114,8 @@ def test_wheels_that_were_changed_between_jobs(hosting: Hosting) -> None:
     assert finished.results["build-tinytop-linux-x86_64"] == "failure"
     log = finished.logs[f"build-tinytop-linux-x86_64-plain-{PYTHON}"]
     assert "error[hash]" in log
-    assert f"the part tinybase-{MACHINE} was changed on its way" in log
-    # Only what was asked for ran, although tinyleaf has changed.
+    assert f"the artifact tinybase-{MACHINE} changed after its job uploaded it" in log
+    # Only the requested package ran, although tinyleaf has changed.
     assert finished.results["build-tinyleaf-linux-x86_64"] == "skipped"
     assert finished.results["all-green"] == "failure"
     # No later run compares with one that is not whole.
@@ -121,28 +123,27 @@ def test_wheels_that_were_changed_between_jobs(hosting: Hosting) -> None:
     assert "ended without a word: failure" in finished.pages["summary"]
 
 
-def test_the_legs_of_gitlab(
+def test_gitlab_jobs_find_the_wheels_of_jobs_before(
     tmp_path: Path, index: Index, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each in a farm of its own, with what the jobs before it left: files by path, digests in variables."""
-    said = {
+    """Each in a farm of its own; GitLab unpacks artifacts at the paths that they came from."""
+    settings = {
         "stages": str(tmp_path / "stages"),
         "pythons": [str(PYTHON)],
         "variants": {"netlib": None},
         "ci": {"platforms": ["linux-x86_64"]},
     }
-    sent, told = tmp_path / "sent", {"GITLAB_CI": "true"}
+    artifacts = tmp_path / "artifacts"
     for name in ("tinybase", "tinytop", "all"):
-        door = Door(tiny_farm(tmp_path / name, index, CHAIN, settings=said).root, capsys, monkeypatch)
-        if sent.is_dir():
-            shutil.copytree(sent, door / "parts/arrived")
-        build = ["ci.build", name, "--variant", "plain", "--python", str(PYTHON)]
-        done = door.inv(*(["ci.collect"] if name == "all" else build), **told)
+        root = tiny_farm(tmp_path / name, index, CHAIN, settings=settings).root
+        door = Door(root, capsys, monkeypatch)
+        if artifacts.is_dir():
+            shutil.copytree(artifacts, door / WHEELS)
+        build = ("build", name, "--platform", "linux-x86_64", "--variant", "plain", "--python", str(PYTHON))
+        done = door.ci(*(["collect"] if name == "all" else build))
         assert done.returncode == 0, done.stderr
-        if name != "all":
-            shutil.copytree(door / "parts/arrived", sent, dirs_exist_ok=True)
-            variable, _, value = (door / "parts/outputs.env").read_text("utf-8").strip().partition("=")
-            told[variable] = value
-    wheels = {path.name.partition("-")[0] for path in (door / "wheelhouse").rglob("*.whl")}
-    assert wheels == {"tinybase", "tinytop"}
-    assert len(told) == 3
+        shutil.copytree(door / WHEELS, artifacts, dirs_exist_ok=True)
+    assert {path.name.partition("-")[0] for path in (door / "wheelhouse").rglob("*.whl")} == {
+        "tinybase",
+        "tinytop",
+    }

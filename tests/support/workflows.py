@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import make_farm
-from wheelfarm.ci.action_pins import PINS
-from wheelfarm.ci.github import GitHub, Limits
-from wheelfarm.ci.matrix import draw
-from wheelfarm.ci.yaml_document import read
+from wheelfarm.ci.action_pins import DEFAULT_PINS
+from wheelfarm.ci.github import render_github
+from wheelfarm.ci.matrix import make_jobs
+from wheelfarm.ci.yaml_document import load_yaml
 from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ CHAIN: Final[Mapping[str, Table]] = {
     "learn": {"requires": {"host": ["scipy"], "run": ["numpy", "scipy"]}},
     "alone": {},
 }
-"""learn needs scipy, which needs numpy; alone needs nobody."""
+"""learn needs scipy, which needs numpy; alone needs nothing."""
 SOME: Final = ("linux-x86_64", "musllinux-x86_64", "macos-arm64", "windows-amd64")
 """The platforms, unless a test says others."""
 
@@ -34,21 +34,20 @@ def workflow_farm(
     root: Path, recipes: Mapping[str, Table] = CHAIN, *, ci: Table | None = None, **settings: Any
 ) -> Settings:
     """A farm for two Pythons, with what `[tool.wheelfarm.ci]` says."""
-    said = {"pythons": ["3.11", "3.13"], "platforms": list(SOME), **(ci or {})}
-    return make_farm(root, recipes, settings={"ci": said, **settings})
+    table = {"pythons": ["3.11", "3.13"], "platforms": list(SOME), **(ci or {})}
+    return make_farm(root, recipes, settings={"ci": table, **settings})
 
 
 def jobs_of(settings: Settings) -> dict[str, Job]:
     """The jobs of a farm's graph, by their id."""
-    return {job.id: job for job in draw(read_recipes(settings), settings)}
+    return {job.id: job for job in make_jobs(read_recipes(settings), settings)}
 
 
-def files_of(settings: Settings, limits: Limits = Limits()) -> dict[str, str]:  # noqa: B008 - it is frozen
-    """The rendered files of a farm."""
-    jobs = tuple(jobs_of(settings).values())
-    return GitHub(jobs=jobs, settings=settings, pins=PINS, limits=limits).files()
+def render(settings: Settings) -> str:
+    """The rendered workflow of a farm."""
+    return render_github(tuple(jobs_of(settings).values()), settings, DEFAULT_PINS)
 
 
-def documents_of(settings: Settings, limits: Limits = Limits()) -> dict[str, Any]:  # noqa: B008
-    """The rendered files of a farm, read again."""
-    return {name: read(text) for name, text in files_of(settings, limits).items()}
+def document_of(settings: Settings) -> Any:
+    """The rendered workflow of a farm, read again."""
+    return load_yaml(render(settings))

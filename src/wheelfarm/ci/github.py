@@ -1,227 +1,258 @@
-"""GitHub Actions from the graph: the jobs, and the files that hold them."""
+"""Renders farm.yml: a job per recipe and platform that calls build-wheel.yml, and the service jobs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from wheelfarm.ci.runners import runner
-from wheelfarm.ci.service_jobs import Duties, reading_runs
-from wheelfarm.ci.steps import Steps
-from wheelfarm.ci.yaml_document import Noted, row, write
+from wheelfarm.ci.action_pins import pinned_action
+from wheelfarm.ci.runners import RUNNERS, SERVICE_RUNNER
+from wheelfarm.ci.yaml_document import CommentedValue, Document, dump_yaml, flow_list, flow_map
 from wheelfarm.errors import WorkflowError
-from wheelfarm.recipes.ci_settings import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wheelfarm.ci.action_pins import Pin
+    from wheelfarm.ci.action_pins import ActionPin
     from wheelfarm.ci.matrix import Job
+    from wheelfarm.recipes.ci_settings import Publishing
     from wheelfarm.recipes.settings import Settings
 
-
-Document = dict[str, Any]
 FARM: Final = "farm.yml"
+BUILD_WHEEL: Final = "build-wheel.yml"
+"""The reusable workflow, which is written by hand."""
 HEADER: Final = """\
-Drawn by `inv ci.render` from recipes/ and [tool.wheelfarm] in pyproject.toml: change those, and render
-again; `inv ci.check` fails when this file is stale. Only the commits of actions are taken from this file, so
-that dependabot's updates stay. A job builds one recipe on one platform, and needs the jobs whose wheels it
-uses and no others; its matrix is the variants and Pythons, without those that the plan leaves out."""
-_WANTED: Final = "${{ !cancelled() && !failure() && contains(fromJSON(%s.jobs), '%s') }}"
-"""A job that was left out does not stop those that need it: they take its wheels from the last run."""
+Rendered by `inv ci.render` from recipes/ and [tool.wheelfarm] in pyproject.toml: change those, and render
+again; `inv ci.check` fails when this file is stale. The commits of actions alone are taken from this file, so
+that dependabot's updates stay. A job builds one recipe on one platform. It needs the jobs whose wheels it
+uses and no others."""
 
+WHEELS: Final = "ci-artifacts/wheels"
+"""Directory of the checkout with the wheels of this run's jobs, one's own among them."""
+LAST_RUN: Final = "ci-artifacts/last-run"
+"""The wheels and records of the last full run."""
+REPORTS: Final = "ci-artifacts/reports"
+"""Result, log and records of each build, also of one that failed."""
+RECORDS: Final = "ci-artifacts/records"
+"""The records of all builds of a run, for the plan of later runs."""
+RECORDS_ARTIFACT: Final = "records"
+INSTALL: Final = "python3 -m pip install --require-hashes --requirement requirements/nox.txt"
+"""Installs nox by hash, like everything that runs near a secret or an identity."""
+
+MATRIX_LIMIT: Final = 256
+"""Jobs of a matrix: https://docs.github.com/actions/reference/limits."""
+SIZE_LIMIT: Final = 500_000
+"""Bytes of a workflow file."""
+_SELECTION: Final = "fromJSON(needs.plan.outputs.jobs)['%s']"
+_RUN_WHEN: Final = f"${{{{ !cancelled() && !failure() && {_SELECTION} }}}}"
+"""A job that was skipped does not stop its dependents: they use its wheels of the last run."""
 _GROUP: Final = "farm-${{ github.event_name == 'pull_request' && github.ref || github.run_id }}"
-"""A pull request's runs replace each other. Others have a group of their own: one that waits for somebody to
-approve its publishing would hold up all that came after it."""
+"""The runs of a pull request replace each other. Every other run has its own group: one that waits for an
+approval would hold up all later ones."""
+_CALLED: Final = CommentedValue(
+    f"./.github/workflows/{BUILD_WHEEL}",
+    # zizmor wants $/, a file of the same commit, which actionlint refuses: rhysd/actionlint#711
+    "zizmor: ignore[self-repository]",
+)
+_DISPATCH: Final = {
+    "packages": "distributions, separated by commas; all when empty",
+    "variant": "one variant; all when empty",
+    "platforms": "such as linux-x86_64,macos-arm64; all when empty",
+}
 
-_JOB: Final = 120
-"""What `toJSON(needs)` says of a job beside its name and outputs: bytes, at most."""
-_LEG: Final = 84
-"""The same of a leg beside its name: the digest, marks and spaces."""
+
+def render_github(jobs: Sequence[Job], settings: Settings, pins: Mapping[str, ActionPin]) -> str:
+    """Render farm.yml.
+
+    Raises:
+        WorkflowError: when a matrix or the file exceeds GitHub's limits.
+    """
+    for job in jobs:
+        if len(job.entries) > MATRIX_LIMIT:
+            raise WorkflowError(
+                f"the matrix of {job.id} is too large",
+                where="pyproject.toml: tool.wheelfarm",
+                why=f"{len(job.entries)} builds are more than the {MATRIX_LIMIT} jobs that a matrix may hold",
+                hint="list fewer Pythons in [tool.wheelfarm.ci], or move some variants to another farm",
+            )
+    text = dump_yaml(_Renderer(jobs, settings, pins).document(), header=HEADER, spaced="jobs")
+    if len(text.encode()) > SIZE_LIMIT:
+        raise WorkflowError(
+            f"{len(jobs)} jobs are more than a workflow file may hold",
+            where=f".github/workflows/{FARM}",
+            why=f"it would have {len(text.encode())} of at most {SIZE_LIMIT} bytes",
+            hint="divide the recipes or the platforms between two farms",
+        )
+    return text
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What GitHub takes: https://docs.github.com/actions/reference/limits."""
-
-    legs: int = 256
-    """Jobs of a matrix."""
-    size: int = 500_000
-    """Bytes of a workflow's file."""
-    called: int = 20
-    """Reusable workflows that one file calls."""
-    told: int = 128 * 1024
-    """Bytes of a variable on Linux (MAX_ARG_STRLEN), which holds what all jobs tell: `toJSON(needs)`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GitHub:
-    """Draws the workflow of one farm."""
-
+class _Renderer:
     jobs: Sequence[Job]
     settings: Settings
-    pins: Mapping[str, Pin]
-    limits: Limits = Limits()
+    pins: Mapping[str, ActionPin]
 
-    @property
-    def steps(self) -> Steps:
-        """What makes the steps."""
-        return Steps(self.pins, self.settings)
-
-    @property
-    def duties(self) -> Duties:
-        """What draws the jobs that build nothing."""
-        return Duties(self.steps, self.settings.ci)
-
-    def files(self) -> dict[str, str]:
-        """The files for .github/workflows, by name: one, or one that calls one for each platform.
-
-        Raises:
-            WorkflowError: for more jobs, files or outputs than GitHub and its runners take.
-        """
-        self._check_told()
-        for job in self.jobs:
-            if len(job.variants) * len(job.pythons) > self.limits.legs:
-                raise WorkflowError(
-                    f"the matrix of {job.id} is too large",
-                    where="pyproject.toml: tool.wheelfarm",
-                    why=f"{len(job.variants)} variants by {len(job.pythons)} Pythons are more than the "
-                    f"{self.limits.legs} jobs that a matrix may hold",
-                    hint="have fewer Pythons in [tool.wheelfarm.ci], or a farm of its own for some variants",
-                )
-        whole = _text(self._farm({job.id: self._build(job, "needs.plan.outputs") for job in self.jobs}))
-        if len(whole.encode()) <= self.limits.size:
-            return {FARM: whole}
-        return self._split()
-
-    def _check_told(self) -> None:
-        """Refuse legs whose digests no job could be given."""
-        legs = [leg for job in self.jobs for leg in job.legs]
-        told = sum(len(job.id) + _JOB for job in self.jobs) + sum(len(leg.slug) + _LEG for leg in legs)
-        if told > self.limits.told:
-            raise WorkflowError(
-                f"{len(legs)} legs are more than a workflow may have",
-                where="pyproject.toml: tool.wheelfarm.ci",
-                why=f"the digests of what they make are some {told} bytes, and a job's variable holds "
-                f"{self.limits.told}",
-                hint="divide the recipes or the platforms between two farms",
-            )
-
-    def _split(self) -> dict[str, str]:
-        """A file for each platform: no edge of the graph leads from one platform to another."""
-        files, calls = {}, {}
-        for platform in dict.fromkeys(job.platform for job in self.jobs):
-            name = f"farm-{platform}.yml"
-            jobs = [job for job in self.jobs if job.platform == platform]
-            files[name] = _text(self._called(platform, jobs))
-            if len(files[name].encode()) > self.limits.size:
-                raise WorkflowError(
-                    f"{len(jobs)} recipes on one platform are more than a workflow may hold",
-                    where=f".github/workflows/{name}",
-                    why=f"it would have {len(files[name].encode())} of at most {self.limits.size} bytes",
-                    hint="divide the recipes between two farms",
-                )
-            calls[f"build-{platform}"] = self._call(platform, name)
-        if len(calls) > self.limits.called:
-            raise WorkflowError(
-                f"{len(calls)} platforms are more than a workflow may call",
-                where="pyproject.toml: tool.wheelfarm.ci.platforms",
-                why=f"GitHub takes {self.limits.called} reusable workflows",
-                hint="divide the platforms between two farms",
-            )
-        return {FARM: _text(self._farm(calls))} | files
-
-    def _farm(self, builds: Mapping[str, Document]) -> Document:
+    def document(self) -> Document:
         ci = self.settings.ci
-        jobs: Document = {"plan": self.duties.plan(), **builds, "summary": self.duties.summary([*builds])}
+        builds = [job.id for job in self.jobs]
+        jobs = {"plan": self._plan(), **{job.id: self._build(job) for job in self.jobs}}
+        jobs["summary"] = self._summary(builds)
         if ci.publish is not None:
-            jobs["publish"] = self.duties.publish(ci.publish, [*builds])
-        jobs["all-green"] = self.duties.green([*builds])
-        inputs = {
-            "packages": "distributions, separated by commas; all when empty",
-            "variant": "one variant; all when empty",
-            "platforms": "such as linux-x86_64,macos-arm64; all when empty",
-        }
+            jobs["publish"] = self._publish(ci.publish)
+        jobs["all-green"] = _ALL_GREEN
+        inputs = {name: {"description": text, "type": "string"} for name, text in _DISPATCH.items()}
         return {
             "name": "farm",
             "on": {
-                "push": {"branches": row([ci.branch]), "tags": row([ci.tags])},
-                "pull_request": {"branches": row([ci.branch])},
-                "workflow_dispatch": {
-                    "inputs": {
-                        name: {"description": text, "type": "string", "default": ""}
-                        for name, text in inputs.items()
-                    }
-                },
+                "push": {"branches": flow_list([ci.branch]), "tags": flow_list([ci.tags])},
+                "pull_request": {"branches": flow_list([ci.branch])},
+                "workflow_dispatch": {"inputs": inputs},
             },
-            **_SHELL,
+            "permissions": {},
             "concurrency": {"group": _GROUP, "cancel-in-progress": True},
             "jobs": jobs,
         }
 
-    def _build(self, job: Job, plan: str, *, called: bool = False) -> Document:
-        """A job of the graph.
-
-        Args:
-            job: which.
-            plan: the expression whose members are what the plan's job tells.
-            called: whether it stands in a file that others call, where the plan's job is not.
-        """
-        matrix: Document = {
-            "variant": row(job.variants),
-            "python": row(map(str, job.pythons)),
-            "exclude": f"${{{{ fromJSON({plan}.left-out)['{job.id}'] }}}}",
+    def _build(self, job: Job) -> Document:
+        inputs = {
+            "recipe": str(job.name),
+            "platform": job.platform,
+            "runner": self.settings.ci.runners.get(job.platform) or RUNNERS[job.platform],
+            "plan": f"${{{{ toJSON({_SELECTION % job.id}) }}}}",
         }
-        needs = [*([] if called else ["plan"]), *job.needs]
         return {
-            "name": f"{job.name}, {job.platform} (${{{{ matrix.variant }}}}, ${{{{ matrix.python }}}})",
-            **({"needs": row(needs)} if needs else {}),
-            "if": _WANTED % (plan, job.id),
-            "runs-on": runner(job.platform, self.settings),
-            "timeout-minutes": self._minutes(),
-            "permissions": reading_runs(),
-            "strategy": {"fail-fast": False, "matrix": matrix},
-            "outputs": {leg.output: f"${{{{ steps.build.outputs.{leg.output} }}}}" for leg in job.legs},
+            "needs": flow_list(["plan", *job.needs]),
+            "if": _RUN_WHEN % job.id,
+            "permissions": _read_runs(),
+            "uses": _CALLED,
+            "with": inputs,
+        }
+
+    def _plan(self) -> Document:
+        run_id = "steps.last.outputs.run-id"
+        environment = {name.upper(): f"${{{{ inputs.{name} }}}}" for name in _DISPATCH}
+        words = " ".join(f'--{name} "${name.upper()}"' for name in (*_DISPATCH, "last-run"))
+        find: Document = {
+            "name": "find the last full run",
+            "id": "last",
+            "run": "nox -s ci-last",
+            "env": {"GITHUB_TOKEN": "${{ github.token }}"},
+        }
+        select: Document = {
+            "name": "select what to build",
+            "id": "plan",
+            "run": f"nox -s ci-plan -- {words}".replace("$LAST-RUN", "$LAST_RUN"),
+            "env": environment | {"LAST_RUN": f"${{{{ {run_id} }}}}"},
+        }
+        fetch = self._download("download its records", RECORDS_ARTIFACT, LAST_RUN)
+        fetch["with"] |= {"run-id": f"${{{{ {run_id} }}}}", "github-token": "${{ github.token }}"}
+        return {
+            "name": "plan",
+            "runs-on": SERVICE_RUNNER,
+            "timeout-minutes": 20,
+            "permissions": _read_runs(),
+            "outputs": {"jobs": "${{ steps.plan.outputs.jobs }}"},
+            "steps": [*self._setup(), find, {"if": f"{run_id} != ''", **fetch}, select],
+        }
+
+    def _summary(self, builds: Sequence[str]) -> Document:
+        """The table of the run; the job fails when a build did."""
+        upload: Document = {
+            "name": "upload the records for later runs",
+            "uses": pinned_action("actions/upload-artifact", self.pins),
+            "with": {
+                "name": RECORDS_ARTIFACT,
+                "path": RECORDS,
+                "if-no-files-found": "ignore",
+                "overwrite": True,
+            },
+        }
+        return {
+            "name": "summary",
+            "needs": flow_list(["plan", *builds]),
+            "if": "${{ !cancelled() && needs.plan.result == 'success' }}",
+            "runs-on": SERVICE_RUNNER,
+            "timeout-minutes": 20,
+            "permissions": {"contents": CommentedValue("read", "checkout")},
             "steps": [
-                *self.steps.setup(),
-                *self.steps.build(job, PLATFORMS[job.platform], last_run=f"${{{{ {plan}.last-run }}}}"),
+                *self._setup(),
+                self._download("download the reports", "report-*", REPORTS),
+                {"name": "summarize", "run": "nox -s ci-summary", "env": {"NEEDS": "${{ toJSON(needs) }}"}},
+                upload,
             ],
         }
 
-    def _minutes(self) -> int:
-        """What a job may take: a build and its gate, the programs' installation, and the artifacts."""
-        return min(360, round(self.settings.time_limit / 60) + 30)
-
-    def _call(self, platform: str, file: str) -> Document:
-        """The job that calls a platform's file."""
+    def _publish(self, publish: Publishing) -> Document:
+        """All wheels of a full run to an index, after an approval; without caches."""
+        ci = self.settings.ci
+        environment = {"TWINE_USERNAME": publish.username} if publish.username else {}
+        if publish.secret:
+            environment["TWINE_PASSWORD"] = f"${{{{ secrets.{publish.secret} }}}}"
+        permissions = {"contents": CommentedValue("read", "checkout")}
+        if publish.attest or self.settings.choose_index(publish.index).sign:
+            permissions["id-token"] = CommentedValue("write", "the identity that signs provenance")
+        if publish.attest:
+            permissions["attestations"] = CommentedValue("write", "GitHub stores its own")
+        send: Document = {"name": "publish", "run": f"nox -s ci-publish -- --index {publish.index}"}
+        # Last: publishing gives a changed build of a published version its build number, and so its bytes.
+        attest: Document = {
+            "name": "attest",
+            "uses": pinned_action("actions/attest-build-provenance", self.pins),
+            "with": {"subject-path": "wheelhouse/*/wheels/*/*.whl"},
+        }
+        ref = f"(github.ref == 'refs/heads/{ci.branch}' || startsWith(github.ref, 'refs/tags/'))"
         return {
-            "name": platform,
-            "needs": row(["plan"]),
-            "permissions": reading_runs(),
-            "uses": Noted(f"./.github/workflows/{file}", _CALL_NOTE),
-            "with": {
-                name: f"${{{{ needs.plan.outputs.{name} }}}}" for name in ("jobs", "left-out", "last-run")
-            },
+            "name": "publish",
+            "needs": flow_list(["summary"]),
+            "if": f"github.event_name == 'push' && {ref}",
+            "runs-on": SERVICE_RUNNER,
+            "timeout-minutes": 60,
+            "environment": publish.environment,
+            "concurrency": {"group": "publish", "cancel-in-progress": False},
+            "permissions": permissions,
+            "steps": [
+                *self._setup(),
+                self._download("download all wheels of this run", "wheels-*", WHEELS),
+                {"name": "collect", "run": "nox -s ci-collect"},
+                send | ({"env": environment} if environment else {}),
+                *([attest] if publish.attest else []),
+            ],
         }
 
-    def _called(self, platform: str, jobs: Sequence[Job]) -> Document:
-        """The file of a platform, which ends by telling the digests of all that it has made."""
-        builds = {job.id: self._build(job, "inputs", called=True) for job in jobs}
-        inputs = {name: {"type": "string", "required": True} for name in ("jobs", "left-out", "last-run")}
-        outputs = {"parts": {"value": "${{ jobs.parts.outputs.parts }}"}}
-        return {
-            "name": f"farm, {platform}",
-            "on": {"workflow_call": {"inputs": inputs, "outputs": outputs}},
-            **_SHELL,
-            "jobs": builds | {"parts": self.duties.parts([*builds])},
+    def _setup(self) -> list[Document]:
+        checkout = pinned_action("actions/checkout", self.pins)
+        python = pinned_action("actions/setup-python", self.pins)
+        return [
+            {"uses": checkout, "with": {"persist-credentials": False}},
+            {"uses": python, "with": {"python-version": "3.11"}},
+            {"name": "install nox", "run": INSTALL},
+        ]
+
+    def _download(self, name: str, pattern: str, path: str) -> Document:
+        """A step; the pattern may match nothing: the session checks what must be there."""
+        words = {"pattern": pattern, "path": path, "digest-mismatch": "error"}
+        return {"name": name, "uses": pinned_action("actions/download-artifact", self.pins), "with": words}
+
+
+def _read_runs() -> CommentedValue:
+    permissions = {"contents": "read", "actions": "read"}
+    return CommentedValue(flow_map(permissions), "checkout; wheels and records of the last full run")
+
+
+_ALL_GREEN: Final[Document] = {
+    "name": "all green",
+    "needs": flow_list(["plan", "summary"]),
+    # A skipped job satisfies a branch's protection, so this one always runs.
+    "if": "always()",
+    "runs-on": SERVICE_RUNNER,
+    "timeout-minutes": 5,
+    "permissions": {},
+    "steps": [
+        {
+            "name": "check the results",
+            "run": 'test "$RESULTS" = "success success"',
+            "env": {"RESULTS": "${{ join(needs.*.result, ' ') }}"},
         }
-
-
-# zizmor asks for $/, which names a file of the same commit. actionlint refuses that, and looks into files
-# that it knows: https://github.com/rhysd/actionlint/issues/711
-_CALL_NOTE: Final = "zizmor: ignore[self-repository] actionlint knows no $/"
-_SHELL: Final[Document] = {"permissions": {}, "defaults": {"run": {"shell": "bash"}}}
-
-
-def _text(document: Document) -> str:
-    return write(document, header=HEADER, spaced="jobs")
+    ],
+}
+"""The one job that a branch's protection has to name."""

@@ -1,96 +1,79 @@
-"""GitLab CI from the graph: a job for each leg, since there an edge can lead from leg to leg."""
+"""Renders .gitlab-ci.yml: a job per matrix entry, since GitLab's `needs` can name one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from wheelfarm.ci.steps import ARRIVED, INSTALL, TOLD
-from wheelfarm.ci.yaml_document import row, write
-from wheelfarm.recipes.ci_settings import PLATFORMS
+from wheelfarm.ci.github import INSTALL, REPORTS, WHEELS
+from wheelfarm.ci.yaml_document import Document, dump_yaml, flow_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wheelfarm.ci.matrix import Job, Leg
+    from wheelfarm.ci.matrix import Job, MatrixEntry
     from wheelfarm.recipes.settings import Settings
 
-Document = dict[str, Any]
 FILE: Final = ".gitlab-ci.yml"
-DOTENV: Final = "parts/outputs.env"
-"""Where a job leaves variables for those that need it (`artifacts:reports:dotenv`)."""
 HEADER: Final = """\
-Drawn by `inv ci.render --provider gitlab` from recipes/ and [tool.wheelfarm] in pyproject.toml: change those,
-and render again; `inv ci.check --provider gitlab` fails when this file is stale. A job builds one recipe for
-one platform, variant and Python, on a runner with the tag of the platform; it needs the jobs whose wheels
-it uses."""
+Rendered by `inv ci.render --provider gitlab` from recipes/ and [tool.wheelfarm] in pyproject.toml: change
+those, and render again; `inv ci.check --provider gitlab` fails when this file is stale. A job builds one
+recipe for one platform, variant and Python, on a runner with the tag of the platform. It needs the jobs
+whose wheels it uses."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GitLab:
-    """Draws the pipeline of one farm."""
-
-    jobs: Sequence[Job]
-    settings: Settings
-
-    def files(self) -> dict[str, str]:
-        """The one file, by its name in the repository."""
-        ci = self.settings.ci
-        document: Document = {
-            "stages": row(["build", "publish"]),
-            "workflow": {
-                "rules": [
-                    {"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'},
-                    {"if": f'$CI_COMMIT_BRANCH == "{ci.branch}"'},
-                    {"if": "$CI_COMMIT_TAG"},
-                    {"if": '$CI_PIPELINE_SOURCE == "web"'},
-                ]
-            },
-            "default": {"interruptible": True, "before_script": [INSTALL]},
-        }
-        for job in self.jobs:
-            for leg in job.legs:
-                document[leg.slug] = self._build(job, leg)
-        if ci.publish is not None:
-            document["publish"] = self._publish(ci.publish.index, ci.publish.environment)
-        return {FILE: write(document, header=HEADER)}
-
-    def _tags(self, platform: str) -> Any:  # noqa: ANN401 - a list in one line
-        return row([self.settings.ci.runners.get(platform, platform)])
-
-    def _timeout(self) -> str:
-        """A build and its gate, the programs' installation, and the artifacts."""
-        return f"{round(self.settings.time_limit / 60) + 30} minutes"
-
-    def _build(self, job: Job, leg: Leg) -> Document:
-        words = f"{leg.name} --place {PLATFORMS[leg.platform]} --variant {leg.variant} --python {leg.python}"
-        return {
-            "stage": "build",
-            "tags": self._tags(leg.platform),
-            "needs": row(up.slug for up in job.upstream_of(leg)),
-            "timeout": self._timeout(),
-            "script": [f"nox -s ci-build -- {words}"],
-            "artifacts": {
-                "when": "always",
-                "paths": [f"{ARRIVED}/{leg.slug}", f"{TOLD}/{leg.slug}"],
-                "reports": {"dotenv": DOTENV},
-            },
-        }
-
-    def _publish(self, index: str, environment: str) -> Document:
-        """Once someone has started it; without `needs`, it waits for all builds and has all their wheels."""
-        branch, signs = self.settings.ci.branch, self.settings.choose_index(index).sign
-        return {
-            "stage": "publish",
-            "tags": self._tags("linux-x86_64"),
+def render_gitlab(jobs: Sequence[Job], settings: Settings) -> str:
+    """Render the pipeline."""
+    ci = settings.ci
+    document: Document = {
+        "stages": flow_list(["build", "publish"]),
+        "workflow": {
             "rules": [
-                {"if": f'$CI_COMMIT_BRANCH == "{branch}" || $CI_COMMIT_TAG', "when": "manual"},
-            ],
-            "interruptible": False,
-            "resource_group": "publish",
-            "environment": {"name": environment, "action": "access"},
-            # The variable in which Sigstore looks for the job's identity.
-            **({"id_tokens": {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}} if signs else {}),
-            "timeout": "1 hour",
-            "script": ["nox -s ci-collect", f"nox -s ci-publish -- --index {index}"],
-        }
+                {"if": '$CI_PIPELINE_SOURCE == "merge_request_event"'},
+                {"if": f'$CI_COMMIT_BRANCH == "{ci.branch}"'},
+                {"if": "$CI_COMMIT_TAG"},
+                {"if": '$CI_PIPELINE_SOURCE == "web"'},
+            ]
+        },
+        "default": {"interruptible": True, "before_script": [INSTALL]},
+    }
+    for job in jobs:
+        for entry in job.entries:
+            document[entry.slug] = _build(job, entry, settings)
+    if ci.publish is not None:
+        document["publish"] = _publish(ci.publish.index, ci.publish.environment, settings)
+    return dump_yaml(document, header=HEADER)
+
+
+def _tags(platform: str, settings: Settings) -> object:
+    return flow_list([settings.ci.runners.get(platform, platform)])
+
+
+def _build(job: Job, entry: MatrixEntry, settings: Settings) -> Document:
+    words = f"{entry.name} --platform {entry.platform} --variant {entry.variant} --python {entry.python}"
+    return {
+        "stage": "build",
+        "tags": _tags(entry.platform, settings),
+        "needs": flow_list(each.slug for each in job.dependencies_of(entry)),
+        # A build and its gate, the installation of the programs, and the artifacts.
+        "timeout": f"{round(settings.time_limit / 60) + 30} minutes",
+        "script": [f"nox -s ci-build -- {words}"],
+        "artifacts": {"when": "always", "paths": [f"{WHEELS}/{entry.slug}", f"{REPORTS}/{entry.slug}"]},
+    }
+
+
+def _publish(index: str, environment: str, settings: Settings) -> Document:
+    """A job that a person starts; without `needs`, it waits for all builds and has all their wheels."""
+    signs = settings.choose_index(index).sign
+    rule = {"if": f'$CI_COMMIT_BRANCH == "{settings.ci.branch}" || $CI_COMMIT_TAG', "when": "manual"}
+    return {
+        "stage": "publish",
+        "tags": _tags("linux-x86_64", settings),
+        "rules": [rule],
+        "interruptible": False,
+        "resource_group": "publish",
+        "environment": {"name": environment, "action": "access"},
+        # Sigstore looks for the job's identity in this variable.
+        **({"id_tokens": {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}} if signs else {}),
+        "timeout": "1 hour",
+        "script": ["nox -s ci-collect", f"nox -s ci-publish -- --index {index}"],
+    }

@@ -1,4 +1,4 @@
-"""Where jobs run: what GitHub lends for each platform."""
+"""GitHub's runners by platform, and the compilers on them that are not on PATH."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from wheelfarm.recipes.settings import Settings
-
-OWN: Final = "ubuntu-24.04"
+SERVICE_RUNNER: Final = "ubuntu-24.04"
 """For the jobs that build nothing."""
 RUNNERS: Final[Mapping[str, str]] = {
     "linux-x86_64": "ubuntu-24.04",
@@ -21,28 +19,20 @@ RUNNERS: Final[Mapping[str, str]] = {
     "windows-amd64": "windows-2025",
     "windows-arm64": "windows-11-arm",
 }
-"""Each of the platform's own processor: nothing is emulated, and nothing is cross-compiled.
+"""Each has the platform's own processor: nothing is emulated or cross-compiled.
 
 https://docs.github.com/actions/reference/runners/github-hosted-runners
 """
-
-
-COMPILERS: Final[Mapping[tuple[str, str], str]] = {
-    # Rtools, whose MinGW is upstream's too; it is on the image and not on the path. Since Rtools 4.2 its
-    # compilers lie here: https://cran.r-project.org/bin/windows/Rtools/rtools45/rtools.html
+_COMPILERS: Final[Mapping[tuple[str, str], str]] = {
+    # Rtools, whose MinGW numpy and scipy use too. Since Rtools 4.2 its compilers are here:
+    # https://cran.r-project.org/bin/windows/Rtools/rtools45/rtools.html
     ("windows-amd64", "fortran"): "C:/rtools45/x86_64-w64-mingw32.static.posix/bin",
-    # clang-cl, which is on the image and not on the path.
-    ("windows-arm64", "c"): "C:/Program Files/LLVM/bin",
+    ("windows-arm64", "c"): "C:/Program Files/LLVM/bin",  # clang-cl
 }
-"""Directories of compilers that a runner has and does not find by itself, by platform and language."""
+"""Directories of compilers that a runner's image has and its PATH lacks, by platform and language."""
 
 
 def compiler_paths(platform: str, languages: Iterable[str]) -> tuple[str, ...]:
-    """What a job must put first on its path to compile some languages."""
-    found = (COMPILERS.get((platform, language)) for language in languages)
+    """List what a job puts first on PATH to compile some languages."""
+    found = (_COMPILERS.get((platform, language)) for language in languages)
     return tuple(dict.fromkeys(path for path in found if path))
-
-
-def runner(platform: str, settings: Settings) -> str:
-    """The label of a platform's runner."""
-    return settings.ci.runners.get(platform) or RUNNERS[platform]

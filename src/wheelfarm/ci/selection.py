@@ -1,212 +1,181 @@
-"""What the jobs before have told: their results, and the digests of what they made."""
+"""Selects the matrix entries of a run: what changed, what a person requested, and what those need."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from wheelfarm.errors import UsageError
 from wheelfarm.model import sha256_of_json
-from wheelfarm.plan.build import BuildId, gate_parts
+from wheelfarm.plan.build import gate_parts
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from wheelfarm.ci.matrix import Job, Leg
-    from wheelfarm.plan.build import Build
+    from wheelfarm.ci.matrix import Job, MatrixEntry
+    from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.provenance.record import Record
 
-
-_OF_MACHINES: Final = ("toolchain.", "compiler.", "program.", "system-package.")
-"""Parts of a key that only the machine knows which builds."""
-_KNOWN: Final = "toolchain.cibuildwheel"
-"""The one of them that is the same everywhere: the farm's lock pins it."""
+_MACHINE_PARTS: Final = ("toolchain.", "compiler.", "program.", "system-package.")
+"""Parts of a build key that only the building machine knows."""
+_LOCKED_PART: Final = "toolchain.cibuildwheel"
+"""The one of them that the farm's lock pins for every machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What a person asks of a run; None means all."""
+class Filter:
+    """What a person requests of a run; None means all."""
 
     names: Collection[str] | None = None
     variants: Collection[str] | None = None
     platforms: Collection[str] | None = None
 
-    def takes(self, leg: Leg) -> bool:
-        """Whether a leg was asked for."""
+    def matches(self, entry: MatrixEntry) -> bool:
         return (
-            (self.names is None or leg.name in self.names)
-            and (self.variants is None or leg.variant in self.variants)
-            and (self.platforms is None or leg.platform in self.platforms)
+            (self.names is None or entry.name in self.names)
+            and (self.variants is None or entry.variant in self.variants)
+            and (self.platforms is None or entry.platform in self.platforms)
         )
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Refuse words that mean nothing in this workflow.
+        """Raise for a value that matches nothing in the workflow.
 
         Raises:
-            UsageError: naming the first, with the nearest that there is.
+            UsageError: for the first, with the nearest valid one.
         """
-        legs = [leg for job in jobs for leg in job.legs]
-        for said, known, noun in (
-            (self.names, {str(leg.name) for leg in legs}, "package"),
-            (self.variants, {leg.variant for leg in legs}, "variant"),
-            (self.platforms, {leg.platform for leg in legs}, "platform"),
+        entries = [entry for job in jobs for entry in job.entries]
+        for values, known, noun in (
+            (self.names, {str(entry.name) for entry in entries}, "package"),
+            (self.variants, {entry.variant for entry in entries}, "variant"),
+            (self.platforms, {entry.platform for entry in entries}, "platform"),
         ):
-            for word in sorted(set(said or ()) - known):
-                raise UsageError(f"the workflow has no {noun} {word!r}", hint=suggestion(word, known))
+            for value in sorted(set(values or ()) - known):
+                raise UsageError(f"the workflow has no {noun} {value!r}", hint=suggestion(value, known))
 
 
-def build_id(leg: Leg) -> BuildId:
-    """What a plan calls a leg."""
-    return BuildId(name=leg.name, variant=leg.variant, target=leg.target)
-
-
-def _known_parts(parts: Mapping[str, str]) -> dict[str, str]:
-    """The parts of a key that no machine is needed for; of upstream wheels the names alone."""
+def _comparable_parts(parts: Mapping[str, str]) -> dict[str, str]:
+    """The parts of a build key that no machine is needed for; of dependencies the names alone."""
     return {
         name: "" if name.startswith("upstream.") else value
         for name, value in parts.items()
-        if name == _KNOWN or not name.startswith(_OF_MACHINES)
+        if name == _LOCKED_PART or not name.startswith(_MACHINE_PARTS)
     }
 
 
-def unchanged(builds: Iterable[Build], records: Mapping[BuildId, Record]) -> frozenset[BuildId]:
-    """The builds that an earlier run has made from the same, and whose gate would ask the same.
+def find_unchanged(builds: Iterable[Build], records: Mapping[BuildId, Record]) -> frozenset[BuildId]:
+    """Find the builds whose inputs and gate are those of an earlier run.
 
-    What only the building machine knows, such as its compilers, does not count: a full run looks at that.
+    What only the building machine knows, such as its compilers, does not count: a full run compares that.
 
     Args:
         builds: each after all that it needs, planned for no machine in particular.
-        records: what the earlier run has made.
+        records: of the earlier run.
     """
     found: set[BuildId] = set()
     for build in builds:
         record = records.get(build.id)
-        upstream = {*build.upstream, *build.run}
-        if record is None or not upstream <= found:
+        if record is None or not {*build.upstream, *build.run} <= found:
             continue
-        parts = gate_parts(build, {up.name: records[up].key for up in build.run})
+        parts = gate_parts(build, {each.name: records[each].key for each in build.run})
         gate_key = sha256_of_json(dict(parts) | {"build": record.key})
-        if _known_parts(record.key_parts) == _known_parts(build.key_parts) and record.gate_key == gate_key:
+        same_inputs = _comparable_parts(record.key_parts) == _comparable_parts(build.key_parts)
+        if same_inputs and record.gate_key == gate_key:
             found.add(build.id)
     return frozenset(found)
 
 
-def select(jobs: Sequence[Job], wish: Wish, held: Collection[BuildId], *, full: bool) -> frozenset[Leg]:
-    """The legs to run.
+def select_entries(
+    jobs: Sequence[Job], requested: Filter, unchanged: Collection[BuildId], *, full: bool
+) -> frozenset[MatrixEntry]:
+    """Select the entries to run.
 
     Args:
         jobs: the graph, each job after those that it needs.
-        wish: what was asked for.
-        held: what the last run has made and nothing changed for.
-        full: whether what was asked for is run even if nothing changed for it.
+        requested: what a person requests.
+        unchanged: builds whose wheels the last full run has.
+        full: whether a requested entry runs even if nothing changed for it.
     """
-    selected: set[Leg] = set()
-    # Backwards, so that whoever needs a job has been looked at before it.
+    selected: set[MatrixEntry] = set()
+    # Backwards, so that the dependents of a job come before it.
     for job in reversed(jobs):
-        for leg in job.legs:
-            is_held = build_id(leg) in held
-            if leg in selected or (wish.takes(leg) and (full or not is_held)):
-                selected.add(leg)
-                selected |= {up for up in job.upstream_of(leg) if build_id(up) not in held}
+        for entry in job.entries:
+            wanted = requested.matches(entry) and (full or entry.build_id not in unchanged)
+            if wanted or entry in selected:
+                selected.add(entry)
+                selected |= {each for each in job.dependencies_of(entry) if each.build_id not in unchanged}
     return frozenset(selected)
 
 
-def outputs(jobs: Sequence[Job], selected: Collection[Leg]) -> dict[str, str]:
-    """What the plan's job tells the others: which jobs run, and what is left out of the matrix of each."""
-    left_out = {
-        job.id: [
-            {"variant": variant, "python": str(python)}
-            for variant in job.variants
-            for python in job.pythons
-            if not any((leg.variant, leg.python) == (variant, python) for leg in job.legs if leg in selected)
-        ]
-        for job in jobs
-    }
-    wanted = [job.id for job in jobs if any(leg in selected for leg in job.legs)]
-    return {"jobs": _line(wanted), "left-out": _line(left_out)}
+def dump_selection(jobs: Sequence[Job], selected: Collection[MatrixEntry], last_run: str) -> str:
+    """Render the output of the plan's job: the input `plan` of build-wheel.yml, by job id.
 
-
-def _line(value: object) -> str:
-    """JSON in one line, as outputs must be."""
-    return json.dumps(value, separators=(",", ":"))
-
-
-def read_outputs(jobs: Sequence[Job], told: Mapping[str, str]) -> frozenset[Leg]:
-    """The legs that `outputs` told of."""
-    wanted, left_out = json.loads(told.get("jobs") or "[]"), json.loads(told.get("left-out") or "{}")
-    return frozenset(
-        leg
-        for job in jobs
-        if job.id in wanted
-        for leg in job.legs
-        if {"variant": leg.variant, "python": str(leg.python)} not in left_out.get(job.id, [])
-    )
-
-
-def _object(text: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{where} is not JSON", why=str(error), hint="a job of the workflow sets it"
-        ) from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{where} is no object", hint="a job of the workflow sets it: toJSON(needs)")
-    return value
-
-
-def digests(text: str, where: str) -> dict[str, str]:
-    """The outputs of one job: by leg, the digest of what it made; a job that was left out has none.
-
-    Raises:
-        UsageError: when it is something else than a job's outputs.
+    GitHub multiplies the axes of a matrix and drops what `exclude` lists:
+    https://docs.github.com/actions/how-tos/write-workflows/choose-what-workflows-do/run-job-variations
     """
-    return {name: str(value) for name, value in _object(text, where).items() if value}
+    plans = {}
+    for job in jobs:
+        pairs = [(entry.variant, str(entry.python)) for entry in job.entries if entry in selected]
+        if not pairs:
+            continue
+        variants, pythons = (list(dict.fromkeys(axis)) for axis in zip(*pairs, strict=True))
+        exclude = [
+            {"variant": variant, "python": python}
+            for variant, python in product(variants, pythons)
+            if (variant, python) not in pairs
+        ]
+        matrix = {"variant": variants, "python": pythons, "exclude": exclude}
+        # The pattern of the artifacts that build-wheel.yml downloads has the requirements.
+        plans[job.id] = {"matrix": matrix, "requires": "|".join(job.dependencies), "last-run": last_run}
+    return json.dumps(plans, separators=(",", ":"))
+
+
+def load_selection(jobs: Sequence[Job], text: str) -> frozenset[MatrixEntry]:
+    """Read the entries from what `dump_selection` wrote; none from an empty text."""
+    plans = json.loads(text or "{}")
+    selected = set()
+    for job in jobs:
+        matrix = plans.get(job.id, {}).get("matrix", {"variant": [], "python": [], "exclude": []})
+        for entry in job.entries:
+            pair = {"variant": entry.variant, "python": str(entry.python)}
+            if all(value in matrix[axis] for axis, value in pair.items()) and pair not in matrix["exclude"]:
+                selected.add(entry)
+    return frozenset(selected)
 
 
 @dataclass(frozen=True)
-class Results:
+class JobResults:
     """`toJSON(needs)`: by job, its result and its outputs."""
 
     jobs: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def read(cls, text: str, where: str = "NEEDS") -> Self:
-        """Read it.
+    def parse(cls, text: str, where: str = "NEEDS") -> Self:
+        """Parse the value of a variable.
 
         Raises:
-            UsageError: when it is something else.
+            UsageError: when it is no JSON object of objects.
         """
-        jobs = _object(text, where)
-        if not all(isinstance(each, dict) for each in jobs.values()):
-            raise UsageError(
-                f"{where} is no object of jobs", hint="a job of the workflow sets it: toJSON(needs)"
-            )
+        hint = "the workflow sets it to toJSON(needs)"
+        try:
+            jobs = json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"{where} is not JSON", why=str(error), hint=hint) from error
+        if not isinstance(jobs, dict) or not all(isinstance(each, dict) for each in jobs.values()):
+            raise UsageError(f"{where} is no object of jobs", hint=hint)
         return cls(jobs)
 
     @property
-    def well(self) -> bool:
-        """Whether every job ended well or was left out."""
-        return all(self.result(job) in {"success", "skipped"} for job in self.jobs)
+    def failed(self) -> list[str]:
+        """The jobs that neither succeeded nor were skipped."""
+        return [job for job in self.jobs if self.result(job) not in {"success", "skipped"}]
 
     def result(self, job: str) -> str:
-        """How a job ended; nothing for one of a file that was called: only how the call ended is told."""
-        found = self.jobs.get(job) or {}
-        return str(found.get("result", ""))
+        """GitHub's word for how a job ended; empty for an unknown one."""
+        return str(self.jobs.get(job, {}).get("result", ""))
 
-    def outputs(self, job: str) -> dict[str, str]:
-        """What a job told."""
-        return dict((self.jobs.get(job) or {}).get("outputs") or {})
-
-    def parts(self, jobs: Sequence[Job]) -> dict[str, str]:
-        """The digest of what each leg made, by its slug; legs that made nothing are not there."""
-        found: dict[str, str] = {}
-        for name in self.jobs:
-            if "parts" in self.outputs(name):  # a file that was called tells of all its jobs at once
-                found |= digests(self.outputs(name)["parts"] or "{}", f"{name}: parts")
-        for job in jobs:
-            told = self.outputs(job.id)
-            found |= {leg.slug: told[leg.output] for leg in job.legs if told.get(leg.output)}
-        return found
+    def output(self, job: str, name: str) -> str:
+        """One output of a job; empty without it."""
+        return str((self.jobs.get(job, {}).get("outputs") or {}).get(name, ""))

@@ -1,4 +1,4 @@
-"""ci.render, ci.check: the workflow drawn from the recipes, and whether it is current."""
+"""ci.render and ci.check: the workflow files that come from the recipes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from invoke.tasks import task
 
+from wheelfarm.ci import gitlab
 from wheelfarm.ci.action_pins import read_pins
-from wheelfarm.ci.github import GitHub
-from wheelfarm.ci.gitlab import GitLab
-from wheelfarm.ci.matrix import draw
+from wheelfarm.ci.github import BUILD_WHEEL, FARM, render_github
+from wheelfarm.ci.matrix import make_jobs
 from wheelfarm.cli.task import farm_task, open_farm, words
 from wheelfarm.errors import Collector, UsageError, WorkflowError
 from wheelfarm.report.screen import Screen
@@ -20,96 +20,67 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.farm import Farm
 
 _WORKFLOWS: Final = ".github/workflows"
-_OURS: Final = "Drawn by `inv ci.render`"
-"""By which a file is known that was rendered: one that is not rendered any more is stale."""
 _PROVIDER: Final = "github, which is the default, or gitlab"
 
 
-def _github(settings: Settings) -> dict[Path, str]:
-    """The files of GitHub's workflow, with the actions' commits that stand in the files there are."""
-    directory = settings.root / _WORKFLOWS
-    texts = {
-        f"{_WORKFLOWS}/{path.name}": path.read_text(encoding="utf-8")
-        for path in sorted([*directory.glob("*.yml"), *directory.glob("*.yaml")])
-    }
-    # Rendered files last: what stands in them is what is kept.
-    ordered = dict(sorted(texts.items(), key=lambda item: _OURS in item[1]))
-    pins = read_pins(ordered)
-    farm, publish = open_farm(), settings.ci.publish
-    if publish is not None:
-        settings.choose_index(publish.index)
-    drawn = GitHub(jobs=draw(farm.recipes, settings), settings=settings, pins=pins).files()
-    return {directory / name: text for name, text in drawn.items()}
-
-
-def _left(settings: Settings, wanted: dict[Path, str]) -> list[Path]:
-    """Files for GitHub that were rendered once and would not be now."""
-    if all(path.parent == settings.root for path in wanted):
-        return []
-    found = sorted((settings.root / _WORKFLOWS).glob("farm*.yml"))
-    return [path for path in found if path not in wanted and _OURS in path.read_text(encoding="utf-8")]
-
-
-def _files(settings: Settings, provider: str) -> dict[Path, str]:
-    if provider == "github":
-        return _github(settings)
+def _render(farm: Farm, provider: str) -> tuple[Path, str]:
+    """The path and the text of the rendered file."""
+    settings = farm.settings
+    if provider not in {"github", "gitlab"}:
+        raise UsageError(f"unknown provider {provider!r}", hint="say github or gitlab")
+    jobs = make_jobs(farm.recipes, settings)
+    if settings.ci.publish is not None:
+        settings.choose_index(settings.ci.publish.index)
     if provider == "gitlab":
-        drawn = GitLab(jobs=draw(open_farm().recipes, settings), settings=settings).files()
-        return {settings.root / name: text for name, text in drawn.items()}
-    raise UsageError(f"unknown provider {provider!r}", hint="say github or gitlab")
+        return settings.root / gitlab.FILE, gitlab.render_gitlab(jobs, settings)
+    directory = settings.root / _WORKFLOWS
+    paths = [*directory.glob("*.yml"), *directory.glob("*.yaml")]
+    # The rendered file last: its own pins win.
+    paths.sort(key=lambda path: (path.name == FARM, path.name))
+    pins = read_pins({f"{_WORKFLOWS}/{path.name}": path.read_text(encoding="utf-8") for path in paths})
+    return directory / FARM, render_github(jobs, settings, pins)
 
 
 @task(help=words(provider=_PROVIDER))
 @farm_task
 def render(_context: Context, provider: str = "github") -> None:
-    """Draw the CI workflow from the recipes: a job per recipe and platform, with exact edges."""
-    settings = open_farm().settings
-    screen, files = Screen.standard(), _files(settings, provider)
-    for path, text in files.items():
-        write_atomically(path, text.encode(), "the workflow")
-        screen.result([f"{path.relative_to(settings.root)}: {text.count(chr(10))} lines"])
-    for path in _left(settings, files):
-        path.unlink()
-        screen.result([f"{path.relative_to(settings.root)}: removed"])
+    """Render the CI workflow from the recipes: a job per recipe and platform, with exact edges."""
+    farm = open_farm()
+    path, text = _render(farm, provider)
+    write_atomically(path, text.encode(), "the workflow")
+    Screen.standard().result([f"{path.relative_to(farm.settings.root)}: {text.count(chr(10))} lines"])
 
 
 @task(help=words(provider=_PROVIDER))
 @farm_task
 def check(_context: Context, provider: str = "github") -> None:
-    """Fail when a rendered workflow is stale, or any workflow uses an action that is not pinned."""
-    settings, problems = open_farm().settings, Collector()
-    files = _files(settings, provider)
-    for path, text in files.items():
-        where = str(path.relative_to(settings.root))
-        found = path.read_text(encoding="utf-8") if path.is_file() else None
-        if found != text:
-            problems.add(
-                WorkflowError(
-                    "the workflow is stale" if found is not None else "the workflow is missing",
-                    where=where,
-                    why=_first_difference(found or "", text),
-                    hint="inv ci.render, and commit what it writes",
-                )
-            )
-    for path in _left(settings, files):
+    """Fail when the rendered workflow is stale, or any workflow uses an action that is not pinned."""
+    farm, problems = open_farm(), Collector()
+    path, text = _render(farm, provider)
+    found = path.read_text(encoding="utf-8") if path.is_file() else None
+    if found != text:
         problems.add(
             WorkflowError(
-                "the workflow is of no more use",
-                where=str(path.relative_to(settings.root)),
-                hint="inv ci.render removes it",
+                "the workflow is stale" if found is not None else "the workflow is missing",
+                where=str(path.relative_to(farm.settings.root)),
+                why=_first_difference(found or "", text),
+                hint="inv ci.render, and commit what it writes",
             )
         )
+    if provider == "github" and not path.with_name(BUILD_WHEEL).is_file():
+        where, hint = f"{_WORKFLOWS}/{BUILD_WHEEL}", "copy it from wheelfarm's own repository"
+        problems.add(WorkflowError(f"{FARM} calls a workflow that is missing", where=where, hint=hint))
     problems.check()
-    Screen.standard().say(f"current: {', '.join(path.name for path in files)}")
+    Screen.standard().say(f"current: {path.name}")
 
 
 def _first_difference(found: str, wanted: str) -> str:
-    """The first line that would be another one."""
-    ours, theirs = wanted.splitlines(), found.splitlines()
-    for number, line in enumerate(ours, 1):
-        if number > len(theirs) or theirs[number - 1] != line:
+    """The first line that a new render changes."""
+    new, old = wanted.splitlines(), found.splitlines()
+    for number, line in enumerate(new, 1):
+        if number > len(old) or old[number - 1] != line:
             return f"line {number} would be {line.strip()!r}"
-    return f"line {len(ours) + 1} would not be there"
+    return f"line {len(new) + 1} would not be there"

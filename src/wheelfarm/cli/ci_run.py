@@ -1,250 +1,173 @@
-"""ci.last, .plan, .build, .parts, .summary, .collect, .publish: what the jobs of the workflow do.
+"""What the jobs of the workflow run, through the nox sessions `ci-*`: `python -m wheelfarm.cli.ci_run plan`.
 
-The rendered workflow calls these through nox sessions, and passes what only the host knows in variables.
+What only the CI host knows, such as the results of other jobs, comes in environment variables.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from invoke.exceptions import Exit
-from invoke.tasks import task
 
-from wheelfarm.ci.github import FARM
-from wheelfarm.ci.github_runs import last_run
-from wheelfarm.ci.gitlab import DOTENV
-from wheelfarm.ci.matrix import Leg, draw
+from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
+from wheelfarm.ci.github_runs import find_last_run
+from wheelfarm.ci.matrix import MatrixEntry, make_jobs
 from wheelfarm.ci.runners import compiler_paths
-from wheelfarm.ci.selection import Results, Wish, digests, outputs, read_outputs, select
-from wheelfarm.ci.steps import ARRIVED, KEPT, variable
-from wheelfarm.cli.task import farm_task, open_farm, positional_words, split_names, words
-from wheelfarm.errors import ChainFailedError, Collector, UsageError
+from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_selection, select_entries
+from wheelfarm.cli.task import farm_task, open_farm, split_names
+from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError
 from wheelfarm.model import EngineName, parse_name
 from wheelfarm.recipes.ci_settings import PLATFORMS
+from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.actions import job_summary
 from wheelfarm.report.chain import ChainReport
 from wheelfarm.report.index import comparison_lines
 from wheelfarm.report.outcome import outcome_data
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.workflow import workflow_summary
-from wheelfarm.run.ci_artifacts import Parts
+from wheelfarm.run.ci_artifacts import CiArtifacts
 from wheelfarm.run.publication import Publication, choose_index_name
-from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from invoke.context import Context
-
-    from wheelfarm.ci.matrix import Job
     from wheelfarm.run.farm import Farm
 
 
-def _output(farm: Farm, values: Mapping[str, str]) -> None:
-    """Tell the jobs that come after; without a host, whoever reads standard output."""
-    lines = [f"{name}={value}" for name, value in values.items()]
-    file = farm.settings.environ.get("GITHUB_OUTPUT")
+def _append(farm: Farm, variable: str, lines: Iterable[str]) -> bool:
+    """Append lines to a file that a GitHub runner names in a variable; False elsewhere."""
+    file = farm.settings.environ.get(variable)
     if file:
         with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
             stream.writelines(f"{line}\n" for line in lines)
+    return bool(file)
+
+
+def _set_outputs(farm: Farm, **outputs: str) -> None:
+    """Set the outputs of the step, and print them."""
+    lines = [f"{name.replace('_', '-')}={value}" for name, value in outputs.items()]
+    _append(farm, "GITHUB_OUTPUT", lines)
     Screen.standard().result(lines)
 
 
-def _page(farm: Farm, text: str) -> None:
-    """Write on the page of the run; without a host, on standard output."""
-    file = farm.settings.environ.get("GITHUB_STEP_SUMMARY")
-    if file:
-        with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-    else:
+def _write_summary(farm: Farm, text: str) -> None:
+    """Write on the page of the run; on standard output where there is none."""
+    if not _append(farm, "GITHUB_STEP_SUMMARY", text.splitlines()):
         Screen.standard().result(text.splitlines())
 
 
-def _results(farm: Farm) -> Results:
-    text = farm.settings.environ.get("NEEDS")
-    if text is None:
-        raise UsageError("nothing is told of the jobs before", hint="NEEDS: ${{ toJSON(needs) }}")
-    return Results.read(text)
+def _split(text: str) -> list[str] | None:
+    """Words between commas; None for none, as for an input of a dispatched run that is left empty."""
+    return [word.strip() for word in text.split(",") if word.strip()] or None
 
 
-def _split(text: str | None) -> list[str] | None:
-    """Words between commas; None for none, as an input has that nobody filled in."""
-    return [word.strip() for word in (text or "").split(",") if word.strip()] or None
-
-
-@task
-@farm_task
-def last(_context: Context) -> None:
-    """Find the last full run of the workflow whose builds ended well, whose wheels may be used again."""
+def find_last() -> None:
+    """Find the last full run whose builds all succeeded, and whose wheels later runs use again."""
     farm = open_farm()
-    # What is pushed is built from nothing, and published: no other run's wheels have a part in that.
-    pushed = farm.settings.environ.get("GITHUB_EVENT_NAME") == "push"
-    _output(farm, {"run-id": "" if pushed else last_run(farm.settings, FARM, KEPT) or ""})
+    # A push builds everything from nothing, and publishes it: no other run's wheels go into that.
+    is_push = farm.settings.environ.get("GITHUB_EVENT_NAME") == "push"
+    run = None if is_push else find_last_run(farm.settings, FARM, RECORDS_ARTIFACT)
+    _set_outputs(farm, run_id=run or "")
 
 
-@task(help=words(packages="what to run; all when empty", variant="one; all when empty", platforms="the same"))
-@farm_task
-def plan(
-    _context: Context,
-    packages: str | None = None,
-    variant: str | None = None,
-    platforms: str | None = None,
-) -> None:
-    """Tell which legs of the workflow to run: on a pull request, those that something changed for."""
+def plan(*, packages: str, variant: str, platforms: str, last_run: str) -> None:
+    """Select the matrix entries to run: of a pull request, those that something changed for."""
     farm = open_farm()
-    jobs = draw(farm.recipes, farm.settings)
-    wish = Wish(names=split_names(packages or None), variants=_split(variant), platforms=_split(platforms))
-    wish.check(jobs)
-    held = Parts(farm).held(jobs, farm.settings.engine or EngineName.CIBUILDWHEEL)
+    jobs = make_jobs(farm.recipes, farm.settings)
+    names = split_names(packages) if packages else None
+    requested = Filter(names=names, variants=_split(variant), platforms=_split(platforms))
+    requested.check(jobs)
+    engine = farm.settings.engine or EngineName.CIBUILDWHEEL
+    unchanged = CiArtifacts(farm).find_unchanged_builds(jobs, engine)
     full = farm.settings.environ.get("GITHUB_EVENT_NAME") != "pull_request"
-    selected = select(jobs, wish, held, full=full)
-    legs = sum(len(job.legs) for job in jobs)
-    screen = Screen.standard()
-    screen.say(f"{len(selected)} of {legs} legs are run; the last run holds {len(held)} unchanged")
-    screen.lines(f"  {leg.slug}" for job in jobs for leg in job.legs if leg in selected)
-    _output(farm, outputs(jobs, selected))
+    selected = select_entries(jobs, requested, unchanged, full=full)
+    screen, total = Screen.standard(), sum(len(job.entries) for job in jobs)
+    screen.say(f"{len(selected)} of {total} builds run; the last full run has {len(unchanged)} unchanged")
+    screen.lines(f"  {entry.slug}" for job in jobs for entry in job.entries if entry in selected)
+    _set_outputs(farm, jobs=dump_selection(jobs, selected, last_run))
 
 
-def _platform(place: str | None) -> str:
-    """What jobs call a place."""
-    return next((name for name, known in PLATFORMS.items() if known == place), str(place))
+def _identifier(platform: str) -> str:
+    """The second half of the build identifiers of a workflow's platform."""
+    if platform not in PLATFORMS:
+        hint = suggestion(platform, PLATFORMS)
+        raise UsageError(f"the workflow has no platform {platform!r}", hint=hint)
+    return PLATFORMS[platform]
 
 
-@task(
-    positional=positional_words("ci.prepare", "package"),
-    help=words("place", package="a distribution"),
-    auto_shortflags=False,
-)
-@farm_task
-def prepare(_context: Context, package: str, place: str | None = None) -> None:
-    """Put compilers first on the path of later steps, which a runner has and does not find by itself."""
-    farm = open_farm()
-    paths = compiler_paths(_platform(place), farm.recipes.find(package).table.compilers)
-    file = farm.settings.environ.get("GITHUB_PATH")
-    if file:
-        with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(f"{path}\n" for path in paths)
+def prepare(*, package: str, platform: str) -> None:
+    """Put compilers that a runner has elsewhere first on the PATH of later steps."""
+    farm = open_farm(place=_identifier(platform))
+    paths = compiler_paths(platform, farm.recipes.find(package).table.compilers)
+    _append(farm, "GITHUB_PATH", paths)
     Screen.standard().result(paths)
 
 
-@task(
-    positional=positional_words("ci.build", "package"),
-    help=words("variant", "python", "place", package="a distribution"),
-    auto_shortflags=False,
-)
-@farm_task
-def build(
-    _context: Context,
-    package: str,
-    place: str | None = None,
-    variant: str | None = None,
-    python: str | None = None,
-) -> None:
-    """Build one leg of the workflow against the wheels that came from other jobs, from nothing."""
-    farm = open_farm(variant=variant, python=python, place=place, release="true")
+def build(*, package: str, platform: str, variant: str, python: str) -> None:
+    """Build one matrix entry from nothing, with the wheels of other jobs."""
+    farm = open_farm(variant=variant or None, python=python, place=_identifier(platform), release="true")
     (target, *others) = farm.targets()
     if others:
-        raise UsageError("a leg is for one Python", hint="--python 3.11")
-    name, platform = parse_name(package), _platform(target.identifier.partition("-")[2])
-    job = _job(draw(farm.recipes, farm.settings), name, platform)
-    leg = Leg(name=name, platform=platform, variant=farm.settings.variant, python=target.python)
-    parts = Parts(farm)
-    parts.take(job.upstream_of(leg), _told(farm, job, leg))
+        raise UsageError("a matrix entry has one Python", hint="--python 3.11")
+    name = parse_name(package)
+    jobs = make_jobs(farm.recipes, farm.settings)
+    job = next((job for job in jobs if (job.name, job.platform) == (name, platform)), None)
+    if job is None:
+        raise UsageError(f"the workflow builds no {name} for {platform}", hint="inv ci.render")
+    entry = MatrixEntry(name=name, platform=platform, variant=farm.settings.variant, python=target.python)
+    artifacts = CiArtifacts(farm)
+    artifacts.import_wheels(job.dependencies_of(entry))
     farm.provide([name])
     whole = farm.plan([name])
-    parts.check_upstream(whole, name)
+    artifacts.check_dependencies(whole, name)
     screen, (own,) = Screen.standard(), whole.only([name]).builds
     expected = farm.outlook.expected(whole, farm.wheelhouse)
     with ChainReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
         outcomes = farm.run(whole, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
     outcome = next(each for each in outcomes if each.build.id == own.id)
-    _page(farm, job_summary([outcome]))
-    parts.tell(leg, outcome_data(outcome), own)
+    _write_summary(farm, job_summary([outcome]))
+    artifacts.export_report(own, entry, outcome_data(outcome))
     if not outcome.state.good:
-        code = outcome.error.exit_code if outcome.error else ChainFailedError.exit_code
-        raise Exit(code=code)
-    if farm.settings.environ.get("GITLAB_CI"):
-        # There, what jobs send on keeps its path, and what they tell are variables.
-        part = parts.give(own, leg, f"{ARRIVED}/{leg.slug}")
-        dotenv = f"{variable(leg.slug)}={part.sha256}\n"
-        write_atomically(parts.place(DOTENV), dotenv.encode(), "the outputs")
-    else:
-        _output(farm, {leg.output: parts.give(own, leg).sha256})
+        raise Exit(code=outcome.error.exit_code if outcome.error else ChainFailedError.exit_code)
+    artifacts.export_wheels(own, entry)
 
 
-def _job(jobs: Sequence[Job], name: str, platform: str) -> Job:
-    found = next((job for job in jobs if (job.name, job.platform) == (name, platform)), None)
-    if found is None:
-        raise UsageError(f"the workflow builds no {name} for {platform}", hint="inv ci.render")
-    return found
-
-
-def _told(farm: Farm, job: Job, leg: Leg) -> dict[str, str]:
-    """The digests that the jobs before have told, by slug, out of the variables of this one."""
-    told = _said(farm, job.upstream_of(leg))
-    for up in job.upstream_of(leg):
-        text = farm.settings.environ.get(variable(up.name))
-        found = digests(text, variable(up.name)) if text else {}
-        if up.output in found:
-            told[up.slug] = found[up.output]
-    return told
-
-
-def _said(farm: Farm, legs: Iterable[Leg]) -> dict[str, str]:
-    """The digests that are told in a variable for each leg, by slug, as on GitLab."""
-    said = {leg.slug: farm.settings.environ.get(variable(leg.slug)) for leg in legs}
-    return {slug: digest for slug, digest in said.items() if digest}
-
-
-@task
-@farm_task
-def parts(_context: Context) -> None:
-    """Tell in one output the digests of all that the jobs of this file have made."""
+def summary() -> None:
+    """Write the table of the run on its page, and collect the records; fail unless every build succeeded."""
     farm = open_farm()
-    found = _results(farm).parts(draw(farm.recipes, farm.settings))
-    text = ",".join(f'"{slug}":"{digest}"' for slug, digest in sorted(found.items()))
-    _output(farm, {"parts": f"{{{text}}}"})
+    text = farm.settings.environ.get("NEEDS")
+    if text is None:
+        raise UsageError("the results of the jobs are missing", hint="NEEDS: ${{ toJSON(needs) }}")
+    needs, jobs, artifacts = JobResults.parse(text), make_jobs(farm.recipes, farm.settings), CiArtifacts(farm)
+    entries = [entry for job in jobs for entry in job.entries]
+    results = {entry.slug: needs.result(job.id) for job in jobs for entry in job.entries}
+    selected = load_selection(jobs, needs.output("plan", "jobs"))
+    _write_summary(farm, workflow_summary(entries, selected, artifacts.read_outcomes(), results))
+    if needs.failed:
+        what, why = "not every job of the run succeeded", ", ".join(needs.failed)
+        raise WorkflowError(what, why=why, hint="their logs say why")
+    # A run with records is one whose builds all succeeded.
+    artifacts.collect_records()
 
 
-@task
-@farm_task
-def summary(_context: Context) -> None:
-    """Write the table of the run on its page, and put the records together if all of it ended well."""
+def collect() -> None:
+    """Store the wheels of all jobs of a full run; fail for each that is missing."""
     farm = open_farm()
-    needs = _results(farm)
-    jobs = draw(farm.recipes, farm.settings)
-    parts = Parts(farm)
-    # By its records a run is known for one whose builds all ended well.
-    if needs.well:
-        parts.gather(needs.parts(jobs))
-    legs = [leg for job in jobs for leg in job.legs]
-    results = {leg.slug: needs.result(job.id) for job in jobs for leg in job.legs}
-    selected = read_outputs(jobs, needs.outputs("plan"))
-    _page(farm, workflow_summary(legs, selected, parts.outcomes(), results))
+    jobs = make_jobs(farm.recipes, farm.settings)
+    CiArtifacts(farm).import_wheels(entry for job in jobs for entry in job.entries)
 
 
-@task
-@farm_task
-def collect(_context: Context) -> None:
-    """Bring the wheels of all legs of a full run into the wheelhouse, or fail for each that is missing."""
-    farm = open_farm()
-    jobs = draw(farm.recipes, farm.settings)
-    legs = [leg for job in jobs for leg in job.legs]
-    told = _said(farm, legs) if farm.settings.environ.get("GITLAB_CI") else _results(farm).parts(jobs)
-    Parts(farm).take(legs, told)
-
-
-@task(help=words("index", "dry_run"))
-@farm_task
-def publish(_context: Context, index: str | None = None, dry_run: bool = False) -> None:  # noqa: FBT001, FBT002
-    """Bring the wheels of all variants into an index, rebuilt ones by the next build number: all, or none."""
+def publish(*, index: str | None, dry_run: bool) -> None:
+    """Publish the wheels of all variants, with build numbers where they are needed: all, or none."""
     farm, screen, problems = open_farm(), Screen.standard(), Collector()
     name = choose_index_name(farm, index)
     table = farm.settings.choose_index(name)
     variants = [variant for variant in farm.wheelhouse.variants() if table.path(variant) is not None]
     publications = [Publication(farm=farm, index_name=name, variant=variant) for variant in variants]
-    # Every variant is looked at before the first file of any is sent.
+    # All variants are compared before the first file of any is sent.
     for publication in publications:
         found = publication.look(publication.transaction(None))
         screen.result(comparison_lines(found))
@@ -254,3 +177,39 @@ def publish(_context: Context, index: str | None = None, dry_run: bool = False) 
     for publication in () if dry_run else publications:
         done = publication.publish(None)
         screen.say(f"{len(done.to_upload)} published, and {name} lists them")
+
+
+_COMMANDS: Final[Mapping[str, tuple[Callable[..., None], Sequence[str]]]] = {
+    "last": (find_last, ()),
+    "plan": (plan, ("--packages", "--variant", "--platforms", "--last-run")),
+    "prepare": (prepare, ("package", "--platform")),
+    "build": (build, ("package", "--platform", "--variant", "--python")),
+    "summary": (summary, ()),
+    "collect": (collect, ()),
+    "publish": (publish, ("--index", "--dry-run")),
+}
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{option: {"default": ""} for option in ("--packages", "--variant", "--platforms", "--last-run")},
+    "--dry-run": {"action": "store_true"},
+}
+
+
+def main(words: Sequence[str]) -> int:
+    """Run a command; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="wheelfarm.cli.ci_run")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (function, options) in _COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__)
+        for option in options:
+            command.add_argument(option, **_OPTIONS.get(option, {}))
+    values = vars(parser.parse_args(words))
+    function, _ = _COMMANDS[values.pop("command")]
+    try:
+        farm_task(function)(**values)
+    except Exit as end:
+        return int(end.code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -7,7 +7,6 @@ from invoke.collection import Collection
 from wheelfarm.cli import (
     chain,
     ci,
-    ci_run,
     compare,
     consume,
     explain,
@@ -50,10 +49,6 @@ def collection() -> Collection:
         indexes.add_task(task)
     tasks.add_collection(indexes)
     tasks.add_task(consume.lock)
-    workflow = Collection(
-        "ci",
-        *(ci.render, ci.check, ci_run.last, ci_run.plan, ci_run.prepare, ci_run.build),
-        *(ci_run.parts, ci_run.summary, ci_run.collect, ci_run.publish),
-    )
+    workflow = Collection("ci", ci.render, ci.check)
     tasks.add_collection(workflow)
     return tasks

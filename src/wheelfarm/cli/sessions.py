@@ -28,8 +28,8 @@ def _output(words: list[str]) -> str:
         return ""
 
 
-def _inv(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> None:
-    python = tools_environment(session, root, lock)
+def _inv(session: nox.Session, root: Path, *words: str) -> None:
+    python = tools_environment(session, root, "farm")
     session.chdir(root)
     command = [str(python), "-m", "invoke", *words]
     session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
@@ -65,42 +65,33 @@ def _test(root: Path, card: RecipeSummary, variant: str | None) -> Callable[[nox
 
 _CI = {
     "last": "Find the last full run of the workflow.",
-    "plan": "Tell which legs of the workflow to run.",
-    "prepare": "Put compilers on the path that a runner has and does not find.",
-    "build": "Build one leg of the workflow against the wheels of other jobs.",
-    "parts": "Tell the digests of all that the jobs of a file have made.",
-    "summary": "Write the table of a run, and put its records together.",
-    "collect": "Bring the wheels of all jobs into the wheelhouse.",
-    "publish": "Bring the wheels of all variants into an index, or none.",
-    "check": "Fail when the rendered workflow is stale.",
+    "plan": "Select the builds of the workflow to run.",
+    "prepare": "Put compilers that a runner has elsewhere on PATH.",
+    "build": "Build one matrix entry of the workflow with the wheels of other jobs.",
+    "summary": "Write the table of a run, and collect its records.",
+    "collect": "Store the wheels of all jobs.",
+    "publish": "Publish the wheels of all variants, or none.",
 }
 
 
 def _ci(root: Path, verb: str, summary: str) -> Callable[[nox.Session], None]:
     def ci(session: nox.Session) -> None:
-        # What signs, and what object stores need, is installed where it is used.
-        _inv(session, root, f"ci.{verb}", *session.posargs, lock="publish" if verb == "publish" else "farm")
+        # The publish lock has the clients of signing and of object stores.
+        python = tools_environment(session, root, "publish" if verb == "publish" else "farm")
+        session.chdir(root)
+        command = [str(python), "-m", "wheelfarm.cli.ci_run", verb, *session.posargs]
+        session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
 
     ci.__doc__ = summary
     return ci
 
 
-def _green(session: nox.Session) -> None:
-    """Fail unless every job of the workflow ended well, or was left out."""
-    results = os.environ.get("RESULTS", "").split()
-    session.log(f"results: {', '.join(results) or 'none'}")
-    # Where the plan's own job did not end well, all others are left out.
-    if os.environ.get("PLAN") != "success" or not set(results) <= {"success", "skipped"}:
-        session.error("not all jobs ended well")
-
-
 def _register_ci(root: Path) -> None:
-    """Register what the steps of the rendered workflow call."""
+    """Register what the steps of the workflow run."""
     for verb, summary in _CI.items():
         nox.session(name=f"ci-{verb}", venv_backend="none", default=False, tags=["ci"])(
             _ci(root, verb, summary)
         )
-    nox.session(name="ci-green", venv_backend="none", default=False, tags=["ci"])(_green)
 
 
 def register(root: Path) -> None:

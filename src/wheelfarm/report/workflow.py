@@ -11,28 +11,32 @@ from wheelfarm.report.quantity import duration
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from wheelfarm.ci.matrix import Leg
+    from wheelfarm.ci.matrix import MatrixEntry
 
 
 def workflow_summary(
-    legs: Sequence[Leg],
-    selected: Collection[Leg],
+    entries: Sequence[MatrixEntry],
+    selected: Collection[MatrixEntry],
     outcomes: Mapping[str, Mapping[str, object]],
     results: Mapping[str, str],
 ) -> str:
     """The table of a run.
 
     Args:
-        legs: all of the workflow, in its order.
+        entries: all of the workflow, in its order.
         selected: those that were to run.
-        outcomes: what legs have told of their end, by slug.
-        results: how the host says that jobs ended, by slug: a leg that was stopped tells nothing itself.
+        outcomes: what entries have told of their end, by slug.
+        results: how the host says that jobs ended, by slug: a entry that was stopped tells nothing itself.
     """
-    rows = [_cells(leg, outcomes.get(leg.slug), results.get(leg.slug, "")) for leg in legs if leg in selected]
+    rows = [
+        _cells(entry, outcomes.get(entry.slug), results.get(entry.slug, ""))
+        for entry in entries
+        if entry in selected
+    ]
     states: dict[str, int] = {}
     for cells in rows:
         states[cells[4].partition(":")[0]] = states.get(cells[4].partition(":")[0], 0) + 1
-    unchanged = len(legs) - len(rows)
+    unchanged = len(entries) - len(rows)
     told = [f"{count} {state}" for state, count in sorted(states.items())]
     told += [f"{unchanged} left out"] if unchanged else []
     head = ["package", "platform", "variant", "Python", "state", "time", "wheel"]
@@ -46,8 +50,8 @@ def workflow_summary(
     return "\n".join([*lines, ""])
 
 
-def _cells(leg: Leg, outcome: Mapping[str, object] | None, result: str) -> list[str]:
-    place = [str(leg.name), leg.platform, leg.variant, str(leg.python)]
+def _cells(entry: MatrixEntry, outcome: Mapping[str, object] | None, result: str) -> list[str]:
+    place = [str(entry.name), entry.platform, entry.variant, str(entry.python)]
     if outcome is None:
         state = "blocked" if result == "skipped" else f"ended without a word: {result}"
         return [*place, state if result else "ended without a word", "", ""]

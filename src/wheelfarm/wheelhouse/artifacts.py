@@ -1,4 +1,4 @@
-"""Parts: what one machine has made, on its way to another; with a list of every file's digest."""
+"""Wheels and records of one CI job as an artifact: a directory with a manifest of every file's digest."""
 
 from __future__ import annotations
 
@@ -20,140 +20,111 @@ if TYPE_CHECKING:
     from wheelfarm.model import StoredWheel
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
-LIST: Final = "part.json"
-_HINT: Final = "run the job that made it again"
+MANIFEST: Final = "artifact.json"
+_HINT: Final = "run the job that built it again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A part as it lies in a directory."""
+    """An artifact in a directory."""
 
     directory: Path
-    slug: str
-    """What it is of."""
-    sha256: Digest
-    """The digest of its list, and so of all of it."""
+    name: str
     files: Mapping[str, Digest]
-    """Path with slashes → digest."""
+    """Path with slashes → sha256."""
 
 
 def export_artifact(
-    wheelhouse: Wheelhouse, variant: str, keys: Sequence[Digest], directory: Path, slug: str
+    wheelhouse: Wheelhouse, variant: str, keys: Sequence[Digest], directory: Path, name: str
 ) -> Artifact:
-    """Copy wheels and their records out of a wheelhouse.
-
-    Args:
-        wheelhouse: the wheelhouse.
-        variant: the variant that the wheels belong to.
-        keys: their rebuild keys.
-        directory: is made anew.
-        slug: what the part is of.
+    """Copy wheels and their records from a wheelhouse into a new directory.
 
     Raises:
-        WheelhouseError: when a wheel or record is missing or damaged, or the place cannot be written.
+        WheelhouseError: when a wheel or record is missing or damaged, or the directory cannot be written.
     """
     store, copy = Layout(root=wheelhouse.root, variant=variant), Layout(root=directory, variant=variant)
+    files: dict[str, Digest] = {}
     with explain_os_errors(directory):
         shutil.rmtree(directory, ignore_errors=True)
-        files: dict[str, Digest] = {}
         for key in sorted(keys):
             record = Described.read(wheelhouse.record(variant, key), str(store.record(key)))
-            for source, place in (
+            for source, target in (
                 (store.record(key), copy.record(key)),
                 (store.wheel(record.sha256, record.filename), copy.wheel(record.sha256, record.filename)),
             ):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, place)
-                files[place.relative_to(directory).as_posix()] = sha256_of_file(place)
-    text = json.dumps({"part": slug, "files": files}, sort_keys=True, indent=1) + "\n"
-    write_atomically(directory / LIST, text.encode())
-    return read_artifact(directory)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+                files[target.relative_to(directory).as_posix()] = sha256_of_file(target)
+    text = json.dumps({"name": name, "files": files}, sort_keys=True, indent=1) + "\n"
+    write_atomically(directory / MANIFEST, text.encode())
+    return Artifact(directory=directory, name=name, files=files)
 
 
-def find_artifacts(place: Path) -> Iterator[Artifact]:
-    """The parts below a directory, which need not be there.
-
-    Raises:
-        WheelhouseError: for a list that is none.
-    """
-    for path in sorted(place.rglob(LIST)):
-        yield read_artifact(path.parent)
-
-
-def read_artifact(directory: Path) -> Artifact:
-    """The part in a directory; its files are not looked at yet.
+def find_artifacts(root: Path) -> Iterator[Artifact]:
+    """Read the manifests below a directory, which may be missing.
 
     Raises:
-        WheelhouseError: when its list is missing or is none.
+        WheelhouseError: for a damaged manifest.
     """
-    path = directory / LIST
-    with explain_os_errors(path):
-        text = path.read_bytes()
-    try:
-        document = json.loads(text)
-        files = {str(name): parse_digest(value) for name, value in document["files"].items()}
-        slug = str(document["part"])
-    except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
-        raise WheelhouseError(
-            "the list of a part is damaged", where=str(path), why=f"{error!r:.120}", hint=_HINT
-        ) from error
-    return Artifact(directory=directory, slug=slug, sha256=sha256_of_file(path), files=files)
+    for path in sorted(root.rglob(MANIFEST)):
+        try:
+            document = json.loads(path.read_bytes())
+            files = {str(name): parse_digest(value) for name, value in document["files"].items()}
+            yield Artifact(directory=path.parent, name=str(document["name"]), files=files)
+        except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+            what = "the manifest of an artifact is damaged"
+            raise WheelhouseError(what, where=str(path), why=f"{error!r:.120}", hint=_HINT) from error
 
 
-def verify_artifact(part: Artifact, expected: str) -> None:
-    """Refuse a part that is not, byte by byte, the one that its job has told the digest of.
+def verify_artifact(artifact: Artifact) -> None:
+    """Compare every file of an artifact with its manifest.
 
     Raises:
-        HashError: naming the first file that is missing, changed or not of it.
+        HashError: naming the first file that is missing, changed or not listed.
     """
-    if part.sha256 != expected:
+    found = {
+        path.relative_to(artifact.directory).as_posix(): sha256_of_file(path)
+        for path in artifact.directory.rglob("*")
+        if path.is_file() and path != artifact.directory / MANIFEST
+    }
+    for name in sorted(found.keys() | artifact.files.keys()):
+        actual, expected = found.get(name), artifact.files.get(name)
+        if actual == expected:
+            continue
+        why = f"its sha256 is {actual}, and the manifest says {expected}"
+        if actual is None or expected is None:
+            why = "it is missing" if actual is None else "the manifest does not list it"
         raise HashError(
-            f"the part {part.slug} is not the one that its job made",
-            where=str(part.directory / LIST),
-            why=f"the job has told {expected}, and this list is {part.sha256}",
+            f"the artifact {artifact.name} changed after its job uploaded it",
+            where=str(artifact.directory / name),
+            why=why,
             hint=_HINT,
         )
-    found = {
-        path.relative_to(part.directory).as_posix(): path
-        for path in part.directory.rglob("*")
-        if path.is_file() and path != part.directory / LIST
-    }
-    for name in sorted(found.keys() | part.files.keys()):
-        path, wanted = found.get(name), part.files.get(name)
-        actual = None if path is None else sha256_of_file(path)
-        if actual != wanted:
-            why = f"its sha256 is {actual}, and its list says {wanted}"
-            if actual is None or wanted is None:
-                why = "it is missing" if actual is None else "its list does not have it"
-            raise HashError(
-                f"the part {part.slug} was changed on its way",
-                where=str(part.directory / name),
-                why=why,
-                hint=_HINT,
-            )
 
 
-def import_artifact(wheelhouse: Wheelhouse, part: Artifact) -> list[StoredWheel]:
-    """Store the wheels of a part that has been checked, with their records.
+def import_artifact(wheelhouse: Wheelhouse, artifact: Artifact) -> list[StoredWheel]:
+    """Verify an artifact, and store its wheels with their records.
 
     Raises:
+        HashError: for a file that differs from the manifest.
         WheelhouseError: when a record describes other bytes, or the wheelhouse cannot be written.
     """
+    verify_artifact(artifact)
     stored = []
-    for name in sorted(part.files):
-        variant, *rest = name.split("/")
-        if len(rest) != 2 or rest[0] != "records":  # noqa: PLR2004 - records/<key>.json
+    for name in sorted(artifact.files):
+        variant, kind, *rest = name.split("/")
+        if kind != "records":
             continue
-        layout = Layout(root=part.directory, variant=variant)
-        with explain_os_errors(part.directory):
-            record = (part.directory / name).read_text(encoding="utf-8")
+        layout = Layout(root=artifact.directory, variant=variant)
+        with explain_os_errors(artifact.directory):
+            record = (artifact.directory / name).read_text(encoding="utf-8")
         described = Described.read(record, name)
         stored.append(
             wheelhouse.store(
                 layout.wheel(described.sha256, described.filename),
                 sha256=described.sha256,
                 variant=variant,
-                key=parse_digest(rest[1].removesuffix(".json")),
+                key=parse_digest(rest[0].removesuffix(".json")),
                 record=record,
             )
         )

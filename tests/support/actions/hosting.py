@@ -1,4 +1,4 @@
-"""What a host gives to jobs: the repository, artifacts, actions, and the list of its runs."""
+"""GitHub's side of a run: the repository, artifacts, actions, and the list of runs."""
 
 from __future__ import annotations
 
@@ -22,29 +22,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_EXTGLOB: Final = re.compile(r"@\(([^()]*)\)")
 TOKEN: Final = "the-token-of-this-run"
 
 
-def expanded(pattern: str) -> list[str]:
-    """A pattern without its braces: one for each choice, from the innermost braces outwards."""
-    match = _BRACES.search(pattern)
+def matches(name: str, pattern: str) -> bool:
+    """Whether a glob matches; of the extended ones, `@(a|b)` is known."""
+    match = _EXTGLOB.search(pattern)
     if match is None:
-        return [pattern]
-    choices = match[1].split(",")
-    parts = (pattern[: match.start()] + choice + pattern[match.end() :] for choice in choices)
-    return [each for part in parts for each in expanded(part)]
+        return fnmatch.fnmatchcase(name, pattern)
+    choices = match[1].split("|")
+    return any(matches(name, pattern[: match.start()] + each + pattern[match.end() :]) for each in choices)
 
 
 @dataclass
-class Where:
-    """Where a step of a job stands."""
+class Machine:
+    """The machine of one matrix entry."""
 
     workspace: Path
     run: str
     permissions: Mapping[str, str]
     paths: list[str] = field(default_factory=list)
-    """Directories that come before others on PATH."""
+    """Directories that come first on PATH."""
 
 
 @dataclass
@@ -54,12 +53,12 @@ class Hosting:
     root: Path
     repository: Path
     runs: list[str] = field(default_factory=list)
-    """Ids of full runs, the last one first; those whose builds ended well have kept their records."""
+    """Ids of full runs, the last one first; those whose builds all succeeded have records."""
     attested: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    """What was asked of the list of runs."""
+    requests: list[str] = field(default_factory=list)
+    """Paths and queries that the API received."""
 
-    def act(self, action: str, words: Mapping[str, Any], where: Where) -> None:
+    def act(self, action: str, words: Mapping[str, Any], machine: Machine) -> None:
         """Carry out a step that uses an action."""
         known = {
             "actions/checkout": self._checkout,
@@ -70,37 +69,37 @@ class Hosting:
         }
         if action not in known:
             raise UnknownConstructError(f"the action {action}")
-        known[action](dict(words), where)
+        known[action](dict(words), machine)
 
-    def _checkout(self, words: dict[str, Any], where: Where) -> None:
-        if words != {"persist-credentials": False} or where.permissions.get("contents") != "read":
-            raise UnknownConstructError(f"a checkout with {words} and {where.permissions}")
+    def _checkout(self, words: dict[str, Any], machine: Machine) -> None:
+        if words != {"persist-credentials": False} or machine.permissions.get("contents") != "read":
+            raise UnknownConstructError(f"a checkout with {words} and {machine.permissions}")
         subprocess.run(
-            ["git", "clone", "--quiet", str(self.repository), str(where.workspace)],
+            ["git", "clone", "--quiet", str(self.repository), str(machine.workspace)],
             check=True,
             capture_output=True,
         )
 
-    def _python(self, words: dict[str, Any], where: Where) -> None:
+    def _python(self, words: dict[str, Any], machine: Machine) -> None:
         own = f"{sys.version_info.major}.{sys.version_info.minor}"
         if words != {"python-version": own}:
             raise UnknownConstructError(f"a Python with {words}: this machine's is {own}")
-        place = where.workspace.parent / "python"
+        directory = machine.workspace.parent / "python"
         base = getattr(sys, "_base_executable", sys.executable)
         virtualenv = [sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update"]
-        subprocess.run([*virtualenv, "-p", base, str(place)], check=True, capture_output=True)
-        where.paths.insert(0, str(place / "bin"))
+        subprocess.run([*virtualenv, "-p", base, str(directory)], check=True, capture_output=True)
+        machine.paths.insert(0, str(directory / "bin"))
 
-    def _upload(self, words: dict[str, Any], where: Where) -> None:
-        name, path = words.pop("name"), where.workspace / words.pop("path")
+    def _upload(self, words: dict[str, Any], machine: Machine) -> None:
+        name, path = words.pop("name"), machine.workspace / words.pop("path")
         missing = words.pop("if-no-files-found", "warn")
         words.pop("compression-level", None)
-        target = self.root / "artifacts" / where.run / name
+        target = self.root / "artifacts" / machine.run / name
         if words.pop("overwrite", False):
             shutil.rmtree(target, ignore_errors=True)
         if words or any(mark in name for mark in '":<>|*?\r\n\\/') or target.exists():
             raise UnknownConstructError(f"an artifact {name!r} with {words}, which exists or cannot")
-        # Hidden files are left out, as the action does unless it is told otherwise.
+        # Hidden files are left out, as the action does by default.
         files = [
             file
             for file in sorted(path.rglob("*"))
@@ -113,41 +112,41 @@ class Hosting:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
 
-    def _download(self, words: dict[str, Any], where: Where) -> None:
-        pattern, path = words.pop("pattern"), where.workspace / words.pop("path")
+    def _download(self, words: dict[str, Any], machine: Machine) -> None:
+        pattern, path = words.pop("pattern"), machine.workspace / words.pop("path")
         run, token = words.pop("run-id", None), words.pop("github-token", None)
-        if words:
+        if words != {"digest-mismatch": "error"}:
             raise UnknownConstructError(f"a download with {words}")
-        if run is not None and (token != TOKEN or where.permissions.get("actions") != "read"):
+        if run is not None and (token != TOKEN or machine.permissions.get("actions") != "read"):
             raise PermissionError("artifacts of another run need a token that may read them")
-        store = self.root / "artifacts" / str(run or where.run)
+        store = self.root / "artifacts" / str(run or machine.run)
         found = [
             each
             for each in (sorted(store.iterdir()) if store.is_dir() else [])
-            if any(fnmatch.fnmatchcase(each.name, one) for one in expanded(pattern))
+            if matches(each.name, pattern)
         ]
         for each in found:
-            # One alone lies in the directory itself, as with the action since version 5.
+            # A single artifact goes into the directory itself.
             target = path if len(found) == 1 else path / each.name
             shutil.copytree(each, target, dirs_exist_ok=True)
 
-    def _attest(self, words: dict[str, Any], where: Where) -> None:
+    def _attest(self, words: dict[str, Any], machine: Machine) -> None:
         pattern = words.pop("subject-path")
-        if words or not {"id-token", "attestations"} <= where.permissions.keys():
-            raise UnknownConstructError(f"an attestation with {words} and {where.permissions}")
-        found = sorted(where.workspace.glob(pattern))
+        if words or not {"id-token", "attestations"} <= machine.permissions.keys():
+            raise UnknownConstructError(f"an attestation with {words} and {machine.permissions}")
+        found = sorted(machine.workspace.glob(pattern))
         if not found:
             raise FileNotFoundError(f"nothing to attest: {pattern}")
         self.attested += [path.name for path in found]
 
     def listed(self, url: str) -> dict[str, list[dict[str, Any]]]:
-        """What the host's list of runs, or of a run's artifacts by name, tells."""
+        """The list of runs, or of a run's artifacts with a name."""
         path, _, query = url.partition("?")
         if not path.endswith("/artifacts"):
             return {"workflow_runs": [{"id": int(run)} for run in self.runs]}
         name = dict(parse_qsl(query))["name"]
-        kept = (self.root / "artifacts" / path.split("/")[-2] / name).is_dir()
-        return {"artifacts": [{"id": 1, "name": name, "expired": False}] if kept else []}
+        exists = (self.root / "artifacts" / path.split("/")[-2] / name).is_dir()
+        return {"artifacts": [{"id": 1, "name": name, "expired": False}] if exists else []}
 
     @contextmanager
     def api(self) -> Iterator[str]:
@@ -156,7 +155,7 @@ class Hosting:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                hosting.asked.append(self.path)
+                hosting.requests.append(self.path)
                 allowed = self.headers["Authorization"] == f"Bearer {TOKEN}"
                 self.send_response(200 if allowed else 403)
                 self.end_headers()
@@ -175,10 +174,10 @@ class Hosting:
 
 
 def combinations(matrix: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The legs of a matrix: the product of its axes, without what is excluded."""
+    """The entries of a matrix: the product of its axes, without what is excluded."""
     axes = {name: values for name, values in matrix.items() if name != "exclude"}
     if "include" in axes or not all(isinstance(values, list) for values in axes.values()):
         raise UnknownConstructError(f"a matrix of {matrix}")
-    gone = matrix.get("exclude") or []
-    legs = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
-    return [leg for leg in legs if not any(each.items() <= leg.items() for each in gone)]
+    exclude = matrix.get("exclude") or []
+    entries = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    return [entry for entry in entries if not any(each.items() <= entry.items() for each in exclude)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from support.tiny import CHAIN, LEAF, tiny_farm
-from support.workflows import files_of
+from support.workflows import render
 from wheelfarm.recipes.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import Python
 
 ROOT: Final = Path(__file__).parents[3]
-_WHO: Final = ("user.name=farm", "user.email=farm@example.org", "init.defaultBranch=main")
-_GIT: Final = ("git", *(word for said in _WHO for word in ("-c", said)))
+_CONFIG: Final = ("user.name=farm", "user.email=farm@example.org", "init.defaultBranch=main")
+_GIT: Final = ("git", *(word for value in _CONFIG for word in ("-c", value)))
 
 
 def commit(root: Path, message: str) -> None:
@@ -36,25 +36,25 @@ def make_repository(root: Path, index: Index, python: Python, published: Path) -
         published: the directory of the static index that it publishes to.
     """
     target = f"{python.tag}-manylinux_x86_64"
-    said: dict[str, Any] = {
-        # One path on all machines, as the default is: it is part of the rebuild keys.
+    settings_table: dict[str, Any] = {
+        # One path on all machines, as the default is: it is part of the build keys.
         "stages": str(root.parent / "stages"),
         "pythons": [str(python)],
         "variants": {"netlib": None},
         "index": {"public": {"kind": "static", "url": str(published), "targets": [target]}},
         "ci": {"platforms": ["linux-x86_64"], "publish": {"index": "public", "secret": "PASSWORD"}},
     }
-    tiny_farm(root, index, {**CHAIN, **LEAF}, settings=said)
+    tiny_farm(root, index, {**CHAIN, **LEAF}, settings=settings_table)
     shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "requirements").mkdir()
     locks = (f"requirements/{name}.txt" for name in ("nox", "farm", "publish"))
     for name in ("noxfile.py", "tasks.py", *locks):
         shutil.copyfile(ROOT / name, root / name)
-    (root / ".gitignore").write_text("/wheelhouse/\n/.wheelfarm/\n/.nox/\n/parts/\n__pycache__/\n")
+    (root / ".gitignore").write_text("/wheelhouse/\n/.wheelfarm/\n/.nox/\n/ci-artifacts/\n__pycache__/\n")
     settings = load(root, environ={"PATH": "/usr/bin:/bin", "HOME": str(root / "home")})
-    for name, text in files_of(settings).items():
-        path = root / ".github/workflows" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    workflows = root / ".github/workflows"
+    workflows.mkdir(parents=True)
+    shutil.copyfile(ROOT / ".github/workflows/build-wheel.yml", workflows / "build-wheel.yml")
+    (workflows / "farm.yml").write_text(render(settings), encoding="utf-8")
     commit(root, "a farm")
     return settings
