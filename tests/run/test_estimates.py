@@ -1,9 +1,10 @@
-"""How long builds will take, and what they need."""
+"""How long builds take, and what they need."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from support.farm import builds_of, make_farm, plan_of
 from support.raised import only
 from wheelfarm.errors import SettingsError
+from wheelfarm.model import EngineName
 from wheelfarm.recipes.farm_settings import size_of
+from wheelfarm.run import estimates
 from wheelfarm.run.budget import Need
-from wheelfarm.run.estimates import Outlook, need
+from wheelfarm.run.estimates import DurationEstimates, estimate, machine_speed, need, usable_cores
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -23,13 +26,19 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
 
 
+@pytest.fixture(autouse=True)
+def _reference_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cores of the reference machine that nothing else uses."""
+    monkeypatch.setattr(estimates, "machine_speed", lambda: 1.0)
+    monkeypatch.setattr(estimates, "usable_cores", lambda _jobs: 2.0)
+
+
 def outcome(build: Build, **changes: Any) -> Outcome:
     return Outcome(**{"build": build, "state": State.BUILT, "why": "", "seconds": 12.0, **changes})
 
 
-def test_what_a_recipe_says_it_needs(tmp_path: Path) -> None:
-    said = {"cpus": 3, "memory": "1.5G", "exclusive": True}
-    farm = make_farm(tmp_path, {"alpha": said, "beta": {}})
+def test_a_recipe_says_what_a_build_needs(tmp_path: Path) -> None:
+    farm = make_farm(tmp_path, {"alpha": {"cpus": 3, "memory": "1.5G", "exclusive": True}, "beta": {}})
     builds = builds_of(farm)
     assert need(builds["alpha"]) == Need(cpus=3, memory=1_500_000_000, exclusive=True)
     assert need(builds["beta"]) == Need()
@@ -44,72 +53,120 @@ def test_sizes(tmp_path: Path, text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0G", "0.0k", "00M", "5", "-1G", "1e3G", "1g", "1 G", "9999999999G", ""])
-def test_sizes_that_are_none(tmp_path: Path, text: str) -> None:
-    """Nothing at all would be read as nothing said."""
+def test_a_bad_size_is_an_error(tmp_path: Path, text: str) -> None:
     only(lambda: make_farm(tmp_path, settings={"memory": text}), SettingsError)
 
 
-class TestRemembering:
-    def test_only_what_was_built_whole_tells(self, tmp_path: Path) -> None:
+class TestHistory:
+    def test_only_whole_builds_are_remembered(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path, {"alpha": {}, "beta": {}, "gamma": {}})
         builds = builds_of(farm)
-        lines: list[str] = []
-        outlook = Outlook(farm, lines.append)
-        outlook.remember(
+        DurationEstimates(farm).remember(
             [
                 outcome(builds["alpha"]),
                 outcome(builds["beta"], kept_build=True),
                 outcome(builds["gamma"], state=State.CACHED),
             ]
         )
-        assert [key.split("/")[0] for key in json.loads((farm.work / "durations.json").read_text())] == [
-            "alpha"
-        ]
-        seconds = outlook.seconds(plan_of(farm))
-        assert seconds[builds["alpha"].id] == 12.0
-        assert seconds[builds["beta"].id] == 60.0
-        assert lines == []
+        assert json.loads((farm.work / "durations.json").read_bytes()) == {
+            "alpha/plain/cp311-manylinux_x86_64/host": {"seconds": 12.0}
+        }
+        seconds = DurationEstimates(farm).seconds(plan_of(farm))
+        assert (seconds[builds["alpha"].id], seconds[builds["beta"].id]) == (12.0, 60.0)
 
-    def test_nothing_is_written_of_nothing(self, tmp_path: Path) -> None:
+    def test_the_last_run_counts_and_other_builds_stay(self, tmp_path: Path) -> None:
+        farm = make_farm(tmp_path, {"alpha": {}, "beta": {}})
+        builds, known = builds_of(farm), DurationEstimates(farm)
+        known.remember([outcome(builds["alpha"]), outcome(builds["beta"])])
+        known.remember([outcome(builds["alpha"], seconds=90.5)])
+        assert sorted(known.seconds(plan_of(farm)).values()) == [12.0, 90.5]
+
+    def test_another_engine_has_a_duration_of_its_own(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path)
-        Outlook(farm, print).remember([])
+        (alpha,) = builds_of(farm).values()
+        DurationEstimates(farm).remember([outcome(replace(alpha, engine=EngineName.CIBUILDWHEEL))])
+        assert DurationEstimates(farm).seconds(plan_of(farm))[alpha.id] == 60.0
+
+    def test_nothing_built_writes_nothing(self, tmp_path: Path) -> None:
+        farm = make_farm(tmp_path)
+        DurationEstimates(farm).remember([])
         assert not farm.work.exists()
 
-    def test_a_place_that_cannot_be_written_is_told(self, tmp_path: Path) -> None:
+    def test_a_file_that_cannot_be_written_is_a_warning(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         farm = make_farm(tmp_path)
         farm.work.write_text("")
-        lines: list[str] = []
-        Outlook(farm, lines.append).remember([outcome(builds_of(farm)["alpha"])])
-        (line,) = lines
-        assert "is not written" in line
+        DurationEstimates(farm).remember([outcome(builds_of(farm)["alpha"])])
+        assert "durations.json is not written: " in caplog.messages[-1]
 
-    def test_a_damaged_file_is_told(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *(b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"a": 1}', b'{"a": []}', b'{"a": {}}'),
+            *(
+                b'{"a": {"seconds": %s}}' % each
+                for each in (b'"1"', b"-1", b"NaN", b"Infinity", b"1" + b"0" * 400)
+            ),
+            b"[" * 200_000,
+        ],
+        ids=range(14),
+    )
+    def test_a_damaged_file_is_a_warning(
+        self, content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         farm = make_farm(tmp_path)
         farm.work.mkdir()
-        (farm.work / "durations.json").write_text("[")
-        lines: list[str] = []
-        plan = plan_of(farm)
-        assert set(Outlook(farm, lines.append).seconds(plan).values()) == {60.0}
-        (line,) = lines
-        assert "is not used" in line
+        (farm.work / "durations.json").write_bytes(content)
+        assert set(DurationEstimates(farm).seconds(plan_of(farm)).values()) == {60.0}
+        (message,) = caplog.messages
+        assert "durations.json is not used: " in message
+        assert "\n" not in message
+        assert len(message) < len(str(farm.work)) + 150
 
 
 @pytest.mark.parametrize("place", ["cache", "wheelhouse"])
-def test_what_is_in_the_way_is_no_matter_for_it(tmp_path: Path, place: str) -> None:
-    """Whoever needs the place says so, for the build that needs it."""
+def test_a_file_in_place_of_a_directory_does_not_matter(tmp_path: Path, place: str) -> None:
+    """The build that needs the directory raises the error."""
     farm = make_farm(tmp_path)
     getattr(farm, place).write_text("")
-    plan = plan_of(farm)
-    expected = Outlook(farm, print).expected(plan, Wheelhouse(farm.wheelhouse))
+    expected = DurationEstimates(farm).expected(plan_of(farm), Wheelhouse(farm.wheelhouse))
     assert set(expected.values()) == {60.0}
 
 
-def test_a_first_build_is_guessed_by_its_source(tmp_path: Path) -> None:
-    content = b"x" * 1000
-    sha256 = hashlib.sha256(content).hexdigest()
-    farm = make_farm(tmp_path, {"alpha": {"source": {"sha256": sha256}}})
-    place = farm.cache / "sha256" / sha256[:2] / sha256 / "alpha-1.0.tar.gz"
-    place.parent.mkdir(parents=True)
-    place.write_bytes(content)
-    (seconds,) = Outlook(farm, print).seconds(plan_of(farm)).values()
-    assert seconds == pytest.approx(10.02)
+class TestFirstBuild:
+    def test_the_source_s_size_counts_where_the_recipe_states_no_cost(self, tmp_path: Path) -> None:
+        content = b"x" * 1000
+        sha256 = hashlib.sha256(content).hexdigest()
+        farm = make_farm(tmp_path, {"alpha": {"source": {"sha256": sha256}}})
+        path = farm.cache / "sha256" / sha256[:2] / sha256 / "alpha-1.0.tar.gz"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        (seconds,) = DurationEstimates(farm).seconds(plan_of(farm)).values()
+        assert seconds == pytest.approx(10.02)
+
+    def test_the_recipe_s_cost_is_scaled_to_the_machine(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = plan_of(farm := make_farm(tmp_path, {"alpha": {"cost": "8 min"}}))
+        assert list(DurationEstimates(farm).seconds(plan).values()) == [10 + 240]
+        monkeypatch.setattr(estimates, "machine_speed", lambda: 0.5)
+        assert list(DurationEstimates(farm).seconds(plan).values()) == [10 + 480]
+
+    def test_estimates_grow_with_the_cost(self) -> None:
+        assert 0 < estimate(0, 1) < estimate(None, 1) < estimate(1000, 1)
+
+
+def test_the_speed_of_this_machine_is_measured_once() -> None:
+    speed = machine_speed()
+    assert 0.02 < speed < 20
+    assert machine_speed() == speed
+
+
+@pytest.mark.parametrize(("load", "cores"), [(0, 4), (4, 4), (12, 2), (100, 2)])
+def test_other_programs_take_half_of_the_cores_at_most(
+    load: float, cores: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0, 0))
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert usable_cores(4) == cores

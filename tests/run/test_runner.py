@@ -13,7 +13,6 @@ from support.runs import FOUR, NO_SERVER, WAIT, Flaky, built, by_name, name, not
 from wheelfarm.errors import BuildError, CancelledRunError, EngineError, FarmError, NetworkError
 from wheelfarm.run import scheduler as runner
 from wheelfarm.run.budget import Budget, Need
-from wheelfarm.run.durations import estimate
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.run.scheduler import Retry, Runner
 
@@ -74,7 +73,7 @@ class TestParallel:
         )
         runner.run(plan, perform, tell=nothing)
         assert began == ["b", "a", "c"]
-        assert [task.seconds for task in runner.tasks(plan) if task.key == ids["a"]] == [estimate(None)]
+        assert [task.seconds for task in runner.tasks(plan) if task.key == ids["a"]] == [60]
 
     def test_any_executor_will_do_and_is_left_open(self, make: Make) -> None:
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="elsewhere") as pool:

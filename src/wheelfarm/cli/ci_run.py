@@ -124,7 +124,7 @@ def build(*, package: str, platform: str, variant: str, python: str) -> None:
     whole = farm.plan([name])
     artifacts.check_dependencies(whole, name)
     screen, (own,) = Screen.standard(), whole.only([name]).builds
-    expected = farm.outlook.expected(whole, farm.wheelhouse)
+    expected = farm.estimates.expected(whole, farm.wheelhouse)
     with ChainReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
         outcomes = farm.run(whole, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
     outcome = next(each for each in outcomes if each.build.id == own.id)

@@ -16,7 +16,7 @@ from invoke.exceptions import Exit
 from wheelfarm.errors import BuildDirectoryError, FarmError, UsageError
 from wheelfarm.model import parse_name
 from wheelfarm.recipes.settings import load
-from wheelfarm.report.screen import Screen
+from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.farm import Farm
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         # CI cancels with SIGTERM: it ends children and containers as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        log_to_screen()
         try:
             function(*args, **kwargs)
         except FarmError as error:

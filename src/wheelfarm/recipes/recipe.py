@@ -24,6 +24,15 @@ from wheelfarm.recipes.texts import (
     VersionText,
 )
 
+CostText = Annotated[str, Field(pattern=r"^[1-9]\d{0,3} (s|min)$")]
+"""A duration, such as 40 s or 8 min."""
+
+
+def cost_of(text: str) -> int:
+    """The seconds that a `CostText` means."""
+    number, _, unit = text.partition(" ")
+    return int(number) * {"s": 1, "min": 60}[unit]
+
 
 class KnownFailure(StrictModel):
     """A test of the upstream suite that fails here, and why that is no fault of the wheel."""
@@ -259,6 +268,11 @@ class Recipe(Layer):
     cpus: int = Field(default=1, ge=1, description="Processors without which the build should not be started")
     memory: SizeText | None = Field(default=None, description="What the build holds at its peak, as 3G")
     exclusive: bool = Field(default=False, description="Whether nothing else may run at the same time")
+    cost: CostText | None = Field(
+        default=None,
+        description="Processor time of the build on one core of the reference machine, such as 8 min: "
+        "the estimate before the first build",
+    )
     blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
     requires: Requires = Requires()
     build_requires: BuildRequires = BuildRequires()

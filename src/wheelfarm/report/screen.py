@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import sys
 from dataclasses import dataclass
@@ -90,3 +91,21 @@ class Screen:
 @lru_cache(maxsize=1)
 def _screen(people: TextIO, programs: TextIO) -> Screen:
     return Screen(people, programs)
+
+
+class ScreenHandler(logging.Handler):
+    """Prints the messages of the farm for people; warnings and errors with their level."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message on the standard screen, above rows that are drawn over."""
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        Screen.standard().say(f"{level}{record.getMessage()}")
+
+
+def log_to_screen() -> None:
+    """Print the messages of `logging` from this package, from the level INFO on; once is enough."""
+    logger = logging.getLogger("wheelfarm")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, ScreenHandler) for handler in logger.handlers):
+        logger.addHandler(ScreenHandler())
+        logger.propagate = False

@@ -18,7 +18,7 @@ from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.budget import Budget
 from wheelfarm.run.build_pipeline import Line
 from wheelfarm.run.engines import choose_engine
-from wheelfarm.run.estimates import Outlook, need
+from wheelfarm.run.estimates import DurationEstimates, need
 from wheelfarm.run.outcome import Interrupted
 from wheelfarm.run.published import Published
 from wheelfarm.run.ready_queue import forecast
@@ -89,9 +89,9 @@ class Farm:
         return Published(self.settings, self.wheelhouse, self.say)
 
     @cached_property
-    def outlook(self) -> Outlook:
+    def estimates(self) -> DurationEstimates:
         """How long builds will take."""
-        return Outlook(self.settings, self.say)
+        return DurationEstimates(self.settings)
 
     def targets(self) -> tuple[Target, ...]:
         """This machine's target for each Python asked for, or that of the place that was named.
@@ -210,7 +210,7 @@ class Farm:
 
     def expected(self, plan: Plan) -> Mapping[BuildId, float]:
         """How many seconds each build of a plan will take now."""
-        return self.outlook.expected(plan, self.wheelhouse, self.published)
+        return self.estimates.expected(plan, self.wheelhouse, self.published)
 
     def forecast(self, plan: Plan) -> float:
         """How many seconds a run of a plan may take, from what its builds took the last time."""
@@ -234,7 +234,7 @@ class Farm:
             hear: hears the lines of builds, in whatever thread.
             tell: hears how each build ended, in this thread.
             watch: learns which process does a build's work.
-            expected: seconds by build, where the caller has asked the outlook already.
+            expected: seconds by build, where the caller has them already.
             executor: what performs builds; threads by default.
 
         Raises:
@@ -256,5 +256,5 @@ class Farm:
             outcomes = interrupt.outcomes
             raise
         finally:
-            self.outlook.remember(outcomes)
+            self.estimates.remember(outcomes)
         return outcomes

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.run.budget import Budget, Need
-from wheelfarm.run.durations import estimate
 from wheelfarm.run.outcome import Interrupted, Outcome, State
 from wheelfarm.run.ready_queue import Agenda, Task
 
@@ -119,6 +118,10 @@ _PATIENCE: Final = 8.0
 """Seconds for builds to end after an interrupt; programs get five to end by themselves."""
 
 
+_UNKNOWN: Final = 60.0
+"""Seconds of a build of which nothing is known."""
+
+
 def _small(_build: Build) -> Need:
     return Need()
 
@@ -180,7 +183,7 @@ class Runner:
                 key=build.id,
                 after=(*build.upstream, *build.run),
                 need=self.need(build),
-                seconds=self.durations.get(build.id, estimate(None)),
+                seconds=self.durations.get(build.id, _UNKNOWN),
             )
             for build in plan.builds
         )
