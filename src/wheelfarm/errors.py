@@ -39,7 +39,7 @@ class FarmError(Exception):
         self.why = why
         self.hint = hint
         self.log = log
-        self.passing = True
+        self.retryable = True
         """Whether another attempt could make sense, where the class of the failure allows one."""
         self.failure: str | None = None
         """The class of the failure, where a log has told it; see the diagnosis room."""
@@ -183,7 +183,7 @@ class PatchError(FarmError):
 class BuildDirectoryError(FarmError):
     """A build's directory could not be laid out."""
 
-    slug, exit_code = "stage", 31
+    slug, exit_code = "build-directory", 31
 
 
 class EngineError(FarmError):

@@ -25,8 +25,8 @@ SECRET = "s3cret/word"
 
 
 def test_what_passes_and_what_does_not() -> None:
-    assert [refusal("x", "u", each).passing for each in (401, 403, 404, 409, 413)] == [False] * 5
-    assert [refusal("x", "u", each).passing for each in (429, 500, 502, 507)] == [True] * 4
+    assert [refusal("x", "u", each).retryable for each in (401, 403, 404, 409, 413)] == [False] * 5
+    assert [refusal("x", "u", each).retryable for each in (429, 500, 502, 507)] == [True] * 4
     assert "full" in str(refusal("x", "u", 507).hint)
 
 
@@ -59,7 +59,7 @@ def test_what_is_done_elsewhere_is_not_done() -> None:
         client = Client(server.url, None, lambda _line: None, pause=0.01)
         with pytest.raises(RefusedError) as caught:
             client.call("PUT", f"{server.url}a/")
-        assert (caught.value.status, caught.value.passing) == (302, False)
+        assert (caught.value.status, caught.value.retryable) == (302, False)
         assert "elsewhere" in str(caught.value.hint)
 
 
@@ -136,7 +136,7 @@ def test_twine_that_cannot_be_understood(tmp_path: Path) -> None:
             say=print,
         )
     assert caught.value.error.why == "what now"
-    assert not caught.value.error.passing
+    assert not caught.value.error.retryable
 
 
 def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

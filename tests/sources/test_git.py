@@ -41,7 +41,7 @@ def upstream(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def fetcher(tmp_path: Path) -> Fetcher:
-    return Fetcher(cache=tmp_path / "cache", index_url="http://127.0.0.1:1/", progress=lambda _: None)
+    return Fetcher(cache=tmp_path / "cache", index_url="http://127.0.0.1:1/")
 
 
 def pin(repository: Repository, commit: str, *, submodules: bool = False) -> GitCommit:
@@ -49,7 +49,7 @@ def pin(repository: Repository, commit: str, *, submodules: bool = False) -> Git
 
 
 def offline(fetcher: Fetcher) -> Fetcher:
-    return Fetcher(cache=fetcher.cache, index_url=fetcher.index_url, offline=True, progress=fetcher.progress)
+    return Fetcher(cache=fetcher.cache, index_url=fetcher.index_url, offline=True)
 
 
 class TestTar:
@@ -83,7 +83,7 @@ class TestTar:
 
     def test_is_the_same_from_any_cache(self, upstream: Repository, fetcher: Fetcher, tmp_path: Path) -> None:
         source = pin(upstream, upstream.commit())
-        other = Fetcher(cache=tmp_path / "other", index_url="http://x/", progress=lambda _: None)
+        other = Fetcher(cache=tmp_path / "other", index_url="http://x/")
         assert fetcher.source(NAME, source).sha256 == other.source(NAME, source).sha256
         # A change of these bytes is a change of every rebuild key of a commit.
         expected = "43ee870c663a62a5cc97c1f650fcd6f9c6655a6bab4043ac7e7e9ae906af7c2b"
@@ -157,7 +157,6 @@ class TestRefusals:
         fetcher = Fetcher(
             cache=tmp_path / "c",
             index_url="http://x/",
-            progress=lambda _: None,
             environ={"PATH": str(tmp_path)},
         )
         with pytest.raises(ProcessError, match="git was not found"):
@@ -208,7 +207,7 @@ class TestSubmodules:
             self.bare(fetcher, "https://host/outer")._resolve(module, "sub")
 
     def bare(self, fetcher: Fetcher, url: str) -> Bare:
-        checkout = Checkout(cache=fetcher._cache, offline=False, progress=fetcher.progress, environ={})
+        checkout = Checkout(cache=fetcher._cache, offline=False, environ={})
         return Bare(checkout, url, "a" * 40)
 
 
@@ -230,9 +229,7 @@ class TestCredentials:
         )
         wrapper.chmod(0o755)
         environ = {"PATH": f"{wrapper.parent}{os.pathsep}{os.defpath}"}
-        return Fetcher(
-            cache=tmp_path / "cache", index_url="http://x/", progress=lambda _: None, environ=environ
-        )
+        return Fetcher(cache=tmp_path / "cache", index_url="http://x/", environ=environ)
 
     def commit(self, tmp_path: Path) -> str:
         """A repository on the server, with a submodule beside it."""

@@ -31,13 +31,11 @@ def index() -> Iterator[IndexServer]:
 
 @pytest.fixture
 def fetcher(index: IndexServer, tmp_path: Path) -> Fetcher:
-    return Fetcher(cache=tmp_path / "cache", index_url=index.url, timeout=5, progress=lambda _: None)
+    return Fetcher(cache=tmp_path / "cache", index_url=index.url, timeout=5)
 
 
 def offline(fetcher: Fetcher) -> Fetcher:
-    return Fetcher(
-        cache=fetcher.cache, index_url="http://127.0.0.1:1/", offline=True, progress=fetcher.progress
-    )
+    return Fetcher(cache=fetcher.cache, index_url="http://127.0.0.1:1/", offline=True)
 
 
 WHEELS = {

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The messages of the farm's loggers."""
+    caplog.set_level("INFO", "wheelfarm")
+    return caplog
+
+
+@pytest.fixture
 def told() -> list[str]:
     """What the wheelhouse told, line by line."""
     return []

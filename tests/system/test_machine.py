@@ -221,29 +221,30 @@ def test_without_a_manager_what_may_lack_is_an_error(tmp_path: Path) -> None:
     assert error.what == "this machine may lack: x"
 
 
-def test_who_is_not_root_is_told_the_exact_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_not_root_gets_the_exact_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("wheelfarm.system.machine.os.geteuid", lambda: 1000)
     machine = _machine(tmp_path, APT)
-    said: list[str] = []
     error = only(
-        lambda: machine.install(("gfortran", "libx-dev"), say=said.append, log=tmp_path / "log"),
+        lambda: machine.install(("gfortran", "libx-dev"), log=tmp_path / "log"),
         SystemPackageError,
     )
     assert error.what == "this machine lacks: gfortran, libx-dev"
     command = "apt-get install -y --no-install-recommends gfortran libx-dev"
     assert error.hint == f"sudo sh -c 'apt-get update -qq && {command}'"
-    assert said == []
+    assert log.messages == []
 
 
-def test_root_installs_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_installs_and_logs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("wheelfarm.system.machine.os.geteuid", lambda: 0)
     machine = _machine(tmp_path, {"apt-get": 'echo "$DEBIAN_FRONTEND $*"'})
-    said: list[str] = []
-    log = tmp_path / "log"
-    machine.install(("gcc",), say=said.append, log=log)
+    machine.install(("gcc",), log=tmp_path / "log")
     command = "apt-get install -y --no-install-recommends gcc"
-    assert said == [f"installing system packages: apt-get update -qq && {command}"]
-    logged = log.read_text()
+    assert log.messages == [f"installing system packages: apt-get update -qq && {command}"]
+    logged = (tmp_path / "log").read_text()
     assert "noninteractive update -qq" in logged
     assert "noninteractive install -y --no-install-recommends gcc" in logged
 
@@ -252,7 +253,7 @@ def test_a_manager_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("wheelfarm.system.machine.os.geteuid", lambda: 0)
     machine = _machine(tmp_path, {"apt-get": '[ "$1" = update ] || { echo no space left; exit 100; }'})
     log = tmp_path / "log"
-    error = only(lambda: machine.install(("gcc",), say=lambda _: None, log=log), SystemPackageError)
+    error = only(lambda: machine.install(("gcc",), log=log), SystemPackageError)
     assert (error.what, error.log) == ("could not install gcc", log)
     assert error.hint == "apt-get update -qq && apt-get install -y --no-install-recommends gcc"
     assert "no space left" in log.read_text()

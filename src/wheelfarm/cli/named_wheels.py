@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from wheelfarm.cli.task import selected
 from wheelfarm.errors import UsageError
 from wheelfarm.model import parse_name
-from wheelfarm.report.screen import Screen
 from wheelfarm.run.result import fetcher_of
 from wheelfarm.wheels.archive import open_wheel
 
@@ -76,5 +75,5 @@ class Distribution:
             NetworkError: when it cannot be asked.
         """
         build, glibc = self.build.id, self.build.toolchain.glibc
-        fetcher = fetcher_of(self.farm.settings, Screen.standard().say)
+        fetcher = fetcher_of(self.farm.settings)
         return open_wheel(fetcher.published(build.name, self.build.version, build.target, glibc).path)

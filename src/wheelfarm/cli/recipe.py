@@ -126,7 +126,7 @@ def lock(_context: Context, packages: str | None = None) -> None:
 
 def _lock_recipe(farm: Farm, recipe: LoadedRecipe, screen: Screen) -> None:
     settings = farm.settings
-    source = fetcher_of(settings, screen.say).source(recipe.name, recipe.source)
+    source = fetcher_of(settings).source(recipe.name, recipe.source)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
         tree = unpack(source, Path(scratch) / "source")
         # A patch may change the requirements; the default variant's series on Linux stands for all.

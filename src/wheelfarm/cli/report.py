@@ -59,7 +59,7 @@ def report(  # noqa: PLR0917
         variants=_variants(farm, variant),
         packages=split_names(packages) or (),
         limit=amount(limit),
-        public=_public(farm, screen, wanted=public),
+        public=_public(farm, wanted=public),
         progress=screen.status,
     )
     screen.status("")
@@ -87,12 +87,12 @@ def _variants(farm: Farm, variant: str | None) -> Sequence[str]:
     return [variant]
 
 
-def _public(farm: Farm, screen: Screen, *, wanted: bool) -> Published | Unpublished:
+def _public(farm: Farm, *, wanted: bool) -> Published | Unpublished:
     if not wanted:
         return Unpublished("--no-public was said")
     if farm.settings.offline:
         return Unpublished("the farm is offline")
-    fetcher = fetcher_of(farm.settings, screen.say)
+    fetcher = fetcher_of(farm.settings)
 
     def ask(name: Name, version: str, target: Target, glibc: tuple[int, int]) -> Wheel:
         return open_wheel(fetcher.published(name, version, target, glibc).path)

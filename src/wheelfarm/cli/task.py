@@ -18,6 +18,7 @@ from wheelfarm.model import parse_name
 from wheelfarm.recipes.settings import load
 from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.farm import Farm
+from wheelfarm.system.logs import print_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +130,9 @@ def open_farm(
         "remote": remote,
     }
     settings = load(farm_root(Path.cwd()), options=options)
-    return Farm(settings=settings, say=Screen.standard().say)
+    screen = Screen.standard()
+    print_logs(screen.say)
+    return Farm(settings=settings, say=screen.say)
 
 
 def selected(

@@ -58,7 +58,7 @@ def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
     said = " ".join(text.split())[:200]
     why = f"status {status}{f': {said}' if said else ''}"
     error = RefusedError(what, where=shown(url), why=why, hint=hint)
-    error.status, error.passing = status, passes(status)
+    error.status, error.retryable = status, passes(status)
     return error
 
 

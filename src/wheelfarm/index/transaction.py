@@ -146,7 +146,7 @@ class Transaction:
     def _check_passing(failure: UploadFailure, left: Sequence[Candidate]) -> None:
         """A refusal is final, unless somebody else has just published that very file."""
         error: FarmError = failure.error
-        if not error.passing and (failure.filename is None or failure.filename in _names(left)):
+        if not error.retryable and (failure.filename is None or failure.filename in _names(left)):
             raise error
 
     def _not_converged(self, left: Sequence[Candidate]) -> PublishError:

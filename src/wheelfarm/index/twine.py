@@ -103,6 +103,6 @@ def _error(output: str, url: str, log: Path | None) -> FarmError:
     else:
         last = [line for line in output.splitlines() if line.strip()][-5:]
         error = PublishError("twine failed", where=url, why=" / ".join(last)[:500] or "it printed nothing")
-        error.passing = False
+        error.retryable = False
     error.log = log
     return error

@@ -253,4 +253,6 @@ def _fitting(paths: Sequence[Path], longest: int) -> Iterator[list[Path]]:
 
 def _passing(failure: BaseException) -> bool:
     error = failure.error if isinstance(failure, UploadFailure) else failure
-    return isinstance(error, FarmError) and error.passing and isinstance(error, (NetworkError, PublishError))
+    return (
+        isinstance(error, FarmError) and error.retryable and isinstance(error, (NetworkError, PublishError))
+    )

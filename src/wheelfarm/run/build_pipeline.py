@@ -178,7 +178,7 @@ class Line:
             settings=self.settings,
             wheelhouse=self.wheelhouse,
             say=self.listener(build).on_line,
-            gate=lambda wheels: self._gate(build, wheels, root, self.fetcher(build), clock, jobs=jobs),
+            gate=lambda wheels: self._gate(build, wheels, root, self.fetcher(), clock, jobs=jobs),
         )
         taken = taking.run(root / "published", clock)
         if taken is None:
@@ -198,7 +198,7 @@ class Line:
             jobs=jobs,
             log=self.log(build),
             clock=clock,
-            fetcher=self.fetcher(build),
+            fetcher=self.fetcher(),
             listener=self.listener(build),
         )
         stage, wheels = maker.make(
@@ -234,9 +234,9 @@ class Line:
             record=record.to_json(),
         )
 
-    def fetcher(self, build: Build) -> Fetcher:
-        """What fetches for a build."""
-        return fetcher_of(self.settings, self.listener(build).on_line)
+    def fetcher(self) -> Fetcher:
+        """The fetcher of the farm."""
+        return fetcher_of(self.settings)
 
     def _gate(
         self,
@@ -277,7 +277,7 @@ class Line:
 
     def trial(self, build: Build, wheel: PinnedWheel) -> Trial:
         """The clean rooms for a wheel of a build."""
-        fetcher = self.fetcher(build)
+        fetcher = self.fetcher()
         return self.trials(fetcher).trial(build, wheel, self.companions(build, fetcher))
 
     def companions(self, build: Build, fetcher: Fetcher | None = None) -> list[PinnedWheel]:
@@ -286,7 +286,7 @@ class Line:
         Raises:
             FarmError: when one of them is not to be had.
         """
-        fetcher = fetcher or self.fetcher(build)
+        fetcher = fetcher or self.fetcher()
         locked = [
             fetcher.wheel(requirement, build.id.target, build.toolchain.glibc)
             for requirement in build.test_requirements
@@ -295,7 +295,7 @@ class Line:
 
     def _gate_again(self, build: Build, root: Path, clock: Clock, jobs: int) -> Done:
         wheels = as_repaired(self._wheels(build))
-        results = self._gate(build, wheels, root, self.fetcher(build), clock, jobs=jobs)
+        results = self._gate(build, wheels, root, self.fetcher(), clock, jobs=jobs)
         shutil.rmtree(root, ignore_errors=True)
         done = []
         for name, wheel in wheels.items():
@@ -316,6 +316,6 @@ class Line:
         wheels = as_repaired(self._wheels(build))
         with place.hold(self.listener(build).on_line, self.engine.sweep) as root:
             try:
-                return self._gate(build, wheels, root, self.fetcher(build), Clock(), jobs=self.settings.jobs)
+                return self._gate(build, wheels, root, self.fetcher(), Clock(), jobs=self.settings.jobs)
             finally:
                 shutil.rmtree(root, ignore_errors=True)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 def passing(error: FarmError) -> bool:
     """Whether an error may be gone at the next attempt: the network's, and an engine that did not start."""
-    return error.passing and (failure_of(error) is Failure.NETWORK or error.slug == EngineError.slug)
+    return error.retryable and (failure_of(error) is Failure.NETWORK or error.slug == EngineError.slug)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ class Farm:
                     "cannot write the log", where=str(logs), why=problem.strerror
                 ) from problem
             machine = Machine(allowed(self.settings.environ))
-            machine.install(lacking, say=self.say, log=logs / "system-packages.log")
+            machine.install(lacking, log=logs / "system-packages.log")
 
     def line(self, plan: Plan, hear: Hear, watch: Watch = unwatched) -> Line:
         """The steps, for the builds of a plan."""

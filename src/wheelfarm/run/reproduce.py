@@ -185,7 +185,7 @@ class Rebuild:
         """
         build, clock, started = self.build, Clock(), datetime.now(UTC)
         listener = BuildListener(build=build, say=hear, watch=watch)
-        fetcher = fetcher_of(self.settings, listener.on_line)
+        fetcher = fetcher_of(self.settings)
         log = self.settings.work / "logs" / f"{self.slug}.log"
         try:
             log.parent.mkdir(parents=True, exist_ok=True)

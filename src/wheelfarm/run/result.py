@@ -12,7 +12,7 @@ from wheelfarm.run.outcome import State
 from wheelfarm.sources.fetcher import Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.model import Name, StoredWheel
     from wheelfarm.plan.build import Build
@@ -36,13 +36,12 @@ class Clock:
             self.times[name] = round(self.times.get(name, 0.0) + time.monotonic() - started, 3)
 
 
-def fetcher_of(settings: Settings, progress: Callable[[str], None]) -> Fetcher:
+def fetcher_of(settings: Settings) -> Fetcher:
     """What fetches sources and wheels for a farm."""
     return Fetcher(
         cache=settings.cache,
         index_url=settings.index_url,
         offline=settings.offline,
-        progress=progress,
         environ=settings.environ,
     )
 

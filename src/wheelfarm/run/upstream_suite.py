@@ -74,7 +74,7 @@ class Upstream:
         line, build, tests = self.line, self.build, self.tests
         if tests is None:
             raise ChainError(f"the wheelhouse has no {tests_name(build.id.name)} for {build.id}")
-        fetcher, target = line.fetcher(build), build.id.target
+        fetcher, target = line.fetcher(), build.id.target
         wheels = [pinned(line.stored(build.id)), pinned(tests), *line.companions(build, fetcher)]
         present = {each.name for each in wheels}
         locked = [each for each in build.recipe.suite_requirements(target) if each.name not in present]

@@ -13,15 +13,18 @@ from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
 from wheelfarm.sources.project import Project, supported_tags
 from wheelfarm.sources.urls import shown
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from pypi_simple import DistributionPackage
 
     from wheelfarm.model import LockedRequirement, Name, Source, Target
-    from wheelfarm.sources.network import Network
+    from wheelfarm.sources.network import HttpClient
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +37,6 @@ class Fetcher:
             default of pypi-simple.
         offline: whether the cache has to suffice.
         timeout: seconds without an answer after which a server counts as gone.
-        progress: hears what is going on, a line at a time.
         environ: the host's environment, of which git gets what is allowed.
     """
 
@@ -42,7 +44,6 @@ class Fetcher:
     index_url: str | None
     offline: bool = False
     timeout: float = 60
-    progress: Callable[[str], None]
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, name: Name, source: Source) -> FetchedSource:
@@ -115,16 +116,14 @@ class Fetcher:
         return Cache(self.cache)
 
     @property
-    def _network(self) -> Network:
-        # Heavy to import, as is what knows the default index; with a filled cache nothing is fetched.
+    def _network(self) -> HttpClient:
+        # Both are slow to import, and not needed when the cache has everything.
         from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
 
-        from wheelfarm.sources.network import Network  # noqa: PLC0415
+        from wheelfarm.sources.network import HttpClient  # noqa: PLC0415
 
         index_url = self.index_url or PYPI_SIMPLE_ENDPOINT
-        return Network(
-            index_url=index_url, offline=self.offline, timeout=self.timeout, progress=self.progress
-        )
+        return HttpClient(index_url=index_url, offline=self.offline, timeout=self.timeout)
 
     def _project(self, name: Name) -> Project:
         return Project.read(name, self._network)
@@ -141,14 +140,14 @@ class Fetcher:
     def _download(self, file: DistributionPackage, accepted: Collection[Digest]) -> tuple[Path, Digest]:
         if file.is_yanked:
             # PEP 592: an exact pin may use it.
-            self.progress(f"{file.filename} is yanked: {file.yanked_reason or 'no reason given'}")
+            logger.info("%s is yanked: %s", file.filename, file.yanked_reason or "no reason given")
         for digest in accepted:
             if file.digests.get("sha256", "").lower() == digest and (cached := self._cache.find(digest)):
                 return cached, digest
         return self._store(file.url, file.filename, accepted)
 
     def _store(self, url: str, filename: str, accepted: Collection[Digest]) -> tuple[Path, Digest]:
-        self.progress(f"fetching {filename}")
+        logger.info("fetching %s", filename)
         return self._network.download(
             url,
             lambda chunks: self._cache.store(chunks, filename, accepted=accepted, origin=shown(url)),
@@ -163,9 +162,7 @@ class Fetcher:
             "url": shown(source.url) if source.submodules else None,
         }
         if (answer := self._cache.recall(question)) is None:
-            checkout = Checkout(
-                cache=self._cache, offline=self.offline, progress=self.progress, environ=self.environ
-            )
+            checkout = Checkout(cache=self._cache, offline=self.offline, environ=self.environ)
             answer = checkout.tar(source, f"{name}-{source.version}")
             self._cache.remember(question, answer[1])
         return answer

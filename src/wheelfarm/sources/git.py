@@ -22,14 +22,17 @@ from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.sources.cache import chunks_of
 from wheelfarm.sources.urls import credentials_of, offline_error, secrets_of, shown, without_credentials
 from wheelfarm.system.locks import hold_lock
+from wheelfarm.system.logs import get_logger
 from wheelfarm.system.output import allowed
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.model import Digest, GitCommit
     from wheelfarm.sources.cache import Cache
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,13 +125,11 @@ class Checkout:
     Args:
         cache: where the bare repositories and the tars are kept.
         offline: whether the repositories of the cache have to suffice.
-        progress: hears what is going on.
         environ: the host's environment.
     """
 
     cache: Cache
     offline: bool
-    progress: Callable[[str], None]
     environ: Mapping[str, str]
 
     def tar(self, source: GitCommit, top: str) -> tuple[Path, Digest]:
@@ -164,7 +165,7 @@ class Checkout:
         yield Tree(path=path, prefix=prefix, time=repository.time())
         if submodules:
             for place, module_url, module_commit in repository.submodules():
-                self.progress(f"submodule {prefix}{place}")
+                logger.info("fetching submodule %s%s", prefix, place)
                 yield from self._trees(
                     module_url, module_commit, f"{prefix}{place}/", scratch, submodules=True
                 )
@@ -240,7 +241,7 @@ class Repository:
     def _fetch(self) -> None:
         if self.checkout.offline and not _is_local(self.url):
             raise offline_error(self.url)
-        self.checkout.progress(f"fetching commit {self.commit[:12]} of {shown(self.url)}")
+        logger.info("fetching commit %s of %s", self.commit[:12], shown(self.url))
         finished = self._git(
             "fetch", "--quiet", "--no-tags", "--depth=1", "--", self._remote, self.commit, check=False
         )

@@ -1,13 +1,14 @@
-"""Downloads: retried on network trouble, credentials for their own host alone, and nothing at all offline."""
+"""The HTTP client: retries, credentials for their own host only, and no request while the farm is offline."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.sources.cache import CHUNK, chunks_of
@@ -19,20 +20,23 @@ from wheelfarm.sources.urls import (
     shown,
     without_credentials,
 )
+from wheelfarm.system.logs import add_secrets, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
-_TRIES: Final = 3
-_PAUSE: Final = 1.0
-"""Seconds before the second try; each further pause is twice as long."""
+logger = get_logger(__name__)
 
-_MISSING: Final = (404, 410)
-_DENIED: Final = (401, 403)
-_BUSY: Final = 429
-_BROKEN: Final = 500
+_TRIES: Final = 3
+_LONGEST: Final = 60.0
+"""Seconds that a server may ask us to wait before a retry (Retry-After, RFC 9110)."""
+MISSING: Final = frozenset({404, 410})
+_DENIED: Final = frozenset({401, 403})
+RETRIED: Final = frozenset({429, *range(500, 600)})
+"""Statuses after which the next request may get another answer (RFC 6585, RFC 9110)."""
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 _TROUBLE: Final = (
     requests.ConnectionError,
     requests.Timeout,
@@ -41,52 +45,117 @@ _TROUBLE: Final = (
 )
 
 
-class _BusyError(requests.ConnectionError):
-    """The server has trouble of its own."""
+class _Retry(urllib3.Retry):
+    """Logs each retry, waits no longer than a minute, and does not retry an untrusted certificate."""
+
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, _LONGEST)
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: Any = None,  # noqa: ANN401 - as urllib3 has it
+        _stacktrace: Any = None,  # noqa: ANN401
+    ) -> Self:
+        if error is not None and _UNTRUSTED in str(error):
+            raise urllib3.exceptions.MaxRetryError(_pool, url or "", error)
+        retry = super().increment(method, url, response, error, _pool, _stacktrace)
+        reason = f"status {response.status}" if response is not None else innermost(error)
+        logger.info("%s%s: %s; trying again", getattr(_pool, "host", ""), shown(url or ""), reason)
+        return retry
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
-    """Gets what is behind a url, unless the farm is offline.
+class HttpClient:
+    """Sends requests for one index; credentials go to its host only.
 
     Args:
-        index_url: where the credentials in it, if any, may be sent: to its host alone.
-        offline: whether every use is an error; `file:` urls stay readable.
-        timeout: seconds without an answer after which a server counts as gone.
-        progress: hears what is going on.
+        index_url: of the index, with or without credentials.
+        credentials: user and password; by default those in the url.
+        offline: whether each request is an error; `file:` urls stay readable.
+        timeout: seconds without an answer after which a server counts as gone; or two numbers, for the
+            connection and for the answer.
+        authorities: a file of trusted certificates; by default those of requests.
+        tries: how often a request is sent while it fails for a reason that may pass.
     """
 
+    backoff: ClassVar[float] = 0.5
+    """Factor of the pauses before the retries (urllib3.util.Retry)."""
+
     index_url: str
-    offline: bool
-    timeout: float
-    progress: Callable[[str], None]
+    credentials: tuple[str, str] | None = None
+    offline: bool = False
+    timeout: float | tuple[float, float] = 60
+    authorities: str | None = None
+    tries: int = _TRIES
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        retry = _Retry(
+            total=self.tries - 1,
+            backoff_factor=self.backoff,
+            status_forcelist=RETRIED,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        session = requests.Session()
+        session.verify = self.authorities or True
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return session
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
+        """Send a request; the answer may have any status.
+
+        Args:
+            method: of HTTP.
+            url: credentials in it are sent to its host.
+            options: of `requests.request`.
+
+        Raises:
+            NetworkError: offline, or when the server cannot be reached.
+        """
+        if self.offline:
+            raise offline_error(url)
+        auth = credentials_of(url)
+        if auth is None and host_of(url) == host_of(self.index_url):
+            auth = self.credentials or credentials_of(self.index_url)
+        add_secrets(*(auth or ())[1:])
+        try:
+            return self._session.request(
+                method, without_credentials(url), auth=auth, timeout=self.timeout, **options
+            )
+        except _TROUBLE as error:
+            raise self._unreachable(url, error) from None
+        except requests.RequestException as error:
+            raise NetworkError(
+                "this url cannot be requested", where=shown(url), why=type(error).__name__
+            ) from None
 
     def get(self, url: str, consume: Callable[[requests.Response], T], **headers: str) -> T:
-        """Have an answer consumed; anew from its start after trouble on the way.
+        """Pass an answer to a function; from its start again when the connection breaks on the way.
 
         Raises:
             NetworkError: offline, or when the server cannot be reached or refuses.
             SourceError: when the server does not have it.
         """
-        if self.offline:
-            raise offline_error(url)
-        for left in reversed(range(_TRIES)):
-            try:
-                return self._try(url, consume, headers)
-            except _TROUBLE as error:
-                if not left:
-                    raise _unreachable(url, error) from None
-                pause = _PAUSE * 2 ** (_TRIES - left - 1)
-                self.progress(f"{shown(url)}: {_reason(error)}; once more in {pause:g} s")
-                time.sleep(pause)
-            except requests.RequestException as error:
-                raise NetworkError(
-                    "this url cannot be fetched", where=shown(url), why=str(type(error).__name__)
-                ) from None
+        for left in reversed(range(self.tries)):
+            with self.request("GET", url, headers=headers, stream=True) as answer:
+                self._check(answer, url)
+                try:
+                    return consume(answer)
+                except _TROUBLE as error:
+                    if not left:
+                        raise self._unreachable(url, error) from None
+                    logger.info("%s: %s; trying again", shown(url), innermost(error))
         raise AssertionError  # pragma: no cover
 
     def download(self, url: str, consume: Callable[[Iterable[bytes]], T]) -> T:
-        """Have the bytes of a file consumed, exactly as they lie on the server.
+        """Pass the bytes of a file to a function, as they are on the server or behind a `file:` url.
 
         Raises:
             NetworkError: as `get`.
@@ -102,43 +171,34 @@ class Network:
             url, lambda answer: consume(answer.raw.stream(CHUNK, decode_content=False)), **headers
         )
 
-    def _try(self, url: str, consume: Callable[[requests.Response], T], headers: dict[str, str]) -> T:
-        auth = credentials_of(url) or (
-            credentials_of(self.index_url) if host_of(url) == host_of(self.index_url) else None
+    def _unreachable(self, url: str, error: Exception) -> NetworkError:
+        untrusted = _UNTRUSTED in str(error)
+        tries = 1 if untrusted else self.tries
+        return NetworkError(
+            "the server could not be reached",
+            where=shown(url),
+            why=f"{innermost(error)} ({tries} {'try' if tries == 1 else 'tries'})",
+            hint="name your certificates in REQUESTS_CA_BUNDLE"
+            if untrusted
+            else "check the url, the network and the proxy variables",
         )
-        with requests.get(
-            without_credentials(url), auth=auth, headers=headers, timeout=self.timeout, stream=True
-        ) as answer:
-            if answer.status_code in _MISSING:
-                raise SourceError(
-                    "the server does not have this file", where=shown(url), why=f"status {answer.status_code}"
-                )
-            if answer.status_code == _BUSY or answer.status_code >= _BROKEN:
-                raise _BusyError(f"the server answered with status {answer.status_code}")
-            if not answer.ok:
-                hint = "are the credentials set?" if answer.status_code in _DENIED else None
-                raise NetworkError(
-                    "the server refuses", where=shown(url), why=f"status {answer.status_code}", hint=hint
-                )
-            return consume(answer)
+
+    def _check(self, answer: requests.Response, url: str) -> None:
+        status = answer.status_code
+        if status in MISSING:
+            raise SourceError("the server does not have this file", where=shown(url), why=f"status {status}")
+        if status in RETRIED:
+            why = f"status {status} ({self.tries} tries)"
+            raise NetworkError("the server has an error", where=shown(url), why=why)
+        if not answer.ok:
+            hint = "are the credentials set?" if status in _DENIED else None
+            raise NetworkError("the server refuses", where=shown(url), why=f"status {status}", hint=hint)
 
 
-def _unreachable(url: str, error: Exception) -> NetworkError:
-    tls = isinstance(error, requests.exceptions.SSLError)
-    return NetworkError(
-        "the server could not be reached" if not isinstance(error, _BusyError) else "the server has trouble",
-        where=shown(url),
-        why=f"{_reason(error)} ({_TRIES} tries), and the cache does not hold it",
-        hint="name your certificates in REQUESTS_CA_BUNDLE"
-        if tls
-        else "check the network and the proxy variables",
-    )
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause; the outer ones repeat the url with its query."""
+def innermost(error: BaseException | None) -> str:
+    """The innermost cause of an error of requests; the outer ones repeat the url with its query."""
     while True:
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        inner = getattr(error, "reason", None) or (error.args[0] if error and error.args else None)
         if not isinstance(inner, Exception):
             return str(error)
         error = inner

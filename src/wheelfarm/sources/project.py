@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pypi_simple import DistributionPackage, ProjectPage
 
     from wheelfarm.model import Digest, Name, Target
-    from wheelfarm.sources.network import Network
+    from wheelfarm.sources.network import HttpClient
 
 
 _LEGACY: Final = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
@@ -94,7 +94,7 @@ class Project:
     files: tuple[DistributionPackage, ...]
 
     @classmethod
-    def read(cls, name: Name, network: Network) -> Project:
+    def read(cls, name: Name, network: HttpClient) -> Project:
         """Read the page from the index.
 
         Raises:
@@ -190,7 +190,7 @@ class Project:
         )
 
 
-def _read(name: Name, url: str, network: Network) -> ProjectPage:
+def _read(name: Name, url: str, network: HttpClient) -> ProjectPage:
     # Heavy to import, and with a filled cache no page is read.
     from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 

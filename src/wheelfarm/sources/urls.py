@@ -40,7 +40,7 @@ def offline_error(url: str) -> NetworkError:
         where=shown(url),
         hint="run once without `offline`, or copy the cache of a machine that has it",
     )
-    error.passing = False
+    error.retryable = False
     return error
 
 

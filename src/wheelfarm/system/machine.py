@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import EngineError, ProcessError, SystemPackageError
 from wheelfarm.model import Python, Target
+from wheelfarm.system.logs import get_logger
 from wheelfarm.system.output import which
 from wheelfarm.system.process import Command, run
 
@@ -20,7 +21,9 @@ if sys.platform != "win32":
     import resource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+logger = get_logger(__name__)
 
 _ARENA_MAX: Final = -8  # M_ARENA_MAX in malloc.h
 _NONE: Final = "(none)"
@@ -197,8 +200,8 @@ class Machine:
         *before, last = _INSTALL[self.manager() or "apt"]
         return (*before, (*last, *names))
 
-    def install(self, names: tuple[str, ...], *, say: Callable[[str], None], log: Path) -> None:
-        """Install system packages when we are root, and say so.
+    def install(self, names: tuple[str, ...], *, log: Path) -> None:
+        """Install system packages as root.
 
         Raises:
             SystemPackageError: when we are not root, or the package manager fails.
@@ -211,7 +214,7 @@ class Machine:
                 why="installing system packages needs root",
                 hint=f"sudo sh -c '{typed}'",
             )
-        say(f"installing system packages: {typed}")
+        logger.info("installing system packages: %s", typed)
         for words in commands:
             env = {**self.env, "DEBIAN_FRONTEND": "noninteractive"}
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import shlex
 import signal
 import tempfile
@@ -13,19 +12,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, Protocol
-from urllib.parse import quote, quote_plus
 
 from wheelfarm.errors import CancelledRunError, ProcessError
 from wheelfarm.system import process_group as group
+from wheelfarm.system.logs import redact
 from wheelfarm.system.output import Output, which
 from wheelfarm.system.process_group import marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-
-_SHORTEST_LINE: Final = 6
-"""Shorter lines of a secret of several lines, such as a lone brace, say nothing and occur everywhere."""
 
 
 class Flag(Protocol):
@@ -68,15 +63,8 @@ class Command:
         return shlex.join(map(self.redact, self.argv))
 
     def redact(self, text: str) -> str:
-        """The text with three stars in the place of each secret."""
-        forms = sorted(set(self._forms()), key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, forms)), "***", text) if forms else text
-
-    def _forms(self) -> Iterator[str]:
-        """Each way in which a secret may be written: as it is, in a url, in a form, line by line."""
-        for secret in filter(None, self.secrets):
-            yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
-            yield from (line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE)
+        """The text with three stars for each secret."""
+        return redact(text, self.secrets)
 
 
 @dataclass(frozen=True)

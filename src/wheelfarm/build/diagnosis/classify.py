@@ -36,7 +36,7 @@ FAILURES: Final[Mapping[str, Failure | None]] = {
     "hash": Failure.SOURCE,
     "archive": Failure.SOURCE,
     "patch": Failure.PATCH,
-    "stage": Failure.OTHER,
+    "build-directory": Failure.OTHER,
     "engine": Failure.ENGINE,
     "system-package": Failure.CONFIGURE,
     "provider": Failure.CONFIGURE,

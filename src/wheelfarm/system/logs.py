@@ -1,0 +1,72 @@
+"""The farm's messages, on the loggers of the standard library.
+
+A module logs with `logger = get_logger(__name__)` and `logger.info("fetching %s", filename)`. All loggers are
+below `wheelfarm` and print nothing by themselves: `print_logs` sends the messages to a function, as the tasks
+do; a program that uses the farm as a library attaches handlers of its own, or none.
+
+A message loses its secrets before any handler receives it: credentials in urls, and what `add_secrets` names.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+ROOT: Final = "wheelfarm"
+
+_SHORTEST_LINE: Final = 6
+"""Shorter lines of a secret of several lines, such as a lone brace, occur everywhere."""
+_IN_URL: Final = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+
+_secrets: set[str] = set()
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """The text with three stars for each secret, also where it is quoted for a url or a form."""
+    forms = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, forms)), "***", text) if forms else text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
+    yield from (line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE)
+
+
+def add_secrets(*secrets: str) -> None:
+    """Remove these texts from all messages from now on."""
+    _secrets.update(secrets)
+
+
+def _hide_secrets(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redact(_IN_URL.sub("***", record.getMessage()), _secrets), ()
+    return True
+
+
+def get_logger(name: str) -> logging.Logger:
+    """The logger of a module, by its `__name__`."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_hide_secrets)
+    return logger
+
+
+class _LineHandler(logging.Handler):
+    def __init__(self, write: Callable[[str], object]) -> None:
+        super().__init__(logging.INFO)
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write(self.format(record))
+
+
+def print_logs(write: Callable[[str], object]) -> None:
+    """Send each message to a function from now on, in the place of the last one."""
+    root = logging.getLogger(ROOT)
+    for handler in [each for each in root.handlers if isinstance(each, _LineHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(_LineHandler(write))
+    root.setLevel(logging.INFO)
