@@ -11,12 +11,11 @@ import json
 import re
 import sys
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm import errors
-from wheelfarm.cli.collection import collection
+from wheelfarm.cli.program import collection
 from wheelfarm.recipes.farm_settings import FarmTable
 from wheelfarm.recipes.recipe import Recipe
 from wheelfarm.recipes.settings import OVERRIDABLE, PREFIX
@@ -53,22 +52,26 @@ the exit code of the error. When a chain fails for causes with different exit co
 Several errors that were found in one go are told together, and end with the exit code of the first.
 """
 TASKS: Final = """\
-`inv -l` lists the tasks, `inv --help TASK` tells the options of one. They work in any directory of the farm.
-What people read goes to standard error, what programs read to standard output.
+`inv -l` lists the tasks, `inv --help TASK` shows the options of one. They work in any directory of the farm.
+Messages go to standard error, results to standard output.
 
-The nox sessions call the same tasks, in an environment that they make on first use, and pass on what stands
-after `--`:
+Packages are one word: `numpy,scipy`, or `all`. The installed command `wheelfarm` runs the same tasks, and
+takes `wheelfarm chain numpy scipy` too. Both answer a mistyped task or option with the nearest name, and end
+with exit code 2.
+
+The nox sessions call the same tasks, in an environment that they make on first use, and pass on what follows
+`--`:
 
 | session | does |
 |---|---|
-| `build-<name>` | `inv chain <name>`, after the sessions of what it needs; nothing while its stamp holds |
+| `build-<name>` | `inv chain <name>`, after the sessions of what it needs; at once while its stamp is valid |
 | `build-<name>(<variant>)` | the same for another variant than the default one |
 | `test-<name>`, `test-<name>(<variant>)` | `inv test <name>`: the upstream suite, else the gate |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
-| `ci-plan`, `ci-build`, … | what the jobs of the CI workflow run |
-| `engine-tests` | this project's tests that need a container engine |
-| `bench` | measures the farm's own time and memory |
+| `engine-tests`, `server-tests` | this project's tests that need a container engine, or real index servers |
+| `bench`, `bench-rebuilds` | measure the farm's own time and memory |
 | `lock` | writes `requirements/*.txt` anew |
+| `ci-plan`, `ci-build`, … | what the jobs of the CI workflow run |
 """
 
 
@@ -221,13 +224,14 @@ def errors_page() -> str:
 
 
 def _argument(argument: Argument) -> tuple[str, str]:
+    if argument.positional:
+        return f"`{str(argument.name).upper()}`", argument.help or ""
     names = sorted(argument.names, key=len)
     word = "" if argument.kind is bool else f" {str(argument.name).upper()}"
     flags = ", ".join(f"`{'-' if len(name) == 1 else '--'}{name.replace('_', '-')}{word}`" for name in names)
-    return flags, (argument.help or "") + (" (may be said without its flag)" if argument.positional else "")
+    return flags, argument.help or ""
 
 
-@cache  # invoke gives the help of an option away at the first question only
 def tasks_page() -> str:
     """Every task and its options."""
     tasks = collection()

@@ -61,7 +61,9 @@ def _sound(path: Path, library: str) -> Wheel:
 @pytest.mark.parametrize("system", ["windows", "arm64", "x86_64"])
 def test_a_wheel_of_any_platform(farm: Door, made: Path, system: str) -> None:
     wheel = wheel_of(made, system)
-    done = farm.inv("repair", str(wheel), "--libraries", str(wheel.parent), "--output", str(farm / "out"))
+    done = farm.inv(
+        "wheel.repair", str(wheel), "--libraries", str(wheel.parent), "--output", str(farm / "out")
+    )
     assert done.returncode == 0, done.stderr
     (repaired,) = (farm / "out").glob("*.whl")
     _sound(repaired, SYSTEMS[system].library)
@@ -95,7 +97,7 @@ def test_delocate_itself(made: Path, tmp_path: Path, arch: str) -> None:
 
 @pytest.mark.parametrize("system", ["windows", "arm64", "linux"])
 def test_a_library_that_is_not_there(farm: Door, made: Path, system: str) -> None:
-    done = farm.inv("repair", str(wheel_of(made, system)), "--output", str(farm / "out"))
+    done = farm.inv("wheel.repair", str(wheel_of(made, system)), "--output", str(farm / "out"))
     assert done.returncode != 0
     assert f"the repair tool does not find {SYSTEMS[system].library}" in done.stderr
     assert not (farm / "out").exists()
@@ -104,7 +106,14 @@ def test_a_library_that_is_not_there(farm: Door, made: Path, system: str) -> Non
 def test_a_library_for_another_processor(farm: Door, made: Path) -> None:
     """repairwheel takes whatever has the name; the same inspection as for ELF sees what came in."""
     other = library_of(made, "x86_64")
-    words = ["repair", str(wheel_of(made, "arm64")), "--libraries", str(other), "--output", str(farm / "out")]
+    words = [
+        "wheel.repair",
+        str(wheel_of(made, "arm64")),
+        "--libraries",
+        str(other),
+        "--output",
+        str(farm / "out"),
+    ]
     done = farm.inv(*words)
     assert "libanswer.dylib is for x86_64, and the wheel for arm64" in done.stderr
     assert not (farm / "out").exists()

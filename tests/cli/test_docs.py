@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
-from wheelfarm.cli.collection import collection
+from wheelfarm.cli.program import collection
 
 if TYPE_CHECKING:
     from types import ModuleType

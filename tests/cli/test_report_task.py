@@ -16,7 +16,7 @@ from support.markup import Page
 from support.wheels import make_wheel
 from wheelfarm.recipes.settings import load
 
-TASKS = "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+TASKS = "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
 SOURCE = Path(__file__).parents[2] / "src"
 
 

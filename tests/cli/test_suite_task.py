@@ -40,7 +40,7 @@ def test_new(): assert tinybase.answer() == 43
 
 def inv_test(chain: Settings, *words: str, index: Index | None = None) -> subprocess.CompletedProcess[str]:
     (chain.root / "tasks.py").write_text(
-        "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+        "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
     )
     env = dict(chain.environ) | {"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"]}
     if index is not None:

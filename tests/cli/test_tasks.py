@@ -20,8 +20,7 @@ from wheelfarm.recipes.settings import load
 if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
 
-TASKS = "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
-SOURCE = Path(__file__).parents[2] / "src"
+ROOT = Path(__file__).parents[2]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TAG = PYTHON.replace(".", "")
 
@@ -31,12 +30,12 @@ def farm(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A farm whose chain is built; the tasks here change nothing in it."""
     root = tmp_path_factory.mktemp("tasks") / "farm"
     shutil.copytree(built, root, symlinks=True)
-    (root / "tasks.py").write_text(TASKS)
+    shutil.copy(ROOT / "tasks.py", root)
     return root
 
 
 def inv(farm: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "HOME": str(farm / "home"), "PYTHONPATH": str(SOURCE)}
+    env = {"PATH": os.environ["PATH"], "HOME": str(farm / "home"), "PYTHONPATH": str(ROOT / "src")}
     argv = [sys.executable, "-m", "invoke", *words]
     return subprocess.run(
         argv, cwd=farm, env=env | variables, capture_output=True, text=True, check=False, timeout=120
@@ -58,7 +57,7 @@ class TestPlan:
         assert top.endswith("[asked for]")
 
     def test_json_for_programs(self, farm: Path) -> None:
-        plan = data(inv(farm, "plan", "--all", "--json"))
+        plan = data(inv(farm, "plan", "all", "--json"))
         assert [(each["action"], each["reason"]) for each in plan] == [("nothing", "asked for")] * 2
         assert {len(each["key"]) for each in plan} == {64}
 
@@ -119,9 +118,9 @@ def test_explain_shows_what_would_be_run(farm: Path) -> None:
 
 def test_why_says_what_changed(farm: Path) -> None:
     assert inv(farm, "why", "tinytop").stdout.startswith("nothing: tinytop")
-    said = inv(farm, "why", "tinytop", "--variant", "netlib").stdout.splitlines()
-    assert said[0].startswith("build: tinytop")
-    assert "not built yet" in said[1]
+    lines = inv(farm, "why", "tinytop", "--variant", "netlib").stdout.splitlines()
+    assert lines[0].startswith("build: tinytop")
+    assert "not built yet" in lines[1]
 
 
 class TestRecipe:
@@ -132,13 +131,13 @@ class TestRecipe:
         assert [each["name"] for each in data(inv(farm, "recipe.list", "--json"))] == ["tinybase", "tinytop"]
 
     def test_check(self, farm: Path, tmp_path: Path) -> None:
-        assert inv(farm, "recipe.check").returncode == 0
+        assert inv(farm, "recipe.check", "all").returncode == 0
         root = tmp_path / "farm"
         shutil.copytree(farm, root, symlinks=True, ignore=shutil.ignore_patterns("wheelhouse", ".wheelfarm"))
         for name in ("tinybase", "tinytop"):
             recipe = root / "recipes" / name / "recipe.toml"
             recipe.write_text("compiler = []\n" + recipe.read_text())
-        finished = inv(root, "recipe.check")
+        finished = inv(root, "recipe.check", "all")
         assert finished.returncode == 11
         # Both at once, each with its file and the nearest valid name.
         assert finished.stderr.count("error[recipe]: unknown key 'compiler'") == 2
@@ -149,7 +148,6 @@ class TestRecipe:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("plan",), 2, "say which packages"),
         (("plan", "tinytpo"), 2, "did you mean 'tinytop'?"),
         (("chain", "tinytpo", "--dry-run"), 2, "there is no recipe for 'tinytpo'"),
         (("plan", "tinytop", "--variant", "netlob"), 2, "did you mean 'netlib'?"),
@@ -158,7 +156,7 @@ class TestRecipe:
         (("plan", "tinytop", "--engine", "hots"), 2, "--engine"),
         (("why", "nothing-like-it"), 2, "there is no recipe"),
         (("explain", "tinytop,tinytpo"), 2, "'tinytpo'"),
-        (("inspect", "no-such.whl"), 2, "there is no file no-such.whl"),
+        (("wheel.inspect", "no-such.whl"), 2, "there is no file no-such.whl"),
     ],
 )
 def test_bad_words(farm: Path, words: tuple[str, ...], code: int, said: str) -> None:
@@ -169,7 +167,7 @@ def test_bad_words(farm: Path, words: tuple[str, ...], code: int, said: str) -> 
 
 
 def test_a_directory_that_is_no_farm(tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text(TASKS)
+    shutil.copy(ROOT / "tasks.py", tmp_path)
     finished = inv(tmp_path, "plan", "tinytop")
     assert finished.returncode == 2
     assert "this is no farm" in finished.stderr
@@ -183,23 +181,23 @@ class TestWheel:
         return str(wheel)
 
     def test_inspect(self, farm: Path, stored: str) -> None:
-        described = data(inv(farm, "inspect", stored, "--json"))
+        described = data(inv(farm, "wheel.inspect", stored, "--json"))
         assert (described["name"], described["version"]) == ("tinybase", "1.0")
-        finished = inv(farm, "inspect", stored)
+        finished = inv(farm, "wheel.inspect", stored)
         assert finished.returncode == 0
         assert finished.stdout.startswith("tinybase 1.0\n")
         assert "libtiny" in finished.stdout
-        assert data(inv(farm, "inspect", "tinybase", "--json")) == described
+        assert data(inv(farm, "wheel.inspect", "tinybase", "--json")) == described
 
     def test_inspect_the_public_one(self, farm: Path, tmp_path: Path) -> None:
         own = Index(tmp_path / "index")
         own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
-        words = ("inspect", "tinytop", "--public", "--json")
+        words = ("wheel.inspect", "tinytop", "--public", "--json")
         described = data(inv(farm, *words, WHEELFARM_INDEX_URL=own.url))
         assert described["file"] == "tinytop-1.0-py3-none-any.whl"
 
     def test_gate(self, farm: Path, stored: str) -> None:
-        finished = inv(farm, "gate", stored)
+        finished = inv(farm, "wheel.gate", stored)
         assert finished.returncode == 0, finished.stderr
         assert "smoke (Python 3.11): expected passed, found passed" in finished.stdout
         assert "smoke (tinytop 1.0): expected passed, found passed in its own gate" in finished.stdout
@@ -207,17 +205,17 @@ class TestWheel:
     def test_what_is_wrong_with_a_wheel(self, farm: Path, tmp_path: Path) -> None:
         files = {"tinybase/__init__.py": "raise OSError('not on this machine')\n"}
         wheel = make_wheel(tmp_path, "tinybase", "1.0", files, tag=f"cp{TAG}-cp{TAG}-linux_x86_64")
-        finished = inv(farm, "gate", str(wheel))
+        finished = inv(farm, "wheel.gate", str(wheel))
         assert finished.returncode == 60
         assert "extensions: expected some, found none" in finished.stderr
         assert "no bill of materials" in finished.stderr
         assert "import tinybase: OSError: not on this machine" in finished.stderr
         broken = make_wheel(tmp_path, "broken", fault=Fault.WRONG_HASH)
-        for task in ("gate", "inspect"):
+        for task in ("wheel.gate", "wheel.inspect"):
             assert inv(farm, task, str(broken)).returncode == 51
         pure = make_wheel(tmp_path, "tinytop", "1.0")
-        assert "not for CPython" in inv(farm, "gate", str(pure)).stderr
-        assert "a pure wheel needs no repair" in inv(farm, "repair", str(pure)).stderr
+        assert "not for CPython" in inv(farm, "wheel.gate", str(pure)).stderr
+        assert "a pure wheel needs no repair" in inv(farm, "wheel.repair", str(pure)).stderr
 
     def test_repair(self, farm: Path, tmp_path: Path) -> None:
         library = elf("int mine(void) { return 1; }", soname="libmine.so")
@@ -226,17 +224,17 @@ class TestWheel:
         wheel = make_wheel(tmp_path, "demo", "1.0", {"demo/ext.so": extension}, tag=tag)
         libraries = tmp_path / "lib"
         libraries.mkdir()
-        lost = inv(farm, "repair", str(wheel), "--output", str(tmp_path / "out"))
+        lost = inv(farm, "wheel.repair", str(wheel), "--output", str(tmp_path / "out"))
         assert lost.returncode == 50
         assert "libmine.so" in lost.stderr
         (libraries / "libmine.so").write_bytes(library)
-        words = ("repair", str(wheel), "--libraries", str(libraries), "--output", str(tmp_path / "out"))
+        words = ("wheel.repair", str(wheel), "--libraries", str(libraries), "--output", str(tmp_path / "out"))
         finished = inv(farm, *words)
         assert finished.returncode == 0, finished.stderr
         path = Path(finished.stdout.strip())
         assert path.is_file()
         assert "manylinux" in path.name
-        linked = data(inv(farm, "inspect", str(path), "--json"))
+        linked = data(inv(farm, "wheel.inspect", str(path), "--json"))
         assert "demo.libs/libmine" in json.dumps(linked)
 
 
@@ -245,20 +243,20 @@ class TestDiff:
         (tmp_path / "other").mkdir()
         one = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": "x = 1\n"})
         other = make_wheel(tmp_path / "other", "tinytop", "1.1", {"tinytop.py": "", "more.py": ""})
-        finished = inv(farm, "diff", str(one), str(other))
+        finished = inv(farm, "wheel.diff", str(one), str(other))
         assert finished.returncode == 0, finished.stderr
         lines = finished.stdout.splitlines()
         assert lines[:3] == [f"--- {one.name}", f"+++ {other.name}", "version: 1.0 -> 1.1"]
         assert "  + " + " " * 12 + "0  more.py" in lines
-        assert data(inv(farm, "diff", str(one), str(one), "--json")) == {
+        assert data(inv(farm, "wheel.diff", str(one), str(one), "--json")) == {
             "before": one.name,
             "after": one.name,
         }
-        assert inv(farm, "diff", str(one), str(one)).stdout.splitlines()[2:] == ["no difference"]
+        assert inv(farm, "wheel.diff", str(one), str(one)).stdout.splitlines()[2:] == ["no difference"]
 
     def test_the_farms_wheel_and_a_file(self, farm: Path, tmp_path: Path) -> None:
         other = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""})
-        found = data(inv(farm, "diff", "tinytop", str(other), "--json"))
+        found = data(inv(farm, "wheel.diff", "tinytop", str(other), "--json"))
         assert found["before"].startswith(f"tinytop-1.0-cp{TAG}-")
         assert found["after"] == other.name
         assert found["kinds"]["extension"]["after"] == 0
@@ -267,28 +265,27 @@ class TestDiff:
     def test_the_farms_wheel_and_the_public_one(self, farm: Path, tmp_path: Path) -> None:
         own = Index(tmp_path / "index")
         own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
-        found = data(inv(farm, "diff", "tinytop", "--json", WHEELFARM_INDEX_URL=own.url))
+        found = data(inv(farm, "wheel.diff", "public", "tinytop", "--json", WHEELFARM_INDEX_URL=own.url))
         assert found["before"] == "tinytop-1.0-py3-none-any.whl"
         assert found["after"].startswith(f"tinytop-1.0-cp{TAG}-")
 
     @pytest.mark.parametrize(
         ("arguments", "code", "said"),
         [
-            ((), 2, "say which wheel"),
-            (("none.whl",), 2, "say which wheel to compare it with"),
+            (("public", "public"), 2, "`public` of which distribution?"),
             (("a.whl", "b.whl"), 2, "there is no file a.whl"),
             (("tinytop", "tinybase"), 2, "only one of the two can be a distribution"),
-            (("tinytpo",), 2, "did you mean 'tinytop'?"),
+            (("public", "tinytpo"), 2, "did you mean 'tinytop'?"),
         ],
     )
     def test_words_that_mean_nothing(
         self, farm: Path, arguments: tuple[str, ...], code: int, said: str
     ) -> None:
-        finished = inv(farm, "diff", *arguments)
+        finished = inv(farm, "wheel.diff", *arguments)
         assert (finished.returncode, said in finished.stderr) == (code, True), finished.stderr
 
     def test_two_distributions(self, farm: Path, tmp_path: Path) -> None:
         other = make_wheel(tmp_path, "other", "1.0", {})
-        finished = inv(farm, "diff", "tinytop", str(other))
+        finished = inv(farm, "wheel.diff", "tinytop", str(other))
         assert finished.returncode != 0
         assert "tinytop and other are two distributions" in finished.stderr

@@ -39,7 +39,7 @@ def slow_farm(root: Path, index: Index, container: dict[str, str], seconds: floa
     root.mkdir()
     own = Index(root / "index")
     own.add(*(index.root / "files").glob("*.whl"), make_sdist(root, "tinyleaf", files))
-    tasks = "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+    tasks = "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
     return tiny_farm(
         root / "farm",
         own,

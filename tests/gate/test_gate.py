@@ -93,7 +93,7 @@ class TestExpectations:
         assert "blas: expected openblas, found reference" in error.what
         assert error.where == "recipes/alpha/recipe.toml: expect.blas"
         assert "dgemm_" in str(error.why)
-        assert "inv inspect alpha-1.0-" in str(error.hint)
+        assert "inv wheel.inspect alpha-1.0-" in str(error.hint)
 
     def test_none_at_all(self, tmp_path: Path) -> None:
         error = only(lambda: self.checked(tmp_path, {"blas": "openblas"}, {}), ExpectationError)

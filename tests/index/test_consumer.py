@@ -264,9 +264,9 @@ class TestDecoy:
         root = tmp_path / "farm"
         write_farm(root, RECIPES, settings={"index-url": decoy.url})
         (root / "tasks.py").write_text(
-            "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+            "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
         )
-        locked = run("invoke lock beta --output", tmp_path / "lock.txt", cwd=root)
+        locked = run("invoke index.export beta --output", tmp_path / "lock.txt", cwd=root)
         assert locked.returncode == 0, locked.stderr
         text = (tmp_path / "lock.txt").read_text()
         assert "alpha==1.0 \\" in text

@@ -10,7 +10,7 @@ import pytest
 from invoke.context import Context
 
 from support.farm import make_farm
-from wheelfarm.cli.clean import clean as task
+from wheelfarm.cli.build import clean as task
 from wheelfarm.run.build_lock import Place
 from wheelfarm.run.disk_space import Leftover, clean
 from wheelfarm.run.farm import Farm

@@ -19,7 +19,7 @@ def inv(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
     }
     (root / "tasks.py").write_text(
-        "from wheelfarm.cli.collection import collection\n\nnamespace = collection()\n"
+        "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
     )
     argv = [sys.executable, "-m", "invoke", *words]
     return subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False, timeout=120)
@@ -32,10 +32,10 @@ def test_publish_status_yank_prune_and_config(tmp_path: Path) -> None:
     dry = inv(root, "index.publish", "beta", "--dry-run")
     assert dry.stdout.splitlines()[-1] == "4 to upload"
     assert not (root / "public").exists()
-    done = inv(root, "index.publish", "--json")
+    done = inv(root, "index.publish", "all", "--json")
     assert {each["state"] for each in json.loads(done.stdout)} == {"to upload"}
     assert "4 published, and internal lists them" in done.stderr
-    rows = json.loads(inv(root, "index.status", "--json").stdout)
+    rows = json.loads(inv(root, "index.status", "all", "--json").stdout)
     assert {(each["variant"], each["state"]) for each in rows} == {("plain", "same")}
     table = inv(root, "index.status", "alpha").stdout.splitlines()
     assert table[1].split() == ["package", "version", "target", "wheelhouse", "index", "state"]
@@ -45,17 +45,17 @@ def test_publish_status_yank_prune_and_config(tmp_path: Path) -> None:
     assert inv(root, "index.yank", "alpha==7").returncode == UsageError.exit_code
     store(farm.wheelhouse, "alpha", build="1", content="again")
     store(farm.wheelhouse, "alpha", target="cp312-manylinux_x86_64", build="1", content="again")
-    assert inv(root, "index.publish").returncode == 0
-    shown = inv(root, "index.prune", "--keep", "1")
+    assert inv(root, "index.publish", "all").returncode == 0
+    shown = inv(root, "index.prune", "all", "--keep", "1")
     assert shown.stdout.count("alpha-1.0-cp3") == 2
     assert len(list((root / "public").rglob("alpha*.whl"))) == 4
-    inv(root, "index.prune", "--keep", "1", "--yes")
+    inv(root, "index.prune", "all", "--keep", "1", "--yes")
     assert len(list((root / "public").rglob("alpha*.whl"))) == 2
     config = inv(root, "index.config", "uv", "beta")
     assert 'alpha = { index = "internal" }' in config.stdout
     assert (root / "public/plain/simple").as_uri() in config.stdout
-    assert inv(root, "index.config", "uvv").returncode == UsageError.exit_code
-    assert inv(root, "index.prune", "--keep", "0").returncode == UsageError.exit_code
+    assert inv(root, "index.config", "uvv", "all").returncode == UsageError.exit_code
+    assert inv(root, "index.prune", "all", "--keep", "0").returncode == UsageError.exit_code
 
 
 def test_serve_until_it_is_interrupted(tmp_path: Path) -> None:

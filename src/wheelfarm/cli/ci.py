@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from invoke.tasks import task
-
 from wheelfarm.ci import gitlab
 from wheelfarm.ci.action_pins import read_pins
 from wheelfarm.ci.github import BUILD_WHEEL, FARM, render_github
 from wheelfarm.ci.matrix import make_jobs
-from wheelfarm.cli.task import farm_task, open_farm, words
+from wheelfarm.cli.task import task
 from wheelfarm.errors import Collector, UsageError, WorkflowError
-from wheelfarm.report.screen import Screen
 from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from invoke.context import Context
-
+    from wheelfarm.cli.task import Invocation
     from wheelfarm.run.farm import Farm
 
 _WORKFLOWS: Final = ".github/workflows"
@@ -44,21 +40,19 @@ def _render(farm: Farm, provider: str) -> tuple[Path, str]:
     return directory / FARM, render_github(jobs, settings, pins)
 
 
-@task(help=words(provider=_PROVIDER))
-@farm_task
-def render(_context: Context, provider: str = "github") -> None:
+@task("dry_run", provider=_PROVIDER)
+def render(call: Invocation, *, provider: str = "github") -> None:
     """Render the CI workflow from the recipes: a job per recipe and platform, with exact edges."""
-    farm = open_farm()
-    path, text = _render(farm, provider)
-    write_atomically(path, text.encode(), "the workflow")
-    Screen.standard().result([f"{path.relative_to(farm.settings.root)}: {text.count(chr(10))} lines"])
+    path, text = _render(call.farm, provider)
+    if not call.dry_run:
+        write_atomically(path, text.encode(), "the workflow")
+    call.screen.result([f"{path.relative_to(call.farm.settings.root)}: {text.count(chr(10))} lines"])
 
 
-@task(help=words(provider=_PROVIDER))
-@farm_task
-def check(_context: Context, provider: str = "github") -> None:
+@task(provider=_PROVIDER)
+def check(call: Invocation, *, provider: str = "github") -> None:
     """Fail when the rendered workflow is stale, or any workflow uses an action that is not pinned."""
-    farm, problems = open_farm(), Collector()
+    farm, problems = call.farm, Collector()
     path, text = _render(farm, provider)
     found = path.read_text(encoding="utf-8") if path.is_file() else None
     if found != text:
@@ -74,7 +68,7 @@ def check(_context: Context, provider: str = "github") -> None:
         where, hint = f"{_WORKFLOWS}/{BUILD_WHEEL}", "copy it from wheelfarm's own repository"
         problems.add(WorkflowError(f"{FARM} calls a workflow that is missing", where=where, hint=hint))
     problems.check()
-    Screen.standard().say(f"current: {path.name}")
+    call.screen.say(f"current: {path.name}")
 
 
 def _first_difference(found: str, wanted: str) -> str:

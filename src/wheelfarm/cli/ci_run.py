@@ -17,7 +17,7 @@ from wheelfarm.ci.github_runs import find_last_run
 from wheelfarm.ci.matrix import MatrixEntry, make_jobs
 from wheelfarm.ci.runners import compiler_paths
 from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_selection, select_entries
-from wheelfarm.cli.task import farm_task, open_farm, split_names
+from wheelfarm.cli.task import Invocation, exit_codes, parse_packages
 from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError
 from wheelfarm.model import EngineName, parse_name
 from wheelfarm.recipes.ci_settings import PLATFORMS
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from wheelfarm.run.farm import Farm
+
+
+def _open_farm(**options: str | bool | None) -> Farm:
+    return Invocation(options).farm
 
 
 def _append(farm: Farm, variable: str, lines: Iterable[str]) -> bool:
@@ -66,7 +70,7 @@ def _split(text: str) -> list[str] | None:
 
 def find_last() -> None:
     """Find the last full run whose builds all succeeded, and whose wheels later runs use again."""
-    farm = open_farm()
+    farm = _open_farm()
     # A push builds everything from nothing, and publishes it: no other run's wheels go into that.
     is_push = farm.settings.environ.get("GITHUB_EVENT_NAME") == "push"
     run = None if is_push else find_last_run(farm.settings, FARM, RECORDS_ARTIFACT)
@@ -75,9 +79,9 @@ def find_last() -> None:
 
 def plan(*, packages: str, variant: str, platforms: str, last_run: str) -> None:
     """Select the matrix entries to run: of a pull request, those that something changed for."""
-    farm = open_farm()
+    farm = _open_farm()
     jobs = make_jobs(farm.recipes, farm.settings)
-    names = split_names(packages) if packages else None
+    names = parse_packages(packages) if packages else None
     requested = Filter(names=names, variants=_split(variant), platforms=_split(platforms))
     requested.check(jobs)
     engine = farm.settings.engine or EngineName.CIBUILDWHEEL
@@ -100,7 +104,7 @@ def _identifier(platform: str) -> str:
 
 def prepare(*, package: str, platform: str) -> None:
     """Put compilers that a runner has elsewhere first on the PATH of later steps."""
-    farm = open_farm(place=_identifier(platform))
+    farm = _open_farm(platform=_identifier(platform))
     paths = compiler_paths(platform, farm.recipes.find(package).table.compilers)
     _append(farm, "GITHUB_PATH", paths)
     Screen.standard().result(paths)
@@ -108,7 +112,7 @@ def prepare(*, package: str, platform: str) -> None:
 
 def build(*, package: str, platform: str, variant: str, python: str) -> None:
     """Build one matrix entry from nothing, with the wheels of other jobs."""
-    farm = open_farm(variant=variant or None, python=python, place=_identifier(platform), release="true")
+    farm = _open_farm(variant=variant or None, python=python, platform=_identifier(platform), release=True)
     (target, *others) = farm.targets()
     if others:
         raise UsageError("a matrix entry has one Python", hint="--python 3.11")
@@ -137,7 +141,7 @@ def build(*, package: str, platform: str, variant: str, python: str) -> None:
 
 def summary() -> None:
     """Write the table of the run on its page, and collect the records; fail unless every build succeeded."""
-    farm = open_farm()
+    farm = _open_farm()
     text = farm.settings.environ.get("NEEDS")
     if text is None:
         raise UsageError("the results of the jobs are missing", hint="NEEDS: ${{ toJSON(needs) }}")
@@ -155,14 +159,14 @@ def summary() -> None:
 
 def collect() -> None:
     """Store the wheels of all jobs of a full run; fail for each that is missing."""
-    farm = open_farm()
+    farm = _open_farm()
     jobs = make_jobs(farm.recipes, farm.settings)
     CiArtifacts(farm).import_wheels(entry for job in jobs for entry in job.entries)
 
 
 def publish(*, index: str | None, dry_run: bool) -> None:
     """Publish the wheels of all variants, with build numbers where they are needed: all, or none."""
-    farm, screen, problems = open_farm(), Screen.standard(), Collector()
+    farm, screen, problems = _open_farm(), Screen.standard(), Collector()
     name = choose_index_name(farm, index)
     table = farm.settings.choose_index(name)
     variants = [variant for variant in farm.wheelhouse.variants() if table.path(variant) is not None]
@@ -205,7 +209,8 @@ def main(words: Sequence[str]) -> int:
     values = vars(parser.parse_args(words))
     function, _ = _COMMANDS[values.pop("command")]
     try:
-        farm_task(function)(**values)
+        with exit_codes():
+            function(**values)
     except Exit as end:
         return int(end.code)
     return 0

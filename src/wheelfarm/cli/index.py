@@ -1,15 +1,20 @@
-"""index.publish, .status, .yank, .prune: what the farm's wheels are in an index."""
+"""index.publish, .status, .verify, .yank, .prune, .serve, .config, .export: wheels in an index."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from invoke.tasks import task
-
-from wheelfarm.cli.task import farm_task, open_farm, packages_word, positional_words, split_names, words
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.task import parse_packages, parse_releases, task
 from wheelfarm.errors import Collector, UsageError
+from wheelfarm.index.candidates import find_candidates
+from wheelfarm.index.consumer import Tool, consumer_lines, from_elsewhere, pins, resolve
+from wheelfarm.index.factory import read_url
 from wheelfarm.index.status import of_release, superseded, target_statuses
 from wheelfarm.recipes.index_settings import WHEELHOUSE
+from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.index import (
     comparison_data,
     comparison_lines,
@@ -18,212 +23,212 @@ from wheelfarm.report.index import (
     verdict_data,
     verdict_line,
 )
-from wheelfarm.report.screen import Screen
-from wheelfarm.run.publication import Publication, choose_index_name, named_releases
+from wheelfarm.run.publication import Publication, choose_index_name
+from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from invoke.context import Context
-
-    from wheelfarm.index.comparison import Comparison
+    from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name
+    from wheelfarm.run.farm import Farm
+
+_OR_WHEELHOUSE: Final = f"its name in [tool.wheelfarm.index], or `{WHEELHOUSE}` for the farm's own"
 
 
-def _publication(index: str | None, variant: str | None) -> Publication:
-    """The wheels of a variant, and the index that was named or is the only one."""
-    farm = open_farm(variant=variant)
-    name = choose_index_name(farm, index)
-    return Publication(farm=farm, index_name=name, variant=farm.settings.variant)
-
-
-def _show(comparison: Comparison, screen: Screen, *, json: bool) -> None:
-    if json:
-        screen.data(comparison_data(comparison))
-    else:
-        screen.result(comparison_lines(comparison))
+def _publication(call: Invocation, index: str | None) -> Publication:
+    """The wheels of a variant, and the index that is named or is the only one."""
+    name = choose_index_name(call.farm, index)
+    return Publication(farm=call.farm, index_name=name, variant=call.farm.settings.variant)
 
 
 @task(
-    positional=packages_word("index.publish"),
-    help=words("index", "variant", "dry_run", "json")
-    | words(
-        packages="what to publish, with what it needs of the farm; the newest of all by default",
-        next_build="give conflicting wheels the next build number, whoever has published the others",
-    ),
-    auto_shortflags=False,
+    *("variant", "dry_run", "json"),
+    packages="what to publish, with what it needs of the farm, or all: the newest of each",
+    next_build="give conflicting wheels the next build number, whoever has published the others",
 )
-@farm_task
-def publish(  # noqa: PLR0917
-    _context: Context,
-    packages: str | None = None,
-    index: str | None = None,
-    variant: str | None = None,
-    next_build: bool = False,  # noqa: FBT001, FBT002
-    dry_run: bool = False,  # noqa: FBT001, FBT002
-    json: bool = False,  # noqa: FBT001, FBT002
-) -> None:
-    """Bring stored wheels into an index: all targets of a release or none, and nothing is overwritten."""
-    publication = _publication(index, variant)
-    wanted, screen = named_releases(packages), Screen.standard()
-    if dry_run:
+def publish(call: Invocation, packages: str, *, index: str | None = None, next_build: bool = False) -> None:
+    """Send stored wheels to an index: all targets of a release or none, and nothing is overwritten."""
+    publication, wanted = _publication(call, index), parse_releases(packages)
+    if call.dry_run:
         transaction = publication.transaction(wanted)
         found = publication.look(transaction, next_build=next_build)
-        _show(found, screen, json=json)
+        call.show(comparison_data(found), comparison_lines(found))
         found.check(publication.index_name)
         for candidate in found.to_upload:
             transaction.prove(candidate)
         return
-    done = publication.publish(wanted, next_build=next_build)
-    _show(done, screen, json=json)
-    screen.say(f"{len(done.to_upload)} published, and {publication.index_name} lists them")
+    found = publication.publish(wanted, next_build=next_build)
+    call.show(comparison_data(found), comparison_lines(found))
+    call.screen.say(f"{len(found.to_upload)} published, and {publication.index_name} lists them")
 
 
-@task(
-    positional=packages_word("index.status"),
-    help=words("index", "json")
-    | words(
-        packages="which; the newest of all by default",
-        variant="one variant; all that the index takes by default",
-    ),
-    auto_shortflags=False,
-)
-@farm_task
-def status(
-    _context: Context,
-    packages: str | None = None,
-    index: str | None = None,
-    variant: str | None = None,
-    json: bool = False,  # noqa: FBT001, FBT002
-) -> None:
+@task("json", packages="distributions, or all", variant="one variant; all that the index takes by default")
+def status(call: Invocation, packages: str, *, index: str | None = None, variant: str | None = None) -> None:
     """Show what is in the wheelhouse and what in the index: same, other bytes, missing, foreign."""
-    farm = open_farm(variant=variant)
+    farm = call.farm
+    if variant:
+        farm.settings.choose_variant(variant)
     name = choose_index_name(farm, index)
-    table, wanted, screen = farm.settings.choose_index(name), named_releases(packages), Screen.standard()
+    table, wanted = farm.settings.choose_index(name), parse_releases(packages)
+    takes = [each for each in farm.wheelhouse.variants() if table.path(each) is not None]
     data = []
-    for each in (
-        [variant] if variant else [one for one in farm.wheelhouse.variants() if table.path(one) is not None]
-    ):
+    for each in [variant] if variant else takes:
         publication = Publication(farm=farm, index_name=name, variant=each)
         found = list(target_statuses(publication.transaction(wanted).differ(), publication.needed))
         data += status_data(each, found)
-        if not json:
-            screen.result(status_lines(each, found))
-    if json:
-        screen.data(data)
+        if not call.json:
+            call.screen.result(status_lines(each, found))
+    if call.json:
+        call.screen.data(data)
 
 
-@task(
-    positional=packages_word("index.verify"),
-    help=words("index", "variant", "json")
-    | words(packages="distributions or releases, as scipy or scipy==1.17.1; all of the farm's by default"),
-    auto_shortflags=False,
-)
-@farm_task
-def verify(
-    _context: Context,
-    packages: str | None = None,
-    index: str | None = None,
-    variant: str | None = None,
-    json: bool = False,  # noqa: FBT001, FBT002
-) -> None:
-    """Fetch wheels from an index, and compare them with their record, bill of materials and provenance."""
-    publication, screen = _publication(index, variant), Screen.standard()
-    problems, data = Collector(), []
-    for verdict in publication.verify(named_releases(packages)):
+@task("variant", "json", packages="distributions or releases, such as scipy or scipy==1.17.1, or all")
+def verify(call: Invocation, packages: str, *, index: str | None = None) -> None:
+    """Fetch wheels from an index, and compare them with their record, SBOM and provenance."""
+    publication, problems, data = _publication(call, index), Collector(), []
+    for verdict in publication.verify(parse_releases(packages)):
         data.append(verdict_data(verdict))
         if verdict.error is not None:
             problems.add(verdict.error)
-        if not json:
-            screen.result([verdict_line(verdict)])
-    if json:
-        screen.data(data)
+        if not call.json:
+            call.screen.result([verdict_line(verdict)])
+    if call.json:
+        call.screen.data(data)
     problems.check()
-    screen.say(f"{len(data)} verified" if data else f"{publication.index_name} lists none of these")
+    call.screen.say(f"{len(data)} verified" if data else f"{publication.index_name} lists none of these")
 
 
-def _release(release: str) -> tuple[Name, str]:
-    """The one release that was named."""
-    ((project, version), *others) = (named_releases(release) or {}).items()
-    if others or version is None:
-        raise UsageError(f"{release!r} names no release", hint="say, for example, scipy==1.17.1")
+def _release(text: str) -> tuple[Name, str]:
+    """The one release that is named."""
+    releases = parse_releases(text) or {}
+    (project, version), *others = releases.items() or [(None, None)]
+    if others or project is None or version is None:
+        raise UsageError(f"{text!r} names no release", hint="say, for example, scipy==1.17.1")
     return project, version
 
 
 @task(
-    positional=positional_words("index.yank", "release"),
-    help=words("variant", "dry_run")
-    | words(
-        release="distribution and version, as scipy==1.17.1",
-        index=f"its name in [tool.wheelfarm.index]; `{WHEELHOUSE}`, which is the default, for the farm's own",
-        reason="shown by installers",
-        undo="candidate the release again",
-    ),
-    auto_shortflags=False,
+    *("variant", "dry_run", "json"),
+    release="distribution and version, such as scipy==1.17.1",
+    index=_OR_WHEELHOUSE,
+    reason="shown by installers",
+    undo="let installers choose the release again",
 )
-@farm_task
-def yank(  # noqa: PLR0917
-    _context: Context,
-    release: str,
-    index: str = WHEELHOUSE,
-    variant: str | None = None,
-    reason: str = "",
-    undo: bool = False,  # noqa: FBT001, FBT002
-    dry_run: bool = False,  # noqa: FBT001, FBT002
+def yank(
+    call: Invocation, release: str, *, index: str = WHEELHOUSE, reason: str = "", undo: bool = False
 ) -> None:
     """Have installers pass a release by unless it is pinned (PEP 592); nothing is removed."""
     project, version = _release(release)
-    farm, said = open_farm(variant=variant), None if undo else reason
-    chosen = farm.settings.variant
+    farm, mark = call.farm, None if undo else reason
+    variant = farm.settings.variant
     publication = None
     if index == WHEELHOUSE:
-        listed = [file.filename for file in farm.wheelhouse.listed(chosen, project)]
+        listed = [file.filename for file in farm.wheelhouse.listed(variant, project)]
     else:
-        publication = Publication(farm=farm, index_name=index, variant=chosen)
+        publication = Publication(farm=farm, index_name=index, variant=variant)
         listed = [file.filename for file in publication.index.look([project])[project]]
     filenames = of_release(listed, version)
     if not filenames:
-        raise UsageError(f"{index} lists no {project} {version}", hint="inv index.status")
-    if not dry_run and publication is not None:
-        publication.index.yank(project, filenames, said)
-    elif not dry_run:
-        farm.wheelhouse.yank(chosen, project, lambda file: file.filename in filenames, said)
-    does = "candidates" if undo else "yanked"
-    Screen.standard().result(f"{f'would be {does}' if dry_run else does}: {name}" for name in filenames)
+        raise UsageError(f"{index} lists no {project} {version}", hint="inv index.status all")
+    if not call.dry_run and publication is not None:
+        publication.index.yank(project, filenames, mark)
+    elif not call.dry_run:
+        farm.wheelhouse.yank(variant, project, lambda file: file.filename in filenames, mark)
+    verb = ("would be " if call.dry_run else "") + ("not yanked any more" if undo else "yanked")
+    call.show({"files": filenames, "yanked": not undo}, (f"{verb}: {name}" for name in filenames))
 
 
 @task(
-    positional=packages_word("index.prune"),
-    help=words("index", "variant", "json")
-    | words(
-        packages="distributions, separated by commas; all of the farm's by default",
-        keep="how many builds of a version stay for each place",
-        yes="remove them; without it they are only shown",
-    ),
-    auto_shortflags=False,
+    *("variant", "dry_run", "json"),
+    keep="how many builds of a version stay for each platform",
+    yes="remove them; without it they are only shown",
 )
-@farm_task
-def prune(  # noqa: PLR0917
-    _context: Context,
-    packages: str | None = None,
-    index: str | None = None,
-    variant: str | None = None,
-    keep: int = 2,
-    yes: bool = False,  # noqa: FBT001, FBT002
-    json: bool = False,  # noqa: FBT001, FBT002
+def prune(
+    call: Invocation, packages: str, *, index: str | None = None, keep: int = 2, yes: bool = False
 ) -> None:
     """Show old builds of published versions and, with --yes, remove them; the newest always stays."""
-    publication = _publication(index, variant)
+    publication = _publication(call, index)
     if keep < 1:
         raise UsageError("the newest build always stays", hint="--keep 1 or more")
-    names = split_names(packages) or sorted(publication.owned())
-    gone = superseded(publication.index.look(names), keep)
-    screen = Screen.standard()
-    if json:
-        screen.data({"removed": yes, "files": gone})
-    else:
-        screen.result(name for files in gone.values() for name in files)
-    for project, files in gone.items() if yes else ():
+    names = parse_packages(packages) or sorted(publication.owned())
+    old = superseded(publication.index.look(names), keep)
+    removes = yes and not call.dry_run
+    call.show({"removed": removes, "files": old}, (name for files in old.values() for name in files))
+    for project, files in old.items() if removes else ():
         publication.index.remove(project, files)
-    count = sum(map(len, gone.values()))
-    screen.say(
-        f"{count} {'removed' if yes else 'would be removed: say --yes'}" if count else "nothing to remove"
+    count = sum(map(len, old.values()))
+    verb = "removed" if removes else "would be removed: say --yes"
+    call.screen.say(f"{count} {verb}" if count else "nothing to remove")
+
+
+@task(
+    host="where to listen; another address than this machine's own needs --passwords",
+    port="0 takes a free one",
+    passwords="a file of users, as `htpasswd -B` writes it",
+)
+def serve(
+    call: Invocation, *, host: str = "127.0.0.1", port: int = 8080, passwords: str | None = None
+) -> None:
+    """Serve the wheelhouse to installers until Ctrl-C."""
+    # Only this task needs an HTTP server.
+    from wheelfarm.index.serve import Passwords, serving  # noqa: PLC0415
+
+    farm, say = call.farm, call.screen.say
+    known = Passwords.read(Path(passwords)) if passwords else None
+    with serving(farm.settings.wheelhouse, host=host, port=port, passwords=known, say=say) as url:
+        call.screen.result(f"{url}/{variant}/simple/" for variant in farm.wheelhouse.variants())
+        threading.Event().wait()
+
+
+def _url(farm: Farm, index: str) -> str:
+    """The simple index of the farm's variant, as installers read it."""
+    if index == WHEELHOUSE:
+        return f"{(farm.settings.wheelhouse / farm.settings.variant / 'simple').resolve().as_uri()}/"
+    return read_url(index, farm.settings, farm.settings.variant, say=farm.say)
+
+
+@task(
+    *("variant", "json"),
+    tool="pip, uv, poetry or docker",
+    packages="distributions, with what they need of the farm, or all",
+    index=_OR_WHEELHOUSE,
+)
+def config(call: Invocation, tool: str, packages: str, *, index: str | None = None) -> None:
+    """Print settings with which pip, uv, poetry or docker take the farm's packages from the farm alone."""
+    if tool not in list(Tool):
+        raise UsageError(f"unknown tool {tool!r}", hint=suggestion(tool, list(Tool)))
+    farm = call.farm
+    name = WHEELHOUSE if index == WHEELHOUSE else choose_index_name(farm, index)
+    names = {
+        each.project: each.version
+        for each in find_candidates(farm.wheelhouse, farm.settings.variant, parse_releases(packages))
+    }
+    lines = list(consumer_lines(Tool(tool), index=name, url=_url(farm, name), names=names))
+    call.show({"tool": tool, "index": name, "lines": lines}, lines)
+
+
+@task(
+    *("variant", "dry_run", "json"),
+    packages="distributions, each perhaps with a version, such as scipy==1.17.1, or all",
+    output="the file",
+)
+def export(call: Invocation, packages: str, *, output: str = "requirements.txt") -> None:
+    """Write a requirements file with the hashes of the farm's wheels and of what they need from elsewhere."""
+    farm, settings = call.farm, call.farm.settings
+    chosen = find_candidates(farm.wheelhouse, settings.variant, parse_releases(packages))
+    others = resolve(
+        chosen,
+        simple=_url(farm, WHEELHOUSE),
+        python=str(min(settings.pythons)),
+        env=programs_environment(settings),
+        public=settings.index_url,
     )
+    text, ours = pins(chosen) + others, len({each.project for each in chosen})
+    data = {"file": output, "farm": ours, "others": others.count("==")}
+    if not call.dry_run:
+        write_atomically(Path(output), text.encode(), "the requirements file")
+    call.show(data, text.splitlines() if call.dry_run else ())
+    call.screen.say(f"{output}: {ours} of the farm, {others.count('==')} others")
+    if from_elsewhere(chosen):
+        call.screen.say(
+            "what is not of the farm comes from another index; the hashes fix which files it may be"
+        )

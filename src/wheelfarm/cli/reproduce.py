@@ -1,19 +1,16 @@
-"""rebuild: a stored wheel once more from its record alone, and whether its bytes are the same."""
+"""reproduce: build a stored wheel again from its record alone, and compare the bytes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke.tasks import task
-
-from wheelfarm.cli.task import farm_task, open_farm, packages_word, split_names, words
+from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import RecordError, ReproductionError, UsageError
 from wheelfarm.model import EngineName
 from wheelfarm.provenance.key_comparison import input_difference
 from wheelfarm.provenance.record import Record
 from wheelfarm.report.chain import ChainReport
-from wheelfarm.report.screen import Screen
 from wheelfarm.report.wheel import preparation_lines, rebuilt_lines
 from wheelfarm.run.reproduce import Rebuild
 from wheelfarm.wheels.archive import open_wheel
@@ -22,15 +19,10 @@ from wheelfarm.wheels.linkage import linkage
 from wheelfarm.wheels.member_comparison import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from invoke.context import Context
-
+    from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name, Target
     from wheelfarm.run.farm import Farm
     from wheelfarm.run.reproduce import Rebuilt
-
-    Lines = Callable[[Mapping[str, Any]], Iterator[str]]
 
 
 def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) -> list[Record]:
@@ -80,10 +72,10 @@ def _prepared(rebuild: Rebuild) -> dict[str, Any]:
     }
 
 
-def _told(rebuilt: Rebuilt) -> dict[str, Any]:
-    """The result as values; the difference only where there is one."""
+def _result(rebuilt: Rebuilt) -> dict[str, Any]:
+    """The result as data; the difference only where there is one."""
     before, after = rebuilt.before, rebuilt.after
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "id": f"{before.distribution} ({before.variant}, {before.target}, {before.engine})",
         "wheel": before.wheel.filename,
         "before": before.wheel.sha256,
@@ -93,41 +85,22 @@ def _told(rebuilt: Rebuilt) -> dict[str, Any]:
         "inputs": input_difference(before, after),
     }
     if rebuilt.identical:
-        return told
+        return result
     one, other = open_wheel(rebuilt.stored), open_wheel(rebuilt.wheel)
     found = {"before": one.path.name, "after": str(other.path)}
     found |= difference(one, other, linkage(one), linkage(other)) | inside(one, other)
-    return told | {"difference": found}
+    return result | {"difference": found}
 
 
 @task(
-    positional=packages_word("rebuild"),
-    help=words(
-        *("packages", "variant", "python", "engine", "jobs", "offline", "dry_run", "json"),
-        work="a directory to build in; by default below the farm's own",
-    ),
+    *PLANNING,
+    *("jobs", "offline", "dry_run", "json"),
+    work="a directory to build in; below the farm's own by default",
 )
-@farm_task
-def rebuild(  # noqa: PLR0917
-    _context: Context,
-    packages: str | None = None,
-    variant: str | None = None,
-    python: str | None = None,
-    engine: str | None = None,
-    jobs: str | None = None,
-    work: str | None = None,
-    offline: bool = False,  # noqa: FBT001, FBT002
-    dry_run: bool = False,  # noqa: FBT001, FBT002
-    json: bool = False,  # noqa: FBT001, FBT002
-) -> None:
+def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> None:
     """Build stored wheels again from their records alone, from nothing, and compare the bytes."""
-    names = split_names(packages)
-    if names is None:
-        raise UsageError("say which packages", hint="inv rebuild scipy")
-    farm = open_farm(
-        variant=variant, python=python, engine=engine, jobs=jobs, offline="true" if offline else None
-    )
-    wanted = EngineName(engine) if engine else None
+    farm, engine = call.farm, call.options["engine"]
+    wanted = EngineName(str(engine)) if engine else None
     rebuilds = [
         Rebuild.of(
             *_records(farm, name, target, wanted),
@@ -136,42 +109,33 @@ def rebuild(  # noqa: PLR0917
             work=Path(work) if work else None,
             say=farm.say,
         )
-        for name in names
+        for name in parse_packages(packages) or farm.recipes.by_name
         for target in farm.targets()
     ]
-    screen = Screen.standard()
     # All of them, before the first one is compiled.
     prepared = [_prepared(each) for each in rebuilds]
-    if dry_run:
-        _show(screen, prepared, preparation_lines, json=json)
+    if call.dry_run:
+        call.show(prepared, (line for each in prepared for line in preparation_lines(each)))
         return
-    told = [_told(rebuilt) for each in rebuilds for rebuilt in _run(farm, each, screen)]
-    _show(screen, told, rebuilt_lines, json=json)
-    others = [each["id"] for each in told if not each["identical"]]
+    results = [_result(rebuilt) for each in rebuilds for rebuilt in _run(call, each)]
+    call.show(results, (line for each in results for line in rebuilt_lines(each)))
+    others = [each["id"] for each in results if not each["identical"]]
     if others:
         raise ReproductionError(
             f"built again with other bytes: {', '.join(others)}",
-            why="something that no part of the record tells has a say in it",
-            hint="the sections and lines above tell what; see docs/how-to/rebuild-and-compare.md",
+            why="an input that the record does not capture affects the output",
+            hint="the sections and lines above show where; see docs/how-to/rebuild-and-compare.md",
         )
 
 
-def _run(farm: Farm, rebuild: Rebuild, screen: Screen) -> tuple[Rebuilt, ...]:
+def _run(call: Invocation, rebuild: Rebuild) -> tuple[Rebuilt, ...]:
     build, record = rebuild.build, rebuild.record
-    # A build that a compiler cache has helped tells nothing of one from nothing.
+    # The time of a build with a compiler cache says nothing about one from nothing.
     expected = {build.id: record.times["build"]} if record.from_nothing and "build" in record.times else {}
-    environ = farm.settings.environ
-    with ChainReport(screen, builds=[build], expected=expected, environ=environ) as report:
+    environ = call.farm.settings.environ
+    with ChainReport(call.screen, builds=[build], expected=expected, environ=environ) as report:
         report.start(build)
         try:
             return rebuild.run(hear=report.hear, watch=report.watch)
         finally:
             report.leave(build)
-
-
-def _show(screen: Screen, told: list[dict[str, Any]], lines: Lines, *, json: bool) -> None:
-    if json:
-        screen.data(told)
-    else:
-        for each in told:
-            screen.result(lines(each))

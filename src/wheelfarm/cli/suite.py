@@ -6,79 +6,86 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from invoke.tasks import task
-
-from wheelfarm.cli.task import farm_task, selected, words
+from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import Collector, SuiteError, UsageError
 from wheelfarm.gate.suite import JUNIT, Selection, tests_name
 from wheelfarm.report.chain import ChainReport
-from wheelfarm.report.screen import Screen
 from wheelfarm.report.wheel import suite_lines
 from wheelfarm.run.upstream_suite import Upstream
 
 if TYPE_CHECKING:
-    from invoke.context import Context
+    from collections.abc import Iterator
 
+    from wheelfarm.cli.task import Invocation
     from wheelfarm.gate.suite import Failed, Verdict
+    from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.recipe import Suite
+    from wheelfarm.run.build_pipeline import Line
 
 _SHOWN = 20
 
 
 @task(
+    *PLANNING,
+    *("jobs", "json"),
     name="test",
-    help=words(
-        *("packages", "variant", "python", "engine", "jobs"),
-        fast="upstream's own quick subset",
-        k="an expression that selects tests, as pytest's -k",
-        pytest="further arguments of pytest, as one word",
-        gate="the gate alone, without the upstream suite",
-    ),
-    positional=["packages"],
+    fast="upstream's own quick subset",
+    keyword="an expression that selects tests, as pytest's -k",
+    pytest="further arguments of pytest, as one word",
+    gate="the gate alone, without the upstream suite",
 )
-@farm_task
-def run_tests(  # noqa: PLR0917
-    _context: Context,
+def run_tests(
+    call: Invocation,
     packages: str,
-    variant: str | None = None,
-    python: str | None = None,
-    engine: str | None = None,
-    jobs: str | None = None,
-    fast: bool = False,  # noqa: FBT001, FBT002
-    k: str | None = None,
-    pytest: str | None = None,
-    gate: bool = False,  # noqa: FBT001, FBT002
+    *,
+    fast: bool = False,
+    keyword: str = "",
+    pytest: str = "",
+    gate: bool = False,
 ) -> None:
     """Run the upstream suite of stored wheels; without their tests wheel, put them through their gate."""
-    selection = Selection(fast=fast, keyword=k or "", arguments=_arguments(pytest))
-    farm, whole, builds = selected(packages, variant=variant, python=python, engine=engine, jobs=jobs)
-    screen, problems = Screen.standard(), Collector()
-    with ChainReport(screen, builds=builds, environ=farm.settings.environ) as report:
-        line = farm.line(whole, report.hear, report.watch)
+    selection = Selection(fast=fast, keyword=keyword, arguments=_arguments(pytest))
+    plan, builds = call.select(packages)
+    problems, lines = Collector(), list[str]()
+    with ChainReport(call.screen, builds=builds, environ=call.farm.settings.environ) as report:
+        line = call.farm.line(plan, report.hear, report.watch)
         for build in builds:
             with problems.collect():
-                suite, upstream = build.resolved.test.suite, Upstream(line, build)
+                upstream = Upstream(line, build)
                 lacking = None if gate else _lacking(upstream)
                 if lacking:
-                    screen.say(f"{build.id}: {lacking}; the gate tests it instead")
-                if suite is None or lacking or gate:
-                    for name, results in line.check(build).items():
-                        whose = replace(build.id, name=name)
-                        screen.result(f"{whose}: {result.name}: {result.found}" for result in results)
-                else:
-                    _tell(upstream, upstream.run(suite, selection), screen)
+                    call.screen.say(f"{build.id}: {lacking}; the gate tests it instead")
+                suite = build.resolved.test.suite
+                tests = (
+                    _gate(line, build)
+                    if suite is None or lacking or gate
+                    else _suite(call, upstream, suite, selection)
+                )
+                for text in tests:
+                    lines.append(text)
+                    if not call.json:
+                        call.screen.result([text])
             report.leave(build)
+    if call.json:
+        call.screen.data(lines)
     problems.check()
 
 
-def _arguments(text: str | None) -> tuple[str, ...]:
+def _gate(line: Line, build: Build) -> Iterator[str]:
+    for name, results in line.check(build).items():
+        build_id = replace(build.id, name=name)
+        yield from (f"{build_id}: {result.name}: {result.found}" for result in results)
+
+
+def _arguments(text: str) -> tuple[str, ...]:
     try:
-        return tuple(shlex.split(text or ""))
+        return tuple(shlex.split(text))
     except ValueError as problem:
         raise UsageError(f"bad value {text!r}", where="--pytest", why=str(problem)) from problem
 
 
 def _lacking(upstream: Upstream) -> str | None:
-    """Why there is no upstream suite to run, and what would give one; None when there is."""
+    """Why there is no upstream suite to run, and what would provide one; None when there is."""
     build = upstream.build
     if build.resolved.test.suite is None:
         return f"{build.recipe.where} has no [test.suite]"
@@ -91,22 +98,23 @@ def _lacking(upstream: Upstream) -> str | None:
     return None
 
 
-def _tell(upstream: Upstream, verdict: Verdict, screen: Screen) -> None:
-    """Tell what came of a suite.
+def _suite(call: Invocation, upstream: Upstream, suite: Suite, selection: Selection) -> Iterator[str]:
+    """Run a suite and describe its end.
 
     Raises:
         SuiteError: when a test fails that may not.
     """
     build, log = upstream.build, upstream.log
-    screen.result(f"{build.id}: {text}" for text in suite_lines(verdict))
-    screen.say(f"{build.id}: each test is in {log.with_suffix(JUNIT)}")
+    verdict = upstream.run(suite, selection)
+    yield from (f"{build.id}: {text}" for text in suite_lines(verdict))
+    call.screen.say(f"{build.id}: each test is in {log.with_suffix(JUNIT)}")
     if not verdict.good:
         raise SuiteError(
             f"{build.id}: {len(verdict.failed)} tests of the upstream suite fail",
             where=f"{build.recipe.where}: test.suite",
             why=_failures(verdict),
-            hint="look at each; what is no fault of the wheel is listed under test.suite.known-failures, "
-            "with its reason",
+            hint="look at each; a failure that is not the wheel's fault belongs into "
+            "test.suite.known-failures, with its reason",
             log=log,
         )
 

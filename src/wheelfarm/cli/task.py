@@ -1,161 +1,208 @@
-"""What every task does: find the farm, load settings with the words given, turn errors into exit codes."""
+"""The task class: shared options with their help and short flags, the farm, errors and exit codes."""
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import sys
 import tomllib
-from itertools import pairwise
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, Final
 
 from invoke.exceptions import Exit
+from invoke.tasks import Task
 
 from wheelfarm.errors import BuildDirectoryError, FarmError, UsageError
 from wheelfarm.model import parse_name
 from wheelfarm.recipes.settings import load
 from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.farm import Farm
-from wheelfarm.system.logs import print_logs
+from wheelfarm.run.publication import named_releases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
 
-P = ParamSpec("P")
-_WITH_VALUE = {
-    "--variant",
-    "--python",
-    "--engine",
-    "--jobs",
-    "--memory",
-    "--stamp",
-    "--packages",
-    "--work",
-    "--index",
-    "--reason",
-    "--keep",
-    "--output",
-    "--place",
-    "--platforms",
-    "--provider",
-    "-l",
-    "-v",
-    "-p",
-    "-e",
-    "-j",
-    "-s",
-    "-w",
+    Body = Callable[..., None]
+
+ALL: Final = "all"
+"""The word for all packages."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that means the same in every task that has it."""
+
+    help: str
+    setting: str | None = None
+    """The key of `[tool.wheelfarm]` whose value it replaces."""
+    flag: str | None = None
+    """The value that it stands for; None where the command line gives the value."""
+    short: str | None = None
+
+    @property
+    def default(self) -> bool | None:
+        """What invoke sees: False makes a flag of it."""
+        return None if self.flag is None else False
+
+
+OPTIONS: Final[Mapping[str, Option]] = {
+    "variant": Option("a farm-wide choice, such as openblas or reference", setting="variant", short="v"),
+    "python": Option("feature versions, such as 3.11 or 3.11,3.13", setting="pythons", short="p"),
+    "platform": Option(
+        "what to build for, such as musllinux_x86_64; this machine's own by default", setting="platform"
+    ),
+    "engine": Option("cibuildwheel or host; what this machine has by default", setting="engine", short="e"),
+    "jobs": Option("processors for all builds that run at once", setting="jobs", short="j"),
+    "memory": Option("memory for all builds that run at once, such as 12G", setting="memory"),
+    "offline": Option("use what the cache holds and no network", setting="offline", flag="true"),
+    "release": Option(
+        "build from nothing: no compiler cache, no build cache", setting="release", flag="true"
+    ),
+    "no_compiler_cache": Option("without ccache and the build cache", setting="compiler-cache", flag="false"),
+    "no_remote": Option("build what the farm's indexes have already", setting="remote", flag="false"),
+    "dry_run": Option("only show what would be done", flag="true", short="n"),
+    "json": Option("write the result as JSON to standard output", flag="true"),
+    "packages": Option("distributions, separated by commas, or all"),
+    "index": Option("its name in [tool.wheelfarm.index]; needed only where there are several"),
+    "wheel": Option("a wheel file, or a distribution: the farm's wheel of it"),
 }
+"""Every option and word that several tasks have, and the only short flags that there are."""
+
+PLANNING: Final = ("variant", "python", "platform", "engine")
+"""What selects builds."""
 
 
-def positional_words(task: str, *names: str) -> list[str]:
-    """The positional words of a task: as many of them as the command line has words for.
+@dataclass(frozen=True)
+class Invocation:
+    """One call of a task: the shared options that it got, and where its answer goes."""
 
-    In invoke a positional word may not be missing, but `inv recipe.check` is for all recipes and
-    `inv recipe.check scipy` for one.
+    options: Mapping[str, str | bool | None]
+
+    @cached_property
+    def farm(self) -> Farm:
+        """The farm around the current directory, with the options laid over its settings.
+
+        Raises:
+            SettingsError: for anything wrong in `[tool.wheelfarm]` or a variable.
+            UsageError: for a wrong option, or when there is no farm.
+        """
+        values = {
+            option.setting: option.flag or str(value)
+            for name, value in self.options.items()
+            if value and (option := OPTIONS[name]).setting
+        }
+        return Farm(settings=load(farm_root(Path.cwd()), options=values), say=self.screen.say)
+
+    @property
+    def screen(self) -> Screen:
+        return Screen.standard()
+
+    @property
+    def json(self) -> bool:
+        return bool(self.options.get("json"))
+
+    @property
+    def dry_run(self) -> bool:
+        return bool(self.options.get("dry_run"))
+
+    def show(self, data: object, lines: Iterable[str]) -> None:
+        """Write the answer to standard output: data with `--json`, else lines."""
+        if self.json:
+            self.screen.data(data)
+        else:
+            self.screen.result(lines)
+
+    def select(self, packages: str) -> tuple[Plan, tuple[Build, ...]]:
+        """The plan for packages and all that they need, and the builds of the packages themselves.
+
+        Raises:
+            FarmError: for anything wrong in recipes, words or this machine.
+        """
+        names = parse_packages(packages)
+        plan = self.farm.plan(names)
+        return plan, plan.builds if names is None else plan.only(names).builds
+
+
+class FarmTask(Task["Callable[..., Any]"]):
+    """A task of the farm.
+
+    Args:
+        body: takes an `Invocation`, then its own words and options.
+        shared: the names of the shared options that it has besides.
+        texts: what its own words and options mean.
+        name: what it is called; the body's name by default.
     """
-    after = sys.argv[sys.argv.index(task) :] if task in sys.argv else []
-    bare = [
-        word for before, word in pairwise(after) if not word.startswith("-") and before not in _WITH_VALUE
-    ]
-    return list(names[: len(bare)])
+
+    def __init__(
+        self, body: Body, *, shared: tuple[str, ...], texts: Mapping[str, str], name: str | None
+    ) -> None:
+        self.shared = shared
+        self._texts = {**{key: option.help for key, option in OPTIONS.items()}, **texts}
+        super().__init__(body, name=name, auto_shortflags=False)
+
+    def argspec(self, body: Body) -> Signature:
+        """The signature that invoke makes options of: the body's own, then the shared ones."""
+        signature = super().argspec(body)
+        shared = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=OPTIONS[name].default) for name in self.shared
+        ]
+        return signature.replace(parameters=[*signature.parameters.values(), *shared])
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:  # noqa: ANN401
+        """How invoke reads one option: every one has a help, and only some have a short flag."""
+        options = super().arg_opts(name, default, taken_names) | {"help": self._texts[name]}
+        short = OPTIONS[name].short if name in OPTIONS else None
+        options["names"] += [short] if short else []
+        return options
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Call the body; its errors become messages and exit codes."""
+        options = {name: kwargs.pop(name, None) for name in self.shared}
+        with exit_codes():
+            self.body(Invocation(options), *args[1:], **kwargs)
+        self.times_called += 1
 
 
-def packages_word(task: str) -> list[str]:
-    """`packages`, when the command line has a word for it."""
-    return positional_words(task, "packages")
+def task(*shared: str, name: str | None = None, **texts: str) -> Callable[[Body], FarmTask]:
+    """Make a task of a function, with shared options and the help of its own ones."""
+    return lambda body: FarmTask(body, shared=shared, texts=texts, name=name)
 
 
-_WORDS = {
-    "packages": "distributions, separated by commas",
-    "all": "all recipes",
-    "index": "its name in [tool.wheelfarm.index]; not needed where there is only one",
-    "releases": "distributions, separated by commas, each perhaps with a version, as scipy==1.17.1",
-    "variant": "a farm-wide choice, such as openblas or reference",
-    "python": "feature versions, such as 3.11 or 3.11,3.13",
-    "place": "what to build for, as musllinux_x86_64; by default this machine's own",
-    "engine": "cibuildwheel or host; by default what this machine has",
-    "jobs": "processors for all builds that run at once",
-    "memory": "what they may hold together, as 12G; by default what the machine has",
-    "release": "from nothing: no compiler cache, no kept build directory",
-    "no_remote": "build, even what the farm's indexes have already",
-    "no_compiler_cache": "without ccache and kept build directories",
-    "offline": "use what the cache holds and no network",
-    "dry_run": "only say what would be done",
-    "json": "the result as JSON on standard output",
-}
-"""The words that mean the same in all tasks, and after `--` in nox."""
-
-
-def words(*names: str, **others: str) -> dict[str, str]:
-    """The help of a task: shared words by name, others with their text."""
-    return {name: _WORDS[name] for name in names} | others
-
-
-def open_farm(
-    *,
-    variant: str | None = None,
-    python: str | None = None,
-    place: str | None = None,
-    engine: str | None = None,
-    jobs: str | None = None,
-    memory: str | None = None,
-    offline: str | None = None,
-    release: str | None = None,
-    compiler_cache: str | None = None,
-    remote: str | None = None,
-) -> Farm:
-    """The farm that one stands in, with what the command line said.
-
-    Raises:
-        SettingsError: for anything wrong in `[tool.wheelfarm]` or a variable.
-        UsageError: for a wrong option.
-    """
-    options = {
-        "variant": variant,
-        "pythons": python,
-        "platform": place,
-        "engine": engine,
-        "jobs": jobs,
-        "memory": memory,
-        "offline": offline,
-        "release": release,
-        "compiler-cache": compiler_cache,
-        "remote": remote,
-    }
-    settings = load(farm_root(Path.cwd()), options=options)
-    screen = Screen.standard()
-    print_logs(screen.say)
-    return Farm(settings=settings, say=screen.say)
-
-
-def selected(
-    packages: str,
-    *,
-    variant: str | None,
-    python: str | None,
-    engine: str | None,
-    jobs: str | None = None,
-) -> tuple[Farm, Plan, tuple[Build, ...]]:
-    """The farm, the plan for some packages and all that they need, and the builds of those packages alone.
-
-    Raises:
-        FarmError: for anything wrong in recipes, words or this machine.
-    """
-    farm = open_farm(variant=variant, python=python, engine=engine, jobs=jobs)
-    names = split_names(packages) or []
-    plan = farm.plan(names)
-    return farm, plan, plan.only(names).builds
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Report the errors of a block, and end with the exit code of their class."""
+    # CI cancels with SIGTERM: it ends children and containers as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    log_to_screen()
+    try:
+        yield
+    except FarmError as error:
+        Screen.standard().error(error)
+        raise Exit(code=error.exit_code) from error
+    except BrokenPipeError:
+        # The reader has ended, as `head` does; what is left has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Exit(code=141) from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        problem = BuildDirectoryError("a file cannot be used", where=error.filename, why=why)
+        Screen.standard().error(problem)
+        raise Exit(code=problem.exit_code) from error
+    except KeyboardInterrupt:
+        Screen.standard().say("interrupted: finished builds are stored")
+        raise Exit(code=130) from None
 
 
 def farm_root(start: Path) -> Path:
-    """The directory of the farm: the nearest whose pyproject.toml has a farm's table, or recipes/ beside it.
+    """The nearest directory whose pyproject.toml has `[tool.wheelfarm]`, or recipes/ next to it.
 
     Raises:
         UsageError: when there is none.
@@ -167,12 +214,12 @@ def farm_root(start: Path) -> Path:
     raise UsageError(
         "this is no farm",
         where=str(start),
-        why="there is no pyproject.toml with [tool.wheelfarm] or with recipes/ beside it",
+        why="there is no pyproject.toml with [tool.wheelfarm] or with recipes/ next to it",
     )
 
 
 def _has_table(project: Path) -> bool:
-    """Whether there is `[tool.wheelfarm]`; in a broken one its name is enough: `load` tells the rest."""
+    """Whether there is `[tool.wheelfarm]`; in a broken file its name is enough: `load` reports the rest."""
     text = project.read_text(encoding="utf-8", errors="replace")
     try:
         tool = tomllib.loads(text).get("tool")
@@ -181,13 +228,13 @@ def _has_table(project: Path) -> bool:
     return isinstance(tool, dict) and "wheelfarm" in tool
 
 
-def split_names(text: str | None) -> list[Name] | None:
-    """Distributions separated by commas; None when unsaid.
+def parse_packages(text: str) -> list[Name] | None:
+    """Distributions separated by commas; None for all.
 
     Raises:
         UsageError: when there is no name between the commas, or one that is none.
     """
-    if text is None:
+    if text == ALL:
         return None
     names = [parse_name(part.strip()) for part in text.split(",") if part.strip()]
     if not names:
@@ -195,31 +242,10 @@ def split_names(text: str | None) -> list[Name] | None:
     return names
 
 
-def farm_task(function: Callable[P, Any]) -> Callable[P, None]:
-    """A task whose errors are told in the farm's way, with the exit code of their class."""
+def parse_releases(text: str) -> dict[Name, str | None] | None:
+    """Distributions, each perhaps with a version as `scipy==1.17.1`; None for all.
 
-    @functools.wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        # CI cancels with SIGTERM: it ends children and containers as Ctrl-C does.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        log_to_screen()
-        try:
-            function(*args, **kwargs)
-        except FarmError as error:
-            Screen.standard().error(error)
-            raise Exit(code=error.exit_code) from error
-        except BrokenPipeError:
-            # Whoever read our output has seen enough, as `head` has; what is left has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise Exit(code=141) from None
-        except OSError as error:
-            problem = BuildDirectoryError(
-                "a file cannot be used", where=error.filename, why=error.strerror or str(error)
-            )
-            Screen.standard().error(problem)
-            raise Exit(code=problem.exit_code) from error
-        except KeyboardInterrupt:
-            Screen.standard().say("interrupted: what is finished is kept")
-            raise Exit(code=130) from None
-
-    return guarded
+    Raises:
+        UsageError: for anything else.
+    """
+    return None if text == ALL else named_releases(text)

@@ -1,46 +1,149 @@
-"""inspect, repair, gate: one step alone, on any wheel."""
+"""wheel.inspect, .diff, .repair, .gate: one step alone, on any wheel."""
 
 from __future__ import annotations
 
 import re
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from invoke.tasks import task
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.diagnosis.classify import classify
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.progress import SilentListener
 from wheelfarm.build.repair import architecture, check_repaired, only_wheel, provider_of, tool_for
-from wheelfarm.cli.named_wheels import Distribution, is_file, wheel_file
-from wheelfarm.cli.task import farm_task, open_farm, words
-from wheelfarm.errors import ProcessError, RepairError, WheelError
+from wheelfarm.cli.task import PLANNING, Invocation, task
+from wheelfarm.errors import ProcessError, RecordError, RepairError, UsageError, WheelError
 from wheelfarm.gate.gate import pass_gate
-from wheelfarm.model import PinnedWheel, Platform
+from wheelfarm.model import PinnedWheel, Platform, parse_name
+from wheelfarm.provenance.key_comparison import input_difference
+from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.sbom_reading import components
-from wheelfarm.report.screen import Screen
+from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines
+from wheelfarm.run.result import fetcher_of
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.comparison import difference
 from wheelfarm.wheels.description import describe
 from wheelfarm.wheels.linkage import linkage
+from wheelfarm.wheels.member_comparison import inside
 
 if TYPE_CHECKING:
-    from invoke.context import Context
-
+    from wheelfarm.plan.build import Build
     from wheelfarm.wheels.wheel import Wheel
 
-_HERE = {"linux": Platform.LINUX, "darwin": Platform.MACOS, "win32": Platform.WINDOWS}
-_PLATFORMS = {
+PUBLIC: Final = "public"
+"""The word for the wheel that the configured index has of the same distribution."""
+_HERE: Final = {"linux": Platform.LINUX, "darwin": Platform.MACOS, "win32": Platform.WINDOWS}
+_PLATFORMS: Final = {
     "manylinux": Platform.LINUX,
     "musllinux": Platform.LINUX,
     "linux": Platform.LINUX,
     "macosx": Platform.MACOS,
     "win": Platform.WINDOWS,
 }
+
+
+def _is_file(word: str) -> bool:
+    return word.endswith(".whl")
+
+
+def _wheel_file(path: str) -> Wheel:
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(
+            f"there is no file {path}", hint="name a wheel; wheelhouse/*/wheels/ holds the farm's"
+        )
+    return open_wheel(file)
+
+
+def _build_of(call: Invocation, name: str) -> Build:
+    """The build of one distribution."""
+    _, builds = call.select(name)
+    return next(build for build in builds if build.id.name == parse_name(name))
+
+
+def _stored_wheel(call: Invocation, name: str) -> Wheel:
+    """The wheel of a distribution that the wheelhouse's index lists."""
+    build = _build_of(call, name)
+    variant, target = build.id.variant, build.id.target
+    stored = call.farm.wheelhouse.current(variant, build.id.name, build.version, target)
+    if not stored:
+        raise UsageError(f"the wheelhouse has no wheel of {build.id}", hint=f"nox -s build-{name}")
+    return open_wheel(stored[-1].path)
+
+
+def _public_wheel(call: Invocation, name: str) -> Wheel:
+    """The wheel that the configured index has for the version and target of the farm's."""
+    build = _build_of(call, name)
+    fetcher = fetcher_of(call.farm.settings)
+    glibc = build.toolchain.glibc
+    return open_wheel(fetcher.published(build.id.name, build.version, build.id.target, glibc).path)
+
+
+def _named_wheel(call: Invocation, word: str) -> Wheel:
+    return _wheel_file(word) if _is_file(word) else _stored_wheel(call, word)
+
+
+@task(*PLANNING, "json", public="the wheel that the index has of the distribution")
+def inspect(call: Invocation, wheel: str, *, public: bool = False) -> None:
+    """Show a wheel's contents by kind, linkage, BLAS, tags and SBOM, and what could be removed."""
+    opened = _public_wheel(call, wheel) if public and not _is_file(wheel) else _named_wheel(call, wheel)
+    verify(opened)
+    description = describe(opened) | {"sbom": list(components(opened))}
+    call.show(description, inspection_lines(description))
+
+
+@task(
+    *PLANNING,
+    "json",
+    before=f"a wheel file, a distribution, or `{PUBLIC}`: the index's wheel of the other one",
+    after="the same",
+)
+def diff(call: Invocation, before: str, after: str) -> None:
+    """Show what differs in two wheels: options, files, sizes, sections and lines, linkage, metadata."""
+    one, other = _two_wheels(call, before, after)
+    if one.name != other.name:
+        raise WheelError(f"{one.name} and {other.name} are two distributions", where=other.path.name)
+    found: dict[str, Any] = {"before": one.path.name, "after": other.path.name}
+    options = input_difference(*_records(call, one, other))
+    found |= {"options": options} if options else {}
+    found |= difference(one, other, linkage(one), linkage(other)) | inside(one, other)
+    call.show(found, difference_lines(found))
+
+
+def _two_wheels(call: Invocation, *words: str) -> tuple[Wheel, ...]:
+    names = [word for word in words if not _is_file(word) and word != PUBLIC]
+    if len(names) > 1 or (not names and PUBLIC in words):
+        raise UsageError(
+            "only one of the two can be a distribution" if names else f"`{PUBLIC}` of which distribution?",
+            hint=f"inv wheel.diff {PUBLIC} scipy, or name a file",
+        )
+    return tuple(
+        _public_wheel(call, names[0]) if word == PUBLIC else _named_wheel(call, word) for word in words
+    )
+
+
+def _records(call: Invocation, *wheels: Wheel) -> list[Record | None]:
+    """The build records of wheels that are this farm's; None for any other."""
+    try:
+        wheelhouse = call.farm.wheelhouse
+    except UsageError:
+        # Two files can be compared anywhere.
+        return [None for _ in wheels]
+    digests = [sha256_of_file(wheel.path) for wheel in wheels]
+    found: dict[str, Record] = {}
+    for variant in wheelhouse.variants():
+        for key, text in wheelhouse.records(variant):
+            # Parsing every record is slow; a broken one is nobody's.
+            if any(digest in text for digest in digests):
+                with suppress(RecordError):
+                    record = Record.from_json(text, key)
+                    found[record.wheel.sha256] = record
+    return [found.get(digest) for digest in digests]
 
 
 def _platform(wheel: Wheel) -> Platform:
@@ -52,110 +155,74 @@ def _platform(wheel: Wheel) -> Platform:
 
 
 @task(
-    positional=["wheel"],
-    help=words(
-        *("variant", "python", "engine", "json"),
-        wheel="a wheel file, or a distribution: the farm's wheel of it",
-        public="the wheel that the index has of the distribution",
-    ),
-    auto_shortflags=False,
+    *("dry_run", "json"),
+    wheel="a wheel file",
+    libraries="a directory with its libraries",
+    output="a directory",
 )
-@farm_task
-def inspect(  # noqa: PLR0917
-    _context: Context,
-    wheel: str,
-    variant: str | None = None,
-    python: str | None = None,
-    engine: str | None = None,
-    public: bool = False,  # noqa: FBT001, FBT002
-    json: bool = False,  # noqa: FBT001, FBT002
-) -> None:
-    """Show a wheel's contents by kind, linkage, BLAS, tags and SBOM, and what could be removed."""
-    if is_file(wheel):
-        opened = wheel_file(wheel)
-    else:
-        distribution = Distribution.of(wheel, variant=variant, python=python, engine=engine)
-        opened = distribution.public() if public else distribution.ours()
-    verify(opened)
-    description = describe(opened) | {"sbom": list(components(opened))}
-    screen = Screen.standard()
-    if json:
-        screen.data(description)
-    else:
-        screen.result(inspection_lines(description))
-
-
-def _refusal(problem: ProcessError, said: list[str], program: str, wheel: Wheel) -> RepairError:
-    """What a repair tool has said, with what has the library that it lacks."""
-    told = classify(problem, "\n".join(said) or problem.why, "repair")
-    library = re.search(r"does not find (\S+)$", told.cause or "")
-    provider = provider_of(library[1]) if library else None
-    return RepairError(
-        f"{program} refuses {wheel.path.name}" + (f": {told.cause}" if told.cause else ""),
-        why="\n".join(told.lines) or problem.what,
-        hint=f"it comes from {provider}; or --libraries DIRECTORY"
-        if provider
-        else told.hint or "name a directory with its libraries: --libraries",
-    )
-
-
-@task(
-    positional=["wheel"],
-    help={"wheel": "a wheel file", "libraries": "a directory with its libraries", "output": "a directory"},
-)
-@farm_task
-def repair(_context: Context, wheel: str, libraries: str | None = None, output: str = "repaired") -> None:
+def repair(call: Invocation, wheel: str, *, libraries: str | None = None, output: str = "repaired") -> None:
     """Run the repair tool of a wheel's platform on it; for another system than this one, repairwheel."""
-    opened = wheel_file(wheel)
-    farm = open_farm()
+    opened, settings = _wheel_file(wheel), call.farm.settings
     tool = tool_for(_platform(opened), _HERE.get(sys.platform, Platform.LINUX))
     arch = architecture(opened.platform_tag)
-    dest = Path(output)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-repair-") as scratch:
         argv, variables = tool.command(wheel=str(opened.path), dest=scratch, arch=arch, libraries=libraries)
-        env = programs_environment(farm.settings) | variables
-        screen, said = Screen.standard(), list[str]()
+        env = programs_environment(settings) | variables
+        output_lines: list[str] = []
 
-        def hear(line: str) -> None:
-            said.append(line)
-            screen.say(line)
+        def follow(line: str) -> None:
+            output_lines.append(line)
+            call.screen.say(line)
 
         try:
-            run(Command(argv=argv, env=env, time_limit=farm.settings.time_limit), on_line=hear)
+            run(Command(argv=argv, env=env, time_limit=settings.time_limit), on_line=follow)
         except ProcessError as problem:
-            raise _refusal(problem, said, tool.program, opened) from problem
+            raise _refusal(problem, output_lines, tool.program, opened) from problem
         found = only_wheel(Path(scratch), name=opened.name, version=opened.version, made_by=tool.program)
         repaired = open_wheel(found)
         verify(repaired)
         check_repaired(linkage(repaired), repaired.platform_tag)
-        try:
-            dest.mkdir(parents=True, exist_ok=True)
-            (dest / found.name).write_bytes(found.read_bytes())
-        except OSError as problem:
-            raise RepairError(
-                "cannot write the repaired wheel", where=str(dest), why=problem.strerror
-            ) from problem
-    screen.result([str(dest / found.name)])
+        path = Path(output) / found.name
+        if not call.dry_run:
+            _copy(found, path)
+    call.show({"wheel": str(path)}, [str(path)])
 
 
-@task(
-    positional=["wheel"],
-    help=words("variant", "engine", wheel="a wheel file of a recipe's distribution"),
-)
-@farm_task
-def gate(_context: Context, wheel: str, variant: str | None = None, engine: str | None = None) -> None:
-    """Put any wheel through the gate of its recipe: expectations, then tests in a clean room."""
-    opened = wheel_file(wheel)
+def _copy(source: Path, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source.read_bytes())
+    except OSError as problem:
+        raise RepairError(
+            "cannot write the repaired wheel", where=str(path.parent), why=problem.strerror
+        ) from problem
+
+
+def _refusal(problem: ProcessError, output: list[str], program: str, wheel: Wheel) -> RepairError:
+    """The error of a repair tool, with what provides the library that it lacks."""
+    failure = classify(problem, "\n".join(output) or problem.why, "repair")
+    library = re.search(r"does not find (\S+)$", failure.cause or "")
+    provider = provider_of(library[1]) if library else None
+    return RepairError(
+        f"{program} refuses {wheel.path.name}" + (f": {failure.cause}" if failure.cause else ""),
+        why="\n".join(failure.lines) or problem.what,
+        hint=f"it comes from {provider}; or --libraries DIRECTORY"
+        if provider
+        else failure.hint or "name a directory with its libraries: --libraries",
+    )
+
+
+@task("variant", "engine", "json", wheel="a wheel file of a recipe's distribution")
+def gate(call: Invocation, wheel: str) -> None:
+    """Put any wheel through the gate of its recipe: expectations, then tests in a clean environment."""
+    opened = _wheel_file(wheel)
     verify(opened)
     pythons = sorted({tag.interpreter[2:] for tag in opened.tags if tag.interpreter.startswith("cp")})
     if not pythons:
         raise WheelError(f"{opened.path.name} is not for CPython")
-    python = f"{pythons[0][0]}.{pythons[0][1:]}"
-    farm = open_farm(variant=variant, engine=engine, python=python)
-    plan = farm.plan([opened.name])
-    build = next(build for build in plan.builds if build.id.name == opened.name)
-    screen = Screen.standard()
-    line = farm.line(plan, lambda _build, text: screen.status(text))
+    call = Invocation({**call.options, "python": f"{pythons[0][0]}.{pythons[0][1:]}"})
+    plan, (build,) = call.select(opened.name)
+    line = call.farm.line(plan, lambda _build, text: call.screen.status(text))
     with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
         pinned = PinnedWheel(
             name=opened.name,
@@ -166,11 +233,12 @@ def gate(_context: Context, wheel: str, variant: str | None = None, engine: str 
         )
         results = pass_gate(
             build,
-            farm.engine,
+            call.farm.engine,
             Path(scratch) / "rooms",
             line.trial(build, pinned),
             log=Path(scratch) / "gate.log",
             listener=SilentListener(),
-            jobs=farm.settings.jobs,
+            jobs=call.farm.settings.jobs,
         )
-    screen.result(str(result) for result in results)
+    lines = [str(result) for result in results]
+    call.show(lines, lines)

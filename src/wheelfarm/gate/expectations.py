@@ -64,7 +64,7 @@ def judged(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Result
                     f"{build.id}: {check.result}",
                     where=f"{origin}: {key}" if said else origin,
                     why=check.cause,
-                    hint=f"inv inspect {wheel} shows what is inside",
+                    hint=f"inv wheel.inspect {wheel} shows what is inside",
                 )
             )
     problems.check()

@@ -52,7 +52,7 @@ def _pip(url: str) -> Iterator[str]:
     yield "# this one alone, or a merged one (devpi with a mirror among its bases, a virtual repository)."
     yield "# Never add extra-index-url. What this index does not have comes from a file with hashes, in which"
     yield "# no other file can take the place of one of the farm's:"
-    yield "#   inv lock PACKAGES && pip install --require-hashes --requirement requirements.txt"
+    yield "#   inv index.export PACKAGES && pip install --require-hashes --requirement requirements.txt"
     yield "[global]"
     yield f"index-url = {url}"
     yield "extra-index-url ="
@@ -92,7 +92,7 @@ def _poetry(index: str, url: str, names: Mapping[Name, str]) -> Iterator[str]:
 
 def _docker(url: str) -> Iterator[str]:
     yield "# syntax=docker/dockerfile:1"
-    yield "# requirements.txt is what `inv lock PACKAGES` writes: it has the hash of each file. The password"
+    yield "# `inv index.export PACKAGES` writes requirements.txt, with the hash of each file. The password"
     yield "# comes from a secret, which no layer keeps: docker build --secret id=netrc,src=$HOME/.netrc ."
     yield "COPY requirements.txt ."
     yield "RUN --mount=type=secret,id=netrc \\"

@@ -47,7 +47,7 @@ def named_releases(text: str | None) -> dict[Name, str | None] | None:
             raise UsageError(f"{part!r} names no release", hint="say scipy or scipy==1.17.1")
         found[parse_name(requirement.name)] = versions[0] if versions else None
     if not found:
-        raise UsageError(f"{text!r} names no package", hint="inv index.status shows what there is")
+        raise UsageError(f"{text!r} names no package", hint="inv index.status all shows what there is")
     return found
 
 

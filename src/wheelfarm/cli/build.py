@@ -1,0 +1,193 @@
+"""chain, plan, why, explain, clean: the builds of a farm."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from invoke.exceptions import Exit
+
+from wheelfarm.cli.run_stamp import input_states, write_stamp
+from wheelfarm.cli.task import PLANNING, parse_packages, task
+from wheelfarm.errors import ChainFailedError
+from wheelfarm.report.actions import job_summary
+from wheelfarm.report.chain import ChainReport
+from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
+from wheelfarm.report.quantity import about, size
+from wheelfarm.run.decision import Action, decide_all
+from wheelfarm.run.disk_space import clean as clean_farm
+from wheelfarm.run.explanation import explanation
+from wheelfarm.run.outcome import Interrupted
+from wheelfarm.system.machine import peak_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from wheelfarm.cli.task import Invocation
+    from wheelfarm.plan.graph import Plan
+    from wheelfarm.run.decision import Decision
+    from wheelfarm.run.outcome import Outcome
+
+
+@task(
+    *PLANNING,
+    *("jobs", "memory", "offline", "release", "no_compiler_cache", "no_remote", "dry_run", "json"),
+    stamp="a file for what this run depended on",
+)
+def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
+    """Build packages and all that they need, against each other's wheels, into the wheelhouse."""
+    farm, names = call.farm, parse_packages(packages)
+    if call.dry_run:
+        lacking = farm.missing(names)
+        if lacking:
+            call.screen.say(f"would install system packages: {' '.join(lacking)}")
+            call.screen.say("their versions are in the build keys: what follows may change with them")
+        _show_plan(call, farm.plan(names))
+        return
+    before = input_states(farm.settings)
+    farm.provide(names)
+    selected = farm.plan(names)
+    call.screen.lines(selected.skipped)
+    try:
+        outcomes = _run(call, selected)
+    except Interrupted as interrupt:
+        _summarize(call, interrupt.outcomes)
+        raise
+    _summarize(call, outcomes)
+    _end(call, outcomes)
+    if stamp:
+        write_stamp(Path(stamp), farm, selected, outcomes, before)
+
+
+def _run(call: Invocation, plan: Plan) -> tuple[Outcome, ...]:
+    farm, expected = call.farm, call.farm.expected(plan)
+    environ = farm.settings.environ
+    with ChainReport(call.screen, builds=plan.builds, expected=expected, environ=environ) as report:
+        return farm.run(plan, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
+
+
+def _summarize(call: Invocation, outcomes: Sequence[Outcome]) -> None:
+    """Write what came of a run: for people, for GitHub's page of the job, for programs."""
+    call.screen.lines(summary_lines(outcomes))
+    page = call.farm.settings.environ.get("GITHUB_STEP_SUMMARY")
+    if page:
+        with Path(page).open("a", encoding="utf-8") as file:
+            file.write(job_summary(outcomes))
+    if call.json:
+        data = [outcome_data(each) for each in outcomes]
+        call.screen.data({"outcomes": data, "peak-memory": peak_memory()})
+
+
+def _end(call: Invocation, outcomes: Sequence[Outcome]) -> None:
+    """Exit where a wheel is missing: with the code of the only cause, or the one for several."""
+    missing = [str(outcome.build.id) for outcome in outcomes if not outcome.state.good]
+    if missing:
+        call.screen.say(f"missing: {', '.join(missing)}")
+        codes = {outcome.error.exit_code for outcome in outcomes if outcome.error is not None}
+        raise Exit(code=codes.pop() if len(codes) == 1 else ChainFailedError.exit_code)
+
+
+@task(*PLANNING, "no_remote", "json")
+def plan(call: Invocation, packages: str) -> None:
+    """Show what a chain would do, in order, and why."""
+    _show_plan(call, call.farm.plan(parse_packages(packages)))
+
+
+def _decisions(call: Invocation, plan: Plan) -> tuple[Decision, ...]:
+    """The one answer to what would be done, for `plan`, `chain --dry-run` and `why`."""
+    farm = call.farm
+    return decide_all(
+        farm.wheelhouse, plan, from_nothing=farm.settings.from_nothing, published=farm.published
+    )
+
+
+def _decision_data(decision: Decision) -> dict[str, Any]:
+    build = decision.build
+    return {
+        "id": str(build.id),
+        "key": build.key,
+        "action": decision.action,
+        "why": decision.why,
+        "reason": build.reason,
+    }
+
+
+def _show_plan(call: Invocation, plan: Plan) -> None:
+    call.screen.lines(plan.skipped)
+    decisions = _decisions(call, plan)
+    call.show(list(map(_decision_data, decisions)), decision_lines(decisions))
+    if not call.json and any(each.action is not Action.NOTHING for each in decisions):
+        farm = call.farm
+        call.screen.say(f"{about(farm.forecast(plan))} on {farm.settings.jobs} processors")
+
+
+@task(*PLANNING, "no_remote", "json")
+def why(call: Invocation, packages: str) -> None:
+    """Show why a package would be built again, key part by key part."""
+    whole, builds = call.select(packages)
+    wanted = {build.id for build in builds}
+    decisions = [each for each in _decisions(call, whole) if each.build.id in wanted]
+    lines = (
+        line
+        for each in decisions
+        for line in (f"{each.action.value}: {each.build.id}", *(f"  {why}" for why in each.why))
+    )
+    call.show(list(map(_decision_data, decisions)), lines)
+
+
+@task(*PLANNING, "json")
+def explain(call: Invocation, packages: str) -> None:
+    """Show the exact commands, files and environment of a build, and where each value comes from."""
+    data = [explanation(call.farm, build) for build in call.select(packages)[1]]
+    call.show(data, (line for each in data for line in _explanation_lines(each)))
+
+
+def _explanation_lines(each: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {each['id']}, key {each['key']}"
+    yield from _record_lines(each["record"])
+    yield ""
+    yield from (f"{path} <- {origin}" for path, origin in each["origins"].items())
+    for name, split in each["splits"].items():
+        yield from (f"{name} gets {key} {' '.join(values)}" for key, values in split.items())
+    for name, text in each["files"].items():
+        yield from ("", f"# {PurePosixPath(name)}", text.rstrip())
+    for step in each["steps"]:
+        assignments = " ".join(
+            f"{key}={shlex.quote(_redacted(key, value))}" for key, value in step["env"].items()
+        )
+        unless = f", unless there is {step['unless']}" if step["unless"] else ""
+        yield from ("", f"# {step['phase']}, in {step['cwd']}{unless}")
+        yield f"env -i {assignments} {shlex.join(step['argv'])}"
+
+
+def _redacted(name: str, value: str) -> str:
+    """A variable's value without the password that a proxy's url may hold."""
+    scheme, mark, rest = value.partition("://")
+    secret = name.lower().endswith("_proxy") and mark and "@" in rest
+    return f"{scheme}://***@{rest.rpartition('@')[2]}" if secret else value
+
+
+def _record_lines(record: Mapping[str, Any] | None) -> Iterator[str]:
+    """What the build record says of the stored wheel."""
+    if record is None:
+        yield "not built yet"
+        return
+    yield f"built by {record['finished']}: {record['wheel']['filename']}"
+    yield from (f"  on {each['filename']}, sha256 {each['sha256']}" for each in record["upstream"])
+    yield from (f"  with {name}: {version}" for name, version in sorted(record["toolchain"].items()))
+
+
+@task("dry_run", "json", wheels="also wheels of the wheelhouse that its index no longer lists")
+def clean(call: Invocation, *, wheels: bool = False) -> None:
+    """Remove build caches, build directories of failed builds and wheels that have not passed their gate."""
+    total, removed = 0, []
+    for each in clean_farm(call.farm, wheels=wheels, dry_run=call.dry_run):
+        total += each.size
+        removed.append(asdict(each))
+        if not call.json:
+            call.screen.result([f"{each.kind:14} {size(each.size):>9}  {each.place}"])
+    if call.json:
+        call.screen.data(removed)
+    call.screen.say(f"{size(total)} {'would be freed' if call.dry_run else 'freed'}")

@@ -1,0 +1,125 @@
+"""The console script `wheelfarm`: invoke's program over the farm's tasks, with the farm's usage errors."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+
+from wheelfarm import __version__
+from wheelfarm.cli import build, ci, index, recipe, report, reproduce, suite, wheel
+from wheelfarm.errors import UsageError
+from wheelfarm.recipes.strict import suggestion
+from wheelfarm.report.screen import Screen
+
+if TYPE_CHECKING:
+    from invoke.parser.context import ParserContext
+
+
+def collection() -> Collection:
+    """All tasks of a farm, as tasks.py shows them."""
+    tasks = Collection.from_module(build, name="wheelfarm")
+    for task in (suite.run_tests, reproduce.reproduce, report.report):
+        tasks.add_task(task)
+    for group in (recipe, wheel, index, ci):
+        tasks.add_collection(Collection.from_module(group))
+    return tasks
+
+
+class FarmProgram(Program):
+    """A program that says what is wrong with a command line, and what was probably meant."""
+
+    def parse_tasks(self) -> None:
+        """Parse the tasks and their options.
+
+        Raises:
+            Exit: for a word or option that is unknown or missing.
+        """
+        while True:
+            try:
+                super().parse_tasks()
+            except ParseError as error:
+                if not self._join(error):
+                    self.refuse(error)
+            else:
+                return
+
+    def _join(self, error: ParseError) -> bool:
+        """Add a further word to the packages, as `chain numpy scipy` means; False where it is none."""
+        words = surplus_word(error)
+        if words is None:
+            return False
+        packages, word = words
+        tokens = self.core.unparsed
+        first = tokens.index(packages)
+        del tokens[tokens.index(word, first + 1)]
+        tokens[first] = f"{packages},{word}"
+        return True
+
+    def refuse(self, error: ParseError) -> None:
+        """Report what invoke cannot parse.
+
+        Raises:
+            Exit: always, with the code of a usage error.
+        """
+        problem = usage_error(error, self.collection)
+        Screen.standard().error(problem)
+        raise Exit(code=problem.exit_code) from error
+
+
+class StrictProgram(FarmProgram):
+    """The same for `inv`: packages are one word there."""
+
+    def _join(self, _error: ParseError) -> bool:
+        return False
+
+
+def _unknown_word(error: ParseError) -> str | None:
+    found = re.fullmatch(r"No idea what '(.+)' is!", str(error))
+    return found[1] if found else None
+
+
+def surplus_word(error: ParseError) -> tuple[str, str] | None:
+    """The packages that a task got, and the word after them that nothing takes; None for another error."""
+    word, context = _unknown_word(error), error.context
+    if word is None or word.startswith("-") or context is None or "packages" not in context.args:
+        return None
+    packages = context.args["packages"]
+    return (packages.value, word) if packages.positional and packages.value else None
+
+
+def usage_error(error: ParseError, tasks: Collection) -> UsageError:
+    """What is wrong with a command line, and what was probably meant."""
+    word, context = _unknown_word(error), error.context
+    name = context.name if context else None
+    surplus = surplus_word(error)
+    if surplus:
+        return UsageError(f"packages are one word in `{name}`", hint=f"write {','.join(surplus)}")
+    if word and word.startswith("-") and context:
+        return UsageError(f"`{name}` has no option {word}", hint=suggestion(word, context.flag_names()))
+    if word:
+        return UsageError(f"there is no task {word!r}", hint=suggestion(word, tasks.task_names))
+    if context and context.missing_positional_args:
+        missing = " ".join(str(each.name).upper() for each in context.missing_positional_args)
+        return UsageError(f"`{name}` needs {missing}", hint=_example(context))
+    return UsageError(str(error), hint=f"inv --help {name}" if name else "inv --list")
+
+
+def _example(context: ParserContext) -> str:
+    words = {"packages": "scipy", "release": "scipy==1.17.1", "tool": "uv", "wheel": "demo.whl"}
+    shown = [words.get(str(each.name), str(each.name).upper()) for each in context.positional_args]
+    return f"inv {context.name} {' '.join(shown)}"
+
+
+def adopt(program: Program) -> None:
+    """Give `inv` these errors: invoke itself names neither the nearest task nor the farm's way to say it."""
+    program.__class__ = StrictProgram
+
+
+def main() -> None:
+    """Run the console script."""
+    FarmProgram(name="wheelfarm", version=__version__, namespace=collection()).run(sys.argv)
