@@ -19,8 +19,7 @@ from wheelfarm.build.compiler_cache import (
     compilers_path,
     compilers_words,
 )
-from wheelfarm.build.inside import compilers
-from wheelfarm.build.inside import environment_report as witness
+from wheelfarm.build.inside import compilers, environment_report
 from wheelfarm.model import CacheUse
 from wheelfarm.plan.inputs import named_programs
 
@@ -238,28 +237,27 @@ compile_failed
 """
 
 
-class TestCounting:
-    def test_of_each_compile_what_it_came_to(self, tmp_path: Path) -> None:
-        (tmp_path / "ccache.log").write_text(LOG)
-        told = witness.cache_use(tmp_path / "ccache.log")
-        use = CacheUse.of(told)
-        assert use == CacheUse(hits=2, misses=2, missed=("source/two # of them.c", "four.c"))
+class TestUse:
+    def use(self, log: str, directory: Path) -> dict[str, object] | None:
+        (directory / "log").write_text(log)
+        return environment_report.cache_use(directory / "log")
 
-    def test_only_the_first_that_missed_are_named(self, tmp_path: Path) -> None:
-        (tmp_path / "log").write_text("".join(f"# {number}.c\ncache_miss\n" for number in range(9)))
-        use = CacheUse.of(witness.cache_use(tmp_path / "log"))
-        assert use is not None
-        assert (use.misses, use.missed) == (9, ("0.c", "1.c", "2.c", "3.c", "4.c"))
+    def test_hits_and_misses_of_each_compile(self, tmp_path: Path) -> None:
+        use = {"hits": 2, "misses": 2, "missed": ["source/two # of them.c", "four.c"]}
+        assert self.use(LOG, tmp_path) == use
+
+    def test_only_the_first_misses_are_named(self, tmp_path: Path) -> None:
+        log = "".join(f"# {number}.c\ncache_miss\n" for number in range(9))
+        use = {"hits": 0, "misses": 9, "missed": ["0.c", "1.c", "2.c", "3.c", "4.c"]}
+        assert self.use(log, tmp_path) == use
 
     @pytest.mark.parametrize("text", ["", "# ", "half a line"])
     def test_a_log_that_is_cut_off(self, tmp_path: Path, text: str) -> None:
-        (tmp_path / "log").write_text(text)
-        use = CacheUse.of(witness.cache_use(tmp_path / "log"))
-        assert use == CacheUse(hits=0, misses=0)
+        assert self.use(text, tmp_path) == {"hits": 0, "misses": 0, "missed": []}
 
     def test_no_log(self, tmp_path: Path) -> None:
-        assert CacheUse.of(witness.cache_use(tmp_path / "log")) is None
+        assert environment_report.cache_use(tmp_path / "log") is None
 
-    def test_the_share_that_was_spared(self) -> None:
+    def test_the_rate_of_hits(self) -> None:
         assert CacheUse(hits=3, misses=1).rate() == 0.75
         assert CacheUse(hits=0, misses=0).rate() == 1.0

@@ -83,7 +83,7 @@ class TestErrors:
             (Phase.ENVIRONMENT, "settings"),
             (Phase.PROVIDER, "configure"),
             (Phase.BUILD, "other"),
-            (Phase.WITNESS, "gate"),
+            (Phase.ENVIRONMENT_REPORT, "gate"),
             (Phase.REPAIR, "repair"),
             ("test", "test"),
         ],

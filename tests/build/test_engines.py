@@ -152,8 +152,8 @@ class TestPhase:
         assert Cibuildwheel(farm, ContainerEngine("podman")).phase(self.STEP, output.splitlines()) is phase
 
     def test_on_the_host_each_step_is_one_program(self, farm: Settings) -> None:
-        step = replace(self.STEP, phase=Phase.WITNESS)
-        assert Host(farm).phase(step, ["Repairing wheel..."]) is Phase.WITNESS
+        step = replace(self.STEP, phase=Phase.ENVIRONMENT_REPORT)
+        assert Host(farm).phase(step, ["Repairing wheel..."]) is Phase.ENVIRONMENT_REPORT
 
     @pytest.mark.parametrize(
         ("phase", "slug"),
@@ -162,7 +162,7 @@ class TestPhase:
             (Phase.ENVIRONMENT, "lock"),
             (Phase.PROVIDER, "provider"),
             (Phase.BUILD, "build"),
-            (Phase.WITNESS, "chain"),
+            (Phase.ENVIRONMENT_REPORT, "chain"),
             (Phase.REPAIR, "repair"),
         ],
     )

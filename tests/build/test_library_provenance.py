@@ -1,4 +1,4 @@
-"""The script that tells whose the vendored libraries are, on books as the systems keep them."""
+"""The script that maps vendored libraries to system packages, on systems with each package manager."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONTENT = b"\x7fELF a library"
 
 
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("owners", SCRIPT)
+    spec = importlib.util.spec_from_file_location("library_provenance", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -33,8 +33,8 @@ def script() -> ModuleType:
     return module
 
 
-def owners(root: Path, members: list[str], *given: Path, path: str = "") -> dict[str, Any]:
-    """What the script tells of a wheel that holds these members."""
+def provenance(root: Path, members: list[str], *given: Path, path: str = "") -> dict[str, Any]:
+    """The provenance of a wheel with these members."""
     wheels = root / "wheels"
     wheels.mkdir()
     make_wheel(wheels, "demo", "1.0", dict.fromkeys(members, b"vendored"))
@@ -43,13 +43,13 @@ def owners(root: Path, members: list[str], *given: Path, path: str = "") -> dict
         "-I",
         str(SCRIPT),
         str(wheels),
-        str(root / "out" / "owners.json"),
+        str(root / "out" / "provenance.json"),
         *map(str, given),
     ]
     env = {"PATH": path or os.environ["PATH"]}
     subprocess.run(words, check=True, env=env)
-    told: dict[str, Any] = json.loads((root / "out" / "owners.json").read_text(encoding="utf-8"))
-    return told
+    answer: dict[str, Any] = json.loads((root / "out" / "provenance.json").read_text(encoding="utf-8"))
+    return answer
 
 
 def lay(root: Path, contents: dict[str, str | bytes]) -> None:
@@ -72,14 +72,14 @@ def programs(directory: Path, **bodies: str) -> str:
     return str(directory)
 
 
-@pytest.mark.skipif(shutil.which("dpkg") is None, reason="Debian's books are asked")
+@pytest.mark.skipif(shutil.which("dpkg") is None, reason="needs dpkg")
 def test_a_package_of_this_machine(tmp_path: Path) -> None:
     library = next(Path("/").glob("usr/lib/*/libgcc_s.so.1"))
     member = f"demo.libs/{mangled('libgcc_s', '.so.1', library.read_bytes())}"
-    told = owners(tmp_path, [member, "demo/_ext.so"])
-    assert told["system"]["kind"] == "deb"
-    assert list(told["owners"]) == [member]
-    found = told["owners"][member]
+    answer = provenance(tmp_path, [member, "demo/_ext.so"])
+    assert answer["kind"] == "deb"
+    assert list(answer["packages"]) == [member]
+    found = answer["packages"][member]
     assert (found["kind"], found["name"]) == ("deb", "libgcc-s1")
     words = ["dpkg-query", "-W", "-f=${Version}", "libgcc-s1"]
     assert found["version"] == subprocess.run(words, check=True, capture_output=True, text=True).stdout
@@ -101,30 +101,30 @@ def test_a_copyright_file_that_is_only_linked(tmp_path: Path, monkeypatch: pytes
     assert module.copyright_of("libother", tmp_path) == []
 
 
-def test_nothing_vendored_and_no_books(tmp_path: Path) -> None:
-    told = owners(tmp_path, ["demo/_ext.so", "demo/libs/data.txt"], path=programs(tmp_path / "bin"))
-    assert (told["owners"], told["system"]["kind"]) == ({}, "")
+def test_nothing_vendored_and_no_package_manager(tmp_path: Path) -> None:
+    answer = provenance(tmp_path, ["demo/_ext.so", "demo/libs/data.txt"], path=programs(tmp_path / "bin"))
+    assert (answer["packages"], answer["kind"]) == ({}, "")
 
 
-def test_a_file_that_is_not_there_or_nobody_s(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_of_no_package(tmp_path: Path) -> None:
     gone, strange = f"demo.libs/{mangled('libgone', '.so.1', b'')}", "demo/.dylibs/libmine.dylib"
     lay(tmp_path / "lib", {"libmine.dylib": CONTENT})
-    told = owners(tmp_path, [gone, strange], tmp_path / "lib", path=programs(tmp_path / "bin"))
-    assert told["owners"] == {gone: None, strange: None}
+    answer = provenance(tmp_path, [gone, strange], tmp_path / "lib", path=programs(tmp_path / "bin"))
+    assert answer["packages"] == {gone: None, strange: None}
 
 
 def test_the_one_with_the_content_is_found(tmp_path: Path) -> None:
     lay(tmp_path, {"a/libx.so.1": b"other", "b/libx.so.1": CONTENT, "c/liby-12345678.so": b"bundled before"})
     module = script()
-    places = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
-    assert module.original(mangled("libx", ".so.1", CONTENT), places) == tmp_path / "b" / "libx.so.1"
-    assert module.original(mangled("libx", ".so.1", b"third", 32), places) == tmp_path / "a" / "libx.so.1"
+    paths = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    assert module.find_original(mangled("libx", ".so.1", CONTENT), paths) == tmp_path / "b" / "libx.so.1"
+    assert module.find_original(mangled("libx", ".so.1", b"third", 32), paths) == tmp_path / "a" / "libx.so.1"
     again = mangled("liby-12345678", ".so", b"bundled before")
-    assert module.original(again, places) == tmp_path / "c" / "liby-12345678.so"
-    assert module.original("libx.so.1", []) is None
+    assert module.find_original(again, paths) == tmp_path / "c" / "liby-12345678.so"
+    assert module.find_original("libx.so.1", []) is None
 
 
-def test_netlib_s_copies_are_the_system_s(tmp_path: Path) -> None:
+def test_copies_of_netlib_come_from_the_system(tmp_path: Path) -> None:
     system = tmp_path / "usr" / "lib" / "libblas.so.3.11.0"
     copied = json.dumps({"libblas.so.3": str(system)})
     lay(
@@ -135,10 +135,10 @@ def test_netlib_s_copies_are_the_system_s(tmp_path: Path) -> None:
     answer = (
         f'[ "$2 $5" = "-qf {system}" ] || [ "$1 $4" = "-qf {system}" ] && printf "blas\\n3.11-1\\nBSD\\n"'
     )
-    told = owners(tmp_path, [member], tmp_path / "lib", path=programs(tmp_path / "bin", rpm=answer))
-    assert told["system"]["kind"] == "rpm"
-    found = told["owners"][member]
-    assert found == {"kind": "rpm", "name": "blas", "version": "3.11-1", "licence": "BSD", "texts": {}}
+    document = provenance(tmp_path, [member], tmp_path / "lib", path=programs(tmp_path / "bin", rpm=answer))
+    assert document["kind"] == "rpm"
+    found = document["packages"][member]
+    assert found == {"kind": "rpm", "name": "blas", "version": "3.11-1", "license": "BSD", "texts": {}}
 
 
 def test_a_package_of_alpine(tmp_path: Path) -> None:
@@ -149,10 +149,10 @@ def test_a_package_of_alpine(tmp_path: Path) -> None:
     --license) printf 'libgfortran-14.2.0-r4 license:\\nGPL-2.0-or-later\\n';;
     *) exit 1;;
     esac"""
-    told = owners(tmp_path, [member], tmp_path / "lib", path=programs(tmp_path / "bin", apk=answers))
-    found = told["owners"][member]
+    answer = provenance(tmp_path, [member], tmp_path / "lib", path=programs(tmp_path / "bin", apk=answers))
+    found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("apk", "libgfortran", "14.2.0-r4")
-    assert found["licence"] == "GPL-2.0-or-later"
+    assert found["license"] == "GPL-2.0-or-later"
 
 
 def test_a_formula_of_homebrew(tmp_path: Path) -> None:
@@ -169,10 +169,12 @@ def test_a_formula_of_homebrew(tmp_path: Path) -> None:
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt" / "gcc").symlink_to(tmp_path / keg)
     member = "demo/.dylibs/libgfortran.5.dylib"
-    told = owners(tmp_path, [member], tmp_path / "opt/gcc/lib/gcc/current", path=programs(tmp_path / "bin"))
-    found = told["owners"][member]
+    answer = provenance(
+        tmp_path, [member], tmp_path / "opt/gcc/lib/gcc/current", path=programs(tmp_path / "bin")
+    )
+    found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("brew", "gcc", "14.2.0_1")
-    assert (found["licence"], found["texts"]) == ("GPL-3.0-or-later", {"gcc/COPYING3": "GPL"})
+    assert (found["license"], found["texts"]) == ("GPL-3.0-or-later", {"gcc/COPYING3": "GPL"})
 
 
 def test_a_port_of_vcpkg(tmp_path: Path) -> None:
@@ -188,7 +190,7 @@ def test_a_port_of_vcpkg(tmp_path: Path) -> None:
     )
     member = f"demo.libs/{mangled('zlib1', '.dll', CONTENT, 32)}"
     place = tmp_path / installed / "x64-windows" / "bin"
-    told = owners(tmp_path, [member], place, path=programs(tmp_path / "bin"))
-    found = told["owners"][member]
+    answer = provenance(tmp_path, [member], place, path=programs(tmp_path / "bin"))
+    found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("vcpkg", "zlib", "1.3.1")
     assert found["texts"] == {"zlib/copyright": "Zlib"}

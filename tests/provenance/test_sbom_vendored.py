@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.bills import BLAS, GCC, INFO, enclosed, mangled, provider, repaired, stage_of, told
-from wheelfarm.build.environment_report import Owner
+from wheelfarm.build.environment_report import SystemPackage
 from wheelfarm.errors import WheelError
 from wheelfarm.provenance.sbom_embedding import embed
 
@@ -41,7 +41,7 @@ def test_another_library_of_that_name_is_none(tmp_path: Path) -> None:
 
 
 def test_two_libraries_of_one_package(tmp_path: Path) -> None:
-    gcc = Owner(kind="brew", name="gcc", version="14.2.0", licence="GPL-3.0-or-later")
+    gcc = SystemPackage(kind="brew", name="gcc", version="14.2.0", license="GPL-3.0-or-later")
     names = ("alpha/.dylibs/libgfortran.5.dylib", "alpha/.dylibs/libquadmath.0.dylib")
     wheel = repaired(tmp_path, dict.fromkeys(names, b"\xcf\xfa\xed\xfe"))
     bill, _ = enclosed(stage_of(tmp_path), wheel, told(dict.fromkeys(names, gcc)))
@@ -53,8 +53,8 @@ def test_two_libraries_of_one_package(tmp_path: Path) -> None:
     assert first["components"][1]["licenses"][0]["expression"] == "LGPL-2.1-or-later"
 
 
-@pytest.mark.parametrize("owner", [GCC, None])
-def test_what_auditwheel_tells_is_taken_over_once(tmp_path: Path, owner: Owner | None) -> None:
+@pytest.mark.parametrize("package", [GCC, None])
+def test_what_auditwheel_tells_is_taken_over_once(tmp_path: Path, package: SystemPackage | None) -> None:
     member = "alpha.libs/libgfortran-12345678.so.5"
     ref = "pkg:deb/debian/libgfortran5@12.2.0-14%2Bb1"
     theirs = {
@@ -72,11 +72,11 @@ def test_what_auditwheel_tells_is_taken_over_once(tmp_path: Path, owner: Owner |
     document = f"{INFO}/sboms/auditwheel.cdx.json"
     others = {document: json.dumps(theirs).encode(), f"{INFO}/sboms/backend.cdx.json": b"{}"}
     wheel = repaired(tmp_path, {member: b"x"}, others)
-    bill, found = enclosed(stage_of(tmp_path), wheel, told({member: owner}))
+    bill, found = enclosed(stage_of(tmp_path), wheel, told({member: package}))
     purls = [each.get("purl") for each in bill["components"]]
     assert purls.count(ref) == 1
     (depends,) = (each["dependsOn"] for each in bill["dependencies"] if "dependsOn" in each)
-    assert depends == ([ref] if owner else [f"vendored:{member}", f"{ref}#1"])
+    assert depends == ([ref] if package else [f"vendored:{member}", f"{ref}#1"])
     assert bill["metadata"]["tools"]["components"][1]["name"] == "auditwheel"
     assert document not in found
     assert f"{INFO}/sboms/backend.cdx.json" in found

@@ -1,4 +1,4 @@
-"""Wheels with their bill of materials, as a stage and the owners of libraries make them."""
+"""Wheels with their bill of materials, as a stage and the provenance of libraries make them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.archives import digest
 from support.farm import builds_of, make_farm
 from support.stages import make_stage
 from support.wheels import make_wheel
-from wheelfarm.build.environment_report import Owner, Owners
+from wheelfarm.build.environment_report import LibraryProvenance, SystemPackage
 from wheelfarm.build.host_engine import Host
 from wheelfarm.model import AppliedPatch, Digest, EnvironmentEntry, Name, PinnedWheel, RepairedWheel
 from wheelfarm.provenance.sbom_embedding import embed
@@ -34,7 +34,7 @@ COMPILERS: Final = (
     ("compiler fortran", "GNU Fortran 12.2.0"),
 )
 PACKAGES: Final = (("package libblas-dev", "3.11.0-2"),)
-GCC: Final = Owner(
+GCC: Final = SystemPackage(
     kind="deb", name="libgfortran5", version="12.2.0-14+b1", texts={"gcc-12-base/copyright": "GPL-3+"}
 )
 PATCH: Final = """\
@@ -91,8 +91,8 @@ def repaired(root: Path, libraries: dict[str, bytes], more: dict[str, bytes] | N
     return RepairedWheel(path=path, sha256=sha256, environment=held, toolchain=COMPILERS + PACKAGES)
 
 
-def told(owners: dict[str, Owner | None] | None = None) -> Owners:
-    return Owners(kind="deb", distribution="debian", owners=owners or {})
+def told(packages: dict[str, SystemPackage | None] | None = None) -> LibraryProvenance:
+    return LibraryProvenance(kind="deb", distribution="debian", packages=packages or {})
 
 
 def members(path: Path) -> dict[str, bytes]:
@@ -101,10 +101,10 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def enclosed(
-    stage: BuildDirectory, wheel: RepairedWheel, owners: Owners
+    stage: BuildDirectory, wheel: RepairedWheel, provenance: LibraryProvenance
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The document in the edition, which the real schema accepts, and all members."""
-    done = embed(stage, wheel, owners, stage.root / "finished")
+    done = embed(stage, wheel, provenance, stage.root / "finished")
     assert (done.sha256, done.built_sha256) == (digest(done.path.read_bytes()), wheel.built_sha256)
     opened = open_wheel(done.path)
     verify(opened)

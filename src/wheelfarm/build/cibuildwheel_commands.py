@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.blas_provider import library_path
 from wheelfarm.build.cibuildwheel_options import command_line, quote_value
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, compilers_words
-from wheelfarm.build.engine import OWNERS, TESTIMONY
 from wheelfarm.build.environment import PROXIES
+from wheelfarm.build.environment_report import ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.model import Platform
 from wheelfarm.recipes.farm_settings import Provider
@@ -119,7 +119,7 @@ def repair(stage: BuildDirectory) -> str:
             "-I",
             str(inside / "inside" / "environment_report.py"),
             "{wheel}",
-            str(output / TESTIMONY),
+            str(output / ENVIRONMENT_REPORT),
         ),
         *stage.build.all_system_packages,
     )
@@ -131,7 +131,7 @@ def repair(stage: BuildDirectory) -> str:
             "-I",
             str(inside / "inside" / "library_provenance.py"),
             "{dest_dir}",
-            str(output / OWNERS),
+            str(output / LIBRARY_PROVENANCE),
         ),
         *([libraries] if libraries else []),
     )

@@ -250,4 +250,4 @@ class Cibuildwheel:
             *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
             *(python, "-I", "/gate/enter.py", "/gate", str(UV_INSIDE)),
         )
-        return Step(phase=Phase.WITNESS, argv=argv, env=env, cwd=directory)
+        return Step(phase=Phase.ENVIRONMENT_REPORT, argv=argv, env=env, cwd=directory)

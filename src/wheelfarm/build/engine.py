@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from wheelfarm.model import EngineName, Python, Target
     from wheelfarm.plan.build import Toolchain
 
-TESTIMONY: Final = "environment.json"
-"""Where the witness tells what the build environment held, in the stage's dist/."""
-OWNERS: Final = "owners.json"
-"""Where it is told, beside the testimony, whose the libraries are that the repair tool put into the wheel."""
 BUILT: Final = "@built-wheel@"
 """Stands in a step for the path of the wheel that the backend made, whose name only the backend knows."""
 
@@ -31,7 +27,7 @@ class Phase(StrEnum):
     ENVIRONMENT = "environment"
     PROVIDER = "provider"
     BUILD = "build"
-    WITNESS = "witness"
+    ENVIRONMENT_REPORT = "environment report"
     REPAIR = "repair"
 
 

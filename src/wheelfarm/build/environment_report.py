@@ -1,15 +1,15 @@
-"""The witness's testimony: what the build environment held, compared with what the plan pinned.
+"""The environment report: what the build environment really held, compared with what the plan pinned.
 
-And whose the libraries are that the repair tool put into the wheel, as far as the system knows.
+With it comes the library provenance, which maps each vendored library to the system package it comes from.
+Scripts write both where the build runs; see `inside/`.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from wheelfarm.build.engine import OWNERS, TESTIMONY
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from wheelfarm.errors import ChainError, Collector, YieldError
 from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
 from wheelfarm.wheels.archive import open_wheel
@@ -17,118 +17,149 @@ from wheelfarm.wheels.wheel import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Name, PinnedWheel
 
-_WHOLE: Final = frozenset(
-    {
-        *("wheels", "built", "distributions", "compilers", "packages", "compiler-cache", "build-cache"),
-        "install-plan",
-    }
-)
+ENVIRONMENT_REPORT: Final = "environment.json"
+LIBRARY_PROVENANCE: Final = "library-provenance.json"
+"""Files in the `dist` of a build directory."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owner:
-    """A package that installed a library where the build ran."""
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=lambda name: name.replace("_", "-"))
+
+
+class BuiltWheel(_Document):
+    """The wheel as the backend made it."""
+
+    sha256: Digest
+
+
+class InstalledDistribution(_Document):
+    """A distribution in the build environment, with the sha256 of each of its files."""
+
+    name: str
+    version: str
+    files: dict[str, str]
+
+
+class EnvironmentReport(_Document):
+    """What the build environment held after the build."""
+
+    wheels: tuple[str, ...]
+    """File names of the built wheels: of one wheel, unless the backend made more."""
+    built: BuiltWheel
+    compilers: dict[str, str]
+    packages: dict[str, str]
+    compiler_cache: CacheUse | None
+    build_cache: bool
+    """Whether the build continued from the build cache."""
+    install_plan: dict[str, str]
+    """Meson's install tag by destination, empty where it has none; no entries of another backend."""
+    distributions: tuple[InstalledDistribution, ...]
+
+    @property
+    def toolchain(self) -> tuple[tuple[str, str], ...]:
+        """Compilers and system packages with their versions."""
+        named = (("compiler", self.compilers), ("package", self.packages))
+        return tuple((f"{kind} {name}", version) for kind, found in named for name, version in found.items())
+
+
+class SystemPackage(BaseModel):
+    """The package that installed a library where the build ran."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
     """deb, rpm, apk, brew or vcpkg."""
     name: str
     version: str
-    licence: str = ""
-    """What the package says of its licence in a word; empty where it has texts only."""
-    texts: Mapping[str, str] = field(default_factory=dict)
-    """Licence texts by directory and name."""
+    license: str = ""
+    """The license in a word; empty where the package has texts only."""
+    texts: dict[str, str] = {}
+    """License texts by directory and name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Owners:
-    """Whose the libraries are that the repair tool put into a wheel."""
+class LibraryProvenance(BaseModel):
+    """The system packages that vendored libraries come from."""
+
+    model_config = ConfigDict(frozen=True)
 
     kind: str
-    """The kind of the system's own packages; empty where there is none that we know."""
+    """The kind of the system's own packages; empty where it is unknown."""
     distribution: str
-    """What the Linux distribution calls itself, such as debian; empty elsewhere."""
-    owners: Mapping[str, Owner | None]
-    """The owner by member; None where nobody knew."""
+    """The ID of the Linux distribution, such as debian; empty elsewhere."""
+    packages: dict[str, SystemPackage | None]
+    """The package by member of the wheel; None where it is unknown."""
 
 
-def read_owners(stage: BuildDirectory) -> Owners:
-    """What was told of the vendored libraries.
+_Model = TypeVar("_Model", bound=BaseModel)
 
-    Raises:
-        ChainError: when nothing was, or it is not whole.
-    """
-    path = stage.dist / OWNERS
+
+def _read(model: type[_Model], path: Path, directory: BuildDirectory, noun: str) -> _Model:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        owners = {member: Owner(**each) if each else None for member, each in told["owners"].items()}
-        return Owners(owners=owners, **told["system"])
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+        return model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as problem:
         raise ChainError(
-            f"{stage.build.id}: nothing tells whose the vendored libraries are",
-            where=str(path),
-            why=str(problem),
+            f"{directory.build.id}: there is no valid {noun}", where=str(path), why=str(problem)
         ) from problem
 
 
-def read_testimony(stage: BuildDirectory) -> dict[str, Any]:
-    """What the witness wrote.
+def read_library_provenance(directory: BuildDirectory) -> LibraryProvenance:
+    """The library provenance that the build has left.
 
     Raises:
-        ChainError: when there is none, so that nothing is proved.
+        ChainError: when it is missing or damaged.
+    """
+    return _read(LibraryProvenance, directory.dist / LIBRARY_PROVENANCE, directory, "library provenance")
+
+
+def read_environment_report(directory: BuildDirectory) -> EnvironmentReport:
+    """The environment report that the build has left.
+
+    Raises:
+        ChainError: when it is missing or damaged, so that nothing is proved.
         YieldError: when the backend made more than one wheel.
     """
-    path = stage.dist / TESTIMONY
-    try:
-        testimony: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise ChainError(
-            f"{stage.build.id}: nothing tells what the build environment held",
-            where=str(path),
-            why=str(problem),
-        ) from problem
-    if not testimony.keys() >= _WHOLE:
-        raise ChainError(f"{stage.build.id}: the witness's testimony is not whole", where=str(path))
-    if len(testimony["wheels"]) != 1:
+    report = _read(EnvironmentReport, directory.dist / ENVIRONMENT_REPORT, directory, "environment report")
+    if len(report.wheels) != 1:
         raise YieldError(
-            f"{stage.backend}'s build left {len(testimony['wheels'])} wheels for {stage.build.id.name}",
-            where=stage.build.recipe.where,
-            why=", ".join(testimony["wheels"]),
+            f"{directory.backend}'s build left {len(report.wheels)} wheels for {directory.build.id.name}",
+            where=directory.build.recipe.where,
+            why=", ".join(report.wheels),
         )
-    return testimony
+    return report
 
 
 def _difference(pinned: PinnedWheel, found: Mapping[str, str]) -> str | None:
-    """The first file of a wheel that the environment held otherwise; None when all are the same."""
-    expected = files(open_wheel(pinned.path))
-    for path, sha256 in expected.items():
+    """The first file of a wheel that differs in the environment; None when all are the same."""
+    for path, sha256 in files(open_wheel(pinned.path)).items():
         if found.get(path) != sha256:
             return f"{path} has sha256 {found.get(path, '(missing)')}, the pinned wheel {sha256}"
     return None
 
 
-def held(stage: BuildDirectory, testimony: Mapping[str, Any]) -> tuple[EnvironmentEntry, ...]:
-    """The distributions that the build environment held, each traced to the wheel that it came from.
+def verify_environment(directory: BuildDirectory, report: EnvironmentReport) -> tuple[EnvironmentEntry, ...]:
+    """The distributions of the build environment, each with the wheel that it was installed from.
 
     Raises:
-        ChainError: a group, when a pinned wheel was not there or another one was in its place.
+        ChainError: a group, for each pinned wheel that was missing or differs.
     """
     problems = Collector()
-    found: dict[Name, Mapping[str, Any]] = {}
-    for each in testimony["distributions"]:
+    found: dict[Name, InstalledDistribution] = {}
+    for each in report.distributions:
         # Of two with one name, the first on the path is the one that an import finds.
-        found.setdefault(parse_name(each["name"]), each)
-    pinned = {wheel.name: wheel for wheel in stage.requirements}
+        found.setdefault(parse_name(each.name), each)
+    pinned = {wheel.name: wheel for wheel in directory.requirements}
     for name, wheel in pinned.items():
-        whose = "the farm's wheel" if wheel.farm else "the locked wheel"
-        difference = _difference(wheel, found[name]["files"]) if name in found else "it was not installed"
+        difference = _difference(wheel, found[name].files) if name in found else "it was not installed"
         if difference:
+            source = "the farm's wheel" if wheel.farm else "the locked wheel"
             problems.add(
                 ChainError(
-                    f"{stage.build.id} was not built with {whose} of {name}",
+                    f"{directory.build.id} was not built with {source} of {name}",
                     where=f"{wheel.path.name} (sha256 {wheel.sha256})",
                     why=difference,
                     hint="look in the log for what installed another one",
@@ -138,35 +169,9 @@ def held(stage: BuildDirectory, testimony: Mapping[str, Any]) -> tuple[Environme
     return tuple(
         EnvironmentEntry(
             name=name,
-            version=each["version"],
+            version=each.version,
             sha256=pinned[name].sha256 if name in pinned else None,
             farm=name in pinned and pinned[name].farm,
         )
         for name, each in sorted(found.items())
     )
-
-
-def toolchain(testimony: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Compilers and system packages with their versions, as the witness found them."""
-    named = (("compiler", testimony["compilers"]), ("package", testimony["packages"]))
-    return tuple((f"{kind} {name}", str(version)) for kind, found in named for name, version in found.items())
-
-
-def cache_use(testimony: Mapping[str, Any]) -> CacheUse | None:
-    """What the compiler cache spared; None where there was none."""
-    return CacheUse.of(testimony["compiler-cache"])
-
-
-def install_plan(testimony: Mapping[str, Any]) -> dict[str, str]:
-    """Meson's install tag by destination, an empty one where it has none; no entries of another backend."""
-    return {str(destination): str(tag) for destination, tag in testimony["install-plan"].items()}
-
-
-def used_build_cache(testimony: Mapping[str, Any]) -> bool:
-    """Whether the build continued from the build cache."""
-    return bool(testimony["build-cache"])
-
-
-def built_digest(testimony: Mapping[str, Any]) -> Digest:
-    """The sha256 of the wheel as the backend made it."""
-    return Digest(testimony["built"]["sha256"])

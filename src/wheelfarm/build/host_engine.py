@@ -13,8 +13,9 @@ from wheelfarm.build.blas_provider import library_path
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, compilers_words
 from wheelfarm.build.directory import ENVIRONMENT
-from wheelfarm.build.engine import BUILT, OWNERS, TESTIMONY, Phase, Rendering, Step
+from wheelfarm.build.engine import BUILT, Phase, Rendering, Step
 from wheelfarm.build.environment import build_environment, config_settings
+from wheelfarm.build.environment_report import ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName
@@ -134,7 +135,7 @@ class Host:
                 "-I",
                 str(root / "inside" / "environment_report.py"),
                 BUILT,
-                str(stage.dist / TESTIMONY),
+                str(stage.dist / ENVIRONMENT_REPORT),
             ),
             *stage.build.all_system_packages,
         )
@@ -148,15 +149,15 @@ class Host:
                 "-I",
                 str(root / "inside" / "library_provenance.py"),
                 str(stage.dist),
-                str(stage.dist / OWNERS),
+                str(stage.dist / LIBRARY_PROVENANCE),
             ),
             *([libraries] if libraries else []),
         )
         steps += [
             Step(phase=Phase.BUILD, argv=(*frontend, *settings, str(source)), env=build_env, cwd=source),
-            Step(phase=Phase.WITNESS, argv=witness, env=host | variables, cwd=root),
+            Step(phase=Phase.ENVIRONMENT_REPORT, argv=witness, env=host | variables, cwd=root),
             Step(phase=Phase.REPAIR, argv=repair, env=host | variables | repair_env, cwd=root),
-            Step(phase=Phase.WITNESS, argv=owners, env=host | variables, cwd=root),
+            Step(phase=Phase.ENVIRONMENT_REPORT, argv=owners, env=host | variables, cwd=root),
         ]
         return Rendering(steps=tuple(steps))
 
@@ -224,7 +225,7 @@ class Host:
         uv = str(which("uv", env))
         env = {key: value for key, value in env.items() if not key.startswith(("LD_", "DYLD_"))}
         return Step(
-            phase=Phase.WITNESS,
+            phase=Phase.ENVIRONMENT_REPORT,
             argv=(interpreter, "-I", str(directory / "enter.py"), str(directory), uv),
             env=env | {"TMPDIR": str(directory)},
             cwd=directory,

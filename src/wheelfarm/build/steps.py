@@ -35,7 +35,7 @@ _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
     Phase.ENVIRONMENT: LockError,
     Phase.PROVIDER: ProviderError,
     Phase.BUILD: BuildError,
-    Phase.WITNESS: ChainError,
+    Phase.ENVIRONMENT_REPORT: ChainError,
     Phase.REPAIR: RepairError,
 }
 

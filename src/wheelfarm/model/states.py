@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated
 
 from wheelfarm.model.names import Digest, Name  # noqa: TC001 - records read these hints at run time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-
-
-_MOST_MISSED: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +18,6 @@ class CacheUse:
     hits: Annotated[int, "compiles that the cache spared"]
     misses: Annotated[int, "compiles that had to be done"]
     missed: Annotated[tuple[str, ...], "the first sources that had to be compiled"] = ()
-
-    @classmethod
-    def of(cls, testimony: Mapping[str, Any] | None) -> Self | None:
-        """From what the witness counted; None where no cache was used."""
-        if testimony is None:
-            return None
-        missed = tuple(map(str, testimony["missed"][:_MOST_MISSED]))
-        return cls(hits=int(testimony["hits"]), misses=int(testimony["misses"]), missed=missed)
 
     @property
     def compiles(self) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from email.message import Message
 
     from wheelfarm.build.directory import BuildDirectory
-    from wheelfarm.build.environment_report import Owners
+    from wheelfarm.build.environment_report import LibraryProvenance
     from wheelfarm.model import RepairedWheel
     from wheelfarm.provenance.sbom_components import Package
     from wheelfarm.wheels.wheel import Wheel
@@ -41,7 +41,7 @@ def document(
     metadata: Message,
     *,
     packages: Sequence[Package],
-    owners: Owners,
+    provenance: LibraryProvenance,
 ) -> dict[str, Any]:
     """The bill of materials of one wheel.
 
@@ -51,7 +51,7 @@ def document(
         wheel: the wheel.
         metadata: its core metadata.
         packages: what its vendored libraries come from.
-        owners: for the kind of the system's packages.
+        provenance: for the kind of the system's packages.
     """
     package = _package(stage, wheel, metadata)
     time = datetime.fromtimestamp(stage.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -72,7 +72,7 @@ def document(
             {"ref": package["bom-ref"], "dependsOn": refs},
             *({"ref": ref} for ref in refs),
         ],
-        "formulation": [{"components": list(_made_with(stage, repaired, owners))}],
+        "formulation": [{"components": list(_made_with(stage, repaired, provenance))}],
     }
 
 
@@ -184,7 +184,9 @@ def _requirements(repaired: RepairedWheel) -> Iterator[dict[str, Any]]:
         }
 
 
-def _made_with(stage: BuildDirectory, repaired: RepairedWheel, owners: Owners) -> Iterator[dict[str, Any]]:
+def _made_with(
+    stage: BuildDirectory, repaired: RepairedWheel, provenance: LibraryProvenance
+) -> Iterator[dict[str, Any]]:
     """The compilers of the recipe's languages, and the packages of the system that were asked for."""
     compilers = {f"compiler {language}" for language in stage.build.recipe.table.compilers}
     for what, version in repaired.toolchain:
@@ -194,7 +196,7 @@ def _made_with(stage: BuildDirectory, repaired: RepairedWheel, owners: Owners) -
             told = {"version": number[0]} if number else {}
             yield {"type": "application", "name": f"{name} compiler", **told, "description": version}
         elif kind == "package":
-            ref = purl(owners.kind or "generic", owners.distribution, name, version=version)
+            ref = purl(provenance.kind or "generic", provenance.distribution, name, version=version)
             yield {"type": "library", "name": name, "version": version, "scope": "excluded", "purl": ref}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from email.message import Message
 
-    from wheelfarm.build.environment_report import Owner, Owners
+    from wheelfarm.build.environment_report import LibraryProvenance, SystemPackage
     from wheelfarm.model import PinnedWheel
     from wheelfarm.wheels.wheel import Member, Wheel
 
@@ -65,20 +65,22 @@ class Package:
     """Licence texts by directory and name."""
 
 
-def packages(wheel: Wheel, sources: Iterable[PinnedWheel], owners: Owners) -> tuple[Package, ...]:
+def packages(
+    wheel: Wheel, sources: Iterable[PinnedWheel], provenance: LibraryProvenance
+) -> tuple[Package, ...]:
     """Each origin of the wheel's vendored libraries with those that come from it, in the order of names.
 
     Args:
         wheel: the repaired wheel.
         sources: wheels that may have supplied libraries, the likely ones first; the system's packages have
             the first say.
-        owners: what the system knew.
+        provenance: what the system knew.
     """
     libraries = [Library.of(member) for member in vendored(wheel)]
-    known = {name: owner for name, owner in owners.owners.items() if owner is not None}
+    known = {name: package for name, package in provenance.packages.items() if package is not None}
     rest = [library for library in libraries if library.member.name not in known]
     origins = [
-        _owned(known[library.member.name], library, owners.distribution)
+        _owned(known[library.member.name], library, provenance.distribution)
         for library in libraries
         if library.member.name in known
     ]
@@ -120,13 +122,13 @@ def _supplied(pinned: PinnedWheel, libraries: Iterable[Library]) -> Package | No
     return Package(ref=ref, named=named, licences=declared(message), libraries=copies, texts=files)
 
 
-def _owned(owner: Owner, library: Library, distribution: str) -> Package:
+def _owned(package: SystemPackage, library: Library, distribution: str) -> Package:
     """A package of the system as the origin of one library."""
-    namespace = distribution if owner.kind in {"deb", "rpm", "apk"} else ""
-    ref = purl(owner.kind, namespace, owner.name, version=owner.version)
-    named = {"name": owner.name, "version": owner.version, "purl": ref}
+    namespace = distribution if package.kind in {"deb", "rpm", "apk"} else ""
+    ref = purl(package.kind, namespace, package.name, version=package.version)
+    named = {"name": package.name, "version": package.version, "purl": ref}
     return Package(
-        ref=ref, named=named, licences=licence(owner.licence), libraries=(library,), texts=owner.texts
+        ref=ref, named=named, licences=licence(package.license), libraries=(library,), texts=package.texts
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
-    from wheelfarm.build.environment_report import Owners
+    from wheelfarm.build.environment_report import LibraryProvenance
     from wheelfarm.model import RepairedWheel
 
 _AUDITWHEEL: Final = "sboms/auditwheel.cdx.json"
@@ -32,7 +32,7 @@ _LICENSE_FILE: Final = (2, 4)
 def embed(
     stage: BuildDirectory,
     repaired: RepairedWheel,
-    owners: Owners,
+    provenance: LibraryProvenance,
     directory: Path,
     members: Mapping[str, bytes] | None = None,
 ) -> RepairedWheel:
@@ -44,7 +44,7 @@ def embed(
     Args:
         stage: the build that it comes from.
         repaired: the wheel as the repair tool left it, with what was proved of the build.
-        owners: what the system knew of its vendored libraries.
+        provenance: what the system knew of its vendored libraries.
         directory: where the edition goes; it is made.
         members: further members of `.dist-info`, by name.
 
@@ -62,9 +62,9 @@ def embed(
         metadata = read_member(archive, f"{inside}/METADATA")
         other = _read(read_member(archive, theirs), theirs) if theirs in names else None
     sources = ([stage.provider_wheel] if stage.provider_wheel else []) + list(stage.requirements)
-    found = packages(wheel, sources, owners)
+    found = packages(wheel, sources, provenance)
     message = message_from_bytes(metadata)
-    bill = document(stage, repaired, wheel, message, packages=found, owners=owners)
+    bill = document(stage, repaired, wheel, message, packages=found, provenance=provenance)
     texts = {f"{LICENCES}/{name}": text for each in found for name, text in each.texts.items()}
     written = {
         f"{inside}/{MEMBER}": serialise(merged(bill, other) if other else bill),

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.backends import check_settings
 from wheelfarm.build.directory import SOURCE, BuildDirectory, lay, newest
 from wheelfarm.build.environment_report import (
-    built_digest,
-    cache_use,
-    held,
-    install_plan,
-    read_owners,
-    read_testimony,
-    toolchain,
-    used_build_cache,
+    read_environment_report,
+    read_library_provenance,
+    verify_environment,
 )
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import only_wheel
@@ -97,14 +92,14 @@ class Maker:
             before()
             repaired = self._run_in_cache(stage)
         with self.clock.step("split"):
-            plan = install_plan(read_testimony(stage))
+            plan = read_environment_report(stage).install_plan
             wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
         with self.clock.step("document"):
-            owners, finished = read_owners(stage), self.root / _FINISHED
+            provenance, finished = read_library_provenance(stage), self.root / _FINISHED
             records = {name: embedded_record(stage, name, wheel) for name, wheel in wheels.items()}
             return stage, {
                 name: embed(
-                    stage, wheel, owners, finished, members={EMBEDDED: records[name].to_json().encode()}
+                    stage, wheel, provenance, finished, members={EMBEDDED: records[name].to_json().encode()}
                 )
                 for name, wheel in wheels.items()
             }
@@ -170,7 +165,7 @@ class Maker:
         shutil.copytree(self.waiting, stage.dist, dirs_exist_ok=True)
         try:
             repaired = self._repaired(stage)
-            read_owners(stage)
+            read_library_provenance(stage)
             verify(open_wheel(repaired.path))
         except CancelledRunError:
             raise
@@ -217,14 +212,14 @@ class Maker:
     def _repaired(self, stage: BuildDirectory) -> RepairedWheel:
         """The one repaired wheel, with proof of what it was built with."""
         build = stage.build
-        testimony = read_testimony(stage)
+        report = read_environment_report(stage)
         path = only_wheel(stage.dist, name=build.id.name, version=build.version, made_by="the repair tool")
         return RepairedWheel(
             path=path,
             sha256=sha256_of_file(path),
-            built_sha256=built_digest(testimony),
-            environment=held(stage, testimony),
-            toolchain=toolchain(testimony),
-            cache_use=cache_use(testimony),
-            kept_build=used_build_cache(testimony),
+            built_sha256=report.built.sha256,
+            environment=verify_environment(stage, report),
+            toolchain=report.toolchain,
+            cache_use=report.compiler_cache,
+            kept_build=report.build_cache,
         )

@@ -1,4 +1,4 @@
-"""Runs inside a build, after the backend: tells what the build environment really held.
+"""Runs inside a build, after the backend: reports what the build environment really held.
 
 Uses the standard library only, since it runs with the target's interpreter.
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TRIALS = ("meson-private/", "CMakeFiles/", "/conftest", "/configtest")
+CHECKS = ("meson-private/", "CMakeFiles/", "/conftest", "/configtest")
 HITS = frozenset({"direct_cache_hit", "preprocessed_cache_hit"})
 NO_COMPILES = frozenset(
     {
@@ -28,7 +28,7 @@ NO_COMPILES = frozenset(
         *("compile_failed", "preprocessor_error", "could_not_find_compiler"),
     }
 )
-"""What ccache says of calls that compiled nothing, or that it passed on as they were."""
+"""What ccache logs for calls that compile nothing, or that it passes on unchanged."""
 
 
 def digest(path: Path) -> str:
@@ -36,7 +36,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def held() -> Iterator[dict[str, object]]:
+def installed() -> Iterator[dict[str, object]]:
     """Each installed distribution with the digests of its files, read from disk rather than from RECORD."""
     for distribution in distributions():
         files = {}
@@ -48,7 +48,7 @@ def held() -> Iterator[dict[str, object]]:
 
 
 def compilers() -> dict[str, str]:
-    """The version line of each compiler that the build found by its usual name, or that it was told."""
+    """The version line of each compiler: of its variable, or of its usual name."""
     programs = {"c": ("CC", "cc"), "c++": ("CXX", "c++"), "fortran": ("FC", "gfortran")}
     found = {}
     for language, (variable, usual) in programs.items():
@@ -74,15 +74,15 @@ def packages(names: list[str]) -> dict[str, str]:
 
 
 def cache_use(log: Path) -> dict[str, object] | None:
-    """What ccache says of each compile; None where it was not used."""
+    """Hits and misses according to ccache; None where it was not used."""
     if not log.exists():
         return None
     hits, missed = 0, []
     # One block a call: "# source", then what came of it, a line each.
     for block in ("\n" + log.read_text(encoding="utf-8", errors="replace")).split("\n# ")[1:]:
         source, *events = block.split("\n")
-        # What a build system only tries is not the build.
-        if not any(events) or any(place in source for place in TRIALS) or NO_COMPILES.intersection(events):
+        # A configure check is no part of the build.
+        if not any(events) or any(part in source for part in CHECKS) or NO_COMPILES.intersection(events):
             continue
         if HITS.intersection(events):
             hits += 1
@@ -92,10 +92,7 @@ def cache_use(log: Path) -> dict[str, object] | None:
 
 
 def install_plan(build: Path) -> dict[str, str]:
-    """The tag of each file and directory that Meson installs, by where it goes; nothing of other backends.
-
-    What has no tag, has an empty one.
-    """
+    """Meson's install tag of each file and directory by destination, empty where it has none."""
     try:
         plan = json.loads((build / "meson-info" / "intro-install_plan.json").read_bytes())
     except OSError:
@@ -105,8 +102,8 @@ def install_plan(build: Path) -> dict[str, str]:
 
 
 def main(wheel: Path, output: Path, names: list[str]) -> None:
-    """Write the testimony as JSON."""
-    testimony = {
+    """Write the report as JSON."""
+    report = {
         "python": sys.version,
         "wheels": sorted(path.name for path in wheel.parent.glob("*.whl")),
         "built": {"filename": wheel.name, "sha256": digest(wheel)},
@@ -115,10 +112,10 @@ def main(wheel: Path, output: Path, names: list[str]) -> None:
         "compiler-cache": cache_use(Path(__file__).parents[1] / "ccache.log"),
         "build-cache": Path(__file__).parents[1].joinpath("build-cache-used").exists(),
         "install-plan": install_plan(Path(__file__).parents[1] / "build"),
-        "distributions": sorted(held(), key=lambda each: str(each["name"]).lower()),
+        "distributions": sorted(installed(), key=lambda each: str(each["name"]).lower()),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(testimony), encoding="utf-8")
+    output.write_text(json.dumps(report), encoding="utf-8")
 
 
 if __name__ == "__main__":
