@@ -34,10 +34,10 @@ def test_nothing_escapes(members: list[Entry], below: bool) -> None:  # noqa: FB
     if below:
         members = [Entry(f"top/{one.name}", one.content, one.kind, one.link) for one in members]
     with tempfile.TemporaryDirectory() as scratch:
-        room = Path(scratch).resolve() / "around" / "room"
-        room.mkdir(parents=True)
-        into = room / "into"
-        source = fetched(make_tar(room / "archive", members))
+        base = Path(scratch).resolve() / "around" / "base"
+        base.mkdir(parents=True)
+        into = base / "into"
+        source = fetched(make_tar(base / "archive", members))
         with suppress(FarmError):
             top = unpack(source, into)
             for directory, _, names in os.walk(into):
@@ -45,6 +45,6 @@ def test_nothing_escapes(members: list[Entry], below: bool) -> None:  # noqa: FB
                     assert Path(os.path.realpath(Path(directory, name))).is_relative_to(
                         top if below else into
                     )
-        assert {path.name for path in room.iterdir()} <= {"archive", "into"}
-        assert [path.name for path in room.parent.iterdir()] == ["room"]
-        assert [path.name for path in room.parent.parent.iterdir()] == ["around"]
+        assert {path.name for path in base.iterdir()} <= {"archive", "into"}
+        assert [path.name for path in base.parent.iterdir()] == ["base"]
+        assert [path.name for path in base.parent.parent.iterdir()] == ["around"]

@@ -1,4 +1,4 @@
-"""Unpacks an archive into a source tree."""
+"""Unpacking a source archive into a new directory."""
 
 from __future__ import annotations
 
@@ -11,46 +11,44 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from wheelfarm.errors import ArchiveError, FarmError, SourceError
+from wheelfarm.errors import ArchiveError, Collector, FarmError, SourceError
 from wheelfarm.model import parse_name
-from wheelfarm.sources.members import Kind, Member, open_archive
-from wheelfarm.sources.safety import Limits, Parts, safe_members
+from wheelfarm.sources.archives import Kind, open_archive, safe_members, unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wheelfarm.model import FetchedSource
-    from wheelfarm.sources.members import Member
-    from wheelfarm.sources.safety import Parts
+    from wheelfarm.sources.archives import Member, Parts
 
 
-def unpack(source: FetchedSource, into: Path, *, limits: Limits | None = None) -> Path:
+def unpack(source: FetchedSource, into: Path) -> Path:
     """Unpack an archive into a new directory.
 
-    Of the modes only executable bits are kept; times are those of the archive.
+    Of the modes only executable bits are used; times are those of the archive.
 
     Args:
         source: the archive.
         into: the directory, which must not exist yet or be empty. It appears when all is in it.
-        limits: how much may be in the archive; by default 4 GiB and 500,000 members.
 
     Returns:
         The only directory at the top of the archive, or `into` when there is more at the top.
 
     Raises:
-        ArchiveError: when the archive is damaged, too large or unsafe; all unsafe members at once.
+        ArchiveError: when the archive is damaged, too large or unsafe; several unsafe members as a group.
     """
     if into.exists() and any(into.iterdir()):
         raise ArchiveError(
-            f"{source.path.name} cannot be unpacked", where=str(into), why="something is there already"
+            f"{source.path.name} cannot be unpacked", where=str(into), why="the directory is not empty"
         )
     into.parent.mkdir(parents=True, exist_ok=True)
-    with open_archive(source.path, into.parent) as archive:
-        members = safe_members(archive, source.path, limits or Limits())
+    with open_archive(source.path) as archive:
+        members = safe_members(archive, source.path)
         top = _top(members)
         draft = Path(tempfile.mkdtemp(prefix=f".{into.name}-", dir=into.parent))
         try:
             _write(members, draft)
+            _check_links(members, draft.joinpath(*top), draft, source.path)
             draft.chmod(0o755)
             if into.exists():
                 into.rmdir()
@@ -62,13 +60,13 @@ def unpack(source: FetchedSource, into: Path, *, limits: Limits | None = None) -
 
 
 def _top(members: Mapping[Parts, Member]) -> Parts:
-    """The place of the only directory at the top; nowhere when there is more."""
-    tops = {place[:1] for place in members}
+    """The only directory at the top; nothing when there is more."""
+    tops = {parts[:1] for parts in members}
     if len(tops) != 1:
         return ()
     (only,) = tops
-    alone = only in members and members[only].kind is not Kind.DIRECTORY
-    return () if alone else only
+    is_directory = only not in members or members[only].kind is Kind.DIRECTORY
+    return only if is_directory else ()
 
 
 def _write(members: Mapping[Parts, Member], root: Path) -> None:
@@ -76,39 +74,56 @@ def _write(members: Mapping[Parts, Member], root: Path) -> None:
     top, latest = os.fspath(root), max((member.time for member in members.values()), default=0)
     made: set[Parts] = set()
     # Links come last, so that nothing is ever written through one.
-    for place, member in sorted(members.items(), key=lambda pair: pair[1].kind is Kind.SYMLINK):
-        path = os.path.join(top, *place)  # noqa: PTH118
-        if place[:-1] not in made:
+    for parts, member in sorted(members.items(), key=lambda pair: pair[1].kind is Kind.SYMLINK):
+        path = os.path.join(top, *parts)  # noqa: PTH118
+        if parts[:-1] not in made:
             os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
-            made.add(place[:-1])
-        match member.kind:
-            case Kind.DIRECTORY:
-                os.makedirs(path, exist_ok=True)  # noqa: PTH103
-            case Kind.SYMLINK:
-                os.symlink(member.link, path)  # noqa: PTH211
-            case _:
-                _write_file(path, member)
-        if member.kind is not Kind.SYMLINK:
-            os.utime(path, (member.time, member.time))
-    # The directories' times change while they are filled; those that are only implied get the latest.
+            made.add(parts[:-1])
+        if member.kind is Kind.SYMLINK:
+            os.symlink(member.link, path)  # noqa: PTH211
+            continue
+        if member.kind is Kind.DIRECTORY:
+            os.makedirs(path, exist_ok=True)  # noqa: PTH103
+        else:
+            with member.open() as content, open(path, "xb") as file:  # noqa: PTH123
+                shutil.copyfileobj(content, file)
+            os.chmod(path, 0o755 if member.executable else 0o644)  # noqa: PTH101
+        os.utime(path, (member.time, member.time))
+    # Filling a directory changes its time; one that the archive does not list gets the latest time.
     for directory, _, _ in os.walk(root, topdown=False):
-        place = Path(directory).relative_to(root).parts
-        time = members[place].time if place in members else latest
+        parts = Path(directory).relative_to(root).parts
+        time = members[parts].time if parts in members else latest
         Path(directory).chmod(0o755)
         os.utime(directory, (time, time))
 
 
-def _write_file(path: str, member: Member) -> None:
-    with member.open() as content, open(path, "xb") as file:  # noqa: PTH123
-        shutil.copyfileobj(content, file)
-    os.chmod(path, 0o755 if member.executable else 0o644)  # noqa: PTH101
+def _check_links(members: Mapping[Parts, Member], top: Path, root: Path, archive: Path) -> None:
+    """Refuse symbolic links that leave the tree, as this system follows them, or that never end."""
+    problems, inside = Collector(), top.resolve()
+    for parts, member in members.items():
+        if member.kind is Kind.SYMLINK:
+            path = root.joinpath(*parts)
+            if _is_circular(path) or not Path(os.path.realpath(path)).is_relative_to(inside):
+                why = f"it is a symbolic link that leads out or in a circle, to {member.link!r}"
+                problems.add(unsafe(archive, member.name, why))
+    problems.check()
+
+
+def _is_circular(path: Path) -> bool:
+    try:
+        path.resolve(strict=True)
+    except FileNotFoundError:
+        return False  # a link to a missing file
+    except (OSError, RuntimeError):
+        return True
+    return False
 
 
 def check_pkg_info(source: FetchedSource, tree: Path) -> None:
-    """Refuse a source tree whose PKG-INFO is of another distribution or version than the recipe's.
+    """Refuse a source tree whose PKG-INFO names another distribution or version than the recipe.
 
-    A tree without PKG-INFO, as a commit has, is told by the wheel that comes of it. The format is that of the
-    source distribution specification.
+    A tree without PKG-INFO, such as that of a commit, is checked by the name of its wheel. The format is that
+    of the source distribution specification.
 
     Raises:
         SourceError: naming both.
@@ -117,16 +132,14 @@ def check_pkg_info(source: FetchedSource, tree: Path) -> None:
     if not path.is_file():
         return
     fields = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
-    found = f"{fields.get('Name', '?')} {fields.get('Version', '?')}"
+    name, version = str(fields.get("Name", "?")), str(fields.get("Version", "?"))
     try:
-        same = parse_name(str(fields["Name"])) == source.name and Version(str(fields["Version"])) == Version(
-            source.version
-        )
+        same = parse_name(name) == source.name and Version(version) == Version(source.version)
     except (FarmError, InvalidVersion):
         same = False
     if not same:
         raise SourceError(
-            f"the source of {source.name} {source.version} is {found}",
+            f"the source of {source.name} {source.version} is {name} {version}",
             where=source.path.name,
             why="the sha256 in the recipe pins another version's file",
             hint="correct `version` and `sha256` together",
