@@ -1,4 +1,4 @@
-"""Writes the reference pages that can be told from the code: recipe, settings, errors and tasks.
+"""Writes the reference pages from the code: recipe, settings, errors and tasks.
 
 Usage: generate.py [--check]
 
@@ -49,7 +49,7 @@ Every error says what happened, where, why, and what to do next; its slug stands
 the exit code of the error. When a chain fails for causes with different exit codes, it ends with that of
 `chain-failed`; when you interrupt it, with 130.
 
-Several errors that were found in one go are told together, and end with the exit code of the first.
+Several errors that were found in one go are printed together, and end with the exit code of the first.
 """
 TASKS: Final = """\
 `inv -l` lists the tasks, `inv --help TASK` shows the options of one. They work in any directory of the farm.

@@ -1,4 +1,4 @@
-"""Errors: what each says, and how several are gathered."""
+"""Errors: what each says, and how several are collected."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def _fail(error: FarmError) -> None:
 
 
 def _classes() -> list[type[FarmError]]:
-    """All classes of the farm, wherever a room may have hidden one."""
+    """All classes of the farm, in whatever module."""
     for module in pkgutil.walk_packages(wheelfarm.__path__, "wheelfarm."):
         if not {"inside", "cli"} & set(module.name.split(".")):
             importlib.import_module(module.name)
     return sorted(_subclasses(FarmError), key=lambda each: each.__name__)
 
 
-def test_all_classes_are_in_the_errors_room_and_documented() -> None:
+def test_all_classes_are_in_the_errors_module_and_documented() -> None:
     classes = _classes()
     assert {each.__module__ for each in classes} == {"wheelfarm.errors"}
     assert all(each.__doc__ for each in classes)
     assert len(classes) > 20
 
 
-def test_slugs_and_exit_codes_tell_the_classes_apart() -> None:
+def test_slugs_and_exit_codes_are_unique() -> None:
     classes: list[type[FarmError]] = [FarmError, *_classes()]
     slugs = [each.slug for each in classes]
     assert sorted(slugs) == sorted(set(slugs))
-    # A group has the exit code of what it holds, and none of its own.
+    # A group has the exit code of its first error, and none of its own.
     codes = [each.exit_code for each in classes if each is not GroupError]
     assert sorted(codes) == sorted(set(codes))
     # 0 is success; 126 and above are the shell's, for which an interrupted program ends with 130.
@@ -71,7 +71,7 @@ def test_lines_leave_out_what_is_not_known() -> None:
     assert FarmError("no").lines() == ["error[error]: no"]
 
 
-def test_a_group_says_all_in_order_and_is_as_grave_as_its_first() -> None:
+def test_a_group_has_all_lines_and_the_exit_code_of_its_first() -> None:
     group = GroupError([LockError("one"), RecipeError("two", why="so")])
     assert group.lines() == ["error[lock]: one", "error[recipe]: two", "  why: so"]
     assert group.what == "2 problems found"
@@ -106,7 +106,7 @@ def test_a_collector_keeps_the_members_of_a_group() -> None:
     assert [error.what for error in caught.value.errors] == ["one", "two", "three"]
 
 
-def test_a_collector_keeps_no_mistakes_of_ours() -> None:
+def test_a_collector_collects_farm_errors_only() -> None:
     problems = Collector()
     with pytest.raises(ZeroDivisionError), problems.collect():
         _ = 1 // 0

@@ -1,4 +1,4 @@
-"""What can go wrong with what is kept: wheelhouse, records, runs, indexes."""
+"""The exceptions of the farm, each with the slug and the exit code that docs/reference/errors.md lists."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ class FarmError(Exception):
         where: the file, key path, hunk, recipe or build concerned.
         why: the likely cause, or the evidence.
         hint: the next command or the line to change.
-        log: the log file that holds the whole story.
+        log: the complete log file.
     """
 
     slug: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
+
+    def __init_subclass__(cls, *, slug: str, exit_code: int = 1) -> None:
+        super().__init_subclass__()
+        cls.slug, cls.exit_code = slug, exit_code
 
     def __init__(
         self,
@@ -40,33 +44,22 @@ class FarmError(Exception):
         self.hint = hint
         self.log = log
         self.retryable = True
-        """Whether another attempt could make sense, where the class of the failure allows one."""
+        """False when no further attempt can succeed, whatever the class of the failure."""
         self.failure: str | None = None
-        """The class of the failure, where a log has told it; see the diagnosis room."""
+        """The class of the failure, when the diagnosis of a log has found it."""
 
     def lines(self) -> list[str]:
         """The error as plain lines, most important first."""
-        parts = [f"error[{self.slug}]: {self.what}"]
-        parts += [
-            f"  {label}: {text}"
-            for label, text in (
-                ("where", self.where),
-                ("why", self.why),
-                ("log", self.log),
-                ("next", self.hint),
-            )
-            if text
-        ]
-        return parts
+        labels = (("where", self.where), ("why", self.why), ("log", self.log), ("next", self.hint))
+        details = [f"  {label}: {text}" for label, text in labels if text]
+        return [f"error[{self.slug}]: {self.what}", *details]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
 
-class GroupError(FarmError):
+class GroupError(FarmError, slug="several"):
     """Several errors that were found in one go."""
-
-    slug = "several"
 
     def __init__(self, errors: Sequence[FarmError]) -> None:
         super().__init__(f"{len(errors)} problems found")
@@ -74,38 +67,37 @@ class GroupError(FarmError):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]
-        """The exit code of the first error: a group is as grave as what it holds."""
+        """The exit code of the first error."""
         return self.errors[0].exit_code
 
     def lines(self) -> list[str]:
-        """The lines of all errors, in the order in which they were found."""
         return [line for error in self.errors for line in error.lines()]
 
 
 class Collector:
-    """Gathers errors while work goes on; `check` raises what was gathered."""
+    """Collects errors while work goes on; `check` raises them."""
 
     def __init__(self) -> None:
         self.errors: list[FarmError] = []
 
     def add(self, error: FarmError) -> None:
-        """Keep an error; a group is kept as its members."""
+        """Add an error; a group is added as its members."""
         self.errors.extend(error.errors if isinstance(error, GroupError) else (error,))
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Keep a FarmError that the block raises, and go on after it."""
+        """Add a FarmError that the block raises, and go on after the block."""
         try:
             yield
         except FarmError as error:
             self.add(error)
 
     def error(self) -> FarmError:
-        """What was gathered, which is something, as one error: the only one, or a group."""
+        """The collected errors as one: the only one, or a group."""
         return self.errors[0] if len(self.errors) == 1 else GroupError(self.errors)
 
     def check(self) -> None:
-        """Raise what was gathered: nothing, the one error, or a group.
+        """Raise what was collected: nothing, the one error, or a group.
 
         Raises:
             FarmError: when at least one error was added.
@@ -114,219 +106,148 @@ class Collector:
             raise self.error()
 
 
-class UsageError(FarmError):
-    """The words of a command are wrong: an unknown option, package, variant, Python or engine."""
-
-    slug, exit_code = "usage", 2
+class UsageError(FarmError, slug="usage", exit_code=2):
+    """A command has an unknown option, package, variant, Python or engine."""
 
 
-class SettingsError(FarmError):
-    """`[tool.wheelfarm]` or a WHEELFARM_ variable holds something that cannot be used."""
-
-    slug, exit_code = "settings", 10
+class SettingsError(FarmError, slug="settings", exit_code=10):
+    """`[tool.wheelfarm]` or a WHEELFARM_ variable has an invalid value."""
 
 
-class RecipeError(FarmError):
-    """A recipe does not parse or says something that cannot be."""
-
-    slug, exit_code = "recipe", 11
+class RecipeError(FarmError, slug="recipe", exit_code=11):
+    """A recipe does not parse or is invalid."""
 
 
-class CycleError(FarmError):
+class CycleError(FarmError, slug="cycle", exit_code=12):
     """Recipes require each other in a circle."""
 
-    slug, exit_code = "cycle", 12
 
-
-class LockError(FarmError):
+class LockError(FarmError, slug="lock", exit_code=13):
     """A lock file is missing, unpinned, without hashes, or does not cover what the source requires."""
 
-    slug, exit_code = "lock", 13
+
+class WorkflowError(FarmError, slug="workflow", exit_code=14):
+    """A CI workflow cannot be rendered, is stale, or uses an action that is not pinned."""
 
 
-class WorkflowError(FarmError):
-    """A workflow cannot be drawn as it should be, is stale, or uses an action that is not pinned."""
-
-    slug, exit_code = "workflow", 14
-
-
-class NetworkError(FarmError):
+class NetworkError(FarmError, slug="network", exit_code=20):
     """The index or a download could not be reached."""
 
-    slug, exit_code = "network", 20
+
+class SourceError(FarmError, slug="source", exit_code=21):
+    """The index or repository does not have the pinned source: an unknown version, file or commit."""
 
 
-class SourceError(FarmError):
-    """A source is not to be had: a version or file that the index does not list, an unknown commit."""
-
-    slug, exit_code = "source", 21
+class HashError(FarmError, slug="hash", exit_code=22):
+    """The downloaded bytes are not the pinned ones."""
 
 
-class HashError(FarmError):
-    """The bytes that arrived are not the bytes that were pinned."""
-
-    slug, exit_code = "hash", 22
-
-
-class ArchiveError(FarmError):
+class ArchiveError(FarmError, slug="archive", exit_code=23):
     """An archive is damaged, truncated or unsafe to unpack."""
 
-    slug, exit_code = "archive", 23
 
-
-class PatchError(FarmError):
+class PatchError(FarmError, slug="patch", exit_code=30):
     """A patch does not apply exactly, is unlisted, matches nothing or is no longer needed."""
 
-    slug, exit_code = "patch", 30
+
+class BuildDirectoryError(FarmError, slug="build-directory", exit_code=31):
+    """The directory of a build could not be made."""
 
 
-class BuildDirectoryError(FarmError):
-    """A build's directory could not be laid out."""
-
-    slug, exit_code = "build-directory", 31
+class EngineError(FarmError, slug="engine", exit_code=40):
+    """An engine, a builder image or an interpreter is missing or does not respond."""
 
 
-class EngineError(FarmError):
-    """An engine, a builder image or an interpreter is missing or does not answer."""
-
-    slug, exit_code = "engine", 40
-
-
-class SystemPackageError(FarmError):
+class SystemPackageError(FarmError, slug="system-package", exit_code=41):
     """The host lacks a compiler or a system package, and may not install it."""
 
-    slug, exit_code = "system-package", 41
+
+class ProviderError(FarmError, slug="provider", exit_code=42):
+    """The BLAS library that would be linked is not the one of the variant."""
 
 
-class ProviderError(FarmError):
-    """The library that a variant asks for is not the one that would be linked."""
-
-    slug, exit_code = "provider", 42
-
-
-class BuildError(FarmError):
+class BuildError(FarmError, slug="build", exit_code=43):
     """The build backend, the compiler or the engine failed."""
 
-    slug, exit_code = "build", 43
+
+class YieldError(FarmError, slug="yield", exit_code=44):
+    """A build left no wheel, several, or one of another name or version."""
 
 
-class YieldError(FarmError):
-    """A build ended well but left no wheel, several, or one of another name or version."""
-
-    slug, exit_code = "yield", 44
+class ChainError(FarmError, slug="chain", exit_code=45):
+    """The build environment did not have the wheels that the plan pinned."""
 
 
-class ChainError(FarmError):
-    """The build environment did not hold the wheels that the plan pinned."""
-
-    slug, exit_code = "chain", 45
+class RepairError(FarmError, slug="repair", exit_code=50):
+    """The repair tool refused the wheel or did not write exactly one."""
 
 
-class RepairError(FarmError):
-    """The repair tool refused the wheel or left something other than one wheel."""
-
-    slug, exit_code = "repair", 50
-
-
-class WheelError(FarmError):
+class WheelError(FarmError, slug="wheel", exit_code=51):
     """A wheel cannot be read: not a zip, a wrong RECORD, duplicate members, a bad name."""
 
-    slug, exit_code = "wheel", 51
+
+class SplitError(FarmError, slug="split", exit_code=52):
+    """A split of a recipe gets no files, all files, or files of another split."""
 
 
-class SplitError(FarmError):
-    """A split of a recipe gets nothing, everything, or what another one gets too."""
-
-    slug, exit_code = "split", 52
+class ExpectationError(FarmError, slug="expectation", exit_code=60):
+    """A repaired wheel does not meet an expectation of its recipe."""
 
 
-class ExpectationError(FarmError):
-    """A repaired wheel is not what its recipe says it must be."""
-
-    slug, exit_code = "expectation", 60
+class GateTestError(FarmError, slug="test", exit_code=61):
+    """A repaired wheel does not install, import or pass its smoke test in a clean environment."""
 
 
-class GateTestError(FarmError):
-    """A repaired wheel does not install, import or pass its smoke test on a clean machine."""
-
-    slug, exit_code = "test", 61
+class SuiteError(FarmError, slug="suite", exit_code=62):
+    """The upstream suite has failures that are not known ones, or does not finish."""
 
 
-class SuiteError(FarmError):
-    """Tests of the upstream suite fail that are no known failures, or the suite does not come to its end."""
-
-    slug, exit_code = "suite", 62
+class WheelhouseError(FarmError, slug="wheelhouse", exit_code=70):
+    """The wheelhouse cannot be written or has an incomplete file."""
 
 
-class WheelhouseError(FarmError):
-    """The wheelhouse cannot be written or holds something that is not whole."""
-
-    slug, exit_code = "wheelhouse", 70
+class RecordError(FarmError, slug="record", exit_code=71):
+    """A build record cannot be read or was written by a newer farm."""
 
 
-class RecordError(FarmError):
-    """A build record cannot be read or belongs to a newer farm."""
-
-    slug, exit_code = "record", 71
+class ReproductionError(FarmError, slug="not-reproduced", exit_code=73):
+    """A wheel that was built again from its record has other bytes."""
 
 
-class ReproductionError(FarmError):
-    """A wheel that was built again from its record came out with other bytes."""
-
-    slug, exit_code = "not-reproduced", 73
-
-
-class ProcessError(FarmError):
+class ProcessError(FarmError, slug="process", exit_code=72):
     """A program could not be started, failed, or ran out of time."""
 
-    slug, exit_code = "process", 72
+
+class CancelledRunError(FarmError, slug="cancelled", exit_code=130):
+    """A program was stopped, or not started, because its run was interrupted."""
 
 
-class CancelledRunError(FarmError):
-    """A program was stopped, or not started, since the run that it belongs to was interrupted."""
-
-    slug, exit_code = "cancelled", 130
+class PublishError(FarmError, slug="publish", exit_code=90):
+    """An index refuses wheels, has an error, or does not list what was sent."""
 
 
-class PublishError(FarmError):
-    """An index refuses wheels, has trouble of its own, or does not show what was sent to it."""
+class RefusedError(PublishError, slug="refused", exit_code=94):
+    """The index returned an error."""
 
-    slug, exit_code = "publish", 90
-
-
-class RefusedError(PublishError):
-    """A private index has answered otherwise than well."""
-
-    slug, exit_code = "refused", 94
     status = 0
-    """The answer's (RFC 9110)."""
+    """The HTTP status (RFC 9110)."""
 
 
-class ConflictError(FarmError):
+class ConflictError(FarmError, slug="conflict", exit_code=91):
     """The index has a file of that name with other bytes; a published file is never overwritten."""
 
-    slug, exit_code = "conflict", 91
+
+class IncompleteError(FarmError, slug="incomplete", exit_code=92):
+    """A release lacks a wheel for a target that the index requires, or a wheel that it needs."""
 
 
-class IncompleteError(FarmError):
-    """A release lacks a wheel for a target that the index asks for, or a wheel that it needs."""
-
-    slug, exit_code = "incomplete", 92
+class UnprovenError(FarmError, slug="unproven", exit_code=93):
+    """A stored wheel does not match its record, or has not passed its gate."""
 
 
-class UnprovenError(FarmError):
-    """A stored wheel is not what its record says, or has not passed its gate."""
-
-    slug, exit_code = "unproven", 93
+class UnverifiedError(FarmError, slug="unverified", exit_code=95):
+    """A wheel in an index does not match its record, its SBOM or its attestation."""
 
 
-class UnverifiedError(FarmError):
-    """A wheel in an index is not what its record, its bill of materials or its provenance statement say."""
-
-    slug, exit_code = "unverified", 95
-
-
-class ChainFailedError(FarmError):
-    """At least one of the builds that were asked for is missing at the end of a run."""
-
-    slug, exit_code = "chain-failed", 80
+class ChainFailedError(FarmError, slug="chain-failed", exit_code=80):
+    """At least one of the requested builds is missing at the end of a run."""
