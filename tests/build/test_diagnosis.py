@@ -1,4 +1,4 @@
-"""The class that each error has, and what lines tell; whole logs are in test_diagnosis_logs."""
+"""The class of each error, and of single lines; whole logs are in test_diagnosis_logs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from support.logs import failed_log
 from wheelfarm import errors
-from wheelfarm.build.diagnosis.classify import FAILURES, classify, failure_of
-from wheelfarm.build.diagnosis.error_patterns import sign_of
+from wheelfarm.build.diagnosis.classify import classify, failure_of
+from wheelfarm.build.diagnosis.error_patterns import match_line
 from wheelfarm.build.diagnosis.failure import Failure
 from wheelfarm.build.engine import Phase
 from wheelfarm.errors import (
@@ -28,10 +28,6 @@ from wheelfarm.errors import (
 
 
 class TestErrors:
-    def test_each_has_a_class(self) -> None:
-        slugs = {value.slug for value in vars(errors).values() if _is_error(value)}
-        assert slugs == set(FAILURES)
-
     @pytest.mark.parametrize(
         ("error", "failure"),
         [
@@ -100,33 +96,35 @@ class TestErrors:
             (LockError("no"), "requirements-unmet", "settings"),
         ],
     )
-    def test_a_class_of_ours_stands_against_the_log(self, error: FarmError, name: str, failure: str) -> None:
+    def test_a_class_of_ours_has_priority_over_the_log(
+        self, error: FarmError, name: str, failure: str
+    ) -> None:
         assert classify(error, failed_log(name), "").failure == failure
 
     @pytest.mark.parametrize(
         ("name", "failure"),
         [("disk-python", "out-of-disk"), ("network-uv", "network"), ("time-limit", "time-limit")],
     )
-    def test_what_befell_the_machine_does_not(self, name: str, failure: str) -> None:
+    def test_a_failure_of_the_machine_does_not(self, name: str, failure: str) -> None:
         assert classify(LockError("no"), failed_log(name), "environment").failure == failure
 
     def test_a_wheel_is_tested_without_a_network(self) -> None:
         assert classify(GateTestError("no"), failed_log("network-git"), "test").failure is Failure.TEST
 
-    def test_the_log_of_a_build_tells_nothing_of_a_patch(self) -> None:
+    def test_the_log_of_a_build_is_not_searched_for_a_patch(self) -> None:
         found = classify(PatchError("it does not apply"), failed_log("gcc-parallel"), "build")
         assert (found.failure, found.lines) == (Failure.PATCH, ("it does not apply",))
 
-    def test_a_full_disk_while_a_stage_is_laid_out(self) -> None:
+    def test_a_full_disk_while_a_build_directory_is_made(self) -> None:
         error = BuildDirectoryError("a file cannot be used", why="No space left on device")
-        assert classify(error, None, "stage").failure is Failure.OUT_OF_DISK
+        assert classify(error, None, "build").failure is Failure.OUT_OF_DISK
 
     def test_a_time_limit_without_a_log(self) -> None:
         error = ProcessError("gcc ran longer than its time limit of 5 s")
         assert classify(error, None, "build").failure is Failure.TIME_LIMIT
         assert classify(SettingsError("no time limit"), None, "build").failure is Failure.SETTINGS
 
-    def test_the_end_of_the_output_stands_in_for_a_log(self) -> None:
+    def test_the_end_of_the_output_is_used_without_a_log(self) -> None:
         found = classify(BuildError("no", why="x.c:1:2: error: no"), "", "build")
         assert (found.failure, found.lines, found.where) == (Failure.COMPILE, ("x.c:1:2: error: no",), ())
 
@@ -135,18 +133,14 @@ class TestErrors:
         assert classify(group, None, "build").lines == ("one",)
         assert failure_of(group) is Failure.PATCH
 
-    def test_what_the_log_told_counts_first(self) -> None:
+    def test_the_class_from_the_log_counts_first(self) -> None:
         error = BuildError("no")
         assert failure_of(error) is Failure.OTHER
         error.failure = "compile"
         assert failure_of(GroupError([error, PatchError("two")])) is Failure.COMPILE
 
 
-def _is_error(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, FarmError)
-
-
-class TestSigns:
+class TestPatterns:
     @pytest.mark.parametrize(
         "line",
         [
@@ -180,8 +174,8 @@ class TestSigns:
         ],
     )
     def test_no_error(self, line: str) -> None:
-        sign = sign_of(line)
-        assert sign is None, sign
+        found = match_line(line)
+        assert found is None, found
 
     @pytest.mark.parametrize(
         ("line", "failure"),
@@ -218,9 +212,9 @@ class TestSigns:
         ],
     )
     def test_an_error(self, line: str, failure: str) -> None:
-        sign = sign_of(line)
-        assert sign is not None
-        assert sign.failure == failure
+        found = match_line(line)
+        assert found is not None
+        assert found.failure == failure
 
 
 class TestEdges:
@@ -228,7 +222,7 @@ class TestEdges:
         text = "x.c:1:2: error: no\r\n    1 | x\r\n      | ^\r\n"
         assert classify(BuildError("x"), text, "build").lines[0] == "x.c:1:2: error: no"
 
-    def test_what_ended_well_tells_nothing(self) -> None:
+    def test_the_output_of_a_success_is_ignored(self) -> None:
         done = f"{'':60}✓ 1.25s"
         for end in ("# ended with exit code 0 after 1.0 s", done):
             found = classify(BuildError("no"), f"x.c:1:2: error: no\n{end}\nthe rest\n", "build")
@@ -239,7 +233,7 @@ class TestEdges:
         found = classify(BuildError("no"), text, "build")
         assert found.where == tuple(range(1, 13))
 
-    def test_the_last_lines_stand_in(self) -> None:
+    def test_the_last_lines_are_used_without_a_finding(self) -> None:
         text = "$ make\n# in /build\n" + "\n".join(f"line {number}" for number in range(20))
         found = classify(BuildError("no"), f"{text}\n# ended with exit code 1 after 2.0 s\n", "build")
         assert found.lines == tuple(f"line {number}" for number in range(12, 20))
@@ -267,7 +261,7 @@ class TestEdges:
         found = classify(BuildError("no"), "_configtest.c:1:10: fatal error: omp.h: No such file", "build")
         assert (found.cause, found.hint) == (None, None)
 
-    def test_rust_shows_its_place(self) -> None:
+    def test_rust_prints_a_snippet(self) -> None:
         text = "error[E0425]: cannot find value `x`\n --> src/lib.rs:1:5\n  |\n1 | x\n  | ^\n"
         assert classify(BuildError("no"), text, "build").where == (1, 2, 3, 4)
 

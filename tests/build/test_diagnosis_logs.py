@@ -1,4 +1,4 @@
-"""What real logs of failed builds tell: each in tests/golden/logs is in the table."""
+"""The diagnoses of real logs of failed builds: each in tests/golden/logs is in the table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from support.logs import FAILED_LOGS, failed_log
 from wheelfarm.build.diagnosis.classify import classify
 from wheelfarm.errors import BuildError
 
-# Log, class, numbers of the lines that tell, likely cause.
-TOLD: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
+# Log, class, numbers of the relevant lines, likely cause.
+LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("backend-unavailable", "other", (19,), "the build environment lacks tinybackend"),
     ("clang-macos-link", "link", (2, 4, 5, 6, 8), "no library that is linked defines _cblas_dgemm"),
     ("clang-old-caret", "compile", (6, 7, 8), None),
@@ -40,7 +40,7 @@ TOLD: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("gcc-werror", "compile", (2, 5, 6, 7), "a warning counts as an error here"),
     ("gfortran-module", "compile", (19, 21, 23, 24, 25), "the Fortran module blas_interfaces.mod is missing"),
     ("gfortran-syntax", "compile", (19, 21, 23, 24, 25, 26, 28, 29, 30), None),
-    ("interrupted", "interrupted", (3, 4), "somebody ended it"),
+    ("interrupted", "interrupted", (3, 4), "it was interrupted"),
     ("link-import", "link", (2, 3, 4), "no library that is linked defines cblas_dgemm"),
     ("link-library", "link", (18, 20, 21), "the library openblasnone is missing"),
     ("link-macos-library", "link", (2, 4, 5), "the library openblas is missing"),
@@ -87,13 +87,13 @@ TOLD: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
 
 
 class TestLogs:
-    @pytest.mark.parametrize(("name", "failure", "where", "cause"), TOLD, ids=[told[0] for told in TOLD])
+    @pytest.mark.parametrize(("name", "failure", "where", "cause"), LOGS, ids=[log[0] for log in LOGS])
     def test_what_it_tells(self, name: str, failure: str, where: tuple[int, ...], cause: str | None) -> None:
         found = classify(BuildError("it failed"), failed_log(name), "build")
         assert (found.failure, found.where, found.cause) == (failure, where, cause)
         assert (found.hint is None) == (cause is None)
 
-    @pytest.mark.parametrize("name", [told[0] for told in TOLD if told[0] != "colours"])
+    @pytest.mark.parametrize("name", [log[0] for log in LOGS if log[0] != "colours"])
     def test_the_lines_are_those_of_the_log(self, name: str) -> None:
         text = failed_log(name).split("\n")
         found = classify(BuildError("it failed"), failed_log(name), "build")
@@ -105,7 +105,7 @@ class TestLogs:
         assert 1 <= len(found.lines) <= 12
 
     def test_each_is_in_the_table(self) -> None:
-        assert sorted(path.stem for path in FAILED_LOGS.glob("*.log")) == sorted(told[0] for told in TOLD)
+        assert sorted(path.stem for path in FAILED_LOGS.glob("*.log")) == sorted(log[0] for log in LOGS)
 
     def test_colours_are_taken_off(self) -> None:
         assert classify(BuildError("it failed"), failed_log("colours"), "build").lines == (

@@ -1,4 +1,4 @@
-"""From an error of the farm and a log to a diagnosis."""
+"""The diagnosis of a failure, from the error and the log of its build."""
 
 from __future__ import annotations
 
@@ -22,54 +22,27 @@ _WIDTH: Final = 300
 _END: Final = 100
 """Of these, the ones at its end."""
 
-FAILURES: Final[Mapping[str, Failure | None]] = {
-    "error": Failure.OTHER,
-    "several": None,  # its first member tells
-    "usage": Failure.SETTINGS,
-    "settings": Failure.SETTINGS,
-    "recipe": Failure.SETTINGS,
-    "workflow": Failure.SETTINGS,
-    "cycle": Failure.SETTINGS,
-    "lock": Failure.SETTINGS,
+_BY_SLUG: Final[Mapping[str, Failure | None]] = {
+    **dict.fromkeys(("usage", "settings", "recipe", "workflow", "cycle", "lock"), Failure.SETTINGS),
     "network": Failure.NETWORK,
-    "source": Failure.SOURCE,
-    "hash": Failure.SOURCE,
-    "archive": Failure.SOURCE,
+    **dict.fromkeys(("source", "hash", "archive"), Failure.SOURCE),
     "patch": Failure.PATCH,
-    "build-directory": Failure.OTHER,
     "engine": Failure.ENGINE,
-    "system-package": Failure.CONFIGURE,
-    "provider": Failure.CONFIGURE,
-    "build": None,  # its log tells
-    "yield": Failure.GATE,
-    "chain": Failure.GATE,
+    **dict.fromkeys(("system-package", "provider"), Failure.CONFIGURE),
+    **dict.fromkeys(("yield", "chain", "wheel", "expectation", "split"), Failure.GATE),
     "repair": Failure.REPAIR,
-    "wheel": Failure.GATE,
-    "expectation": Failure.GATE,
-    "split": Failure.GATE,
-    "test": Failure.TEST,
-    "suite": Failure.TEST,
-    "wheelhouse": Failure.OTHER,
-    "record": Failure.OTHER,
-    "process": None,  # its log tells, or else its phase
-    "not-reproduced": Failure.OTHER,
-    "publish": Failure.OTHER,
-    "refused": Failure.OTHER,
-    "conflict": Failure.OTHER,
-    "incomplete": Failure.OTHER,
-    "unproven": Failure.OTHER,
-    "unverified": Failure.OTHER,
-    "chain-failed": Failure.OTHER,
+    **dict.fromkeys(("test", "suite"), Failure.TEST),
     "cancelled": Failure.INTERRUPTED,
+    **dict.fromkeys(("build", "process"), None),  # decided by the log, or else by the phase
 }
-"""The class that each error has by itself, by its slug."""
+"""The class of an error by its slug; OTHER for slugs that are not here."""
 _FROM_A_PROGRAM: Final = frozenset({"lock", "provider", "build", "chain", "repair", "test", "process"})
-"""Errors that a program's failure is told as: the log's end is about them."""
-_OF_PHASE: Final[Mapping[str, Failure]] = {
+"""Errors that report the failure of a program: the end of the log is about them."""
+_BY_PHASE: Final[Mapping[str, Failure]] = {
     "engine start-up": Failure.ENGINE,
     "environment": Failure.SETTINGS,
     "provider": Failure.CONFIGURE,
-    "witness": Failure.GATE,
+    "environment report": Failure.GATE,
     "repair": Failure.REPAIR,
     "test": Failure.TEST,
     "gate": Failure.GATE,
@@ -77,14 +50,14 @@ _OF_PHASE: Final[Mapping[str, Failure]] = {
 
 
 def failure_of(error: FarmError) -> Failure:
-    """The class of an error: what its log has told, or what it is by itself."""
+    """The class of an error: the one that its log gave, or that of its slug."""
     if isinstance(error, GroupError):
         return failure_of(error.errors[0])
-    return Failure(error.failure) if error.failure else FAILURES.get(error.slug) or Failure.OTHER
+    return Failure(error.failure) if error.failure else _BY_SLUG.get(error.slug) or Failure.OTHER
 
 
 def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> Diagnosis:
-    """What an error and the log of its build tell.
+    """Find the class, the relevant lines and the likely cause of a failure.
 
     Args:
         error: what was raised; for a group, its first member counts.
@@ -94,41 +67,41 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
     """
     if isinstance(error, GroupError):
         return classify(error.errors[0], log, phase)
-    told = search(log) if log is not None and error.slug in _FROM_A_PROGRAM else None
-    from_log = told is not None and bool(told.findings() or told.ending or told.last)
-    if told is None or not from_log:
-        told = search("\n".join(filter(None, (error.what, error.why))))
-    failure = _failure(error, told, phase)
-    lines = _lines(told)
-    # The last lines of a log that tells nothing are a guess already: no advice is built on them.
-    advice = advise(failure, "\n".join(line.text for line in lines) if told.findings() else "")
+    found = search(log) if log is not None and error.slug in _FROM_A_PROGRAM else None
+    from_log = found is not None and bool(found.findings() or found.ending or found.last)
+    if found is None or not from_log:
+        found = search("\n".join(filter(None, (error.what, error.why))))
+    failure = _failure(error, found, phase)
+    lines = _lines(found)
+    # Without a finding, the last lines of a log are a guess: no advice is built on them.
+    advice = advise(failure, "\n".join(line.text for line in lines) if found.findings() else "")
     return Diagnosis(
         failure=failure,
-        lines=_shown(lines),
+        lines=_shortened(lines),
         where=tuple(line.number for line in lines) if from_log else (),
         cause=advice.cause,
         hint=advice.hint or error.hint,
     )
 
 
-def _failure(error: FarmError, told: Search, phase: str) -> Failure:
-    own = FAILURES.get(error.slug, Failure.OTHER)
-    found = told.ending or next((finding.failure for finding in told.findings()), Failure.OTHER)
+def _failure(error: FarmError, search: Search, phase: str) -> Failure:
+    own = _BY_SLUG.get(error.slug, Failure.OTHER)
+    found = search.ending or next((finding.failure for finding in search.findings()), Failure.OTHER)
     if error.slug in _FROM_A_PROGRAM and "time limit" in error.what:
         return Failure.TIME_LIMIT
     if own is None:
-        return _OF_PHASE.get(phase, Failure.OTHER) if found is Failure.OTHER else found
+        return _BY_PHASE.get(phase, Failure.OTHER) if found is Failure.OTHER else found
     # A wheel is tested without a network on purpose.
     if found in MACHINE and (own, found) != (Failure.TEST, Failure.NETWORK):
         return found
     return own
 
 
-def _lines(told: Search) -> list[Line]:
-    """The lines of the first finding, and of those that go with it, while there is room."""
-    findings = told.findings()
-    if told.ending or not findings:
-        return list(told.last)
+def _lines(search: Search) -> list[Line]:
+    """The lines of the first finding, and of those that go with it, up to the limit."""
+    findings = search.findings()
+    if search.ending or not findings:
+        return list(search.last)
     first = findings[0]
     lines = [first.failed] if first.failed and first.failed != first.line else []
     for finding in findings:
@@ -139,12 +112,12 @@ def _lines(told: Search) -> list[Line]:
 
 
 def _together(first: Finding, other: Finding) -> bool:
-    # What a compiler says for which a build is configured in vain is evidence, not another failure.
+    # The errors of a compiler in a failed configuration are evidence, not another failure.
     alike = first.failure in {other.failure, Failure.CONFIGURE}
     return other.chained or (other.edge == first.edge and alike)
 
 
-def _shown(lines: Iterable[Line]) -> tuple[str, ...]:
+def _shortened(lines: Iterable[Line]) -> tuple[str, ...]:
     """Without the indentation that all have, and without the middle of the long ones."""
     texts = textwrap.dedent("\n".join(line.text for line in lines)).split("\n")
     return tuple(

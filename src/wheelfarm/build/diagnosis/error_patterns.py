@@ -1,7 +1,7 @@
-"""What lines say that tell why a program failed: a table from words to classes of failures.
+"""Patterns of error messages, with the class of failure that each means.
 
-Each pattern is tried only on lines that hold its word, which keeps a pass over a log of 50 MB short, and none
-can take more than linear time.
+A pattern is tried only on lines with its word, which keeps a pass over a log of 50 MB short, and none takes
+more than linear time.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from wheelfarm.build.diagnosis.failure import Failure
 
 
 class Rank(IntEnum):
-    """How much a line tells; the first line of the best rank is the cause."""
+    """How specific a message is; the first line of the best rank is the cause."""
 
     ERROR = 0
-    """A program says what is wrong."""
+    """A program names the problem."""
     EXCEPTION = 1
-    """Python raised an exception, or something could not be reached: often a consequence, or got over."""
+    """An exception of Python, or a host that could not be reached: often a consequence, or temporary."""
     WORD = 2
-    """Somebody says that there was an error, or tries again."""
+    """A message about some error, or about another attempt."""
 
 
 class Follow(Enum):
@@ -40,8 +40,8 @@ class Follow(Enum):
 
 
 @dataclass(frozen=True)
-class Sign:
-    """A word, the pattern of lines around it that tell, and what they tell."""
+class ErrorPattern:
+    """A word, the pattern of the lines with it, and the class of failure."""
 
     failure: Failure
     word: str
@@ -50,20 +50,22 @@ class Sign:
     follow: Follow = Follow.NOTHING
 
 
-def _sign(
+def _pattern(
     failure: Failure,
     word: str,
     pattern: str | None = None,
     *,
     rank: Rank = Rank.ERROR,
     follow: Follow = Follow.NOTHING,
-) -> Sign:
-    """A sign; a word without a pattern tells wherever it stands."""
-    return Sign(failure, word, re.compile(re.escape(word) if pattern is None else pattern), rank, follow)
+) -> ErrorPattern:
+    """A pattern; without one, the word matches anywhere."""
+    return ErrorPattern(
+        failure, word, re.compile(re.escape(word) if pattern is None else pattern), rank, follow
+    )
 
 
-def _words(failure: Failure, *words: str, rank: Rank = Rank.ERROR) -> tuple[Sign, ...]:
-    return tuple(_sign(failure, word, rank=rank) for word in words)
+def _words(failure: Failure, *words: str, rank: Rank = Rank.ERROR) -> tuple[ErrorPattern, ...]:
+    return tuple(_pattern(failure, word, rank=rank) for word in words)
 
 
 _DRIVER: Final = (
@@ -86,12 +88,12 @@ _MACHINE: Final = (
     *_words(Failure.OUT_OF_MEMORY, "unable to execute command: Killed", "emory exhausted"),
     *_words(Failure.OUT_OF_MEMORY, "out of memory allocating", "LLVM ERROR: out of memory"),
     *_words(Failure.OUT_OF_MEMORY, "Cannot allocate memory", "error C1060", "error LNK1102"),
-    _sign(Failure.OUT_OF_MEMORY, "std::bad_alloc", r"(?:what\(\): +|instance of ')std::bad_alloc"),
-    _sign(Failure.OUT_OF_MEMORY, "MemoryError", r"^\s*MemoryError\b"),
-    # What make and shells print of a child that SIGKILL ended, and its exit code, 128 + 9.
-    _sign(Failure.OUT_OF_MEMORY, " Killed", r"^\S*make\S*: \*\*\* .* Killed$|: line \d+: +\d+ Killed\b"),
-    _sign(Failure.OUT_OF_MEMORY, "137", r"\b(?:code|status)[ =:]+137\b"),
-    _sign(Failure.OUT_OF_MEMORY, "SIGKILL", r"^# was ended by SIGKILL"),
+    _pattern(Failure.OUT_OF_MEMORY, "std::bad_alloc", r"(?:what\(\): +|instance of ')std::bad_alloc"),
+    _pattern(Failure.OUT_OF_MEMORY, "MemoryError", r"^\s*MemoryError\b"),
+    # What make and shells print about a child that SIGKILL ended, and its exit code, 128 + 9.
+    _pattern(Failure.OUT_OF_MEMORY, " Killed", r"^\S*make\S*: \*\*\* .* Killed$|: line \d+: +\d+ Killed\b"),
+    _pattern(Failure.OUT_OF_MEMORY, "137", r"\b(?:code|status)[ =:]+137\b"),
+    _pattern(Failure.OUT_OF_MEMORY, "SIGKILL", r"^# was ended by SIGKILL"),
 )
 _ENGINE: Final = (
     *_words(Failure.ENGINE, "Cannot connect to the Docker daemon", "Cannot connect to Podman"),
@@ -114,90 +116,90 @@ _CONTAINER: Final = (
     *_words(Failure.ENGINE, "Error response from daemon", "OCI runtime", "OCI permission denied"),
     *_words(Failure.ENGINE, "o such container", "container state improper", "exec format error"),
     *_words(Failure.ENGINE, "image not known", "manifest unknown"),
-    _sign(Failure.ENGINE, "conmon", r"^\s*Error: .*\bconmon\b"),
-    _sign(Failure.ENGINE, "is not running", r"[Cc]ontainer \S+ is not running"),
+    _pattern(Failure.ENGINE, "conmon", r"^\s*Error: .*\bconmon\b"),
+    _pattern(Failure.ENGINE, "is not running", r"[Cc]ontainer \S+ is not running"),
 )
 _LINK: Final = (
-    _sign(Failure.LINK, "error LNK", r": (?:fatal )?error LNK\d+ ?:"),
+    _pattern(Failure.LINK, "error LNK", r": (?:fatal )?error LNK\d+ ?:"),
     *_words(Failure.LINK, "undefined reference to", "undefined symbol: ", "multiple definition of"),
     *_words(Failure.LINK, "cannot find -l", "unable to find library", "library not found for -l"),
     *_words(Failure.LINK, "duplicate symbol", "recompile with -fPIC", "relocation truncated to fit"),
     *_words(Failure.LINK, "ld returned", "linker command failed", "final link failed"),
     *_words(Failure.LINK, "file not recognized", "ld: cannot find ", "ld: error: ", "ld: library '"),
-    _sign(Failure.LINK, "Undefined symbols for architecture", follow=Follow.INDENTED),
+    _pattern(Failure.LINK, "Undefined symbols for architecture", follow=Follow.INDENTED),
 )
 _REPAIR: Final = _words(Failure.REPAIR, "has already repaired this wheel")
 _SETTINGS: Final = (
-    _sign(Failure.SETTINGS, "Unknown option", r"\b(?:ERROR|error): Unknown options?\b"),
-    _sign(Failure.SETTINGS, "for option ", r"\bERROR: Value .* for option "),
-    _sign(Failure.SETTINGS, "unrecognized arguments", r"error: unrecognized arguments"),
-    _sign(Failure.SETTINGS, "Unrecognized options in config-settings", follow=Follow.INDENTED),
-    _sign(Failure.SETTINGS, "No solution found when resolving", follow=Follow.INDENTED),
+    _pattern(Failure.SETTINGS, "Unknown option", r"\b(?:ERROR|error): Unknown options?\b"),
+    _pattern(Failure.SETTINGS, "for option ", r"\bERROR: Value .* for option "),
+    _pattern(Failure.SETTINGS, "unrecognized arguments", r"error: unrecognized arguments"),
+    _pattern(Failure.SETTINGS, "Unrecognized options in config-settings", follow=Follow.INDENTED),
+    _pattern(Failure.SETTINGS, "No solution found when resolving", follow=Follow.INDENTED),
 )
 _CONFIGURE: Final = (
-    _sign(
+    _pattern(
         Failure.CONFIGURE,
         "ERROR: ",
         r"meson(?:\.build|\.options|_options\.txt):\d+(?::\d+)?: ERROR: ",
         follow=Follow.PARAGRAPH,
     ),
-    _sign(Failure.CONFIGURE, "CMake Error", r"^\s*CMake Error(?:: | at | in )", follow=Follow.INDENTED),
-    _sign(Failure.CONFIGURE, "ERROR Unmet dependencies", follow=Follow.INDENTED),
-    _sign(Failure.CONFIGURE, "ERROR Missing dependencies", follow=Follow.INDENTED),
-    _sign(Failure.CONFIGURE, "unable to select packages", follow=Follow.INDENTED),
-    _sign(Failure.CONFIGURE, "E: ", r"^E: (?:Unable to locate package|Package '.*' has no installation)"),
+    _pattern(Failure.CONFIGURE, "CMake Error", r"^\s*CMake Error(?:: | at | in )", follow=Follow.INDENTED),
+    _pattern(Failure.CONFIGURE, "ERROR Unmet dependencies", follow=Follow.INDENTED),
+    _pattern(Failure.CONFIGURE, "ERROR Missing dependencies", follow=Follow.INDENTED),
+    _pattern(Failure.CONFIGURE, "unable to select packages", follow=Follow.INDENTED),
+    _pattern(Failure.CONFIGURE, "E: ", r"^E: (?:Unable to locate package|Package '.*' has no installation)"),
     *_words(Failure.CONFIGURE, "configure: error: ", "unable to execute '", "No match for argument: "),
-    _sign(Failure.CONFIGURE, "error: Microsoft Visual C++"),
-    _sign(Failure.CONFIGURE, "error: command '", r"error: command '.*' failed: No such file"),
+    _pattern(Failure.CONFIGURE, "error: Microsoft Visual C++"),
+    _pattern(Failure.CONFIGURE, "error: command '", r"error: command '.*' failed: No such file"),
 )
 _COMPILE: Final = (
-    _sign(Failure.COMPILE, "rror: ", _POSITION, follow=Follow.SNIPPET),
-    _sign(Failure.COMPILE, "error", _BRACKETS),
-    _sign(Failure.COMPILE, "error: ", _DRIVER),
-    _sign(Failure.COMPILE, "error[E", r"^\s*error\[E\d+\]: ", follow=Follow.SNIPPET),
-    _sign(Failure.COMPILE, "Command line error D", r"^\s*cl : Command line error D\d+ ?:"),
-    _sign(Failure.COMPILE, "Error compiling Cython file:", follow=Follow.CYTHON),
+    _pattern(Failure.COMPILE, "rror: ", _POSITION, follow=Follow.SNIPPET),
+    _pattern(Failure.COMPILE, "error", _BRACKETS),
+    _pattern(Failure.COMPILE, "error: ", _DRIVER),
+    _pattern(Failure.COMPILE, "error[E", r"^\s*error\[E\d+\]: ", follow=Follow.SNIPPET),
+    _pattern(Failure.COMPILE, "Command line error D", r"^\s*cl : Command line error D\d+ ?:"),
+    _pattern(Failure.COMPILE, "Error compiling Cython file:", follow=Follow.CYTHON),
 )
 _WORDS: Final = (
-    _sign(Failure.INTERRUPTED, "interrupted by user", rank=Rank.WORD),
-    _sign(Failure.INTERRUPTED, "KeyboardInterrupt", r"^\s*KeyboardInterrupt\b", rank=Rank.WORD),
-    _sign(
+    _pattern(Failure.INTERRUPTED, "interrupted by user", rank=Rank.WORD),
+    _pattern(Failure.INTERRUPTED, "KeyboardInterrupt", r"^\s*KeyboardInterrupt\b", rank=Rank.WORD),
+    _pattern(
         Failure.OTHER,
         "rror: ",
         r"^\s*(?:[\w.+-]+: )?(?:fatal )?[Ee]rror: (?!\d+$)\S",
         rank=Rank.WORD,
         follow=Follow.INDENTED,
     ),
-    _sign(Failure.OTHER, "ERROR", r"^\s*ERROR(?:: | [A-Z])", rank=Rank.WORD, follow=Follow.INDENTED),
+    _pattern(Failure.OTHER, "ERROR", r"^\s*ERROR(?:: | [A-Z])", rank=Rank.WORD, follow=Follow.INDENTED),
     # delocate, before the exception that names no library.
-    _sign(Failure.OTHER, " not found", r"^\S+\.(?:dylib|so) not found(?::$|, requested by \S)"),
-    _sign(Failure.OTHER, "E: ", r"^E: \S", rank=Rank.WORD),
-    _sign(Failure.OTHER, "fatal: ", r"^\s*fatal: \S", rank=Rank.WORD),
-    _sign(Failure.OTHER, "*** No rule", r"^\S*make\S*: \*\*\* No rule to make target", rank=Rank.WORD),
+    _pattern(Failure.OTHER, " not found", r"^\S+\.(?:dylib|so) not found(?::$|, requested by \S)"),
+    _pattern(Failure.OTHER, "E: ", r"^E: \S", rank=Rank.WORD),
+    _pattern(Failure.OTHER, "fatal: ", r"^\s*fatal: \S", rank=Rank.WORD),
+    _pattern(Failure.OTHER, "*** No rule", r"^\S*make\S*: \*\*\* No rule to make target", rank=Rank.WORD),
 )
 
-_SIGNS: Final = (
-    # What befell the machine stands before what that made of a compiler or a linker.
+_PATTERNS: Final = (
+    # Failures of the machine come before their consequences in compilers and linkers.
     *(_MACHINE + _ENGINE + _NETWORK + _CONTAINER),
     *(_LINK + _REPAIR + _SETTINGS + _CONFIGURE + _COMPILE + _WORDS),
 )
 
-# A source line that a compiler quotes, and what is said to be no error.
+# A source line that a compiler quotes, and messages that are no errors.
 _QUOTED: Final = re.compile(r"^\s*\d*\s+\|")
 _MILD: Final = re.compile(r"(?:^|[\s:])(?:[Ww]arning|WARNING|note|remark)(?: [A-Z]*\d+)? ?:")
 # Files that a configure script compiles to see whether it can.
 _PROBE: Final = re.compile(r"\b_?(?:configtest|conftest)\.[co]\b")
-# What wraps an error that somebody else has told already: pip, build, setuptools, cibuildwheel.
+# Wrappers of an error that is already in the log: pip, build, setuptools, cibuildwheel.
 _WRAPPER: Final = re.compile(
     r"subprocess-exited-with-error|metadata-generation-failed|[Ff]ailed (?:building|to build)|\bBackend "
     r"|[Cc]ommand (?:'.* (?:failed with|returned)|\[.* failed with|errored out)"
 )
 
 
-def sign_of(text: str) -> Sign | None:
-    """What a line tells, if anything."""
-    for sign in _SIGNS:
-        if sign.word in text and sign.pattern.search(text):
+def match_line(text: str) -> ErrorPattern | None:
+    """The first pattern that matches a line; None for a line that is no error."""
+    for found in _PATTERNS:
+        if found.word in text and found.pattern.search(text):
             break
     else:
         return None
@@ -205,7 +207,7 @@ def sign_of(text: str) -> Sign | None:
         return None
     if _MILD.search(text):
         # pip and others warn of each attempt to reach a host, and go on when one succeeds.
-        return replace(sign, rank=Rank.WORD) if sign.failure is Failure.NETWORK else None
-    if sign.rank is Rank.WORD and _WRAPPER.search(text):
+        return replace(found, rank=Rank.WORD) if found.failure is Failure.NETWORK else None
+    if found.rank is Rank.WORD and _WRAPPER.search(text):
         return None
-    return sign
+    return found

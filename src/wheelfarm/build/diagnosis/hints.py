@@ -1,4 +1,4 @@
-"""What most likely led to a failure, and what to do next, from the words of its message."""
+"""The likely cause of a failure and the next step, by its message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNKNOWN: Final = "the build backend knows no option {0}"
 _LACKING: Final = "the build environment lacks {0}"
 _LIBRARIES: Final = "name the library in the recipe, or look at what the variant's provider links"
 
-# The first that fits tells; {0} is what the pattern's group has found.
+# The first match counts; {0} is the pattern's group.
 _BY_MESSAGE: Final = (
     (r"error: Python\.h: No such|'Python\.h'", "Python's headers are missing", _PACKAGES),
     (
@@ -120,15 +120,15 @@ _BY_MESSAGE: Final = (
 _BY_FAILURE: Final = {
     Failure.OUT_OF_MEMORY: Advice(
         "the memory ran out",
-        "run fewer jobs at once (jobs in [tool.wheelfarm]), or say in the recipe how much memory it takes",
+        "run fewer jobs at once (jobs in [tool.wheelfarm]), or set memory in the recipe",
     ),
     Failure.OUT_OF_DISK: Advice(
         "the disk is full, or the quota is used up",
-        "make room where the farm works, or let work in [tool.wheelfarm] name another disk",
+        "free some space below `work`, or set work in [tool.wheelfarm] to another disk",
     ),
     Failure.TIME_LIMIT: Advice(
         "it takes longer than it may, or it hangs",
-        "raise time-limit in [tool.wheelfarm] if it was getting on; look at the last lines if it was not",
+        "raise time-limit in [tool.wheelfarm] if it made progress; look at the last lines if it did not",
     ),
     Failure.NETWORK: Advice(
         "a host could not be reached",
@@ -138,7 +138,9 @@ _BY_FAILURE: Final = {
         "the container engine, its image or a container failed",
         "see that podman or docker runs the image, then try again",
     ),
-    Failure.INTERRUPTED: Advice("somebody ended it", "run the same command again: what is finished is kept"),
+    Failure.INTERRUPTED: Advice(
+        "it was interrupted", "run the same command again: finished builds are stored"
+    ),
 }
 
 
