@@ -46,8 +46,8 @@ def test_errors_of_all_variants_come_at_once(
     farms = [farm_at(tmp_path / name) for name in ("first", "second")]
     for variant in ("plain", "netlib"):
         for target in TARGETS:
-            key = store(farms[0].wheelhouse, "alpha", target=target, variant=variant).key
-            store(farms[1].wheelhouse, "alpha", target=target, variant=variant, content="other", key=key)
+            store(farms[0].wheelhouse, "alpha", target=target, variant=variant)
+            store(farms[1].wheelhouse, "alpha", target=target, variant=variant, content="other", inputs_of="")
     door = Door(farms[0].settings.root, capsys, monkeypatch)
     assert door.ci("publish").returncode == 0
     # The same keys and other bytes: these builds do not reproduce.

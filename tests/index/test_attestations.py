@@ -1,4 +1,4 @@
-"""The papers of wheels in a static index: each wheel's own, whoever publishes what at the same time."""
+"""The attestations of wheels in a static index, with several publishers at the same time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class Interrupted(Directory):
 
 
 def test_two_publishers_of_the_same_wheels_with_other_records(tmp_path: Path) -> None:
-    """Builds that reproduce have the same bytes and key; when they were made, their records tell."""
     first, second = farm_at(tmp_path / "first"), farm_at(tmp_path / "second")
     for farm in (first, second):
         stock(farm.wheelhouse)
@@ -53,33 +52,27 @@ def test_two_publishers_of_the_same_wheels_with_other_records(tmp_path: Path) ->
     index = publication(first).index
     assert isinstance(index, StaticIndex)
     storage = Interrupted(tmp_path / "public" / VARIANT, first.say, meanwhile=meanwhile)
-    transaction = replace(publication(first).transaction(None), index=replace(index, storage=storage))
-    transaction.publish()
+    slow = publication(first)
+    slow.__dict__["index"] = replace(index, storage=storage)
+    slow.publish()
     other.join()
     assert {verdict.error for verdict in publication(first).verify(None)} == {None}
 
 
-def test_a_record_stays_with_the_wheel_that_it_tells_of(tmp_path: Path) -> None:
-    """Two wheels of one key: the record of the first lies by key, that of the second beside its wheel."""
+def test_an_attestation_is_removed_with_its_wheel(tmp_path: Path) -> None:
     farm, other = (farm_at(tmp_path / name) for name in "ab")
     for target in TARGETS:
-        key = store(farm.wheelhouse, "alpha", target=target).key
-        store(other.wheelhouse, "alpha", target=target, build="1", content="again", key=key)
-    publication(farm).publish(None)
-    publication(other).publish(None, next_build=True)
+        store(farm.wheelhouse, "alpha", target=target)
+        store(other.wheelhouse, "alpha", target=target, content="again", inputs_of="")
+    publication(farm).publish()
     index = publication(farm).index
-    index.remove(Name("alpha"), [file.filename for file in other.wheelhouse.listed(VARIANT, Name("alpha"))])
-    stays = {file.sha256 for file in farm.wheelhouse.listed(VARIANT, Name("alpha"))}
-    assert index.papers(Name("alpha"), "1.0").keys() == stays
-
-
-def test_the_record_lies_beside_the_wheel(tmp_path: Path) -> None:
-    farm = farm_at(tmp_path / "farm")
-    stock(farm.wheelhouse)
-    publication(farm).publish(None)
-    records = {path.name for path in (tmp_path / "public" / VARIANT / "records").iterdir()}
-    assert records == {path.name for path in (farm.wheelhouse.root / VARIANT / "records").iterdir()}
-    assert isinstance(publication(farm).index, StaticIndex)
+    before = index.attestations(Name("alpha"), "1.0").keys()
+    names = [each.filename for each in publication(other).publish(next_build=True).to_upload]
+    assert len(index.attestations(Name("alpha"), "1.0")) == 4
+    index.remove(Name("alpha"), names)
+    assert index.attestations(Name("alpha"), "1.0").keys() == before
+    beside = [path.name for path in (tmp_path / "public" / VARIANT / "wheels").rglob("*.record.json")]
+    assert len(beside) == 2
 
 
 @pytest.mark.parametrize("sign", [True, False])

@@ -1,4 +1,4 @@
-"""What the farm candidates to an index, and that it is what passed the gate."""
+"""The wheels that the farm publishes, and that they are those that passed the gate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from support.publishing import publication, publishing_farm, stock, store
 from support.raised import only
 from wheelfarm.errors import UnprovenError, UsageError
-from wheelfarm.index.attest import prove
+from wheelfarm.index.attest import verify_candidate
 from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.factory import open_index
 from wheelfarm.model import Name
@@ -53,13 +53,18 @@ def test_a_wheel_of_another_record(farm: Farm) -> None:
     document = json.loads(record.read_text())
     for change in ({"filename": "x-1-py3-none-any.whl"}, {"sha256": "0" * 64}):
         record.write_text(json.dumps(document | {"wheel": document["wheel"] | change}))
-        assert "another wheel" in only(lambda: prove(farm.wheelhouse, candidate), UnprovenError).what
+        assert (
+            "another wheel" in only(lambda: verify_candidate(farm.wheelhouse, candidate), UnprovenError).what
+        )
     record.write_text(json.dumps(document | {"gate_results": []}))
-    assert "has not passed its gate" in only(lambda: prove(farm.wheelhouse, candidate), UnprovenError).what
+    assert (
+        "has not passed its gate"
+        in only(lambda: verify_candidate(farm.wheelhouse, candidate), UnprovenError).what
+    )
     record.write_text(json.dumps(document))
-    prove(farm.wheelhouse, candidate)
+    verify_candidate(farm.wheelhouse, candidate)
     candidate.path.unlink()
-    assert "cannot be read" in only(lambda: prove(farm.wheelhouse, candidate), UnprovenError).what
+    assert "cannot be read" in only(lambda: verify_candidate(farm.wheelhouse, candidate), UnprovenError).what
 
 
 def test_releases_in_words() -> None:

@@ -19,7 +19,6 @@ from wheelfarm.index.credentials import Credentials
 from wheelfarm.index.protocol import UploadFailure
 from wheelfarm.index.twine import upload
 from wheelfarm.index.upload import UploadIndex
-from wheelfarm.provenance.attestation import Attestation
 
 SECRET = "s3cret/word"
 
@@ -149,11 +148,8 @@ def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pyte
     twine.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/told\n")
     twine.chmod(0o755)
     env = {"PATH": str(twine.parent)}
-    papers = Attestation(record="")
-    index = UploadIndex(
-        "internal", "http://x.invalid/", "simple", None, env, None, print, lambda _: papers, tmp_path
-    )
-    index.send(todo)
+    index = UploadIndex("internal", "http://x.invalid/", "simple", None, env, None, print)
+    index.upload(todo)
     lines = (tmp_path / "told").read_text().splitlines()
     sent = [[Path(word).name for word in line.split()[5:]] for line in lines]
     assert [name for line in sent for name in line] == [candidate.filename for candidate in todo]

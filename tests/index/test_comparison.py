@@ -1,22 +1,28 @@
-"""What differs between stored wheels and an index, and what stands where."""
+"""Comparison of stored wheels with an index, and the status of each target."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.utils import parse_wheel_filename
 
-from support.candidates import TARGETS, listed, make_candidate
+from support.candidates import TARGETS, listed, make_candidate, published, tagged_digest
 from support.raised import raised
 from wheelfarm.errors import ConflictError, IncompleteError
+from wheelfarm.index.build_tags import build_tag
 from wheelfarm.index.candidates import requirements, waves
-from wheelfarm.index.comparison import State, compare, next_build
+from wheelfarm.index.comparison import State, compare
+from wheelfarm.index.protocol import ListedFile
 from wheelfarm.index.status import of_release, superseded, target_statuses
 from wheelfarm.model import Name, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.comparison import Comparison
+    from wheelfarm.index.protocol import Listing
 
 ALPHA, BETA = Name("alpha"), Name("beta")
 BOTH = (make_candidate("alpha", target=TARGETS[0]), make_candidate("alpha", target=TARGETS[1]))
@@ -26,39 +32,63 @@ def needed(_project: Name) -> list[Target]:
     return [Target.parse(text) for text in TARGETS]
 
 
+def compared(
+    candidates: Sequence[Candidate],
+    listing: Listing,
+    *,
+    owned: Collection[Name] = (),
+    next_build: bool = False,
+) -> Comparison:
+    return compare(
+        candidates,
+        listing,
+        needed=needed,
+        tagged_digest=tagged_digest,
+        owned=owned,
+        next_build=next_build,
+    )
+
+
 def states(found: Comparison) -> list[State]:
     return [each.state for each in found.differences]
 
 
-def test_nothing_is_there() -> None:
-    found = compare(BOTH, {ALPHA: ()}, needed=needed)
+def test_missing_wheels_are_uploaded_under_a_build_tag() -> None:
+    found = compared(BOTH, {ALPHA: ()})
     assert states(found) == [State.UPLOAD] * 2
-    assert found.to_upload == BOTH
+    assert [each.candidate for each in found.to_upload] == list(BOTH)
+    key = BOTH[0].file.key[:12]
+    assert found.to_upload[0].filename == f"alpha-1.0-1_{key}-cp311-cp311-manylinux_2_28_x86_64.whl"
+    assert parse_wheel_filename(found.to_upload[0].filename)[2] == (1, f"_{key}")
     found.check("internal")
 
 
-def test_same_other_and_foreign() -> None:
-    there = listed(BOTH[0]), listed(BOTH[1], sha256="f" * 64), listed("alpha-0.1-py3-none-any.whl")
-    found = compare(BOTH, {ALPHA: there}, needed=needed)
+def test_same_conflicting_and_foreign() -> None:
+    there = published(BOTH[0]), published(BOTH[1], sha256="f" * 64), listed("alpha-0.1-py3-none-any.whl")
+    found = compared(BOTH, {ALPHA: there})
     assert states(found) == [State.SAME, State.CONFLICTING, State.FOREIGN]
     (error,) = raised(lambda: found.check("internal"), ConflictError)
-    assert error.what == f"{BOTH[1].filename} is published with other bytes"
+    assert error.what == f"{there[1].filename} is published with other bytes"
+    assert "--next-build" in str(error.hint)
+    anyway = compared(BOTH, {ALPHA: there}, next_build=True)
+    assert anyway.to_upload[0].filename == published(BOTH[1], 2).filename
+    assert states(compared(BOTH, {ALPHA: (*there, published(BOTH[1], 2))}))[:2] == [State.SAME] * 2
 
 
-def test_no_digest_is_no_agreement() -> None:
-    found = compare(BOTH, {ALPHA: (listed(BOTH[0], sha256=None),)}, needed=needed)
-    assert states(found)[0] is State.CONFLICTING
+def test_a_file_without_a_digest_is_a_conflict() -> None:
+    assert states(compared(BOTH, {ALPHA: (published(BOTH[0], sha256=None),)}))[0] is State.CONFLICTING
 
 
 def test_a_name_that_the_index_writes_in_another_way() -> None:
     wheel = make_candidate("alpha", tag="cp311-cp311-manylinux_2_17_x86_64.manylinux_2_28_x86_64")
-    other = "Alpha-1.0.0-cp311-cp311-manylinux_2_28_x86_64.manylinux_2_17_x86_64.whl"
-    found = compare([wheel], {ALPHA: (listed(other, sha256=wheel.sha256),)}, needed=lambda _name: [])
-    assert states(found) == [State.SAME]
+    tag = build_tag(1, wheel.file.key)
+    other = f"Alpha-1.0.0-{tag}-cp311-cp311-manylinux_2_28_x86_64.manylinux_2_17_x86_64.whl"
+    file = ListedFile(filename=other, sha256=tagged_digest(wheel, tag))
+    assert states(compared([wheel], {ALPHA: (file,)})) == [State.SAME]
 
 
 def test_a_release_without_a_target_is_not_begun() -> None:
-    found = compare(BOTH[:1], {ALPHA: ()}, needed=needed)
+    found = compared(BOTH[:1], {ALPHA: ()})
     assert states(found) == [State.INCOMPLETE]
     assert found.to_upload == ()
     (error,) = raised(lambda: found.check("internal"), IncompleteError)
@@ -66,23 +96,21 @@ def test_a_release_without_a_target_is_not_begun() -> None:
 
 
 def test_a_wheel_for_all_serves_every_target() -> None:
-    found = compare([make_candidate("alpha", tag="py3-none-any")], {}, needed=needed)
-    assert states(found) == [State.UPLOAD]
+    assert states(compared([make_candidate("alpha", tag="py3-none-any")], {})) == [State.UPLOAD]
 
 
-def test_what_is_there_already_is_not_called_incomplete() -> None:
-    found = compare(BOTH[:1], {ALPHA: (listed(BOTH[0]),)}, needed=needed)
-    assert states(found) == [State.SAME]
+def test_a_published_wheel_is_not_incomplete() -> None:
+    assert states(compared(BOTH[:1], {ALPHA: (published(BOTH[0]),)})) == [State.SAME]
 
 
 def test_a_wheel_whose_dependency_nobody_could_get() -> None:
     wheel = make_candidate("beta", tag="py3-none-any", requires=["alpha", "elsewhere"])
-    alone = compare([wheel], {BETA: (), ALPHA: ()}, needed=needed, owned={ALPHA, BETA})
+    alone = compared([wheel], {BETA: (), ALPHA: ()}, owned={ALPHA, BETA})
     assert states(alone) == [State.INCOMPLETE]
     assert "it needs alpha, which is not published" in alone.differences[0].why
-    there = compare([wheel], {ALPHA: (listed(BOTH[0]),)}, needed=needed, owned={ALPHA, BETA})
+    there = compared([wheel], {ALPHA: (published(BOTH[0]),)}, owned={ALPHA, BETA})
     assert states(there)[0] is State.UPLOAD
-    along = compare([*BOTH, wheel], {}, needed=needed, owned={ALPHA, BETA})
+    along = compared([*BOTH, wheel], {}, owned={ALPHA, BETA})
     assert states(along) == [State.UPLOAD] * 3
 
 
@@ -90,13 +118,16 @@ def test_a_wheel_whose_dependency_nobody_could_get() -> None:
     ("there", "number"),
     [
         ([], 1),
-        (["alpha-1.0-py3-none-any.whl", "alpha-0.9-7-py3-none-any.whl", "alpha-1.0.tar.gz"], 1),
-        (["alpha-1.0-1-py3-none-any.whl", "alpha-1.0-10-cp311-cp311-linux_x86_64.whl"], 11),
-        (["alpha-1.0-2b-py3-none-any.whl"], 3),
+        (["alpha-1.0-cp311-cp311-manylinux_2_28_x86_64.whl"], 1),
+        (["alpha-1.0-7-py3-none-any.whl", "alpha-0.9-7-cp311-cp311-linux_x86_64.whl", "alpha-1.0.tar.gz"], 1),
+        (["alpha-1.0-10_0123456789ab-cp311-cp311-linux_x86_64.whl"], 11),
+        (["alpha-1.0-2b-cp311-cp311-manylinux_2_17_x86_64.whl"], 3),
     ],
 )
-def test_the_next_build_number(there: list[str], number: int) -> None:
-    assert next_build(BOTH[0], there) == number
+def test_the_number_is_above_all_others_of_the_slot(there: list[str], number: int) -> None:
+    (found, _) = compared(BOTH, {ALPHA: tuple(map(listed, there))}).to_upload
+    assert found.filename == published(BOTH[0], number).filename
+    assert bool(found.why) is (number > 1 or "manylinux_2_28" in "".join(there))
 
 
 def test_dependencies_come_first() -> None:
@@ -115,10 +146,10 @@ def test_requirements_of_metadata() -> None:
     assert requirements(text.encode()) == {"some-thing", "other"}
 
 
-class TestStanding:
+class TestStatus:
     def test_a_line_for_each_target(self) -> None:
-        there = listed(BOTH[0]), listed("alpha-0.1-py3-none-any.whl"), listed("alpha-2.tar.gz")
-        found = list(target_statuses(compare(BOTH[:1], {ALPHA: there}, needed=needed), needed))
+        there = published(BOTH[0]), listed("alpha-0.1-py3-none-any.whl"), listed("alpha-2.tar.gz")
+        found = list(target_statuses(compared(BOTH[:1], {ALPHA: there}), needed))
         rows = [(each.version, each.target, each.stored, each.published, each.state) for each in found]
         assert rows == [
             ("1.0", TARGETS[0], True, True, "same"),
@@ -141,7 +172,3 @@ class TestStanding:
         names = ["alpha-1.0-py3-none-any.whl", "alpha-1.0.0-1-py3-none-any.whl", "alpha-1.0.tar.gz"]
         assert of_release(names, "1.0") == (names[0],)
         assert of_release(names, "1.0.0") == (names[1],)
-
-
-def test_offers_are_values() -> None:
-    assert make_candidate("alpha").path == Path("alpha-1.0-cp311-cp311-manylinux_2_28_x86_64.whl")

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.candidates import TARGETS, listed, make_candidate
+from support.candidates import TARGETS, make_candidate, published, tagged_digest
 from wheelfarm.index.candidates import Candidate, waves
 from wheelfarm.index.comparison import Comparison, State, compare
+from wheelfarm.index.protocol import ListedFile
 from wheelfarm.model import Name, Target
 from wheelfarm.wheelhouse.tags import serves
 
 if TYPE_CHECKING:
-    from wheelfarm.index.protocol import ListedFile
+    from collections.abc import Iterable
 
 NAMES = ("alpha", "beta", "gamma")
 WHEELS = st.builds(
@@ -23,65 +24,85 @@ WHEELS = st.builds(
     st.sampled_from(NAMES),
     st.sampled_from(["1.0", "2.0"]),
     target=st.sampled_from(TARGETS),
-    build=st.sampled_from(["", "1"]),
     content=st.sampled_from(["", "other"]),
+    key=st.sampled_from(["key", "another"]),
     requires=st.sets(st.sampled_from([*NAMES, "elsewhere"]), max_size=2),
 )
-HOUSES = st.lists(WHEELS, unique_by=lambda each: each.filename, max_size=8)
+WHEELHOUSES = st.lists(WHEELS, unique_by=lambda each: each.filename, max_size=8)
 
 
 def needed(_project: Name) -> list[Target]:
     return [Target.parse(text) for text in TARGETS]
 
 
-def listing_of(wheels: list[Candidate]) -> dict[Name, tuple[ListedFile, ...]]:
+def listing_of(names: Iterable[tuple[Name, ListedFile]]) -> dict[Name, tuple[ListedFile, ...]]:
     found: defaultdict[Name, list[ListedFile]] = defaultdict(list)
-    for wheel in wheels:
-        found[wheel.project].append(listed(wheel))
+    for project, file in names:
+        found[project].append(file)
     return {name: tuple(files) for name, files in found.items()}
 
 
-def compared(wheelhouse: list[Candidate], index: list[Candidate]) -> Comparison:
-    return compare(wheelhouse, listing_of(index), needed=needed, owned=set(map(Name, NAMES)))
+def files(wheels: Iterable[Candidate]) -> list[tuple[Name, ListedFile]]:
+    return [(wheel.project, published(wheel)) for wheel in wheels]
 
 
-@given(HOUSES, HOUSES)
+def uploaded(found: Comparison) -> list[tuple[Name, ListedFile]]:
+    return [
+        (each.project, ListedFile(filename=each.filename, sha256=tagged_digest(each.candidate, each.tag)))
+        for each in found.to_upload
+        if each.candidate
+    ]
+
+
+def compared(wheelhouse: list[Candidate], listing: list[tuple[Name, ListedFile]]) -> Comparison:
+    return compare(
+        wheelhouse,
+        listing_of(listing),
+        needed=needed,
+        tagged_digest=tagged_digest,
+        owned=set(map(Name, NAMES)),
+    )
+
+
+@given(WHEELHOUSES, WHEELHOUSES)
 def test_every_wheel_has_one_state_and_none_is_made_up(
     wheelhouse: list[Candidate], index: list[Candidate]
 ) -> None:
-    found = compared(wheelhouse, index)
+    found = compared(wheelhouse, files(index))
     assert [each.candidate for each in found.differences if each.candidate] == wheelhouse
-    foreign = {each.filename for each in found.of(State.FOREIGN)}
-    assert foreign == {each.filename for each in index} - {each.filename for each in wheelhouse}
+    listed = {file.filename for _, file in files(index)}
+    own = {each.filename for each in found.differences if each.candidate}
+    assert {each.filename for each in found.of(State.FOREIGN)} == listed - own
 
 
-@given(HOUSES, HOUSES)
+@given(WHEELHOUSES, WHEELHOUSES)
 def test_nothing_published_is_ever_to_upload(wheelhouse: list[Candidate], index: list[Candidate]) -> None:
-    there = {each.filename for each in index}
-    assert not there & {each.filename for each in compared(wheelhouse, index).to_upload}
+    there = {file.filename for _, file in files(index)}
+    assert not there & {each.filename for each in compared(wheelhouse, files(index)).to_upload}
 
 
-@given(HOUSES, HOUSES)
+@given(WHEELHOUSES, WHEELHOUSES)
 def test_what_is_uploaded_makes_whole_releases(wheelhouse: list[Candidate], index: list[Candidate]) -> None:
-    for each in compared(wheelhouse, index).to_upload:
-        release = [one for one in wheelhouse if (one.project, one.version) == (each.project, each.version)]
+    for each in compared(wheelhouse, files(index)).to_upload:
+        version = each.candidate and each.candidate.version
+        release = [one for one in wheelhouse if (one.project, one.version) == (each.project, version)]
         for target in needed(each.project):
             assert any(serves(one.filename, target) for one in release)
 
 
-@given(HOUSES, HOUSES)
+@given(WHEELHOUSES, WHEELHOUSES)
 def test_after_it_is_published_it_is_the_same(wheelhouse: list[Candidate], index: list[Candidate]) -> None:
-    sent = list(compared(wheelhouse, index).to_upload)
-    after = compared(wheelhouse, [*index, *sent])
+    before = compared(wheelhouse, files(index))
+    after = compared(wheelhouse, [*files(index), *uploaded(before)])
     same = {each.filename for each in after.of(State.SAME)}
-    assert {each.filename for each in sent} <= same
+    assert {each.filename for each in before.to_upload} <= same
     # Publishing what is complete can only complete what needed it.
     assert {each.filename for each in after.of(State.CONFLICTING)} == {
-        each.filename for each in compared(wheelhouse, index).of(State.CONFLICTING)
+        each.filename for each in before.of(State.CONFLICTING)
     }
 
 
-@given(HOUSES)
+@given(WHEELHOUSES)
 def test_waves_hold_all_and_need_nothing_that_comes_later(wheelhouse: list[Candidate]) -> None:
     found = waves(wheelhouse)
     assert sorted(each.filename for wave in found for each in wave) == sorted(

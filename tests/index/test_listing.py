@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,23 +13,16 @@ from wheelfarm.errors import PublishError, RefusedError
 from wheelfarm.index.upload import UploadIndex
 from wheelfarm.model import Name
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelfarm.index.candidates import Candidate
-    from wheelfarm.provenance.attestation import Attestation
+KEY = "0123456789ab"
+WHEEL = f"alpha-1.0-1_{KEY}-py3-none-any.whl"
 
 
-def unissued(_offer: Candidate) -> Attestation:
-    raise AssertionError("nothing is published here")
-
-
-def index_at(server: IndexServer, directory: Path) -> UploadIndex:
+def index_at(server: IndexServer) -> UploadIndex:
     url = f"http://{server.host}/"
-    return UploadIndex("internal", url, "simple", None, {}, None, print, unissued, directory)
+    return UploadIndex("internal", url, "simple", None, {}, None, print)
 
 
-def test_a_page_that_is_none(tmp_path: Path) -> None:
+def test_a_page_that_is_none() -> None:
     with index_server() as server:
         server.replies["/simple/alpha/"].append(
             Reply(
@@ -38,29 +30,27 @@ def test_a_page_that_is_none(tmp_path: Path) -> None:
                 headers={"Content-Type": "application/vnd.pypi.simple.v1+json"},
             )
         )
-        index = index_at(server, tmp_path)
-        error = only(lambda: index.look([Name("alpha")]), PublishError)
+        index = index_at(server)
+        error = only(lambda: index.list_files([Name("alpha")]), PublishError)
         assert error.what == "the page of alpha cannot be read"
 
 
-def test_a_listing_without_digests_is_hashed(tmp_path: Path) -> None:
+def test_a_listing_without_digests_is_hashed() -> None:
     with index_server() as server:
-        server.add(
-            "alpha", {"alpha-1.0-py3-none-any.whl": b"bytes"}, digests={"alpha-1.0-py3-none-any.whl": ""}
-        )
-        index = index_at(server, tmp_path)
-        (file,) = index.look([Name("alpha")])[Name("alpha")]
+        server.add("alpha", {WHEEL: b"bytes"}, digests={WHEEL: ""})
+        index = index_at(server)
+        (file,) = index.list_files([Name("alpha")])[Name("alpha")]
         assert file.sha256 is None
-        (file,) = index.look([Name("alpha")], {"alpha-1.0-py3-none-any.whl"})[Name("alpha")]
+        (file,) = index.list_files([Name("alpha")], {KEY})[Name("alpha")]
         assert file.sha256 == "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"
         error = only(lambda: index.yank(Name("alpha"), [], ""), PublishError)
         assert "yanked" in error.what
         assert "removed" in only(lambda: index.remove(Name("alpha"), []), PublishError).what
 
 
-def test_a_file_without_a_digest_that_lies_elsewhere(tmp_path: Path) -> None:
+def test_a_file_without_a_digest_that_lies_elsewhere() -> None:
     """Many servers keep files in a store of their own, and send those who want one there."""
-    name = "alpha-1.0-py3-none-any.whl"
+    name = WHEEL
     with index_server() as server, index_server() as store:
         server.add("alpha", {name: b""}, digests={name: ""})
         store.replies["/bytes"].append(Reply(b"bytes"))
@@ -68,17 +58,17 @@ def test_a_file_without_a_digest_that_lies_elsewhere(tmp_path: Path) -> None:
         server.replies[f"/files/{name}"].append(
             Reply(status=302, headers={"Location": f"http://{store.host}/bytes"})
         )
-        (file,) = index_at(server, tmp_path).look([Name("alpha")], {name})[Name("alpha")]
+        (file,) = index_at(server).list_files([Name("alpha")], {KEY})[Name("alpha")]
         assert file.sha256 == "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"
         store.replies["/bytes"] = deque([Reply(status=404)])
-        (file,) = index_at(server, tmp_path).look([Name("alpha")], {name})[Name("alpha")]
+        (file,) = index_at(server).list_files([Name("alpha")], {KEY})[Name("alpha")]
         assert file.sha256 is None
         store.replies["/bytes"] = deque([Reply(status=403)])
-        only(lambda: index_at(server, tmp_path).look([Name("alpha")], {name}), RefusedError)
+        only(lambda: index_at(server).list_files([Name("alpha")], {KEY}), RefusedError)
 
 
 @pytest.mark.parametrize("build", ["1/../../../evil", "1\\..\\evil"])
-def test_a_name_that_leads_elsewhere(tmp_path: Path, build: str) -> None:
+def test_a_name_that_leads_elsewhere(build: str) -> None:
     """Such a build tag is one for those who read file names; whoever fetches the file writes it there."""
     page = {"meta": {"api-version": "1.0"}, "name": "alpha"}
     files = [{"filename": f"alpha-1.0-{build}-py3-none-any.whl", "url": "x.whl", "hashes": {}}]
@@ -89,5 +79,5 @@ def test_a_name_that_leads_elsewhere(tmp_path: Path, build: str) -> None:
                 headers={"Content-Type": "application/vnd.pypi.simple.v1+json"},
             )
         )
-        error = only(lambda: index_at(server, tmp_path).look([Name("alpha")]), PublishError)
-        assert error.what == "the index lists something that is no file name"
+        error = only(lambda: index_at(server).list_files([Name("alpha")]), PublishError)
+        assert error.what == "the index lists an invalid file name"

@@ -27,9 +27,9 @@ def settings(tmp_path: Path, **table: Any) -> Settings:
 
 
 def test_a_table(tmp_path: Path) -> None:
-    farm = settings(tmp_path, variants={"plain": "", "netlib": "netlib"}, settle=5.0)
+    farm = settings(tmp_path, variants={"plain": "", "netlib": "netlib"}, **{"listing-timeout": 5.0})
     table = farm.choose_index("internal")
-    assert (table.kind, table.settle, table.read_url) == (IndexKind.SIMPLE_UPLOAD, 5.0, None)
+    assert (table.kind, table.listing_timeout, table.read_url) == (IndexKind.SIMPLE_UPLOAD, 5.0, None)
     assert [table.path(each) for each in ("plain", "netlib", "other")] == ["", "netlib", None]
     assert settings(tmp_path / "other").choose_index("internal").path("any") == "any"
     assert farm.origins["index"] == "pyproject.toml"
@@ -58,7 +58,7 @@ def test_a_url_with_credentials_is_refused_and_not_shown(tmp_path: Path, key: st
         ({"variants": {"plain": "/root"}}, "bad value '/root'"),
         ({"simple": "a b"}, "bad value 'a b'"),
         ({"read-url": "s3://bucket"}, "bad value 's3://bucket'"),
-        ({"settle": -1.0}, "bad value -1.0"),
+        ({"listing-timeout": -1.0}, "bad value -1.0"),
         ({"user": "alice"}, "unknown key 'user'"),
     ],
 )
@@ -84,7 +84,7 @@ def test_where_installers_read(tmp_path: Path) -> None:
     assert read(told, "plain") == "https://index.invalid/pypi/alice/prod/+simple/"
     assert "it takes plain" in str(only(lambda: read(told, "netlib"), UsageError).hint)
     bucket = settings(tmp_path / "b", kind="static", url="s3://bucket/farm")
-    assert only(lambda: read(bucket, "plain"), UsageError).hint == "say `read-url`"
+    assert only(lambda: read(bucket, "plain"), UsageError).hint == "set `read-url`"
     public = settings(
         tmp_path / "c", kind="static", url="s3://bucket/farm", **{"read-url": "https://cdn.invalid/farm"}
     )

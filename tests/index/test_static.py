@@ -9,7 +9,6 @@ import re
 import signal
 import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from support.publishing import TARGETS, VARIANT, failures_at_once, publication, 
 from support.raised import only, raised
 from support.store import check_whole
 from wheelfarm.errors import ConflictError, PublishError
+from wheelfarm.index.build_tags import Tagger
 from wheelfarm.index.comparison import State
 from wheelfarm.index.storage import LOCK, Bucket, Directory, open_storage
 from wheelfarm.model import Name
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wheelfarm.index.comparison import Comparison
-    from wheelfarm.index.transaction import Transaction
     from wheelfarm.run.farm import Farm
 
 ROOT = Path(__file__).parents[2]
@@ -40,12 +39,8 @@ def farm_at(root: Path, url: str) -> Farm:
     return farm
 
 
-def quick(farm: Farm) -> Transaction:
-    return replace(publication(farm).transaction(None), sleep=lambda _seconds: None, settle=0.5)
-
-
 def publish(farm: Farm) -> Comparison:
-    return quick(farm).publish()
+    return publication(farm).publish()
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -68,7 +63,7 @@ def page(place: str, tmp_path: Path, project: str) -> Any:
 def test_published_and_the_same_after_that(tmp_path: Path, place: str) -> None:
     farm = farm_at(tmp_path / "farm", place)
     assert len(publish(farm).to_upload) == 4
-    assert [file["filename"].split("-")[2] for file in page(place, tmp_path, "beta")["files"]] == [
+    assert [file["filename"].split("-")[3] for file in page(place, tmp_path, "beta")["files"]] == [
         "cp311",
         "cp312",
     ]
@@ -86,20 +81,21 @@ def test_other_bytes_are_refused(tmp_path: Path, place: str) -> None:
     publish(farm_at(tmp_path / "one", place))
     before = page(place, tmp_path, "alpha")
     farm = publishing_farm(tmp_path / "two", {"kind": "static", "url": place})
-    stock(farm.wheelhouse, content="other")
+    stock(farm.wheelhouse, content="other", inputs_of="")
     assert len(raised(lambda: publish(farm), ConflictError)) == 4
     assert page(place, tmp_path, "alpha") == before
 
 
-def test_a_conflict_that_comes_after_the_look(tmp_path: Path, place: str) -> None:
+def test_a_conflict_with_a_publisher_at_the_same_time(tmp_path: Path, place: str) -> None:
     one = farm_at(tmp_path / "one", place)
     two = publishing_farm(tmp_path / "two", {"kind": "static", "url": place})
-    stock(two.wheelhouse, content="other")
-    late = publication(two)
-    todo = quick(two).differ().to_upload
+    stock(two.wheelhouse, content="other", inputs_of="")
+    tagger = Tagger(two.wheelhouse, tmp_path)
+    left = publication(two).compare().to_upload
+    wheels = [tagger.tag(each.candidate, each.tag) for each in left if each.candidate]
     publish(one)
-    error = only(lambda: late.index.send(todo), ConflictError)
-    assert error.why == "another publisher was quicker"
+    error = only(lambda: publication(two).index.upload(wheels), ConflictError)
+    assert error.why == "another publisher was faster"
 
 
 def test_a_lost_file_is_written_again(tmp_path: Path) -> None:
@@ -107,7 +103,7 @@ def test_a_lost_file_is_written_again(tmp_path: Path) -> None:
     publish(farm)
     lost = next((tmp_path / "public").rglob("beta*cp312*.whl"))
     lost.unlink()
-    assert [candidate.filename for candidate in publish(farm).to_upload] == [lost.name]
+    assert [each.filename for each in publish(farm).to_upload] == [lost.name]
     assert lost.is_file()
 
 
@@ -141,7 +137,7 @@ def test_yanked_offered_again_and_removed(tmp_path: Path, place: str) -> None:
     assert [file.get("yanked") for file in page(place, tmp_path, "alpha")["files"]] == [None, None]
     index.remove(Name("alpha"), names[:1])
     assert [file["filename"] for file in page(place, tmp_path, "alpha")["files"]] == names[1:]
-    assert [candidate.filename for candidate in quick(farm).differ().to_upload] == names[:1]
+    assert [each.filename for each in publication(farm).compare().to_upload] == names[:1]
 
 
 def test_two_publishers_of_different_packages_at_once(tmp_path: Path, place: str) -> None:
@@ -156,7 +152,7 @@ def test_two_publishers_of_different_packages_at_once(tmp_path: Path, place: str
     failures = failures_at_once(publish, farms)
     assert failures == []
     for farm in farms:
-        assert {each.state for each in quick(farm).differ().differences} == {State.SAME}
+        assert {each.state for each in publication(farm).compare().differences} == {State.SAME}
 
 
 def _publish_and_die(root: Path, public: Path, step: int) -> None:
@@ -171,9 +167,8 @@ def _publish_and_die(root: Path, public: Path, step: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     farm = publishing_farm(root, {"kind": "static", "url": public.as_uri()})
-    transaction = quick(farm)
     sys.addaudithook(hook)
-    transaction.publish()
+    publish(farm)
 
 
 def test_a_kill_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path:
         published=Farm(settings=clone).published,
     )
     assert [each.action for each in decisions] == [Action.REUSE] * 2
-    assert "published in internal: tinybase-1.0-" in "; ".join(decisions[0].why)
+    assert "published in internal: tinybase-1.0-1_" in "; ".join(decisions[0].why)
     run = run_farm(clone)
     assert run.states == {"tinybase": "reused", "tinytop": "reused"}
     check_tidy(clone.wheelhouse, VARIANT)
@@ -124,9 +124,7 @@ def one(root: Path, pattern: str) -> Path:
 
 def record_of(public: Path) -> Path:
     """The published record of tinybase."""
-    records = public.glob("records/*.json")
-    (found,) = (each for each in records if '"distribution": "tinybase"' in each.read_text())
-    return found
+    return one(public, "wheels/*/tinybase-*.record.json")
 
 
 def other_bytes(public: Path) -> None:
@@ -172,10 +170,10 @@ def no_wheel(public: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        (other_bytes, "has other bytes than index internal says"),
+        (other_bytes, "has other bytes than index internal lists"),
         (other_variant, "another variant"),
-        (other_record, "of the build record, which has"),
-        (no_gate, "no gate that the wheel has passed"),
+        (other_record, "for the build record, whose sha256"),
+        (no_gate, "no results of the gate"),
         (no_statement, "provenance statement"),
         (no_wheel, "listed and not there"),
         (other_parts, "another key_parts"),
@@ -191,9 +189,20 @@ def test_a_lie_means_a_warning_and_a_build(
     assert told in "\n".join(said)
 
 
-def test_a_record_that_is_none_belongs_to_no_build(filled: Settings, tmp_path: Path) -> None:
-    record_of(tmp_path / "public").write_text("{")
-    assert taken(clone_of(filled, tmp_path)) == (None, [])
+def test_a_wheel_without_an_attestation_goes_through_the_gate(filled: Settings, tmp_path: Path) -> None:
+    for path in (tmp_path / "public").rglob("*.record.json"):
+        path.unlink()
+    clone = clone_of(filled, tmp_path)
+    run = run_farm(clone)
+    assert run.states == {"tinybase": "reused", "tinytop": "reused"}
+    stored = Record.from_json(
+        Farm(settings=filled).wheelhouse.record(VARIANT, run.build("tinytop").key), "tinytop"
+    )
+    record = run.record("tinytop")
+    assert record.wheel.sha256 == stored.wheel.sha256
+    assert record.gate_results
+    assert (record.inputs, record.upstream) == (stored.inputs, stored.upstream)
+    assert not record.from_nothing
 
 
 @pytest.mark.slow
@@ -225,7 +234,7 @@ def test_an_index_that_cannot_be_used_is_told_once(
             each.action for each in decide_all(farm.wheelhouse, farm.plan(None), published=farm.published)
         ]
         assert actions == [Action.BUILD] * 2
-    assert sum(line.startswith("warning: no wheels are taken from index internal") for line in said) == 1
+    assert sum(line.startswith("warning: no wheels are reused from index internal") for line in said) == 1
 
 
 def test_a_static_index_is_read_over_http(filled: Settings, tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 def test_other_bytes_under_a_published_name(tmp_path: Path, faulty: Proxy) -> None:
     publish(farm_for(tmp_path / "first", faulty.url))
     faulty.asked.clear()
-    farm = farm_for(tmp_path / "second", faulty.url, content="other")
+    farm = farm_for(tmp_path / "second", faulty.url, content="other", inputs_of="")
     with pytest.raises(FarmError) as caught:
         publish(farm)
     problems = caught.value.errors  # type: ignore[attr-defined]
     assert {type(each) for each in problems} == {ConflictError}
     assert len(problems) == 4
-    assert "build tag 1" in str(problems[0].hint)
+    assert "build number 2" in str(problems[0].hint)
     assert faulty.count("POST") == 0
 
 

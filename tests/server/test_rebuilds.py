@@ -1,4 +1,4 @@
-"""Rebuilds on real servers: pip takes the build with the higher number, and nothing is overwritten."""
+"""Rebuilds on real servers: installers prefer the higher number, and nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.indexes import LOGIN, Server, make_devpi_index
-from support.publishing import TARGETS, VARIANT, publication, publishing_farm, store
+from support.publishing import TARGETS, publication, publishing_farm, store
 from support.raised import raised
-from support.store import key_of
+from support.wheels import change_member
 from wheelfarm.errors import ConflictError
 from wheelfarm.index.comparison import State
 from wheelfarm.model import Name
-from wheelfarm.provenance.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from wheelfarm.run.farm import Farm
 
 
-def farm_for(root: Path, url: str, *, content: str = "", key: str = "") -> Farm:
+def farm_for(root: Path, url: str, *, content: str = "", inputs_of: str | None = None) -> Farm:
     base, _, index = url.rstrip("/").rpartition("/")
     table: Mapping[str, object] = {"kind": "simple-upload", "url": base, "variants": {"plain": index}}
     if index.startswith("127."):
@@ -32,8 +31,7 @@ def farm_for(root: Path, url: str, *, content: str = "", key: str = "") -> Farm:
     farm = publishing_farm(root, table, environ=LOGIN)
     for target in TARGETS:
         tag = f"{target.partition('-')[0]}-none-any"
-        own = key_of(f"{key} {target}") if key else None
-        store(farm.wheelhouse, "alpha", target=target, content=content, tag=tag, key=own)
+        store(farm.wheelhouse, "alpha", target=target, content=content, tag=tag, inputs_of=inputs_of)
     return farm
 
 
@@ -47,61 +45,45 @@ def downloaded(tmp_path: Path, simple: str, *words: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["pypiserver", "devpi"])
-def test_pip_prefers_the_rebuild(tmp_path: Path, pypi: Server, devpi_server: Server, kind: str) -> None:
+def test_pip_prefers_the_higher_number(tmp_path: Path, pypi: Server, devpi_server: Server, kind: str) -> None:
     url = pypi.url if kind == "pypiserver" else make_devpi_index(devpi_server, "rebuilds")
     simple = f"{url}{'simple' if kind == 'pypiserver' else '+simple'}/"
     first = farm_for(tmp_path / "one", url)
-    publication(first).publish(None)
+    publication(first).publish()
     second = farm_for(tmp_path / "two", url, content="rebuilt")
-    done = publication(second).publish(None)
-    assert [each.filename for each in done.of(State.UPLOAD)] == [
-        "alpha-1.0-1-cp311-none-any.whl",
-        "alpha-1.0-1-cp312-none-any.whl",
-    ]
-    assert downloaded(tmp_path, simple, "alpha") == ["alpha-1.0-1-cp311-none-any.whl"]
-    listing = publication(second).index.look([Name("alpha")])[Name("alpha")]
+    names = [each.filename for each in publication(second).publish().to_upload]
+    assert all(name.startswith("alpha-1.0-2_") for name in names)
+    assert downloaded(tmp_path, simple, "alpha") == names[:1]
+    listing = publication(second).index.list_files([Name("alpha")])[Name("alpha")]
     assert len(listing) == 4
-    assert len(publication(first).publish(None).of(State.SAME)) == 2
+    for farm in (first, second):
+        assert len(publication(farm).publish().of(State.SAME)) == 2
+    assert {each.error for each in publication(first).verify(None)} == {None}
 
 
-def test_the_published_records_tell_the_number(tmp_path: Path, pypi: Server) -> None:
-    publication(farm_for(tmp_path / "one", pypi.url)).publish(None)
-    second = farm_for(tmp_path / "two", pypi.url, content="rebuilt")
-    publication(second).publish(None)
-    papers = publication(second).index.papers(Name("alpha"), "1.0")
-    records = [each.read.wheel for each in papers.values()]
-    assert sorted((each.number or 0) for each in records) == [0, 0, 1, 1]
-    for wheel in second.wheelhouse.current(VARIANT, Name("alpha")):
-        assert papers[wheel.sha256].read == Record.from_json(
-            second.wheelhouse.record(VARIANT, wheel.key), "here"
-        )
+def test_uv_prefers_the_higher_number(tmp_path: Path, pypi: Server) -> None:
+    for name in ("one", "two"):
+        done = publication(farm_for(tmp_path / name, pypi.url, content=name)).publish()
+    argv = ["uv", "pip", "install", "--no-config", "--no-deps", "--no-cache", "--index-url"]
+    argv += [f"{pypi.url}simple/", "--target", str(tmp_path / "got"), "--python-version", "3.11", "alpha"]
+    subprocess.run(argv, check=True, capture_output=True, timeout=120)
+    assert "two" in (tmp_path / "got/alpha.py").read_text()
+    assert all("-2_" in each.filename for each in done.to_upload)
 
 
 def test_other_bytes_from_the_same_key_are_refused(tmp_path: Path, pypi: Server) -> None:
-    publication(farm_for(tmp_path / "one", pypi.url, key="same")).publish(None)
-    second = farm_for(tmp_path / "two", pypi.url, content="other", key="same")
-    raised(lambda: publication(second).publish(None), ConflictError)
-    assert {path.name for path in pypi.root.glob("alpha-*")} == {
-        "alpha-1.0-cp311-none-any.whl",
-        "alpha-1.0-cp312-none-any.whl",
-    }
+    publication(farm_for(tmp_path / "one", pypi.url, inputs_of="same")).publish()
+    before = {path.name: path.read_bytes() for path in pypi.root.glob("alpha-*")}
+    second = farm_for(tmp_path / "two", pypi.url, content="other", inputs_of="same")
+    raised(lambda: publication(second).publish(), ConflictError)
+    assert {path.name: path.read_bytes() for path in pypi.root.glob("alpha-*")} == before
 
 
 def test_a_wheel_that_was_changed_on_the_server_is_found(tmp_path: Path, pypi: Server) -> None:
     farm = farm_for(tmp_path / "one", pypi.url)
-    publication(farm).publish(None)
+    publication(farm).publish()
     assert [each.error for each in publication(farm).verify(None)] == [None, None]
-    wheel = pypi.root / "alpha-1.0-cp312-none-any.whl"
-    wheel.write_bytes(wheel.read_bytes() + b"\n")
+    (wheel,) = pypi.root.glob("alpha-1.0-*-cp312-none-any.whl")
+    change_member(wheel, "alpha.py", b"import os")
     refused = [each for each in publication(farm).verify(None) if each.error]
     assert [each.filename for each in refused] == [wheel.name]
-    assert refused[0].error is not None
-    assert "has no papers in the index" in refused[0].error.what
-
-
-def test_a_carrier_that_was_changed_on_the_server_is_found(tmp_path: Path, pypi: Server) -> None:
-    farm = farm_for(tmp_path / "one", pypi.url)
-    publication(farm).publish(None)
-    (carrier,) = pypi.root.glob("*_papers-*.whl")
-    carrier.write_bytes(carrier.read_bytes().replace(b"record.json", b"rec0rd.json"))
-    assert all(each.error for each in publication(farm).verify(None))

@@ -6,11 +6,10 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from support.farm import write_farm
-from support.records import sample_record
-from support.store import key_of
+from support.records import sample_embedded, sample_inputs, sample_record
 from support.wheels import make_wheel
 from wheelfarm.model import Digest, Name, Target
-from wheelfarm.provenance.record import RecordedWheel
+from wheelfarm.provenance.record import EMBEDDED, RecordedWheel
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
@@ -51,21 +50,44 @@ def store(
     variant: str = VARIANT,
     tag: str | None = None,
     recipe: str | None = None,
-    key: Digest | None = None,
+    inputs_of: str | None = None,
 ) -> StoredWheel:
-    """Make a wheel and store it with the record of a build that passed its gate."""
+    """Make a wheel and store it with the record of a build that passed its gate.
+
+    Args:
+        wheelhouse: where it is stored.
+        name: its distribution.
+        version: its version.
+        target: its target.
+        requires: distributions that it requires.
+        content: part of its bytes.
+        build: a build tag of its own.
+        variant: its variant.
+        tag: its tag; by default that of the target.
+        recipe: its recipe; by default that of its own name.
+        inputs_of: the content whose inputs, and so build key, it has; by default its own.
+    """
     directory = wheelhouse.root.parent / "made" / f"{name}-{version}-{target}-{content}-{variant}"
     directory.mkdir(parents=True, exist_ok=True)
     module = name.replace("-", "_")
+    inputs = sample_inputs(
+        name=recipe or name,
+        version=version,
+        target=target,
+        variant=variant,
+        environment={"INPUTS": content if inputs_of is None else inputs_of, "TAG": tag or "", "B": build},
+    )
+    embedded = sample_embedded(name, inputs)
+    inside = f"{module}-{version}.dist-info"
     files = {
         f"{module}.py": f"VERSION = {version!r}\nCONTENT = {content!r}\n",
-        f"{module}-{version}.dist-info/sboms/wheelfarm.cdx.json": SBOM,
+        f"{inside}/sboms/wheelfarm.cdx.json": SBOM,
+        f"{inside}/{EMBEDDED}": embedded.to_json(),
     }
     wheel = make_wheel(
         directory, name, version, files, tag=tag or tag_of(target), requires=requires, build=build
     )
-    sha256 = sha256_of_file(wheel)
-    key = key or key_of(f"{wheel.name} {sha256}")
+    sha256, key = sha256_of_file(wheel), embedded.key
     record = sample_record(
         recipe=Name(recipe or name),
         distribution=Name(name),
@@ -79,12 +101,17 @@ def store(
 
 
 def stock(
-    wheelhouse: Wheelhouse, version: str = "1.0", *, content: str = "", targets: Iterable[str] = TARGETS
+    wheelhouse: Wheelhouse,
+    version: str = "1.0",
+    *,
+    content: str = "",
+    targets: Iterable[str] = TARGETS,
+    inputs_of: str | None = None,
 ) -> None:
-    """Store alpha, and beta which needs it, for each target."""
+    """Store alpha, and beta which needs it, for each target; see `store`."""
     for target in targets:
-        store(wheelhouse, "alpha", version, target, content=content)
-        store(wheelhouse, "beta", version, target, requires=["alpha"], content=content)
+        store(wheelhouse, "alpha", version, target, content=content, inputs_of=inputs_of)
+        store(wheelhouse, "beta", version, target, requires=["alpha"], content=content, inputs_of=inputs_of)
 
 
 def publishing_farm(
@@ -95,7 +122,7 @@ def publishing_farm(
     recipes: Mapping[str, Table] = RECIPES,
 ) -> Farm:
     """A farm with recipes for alpha and beta, an index called `internal`, and an empty wheelhouse."""
-    table = {"targets": list(TARGETS), "settle": 2.0, **index}
+    table = {"targets": list(TARGETS), "listing-timeout": 2.0, **index}
     write_farm(root, recipes, settings={"index": {"internal": table}})
     said: list[str] = []
     variables = {"PATH": "/usr/bin:/bin", "HOME": str(root / "home"), **(environ or {})}
@@ -104,7 +131,7 @@ def publishing_farm(
 
 def publication(farm: Farm) -> Publication:
     """The farm's plain wheels, and its index."""
-    return Publication(farm=farm, index_name="internal", variant=VARIANT)
+    return Publication(farm=farm, index_name="internal", variant=VARIANT, sleep=lambda _seconds: None)
 
 
 def told(farm: Farm) -> list[str]:

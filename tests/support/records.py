@@ -1,4 +1,4 @@
-"""A factory for build records."""
+"""Factories for build records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from wheelfarm.model import AppliedPatch, CacheUse, Digest, EngineName, EnvironmentEntry, Name, Target
-from wheelfarm.provenance.record import Record, RecordedSource, RecordedWheel, SourceKind, UpstreamWheel
+from wheelfarm.plan.inputs import BuildInputs, SourceInput
+from wheelfarm.provenance.record import (
+    EmbeddedRecord,
+    Record,
+    RecordedSource,
+    RecordedWheel,
+    SourceKind,
+    UpstreamWheel,
+)
+from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.recipe import BuildRequires
 
 
 def sample_record(**changes: Any) -> Record:
@@ -55,3 +65,46 @@ def sample_record(**changes: Any) -> Record:
         log=PurePosixPath("logs/scipy.log"),
     )
     return Record(**fields | changes)
+
+
+def sample_inputs(**changes: Any) -> BuildInputs:
+    """Inputs of a build without requirements."""
+    fields: dict[str, Any] = dict(  # noqa: C408 - as the model's arguments
+        rules="1",
+        name="scipy",
+        version="1.17.1",
+        engine=EngineName.HOST,
+        target="cp312-manylinux_x86_64",
+        variant="openblas",
+        provider=Provider.NONE,
+        source=SourceInput(kind="sdist", sha256=Digest("b" * 64)),
+        patches=(),
+        build_requires=BuildRequires(),
+        blas=False,
+        config_settings={},
+        environment={},
+        cibuildwheel={},
+        splits={},
+        requirements={},
+        provider_requirements={},
+        upstream={},
+        toolchain={},
+        compilers={},
+        programs={},
+        system_packages={},
+        system_package_versions={},
+    )
+    return BuildInputs(**fields | changes)
+
+
+def sample_embedded(distribution: str, inputs: BuildInputs) -> EmbeddedRecord:
+    """The record in a wheel that was built of some inputs."""
+    source = sample_record().source
+    return EmbeddedRecord(
+        distribution=Name(distribution),
+        inputs=inputs,
+        source=source,
+        build_requirements=(),
+        upstream=(),
+        toolchain={},
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from support.indexes import LOGIN
@@ -23,30 +22,32 @@ from wheelfarm.run.publication import Publication
 from wheelfarm.recipes.settings import load
 
 farm = Farm(settings=load(Path(sys.argv[1])), say=lambda line: print(line, flush=True))
-Publication(farm=farm, index_name="internal", variant="plain").transaction(None).publish()
+Publication(farm=farm, index_name="internal", variant="plain").publish()
 """
 """Publishes the farm at its argument in another process, which can be killed."""
 
 
-def farm_for(root: Path, url: str, *, content: str = "", **variables: str) -> Farm:
+def farm_for(
+    root: Path, url: str, *, content: str = "", inputs_of: str | None = None, **variables: str
+) -> Farm:
     """A farm with alpha and beta, and a server that takes uploads of them."""
     farm = publishing_farm(
         root,
         {"kind": "simple-upload", "url": url, "variants": {"plain": ""}},
         environ={**LOGIN, **variables},
     )
-    stock(farm.wheelhouse, content=content)
+    stock(farm.wheelhouse, content=content, inputs_of=inputs_of)
     return farm
 
 
 def publish(farm: Farm) -> Comparison:
     """Publish all, without the pauses."""
-    return replace(publication(farm).transaction(None), sleep=lambda _seconds: None).publish()
+    return publication(farm).publish()
 
 
 def names(server: Server) -> set[str]:
-    """The wheels, without those that carry papers."""
-    return {path.name for path in server.root.iterdir() if "_wheelfarm_papers-" not in path.name}
+    """The names of its wheels."""
+    return {path.name for path in server.root.iterdir()}
 
 
 def logs(farm: Farm) -> str:

@@ -181,3 +181,12 @@ def _add_twin(path: Path, name: str) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(zipfile.ZipInfo(twin, EPOCH), b"")
     path.write_bytes(path.read_bytes().replace(twin.encode(), name.encode()))
+
+
+def change_member(wheel: Path, name: str, data: bytes) -> None:
+    """Replace the bytes of a member and leave RECORD as it is."""
+    with zipfile.ZipFile(wheel) as archive:
+        members = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for each, content in (members | {name: data}).items():
+            archive.writestr(each, content)

@@ -173,7 +173,7 @@ def publish(*, index: str | None, dry_run: bool) -> None:
     publications = [Publication(farm=farm, index_name=name, variant=variant) for variant in variants]
     # All variants are compared before the first file of any is sent.
     for publication in publications:
-        found = publication.look(publication.transaction(None))
+        found = publication.compare()
         screen.result(comparison_lines(found))
         with problems.collect():
             found.check(name)

@@ -49,12 +49,9 @@ def publish(call: Invocation, packages: str, *, index: str | None = None, next_b
     """Send stored wheels to an index: all targets of a release or none, and nothing is overwritten."""
     publication, wanted = _publication(call, index), parse_releases(packages)
     if call.dry_run:
-        transaction = publication.transaction(wanted)
-        found = publication.look(transaction, next_build=next_build)
+        found = publication.compare(wanted, next_build=next_build)
         call.show(comparison_data(found), comparison_lines(found))
-        found.check(publication.index_name)
-        for candidate in found.to_upload:
-            transaction.prove(candidate)
+        publication.check(found)
         return
     found = publication.publish(wanted, next_build=next_build)
     call.show(comparison_data(found), comparison_lines(found))
@@ -73,7 +70,7 @@ def status(call: Invocation, packages: str, *, index: str | None = None, variant
     data = []
     for each in [variant] if variant else takes:
         publication = Publication(farm=farm, index_name=name, variant=each)
-        found = list(target_statuses(publication.transaction(wanted).differ(), publication.needed))
+        found = list(target_statuses(publication.compare(wanted), publication.needed))
         data += status_data(each, found)
         if not call.json:
             call.screen.result(status_lines(each, found))
@@ -125,7 +122,7 @@ def yank(
         listed = [file.filename for file in farm.wheelhouse.listed(variant, project)]
     else:
         publication = Publication(farm=farm, index_name=index, variant=variant)
-        listed = [file.filename for file in publication.index.look([project])[project]]
+        listed = [file.filename for file in publication.index.list_files([project])[project]]
     filenames = of_release(listed, version)
     if not filenames:
         raise UsageError(f"{index} lists no {project} {version}", hint="inv index.status all")
@@ -150,7 +147,7 @@ def prune(
     if keep < 1:
         raise UsageError("the newest build always stays", hint="--keep 1 or more")
     names = parse_packages(packages) or sorted(publication.owned())
-    old = superseded(publication.index.look(names), keep)
+    old = superseded(publication.index.list_files(names), keep)
     removes = yes and not call.dry_run
     call.show({"removed": removes, "files": old}, (name for files in old.values() for name in files))
     for project, files in old.items() if removes else ():

@@ -35,23 +35,25 @@ class Candidate:
     path: Path
     requires: frozenset[Name] = frozenset()
     """The distributions that it needs when it is installed without extras."""
-    carrier: Name | None = None
-    """The distribution whose wheels' papers it carries; None for a wheel of the farm's."""
+    stored: Candidate | None = None
+    """The stored wheel that it was made of; None for the stored wheel itself."""
 
     @property
     def filename(self) -> str:
-        """The name under which it is published."""
         return self.file.filename
 
     @property
     def version(self) -> str:
-        """The version that the file name tells."""
         return self.file.version
 
     @property
     def sha256(self) -> Digest:
-        """The digest of the bytes that passed the gate."""
         return self.file.sha256
+
+    @property
+    def metadata_path(self) -> Path:
+        """Its core metadata (PEP 658), beside the stored wheel."""
+        return metadata_of((self.stored or self).path)
 
 
 def requirements(metadata: bytes) -> frozenset[Name]:
@@ -141,13 +143,10 @@ def _of_version(
 
 
 def waves(those: Iterable[Candidate]) -> list[list[Candidate]]:
-    """Offers in groups that need nothing but groups before them; one group where they need each other.
-
-    What carries papers comes right before the wheels that they belong to.
-    """
+    """Candidates in groups that need only groups before them; one group where they need each other."""
     of: defaultdict[Name, list[Candidate]] = defaultdict(list)
-    for candidate in sorted(those, key=lambda candidate: not candidate.carrier):
-        of[candidate.carrier or candidate.project].append(candidate)
+    for candidate in those:
+        of[candidate.project].append(candidate)
     graph = {
         project: {name for candidate in group for name in candidate.requires & of.keys() if name != project}
         for project, group in of.items()

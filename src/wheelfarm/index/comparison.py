@@ -1,4 +1,4 @@
-"""The stored wheels compared with what an index lists; pure."""
+"""Compare the stored wheels with what an index lists; pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import Version
 
 from wheelfarm.errors import Collector, ConflictError, IncompleteError
+from wheelfarm.index.build_tags import BuildSlot, build_tag, next_number, short_key
 from wheelfarm.wheelhouse.tags import serves
+from wheelfarm.wheels.rewrite import tagged_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.protocol import ListedFile, Listing
@@ -34,13 +35,12 @@ def alone(project: Name) -> tuple[Name]:
 
 
 class State(StrEnum):
-    """How a wheel stands between the wheelhouse and an index."""
+    """How a wheel of the wheelhouse relates to an index."""
 
     UPLOAD = "to upload"
     SAME = "same"
     CONFLICTING = "conflicting"
-    REBUILT = "rebuilt"
-    """Published from another build; it goes under the next build number."""
+    """Published from the same build key with other bytes."""
     INCOMPLETE = "incomplete"
     FOREIGN = "foreign"
     """In the index and not among the stored wheels."""
@@ -48,21 +48,22 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One wheel, and how it stands."""
+    """The state of one wheel."""
 
     state: State
     project: Name
     filename: str
+    """The published name."""
     why: str = ""
     candidate: Candidate | None = None
-    """None for what is foreign."""
-    published: Digest | None = None
-    """The digest of the bytes that the index has under this name, where it tells one."""
+    """The stored wheel; None for a foreign file."""
+    tag: str = ""
+    """The build tag."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How all wheels stand, dependencies before dependents; foreign ones at the end."""
+    """The states of all wheels, dependencies before dependents; foreign ones at the end."""
 
     differences: tuple[Difference, ...]
 
@@ -71,15 +72,15 @@ class Comparison:
         return tuple(each for each in self.differences if each.state is state)
 
     @property
-    def to_upload(self) -> tuple[Candidate, ...]:
+    def to_upload(self) -> tuple[Difference, ...]:
         """What is missing in the index and may go there."""
-        return tuple(each.candidate for each in self.of(State.UPLOAD) if each.candidate is not None)
+        return self.of(State.UPLOAD)
 
     def check(self, index: str) -> None:
-        """Refuse what cannot be published as it is, all of it at once.
+        """Raise for all that cannot be published as it is.
 
         Raises:
-            ConflictError: when a name is taken by other bytes.
+            ConflictError: when other bytes were published from the same build key.
             IncompleteError: when a release lacks something.
         """
         problems = Collector()
@@ -88,7 +89,7 @@ class Comparison:
                 ConflictError(
                     f"{each.filename} is published with other bytes",
                     where=f"index {index}",
-                    why="a published file is never overwritten",
+                    why="a published file is never overwritten, and its build key is the same",
                     hint=each.why,
                 )
             )
@@ -109,80 +110,82 @@ def compare(
     listing: Listing,
     *,
     needed: Needed,
+    tagged_digest: Callable[[Candidate, str], Digest],
     owned: Collection[Name] = (),
     members: Members = alone,
+    next_build: bool = False,
 ) -> Comparison:
-    """How candidates wheels stand in an index.
+    """Compare candidates with what an index lists.
 
     Args:
-        candidates: dependencies before dependents.
-        listing: the files of all projects that are candidates, and of `owned` as far as it matters.
+        candidates: stored wheels, dependencies before dependents.
+        listing: the files of all projects of the candidates, and of `owned` as far as it matters.
         needed: what makes a release complete.
-        owned: the farm's distributions: a wheel that needs one is incomplete where neither the candidates nor
+        tagged_digest: the digest of a candidate's bytes with a build tag.
+        owned: the farm's distributions: a wheel that needs one is incomplete when neither the candidates nor
             the index have it.
-        members: what belongs to a release.
+        members: the distributions of a release.
+        next_build: give conflicting wheels the next build number.
     """
     candidates = tuple(candidates)
-    listed = {project: _by_identity(files) for project, files in listing.items()}
-    found = [_standing(candidate, listed.get(candidate.project, {})) for candidate in candidates]
+    found = [
+        _compare_one(candidate, listing.get(candidate.project, ()), tagged_digest, next_build=next_build)
+        for candidate in candidates
+    ]
     judged = _without_incomplete(found, needed, _absent(candidates, listing, owned), members)
-    known = {_identity(candidate.filename) for candidate in candidates}
+    known = {(each.project, _identity(each.filename)) for each in found}
     foreign = (
         Difference(state=State.FOREIGN, project=project, filename=file.filename)
         for project in sorted(listing)
         for file in listing[project]
-        if _identity(file.filename) not in known
+        if (project, _identity(file.filename)) not in known
     )
     return Comparison((*judged, *foreign))
 
 
 @lru_cache(maxsize=1 << 16)
 def _identity(filename: str) -> object:
-    """What a file name says: an index may write a name in another way."""
+    """What a file name means: an index may change its case and the order of its tags."""
     try:
         return parse_wheel_filename(filename)
     except InvalidWheelFilename:
         return filename
 
 
-def _by_identity(files: Iterable[ListedFile]) -> Mapping[object, ListedFile]:
-    return {_identity(file.filename): file for file in files}
+def _compare_one(
+    candidate: Candidate,
+    files: Sequence[ListedFile],
+    tagged_digest: Callable[[Candidate, str], Digest],
+    *,
+    next_build: bool,
+) -> Difference:
+    key = candidate.file.key
+    slots = [
+        (file, slot) for file in files if (slot := BuildSlot.of(file.filename)) and slot.holds(candidate)
+    ]
+    own = [(slot.number, file) for file, slot in slots if slot.short_key == short_key(key)]
+    names = [file.filename for file in files]
 
+    def difference(state: State, number: int, why: str = "") -> Difference:
+        tag = build_tag(number, key)
+        name = tagged_name(candidate.filename, tag)
+        return Difference(
+            state=state, project=candidate.project, filename=name, why=why, candidate=candidate, tag=tag
+        )
 
-def _standing(candidate: Candidate, files: Mapping[object, ListedFile]) -> Difference:
-    file = files.get(_identity(candidate.filename))
-    standing = Difference(
-        state=State.UPLOAD, project=candidate.project, filename=candidate.filename, candidate=candidate
-    )
-    if file is None:
-        return standing
-    # What carries papers is named after the wheels that they belong to.
-    if file.sha256 == candidate.sha256 or candidate.carrier:
-        return replace(standing, state=State.SAME)
-    number = next_build(candidate, (each.filename for each in files.values()))
-    return replace(
-        standing,
-        state=State.CONFLICTING,
-        published=file.sha256,
-        why=f"release another version, or give it the build tag {number}, which is free: --next-build",
-    )
-
-
-def next_build(candidate: Candidate, filenames: Iterable[str]) -> int:
-    """The build number that no published wheel of this version has reached."""
-    highest = 0
-    for filename in (*filenames, candidate.filename):
-        try:
-            _, version, build, _ = parse_wheel_filename(filename)
-        except InvalidWheelFilename:
-            continue
-        if version == Version(candidate.version) and build:
-            highest = max(highest, build[0])
-    return highest + 1
+    for number, file in own:
+        if tagged_digest(candidate, build_tag(number, key)) == file.sha256:
+            return difference(State.SAME, number)
+    following = next_number(candidate, names, other_keys=not own)
+    if own and not next_build:
+        why = f"release another version, or give it the build number {following}, which is free: --next-build"
+        return difference(State.CONFLICTING, max(number for number, _ in own), why)
+    before = max(slots, key=lambda each: each[1].number)[0].filename if slots else ""
+    return difference(State.UPLOAD, following, f"installers prefer it to {before}" if before else "")
 
 
 def _absent(candidates: Sequence[Candidate], listing: Listing, owned: Collection[Name]) -> frozenset[Name]:
-    """The farm's distributions that nobody who installs the candidates could get."""
+    """The farm's distributions that neither the candidates nor the index have."""
     projects = {candidate.project for candidate in candidates}
     return frozenset(name for name in owned if name not in projects and not listing.get(name))
 
@@ -190,7 +193,7 @@ def _absent(candidates: Sequence[Candidate], listing: Listing, owned: Collection
 def _without_incomplete(
     found: Sequence[Difference], needed: Needed, absent: frozenset[Name], members: Members
 ) -> Iterator[Difference]:
-    """The same, with what may not be uploaded since its release lacks something."""
+    """Mark what may not be uploaded because its release lacks something."""
     releases: defaultdict[tuple[Name, str], list[Candidate]] = defaultdict(list)
     for each in found:
         if each.candidate is not None:
@@ -209,7 +212,7 @@ def _without_incomplete(
 def _lacks(
     projects: Sequence[Name], wheels: Sequence[Candidate], needed: Needed, absent: frozenset[Name]
 ) -> str:
-    """What a release lacks, in words; nothing when it is complete."""
+    """What a release lacks, as text; empty when it is complete."""
     lacking = []
     for project in projects:
         of = f" of {project}" if project != projects[0] else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
+from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.client import MISSING
 from wheelfarm.index.upload import UploadIndex
 
@@ -32,7 +33,7 @@ _CONFLICT: Final = 409
 
 
 def is_devpi(answer: Response) -> bool:
-    """Whether an answer comes from devpi, which says so in all of them."""
+    """Whether a response comes from devpi, which sets a header in all of them."""
     return _HEADER in answer.headers
 
 
@@ -40,27 +41,24 @@ def is_devpi(answer: Response) -> bool:
 class DevpiIndex(UploadIndex):
     """An index of a devpi server; its url ends in `<user>/<index>/`."""
 
-    def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
-        """What the index itself lists; devpi's pages show files of its bases too."""
-        listing = super().look(projects, wanted)
+    def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
+        """List the files of the index itself; devpi's pages show those of its bases too."""
         own = urlsplit(urljoin(self.url, "+")).path
         return {
             project: tuple(file for file in files if urlsplit(file.url).path.startswith(own))
-            for project, files in listing.items()
+            for project, files in super().list_files(projects, keys).items()
         }
 
-    def send(self, todo: Sequence[Candidate]) -> None:
-        """Upload to a staging index, look whether all is there, and push release by release."""
-        staging = self._make_staging(todo)
+    def upload(self, wheels: Sequence[Candidate]) -> None:
+        """Upload to a staging index, compare, and push release by release."""
+        staging = self._make_staging(wheels)
         if staging is None:
-            super().send(todo)
+            super().upload(wheels)
             return
-        self.upload(todo, staging.url)
+        self.upload_to(staging.url, wheels)
         with self._removing(staging):
-            self._check(staging, todo)
-            for project, version in dict.fromkeys(
-                (candidate.project, candidate.version) for candidate in todo
-            ):
+            self._check(staging, wheels)
+            for project, version in dict.fromkeys((wheel.project, wheel.version) for wheel in wheels):
                 self.say(f"pushing {project} {version} from {staging.name} to {self._path}")
                 self._push(staging, project, version)
 
@@ -72,8 +70,8 @@ class DevpiIndex(UploadIndex):
                 json={"name": project, "version": version, "targetindex": self._path},
             )
         except RefusedError as error:
-            # Pushed already: by us, when the answer was lost, or by another publisher. The next look at the
-            # index tells whether the bytes are the same.
+            # Pushed before: by us, when the answer was lost, or by another publisher. The next comparison
+            # shows whether the bytes are the same.
             if error.status != _CONFLICT:
                 raise
 
@@ -82,19 +80,19 @@ class DevpiIndex(UploadIndex):
         """The index as devpi names it: user/index."""
         return "/".join(urlsplit(self.url).path.strip("/").split("/")[-2:])
 
-    def _make_staging(self, todo: Sequence[Candidate]) -> DevpiIndex | None:
-        """The staging index for these wheels, the same one after a kill; None where we may not make any."""
+    def _make_staging(self, wheels: Sequence[Candidate]) -> DevpiIndex | None:
+        """Make the staging index of these wheels, the same one after a kill; None without the permission."""
         # devpi answers 404 to those who may not push; a user may make indexes of their own only.
         user = self.credentials.username if self.credentials else self._path.partition("/")[0]
-        wheels = "".join(sorted(f"{candidate.filename} {candidate.sha256}\n" for candidate in todo))
-        digest = hashlib.sha256(wheels.encode()).hexdigest()[:12]
+        listed = "".join(sorted(f"{wheel.filename} {wheel.sha256}\n" for wheel in wheels))
+        digest = hashlib.sha256(listed.encode()).hexdigest()[:12]
         path = f"{user}/{self._path.rpartition('/')[2]}-staging-{digest}"
         root = self.url.removesuffix(f"{self._path}/")
         url = f"{root}{path}/"
         try:
             self.client.call("PUT", url.rstrip("/"), json={"type": "stage", "bases": [], "volatile": True})
         except RefusedError as error:
-            if error.status == _CONFLICT:  # it is there, left by a run that was killed
+            if error.status == _CONFLICT:  # a killed run has left it
                 return self._at(path, url)
             if error.status not in _DENIED:
                 raise
@@ -105,18 +103,16 @@ class DevpiIndex(UploadIndex):
     def _at(self, path: str, url: str) -> DevpiIndex:
         return replace(self, name=path, url=url, simple=SIMPLE)
 
-    def _check(self, staging: DevpiIndex, todo: Sequence[Candidate]) -> None:
-        """Nothing is pushed unless all of it arrived."""
-        listing = staging.look(
-            {candidate.project for candidate in todo}, {candidate.filename for candidate in todo}
+    def _check(self, staging: DevpiIndex, wheels: Sequence[Candidate]) -> None:
+        """Raise unless the staging index lists all wheels: only then they are pushed."""
+        listing = staging.list_files(
+            {wheel.project for wheel in wheels}, {short_key(wheel.file.key) for wheel in wheels}
         )
-        there = {(file.filename, file.sha256) for files in listing.values() for file in files}
-        missing = [
-            candidate.filename for candidate in todo if (candidate.filename, candidate.sha256) not in there
-        ]
+        listed = {(file.filename, file.sha256) for files in listing.values() for file in files}
+        missing = [wheel.filename for wheel in wheels if (wheel.filename, wheel.sha256) not in listed]
         if missing:
             raise PublishError(
-                "the staging index does not hold what was uploaded to it",
+                "the staging index does not list what was uploaded to it",
                 where=staging.url,
                 why=f"missing or with other bytes: {', '.join(missing[:5])}",
                 hint="nothing was published; look at the server's log",
@@ -124,7 +120,7 @@ class DevpiIndex(UploadIndex):
 
     @contextmanager
     def _removing(self, staging: DevpiIndex) -> Iterator[None]:
-        """Remove the staging index in the end, pushed or not: the next try begins with an empty one."""
+        """Remove the staging index at the end, pushed or not: the next try begins with an empty one."""
         try:
             yield
         finally:
@@ -132,11 +128,11 @@ class DevpiIndex(UploadIndex):
                 self.client.call("DELETE", staging.url.rstrip("/"))
 
     def remove(self, project: Name, filenames: Collection[str]) -> None:
-        """Remove files, which devpi does on volatile indexes, and elsewhere for those who may."""
-        for file in self.look([project])[project]:
+        """Remove files, which devpi allows on volatile indexes, and elsewhere to some users."""
+        for file in self.list_files([project])[project]:
             if file.filename in filenames:
                 try:
                     self.client.call("DELETE", file.url)
                 except RefusedError as error:
-                    if error.status not in MISSING:  # which it is when the answer was lost: by us
+                    if error.status not in MISSING:  # removed before, when the answer was lost
                         raise

@@ -1,4 +1,4 @@
-"""What all kinds of index have in common."""
+"""The interface of all kinds of index."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ class ListedFile:
     """A file as the index lists it.
 
     Raises:
-        PublishError: for a name that would lead out of a directory: whoever fetches a file writes it there.
+        PublishError: for a name with a path separator, since a fetched file is written under its name.
     """
 
     filename: str
     sha256: Digest | None
-    """None where the index tells no sha256, and nobody has looked at the bytes."""
+    """None where the index does not state it."""
     url: str = ""
-    """Where it can be had, without credentials."""
+    """Without credentials."""
     yanked: bool = False
 
     def __post_init__(self) -> None:
         if set(self.filename) & set("/\\\0"):
             raise PublishError(
-                "the index lists something that is no file name",
+                "the index lists an invalid file name",
                 where=self.url or None,
                 why=repr(self.filename),
-                hint="look at the server: somebody may want to have files written elsewhere",
+                hint="check the server: such a name can make a client write outside its directory",
             )
 
 
 Listing = Mapping[Name, tuple[ListedFile, ...]]
-"""The files of each project that was asked for; projects that the index does not know have none."""
+"""The files of each requested project; empty for a project that the index does not know."""
 
 
 class UploadFailure(Exception):  # noqa: N818 - it carries the error and is none
     """An upload that ended early.
 
     Args:
-        error: what went wrong, for people.
-        filename: the file that was on its way; None when twine did not come that far.
+        error: the cause.
+        filename: the file that failed; None when twine failed before the first one.
     """
 
     def __init__(self, error: FarmError, filename: str | None) -> None:
@@ -62,57 +62,47 @@ class UploadFailure(Exception):  # noqa: N818 - it carries the error and is none
         self.filename = filename
 
 
-class Index(Protocol):
-    """An index for one variant, as the transaction sees it."""
+class IndexProtocol(Protocol):
+    """An index for one variant."""
 
     @property
     def name(self) -> str:
-        """What the settings call it."""
+        """Its name in the settings."""
 
-    def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
-        """What the index lists now.
+    def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
+        """List the files of some projects.
 
         Args:
-            projects: whose files.
-            wanted: names of files whose sha256 must be known, if the bytes have to be fetched for it.
+            projects: the distributions.
+            keys: first digits of build keys: files with one of them in the build tag get their sha256, even
+                if the bytes have to be fetched for it.
 
         Raises:
             NetworkError: when the index cannot be reached.
-            PublishError: when it refuses, or answers with something that is no listing.
+            PublishError: when it refuses, or the answer is not a listing.
         """
 
-    def carriers(self, todo: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """What has to go to the index before some wheels, so that these have their papers there.
-
-        Nothing, where papers lie beside their wheels.
-
-        Raises:
-            UnprovenError: when a wheel has no build record.
-            WheelhouseError: when it cannot be written.
-        """
-
-    def papers(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
-        """The papers that the index has of a release's wheels, by their digests.
+    def attestations(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
+        """The attestations of a release's wheels by sha256; none where an index takes only wheels.
 
         Raises:
             NetworkError: when the index cannot be reached.
             PublishError: when it refuses.
-            WheelError: when what carries them is damaged.
         """
 
     def fetch(self, file: ListedFile, path: Path) -> Digest:
-        """Write the bytes of a listed file to a place, and tell their digest.
+        """Write the bytes of a listed file to a path, and return their sha256.
 
         Raises:
             NetworkError: when the index cannot be reached, or the connection breaks off.
             PublishError: when it refuses, or does not have what it lists.
         """
 
-    def send(self, todo: Sequence[Candidate]) -> None:
-        """Bring wheels into the index.
+    def upload(self, wheels: Sequence[Candidate]) -> None:
+        """Upload wheels.
 
         Args:
-            todo: proven wheels that the index does not have, dependencies before dependents.
+            wheels: tagged wheels that the index does not have, dependencies before dependents.
 
         Raises:
             UploadFailure: when some did not arrive.
@@ -120,15 +110,15 @@ class Index(Protocol):
         """
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
-        """Have installers pass by some files (PEP 592); None for a reason candidates them again.
+        """Yank files (PEP 592), or undo it when the reason is None.
 
         Raises:
-            PublishError: when this kind of index has no way to say that.
+            PublishError: when this kind of index cannot.
         """
 
     def remove(self, project: Name, filenames: Collection[str]) -> None:
         """Remove files.
 
         Raises:
-            PublishError: when this kind of index has no way to do that.
+            PublishError: when this kind of index cannot.
         """

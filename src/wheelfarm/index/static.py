@@ -16,11 +16,11 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
+from wheelfarm.index.build_tags import BuildSlot
 from wheelfarm.index.protocol import ListedFile, Listing
 from wheelfarm.index.status import of_release
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
-from wheelfarm.wheelhouse.layout import metadata_of
 from wheelfarm.wheelhouse.project_index import IndexedFile, ProjectIndex
 from wheelfarm.wheelhouse.simple_index import project_page, root_json, root_page
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wheelfarm.index.attest import Issue
+    from wheelfarm.index.attest import Attest
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.client import Client
     from wheelfarm.index.storage import Storage
@@ -81,8 +81,8 @@ _READERS: Final = 16
 """Questions to an object store that are under way at the same time."""
 _WRITERS: Final = 16
 """Wheels that are written at the same time."""
-_PAPERS: Final = (".record.json", ".provenance.json", ".provenance.sigstore")
-"""What the names of papers add to that of their wheel: record, statement, signature."""
+_SUFFIXES: Final = (".record.json", ".provenance.json", ".provenance.sigstore")
+"""What record, statement and signature add to the name of their wheel."""
 
 
 @dataclass
@@ -92,41 +92,40 @@ class StaticIndex:
     Args:
         name: what the settings call it.
         storage: where it lies.
-        issue: makes the papers of a stored wheel, which go beside it.
+        attest: makes the attestation of a wheel, which is written beside it.
         say: hears what is going on.
         now: the time of an upload.
     """
 
     name: str
     storage: Storage
-    issue: Issue
+    attest: Attest
     say: Callable[[str], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def look(self, projects: Collection[Name], wanted: Collection[str] = ()) -> Listing:
-        """What the index lists; a file that was lost is not listed, so that it is written again."""
+    def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
+        """List files; one whose bytes were lost is left out, so that it is written again."""
+
+        def exists(file: IndexedFile) -> bool:
+            slot = BuildSlot.of(file.filename)
+            wanted = slot is not None and slot.short_key in keys
+            return not wanted or self.storage.size(file.path) == file.size
+
         with ThreadPoolExecutor(_READERS) as pool:
-            project_indexes = list(pool.map(self._project_index, projects))
+            found = list(pool.map(self._project_index, projects))
             return {
-                project_index.project: tuple(
+                each.project: tuple(
                     ListedFile(
                         filename=file.filename,
                         sha256=file.sha256,
                         url=file.path,
                         yanked=file.yanked is not None,
                     )
-                    for file, there in zip(
-                        project_index.files,
-                        pool.map(lambda f: self._there(f, wanted), project_index.files),
-                        strict=True,
-                    )
+                    for file, there in zip(each.files, pool.map(exists, each.files), strict=True)
                     if there
                 )
-                for project_index in project_indexes
+                for each in found
             }
-
-    def _there(self, file: IndexedFile, wanted: Collection[str]) -> bool:
-        return file.filename not in wanted or self.storage.size(file.path) == file.size
 
     def _project_index(self, project: Name) -> ProjectIndex:
         page = self.storage.read(f"simple/{project}/index.json")
@@ -142,92 +141,77 @@ class StaticIndex:
                 hint="publish to another place, or remove that page",
             ) from error
 
-    def carriers(self, todo: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """None: papers lie beside their wheels."""
-        del todo
-        return ()
-
-    def papers(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
-        """See `Index.papers`."""
+    def attestations(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
+        """See `IndexProtocol.attestations`."""
         files = self._project_index(project).files
         names = of_release([file.filename for file in files], version)
         found = {}
         for file in files:
-            if file.filename not in names:
-                continue
-            texts = [self.storage.read(f"{file.path}{suffix}") for suffix in _PAPERS]
-            # As in the wheelhouse, records lie by key, but for a second wheel of one key.
-            texts[0] = texts[0] or self.storage.read(f"records/{file.key}.json")
-            if texts[0] is not None:
-                record, said, signature = ((text or b"").decode(errors="replace") for text in texts)
-                found[file.sha256] = Attestation(record=record, statement=said, signature=signature)
+            texts = [self.storage.read(f"{file.path}{suffix}") for suffix in _SUFFIXES]
+            if file.filename in names and texts[0] is not None:
+                record, made, signature = ((text or b"").decode(errors="replace") for text in texts)
+                found[file.sha256] = Attestation(record=record, statement=made, signature=signature)
         return found
 
     def fetch(self, file: ListedFile, path: Path) -> Digest:
-        """See `Index.fetch`."""
+        """See `IndexProtocol.fetch`."""
         content = self.storage.read(file.url)
         if content is None:
             raise PublishError(f"{file.filename} is listed and not there", where=f"index {self.name}")
         path.write_bytes(content)
         return sha256_of_bytes(content)
 
-    def send(self, todo: Sequence[Candidate]) -> None:
-        """Write wheels, then their papers and the pages of their projects, dependencies first."""
-        # Each waits for the disk or the store most of the time.
+    def upload(self, wheels: Sequence[Candidate]) -> None:
+        """Write wheels, then their attestations and the pages of their projects, dependencies first."""
+        # Each thread waits for the disk or the store most of the time.
         with ThreadPoolExecutor(_WRITERS) as pool:
-            papers = dict(zip(todo, pool.map(self._write_wheel, todo), strict=True))
+            attestations = dict(zip(wheels, pool.map(self._write_wheel, wheels), strict=True))
             with self.storage.locked() as renew:
-                for project in dict.fromkeys(candidate.project for candidate in todo):
+                for project in dict.fromkeys(wheel.project for wheel in wheels):
                     renew()
-                    wheels = [candidate for candidate in todo if candidate.project == project]
-                    new = self._unlisted(project, wheels)
-                    # Of those who publish the same wheels at once, one writes all of a wheel's papers.
-                    list(pool.map(self._write_papers, new, [papers[candidate] for candidate in new]))
+                    own = [wheel for wheel in wheels if wheel.project == project]
+                    new = self._unlisted(project, own)
+                    # Of several publishers of the same wheels, one writes all attestations of a wheel.
+                    list(pool.map(self._write_attestation, new, [attestations[wheel] for wheel in new]))
                     self._list(project, new)
 
     def _unlisted(self, project: Name, wheels: Sequence[Candidate]) -> list[Candidate]:
-        """The wheels that are not listed yet, or have lost their papers.
+        """The wheels that are not listed yet, or have lost their attestation.
 
         Raises:
-            ConflictError: when another one was listed under the name of one of them.
+            ConflictError: when another publisher listed other bytes under the name of one of them.
         """
         known = {file.filename: file.sha256 for file in self._project_index(project).files}
-        for candidate in wheels:
-            if known.get(candidate.filename, candidate.sha256) != candidate.sha256:
+        for wheel in wheels:
+            if known.get(wheel.filename, wheel.sha256) != wheel.sha256:
                 raise ConflictError(
-                    f"{candidate.filename} is published with other bytes",
+                    f"{wheel.filename} is published with other bytes",
                     where=f"index {self.name}",
-                    why="another publisher was quicker",
+                    why="another publisher was faster",
                     hint="publish again to see what differs",
                 )
         return [
-            candidate
-            for candidate in wheels
-            if candidate.filename not in known
-            or self.storage.size(f"{candidate.file.path}{_PAPERS[1]}") is None
+            wheel
+            for wheel in wheels
+            if wheel.filename not in known or self.storage.size(f"{wheel.file.path}{_SUFFIXES[1]}") is None
         ]
 
-    def _write_wheel(self, candidate: Candidate) -> Attestation:
-        """Write a wheel where nobody looks for it, and make its papers."""
-        file = candidate.file
-        self.say(f"writing {candidate.filename}")
-        metadata, papers = metadata_of(candidate.path).read_bytes(), self.issue(candidate)
+    def _write_wheel(self, wheel: Candidate) -> Attestation:
+        """Write a wheel, which no page lists yet, and make its attestation."""
+        file = wheel.file
+        self.say(f"writing {wheel.filename}")
+        metadata, attestation = wheel.metadata_path.read_bytes(), self.attest(wheel)
         if self.storage.size(file.path) != file.size:
-            self.storage.put(candidate.path, file.path, file.sha256)
+            self.storage.put(wheel.path, file.path, file.sha256)
         if self.storage.size(f"{file.path}.metadata") != len(metadata):
             self.storage.write(f"{file.path}.metadata", metadata)
-        return papers
+        return attestation
 
-    def _write_papers(self, candidate: Candidate, papers: Attestation) -> None:
-        file = candidate.file
-        record = f"records/{file.key}.json"
-        if self.storage.read(record) not in {None, papers.record.encode()}:
-            record = f"{file.path}{_PAPERS[0]}"  # another wheel of that key keeps its own
-        texts = (papers.record, papers.statement, papers.signature)
-        places = (record, *(f"{file.path}{suffix}" for suffix in _PAPERS[1:]))
-        for path, text in zip(places, texts, strict=True):
+    def _write_attestation(self, wheel: Candidate, attestation: Attestation) -> None:
+        texts = (attestation.record, attestation.statement, attestation.signature)
+        for suffix, text in zip(_SUFFIXES, texts, strict=True):
             if text:
-                self.storage.write(path, text.encode())
+                self.storage.write(f"{wheel.file.path}{suffix}", text.encode())
 
     def _list(self, project: Name, wheels: Sequence[Candidate]) -> None:
         before = project_index = self._project_index(project)
@@ -270,7 +254,7 @@ class StaticIndex:
             ) from error
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
-        """Have installers pass by some files; see `Index.yank`."""
+        """Have installers pass by some files; see `IndexProtocol.yank`."""
         self._change(
             project, lambda project_index: project_index.yanking(lambda f: f.filename in filenames, reason)
         )
@@ -280,14 +264,10 @@ class StaticIndex:
         gone = [file for file in self._project_index(project).files if file.filename in filenames]
         self._change(project, lambda project_index: project_index.without(lambda f: f.filename in filenames))
         stay = self._project_index(project).files
-        paths, keys = {file.path for file in stay}, {file.key for file in stay}
+        paths = {file.path for file in stay}
         for file in gone:
-            places = [f"{file.path}{suffix}" for suffix in (".metadata", *_PAPERS, "")]
-            # A record by key is that of the first wheel of the key, which may be another one than this.
-            for path in [] if file.path in paths else places:
-                self.storage.remove(path)
-            if file.key not in keys:
-                self.storage.remove(f"records/{file.key}.json")
+            for suffix in () if file.path in paths else (".metadata", *_SUFFIXES, ""):
+                self.storage.remove(f"{file.path}{suffix}")
 
     def _change(self, project: Name, change: Callable[[ProjectIndex], ProjectIndex]) -> None:
         with self.storage.locked() as renew:

@@ -1,164 +1,161 @@
-"""Publishing as a transaction: look, tell what differs, act, look again, fail unless all is there."""
+"""Publishing as a transaction: compare, upload, compare again, and fail unless the index lists everything."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import NetworkError, PublishError
+from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.comparison import Comparison, State, alone, compare
 from wheelfarm.index.protocol import UploadFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from wheelfarm.errors import FarmError
+    from wheelfarm.index.build_tags import Tagger
     from wheelfarm.index.candidates import Candidate
-    from wheelfarm.index.comparison import Members, Needed
-    from wheelfarm.index.protocol import Index
+    from wheelfarm.index.comparison import Difference, Members, Needed
+    from wheelfarm.index.protocol import IndexProtocol
     from wheelfarm.model import Name
 
 _TRIES: Final = 5
-"""Attempts in a row that bring nothing forward."""
+"""Attempts in a row without progress."""
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 _SECOND_LOOK: Final = 1.0
-"""Seconds after which a conflict is looked at again: it may have been a file on its way."""
+"""Seconds before a conflict is compared again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
-    """The candidates of a farm on their way to an index.
+    """Brings the candidates of a farm into an index.
 
     Args:
-        index: where to.
-        candidates: the wheels, dependencies before dependents.
+        index: the index.
+        candidates: stored wheels, dependencies before dependents.
+        tagger: writes them under their published names.
         needed: what makes a release complete.
         owned: the farm's distributions.
-        prove: raises when a wheel is not the one that passed the gate.
-        settle: seconds that the index may take to list what it has accepted.
-        say: hears what is going on.
+        timeout: seconds that the index may take to list what it has accepted.
+        say: receives progress messages.
         sleep: waits for some seconds.
-        members: what belongs to a release.
+        members: the distributions of a release.
+        next_build: give conflicting wheels the next build number.
     """
 
-    index: Index
+    index: IndexProtocol
     candidates: Sequence[Candidate]
+    tagger: Tagger
     needed: Needed
     owned: Collection[Name]
-    prove: Callable[[Candidate], None]
-    settle: float
+    timeout: float
     say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
     members: Members = alone
+    next_build: bool = False
 
-    def differ(self) -> Comparison:
-        """Look at the index, and compare; nothing is written.
+    def compare_once(self) -> Comparison:
+        """Compare the candidates with the index; nothing is written there.
 
         Raises:
             NetworkError: when the index cannot be reached.
-            PublishError: when it refuses, or lists nothing that can be read.
+            PublishError: when it refuses, or its listing cannot be read.
+            UnprovenError: when a wheel is not the one that passed the gate.
         """
         projects = {candidate.project for candidate in self.candidates}
-        asked = projects | {
-            name for candidate in self.candidates for name in candidate.requires if name in self.owned
-        }
-        listing = self.index.look(sorted(asked), {candidate.filename for candidate in self.candidates})
-        found = compare(self.candidates, listing, needed=self.needed, owned=self.owned, members=self.members)
-        # What was looked at for the sake of requirements alone is not in question.
+        required = {name for each in self.candidates for name in each.requires if name in self.owned}
+        keys = {short_key(candidate.file.key) for candidate in self.candidates}
+        found = compare(
+            self.candidates,
+            self.index.list_files(sorted(projects | required), keys),
+            needed=self.needed,
+            tagged_digest=lambda candidate, tag: self.tagger.tag(candidate, tag).sha256,
+            owned=self.owned,
+            members=self.members,
+            next_build=self.next_build,
+        )
         return Comparison(tuple(each for each in found.differences if each.project in projects))
 
-    def publish(self, found: Comparison | None = None) -> Comparison:
-        """Bring the index to hold all candidates, or refuse before the first byte.
+    def compare(self) -> Comparison:
+        """Compare, a second time after a conflict: it may have been a file that was still being written.
 
-        Args:
-            found: what a look at the index has just shown, if there was one.
+        Raises:
+            NetworkError, PublishError, UnprovenError: see `compare_once`.
+        """
+        found = self.compare_once()
+        if found.of(State.CONFLICTING):
+            self.sleep(_SECOND_LOOK)
+            found = self.compare_once()
+        return found
+
+    def publish(self) -> Comparison:
+        """Upload what the index lacks, or raise before the first byte.
 
         Returns:
-            How all wheels stood before; what was to upload is there now.
+            The states before; what was to upload is in the index now.
 
         Raises:
             ConflictError, IncompleteError: when something may not be published as it is.
             UnprovenError: when a wheel is not the one that passed the gate.
-            PublishError, NetworkError: when the index refuses, has trouble, or does not show what it took.
+            PublishError, NetworkError: when the index refuses, has trouble, or does not list what it took.
         """
-        before = self.look() if found is None else found
+        before = self.compare()
         before.check(self.index.name)
-        carriers = self.index.carriers(before.to_upload)
-        replace(self, candidates=(*carriers, *self.candidates)).bring((*carriers, *before.to_upload))
+        self._upload(before.to_upload)
         return before
 
-    def bring(self, left: tuple[Candidate, ...]) -> None:
-        """Send what is left until the index has all of it."""
+    def _upload(self, left: tuple[Difference, ...]) -> None:
+        """Upload until the index has all of it."""
         tries, pause = _TRIES, _FIRST_PAUSE
         while left:
-            failure = self._act(left)
-            found = self._settled(failure)
+            failure = self._try(left)
+            found = self._compare_after(failure)
             found.check(self.index.name)
-            brought = len(left) - len(found.to_upload)
+            progress = len(left) - len(found.to_upload)
             left = found.to_upload
             if not left:
                 break
             if failure is None:
-                raise self._not_converged(left)
-            self._check_passing(failure, left)
-            tries = _TRIES if brought else tries - 1
+                raise self._not_listed(left)
+            # A refusal is final, unless another publisher has just uploaded that very file.
+            if not failure.error.retryable and (
+                failure.filename is None or failure.filename in {each.filename for each in left}
+            ):
+                raise failure.error
+            tries = _TRIES if progress else tries - 1
             if not tries:
                 raise failure.error
             self.say(f"{failure.error.what} ({failure.error.why}); {len(left)} left, again in {pause:g} s")
             self.sleep(pause)
-            pause = _FIRST_PAUSE if brought else min(2 * pause, _LONGEST_PAUSE)
+            pause = _FIRST_PAUSE if progress else min(2 * pause, _LONGEST_PAUSE)
 
-    def _act(self, left: Sequence[Candidate]) -> UploadFailure | None:
-        for candidate in left:
-            self.prove(candidate)
+    def _try(self, left: Sequence[Difference]) -> UploadFailure | None:
+        wheels = [self.tagger.tag(each.candidate, each.tag) for each in left if each.candidate]
         try:
-            self.index.send(left)
+            self.index.upload(wheels)
         except UploadFailure as failure:
             return failure
         except (PublishError, NetworkError) as error:
             return UploadFailure(error, None)
         return None
 
-    def look(self) -> Comparison:
-        """Compare, a second time where something conflicts: it may have been a file on its way.
-
-        Raises:
-            NetworkError, PublishError: see `differ`.
-        """
-        found = self.differ()
-        if found.of(State.CONFLICTING):
-            self.sleep(_SECOND_LOOK)
-            found = self.differ()
-        return found
-
-    def _settled(self, failure: UploadFailure | None) -> Comparison:
-        """Look again, for as long as an index that took everything may need to list it."""
-        found, waited, pause = self.look(), 0.0, 0.25
-        while failure is None and found.to_upload and waited < self.settle:
+    def _compare_after(self, failure: UploadFailure | None) -> Comparison:
+        """Compare again, for as long as an index that took everything may need to list it."""
+        found, waited, pause = self.compare(), 0.0, 0.25
+        while failure is None and found.to_upload and waited < self.timeout:
             self.sleep(pause)
             waited, pause = waited + pause, min(2 * pause, 5.0)
-            found = self.look()
+            found = self.compare()
         return found
 
-    @staticmethod
-    def _check_passing(failure: UploadFailure, left: Sequence[Candidate]) -> None:
-        """A refusal is final, unless somebody else has just published that very file."""
-        error: FarmError = failure.error
-        if not error.retryable and (failure.filename is None or failure.filename in _names(left)):
-            raise error
-
-    def _not_converged(self, left: Sequence[Candidate]) -> PublishError:
-        names = _names(left)
+    def _not_listed(self, left: Sequence[Difference]) -> PublishError:
+        names = [each.filename for each in left]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004
         return PublishError(
-            f"the index did not converge: it accepted {len(names)} wheels that it does not list",
+            f"the index accepted {len(names)} wheels that it does not list",
             where=f"index {self.index.name}",
-            why=f"missing after {self.settle:g} s: {', '.join(names[:3])}{more}",
-            hint="look at the server's log; an index that lists late may get a higher `settle`",
+            why=f"missing after {self.timeout:g} s: {', '.join(names[:3])}{more}",
+            hint="look at the server's log; an index that lists late needs a higher `listing-timeout`",
         )
-
-
-def _names(candidates: Sequence[Candidate]) -> list[str]:
-    return [candidate.filename for candidate in candidates]

@@ -1,4 +1,4 @@
-"""Whether the wheels in an index are what their papers say: fetched, hashed and compared."""
+"""Verify the wheels in an index: fetch them and compare them with their records and attestations."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from wheelfarm.errors import FarmError, UnverifiedError
-from wheelfarm.provenance.verification import check_signature, verify_attestation
+from wheelfarm.index.build_tags import BuildSlot
+from wheelfarm.provenance.verification import check_signature, verify_attestation, verify_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelfarm.index.protocol import Index, ListedFile
+    from wheelfarm.index.protocol import IndexProtocol, ListedFile
     from wheelfarm.model import Digest, Name
     from wheelfarm.provenance.attestation import Attestation
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What was found of one listed wheel."""
+    """The result for one listed wheel."""
 
     project: Name
     filename: str
     sha256: Digest | None = None
     """Of the bytes that were fetched."""
     key: Digest | None = None
-    """The rebuild key that its record tells."""
+    """The build key that its embedded record makes."""
     signed: bool = False
-    """Whether its statement has a signature; who made it is checked where a signer is asked for."""
+    """Whether it has a signed attestation. The signer is checked where the settings name one."""
     error: FarmError | None = None
 
 
@@ -42,93 +42,74 @@ class Verification:
 
     Args:
         index: the index.
-        signer: who must have signed; None where nobody must.
-        issuer: who vouches for the signer.
+        signer: identity that must have signed the attestations; None for unsigned ones too.
+        issuer: identity provider of the signer.
     """
 
-    index: Index
+    index: IndexProtocol
     signer: str | None
     issuer: str
 
     def run(self, wanted: Mapping[Name, str | None]) -> Iterator[Verdict]:
-        """The verdict on each wheel that the index lists of some distributions, or of one version of them.
+        """Verify each listed wheel of some distributions, or of one version of them.
 
         Raises:
             NetworkError, PublishError: when the index cannot be reached, or refuses.
         """
-        # Every file is fetched anyway, so none has to be hashed for the listing.
-        listing = self.index.look(sorted(wanted))
-        papers: dict[tuple[Name, str], Mapping[Digest, Attestation] | FarmError] = {}
+        listing = self.index.list_files(sorted(wanted))
+        attestations: dict[tuple[Name, str], Mapping[Digest, Attestation]] = {}
         for project in sorted(listing):
             for file in listing[project]:
-                version = _version(file.filename)
-                if version is None or not _is(version, wanted[project]):
+                slot, version = BuildSlot.of(file.filename), wanted[project]
+                if slot is None or (version is not None and Version(version) != slot.version):
                     continue
-                if (project, version) not in papers:
-                    papers[project, version] = self._papers(project, version)
-                yield self._verdict(project, file, papers[project, version])
+                release = project, str(slot.version)
+                try:
+                    if release not in attestations:
+                        attestations[release] = self.index.attestations(*release)
+                    with tempfile.TemporaryDirectory(prefix="wheelfarm-verify-") as scratch:
+                        path = Path(scratch, file.filename)
+                        yield self._verify(project, file, slot, path, attestations[release])
+                except FarmError as error:
+                    yield Verdict(project=project, filename=file.filename, error=error)
 
-    def _papers(self, project: Name, version: str) -> Mapping[Digest, Attestation] | FarmError:
-        try:
-            return self.index.papers(project, version)
-        except FarmError as error:
-            return error
-
-    def _verdict(
-        self, project: Name, file: ListedFile, known: Mapping[Digest, Attestation] | FarmError
+    def _verify(
+        self,
+        project: Name,
+        file: ListedFile,
+        slot: BuildSlot,
+        path: Path,
+        attestations: Mapping[Digest, Attestation],
     ) -> Verdict:
-        verdict = Verdict(project=project, filename=file.filename)
-        try:
-            if isinstance(known, FarmError):
-                raise known
-            with tempfile.TemporaryDirectory(prefix="wheelfarm-verify-") as scratch:
-                return self._checked(verdict, file, known, Path(scratch, file.filename))
-        except FarmError as error:
-            return Verdict(project=project, filename=file.filename, error=error)
-
-    def _checked(
-        self, verdict: Verdict, file: ListedFile, known: Mapping[Digest, Attestation], path: Path
-    ) -> Verdict:
-        """The verdict on a wheel that has nothing against it.
+        """Verify one wheel.
 
         Raises:
-            FarmError: what there is against it.
+            FarmError: for anything that is wrong.
         """
-        sha256 = self.index.fetch(file, path)
-        if file.sha256 not in {None, sha256}:
-            raise UnverifiedError(
-                f"{file.filename} has other bytes than the index says",
-                where=f"index {self.index.name}",
-                why=f"its sha256 is {sha256}, the index says {file.sha256}",
-                hint="do not install it; look at the server",
-            )
-        papers = known.get(sha256)
-        if papers is None:
-            raise UnverifiedError(
-                f"{file.filename} has no papers in the index",
-                where=f"index {self.index.name}",
-                why="no build record there tells of these bytes: it was changed, or published by others",
-                hint="compare it with the farm's own: inv index.status",
-            )
-        record = verify_attestation(path, sha256, papers)
+        sha256 = fetch_listed(self.index, file, path)
+        key = verify_wheel(path, slot.short_key).key
+        attestation = attestations.get(sha256)
+        if attestation is not None:
+            verify_attestation(path, sha256, attestation)
         if self.signer:
-            check_signature(path, papers, identity=self.signer, issuer=self.issuer)
-        return Verdict(
-            project=verdict.project,
-            filename=verdict.filename,
-            sha256=sha256,
-            key=record.key,
-            signed=bool(papers.signature),
+            check_signature(path, attestation, identity=self.signer, issuer=self.issuer)
+        signed = attestation is not None and bool(attestation.signature)
+        return Verdict(project=project, filename=file.filename, sha256=sha256, key=key, signed=signed)
+
+
+def fetch_listed(index: IndexProtocol, file: ListedFile, path: Path) -> Digest:
+    """Fetch a file and compare it with the digest that the index lists.
+
+    Raises:
+        UnverifiedError: when they differ.
+        NetworkError, PublishError: see `IndexProtocol.fetch`.
+    """
+    sha256 = index.fetch(file, path)
+    if file.sha256 not in {None, sha256}:
+        raise UnverifiedError(
+            f"{file.filename} has other bytes than index {index.name} lists",
+            where=file.url,
+            why=f"its sha256 is {sha256}, the index lists {file.sha256}",
+            hint="do not install it; check the server",
         )
-
-
-def _version(filename: str) -> str | None:
-    """The version of a wheel; None for what is none."""
-    try:
-        return str(parse_wheel_filename(filename)[1])
-    except InvalidWheelFilename:
-        return None
-
-
-def _is(version: str, wanted: str | None) -> bool:
-    return wanted is None or Version(wanted) == Version(version)
+    return sha256

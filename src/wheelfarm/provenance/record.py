@@ -123,17 +123,17 @@ class RecordedWheel(_Model):
     size: _Int = Field(description="bytes")
     built_sha256: _Digest | None = Field(description="the built wheel, before the repair tool changed it")
     unnumbered_sha256: _Digest | None = Field(
-        default=None, description="the same wheel before publishing gave it a build number"
+        default=None, description="the same wheel before publishing gave it a build tag"
     )
 
     @property
-    def number(self) -> int | None:
-        """The build number that publishing gave it; None without one."""
-        return int(self.filename.split("-")[2]) if self.unnumbered_sha256 else None
+    def build_tag(self) -> str:
+        """The build tag that publishing gave it; empty without one."""
+        return self.filename.split("-")[2] if self.unnumbered_sha256 else ""
 
     @property
     def unnumbered(self) -> Digest:
-        """The digest of the stored wheel before publishing gave it a build number."""
+        """The digest of the stored wheel before publishing gave it a build tag."""
         return self.unnumbered_sha256 or self.sha256
 
 

@@ -60,6 +60,7 @@ def embed(
     theirs = f"{inside}/{_AUDITWHEEL}"
     with zipfile.ZipFile(wheel.path) as archive:
         metadata = read_member(archive, f"{inside}/METADATA")
+        tags = read_member(archive, f"{inside}/WHEEL")
         other = _read(read_member(archive, theirs), theirs) if theirs in names else None
     sources = ([stage.provider_wheel] if stage.provider_wheel else []) + list(stage.requirements)
     found = packages(wheel, sources, provenance)
@@ -67,6 +68,8 @@ def embed(
     bill = document(stage, repaired, wheel, message, packages=found, provenance=provenance)
     texts = {f"{LICENCES}/{name}": text for each in found for name, text in each.texts.items()}
     written = {
+        # Packed by us, so that publishing can add a build tag and a farm that reuses the wheel remove it.
+        f"{inside}/WHEEL": tags,
         f"{inside}/{MEMBER}": serialise(merged(bill, other) if other else bill),
         **{f"{inside}/licenses/{name}": text.encode() for name, text in texts.items()},
         **{f"{inside}/{name}": content for name, content in (members or {}).items()},

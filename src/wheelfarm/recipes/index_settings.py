@@ -86,7 +86,7 @@ class IndexTable(StrictModel):
         default=None,
         description="Where the simple index is, below the variant's path; found out by default",
     )
-    settle: float = Field(
+    listing_timeout: float = Field(
         default=30, ge=0, description="Seconds that the index may take to list what it has accepted"
     )
 

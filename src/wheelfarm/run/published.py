@@ -1,6 +1,6 @@
-"""What the farm's indexes have of its builds already, found by rebuild key.
+"""Find the wheels of builds in the farm's indexes by the build key in their names, and fetch them.
 
-An index that cannot be used costs a warning, once a run, and a build; it never fails one.
+An index that cannot be used costs one warning a run, and a build; it never fails a build.
 """
 
 from __future__ import annotations
@@ -9,37 +9,44 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from packaging.utils import InvalidWheelFilename
-
-from wheelfarm.errors import FarmError, PublishError
-from wheelfarm.index.factory import open_published
+from wheelfarm.errors import FarmError, PublishError, UnverifiedError
+from wheelfarm.index.build_tags import BuildSlot, short_key
+from wheelfarm.index.factory import open_index
+from wheelfarm.index.verify import fetch_listed
+from wheelfarm.model import RepairedWheel
+from wheelfarm.provenance.record import RecordedWheel
+from wheelfarm.provenance.verification import check_signature, verify_attestation, verify_wheel
+from wheelfarm.run.recording import record_from_embedded
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.tags import serves
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.rewrite import write_tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from wheelfarm.index.protocol import Index, ListedFile
+    from wheelfarm.index.protocol import IndexProtocol, ListedFile
     from wheelfarm.model import Digest, Name
     from wheelfarm.plan.build import Build
-    from wheelfarm.provenance.attestation import Attestation
+    from wheelfarm.provenance.record import Record
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedWheel:
-    """A wheel that an index lists, with its papers; nothing of it is verified yet."""
+    """A wheel that an index lists; nothing of it is verified yet."""
 
     distribution: Name
     file: ListedFile
-    papers: Attestation
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedBuild:
     """All wheels of one build in one index, the main one first."""
 
-    index: Index
+    index: IndexProtocol
     wheels: tuple[PublishedWheel, ...]
 
     @property
@@ -50,98 +57,127 @@ class PublishedBuild:
 
 @dataclass
 class Published:
-    """The indexes of a farm, asked for builds.
+    """The indexes of a farm.
 
     Args:
         settings: the farm's, which name the indexes.
         wheelhouse: its wheelhouse.
-        say: hears which index cannot be used.
+        say: receives a warning for an index that cannot be used.
     """
 
     settings: Settings
     wheelhouse: Wheelhouse
     say: Callable[[str], None]
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _open: dict[tuple[str, str], Index] = field(default_factory=dict, init=False)
+    _open: dict[tuple[str, str], IndexProtocol] = field(default_factory=dict, init=False)
     _found: dict[Digest, PublishedBuild | None] = field(default_factory=dict, init=False)
     _broken: set[str] = field(default_factory=set, init=False)
 
     def find(self, build: Build) -> PublishedBuild | None:
-        """The first index's wheels whose records tell the keys of a build; None when none has them all."""
+        """The wheels of a build in the first index that has all of them; None without one."""
         if not self.settings.remote or self.settings.offline:
             return None
         with self._lock:
             if build.key not in self._found:
-                self._found[build.key] = next(self._asked(build), None)
+                self._found[build.key] = next(self._search(build), None)
             return self._found[build.key]
 
     def warn(self, name: str, error: FarmError) -> None:
-        """Say once why an index is of no use, and do without it from now on."""
+        """Report once why an index cannot be used, and skip it from now on."""
         if name not in self._broken:
             why = f": {error.why}" if error.why else ""
-            self.say(f"warning: no wheels are taken from index {name}: {error.what}{why}; building instead")
+            self.say(f"warning: no wheels are reused from index {name}: {error.what}{why}; building instead")
         self._broken.add(name)
 
-    def _asked(self, build: Build) -> Iterator[PublishedBuild]:
+    def _search(self, build: Build) -> Iterator[PublishedBuild]:
+        variant = build.id.variant
         for name, table in self.settings.indexes.items():
-            if name in self._broken or table.path(build.id.variant) is None:
+            if name in self._broken or table.path(variant) is None:
                 continue
             try:
-                index = self._index(name, build.id.variant)
-                wheels = [self._wheel(index, build, each) for each in build.distributions]
+                if (name, variant) not in self._open:
+                    self._open[name, variant] = open_index(
+                        name, self.settings, variant, wheelhouse=self.wheelhouse, say=self.say, read_only=True
+                    )
+                index = self._open[name, variant]
+                wheels = [_find_wheel(index, build, each) for each in build.distributions]
             except FarmError as error:
                 self.warn(name, error)
                 continue
             except (OSError, ValueError) as error:
-                self.warn(name, PublishError("it does not answer as an index does", why=str(error)))
+                self.warn(name, PublishError("its response is not that of an index", why=str(error)))
                 continue
             if None not in wheels:
                 yield PublishedBuild(index=index, wheels=tuple(each for each in wheels if each))
 
-    def _index(self, name: str, variant: str) -> Index:
-        if (name, variant) not in self._open:
-            self._open[name, variant] = open_published(
-                name, self.settings, variant, wheelhouse=self.wheelhouse, say=self.say
-            )
-        return self._open[name, variant]
 
-    def _wheel(self, index: Index, build: Build, distribution: Name) -> PublishedWheel | None:
-        listed = index.look([distribution])[distribution]
-        fitting = [file for file in listed if not file.yanked and _fits(file.filename, build)]
-        # Only then are there papers to look at.
-        papers = index.papers(distribution, build.version) if fitting else {}
-        found = [
-            PublishedWheel(distribution=distribution, file=file, papers=each)
-            for file in fitting
-            if (each := _of(file, papers)) is not None and _key(each) == build.key_of(distribution)
-        ]
-        return max(found, key=lambda wheel: wheel.papers.read.wheel.number or 0, default=None)
-
-
-def _fits(filename: str, build: Build) -> bool:
-    """Whether a file is a wheel for a build's target; its record tells all else."""
-    try:
-        return serves(filename, build.id.target)
-    except InvalidWheelFilename:
-        return False
-
-
-def _of(file: ListedFile, papers: Mapping[Digest, Attestation]) -> Attestation | None:
-    """The papers of a listed file: by its digest, or by its name where the index tells no digest."""
-    if file.sha256 is not None:
-        return papers.get(file.sha256)
-    return next((each for each in papers.values() if _filename(each) == file.filename), None)
-
-
-def _key(papers: Attestation) -> Digest | None:
-    try:
-        return papers.read.key
-    except FarmError:
-        return None  # a record of a newer farm, or a damaged one: its wheel is not ours to take
-
-
-def _filename(papers: Attestation) -> str | None:
-    try:
-        return papers.read.wheel.filename
-    except FarmError:
+def _find_wheel(index: IndexProtocol, build: Build, distribution: Name) -> PublishedWheel | None:
+    """The wheel with the highest build number of those with the build key and target."""
+    wanted, found = short_key(build.key_of(distribution)), []
+    for file in index.list_files([distribution])[distribution]:
+        slot = BuildSlot.of(file.filename)
+        if (
+            slot is not None
+            and slot.short_key == wanted
+            and not file.yanked
+            and serves(file.filename, build.id.target)
+        ):
+            found.append((slot.number, file))
+    if not found:
         return None
+    return PublishedWheel(distribution=distribution, file=max(found, key=lambda each: each[0])[1])
+
+
+def fetch_published(
+    build: Build, wheel: PublishedWheel, index: IndexProtocol, directory: Path, settings: Settings
+) -> tuple[RepairedWheel, Record]:
+    """Fetch a published wheel, verify it, and restore the wheel that it was before publishing.
+
+    Args:
+        build: the build.
+        wheel: one of its wheels.
+        index: where it is.
+        directory: where it goes.
+        settings: the farm's.
+
+    Returns:
+        The wheel without its build tag, and its record: from the attestation, or else made from the
+        embedded one, without results of a gate.
+
+    Raises:
+        FarmError: when it cannot be fetched, or is not what its name, record and attestation say.
+    """
+    fetched = directory / "published" / wheel.file.filename
+    fetched.parent.mkdir(parents=True, exist_ok=True)
+    sha256 = fetch_listed(index, wheel.file, fetched)
+    key = build.key_of(wheel.distribution)
+    embedded = verify_wheel(fetched, short_key(key))
+    if embedded.key != key or embedded.distribution != wheel.distribution:
+        raise UnverifiedError(
+            f"the embedded record of {wheel.file.filename} belongs to another build",
+            where=wheel.file.url,
+            why=f"its build key is {embedded.key}, not {key}",
+        )
+    attestation = index.attestations(wheel.distribution, build.version).get(sha256)
+    table = settings.choose_index(index.name)
+    if table.signer:
+        check_signature(fetched, attestation, identity=table.signer, issuer=table.issuer)
+    path = write_tagged(open_wheel(fetched), directory, "").path
+    restored = sha256_of_file(path)
+    if attestation is None:
+        record = record_from_embedded(build, embedded, path)
+    else:
+        record = verify_attestation(fetched, sha256, attestation)
+        if record.wheel.unnumbered != restored:
+            raise UnverifiedError(
+                f"{path.name} cannot be restored from {wheel.file.filename}",
+                where=wheel.file.url,
+                why=f"its sha256 was {record.wheel.unnumbered} before publishing, and is {restored}",
+            )
+    stored = RecordedWheel(
+        filename=path.name,
+        sha256=restored,
+        size=path.stat().st_size,
+        built_sha256=record.wheel.built_sha256,
+    )
+    return RepairedWheel(path=path, sha256=restored), record.model_copy(update={"wheel": stored})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.errors import ChainError
-from wheelfarm.model import Sdist
+from wheelfarm.model import AppliedPatch, Digest, Sdist
 from wheelfarm.provenance.record import (
     EmbeddedRecord,
     Record,
@@ -19,6 +19,7 @@ from wheelfarm.provenance.record import (
     UpstreamWheel,
 )
 from wheelfarm.sources.urls import shown
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import contents
 
@@ -166,3 +167,49 @@ def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record
     """The record of a wheel that was not built again, but passed a gate that has changed."""
     changes = {"gate_key": build.gate_key, "gate_results": tuple(map(asdict, results))}
     return record.model_copy(update=changes)
+
+
+def _read_patch(path: Path) -> AppliedPatch:
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    return AppliedPatch(file=path.name, sha256=sha256_of_file(path), text=text)
+
+
+def record_from_embedded(build: Build, embedded: EmbeddedRecord, path: Path) -> Record:
+    """The record of a published wheel, made from the plan and the record in the wheel.
+
+    It has no results of a gate, and does not claim that the build began from nothing: the embedded record
+    proves neither.
+    """
+    inputs, now = embedded.inputs, datetime.now(UTC)
+    wheel = open_wheel(path)
+    return Record(
+        recipe=build.id.name,
+        distribution=embedded.distribution,
+        version=inputs.version,
+        variant=inputs.variant,
+        target=build.id.target,
+        engine=inputs.engine,
+        key=embedded.key,
+        key_parts=inputs.key_parts(),
+        inputs=inputs,
+        gate_key=Digest("0" * 64),
+        source=embedded.source,
+        patches=tuple(map(_read_patch, build.patches)),
+        config_settings=inputs.config_settings,
+        environment=inputs.environment,
+        resolved=_resolved(build),
+        build_requirements=embedded.build_requirements,
+        upstream=embedded.upstream,
+        toolchain=embedded.toolchain,
+        compiler_cache=None,
+        kept_build=True,
+        wheel=RecordedWheel(
+            filename=path.name, sha256=sha256_of_file(path), size=wheel.packed, built_sha256=None
+        ),
+        sizes={kind.value: share.size for kind, share in contents(wheel).kinds},
+        gate_results=(),
+        times={},
+        started=now,
+        finished=now,
+        log=PurePosixPath("logs") / f"{build.id.slug}.log",
+    )

@@ -21,7 +21,7 @@ from wheelfarm.run.result import Clock, fetcher_of, unwatched
 from wheelfarm.run.wheel_maker import Maker
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.rewrite import write_numbered
+from wheelfarm.wheels.rewrite import write_tagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -231,7 +231,7 @@ class Rebuild:
         directory.mkdir(parents=True)
         for before, stored in zip((self.record, *self.splits), self.supplies.stored, strict=True):
             name = before.distribution
-            made = _numbered(wheels[name], before.wheel.number, directory)
+            made = _tagged(wheels[name], before.wheel.build_tag, directory)
             after = make_record(
                 stage,
                 name,
@@ -247,11 +247,11 @@ class Rebuild:
         return tuple(found)
 
 
-def _numbered(made: RepairedWheel, number: int | None, directory: Path) -> RepairedWheel:
-    """A wheel as publishing would have it: with the build number, if it got one."""
-    if number is None:
+def _tagged(made: RepairedWheel, tag: str, directory: Path) -> RepairedWheel:
+    """A wheel with the build tag that an older farm stored it with."""
+    if not tag:
         return replace(made, path=Path(shutil.copy2(made.path, directory)))
-    path = write_numbered(open_wheel(made.path), directory, number).path
+    path = write_tagged(open_wheel(made.path), directory, tag).path
     return replace(made, path=path, sha256=sha256_of_file(path))
 
 

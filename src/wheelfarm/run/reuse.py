@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import CancelledRunError, FarmError, UnverifiedError
-from wheelfarm.model import RepairedWheel
-from wheelfarm.provenance.verification import check_signature, verify_attestation
 from wheelfarm.run.decision import built_on_others
+from wheelfarm.run.published import fetch_published
 from wheelfarm.run.recording import regated
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.gate.check import Result
-    from wheelfarm.model import Name
+    from wheelfarm.model import Name, RepairedWheel
     from wheelfarm.plan.build import Build
     from wheelfarm.provenance.record import Record
     from wheelfarm.recipes.settings import Settings
@@ -82,20 +81,9 @@ class Taking:
     def _one(self, published: PublishedWheel, directory: Path) -> Taken:
         file, index = published.file, self.found.index
         self.say(f"taking {file.filename} from index {index.name}")
-        path = directory / file.filename
-        sha256 = index.fetch(file, path)
-        if file.sha256 not in {None, sha256}:
-            raise UnverifiedError(
-                f"{file.filename} has other bytes than index {index.name} says",
-                where=file.url,
-                why=f"its sha256 is {sha256}, the index says {file.sha256}",
-            )
-        record = verify_attestation(path, sha256, published.papers)
+        wheel, record = fetch_published(self.build, published, index, directory, self.settings)
         self._check_record(published, record)
-        table = self.settings.choose_index(index.name)
-        if table.signer:
-            check_signature(path, published.papers, identity=table.signer, issuer=table.issuer)
-        return RepairedWheel(path=path, sha256=sha256), record
+        return wheel, record
 
     def _check_record(self, published: PublishedWheel, record: Record) -> None:
         """Refuse a record that is not one of this build.

@@ -49,8 +49,8 @@ def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
 
     Members keep their order, date, mode and compression, also where they get other contents. Those of
     `.dist-info` come last (binary distribution format specification, "recommended archiver features"): what
-    stays, what is new in it, and RECORD; its signatures not at all. What is new, there also in the place of
-    something, gets the date and mode of METADATA.
+    stays or is replaced, what is new in it, and RECORD; its signatures not at all. What is new gets the date
+    and mode of METADATA.
 
     Args:
         wheel: the wheel, which stays as it is.
@@ -116,7 +116,7 @@ def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: 
             if name == home and not moving:
                 continue
             gone.append(info)
-            if home is None and name in added and not inside:
+            if home is None and name in added:
                 archive.remove(info)
                 archive.writestr(_like(info, name), changes.written[name])
                 added.remove(name)
@@ -174,39 +174,38 @@ def _rows(wheel: Wheel, names: Mapping[str, str], changes: Changes) -> dict[str,
     return kept | written
 
 
-def numbered_name(filename: str, number: int) -> str:
-    """The name of a wheel file with a build number, in the place of the one that it may have.
+def tagged_name(filename: str, tag: str) -> str:
+    """The name of a wheel file with another build tag, or without one for an empty tag.
 
     Args:
         filename: name-version[-build]-python-abi-platform.whl (binary distribution format specification).
-        number: the build number.
+        tag: the build tag.
     """
     parts = filename.split("-")
-    return "-".join((*parts[:2], str(number), *parts[-3:]))
+    return "-".join((*parts[:2], *filter(None, [tag]), *parts[-3:]))
 
 
-def write_numbered(wheel: Wheel, directory: Path, number: int) -> Wheel:
-    """Write the edition of a wheel that has a build number: in its name, in WHEEL and so in RECORD.
+def write_tagged(wheel: Wheel, directory: Path, tag: str) -> Wheel:
+    """Write a wheel again with another build tag in its name, in WHEEL and so in RECORD.
 
-    All else stays as it is, with it the bill of materials: it speaks of the version, which is the same, and
-    of members, whose bytes are. The same wheel and number make the same bytes.
+    The same wheel and tag make the same bytes, and an empty tag restores the bytes of a wheel of the farm.
 
     Args:
-        wheel: the wheel, with another number or none.
-        directory: where the edition goes.
-        number: the build number.
+        wheel: the wheel, with another tag or none.
+        directory: where the new wheel goes.
+        tag: the build tag; empty for none.
 
     Raises:
         WheelError: when the wheel cannot be read.
-        OSError: when the edition cannot be written.
+        OSError: when the new wheel cannot be written.
     """
     member = f"{wheel.dist_info}/WHEEL"
     with zipfile.ZipFile(wheel.path) as archive:
-        lines = read_member(archive, member).decode().splitlines()
-    fields = [line for line in lines if line and not line.lower().startswith("build:")]
+        lines = read_member(archive, member).splitlines(keepends=True)
+    fields = [line for line in lines if not line.lower().startswith(b"build:")]
     # Where the specification has it: before the tags.
-    first = next((at for at, line in enumerate(fields) if line.lower().startswith("tag:")), len(fields))
-    fields.insert(first, f"Build: {number}")
-    written = {member: ("\n".join(fields) + "\n").encode()}
-    path = directory / numbered_name(wheel.path.name, number)
-    return write_edition(wheel, path, Changes(written=written))
+    first = next((at for at, line in enumerate(fields) if line.lower().startswith(b"tag:")), len(fields))
+    if tag:
+        fields.insert(first, f"Build: {tag}".encode() + (b"\r\n" if fields[0].endswith(b"\r\n") else b"\n"))
+    path = directory / tagged_name(wheel.path.name, tag)
+    return write_edition(wheel, path, Changes(written={member: b"".join(fields)}))
