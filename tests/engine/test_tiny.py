@@ -17,8 +17,7 @@ from support.tiny import ABI3, CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
 from support.wheels import make_wheel
 from wheelfarm.build.progress import SilentListener
 from wheelfarm.errors import GateTestError
-from wheelfarm.gate.clean_environment import try_in_clean_room
-from wheelfarm.gate.test_environment import Room
+from wheelfarm.gate.clean_environment import CleanEnvironment, run_wheel_tests
 from wheelfarm.model import PinnedWheel, Python
 from wheelfarm.run.farm import Farm
 from wheelfarm.system.files import sha256_of_file
@@ -133,7 +132,7 @@ def test_a_wheel_for_several_pythons_is_tried_with_each(
     run = run_farm(farm_with(tmp_path / "farm", index, container, recipes=ABI3))
     assert run.states == {"tinyabi3": "built"}, str(run.outcomes["tinyabi3"].error)
     assert "-cp311-abi3-" in run.wheel("tinyabi3").name
-    found = [(each["check"], each["room"]) for each in run.record("tinyabi3").gate_results]
+    found = [(each["check"], each["environment"]) for each in run.record("tinyabi3").gate_results]
     assert [each for each in found if each[1]] == [
         (check, f"Python {python}") for python in ("3.11", "3.13") for check in ("imports", "smoke")
     ]
@@ -185,7 +184,7 @@ def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
     pinned = PinnedWheel(
         name=build.id.name, version="1.0", path=wheel, sha256=sha256_of_file(wheel), farm=True
     )
-    room, log = Room.of(build, pinned), tmp_path / "gate.log"
+    room, log = CleanEnvironment.of(build, pinned), tmp_path / "gate.log"
     with pytest.raises(GateTestError, match="the test failed") as caught:
-        try_in_clean_room(build, room, farm.engine, tmp_path / "room", log=log, listener=SilentListener())
+        run_wheel_tests(build, room, farm.engine, tmp_path / "room", log=log, listener=SilentListener())
     assert "libtiny.so: cannot open shared object file" in str(caught.value.why)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.wheels import make_wheel
-from wheelfarm.gate.contents import check_contents
+from wheelfarm.gate.expectations import check_contents
 from wheelfarm.recipes.recipe import Expect
 from wheelfarm.wheels.archive import open_wheel
 

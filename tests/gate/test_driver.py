@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelfarm.gate.clean_environment import MARK, foreign
+from wheelfarm.gate.clean_environment import ANSWER, system_libraries
 
 PYTHONS = sorted({Path(sys.executable), *(path for path in [Path("/usr/bin/python3")] if path.exists())})
 
@@ -30,6 +30,6 @@ def test_a_library_of_the_system(tmp_path: Path, python: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    answer = json.loads(finished.stdout.splitlines()[-1].removeprefix(MARK))
+    answer = json.loads(finished.stdout.splitlines()[-1].removeprefix(ANSWER))
     assert answer["smoke"] == "passed"
-    assert [Path(path).name.partition(".")[0] for path in foreign(answer["outside"])] == ["libgomp"]
+    assert [Path(path).name.partition(".")[0] for path in system_libraries(answer["outside"])] == ["libgomp"]

@@ -19,9 +19,8 @@ from wheelfarm.build.host_engine import Host
 from wheelfarm.build.progress import SilentListener
 from wheelfarm.errors import ExpectationError, GateTestError
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.clean_environment import foreign, try_in_clean_room
+from wheelfarm.gate.clean_environment import CleanEnvironment, run_wheel_tests, system_libraries
 from wheelfarm.gate.expectations import check_expectations
-from wheelfarm.gate.test_environment import Room
 from wheelfarm.model import Name, PinnedWheel
 from wheelfarm.wheels.archive import open_wheel
 
@@ -47,8 +46,8 @@ def tried_in(
     root: Path, build: Build, engine: Host, wheel: PinnedWheel, *run_with: PinnedWheel
 ) -> tuple[Result, ...]:
     """What a clean room in `root/room` finds."""
-    room = Room.of(build, wheel, run_with)
-    return try_in_clean_room(
+    room = CleanEnvironment.of(build, wheel, run_with)
+    return run_wheel_tests(
         build, room, engine, root / "room", log=root / "gate.log", listener=SilentListener()
     )
 
@@ -127,7 +126,7 @@ def test_what_no_wheel_may_rely_on() -> None:
         "/lib64/ld-linux-x86-64.so.2",
     ]
     strange = ["/usr/lib/x86_64-linux-gnu/libopenblas.so.0", "/opt/libm-mine.so"]
-    assert foreign([*system, *strange]) == strange
+    assert system_libraries([*system, *strange]) == strange
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tests' libraries are ELF")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.wheels import make_wheel
-from wheelfarm.gate.test_environment import served, serves_one
+from wheelfarm.gate.clean_environment import is_for_one_python, supported_pythons
 from wheelfarm.model import Python
 from wheelfarm.wheels.archive import open_wheel
 
@@ -44,9 +44,9 @@ def test_the_pythons_of_a_wheel(
     tmp_path: Path, tag: str, requires_python: str, expected: str, *, one: bool
 ) -> None:
     wheel = wheel_of(tmp_path, tag, requires_python)
-    assert " ".join(map(str, served(wheel, HERE))) == expected
-    assert serves_one(wheel) is one
+    assert " ".join(map(str, supported_pythons(wheel, HERE))) == expected
+    assert is_for_one_python(wheel) is one
 
 
 def test_a_machine_without_any(tmp_path: Path) -> None:
-    assert served(wheel_of(tmp_path, "py3-none-any"), ()) == ()
+    assert supported_pythons(wheel_of(tmp_path, "py3-none-any"), ()) == ()

@@ -14,7 +14,7 @@ from support.raised import only
 from support.suite import package, runner
 from wheelfarm.build.host_engine import Host
 from wheelfarm.errors import SuiteError
-from wheelfarm.gate.suite import Selection, Verdict, run_suite
+from wheelfarm.gate.suite import Selection, SuiteResult, run_suite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def run(
     *,
     listener: RecordingListener | None = None,
     **selection: Any,
-) -> Verdict:
+) -> SuiteResult:
     settings = make_farm(root / "farm", {"alpha": {"test": {"suite": SUITE}}})
     build = builds_of(settings, toolchains=[make_toolchain(HERE)])["alpha"]
     suite = build.resolved.test.suite

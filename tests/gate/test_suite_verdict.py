@@ -9,7 +9,7 @@ import pytest
 from support.raised import only
 from wheelfarm.errors import UsageError
 from wheelfarm.gate.inside.wheelfarm_known import pattern
-from wheelfarm.gate.suite import Failed, Selection, Verdict
+from wheelfarm.gate.suite import FailedTest, Selection, SuiteResult
 from wheelfarm.recipes.recipe import KnownFailure, Suite
 from wheelfarm.report.wheel import suite_lines
 
@@ -26,14 +26,14 @@ ANSWER: dict[str, Any] = {
 }
 
 
-def verdict(*, whole: bool = True, **changes: Any) -> Verdict:
-    return Verdict.of(ANSWER | changes, KNOWN, whole=whole, seconds=192)
+def verdict(*, whole: bool = True, **changes: Any) -> SuiteResult:
+    return SuiteResult.of(ANSWER | changes, KNOWN, whole=whole, seconds=192)
 
 
 def test_what_was_counted() -> None:
     found = verdict()
     assert (found.passed, found.skipped, found.upstream, found.expected) == (41234, 3, 2, 6)
-    assert found.failed == (Failed(test="b.py::t", why="assert 1 == 2"),)
+    assert found.failed == (FailedTest(test="b.py::t", why="assert 1 == 2"),)
     assert not found.good
     assert verdict(failed=[]).good
 

@@ -15,7 +15,7 @@ from support.tiny import ABI3, run_farm, tiny_farm
 from support.wheels import make_wheel
 from wheelfarm.errors import ChainError, GateTestError
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.gate import Trial, pass_gate
+from wheelfarm.gate.gate import GateTests, pass_gate
 from wheelfarm.model import Python
 from wheelfarm.run.farm import Farm
 from wheelfarm.system.machine import Machine
@@ -70,33 +70,33 @@ def test_a_wheel_is_tried_with_each_python_that_it_serves(index: Index, tmp_path
     here = Machine(allowed(settings.environ)).pythons()
     rooms = [f"Python {python}" for python in here if python >= HERE and not python.threads]
     results = run.record("tinyabi3").gate_results
-    assert [each["room"] for each in results if each["check"] == "smoke"] == rooms
+    assert [each["environment"] for each in results if each["check"] == "smoke"] == rooms
 
 
 class TestAnotherPython:
     """What is chosen, told without a second interpreter: the engine says that there is one."""
 
-    def trial(self, settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
+    def gate_tests(self, settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch) -> GateTests:
         line, plan = line_of(settings)
         pythons = (HERE, Python(major=3, minor=12), Python(major=3, minor=13))
         monkeypatch.setattr(type(line.engine), "pythons", lambda _engine, _target: pythons)
         wheel = pinned(make_wheel(root, "tinytop", "1.0", {"tinytop.py": ""}), "tinytop", farm=True)
-        return line.trial(build_of(plan, "tinytop"), wheel)
+        return line.gate_tests(build_of(plan, "tinytop"), wheel)
 
     def test_one_without_the_wheels_that_are_needed_is_told(
         self, chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        trial = self.trial(chain, tmp_path, monkeypatch)
-        assert [room.name for room in trial.own] == ["Python 3.11"]
+        tests = self.gate_tests(chain, tmp_path, monkeypatch)
+        assert [room.name for room in tests.own] == ["Python 3.11"]
         target = build_of(line_of(chain)[1], "tinytop").id.target
         there = replace(target, python=Python(major=3, minor=12))
-        assert trial.left_out[0] == Result(
+        assert tests.skipped[0] == Result(
             check="smoke",
             expected="passed",
             found=f"not tried: the wheelhouse has no tinybase 1.0 for {there}",
-            room="Python 3.12",
+            environment="Python 3.12",
         )
-        assert [result.room for result in trial.left_out] == ["Python 3.12", "Python 3.13"]
+        assert [result.environment for result in tests.skipped] == ["Python 3.12", "Python 3.13"]
 
 
 class TestDownstream:
@@ -107,12 +107,12 @@ class TestDownstream:
         line, plan = line_of(settings)
         build, listener = build_of(plan, "tinybase"), RecordingListener()
         wheel = other_base(root / "wheel", settings, code, version)
-        trial = line.trial(build, wheel)
+        tests = line.gate_tests(build, wheel)
         results = pass_gate(
             build,
             line.engine,
             root / "rooms",
-            trial,
+            tests,
             log=root / "gate.log",
             listener=listener,
         )
@@ -148,33 +148,36 @@ class TestDownstream:
     def test_what_it_was_built_on_was_tried_before(self, chain: Settings) -> None:
         line, plan = line_of(chain)
         build = build_of(plan, "tinybase")
-        trial = line.trial(build, pinned(line.stored(build.id).path, "tinybase", farm=True))
-        assert trial.downstream == ()
-        assert [(each.room, each.found) for each in trial.left_out] == [
+        tests = line.gate_tests(build, pinned(line.stored(build.id).path, "tinybase", farm=True))
+        assert tests.downstream == ()
+        assert [(each.environment, each.found) for each in tests.skipped] == [
             ("tinytop 1.0", "passed in its own gate, with this very wheel")
         ]
 
     def test_a_version_that_an_installer_would_refuse(self, chain: Settings, tmp_path: Path) -> None:
         line, plan = line_of(chain)
         wheel = other_base(tmp_path, chain, version="0.9")
-        (left_out,) = line.trial(build_of(plan, "tinybase"), wheel).left_out
-        assert left_out.found == "not tried: tinytop 1.0 asks for tinybase>=1.0, not 0.9"
+        (skipped,) = line.gate_tests(build_of(plan, "tinybase"), wheel).skipped
+        assert skipped.found == "not tried: tinytop 1.0 asks for tinybase>=1.0, not 0.9"
 
     @pytest.mark.parametrize("listed", [[], ["tinytop"]])
     def test_a_recipe_may_say_which(self, chain: Settings, tmp_path: Path, listed: list[str]) -> None:
         recipe = chain.recipes / "tinybase" / "recipe.toml"
         recipe.write_text(recipe.read_text().replace("[test]\n", f"[test]\ndownstream = {listed}\n"))
         line, plan = line_of(chain)
-        trial = line.trial(build_of(plan, "tinybase"), other_base(tmp_path, chain))
-        assert [room.wheel.name for room in trial.downstream] == listed
-        assert trial.expendable == frozenset()
+        tests = line.gate_tests(build_of(plan, "tinybase"), other_base(tmp_path, chain))
+        assert [room.wheel.name for room in tests.downstream] == listed
+        assert tests.replaced == frozenset()
 
     def test_one_that_is_listed_and_not_stored_is_told(self, index: Index, tmp_path: Path) -> None:
         recipes = {"tinybase": {"test": {"downstream": ["tinytop"]}}, "tinytop": {}}
         line, plan = line_of(tiny_farm(tmp_path, index, recipes))
         wheel = pinned(make_wheel(tmp_path, "tinybase", "1.0"), "tinybase", farm=True)
-        (left_out,) = line.trial(build_of(plan, "tinybase"), wheel).left_out
-        assert (left_out.room, left_out.found) == ("tinytop 1.0", "not tried: it is not in the wheelhouse")
+        (skipped,) = line.gate_tests(build_of(plan, "tinybase"), wheel).skipped
+        assert (skipped.environment, skipped.found) == (
+            "tinytop 1.0",
+            "not tried: it is not in the wheelhouse",
+        )
 
     def test_a_stored_wheel_that_was_changed(self, chain: Settings, tmp_path: Path) -> None:
         line, plan = line_of(chain)
@@ -184,5 +187,5 @@ class TestDownstream:
         data = bytearray(stored.read_bytes())
         data[-1] ^= 1
         stored.write_bytes(data)
-        error = only(lambda: line.trial(build_of(plan, "tinybase"), wheel), ChainError)
+        error = only(lambda: line.gate_tests(build_of(plan, "tinybase"), wheel), ChainError)
         assert error.what == "the stored wheel of tinytop 1.0 was changed"

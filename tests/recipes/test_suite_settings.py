@@ -10,7 +10,7 @@ import pytest
 from support.farm import builds_of, make_farm, over
 from support.raised import only, raised
 from wheelfarm.errors import LockError, RecipeError
-from wheelfarm.gate.suite import applicable
+from wheelfarm.gate.suite import applicable_failures
 from wheelfarm.model import Target
 from wheelfarm.recipes.recipe_set import LoadedRecipe, read_recipes
 
@@ -59,7 +59,9 @@ def test_known_failures_are_for_variants_and_platforms(tmp_path: Path) -> None:
     assert suite is not None
 
     def tests(variant: str, target: str) -> list[str]:
-        return [each.test for each in applicable(suite, variant=variant, target=Target.parse(target))]
+        return [
+            each.test for each in applicable_failures(suite, variant=variant, target=Target.parse(target))
+        ]
 
     assert tests("plain", "cp311-manylinux_x86_64") == [KNOWN["test"]]
     assert tests("netlib", "cp311-manylinux_x86_64") == [KNOWN["test"], "a"]

@@ -235,12 +235,12 @@ class Cibuildwheel:
             return Host(self.settings).pythons(target)
         return container.pythons(self.image(target))
 
-    def clean_room(self, directory: Path, target: Target, out: Path | None = None) -> Step:
+    def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """A fresh container of the same image, without network and without the build's packages."""
         env = programs_environment(self.settings)
         container = self._container_for(target)
         if container is None:
-            return Host(self.settings).clean_room(directory, target)
+            return Host(self.settings).clean_environment(directory, target)
         python = f"/opt/python/{target.python.tag.removesuffix('t')}-{target.python.tag}/bin/python"
         writable = ("--volume", f"{out}:/gate/{out.name}") if out else ()
         argv = (

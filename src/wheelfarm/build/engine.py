@@ -104,7 +104,7 @@ class Engine(Protocol):
     def pythons(self, target: Target) -> tuple[Python, ...]:
         """The Pythons that a clean room can be made for where a target is built."""
 
-    def clean_room(self, directory: Path, target: Target, out: Path | None = None) -> Step:
+    def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """The step that tests, on a machine without the build's libraries, what lies in `directory`.
 
         Args:

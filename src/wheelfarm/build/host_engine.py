@@ -217,7 +217,7 @@ class Host:
         del target
         return self.machine.pythons()
 
-    def clean_room(self, directory: Path, target: Target, out: Path | None = None) -> Step:
+    def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """A fresh environment on this machine, without the build's paths; what it maps is checked."""
         del out
         env = programs_environment(self.settings)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wheelfarm.cli.task import Invocation
-    from wheelfarm.gate.suite import Failed, Verdict
+    from wheelfarm.gate.suite import FailedTest, SuiteResult
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Suite
     from wheelfarm.run.build_pipeline import Line
@@ -119,8 +119,8 @@ def _suite(call: Invocation, upstream: Upstream, suite: Suite, selection: Select
         )
 
 
-def _failures(verdict: Verdict) -> str:
-    def line(failed: Failed) -> str:
+def _failures(verdict: SuiteResult) -> str:
+    def line(failed: FailedTest) -> str:
         return f"{failed.test}: {failed.why}"
 
     more = len(verdict.failed) - _SHOWN

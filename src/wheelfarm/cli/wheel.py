@@ -235,7 +235,7 @@ def gate(call: Invocation, wheel: str) -> None:
             build,
             call.farm.engine,
             Path(scratch) / "rooms",
-            line.trial(build, pinned),
+            line.gate_tests(build, pinned),
             log=Path(scratch) / "gate.log",
             listener=SilentListener(),
             jobs=call.farm.settings.jobs,

@@ -1,4 +1,4 @@
-"""One check of the gate: what was expected, what was found, and what most likely caused a difference."""
+"""One check of the gate: the expected value, the found one, and the likely cause of a difference."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.errors import Collector, ExpectationError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_SHOWN: Final = 5
+    from wheelfarm.plan.build import Build
+
+_LISTED: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +23,12 @@ class Result:
     check: str
     expected: str
     found: str
-    room: str = ""
-    """The clean room that it was found in: its Python and, for a downstream wheel, what that is."""
+    environment: str = ""
+    """The clean environment of a test: its Python and, for a downstream wheel, the wheel."""
 
     @property
     def name(self) -> str:
-        """The check, and the room where there is one."""
-        return f"{self.check} ({self.room})" if self.room else self.check
+        return f"{self.check} ({self.environment})" if self.environment else self.check
 
     def __str__(self) -> str:
         return f"{self.name}: expected {self.expected}, found {self.found}"
@@ -33,7 +36,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A result, and whether it is as it should be."""
+    """A result, and whether it is the expected one."""
 
     result: Result
     ok: bool
@@ -42,15 +45,42 @@ class Check:
 
     @classmethod
     def of(cls, check: str, *, expected: str, found: str, ok: bool, cause: str = "") -> Check:
-        """One that is named like its key below `expect`."""
+        """One with the name of its key below `expect`."""
         return cls(result=Result(check=check, expected=expected, found=found), ok=ok, cause=cause)
 
 
+def require(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Result, ...]:
+    """Return the results of checks that must all be OK.
+
+    Raises:
+        ExpectationError: a group with every check that is not.
+    """
+    problems, results = Collector(), list[Result]()
+    for check in checks:
+        results.append(check.result)
+        if check.ok:
+            continue
+        key = f"expect.{check.result.check}"
+        origin = build.resolved.origins.get(key, build.recipe.where)
+        # A check that every wheel has to pass has no key.
+        has_key = check.result.check.replace("-", "_") in type(build.resolved.expect).model_fields
+        problems.add(
+            ExpectationError(
+                f"{build.id}: {check.result}",
+                where=f"{origin}: {key}" if has_key else origin,
+                why=check.cause,
+                hint=f"inv wheel.inspect {wheel} shows what is inside",
+            )
+        )
+    problems.check()
+    return tuple(results)
+
+
 def listed(names: Iterable[str], none: str = "none") -> str:
-    """The first few of some names, and how many there are more."""
+    """Join the first few names, with the number of the others."""
     every = list(names)
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return ", ".join(every[:_SHOWN]) + more if every else none
+    more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
+    return ", ".join(every[:_LISTED]) + more if every else none
 
 
 def matches(name: str, globs: Sequence[str]) -> bool:

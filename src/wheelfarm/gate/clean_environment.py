@@ -1,127 +1,224 @@
-"""Tests where the build's libraries do not exist: a fresh environment, made from the wheels alone."""
+"""Clean environments: the wheels, and nothing of the build. The gate imports and tests a wheel in them."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.specifiers import SpecifierSet
+from packaging.tags import compatible_tags, cpython_tags
+
 from wheelfarm.build.steps import run_step
 from wheelfarm.errors import GateTestError, ProcessError
-from wheelfarm.gate.check import Check, Result
-from wheelfarm.gate.expectations import judged
+from wheelfarm.gate.check import Check, Result, require
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.contents import contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from wheelfarm.build.engine import Engine, Step
+    from wheelfarm.build.engine import Engine
     from wheelfarm.build.progress import ProgressListener
-    from wheelfarm.gate.test_environment import Room
+    from wheelfarm.model import PinnedWheel, Python, Target
     from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.wheels.wheel import Wheel
 
-MARK: Final = "wheelfarm-gate: "
-TIME_LIMIT: Final = 600.0
-# What manylinux (PEP 600) lets a wheel take from the system; everything else must come from the wheel.
-SYSTEM: Final = (
-    *(
-        "libc.so",
-        "libm.so",
-        "libdl.so",
-        "librt.so",
-        "libpthread.so",
-        "libutil.so",
-        "libresolv.so",
-        "ld-linux",
-    ),
-    *(
-        "libgcc_s.so",
-        "libstdc++.so",
-        "libz.so",
-        "libexpat.so",
-        "libnsl.so",
-        "libmvec.so",
-        "libatomic.so",
-        "ld-musl",
-    ),
-    *("libnss_", "libX11.so", "libXext.so", "libXrender.so", "libICE.so", "libSM.so", "libGL.so"),
-    *("libgobject-2.0.so", "libgthread-2.0.so", "libglib-2.0.so"),
+GATE: Final = "gate"
+"""The directory of a build directory with its clean environments."""
+_TIME_LIMIT: Final = 600.0
+ANSWER: Final = "wheelfarm-gate: "
+"""The start of the line in which gate/inside/driver.py prints its result."""
+_SYSTEM: Final = (
+    *("libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so", "libutil.so", "libresolv.so"),
+    *("ld-linux", "ld-musl", "libgcc_s.so", "libstdc++.so", "libz.so", "libexpat.so", "libnsl.so"),
+    *("libmvec.so", "libatomic.so", "libnss_", "libX11.so", "libXext.so", "libXrender.so", "libICE.so"),
+    *("libSM.so", "libGL.so", "libgobject-2.0.so", "libgthread-2.0.so", "libglib-2.0.so"),
 )
+"""What manylinux (PEP 600) lets a wheel use from the system."""
 
 
-def _answer(output: str) -> dict[str, Any] | None:
-    lines = [line for line in output.splitlines() if line.startswith(MARK)]
-    return dict(json.loads(lines[-1].removeprefix(MARK))) if lines else None
+def supported_pythons(wheel: Wheel, pythons: Iterable[Python]) -> tuple[Python, ...]:
+    """Select the Pythons into which an installer puts a wheel.
+
+    By its tags (PEP 425; abi3 is for every later Python that is not free-threaded) and its Requires-Python.
+    The platform is not compared, nor the bug-fix release: `>=3.11.3` means 3.11 too.
+    """
+    platforms = sorted({tag.platform for tag in wheel.tags})
+    requires = SpecifierSet(wheel.metadata.requires_python)
+    return tuple(
+        python
+        for python in pythons
+        if requires.contains(f"{python.major}.{python.minor}.99")
+        if not wheel.tags.isdisjoint(
+            (
+                *cpython_tags(python.version, [python.tag], platforms),
+                *compatible_tags(python.version, python.tag.removesuffix("t"), platforms),
+            )
+        )
+    )
 
 
-def foreign(outside: Sequence[str]) -> list[str]:
-    """The libraries outside the environment that no wheel may rely on."""
-    return [path for path in outside if not PurePosixPath(path).name.startswith(SYSTEM)]
+def is_for_one_python(wheel: Wheel) -> bool:
+    """Whether a wheel is for the Python of its build alone."""
+    return all(tag.abi not in {"abi3", "none"} for tag in wheel.tags)
 
 
-def try_in_clean_room(
-    build: Build, room: Room, engine: Engine, directory: Path, *, log: Path, listener: ProgressListener
-) -> tuple[Result, ...]:
-    """Install, import and run the smoke script in a room.
+@dataclass(frozen=True, kw_only=True)
+class CleanEnvironment:
+    """What goes into one clean environment.
 
     Args:
-        build: whose wheel it is that has to pass.
-        room: what is tried.
-        engine: makes the room.
-        directory: where the room is laid out.
-        log: what the test prints goes there.
+        recipe: the recipe whose imports and smoke script run.
+        resolved: its values here.
+        target: whose Python the environment has.
+        wheel: the wheel whose import packages are imported.
+        run_with: the wheels that are installed with it.
+        downstream: whether the wheel is a stored one that is tested with a new one of `run_with`.
+    """
+
+    recipe: LoadedRecipe
+    resolved: ResolvedRecipe
+    target: Target
+    wheel: PinnedWheel
+    run_with: tuple[PinnedWheel, ...] = ()
+    downstream: bool = False
+
+    @classmethod
+    def of(cls, build: Build, wheel: PinnedWheel, run_with: tuple[PinnedWheel, ...] = ()) -> CleanEnvironment:
+        """The environment of a build's own wheel and Python."""
+        return cls(
+            recipe=build.recipe,
+            resolved=build.resolved,
+            target=build.id.target,
+            wheel=wheel,
+            run_with=run_with,
+        )
+
+    def with_python(self, python: Python, run_with: tuple[PinnedWheel, ...]) -> CleanEnvironment:
+        """The same wheel with another Python, which needs other wheels."""
+        return replace(self, target=replace(self.target, python=python), run_with=run_with)
+
+    @property
+    def name(self) -> str:
+        """In results and errors."""
+        python = f"Python {self.target.python}"
+        return f"{self.wheel.name} {self.wheel.version}, {python}" if self.downstream else python
+
+    @property
+    def slug(self) -> str:
+        """In paths."""
+        return f"{self.wheel.name}-{self.target.python.tag}"
+
+    def write(self, directory: Path) -> None:
+        """Write the wheels, the scripts of gate/inside and their manifest into a new directory."""
+        test, expect = self.resolved.test, self.resolved.expect
+        packages = contents(open_wheel(self.wheel.path)).packages
+        manifest = {
+            "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
+            "imports": list(dict.fromkeys([*packages, *(test.imports or ())])),
+            "smoke": "smoke.py" if test.smoke else None,
+            "cpu": expect.cpu_baseline is not None or expect.cpu_dispatch is not None,
+        }
+        write_environment(directory, (self.wheel, *self.run_with), "driver.py", manifest)
+        if test.smoke:
+            shutil.copyfile(self.recipe.directory / test.smoke, directory / "smoke.py")
+
+
+def write_environment(
+    directory: Path, wheels: Iterable[PinnedWheel], driver: str, manifest: Mapping[str, object]
+) -> None:
+    """Write wheels, a driver of gate/inside and its manifest into a new directory."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    listed = []
+    for wheel in wheels:
+        shutil.copyfile(wheel.path, directory / wheel.path.name)
+        listed.append({"name": wheel.name, "file": wheel.path.name, "sha256": wheel.sha256})
+    for script in ("enter.py", driver):
+        (directory / script).write_bytes(inside(script))
+    text = json.dumps({"driver": driver, "wheels": listed, **manifest}, indent=1)
+    (directory / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def inside(script: str) -> bytes:
+    """A script of gate/inside."""
+    return files("wheelfarm.gate").joinpath("inside", script).read_bytes()
+
+
+def run_wheel_tests(
+    build: Build,
+    environment: CleanEnvironment,
+    engine: Engine,
+    directory: Path,
+    *,
+    log: Path,
+    listener: ProgressListener,
+) -> tuple[Result, ...]:
+    """Install and import a wheel and run the smoke script in a clean environment.
+
+    Args:
+        build: the build of the wheel in the gate.
+        environment: what to install.
+        engine: runs it.
+        directory: is made anew.
+        log: receives the tests' output.
         listener: receives it too, and may cancel the test.
 
     Raises:
-        GateTestError: when one of them fails, or a library of this machine was used.
-        ExpectationError: when its CPU features are others than expected.
+        GateTestError: when a test fails, or the wheel uses a library of this machine.
+        ExpectationError: when the CPU features differ from the expected ones.
     """
-    room.lay(directory)
-    step = engine.clean_room(directory, room.target)
-    limit = room.resolved.test.time_limit or TIME_LIMIT
-    answer, why = _run(engine, step, directory, log=log, time_limit=limit, listener=listener)
+    environment.write(directory)
+    step = engine.clean_environment(directory, environment.target)
+    limit, why = environment.resolved.test.time_limit or _TIME_LIMIT, "the test ended without an answer"
+    answer: dict[str, Any] | None = None
+    try:
+        output = run_step(engine, step, directory, log=log, time_limit=limit, listener=listener).output
+        lines = [line for line in output.splitlines() if line.startswith(ANSWER)]
+        answer = json.loads(lines[-1].removeprefix(ANSWER)) if lines else None
+    except ProcessError as problem:
+        why = problem.why or problem.what
     if answer is None:
         what = "the wheel does not install or test in a fresh environment"
-        raise _refusal(build, room, what, why=why, log=log)
+        raise _error(build, environment, what, why=why, log=log)
     if answer["error"]:
-        raise _refusal(build, room, "the test failed", why=str(answer["error"]), log=log)
-    strangers = foreign(answer["outside"])
-    if strangers:
+        raise _error(build, environment, "the test failed", why=str(answer["error"]), log=log)
+    outside = system_libraries(answer["outside"])
+    if outside:
         why = "they were loaded from outside the environment, so another machine may not have them"
         what = "the wheel uses libraries of this machine"
-        raise _refusal(build, room, what, where=", ".join(strangers), why=why, log=log)
+        raise _error(build, environment, what, where=", ".join(outside), why=why, log=log)
     imported = ", ".join(answer["imported"]) or "none"
     results = [Result(check="imports", expected=imported, found=imported)]
     if answer["smoke"]:
         results.append(Result(check="smoke", expected="passed", found=str(answer["smoke"])))
-    if not room.downstream:
-        results += judged(build, _cpu_features(build, answer.get("cpu")), wheel=room.wheel.path.name)
-    return tuple(replace(result, room=room.name) for result in results)
+    if not environment.downstream:
+        features = _cpu_features(build, answer.get("cpu"))
+        results += require(build, features, wheel=environment.wheel.path.name)
+    return tuple(replace(result, environment=environment.name) for result in results)
 
 
-def _run(
-    engine: Engine, step: Step, directory: Path, *, log: Path, time_limit: float, listener: ProgressListener
-) -> tuple[dict[str, Any] | None, str]:
-    """What the room answers, if anything, and else why it may not."""
-    try:
-        # A mark and a label of the room's own, so that one that fails does not end those beside it.
-        finished = run_step(engine, step, directory, log=log, time_limit=time_limit, listener=listener)
-    except ProcessError as problem:
-        return None, problem.why or problem.what
-    return _answer(finished.output), "the test ended without an answer"
+def system_libraries(outside: Iterable[str]) -> list[str]:
+    """Select the libraries outside the environment that no wheel may use."""
+    return [path for path in outside if not PurePosixPath(path).name.startswith(_SYSTEM)]
 
 
-def _refusal(
-    build: Build, room: Room, what: str, *, why: str, log: Path, where: str | None = None
+def _error(
+    build: Build, environment: CleanEnvironment, what: str, *, why: str, log: Path, where: str | None = None
 ) -> GateTestError:
-    """The error of a room: what failed, with which Python, and what can be done."""
-    where = where or room.recipe.where
-    if not room.downstream:
-        return GateTestError(f"{build.id}: {what}", where=f"{where}, {room.name}", why=why, log=log)
-    name = room.wheel.name
+    where = where or environment.recipe.where
+    if not environment.downstream:
+        return GateTestError(f"{build.id}: {what}", where=f"{where}, {environment.name}", why=why, log=log)
+    name = environment.wheel.name
     return GateTestError(
-        f"{build.id}: the stored wheel of {name} {room.wheel.version} does not work with it: {what}",
+        f"{build.id}: the stored wheel of {name} {environment.wheel.version} does not work with it: {what}",
         where=where,
         why=why,
         hint=f"inv chain {name} builds both, {name} on the new {build.id.name}; if its test is to blame, "
@@ -131,7 +228,7 @@ def _refusal(
 
 
 def _cpu_features(build: Build, reported: dict[str, list[str]] | None) -> Iterator[Check]:
-    """What the imported package says of its CPU features."""
+    """Compare the CPU features that the imported package reports."""
     expect = build.resolved.expect
     for key, wanted in (("cpu-baseline", expect.cpu_baseline), ("cpu-dispatch", expect.cpu_dispatch)):
         if wanted is None:

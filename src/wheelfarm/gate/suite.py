@@ -1,4 +1,4 @@
-"""Running a suite in its room."""
+"""Runs an upstream test suite in a clean environment, and counts its results."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 import shutil
 import time
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.steps import run_step
 from wheelfarm.errors import ProcessError, SuiteError, UsageError
-from wheelfarm.gate.test_environment import ENTER, inside, lay_wheels
+from wheelfarm.gate.clean_environment import inside, write_environment
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
@@ -24,9 +23,25 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import KnownFailure, Suite
 
+JUNIT: Final = ".xml"
+"""Suffix of the results as JUnit XML, next to the log."""
+_OUT: Final = "out"
+"""The one directory of the clean environment that the tests write to."""
+_PLUGIN: Final = "wheelfarm_known.py"
+# Without a fixed hash seed, pytest-xdist's workers collect sets of parameters in different orders.
+_ENVIRONMENT: Final = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_ERROR_LINES: Final = 20
+_EXIT_CODES: Final = {
+    2: "pytest was interrupted",
+    3: "pytest itself failed",
+    4: "pytest does not understand its arguments",
+    5: "no test was selected",
+}
+"""pytest's exit codes, except those of tests that passed or failed."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Failed:
+class FailedTest:
     """A test that failed, or could not be set up or collected."""
 
     test: str
@@ -34,11 +49,11 @@ class Failed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """How many tests ended how, and what is to be said of the known failures."""
+class SuiteResult:
+    """Counts of tests by result, and the known failures that need an update."""
 
     passed: int
-    failed: tuple[Failed, ...]
+    failed: tuple[FailedTest, ...]
     skipped: int
     expected: int
     """Known failures of the recipe that failed."""
@@ -47,31 +62,31 @@ class Verdict:
     mended: tuple[str, ...]
     """Known failures of which all tests that ran have passed."""
     unmatched: tuple[str, ...]
-    """Known failures that are no test of the suite."""
+    """Known failures that match no test of the suite."""
     seconds: float
 
     @property
     def good(self) -> bool:
-        """Whether nothing failed that may not."""
+        """Whether nothing else than known failures failed."""
         return not self.failed
 
     @classmethod
     def of(
         cls, answer: Mapping[str, Any], known: Sequence[KnownFailure], *, whole: bool, seconds: float
-    ) -> Verdict:
-        """From the plugin's answer.
+    ) -> SuiteResult:
+        """Read the plugin's answer.
 
         Args:
-            answer: what it wrote; known failures are told by their number.
+            answer: what it wrote; it numbers the known failures.
             known: the known failures in that order.
-            whole: whether all tests were collected, so that one that matched nothing is none.
-            seconds: how long it took, the room included.
+            whole: whether all tests were collected, so that one without a match is unmatched.
+            seconds: the time with that of the installation.
         """
         fails, passes = answer["known-failed"], answer["known-passed"]
         numbered = [(str(number), each.test) for number, each in enumerate(known)]
         return cls(
             passed=int(answer["passed"]),
-            failed=tuple(Failed(test=each["test"], why=each["why"]) for each in answer["failed"]),
+            failed=tuple(FailedTest(test=each["test"], why=each["why"]) for each in answer["failed"]),
             skipped=int(answer["skipped"]),
             expected=sum(fails.values()),
             upstream=int(answer["upstream"]),
@@ -83,8 +98,8 @@ class Verdict:
         )
 
 
-def applicable(suite: Suite, *, variant: str, target: Target) -> tuple[KnownFailure, ...]:
-    """The known failures that are for a variant and target."""
+def applicable_failures(suite: Suite, *, variant: str, target: Target) -> tuple[KnownFailure, ...]:
+    """Select the known failures of a variant and target."""
     return tuple(
         known
         for known in suite.known_failures
@@ -93,22 +108,14 @@ def applicable(suite: Suite, *, variant: str, target: Target) -> tuple[KnownFail
     )
 
 
-OUT: Final = "out"
-"""The one directory of the room that the tests may write to and that is read afterwards."""
-DRIVER: Final = "suite_driver.py"
-PLUGIN: Final = "wheelfarm_known.py"
-# Without a fixed seed, the workers would collect sets of parameters in orders of their own.
-_ENVIRONMENT: Final = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
 def tests_name(name: Name) -> Name:
-    """The distribution that holds the upstream tests of another one."""
+    """The distribution with the upstream tests of another one."""
     return Name(f"{name}-tests")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which tests of a suite are run.
+    """Which tests of a suite run.
 
     Args:
         fast: upstream's own quick subset.
@@ -122,14 +129,14 @@ class Selection:
 
     @property
     def whole(self) -> bool:
-        """Whether pytest gets to see all tests, if only to deselect them."""
+        """Whether pytest collects all tests, if only to deselect them."""
         return not self.arguments
 
     def words(self, suite: Suite, *, where: str) -> tuple[str, ...]:
         """The arguments of pytest.
 
         Raises:
-            UsageError: when the quick subset is asked for and the recipe says none.
+            UsageError: when the recipe has no quick subset.
         """
         if self.fast and not suite.fast:
             raise UsageError(
@@ -139,60 +146,6 @@ class Selection:
             )
         keyword = ("-k", self.keyword) if self.keyword else ()
         return (*suite.args, *(suite.fast if self.fast else ()), *keyword, *self.arguments)
-
-
-def lay_suite(
-    directory: Path,
-    suite: Suite,
-    *,
-    wheels: Sequence[PinnedWheel],
-    words: Sequence[str],
-    known: Sequence[KnownFailure],
-    jobs: int,
-) -> Path:
-    """Put into a directory all that the room of a suite is given.
-
-    Args:
-        directory: made anew.
-        suite: as the recipe says it.
-        wheels: all that is to be installed.
-        words: the arguments of pytest.
-        known: the failures to expect.
-        jobs: how many processes share the tests.
-
-    Returns:
-        The directory in it for what the tests leave.
-    """
-    manifest = {
-        "driver": DRIVER,
-        "wheels": lay_wheels(directory, tuple(wheels)),
-        "environment": _ENVIRONMENT | suite.environment,
-        "words": list(words),
-        "known": [{"test": each.test, "reason": each.reason, "run": each.run} for each in known],
-        "jobs": jobs,
-        "out": OUT,
-    }
-    out = directory / OUT
-    for each in (out, directory / "plugin"):
-        each.mkdir()
-    (directory / ENTER).write_bytes(inside(ENTER))
-    for script, place in ((DRIVER, directory), (PLUGIN, directory / "plugin")):
-        (place / script).write_bytes(files("wheelfarm.gate").joinpath("inside", script).read_bytes())
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    return out
-
-
-JUNIT: Final = ".xml"
-"""Ending of the results as JUnit XML, beside the log."""
-_SHOWN: Final = 20
-"""Lines of the output that an error shows."""
-_ENDINGS: Final = {
-    2: "pytest was interrupted",
-    3: "pytest itself failed",
-    4: "pytest does not understand its arguments",
-    5: "no test was selected",
-}
-"""Exit codes of pytest, but for those of tests that passed or failed."""
 
 
 def run_suite(
@@ -206,40 +159,49 @@ def run_suite(
     jobs: int,
     log: Path,
     listener: ProgressListener,
-) -> Verdict:
+) -> SuiteResult:
     """Run the upstream suite of a build's wheel.
 
     Args:
-        build: whose wheel it is.
-        suite: as its recipe says it here.
-        engine: makes the room.
-        directory: to lay the room out in.
+        build: the build of the wheel.
+        suite: its recipe's suite.
+        engine: runs the clean environment.
+        directory: for the clean environment; made anew.
         wheels: the wheel, its tests wheel and all that they need.
         selection: which tests.
         jobs: how many processes share the tests.
-        log: what pytest prints goes there; the results as JUnit XML go beside it.
-        listener: receives it too, and may cancel the run.
+        log: receives pytest's output; the results as JUnit XML go next to it.
+        listener: receives the output too, and may cancel the run.
 
     Raises:
-        SuiteError: when the suite does not come to its end.
-        UsageError: when the quick subset is asked for and the recipe says none.
+        SuiteError: when pytest does not finish.
+        UsageError: when the selection needs a quick subset and the recipe has none.
     """
-    known = applicable(suite, variant=build.id.variant, target=build.id.target)
-    words = selection.words(suite, where=build.recipe.where)
-    out = lay_suite(directory, suite, wheels=wheels, words=words, known=known, jobs=jobs)
-    step = engine.clean_room(directory, build.id.target, out)
+    known = applicable_failures(suite, variant=build.id.variant, target=build.id.target)
+    manifest = {
+        "environment": _ENVIRONMENT | suite.environment,
+        "words": list(selection.words(suite, where=build.recipe.where)),
+        "known": [{"test": each.test, "reason": each.reason, "run": each.run} for each in known],
+        "jobs": jobs,
+        "out": _OUT,
+    }
+    write_environment(directory, wheels, "suite_driver.py", manifest)
+    out = directory / _OUT
+    for each in (out, directory / "plugin"):
+        each.mkdir()
+    (directory / "plugin" / _PLUGIN).write_bytes(inside(_PLUGIN))
+    step = engine.clean_environment(directory, build.id.target, out)
     log.unlink(missing_ok=True)
     began = time.monotonic()
     try:
-        limit = suite.time_limit
-        finished = run_step(engine, step, directory, log=log, time_limit=limit, listener=listener)
-        why = "\n".join(finished.output.splitlines()[-_SHOWN:]) or "it ended without an answer"
+        finished = run_step(engine, step, directory, log=log, time_limit=suite.time_limit, listener=listener)
+        why = "\n".join(finished.output.splitlines()[-_ERROR_LINES:]) or "it ended without an answer"
     except ProcessError as problem:
         why = problem.why or problem.what
-    answer = _answer(out)
     if (out / "junit.xml").is_file():
         shutil.copyfile(out / "junit.xml", log.with_suffix(JUNIT))
-    ending = None if answer is None else _ENDINGS.get(answer["exit"])
+    answer = _read_answer(out / "answer.json")
+    ending = None if answer is None else _EXIT_CODES.get(answer["exit"])
     if answer is None or ending is not None:
         raise SuiteError(
             f"{build.id}: the upstream suite did not come to its end",
@@ -247,11 +209,11 @@ def run_suite(
             why=f"{ending}\n{why}" if ending else why,
             log=log,
         )
-    return Verdict.of(answer, known, whole=selection.whole, seconds=time.monotonic() - began)
+    return SuiteResult.of(answer, known, whole=selection.whole, seconds=time.monotonic() - began)
 
 
-def _answer(out: Path) -> dict[str, Any] | None:
+def _read_answer(path: Path) -> dict[str, Any] | None:
     try:
-        return dict(json.loads((out / "answer.json").read_bytes()))
+        return dict(json.loads(path.read_bytes()))
     except (OSError, ValueError):
         return None

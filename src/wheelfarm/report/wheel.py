@@ -10,7 +10,7 @@ from wheelfarm.report.quantity import duration, size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelfarm.gate.suite import Verdict
+    from wheelfarm.gate.suite import SuiteResult
 
 
 def preparation_lines(told: Mapping[str, Any]) -> Iterator[str]:
@@ -36,7 +36,7 @@ def rebuilt_lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield from difference_lines(told["difference"])
 
 
-def suite_lines(verdict: Verdict) -> Iterator[str]:
+def suite_lines(verdict: SuiteResult) -> Iterator[str]:
     """How many tests ended how, then what is to be done to the list of known failures."""
     counts = {
         "passed": verdict.passed,

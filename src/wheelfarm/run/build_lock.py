@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.build.steps import mark_of
 from wheelfarm.errors import BuildDirectoryError
-from wheelfarm.gate.test_environment import GATE
+from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.system.locks import LockTimeoutError, hold_lock
 from wheelfarm.system.process_group import end_left_behind
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import BuildDirectoryError, CancelledRunError, ChainError
+from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
-from wheelfarm.gate.test_environment import GATE
 from wheelfarm.model import PinnedWheel, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
@@ -20,7 +20,7 @@ from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.run.recording import make_record, regated, slow_compiles
 from wheelfarm.run.result import Clock, Done, as_repaired, fetcher_of, unwatched
 from wheelfarm.run.reuse import Taking
-from wheelfarm.run.test_environments import Trials, pinned
+from wheelfarm.run.test_environments import GateTestPlanner, pinned
 from wheelfarm.run.wheel_maker import Maker
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.engine import Engine
     from wheelfarm.gate.check import Result
-    from wheelfarm.gate.gate import Trial
+    from wheelfarm.gate.gate import GateTests
     from wheelfarm.model import Name, StoredWheel
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.plan.graph import Plan
@@ -253,7 +253,7 @@ class Line:
                 PinnedWheel(name=name, version=build.version, path=wheel.path, sha256=wheel.sha256, farm=True)
                 for name, wheel in wheels.items()
             )
-            asked = self.trials(fetcher).of_all(build, main, splits, self.companions(build, fetcher))
+            asked = self.gate_planner(fetcher).plan_all(build, main, splits, self.companions(build, fetcher))
         with clock.step("gate"):
             check_unchanged(build)
             return pass_gates(
@@ -265,9 +265,9 @@ class Line:
                 jobs=jobs,
             )
 
-    def trials(self, fetcher: Fetcher) -> Trials:
+    def gate_planner(self, fetcher: Fetcher) -> GateTestPlanner:
         """What furnishes the clean rooms of this line."""
-        return Trials(
+        return GateTestPlanner(
             plan=self.plan,
             recipes=self.recipes,
             engine=self.engine,
@@ -275,10 +275,10 @@ class Line:
             fetcher=fetcher,
         )
 
-    def trial(self, build: Build, wheel: PinnedWheel) -> Trial:
+    def gate_tests(self, build: Build, wheel: PinnedWheel) -> GateTests:
         """The clean rooms for a wheel of a build."""
         fetcher = self.fetcher()
-        return self.trials(fetcher).trial(build, wheel, self.companions(build, fetcher))
+        return self.gate_planner(fetcher).plan_tests(build, wheel, self.companions(build, fetcher))
 
     def companions(self, build: Build, fetcher: Fetcher | None = None) -> list[PinnedWheel]:
         """The wheels that the installed wheel needs: from the farm, and from outside by hash.

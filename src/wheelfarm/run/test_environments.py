@@ -10,8 +10,8 @@ from packaging.requirements import Requirement
 from wheelfarm.build.splits import subject
 from wheelfarm.errors import ChainError, NetworkError, RecordError, SourceError, WheelhouseError
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.gate import Trial
-from wheelfarm.gate.test_environment import Room, served, serves_one
+from wheelfarm.gate.clean_environment import CleanEnvironment, is_for_one_python, supported_pythons
+from wheelfarm.gate.gate import GateTests
 from wheelfarm.model import PinnedWheel
 from wheelfarm.plan.graph import serves
 from wheelfarm.provenance.record import Record
@@ -50,7 +50,7 @@ def pinned(stored: StoredWheel) -> PinnedWheel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trials:
+class GateTestPlanner:
     """Furnishes the rooms for the builds of a plan."""
 
     plan: Plan
@@ -59,7 +59,7 @@ class Trials:
     wheelhouse: Wheelhouse
     fetcher: Fetcher
 
-    def trial(self, build: Build, wheel: PinnedWheel, run_with: Iterable[PinnedWheel]) -> Trial:
+    def plan_tests(self, build: Build, wheel: PinnedWheel, run_with: Iterable[PinnedWheel]) -> GateTests:
         """The rooms for a wheel.
 
         Args:
@@ -70,62 +70,62 @@ class Trials:
         Raises:
             FarmError: when a stored wheel was changed, or what a room needs cannot be fetched.
         """
-        first = Room.of(build, wheel, tuple(run_with))
-        own, downstream, left_out = [first], list[Room](), list[Result]()
+        first = CleanEnvironment.of(build, wheel, tuple(run_with))
+        own, downstream, skipped = [first], list[CleanEnvironment](), list[Result]()
         for python in self._further_pythons(build, wheel):
             try:
                 own.append(first.with_python(python, self._companions(build, python)))
             except _AbsentError as why:
-                left_out.append(_not_tried(first.with_python(python, ()).name, why))
-        expendable: set[Name] = set()
-        for recipe, stored in self._downstream(build, left_out):
+                skipped.append(_not_tried(first.with_python(python, ()).name, why))
+        replaced: set[Name] = set()
+        for recipe, stored in self._downstream(build, skipped):
             if self._has_passed_with(stored, wheel):
-                left_out.append(
+                skipped.append(
                     Result(
                         check="smoke",
                         expected="passed",
                         found="passed in its own gate, with this very wheel",
-                        room=f"{stored.name} {stored.version}",
+                        environment=f"{stored.name} {stored.version}",
                     )
                 )
                 continue
             try:
                 downstream.append(self._downstream_room(build, recipe, pinned(stored), wheel))
             except _AbsentError as why:
-                left_out.append(_not_tried(f"{stored.name} {stored.version}", why))
+                skipped.append(_not_tried(f"{stored.name} {stored.version}", why))
             if self._is_built_again(replace(build.id, name=recipe.name), stored):
-                expendable.add(recipe.name)
-        return Trial(
+                replaced.add(recipe.name)
+        return GateTests(
             own=tuple(own),
             downstream=tuple(downstream),
-            expendable=frozenset(expendable),
-            left_out=tuple(left_out),
+            replaced=frozenset(replaced),
+            skipped=tuple(skipped),
         )
 
-    def of_all(
+    def plan_all(
         self, build: Build, main: PinnedWheel, splits: Iterable[PinnedWheel], run_with: Iterable[PinnedWheel]
-    ) -> list[tuple[Build, Trial]]:
+    ) -> list[tuple[Build, GateTests]]:
         """What the gate is asked of each wheel of a build, the main one first, with its rooms."""
         beside = tuple(run_with)
-        first = (build, self.trial(build, main, beside))
+        first = (build, self.plan_tests(build, main, beside))
         return [first, *(self._of_split(build, split, main, beside) for split in splits)]
 
     def _of_split(
         self, build: Build, split: PinnedWheel, main: PinnedWheel, run_with: Iterable[PinnedWheel]
-    ) -> tuple[Build, Trial]:
+    ) -> tuple[Build, GateTests]:
         """What the gate asks of a split, and its one room: with the build's Python, beside the main wheel."""
         opened = {"main": open_wheel(main.path), "wheel": open_wheel(split.path)}
         asked = subject(build, split.name, **opened)
-        return asked, Trial(own=(Room.of(asked, split, (main, *run_with)),))
+        return asked, GateTests(own=(CleanEnvironment.of(asked, split, (main, *run_with)),))
 
     def _further_pythons(self, build: Build, wheel: PinnedWheel) -> list[Python]:
         """The other Pythons here that the wheel serves and the recipe stands for."""
         opened, target = open_wheel(wheel.path), build.id.target
-        if serves_one(opened):
+        if is_for_one_python(opened):
             return []
         return [
             python
-            for python in served(opened, self.engine.pythons(target))
+            for python in supported_pythons(opened, self.engine.pythons(target))
             if python != target.python
             and serves(build.recipe, replace(target, python=python), build.variant.provider) is None
         ]
@@ -137,7 +137,7 @@ class Trials:
         farm = self._stored(build.id.variant, needed, target)
         return (*self._locked(build, build.recipe.test_requirements(target), target), *farm)
 
-    def _downstream(self, build: Build, left_out: list[Result]) -> Iterator[tuple[LoadedRecipe, StoredWheel]]:
+    def _downstream(self, build: Build, skipped: list[Result]) -> Iterator[tuple[LoadedRecipe, StoredWheel]]:
         """The recipes that need this one to run, each with its current wheel."""
         listed = build.resolved.test.downstream
         for recipe in self.recipes:
@@ -150,11 +150,11 @@ class Trials:
             if stored:
                 yield recipe, stored[-1]
             elif listed is not None:
-                left_out.append(_not_tried(f"{recipe.name} {version}", "it is not in the wheelhouse"))
+                skipped.append(_not_tried(f"{recipe.name} {version}", "it is not in the wheelhouse"))
 
     def _downstream_room(
         self, build: Build, recipe: LoadedRecipe, stored: PinnedWheel, wheel: PinnedWheel
-    ) -> Room:
+    ) -> CleanEnvironment:
         """The stored wheel of a downstream recipe with the new wheel beside it."""
         variant, target = build.id.variant, build.id.target
         others = [
@@ -166,7 +166,7 @@ class Trials:
         for each in (stored, *farm):
             _check_bounds(each, wheel)
         locked = self._locked(build, recipe.test_requirements(target), target)
-        return Room(
+        return CleanEnvironment(
             recipe=recipe,
             resolved=recipe.resolve(variant=variant, target=target),
             target=target,
@@ -220,4 +220,4 @@ def _check_bounds(wheel: PinnedWheel, new: PinnedWheel) -> None:
 
 def _not_tried(room: str, why: object) -> Result:
     """A room that there is not is told among the results, never left unsaid."""
-    return Result(check="smoke", expected="passed", found=f"not tried: {why}", room=room)
+    return Result(check="smoke", expected="passed", found=f"not tried: {why}", environment=room)

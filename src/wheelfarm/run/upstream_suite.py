@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import ChainError
+from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.suite import run_suite, tests_name
-from wheelfarm.gate.test_environment import GATE
 from wheelfarm.run.build_lock import Place
 from wheelfarm.run.test_environments import pinned
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.gate.suite import Selection, Verdict
+    from wheelfarm.gate.suite import Selection, SuiteResult
     from wheelfarm.model import PinnedWheel, StoredWheel
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Suite
@@ -43,7 +43,7 @@ class Upstream:
         stored = wheelhouse.current(build.id.variant, name, build.version, build.id.target)
         return stored[-1] if stored else None
 
-    def run(self, suite: Suite, selection: Selection) -> Verdict:
+    def run(self, suite: Suite, selection: Selection) -> SuiteResult:
         """Run it.
 
         Raises:

@@ -18,7 +18,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<operator>&&|\|\||==|!=|[!()\[\],])|(?P<name>[A-Za-z_][A-Za-z0-9_-]*)(?P<call>\s*\()?)"
 )
 _PYTHON: Final = {"&&": " and ", "||": " or ", "!": " not "}
-_WRAPPED: Final = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_WRAPPED: Final = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)
 _STATUS: Final = re.compile(r"\b(always|success|failure|cancelled)\(")
 
 
