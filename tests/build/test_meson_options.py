@@ -1,21 +1,18 @@
-"""Arguments of `meson setup` against the options that a project has, asked from the real Meson."""
+"""Arguments of `meson setup` against the options of a project, with the real Meson."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.farm import builds_of, make_farm
 from support.raised import raised
-from wheelfarm.build.meson import MesonOption, check_meson_options, introspect, problems_of, read_options
-from wheelfarm.errors import ProcessError, RecipeError
-from wheelfarm.sources.cache import Cache
+from wheelfarm.build.meson import MesonOption, check_meson_options, find_problems, read_options
+from wheelfarm.errors import RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from wheelfarm.plan.build import Build
@@ -58,7 +55,7 @@ OPTIONS = {
     ],
 )
 def test_what_fits(argument: str) -> None:
-    assert list(problems_of([argument], OPTIONS)) == []
+    assert list(find_problems([argument], OPTIONS)) == []
 
 
 @pytest.mark.parametrize(
@@ -76,12 +73,14 @@ def test_what_fits(argument: str) -> None:
     ],
 )
 def test_what_does_not(argument: str, why: str) -> None:
-    assert list(problems_of([argument], OPTIONS)) == [(argument, why)]
+    assert list(find_problems([argument], OPTIONS)) == [(argument, why)]
 
 
 def test_an_option_in_two_words() -> None:
-    assert [argument for argument, _ in problems_of(["-D", "blass=x", "-Dblas=x"], OPTIONS)] == ["-Dblass=x"]
-    assert [argument for argument, _ in problems_of(["-D"], OPTIONS)] == []
+    assert [argument for argument, _ in find_problems(["-D", "blass=x", "-Dblas=x"], OPTIONS)] == [
+        "-Dblass=x"
+    ]
+    assert [argument for argument, _ in find_problems(["-D"], OPTIONS)] == []
 
 
 def build_with(root: Path, arguments: list[str]) -> Build:
@@ -102,17 +101,12 @@ def tree(tmp_path: Path) -> Path:
     return tree
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
-
-
-def test_the_real_meson_is_asked(tmp_path: Path, tree: Path, cache: Cache) -> None:
+def test_the_options_are_those_of_the_real_meson(tmp_path: Path, tree: Path) -> None:
     right = ["-Dblas=openblas", "-Ddetect=enabled", "-Dorder=b", "-Dbuildtype=release", "-Dc_args=-O1"]
     env = {"PATH": os.environ["PATH"]}
-    assert check_meson_options(build_with(tmp_path / "right", right), tree, env, cache) is None
+    assert check_meson_options(build_with(tmp_path / "right", right), tree, env) is None
     wrong = build_with(tmp_path / "wrong", ["-Dblos=x", "-Ddetect=yes", "-Dorder=c", "-Dbuildtype=fast"])
-    errors = raised(lambda: check_meson_options(wrong, tree, env, cache), RecipeError)
+    errors = raised(lambda: check_meson_options(wrong, tree, env), RecipeError)
     assert [error.what.rpartition(" ")[2] for error in errors] == [
         "-Dblos=x",
         "-Ddetect=yes",
@@ -123,92 +117,16 @@ def test_the_real_meson_is_asked(tmp_path: Path, tree: Path, cache: Cache) -> No
     assert "did you mean 'blas'?" in str(errors[0].why)
 
 
-def test_what_cannot_be_asked_is_said(tmp_path: Path, tree: Path, cache: Cache) -> None:
+def test_options_that_cannot_be_checked_are_reported(tmp_path: Path, tree: Path) -> None:
     build = build_with(tmp_path, ["-Dblas=x"])
     assert (
-        check_meson_options(build, tree, {"PATH": ""}, cache)
-        == "setup-args are not checked: there is no meson here"
+        check_meson_options(build, tree, {"PATH": ""}) == "setup-args are not checked: there is no meson here"
     )
     (tree / "meson.build").write_text("project(")
-    said = check_meson_options(build, tree, {"PATH": os.environ["PATH"]}, cache)
-    assert str(said).startswith("setup-args are not checked: meson introspect fails")
+    found = check_meson_options(build, tree, {"PATH": os.environ["PATH"]})
+    assert str(found).startswith("setup-args are not checked: meson introspect fails")
     nothing = build_with(tmp_path / "nothing", [])
-    assert check_meson_options(nothing, tree, {"PATH": ""}, cache) is None
-
-
-class TestAskedOnce:
-    """What was asked of the same files is not asked again; anything else is."""
-
-    @pytest.fixture
-    def env(self, tmp_path: Path) -> dict[str, str]:
-        """With a Meson that tells when it is asked."""
-        real, stand_in = shutil.which("meson"), tmp_path / "bin" / "meson"
-        stand_in.parent.mkdir()
-        stand_in.write_text(f'#!/bin/sh\necho x >> {tmp_path}/asked\nexec {real} "$@"\n')
-        stand_in.chmod(0o755)
-        return {"PATH": f"{stand_in.parent}:{os.environ['PATH']}"}
-
-    @pytest.fixture
-    def asks(self, tmp_path: Path, tree: Path, env: dict[str, str], cache: Cache) -> Callable[..., bool]:
-        """Whether Meson is asked, and the answer."""
-
-        def asks(**more: str) -> bool:
-            told = tmp_path / "asked"
-            told.write_text("")
-            answer = introspect(tree, env | more, cache)
-            assert answer is not None
-            assert "blas" in read_options(answer)
-            return told.read_text() != ""
-
-        return asks
-
-    def test_the_same(self, asks: Callable[..., bool], tree: Path) -> None:
-        assert asks()
-        assert not asks()
-        (tree / "other.c").touch()
-        assert not asks()
-
-    @pytest.mark.parametrize(
-        "name", ["meson.build", "meson.options", "sub/meson.build", "sub/meson_options.txt"]
-    )
-    def test_other_files(self, asks: Callable[..., bool], tree: Path, name: str) -> None:
-        (tree / "sub").mkdir()
-        asks()
-        with (tree / name).open("a") as file:
-            file.write("# another\n")
-        assert asks()
-        assert not asks()
-
-    def test_another_environment_or_program(self, asks: Callable[..., bool], tmp_path: Path) -> None:
-        asks()
-        assert asks(CC="gcc")
-        assert not asks()
-        os.utime(tmp_path / "bin" / "meson", (1, 1))
-        assert asks()
-
-    def test_a_cache_that_is_damaged_or_cannot_be_written(
-        self, asks: Callable[..., bool], cache: Cache, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        asks()
-        (kept,) = cache.root.rglob("options.json")
-        kept.write_text("half")
-        assert asks()
-        assert not asks()
-
-        def full(*_words: object, **_more: object) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(Cache, "store", full)
-        assert asks(CC="gcc")
-        assert asks(CC="gcc")
-
-    def test_a_failure_is_not_kept(self, tree: Path, env: dict[str, str], cache: Cache) -> None:
-        (tree / "sub").mkdir()
-        (tree / "sub" / "meson.build").symlink_to("nowhere")
-        (tree / "meson.build").write_text("project(")
-        for _ in range(2):
-            with pytest.raises(ProcessError):
-                introspect(tree, env, cache)
+    assert check_meson_options(nothing, tree, {"PATH": ""}) is None
 
 
 def test_what_introspect_prints() -> None:

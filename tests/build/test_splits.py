@@ -14,8 +14,8 @@ from support.archives import digest
 from support.farm import builds_of, make_farm
 from support.raised import only, raised
 from support.wheels import make_wheel
-from wheelfarm.build.install_tags import check_install_tags, stated, with_tags
-from wheelfarm.build.splits import divide, metadata_of, subject
+from wheelfarm.build.install_tags import check_install_tags, parse_tags, with_tags
+from wheelfarm.build.splits import divide, split_as_build, split_metadata
 from wheelfarm.errors import RecipeError, SplitError
 from wheelfarm.model import Name, RepairedWheel
 from wheelfarm.wheels.archive import open_wheel, verify
@@ -82,10 +82,10 @@ class TestDivision:
         assert payload(parts["alpha"]) == {"alpha/__init__.py", "alpha/_ext.so", "alpha.libs/libx-12.so"}
         tests = parts["alpha-tests"]
         assert tests.path.name == "alpha_tests-1.0-py3-none-any.whl"
-        kept = {member.name.partition("/")[2] for member in tests.members} - payload(tests)
-        assert {"METADATA", "WHEEL", "RECORD", "licenses/LICENSE"} <= kept
+        copied = {member.name.partition("/")[2] for member in tests.members} - payload(tests)
+        assert {"METADATA", "WHEEL", "RECORD", "licenses/LICENSE"} <= copied
         # Two distributions cannot both have a command of the same name.
-        assert "entry_points.txt" not in kept
+        assert "entry_points.txt" not in copied
 
     def test_by_globs(self, tmp_path: Path) -> None:
         build = build_with(tmp_path, {"data": {"name": "other", "files": ["*.txt", "*/tests/*"]}})
@@ -128,8 +128,8 @@ class TestDivision:
         wheel = whole(tmp_path)
         repaired = RepairedWheel(path=wheel.path, sha256=digest(b""))
         build = build_with(tmp_path, splits)
-        told = raised(lambda: divide(build, repaired, {}, tmp_path / "split"), SplitError)
-        assert [error.what for error in told] == [
+        errors = raised(lambda: divide(build, repaired, {}, tmp_path / "split"), SplitError)
+        assert [error.what for error in errors] == [
             "alpha-b and alpha-a both get alpha/tests/__init__.py",
             "alpha-c is empty",
         ]
@@ -183,7 +183,7 @@ class TestMetadata:
     def test_it_is_core_metadata_under_another_name(self, tmp_path: Path) -> None:
         build = build_with(tmp_path, {"tests": {"install-tags": ["tests"]}})
         ((name, split),) = build.splits.items()
-        text = metadata_of(split, name, whole(tmp_path), METADATA)
+        text = split_metadata(split, name, whole(tmp_path), METADATA)
         parsed = Metadata.from_email(text.replace("License: line one\n        line two\n", ""))
         assert (parsed.name, str(parsed.version), parsed.summary) == (
             "alpha-tests",
@@ -203,7 +203,7 @@ class TestMetadata:
     def test_its_summary(self, tmp_path: Path) -> None:
         build = build_with(tmp_path, {"tests": {"install-tags": ["tests"], "summary": "its tests"}})
         ((name, split),) = build.splits.items()
-        assert "\nSummary: its tests\n" in metadata_of(split, name, whole(tmp_path), METADATA)
+        assert "\nSummary: its tests\n" in split_metadata(split, name, whole(tmp_path), METADATA)
 
 
 class TestSubject:
@@ -212,10 +212,10 @@ class TestSubject:
         expect = {"needs": ["libc.so.6"], "stripped": True, "tests": False, "vendors": ["libx*"]}
         build = build_with(tmp_path, splits, expect=expect)
         main, tests = divided(tmp_path, build, whole(tmp_path), PLAN).values()
-        asked = subject(build, Name("alpha-tests"), main=main, wheel=tests)
-        assert asked.id.name == "alpha-tests"
-        assert asked.resolved.test.imports == ["alpha.tests"]
-        assert asked.resolved.expect.model_dump(exclude_none=True) == {
+        found = split_as_build(build, Name("alpha-tests"), main=main, wheel=tests)
+        assert found.id.name == "alpha-tests"
+        assert found.resolved.test.imports == ["alpha.tests"]
+        assert found.resolved.expect.model_dump(exclude_none=True) == {
             "needs": ["libc.so.6", "libx-12.so"],
             "stripped": True,
             "extensions": True,
@@ -249,7 +249,7 @@ class TestInstallTags:
         ],
     )
     def test_stated(self, arguments: list[str], tags: tuple[str, ...] | None) -> None:
-        assert stated(arguments) == tags
+        assert parse_tags(arguments) == tags
 
     def test_more(self) -> None:
         assert with_tags(["--tags=a", "-q"], ["b", "a"]) == ("--tags=a", "-q", "--tags=a,b")
@@ -262,8 +262,8 @@ class TestInstallTags:
         build = build_with(tmp_path, splits, **settings_)
         error = only(lambda: check_install_tags(build, meson=True), RecipeError)
         assert error.hint == "take tests out of config-settings.install-args"
-        told = raised(lambda: check_install_tags(build, meson=False), RecipeError)
-        assert told[0].why == "install tags are Meson's, and the source is not built by meson-python"
+        errors = raised(lambda: check_install_tags(build, meson=False), RecipeError)
+        assert errors[0].why == "install tags are Meson's, and the source is not built by meson-python"
         check_install_tags(build_with(tmp_path / "well", splits), meson=True)
 
 

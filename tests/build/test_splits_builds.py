@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME: Final = "tinymeson"
 SPLIT: Final = "tinymeson-tests"
 TESTS: Final = {"tests": {"install-tags": ["tests"], "imports": ["tinymeson.tests"]}}
-ASKED: Final = {
+SETTINGS: Final = {
     "patches": [{"file": "0001-tests.patch"}],
     "config-settings": {"install-args": ["--tags=runtime,python-runtime"]},
     "expect": {"tests": False},
@@ -39,7 +39,7 @@ def meson_farm(root: Path, index: Index, splits: dict[str, Any], **settings: Any
     return tiny_farm(
         root,
         index,
-        {NAME: {**ASKED, "splits": splits}},
+        {NAME: {**SETTINGS, "splits": splits}},
         settings={
             "stages": str(root.parent / "stages"),
             "cache": str(root.parent / "cache"),
@@ -148,11 +148,11 @@ def test_splits_that_cannot_be(tmp_path: Path, meson_index: Index) -> None:
     assert error.what == f"both {NAME} and {SPLIT} ask for the install tag 'runtime'"
     recipe = settings.recipes / NAME / "recipe.toml"
     recipe.write_text(recipe.read_text().replace(', "runtime"]', "]"))
-    told = [str(each) for each in run_farm(settings).error(NAME).errors]  # type: ignore[attr-defined]
-    assert len(told) == 2
-    assert "tinymeson-docs is empty" in told[0]
-    assert "tags are python-runtime, runtime, tests" in told[0]
-    assert f"{SPLIT} and tinymeson-more both get tinymeson/tests/" in told[1]
+    errors = [str(each) for each in run_farm(settings).error(NAME).errors]  # type: ignore[attr-defined]
+    assert len(errors) == 2
+    assert "tinymeson-docs is empty" in errors[0]
+    assert "tags are python-runtime, runtime, tests" in errors[0]
+    assert f"{SPLIT} and tinymeson-more both get tinymeson/tests/" in errors[1]
 
 
 FILES: Final = {"header": {"files": ["tinybase/*.h"], "summary": "what C needs"}}

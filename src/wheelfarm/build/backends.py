@@ -1,4 +1,4 @@
-"""Which config settings a build backend takes: most backends ignore what they do not know."""
+"""Checks of config settings against the build backend: most backends ignore unknown keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.plan.build import Build
-    from wheelfarm.sources.cache import Cache
 
 MESON_PYTHON: Final = "mesonpy"
 _SETUPTOOLS: Final = frozenset(
@@ -37,41 +36,40 @@ scikit-build-core is not: its keys are the paths of all its settings, and it ref
 """
 
 
-def check_settings(build: Build, tree: Path, env: Mapping[str, str], cache: Cache) -> tuple[str, ...]:
-    """Refuse config settings, and options in them, that would do nothing or not what they say.
+def check_settings(build: Build, tree: Path, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Refuse config settings, and options in them, that would have no effect or are invalid.
 
     Args:
         build: whose recipe's settings they are.
         tree: the patched source tree.
-        env: for the programs that know the options.
-        cache: where their answers are kept.
+        env: the environment of the programs that list the options.
 
     Returns:
         What could not be checked, and why.
 
     Raises:
-        RecipeError: a group with everything that does not fit.
+        RecipeError: a group with everything that is invalid.
     """
     problems = Collector()
     unchecked: list[str | None] = []
-    taken_by = backend(tree)
+    backend_name = backend(tree)
     with problems.collect():
-        unchecked.append(check_config_settings(build, taken_by))
+        unchecked.append(check_config_settings(build, backend_name))
     with problems.collect():
-        check_install_tags(build, meson=taken_by == MESON_PYTHON)
-    if taken_by == MESON_PYTHON:
+        check_install_tags(build, meson=backend_name == MESON_PYTHON)
+    if backend_name == MESON_PYTHON:
         with problems.collect():
-            unchecked.append(check_meson_options(build, tree, env, cache))
+            unchecked.append(check_meson_options(build, tree, env))
     problems.check()
     return tuple(why for why in unchecked if why is not None)
 
 
-def check_config_settings(build: Build, taken_by: str) -> str | None:
-    """Refuse config settings that would silently do nothing.
+def check_config_settings(build: Build, backend_name: str) -> str | None:
+    """Refuse config settings that the backend would ignore.
 
     Args:
         build: whose recipe's settings they are.
-        taken_by: the source tree's build backend.
+        backend_name: the source tree's build backend.
 
     Returns:
         Why the keys could not be checked; None when they were.
@@ -79,17 +77,16 @@ def check_config_settings(build: Build, taken_by: str) -> str | None:
     Raises:
         RecipeError: a group with each key that the backend does not take.
     """
-    known = KNOWN.get(taken_by)
+    known = KNOWN.get(backend_name)
     if known is None:
-        said = [key for key, _ in build.resolved.config_settings.items]
-        why = f"{taken_by} publishes no list of what it takes"
-        return f"config settings are not checked: {why}" if said else None
+        why = f"{backend_name} publishes no list of what it takes"
+        return f"config settings are not checked: {why}" if build.resolved.config_settings.items else None
     problems = Collector()
     for key, _ in build.resolved.config_settings.items:
         if key not in known:
             problems.add(
                 RecipeError(
-                    f"{taken_by} takes no config setting {key!r}",
+                    f"{backend_name} takes no config setting {key!r}",
                     where=build.resolved.origins[f"config-settings.{key}"],
                     why="it would have no effect on the wheel",
                     hint=suggestion(key, known),

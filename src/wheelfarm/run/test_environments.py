@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from wheelfarm.build.splits import subject
+from wheelfarm.build.splits import split_as_build
 from wheelfarm.errors import ChainError, NetworkError, RecordError, SourceError, WheelhouseError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import CleanEnvironment, is_for_one_python, supported_pythons
@@ -115,7 +115,7 @@ class GateTestPlanner:
     ) -> tuple[Build, GateTests]:
         """What the gate asks of a split, and its one room: with the build's Python, beside the main wheel."""
         opened = {"main": open_wheel(main.path), "wheel": open_wheel(split.path)}
-        asked = subject(build, split.name, **opened)
+        asked = split_as_build(build, split.name, **opened)
         return asked, GateTests(own=(CleanEnvironment.of(asked, split, (main, *run_with)),))
 
     def _further_pythons(self, build: Build, wheel: PinnedWheel) -> list[Python]:

@@ -27,7 +27,6 @@ from wheelfarm.provenance.sbom_embedding import embed
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.run.build_lock import keep
 from wheelfarm.run.recording import embedded_record
-from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.patches import PatchFile, apply
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 from wheelfarm.system.files import sha256_of_file
@@ -143,7 +142,7 @@ class Maker:
             # The programs that know a project's options take as long as laying out the rest.
             with ThreadPoolExecutor(max_workers=1) as pool:
                 env = programs_environment(self.settings)
-                unchecked = pool.submit(check_settings, build, tree, env, Cache(self.settings.cache))
+                unchecked = pool.submit(check_settings, build, tree, env)
                 stage = lay(
                     build,
                     root=root,
