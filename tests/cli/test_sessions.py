@@ -1,4 +1,4 @@
-"""The catalogue of the sessions: all recipes, however broken."""
+"""What the sessions read of recipes, however broken."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from support.farm import write_farm
-from wheelfarm.cli.catalogue import RecipeSummary, read_cards, read_variants, recipes_directory
+from wheelfarm.cli.catalogue import RecipeSummary, read_summaries, read_variants, recipes_directory
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_card_says_name_version_summary_and_needs(tmp_path: Path) -> None:
+def test_a_summary_has_name_version_text_and_needs(tmp_path: Path) -> None:
     requires = {"requires": {"host": ["numpy", "Py_Bind11"], "run": ["scipy", "numpy"]}}
     root = write_farm(tmp_path, {"learn": {"version": "1.9", "summary": "machines", **requires}, "a": {}})
-    assert read_cards(root / "recipes") == (
+    assert read_summaries(root / "recipes") == (
         RecipeSummary(name="a", version="1.0", summary="a small thing", needs=()),
         RecipeSummary(name="learn", version="1.9", summary="machines", needs=("numpy", "py-bind11", "scipy")),
     )
@@ -31,29 +31,29 @@ def test_a_card_says_name_version_summary_and_needs(tmp_path: Path) -> None:
 def test_a_broken_recipe_is_still_listed(tmp_path: Path, content: bytes) -> None:
     root = write_farm(tmp_path, {"alpha": {}, "broken": {}})
     (root / "recipes/broken/recipe.toml").write_bytes(content)
-    alpha, broken = read_cards(root / "recipes")
+    alpha, broken = read_summaries(root / "recipes")
     assert alpha.version == "1.0"
     assert broken == RecipeSummary(name="broken", version="?", summary="the recipe cannot be read", needs=())
 
 
-def test_a_farm_without_recipes_has_no_cards(tmp_path: Path) -> None:
-    assert read_cards(tmp_path / "recipes") == ()
+def test_a_farm_without_recipes_has_no_summaries(tmp_path: Path) -> None:
+    assert read_summaries(tmp_path / "recipes") == ()
 
 
 def test_the_variants_of_a_farm(tmp_path: Path) -> None:
-    assert read_variants(write_farm(tmp_path)) == ("plain", ("plain", "netlib"))
+    assert read_variants(write_farm(tmp_path)) == ("plain", "netlib")
 
 
 @pytest.mark.parametrize(
     "text", ["", "tool = 3", "[tool]\nwheelfarm = 3", "[tool.wheelfarm]\nvariants = ['x']", "broken ="]
 )
-def test_a_broken_farm_has_no_variants(tmp_path: Path, text: str) -> None:
+def test_a_broken_farm_has_the_default_variant(tmp_path: Path, text: str) -> None:
     root = write_farm(tmp_path, files={"pyproject.toml": text})
-    assert read_variants(root) == ("openblas", ())
+    assert read_variants(root) == ("openblas",)
     assert recipes_directory(root) == tmp_path / "recipes"
 
 
-def test_recipes_are_where_the_farm_says(tmp_path: Path) -> None:
+def test_recipes_are_where_the_settings_say(tmp_path: Path) -> None:
     table: dict[str, Any] = {"recipes": "our/recipes"}
     assert recipes_directory(write_farm(tmp_path, settings=table)) == tmp_path / "our/recipes"
 
@@ -74,6 +74,6 @@ def test_sessions_need_the_standard_library_and_nox_alone(tmp_path: Path) -> Non
     assert "wheelfarm.cli.sessions" in printed
     ours = {name for name in printed if name.partition(".")[0] == "wheelfarm"}
     assert {name.partition(".")[0] for name in printed} - {"wheelfarm"} <= sys.stdlib_module_names
-    # Nor any room that a library might come in by.
+    # Nor any package that a library might come in by.
     modules = ("stamp", "sessions", "session_lock", "catalogue", "tools")
     assert ours <= {"wheelfarm", "wheelfarm.cli", *(f"wheelfarm.cli.{name}" for name in modules)}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from support.farm import write_farm
-from wheelfarm.cli.session_lock import held
+from wheelfarm.cli.session_lock import lock
 from wheelfarm.cli.stamp import Stamp, environment_digest, file_state
 from wheelfarm.cli.tools import _digest
 
@@ -75,25 +75,40 @@ def _listed(farm: Path, *words: str) -> list[dict[str, Any]]:
     return listed
 
 
-@pytest.mark.parametrize("suffix", ["", "(netlib)"])
+@pytest.mark.parametrize("suffix", ["", "(plain)", "(netlib)"])
 def test_a_session_requires_those_of_its_chain_in_its_own_variant(farm: Path, suffix: str) -> None:
     listed = _listed(farm, "--session", f"build-learn{suffix}")
     told = {each["session"]: each["description"] for each in listed}
     assert told.keys() == {f"build-{name}{suffix}" for name in ("numpy", "scipy", "learn")}
-    assert told[f"build-numpy{suffix}"] == "numpy 1.0: arrays"
+    assert told[f"build-numpy{suffix}"] == "numpy 1.0: arrays [plain, netlib]"
+
+
+def test_the_list_has_packages_first_and_ci_last(farm: Path) -> None:
+    finished = _nox(farm, "--list")
+    assert finished.returncode == 0, finished.stderr
+    lines = [line for line in finished.stdout.splitlines() if line.startswith("- ")]
+    names = [line.split()[1] for line in lines]
+    packages = sorted(RECIPES)
+    assert names[:8] == [f"{verb}-{name}" for verb in ("build", "test") for name in packages]
+    assert names[8] == "ci-last"
+    assert lines[0] == "- build-broken [build] -> broken ?: the recipe cannot be read [plain, netlib]"
 
 
 def test_every_recipe_has_its_sessions_even_a_broken_one(farm: Path) -> None:
-    finished = _nox(farm, "--list")
+    finished = _nox(farm, "--list", "--keywords", "build or test or ci or tools")
     assert finished.returncode == 0
-    sessions = {line.split()[1] for line in finished.stdout.splitlines() if line.startswith("- ")}
+    sessions = {line.split()[1] for line in finished.stdout.splitlines() if line[:2] in {"- ", "* "}}
     wanted = {f"{verb}-{name}" for verb in ("build", "test") for name in RECIPES}
     verbs = ("last", "plan", "prepare", "build", "parts", "summary", "collect", "publish", "check", "green")
-    wanted |= {f"{name}(netlib)" for name in wanted} | {f"ci-{verb}" for verb in verbs}
+    wanted |= {f"{name}({variant})" for name in wanted for variant in ("plain", "netlib")}
+    wanted |= {f"ci-{verb}" for verb in verbs}
     assert sessions == wanted | {"tools"}
-    assert "build-broken [build,build-plain] -> broken ?: the recipe cannot be read" in finished.stdout
-    # Without a name nothing runs: a chain takes long.
-    assert not any(line.startswith("* ") for line in finished.stdout.splitlines())
+
+
+def test_without_a_name_nothing_runs(farm: Path) -> None:
+    """A chain takes long."""
+    listed = _nox(farm, "--list").stdout.splitlines()
+    assert not any(line.startswith("* ") for line in listed)
 
 
 def test_tags_choose_a_variant(farm: Path) -> None:
@@ -208,7 +223,7 @@ def test_two_runs_at_once_make_the_tools_environment_once(farm: Path) -> None:
 
 def test_a_run_waits_for_the_one_that_makes_the_environment(farm: Path) -> None:
     told = farm / "told"
-    with held(farm / ".nox/farm-farm.lock", lambda: None):
+    with lock(farm / ".nox/farm-farm.lock", lambda: None):
         run = _started(farm, "-s", "build-numpy")
         assert run.stderr is not None
         while "waiting for .nox/farm-farm" not in run.stderr.readline():
@@ -220,20 +235,20 @@ def test_a_run_waits_for_the_one_that_makes_the_environment(farm: Path) -> None:
 
 
 def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
-    lock = tmp_path / "lock"
+    path = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from wheelfarm.cli.session_lock import held\n"
-        "with held(Path(sys.argv[1]), lambda: None): print('held', flush=True); time.sleep(60)\n"
+        "import sys, time; from pathlib import Path; from wheelfarm.cli.session_lock import lock\n"
+        "with lock(Path(sys.argv[1]), lambda: None): print('locked', flush=True); time.sleep(60)\n"
     )
     env = {"PYTHONPATH": str(ROOT / "src"), "PATH": os.defpath}
-    holder = subprocess.Popen([sys.executable, "-c", code, lock], env=env, stdout=subprocess.PIPE)
+    holder = subprocess.Popen([sys.executable, "-c", code, path], env=env, stdout=subprocess.PIPE)
     assert holder.stdout is not None
-    assert holder.stdout.readline() == b"held\n"
+    assert holder.stdout.readline() == b"locked\n"
     waited: list[str] = []
 
     def kill() -> None:
         waited.append("once")
         holder.kill()
 
-    with held(lock, kill), holder:
+    with lock(path, kill), holder:
         assert waited == ["once"]

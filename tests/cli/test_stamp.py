@@ -1,4 +1,4 @@
-"""The stamp of a finished run: it holds while nothing changed, and any change breaks it."""
+"""The stamp of a finished run: it is valid while nothing changed."""
 
 from __future__ import annotations
 
@@ -32,24 +32,20 @@ def stamp(tmp_path: Path) -> Stamp:
     )
 
 
-def _holds(stamp: Stamp, environ: dict[str, str] | None = None, answer: str = ANSWER) -> bool:
-    asked: list[list[str]] = []
+def _is_valid(stamp: Stamp, environ: dict[str, str] | None = None, answer: str = ANSWER) -> bool:
+    commands: list[list[str]] = []
 
     def output(words: list[str]) -> str:
-        asked.append(words)
+        commands.append(words)
         return answer
 
-    held = stamp.holds(
-        environ=ENVIRON if environ is None else environ,
-        state=lambda path: file_state(Path(path)),
-        output=output,
-    )
-    assert asked in ([], [["podman", "version"]])
-    return held
+    valid = stamp.is_valid(ENVIRON if environ is None else environ, output)
+    assert commands in ([], [["podman", "version"]])
+    return valid
 
 
-def test_a_stamp_holds_while_nothing_changed(stamp: Stamp) -> None:
-    assert _holds(stamp)
+def test_a_stamp_is_valid_while_nothing_changed(stamp: Stamp) -> None:
+    assert _is_valid(stamp)
 
 
 def test_a_stamp_survives_its_file(stamp: Stamp, tmp_path: Path) -> None:
@@ -57,7 +53,7 @@ def test_a_stamp_survives_its_file(stamp: Stamp, tmp_path: Path) -> None:
     file.write_text(stamp.to_json(), encoding="utf-8")
     read = Stamp.read(file)
     assert read == stamp
-    assert _holds(read)
+    assert _is_valid(read)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"files": {}}', "3", '"x"', "\xff"])
@@ -98,7 +94,7 @@ def _swap(root: Path) -> None:
 )
 def test_a_changed_file_breaks_it(stamp: Stamp, tmp_path: Path, change: Callable[[Path], object]) -> None:
     change(tmp_path)
-    assert not _holds(stamp)
+    assert not _is_valid(stamp)
 
 
 @pytest.mark.parametrize(
@@ -115,33 +111,33 @@ def test_a_changed_file_breaks_it(stamp: Stamp, tmp_path: Path, change: Callable
     ],
 )
 def test_a_changed_variable_breaks_it(stamp: Stamp, changed: dict[str, str]) -> None:
-    assert not _holds(stamp, ENVIRON | changed)
+    assert not _is_valid(stamp, ENVIRON | changed)
 
 
 def test_a_variable_less_breaks_it(stamp: Stamp) -> None:
-    assert not _holds(stamp, {name: text for name, text in ENVIRON.items() if name != "WHEELFARM_JOBS"})
+    assert not _is_valid(stamp, {name: text for name, text in ENVIRON.items() if name != "WHEELFARM_JOBS"})
 
 
 def test_other_variables_do_not_matter(stamp: Stamp) -> None:
-    assert _holds(stamp, dict(reversed((ENVIRON | {"EDITOR": "ed", "NEW": "x"}).items())))
+    assert _is_valid(stamp, dict(reversed((ENVIRON | {"EDITOR": "ed", "NEW": "x"}).items())))
 
 
 @pytest.mark.parametrize("answer", ["", "4.3.2\n"])
 def test_another_answer_breaks_it(stamp: Stamp, answer: str) -> None:
-    assert not _holds(stamp, answer=answer)
+    assert not _is_valid(stamp, answer=answer)
 
 
 def test_passwords_are_not_in_it(stamp: Stamp) -> None:
     environ = ENVIRON | {"PIP_INDEX_URL": "https://user:s3same@x.invalid/"}
-    told = replace(stamp, environment=environment_digest(environ))
-    assert _holds(told, environ)
-    assert "s3same" not in told.to_json()
+    secret = replace(stamp, environment=environment_digest(environ))
+    assert _is_valid(secret, environ)
+    assert "s3same" not in secret.to_json()
 
 
 def test_reading_it_needs_the_standard_library_alone() -> None:
-    import wheelfarm.cli.stamp as room  # noqa: PLC0415
+    import wheelfarm.cli.stamp as module  # noqa: PLC0415
 
-    imported = {line.split()[1].partition(".")[0] for line in _imports(Path(str(room.__file__)))}
+    imported = {line.split()[1].partition(".")[0] for line in _imports(Path(str(module.__file__)))}
     assert imported <= sys.stdlib_module_names
 
 

@@ -1,6 +1,6 @@
-"""What the sessions must know of recipes before any library is there: names, summaries and what needs what.
+"""Names, summaries and needs of the recipes, read without any library, for the sessions.
 
-The recipes room validates; here a broken recipe only gets a session that will say what is wrong with it.
+`wheelfarm.recipes` validates; here a broken recipe only gets a session, which reports what is wrong.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _table(table: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """A table within tables; an empty one when there is none, or something else in its place."""
+    """A table within tables; an empty one when there is none, or another value."""
     for key in keys:
         value = table.get(key)
         table = value if isinstance(value, dict) else {}
@@ -44,14 +44,14 @@ def _names(value: object) -> list[str]:
     return [re.sub(r"[-_.]+", "-", str(name)).lower() for name in value] if isinstance(value, list) else []
 
 
-def read_cards(recipes: Path) -> tuple[RecipeSummary, ...]:
+def read_summaries(recipes: Path) -> tuple[RecipeSummary, ...]:
     """The recipes below a directory, by name."""
-    cards = []
+    summaries = []
     for file in sorted(recipes.glob("*/recipe.toml")):
         recipe = _read(file)
         requires = _table(recipe, "requires")
         needs = dict.fromkeys([*_names(requires.get("host")), *_names(requires.get("run"))])
-        cards.append(
+        summaries.append(
             RecipeSummary(
                 name=file.parent.name,
                 version=str(recipe.get("version", "?")),
@@ -59,7 +59,7 @@ def read_cards(recipes: Path) -> tuple[RecipeSummary, ...]:
                 needs=tuple(needs),
             )
         )
-    return tuple(cards)
+    return tuple(summaries)
 
 
 def recipes_directory(root: Path) -> Path:
@@ -67,7 +67,8 @@ def recipes_directory(root: Path) -> Path:
     return root / str(_table(_read(root / "pyproject.toml"), "tool", "wheelfarm").get("recipes", "recipes"))
 
 
-def read_variants(root: Path) -> tuple[str, tuple[str, ...]]:
-    """The default variant and all variants of a farm."""
+def read_variants(root: Path) -> tuple[str, ...]:
+    """The variants of a farm, the default one first."""
     table = _table(_read(root / "pyproject.toml"), "tool", "wheelfarm")
-    return str(table.get("variant", "openblas")), tuple(_table(table, "variants"))
+    default = str(table.get("variant", "openblas"))
+    return tuple(dict.fromkeys([default, *_table(table, "variants")]))

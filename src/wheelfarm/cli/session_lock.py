@@ -1,4 +1,4 @@
-"""A lock between runs of nox, with the standard library alone; it ends with its holder, however that ends."""
+"""A lock between runs of nox, with the standard library alone; it ends with its process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Final
 if sys.platform == "win32":  # pragma: no cover
     import msvcrt
 
-    def _taken(file: IO[bytes]) -> bool:
+    def _acquire(file: IO[bytes]) -> bool:
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except PermissionError:
@@ -20,7 +20,7 @@ if sys.platform == "win32":  # pragma: no cover
 else:
     import fcntl
 
-    def _taken(file: IO[bytes]) -> bool:
+    def _acquire(file: IO[bytes]) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -37,8 +37,8 @@ _POLL: Final = 0.2
 
 
 @contextmanager
-def held(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
-    """Hold the lock of a file for the block; the file stays.
+def lock(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
+    """Lock a file during the block; the file stays.
 
     Args:
         path: the file; it and the directories above it are made.
@@ -46,9 +46,9 @@ def held(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        if not _taken(file):
+        if not _acquire(file):
             waiting()
-            while not _taken(file):
+            while not _acquire(file):
                 time.sleep(_POLL)
-        # To close the file is to give the lock back.
+        # Closing the file releases the lock.
         yield

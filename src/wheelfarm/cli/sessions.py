@@ -1,69 +1,29 @@
-"""build-<name> and test-<name> for every recipe and variant."""
+"""The nox sessions of a farm: build-<name> and test-<name> for every recipe, and what CI jobs run.
+
+They need nox and the standard library alone; the farm's own libraries are in the environment that they make.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import subprocess
-from pathlib import Path
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
 import nox
 
-from wheelfarm.cli.catalogue import read_cards, read_variants, recipes_directory
-from wheelfarm.cli.stamp import Stamp, file_state
+from wheelfarm.cli.catalogue import read_summaries, read_variants, recipes_directory
+from wheelfarm.cli.stamp import Stamp
 from wheelfarm.cli.tools import tools_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from wheelfarm.cli.catalogue import RecipeSummary
 
-
-def _output(words: list[str]) -> str:
-    """What a program prints; nothing when it is gone."""
-    try:
-        return subprocess.run(words, capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return ""
-
-
-def _inv(session: nox.Session, root: Path, *words: str) -> None:
-    python = tools_environment(session, root, "farm")
-    session.chdir(root)
-    command = [str(python), "-m", "invoke", *words]
-    session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
-
-
-def _build(root: Path, card: RecipeSummary, variant: str | None) -> Callable[[nox.Session], None]:
-    def build(session: nox.Session) -> None:
-        words = ["chain", card.name, *(["--variant", variant] if variant else []), *session.posargs]
-        name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
-        path = root / ".nox" / "stamps" / f"{card.name}-{name}.json"
-        # A stamp answers people; who asks for data gets it from the plan.
-        stamp = None if "--json" in words else Stamp.read(path)
-        if stamp is not None and stamp.holds(
-            environ=os.environ, state=lambda each: file_state(Path(each)), output=_output
-        ):
-            for line in stamp.lines:
-                session.log(line)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _inv(session, root, *words, "--stamp", str(path))
-
-    build.__doc__ = f"{card.name} {card.version}: {card.summary}"
-    return build
-
-
-def _test(root: Path, card: RecipeSummary, variant: str | None) -> Callable[[nox.Session], None]:
-    def test(session: nox.Session) -> None:
-        _inv(session, root, "test", card.name, *(["--variant", variant] if variant else []), *session.posargs)
-
-    test.__doc__ = f"Run the upstream tests of the stored wheel of {card.name} {card.version}."
-    return test
-
-
-_CI = {
+_CI: Final = {
     "last": "Find the last full run of the workflow.",
     "plan": "Select the builds of the workflow to run.",
     "prepare": "Put compilers that a runner has elsewhere on PATH.",
@@ -74,48 +34,101 @@ _CI = {
 }
 
 
+def register(root: Path) -> None:
+    """Register all sessions of the farm at `root`."""
+    register_recipes(root)
+    register_ci(root)
+
+
+def register_recipes(root: Path) -> None:
+    """Register the sessions of the recipes.
+
+    `build-scipy` is for the default variant, or the one after `-- --variant`; `build-scipy(reference)` for
+    another.
+    A session requires those of the packages that its package is built on.
+    """
+    summaries = read_summaries(recipes_directory(root))
+    known = {each.name for each in summaries}
+    variants = read_variants(root)
+    # `nox -l` has a line a package, whose description names the variants.
+    suffixes = {"": None} | ({} if _is_listing(sys.argv) else {f"({each})": each for each in variants})
+    for each in summaries:
+        for suffix, variant in suffixes.items():
+            session = _build(root, each, variant)
+            session.__doc__ = f"{each.name} {each.version}: {each.summary} [{', '.join(variants)}]"
+            requires = [f"build-{name}{suffix}" for name in each.needs if name in known]
+            tags = [f"build-{variant}"] if variant else ["build"]
+            _register(f"build-{each.name}{suffix}", session, tags=tags, requires=requires)
+    for each in summaries:
+        for suffix, variant in suffixes.items():
+            session = _test(root, each, variant)
+            session.__doc__ = f"The upstream tests of the stored wheel of {each.name} {each.version}."
+            _register(f"test-{each.name}{suffix}", session, tags=["test"])
+
+
+def register_ci(root: Path) -> None:
+    """Register what the steps of the workflow run."""
+    for verb, summary in _CI.items():
+        _register(f"ci-{verb}", _ci(root, verb, summary), tags=["ci"])
+
+
+def _is_listing(words: Sequence[str]) -> bool:
+    """Whether nox lists all sessions; only what it shows depends on this."""
+    selects = {"-s", "--session", "--sessions", "-t", "--tags", "-k", "--keywords", "--json"}
+    return not {"-l", "--list", "--list-sessions"}.isdisjoint(words) and selects.isdisjoint(words)
+
+
+def _register(
+    name: str, session: Callable[[nox.Session], None], *, tags: Sequence[str], requires: Sequence[str] = ()
+) -> None:
+    nox.session(name=name, venv_backend="none", default=False, tags=tags, requires=requires)(session)
+
+
+def _run(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> None:
+    """Run a module in an environment of the farm."""
+    command = [str(tools_environment(session, root, lock)), "-m", *words]
+    session.chdir(root)
+    session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def _task(name: str, recipe: RecipeSummary, variant: str | None, session: nox.Session) -> list[str]:
+    return [name, recipe.name, *(["--variant", variant] if variant else []), *session.posargs]
+
+
+def _build(root: Path, recipe: RecipeSummary, variant: str | None) -> Callable[[nox.Session], None]:
+    def build(session: nox.Session) -> None:
+        words = _task("chain", recipe, variant, session)
+        digest = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
+        path = root / ".nox" / "stamps" / f"{recipe.name}-{digest}.json"
+        # A stamp has lines for people; --json needs the plan's data.
+        stamp = None if "--json" in words else Stamp.read(path)
+        if stamp is not None and stamp.is_valid(os.environ, _output):
+            for line in stamp.lines:
+                session.log(line)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _run(session, root, "invoke", *words, "--stamp", str(path))
+
+    return build
+
+
+def _output(words: list[str]) -> str:
+    """What a program prints; nothing when it is gone."""
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ""
+
+
+def _test(root: Path, recipe: RecipeSummary, variant: str | None) -> Callable[[nox.Session], None]:
+    return lambda session: _run(session, root, "invoke", *_task("test", recipe, variant, session))
+
+
 def _ci(root: Path, verb: str, summary: str) -> Callable[[nox.Session], None]:
     def ci(session: nox.Session) -> None:
         # The publish lock has the clients of signing and of object stores.
-        python = tools_environment(session, root, "publish" if verb == "publish" else "farm")
-        session.chdir(root)
-        command = [str(python), "-m", "wheelfarm.cli.ci_run", verb, *session.posargs]
-        session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
+        lock = "publish" if verb == "publish" else "farm"
+        _run(session, root, "wheelfarm.cli.ci_run", verb, *session.posargs, lock=lock)
 
     ci.__doc__ = summary
     return ci
-
-
-def _register_ci(root: Path) -> None:
-    """Register what the steps of the workflow run."""
-    for verb, summary in _CI.items():
-        nox.session(name=f"ci-{verb}", venv_backend="none", default=False, tags=["ci"])(
-            _ci(root, verb, summary)
-        )
-
-
-def register(root: Path) -> None:
-    """Register the sessions of the farm at `root`.
-
-    `build-scipy` is for the default variant, or what `-- --variant` says; `build-scipy(reference)` for
-    another. A session requires those of the packages that its package is built on.
-    """
-    _register_ci(root)
-    default, variants = read_variants(root)
-    cards = read_cards(recipes_directory(root))
-    known = {card.name for card in cards}
-    for card in cards:
-        for variant in (None, *(each for each in variants if each != default)):
-            suffix = f"({variant})" if variant else ""
-            requires = [f"build-{name}{suffix}" for name in card.needs if name in known]
-            tags = ["build", f"build-{variant or default}"]
-            nox.session(
-                name=f"build-{card.name}{suffix}",
-                venv_backend="none",
-                default=False,
-                tags=tags,
-                requires=requires,
-            )(_build(root, card, variant))
-            nox.session(name=f"test-{card.name}{suffix}", venv_backend="none", default=False, tags=["test"])(
-                _test(root, card, variant)
-            )

@@ -1,7 +1,7 @@
-"""The stamp of a finished run, read with the standard library alone: nothing to do costs next to nothing.
+"""The stamp of a finished run, read with the standard library alone: so a run with nothing to do is fast.
 
-A stamp holds when every file that the run depended on has the same time, size and inode, the environment says
-the same, and the builder image is the same. Whatever differs leads to the full plan, with its digests.
+A stamp is valid while every file that the run depended on has the same time, size and inode, and the
+environment and the builder image are the same. Any difference leads to the full plan, with its digests.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
 _PREFIXES: Final = ("WHEELFARM_", "PIP_", "UV_", "CONTAINERS_", "DOCKER_")
 _NAMES: Final = ("PATH", "HOME")
@@ -30,8 +30,8 @@ def file_state(path: Path) -> list[int] | None:
 
 def environment_digest(environ: Mapping[str, str]) -> str:
     """The digest of the variables that a run may read; a digest, since some hold secrets."""
-    said = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    values = {name: value for name, value in environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def output_digest(text: str) -> str:
@@ -41,7 +41,7 @@ def output_digest(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Stamp:
-    """What a run depended on, and what to say when nothing of it changed."""
+    """What a run depended on, and the lines to print while none of it changed."""
 
     files: Mapping[str, list[int] | None]
     environment: str
@@ -50,7 +50,6 @@ class Stamp:
     lines: list[str]
 
     def to_json(self) -> str:
-        """As text."""
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
@@ -61,22 +60,15 @@ class Stamp:
         except (OSError, ValueError, TypeError):
             return None
 
-    def holds(
-        self,
-        *,
-        environ: Mapping[str, str],
-        state: Callable[[str], list[int] | None],
-        output: Callable[[list[str]], str],
-    ) -> bool:
+    def is_valid(self, environ: Mapping[str, str], output: Callable[[list[str]], str]) -> bool:
         """Whether nothing changed.
 
         Args:
             environ: the environment now.
-            state: `file_state` of a path now.
             output: what a command prints now.
         """
         return (
             self.environment == environment_digest(environ)
-            and all(state(path) == then for path, then in self.files.items())
+            and all(file_state(Path(path)) == then for path, then in self.files.items())
             and all(output_digest(output(words.split("\0"))) == then for words, then in self.commands.items())
         )

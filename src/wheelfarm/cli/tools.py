@@ -1,4 +1,4 @@
-"""The environment that the farm itself runs in: made from a lock with hashes, kept until that changes."""
+"""The environment that the farm itself runs in: made from a lock with hashes, and anew when that changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.cli.session_lock import held
+from wheelfarm.cli.session_lock import lock
 
 if TYPE_CHECKING:
     import nox
@@ -16,34 +16,32 @@ if TYPE_CHECKING:
 _MARK: Final = "made-from"
 
 
-def _digest(*files: Path) -> str:
-    content = b"".join(file.read_bytes() for file in files)
-    return hashlib.sha256(content + sys.version.encode()).hexdigest()
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()
 
 
-def tools_environment(session: nox.Session, root: Path, *locks: str) -> Path:
+def tools_environment(session: nox.Session, root: Path, lock_name: str) -> Path:
     """The interpreter of an environment with what the lock files list, and the farm's own source on its path.
 
     Args:
         session: for running what makes it.
         root: the farm.
-        locks: names of lock files in requirements/, without ending.
+        lock_name: the lock file in requirements/, without ending.
     """
-    files = [root / "requirements" / f"{lock}.txt" for lock in locks]
-    for file in files:
-        if not file.is_file():
-            session.error(f"{file.relative_to(root)} is missing: nox -s lock writes it")
-    env_dir = root / ".nox" / f"farm-{'-'.join(locks)}"
+    file = root / "requirements" / f"{lock_name}.txt"
+    if not file.is_file():
+        session.error(f"{file.relative_to(root)} is missing: nox -s lock writes it")
+    env_dir = root / ".nox" / f"farm-{lock_name}"
     python = env_dir / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    digest = _digest(*files)
+    digest = _digest(file)
     if _made_from(env_dir) == digest:
         return python
     name = env_dir.relative_to(root)
-    with held(env_dir.with_name(f"{env_dir.name}.lock"), lambda: session.log(f"waiting for {name}")):
+    with lock(env_dir.with_name(f"{env_dir.name}.lock"), lambda: session.log(f"waiting for {name}")):
         # Another run may have made it while this one waited.
         if _made_from(env_dir) != digest:
             session.log(f"making the environment {name} (once)")
-            _make(session, env_dir, python, files)
+            _make(session, env_dir, python, file)
             # Last, so that an environment with it is whole.
             (env_dir / _MARK).write_text(digest)
     return python
@@ -56,12 +54,11 @@ def _made_from(env_dir: Path) -> str | None:
         return None
 
 
-def _make(session: nox.Session, env_dir: Path, python: Path, files: list[Path]) -> None:
+def _make(session: nox.Session, env_dir: Path, python: Path, file: Path) -> None:
     words = ["-m", "virtualenv", "--clear", "--no-periodic-update", "--quiet", str(env_dir)]
     session.run(sys.executable, *words, external=True, silent=True)
     install = ["-m", "pip", "install", "--quiet", "--require-hashes", "--disable-pip-version-check"]
-    wanted = [word for file in files for word in ("-r", str(file))]
-    session.run(str(python), *install, *wanted, external=True)
+    session.run(str(python), *install, "-r", str(file), external=True)
     (site,) = (
         env_dir.glob("[Ll]ib/python*/site-packages") if os.name != "nt" else [env_dir / "Lib/site-packages"]
     )
