@@ -138,7 +138,7 @@ def shares() -> list[Figure]:
 
 
 def memory(work: Path) -> list[Figure]:
-    """The most memory that the farm's own process held in a chain."""
+    """The most memory that the farm's own process used in a chain."""
     farm = work / "10" / "farm"
     shutil.rmtree(farm / "wheelhouse")
     words = (sys.executable, "-m", "invoke", "chain", "tinytop", "--json")

@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: recipe, settings, errors and tasks.
+"""Writes the reference pages that come from the code: recipe, settings, errors and tasks.
 
 Usage: generate.py [--check]
 
@@ -37,8 +37,8 @@ complete and check it with [recipe.schema.json](recipe.schema.json); each recipe
 line. How the layers lie over each other is in [](../concepts/layers.md).
 """
 SETTINGS: Final = """\
-Settings stand under `[tool.wheelfarm]` in `pyproject.toml`. A variable of the environment comes before them,
-and an option of the command line before that. A list is written with commas in a variable. Unknown keys and
+Settings are the table `[tool.wheelfarm]` of `pyproject.toml`. An environment variable overrides them, and an
+option of the command line overrides both. A list is written with commas in a variable. Unknown keys and
 unknown variables that begin with `WHEELFARM_` are errors.
 
 Where `index-url` is not set, the farm uses the index that pip and uv use on this machine: `PIP_INDEX_URL`,
@@ -49,7 +49,7 @@ Every error says what happened, where, why, and what to do next; its slug stands
 the exit code of the error. When a chain fails for causes with different exit codes, it ends with that of
 `chain-failed`; when you interrupt it, with 130.
 
-Several errors that were found in one go are printed together, and end with the exit code of the first.
+Several errors that were found in one go are reported together, and end with the exit code of the first.
 """
 TASKS: Final = """\
 `inv -l` lists the tasks, `inv --help TASK` shows the options of one. They work in any directory of the farm.

@@ -52,7 +52,7 @@ def test_the_page_of_a_chain_that_was_built(farm: Path) -> None:
     own.add(make_wheel(farm.parent, "tinytop", "1.0", {"tinytop/tests/test_all.py": "x" * 500}, tag=tag))
     file = load(farm, environ={}).work / "report.html"
     page = written(inv(farm, WHEELFARM_INDEX_URL=own.url), file)
-    # Which wheel was built on which is told from digests, and the gate from the record.
+    # Digests show which wheel was built on which, and the record has the gate.
     assert "tinytop on tinybase" in page.words
     assert "extension modules" in page.words
     assert "smoke passed passed" in page.words
@@ -74,10 +74,10 @@ def test_data_for_programs(farm: Path) -> None:
     file.unlink(missing_ok=True)
     finished = inv(farm, "--json", "--offline", "--packages", "tinytop", "--limit", "1k")
     assert finished.returncode == 0, finished.stderr
-    told = json.loads(finished.stdout)
-    (variant,) = told["variants"]
+    data = json.loads(finished.stdout)
+    (variant,) = data["variants"]
     assert [each["name"] for each in variant["findings"]] == ["tinybase", "tinytop"]
-    assert (told["limit"], told["public"]) == (1000, "the farm is offline")
+    assert (data["limit"], data["public"]) == (1000, "the farm is offline")
     assert [each["names"] for each in variant["sets"]] == [["tinybase", "tinytop"]]
     assert not file.exists()
 

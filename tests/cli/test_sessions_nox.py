@@ -68,7 +68,7 @@ def _nox(farm: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def _listed(farm: Path, *words: str) -> list[dict[str, Any]]:
-    """The sessions that nox would run: those that were asked for, and what they require."""
+    """The sessions that nox would run: those that are named, and what they require."""
     finished = _nox(farm, "--list", "--json", *words)
     assert finished.returncode == 0, finished.stderr
     listed: list[dict[str, Any]] = json.loads(finished.stdout)
@@ -78,9 +78,9 @@ def _listed(farm: Path, *words: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("suffix", ["", "(plain)", "(netlib)"])
 def test_a_session_requires_those_of_its_chain_in_its_own_variant(farm: Path, suffix: str) -> None:
     listed = _listed(farm, "--session", f"build-learn{suffix}")
-    told = {each["session"]: each["description"] for each in listed}
-    assert told.keys() == {f"build-{name}{suffix}" for name in ("numpy", "scipy", "learn")}
-    assert told[f"build-numpy{suffix}"] == "numpy 1.0: arrays [plain, netlib]"
+    descriptions = {each["session"]: each["description"] for each in listed}
+    assert descriptions.keys() == {f"build-{name}{suffix}" for name in ("numpy", "scipy", "learn")}
+    assert descriptions[f"build-numpy{suffix}"] == "numpy 1.0: arrays [plain, netlib]"
 
 
 def test_the_list_has_packages_first_and_ci_last(farm: Path) -> None:
@@ -117,14 +117,14 @@ def test_tags_choose_a_variant(farm: Path) -> None:
 
 
 def _pretend_tools(farm: Path, code: int = 0, lock: str = "farm") -> Path:
-    """In the place of the farm's environment, an interpreter that only says what it was told."""
-    told = farm / "told"
+    """Replace the interpreter of the farm's environment by one that writes its arguments to a file."""
+    calls = farm / "calls"
     python = farm / f".nox/farm-{lock}/bin/python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\necho "$PWD $*" >> "{told}"\nexit {code}\n')
+    python.write_text(f'#!/bin/sh\necho "$PWD $*" >> "{calls}"\nexit {code}\n')
     python.chmod(0o755)
     (python.parents[1] / "made-from").write_text(_digest(farm / f"requirements/{lock}.txt"))
-    return told
+    return calls
 
 
 def _stamp_of(farm: Path, *words: str) -> Path:
@@ -133,11 +133,11 @@ def _stamp_of(farm: Path, *words: str) -> Path:
 
 
 def test_each_session_of_a_chain_runs_the_task_of_its_package(farm: Path) -> None:
-    told = _pretend_tools(farm)
+    calls = _pretend_tools(farm)
     finished = _nox(farm, "-s", "build-scipy(netlib)", "test-scipy(netlib)", "--", "--jobs", "2")
     assert finished.returncode == 0, finished.stderr
     words = [("chain", name, "--variant", "netlib", "--jobs", "2") for name in ("numpy", "scipy")]
-    assert told.read_text().splitlines() == [
+    assert calls.read_text().splitlines() == [
         *(f"{farm} -m invoke {' '.join(each)} --stamp {_stamp_of(farm, *each)}" for each in words),
         f"{farm} -m invoke test scipy --variant netlib --jobs 2",
     ]
@@ -148,19 +148,19 @@ def test_what_publishes_has_an_environment_that_can_sign(farm: Path) -> None:
     assert lacking.returncode != 0
     assert "requirements/publish.txt is missing: nox -s lock writes it" in lacking.stderr
     (farm / "requirements/publish.txt").write_text("# nothing\n")
-    told = _pretend_tools(farm, lock="publish")
+    calls = _pretend_tools(farm, lock="publish")
     finished = _nox(farm, "-s", "ci-publish", "--", "--index", "internal")
     assert finished.returncode == 0, finished.stderr
-    assert told.read_text() == f"{farm} -m invoke ci.publish --index internal\n"
+    assert calls.read_text() == f"{farm} -m wheelfarm.cli.ci_run publish --index internal\n"
     # And this farm's own can.
     assert "\nsigstore==" in (ROOT / "requirements/publish.txt").read_text()
 
 
 def test_a_failure_stops_the_chain(farm: Path) -> None:
-    told = _pretend_tools(farm, code=43)
+    calls = _pretend_tools(farm, code=43)
     finished = _nox(farm, "-s", "build-learn")
     assert finished.returncode != 0
-    assert len(told.read_text().splitlines()) == 1
+    assert len(calls.read_text().splitlines()) == 1
 
 
 def test_a_stamp_that_holds_is_all_that_is_read(farm: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_stamp_that_holds_is_all_that_is_read(farm: Path) -> None:
 
 
 def test_a_stamp_whose_program_is_gone_does_not_hold(farm: Path) -> None:
-    told = _pretend_tools(farm)
+    calls = _pretend_tools(farm)
     path = _stamp_of(farm, "chain", "numpy")
     environment = environment_digest(_environ(farm))
     stamp = Stamp(files={}, environment=environment, commands={"no-such-engine\0version": "x"}, lines=[])
@@ -189,7 +189,7 @@ def test_a_stamp_whose_program_is_gone_does_not_hold(farm: Path) -> None:
     path.write_text(stamp.to_json(), encoding="utf-8")
     finished = _nox(farm, "-s", "build-numpy")
     assert finished.returncode == 0, finished.stderr
-    assert "chain numpy" in told.read_text()
+    assert "chain numpy" in calls.read_text()
 
 
 def test_the_tools_environment_is_made_once(farm: Path) -> None:
@@ -198,14 +198,14 @@ def test_the_tools_environment_is_made_once(farm: Path) -> None:
     python = farm / ".nox/farm-farm/bin/python"
     assert f"made {python}" in first.stderr
     # The farm's own source is importable there, without being installed.
-    asked = subprocess.run(
+    printed = subprocess.run(
         [python, "-c", "import wheelfarm; print(wheelfarm.__file__)"],
         env={"PATH": os.defpath},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert Path(asked.stdout.strip()) == ROOT / "src/wheelfarm/__init__.py"
+    assert Path(printed.stdout.strip()) == ROOT / "src/wheelfarm/__init__.py"
     before = file_state(python.parent / "pip")
     again = _nox(farm, "-s", "tools")
     assert "making the environment" in first.stderr
@@ -222,7 +222,7 @@ def test_two_runs_at_once_make_the_tools_environment_once(farm: Path) -> None:
 
 
 def test_a_run_waits_for_the_one_that_makes_the_environment(farm: Path) -> None:
-    told = farm / "told"
+    calls = farm / "calls"
     with lock(farm / ".nox/farm-farm.lock", lambda: None):
         run = _started(farm, "-s", "build-numpy")
         assert run.stderr is not None
@@ -231,7 +231,7 @@ def test_a_run_waits_for_the_one_that_makes_the_environment(farm: Path) -> None:
         _pretend_tools(farm)
     run.communicate(timeout=120)
     assert run.returncode == 0
-    assert "chain numpy" in told.read_text()
+    assert "chain numpy" in calls.read_text()
 
 
 def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:

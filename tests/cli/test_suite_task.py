@@ -91,7 +91,7 @@ def test_the_suite_of_a_stored_wheel(chain: Settings, tmp_path: Path) -> None:
 
 
 def test_without_a_tests_wheel_the_gate_tests_it(chain: Settings, tmp_path: Path) -> None:
-    """And you are told which command would make one."""
+    """And the message names the command that makes one."""
     add_suite(chain, tmp_path / "suite")
     finished = inv_test(chain, "tinytop")
     assert finished.returncode == 0, finished.stderr

@@ -93,9 +93,9 @@ def test_a_run_that_fails_tells_what_and_why(farm: Path, tmp_path: Path) -> None
 
 
 def test_explain_shows_what_would_be_run(farm: Path) -> None:
-    (told,) = data(inv(farm, "explain", "tinytop", "--json"))
-    assert told["upstream"] == [each for each in told["upstream"] if "tinybase" in each]
-    assert [step["phase"] for step in told["steps"]] == [
+    (shown,) = data(inv(farm, "explain", "tinytop", "--json"))
+    assert shown["upstream"] == [each for each in shown["upstream"] if "tinybase" in each]
+    assert [step["phase"] for step in shown["steps"]] == [
         "environment",
         "environment",
         "build",
@@ -103,13 +103,13 @@ def test_explain_shows_what_would_be_run(farm: Path) -> None:
         "repair",
         "witness",
     ]
-    assert told["origins"]["test.imports"] == "recipes/tinytop/recipe.toml"
+    assert shown["origins"]["test.imports"] == "recipes/tinytop/recipe.toml"
     finished = inv(farm, "explain", "tinytop")
     assert finished.returncode == 0
     assert "test.imports <- recipes/tinytop/recipe.toml" in finished.stdout
-    # What was built is told from its record.
-    assert told["record"]["wheel"]["filename"].startswith("tinytop-1.0-")
-    (base,) = told["record"]["upstream"]
+    # The record describes the stored wheel.
+    assert shown["record"]["wheel"]["filename"].startswith("tinytop-1.0-")
+    (base,) = shown["record"]["upstream"]
     assert f"  on {base['filename']}, sha256 {base['sha256']}\n" in finished.stdout
     unbuilt = inv(farm, "explain", "tinytop", "--variant", "netlib").stdout
     assert unbuilt.splitlines()[1] == "not built yet"

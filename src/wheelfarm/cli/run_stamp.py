@@ -1,4 +1,4 @@
-"""The stamp of a finished run: what it depended on, so that a run with nothing to do is told at once.
+"""The stamp of a finished run: what it depended on, so that a run with nothing to do ends at once.
 
 The sessions read it without any of the farm's libraries; see `wheelfarm.cli.stamp` for the form. It only
 ever saves time: whatever differs, even by a file's time, leads to the full plan with its digests.

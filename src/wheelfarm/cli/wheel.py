@@ -234,7 +234,7 @@ def gate(call: Invocation, wheel: str) -> None:
         results = pass_gate(
             build,
             call.farm.engine,
-            Path(scratch) / "rooms",
+            Path(scratch) / "environments",
             line.gate_tests(build, pinned),
             log=Path(scratch) / "gate.log",
             listener=SilentListener(),
