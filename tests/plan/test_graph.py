@@ -101,6 +101,7 @@ def test_each_target_has_a_chain_of_its_own(tmp_path: Path) -> None:
 def test_a_build_is_told_all_that_the_engine_needs(tmp_path: Path) -> None:
     table = {
         "version": "2.5",
+        "compilers": [],
         "blas": True,
         "system-packages": {"apt": ["libx-dev", "libblas-dev"], "dnf": ["x-devel"]},
         "patches": [{"file": "a.patch"}],

@@ -1,4 +1,4 @@
-"""Layers: farm → recipe → variant → platform → target; what each says, wins and is credited with."""
+"""Layers: built-in → farm → recipe → variant → platform → target; values, errors, origins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from support.farm import LINUX, make_farm
 from support.raised import only, raised
-from wheelfarm.errors import RecipeError
+from wheelfarm.errors import RecipeError, SettingsError
 from wheelfarm.model import Target
 from wheelfarm.recipes.recipe_set import read_recipes
 
@@ -28,7 +28,9 @@ def _resolve(
     variant: str = "plain",
     target: str = LINUX,
 ) -> ResolvedRecipe:
-    recipes = read_recipes(make_farm(root, {"alpha": table}, settings={"defaults": farm or {}}))
+    recipes = read_recipes(
+        make_farm(root, {"alpha": {"compilers": []} | table}, settings={"defaults": farm or {}})
+    )
     return recipes.find("alpha").resolve(variant=variant, target=Target.parse(target))
 
 
@@ -173,7 +175,7 @@ def test_two_recipes_never_see_each_others_settings(tmp_path: Path) -> None:
 
     def table(name: str) -> dict[str, Any]:
         own = {"environment": {name: name}, "config-settings": {"args": [name]}}
-        return {"variants": {"plain": {"append": own}}}
+        return {"compilers": [], "variants": {"plain": {"append": own}}}
 
     recipes = read_recipes(
         make_farm(tmp_path, {name: table(name) for name in ("one", "two")}, settings={"defaults": farm})
@@ -184,3 +186,67 @@ def test_two_recipes_never_see_each_others_settings(tmp_path: Path) -> None:
         assert resolved.environment == {name: name}
         assert _list(resolved) == ("farm", name)
         assert resolved.cibuildwheel == {"a": {"b": ["farm"]}}
+
+
+BUILT_IN = "wheelfarm/recipes/defaults.toml: platforms.linux.append"
+STRIP = "-Wl,--strip-all"
+
+
+class TestBuiltInDefaults:
+    """What wheelfarm itself says below a recipe that compiles something."""
+
+    def resolve(self, root: Path, target: str = LINUX, defaults: Any = None, **table: Any) -> ResolvedRecipe:
+        return _resolve(root, {"compilers": ["c"], **table}, farm=defaults, target=target)
+
+    def test_minimal_recipe_is_stripped(self, tmp_path: Path) -> None:
+        resolved = self.resolve(tmp_path)
+        assert resolved.environment == {"LDFLAGS": STRIP}
+        assert resolved.expect.stripped
+        assert set(resolved.origins.values()) == {BUILT_IN}
+
+    @pytest.mark.parametrize(
+        ("target", "flags"), [("cp311-macosx_arm64", {"LDFLAGS": "-Wl,-S,-x"}), ("cp311-win_amd64", {})]
+    )
+    def test_other_systems_have_their_own_flags(
+        self, tmp_path: Path, target: str, flags: dict[str, str]
+    ) -> None:
+        assert self.resolve(tmp_path, target).environment == flags
+
+    @pytest.mark.parametrize(
+        "table",
+        [
+            {"environment": {"LDFLAGS": "-g"}},
+            {"farm": {"replace": {"environment": {"LDFLAGS": "-g"}}}},
+            {"platforms": {"linux": {"append": {"environment": {"LDFLAGS": "-g"}}}}},
+        ],
+    )
+    def test_any_layer_overrides_them(self, tmp_path: Path, table: dict[str, Any]) -> None:
+        assert self.resolve(tmp_path, **table).environment == {"LDFLAGS": "-g"}
+
+    def test_farm_overrides_them(self, tmp_path: Path) -> None:
+        farm = {"platforms": {"linux": {"append": {"environment": {"LDFLAGS": "-s"}}}}}
+        resolved = self.resolve(tmp_path, defaults=farm)
+        assert resolved.environment == {"LDFLAGS": "-s"}
+        path = "pyproject.toml: tool.wheelfarm.defaults.platforms.linux.append"
+        assert resolved.origins["environment.LDFLAGS"] == path
+
+    def test_wheel_without_extension_modules_is_not_checked_for_symbols(self, tmp_path: Path) -> None:
+        resolved = self.resolve(tmp_path, expect={"extensions": False})
+        assert resolved.expect.stripped is None
+        assert "expect.stripped" not in resolved.origins
+
+
+@pytest.mark.parametrize(("blas", "expected"), [(True, "openblas"), (False, None)])
+def test_variant_says_what_wheels_with_its_blas_must_be(
+    tmp_path: Path, *, blas: bool, expected: str | None
+) -> None:
+    variants = {"plain": {"expect": {"blas": "openblas"}}}
+    settings = make_farm(tmp_path, {"alpha": {"blas": blas}}, settings={"variants": variants})
+    resolved = read_recipes(settings).find("alpha").resolve(variant="plain", target=Target.parse(LINUX))
+    assert resolved.expect.blas == expected
+
+
+@pytest.mark.parametrize("defaults", [{"variants": {"plian": {}}}, {"targets": {"*-solaris": {}}}])
+def test_farm_defaults_are_checked_against_the_farm(tmp_path: Path, defaults: dict[str, Any]) -> None:
+    error = only(lambda: read_recipes(make_farm(tmp_path, settings={"defaults": defaults})), SettingsError)
+    assert str(error.where).startswith("pyproject.toml: tool.wheelfarm.defaults")

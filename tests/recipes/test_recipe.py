@@ -10,10 +10,12 @@ from support.farm import make_farm
 from support.raised import only, raised
 from wheelfarm.errors import FarmError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import Archive, GitCommit, Sdist
-from wheelfarm.recipes.recipe_set import LoadedRecipe, read_recipes
+from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 SHA = "a" * 64
 COMMIT = "0123456789" * 4
@@ -170,9 +172,8 @@ def test_a_recipe_that_is_not_toml(tmp_path: Path) -> None:
 
 
 def test_the_farms_defaults_are_strict_too(tmp_path: Path) -> None:
-    settings = make_farm(tmp_path, settings={"defaults": {"enviroment": {}}})
-    error = only(lambda: read_recipes(settings), SettingsError)
-    assert error.where == "pyproject.toml: tool.wheelfarm.defaults: enviroment"
+    error = only(lambda: make_farm(tmp_path, settings={"defaults": {"enviroment": {}}}), SettingsError)
+    assert error.where == "pyproject.toml: tool.wheelfarm: defaults.enviroment"
     assert error.hint == "did you mean 'environment'?"
 
 

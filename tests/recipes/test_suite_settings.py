@@ -12,10 +12,12 @@ from support.raised import only, raised
 from wheelfarm.errors import LockError, RecipeError
 from wheelfarm.gate.suite import applicable_failures
 from wheelfarm.model import Target
-from wheelfarm.recipes.recipe_set import LoadedRecipe, read_recipes
+from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 SUITE = {"args": ["--pyargs", "alpha"]}
 KNOWN = {"test": "alpha/tests/test_a.py::test_b", "reason": "the room has no network"}
@@ -31,7 +33,7 @@ def _entry(root: Path, suite: dict[str, Any], **recipe: Any) -> LoadedRecipe:
     [
         ({"arguments": []}, "test.suite.arguments", "unknown key 'arguments'"),
         ({"args": "--pyargs alpha"}, "test.suite.args", "should be a valid list"),
-        ({"args": []}, "test.suite", "no arguments of pytest"),
+        ({"args": []}, "test.suite", "no arguments for pytest"),
         ({"requires": ["hypothesis>"]}, "test.suite.requires[0]", "not a requirement (PEP 508)"),
         ({"time-limit": 0}, "test.suite.time-limit", ""),
         ({"environment": {"A B": "1"}}, "test.suite.environment", "A B"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -13,7 +13,8 @@ from wheelfarm.errors import UsageError
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName
 from wheelfarm.recipes.ci_settings import CiTable, PythonText
 from wheelfarm.recipes.index_settings import IndexName, IndexTable
-from wheelfarm.recipes.strict import StrictModel
+from wheelfarm.recipes.recipe import Expect, Layered, SystemPackages
+from wheelfarm.recipes.strict import SIZE, SizeText, StrictModel
 
 LINUX_SUFFIXES: Final = tuple(
     suffix for suffix in PLATFORM_SUFFIXES if suffix.startswith(("manylinux_", "musllinux_"))
@@ -37,9 +38,6 @@ def _linux_suffix(text: str) -> str:
 
 SuffixText = Annotated[str, AfterValidator(_suffix)]
 LinuxSuffix = Annotated[str, AfterValidator(_linux_suffix)]
-_SIZE: Final = r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$"
-SizeText = Annotated[str, Field(pattern=_SIZE)]
-"""An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""
 PathText = Annotated[str, Field(min_length=1)]
 
 
@@ -55,7 +53,7 @@ def amount(text: str) -> int:
     Raises:
         UsageError: when it is no `SizeText`.
     """
-    if not re.fullmatch(_SIZE, text):
+    if not re.fullmatch(SIZE, text):
         raise UsageError(f"{text!r} is no size", hint="say it as 250M or 1.5G, in powers of ten")
     return size_of(text)
 
@@ -69,13 +67,6 @@ class Provider(StrEnum):
     NONE = "none"
 
 
-class SystemPackages(StrictModel):
-    """Packages of the system, per package manager."""
-
-    apt: list[str] = []
-    dnf: list[str] = []
-
-
 class Variant(StrictModel):
     """A named, farm-wide choice; each has its own index in the wheelhouse."""
 
@@ -83,6 +74,7 @@ class Variant(StrictModel):
     provider: Annotated[Provider, Field(strict=False)] = Provider.NONE
     lock: PathText | None = Field(default=None, description="Lock file with the wheels of the provider")
     system_packages: SystemPackages = SystemPackages()
+    expect: Expect = Field(default=Expect(), description="What must be true of a wheel that links its BLAS")
 
 
 class FarmTable(StrictModel):
@@ -135,4 +127,4 @@ class FarmTable(StrictModel):
     compiler_cache_size: SizeText = Field(
         default="5G", description="The most that ccache keeps for an engine"
     )
-    defaults: dict[str, Any] = Field(default={}, description="The farm's layer under every recipe")
+    defaults: Layered = Field(default=Layered(), description="The farm's layer below every recipe")

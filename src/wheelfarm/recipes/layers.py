@@ -1,24 +1,33 @@
-"""Layers: farm → recipe → variant → platform → target, saying `append` or `replace`; values keep origins.
+"""Resolves the layers of a recipe: built-in → farm → BLAS → recipe → variant → platform → target.
 
 A layer that would silently change a value of a lower one is an error: it must say `replace`.
 """
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
-from wheelfarm.recipes.checks import check_possible
-from wheelfarm.recipes.farm_settings import SystemPackages
-from wheelfarm.recipes.recipe import Expect, Layer, Layers, Recipe, Test
+from wheelfarm.recipes.recipe import Expect, Layer, Layered, SystemPackages, Test
+from wheelfarm.recipes.strict import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wheelfarm.model import Target
+    from wheelfarm.recipes.recipe import Layers, Recipe
+
+FARM: Final = "pyproject.toml: tool.wheelfarm.defaults"
+_BUILT_IN: Final = "wheelfarm/recipes/defaults.toml"
+_NESTED: Final = ("expect", "test")
+"""Tables whose own tables make dotted keys; all others are two levels deep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,139 +44,207 @@ class ResolvedRecipe:
     """Key path, such as `environment.CFLAGS`, → the layers that gave the value."""
 
 
-FARM: Final = "pyproject.toml: tool.wheelfarm.defaults"
-_Flat = dict[tuple[str, str], Any]
-"""(table, key) → value: every layer is two levels deep; tables in `expect` and `test` make dotted keys."""
+@cache
+def built_in_defaults() -> Layered:
+    """The defaults that wheelfarm ships."""
+    text = files(__package__).joinpath("defaults.toml").read_text(encoding="utf-8")
+    return parse(Layered, tomllib.loads(text), where=_BUILT_IN, error=RecipeError)
 
 
-def _flat(layer: Layer) -> _Flat:
-    """What the layer says, and nothing that it leaves unsaid."""
-    said = layer.model_dump(by_alias=True, exclude_unset=True, include=set(Layer.model_fields))
-    for nested in ("expect", "test"):
-        said[nested] = dict(_dotted(said.get(nested, {})))
-    return {(table, key): value for table, values in said.items() for key, value in values.items()}
+def _by_path(layer: Layer) -> Iterator[tuple[str, Any]]:
+    """What the layer sets, by key path."""
+    tables = layer.model_dump(by_alias=True, exclude_unset=True, include=set(Layer.model_fields))
+    for table, values in tables.items():
+        for key, value in values.items():
+            if table in _NESTED and isinstance(value, dict):
+                yield from ((f"{table}.{key}.{inner}", each) for inner, each in value.items())
+            else:
+                yield f"{table}.{key}", value
 
 
-def _dotted(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from ((f"{key}.{inner}", each) for inner, each in value.items())
-        else:
-            yield key, value
+class _Stack:
+    """The values of the layers so far, each with its origin."""
 
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+        self.problems = Collector()
 
-def _nested(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The opposite of `_dotted`."""
-    nested: dict[str, Any] = {}
-    for key, value in table.items():
-        outer, dot, inner = key.partition(".")
-        if dot:
-            nested.setdefault(outer, {})[inner] = value
-        else:
-            nested[key] = value
-    return nested
+    def _is_fixed(self, path: str) -> bool:
+        return path in self.values and not self.origins[path].startswith(_BUILT_IN)
 
+    def _set(self, path: str, value: object, where: str) -> None:
+        self.values[path], self.origins[path] = value, where
 
-def _append(below: _Flat, layer: _Flat, where: str, problems: Collector, origins: dict[str, str]) -> None:
-    for (table, key), value in layer.items():
-        path = f"{table}.{key}"
-        old = below.get((table, key))
-        if old is None:
-            below[table, key] = value
-            origins[path] = where
-        elif isinstance(old, list) or (table == "config-settings" and isinstance(value, list)):
-            old_items = old if isinstance(old, list) else [old]
-            below[table, key] = [*old_items, *(value if isinstance(value, list) else [value])]
-            origins[path] += f" + {where}"
-        else:
-            problems.add(
-                RecipeError(
-                    f"{path} has a value already: it cannot be appended to",
-                    where=where,
-                    why=f"{origins[path]} says {old!r}",
-                    hint=f"say it under `replace` instead: {where.removesuffix('append')}replace.{path}",
+    def append(self, layer: Layer, where: str) -> None:
+        for path, value in _by_path(layer):
+            old = self.values.get(path)
+            if not self._is_fixed(path):
+                self._set(path, value, where)
+            elif isinstance(old, list) or (path.startswith("config-settings.") and isinstance(value, list)):
+                items = [each if isinstance(each, list) else [each] for each in (old, value)]
+                self._set(path, [*items[0], *items[1]], f"{self.origins[path]} + {where}")
+            else:
+                self.problems.add(
+                    RecipeError(
+                        f"{path} has a value already: it cannot be appended to",
+                        where=where,
+                        why=f"{self.origins[path]} says {old!r}",
+                        hint=f"say it under `replace` instead: {where.removesuffix('append')}replace.{path}",
+                    )
                 )
-            )
 
-
-def _replace(below: _Flat, layer: _Flat, where: str, problems: Collector, origins: dict[str, str]) -> None:
-    for (table, key), value in layer.items():
-        path = f"{table}.{key}"
-        if (table, key) not in below:
-            problems.add(
-                RecipeError(
-                    f"{path} has no value that could be replaced",
-                    where=where,
-                    hint=f"say it under `append` instead: {where.removesuffix('replace')}append.{path}",
+    def replace(self, layer: Layer, where: str) -> None:
+        for path, value in _by_path(layer):
+            if path not in self.values:
+                self.problems.add(
+                    RecipeError(
+                        f"{path} has no value that could be replaced",
+                        where=where,
+                        hint=f"say it under `append` instead: {where.removesuffix('replace')}append.{path}",
+                    )
                 )
-            )
-        below[table, key] = value
-        origins[path] = where
+            self._set(path, value, where)
 
-
-def _base(below: _Flat, base: _Flat, where: str, problems: Collector, origins: dict[str, str]) -> None:
-    """What the recipe says outright; where the farm has a default, `farm` says whether it goes or stays."""
-    for (table, key), value in base.items():
-        path = f"{table}.{key}"
-        if (table, key) in below:
-            problems.add(
-                RecipeError(
-                    f"{path} has a default of the farm",
-                    where=f"{where}: {path}",
-                    why=f"{FARM} says {below[table, key]!r}",
-                    hint=f"say it under [farm.replace] or [farm.append]: farm.replace.{path}",
+    def add_base(self, layer: Layer, where: str) -> None:
+        """Add the recipe's own tables, which may not contradict a default of the farm."""
+        for path, value in _by_path(layer):
+            if self._is_fixed(path):
+                self.problems.add(
+                    RecipeError(
+                        f"{path} has a default of the farm",
+                        where=f"{where}: {path}",
+                        why=f"{self.origins[path]} says {self.values[path]!r}",
+                        hint=f"say it under [farm.replace] or [farm.append]: farm.replace.{path}",
+                    )
                 )
-            )
-        below[table, key] = value
-        origins[path] = where
+            self._set(path, value, where)
+
+    def add_layers(self, layered: Layered, *, where: str, variant: str, target: Target) -> None:
+        for layers, path in _applicable(layered, variant, target):
+            self.add(layers, f"{where}{path}")
+
+    def add(self, layers: Layers, where: str) -> None:
+        self.append(layers.append, f"{where}.append")
+        self.replace(layers.replace, f"{where}.replace")
+
+    def drop_built_in_expectations(self) -> None:
+        """Drop what wheelfarm expects of extension modules, for a wheel without any."""
+        for path in [path for path in self.values if path.startswith("expect.") and not self._is_fixed(path)]:
+            del self.values[path], self.origins[path]
+
+    def table(self, name: str) -> dict[str, Any]:
+        """The values of one table."""
+        table: dict[str, Any] = {}
+        for path, value in self.values.items():
+            of, _, key = path.partition(".")
+            if of != name:
+                continue
+            outer, dot, inner = key.partition(".") if name in _NESTED else (key, "", "")
+            if dot:
+                table.setdefault(outer, {})[inner] = value
+            else:
+                table[outer] = value
+        return table
 
 
-def _over(recipe: Recipe, variant: str, target: Target, where: str) -> Iterator[tuple[Layers, str]]:
-    yield recipe.farm, f"{where}: farm"
-    if variant in recipe.variants:
-        yield recipe.variants[variant], f"{where}: variants.{variant}"
-    if target.platform in recipe.platforms:
-        yield recipe.platforms[target.platform], f"{where}: platforms.{target.platform}"
-    for glob, layers in recipe.targets.items():
+def _applicable(layered: Layered, variant: str, target: Target) -> Iterator[tuple[Layers, str]]:
+    if variant in layered.variants:
+        yield layered.variants[variant], f"variants.{variant}"
+    if target.platform in layered.platforms:
+        yield layered.platforms[target.platform], f"platforms.{target.platform}"
+    for glob, layers in layered.targets.items():
         if fnmatchcase(target.identifier, glob):
-            yield layers, f"{where}: targets.{glob}"
+            yield layers, f"targets.{glob}"
 
 
-def resolve(recipe: Recipe, *, where: str, farm: Layer, variant: str, target: Target) -> ResolvedRecipe:
+def resolve(
+    recipe: Recipe, *, where: str, defaults: Layered, blas_expect: Expect, variant: str, target: Target
+) -> ResolvedRecipe:
     """The recipe's values for one variant and target.
 
     Args:
         recipe: the parsed recipe.
         where: its file, for origins and errors.
-        farm: the farm's layer, `[tool.wheelfarm.defaults]`.
+        defaults: the farm's layer, `[tool.wheelfarm.defaults]`.
+        blas_expect: what the variant expects of wheels that link its BLAS.
         variant: the variant's name.
         target: the build identifier.
 
     Raises:
-        RecipeError: where a layer appends to a single value or replaces nothing, and where no wheel can be
-            what is expected.
+        RecipeError: where a layer appends to a single value or replaces nothing, and where expectations
+            contradict each other.
     """
-    problems = Collector()
-    origins: dict[str, str] = {}
-    flat: _Flat = {}
-    _append(flat, _flat(farm), FARM, problems, origins)
-    _base(flat, _flat(recipe), where, problems, origins)
-    for layers, place in _over(recipe, variant, target, where):
-        _append(flat, _flat(layers.append), f"{place}.append", problems, origins)
-        _replace(flat, _flat(layers.replace), f"{place}.replace", problems, origins)
-    problems.check()
-
-    def table(name: str) -> dict[str, Any]:
-        return {key: value for (of, key), value in flat.items() if of == name}
-
-    expect = Expect.model_validate(_nested(table("expect")))
-    check_possible(expect, compilers=recipe.compilers, target=target, where=where, origins=origins)
+    stack = _Stack()
+    if recipe.compilers:
+        stack.add_layers(built_in_defaults(), where=f"{_BUILT_IN}: ", variant=variant, target=target)
+    stack.append(defaults, FARM)
+    stack.add_layers(defaults, where=f"{FARM}.", variant=variant, target=target)
+    if recipe.blas:
+        layer = Layer.model_construct({"expect"}, expect=blas_expect)
+        stack.append(layer, f"pyproject.toml: tool.wheelfarm.variants.{variant}")
+    stack.add_base(recipe, where)
+    stack.add(recipe.farm, f"{where}: farm")
+    stack.add_layers(recipe, where=f"{where}: ", variant=variant, target=target)
+    stack.problems.check()
+    if stack.values.get("expect.extensions") is False:
+        stack.drop_built_in_expectations()
+    expect = Expect.model_validate(stack.table("expect"))
+    _check_consistent(expect, recipe=recipe, target=target, where=where, origins=stack.origins)
     return ResolvedRecipe(
-        config_settings=ConfigSettings.of(table("config-settings")),
-        environment=table("environment"),
-        system_packages=SystemPackages.model_validate(table("system-packages")),
-        cibuildwheel=table("cibuildwheel"),
+        config_settings=ConfigSettings.of(stack.table("config-settings")),
+        environment=stack.table("environment"),
+        system_packages=SystemPackages.model_validate(stack.table("system-packages")),
+        cibuildwheel=stack.table("cibuildwheel"),
         expect=expect,
-        test=Test.model_validate(_nested(table("test"))),
-        origins=origins,
+        test=Test.model_validate(stack.table("test")),
+        origins=stack.origins,
     )
+
+
+_COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_baseline", "cpu_dispatch")
+"""Expectations that only a wheel with compiled code can meet."""
+
+
+def _code_contradictions(expect: Expect, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Each key about compiled code that no wheel of the recipe can meet, and why."""
+    if expect.extensions and not recipe.compilers:
+        yield "extensions", "it expects extension modules, but compilers = [] compiles nothing"
+    if expect.extensions is False:
+        if expect.blas not in {None, "none"}:
+            yield "blas", f"it expects {expect.blas}, but no extension module that could use it"
+        for name in _COMPILED_ONLY:
+            # A wheel without compiled code meets an empty list and `false`.
+            if getattr(expect, name):
+                yield name.replace("_", "-"), "it is about compiled code, but extensions = false expects none"
+    if expect.blas == "none" and expect.interface is not None:
+        yield "interface", f"it expects {expect.interface}, the interface of a BLAS, but blas = none"
+
+
+def _file_contradictions(expect: Expect, target: Target) -> Iterator[tuple[str, str]]:
+    """The same for the wheel's members and its platform tag."""
+    for present, absent in product(expect.files.present, expect.files.absent) if expect.files else ():
+        if present == absent or fnmatchcase(present, absent):
+            yield "files", f"{present!r} must be present, and {absent!r} absent"
+    # win32 is the one tag without an underscore.
+    tag = expect.platform_tag or "any"
+    if tag != "any" and tag.partition("_")[0].removesuffix("32") != target.system:
+        yield "platform-tag", f"it expects {tag}, but the target is {target.identifier}"
+
+
+def _check_consistent(
+    expect: Expect, *, recipe: Recipe, target: Target, where: str, origins: Mapping[str, str]
+) -> None:
+    problems = Collector()
+    for key, why in (*_code_contradictions(expect, recipe), *_file_contradictions(expect, target)):
+        path = f"expect.{key}"
+        origin = next((origin for name, origin in origins.items() if name.startswith(path)), where)
+        problems.add(
+            RecipeError(
+                "these expectations contradict each other",
+                where=f"{origin}: {path}",
+                why=why,
+                hint="remove one of the two, or move it to the layer of its platform or variant",
+            )
+        )
+    problems.check()

@@ -6,9 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from wheelfarm.recipes.farm_settings import SizeText, SystemPackages
-from wheelfarm.recipes.strict import StrictModel
-from wheelfarm.recipes.texts import (
+from wheelfarm.recipes.strict import (
     CommitText,
     ConfigKey,
     DigestText,
@@ -18,8 +16,10 @@ from wheelfarm.recipes.texts import (
     NameText,
     PlatformName,
     RequirementText,
+    SizeText,
     Specifiers,
     SplitKey,
+    StrictModel,
     VariableName,
     VersionText,
 )
@@ -217,6 +217,13 @@ class Split(StrictModel):
         return self
 
 
+class SystemPackages(StrictModel):
+    """Packages of the system, per package manager."""
+
+    apt: list[str] = []
+    dnf: list[str] = []
+
+
 class Layer(StrictModel):
     """What each layer may say."""
 
@@ -252,7 +259,15 @@ class Skip(StrictModel):
     reason: str
 
 
-class Recipe(Layer):
+class Layered(Layer):
+    """Values, and layers over them."""
+
+    variants: dict[str, Layers] = Field(default={}, description="Layers by variant")
+    platforms: dict[PlatformName, Layers] = Field(default={}, description="Layers by platform")
+    targets: dict[str, Layers] = Field(default={}, description="Layers by a glob over build identifiers")
+
+
+class Recipe(Layered):
     """How we build one distribution."""
 
     model_config = ConfigDict(json_schema_extra={"$comment": "generated: inv recipe.schema"})
@@ -286,9 +301,6 @@ class Recipe(Layer):
     farm: Layers = Field(
         default=Layers(), description="Layer over the farm's defaults, where the recipe says otherwise"
     )
-    variants: dict[str, Layers] = Field(default={}, description="Layers by variant")
-    platforms: dict[PlatformName, Layers] = Field(default={}, description="Layers by platform")
-    targets: dict[str, Layers] = Field(default={}, description="Layers by a glob over build identifiers")
 
     @property
     def named_splits(self) -> dict[str, Split]:

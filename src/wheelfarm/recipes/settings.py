@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
     from wheelfarm.recipes.ci_settings import CiTable
     from wheelfarm.recipes.index_settings import IndexTable
+    from wheelfarm.recipes.recipe import Layered
 
 
 PREFIX: Final = "WHEELFARM_"
@@ -161,7 +162,7 @@ class Settings:
     release: bool
     compiler_cache: bool
     compiler_cache_size: str
-    defaults: Mapping[str, Any]
+    defaults: Layered
     environ: Mapping[str, str]
     origins: Mapping[str, str]
 

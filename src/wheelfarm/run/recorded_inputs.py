@@ -16,10 +16,10 @@ from wheelfarm.errors import ChainError, Collector, PatchError, RecordError, Sou
 from wheelfarm.model import ConfigSettings, Digest, LockedRequirement, PinnedWheel, Sdist, parse_name
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
-from wheelfarm.recipes.farm_settings import SystemPackages, Variant
+from wheelfarm.recipes.farm_settings import Variant
 from wheelfarm.recipes.layers import ResolvedRecipe
-from wheelfarm.recipes.recipe import Expect, Layer, Recipe, Test
-from wheelfarm.recipes.recipe_set import LoadedRecipe
+from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+from wheelfarm.recipes.recipe import Expect, Recipe, SystemPackages, Test
 from wheelfarm.sources.cache import Cache
 from wheelfarm.system.files import write_atomically
 
@@ -234,7 +234,6 @@ class Recorded:
                 table=self._recipe(),
                 directory=settings.recipes / record.recipe,
                 patches=settings.patches / record.recipe,
-                farm=Layer(),
             ),
             resolved=self._resolved(),
             variant=self._variant(),

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import LockedRequirement, Name, Python, StoredWheel, Target
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.plan.graph import Plan
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.sources.fetcher import Fetcher
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
