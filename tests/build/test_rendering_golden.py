@@ -27,7 +27,7 @@ from wheelfarm.plan.graph import make_plan
 from wheelfarm.recipes.ci_settings import PLATFORMS
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.recipes.settings import Settings, load
-from wheelfarm.system.output import which
+from wheelfarm.system.environment import which
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,8 +18,8 @@ from wheelfarm.gate.check import Result
 from wheelfarm.gate.gate import GateTests, pass_gate
 from wheelfarm.model import Python
 from wheelfarm.run.farm import Farm
+from wheelfarm.system.environment import allowed
 from wheelfarm.system.machine import Machine
-from wheelfarm.system.output import allowed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ import pytest
 
 from support.commands import ENV, python
 from wheelfarm.errors import ProcessError
-from wheelfarm.system.output import Output, allowed, which
+from wheelfarm.system.environment import allowed, which
+from wheelfarm.system.output import Output
 from wheelfarm.system.process import Command, Finished, run
 
 

@@ -28,7 +28,7 @@ from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Platform
 from wheelfarm.plan.build import Toolchain
-from wheelfarm.system.output import which
+from wheelfarm.system.environment import which
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import EngineError, ProcessError
 from wheelfarm.model import Python
-from wheelfarm.system.output import which
+from wheelfarm.system.environment import which
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:

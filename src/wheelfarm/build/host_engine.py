@@ -21,8 +21,8 @@ from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName
 from wheelfarm.plan.build import Toolchain
 from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.system.environment import allowed, which
 from wheelfarm.system.machine import Machine, glibc
-from wheelfarm.system.output import allowed, which
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

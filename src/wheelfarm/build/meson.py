@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, ProcessError, RecipeError
 from wheelfarm.recipes.strict import suggestion
-from wheelfarm.system.output import which
+from wheelfarm.system.environment import which
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from wheelfarm.cli.stamp import Stamp, environment_digest, file_state, output_di
 from wheelfarm.model import EngineName
 from wheelfarm.report.outcome import outcome_line
 from wheelfarm.run.outcome import Outcome, State
+from wheelfarm.system.environment import allowed, which
 from wheelfarm.system.files import write_atomically
 from wheelfarm.system.machine import PROGRAMS, Machine
-from wheelfarm.system.output import allowed, which
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:

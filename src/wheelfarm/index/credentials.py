@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from wheelfarm.errors import ProcessError, PublishError
-from wheelfarm.system.output import which
+from wheelfarm.system.environment import which
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from wheelfarm.errors import UsageError
 from wheelfarm.index.attest import attest
 from wheelfarm.provenance.signing import Signer
 from wheelfarm.recipes.index_settings import IndexKind
-from wheelfarm.system.output import allowed
+from wheelfarm.system.environment import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,4 @@
-"""Frozen values with the field's names, parsed at the door; no input or output here.
-
-A value that exists is valid: the `parse` functions and classmethods refuse everything else.
-"""
+"""Frozen values without input or output; the `parse` functions refuse what is not valid."""
 
 from wheelfarm.model.config_settings import ConfigSettings
 from wheelfarm.model.names import Digest, Name, parse_digest, parse_name, sha256_of_bytes, sha256_of_json

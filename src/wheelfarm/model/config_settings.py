@@ -1,4 +1,4 @@
-"""PEP 517 config settings, and how each front end is told them."""
+"""PEP 517 config settings, and their form for each front end."""
 
 from __future__ import annotations
 

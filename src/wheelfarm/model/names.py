@@ -1,4 +1,4 @@
-"""Names and digests, parsed at the door."""
+"""Names of distributions, and digests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import UsageError
 
 Name = NewType("Name", str)
-"""A distribution's name, normalised as PEP 503 says."""
+"""A distribution's name, normalized as PEP 503 says."""
 
 Digest = NewType("Digest", str)
 """A sha256 as 64 lower-case hexadecimal digits."""
@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 def parse_name(text: str) -> Name:
-    """The normalised name of a distribution (PEP 503).
+    """The normalized name of a distribution (PEP 503).
 
     Raises:
         UsageError: when it is not a valid name (core metadata specification, "Name").

@@ -1,4 +1,4 @@
-"""What a build goes through, a type a stage, so that skipping a step is a type error."""
+"""The states of a source and of a wheel: a type for each, so that a skipped step is a type error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 class CacheUse:
     """Hits and misses of one build."""
 
-    hits: Annotated[int, "compiles that the cache spared"]
+    hits: Annotated[int, "compiles that the cache saved"]
     misses: Annotated[int, "compiles that had to be done"]
     missed: Annotated[tuple[str, ...], "the first sources that had to be compiled"] = ()
 
     @property
     def compiles(self) -> int:
-        """How many compiles asked the cache."""
+        """The compiles that looked in the cache."""
         return self.hits + self.misses
 
     def rate(self) -> float:
@@ -86,7 +86,7 @@ class AppliedPatch:
     file: str
     sha256: Digest
     text: str | None = None
-    """Its bytes as UTF-8, what is none escaped (PEP 383); None where an old record does not tell."""
+    """Its bytes as UTF-8, other bytes escaped (PEP 383); None in an old record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,30 +100,30 @@ class PatchedTree:
 
 @dataclass(frozen=True, kw_only=True)
 class PinnedWheel:
-    """A wheel file whose bytes are known; `owner` tells where it comes from."""
+    """A wheel file with a known digest."""
 
     name: Name
     version: str
     path: Path
     sha256: Digest
     farm: bool = False
-    """Whether it is a wheel of this farm (an upstream wheel) rather than one from the index."""
+    """Whether it is a wheel of this farm rather than one from the index."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentEntry:
-    """A distribution that the build environment held, as found there after the build."""
+    """A distribution in the build environment, as found there after the build."""
 
     name: Name
     version: str
     sha256: Digest | None
-    """The wheel that it was installed from; None for what the builder image brought along."""
+    """The wheel that it was installed from; None for a distribution of the builder image."""
     farm: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepairedWheel:
-    """What the repair tool made of a built wheel."""
+    """A wheel from the repair tool."""
 
     path: Path
     sha256: Digest
@@ -132,19 +132,19 @@ class RepairedWheel:
     toolchain: tuple[tuple[str, str], ...] = ()
     """Compilers and system packages with their versions, as found where the build ran."""
     cache_use: CacheUse | None = None
-    """What the compiler cache spared; None where there was none."""
+    """The use of the compiler cache; None without one."""
     kept_build: bool = False
-    """Whether the build went on from a kept build directory."""
+    """Whether the build continued in a cached build directory."""
 
     @property
     def from_nothing(self) -> bool:
-        """Whether nothing that an earlier build compiled went into it."""
+        """Whether no compile of an earlier build went into it."""
         return self.cache_use is None and not self.kept_build
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredWheel:
-    """A wheel in the wheelhouse, with its record and its place in the index."""
+    """A wheel in the wheelhouse, with its record."""
 
     name: Name
     version: str

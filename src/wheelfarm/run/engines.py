@@ -11,8 +11,8 @@ from wheelfarm.build.containers import container_engine
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName
+from wheelfarm.system.environment import which
 from wheelfarm.system.machine import glibc
-from wheelfarm.system.output import which
 
 if TYPE_CHECKING:
     from wheelfarm.build.compiler_cache import CompilerCache

@@ -24,8 +24,8 @@ from wheelfarm.run.published import Published
 from wheelfarm.run.ready_queue import forecast
 from wheelfarm.run.result import unwatched
 from wheelfarm.run.scheduler import Retry, Runner
+from wheelfarm.system.environment import allowed
 from wheelfarm.system.machine import Machine, memory, target_here, use_one_heap
-from wheelfarm.system.output import allowed
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:

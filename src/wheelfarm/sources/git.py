@@ -21,9 +21,9 @@ from urllib.parse import urljoin, urlsplit
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.sources.cache import chunks_of
 from wheelfarm.sources.urls import credentials_of, offline_error, secrets_of, shown, without_credentials
+from wheelfarm.system.environment import allowed
 from wheelfarm.system.locks import hold_lock
 from wheelfarm.system.logs import get_logger
-from wheelfarm.system.output import allowed
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:

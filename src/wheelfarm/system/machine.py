@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import EngineError, ProcessError, SystemPackageError
 from wheelfarm.model import Python, Target
+from wheelfarm.system.environment import which
 from wheelfarm.system.logs import get_logger
-from wheelfarm.system.output import which
 from wheelfarm.system.process import Command, run
 
 if sys.platform != "win32":
@@ -28,7 +28,7 @@ logger = get_logger(__name__)
 _ARENA_MAX: Final = -8  # M_ARENA_MAX in malloc.h
 _NONE: Final = "(none)"
 _INTERPRETER: Final = re.compile(r"python(3\.\d{1,2}t?)(\.exe)?")
-# Where version managers keep what their stand-ins in shims/ stand for: pyenv, then asdf and mise.
+# The interpreters behind a version manager's scripts in shims/: pyenv, then asdf and mise.
 _MANAGED: Final = ("versions/{0}.*/bin/python{0}", "installs/python/{0}.*/bin/python{0}")
 PROGRAMS: Final = {"c": "cc", "c++": "c++", "fortran": "gfortran"}
 _COMPILER_PACKAGES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -99,7 +99,7 @@ def glibc() -> tuple[int, int]:
 
 
 def memory() -> int | None:
-    """The bytes of memory that this machine, or the container around us, has; None where it does not tell."""
+    """The bytes of memory of this machine or its container; None where the system does not report it."""
     found = []
     with suppress(OSError, ValueError, AttributeError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
@@ -110,7 +110,7 @@ def memory() -> int | None:
 
 
 def peak_memory() -> int | None:
-    """The most memory that this process has held, in bytes; None where the system does not tell."""
+    """The peak memory of this process in bytes; None where the system does not report it."""
     if sys.platform == "win32":
         return None
     unit = 1 if sys.platform == "darwin" else 1024
@@ -118,10 +118,10 @@ def peak_memory() -> int | None:
 
 
 def use_one_heap() -> None:
-    """Have all threads of this process take their memory from one place, where it is glibc's to say.
+    """Limit glibc to one memory arena for all threads of this process.
 
-    Otherwise each thread gets an arena of its own, which keeps what was freed in it (mallopt(3)): a tenth of
-    what the farm holds while scipy goes through its gate.
+    An arena for each thread retains what was freed in it (mallopt(3)): a tenth of the memory during the
+    gate of scipy.
     """
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - needed by a run that builds alone
@@ -163,9 +163,9 @@ class Machine:
         wanted = {name: name.partition("=") for name in sorted(set(names))}
         if not wanted:
             return {}
-        asked = sorted({name for name, _, _ in wanted.values()})
+        queried = sorted({name for name, _, _ in wanted.values()})
         # The query fails when one is missing, and still prints the others.
-        finished = run(Command(argv=(*_QUERY[manager], *asked), env=self.env, time_limit=60), check=False)
+        finished = run(Command(argv=(*_QUERY[manager], *queried), env=self.env, time_limit=60), check=False)
         lines = [line.split() for line in finished.output.splitlines()]
         found = {line[0]: line[1] for line in lines if len(line) == 3 and line[2] == "installed"}  # noqa: PLR2004
         return {
@@ -187,7 +187,7 @@ class Machine:
                 needed = sorted({*absent, *(name for names in packages.values() for name in names)})
                 raise SystemPackageError(
                     f"this machine may lack: {', '.join(needed)}",
-                    why="neither apt-get nor dnf is here, so the farm cannot look",
+                    why="there is neither apt-get nor dnf to look with",
                     hint="use the cibuildwheel engine, or a Debian, Ubuntu, Fedora or RHEL machine",
                 )
             return ()
@@ -225,7 +225,7 @@ class Machine:
                 ) from problem
 
     def describe(self, program: str) -> str:
-        """The first line of what a program says of its version; (none) when it is not here."""
+        """The first line of a program's --version; (none) when it is not here."""
         text = self._output(program, "--version") if which(program, self.env) else None
         return text.splitlines()[0].strip() if text else _NONE
 
@@ -250,7 +250,7 @@ class Machine:
         if python == Python(major=sys.version_info.major, minor=sys.version_info.minor):
             return Path(getattr(sys, "_base_executable", sys.executable))
         for found in self._candidates(python):
-            # A version manager's stand-in is there for versions that are not: ask it.
+            # A version manager has a script for versions that are not installed: run it.
             if self._output(str(found), "-c", "") is not None:
                 return found
         raise EngineError(
@@ -259,13 +259,13 @@ class Machine:
         )
 
     def _candidates(self, python: Python) -> Iterator[Path]:
-        """What may be that Python: the one on the path, then those that a version manager keeps for it."""
+        """Possible files of that Python: the one on the path, then those of a version manager."""
         found = which(f"python{python}", self.env)
         if found is not None:
             yield found
             if found.parent.name == "shims":
-                for place in _MANAGED:
-                    yield from sorted(found.parents[1].glob(place.format(python)), reverse=True)
+                for pattern in _MANAGED:
+                    yield from sorted(found.parents[1].glob(pattern.format(python)), reverse=True)
 
     def pythons(self) -> tuple[Python, ...]:
         """The feature versions whose interpreters are here, oldest first."""

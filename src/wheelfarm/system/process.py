@@ -1,4 +1,4 @@
-"""Running a command: its output line by line, its log, its end."""
+"""Running a program: its output, its log, its time limit and its end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from wheelfarm.errors import CancelledRunError, ProcessError
 from wheelfarm.system import process_group as group
+from wheelfarm.system.environment import which
 from wheelfarm.system.logs import redact
-from wheelfarm.system.output import Output, which
+from wheelfarm.system.output import Output
 from wheelfarm.system.process_group import marked
 
 if TYPE_CHECKING:
@@ -24,27 +25,26 @@ if TYPE_CHECKING:
 
 
 class Flag(Protocol):
-    """Something that another thread may set, such as a `threading.Event`."""
+    """A flag that another thread may set, such as a `threading.Event`."""
 
-    def is_set(self) -> bool:
-        """Whether it was set."""
+    def is_set(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A program with all that it is given.
+    """A program with its arguments, environment and limits.
 
     Args:
-        argv: the program and its arguments, as the child gets them.
+        argv: the program and its arguments.
         env: the whole environment of the child; see `allowed`.
         cwd: the working directory; None for the farm's own.
         log: the file that the command and its output are appended to.
-        time_limit: seconds after which the command and all that it started are killed.
-        secrets: what may show neither in the output nor in the log nor in an error.
+        time_limit: seconds after which the command and its children are killed.
+        secrets: texts to remove from output, log and errors.
         stdin: the text that the child reads; None for an empty input.
-        mark: a file that tells of the child while it runs; see `end_left_behind`.
-        cancelled: when set, by whatever thread, the command and all that it started are ended.
-        on_start: hears the number of the child's process.
+        mark: a file that names the child while it runs; see `end_left_behind`.
+        cancelled: when set, the command and its children are ended.
+        on_start: receives the number of the child's process.
     """
 
     argv: tuple[str, ...]
@@ -59,7 +59,7 @@ class Command:
     on_start: Callable[[int], None] | None = None
 
     def __str__(self) -> str:
-        """As one would type it, without its secrets."""
+        """The command line, without its secrets."""
         return shlex.join(map(self.redact, self.argv))
 
     def redact(self, text: str) -> str:
@@ -69,7 +69,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that has come to its end.
+    """The result of a command.
 
     Args:
         argv: the command, without its secrets.
@@ -85,27 +85,27 @@ class Finished:
 
 
 _LINGER: Final = 1.0
-"""Seconds for which the output may stay open after the child has gone, held by what it left behind."""
+"""Seconds for which children may hold the output open after the command has ended."""
 
 _POLL: Final = 0.1
 _CHUNK: Final = 1 << 16
 _AHEAD: Final = 32
-"""Chunks that are read before somebody has heard them; a child that prints more waits."""
+"""Chunks that are read ahead; a child that prints more waits."""
 
 
 class _TimeUpError(Exception):
-    """The time limit has passed."""
+    """The time limit is over."""
 
 
 def run(command: Command, *, on_line: Callable[[str], None] | None = None, check: bool = True) -> Finished:
     """Run a command to its end.
 
-    Its output (standard output and error as one) goes line by line to the log and to the listener. Nothing
-    that the command leaves behind with its output open, in its process group, outlives it for long.
+    Its output (standard output and error as one) goes line by line to the log and to `on_line`. Children in
+    its process group that hold the output open are ended shortly after it.
 
     Args:
         command: what to run.
-        on_line: hears each line without its end, secrets removed.
+        on_line: receives each line without its end and its secrets.
         check: whether an exit code other than 0 is an error.
 
     Raises:
@@ -128,19 +128,13 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
                 command.on_start(child.pid)
             with marked(command.mark, child.pid):
                 code = _follow(child, command, output, began)
-        except _TimeUpError:
+        except BaseException as error:
             group.end(child)
-            output.note(f"# killed at its time limit of {command.time_limit:g} s")
-            raise _error(
-                command, f"ran longer than its time limit of {command.time_limit:g} s", output
-            ) from None
-        except CancelledRunError:
-            group.end(child)
-            output.note("# cancelled")
-            raise
-        except BaseException:
-            group.end(child)
-            output.note("# killed")
+            if isinstance(error, _TimeUpError):
+                limit = f"its time limit of {command.time_limit:g} s"
+                output.note(f"# killed at {limit}")
+                raise _error(command, f"ran longer than {limit}", output) from None
+            output.note("# cancelled" if isinstance(error, CancelledRunError) else "# killed")
             raise
         seconds = time.monotonic() - began
         output.note(f"# {_ending(code)} after {seconds:.1f} s")
@@ -150,7 +144,7 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
 
 
 def _stdin(command: Command, stack: ExitStack) -> IO[bytes] | None:
-    """The input as a file: unlike a pipe it never blocks, whether or not the child reads it."""
+    """The input as a file: unlike a pipe it never blocks, even when the child does not read it."""
     if command.stdin is None:
         return None
     file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
@@ -184,7 +178,7 @@ def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
 
 
 def _follow(child: group.Child, command: Command, output: Output, began: float) -> int:
-    """Pass the output on until the child has ended; its exit code."""
+    """Pass the output on until the child has ended, and return its exit code."""
     deadline = None if command.time_limit is None else began + command.time_limit
     chunks: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
     assert child.stdout is not None  # noqa: S101 - narrows the type
@@ -209,7 +203,7 @@ def _read(pipe: IO[bytes], chunks: queue.Queue[bytes | None]) -> None:
 def _chunks(
     child: group.Child, command: Command, chunks: queue.Queue[bytes | None], deadline: float | None
 ) -> Iterator[bytes]:
-    """The output up to its end, or up to shortly after the child's end when others hold it open."""
+    """The output up to its end, or shortly after the child's end when its children hold it open."""
     gone_at = None
     while True:
         _check(command, deadline)
@@ -230,7 +224,7 @@ def _chunks(
 
 
 def _rest(chunks: queue.Queue[bytes | None]) -> Iterator[bytes]:
-    """What was printed before the end; one that has left the group may hold the output open for ever."""
+    """The output before the end; a child outside the group may hold it open for ever."""
     deadline = time.monotonic() + _LINGER
     while (left := deadline - time.monotonic()) > 0:
         try:
@@ -248,7 +242,7 @@ def _check_cancelled(command: Command) -> None:
             f"{_short(command)} was stopped",
             where=str(command),
             why="the run was interrupted",
-            hint="run it again: what is finished is kept",
+            hint="run it again: finished builds are stored",
             log=command.log,
         )
 

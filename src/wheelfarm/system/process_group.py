@@ -1,4 +1,4 @@
-"""What a process and all that it started use, read from /proc (proc(5)); Linux only."""
+"""A child with its descendants: start, end, what a killed run left behind, and what they use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Child = subprocess.Popen[bytes]
 
 
 def start(argv: tuple[str, ...], command: Command, stdin: IO[bytes] | None) -> Child:
-    """Start a child at the head of its own group.
+    """Start a child as the leader of its own session and group.
 
     Raises:
         OSError: when the program cannot be executed.
@@ -49,7 +49,7 @@ def start(argv: tuple[str, ...], command: Command, stdin: IO[bytes] | None) -> C
 if sys.platform == "win32":  # pragma: no cover
 
     def end(child: Child, grace: float | None = None) -> None:
-        """Kill the child and its descendants; Windows knows no polite way."""
+        """Kill the child and its descendants; Windows has no request to end."""
         del grace
         taskkill = ["taskkill", "/F", "/T", "/PID", str(child.pid)]  # a part of Windows
         subprocess.run(taskkill, capture_output=True, check=False)
@@ -86,11 +86,10 @@ else:
         return False
 
 
-_PATIENCE: Final = 5.0
-"""Seconds for a killed group to be gone."""
-_LEFT_BEHIND_POLL: Final = 0.05
+_KILL_WAIT: Final = 5.0
+"""Seconds to wait until a killed group is gone."""
 _START_TIME: Final = 19
-"""Where the start time stands in /proc/<pid>/stat after the name (proc(5), field 22)."""
+"""The index of the start time in /proc/<pid>/stat after the name (proc(5), field 22)."""
 
 
 def _started(pid: int) -> str | None:
@@ -103,7 +102,7 @@ def _started(pid: int) -> str | None:
 
 @contextmanager
 def marked(mark: Path | None, pid: int) -> Iterator[None]:
-    """Keep a note of a running child for the block; a kill leaves the note where it is."""
+    """Write a note about a running child for the block; a kill of the farm leaves the note."""
     if mark is None:
         yield
         return
@@ -115,12 +114,12 @@ def marked(mark: Path | None, pid: int) -> Iterator[None]:
 
 
 def end_left_behind(mark: Path) -> bool:
-    """Kill the process group of the child that a note tells of, and wait until it is gone.
+    """Kill the process group of the child in a note, and wait until it is gone.
 
-    Whether there was a note: then a run was killed, and may have left more than processes.
+    Returns whether there was a note: then a run was killed, and may have left more than processes.
 
     The number of a group is not given to another process while the group has a member, and the start time
-    tells whether its leader is still the same. Does nothing on a system without /proc.
+    identifies its leader. Does nothing on a system without /proc.
     """
     try:
         note = json.loads(mark.read_bytes())
@@ -131,11 +130,11 @@ def end_left_behind(mark: Path) -> bool:
         mark.unlink(missing_ok=True)
         return True
     if started is not None and _started(pid) in {None, started}:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _KILL_WAIT
         with suppress(ProcessLookupError, PermissionError):
             while time.monotonic() < deadline:
                 os.killpg(pid, signal.SIGKILL)
-                time.sleep(_LEFT_BEHIND_POLL)
+                time.sleep(_POLL)
     mark.unlink(missing_ok=True)
     return True
 
@@ -146,7 +145,7 @@ _PARENT, _SESSION, _TIMES, _RESIDENT = 1, 3, slice(11, 15), 21
 
 
 class Usage(NamedTuple):
-    """What a process tree uses.
+    """The resources that a process tree uses.
 
     Args:
         cpu_seconds: CPU time so far, of children that have ended too.
@@ -158,14 +157,14 @@ class Usage(NamedTuple):
 
 
 def usage(pid: int, proc: Path = _PROC) -> Usage | None:
-    """What a process, its descendants and the rest of its session use.
+    """The resources of a process, its descendants and the rest of its session.
 
     The farm starts each child at the head of a session of its own, so that a process whose parent has ended
     is found all the same.
 
     Args:
         pid: the process.
-        proc: where the kernel tells of processes.
+        proc: the directory /proc, or one like it.
 
     Returns:
         None when there is no such process, or no /proc.

@@ -1,0 +1,54 @@
+"""The environment of a child process: the variables of the host that it may have, and its programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# Directories, user and network. Variables that can change the bytes of a wheel (CFLAGS, LDFLAGS, PYTHONPATH,
+# PIP_*, UV_*, CIBW_*, OPENBLAS_*, TZ) are not allowed: a recipe has to set them.
+_ALLOWED: Final = (
+    *("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TEMP", "TMP", "XDG_*"),
+    *("LANG", "LANGUAGE", "LC_*"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+    *("*_proxy", "*_PROXY"),
+    *("DOCKER_HOST", "DOCKER_CONFIG", "CONTAINER_HOST", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF"),
+)
+
+# Without most of these neither CPython nor the compilers start on Windows, where case does not count.
+_ALLOWED_ON_WINDOWS: Final = frozenset(
+    (
+        *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "OS"),
+        *("USERPROFILE", "USERNAME", "HOMEDRIVE", "HOMEPATH", "APPDATA", "LOCALAPPDATA"),
+        *("PROGRAMDATA", "ALLUSERSPROFILE", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMW6432"),
+        *("COMMONPROGRAMFILES", "COMMONPROGRAMFILES(X86)", "COMMONPROGRAMW6432"),
+        *("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "PROCESSOR_IDENTIFIER"),
+    )
+)
+
+
+def allowed(environ: Mapping[str, str], *, keep: Iterable[str] = ()) -> dict[str, str]:
+    """The variables of the host that a child may see, sorted by name.
+
+    Args:
+        environ: the host's environment.
+        keep: further names, or patterns such as `CCACHE_*`.
+    """
+    patterns = (*_ALLOWED, *keep)
+    return {
+        name: value
+        for name, value in sorted(environ.items())
+        if name.upper() in _ALLOWED_ON_WINDOWS or any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+
+
+def which(program: str, env: Mapping[str, str]) -> Path | None:
+    """The file that a child with this environment would run, or None."""
+    found = shutil.which(program, path=env.get("PATH", os.defpath))
+    return Path(found).absolute() if found else None
