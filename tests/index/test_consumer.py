@@ -12,9 +12,9 @@ import time
 import tomllib
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bcrypt
 import pytest
 import requests
 
@@ -23,17 +23,17 @@ from support.index import Index
 from support.publishing import RECIPES, store
 from support.raised import only
 from support.wheels import make_wheel
-from wheelfarm.errors import NetworkError, SettingsError, UsageError
+from wheelfarm.errors import NetworkError, UsageError
 from wheelfarm.index.consumer import Tool, consumer_lines
-from wheelfarm.index.serve import JSON, Passwords, check_host, preferred, serving
+from wheelfarm.index.serve import check_host, serving
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAMES = {"alpha": "1.0", "beta": "1.0"}
 PIP = "pip download --isolated --no-cache-dir --disable-pip-version-check"
+ROOT = Path("wheelhouse")
 UV = "uv --no-config --no-cache --no-progress"
 
 
@@ -64,10 +64,8 @@ def decoy(tmp_path: Path) -> Index:
 
 
 @contextmanager
-def served(wheelhouse: Wheelhouse, passwords: Passwords | None = None) -> Iterator[str]:
-    with serving(
-        wheelhouse.root, host="127.0.0.1", port=0, passwords=passwords, say=lambda _line: None
-    ) as url:
+def served(wheelhouse: Wheelhouse) -> Iterator[str]:
+    with serving(wheelhouse.root, host="127.0.0.1", port=0) as url:
         yield url
 
 
@@ -100,90 +98,45 @@ class TestServer:
             assert got(tmp_path / "got") == {"alpha-1.5"}
             assert "wrong results" in done.stderr + done.stdout
 
-    def test_pages_in_both_forms(self, wheelhouse: Wheelhouse) -> None:
+    def test_pages_have_relative_urls(self, wheelhouse: Wheelhouse) -> None:
         with served(wheelhouse) as url:
             page = f"{url}/plain/simple/alpha/"
-            answer = requests.get(page, headers={"Accept": f"{JSON}, text/html;q=0.1"}, timeout=5)
-            assert answer.headers["Content-Type"] == JSON
-            assert answer.json()["files"][1]["yanked"] == "wrong results"
-            html = requests.get(page, timeout=5)
+            html = requests.get(page.rstrip("/"), timeout=5)
+            assert html.url == page
             assert html.headers["Content-Type"].startswith("text/html")
             assert 'data-yanked="wrong results"' in html.text
-            wheel = requests.get(page + answer.json()["files"][0]["url"], timeout=5)
-            assert len(wheel.content) == answer.json()["files"][0]["size"]
-            assert requests.head(page, timeout=5).content == b""
-            assert requests.get(page.rstrip("/"), timeout=5).url == page
+            files = requests.get(f"{page}index.json", timeout=5).json()["files"]
+            wheel = requests.get(page + files[0]["url"], timeout=5)
+            assert len(wheel.content) == files[0]["size"]
 
     @pytest.mark.parametrize(
-        "path",
-        [
-            "/",
-            "/plain/",
-            "/plain/records/",
-            "/.lock",
-            "/plain/simple/../../../pyproject.toml",
-            "/plain/simple/%2e%2e/%2e%2e/secret/",
-            "/plain/simple/nosuch/",
-            "/plain/wheels/00/x.whl",
-            "/%2e%2e/plain/simple/",
-            "/plain/wheels/00/..%5c..%5c..%5csecret.whl",
-        ],
+        "path", ["/plain/simple/../../../secret", "/plain/simple/%2e%2e/%2e%2e/%2e%2e/secret", "/nosuch/"]
     )
-    def test_nothing_else_is_shown(self, wheelhouse: Wheelhouse, path: str) -> None:
+    def test_nothing_outside_the_wheelhouse_is_served(self, wheelhouse: Wheelhouse, path: str) -> None:
+        (wheelhouse.root.parent / "secret").write_text("secret")
         with served(wheelhouse) as url:
-            connection = requests.Session()
             request = requests.Request("GET", url).prepare()
             request.url = url + path
-            assert connection.send(request, timeout=5).status_code == 404
+            assert requests.Session().send(request, timeout=5).status_code == 404
 
-    def test_who_has_no_password_reads_nothing(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
-        hashed = bcrypt.hashpw(b"s3cret:word", bcrypt.gensalt(4)).decode()
-        (tmp_path / "htpasswd").write_text(f"# readers\nalice:{hashed}\n")
-        with served(wheelhouse, Passwords.read(tmp_path / "htpasswd")) as url:
-            page = f"{url}/plain/simple/alpha/"
-            assert requests.get(page, timeout=5).status_code == 401
-            for login in (("alice", "wrong"), ("bob", "s3cret:word"), ("alice", "")):
-                assert requests.get(page, auth=login, timeout=5).status_code == 401
-            for header in ("Basic !", "Basic /w==", "Bearer abc", "Basic YWxpY2U="):
-                answer = requests.get(page, headers={"Authorization": header}, timeout=5)
-                assert answer.status_code == 401
-            assert requests.get(page, auth=("alice", "s3cret:word"), timeout=5).ok
-
-    def test_others_need_a_password_file(self) -> None:
+    def test_a_host_that_others_can_reach_is_an_error(self) -> None:
         for host in ("0.0.0.0", "::", "example.org", "192.0.2.1"):  # noqa: S104 - refused
-            assert only(partial(check_host, host, None), UsageError).hint
-            check_host(host, Passwords({"alice": b""}))
+            assert "pypi-server" in str(only(partial(check_host, host, ROOT), UsageError).hint)
         for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1"):
-            check_host(host, None)
+            check_host(host, ROOT)
 
-    def test_a_port_that_is_taken(self, wheelhouse: Wheelhouse) -> None:
+    def test_a_port_in_use_is_an_error(self, wheelhouse: Wheelhouse) -> None:
         with served(wheelhouse) as url:
             port = int(url.rpartition(":")[2])
-            again = serving(wheelhouse.root, host="127.0.0.1", port=port, passwords=None, say=print)
+            again = serving(wheelhouse.root, host="127.0.0.1", port=port)
             assert "port" in only(again.__enter__, NetworkError).what
 
-    @pytest.mark.parametrize("line", ["alice:plain", "alice", "", "alice:{SHA}abc", "alice:$2b$04$cut-off"])
-    def test_a_password_file_of_another_kind(self, tmp_path: Path, line: str) -> None:
-        (tmp_path / "htpasswd").write_text(f"{line}\n")
-        error = only(lambda: Passwords.read(tmp_path / "htpasswd"), SettingsError)
-        assert "plain" not in str(error).replace(str(tmp_path), "")
-        only(lambda: Passwords.read(tmp_path / "nosuch"), SettingsError)
-
-    def test_passwords_need_bcrypt_before_anybody_asks(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(sys, "path", [])
-        monkeypatch.delitem(sys.modules, "bcrypt")
-        error = only(lambda: Passwords.read(tmp_path / "htpasswd"), SettingsError)
-        assert error.what == "bcrypt is not installed"
-
-    def test_a_client_that_goes_away_costs_a_line(
-        self, wheelhouse: Wheelhouse, capfd: pytest.CaptureFixture[str]
+    def test_a_client_that_goes_away_is_logged_in_one_line(
+        self, wheelhouse: Wheelhouse, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
     ) -> None:
         big = next(wheelhouse.root.glob("plain/wheels/*/alpha-1.0*.whl"))
         big.write_bytes(bytes(20_000_000))
-        said: list[str] = []
-        with serving(wheelhouse.root, host="127.0.0.1", port=0, passwords=None, say=said.append) as url:
+        with caplog.at_level("INFO"), served(wheelhouse) as url:
             host, _, port = url.removeprefix("http://").partition(":")
             path = big.relative_to(wheelhouse.root).as_posix()
             with socket.create_connection((host, int(port))) as client:
@@ -191,34 +144,10 @@ class TestServer:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 client.recv(1)
-            while len(said) < 2:
+            while len(caplog.messages) < 2:
                 time.sleep(0.01)
-        assert re.match(r"127\.0\.0\.1 (ConnectionReset|BrokenPipe)Error", said[1])
+        assert re.match(r"127\.0\.0\.1 (ConnectionReset|BrokenPipe)Error", caplog.messages[-1])
         assert "Traceback" not in capfd.readouterr().err
-
-    def test_a_wheel_that_is_removed_while_it_is_asked_for(
-        self, wheelhouse: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        gone = tmp_path / "gone.whl", "application/octet-stream"
-        monkeypatch.setattr("wheelfarm.index.serve.find", lambda *_: gone)
-        with served(wheelhouse) as url:
-            assert requests.get(f"{url}/plain/wheels/00/gone.whl", timeout=5).status_code == 404
-
-    @pytest.mark.parametrize(
-        ("accept", "form"),
-        [
-            ("", "text/html"),
-            ("*/*", "text/html"),
-            (JSON, JSON),
-            (f"text/html, {JSON};q=0.5", "text/html"),
-            (f"text/html;q=0.01, {JSON}", JSON),
-            (f"{JSON};q=0", "text/html"),
-            (f"{JSON};q=nonsense, text/html;q=0.1", "text/html"),
-            ("application/vnd.pypi.simple.v1+html, text/html;q=0.5", "application/vnd.pypi.simple.v1+html"),
-        ],
-    )
-    def test_what_a_client_asks_for(self, accept: str, form: str) -> None:
-        assert preferred(accept) == form
 
 
 class TestDecoy:

@@ -63,4 +63,4 @@ def test_serve_until_it_is_interrupted(tmp_path: Path) -> None:
     stock(farm.wheelhouse)
     refused = inv(tmp_path / "farm", "index.serve", "--host", "192.0.2.1")
     assert refused.returncode == UsageError.exit_code
-    assert "--passwords" in refused.stderr
+    assert "pypi-server run" in refused.stderr

@@ -158,21 +158,16 @@ def prune(
 
 
 @task(
-    host="where to listen; another address than this machine's own needs --passwords",
+    host="where to listen: an address of this machine alone",
     port="0 takes a free one",
-    passwords="a file of users, as `htpasswd -B` writes it",
 )
-def serve(
-    call: Invocation, *, host: str = "127.0.0.1", port: int = 8080, passwords: str | None = None
-) -> None:
-    """Serve the wheelhouse to installers until Ctrl-C."""
+def serve(call: Invocation, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+    """Serve the wheelhouse to installers on this machine until Ctrl-C."""
     # Only this task needs an HTTP server.
-    from wheelfarm.index.serve import Passwords, serving  # noqa: PLC0415
+    from wheelfarm.index.serve import serving  # noqa: PLC0415
 
-    farm, say = call.farm, call.screen.say
-    known = Passwords.read(Path(passwords)) if passwords else None
-    with serving(farm.settings.wheelhouse, host=host, port=port, passwords=known, say=say) as url:
-        call.screen.result(f"{url}/{variant}/simple/" for variant in farm.wheelhouse.variants())
+    with serving(call.farm.settings.wheelhouse, host=host, port=port) as url:
+        call.screen.result(f"{url}/{variant}/simple/" for variant in call.farm.wheelhouse.variants())
         threading.Event().wait()
 
 
