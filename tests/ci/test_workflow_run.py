@@ -120,7 +120,7 @@ def test_a_wheel_that_changes_between_jobs_fails_the_build(hosting: Hosting) -> 
     assert finished.results["all-green"] == "failure"
     # No later run compares with one that is not whole.
     assert not (hosting.root / "artifacts/102/records").exists()
-    assert "ended without a word: failure" in finished.pages["summary"]
+    assert "ended without a report: failure" in finished.pages["summary"]
 
 
 def test_gitlab_jobs_find_the_wheels_of_jobs_before(

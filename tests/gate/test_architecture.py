@@ -1,4 +1,4 @@
-"""The architecture of binaries against what a wheel's tags promise."""
+"""The architecture of binaries against a wheel's tags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.raised import only
 from support.wheels import make_wheel
 from wheelfarm.errors import ExpectationError
 from wheelfarm.gate.expectations import check_expectations
-from wheelfarm.gate.linkage import check_architecture, promised
+from wheelfarm.gate.linkage import check_architecture, tag_architectures
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 
@@ -40,9 +40,9 @@ E_MACHINE = 18
         ("win32", {"win32"}),
     ],
 )
-def test_what_a_tag_promises(tag: str, machines: set[str]) -> None:
+def test_architectures_of_a_tag(tag: str, machines: set[str]) -> None:
     parse_tag(f"cp311-cp311-{tag}")
-    assert promised(tag) == machines
+    assert tag_architectures(tag) == machines
 
 
 def slices(*machines: str, member: str = "alpha/ext.so") -> list[Binary]:
@@ -68,14 +68,14 @@ def test_files_of_several_architectures(
     assert check.result.found == ", ".join(sorted(machines))
 
 
-def test_nothing_promised_is_nothing_checked(tmp_path: Path) -> None:
+def test_without_binaries_or_an_architecture_there_is_no_check(tmp_path: Path) -> None:
     wheel = open_wheel(make_wheel(tmp_path, "alpha", "1.0", {}))
     assert not list(check_architecture(wheel, slices("x86_64")))
     wheel = open_wheel(make_wheel(tmp_path, "beta", "1.0", {}, tag="cp311-cp311-linux_x86_64"))
     assert not list(check_architecture(wheel, []))
 
 
-def test_an_extension_module_for_another_machine(tmp_path: Path) -> None:
+def test_an_extension_module_for_another_machine_is_an_error(tmp_path: Path) -> None:
     """A real library whose header is another machine's."""
     (tmp_path / "ext.c").write_text("void *PyInit_ext(void) { return 0; }\n")
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", "ext.so", "ext.c"], cwd=tmp_path, check=True)

@@ -1,4 +1,4 @@
-"""The clean room's driver tells libraries of the system, also for a Python that lies in /usr itself."""
+"""The driver lists libraries of the system, also for a Python in /usr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate on real wheels: expectations told from binaries, and a clean room on this machine."""
+"""The gate on real wheels: expectations of binaries, and a clean environment on this machine."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def build_with(root: Path, recipe: dict[str, Any], smoke: str | None = None) -> 
 def tried_in(
     root: Path, build: Build, engine: Host, wheel: PinnedWheel, *run_with: PinnedWheel
 ) -> tuple[Result, ...]:
-    """What a clean room in `root/room` finds."""
-    room = CleanEnvironment.of(build, wheel, run_with)
+    """Test in a clean environment at `root/clean`."""
+    environment = CleanEnvironment.of(build, wheel, run_with)
     return run_wheel_tests(
-        build, room, engine, root / "room", log=root / "gate.log", listener=SilentListener()
+        build, environment, engine, root / "clean", log=root / "gate.log", listener=SilentListener()
     )
 
 

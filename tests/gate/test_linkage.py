@@ -1,4 +1,4 @@
-"""Expectations told from binaries: each one met and not met, in each format."""
+"""Expectations of binaries, met and not met, in each format."""
 
 from __future__ import annotations
 

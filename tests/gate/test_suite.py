@@ -1,4 +1,4 @@
-"""An upstream suite in its room: real pytest with xdist, and tests that end in every way."""
+"""An upstream suite in a clean environment: real pytest with xdist, and tests that end in every way."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run(
         build,
         suite,
         Host(settings),
-        root / "room",
+        root / "clean",
         wheels=[*package(root), *runner(root)],
         selection=Selection(**selection),
         jobs=1,

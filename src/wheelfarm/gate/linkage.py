@@ -1,4 +1,4 @@
-"""Expectations of how a wheel's binaries are linked, told from the binaries: ELF, Mach-O and PE alike."""
+"""Compares how a wheel's binaries are linked with what its recipe expects: ELF, Mach-O and PE."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ _PLATFORM: Final = re.compile(
     r"(?:(?:many|musl)?linux\w*?|macosx_\d+_\d+|win)_?"
     r"(?P<machine>x86_64|aarch64|i686|armv7l|ppc64le|riscv64|s390x|loongarch64|arm64|amd64|universal2|32)"
 )
-_MEANT: Final = {"universal2": frozenset({"x86_64", "arm64"}), "32": frozenset({"win32"})}
+_ALIASES: Final = {"universal2": frozenset({"x86_64", "arm64"}), "32": frozenset({"win32"})}
 
 
-def promised(platform_tag: str) -> frozenset[str]:
-    """The architectures of a wheel's platform tags, as its binaries name them; none of `any`."""
+def tag_architectures(platform_tag: str) -> frozenset[str]:
+    """List the architectures of a wheel's platform tags, as binaries name them; `any` has none."""
     found = frozenset[str]()
     for tag in platform_tag.split("."):
         match = _PLATFORM.fullmatch(tag)
         if match:
-            found |= _MEANT.get(match["machine"], frozenset({match["machine"]}))
+            found |= _ALIASES.get(match["machine"], frozenset({match["machine"]}))
     return found
 
 
 def check_architecture(wheel: Wheel, binaries: Sequence[Binary]) -> Iterator[Check]:
-    """Compare each binary with the wheel's tags; one without an architecture or binaries promises nothing.
+    """Compare each binary with the wheel's tags; without a binary or an architecture there is no check.
 
-    A Mach-O file may have more of them than promised, as a library that was vendored whole does.
+    A Mach-O file may have further architectures, as a whole vendored library does.
     """
-    wanted = promised(wheel.platform_tag)
+    wanted = tag_architectures(wheel.platform_tag)
     machines = defaultdict[str, set[str]](set)
     for binary in binaries:
         machines[binary.member].add(binary.machine)
     if not wanted or not machines:
         return
     wrong = sorted(member for member, found in machines.items() if not wanted <= found)
-    told = "; ".join(f"{member} is for {listed(sorted(machines[member]))}" for member in wrong)
+    details = "; ".join(f"{member} is for {listed(sorted(machines[member]))}" for member in wrong)
     yield Check.of(
         "architecture",
         expected=listed(sorted(wanted)),
         found=listed(sorted(set().union(*(machines[member] for member in wrong or machines)))),
         ok=not wrong,
-        cause=f"{told}: a compiler or library of another one was taken; see CC, CFLAGS, ARCHFLAGS",
+        cause=f"{details}: a compiler or library is for another machine; see CC, CFLAGS, ARCHFLAGS",
     )
 
 
 def reads_binaries(expect: Expect, *, compiled: bool) -> bool:
-    """Whether anything is expected that only the binaries tell."""
-    said = (expect.blas, expect.interface, expect.stripped, expect.needs, expect.vendors, expect.extensions)
-    return compiled or any(value is not None for value in said)
+    """Whether an expectation needs the binaries."""
+    values = (expect.blas, expect.interface, expect.stripped, expect.needs, expect.vendors, expect.extensions)
+    return compiled or any(value is not None for value in values)
 
 
 def check_linkage(expect: Expect, binaries: Sequence[Binary], *, compiled: bool) -> Iterator[Check]:
-    """Compare a wheel's binaries with what is expected of them.
+    """Compare a wheel's binaries with the expectations.
 
     Args:
         expect: of the recipe.
@@ -106,7 +106,7 @@ def _extensions(binaries: Sequence[Binary], *, wanted: bool) -> Check:
 
 def _blas(expect: Expect, binaries: Sequence[Binary]) -> Iterator[Check]:
     found = blas_all(binaries)
-    # Two copies of one provider are a fault too, so that each is named.
+    # Two copies of one provider are an error too, so each counts.
     providers = sorted(each.provider.value for each in found) or ["none"]
     interfaces = sorted({each.interface.value for each in found if each.interface})
     evidence = "; ".join(
@@ -127,7 +127,7 @@ def _is_vendored(binary: Binary) -> bool:
 
 
 def _stripped(binaries: Sequence[Binary], *, wanted: bool) -> Check:
-    """What the build has made; libraries that repair puts in are as they came."""
+    """Binaries of the build; vendored libraries stay as they are."""
     built = [binary for binary in binaries if not _is_vendored(binary)]
     full = sorted({binary.member for binary in built if not binary.stripped or binary.has_debug})
     cause = (
@@ -141,7 +141,7 @@ def _stripped(binaries: Sequence[Binary], *, wanted: bool) -> Check:
 
 
 def _needs(binaries: Sequence[Binary], allowed: Sequence[str]) -> Check:
-    """Libraries from outside the wheel, by their name or path as the binary has it."""
+    """Libraries from outside the wheel, by their name or path in the binary."""
     strange = {
         library: members
         for library, members in externals(binaries).items()
@@ -154,7 +154,7 @@ def _needs(binaries: Sequence[Binary], allowed: Sequence[str]) -> Check:
 
 
 def _vendors(binaries: Sequence[Binary], allowed: Sequence[str]) -> Check:
-    """The libraries that repair has put in."""
+    """The libraries that the repair tool added."""
     names = sorted({PurePosixPath(binary.member).name for binary in binaries if _is_vendored(binary)})
     strange = [name for name in names if not matches(name, allowed)]
     cause = f"{listed(strange)}: an option, or a library of the system, links it"

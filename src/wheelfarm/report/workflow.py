@@ -1,4 +1,4 @@
-"""What came of a workflow's run, as the Markdown of its page."""
+"""The result of a workflow's run, as Markdown for its page."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def workflow_summary(
     Args:
         entries: all of the workflow, in its order.
         selected: those that were to run.
-        outcomes: what entries have told of their end, by slug.
-        results: how the host says that jobs ended, by slug: a entry that was stopped tells nothing itself.
+        outcomes: of the reports, by slug.
+        results: the host's result of each job, by slug: a job that was cancelled has no report.
     """
     rows = [
         _cells(entry, outcomes.get(entry.slug), results.get(entry.slug, ""))
@@ -37,10 +37,10 @@ def workflow_summary(
     for cells in rows:
         states[cells[4].partition(":")[0]] = states.get(cells[4].partition(":")[0], 0) + 1
     unchanged = len(entries) - len(rows)
-    told = [f"{count} {state}" for state, count in sorted(states.items())]
-    told += [f"{unchanged} left out"] if unchanged else []
+    counts = [f"{count} {state}" for state, count in sorted(states.items())]
+    counts += [f"{unchanged} left out"] if unchanged else []
     head = ["package", "platform", "variant", "Python", "state", "time", "wheel"]
-    lines = [f"### Farm: {', '.join(told) or 'nothing to do'}", ""]
+    lines = [f"### Farm: {', '.join(counts) or 'nothing to do'}", ""]
     if rows:
         lines += [
             row(head),
@@ -51,13 +51,13 @@ def workflow_summary(
 
 
 def _cells(entry: MatrixEntry, outcome: Mapping[str, object] | None, result: str) -> list[str]:
-    place = [str(entry.name), entry.platform, entry.variant, str(entry.python)]
+    columns = [str(entry.name), entry.platform, entry.variant, str(entry.python)]
     if outcome is None:
-        state = "blocked" if result == "skipped" else f"ended without a word: {result}"
-        return [*place, state if result else "ended without a word", "", ""]
+        state = "blocked" if result == "skipped" else f"ended without a report: {result}"
+        return [*columns, state if result else "ended without a report", "", ""]
     state = str(outcome["state"])
     if outcome.get("error"):
         state += f": {outcome['why']}"
     seconds, wheel = outcome.get("seconds"), outcome.get("wheel")
     took = duration(float(seconds)) if isinstance(seconds, int | float) and seconds else ""
-    return [*place, state, took, PurePath(str(wheel)).name if wheel else ""]
+    return [*columns, state, took, PurePath(str(wheel)).name if wheel else ""]

@@ -1,6 +1,6 @@
-"""Runs in the fresh environment of a clean room: imports, the smoke script, and what got mapped into memory.
+"""Runs in a clean environment: imports, the smoke script, and the list of mapped libraries.
 
-Prints a last line with the result as JSON. Uses the standard library only.
+The last line of its output has the result as JSON. Uses the standard library only.
 
 Usage: driver.py DIRECTORY
 """
@@ -17,8 +17,8 @@ import traceback
 from pathlib import Path
 
 MARK = "wheelfarm-gate: "
-# They bring libraries of the interpreter's own, which say nothing about the wheel.
-STANDARD = (
+# They load libraries of the interpreter, which say nothing about the wheel.
+STANDARD = [
     "ssl",
     "ctypes",
     "lzma",
@@ -30,11 +30,11 @@ STANDARD = (
     "decimal",
     "curses",
     "uuid",
-)
+]
 
 
 def mapped() -> set[str]:
-    """Shared libraries in this process; empty where the system does not tell."""
+    """Shared libraries in this process; empty without /proc."""
     maps = Path("/proc/self/maps")
     if not maps.exists():
         return set()
@@ -43,7 +43,7 @@ def mapped() -> set[str]:
 
 
 def cpu_features() -> dict[str, list[str]] | None:
-    """What numpy says of itself; None where there is no numpy that does."""
+    """What numpy reports; None without numpy."""
     module = sys.modules.get("numpy._core._multiarray_umath")
     baseline, dispatch = (getattr(module, f"__cpu_{kind}__", None) for kind in ("baseline", "dispatch"))
     if baseline is None or dispatch is None:
@@ -52,7 +52,7 @@ def cpu_features() -> dict[str, list[str]] | None:
 
 
 def main(directory: Path) -> None:
-    """Test what manifest.json asks for."""
+    """Test what manifest.json lists."""
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     for module in STANDARD:
         with contextlib.suppress(ImportError):
@@ -84,7 +84,7 @@ def main(directory: Path) -> None:
     outside = (path for path in mapped() - before if not path.startswith(own))
     result["outside"] = sorted(outside)
     sys.stdout.flush()
-    print(MARK + json.dumps(result), flush=True)  # noqa: T201 - this is how a clean room answers
+    print(MARK + json.dumps(result), flush=True)  # noqa: T201 - the gate reads it
 
 
 if __name__ == "__main__":

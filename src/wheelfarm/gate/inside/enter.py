@@ -1,6 +1,6 @@
-"""Runs in a clean room, with the target's interpreter: a fresh environment, then the room's driver in it.
+"""Makes a virtual environment with the target's interpreter, and runs a driver in it.
 
-The wheels lie beside this file and are listed with their hashes in manifest.json; nothing is fetched.
+The wheels are next to this file, with their hashes in manifest.json; nothing is downloaded.
 Uses the standard library only.
 
 Usage: enter.py DIRECTORY [UV]
@@ -25,7 +25,7 @@ def run(words: list[str], env: dict[str, str], cwd: Path) -> None:
 
 
 def runs(program: str, env: dict[str, str]) -> bool:
-    """Whether a program is there and can be run here."""
+    """Whether a program exists and runs here."""
     try:
         return not subprocess.run(
             [program, "--version"], env=env, capture_output=True, check=False
@@ -35,7 +35,7 @@ def runs(program: str, env: dict[str, str]) -> bool:
 
 
 def make_environment(env_dir: Path, requirements: Path, uv: str | None, env: dict[str, str]) -> Path:
-    """An environment with the required wheels; returns its interpreter."""
+    """Make an environment with the required wheels; returns its interpreter."""
     python = env_dir / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     checks = ["--no-index", "--require-hashes", "--quiet", "-r", str(requirements)]
     # uv is mounted from another system at times; where it does not run, pip does the same more slowly.
@@ -50,21 +50,21 @@ def make_environment(env_dir: Path, requirements: Path, uv: str | None, env: dic
 
 
 def main(directory: Path, uv: str | None) -> None:
-    """Install and test in a temporary directory, which goes with the room."""
+    """Install and test in a temporary directory."""
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     hidden = ("LD_", "DYLD_", "PYTHON", "PIP_", "UV_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
-        room = Path(scratch)
+        root = Path(scratch)
         env |= {"HOME": scratch, **manifest["environment"]}
         lines = [
             f"{wheel['name']} @ {(directory / wheel['file']).as_uri()} --hash=sha256:{wheel['sha256']}"
             for wheel in manifest["wheels"]
         ]
-        (room / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (room / "work").mkdir()
-        python = make_environment(room / "env", room / "requirements.txt", uv, env)
-        run([str(python), "-I", str(directory / manifest["driver"]), str(directory)], env, room / "work")
+        (root / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (root / "work").mkdir()
+        python = make_environment(root / "env", root / "requirements.txt", uv, env)
+        run([str(python), "-I", str(directory / manifest["driver"]), str(directory)], env, root / "work")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs in the fresh environment of a suite's room: pytest, with the plugin that knows the known failures.
+"""Runs pytest in a clean environment, with the plugin for known failures.
 
 Uses the standard library only.
 
@@ -18,7 +18,7 @@ TESTS_FAILED = 1
 
 
 def main(directory: Path) -> int:
-    """Run what manifest.json asks for; that tests fail is an answer, and no failure of this program."""
+    """Run what manifest.json lists; failed tests are a result, not a failure of this program."""
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     out = directory / manifest["out"]
     # No project's settings reach the suite, and a test's id is its path below site-packages.
@@ -32,7 +32,7 @@ def main(directory: Path) -> int:
         f"--junitxml={out / 'junit.xml'}",
         *manifest["words"],
     )
-    # Programs that came with the suite's requirements, such as Meson, are found by their name.
+    # The suite finds programs of its requirements, such as Meson, by their name.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     ours = {"PATH": path, "PYTHONPATH": str(directory / "plugin"), "WHEELFARM_SUITE": str(directory)}
     env = {**os.environ, **ours}

@@ -1,7 +1,7 @@
-"""A plugin of pytest with xdist: known failures become expected failures, and who ended how is counted.
+"""A plugin of pytest with xdist: marks known failures as expected ones, and counts results.
 
-The workers mark the tests; the process that started them counts, tells its progress in the form of Ninja's,
-and leaves answer.json. Uses pytest and the standard library only.
+The workers mark the tests; the process that started them counts, prints its progress in Ninja's form,
+and writes answer.json. Uses pytest and the standard library only.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ EVERY = 1.0
 
 
 def pattern(test: str) -> re.Pattern[str]:
-    """What a known failure matches: `*` and `?` are wildcards, and brackets are parameters."""
+    """Compile the pattern of a known failure: `*` and `?` are wildcards, and brackets are parameters."""
     return re.compile(re.escape(test).replace(r"\*", ".*").replace(r"\?", "."))
 
 
 class Marker:
-    """In a worker: marks what is known to fail."""
+    """Marks known failures, in a worker."""
 
     def __init__(self, known: list[dict[str, Any]], config: pytest.Config) -> None:
         self.known = [(number, pattern(each["test"]), each) for number, each in enumerate(known)]
@@ -40,25 +40,25 @@ class Marker:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Before anything is deselected, so that one that is no test at all can be told."""
+        """Run before deselection, so that a known failure without a test is noticed."""
         for item in items:
             names = (item.nodeid, item.nodeid.partition("[")[0])
             for number, found, each in self.known:
                 if any(map(found.fullmatch, names)):
                     self.matched.add(number)
                     mark = pytest.mark.xfail(reason=each["reason"], run=each["run"], strict=False)
-                    # First, so that it comes before what upstream says of the same test.
+                    # First, so that it comes before upstream's own mark of the same test.
                     item.add_marker(mark, append=False)
                     item.user_properties.append((KNOWN, str(number)))
                     break
 
     def pytest_sessionfinish(self) -> None:
-        """Tell who started this worker."""
+        """Send the matches to the process that started this worker."""
         self.config.workeroutput["matched"] = sorted(self.matched)  # type: ignore[attr-defined]
 
 
-class Teller:
-    """In the process that started the workers: counts, and tells."""
+class ResultCounter:
+    """Counts and prints, in the process that started the workers."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -67,23 +67,23 @@ class Teller:
         self.known: dict[str, Counter[str]] = {"failed": Counter(), "passed": Counter()}
         self.matched: set[int] = set()
         self.total = self.ended = 0
-        self.told = 0.0
+        self.printed = 0.0
 
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """How many there will be."""
+        """Set the number of tests."""
         self.total = len(ids)
 
     def pytest_testnodedown(self, node: object) -> None:
-        """What a worker has marked; one that crashed says nothing."""
+        """Read the matches of a worker; one that crashed sends none."""
         self.matched.update(getattr(node, "workeroutput", {}).get("matched", ()))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A file that cannot be collected, told once by each worker."""
+        """Count a file that cannot be collected once, though each worker reports it."""
         if report.failed and report.nodeid not in {each["test"] for each in self.failed}:
             self._fail(report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A part of a test has ended."""
+        """Count a phase of a test."""
         number = dict(report.user_properties).get(KNOWN)
         expected = hasattr(report, "wasxfail")
         if report.failed:
@@ -98,34 +98,34 @@ class Teller:
             self.counts["passed"] += 1
         if report.when == "teardown":
             self.ended += 1
-            self._tell(report.nodeid)
+            self._print(report.nodeid)
 
     def _fail(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         crash = getattr(report.longrepr, "reprcrash", None)
-        # Where there is a crash, its message begins with what it is; else that is what a traceback ends with.
+        # The message of a crash begins with the error; a traceback ends with it.
         lines = crash.message.splitlines() if crash else str(report.longrepr).rstrip().splitlines()[::-1]
         why = next((line.removeprefix("E").strip() for line in lines if line.strip()), "it does not say why")
         when = "" if report.when == "call" else f"{report.when}: "
         self.failed.append({"test": report.nodeid, "why": f"{when}{why}"[:SHOWN]})
 
-    def _tell(self, test: str) -> None:
-        if time.monotonic() - self.told >= EVERY or self.ended == self.total:
-            self.told = time.monotonic()
+    def _print(self, test: str) -> None:
+        if time.monotonic() - self.printed >= EVERY or self.ended == self.total:
+            self.printed = time.monotonic()
             failed = f", {len(self.failed)} failed" if self.failed else ""
             file = test.partition("::")[0]
-            print(f"[{self.ended}/{self.total}] Testing {file}{failed}", flush=True)  # noqa: T201 - it tells so
+            print(f"[{self.ended}/{self.total}] Testing {file}{failed}", flush=True)  # noqa: T201 - the listener reads it
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(
         self,
     ) -> Generator[None, tuple[str, str, object], tuple[str, str, object]]:
-        """No letters between the lines of progress."""
+        """Print no letters between the lines of progress."""
         category, _letter, _word = yield
         return (category, "", "")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Leave the answer."""
+        """Write the answer."""
         answer = {
             "exit": int(exitstatus),
             "passed": self.counts["passed"],
@@ -140,10 +140,10 @@ class Teller:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The part that this process plays."""
+    """Register the plugin for this process."""
     directory = Path(os.environ["WHEELFARM_SUITE"])
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Marker(manifest["known"], config))
     else:
-        config.pluginmanager.register(Teller(directory / manifest["out"]))
+        config.pluginmanager.register(ResultCounter(directory / manifest["out"]))

@@ -1,4 +1,4 @@
-"""Expectations told from names, sizes and tags: each one met and not met."""
+"""Expectations of names, sizes and tags, met and not met."""
 
 from __future__ import annotations
 

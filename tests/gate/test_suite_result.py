@@ -1,4 +1,4 @@
-"""What is said of a suite, from what was counted in its room; and which tests are asked for."""
+"""The result of a suite, and the selection of its tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rooms of a gate: other Pythons, and downstream wheels that are stored."""
+"""The tests of a gate: other Pythons, and stored downstream wheels."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def test_a_wheel_is_tried_with_each_python_that_it_serves(index: Index, tmp_path
     assert run.states == {"tinyabi3": "built"}, str(run.outcomes["tinyabi3"].error)
     assert "-cp311-abi3-" in run.wheel("tinyabi3").name
     here = Machine(allowed(settings.environ)).pythons()
-    rooms = [f"Python {python}" for python in here if python >= HERE and not python.threads]
+    names = [f"Python {python}" for python in here if python >= HERE and not python.threads]
     results = run.record("tinyabi3").gate_results
-    assert [each["environment"] for each in results if each["check"] == "smoke"] == rooms
+    assert [each["environment"] for each in results if each["check"] == "smoke"] == names
 
 
 class TestAnotherPython:
-    """What is chosen, told without a second interpreter: the engine says that there is one."""
+    """The choice of Pythons, without a second interpreter: the engine lists one."""
 
     def gate_tests(self, settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch) -> GateTests:
         line, plan = line_of(settings)
@@ -87,7 +87,7 @@ class TestAnotherPython:
         self, chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         tests = self.gate_tests(chain, tmp_path, monkeypatch)
-        assert [room.name for room in tests.own] == ["Python 3.11"]
+        assert [each.name for each in tests.own] == ["Python 3.11"]
         target = build_of(line_of(chain)[1], "tinytop").id.target
         there = replace(target, python=Python(major=3, minor=12))
         assert tests.skipped[0] == Result(
@@ -103,7 +103,7 @@ class TestDownstream:
     def tried(
         self, settings: Settings, root: Path, code: str = "", *, version: str = "1.0"
     ) -> tuple[tuple[Result, ...], list[str]]:
-        """What the gate says of another tinybase, and what was told meanwhile."""
+        """The gate's results for another tinybase, and its log lines."""
         line, plan = line_of(settings)
         build, listener = build_of(plan, "tinybase"), RecordingListener()
         wheel = other_base(root / "wheel", settings, code, version)
@@ -111,7 +111,7 @@ class TestDownstream:
         results = pass_gate(
             build,
             line.engine,
-            root / "rooms",
+            root / "environments",
             tests,
             log=root / "gate.log",
             listener=listener,
@@ -137,9 +137,9 @@ class TestDownstream:
     def test_one_that_this_run_builds_again_stops_nothing(self, chain: Settings, tmp_path: Path) -> None:
         recipe = chain.recipes / "tinytop" / "recipe.toml"
         recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O0"\n')
-        results, told = self.tried(chain, tmp_path, "def marker():\n    return 'another'\n")
+        results, lines = self.tried(chain, tmp_path, "def marker():\n    return 'another'\n")
         assert results[-1].found == "failed: smoke.py: AssertionError; this run builds it again"
-        assert told[-1].startswith("warning: ")
+        assert lines[-1].startswith("warning: ")
 
     def test_one_is_not_tried_when_its_own_has_failed(self, chain: Settings, tmp_path: Path) -> None:
         error = only(lambda: self.tried(chain, tmp_path, "raise OSError('broken')\n"), GateTestError)
@@ -166,7 +166,7 @@ class TestDownstream:
         recipe.write_text(recipe.read_text().replace("[test]\n", f"[test]\ndownstream = {listed}\n"))
         line, plan = line_of(chain)
         tests = line.gate_tests(build_of(plan, "tinybase"), other_base(tmp_path, chain))
-        assert [room.wheel.name for room in tests.downstream] == listed
+        assert [each.wheel.name for each in tests.downstream] == listed
         assert tests.replaced == frozenset()
 
     def test_one_that_is_listed_and_not_stored_is_told(self, index: Index, tmp_path: Path) -> None:
