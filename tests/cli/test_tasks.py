@@ -121,6 +121,8 @@ def test_why_says_what_changed(farm: Path) -> None:
     lines = inv(farm, "why", "tinytop", "--variant", "netlib").stdout.splitlines()
     assert lines[0].startswith("build: tinytop")
     assert "not built yet" in lines[1]
+    planned = data(inv(farm, "plan", "tinytop", "--json"))
+    assert data(inv(farm, "why", "tinytop", "--json")) == planned[1:]
 
 
 class TestRecipe:
