@@ -13,7 +13,8 @@ from support.farm import make_farm
 from support.oracle import Oracle, cibuildwheel_oracle
 from support.stages import build_for, make_stage
 from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
-from wheelfarm.build.cibuildwheel_options import command_line, quote_value
+from wheelfarm.build.cibuildwheel_options import quote_value
+from wheelfarm.build.commands import shell_line
 from wheelfarm.build.containers import ContainerEngine
 from wheelfarm.build.environment import RESERVED
 from wheelfarm.errors import RecipeError
@@ -119,8 +120,8 @@ def test_nothing_of_the_project_or_machine_is_run(farm: Settings, oracle: Oracle
 @pytest.mark.parametrize("target", ["cp313-macosx_arm64", "cp313-win_amd64"])
 def test_a_temporary_directory_with_a_space(target: str) -> None:
     """On a machine, cibuildwheel fills paths in that nobody has quoted."""
-    told = command_line(("tool", "{wheel}", "a b"), ("--to", "{dest_dir}"), target=Target.parse(target))
-    filled_in = told.replace("{wheel}", "/Jane Doe/x.whl").replace("{dest_dir}", "/Jane Doe/out")
+    line = shell_line(("tool", "{wheel}", "a b", "--to", "{dest_dir}"), target=Target.parse(target))
+    filled_in = line.replace("{wheel}", "/Jane Doe/x.whl").replace("{dest_dir}", "/Jane Doe/out")
     # Both shells read double quotes around such words alike.
     assert shlex.split(filled_in) == ["tool", "/Jane Doe/x.whl", "a b", "--to", "/Jane Doe/out"]
 

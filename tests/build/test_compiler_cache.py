@@ -17,7 +17,7 @@ from wheelfarm.build.compiler_cache import (
     CompilerCache,
     available,
     compilers_path,
-    compilers_words,
+    wrapper_arguments,
 )
 from wheelfarm.build.inside import compilers, environment_report
 from wheelfarm.model import CacheUse
@@ -88,9 +88,8 @@ class TestMake:
         assert cache.make() == f"{cache.storage}: no locks here"
 
 
-def test_what_ccache_is_told(cache: CompilerCache) -> None:
-    stage = PurePosixPath("/project")
-    said = cache.environment(storage=PurePosixPath("/storage"), stage=stage)
+def test_the_variables_of_ccache(cache: CompilerCache) -> None:
+    said = cache.environment(storage=PurePosixPath("/storage"), directory=PurePosixPath("/project"))
     assert said["CCACHE_DIR"] == "/storage"
     assert {name: value for name, value in said.items() if "/project" in value} == {
         "CCACHE_CONFIGPATH": "/project/no-ccache.conf",
@@ -98,15 +97,14 @@ def test_what_ccache_is_told(cache: CompilerCache) -> None:
         "CCACHE_EXTRAFILES": "/project/compilers.txt",
         "CCACHE_STATSLOG": "/project/ccache.log",
     }
-    assert compilers_path(stage) == "/project/compilers"
+    assert compilers_path(PurePosixPath("/project")) == "/project/compilers"
 
 
-def test_programs_that_the_recipe_names_are_told_too() -> None:
+def test_programs_that_the_recipe_names_are_wrapped_too() -> None:
     environment = {"CC": "ccache gcc-12 -m64", "CXX": "x86_64-linux-gnu-g++-12.2", "CFLAGS": "clang"}
-    words = compilers_words(PurePosixPath("/tools/ccache"), PurePosixPath("/stage"), environment)
-    assert words[:3] == ("-I", "/stage/inside/compilers.py", "/tools/ccache")
-    assert words[3:] == (
-        *("cc", "gcc", "c++", "g++", "clang", "clang++"),
+    words = wrapper_arguments(PurePosixPath("/tools/ccache"), environment)
+    assert words == (
+        *("/tools/ccache", "cc", "gcc", "c++", "g++", "clang", "clang++"),
         *named_programs(environment),
     )
     assert {"gcc-12", "x86_64-linux-gnu-g++-12.2"} < set(words)

@@ -204,7 +204,7 @@ def compiled(directory: Path, cache: CompilerCache, include: str = "") -> int:
     (source / "one.c").write_text('#include "value.h"\nint main(void) { return VALUE; }\n')
     shutil.rmtree(stage / "compilers", ignore_errors=True)
     compilers.main(str(cache.tools / PROGRAM), ["gcc"], stage, set())
-    env = os.environ | cache.environment(storage=cache.storage, stage=stage)
+    env = os.environ | cache.environment(storage=cache.storage, directory=stage)
     env["PATH"] = f"{stage / 'compilers'}{os.pathsep}{env['PATH']}"
     # As ccache sees it, a file that is as new as the compile is not to be trusted.
     for path in source.rglob("*.[ch]"):

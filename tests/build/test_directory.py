@@ -18,7 +18,7 @@ from support.raised import only, raised
 from support.wheels import make_wheel
 from wheelfarm.build.blas_provider import library_path, provider_environment
 from wheelfarm.build.build_requirements import backend, build_requires, edited
-from wheelfarm.build.directory import BuildDirectory, lay, newest
+from wheelfarm.build.directory import BuildDirectory, make_directory, newest
 from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError, RecipeError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
 from wheelfarm.recipes.farm_settings import Provider
@@ -47,7 +47,7 @@ def laid(build: Build, root: Path, **words: Any) -> BuildDirectory:
     root.mkdir(exist_ok=True)
     tree = words.pop("tree", None) or make_tree(root)
     given: dict[str, Any] = {"requirements": [], "provider": None, "epoch": 1, "inside": INSIDE, "jobs": 1}
-    return lay(build, root=root, tree=tree, **(given | words))
+    return make_directory(build, root=root, tree=tree, **(given | words))
 
 
 @pytest.fixture
@@ -72,8 +72,6 @@ class TestLay:
             "netlib.py",
             "compilers.py",
             "prepare_build_cache.py",
-            "ninja.py",
-            "last.py",
             "library_provenance.py",
         }
         assert (stage.provider, stage.dist.is_dir(), stage.built.exists()) == (Provider.NONE, True, False)

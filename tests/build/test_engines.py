@@ -209,10 +209,10 @@ class TestContainers:
 
     def test_what_can_be_lent(self) -> None:
         podman = ContainerEngine("podman", storage=lambda: "overlay")
-        assert podman.lends(Path("/stage"))
-        assert not podman.lends(Path("/a:b/stage"))
-        assert not ContainerEngine("podman", storage=lambda: "vfs").lends(Path("/stage"))
-        assert not ContainerEngine("docker", storage=lambda: "overlay").lends(Path("/stage"))
+        assert podman.can_overlay(Path("/stage"))
+        assert not podman.can_overlay(Path("/a:b/stage"))
+        assert not ContainerEngine("podman", storage=lambda: "vfs").can_overlay(Path("/stage"))
+        assert not ContainerEngine("docker", storage=lambda: "overlay").can_overlay(Path("/stage"))
 
     def test_where_a_stage_is_seen(self, farm: Settings) -> None:
         engine, root = Cibuildwheel(farm, ContainerEngine("podman")), Path("/stage")

@@ -12,8 +12,8 @@ from wheelfarm.build.repair import (
     architecture,
     check_name,
     check_repaired,
+    library_source,
     only_wheel,
-    provider_of,
     tool_for,
 )
 from wheelfarm.errors import RepairError, YieldError
@@ -165,5 +165,5 @@ def test_what_points_outside(binary: Binary, tag: str, what: str, hint: str) -> 
     ],
 )
 def test_who_has_a_library(library: str, provider: str | None) -> None:
-    found = provider_of(library)
+    found = library_source(library)
     assert found is None if provider is None else provider in str(found)

@@ -99,9 +99,9 @@ def test_explain_shows_what_would_be_run(farm: Path) -> None:
         "environment",
         "environment",
         "build",
-        "witness",
+        "environment report",
         "repair",
-        "witness",
+        "repair",
     ]
     assert shown["origins"]["test.imports"] == "recipes/tinytop/recipe.toml"
     finished = inv(farm, "explain", "tinytop")

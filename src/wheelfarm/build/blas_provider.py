@@ -1,7 +1,7 @@
-"""What supplies BLAS and LAPACK in a stage: libraries, headers and pkg-config files below `provider/`.
+"""The BLAS provider of a build: libraries, headers and pkg-config files below `provider/`.
 
-scipy-openblas32 comes as a wheel and is unpacked here; netlib comes from the system, and a script that runs
-where the build runs puts it there.
+scipy-openblas32 is a wheel, which is unpacked here. netlib comes from the system: `inside/netlib.py` copies
+it where the build runs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import PinnedWheel, Target
 
 DIRECTORY: Final = "provider"
-_LAID: Final = frozenset({Provider.SCIPY_OPENBLAS32, Provider.NETLIB})
-"""Those that stand in the stage: of Accelerate the system has everything, and a compiler finds it."""
+_IN_DIRECTORY: Final = frozenset({Provider.SCIPY_OPENBLAS32, Provider.NETLIB})
+"""Those with files in the build directory: compilers find Accelerate by themselves."""
 
 # Without the -rpath of the original: the repair tool puts the library beside the extension modules.
 _PKG_CONFIG: Final = """\
@@ -35,21 +35,21 @@ Cflags: -I${{includedir}} -DBLAS_SYMBOL_PREFIX=scipy_
 """
 
 
-def lay_openblas(stage: Path, wheel: PinnedWheel, *, inside: PurePath, target: Target) -> None:
-    """Unpack the provider's wheel into the stage.
+def unpack_openblas(directory: Path, wheel: PinnedWheel, *, inside: PurePath, target: Target) -> None:
+    """Unpack the provider's wheel into the build directory.
 
     Args:
-        stage: the stage's directory here.
+        directory: the build directory.
         wheel: scipy-openblas32, verified.
-        inside: the stage's directory as the build sees it.
-        target: what is built; Windows names its libraries otherwise.
+        inside: the same directory as the build sees it.
+        target: what is built: library names differ on Windows.
 
     Raises:
         ProviderError: when the wheel does not hold what it should.
     """
     archive = FetchedSource(name=wheel.name, version=wheel.version, path=wheel.path, sha256=wheel.sha256)
-    unpacked = unpack(archive, stage / "provider-wheel") / "scipy_openblas32"
-    provider = stage / DIRECTORY
+    unpacked = unpack(archive, directory / "provider-wheel") / "scipy_openblas32"
+    provider = directory / DIRECTORY
     if not (unpacked / "lib").is_dir():
         raise ProviderError(f"{wheel.path.name} holds no scipy_openblas32/lib", where=str(wheel.path))
     provider.mkdir()
@@ -69,12 +69,12 @@ def lay_openblas(stage: Path, wheel: PinnedWheel, *, inside: PurePath, target: T
 
 
 def provider_environment(provider: Provider, *, inside: PurePath) -> dict[str, str]:
-    """What the build must be told to find the provider."""
-    if provider not in _LAID:
+    """The variables by which a build finds the provider."""
+    if provider not in _IN_DIRECTORY:
         return {}
     return {"PKG_CONFIG_PATH": (inside / DIRECTORY / "pkgconfig").as_posix()}
 
 
 def library_path(provider: Provider, *, inside: PurePath) -> str | None:
-    """Where the repair tool finds the provider's libraries."""
-    return None if provider not in _LAID else (inside / DIRECTORY / "lib").as_posix()
+    """The directory where the repair tool finds the provider's libraries; None without one."""
+    return None if provider not in _IN_DIRECTORY else (inside / DIRECTORY / "lib").as_posix()

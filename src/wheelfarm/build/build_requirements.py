@@ -43,7 +43,7 @@ def backend(tree: Path) -> str:
 
 
 def build_requires(tree: Path) -> list[str]:
-    """What the tree requires to be built (PEP 518).
+    """The build requirements of the tree (PEP 518).
 
     Raises:
         BuildDirectoryError: when pyproject.toml is not TOML.
@@ -77,12 +77,12 @@ def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list
                         f"{name!r} is not among the source's build requirements",
                         where=f"{where}: build-requires.{verb}",
                         why=f"they are: {', '.join(sorted(set(names.values())))}",
-                        hint="drop the edit: it has no effect any more",
+                        hint="drop the edit: it no longer has an effect",
                     )
                 )
     problems.check()
-    kept = [text for text in requires if names[text] not in edits.remove]
-    loose = [_loosened(text) if names[text] in edits.loosen else text for text in kept]
+    rest = [text for text in requires if names[text] not in edits.remove]
+    loose = [_loosened(text) if names[text] in edits.loosen else text for text in rest]
     return [
         replace.get(names.get(text, canonicalize_name(Requirement(text).name)), text) for text in loose
     ] + list(edits.add)

@@ -1,8 +1,9 @@
-"""The engine: a stage as one flat configuration file and one command."""
+"""The cibuildwheel engine: renders a build to one flat configuration file and one command."""
 
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -11,19 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import tomlkit
 
 from wheelfarm.build.build_cache import BuildCache
-from wheelfarm.build.cibuildwheel_commands import (
-    STORAGE_INSIDE,
-    TOOLS_INSIDE,
-    UV_INSIDE,
-    before_all,
-    before_build,
-    cache_words,
-    repair,
-)
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
+from wheelfarm.build.commands import build_commands, shell_line, shell_lines
+from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
 from wheelfarm.build.containers import ContainerEngine, default_image
 from wheelfarm.build.engine import Phase, Rendering, Step
-from wheelfarm.build.environment import build_environment, config_settings
+from wheelfarm.build.environment import PROXIES, build_environment, config_settings
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Platform
@@ -40,13 +34,17 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
 
 CONFIG: Final = "cibuildwheel.toml"
-LENT: Final = "lent"
-"""Below the stage: the working directory of a cibuildwheel that needs to copy nothing."""
+TOOLS_INSIDE: Final = PurePosixPath("/wheelfarm/ccache")
+STORAGE_INSIDE: Final = PurePosixPath("/wheelfarm/ccache-storage")
+UV_INSIDE: Final = PurePosixPath("/wheelfarm/uv")
+"""Where a container gets the compiler cache and this machine's uv."""
+OVERLAID: Final = "overlaid"
+"""Below the build directory: the working directory of cibuildwheel when it needs to copy nothing."""
 _PROJECT_FILES: Final = ("pyproject.toml", "setup.cfg", "setup.py")
-"""By which it knows a project, and what it reads of it."""
+"""The files that cibuildwheel recognizes a project by, and reads."""
 PROJECT: Final = PurePosixPath("/project")
-"""Where cibuildwheel copies the stage to in a container."""
-# cibuildwheel's own headlines, by which a failure is told.
+"""Where cibuildwheel copies its working directory to in a container."""
+# The headlines that cibuildwheel prints.
 _HEADLINES: Final = {
     "Running before_all...": Phase.PROVIDER,
     "Running before_build...": Phase.ENVIRONMENT,
@@ -60,7 +58,7 @@ _GLIBC: Final = (2, 28)
 
 
 def volumes_of(settings: Settings) -> str:
-    """How the names of a farm's volumes begin."""
+    """The prefix of the names of a farm's volumes."""
     return f"wheelfarm-{hashlib.sha256(str(settings.work).encode()).hexdigest()[:12]}-"
 
 
@@ -76,19 +74,18 @@ class Cibuildwheel:
 
     @property
     def stages(self) -> Path:
-        """In the farm's own directory where a container gives them a fixed path, else in that of the host."""
+        """The farm's own directory where containers give a fixed path, else that of the host engine."""
         return self.settings.work / "stages" if self.container else self.settings.stages
 
     def without_compiler_cache(self) -> Cibuildwheel:
-        """The same engine without one."""
         return replace(self, compiler_cache=None)
 
     def inside(self, root: Path, target: Target) -> PurePath:
-        """Where cibuildwheel puts the stage: a fixed path in a container, the same path elsewhere."""
+        """A fixed path in a container, the same path elsewhere."""
         return PROJECT if target.platform is Platform.LINUX else root
 
     def image(self, target: Target) -> str:
-        """The builder image: the settings' or the one that cibuildwheel pins."""
+        """The builder image of the settings, or the one that cibuildwheel pins."""
         return self.settings.images.get(f"{target.system}_{target.arch}") or default_image(target)
 
     def toolchain(
@@ -110,13 +107,13 @@ class Cibuildwheel:
                 packages={},
                 programs={program: machine.describe(program) for program in programs},
             )
-        # They stand in the container, which the image pins; what is installed on top, the record tells.
+        # The image pins them; the build record holds what is installed on top.
         del packages, programs
         if self.container is None:
             raise EngineError(
                 "neither podman nor docker answers here",
                 why="cibuildwheel builds Linux wheels in containers",
-                hint="install podman, or say --engine host",
+                hint="install podman, or use --engine host",
             )
         where = f"images.{target.system}_{target.arch}"
         facts["image"] = self.container.image_id(self.image(target), where=where)
@@ -124,85 +121,101 @@ class Cibuildwheel:
             engine=self.name, target=target, facts=facts, compilers={}, packages={}, glibc=_GLIBC
         )
 
-    def render(self, stage: BuildDirectory) -> Rendering:
+    def render(self, directory: BuildDirectory) -> Rendering:
         """The configuration file and the one command.
 
-        cibuildwheel copies its working directory into the container, ten thousand files of it. Where the
-        container gets the stage in another way, that directory holds just what cibuildwheel itself reads.
+        cibuildwheel copies its working directory into the container, ten thousand files of it. With an
+        overlay mount that directory holds just what cibuildwheel itself reads.
         """
-        target = stage.build.id.target
+        target, root, source = directory.build.id.target, directory.root, directory.tree.path
         container = self._container_for(target)
-        lent = container is not None and container.lends(stage.root)
-        cwd = stage.root / LENT if lent else stage.root
+        overlay = container is not None and container.can_overlay(root)
         argv = (
-            *("cibuildwheel", stage.tree.path.name, "--config-file", str(stage.root / CONFIG)),
-            *("--only", target.identifier, "--output-dir", str(stage.dist)),
+            *("cibuildwheel", source.name, "--config-file", str(root / CONFIG)),
+            *("--only", target.identifier, "--output-dir", str(directory.dist)),
         )
-        env = programs_environment(self.settings) | {"TMPDIR": str(stage.root / "tmp")}
-        step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=cwd)
-        files = {CONFIG: tomlkit.dumps({"tool": {"cibuildwheel": self.options(stage)}})}
-        read = (stage.tree.path / name for name in (_PROJECT_FILES if lent else ()))
-        copies = {f"{LENT}/{stage.tree.path.name}/{path.name}": path for path in read if path.is_file()}
+        env = programs_environment(self.settings) | {"TMPDIR": str(root / "tmp")}
+        step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=root / OVERLAID if overlay else root)
+        files = {CONFIG: tomlkit.dumps({"tool": {"cibuildwheel": self.options(directory)}})}
+        read = (source / name for name in (_PROJECT_FILES if overlay else ()))
+        copies = {f"{OVERLAID}/{source.name}/{path.name}": path for path in read if path.is_file()}
         return Rendering(files=files, copies=copies, steps=(step,))
 
-    def options(self, stage: BuildDirectory) -> dict[str, Any]:
-        """All that cibuildwheel is told, as one flat table: its platform tables would replace, not add."""
-        target, where = stage.build.id.target, stage.build.recipe.where
-        environment = build_environment(stage)
-        words = [quote_value(name, value, where=where) for name, value in environment.items()]
-        if self.compiler_cache is not None:
-            words += cache_words(stage, self.compiler_cache)
-        settings = config_settings(stage).for_cibuildwheel()
+    def options(self, directory: BuildDirectory) -> dict[str, Any]:
+        """All options as one flat table: cibuildwheel's platform tables would replace it, not add to it."""
+        target, cache = directory.build.id.target, self.compiler_cache
+        linux = target.platform is Platform.LINUX
+        commands = build_commands(
+            directory,
+            ccache=(TOOLS_INSIDE if linux else cache.tools) / PROGRAM if cache else None,
+            build_cache=self.build_cache(directory) is not None,
+            output=PurePosixPath("/output") if linux else directory.dist,
+        )
+
+        def lines(*phases: Phase) -> list[str]:
+            return shell_lines(commands, *phases, target=target)
+
         options: dict[str, Any] = {
             "build-frontend": {"name": "build", "args": ["--no-isolation"]},
-            "config-settings": escape_placeholders(settings),
-            "environment": " ".join(words),
-            "before-build": before_build(
-                stage, self.compiler_cache, build_cache=self.build_cache(stage) is not None
-            ),
-            "repair-wheel-command": repair(stage),
+            "config-settings": escape_placeholders(config_settings(directory).for_cibuildwheel()),
+            "environment": self._environment(directory),
+            "before-build": " && ".join([_install_line(directory), *lines(Phase.ENVIRONMENT)]),
+            "repair-wheel-command": " && ".join(lines(Phase.ENVIRONMENT_REPORT, Phase.REPAIR)),
             "test-command": "",
             # Its default would install abi3audit from the index, whatever it is that day.
             "audit-command": "",
         }
-        first = before_all(stage)
+        first = [*_system_packages(directory), *lines(Phase.PROVIDER)]
         if first:
-            options["before-all"] = first
+            options["before-all"] = " && ".join(first)
         container = self._container_for(target)
         if container is not None:
             options["container-engine"] = {
                 "name": container.program,
-                "create-args": self._create_args(stage, container),
+                "create-args": self._create_args(directory, container),
                 "disable-host-mount": True,
             }
             options[f"{target.system}-{target.arch}-image"] = self.image(target)
-        return options | dict(stage.build.resolved.cibuildwheel)
+        return options | dict(directory.build.resolved.cibuildwheel)
 
-    def _create_args(self, stage: BuildDirectory, container: ContainerEngine) -> list[str]:
-        """What a container is created with: its label, the stage, the compiler cache, the kept build."""
+    def _environment(self, directory: BuildDirectory) -> str:
+        """The variables of the build and of the compiler cache, as assignments."""
+        where, cache = directory.build.recipe.where, self.compiler_cache
+        variables = build_environment(directory)
+        if cache is None:
+            return " ".join(quote_value(name, value, where=where) for name, value in variables.items())
+        linux = directory.build.id.target.platform is Platform.LINUX
+        storage = STORAGE_INSIDE if linux else cache.storage
+        variables |= cache.environment(storage=storage, directory=directory.inside)
+        words = [quote_value(name, value, where=where) for name, value in variables.items()]
+        path = quote_value("PATH", f"{compilers_path(directory.inside)}:", where="stages")
+        return " ".join([*words, f'{path.removesuffix(chr(34))}$PATH"'])
+
+    def _create_args(self, directory: BuildDirectory, container: ContainerEngine) -> list[str]:
+        """The options of the container: its label, mounts and volumes."""
         cache = self.compiler_cache
-        words = [container.label(stage.root), *self._uv()]
-        if container.lends(stage.root):
-            words += container.lend(stage.root, stage.inside)
+        words = [container.label(directory.root), *self._uv()]
+        if container.can_overlay(directory.root):
+            words += container.overlay_mount(directory.root, directory.inside)
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
             words.append(f"--volume={cache.storage}:{STORAGE_INSIDE}")
-        if self.build_cache(stage):
-            words.append(f"--volume={self._volume(stage)}:{stage.build_dir}")
+        if self.build_cache(directory):
+            words.append(f"--volume={self._volume(directory)}:{directory.build_dir}")
         return words
 
-    def _volume(self, stage: BuildDirectory) -> str:
-        """The volume that keeps a build directory: one a farm and build, since two must not share one."""
-        return f"{volumes_of(self.settings)}{stage.build.id.slug}"
+    def _volume(self, directory: BuildDirectory) -> str:
+        """The volume of the build cache: one for each farm and build."""
+        return f"{volumes_of(self.settings)}{directory.build.id.slug}"
 
-    def build_cache(self, stage: BuildDirectory) -> BuildCache | None:
+    def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         """In containers only: elsewhere cibuildwheel's environments have another path each time."""
-        if self.container is None or self.compiler_cache is None or stage.build_dir is None:
+        if self.container is None or self.compiler_cache is None or directory.build_dir is None:
             return None
-        return BuildCache.beside(stage.root, None)
+        return BuildCache.beside(directory.root, None)
 
     def _uv(self) -> list[str]:
-        """The option by which a container gets this machine's uv; none where there is no uv."""
+        """The option that mounts this machine's uv; none without a uv."""
         found = which("uv", programs_environment(self.settings))
         return [f"--volume={found}:{UV_INSIDE}:ro"] if found else []
 
@@ -216,12 +229,12 @@ class Cibuildwheel:
         return self.container.worker(root)
 
     def sweep(self, root: Path) -> None:
-        """Remove the containers of a stage, whatever they are at."""
+        """Remove the containers of a build directory."""
         if self.container is not None:
             self.container.sweep(root)
 
     def phase(self, step: Step, lines: Iterable[str]) -> Phase:
-        """The part that cibuildwheel announced last; before the first one it starts the container."""
+        """The phase of the last headline; before the first one cibuildwheel starts the container."""
         del step
         phase = Phase.START
         for line in lines:
@@ -236,7 +249,7 @@ class Cibuildwheel:
         return container.pythons(self.image(target))
 
     def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
-        """A fresh container of the same image, without network and without the build's packages."""
+        """A new container of the same image, without network and without the build's packages."""
         env = programs_environment(self.settings)
         container = self._container_for(target)
         if container is None:
@@ -251,3 +264,42 @@ class Cibuildwheel:
             *(python, "-I", "/gate/enter.py", "/gate", str(UV_INSIDE)),
         )
         return Step(phase=Phase.ENVIRONMENT_REPORT, argv=argv, env=env, cwd=directory)
+
+
+def _with_network(line: str) -> str:
+    """A shell's line with the proxies of the container itself: those of the build lead nowhere."""
+    proxies = 'grep -zi _proxy= /proc/1/environ | xargs -0 sh -c \'exec env "$@" sh -c "$0"\''
+    return f"unset {' '.join(PROXIES)}; {proxies} {shlex.quote(line)}"
+
+
+def _system_packages(directory: BuildDirectory) -> list[str]:
+    """The line that installs system packages with the image's package manager, if there are any."""
+    packages = directory.build.system_packages
+    apt, dnf = (shlex.join(packages[manager]) for manager in ("apt", "dnf"))
+    if directory.build.id.target.platform is not Platform.LINUX or not (apt or dnf):
+        return []
+    install_apt = f"apt-get update -qq && apt-get install -y --no-install-recommends {apt}"
+    branches = (
+        ("apt-get", install_apt if apt else ":"),
+        ("dnf", f"dnf install -y {dnf}" if dnf else ":"),
+        ("yum", f"yum install -y {dnf}" if dnf else ":"),
+    )
+    tests = "; el".join(f"if command -v {program} >/dev/null; then {line}" for program, line in branches)
+    return [_with_network(f"{tests}; else echo 'no known package manager' >&2; exit 1; fi")]
+
+
+def _install_line(directory: BuildDirectory) -> str:
+    """The line that installs the build requirements by hash, and nothing else."""
+    target = directory.build.id.target
+    options = ("--no-index", "--require-hashes", "--force-reinstall", "--no-compile")
+    # pip and uv understand these alike.
+    install = ("install", *options, "-r", (directory.inside / "requirements.txt").as_posix())
+    pip = shell_line(("python", "-m", "pip", "--isolated", *install), target=target)
+    if target.platform is not Platform.LINUX:
+        return pip
+    # Where this machine's uv does not run, pip does the same and takes a second longer.
+    words = (str(UV_INSIDE), "--offline", "--no-config", "--no-cache", "pip", *install)
+    uv = shell_line((*words, "--break-system-packages"), target=target)
+    # By its path: under a mere name uv takes virtual environments only, which some images have.
+    uv += ' --python "$(command -v python)"'
+    return f"if {UV_INSIDE} --version >/dev/null 2>&1; then {uv}; else {pip}; fi"

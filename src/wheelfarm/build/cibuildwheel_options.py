@@ -1,27 +1,21 @@
-"""Further options of cibuildwheel in a recipe: which it may set, and whether they are valid."""
+"""Options of cibuildwheel: how values are quoted, and which ones a recipe may set."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
-import subprocess
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, RecipeError
-from wheelfarm.model import EngineName, Platform
+from wheelfarm.model import EngineName
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wheelfarm.model import Target
     from wheelfarm.plan.build import Build
 
 
-_UNSAYABLE: Final = ("<(", ">(", "\0", "\n", "\r")
-_FILLED_IN: Final = frozenset({"{wheel}", "{dest_dir}"})
+_FORBIDDEN: Final = ("<(", ">(", "\0", "\n", "\r")
 
 
 def quote_value(name: str, value: str, *, where: str) -> str:
@@ -31,9 +25,9 @@ def quote_value(name: str, value: str, *, where: str) -> str:
     `>(` are read as process substitution wherever they stand.
 
     Raises:
-        RecipeError: for a value that cannot be said to cibuildwheel.
+        RecipeError: for a value that CIBW_ENVIRONMENT cannot hold.
     """
-    forbidden = next((text for text in _UNSAYABLE if text in value), None)
+    forbidden = next((text for text in _FORBIDDEN if text in value), None)
     if forbidden or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise RecipeError(
             f"{name} cannot be passed through cibuildwheel",
@@ -46,31 +40,15 @@ def quote_value(name: str, value: str, *, where: str) -> str:
 
 
 def escape_placeholders(text: str) -> str:
-    """Text in which cibuildwheel replaces nothing: it would fill in {project} and {package}."""
+    """The text with {project} and {package} escaped, which cibuildwheel would fill in."""
     return re.sub(r"\{(project|package)\}", r"#{\1}", text)
 
 
-def command_line(*parts: Sequence[str], target: Target) -> str:
-    """Words as one command line of the target's shell.
-
-    cibuildwheel fills its placeholders in as they are. In a container their values are fixed and plain; on a
-    machine they are below its temporary directory, whose path may hold a space.
-    """
-    quote = _quote_for_windows if target.platform is Platform.WINDOWS else shlex.quote
-    filled_in = "{}" if target.platform is Platform.LINUX else '"{}"'
-    words = (word for part in parts for word in part)
-    return " ".join(filled_in.format(word) if word in _FILLED_IN else quote(word) for word in words)
-
-
-def _quote_for_windows(word: str) -> str:
-    return subprocess.list2cmdline([word])
-
-
-OWNED: Final = frozenset(
+RENDERED: Final = frozenset(
     {
         *("build", "skip", "archs", "enable", "environment", "environment-pass", "config-settings"),
         *("build-frontend", "before-all", "before-build", "repair-wheel-command", "container-engine"),
-        # They install what no lock pins; and the gate tests, in a clean room.
+        # They install what no lock pins; and the gate tests, in a clean environment.
         *("audit-command", "audit-requires", "before-test"),
         # These tables replace whatever the general one says.
         *("overrides", "inherit", "linux", "macos", "windows", "pyodide", "android", "ios"),
@@ -79,8 +57,8 @@ OWNED: Final = frozenset(
 """Options that the farm renders from the recipe; a recipe that set them itself would undo an invariant."""
 
 
-def _owned(option: str) -> bool:
-    return option in OWNED or option.startswith("test-") or option.endswith("-image")
+def _is_rendered(option: str) -> bool:
+    return option in RENDERED or option.startswith("test-") or option.endswith("-image")
 
 
 def schema_path() -> Path:
@@ -90,7 +68,7 @@ def schema_path() -> Path:
 
 
 def check_options(build: Build) -> None:
-    """Refuse options of the recipe's `cibuildwheel` table that are the farm's own or that it does not know.
+    """Refuse options of a recipe's `cibuildwheel` table that the farm renders or cibuildwheel does not know.
 
     Raises:
         RecipeError: a group with everything that is wrong with them.
@@ -102,8 +80,8 @@ def check_options(build: Build) -> None:
     from jsonschema import Draft7Validator  # noqa: PLC0415
 
     problems = Collector()
-    owned = {option for option in options if _owned(option)}
-    for option in sorted(owned):
+    rendered = {option for option in options if _is_rendered(option)}
+    for option in sorted(rendered):
         problems.add(
             RecipeError(
                 f"{option} may not be set through cibuildwheel",
@@ -114,7 +92,7 @@ def check_options(build: Build) -> None:
             )
         )
     validator = Draft7Validator(json.loads(schema_path().read_text(encoding="utf-8")))
-    for option in sorted(options.keys() - owned):
+    for option in sorted(options.keys() - rendered):
         for problem in validator.iter_errors({option: options[option]}):
             problems.add(
                 RecipeError(
@@ -128,7 +106,7 @@ def check_options(build: Build) -> None:
 
 
 def check_effect(build: Build) -> None:
-    """Refuse options of cibuildwheel for an engine that does not run it: they would silently do nothing.
+    """Refuse options of cibuildwheel for an engine that does not run it: they would have no effect.
 
     Raises:
         RecipeError: naming them.
@@ -139,5 +117,5 @@ def check_effect(build: Build) -> None:
             f"{', '.join(options)} would have no effect",
             where=build.resolved.origins[f"cibuildwheel.{options[0]}"],
             why=f"the {build.engine} engine runs no cibuildwheel",
-            hint="say --engine cibuildwheel, or take the options out of the recipe",
+            hint="use --engine cibuildwheel, or take the options out of the recipe",
         )

@@ -1,10 +1,8 @@
-"""The compiler cache: ccache between a build and its compilers, kept across builds and containers.
+"""The compiler cache: ccache between a build and its compilers, shared by all builds of an engine.
 
 A build finds ccache under the compilers' own names, first on its PATH. So no build system needs to know of
 it, and none writes its name into a wheel: with and without the cache the bytes are the same. It hits because
-every path of a build is fixed: the stage, the environment and the backend's build directory.
-
-What must be known where the build runs, a script does there: see `stage/inside/compilers.py`.
+every path of a build is fixed. `inside/compilers.py` prepares it where the build runs.
 """
 
 from __future__ import annotations
@@ -30,14 +28,14 @@ _NAMES: Final = ("cc", "gcc", "c++", "g++", "clang", "clang++")
 
 @dataclass(frozen=True, kw_only=True)
 class CompilerCache:
-    """Where the cache stands on this machine; containers get its two directories mounted."""
+    """The cache on this machine; containers get its two directories mounted."""
 
     program: Path
     """The ccache of the farm, one static binary."""
     tools: Path
-    """The directory with a copy of it that containers can have."""
+    """The directory with a copy of it, which containers can mount."""
     storage: Path
-    """What it keeps; each engine has its own, since paths differ and containers may write as another user."""
+    """Its entries; each engine has its own: paths differ, and containers may write as another user."""
     size: str
 
     @classmethod
@@ -49,39 +47,39 @@ class CompilerCache:
     def make(self) -> str | None:
         """Make the directories; why the cache cannot be used, or None."""
         try:
-            # ccache makes room for its locks itself, but fails hard when it cannot: on a full disk, too.
+            # ccache creates this itself, but fails hard when it cannot, as on a full disk.
             (self.storage / "lock").mkdir(parents=True, exist_ok=True)
             self.tools.mkdir(parents=True, exist_ok=True)
             with hold_lock(self.tools.with_name("bin.lock")):
-                _lay_program(self.program, self.tools / PROGRAM)
+                _copy_program(self.program, self.tools / PROGRAM)
             with tempfile.TemporaryFile(dir=self.storage) as trial:
                 trial.write(bytes(1 << 20))
-        # filelock's words for a file system without locks.
+        # filelock raises NotImplementedError on a file system without locks.
         except (OSError, NotImplementedError) as problem:
-            told = isinstance(problem, OSError) and problem.strerror
-            return f"{getattr(problem, 'filename', None) or self.storage}: {told or problem}"
+            why = isinstance(problem, OSError) and problem.strerror
+            return f"{getattr(problem, 'filename', None) or self.storage}: {why or problem}"
         return None
 
-    def environment(self, *, storage: PurePath, stage: PurePath) -> dict[str, str]:
-        """The variables that tell ccache what to do, but for PATH.
+    def environment(self, *, storage: PurePath, directory: PurePath) -> dict[str, str]:
+        """The variables of ccache, but for PATH.
 
         Args:
             storage: the directory of the storage as the build sees it.
-            stage: the same of the stage.
+            directory: the build directory as the build sees it.
         """
         return {
             # Of no file of the machine or the image.
-            "CCACHE_CONFIGPATH": (stage / "no-ccache.conf").as_posix(),
+            "CCACHE_CONFIGPATH": (directory / "no-ccache.conf").as_posix(),
             "CCACHE_DIR": storage.as_posix(),
             # ccache fails hard where it can make no temporary files, as the compiler itself would there.
-            "CCACHE_TEMPDIR": (stage / "tmp").as_posix(),
+            "CCACHE_TEMPDIR": (directory / "tmp").as_posix(),
             "CCACHE_MAXSIZE": self.size,
             # A compiler that was installed again with the same bytes is the same compiler.
             "CCACHE_COMPILERCHECK": "content",
             # What ccache would not see for itself.
-            "CCACHE_EXTRAFILES": (stage / "compilers.txt").as_posix(),
-            # What each compile came to; the witness counts it.
-            "CCACHE_STATSLOG": (stage / "ccache.log").as_posix(),
+            "CCACHE_EXTRAFILES": (directory / "compilers.txt").as_posix(),
+            # Hits and misses, for the environment report.
+            "CCACHE_STATSLOG": (directory / "ccache.log").as_posix(),
         }
 
 
@@ -95,27 +93,25 @@ def available(found: Path | None, directory: Path, *, engine: str, size: str) ->
     return CompilerCache.below(directory, program=found, engine=engine, size=size)
 
 
-def compilers_path(stage: PurePath) -> str:
-    """What goes first on a build's PATH: ccache under the names of the compilers that are there."""
-    return (stage / "compilers").as_posix()
+def compilers_path(directory: PurePath) -> str:
+    """The first entry of a build's PATH: ccache under the names of the compilers."""
+    return (directory / "compilers").as_posix()
 
 
-def compilers_words(program: PurePath, stage: PurePath, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The script that makes ccache ready where a build runs, with its arguments.
+def wrapper_arguments(program: PurePath, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The arguments of `inside/compilers.py`.
 
     Args:
         program: ccache as the build sees it.
-        stage: the stage's directory as the build sees it.
         environment: variables of the recipe, which may name compilers among other programs.
     """
-    script = (stage / "inside" / "compilers.py").as_posix()
-    return ("-I", script, program.as_posix(), *dict.fromkeys([*_NAMES, *named_programs(environment)]))
+    return (program.as_posix(), *dict.fromkeys([*_NAMES, *named_programs(environment)]))
 
 
-def _lay_program(program: Path, place: Path) -> None:
-    """Copy the program where containers can have it, in one step: builds of other runs may be using it."""
-    if os.access(place, os.X_OK) and place.is_file() and place.read_bytes() == program.read_bytes():
+def _copy_program(program: Path, target: Path) -> None:
+    """Copy the program in one step: builds of other runs may be using it."""
+    if os.access(target, os.X_OK) and target.is_file() and target.read_bytes() == program.read_bytes():
         return
-    with temporary_path(place.parent) as draft:
+    with temporary_path(target.parent) as draft:
         shutil.copy(program, draft)
-        draft.replace(place)
+        draft.replace(target)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
 
 # A docker client without a daemon is common: only the server's answer counts.
-_ASK: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
+_VERSION: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
 
-_TELL_PYTHONS: Final = """\
+_LIST_PYTHONS: Final = """\
 for python in /opt/python/cp3*-cp3*/bin/python; do "$python" -I -c '
 import sys
 print(sys.argv[1].split("/")[3], "%d.%d%s" % (*sys.version_info[:2], "t" * ("t" in sys.abiflags)))
@@ -36,11 +36,11 @@ print(sys.argv[1].split("/")[3], "%d.%d%s" % (*sys.version_info[:2], "t" * ("t" 
 
 @dataclass(frozen=True)
 class Volume:
-    """A directory that a container engine keeps."""
+    """A volume of a container engine."""
 
     name: str
     path: Path
-    """Where it stands, as the container engine sees this machine."""
+    """Its mount point on this machine."""
 
 
 @dataclass(frozen=True)
@@ -49,64 +49,64 @@ class ContainerEngine:
 
     program: str
     env: Mapping[str, str] = field(default_factory=dict)
-    """What it is told of the host."""
+    """The environment that it runs in."""
     storage: Callable[[], str] = str
-    """How it stores containers, such as overlay; empty when nobody knows."""
+    """Its storage driver, such as overlay; empty when unknown."""
 
-    def lends(self, root: Path) -> bool:
-        """Whether it can lend a directory to a container that keeps for itself what it writes there.
+    def can_overlay(self, root: Path) -> bool:
+        """Whether it can mount a directory as an overlay, in which a container's changes are its own.
 
-        Podman can where its storage is made so; docker has no option for it. The option cannot say a colon.
+        Podman can with overlay storage; docker has no such option. The option cannot hold a colon.
         """
         return self.program == "podman" and ":" not in str(root) and self.storage() == "overlay"
 
     def label(self, root: Path) -> str:
-        """The option that tells whose a container is."""
+        """The option that labels a container with its build directory."""
         return f"--label={_label(root)}"
 
-    def lend(self, root: Path, at: object) -> list[str]:
-        """The options by which a container gets a directory to write to, of which nothing is changed.
+    def overlay_mount(self, root: Path, at: object) -> list[str]:
+        """The options of an overlay mount.
 
-        SELinux would have the files of the host labelled anew before a container may read them.
+        Labels are off: with SELinux the host's files would be relabelled before a container may read them.
         """
         return [f"--volume={root}:{at}:O", "--security-opt=label=disable"]
 
     def worker(self, root: Path) -> int | None:
-        """The first process of a stage's container; None when there is none."""
+        """The first process of the container of a build directory; None when there is none."""
         found = self._containers(root)
-        told = self._ask("inspect", "--format", "{{.State.Pid}}", found[-1]).strip() if found else ""
-        return int(told) if told.isdigit() and int(told) else None
+        answer = self._output("inspect", "--format", "{{.State.Pid}}", found[-1]).strip() if found else ""
+        return int(answer) if answer.isdigit() and int(answer) else None
 
     def sweep(self, root: Path) -> None:
-        """Remove the containers of a stage, whatever they are at."""
+        """Remove the containers of a build directory, in whatever state."""
         found = self._containers(root, "--all")
         if found:
-            # podman would ask politely for 10 s first; docker does not.
+            # podman waits 10 s for a clean end otherwise.
             now = ("--time=0",) if self.program == "podman" else ()
-            self._ask("rm", "--force", *now, *found)
+            self._output("rm", "--force", *now, *found)
 
     def volumes(self, prefix: str) -> list[Volume]:
         """The volumes whose names begin with a prefix."""
-        listed = self._ask("volume", "ls", "--format", "{{.Name}}", "--filter", f"name={prefix}")
+        listed = self._output("volume", "ls", "--format", "{{.Name}}", "--filter", f"name={prefix}")
         names = sorted(name for name in listed.split() if name.startswith(prefix))
         return [
-            Volume(name, Path(self._ask("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip()))
+            Volume(name, Path(self._output("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip()))
             for name in names
         ]
 
     def remove_volume(self, name: str) -> bool:
-        """Remove a volume; whether that could be done: not while a container has it."""
-        return bool(self._ask("volume", "rm", name))
+        """Remove a volume unless a container uses it; returns whether it is gone."""
+        return bool(self._output("volume", "rm", name))
 
     def image_id(self, image: str, *, where: str) -> str:
-        """What an image is, by digest: a tag can come to mean another one.
+        """The digest of an image: a tag can come to mean another one.
 
         Raises:
             EngineError: when the image is not here.
         """
         if "@sha256:" in image:
             return image
-        found = self._ask("image", "inspect", "--format", "{{.Id}}", image).strip()
+        found = self._output("image", "inspect", "--format", "{{.Id}}", image).strip()
         if not found:
             raise EngineError(
                 f"the builder image {image} is not here",
@@ -118,21 +118,21 @@ class ContainerEngine:
 
     def pythons(self, image: str) -> tuple[Python, ...]:
         """The Pythons of a builder image, oldest first; none where the image cannot be run."""
-        told = self._ask("run", "--rm", "--network=none", image, "sh", "-c", _TELL_PYTHONS)
+        answer = self._output("run", "--rm", "--network=none", image, "sh", "-c", _LIST_PYTHONS)
         # Some images have a directory that leads to another Python than its name says.
         found = {
             Python.parse(words[1])
-            for words in map(str.split, told.splitlines())
+            for words in map(str.split, answer.splitlines())
             if len(words) == 2 and words[0] == _tag_of(words[1])  # noqa: PLR2004
         }
         return tuple(sorted(found))
 
     def _containers(self, root: Path, *which_ones: str) -> list[str]:
-        """The containers of a stage: those that run, or as the option says."""
-        return self._ask("ps", *which_ones, "--quiet", "--filter", f"label={_label(root)}").split()
+        """The containers of a build directory: the running ones, or as the option says."""
+        return self._output("ps", *which_ones, "--quiet", "--filter", f"label={_label(root)}").split()
 
-    def _ask(self, *words: str) -> str:
-        """What the program prints; nothing when it fails."""
+    def _output(self, *words: str) -> str:
+        """The output of the program; nothing when it fails."""
         command = Command(argv=(self.program, *words), env=self.env, time_limit=60)
         finished = run(command, check=False)
         return finished.output if finished.returncode == 0 else ""
@@ -145,16 +145,16 @@ def _tag_of(python: str) -> str:
 
 
 def _label(root: Path) -> str:
-    return f"wheelfarm.stage={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
+    return f"wheelfarm.build={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
 
 
 def container_engine(settings: Settings) -> ContainerEngine | None:
     """The container engine that answers here; None when there is none."""
     env = programs_environment(settings)
-    for program in (settings.container_engine,) if settings.container_engine else tuple(_ASK):
+    for program in (settings.container_engine,) if settings.container_engine else tuple(_VERSION):
         if which(program, env) is not None:
             try:
-                run(Command(argv=(program, *_ASK[program]), env=env, time_limit=30))
+                run(Command(argv=(program, *_VERSION[program]), env=env, time_limit=30))
             except ProcessError:
                 continue
             return ContainerEngine(program, env, _storage(program, env))
@@ -162,7 +162,7 @@ def container_engine(settings: Settings) -> ContainerEngine | None:
 
 
 def _storage(program: str, env: Mapping[str, str]) -> Callable[[], str]:
-    """How a program stores containers: asked at once, since that takes a while, and waited for later."""
+    """The storage driver of podman: the query starts now, and the first use waits for its answer."""
     if program != "podman":
         return str
     command = Command(
@@ -172,10 +172,10 @@ def _storage(program: str, env: Mapping[str, str]) -> Callable[[], str]:
     answer = pool.submit(run, command, check=False)
     pool.shutdown(wait=False)
 
-    def told() -> str:
+    def driver() -> str:
         return answer.result().output.strip()
 
-    return told
+    return driver
 
 
 def default_image(target: Target) -> str:

@@ -1,4 +1,4 @@
-"""The stage: the directory made for one build, which is all that the build sees.
+"""The build directory: all that one build sees.
 
 source/            the patched source tree
 requirements/      wheels for the build environment, verified: from the lock and from the farm
@@ -19,7 +19,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
-from wheelfarm.build.blas_provider import lay_openblas
+from wheelfarm.build.blas_provider import unpack_openblas
 from wheelfarm.build.build_requirements import backend, edit_build_requires
 from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError
 from wheelfarm.recipes.farm_settings import Provider
@@ -46,12 +46,12 @@ SCRIPTS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class BuildDirectory:
-    """A directory that holds all that one build needs."""
+    """The directory of one build, with what belongs to it."""
 
     build: Build
     root: Path
     inside: PurePath
-    """The same directory as the build sees it: another path in a container."""
+    """The same directory as the build sees it: in a container, another path."""
     tree: PatchedTree
     requirements: tuple[PinnedWheel, ...]
     backend: str
@@ -61,26 +61,26 @@ class BuildDirectory:
     jobs: int = 1
     """Its share of the processors."""
     provider_wheel: PinnedWheel | None = None
-    """The wheel that BLAS comes from, where it comes as one."""
+    """The wheel of the BLAS provider, where it is one."""
 
     @property
     def provider(self) -> Provider:
-        """What supplies BLAS to this build."""
+        """The BLAS provider of this build."""
         return self.build.variant.provider if self.build.recipe.table.blas else Provider.NONE
 
     @property
     def build_dir(self) -> PurePath | None:
-        """The backend's build directory as the build sees it, where the farm says which one; else None."""
+        """Meson's build directory as the build sees it; None with another backend."""
         return self.inside / "build" if self.backend == MESON_PYTHON else None
 
     @property
     def built(self) -> Path:
-        """Where the host engine's backend leaves what it made."""
+        """Where the backend of the host engine puts the built wheel."""
         return self.root / "built"
 
     @property
     def dist(self) -> Path:
-        """Where the engine leaves the repaired wheel."""
+        """Where the engine puts the repaired wheel."""
         return self.root / "dist"
 
 
@@ -98,7 +98,7 @@ def newest(tree: Path) -> int:
 
 
 def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:
-    """The wheels as a requirements file that lets nothing else in: by file and by hash."""
+    """A requirements file of these wheels by file and hash, which admits nothing else."""
     lines = []
     for wheel in sorted(wheels, key=lambda each: each.name):
         path = inside / "requirements" / wheel.path.name
@@ -107,7 +107,7 @@ def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lay_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PurePath) -> None:
+def _write_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PurePath) -> None:
     """The directories, the wheels for the build environment, and the scripts."""
     for directory in ("requirements", "inside", "dist", "home", "tmp"):
         (root / directory).mkdir()
@@ -119,8 +119,7 @@ def _lay_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PureP
     (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
 
 
-def _present(provider: PinnedWheel | None, build: Build) -> PinnedWheel:
-    """The wheel of the variant's BLAS, which has to be there."""
+def _required(provider: PinnedWheel | None, build: Build) -> PinnedWheel:
     if provider is None:
         raise ProviderError(
             f"the variant {build.id.variant!r} has no wheel of its BLAS for {build.id.target}",
@@ -129,7 +128,7 @@ def _present(provider: PinnedWheel | None, build: Build) -> PinnedWheel:
     return provider
 
 
-def lay(
+def make_directory(
     build: Build,
     *,
     root: Path,
@@ -140,11 +139,11 @@ def lay(
     epoch: int,
     jobs: int,
 ) -> BuildDirectory:
-    """Lay out a build's directory around a patched tree that stands in `root/source`.
+    """Make the build directory around a patched tree in `root/source`.
 
     Args:
         build: what is to be built.
-        root: the stage's directory, which holds the tree already.
+        root: the build directory, which holds the tree already.
         inside: the same directory as the build will see it.
         tree: the patched source tree.
         requirements: wheels for the build environment; the farm's own among them.
@@ -161,13 +160,15 @@ def lay(
     farm = {wheel.name for wheel in requirements if wheel.farm}
     for upstream in build.upstream:
         if upstream.name not in farm:
-            raise ChainError(f"the farm's wheel of {upstream.name} is not in the stage", where=str(build.id))
+            raise ChainError(
+                f"the farm's wheel of {upstream.name} is not in the build directory", where=str(build.id)
+            )
     try:
-        _lay_files(root, requirements, inside=inside)
+        _write_files(root, requirements, inside=inside)
         build_requires = edit_build_requires(
             tree.path, build.recipe.table.build_requires, where=build.recipe.where
         )
-        stage = BuildDirectory(
+        directory = BuildDirectory(
             build=build,
             root=root,
             inside=inside,
@@ -179,12 +180,12 @@ def lay(
             jobs=jobs,
             provider_wheel=provider,
         )
-        if stage.provider is Provider.SCIPY_OPENBLAS32:
-            lay_openblas(root, _present(provider, build), inside=inside, target=build.id.target)
+        if directory.provider is Provider.SCIPY_OPENBLAS32:
+            unpack_openblas(root, _required(provider, build), inside=inside, target=build.id.target)
     except OSError as problem:
         raise BuildDirectoryError(
-            f"cannot lay out the stage of {build.id}",
+            f"cannot make the build directory of {build.id}",
             where=problem.filename or str(root),
             why=problem.strerror,
         ) from problem
-    return stage
+    return directory

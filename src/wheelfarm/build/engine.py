@@ -1,4 +1,4 @@
-"""The Protocol that both engines keep, and what they render."""
+"""The protocol of the engines, and the steps that they render a build to."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from wheelfarm.model import EngineName, Python, Target
     from wheelfarm.plan.build import Toolchain
 
-BUILT: Final = "@built-wheel@"
-"""Stands in a step for the path of the wheel that the backend made, whose name only the backend knows."""
+WHEEL: Final = "{wheel}"
+"""Stands in a step for the path of the built wheel, whose name only the backend knows."""
 
 
 class Phase(StrEnum):
-    """The parts of a build, by which a failure is told."""
+    """The parts of a build, by which a failure is classified."""
 
     START = "engine start-up"
     ENVIRONMENT = "environment"
@@ -43,43 +43,41 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """All that an engine is told for one build: files to write into the stage, then programs to run."""
+    """What an engine does for one build: files to write into its directory, then programs to run."""
 
     steps: tuple[Step, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, Path] = field(default_factory=dict)
-    """Files to copy into the stage with their time, by the path there."""
+    """Files to copy with their time, by the path in the build directory."""
 
 
 class Engine(Protocol):
-    """What the pipeline needs of an engine."""
+    """Runs builds."""
 
     @property
-    def name(self) -> EngineName:
-        """Which of the two."""
+    def name(self) -> EngineName: ...
 
     @property
     def stages(self) -> Path:
-        """The directory that stages are made in."""
+        """The directory that build directories are made in."""
 
     @property
-    def compiler_cache(self) -> CompilerCache | None:
-        """The compiler cache of its builds; None where none is used."""
+    def compiler_cache(self) -> CompilerCache | None: ...
 
     def without_compiler_cache(self) -> Engine:
-        """The same engine without one."""
+        """The same engine without a compiler cache."""
 
-    def inside(self, root: Path, target: Target) -> PurePath:
-        """The path of a stage as its build sees it."""
-
-    def build_cache(self, stage: BuildDirectory) -> BuildCache | None:
+    def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         """The build cache of a build; None without one, or where paths differ from build to build."""
 
+    def inside(self, root: Path, target: Target) -> PurePath:
+        """The path of a build directory as its build sees it."""
+
     def worker(self, line: str, root: Path) -> int | None:
-        """The process that does a stage's work from a line of the output on; None where it stays the same."""
+        """The process that does the work from this line of the output on; None where it stays the same."""
 
     def sweep(self, root: Path) -> None:
-        """Remove the containers that a run which was killed or stopped has left of a stage."""
+        """Remove the containers that an ended run has left of a build directory."""
 
     def toolchain(
         self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
@@ -95,20 +93,20 @@ class Engine(Protocol):
             EngineError: when the engine, its image or the interpreter is missing.
         """
 
-    def render(self, stage: BuildDirectory) -> Rendering:
-        """What will be run. Pure."""
+    def render(self, directory: BuildDirectory) -> Rendering:
+        """The steps of a build. Pure."""
 
     def phase(self, step: Step, lines: Iterable[str]) -> Phase:
-        """In which part of the build a failed step was, told from the lines of its log."""
+        """The phase in which a step failed, according to the lines of its log."""
 
     def pythons(self, target: Target) -> tuple[Python, ...]:
-        """The Pythons that a clean room can be made for where a target is built."""
+        """The Pythons that a clean environment can have where a target is built."""
 
     def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
-        """The step that tests, on a machine without the build's libraries, what lies in `directory`.
+        """The step that tests the content of a directory without the libraries of the build.
 
         Args:
-            directory: what the room is given.
-            target: whose Python the room has.
-            out: a directory in it that the tests may write to.
+            directory: what the tests see.
+            target: whose Python the environment has.
+            out: a directory below it that the tests may write to.
         """

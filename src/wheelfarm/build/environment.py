@@ -1,4 +1,4 @@
-"""What a build is told, the same by both engines: its variables and its config settings."""
+"""The variables and config settings of a build, the same with both engines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_environment(build: Build) -> None:
     Raises:
         RecipeError: naming them.
     """
-    # Windows does not tell Path from PATH.
+    # Windows does not distinguish Path and PATH.
     reserved = sorted(name for name in build.resolved.environment if name.upper() in RESERVED)
     if reserved:
         raise RecipeError(
@@ -55,7 +55,7 @@ def check_environment(build: Build) -> None:
 
 
 def check_programs(build: Build) -> None:
-    """Refuse a variable that names a compiler or tool which is not here, where that can be known.
+    """Refuse a variable that names a missing compiler or tool, where that can be known.
 
     Raises:
         RecipeError: naming the variable.
@@ -65,47 +65,46 @@ def check_programs(build: Build) -> None:
         missing = [word for word in named_programs({name: value})[:1] if programs.get(word) == "(none)"]
         if missing:
             raise RecipeError(
-                f"{name} names {missing[0]!r}, which is not here",
+                f"{name} names {missing[0]!r}, which is not installed",
                 where=build.resolved.origins[f"environment.{name}"],
                 hint=f"install {missing[0]}, or take {name} out of the recipe",
             )
 
 
 _LEAST_MACOS: Final = {Provider.ACCELERATE: "14.0"}
-"""The oldest macOS that has what a provider offers: Accelerate got today's LAPACK with 13.3, and upstream's
-wheels with it ask for 14."""
+"""The oldest macOS of a provider: Accelerate's present LAPACK is of 13.3, and upstream's wheels need 14."""
 
 
-def _deployment_target(stage: BuildDirectory) -> dict[str, str]:
+def _deployment_target(directory: BuildDirectory) -> dict[str, str]:
     """The oldest macOS that the wheel is for, where the provider needs a newer one than the recipe says."""
-    least = _LEAST_MACOS.get(stage.provider)
-    if least is None or stage.build.id.target.platform is not Platform.MACOS:
+    least = _LEAST_MACOS.get(directory.provider)
+    if least is None or directory.build.id.target.platform is not Platform.MACOS:
         return {}
-    said = stage.build.resolved.environment.get("MACOSX_DEPLOYMENT_TARGET", "0")
-    return {"MACOSX_DEPLOYMENT_TARGET": max(said, least, key=Version)}
+    minimum = directory.build.resolved.environment.get("MACOSX_DEPLOYMENT_TARGET", "0")
+    return {"MACOSX_DEPLOYMENT_TARGET": max(minimum, least, key=Version)}
 
 
-def build_environment(stage: BuildDirectory) -> dict[str, str]:
+def build_environment(directory: BuildDirectory) -> dict[str, str]:
     """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
 
     Raises:
         RecipeError: when the recipe sets a variable that is the farm's.
     """
-    build = stage.build
+    build = directory.build
     check_environment(build)
-    # Said, because Meson puts a ccache that it finds itself before the compiler, and writes so into wheels.
+    # Set because Meson puts a ccache that it finds itself before the compiler, and writes so into wheels.
     # On Windows it would then look for a cc instead of MSVC, which ccache is never put before.
-    says = stage.backend == MESON_PYTHON and build.id.target.platform is not Platform.WINDOWS
-    compilers = {"CC": "cc", "CXX": "c++"} if says else {}
+    meson = directory.backend == MESON_PYTHON and build.id.target.platform is not Platform.WINDOWS
+    compilers = {"CC": "cc", "CXX": "c++"} if meson else {}
     return {
-        "MAKEFLAGS": f"-j{stage.jobs}",
-        "CMAKE_BUILD_PARALLEL_LEVEL": str(stage.jobs),
-        "NPY_NUM_BUILD_JOBS": str(stage.jobs),
+        "MAKEFLAGS": f"-j{directory.jobs}",
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(directory.jobs),
+        "NPY_NUM_BUILD_JOBS": str(directory.jobs),
         **compilers,
         **build.resolved.environment,
-        **_deployment_target(stage),
-        **provider_environment(stage.provider, inside=stage.inside),
-        "SOURCE_DATE_EPOCH": str(stage.epoch),
+        **_deployment_target(directory),
+        **provider_environment(directory.provider, inside=directory.inside),
+        "SOURCE_DATE_EPOCH": str(directory.epoch),
         # auditwheel's and some generators' output follows the order of sets.
         "PYTHONHASHSEED": "0",
         # What a build needs is in its environment already: pip may not bring anything else.
@@ -116,22 +115,22 @@ def build_environment(stage: BuildDirectory) -> dict[str, str]:
     }
 
 
-def config_settings(stage: BuildDirectory) -> ConfigSettings:
+def config_settings(directory: BuildDirectory) -> ConfigSettings:
     """The recipe's config settings, with what meson-python needs on top.
 
     That is its share of the processors, a fixed build directory (its default one has a random name, which
     ends up in the wheel), no downloads of Meson's wraps, and the install tags of splits.
     """
-    settings = stage.build.resolved.config_settings
-    if stage.build_dir is None:
+    settings = directory.build.resolved.config_settings
+    if directory.build_dir is None:
         return settings
     values = dict(settings.items)
-    values["build-dir"] = (stage.build_dir.as_posix(),)
+    values["build-dir"] = (directory.build_dir.as_posix(),)
     # What belongs into a split is installed with the rest, and parted from it afterwards.
-    install = with_tags(values.get("install-args", ()), split_tags(stage.build))
+    install = with_tags(values.get("install-args", ()), split_tags(directory.build))
     values |= {"install-args": install} if install else {}
     # The last one counts.
     values["setup-args"] = (*values.get("setup-args", ()), "--wrap-mode=nodownload")
     if not any(word.startswith("-j") for word in values.get("compile-args", ())):
-        values["compile-args"] = (*values.get("compile-args", ()), f"-j{stage.jobs}")
+        values["compile-args"] = (*values.get("compile-args", ()), f"-j{directory.jobs}")
     return type(settings).of(values)

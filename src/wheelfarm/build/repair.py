@@ -1,4 +1,4 @@
-"""The platforms' repair tools, their words, and the one wheel that must come out."""
+"""The repair tools of the platforms, their command lines, and checks of their output."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from wheelfarm.wheels.binary import Binary
 
 
-# Names of files on the three systems, and what brings them: Debian's and Fedora's packages, MinGW, Homebrew.
-_PROVIDERS: Final[Mapping[str, str]] = {
+# File names of libraries on the three systems, and where each comes from.
+_SOURCES: Final[Mapping[str, str]] = {
     "*scipy_openblas*": "the wheel scipy-openblas32, pinned in the lock of a variant with that provider",
     "*openblas*": 'OpenBLAS: system-packages.apt = ["libopenblas-dev"], or openblas-devel (dnf)',
     "lib*lapack*": 'netlib: system-packages.apt = ["liblapack-dev"], or lapack-devel (dnf)',
@@ -40,17 +40,17 @@ _PROVIDERS: Final[Mapping[str, str]] = {
 }
 
 
-def provider_of(library: str) -> str | None:
-    """What has a library, in words; None for one that we have not heard of.
+def library_source(library: str) -> str | None:
+    """Where a library comes from, in words; None for an unknown one.
 
     Args:
         library: its name, with or without directories.
     """
     name = library.replace("\\", "/").rpartition("/")[2].lower()
-    return next((said for glob, said in _PROVIDERS.items() if fnmatchcase(name, glob)), None)
+    return next((source for glob, source in _SOURCES.items() if fnmatchcase(name, glob)), None)
 
 
-# What is on every system. For ELF it is auditwheel's policies that say so, by platform tag (PEP 600).
+# Libraries of every system. For ELF, auditwheel's policies decide, by platform tag (PEP 600).
 _SYSTEM: Final[Mapping[BinaryFormat, tuple[str, ...]]] = {
     BinaryFormat.ELF: ("*",),
     BinaryFormat.MACHO: ("/usr/lib/*", "/system/library/*"),
@@ -65,11 +65,11 @@ _BOTH: Final = {"universal2": ("arm64", "x86_64")}
 
 
 def check_repaired(binaries: Iterable[Binary], platform_tag: str) -> None:
-    """Refuse a wheel with binaries for another processor, or that need what is on this machine only.
+    """Refuse a wheel with binaries for another processor, or that need libraries of this machine.
 
     Args:
         binaries: all of the wheel's.
-        platform_tag: what the wheel says it is for.
+        platform_tag: the platform tag of the wheel.
 
     Raises:
         RepairError: for each binary or library.
@@ -96,7 +96,7 @@ def check_repaired(binaries: Iterable[Binary], platform_tag: str) -> None:
                 f"{library} is needed from outside the wheel",
                 where=", ".join(members),
                 why="it is neither in the wheel nor part of the system",
-                hint=provider_of(library) or "name a directory that has it: --libraries",
+                hint=library_source(library) or "name a directory that has it: --libraries",
             )
         )
     problems.check()
@@ -108,7 +108,7 @@ def _of_system(library: str, binary_format: BinaryFormat) -> bool:
 
 @dataclass(frozen=True)
 class Tool:
-    """A repair tool: its command line with placeholders, and how it is told where libraries are."""
+    """A repair tool: its command line with placeholders, and its option for library directories."""
 
     program: str
     distribution: str
@@ -119,7 +119,7 @@ class Tool:
     def command(
         self, *, wheel: str, dest: str, arch: str, libraries: str | None
     ) -> tuple[tuple[str, ...], dict[str, str]]:
-        """The words and the variables for one wheel.
+        """The arguments and variables for one wheel.
 
         Args:
             wheel: the built wheel.
@@ -161,7 +161,7 @@ ELSEWHERE: Final = Tool(
     ("repairwheel", "--no-sys-paths", "--output-dir", "@dest@", "@wheel@"),
     library_argv=("--lib-dir", "@libraries@"),
 )
-"""For a wheel of another system than this machine's; what this one's system has is of no use to it."""
+"""For wheels of another system than this machine's, whose libraries are of no use to them."""
 
 
 def tool_for(platform: Platform, here: Platform) -> Tool:
@@ -170,7 +170,7 @@ def tool_for(platform: Platform, here: Platform) -> Tool:
 
 
 def architecture(platform_tag: str) -> str:
-    """The architecture in a platform tag, such as x86_64 in macosx_11_0_x86_64; it may hold an underscore."""
+    """The architecture in a platform tag: x86_64 in macosx_11_0_x86_64."""
     found = re.search(r"x86_64$|[a-z0-9]+$", platform_tag)
     return found[0] if found else platform_tag
 

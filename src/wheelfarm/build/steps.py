@@ -1,4 +1,4 @@
-"""Running what an engine has rendered."""
+"""Runs the steps that an engine renders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.diagnosis.classify import classify
-from wheelfarm.build.engine import BUILT, Phase
+from wheelfarm.build.engine import WHEEL, Phase
 from wheelfarm.build.repair import only_wheel
 from wheelfarm.errors import (
     BuildError,
@@ -41,14 +41,14 @@ _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
 
 
 def mark_of(root: Path) -> Path:
-    """The file beside a stage that tells what runs in it."""
+    """The file beside a build directory that names the process in it."""
     return root.with_name(f"{root.name}.running")
 
 
 def run_step(
     engine: Engine, step: Step, root: Path, *, log: Path, time_limit: float, listener: ProgressListener
 ) -> Finished:
-    """Run one step of a stage; whatever ends it, no container of it goes on.
+    """Run one step in a build directory; whatever ends it, none of its containers runs on.
 
     Raises:
         ProcessError: when it fails.
@@ -81,7 +81,7 @@ def run_step(
 def run_rendering(
     engine: Engine,
     rendering: Rendering,
-    stage: BuildDirectory,
+    directory: BuildDirectory,
     *,
     log: Path,
     time_limit: float,
@@ -94,40 +94,40 @@ def run_rendering(
         CancelledRunError: when the listener cancels it.
     """
     for name, text in rendering.files.items():
-        (stage.root / name).write_text(text, encoding="utf-8")
+        (directory.root / name).write_text(text, encoding="utf-8")
     for name, path in rendering.copies.items():
-        (stage.root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, stage.root / name)
+        (directory.root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, directory.root / name)
     for step in rendering.steps:
-        ready = _with_built_wheel(step, stage)
+        ready = _with_built_wheel(step, directory)
         try:
-            run_step(engine, ready, stage.root, log=log, time_limit=time_limit, listener=listener)
+            run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
         except ProcessError as problem:
-            raise _failure(engine, step, stage.build, problem, log) from problem
+            raise _failure(engine, step, directory.build, problem, log) from problem
 
 
-def _with_built_wheel(step: Step, stage: BuildDirectory) -> Step:
-    """The step with the path of the wheel that the backend made, where it asks for it."""
-    if BUILT not in step.argv:
+def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
+    """The step with the path of the built wheel in place of its placeholder."""
+    if WHEEL not in step.argv:
         return step
-    build = stage.build
-    made_by = f"{stage.backend}'s build"
-    wheel = only_wheel(stage.built, name=build.id.name, version=build.version, made_by=made_by)
-    return replace(step, argv=tuple(str(wheel) if word == BUILT else word for word in step.argv))
+    build = directory.build
+    made_by = f"{directory.backend}'s build"
+    wheel = only_wheel(directory.built, name=build.id.name, version=build.version, made_by=made_by)
+    return replace(step, argv=tuple(str(wheel) if word == WHEEL else word for word in step.argv))
 
 
 def _failure(engine: Engine, step: Step, build: Build, problem: ProcessError, log: Path) -> FarmError:
-    """The error of a step, told by what its log shows."""
+    """The error of a failed step, classified by its log."""
     with log.open(encoding="utf-8", errors="replace") as lines:
         phase = engine.phase(step, lines)
         lines.seek(0)
         diagnosis = classify(problem, lines, phase)
     where = f"{log.name}, line {diagnosis.where[0]}" if diagnosis.where else None
-    told = "\n".join(diagnosis.lines) or problem.what
+    details = "\n".join(diagnosis.lines) or problem.what
     error = _ERRORS[phase](
         f"{build.id}: {phase} failed",
         where=", ".join(filter(None, (build.recipe.where, where))),
-        why=f"{diagnosis.cause}\n{told}" if diagnosis.cause else told,
+        why=f"{diagnosis.cause}\n{details}" if diagnosis.cause else details,
         hint=diagnosis.hint or _next(build, phase),
         log=log,
     )
@@ -138,8 +138,8 @@ def _failure(engine: Engine, step: Step, build: Build, problem: ProcessError, lo
 def _next(build: Build, phase: Phase) -> str:
     match phase:
         case Phase.ENVIRONMENT:
-            return f"inv recipe.lock {build.id.name} writes build.lock anew"
+            return f"inv recipe.lock {build.id.name} writes a new build.lock"
         case Phase.PROVIDER:
             return "remove the other library, or choose another engine"
         case _:
-            return f"nox -s build-{build.id.name} tries again; the stage is kept"
+            return f"nox -s build-{build.id.name} tries again; the build directory remains"

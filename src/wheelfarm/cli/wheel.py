@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.build.diagnosis.classify import classify
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.progress import SilentListener
-from wheelfarm.build.repair import architecture, check_repaired, only_wheel, provider_of, tool_for
+from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for
 from wheelfarm.cli.task import PLANNING, Invocation, task
 from wheelfarm.errors import ProcessError, RecordError, RepairError, UsageError, WheelError
 from wheelfarm.gate.gate import pass_gate
@@ -202,7 +202,7 @@ def _refusal(problem: ProcessError, output: list[str], program: str, wheel: Whee
     """The error of a repair tool, with what provides the library that it lacks."""
     failure = classify(problem, "\n".join(output) or problem.why, "repair")
     library = re.search(r"does not find (\S+)$", failure.cause or "")
-    provider = provider_of(library[1]) if library else None
+    provider = library_source(library[1]) if library else None
     return RepairError(
         f"{program} refuses {wheel.path.name}" + (f": {failure.cause}" if failure.cause else ""),
         why="\n".join(failure.lines) or problem.what,

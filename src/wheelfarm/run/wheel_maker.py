@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import check_settings
-from wheelfarm.build.directory import SOURCE, BuildDirectory, lay, newest
+from wheelfarm.build.directory import SOURCE, BuildDirectory, make_directory, newest
 from wheelfarm.build.environment_report import (
     read_environment_report,
     read_library_provenance,
@@ -143,7 +143,7 @@ class Maker:
             with ThreadPoolExecutor(max_workers=1) as pool:
                 env = programs_environment(self.settings)
                 unchecked = pool.submit(check_settings, build, tree, env)
-                stage = lay(
+                stage = make_directory(
                     build,
                     root=root,
                     inside=self.engine.inside(root, target),

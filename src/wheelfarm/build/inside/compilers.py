@@ -1,9 +1,8 @@
-"""Runs where the build runs, before it: puts ccache under the names of the compilers that are there.
+"""Runs where the build runs, before it: links ccache under the names of the installed compilers.
 
-Only of those: a name that is found and cannot be run would tell a build system of a compiler that is not
-here. It also writes down what ccache takes for given: the names of all files that an #include may find, since
-a header that comes to stand before another of the same name changes no file that ccache looks at; and the
-assembler, which ccache does not know. Uses the standard library only.
+Only of those: a build system would take any other link for a compiler. It also lists what ccache does not
+check: the names of all files that an #include may find, since a new header that shadows another changes no
+file that ccache reads; and the version of the assembler. Uses the standard library only.
 
 Usage: compilers.py CCACHE NAME…
 """
@@ -32,12 +31,12 @@ INCLUDED = frozenset(
 )
 """Suffixes of what an #include names; the standard library's headers have none."""
 
-# One that is called by its path cannot be stood in for.
+# A compiler that is called by its path cannot be replaced.
 COMPILER = re.compile(r"([a-z0-9_]+-)*(cc|gcc|c\+\+|g\+\+|clang|clang\+\+)(-[0-9.]+)?")
 
 
 def output(*words: str) -> str:
-    """What a program says; nothing where it does not run."""
+    """The output of a program; nothing where it does not run."""
     try:
         return subprocess.run(words, capture_output=True, text=True, check=False).stdout
     except OSError:
@@ -45,13 +44,13 @@ def output(*words: str) -> str:
 
 
 def usable(ccache: str) -> bool:
-    """Whether it runs here, and is new enough: a static program runs in any image, another may not."""
+    """Whether ccache runs here and is new enough."""
     found = re.match(r"ccache version (\d+)\.(\d+)", output(ccache, "--version"))
     return found is not None and (int(found[1]), int(found[2])) >= OLDEST
 
 
 def includable(directory: Path) -> Iterator[str]:
-    """The files below a directory that an #include may find; what installers write is not among them."""
+    """The files below a directory that an #include may find, without installers' metadata."""
     for parent, directories, names in os.walk(directory):
         directories[:] = sorted(
             each for each in directories if not each.endswith((".dist-info", "__pycache__"))
@@ -61,26 +60,27 @@ def includable(directory: Path) -> Iterator[str]:
                 yield os.path.join(parent, name)  # noqa: PTH118
 
 
-def pythons_own() -> list[str]:
-    """The compilers that this Python was made with: setuptools calls them by the names they had there."""
+def python_compilers() -> list[str]:
+    """The compilers that this Python was built with: setuptools calls them by these names."""
     values = (sysconfig.get_config_var(name) for name in ("CC", "CXX", "LDSHARED", "LDCXXSHARED"))
     return [value.split()[0] for value in values if value]
 
 
-def main(ccache: str, names: list[str], stage: Path, packages: set[Path]) -> None:
-    """Make the links, and write what ccache shall take into account."""
+def main(ccache: str, names: list[str], directory: Path, packages: set[Path]) -> None:
+    """Make the links, and write the list."""
     if not usable(ccache):
         sys.stderr.write(f"no compiler cache: {ccache} does not run here, or is older than {OLDEST}\n")
         return
     assembler = output("as", "--version").partition("\n")[0]
     lines = [assembler]
-    for directory in (stage / "source", *sorted(packages)):
-        lines += includable(directory)
-    (stage / "compilers.txt").write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
-    links = stage / "compilers"
+    for tree in (directory / "source", *sorted(packages)):
+        lines += includable(tree)
+    text = "\n".join(lines) + "\n"
+    (directory / "compilers.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
+    links = directory / "compilers"
     path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != links)
     links.mkdir()
-    for name in dict.fromkeys([*names, *pythons_own()]):
+    for name in dict.fromkeys([*names, *python_compilers()]):
         if COMPILER.fullmatch(name) and shutil.which(name, path=path):
             (links / name).symlink_to(ccache)
 

@@ -1,7 +1,7 @@
-"""Runs where the build runs, before it: puts the real netlib BLAS and LAPACK where the build links them.
+"""Runs where the build runs, before it: copies the real netlib BLAS and LAPACK to where the build links them.
 
 On Debian `libblas.so` belongs to whichever alternative is chosen: with libopenblas-dev installed it is
-OpenBLAS. So the library is taken by its own path, and refused when it is another one in disguise.
+OpenBLAS. So the library is found by its own path, and refused when it is another implementation.
 Uses the standard library only.
 
 Usage: netlib.py DIRECTORY [ROOT]
@@ -18,7 +18,7 @@ from pathlib import Path
 # A machine may hold libraries of other architectures too.
 TRIPLET = f"{platform.machine()}-linux-gnu"
 CANDIDATES = {
-    # Debian's own place for netlib, then where the Enterprise Linux packages put it.
+    # Debian's path of netlib, then that of Enterprise Linux.
     "blas": (f"usr/lib/{TRIPLET}/blas/libblas.so.3", "usr/lib64/libblas.so.3"),
     "lapack": (f"usr/lib/{TRIPLET}/lapack/liblapack.so.3", "usr/lib64/liblapack.so.3"),
     "cblas": ("usr/lib64/libcblas.so.3",),
@@ -44,9 +44,9 @@ def find(library: str, root: Path) -> Path | None:
     for pattern in CANDIDATES[library]:
         for path in sorted(root.glob(pattern)):
             content = path.read_bytes()
-            disguise = next((name for symbol, name in OTHERS.items() if symbol in content), None)
-            if disguise:
-                sys.exit(f"netlib: {path} is {disguise}, not the netlib {library}")
+            other = next((name for symbol, name in OTHERS.items() if symbol in content), None)
+            if other:
+                sys.exit(f"netlib: {path} is {other}, not the netlib {library}")
             found = found or path
     return found
 
@@ -68,7 +68,7 @@ def main(directory: Path, root: Path) -> None:
             link.unlink(missing_ok=True)
             link.symlink_to(f"lib{library}.so.3")
             present[library] = path.resolve()
-    # The libraries are the system's still, and whoever asks for their owner needs the system's names.
+    # By these paths the library provenance finds the system's package.
     copied = {f"lib{library}.so.3": str(path) for library, path in present.items()}
     (libdir / "copied.json").write_text(json.dumps(copied), encoding="utf-8")
     # Debian's netlib libblas carries the C interface itself; elsewhere it is a library of its own.

@@ -152,7 +152,7 @@ def verdicts(record: Record) -> Verdicts:
     )
 
 
-def provider_of(blas: str) -> str:
+def library_source(blas: str) -> str:
     """Provider and interface of a BLAS, without its build."""
     return ", ".join(blas.split(", ")[:2])
 
@@ -160,7 +160,7 @@ def provider_of(blas: str) -> str:
 def blas_of(finding: Finding) -> str:
     """Provider and interface, as found in the wheel, or else as the gate found them."""
     if finding.content is not None:
-        return "; ".join(map(provider_of, finding.content.blas)) or "none"
+        return "; ".join(map(library_source, finding.content.blas)) or "none"
     results = finding.record.gate_results if finding.record is not None else ()
     found = {each.get("check"): each.get("found") for each in results if isinstance(each, Mapping)}
     return ", ".join(str(found[key]) for key in ("blas", "interface") if found.get(key))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.report.page.bars import KINDS, share
 from wheelfarm.report.page.graph import HEIGHT, WIDTH
-from wheelfarm.report.page.view_model import blas_of, provider_of, scenes, verdicts
+from wheelfarm.report.page.view_model import blas_of, library_source, scenes, verdicts
 from wheelfarm.report.quantity import brief, weight
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _environment() -> Environment:
         "BOX": {"width": WIDTH, "height": HEIGHT},
         "blas_of": blas_of,
         "verdicts": verdicts,
-        "provider_of": provider_of,
+        "library_source": library_source,
         "share": share,
     }
     environment.filters |= {

@@ -1,0 +1,118 @@
+"""The commands around the backend of a build: described once, rendered for the host and for cibuildwheel."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.build.blas_provider import library_path
+from wheelfarm.build.compiler_cache import wrapper_arguments
+from wheelfarm.build.engine import WHEEL, Phase, Step
+from wheelfarm.build.environment_report import ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
+from wheelfarm.build.repair import TOOLS
+from wheelfarm.model import Platform
+from wheelfarm.recipes.farm_settings import Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import PurePath
+
+    from wheelfarm.build.directory import BuildDirectory
+    from wheelfarm.model import Target
+
+PYTHON: Final = "{python}"
+"""Stands for the interpreter of the build environment."""
+DEST: Final = "{dest_dir}"
+"""Stands for the directory of the repaired wheel. This and `WHEEL` are cibuildwheel's own placeholders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildCommand:
+    """A command that runs before or after the backend."""
+
+    phase: Phase
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables that only this command needs."""
+    as_backend: bool = False
+    """Whether it must find the same programs as the backend."""
+
+
+def build_commands(
+    directory: BuildDirectory, *, ccache: PurePath | None, build_cache: bool, output: PurePath
+) -> list[BuildCommand]:
+    """All commands around the backend, in the order of their phases.
+
+    Args:
+        directory: the build directory.
+        ccache: the program of the compiler cache as the build sees it; None without a compiler cache.
+        build_cache: whether the build has a build cache.
+        output: the directory that reports are written to, as the build sees it.
+    """
+    inside, target = directory.inside, directory.build.id.target
+
+    def script(name: str) -> str:
+        return str(inside / "inside" / name)
+
+    commands = []
+    if ccache is not None:
+        words = wrapper_arguments(ccache, directory.build.resolved.environment)
+        argv = (PYTHON, "-I", script("compilers.py"), *words)
+        commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv, as_backend=True))
+    if build_cache:
+        argv = (PYTHON, "-I", script("prepare_build_cache.py"), str(directory.build_dir))
+        commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv))
+    if directory.provider is Provider.NETLIB:
+        argv = (PYTHON, script("netlib.py"), str(inside / "provider"))
+        commands.append(BuildCommand(phase=Phase.PROVIDER, argv=argv))
+    libraries = library_path(directory.provider, inside=inside)
+    repair, variables = TOOLS[target.platform].command(
+        wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries
+    )
+    report = (PYTHON, "-I", script("environment_report.py"), WHEEL, str(output / ENVIRONMENT_REPORT))
+    provenance = (PYTHON, "-I", script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
+    return [
+        *commands,
+        BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *directory.build.all_system_packages)),
+        BuildCommand(phase=Phase.REPAIR, argv=repair, env=variables),
+        BuildCommand(phase=Phase.REPAIR, argv=(*provenance, *([libraries] if libraries else []))),
+    ]
+
+
+def host_step(
+    command: BuildCommand, directory: BuildDirectory, *, python: str, env: Mapping[str, str]
+) -> Step:
+    """A command as a step of the host engine; the built wheel is filled in when the step runs."""
+    values = {PYTHON: python, DEST: str(directory.dist)}
+    argv = tuple(values.get(word, word) for word in command.argv)
+    return Step(phase=command.phase, argv=argv, env={**env, **command.env}, cwd=directory.root)
+
+
+def shell_lines(commands: Iterable[BuildCommand], *phases: Phase, target: Target) -> list[str]:
+    """The commands of some phases as lines of the target's shell, in which cibuildwheel runs them."""
+    lines = []
+    for command in commands:
+        if command.phase in phases:
+            variables = [f"{name}={value}" for name, value in command.env.items()]
+            words = [*(["env", *variables] if variables else []), *command.argv]
+            lines.append(shell_line(["python" if word == PYTHON else word for word in words], target=target))
+    return lines
+
+
+def shell_line(words: Sequence[str], *, target: Target) -> str:
+    """Words as one command line of the target's shell.
+
+    cibuildwheel fills its placeholders in as they are. In a container their values are fixed and plain; on a
+    machine they are below its temporary directory, whose path may hold a space.
+    """
+    placeholder = "{}" if target.platform is Platform.LINUX else '"{}"'
+    windows = target.platform is Platform.WINDOWS
+
+    def quote(word: str) -> str:
+        if word in {WHEEL, DEST}:
+            return placeholder.format(word)
+        return subprocess.list2cmdline([word]) if windows else shlex.quote(word)
+
+    return " ".join(map(quote, words))
