@@ -14,7 +14,7 @@ from wheelfarm.provenance.record import EMBEDDED
 from wheelfarm.report.index import verdict_data, verdict_line
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.rewrite import Changes, write_edition
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ def no_record(public: Path) -> None:
     """Replace a wheel by one without an embedded record, as another builder makes them."""
     wheel = open_wheel(wheel_of(public))
     member = f"{wheel.dist_info}/{EMBEDDED}"
-    replace_wheel(public, write_edition(wheel, wheel.path, Changes(dropped=frozenset({member}))).path)
+    replace_wheel(public, rewrite_wheel(wheel, wheel.path, Changes(dropped=frozenset({member}))).path)
 
 
 def lost_statement(public: Path) -> None:

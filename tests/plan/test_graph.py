@@ -55,14 +55,14 @@ def test_only_what_is_asked_for_and_what_it_needs(tmp_path: Path) -> None:
     plan = plan_of(settings, ["SciPy"])
     assert sorted(_names(plan)) == ["extra", "numpy", "scipy", "zlib"]
     assert {str(build.id.name): build.reason for build in plan.builds} == {
-        "scipy": "asked for",
+        "scipy": "requested",
         "numpy": "for scipy",
         "zlib": "for numpy",
         "extra": "for numpy",
     }
     reasons = {str(build.id.name): build.reason for build in plan_of(settings, ["learn"]).builds}
     assert reasons["numpy"] == "for scipy, learn"
-    assert {build.reason for build in plan_of(settings).builds} == {"asked for"}
+    assert {build.reason for build in plan_of(settings).builds} == {"requested"}
     assert _names(plan_of(settings, [])) == []
 
 
@@ -98,7 +98,7 @@ def test_each_target_has_a_chain_of_its_own(tmp_path: Path) -> None:
     assert _names(plan.only([parse_name("zlib")])) == ["zlib", "zlib"]
 
 
-def test_a_build_is_told_all_that_the_engine_needs(tmp_path: Path) -> None:
+def test_build_holds_all_that_the_engine_needs(tmp_path: Path) -> None:
     table = {
         "version": "2.5",
         "compilers": [],

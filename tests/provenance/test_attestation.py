@@ -20,7 +20,7 @@ from wheelfarm.provenance.signing import Signer, signed_text
 from wheelfarm.provenance.verification import check_signature, sbom_digest, verify_attestation, verify_wheel
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.rewrite import Changes, write_edition
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +159,7 @@ class TestRefused:
     def test_another_bill_of_materials(self, wheel: Path) -> None:
         papers = issued(wheel)
         changes = Changes(written={MEMBER: SBOM.replace("1.6", "1.5").encode()})
-        write_edition(open_wheel(wheel), wheel, changes)
+        rewrite_wheel(open_wheel(wheel), wheel, changes)
         record = recorded(wheel)
         old = json.loads(papers.statement)["predicate"]["runDetails"]["byproducts"][1]["digest"]["sha256"]
         forged = Attestation(record=record.to_json(), statement=statement(record, record.to_json(), old))

@@ -12,7 +12,7 @@ from wheelfarm.errors import WheelError
 from wheelfarm.provenance.sbom_embedding import embed
 from wheelfarm.provenance.sbom_reading import MEMBER, check_sbom, components
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.rewrite import Changes, write_edition
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def test_a_wheel_without(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["alpha.libs/libnew-12345678.so", "alpha.libs/libgfortran-12345678.so.5"])
 def test_a_library_that_it_does_not_speak_of(tmp_path: Path, where: str) -> None:
     path = wheel_in(tmp_path)
-    wheel = write_edition(open_wheel(path), path, Changes(written={where: b"another"}))
+    wheel = rewrite_wheel(open_wheel(path), path, Changes(written={where: b"another"}))
     with pytest.raises(WheelError, match="not in the wheel's bill") as caught:
         check_sbom(wheel)
     assert caught.value.why == where
@@ -52,7 +52,7 @@ def test_a_library_that_it_does_not_speak_of(tmp_path: Path, where: str) -> None
 
 def test_one_that_is_no_json(tmp_path: Path) -> None:
     path = wheel_in(tmp_path)
-    wheel = write_edition(open_wheel(path), path, Changes(written={f"{INFO}/{MEMBER}": b"no"}))
+    wheel = rewrite_wheel(open_wheel(path), path, Changes(written={f"{INFO}/{MEMBER}": b"no"}))
     for read in (check_sbom, components):
         with pytest.raises(WheelError, match="is not JSON"):
             read(wheel)

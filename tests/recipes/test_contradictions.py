@@ -1,4 +1,4 @@
-"""Expectations that no wheel can meet are told before anything is built."""
+"""Expectations that no wheel can meet are errors before anything is built."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ def _write(file: Path, text: str = "[global]\nindex-url = https://x.invalid/\n")
 def _pip_says(environ: dict[str, str]) -> str | None:
     """The index that pip itself looks in; it does not tell when that is the public one."""
     argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check", "nothing"]
-    asked = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
-    told = [line.split()[-1] for line in asked.stdout.splitlines() if line.startswith("Looking in indexes:")]
-    return told[0] if told else None
+    result = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    urls = [line.split()[-1] for line in result.stdout.splitlines() if line.startswith("Looking in indexes:")]
+    return urls[0] if urls else None
 
 
 def test_the_index_is_the_public_one_when_nobody_says(tmp_path: Path) -> None:

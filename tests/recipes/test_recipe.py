@@ -1,4 +1,4 @@
-"""recipe.toml is strict: what is wrong is told with file, key path and nearest valid name, all at once."""
+"""recipe.toml is strict: errors come with file, key path and nearest valid name, all at once."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 SUITE = {"args": ["--pyargs", "alpha"]}
-KNOWN = {"test": "alpha/tests/test_a.py::test_b", "reason": "the room has no network"}
+KNOWN = {"test": "alpha/tests/test_a.py::test_b", "reason": "the environment has no network"}
 
 
 def _entry(root: Path, suite: dict[str, Any], **recipe: Any) -> LoadedRecipe:
@@ -45,7 +45,7 @@ def _entry(root: Path, suite: dict[str, Any], **recipe: Any) -> LoadedRecipe:
         ({"known-failures": [KNOWN, KNOWN]}, "test.suite.known-failures", "is listed twice"),
     ],
 )
-def test_what_is_wrong_is_told(tmp_path: Path, suite: dict[str, Any], where: str, what: str) -> None:
+def test_mistakes_are_errors(tmp_path: Path, suite: dict[str, Any], where: str, what: str) -> None:
     error = only(lambda: _entry(tmp_path, suite), RecipeError)
     assert where in str(error.where)
     assert what in error.what or what in str(error.why)

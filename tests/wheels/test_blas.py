@@ -1,4 +1,4 @@
-"""Who provides BLAS, told from real ELF objects and from values of the other formats."""
+"""What provides BLAS, found in real ELF objects and from values of the other formats."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def judge(tmp_path: Path, files: Mapping[str, bytes]) -> tuple[Blas, ...]:
 
 
 @pytest.mark.parametrize(
-    ("library", "soname", "asked", "provider", "interface"),
+    ("library", "soname", "wanted", "provider", "interface"),
     [
         (OPENBLAS, "libopenblas-68440149.so", "dgemm_", Provider.OPENBLAS, Interface.LP64),
         (SCIPY_OPENBLAS, "libscipy_openblas-68440149.so", "scipy_dgemm_", Provider.OPENBLAS, Interface.LP64),
@@ -59,10 +59,10 @@ def judge(tmp_path: Path, files: Mapping[str, bytes]) -> tuple[Blas, ...]:
     ],
 )
 def test_vendored(
-    tmp_path: Path, *, library: str, soname: str, asked: str, provider: Provider, interface: Interface
+    tmp_path: Path, *, library: str, soname: str, wanted: str, provider: Provider, interface: Interface
 ) -> None:
     files = {
-        "demo/ext.so": elf(calls(asked), needs=(soname,)),
+        "demo/ext.so": elf(calls(wanted), needs=(soname,)),
         "demo/plain.so": elf(calls("puts")),
         f"demo.libs/{soname}": elf(library, soname=soname),
     }
@@ -167,7 +167,7 @@ def test_text_in_a_module_that_links_blas_is_no_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "asked", "provider", "interface"),
+    ("library", "wanted", "provider", "interface"),
     [
         ("libopenblas.so.0", "dgemm_", Provider.OPENBLAS, Interface.LP64),
         ("libscipy_openblas.so", "scipy_dgemm_", Provider.OPENBLAS, Interface.LP64),
@@ -181,9 +181,9 @@ def test_text_in_a_module_that_links_blas_is_no_copy(tmp_path: Path) -> None:
     ],
 )
 def test_outside(
-    tmp_path: Path, library: str, asked: str, provider: Provider, interface: Interface | None
+    tmp_path: Path, library: str, wanted: str, provider: Provider, interface: Interface | None
 ) -> None:
-    (found,) = judge(tmp_path, {"demo/ext.so": elf(calls(asked), needs=(library,))})
+    (found,) = judge(tmp_path, {"demo/ext.so": elf(calls(wanted), needs=(library,))})
     assert (found.provider, found.interface, found.vendored) == (provider, interface, False)
     assert found.libraries == (library,)
 

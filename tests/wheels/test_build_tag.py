@@ -10,7 +10,7 @@ from packaging.utils import parse_wheel_filename
 
 from support.wheels import make_wheel
 from wheelfarm.wheels.archive import open_wheel, read_member, verify
-from wheelfarm.wheels.rewrite import Changes, tagged_name, write_edition, write_tagged
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel, tagged_name, write_tagged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_tag_can_be_removed_without_a_trace(tmp_path: Path, end: str) -> None:
     text = read(made.path, "demo-1.0.dist-info/WHEEL").decode().replace("\n", "\r\n" if "\r" in end else "\n")
     written = {"demo-1.0.dist-info/WHEEL": (text.rstrip() + end).encode()}
     (tmp_path / "out").mkdir()
-    stored = write_edition(made, tmp_path / "out" / made.path.name, Changes(written=written))
+    stored = rewrite_wheel(made, tmp_path / "out" / made.path.name, Changes(written=written))
     before = stored.path.read_bytes()
     tagged = write_tagged(stored, tmp_path, TAG)
     assert write_tagged(tagged, tmp_path / "out", "").path.read_bytes() == before

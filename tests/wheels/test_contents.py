@@ -70,14 +70,14 @@ def test_contents(tmp_path: Path) -> None:
             },
         )
     )
-    held = contents(wheel, largest=2)
-    assert held.of(Kind.PYTHON).count == 7
-    assert held.of(Kind.PYTHON).size == 1400
-    assert held.of(Kind.PYTHON).compressed < 1400
-    assert held.of(Kind.TESTS) == Share()
-    assert held.kinds[0][0] is Kind.PYTHON
-    assert sum(share.count for _, share in held.kinds) == len(wheel.members)
-    assert held.packages == ("demo", "flat", "more", "native", "single")
-    assert [member.size for member in held.largest] == sorted((m.size for m in wheel.members), reverse=True)[
+    found = contents(wheel, largest=2)
+    assert found.of(Kind.PYTHON).count == 7
+    assert found.of(Kind.PYTHON).size == 1400
+    assert found.of(Kind.PYTHON).compressed < 1400
+    assert found.of(Kind.TESTS) == Share()
+    assert found.kinds[0][0] is Kind.PYTHON
+    assert sum(share.count for _, share in found.kinds) == len(wheel.members)
+    assert found.packages == ("demo", "flat", "more", "native", "single")
+    assert [member.size for member in found.largest] == sorted((m.size for m in wheel.members), reverse=True)[
         :2
     ]

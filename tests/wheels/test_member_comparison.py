@@ -26,8 +26,8 @@ def found(root: Path, before: Files, after: Files) -> dict[str, Any]:
     return inside(*wheels)
 
 
-def by_member(told: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {each["member"]: each for each in told["inside"]}
+def by_member(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {each["member"]: each for each in changes["inside"]}
 
 
 def test_the_same_wheel_differs_nowhere(tmp_path: Path) -> None:
@@ -35,39 +35,39 @@ def test_the_same_wheel_differs_nowhere(tmp_path: Path) -> None:
 
 
 def test_lines_of_a_text(tmp_path: Path) -> None:
-    told = by_member(found(tmp_path, {"a.py": "1\n2\n3\n"}, {"a.py": "1\ntwo\n3\n"}))
-    assert told["a.py"]["lines"] == ["@@ -2 +2 @@", "-2", "+two"]
-    assert told[".dist-info/RECORD"]["cause"] == "it lists the digests of the other members"
+    changes = by_member(found(tmp_path, {"a.py": "1\n2\n3\n"}, {"a.py": "1\ntwo\n3\n"}))
+    assert changes["a.py"]["lines"] == ["@@ -2 +2 @@", "-2", "+two"]
+    assert changes[".dist-info/RECORD"]["cause"] == "it lists the digests of the other members"
 
 
 def test_the_first_lines_of_a_long_text(tmp_path: Path) -> None:
     old = [f"line {number}" for number in range(5000)]
     new = [*old[:3000], *(f"other {number}" for number in range(2000))]
-    told = by_member(found(tmp_path, {"a.txt": "\n".join(old)}, {"a.txt": "\n".join(new)}))
-    lines = told["a.txt"]["lines"]
+    changes = by_member(found(tmp_path, {"a.txt": "\n".join(old)}, {"a.txt": "\n".join(new)}))
+    lines = changes["a.txt"]["lines"]
     assert lines[:3] == ["@@ from line 2801 on @@", "@@ -201,200 +201,200 @@", "-line 3000"]
     assert len(lines) == 12
 
 
 def test_the_offset_in_what_is_no_text(tmp_path: Path) -> None:
-    told = by_member(found(tmp_path, {"a.bin": b"\xff\0\1"}, {"a.bin": b"\xff\0\2"}))
-    assert told["a.bin"] == {"member": "a.bin", "offset": 2}
-    told = by_member(found(tmp_path, {"a.bin": b"a\0a"}, {"a.bin": b"a\0b"}))
-    assert told["a.bin"]["offset"] == 2
-    told = by_member(found(tmp_path, {"a.txt": "x\n"}, {"a.txt": "x\r\n"}))
-    assert told["a.txt"]["offset"] == 1
+    changes = by_member(found(tmp_path, {"a.bin": b"\xff\0\1"}, {"a.bin": b"\xff\0\2"}))
+    assert changes["a.bin"] == {"member": "a.bin", "offset": 2}
+    changes = by_member(found(tmp_path, {"a.bin": b"a\0a"}, {"a.bin": b"a\0b"}))
+    assert changes["a.bin"]["offset"] == 2
+    changes = by_member(found(tmp_path, {"a.txt": "x\n"}, {"a.txt": "x\r\n"}))
+    assert changes["a.txt"]["offset"] == 1
 
 
 def test_sections_of_a_binary_and_the_offset_in_a_broken_one(tmp_path: Path) -> None:
     one, other = macho(minimum=(11, 0)), macho(minimum=(12, 0))
-    told = by_member(found(tmp_path, {"a.so": one}, {"a.so": other}))
-    assert [section["section"] for section in told["a.so"]["sections"]] == ["(headers and gaps)"]
-    told = by_member(found(tmp_path, {"a.so": one[:40] + b"\xfe"}, {"a.so": one[:40] + b"\xff"}))
-    assert told["a.so"]["offset"] == 40
+    changes = by_member(found(tmp_path, {"a.so": one}, {"a.so": other}))
+    assert [section["section"] for section in changes["a.so"]["sections"]] == ["(headers and gaps)"]
+    changes = by_member(found(tmp_path, {"a.so": one[:40] + b"\xfe"}, {"a.so": one[:40] + b"\xff"}))
+    assert changes["a.so"]["offset"] == 40
 
 
 def rewritten(wheel: Path, target: Path, *, reverse: bool = False, **changes: object) -> Path:
-    """The same members, told otherwise."""
+    """The same members, archived differently."""
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(target, "w") as new:
         infos = old.infolist()
         for info in reversed(infos) if reverse else infos:
@@ -91,15 +91,15 @@ def test_what_only_the_archive_says(tmp_path: Path) -> None:
         date_time=(2026, 1, 2, 3, 4, 6),
         compress_type=zipfile.ZIP_STORED,
     )
-    told = inside(open_wheel(wheel), open_wheel(other))
-    assert "inside" not in told
-    archive = told["archive"]
+    changes = inside(open_wheel(wheel), open_wheel(other))
+    assert "inside" not in changes
+    archive = changes["archive"]
     assert archive["mode"] == [{"member": "alpha.py", "before": "644", "after": "100755"}]
     assert archive["date"][0]["after"] == "2026-01-02 03:04:06"
     assert archive["compression"] == [{"member": "alpha.py", "before": "deflated", "after": "stored"}]
     assert archive["packed"][0]["after"] == 500
     assert archive["order"] is True
-    lines = list(difference_lines({"before": "a", "after": "b", **told}))
+    lines = list(difference_lines({"before": "a", "after": "b", **changes}))
     assert "archive: mode of alpha.py: 644 -> 100755" in lines
     assert "archive: the members stand in another order" in lines
 
@@ -112,10 +112,10 @@ def test_what_is_in_no_member(tmp_path: Path) -> None:
         with zipfile.ZipFile(path, "a") as archive:
             archive.comment = comment
         wheels.append(open_wheel(path))
-    told = inside(*wheels)
+    changes = inside(*wheels)
     size = wheels[0].packed
-    assert told == {"archive": {"offset": size - 2}}
-    (line,) = list(difference_lines({"before": "a", "after": "b", **told}))[2:]
+    assert changes == {"archive": {"offset": size - 2}}
+    (line,) = list(difference_lines({"before": "a", "after": "b", **changes}))[2:]
     assert line == f"archive: all members are the same; the file differs from byte {size - 2:,} on"
 
 
@@ -146,8 +146,8 @@ def test_how_it_is_told(tmp_path: Path) -> None:
         {"a.so": macho(minimum=(12, 0)), "b.py": "2\n", "c.bin": b"\0b"},
     )
     options = {"engine": {"before": "host", "after": None}, "variant": {"before": None, "after": "x"}}
-    told = {"before": "a", "after": "b", "options": options, **found(tmp_path, *files)}
-    assert list(difference_lines(told)) == [
+    changes = {"before": "a", "after": "b", "options": options, **found(tmp_path, *files)}
+    assert list(difference_lines(changes)) == [
         "--- a",
         "+++ b",
         "options, as the build records tell them:",

@@ -1,4 +1,4 @@
-"""New editions of wheels: what stays is the same, RECORD matches, and nothing is half-written."""
+"""Rewritten wheels: what stays is the same, RECORD matches, and nothing is half-written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from support.wheels import make_wheel
 from wheelfarm.errors import WheelError
 from wheelfarm.wheels.archive import open_wheel, verify
-from wheelfarm.wheels.rewrite import Changes, write_edition
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +23,10 @@ INFO = "demo-1.0.dist-info"
 
 
 def edit(path: Path, changes: Changes, name: str = "demo-1.0-py3-none-any.whl") -> tuple[Path, list[str]]:
-    """An edition in a directory of its own, proved sound; and its members."""
-    place = path.parent / "edition" / name
+    """A rewritten wheel in a directory of its own, proved sound; and its members."""
+    place = path.parent / "rewritten" / name
     place.parent.mkdir(exist_ok=True)
-    wheel = write_edition(open_wheel(path), place, changes)
+    wheel = rewrite_wheel(open_wheel(path), place, changes)
     verify(wheel)
     with zipfile.ZipFile(place) as archive:
         assert archive.testzip() is None
@@ -41,12 +41,12 @@ def read(path: Path, name: str) -> bytes:
 def with_directories(path: Path) -> Path:
     """A wheel as auditwheel and delocate write it: directories are members, .dist-info stands anywhere."""
     with zipfile.ZipFile(path) as archive:
-        held = [(info, archive.read(info)) for info in archive.infolist()]
-    held.sort(key=lambda item: item[0].filename)
+        members = [(info, archive.read(info)) for info in archive.infolist()]
+    members.sort(key=lambda item: item[0].filename)
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("demo/", "demo/tests/", f"{INFO}/"):
             archive.writestr(zipfile.ZipInfo(name), b"")
-        for info, data in held:
+        for info, data in members:
             archive.writestr(info, data)
     return path
 
@@ -62,10 +62,10 @@ def streamed(path: Path) -> Path:
             raise io.UnsupportedOperation
 
     with zipfile.ZipFile(path) as archive:
-        held = [(info, archive.read(info)) for info in archive.infolist()]
+        members = [(info, archive.read(info)) for info in archive.infolist()]
     stream = OneWay()
     with zipfile.ZipFile(stream, "w") as archive:
-        for info, data in held:
+        for info, data in members:
             archive.writestr(info, data)
     path.write_bytes(stream.getvalue())
     with zipfile.ZipFile(path) as archive:
@@ -151,9 +151,9 @@ def test_signatures_go(tmp_path: Path) -> None:
 def test_it_may_take_the_place_of_the_wheel_and_is_the_same_each_time(tmp_path: Path) -> None:
     path = make_wheel(tmp_path, files=FILES)
     changes = Changes(written={f"{INFO}/sboms/x.json": b"{}", f"{INFO}/licenses/x": b"MIT"})
-    write_edition(open_wheel(path), path, changes)
+    rewrite_wheel(open_wheel(path), path, changes)
     once = path.read_bytes()
-    write_edition(open_wheel(path), path, changes)
+    rewrite_wheel(open_wheel(path), path, changes)
     assert path.read_bytes() == once
     assert list(tmp_path.iterdir()) == [path]
 
@@ -173,7 +173,7 @@ def test_refused(tmp_path: Path, changes: Changes, match: str) -> None:
     path = make_wheel(tmp_path, files=FILES)
     before = path.read_bytes()
     with pytest.raises(WheelError, match=match):
-        write_edition(open_wheel(path), path, changes)
+        rewrite_wheel(open_wheel(path), path, changes)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

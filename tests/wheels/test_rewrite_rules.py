@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from support.wheels import make_wheel
 from wheelfarm.wheels.archive import open_wheel, verify
-from wheelfarm.wheels.rewrite import Changes, write_edition
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,23 +26,23 @@ contents = st.binary(max_size=60) | st.integers(0, 3000).map(lambda count: b"lin
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), files=st.dictionaries(names, contents, max_size=6))
-def test_an_edition_is_the_wheel_with_its_changes(
+def test_rewritten_wheel_is_the_wheel_with_its_changes(
     tmp_path: Path, data: st.DataObject, files: dict[str, bytes]
 ) -> None:
-    held = sorted(files)
-    dropped = data.draw(st.sets(st.sampled_from(held)) if held else st.just(set()))
-    moved = data.draw(st.sets(st.sampled_from(held)) if held else st.just(set())) - dropped
+    members = sorted(files)
+    dropped = data.draw(st.sets(st.sampled_from(members)) if members else st.just(set()))
+    moved = data.draw(st.sets(st.sampled_from(members)) if members else st.just(set())) - dropped
     renamed = {name: f'moved, "now"/{name}' for name in moved}
     written = data.draw(st.dictionaries(names | inside, contents, max_size=3))
-    expected = {renamed.get(name, name): files[name] for name in held if name not in dropped} | written
+    expected = {renamed.get(name, name): files[name] for name in members if name not in dropped} | written
 
     wheel = open_wheel(make_wheel(tmp_path, files=files))
-    path = tmp_path / "edition" / wheel.path.name
+    path = tmp_path / "rewritten" / wheel.path.name
     path.parent.mkdir(exist_ok=True)
     changes = Changes(dropped=frozenset(dropped), renamed=renamed, written=written)
-    edition = write_edition(wheel, path, changes)
+    rewritten = rewrite_wheel(wheel, path, changes)
 
-    verify(edition)
+    verify(rewritten)
     with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
         found = {name: archive.read(name) for name in archive.namelist()}
     rest = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}

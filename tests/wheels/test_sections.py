@@ -17,7 +17,7 @@ from wheelfarm.wheels.sections import OUTSIDE, differing_sections, parts
 ARM, INTEL = 0x0100000C, 0x01000007
 
 
-def told(before: bytes, after: bytes, kind: BinaryFormat) -> dict[str, dict[str, object]]:
+def differences(before: bytes, after: bytes, kind: BinaryFormat) -> dict[str, dict[str, object]]:
     found = differing_sections(before, after, kind)
     assert found is not None
     return {str(each["section"]): each for each in found}
@@ -46,7 +46,7 @@ def test_the_same_binary_differs_nowhere(kind: BinaryFormat, data: bytes) -> Non
 @pytest.mark.skipif(sys.platform != "linux", reason="gcc makes ELF on Linux")
 class TestElf:
     def test_a_path_is_found_and_the_build_id_follows(self) -> None:
-        found = told(text_of("/build/one/alpha.c"), text_of("/build/two/alpha.c"), BinaryFormat.ELF)
+        found = differences(text_of("/build/one/alpha.c"), text_of("/build/two/alpha.c"), BinaryFormat.ELF)
         assert set(found) == {".note.gnu.build-id", ".rodata"}
         rodata = found[".rodata"]
         assert rodata["before"] == rodata["after"]
@@ -56,19 +56,19 @@ class TestElf:
         assert "follows" in str(found[".note.gnu.build-id"]["cause"])
 
     def test_a_time(self) -> None:
-        found = told(text_of("at 12:30:01"), text_of("at 12:30:02"), BinaryFormat.ELF)
+        found = differences(text_of("at 12:30:01"), text_of("at 12:30:02"), BinaryFormat.ELF)
         assert found[".rodata"]["cause"] == "a time is written into it"
 
     def test_a_section_that_only_one_has(self) -> None:
         source = "int a(void) { return 1; }"
-        found = told(elf(source, flags=("-s",)), elf(source, flags=("-g",)), BinaryFormat.ELF)
+        found = differences(elf(source, flags=("-s",)), elf(source, flags=("-g",)), BinaryFormat.ELF)
         assert found[".symtab"]["before"] is None
         assert found[".symtab"]["cause"] == "only one of the two has it"
         assert OUTSIDE in found
 
     def test_debug_information(self) -> None:
         one, other = (elf(f"int a(void) {{ return {n}; }}", flags=("-g",)) for n in ("1", "2 + 7 * 9"))
-        found = told(one, other, BinaryFormat.ELF)
+        found = differences(one, other, BinaryFormat.ELF)
         assert "code" in str(found[".text"]["cause"])
 
     def test_a_type_of_file_that_nobody_knows(self) -> None:
@@ -93,7 +93,7 @@ def test_slices_of_a_fat_binary_are_told_apart() -> None:
     one, other = (
         fat((ARM, macho(exported=["a"])), (INTEL, macho(exported=[name], cpu=INTEL))) for name in ("a", "b")
     )
-    found = told(one, other, BinaryFormat.MACHO)
+    found = differences(one, other, BinaryFormat.MACHO)
     assert set(found) == {"x86_64 __LINKEDIT"}
     assert found["x86_64 __LINKEDIT"]["cause"] == "names or order of symbols"
 
@@ -113,7 +113,7 @@ def sections_of(*texts: bytes) -> bytes:
 
 def test_sections_of_one_name() -> None:
     one, other = sections_of(b"same", b"/a/b.c at"), sections_of(b"same", b"/a/x.c at")
-    assert told(one, other, BinaryFormat.MACHO) == {
+    assert differences(one, other, BinaryFormat.MACHO) == {
         "__TEXT,__cstring #2": {
             "section": "__TEXT,__cstring #2",
             "before": 9,
@@ -127,13 +127,13 @@ def test_sections_of_one_name() -> None:
 
 def test_a_section_of_another_name() -> None:
     one, other = (pe("a.dll", exported=["a"], section=name) for name in (b".rdata", b".other"))
-    found = told(one, other, BinaryFormat.PE)
+    found = differences(one, other, BinaryFormat.PE)
     assert found[".rdata"]["after"] is None
     assert found[".other"]["before"] is None
 
 
 def test_a_load_command_is_in_no_section() -> None:
-    found = told(macho(minimum=(11, 0)), macho(minimum=(12, 0)), BinaryFormat.MACHO)
+    found = differences(macho(minimum=(11, 0)), macho(minimum=(12, 0)), BinaryFormat.MACHO)
     assert set(found) == {OUTSIDE}
     assert "load commands" in str(found[OUTSIDE]["cause"])
 
@@ -142,7 +142,7 @@ def test_the_time_of_a_link_on_windows() -> None:
     one = pe("a.dll", exported=["a"])
     other = bytearray(one)
     other[64 + 8] ^= 0xFF
-    found = told(one, bytes(other), BinaryFormat.PE)
+    found = differences(one, bytes(other), BinaryFormat.PE)
     assert found == {
         OUTSIDE: {
             "section": OUTSIDE,

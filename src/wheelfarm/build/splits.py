@@ -15,7 +15,7 @@ from wheelfarm.recipes.recipe import Expect, Test
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import Kind, kind_of
-from wheelfarm.wheels.rewrite import Changes, write_edition
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ def divide(
     members = _members_by_split(build, whole, install_plan)
     directory.mkdir(exist_ok=True)
     removed = frozenset[str]().union(*members.values())
-    main = write_edition(whole, directory / whole.path.name, Changes(dropped=removed)).path
+    main = rewrite_wheel(whole, directory / whole.path.name, Changes(dropped=removed)).path
     paths = {build.id.name: main}
     paths |= {name: _write_split(whole, build, name, members[name], directory) for name in build.splits}
     return {name: replace(repaired, path=path, sha256=sha256_of_file(path)) for name, path in paths.items()}
@@ -174,7 +174,7 @@ def _write_split(wheel: Wheel, build: Build, name: Name, members: frozenset[str]
     text = split_metadata(build.splits[name], name, wheel, metadata)
     written = {f"{dist_info}/METADATA": text.encode()}
     path = directory / f"{filename}-{wheel.path.name.partition('-')[2]}"
-    write_edition(wheel, path, Changes(dropped=dropped, dist_info=dist_info, written=written))
+    rewrite_wheel(wheel, path, Changes(dropped=dropped, dist_info=dist_info, written=written))
     return path
 
 

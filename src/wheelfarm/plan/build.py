@@ -67,7 +67,7 @@ class BuildId:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One build, frozen: everything that the engine will be told, and why it is in the plan."""
+    """One build, frozen: everything that the engine needs, and why it is in the plan."""
 
     id: BuildId
     recipe: LoadedRecipe

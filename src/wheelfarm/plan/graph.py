@@ -34,7 +34,7 @@ class Plan:
 
     builds: tuple[Build, ...]
     skipped: tuple[str, ...] = ()
-    """What was not asked for by name and is not built here, each with the reason."""
+    """What was not requested by name and is not built here, each with the reason."""
 
     def build(self, build_id: BuildId) -> Build:
         """The build with that id."""
@@ -47,7 +47,7 @@ class Plan:
 
 
 def order(recipes: RecipeSet, names: Iterable[str] | None = None) -> tuple[LoadedRecipe, ...]:
-    """The recipes asked for and all that they need, each after what it needs; None asks for all.
+    """The requested recipes and all that they need, each after what it needs; None requests all.
 
     Raises:
         UsageError: for a name without recipe.
@@ -104,7 +104,7 @@ def make_plan(
     variant: str,
     toolchains: Sequence[Toolchain],
 ) -> Plan:
-    """The builds for the recipes asked for and all that they need, for each target.
+    """The builds for the requested recipes and all that they need, for each target.
 
     Args:
         recipes: the recipes.
@@ -122,7 +122,7 @@ def make_plan(
     table = settings.choose_variant(variant)
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
     entries = order(recipes, names)
-    asked = None if names is None else {recipes.find(name).name for name in names}
+    requested = None if names is None else {recipes.find(name).name for name in names}
     builds: dict[BuildId, Build] = {}
     skipped: list[str] = []
     for toolchain in toolchains:
@@ -130,9 +130,9 @@ def make_plan(
         absent: set[Name] = set()
         for recipe in entries:
             refusal = serves(recipe, target, table.provider)
-            if not refusal and (lacking := sorted(absent & _needs(recipe))):
-                refusal = f"it needs {', '.join(lacking)}"
-            if refusal and asked is None:
+            if not refusal and (missing := sorted(absent & _needs(recipe))):
+                refusal = f"it needs {', '.join(missing)}"
+            if refusal and requested is None:
                 absent.add(recipe.name)
                 skipped.append(f"{recipe.name} is not built for {target}: {refusal}")
                 continue
@@ -146,16 +146,16 @@ def make_plan(
                 id=BuildId(name=recipe.name, variant=variant, target=target),
                 variant=table,
                 provider_requirements=applicable(provider_lock, target),
-                reason=_reason(recipe, entries, asked),
+                reason=_reason(recipe, entries, requested),
             )
             builds[build.id] = _keyed(build, builds)
     return Plan(tuple(builds.values()), tuple(skipped))
 
 
-def _reason(recipe: LoadedRecipe, entries: Sequence[LoadedRecipe], asked: Collection[Name] | None) -> str:
+def _reason(recipe: LoadedRecipe, entries: Sequence[LoadedRecipe], requested: Collection[Name] | None) -> str:
     """Why a build is in the plan."""
-    if asked is None or recipe.name in asked:
-        return "asked for"
+    if requested is None or recipe.name in requested:
+        return "requested"
     return f"for {', '.join(other.name for other in entries if recipe.name in _needs(other))}"
 
 

@@ -14,7 +14,7 @@ from wheelfarm.provenance.sbom_components import packages
 from wheelfarm.provenance.sbom_reading import MEMBER
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel, read_member
-from wheelfarm.wheels.rewrite import Changes, write_edition
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ def embed(
         written[f"{inside}/METADATA"] = with_license_files(metadata, texts)
     dropped = frozenset({theirs} if other else ())
     directory.mkdir(exist_ok=True)
-    edition = write_edition(wheel, directory / wheel.path.name, Changes(dropped=dropped, written=written))
+    edition = rewrite_wheel(wheel, directory / wheel.path.name, Changes(dropped=dropped, written=written))
     return replace(repaired, path=edition.path, sha256=sha256_of_file(edition.path))
 
 

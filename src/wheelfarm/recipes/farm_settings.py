@@ -118,11 +118,11 @@ class FarmTable(StrictModel):
         description="Whether wheels that the farm's indexes have already are taken instead of built",
     )
     release: bool = Field(
-        default=False, description="Build from nothing: no compiler cache unless it is asked for"
+        default=False, description="Build from nothing: no compiler cache unless it is requested"
     )
     compiler_cache: bool | None = Field(
         default=None,
-        description="Whether ccache and kept build directories are used; by default but for releases",
+        description="Whether ccache and the build cache are used; by default except for releases",
     )
     compiler_cache_size: SizeText = Field(
         default="5G", description="The most that ccache keeps for an engine"

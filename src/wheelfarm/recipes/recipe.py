@@ -61,7 +61,7 @@ class Suite(StrictModel):
     )
     time_limit: float = Field(default=7200, gt=0, description="Seconds")
     known_failures: list[KnownFailure] = Field(
-        default=[], description="Run as expected failures; one that passes is told"
+        default=[], description="Run as expected failures; one that passes is reported"
     )
 
 
@@ -150,7 +150,7 @@ class Expect(StrictModel):
     """What must be true of the repaired wheel."""
 
     blas: Literal["openblas", "reference", "accelerate", "mkl", "none"] | None = Field(
-        default=None, description="Provider of BLAS and LAPACK, told from the binaries"
+        default=None, description="Provider of BLAS and LAPACK, found in the binaries"
     )
     interface: Literal["lp64", "ilp64"] | None = Field(
         default=None, description="Integers of BLAS: 32 or 64 bit"

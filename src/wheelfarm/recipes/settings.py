@@ -52,8 +52,8 @@ _IMAGES: Final = {_IMAGE + suffix.upper(): suffix for suffix in LINUX_SUFFIXES}
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a variable or an option says of a key."""
+class Override:
+    """The value that a variable or an option gives a key."""
 
     key: str
     text: str
@@ -67,7 +67,7 @@ class Said:
             FarmError: of class `error`, naming the origin, for what that key cannot be.
         """
         value = self._typed()
-        # Alone, so that the error names the one who said it.
+        # Alone, so that the error names the one who overrides it.
         parse(FarmTable, {self.key: value}, where=self.origin, error=self.error)
         return value
 
@@ -101,22 +101,22 @@ class Said:
         return number
 
 
-def variable_values(environ: Mapping[str, str], problems: Collector) -> list[Said]:
+def variable_values(environ: Mapping[str, str], problems: Collector) -> list[Override]:
     """What WHEELFARM_ variables say; those that nobody knows become problems."""
-    said = []
+    overrides = []
     for variable, text in environ.items():
         if variable in _VARIABLES:
-            said.append(Said(_VARIABLES[variable], text, variable, SettingsError))
+            overrides.append(Override(_VARIABLES[variable], text, variable, SettingsError))
         elif variable.startswith(PREFIX) and variable not in _IMAGES:
             known = _IMAGES if variable.startswith(_IMAGE) else _VARIABLES
             problems.add(SettingsError(f"unknown variable {variable}", hint=suggestion(variable, known)))
-    return said
+    return overrides
 
 
-def option_values(texts: Mapping[str, str | None]) -> list[Said]:
+def option_values(texts: Mapping[str, str | None]) -> list[Override]:
     """What the command line says; there, one names Pythons with `--python`."""
     return [
-        Said(key, text, "--python" if key == "pythons" else f"--{key}", UsageError)
+        Override(key, text, "--python" if key == "pythons" else f"--{key}", UsageError)
         for key, text in texts.items()
         if text is not None
     ]
@@ -129,7 +129,7 @@ def image_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that a run was told, with the origin of each value."""
+    """All settings of a run, with the origin of each value."""
 
     root: Path
     recipes: Path
@@ -218,7 +218,7 @@ def load(
     Args:
         root: the directory that holds pyproject.toml.
         environ: the environment; the process's own by default.
-        options: what the command line said, by key of `[tool.wheelfarm]`; None means unsaid.
+        options: what the command line overrides, by key of `[tool.wheelfarm]`; None means unsaid.
 
     Raises:
         SettingsError: for anything that `[tool.wheelfarm]` or a variable says wrong.
@@ -264,19 +264,19 @@ def load(
 def _farm(
     root: Path, environ: Mapping[str, str], options: Mapping[str, str | None]
 ) -> tuple[FarmTable, dict[str, str]]:
-    """The farm's table with variables and options laid over it, and who said each value."""
+    """The farm's table with variables and options laid over it, and who overrides each value."""
     project = root / "pyproject.toml"
     tool = read_toml(project, error=SettingsError).get("tool", {})
     table = tool.get("wheelfarm", {}) if isinstance(tool, dict) else tool
     problems = Collector()
     with problems.collect():
         parse(FarmTable, table, where=f"{project.name}: tool.wheelfarm", error=SettingsError)
-    said = [*variable_values(environ, problems), *option_values(options)]
+    overrides = [*variable_values(environ, problems), *option_values(options)]
     values: dict[str, Any] = {}
-    for each in said:
+    for each in overrides:
         with problems.collect():
             values[each.key] = each.value()
     problems.check()
     origins = dict.fromkeys((field.alias or "" for field in FarmTable.model_fields.values()), "default")
-    origins |= dict.fromkeys(table, project.name) | {each.key: each.origin for each in said}
+    origins |= dict.fromkeys(table, project.name) | {each.key: each.origin for each in overrides}
     return FarmTable.model_validate(table | values), origins

@@ -93,7 +93,7 @@ def open_wheel(path: Path) -> Wheel:
             name, version, build, tags = _file_name(path.name)
         with problems.collect():
             dist_info = locate(info.filename for info in members)
-        problems.check()  # only a sound archive is asked what it says
+        problems.check()  # only a sound archive is read further
         with problems.collect():
             where = f"{dist_info}/METADATA"
             metadata = read_metadata(read_member(archive, where), where)

@@ -1,4 +1,4 @@
-"""Who provides BLAS and LAPACK in a wheel, told from its binaries and not from its metadata."""
+"""Finds what provides BLAS and LAPACK in a wheel, from its binaries and not from its metadata."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from wheelfarm.wheels.blas_evidence import (
     Interface,
     Part,
     Provider,
-    asked_interface,
     build,
     evidence,
     identify,
     identify_library,
     interface,
     shown,
+    wanted_interface,
 )
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def blas_all(binaries: Iterable[Binary]) -> tuple[Blas, ...]:
     parts = [Part.of(binary) for binary in reversed(first.values())]
     outside = _outside(parts)
     found = [*_vendored(parts, outside), *_static(parts), *outside]
-    if not found and (users := [part for part in parts if part.asked]):
-        # It is asked for, but from no library whose name says so.
+    if not found and (users := [part for part in parts if part.wanted]):
+        # It is needed, but from no library with a known name.
         found = [_needed(Provider.UNKNOWN, [], users)]
     return tuple(sorted(found, key=lambda one: -len(one.users)))
 
@@ -119,7 +119,7 @@ def _static(parts: Sequence[Part]) -> list[Blas]:
         part
         for part in parts
         if part.binary.extension
-        and not part.asked
+        and not part.wanted
         and (part.binary.marks or part.defines(CORE_BLAS | CORE_LAPACK))
     ]
     found = [replace(_held([part], [part]), static=True) for part in carriers]
@@ -172,10 +172,10 @@ def _needed(provider: Provider, libraries: Sequence[str], users: Sequence[Part])
     """An implementation outside the wheel."""
     return Blas(
         provider=provider,
-        interface=asked_interface(users, libraries),
+        interface=wanted_interface(users, libraries),
         libraries=tuple(libraries),
         vendored=False,
-        symbols=shown(symbol for part in users for symbol in part.asked),
+        symbols=shown(symbol for part in users for symbol in part.wanted),
         users=_members(users),
     )
 

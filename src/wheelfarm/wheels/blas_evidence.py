@@ -69,7 +69,7 @@ WIDE: Final = "USE64BITINT"
 MKL: Final = "Math Kernel Library"
 OPENBLAS: Final = "OpenBLAS "
 
-# What OpenBLAS answers when asked for its configuration begins so. The rest, USE64BITINT among it, may stand
+# What OpenBLAS answers to a query for its configuration begins so. The rest, USE64BITINT among it, may stand
 # elsewhere, as compilers take such a text apart.
 _OPENBLAS: Final = re.compile(rb"OpenBLAS \d+(?:\.\d+)+")
 
@@ -110,7 +110,7 @@ class Part:
 
     binary: Binary
     defined: Mapping[str, Routine]
-    asked: Mapping[str, Routine]
+    wanted: Mapping[str, Routine]
 
     @classmethod
     def of(cls, binary: Binary) -> Self:
@@ -118,7 +118,7 @@ class Part:
         return cls(
             binary=binary,
             defined=routines(binary.exported | binary.hidden),
-            asked=routines(binary.undefined),
+            wanted=routines(binary.undefined),
         )
 
     def defines(self, core: frozenset[str]) -> bool:
@@ -177,22 +177,22 @@ def interface(stack: Sequence[Part], users: Sequence[Part]) -> Interface | None:
     """What the library says of itself, then what its users ask for, then what it defines."""
     if any(WIDE in part.binary.marks for part in stack):
         return Interface.ILP64
-    if asked := asked_interface(users, [part.binary.member for part in stack]):
-        return asked
+    if wanted := wanted_interface(users, [part.binary.member for part in stack]):
+        return wanted
     defined = {routine.interface for part in stack for routine in part.defined.values()}
     # Some define both spellings; the plain one is what is used when nobody asks for the other.
     return min(defined, key=lambda width: width is Interface.ILP64, default=None)
 
 
-def asked_interface(users: Sequence[Part], libraries: Iterable[str]) -> Interface | None:
+def wanted_interface(users: Sequence[Part], libraries: Iterable[str]) -> Interface | None:
     """ILP64 when a symbol or a library's name says so; LP64 for plain symbols; None without symbols.
 
     A user that is a layer, such as LAPACK, may define symbols and ask for none.
     """
-    asked = {routine.interface for part in users for routine in (part.asked or part.defined).values()}
-    if Interface.ILP64 in asked or any(_WIDE_LIBRARY.search(library) for library in libraries):
+    wanted = {routine.interface for part in users for routine in (part.wanted or part.defined).values()}
+    if Interface.ILP64 in wanted or any(_WIDE_LIBRARY.search(library) for library in libraries):
         return Interface.ILP64
-    return Interface.LP64 if asked else None
+    return Interface.LP64 if wanted else None
 
 
 def evidence(own: Sequence[str], stack: Sequence[Part]) -> tuple[str, ...]:

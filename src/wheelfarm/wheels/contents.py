@@ -1,4 +1,4 @@
-"""What a wheel consists of, by kind, told from the names of its members."""
+"""Sorts what a wheel consists of by kind, from the names of its members."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def kind_of(name: str) -> Kind:
 
 
 def vendored(wheel: Wheel) -> tuple[Member, ...]:
-    """The libraries that a repair tool has put into the wheel, told from where they are."""
+    """The libraries that a repair tool has put into the wheel, known by their directory."""
     return tuple(
         member
         for member in wheel.members

@@ -1,4 +1,4 @@
-"""All that this room tells of a wheel, as data that can be written as JSON."""
+"""Describes a wheel as data that can be written as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def describe(wheel: Wheel) -> dict[str, Any]:
         WheelError: when a member cannot be read.
     """
     binaries = linkage(wheel)
-    held = contents(wheel)
+    found = contents(wheel)
     return {
         "file": wheel.path.name,
         "name": wheel.name,
@@ -39,8 +39,8 @@ def describe(wheel: Wheel) -> dict[str, Any]:
         "requires_python": wheel.metadata.requires_python,
         "requires_dist": list(wheel.metadata.requires_dist),
         "size": {"packed": wheel.packed, "unpacked": wheel.unpacked, "members": len(wheel.members)},
-        "kinds": {str(kind): asdict(share) for kind, share in held.kinds},
-        "packages": list(held.packages),
+        "kinds": {str(kind): asdict(share) for kind, share in found.kinds},
+        "packages": list(found.packages),
         "largest": [
             {
                 "member": member.name,
@@ -48,7 +48,7 @@ def describe(wheel: Wheel) -> dict[str, Any]:
                 "size": member.size,
                 "compressed": member.compressed,
             }
-            for member in held.largest
+            for member in found.largest
         ],
         "removable": _removable(wheel, binaries),
         "linkage": _linkage(binaries),

@@ -46,7 +46,7 @@ def read_metadata(data: bytes, where: str) -> Metadata:
     Raises:
         WheelError: when one of those is missing or invalid.
     """
-    from packaging import metadata as core  # noqa: PLC0415 - as slow as the rest of this room together
+    from packaging import metadata as core  # noqa: PLC0415 - as slow as the rest of this package together
 
     try:
         # Parsing validates a field when it is read, so an odd classifier does not make a wheel unreadable.

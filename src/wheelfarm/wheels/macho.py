@@ -38,7 +38,7 @@ def _slice(parsed: lief.MachO.Binary, member: str, found: frozenset[str]) -> Bin
         # C names have a leading underscore in Mach-O.
         name, kind = str(symbol.name).removeprefix("_"), symbol.raw_type
         if symbol.origin is not lief.MachO.Symbol.ORIGIN.SYMTAB:
-            exported.add(name)  # only the loader's own table of exports has kept it
+            exported.add(name)  # only the loader's own table of exports has it
         elif kind & _STAB:
             debug = True
         elif kind & _TYPE == 0:

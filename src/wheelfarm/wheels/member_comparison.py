@@ -1,4 +1,4 @@
-"""What tells two wheels apart below their members' names: sections, lines, and the archive's own words."""
+"""Compares the members of two wheels: sections, lines, and what the archives say of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _printable(byte: int) -> bool:
 
 _HEAD: Final = 64
 _LINES: Final = 12
-"""Lines of a text's difference that are told."""
+"""The most lines of a text's difference."""
 _WINDOW: Final = 200
 """Lines before and after the first difference that are compared: comparing is quadratic."""
 _METHODS: Final[Mapping[int, str]] = {
@@ -134,10 +134,10 @@ def _lines(before: bytes, after: bytes) -> list[str]:
     at = next((number for number, (one, other) in enumerate(common) if one != other), min(len(old), len(new)))
     start = max(0, at - _WINDOW)
     end = at + _WINDOW
-    told = list(difflib.unified_diff(old[start:end], new[start:end], n=0, lineterm=""))[2:]
+    changes = list(difflib.unified_diff(old[start:end], new[start:end], n=0, lineterm=""))[2:]
     if start:
-        told = [f"@@ from line {start + 1} on @@", *told]
-    return told[:_LINES]
+        changes = [f"@@ from line {start + 1} on @@", *changes]
+    return changes[:_LINES]
 
 
 def _archive(one: zipfile.ZipFile, other: zipfile.ZipFile) -> dict[str, Any]:
@@ -145,8 +145,8 @@ def _archive(one: zipfile.ZipFile, other: zipfile.ZipFile) -> dict[str, Any]:
     old, new = ({info.filename: info for info in archive.infolist()} for archive in (one, other))
     same = [name for name in old if name in new and _content(old[name]) == _content(new[name])]
     found: dict[str, Any] = {}
-    for word, tell in _WORDS.items():
-        pairs = ((name, tell(old[name]), tell(new[name])) for name in same)
+    for word, read in _WORDS.items():
+        pairs = ((name, read(old[name]), read(new[name])) for name in same)
         found[word] = [{"member": name, "before": x, "after": y} for name, x, y in pairs if x != y]
     if [name for name in old if name in new] != [name for name in new if name in old]:
         found["order"] = True

@@ -1,4 +1,4 @@
-"""A new edition of a wheel: members left out, renamed, replaced or added, and RECORD written to match.
+"""Rewrites a wheel: members left out, renamed, replaced or added, and RECORD written to match.
 
 What stays is neither unpacked nor packed again, so the time goes with the size of the file and not with that
 of its contents. The same wheel and the same changes make the same bytes.
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 _DATA_DESCRIPTOR: Final = 0x8  # bit 3 of the general purpose flags (APPNOTE.TXT 4.4.4)
-_TEMPORARY: Final = ".tmp-edition-"
+_TEMPORARY: Final = ".tmp-rewrite-"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What tells a new edition from the wheel that it is made of; directories are not spoken of."""
+    """What a rewrite changes; directories do not count."""
 
     dropped: frozenset[str] = frozenset()
     """Members that it is to be without."""
@@ -44,8 +44,8 @@ class Changes:
     """Contents by their new name: of members that are there, or of new ones."""
 
 
-def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
-    """Write another edition of a wheel, whole or not at all.
+def rewrite_wheel(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
+    """Write a wheel again with some members changed, whole or not at all.
 
     Members keep their order, date, mode and compression, also where they get other contents. Those of
     `.dist-info` come last (binary distribution format specification, "recommended archiver features"): what
@@ -54,15 +54,15 @@ def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
 
     Args:
         wheel: the wheel, which stays as it is.
-        path: where the edition goes, under the name that its metadata and tags ask for; it may be the
+        path: where the result goes, under the name that its metadata and tags ask for; it may be the
             wheel's own place.
         changes: what is to be different.
 
     Returns:
-        The edition, opened and checked.
+        The rewritten wheel, opened and checked.
 
     Raises:
-        WheelError: when a member to change is not there, two would have one name, or the edition is no
+        WheelError: when a member to change is not there, two would have one name, or the result is no
             sound wheel; a GroupError of them.
         OSError: when it cannot be written.
     """
@@ -72,9 +72,9 @@ def write_edition(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
         shutil.copyfile(wheel.path, draft)
         with unreadable_as_wheel_error(wheel.path.name), ZipFile(draft, "a") as archive:
             _rewrite(archive, wheel, names, changes)
-        edition = open_wheel(draft)
+        rewritten = open_wheel(draft)
         draft.replace(path)
-    return replace(edition, path=path)
+    return replace(rewritten, path=path)
 
 
 def _names(wheel: Wheel, changes: Changes) -> dict[str, str]:
@@ -99,7 +99,7 @@ def _moving(old: str, new: str) -> Callable[[str], str]:
 
 
 def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: Changes) -> None:
-    """Make a copy of the wheel, opened to be appended to, the new edition."""
+    """Apply the changes to a copy of the wheel that is open for appending."""
     dist_info = f"{changes.dist_info or wheel.dist_info}/"
     model = archive.getinfo(f"{wheel.dist_info}/METADATA")
     infos = list(archive.infolist())
@@ -164,14 +164,14 @@ def _like(model: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
 
 
 def _rows(wheel: Wheel, names: Mapping[str, str], changes: Changes) -> dict[str, tuple[str, int]]:
-    """Hash and size of each member by its new name; what was kept has those that it had."""
-    kept = {
+    """Hash and size of each member by its new name; an unchanged member keeps its own."""
+    unchanged = {
         names[member.name]: (member.sha256, member.size)
         for member in wheel.members
         if member.name in names and member.sha256 is not None
     }
     written = {name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in changes.written.items()}
-    return kept | written
+    return unchanged | written
 
 
 def tagged_name(filename: str, tag: str) -> str:
@@ -208,4 +208,4 @@ def write_tagged(wheel: Wheel, directory: Path, tag: str) -> Wheel:
     if tag:
         fields.insert(first, f"Build: {tag}".encode() + (b"\r\n" if fields[0].endswith(b"\r\n") else b"\n"))
     path = directory / tagged_name(wheel.path.name, tag)
-    return write_edition(wheel, path, Changes(written={member: b"".join(fields)}))
+    return rewrite_wheel(wheel, path, Changes(written={member: b"".join(fields)}))
