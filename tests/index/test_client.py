@@ -115,9 +115,9 @@ def test_credentials_are_for_their_own_host() -> None:
         assert answer is not None
         assert answer.content == b"found"
         assert client.get(f"{own.url}away/") is None
-        assert other.asked == []
+        assert other.received == []
         only(lambda: client.get(f"{own.url}round/"), PublishError)
-        assert all("Authorization" in headers for _, headers in own.asked)
+        assert all("Authorization" in headers for _, headers in own.received)
 
 
 def test_twine_that_cannot_be_understood(tmp_path: Path) -> None:

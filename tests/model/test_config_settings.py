@@ -21,7 +21,7 @@ TABLES = st.dictionaries(KEYS, VALUES | st.lists(VALUES, min_size=1), max_size=4
 
 
 def _as_frontends_say(table: Table) -> Table:
-    """A list of one item cannot be told from a string: no frontend can say it."""
+    """A list of one item looks like a string: no front end can express it."""
     return {key: value[0] if len(value) == 1 else value for key, value in _lists(table).items()}
 
 

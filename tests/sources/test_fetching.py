@@ -47,7 +47,7 @@ def fetcher(index: IndexServer, tmp_path: Path) -> Fetcher:
     return Fetcher(cache=tmp_path / "cache", index_url=index.url, timeout=5)
 
 
-def kept(fetcher: Fetcher) -> list[Path]:
+def files_of(fetcher: Fetcher) -> list[Path]:
     """All files of the cache."""
     return [path for path in fetcher.cache.rglob("*") if path.is_file()]
 
@@ -141,7 +141,7 @@ class TestHashes:
             fetcher.source(NAME, Sdist(version="1.0", sha256=OTHER))
         assert OTHER in str(caught.value)
         assert PIN.sha256 in str(caught.value)
-        assert kept(fetcher) == []
+        assert files_of(fetcher) == []
 
     def test_the_bytes_have_another(self, fetcher: Fetcher, index: IndexServer) -> None:
         index.replies[FILE].clear()
@@ -150,7 +150,7 @@ class TestHashes:
             fetcher.source(NAME, PIN)
         assert digest(b"evil") in str(caught.value)
         assert PIN.sha256 in str(caught.value)
-        assert kept(fetcher) == []
+        assert files_of(fetcher) == []
         assert index.paths.count(FILE) == 1
 
     def test_an_index_without_digests(self, fetcher: Fetcher, index: IndexServer) -> None:
@@ -166,7 +166,9 @@ class TestHashes:
 
 class TestTrouble:
     @pytest.mark.parametrize("status", [500, 503, 429])
-    def test_a_busy_server_is_asked_again(self, status: int, fetcher: Fetcher, index: IndexServer) -> None:
+    def test_a_busy_server_gets_another_request(
+        self, status: int, fetcher: Fetcher, index: IndexServer
+    ) -> None:
         index.replies[FILE].extendleft([Reply(status=status), Reply(status=status)])
         assert fetcher.source(NAME, PIN).path.read_bytes() == SDIST
         assert index.paths.count(FILE) == 3
@@ -186,13 +188,13 @@ class TestTrouble:
         index.replies[FILE].extendleft([Reply(SDIST, cut=100)] * 3)
         with pytest.raises(NetworkError, match="IncompleteRead"):
             fetcher.source(NAME, PIN)
-        assert kept(fetcher) == []
+        assert files_of(fetcher) == []
 
     def test_a_truncated_download_of_unknown_length(self, fetcher: Fetcher, index: IndexServer) -> None:
         index.replies[FILE].appendleft(Reply(SDIST, cut=100, length=False))
         with pytest.raises(HashError):
             fetcher.source(NAME, PIN)
-        assert kept(fetcher) == []
+        assert files_of(fetcher) == []
 
     @pytest.mark.parametrize(("status", "hint"), [(403, "credentials"), (400, "None")])
     def test_a_refusal_is_final(self, status: int, hint: str, fetcher: Fetcher, index: IndexServer) -> None:
@@ -232,7 +234,7 @@ class TestTrouble:
             offline(fetcher).source(
                 NAME, Archive(version="1", url=f"http://{index.host}{FILE}", sha256=OTHER)
             )
-        assert index.asked == []
+        assert index.received == []
 
 
 class TestCredentials:
@@ -244,15 +246,15 @@ class TestCredentials:
             url = f"http://us%20er:pw@{index.host}/simple"
             fetcher = Fetcher(cache=tmp_path / "c", index_url=url)
             fetcher.source(NAME, PIN)
-            assert all(headers["Authorization"] == "Basic dXMgZXI6cHc=" for _, headers in index.asked)
+            assert all(headers["Authorization"] == "Basic dXMgZXI6cHc=" for _, headers in index.received)
             (fetcher.cache / "sha256" / PIN.sha256[:2] / PIN.sha256 / "sample-1.0.tar.gz").unlink()
             fetcher.source(parse_name("far"), PIN)
-            assert "Authorization" not in elsewhere.asked[0][1]
+            assert "Authorization" not in elsewhere.received[0][1]
 
     def test_of_an_archive_itself(self, fetcher: Fetcher, index: IndexServer) -> None:
         url = f"http://a:b@{index.host}{FILE}"
         fetcher.source(NAME, Archive(version="1.0", url=url, sha256=PIN.sha256))
-        assert index.asked[0][1]["Authorization"] == "Basic YTpi"
+        assert index.received[0][1]["Authorization"] == "Basic YTpi"
 
 
 class TestArchive:
@@ -263,7 +265,7 @@ class TestArchive:
         source = fetcher.source(NAME, Archive(version="1.0", url=url, sha256=PIN.sha256))
         assert source.path.read_bytes() == SDIST
         assert source.path.name == "_odd_name.tar.gz"
-        assert index.asked[0][1]["Accept-Encoding"] == "identity"
+        assert index.received[0][1]["Accept-Encoding"] == "identity"
 
     def test_from_a_file_url(self, fetcher: Fetcher, tmp_path: Path) -> None:
         file = tmp_path / "a b.tar.gz"
@@ -297,4 +299,4 @@ def test_two_at_once(fetcher: Fetcher) -> None:
         thread.join()
     assert len(found) == 6
     assert len(set(found)) == 1
-    assert kept(fetcher) == [found[0].path]
+    assert files_of(fetcher) == [found[0].path]

@@ -109,7 +109,7 @@ class TestTar:
     ) -> None:
         first = upstream.commit({"x": b"1"})
         upstream.commit({"x": b"2"})
-        # Old servers speak the first version of git's protocol, in which only tips can be asked for.
+        # Old servers speak the first version of git's protocol, in which only tips can be fetched.
         monkeypatch.setitem(git._SETTINGS, "protocol.version", "0")
         source = fetcher.source(NAME, pin(upstream, first))
         with tarfile.open(source.path) as archive:
@@ -271,9 +271,9 @@ class TestCredentials:
             source = GitCommit(version="1", url=f"http://{self.QUOTED}@{first.host}/x", commit="a" * 40)
             with pytest.raises(NetworkError, match="could not be fetched") as caught:
                 fetcher.source(NAME, source)
-        (asked,) = first.asked
-        assert asked[1]["Authorization"] == f"Basic {self.SECRETS[-1]}"
-        assert second.asked == []
+        (request,) = first.received
+        assert request[1]["Authorization"] == f"Basic {self.SECRETS[-1]}"
+        assert second.received == []
         assert caught.value.hint == "name the url that it leads to"
 
 

@@ -88,11 +88,11 @@ class TestWheel:
             self.wheel(fetcher, hashes={OTHER})
         assert OTHER in str(caught.value)
 
-    def test_when_cached_the_index_is_not_asked(self, fetcher: Fetcher, index: IndexServer) -> None:
+    def test_a_cached_wheel_needs_no_index(self, fetcher: Fetcher, index: IndexServer) -> None:
         first = self.wheel(fetcher)
-        asked = len(index.asked)
+        requests = len(index.received)
         assert self.wheel(offline(fetcher)) == self.wheel(fetcher) == first
-        assert len(index.asked) == asked
+        assert len(index.received) == requests
         with pytest.raises(NetworkError, match="offline"):
             self.wheel(offline(fetcher), glibc=(2, 40))
 

@@ -40,7 +40,7 @@ class IndexServer:
     def __init__(self) -> None:
         self.host = ""
         self.replies: defaultdict[str, deque[Reply]] = defaultdict(deque)
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.received: list[tuple[str, dict[str, str]]] = []
 
     @property
     def url(self) -> str:
@@ -50,7 +50,7 @@ class IndexServer:
     @property
     def paths(self) -> list[str]:
         """The paths that were asked for."""
-        return [path for path, _ in self.asked]
+        return [path for path, _ in self.received]
 
     def add(
         self, project: str, files: Mapping[str, bytes], *, digests: Mapping[str, str] | None = None
@@ -88,7 +88,7 @@ def index_server(tls: ssl.SSLContext | None = None) -> Iterator[IndexServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            index.asked.append((self.path, dict(self.headers)))
+            index.received.append((self.path, dict(self.headers)))
             reply = index.answer(self.path.partition("?")[0])
             self.send_response(reply.status)
             for name, value in reply.headers.items():

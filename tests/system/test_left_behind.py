@@ -15,7 +15,7 @@ import pytest
 from wheelfarm.system.process import Command, run
 from wheelfarm.system.process_group import end_left_behind
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are told apart by /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are identified by /proc")
 
 PARENT = """\
 import sys

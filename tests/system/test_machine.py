@@ -107,11 +107,11 @@ import ctypes, sys, threading
 from wheelfarm.system.machine import use_one_heap
 
 sys.argv[1:] and use_one_heap()
-held, barrier = [], threading.Barrier(4)
+arenas, barrier = [], threading.Barrier(4)
 
 def work():
     barrier.wait()
-    held.append([bytes(2000) for _ in range(2000)])
+    arenas.append([bytes(2000) for _ in range(2000)])
     barrier.wait()
 
 threads = [threading.Thread(target=work) for _ in range(4)]
@@ -261,10 +261,10 @@ def test_a_manager_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_this_python_is_the_one_outside_of_any_virtual_environment() -> None:
     found = HERE.python(THIS)
-    asked = _output(
+    output = _output(
         str(found), "-c", "import sys; print(sys.prefix == sys.base_prefix, sys.version_info[:2])"
     )
-    assert asked.strip() == f"True {THIS.version}"
+    assert output.strip() == f"True {THIS.version}"
     assert HERE.describe_python(found) == _output(str(found), "-VV").strip()
 
 
@@ -278,14 +278,14 @@ def test_another_python_is_looked_for_and_asked(tmp_path: Path) -> None:
     assert machine.describe_python(tmp_path / "none") == ""
 
 
-@pytest.mark.parametrize("kept", ["versions", "installs/python"])
-def test_a_python_behind_a_version_managers_stand_in(tmp_path: Path, kept: str) -> None:
+@pytest.mark.parametrize("directory", ["versions", "installs/python"])
+def test_a_python_behind_a_version_managers_stand_in(tmp_path: Path, directory: str) -> None:
     """The stand-in refuses, as it does for a version that is not the chosen one; the newest is taken."""
     for release, ending in (("3.99.1", 0), ("3.99.2", 0), ("3.98.1", 1)):
         python = release.rpartition(".")[0]
-        _machine_in(tmp_path / kept / release / "bin", {f"python{python}": f"exit {ending}"})
+        _machine_in(tmp_path / directory / release / "bin", {f"python{python}": f"exit {ending}"})
     machine = _machine(tmp_path / "shims", {"python3.99": "exit 127", "python3.98": "exit 127"})
-    assert machine.python(Python.parse("3.99")) == tmp_path / kept / "3.99.2" / "bin" / "python3.99"
+    assert machine.python(Python.parse("3.99")) == tmp_path / directory / "3.99.2" / "bin" / "python3.99"
     assert machine.pythons() == (THIS, Python.parse("3.99"))
 
 

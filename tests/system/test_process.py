@@ -1,4 +1,4 @@
-"""The process room, with real processes."""
+"""Running programs, with real processes."""
 
 from __future__ import annotations
 

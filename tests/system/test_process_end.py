@@ -89,8 +89,8 @@ class TestEnd:
         code = """
             import subprocess, sys
             chatty = "import time\\nwhile 1: print('x', flush=True); time.sleep(.01)"
-            held = subprocess.Popen([sys.executable, "-c", chatty])
-            print(held.pid)
+            child = subprocess.Popen([sys.executable, "-c", chatty])
+            print(child.pid)
         """
         finished = run(python(code, time_limit=20))
         assert finished.returncode == 0

@@ -1,4 +1,4 @@
-"""The content-addressed cache: `sha256/<first two digits>/<digest>/<filename>`, and remembered answers."""
+"""The content-addressed cache: `sha256/<first two digits>/<digest>/<filename>`, and stored answers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._+!-]")
 class Cache:
     """A directory of verified files that several processes may share.
 
-    A file gets its name in one step and only after its bytes were hashed, so that a kill at any instant
-    leaves whole files only; two that fetch the same file at once both put the same bytes there.
+    A file gets its name in one step, after its bytes were hashed: a kill leaves whole files only, and two
+    processes that fetch the same file write the same bytes.
     """
 
     root: Path
@@ -46,7 +46,7 @@ class Cache:
         """Write a file, provided that its digest is one of those accepted (None accepts all).
 
         Raises:
-            HashError: when it is another; nothing is kept then.
+            HashError: when it is another; nothing is stored then.
         """
         hasher = hashlib.sha256()
         with temporary_path(self.root / "sha256") as draft:
@@ -62,7 +62,7 @@ class Cache:
         return path, digest
 
     def recall(self, question: Mapping[str, Any]) -> tuple[Path, Digest] | None:
-        """The file that was once the answer, if it is still here and whole."""
+        """The file that is the stored answer, if it still exists and is whole."""
         try:
             digest = parse_digest(json.loads(self._answer(question).read_bytes())["sha256"])
         except FileNotFoundError:
@@ -74,7 +74,7 @@ class Cache:
         return (path, digest) if path else None
 
     def remember(self, question: Mapping[str, Any], digest: Digest) -> None:
-        """Keep the digest of a file as the answer to a question, beside the question for whoever looks."""
+        """Store a question with the digest of the file that answers it."""
         answer = {"question": question, "sha256": digest}
         with temporary_path(self.root / "answers") as draft:
             draft.write_text(json.dumps(answer, indent=1, sort_keys=True), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""From a pin to a verified file: out of the cache, or from where it is published."""
+"""Fetching pinned sources and wheels, from the cache or from where they are published."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Fetcher:
         cache: the directory of the cache.
         index_url: of the simple index; its credentials go to its host only. `file:` works too. None is the
             default of pypi-simple.
-        offline: whether the cache has to suffice.
+        offline: whether only the cache is used.
         timeout: seconds without an answer after which a server counts as gone.
-        environ: the host's environment, of which git gets what is allowed.
+        environ: the host's environment, for git.
     """
 
     cache: Path
@@ -50,9 +50,9 @@ class Fetcher:
         """The archive of a source; for a commit, a tar that is the same on each machine.
 
         Raises:
-            NetworkError: when the cache does not hold it and no server can be reached or asked.
+            NetworkError: when it is not in the cache and the server cannot be reached.
             SourceError: when the index or repository does not have it.
-            HashError: when its bytes are not the pinned ones; nothing is kept then.
+            HashError: when its bytes are not the pinned ones; nothing is stored then.
             ProcessError: when git is missing.
         """
         if isinstance(source, GitCommit):
@@ -66,11 +66,11 @@ class Fetcher:
 
         Args:
             requirement: the line of the lock.
-            target: where the wheel has to fit.
+            target: what the wheel has to fit.
             glibc: of the builder; counts for manylinux targets.
 
         Raises:
-            NetworkError: when the cache does not hold it and no server can be reached or asked.
+            NetworkError: when it is not in the cache and the server cannot be reached.
             SourceError: when the index has no wheel of this version for the target.
             HashError: when its wheels, or the bytes that arrive, are none of the locked ones.
         """
@@ -94,10 +94,10 @@ class Fetcher:
         )
 
     def published(self, name: Name, version: str, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
-        """The wheel that the index itself has for a target: to be looked at, not to be built with.
+        """The wheel that the index has for a target, to compare with; not for builds.
 
         Raises:
-            NetworkError: when it is not in the cache and no server can be reached or asked.
+            NetworkError: when it is not in the cache and the server cannot be reached.
             SourceError: when the index has no such wheel, or does not say what its digest is.
             HashError: when the bytes that arrive have another.
         """
@@ -158,7 +158,7 @@ class Fetcher:
             "commit": source.commit.lower(),
             "submodules": source.submodules,
             "top": f"{name}-{source.version}",
-            # Nothing of a commit depends on where it was fetched, but for relative urls of submodules.
+            # Only relative urls of submodules depend on the repository's url.
             "url": shown(source.url) if source.submodules else None,
         }
         if (answer := self._cache.recall(question)) is None:

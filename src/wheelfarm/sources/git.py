@@ -1,7 +1,7 @@
-"""Commits as archives: fetched into a bare repository of the cache, written as a tar that is always the same.
+"""Git commits as archives: fetched into a bare repository of the cache, written as a reproducible tar.
 
-The tar holds each file as it is committed: attributes that would leave files out, fill in references or
-change line ends on the way (`export-ignore`, `export-subst`, `eol`, `ident`, filters) are switched off.
+The tar has each file as it is committed: attributes that leave files out or change their content
+(`export-ignore`, `export-subst`, `eol`, `ident`, filters) are switched off.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Tree:
     """The files of one commit.
 
     Args:
-        path: the tar that git made of it.
-        prefix: where it belongs in the whole: empty, or a directory with a slash at its end.
+        path: the tar from git.
+        prefix: its directory in the whole tar, with a slash at its end; empty for the top.
         time: of its commit, in seconds since 1970.
     """
 
@@ -51,10 +51,7 @@ class Tree:
 
 
 def write_tar(path: Path, trees: Sequence[Tree], *, top: str) -> None:
-    """Write trees as one: names sorted, times those of the commits, no owner, two modes.
-
-    Directories are left out: git knows none, and which are there says which files are.
-    """
+    """Write trees as one tar: names sorted, times of the commits, no owner, two modes, no directories."""
     with ExitStack() as stack:
         members = {}
         for tree in trees:
@@ -93,11 +90,11 @@ _SETTINGS: Final = {
 
 
 def git_environment(environ: Mapping[str, str], further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a git that reads no configuration of user or system and asks nothing.
+    """An environment in which git reads no configuration of user or system and prompts for nothing.
 
     Args:
         environ: the host's environment.
-        further: what this git is configured with besides, by key.
+        further: more configuration, by key.
     """
     configured = _SETTINGS | dict(further or {})
     settings = {
@@ -123,8 +120,8 @@ class Checkout:
     """Gets commits out of repositories.
 
     Args:
-        cache: where the bare repositories and the tars are kept.
-        offline: whether the repositories of the cache have to suffice.
+        cache: of the bare repositories and the tars.
+        offline: whether only the repositories of the cache are used.
         environ: the host's environment.
     """
 
@@ -133,7 +130,7 @@ class Checkout:
     environ: Mapping[str, str]
 
     def tar(self, source: GitCommit, top: str) -> tuple[Path, Digest]:
-        """Write a commit, with its submodules if asked, below one top directory.
+        """Write a commit, with its submodules if requested, below one top directory.
 
         Raises:
             SourceError: when the commit is not a full hash, or the repository does not have it.
@@ -164,23 +161,23 @@ class Checkout:
         repository.archive(path)
         yield Tree(path=path, prefix=prefix, time=repository.time())
         if submodules:
-            for place, module_url, module_commit in repository.submodules():
-                logger.info("fetching submodule %s%s", prefix, place)
+            for module_path, module_url, module_commit in repository.submodules():
+                logger.info("fetching submodule %s%s", prefix, module_path)
                 yield from self._trees(
-                    module_url, module_commit, f"{prefix}{place}/", scratch, submodules=True
+                    module_url, module_commit, f"{prefix}{module_path}/", scratch, submodules=True
                 )
 
 
 @dataclass(frozen=True)
 class Repository:
-    """One commit in the bare repository that the cache keeps for its url."""
+    """One commit in the bare repository of its url in the cache."""
 
     checkout: Checkout
     url: str
     commit: str
 
     def fetch(self) -> None:
-        """Make sure that the commit is here."""
+        """Fetch the commit unless the repository has it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with hold_lock(self.path.with_suffix(".git.lock")):
             if not self.path.is_dir():
@@ -246,7 +243,7 @@ class Repository:
             "fetch", "--quiet", "--no-tags", "--depth=1", "--", self._remote, self.commit, check=False
         )
         if finished.returncode and "unadvertised object" in finished.output:
-            # This server gives single commits only by name: get all of them.
+            # Old servers give no single commit by its hash: fetch all.
             finished = self._git("fetch", "--quiet", "--", self._remote, "+refs/*:refs/farm/*", check=False)
         if finished.returncode:
             why = finished.output.strip()
@@ -267,7 +264,7 @@ class Repository:
         further = {}
         if self._login:
             further[f"http.{self._remote}.extraHeader"] = f"Authorization: Basic {self._login}"
-            # git would send the header to whatever server this one leads it to.
+            # git would send the header to the target of a redirect too.
             further[f"http.{self._remote}.followRedirects"] = "false"
         env = git_environment(self.checkout.environ, further) | {"GIT_DIR": str(self.path)}
         secrets = tuple(filter(None, (*secrets_of(self.url), self._login)))
@@ -275,7 +272,7 @@ class Repository:
 
     @property
     def _remote(self) -> str:
-        """The url that git is given: all users of a machine can read the words of a command."""
+        """The url for the command line, which all users of a machine can read."""
         return without_credentials(self.url) if _is_http(self.url) else self.url
 
     @property

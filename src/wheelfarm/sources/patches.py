@@ -1,4 +1,4 @@
-"""A patch file: its header, and the hunks that errors name."""
+"""Patch files: their header and hunks, and how a series is applied."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PatchFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a patch says of itself.
+    """The header of a patch.
 
     Args:
         why: why the farm needs it.
@@ -58,7 +58,7 @@ class Hunk:
 
 
 def read_header(path: Path) -> Header:
-    """Read the text before the first diff, with its fields `Why:` and `Upstream:`.
+    """Read the fields `Why:` and `Upstream:` above the first diff.
 
     A field goes on to the next one or to an empty line.
 
@@ -82,7 +82,7 @@ def read_header(path: Path) -> Header:
         raise PatchError(
             f"{path.name} does not say {' and '.join(missing)}",
             where=str(path),
-            why="whoever bumps the version next has to know what each patch is for and where it stands",
+            why="the next version bump has to know the reason and the upstream status of each patch",
             hint="write `Why: …` and `Upstream: <link> (<status>)` above the first diff",
         )
     return Header(why=fields["why"], upstream=fields["upstream"])
@@ -121,7 +121,7 @@ def read_hunks(path: Path) -> list[list[Hunk]]:
 
 
 def _skip(lines: Iterator[str], old: int, new: int) -> None:
-    """Read past the lines of a hunk, which may look like anything."""
+    """Skip the lines of a hunk, which are arbitrary text."""
     while old > 0 or new > 0:
         line = next(lines, None)
         if line is None:
@@ -144,7 +144,7 @@ _FAILED: Final = re.compile(r"error: patch failed: .+:(\d+)")
 _QUOTED: Final = re.compile(
     r"^error: while searching for:\n.*?(?=^error: patch failed: )", re.MULTILINE | re.DOTALL
 )
-"""The lines that were not found, which may look like anything."""
+"""The lines that were not found: arbitrary text."""
 
 _REPEATED: Final = re.compile(r"error: .+: patch does not apply")
 _OUTSIDE: Final = re.compile(r"error: (?:invalid path '|affected file '.+' is beyond a symbolic link)")
@@ -182,7 +182,7 @@ def apply(
 
 @dataclass(frozen=True)
 class _Application:
-    """One patch on its way into one tree."""
+    """The application of one patch to one tree."""
 
     tree: Path
     patch: Path
@@ -212,7 +212,7 @@ class _Application:
         )
 
     def _problems(self, output: str) -> Iterator[PatchError]:
-        """What git said, file by file in the order of the patch."""
+        """The errors in the output of git, file by file in the order of the patch."""
         files = read_hunks(self.patch)
         target, hunks = "", files[0]
         remaining = iter(files)
@@ -235,7 +235,7 @@ class _Application:
                     f"{self.patch.name} does not apply",
                     target,
                     _named(number, hunks),
-                    why="the source does not hold the lines that it changes",
+                    why="the source does not have the lines that it changes",
                     hint=_REFRESH,
                 )
             elif _OUTSIDE.match(line):
@@ -255,8 +255,8 @@ class _Application:
         return PatchError(what, where=where, why=why, hint=hint)
 
     def _git(self, *options: str) -> Finished:
-        # Inside a repository git skips, without a word, whatever is not below the current directory in it:
-        # so there must be none, neither around the tree nor in it.
+        # Inside a repository git silently skips files that are not below the current directory: there must be
+        # no repository around the tree or in it.
         env = git_environment(self.environ) | {"GIT_DIR": os.devnull}
         argv = (
             "git",

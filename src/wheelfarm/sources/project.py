@@ -1,4 +1,4 @@
-"""The page of a project in a simple index (PEP 503 and 691), and what is to be found on it."""
+"""The page of a project in a simple index (PEP 503 and 691), and the files on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 _LEGACY: Final = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
-"""The names of three glibc versions before PEP 600."""
+"""Names of three glibc versions before PEP 600."""
 
 _OLDEST_GLIBC: Final = {"x86_64": 5, "i686": 5}
 _OLDEST_GLIBC_ELSEWHERE: Final = 17
@@ -113,7 +113,7 @@ class Project:
                 why=str(error),
                 hint="is this a simple index?",
             ) from error
-        # A page of thousands of files is a tree of 20 MB, whose parts know each other; the next comes on top.
+        # A page of thousands of files is a tree of 20 MB with cycles.
         gc.collect()
         return cls(name, shown(url), tuple(page.packages))
 
@@ -140,15 +140,15 @@ class Project:
             version: the version.
             pinned: the digests, one of which it must have.
             tags: what it may be for, best first.
-            fits: what these tags are the tags of, for the error.
+            fits: the target of these tags, for the error.
 
         Raises:
             SourceError: when no wheel of this version fits.
             HashError: when some fit, but the index gives all of them other digests.
         """
         ranks = {tag: rank for rank, tag in enumerate(tags)}
-        places = ((_place(file, ranks), file) for file in self._of_version(version))
-        fitting = sorted(((place, file) for place, file in places if place), key=lambda pair: pair[0])
+        ranked = ((_rank(file, ranks), file) for file in self._of_version(version))
+        fitting = sorted(((rank, file) for rank, file in ranked if rank), key=lambda pair: pair[0])
         if not fitting:
             hint = "lock a version that has one, or make a recipe for it"
             raise self._missing(version, f"wheel for {fits}", hint)
@@ -205,13 +205,13 @@ def _read(name: Name, url: str, network: HttpClient) -> ProjectPage:
 
 
 def _whole(answer: requests.Response) -> requests.Response:
-    """Read an answer to its end, while trouble on the way still counts as such."""
+    """Read an answer to its end, inside the retries."""
     _ = answer.content
     return answer
 
 
-def _place(file: DistributionPackage, ranks: Mapping[Tag, int]) -> tuple[int, int, str] | None:
-    """Where a wheel stands: by best tag, then by build number, the highest first; None if it does not fit."""
+def _rank(file: DistributionPackage, ranks: Mapping[Tag, int]) -> tuple[int, int, str] | None:
+    """The rank of a wheel: by best tag, then by highest build number; None if it does not fit."""
     try:
         _, _, build, tags = parse_wheel_filename(file.filename)
     except InvalidWheelFilename:

@@ -1,4 +1,4 @@
-"""Urls: what of them may be seen, whom their credentials are for, and which lead to this machine."""
+"""Parts of urls: credentials, hosts, and the form without secrets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from wheelfarm.errors import NetworkError
 
 
 def shown(url: str) -> str:
-    """A url as people may see it: neither credentials nor a query, which may hold a token."""
+    """A url for messages: without credentials and query, which may have a token."""
     return urlunsplit(urlsplit(without_credentials(url))._replace(query="", fragment=""))
 
 
 def secrets_of(url: str) -> tuple[str, ...]:
-    """The parts of a url that may not be seen."""
+    """The secrets in a url: user and password; the user of ssh is none."""
     parts = urlsplit(url)
     return tuple(
         unquote(secret)
@@ -34,7 +34,7 @@ def local_path(url: str) -> Path | None:
 
 
 def offline_error(url: str) -> NetworkError:
-    """The error for what would need the network."""
+    """The error for a request while the farm is offline."""
     error = NetworkError(
         "the cache does not hold this, and the farm is offline",
         where=shown(url),
