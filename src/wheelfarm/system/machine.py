@@ -47,26 +47,26 @@ _SYSTEMS: Final = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}
 _ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
 
 
-def target_here(python: Python, place: str | None = None) -> Target:
-    """The target for a Python that this machine builds for: its own, or a place that was named.
+def target_here(python: Python, platform: str | None = None) -> Target:
+    """The target of this machine for a Python, or that of another platform that it builds for.
 
     Linux machines build for musllinux too, in containers; macOS and Windows only for themselves.
 
     Args:
         python: the Python.
-        place: what stands after the interpreter in a build identifier, such as musllinux_x86_64.
+        platform: the part after the interpreter in a build identifier, such as musllinux_x86_64.
 
     Raises:
-        EngineError: for the place of another system or processor.
+        EngineError: for another system or processor.
     """
     own = native_target(python)
-    if place is None:
+    if platform is None:
         return own
-    target = Target.parse(f"{python.tag}-{place}")
+    target = Target.parse(f"{python.tag}-{platform}")
     if (target.platform, target.arch) != (own.platform, own.arch):
         raise EngineError(
-            f"this machine does not build for {place}",
-            where="place",
+            f"this machine does not build for {platform}",
+            where="platform",
             why=f"it builds for {own.identifier.partition('-')[2]}",
             hint="leave it out, or run this on a machine of that kind",
         )

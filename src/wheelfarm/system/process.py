@@ -273,10 +273,10 @@ def _hint(code: int) -> str | None:
 
 
 def _error(command: Command, ending: str, output: Output, hint: str | None = None) -> ProcessError:
-    place = f" (in {command.cwd})" if command.cwd else ""
+    directory = f" (in {command.cwd})" if command.cwd else ""
     return ProcessError(
         f"{_short(command)} {ending}",
-        where=f"{command}{command.redact(place)}",
+        where=f"{command}{command.redact(directory)}",
         why=output.last_lines() or "it printed nothing",
         hint=hint,
         log=command.log,
