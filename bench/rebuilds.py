@@ -50,7 +50,7 @@ class Bench:
             **{name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")},
             "PYTHONPATH": str(ROOT / "src"),
             "WHEELFARM_CACHE": str(root / "cache"),
-            # Where nothing is kept yet.
+            # Without a cache yet.
             "WHEELFARM_STAGES": str(root / "stages"),
         }
 
@@ -125,8 +125,8 @@ def measure(package: str, engine: str) -> list[Figure]:
         for (what, change), target in zip(changes, TARGETS[package], strict=True):
             change()
             seconds, outcome = bench.chain(package)
-            cache, kept = outcome["compiler-cache"] or {}, outcome["kept-build"]
-            detail = f"{seconds:.1f} s, {cache.get('hits')} hits, {cache.get('misses')} misses, kept {kept}"
+            cache, reused = outcome["compiler-cache"] or {}, outcome["kept-build"]
+            detail = f"{seconds:.1f} s, {cache.get('hits')} hits, {cache.get('misses')} misses, build cache {reused}"
             share = 100 * seconds / cold
             figures.append(Figure(f"{package} ({engine}) after {what} ({detail})", share, "%", target))
         return figures

@@ -1,4 +1,4 @@
-"""The environment report: what the build environment really held, compared with what the plan pinned.
+"""The environment report: what the build environment really contained, compared with what the plan pinned.
 
 With it comes the library provenance, which maps each vendored library to the system package it comes from.
 Scripts write both where the build runs; see `inside/`.
@@ -46,7 +46,7 @@ class InstalledDistribution(_Document):
 
 
 class EnvironmentReport(_Document):
-    """What the build environment held after the build."""
+    """What the build environment contained after the build."""
 
     wheels: tuple[str, ...]
     """File names of the built wheels: of one wheel, unless the backend made more."""

@@ -1,4 +1,4 @@
-"""Runs inside a build, after the backend: reports what the build environment really held.
+"""Runs inside a build, after the backend: reports what the build environment really contains.
 
 Uses the standard library only, since it runs with the target's interpreter.
 
