@@ -43,9 +43,9 @@ PROJECTS = 500
 def publishing(work: Path) -> list[Figure]:
     """Wheels of 25 packages for twenty targets: published, published again, and uploaded by twine.
 
-    What twine is given are the same files: the wheels, and the 25 that carry their papers. On loopback the
-    server is what is waited for, since it looks through all that it has for each file; elsewhere it is the
-    way there and back. A progress bar is a fifth of twine's time there, so it is measured without one too.
+    twine gets the same files. On loopback the time is the server's, which reads its whole directory for each
+    file; elsewhere it is the round trips. A progress bar is a fifth of twine's time there, so it is measured
+    without one too.
     """
     farm = _stocked(work / "publishing")
     wheels = len(find_candidates(farm.wheelhouse, VARIANT))
@@ -84,10 +84,8 @@ def _round(farm: Farm, work: Path, away: float) -> _Round:
         with _far(server.url, away) as url:
             own, again = (_published(farm, url) for _ in range(2))
         names = {path.name for path in server.root.iterdir()}
-        if not names.issuperset(
-            candidate.filename for candidate in find_candidates(farm.wheelhouse, VARIANT)
-        ):
-            raise SystemExit(f"{len(names)} files are there, and some wheels are not")
+        if len(names) != len(find_candidates(farm.wheelhouse, VARIANT)):
+            raise SystemExit(f"the server has {len(names)} files, which are not all wheels")
         files = sorted(map(str, server.root.iterdir()))
         typed, bare = (
             _twine(work / f"twine-{number}", away, options, files)
@@ -150,8 +148,8 @@ def static_index(work: Path) -> list[Figure]:
     ]
 
 
-def _offers(root: Path, projects: int) -> list[Candidate]:
-    """Offers of as many projects, for twenty targets each; the wheels are links to twenty."""
+def _candidates(root: Path, projects: int) -> list[Candidate]:
+    """Candidates of as many projects, for twenty targets each; the wheels are links to twenty."""
     farm = publishing_farm(root / "farm", {"kind": "static", "url": "../public", "targets": TARGETS})
     found = []
     for target in TARGETS:
@@ -172,12 +170,12 @@ def _offers(root: Path, projects: int) -> list[Candidate]:
 
 def _filled(root: Path, projects: int) -> tuple[StaticIndex, Candidate, float]:
     """An index with all but one wheel, that wheel, and the seconds that the others took."""
-    *first, last = _offers(root, projects)
-    papers = Attestation(record="{}" * 5000, statement="{}" * 1000)
+    *first, last = _candidates(root, projects)
+    attestation = Attestation(record="{}" * 5000, statement="{}" * 1000)
     place = Directory(root / "public", lambda _line: None)
-    index = StaticIndex("bench", place, lambda _offer: papers, lambda _line: None)
+    index = StaticIndex("bench", place, lambda _wheel: attestation, lambda _line: None)
     started = time.perf_counter()
-    index.send(first)
+    index.upload(first)
     return index, last, time.perf_counter() - started
 
 
@@ -186,7 +184,7 @@ def _added(index: StaticIndex, candidate: Candidate) -> float:
     found = []
     for _ in range(7):
         started = time.perf_counter()
-        index.send([candidate])
+        index.upload([candidate])
         found.append(time.perf_counter() - started)
         index.remove(candidate.project, [candidate.filename])
     return min(found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.publishing import TARGETS, VARIANT, publication, publishing_farm, stock, store, told
+from support.publishing import TARGETS, VARIANT, messages, publication, publishing_farm, stock, store
 from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import Directory
 from wheelfarm.model import Name
@@ -85,4 +85,4 @@ def test_an_index_that_nobody_outside_should_hear_of(
     farm = publishing_farm(tmp_path / "farm", table, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"})
     stock(farm.wheelhouse)
     publication(farm).publish(None)
-    assert any("statements stay unsigned" in line for line in told(farm)) is sign
+    assert any("statements stay unsigned" in line for line in messages(farm)) is sign

@@ -29,7 +29,7 @@ def test_what_passes_and_what_does_not() -> None:
     assert "full" in str(refusal("x", "u", 507).hint)
 
 
-def test_trouble_is_asked_again_and_a_refusal_is_not() -> None:
+def test_trouble_is_retried_and_a_refusal_is_not() -> None:
     with index_server() as server:
         server.replies["/simple/a/"].extend([Reply(status=503), Reply(b"", cut=0, status=200)])
         server.replies["/simple/b/"].append(Reply(status=403))
@@ -41,7 +41,7 @@ def test_trouble_is_asked_again_and_a_refusal_is_not() -> None:
         assert server.paths.count("/simple/b/") == 1
 
 
-def test_what_lasts_is_told() -> None:
+def test_lasting_trouble_is_an_error() -> None:
     with index_server() as server:
         server.replies["/simple/a/"].append(Reply(status=429, headers={"Retry-After": "0"}))
         client = Client(server.url, None, lambda _line: None, tries=2, pause=0.01)
@@ -87,7 +87,7 @@ def test_keys_to_a_store_are_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_nobody_knows(tmp_path: Path) -> None:
-    """It is asked once, and who has a company's own authority is told where to say so."""
+    """There is one try, and the error names TWINE_CERT."""
     authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -145,12 +145,12 @@ def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("wheelfarm.index.upload._COMMAND", 3 * len(str(todo[0].path)))
     twine = tmp_path / "bin/twine"
     twine.parent.mkdir()
-    twine.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/told\n")
+    twine.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/arguments\n")
     twine.chmod(0o755)
     env = {"PATH": str(twine.parent)}
     index = UploadIndex("internal", "http://x.invalid/", "simple", None, env, None, print)
     index.upload(todo)
-    lines = (tmp_path / "told").read_text().splitlines()
+    lines = (tmp_path / "arguments").read_text().splitlines()
     sent = [[Path(word).name for word in line.split()[5:]] for line in lines]
     assert [name for line in sent for name in line] == [candidate.filename for candidate in todo]
     assert [len(line) for line in sent] == [2, 2]

@@ -113,7 +113,7 @@ def changed_statement(public: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "expected"),
     [
         (changed_wheel, "has other bytes than index internal lists"),
         (changed_wheel_and_page, "the build record does not match"),
@@ -125,19 +125,19 @@ def changed_statement(public: Path) -> None:
         (changed_statement, "the provenance statement does not match"),
     ],
 )
-def test_what_was_changed_is_told_and_nothing_else(
-    farm: Farm, tmp_path: Path, harm: Callable[[Path], None], told: str
+def test_only_what_was_changed_is_refused(
+    farm: Farm, tmp_path: Path, harm: Callable[[Path], None], expected: str
 ) -> None:
     harm(tmp_path / "public" / VARIANT)
     found = verdicts(farm)
     refused = {name: each for name, each in found.items() if each.error is not None}
     (wheel,) = refused
-    assert told in str(refused[wheel].error)
+    assert expected in str(refused[wheel].error)
     assert verdict_line(refused[wheel]).startswith(f"refused   {wheel}")
     assert verdict_data(refused[wheel])["why"]
 
 
-def test_a_signer_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_required_signer_without_signatures_is_an_error(tmp_path: Path) -> None:
     table = {"kind": "static", "url": "../public", "signer": "release@example.org"}
     farm = publishing_farm(tmp_path / "farm", table)
     stock(farm.wheelhouse)

@@ -30,10 +30,10 @@ MEMBER = "demo-1.0.dist-info/sboms/wheelfarm.cdx.json"
 
 
 def recorded(wheel: Path, **changes: Any) -> Record:
-    told = RecordedWheel(
+    wheel_record = RecordedWheel(
         filename=wheel.name, sha256=sha256_of_file(wheel), size=wheel.stat().st_size, built_sha256=None
     )
-    return sample_record(wheel=told, **changes)
+    return sample_record(wheel=wheel_record, **changes)
 
 
 def issued(wheel: Path, record: Record | None = None) -> Attestation:
@@ -50,15 +50,15 @@ def wheel(tmp_path: Path) -> Path:
     return make_wheel(tmp_path, files={"demo.py": "x = 1\n", MEMBER: SBOM})
 
 
-def check(wheel: Path, papers: Attestation) -> Record:
-    return verify_attestation(wheel, sha256_of_file(wheel), papers)
+def check(wheel: Path, attestation: Attestation) -> Record:
+    return verify_attestation(wheel, sha256_of_file(wheel), attestation)
 
 
 class TestStatement:
     def test_it_is_one_of_in_toto_that_sigstore_would_sign(self, wheel: Path) -> None:
-        papers = issued(wheel)
-        Statement(papers.statement.encode())
-        document = json.loads(papers.statement)
+        attestation = issued(wheel)
+        Statement(attestation.statement.encode())
+        document = json.loads(attestation.statement)
         assert (document["_type"], document["predicateType"]) == (STATEMENT, PREDICATE)
         assert document["subject"] == [{"name": wheel.name, "digest": {"sha256": sha256_of_file(wheel)}}]
 
@@ -110,9 +110,9 @@ class TestRefused:
     @pytest.mark.parametrize("what", STATEMENTS)
     def test_a_statement_that_was_changed(self, wheel: Path, what: str) -> None:
         change, why = STATEMENTS[what]
-        papers = issued(wheel)
+        attestation = issued(wheel)
         error = only(
-            lambda: check(wheel, replace(papers, statement=changed(papers.statement, change))),
+            lambda: check(wheel, replace(attestation, statement=changed(attestation.statement, change))),
             UnverifiedError,
         )
         assert error.what == f"the provenance statement does not match {wheel.name}"
@@ -128,18 +128,18 @@ class TestRefused:
     )
     def test_a_statement_that_is_none(self, wheel: Path, text: str) -> None:
         """Whoever may write to an index may write anything; a farm that takes wheels from there goes on."""
-        papers = replace(issued(wheel), statement=text)
-        assert "provenance statement" in only(lambda: check(wheel, papers), UnverifiedError).what
+        attestation = replace(issued(wheel), statement=text)
+        assert "provenance statement" in only(lambda: check(wheel, attestation), UnverifiedError).what
 
     def test_a_record_that_was_changed(self, wheel: Path) -> None:
-        papers = issued(wheel)
-        other = replace(papers, record=papers.record.replace("-O2", "-O3"))
+        attestation = issued(wheel)
+        other = replace(attestation, record=attestation.record.replace("-O2", "-O3"))
         error = only(lambda: check(wheel, other), UnverifiedError)
         assert "for the build record, whose sha256" in str(error.why)
 
     def test_a_record_that_is_none(self, wheel: Path) -> None:
-        papers = replace(issued(wheel), record="{}")
-        assert "cannot be read" in only(lambda: check(wheel, papers), UnverifiedError).what
+        attestation = replace(issued(wheel), record="{}")
+        assert "cannot be read" in only(lambda: check(wheel, attestation), UnverifiedError).what
 
     def test_a_record_of_another_wheel(self, wheel: Path, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
@@ -148,8 +148,8 @@ class TestRefused:
         assert "the build record does not match" in errors[0].what
 
     def test_a_wheel_that_no_gate_has_seen(self, wheel: Path) -> None:
-        papers = issued(wheel, recorded(wheel, gate_results=()))
-        assert "no results of the gate" in str(only(lambda: check(wheel, papers), UnverifiedError).why)
+        attestation = issued(wheel, recorded(wheel, gate_results=()))
+        assert "no results of the gate" in str(only(lambda: check(wheel, attestation), UnverifiedError).why)
 
     def test_a_wheel_whose_members_were_changed(self, wheel: Path) -> None:
         change_member(wheel, "demo.py", b"import os\n")
@@ -157,11 +157,13 @@ class TestRefused:
         assert error.what == "a member is not what RECORD says"
 
     def test_another_bill_of_materials(self, wheel: Path) -> None:
-        papers = issued(wheel)
+        attestation = issued(wheel)
         changes = Changes(written={MEMBER: SBOM.replace("1.6", "1.5").encode()})
         rewrite_wheel(open_wheel(wheel), wheel, changes)
         record = recorded(wheel)
-        old = json.loads(papers.statement)["predicate"]["runDetails"]["byproducts"][1]["digest"]["sha256"]
+        old = json.loads(attestation.statement)["predicate"]["runDetails"]["byproducts"][1]["digest"][
+            "sha256"
+        ]
         forged = Attestation(record=record.to_json(), statement=statement(record, record.to_json(), old))
         error = only(lambda: check(wheel, forged), UnverifiedError)
         assert "SBOM" in str(error.why)
@@ -186,7 +188,7 @@ class TestSignature:
         assert Signer({}, said.append).sign(issued(wheel).statement) == ""
         assert said == []
 
-    def test_an_identity_that_cannot_be_had_is_told_once(
+    def test_an_identity_that_is_not_available_is_reported_once(
         self, wheel: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -200,10 +202,10 @@ class TestSignature:
 
     def test_one_that_is_missing_or_none(self, wheel: Path) -> None:
         who = {"identity": "me@example.org", "issuer": "https://example.org"}
-        papers = issued(wheel)
-        error = only(lambda: check_signature(wheel, papers, **who), UnverifiedError)
+        attestation = issued(wheel)
+        error = only(lambda: check_signature(wheel, attestation, **who), UnverifiedError)
         assert "there is none" in str(error.why)
-        signed = replace(papers, signature="{}")
+        signed = replace(attestation, signature="{}")
         error = only(lambda: check_signature(wheel, signed, **who), UnverifiedError)
         assert "not that of me@example.org" in error.what
         only(lambda: signed_text("", where="here", **who), UnverifiedError)

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.archives import digest
-from support.bills import BLAS, GCC, INFO, SOURCES, enclosed, mangled, provider, repaired, stage_of, told
+from support.bills import (
+    BLAS,
+    GCC,
+    INFO,
+    SOURCES,
+    enclosed,
+    mangled,
+    provenance,
+    provider,
+    repaired,
+    stage_of,
+)
 from support.stages import EPOCH
 from wheelfarm.plan.inputs import diff_digest
 from wheelfarm.provenance.sbom_embedding import embed
@@ -26,7 +37,7 @@ def test_all_of_it(tmp_path: Path) -> None:
         "alpha.libs/libgfortran-12345678.so.5.0.0",
     )
     wheel = repaired(tmp_path, {blas: BLAS + b" patched", fortran: b"gfortran"})
-    bill, found = enclosed(stage, wheel, told({fortran: GCC}))
+    bill, found = enclosed(stage, wheel, provenance({fortran: GCC}))
 
     package = bill["metadata"]["component"]
     assert bill["metadata"]["timestamp"] == "2020-09-13T12:26:40Z"
@@ -67,7 +78,7 @@ def test_all_of_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_no_source_tells_where_it_was_fetched_from(tmp_path: Path, source: str) -> None:
-    bill, found = enclosed(stage_of(tmp_path, source), repaired(tmp_path, {}), told())
+    bill, found = enclosed(stage_of(tmp_path, source), repaired(tmp_path, {}), provenance())
     text = found[f"{INFO}/{MEMBER}"].decode()
     assert not any(word in text for word in ("secret", "example.org/x", "index.invalid", str(tmp_path)))
     (origin,) = bill["metadata"]["component"]["pedigree"]["ancestors"]
@@ -78,12 +89,12 @@ def test_no_source_tells_where_it_was_fetched_from(tmp_path: Path, source: str) 
 
 def test_the_same_each_time(tmp_path: Path) -> None:
     wheel, stage = repaired(tmp_path, {"alpha.libs/libx-12345678.so": b"x"}), stage_of(tmp_path)
-    texts = [embed(stage, wheel, told(), stage.root / "finished").path.read_bytes() for _ in "ab"]
+    texts = [embed(stage, wheel, provenance(), stage.root / "finished").path.read_bytes() for _ in "ab"]
     assert texts[0] == texts[1]
 
 
 def test_another_content_has_another_serial_number(tmp_path: Path) -> None:
     stage, wheel = stage_of(tmp_path), repaired(tmp_path, {})
-    one, _ = enclosed(stage, wheel, told())
-    other, _ = enclosed(replace(stage, epoch=EPOCH + 1), wheel, told())
+    one, _ = enclosed(stage, wheel, provenance())
+    other, _ = enclosed(replace(stage, epoch=EPOCH + 1), wheel, provenance())
     assert one["serialNumber"] != other["serialNumber"]

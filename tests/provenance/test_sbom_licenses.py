@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packageurl import PackageURL
 
 from wheelfarm.provenance.sbom_embedding import with_license_files
-from wheelfarm.provenance.sbom_identity import known_licence, licence, purl
+from wheelfarm.provenance.sbom_identity import known_license, parse_license, purl
 
 
 @pytest.mark.parametrize(
@@ -27,18 +27,18 @@ from wheelfarm.provenance.sbom_identity import known_licence, licence, purl
     ],
 )
 def test_declared(text: str, expected: dict[str, Any] | None) -> None:
-    found = [{key: each[key] for key in each if key != "acknowledgement"} for each in licence(text)]
+    found = [{key: each[key] for key in each if key != "acknowledgement"} for each in parse_license(text)]
     for each in found:
         each.get("license", {}).pop("acknowledgement", None)
     assert found == ([expected] if expected else [])
 
 
 def test_known_by_name() -> None:
-    (both,) = known_licence(["libgfortran.so.5", "libquadmath.so.0"])
+    (both,) = known_license(["libgfortran.so.5", "libquadmath.so.0"])
     assert both["expression"] == "GPL-3.0-or-later WITH GCC-exception-3.1 AND LGPL-2.1-or-later"
-    assert known_licence(["libgfortran.so.5", "libmine.so"]) == ()
-    assert known_licence(["libgfortran-040039e1.so.5"]) == known_licence(["libgomp.so.1"])
-    assert known_licence([]) == ()
+    assert known_license(["libgfortran.so.5", "libmine.so"]) == ()
+    assert known_license(["libgfortran-040039e1.so.5"]) == known_license(["libgomp.so.1"])
+    assert known_license([]) == ()
 
 
 def test_metadata_of_before_the_field_stays() -> None:
@@ -48,7 +48,7 @@ def test_metadata_of_before_the_field_stays() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("body", ["", "\nLicense-File: no field\n"])
-def test_the_field_is_added_once_and_the_body_kept(end: str, body: str) -> None:
+def test_the_field_is_added_once_and_the_body_unchanged(end: str, body: str) -> None:
     lines = "Metadata-Version: 2.4\nName: a\nLicense-File: LICENSE\n"
     text = (lines + body).replace("\n", end).encode()
     found = with_license_files(text, {"vendored/x": "", "LICENSE": ""})

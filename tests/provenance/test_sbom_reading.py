@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.bills import GCC, INFO, repaired, stage_of, told
+from support.bills import GCC, INFO, provenance, repaired, stage_of
 from support.wheels import make_wheel
 from wheelfarm.errors import WheelError
 from wheelfarm.provenance.sbom_embedding import embed
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def wheel_in(root: Path) -> Path:
     member = "alpha.libs/libgfortran-12345678.so.5"
     wheel, stage = repaired(root, {member: b"x"}), stage_of(root)
-    return embed(stage, wheel, told({member: GCC}), stage.root / "finished").path
+    return embed(stage, wheel, provenance({member: GCC}), stage.root / "finished").path
 
 
 def test_components(tmp_path: Path) -> None:
     alpha, gcc, *rest = components(open_wheel(wheel_in(tmp_path)))
     assert alpha == {"name": "alpha", "version": "1.0"}
-    assert (gcc["files"], gcc["licence"]) == (
+    assert (gcc["files"], gcc["license"]) == (
         "alpha.libs/libgfortran-12345678.so.5",
         "GPL-3.0-or-later WITH GCC-exception-3.1",
     )

@@ -168,7 +168,7 @@ def no_wheel(public: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "expected"),
     [
         (other_bytes, "has other bytes than index internal lists"),
         (other_variant, "another variant"),
@@ -180,13 +180,13 @@ def no_wheel(public: Path) -> None:
     ],
 )
 def test_a_lie_means_a_warning_and_a_build(
-    filled: Settings, tmp_path: Path, harm: Callable[[Path], None], told: str
+    filled: Settings, tmp_path: Path, harm: Callable[[Path], None], expected: str
 ) -> None:
     harm(tmp_path / "public")
     result, said = taken(clone_of(filled, tmp_path))
     assert result is None
     assert any(line.startswith("warning: tinybase") for line in said)
-    assert told in "\n".join(said)
+    assert expected in "\n".join(said)
 
 
 def test_a_wheel_without_an_attestation_goes_through_the_gate(filled: Settings, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_lie_ends_in_a_build_and_a_whole_wheelhouse(filled: Settings, tmp_path
 
 
 @pytest.mark.parametrize("answer", [Reply(b"", status=503), Reply(b"<html>", status=200), None])
-def test_an_index_that_cannot_be_used_is_told_once(
+def test_an_index_that_cannot_be_used_is_reported_once(
     filled: Settings, tmp_path: Path, answer: Reply | None
 ) -> None:
     with index_server() as server:

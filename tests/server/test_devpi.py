@@ -10,7 +10,7 @@ import requests
 
 from support.faults import Fault, proxy
 from support.indexes import LOGIN, PASSWORD, USER, Server, make_devpi_index
-from support.publishing import TARGETS, publication, publishing_farm, stock, store, told
+from support.publishing import TARGETS, messages, publication, publishing_farm, stock, store
 from wheelfarm.errors import ConflictError, FarmError, PublishError
 from wheelfarm.index.comparison import State
 from wheelfarm.index.devpi import DevpiIndex
@@ -61,7 +61,7 @@ def test_all_of_it_by_way_of_a_staging_index(tmp_path: Path, devpi_server: Serve
     assert len(publish(farm).to_upload) == 4
     assert len(listed(devpi_index, "alpha")) == len(listed(devpi_index, "beta")) == 2
     assert indexes(devpi_server) == before
-    pushed = [line.split()[1] for line in told(farm) if line.startswith("pushing")]
+    pushed = [line.split()[1] for line in messages(farm) if line.startswith("pushing")]
     assert pushed == ["alpha", "beta"]
     assert [each.state for each in publish(farm).differences] == [State.SAME] * 4
 
@@ -128,7 +128,7 @@ def test_a_user_who_may_not_make_indexes_goes_without_staging(tmp_path: Path, de
     url = make_devpi_index(devpi_server, "forall", acl_upload=[":ANONYMOUS:"])
     farm = farm_for(tmp_path / "farm", url, TWINE_USERNAME="", TWINE_PASSWORD="")
     publish(farm)
-    assert any(line.startswith("no staging") for line in told(farm))
+    assert any(line.startswith("no staging") for line in messages(farm))
     assert len(listed(url, "alpha")) == 2
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.disks import fill, small_disk
 from support.faults import Fault, Proxy, proxy
 from support.indexes import PASSWORD, USER, Server, pypiserver
-from support.publishing import TARGETS, publication, store, told
+from support.publishing import TARGETS, messages, publication, store
 from support.uploads import farm_for, logs, names, publish
 from wheelfarm.errors import FarmError, PublishError
 from wheelfarm.index.comparison import State
@@ -31,7 +31,7 @@ def test_all_of_it_and_then_nothing(tmp_path: Path, pypi: Server) -> None:
 def test_a_dependency_goes_first_and_one_process_sends_all(tmp_path: Path, faulty: Proxy) -> None:
     farm = farm_for(tmp_path / "farm", faulty.url)
     publish(farm)
-    sent = [line.split()[1] for line in told(farm) if line.startswith("uploading")]
+    sent = [line.split()[1] for line in messages(farm) if line.startswith("uploading")]
     assert [name.partition("-")[0] for name in sent] == [
         *("alpha", "alpha", "beta", "beta"),
     ]
@@ -112,4 +112,4 @@ def test_the_password_is_on_no_command_line(tmp_path: Path, faulty: Proxy) -> No
     publish(farm)
     assert any("twine" in words for words in seen)
     assert not any(PASSWORD in words for words in seen)
-    assert PASSWORD not in "".join(told(farm)) + logs(farm)
+    assert PASSWORD not in "".join(messages(farm)) + logs(farm)

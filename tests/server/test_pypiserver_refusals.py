@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.publishing import TARGETS, store, told
+from support.publishing import TARGETS, messages, store
 from support.raised import only
 from support.uploads import farm_for, logs, publish
 from wheelfarm.errors import ConflictError, FarmError, IncompleteError, PublishError, UnprovenError
@@ -64,5 +64,5 @@ def test_no_right_password(tmp_path: Path, faulty: Proxy, password: str) -> None
     assert "status 40" in str(caught.value.why)
     assert "password" in str(caught.value.hint).lower()
     assert faulty.count("POST") == 1
-    seen = str(caught.value) + "".join(told(farm)) + logs(farm)
+    seen = str(caught.value) + "".join(messages(farm)) + logs(farm)
     assert "wrong password" not in seen

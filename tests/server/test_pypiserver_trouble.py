@@ -12,7 +12,7 @@ import pytest
 
 from support.faults import Fault, Proxy
 from support.indexes import LOGIN, Server
-from support.publishing import failures_at_once, publication, told
+from support.publishing import failures_at_once, messages, publication
 from support.uploads import PUBLISH, farm_for, names, publish
 from wheelfarm.errors import PublishError
 from wheelfarm.index.comparison import State
@@ -28,7 +28,7 @@ def test_an_answer_that_passes(tmp_path: Path, pypi: Server, faulty: Proxy, stat
     farm = farm_for(tmp_path / "farm", faulty.url)
     publish(farm)
     assert len(names(pypi)) == 4
-    assert any(f"status {status}" in line for line in told(farm))
+    assert any(f"status {status}" in line for line in messages(farm))
 
 
 @pytest.mark.parametrize("cut", [0, 1, 500, 1500])

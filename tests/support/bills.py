@@ -74,7 +74,7 @@ def stage_of(root: Path, source: str = "sdist", **changes: Any) -> BuildDirector
 
 
 def provider(root: Path) -> PinnedWheel:
-    """A wheel that supplies a library, with its licence."""
+    """A wheel that supplies a library, with its license."""
     (root / "provider").mkdir()
     files = {"blas32/lib/libblas32.so": BLAS, "blas32-1.0.dist-info/licenses/LICENSE.txt": b"BSD"}
     return pinned(make_wheel(root / "provider", "blas32", "1.0", files), "blas32")
@@ -83,15 +83,15 @@ def provider(root: Path) -> PinnedWheel:
 def repaired(root: Path, libraries: dict[str, bytes], more: dict[str, bytes] | None = None) -> RepairedWheel:
     files = {"alpha/ext.so": b"\x7fELF", **libraries, **(more or {})}
     path = make_wheel(root, "alpha", "1.0", files, tag="cp311-cp311-manylinux_2_28_x86_64")
-    held = (
+    environment = (
         EnvironmentEntry(name=Name("pip"), version="26.3", sha256=None),
         EnvironmentEntry(name=Name("setuptools"), version="80.9.0", sha256=Digest("b" * 64)),
     )
     sha256 = digest(path.read_bytes())
-    return RepairedWheel(path=path, sha256=sha256, environment=held, toolchain=COMPILERS + PACKAGES)
+    return RepairedWheel(path=path, sha256=sha256, environment=environment, toolchain=COMPILERS + PACKAGES)
 
 
-def told(packages: dict[str, SystemPackage | None] | None = None) -> LibraryProvenance:
+def provenance(packages: dict[str, SystemPackage | None] | None = None) -> LibraryProvenance:
     return LibraryProvenance(kind="deb", distribution="debian", packages=packages or {})
 
 

@@ -30,15 +30,15 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.fixture
-def told() -> list[str]:
-    """What the wheelhouse told, line by line."""
+def messages() -> list[str]:
+    """The messages of the wheelhouse."""
     return []
 
 
 @pytest.fixture
-def wheelhouse(tmp_path: Path, told: list[str]) -> Wheelhouse:
+def wheelhouse(tmp_path: Path, messages: list[str]) -> Wheelhouse:
     """An empty wheelhouse."""
-    return Wheelhouse(tmp_path / "wheelhouse", tell=told.append, timeout=5)
+    return Wheelhouse(tmp_path / "wheelhouse", tell=messages.append, timeout=5)
 
 
 @pytest.fixture

@@ -134,8 +134,8 @@ def publication(farm: Farm) -> Publication:
     return Publication(farm=farm, index_name="internal", variant=VARIANT, sleep=lambda _seconds: None)
 
 
-def told(farm: Farm) -> list[str]:
-    """What the farm has said."""
+def messages(farm: Farm) -> list[str]:
+    """The messages of a farm."""
     said: Callable[[str], None] = farm.say
     return said.__self__  # type: ignore[attr-defined, no-any-return]
 
@@ -152,7 +152,7 @@ def failures_at_once(publish: Callable[[Farm], object], farms: Iterable[Farm]) -
     def run(farm: Farm) -> None:
         try:
             publish(farm)
-        except BaseException as error:  # noqa: BLE001 - told in the main thread
+        except BaseException as error:  # noqa: BLE001 - raised in the main thread
             failures.append(error)
 
     threads = [threading.Thread(target=run, args=[farm]) for farm in farms]

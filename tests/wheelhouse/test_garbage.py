@@ -15,7 +15,7 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
 class TestCollect:
-    def test_it_keeps_what_is_current_and_what_it_is_told_to_keep(
+    def test_it_keeps_what_is_current_and_the_given_keys(
         self, wheelhouse: Wheelhouse, tmp_path: Path
     ) -> None:
         stored = [
@@ -67,25 +67,27 @@ class TestCollect:
 
 class TestLock:
     def hold(self, wheelhouse: Wheelhouse, seconds: float) -> threading.Thread:
-        held = threading.Event()
+        locked = threading.Event()
 
         def work() -> None:
             lock = Lock(root=wheelhouse.root, timeout=1, command="nox -s build-demo", tell=print)
             with lock.hold():
-                held.set()
+                locked.set()
                 over.wait(seconds)
 
         over = threading.Event()
         thread = threading.Thread(target=work)
         thread.start()
-        assert held.wait(5)
+        assert locked.wait(5)
         return thread
 
-    def test_waiting_tells_for_whom(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+    def test_waiting_names_the_other_process(
+        self, wheelhouse: Wheelhouse, tmp_path: Path, messages: list[str]
+    ) -> None:
         thread = self.hold(wheelhouse, 0.2)
         put(wheelhouse, tiny_wheel(tmp_path), "one")
         thread.join()
-        assert told == [
+        assert messages == [
             f"waiting for process {os.getpid()} (nox -s build-demo), which is writing to {wheelhouse.root}"
         ]
         assert not (wheelhouse.root / HOLDER).exists()
@@ -100,7 +102,7 @@ class TestLock:
 
     @pytest.mark.parametrize("note", [None, "", "[]", "{}"])
     def test_a_lost_note_does_no_harm(
-        self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str], note: str | None
+        self, wheelhouse: Wheelhouse, tmp_path: Path, messages: list[str], note: str | None
     ) -> None:
         thread = self.hold(wheelhouse, 0.2)
         (wheelhouse.root / HOLDER).unlink()
@@ -108,7 +110,7 @@ class TestLock:
             (wheelhouse.root / HOLDER).write_text(note)
         put(wheelhouse, tiny_wheel(tmp_path), "one")
         thread.join()
-        assert told[0].startswith("waiting for another process,")
+        assert messages[0].startswith("waiting for another process,")
 
 
 class TestRefusals:

@@ -33,7 +33,7 @@ files = st.builds(
 )
 
 
-def ledger_of(listed: list[IndexedFile]) -> ProjectIndex:
+def index_of(listed: list[IndexedFile]) -> ProjectIndex:
     project_index = ProjectIndex(project=Name("demo"))
     for file in listed:
         project_index = project_index.activating(file)
@@ -42,7 +42,7 @@ def ledger_of(listed: list[IndexedFile]) -> ProjectIndex:
 
 @given(st.lists(files, max_size=5))
 def test_the_html_page_says_what_the_ledger_says(listed: list[IndexedFile]) -> None:
-    project_index = ledger_of(listed)
+    project_index = index_of(listed)
     page = ProjectPage.from_html("demo", project_page(project_index).decode(), HERE)
     assert page.repository_version == "1.1"
     assert [
@@ -61,7 +61,7 @@ def test_the_html_page_says_what_the_ledger_says(listed: list[IndexedFile]) -> N
 
 @given(st.lists(files, max_size=5))
 def test_the_page_for_programs_says_what_the_ledger_says(listed: list[IndexedFile]) -> None:
-    project_index = ledger_of(listed)
+    project_index = index_of(listed)
     text = project_index.to_json()
     assert ProjectIndex.from_json(text, project_index.project, "here") == project_index
     page = ProjectPage.from_json_data(json.loads(text), HERE)
@@ -75,8 +75,8 @@ def test_the_page_for_programs_says_what_the_ledger_says(listed: list[IndexedFil
 def test_a_version_has_one_current_wheel_which_is_the_last(listed: list[IndexedFile]) -> None:
     # 1 and 1.0 are two file names and one version (PEP 440).
     last = {Version(file.version): file for file in listed}
-    assert {Version(file.version): file for file in ledger_of(listed).files} == last
-    assert len(ledger_of(listed).files) == len(last)
+    assert {Version(file.version): file for file in index_of(listed).files} == last
+    assert len(index_of(listed).files) == len(last)
 
 
 def test_the_first_page_lists_the_projects() -> None:

@@ -11,36 +11,42 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
 class TestFind:
-    def test_an_unknown_key_is_not_worth_a_word(self, wheelhouse: Wheelhouse, told: list[str]) -> None:
+    def test_an_unknown_key_is_not_worth_a_word(self, wheelhouse: Wheelhouse, messages: list[str]) -> None:
         assert wheelhouse.find(VARIANT, key_of("none")) is None
-        assert told == []
+        assert messages == []
 
-    def test_a_damaged_record_is_told(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+    def test_a_damaged_record_is_reported(
+        self, wheelhouse: Wheelhouse, tmp_path: Path, messages: list[str]
+    ) -> None:
         stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         (wheelhouse.root / VARIANT / "records" / f"{stored.key}.json").write_bytes(b"\xff{")
         assert wheelhouse.find(VARIANT, stored.key) is None
-        assert "the record does not describe a wheel" in told[0]
+        assert "the record does not describe a wheel" in messages[0]
 
-    def test_a_missing_wheel_is_told(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+    def test_a_missing_wheel_is_reported(
+        self, wheelhouse: Wheelhouse, tmp_path: Path, messages: list[str]
+    ) -> None:
         stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         stored.path.unlink()
         assert wheelhouse.find(VARIANT, stored.key) is None
-        assert "is missing" in told[0]
+        assert "is missing" in messages[0]
 
-    def test_another_size_is_told(self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]) -> None:
+    def test_another_size_is_reported(
+        self, wheelhouse: Wheelhouse, tmp_path: Path, messages: list[str]
+    ) -> None:
         stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         stored.path.write_bytes(b"short")
         assert wheelhouse.find(VARIANT, stored.key) is None
-        assert "it has 5 bytes instead of" in told[0]
+        assert "it has 5 bytes instead of" in messages[0]
 
-    def test_other_bytes_are_told_when_asked_for(
-        self, wheelhouse: Wheelhouse, tmp_path: Path, told: list[str]
+    def test_other_bytes_are_reported_when_verified(
+        self, wheelhouse: Wheelhouse, tmp_path: Path, messages: list[str]
     ) -> None:
         stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         stored.path.write_bytes(b"x" * stored.path.stat().st_size)
         assert wheelhouse.find(VARIANT, stored.key) == stored
         assert wheelhouse.find(VARIANT, stored.key, verify=True) is None
-        assert "sha256 is not the recorded one" in told[0]
+        assert "sha256 is not the recorded one" in messages[0]
 
     def test_storing_again_heals_a_damaged_wheel(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         wheel = tiny_wheel(tmp_path)

@@ -1,4 +1,4 @@
-"""Asking an index over HTTP: with credentials for its own host alone, tried again on trouble that passes."""
+"""HTTP client of an index: credentials for its own host alone, retries on transient trouble."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from wheelfarm.index.credentials import Credentials
 
 _TIMEOUT: Final = (10.0, 60.0)
-"""Seconds without a connection, and without an answer, after which a server counts as gone."""
+"""Seconds for a connection, and for a response."""
 _LONGEST: Final = 60.0
-"""Seconds that a server may ask us to wait before the next try."""
+"""Longest pause in seconds that a server may request."""
 _HOPS: Final = 5
 _CHUNK: Final = 1024**2  # bytes
 MISSING: Final = frozenset({404, 410})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
-"""What OpenSSL calls a certificate of somebody whom nobody here knows: that does not pass."""
+"""OpenSSL's name for a certificate of an unknown authority: another try does not help."""
 _TROUBLE: Final = (
     requests.ConnectionError,
     requests.Timeout,
@@ -40,14 +40,14 @@ _TROUBLE: Final = (
 
 
 def passes(status: int) -> bool:
-    """Whether an answer of this status may be another one at the next try."""
+    """Whether another try may get another status."""
     return status == 429 or status >= 500  # noqa: PLR2004 - RFC 6585 and RFC 9110
 
 
 def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
-    """The error for an answer that is none of the good ones."""
+    """The error for a response that is not a success."""
     hints = {
-        **dict.fromkeys(_REDIRECTS, "the index is elsewhere: say in pyproject.toml where it leads"),
+        **dict.fromkeys(_REDIRECTS, "the index redirects: write the new url in pyproject.toml"),
         401: "check TWINE_USERNAME and TWINE_PASSWORD, netrc or keyring",
         403: "check the user, the password and what this user may do",
         413: "the server takes no files of this size: raise its limit",
@@ -64,14 +64,14 @@ def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
 
 @dataclass
 class Client:
-    """Asks one index.
+    """An HTTP client for one index.
 
     Args:
-        base: where the index is; credentials go to its host alone.
-        credentials: who asks.
-        say: hears what is waited for.
-        authorities: a file of the certificates that are trusted; what requests trusts by default.
-        tries: how often a question is asked while the trouble is one that passes.
+        base: the index; only its host gets the credentials.
+        credentials: of the user.
+        say: receives messages about pauses.
+        authorities: file of trusted certificates; by default those of requests.
+        tries: number of tries while the trouble may be transient.
         pause: seconds before the second try; each further pause is twice as long.
     """
 
@@ -84,13 +84,13 @@ class Client:
     _session: requests.Session = field(default_factory=requests.Session)
 
     def get(self, url: str, *, accept: str = "*/*") -> requests.Response | None:
-        """What is at a url of the index; None when there is nothing, or when the index sends us elsewhere.
+        """Get a url of the index; None when it does not exist, or when the index redirects to another host.
 
-        Some servers send those who ask for an unknown project on to the public index.
+        Some servers redirect requests for an unknown project to the public index.
 
         Raises:
             NetworkError: when the server cannot be reached.
-            PublishError: when it refuses or has trouble, or speaks of itself by another scheme.
+            PublishError: when it refuses or has trouble, or redirects to another scheme.
         """
         for _ in range(_HOPS):
             answer = self._ask("GET", url, headers={"Accept": accept})
@@ -103,21 +103,21 @@ class Client:
                 self._check_elsewhere(url, there)
                 return None
             url = there
-        raise PublishError("the index leads in a circle", where=shown(url))
+        raise PublishError("the index redirects in a circle", where=shown(url))
 
     def _check_elsewhere(self, url: str, there: str) -> None:
-        """Refuse to take an index for empty that is only to be asked otherwise, as by https."""
+        """Raise if the index redirects to another scheme: it is not an empty index."""
         ours, theirs = urlsplit(self.base), urlsplit(there)
         if ours.hostname == theirs.hostname and ours.scheme != theirs.scheme:
             raise PublishError(
-                f"the index answers to {theirs.scheme} only",
+                f"the index answers only to {theirs.scheme}",
                 where=shown(url),
-                why=f"it leads to {shown(there)}",
-                hint="say that url in pyproject.toml",
+                why=f"it redirects to {shown(there)}",
+                hint="write that url in pyproject.toml",
             )
 
     def download(self, url: str, path: Path) -> Digest:
-        """Write what is at a url to a file, wherever the index sends us for it, and tell its sha256.
+        """Download a url to a file, over any redirects, and return its sha256.
 
         Raises:
             NetworkError: when it cannot be reached, or breaks off at each try.
@@ -137,7 +137,7 @@ class Client:
                         ) from None
                     self.say(f"{shown(url)}: {_innermost(error)}; once more")
             url = urljoin(url, answer.headers.get("Location", ""))
-        raise PublishError("the index leads in a circle", where=shown(url))
+        raise PublishError("the index redirects in a circle", where=shown(url))
 
     @staticmethod
     def _written(answer: requests.Response, path: Path) -> Digest:
@@ -146,13 +146,13 @@ class Client:
             for chunk in answer.iter_content(_CHUNK):
                 digest.update(chunk)
                 size += file.write(chunk)
-        told = answer.headers.get("Content-Length", "")
-        if told.isdecimal() and "Content-Encoding" not in answer.headers and size != int(told):
-            raise requests.exceptions.ChunkedEncodingError(f"{size} of {told} bytes")
+        length = answer.headers.get("Content-Length", "")
+        if length.isdecimal() and "Content-Encoding" not in answer.headers and size != int(length):
+            raise requests.exceptions.ChunkedEncodingError(f"{size} of {length} bytes")
         return Digest(digest.hexdigest())
 
     def call(self, method: str, url: str, **more: Any) -> requests.Response:  # noqa: ANN401 - requests' own words
-        """Have the index do something.
+        """Send a request.
 
         Raises:
             NetworkError: when the server cannot be reached.
@@ -161,7 +161,7 @@ class Client:
         return self._good(self._ask(method, url, **more))
 
     def head(self, url: str) -> requests.Response:
-        """What the server says of itself at a url, whatever the status."""
+        """The response to a GET, whatever its status."""
         return self._ask("GET", url, headers={"Accept": "application/json"})
 
     def _own(self, url: str) -> bool:
@@ -200,12 +200,12 @@ class Client:
                     ) from None
             except requests.RequestException as error:
                 why = type(error).__name__
-                raise NetworkError("this url cannot be asked", where=shown(url), why=why) from None
+                raise NetworkError("this url cannot be used", where=shown(url), why=why) from None
             else:
                 if not left or not passes(answer.status_code):
                     return answer
                 reason = f"status {answer.status_code}"
-                pause = max(pause, _asked_for(answer))
+                pause = max(pause, _retry_after(answer))
             self.say(f"{shown(url)}: {reason}; once more in {pause:g} s")
             time.sleep(pause)
         raise AssertionError  # pragma: no cover
@@ -216,15 +216,15 @@ def _counted(tries: int) -> str:
 
 
 def _reason(answer: requests.Response) -> str:
-    """What a server says of its refusal in JSON, as devpi does; pages of HTML tell nothing."""
+    """The reason that a server gives in JSON, as devpi does."""
     try:
         return str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
         return str(answer.reason or "")
 
 
-def _asked_for(answer: requests.Response) -> float:
-    """The seconds that a server asks us to wait (Retry-After, RFC 9110); dates are not waited for."""
+def _retry_after(answer: requests.Response) -> float:
+    """The seconds in Retry-After (RFC 9110); a date counts as none."""
     text = answer.headers.get("Retry-After", "")
     return min(float(text), _LONGEST) if text.isdecimal() else 0.0
 

@@ -62,7 +62,7 @@ def _pip(url: str) -> Iterator[str]:
 
 
 def _uv(index: str, url: str, names: Sequence[Name]) -> Iterator[str]:
-    yield "# pyproject.toml. uv stops at the first index that knows a name, and this one is asked first: that"
+    yield "# pyproject.toml. uv stops at the first index that knows a name, and this one comes first: that"
     yield "# holds for whatever needs a package of the farm too. The sources make a name that you require"
     yield "# yourself an error when this index lacks it. `explicit = true` would not do: uv then takes what"
     yield "# another package needs from the public index."
@@ -131,7 +131,7 @@ def resolve(
 
     Args:
         candidates: the farm's wheels.
-        simple: an index that has them: it is asked first, so that no other one can supply their names.
+        simple: an index that has them; it comes first, so that no other index supplies their names.
         python: the lowest feature version.
         env: the environment in which uv is found and run.
         public: the index for the rest; uv's own default where nobody names one.

@@ -50,7 +50,7 @@ class Storage(Protocol):
         """Remove a file, if it is there."""
 
     def locked(self) -> AbstractContextManager[Callable[[], None]]:
-        """Hold the lock of all publishers; what it gives is to be called now and then while it is held."""
+        """Lock the index against other publishers; call the returned function regularly to renew the lock."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Directory:
             with hold_lock(self.root / LOCK, timeout=self.timeout, on_wait=on_wait):
                 yield lambda: None
         except LockTimeoutError:
-            raise _kept(str(self.root)) from None
+            raise _locked_error(str(self.root)) from None
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ class Bucket:
         self._acquire(_note(publisher, 0))
 
         def renew() -> None:
-            held = self.read(LOCK)
-            if held is None or json.loads(held)["publisher"] != publisher:
+            note = self.read(LOCK)
+            if note is None or json.loads(note)["publisher"] != publisher:
                 raise PublishError(
                     "another publisher has taken over the index",
                     where=self.root,
@@ -178,8 +178,8 @@ class Bucket:
         try:
             yield renew
         finally:
-            held = self.read(LOCK)
-            if held is not None and json.loads(held)["publisher"] == publisher:
+            note = self.read(LOCK)
+            if note is not None and json.loads(note)["publisher"] == publisher:
                 self.remove(LOCK)
 
     def _acquire(self, note: bytes) -> None:
@@ -189,17 +189,17 @@ class Bucket:
             with suppress(FileExistsError), self._explained(LOCK):
                 self.files.pipe_file(self._at(LOCK), note, mode="create")
                 return
-            held, now = self.read(LOCK), time.monotonic()
-            if held != seen:
+            found, now = self.read(LOCK), time.monotonic()
+            if found != seen:
                 if seen is None:
                     self.say(f"waiting for another publisher, who is writing to {self.root}")
-                seen, changed = held, now
+                seen, changed = found, now
             elif now - changed >= self.lease:
                 self.say("the other publisher gives no sign of life: taking over")
                 self.remove(LOCK)
                 continue
             if now - began >= self.timeout:
-                raise _kept(self.root)
+                raise _locked_error(self.root)
             time.sleep(min(_POLL, self.lease / 4))
 
     @contextmanager
@@ -223,7 +223,7 @@ def _note(publisher: str, renewed: int) -> bytes:
     return json.dumps({"publisher": publisher, "renewed": renewed}).encode()
 
 
-def _kept(where: str) -> PublishError:
+def _locked_error(where: str) -> PublishError:
     return PublishError(
         "another publisher keeps the index locked", where=where, hint="let it end, or stop it"
     )

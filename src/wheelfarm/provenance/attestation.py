@@ -1,7 +1,7 @@
 """The provenance statement of a wheel: in-toto Statement v1 with a SLSA Provenance v1 predicate.
 
 It is made of the build record and nothing else, so whoever has the record can make it again; what it says
-is told in docs/reference/provenance.md.
+is described in docs/reference/provenance.md.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Attestation:
-    """What travels with a published wheel, as text."""
+    """The build record of a published wheel, with a signed statement about it, as text."""
 
     record: str
     """The build record."""
     statement: str = ""
-    """The in-toto statement; empty where a wheel was published before there were any."""
+    """The in-toto statement."""
     signature: str = ""
-    """The statement's Sigstore bundle; empty where nobody could sign."""
+    """The statement's Sigstore bundle; empty without an identity."""
 
     @cached_property
     def read(self) -> Record:
         """The build record.
 
         Raises:
-            RecordError: when it is none.
+            RecordError: when it cannot be read.
         """
         return Record.from_json(self.record, "the published build record")
 
@@ -72,7 +72,7 @@ def statement(record: Record, text: str, sbom: Digest | None) -> str:
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": _asked(record),
+                "externalParameters": _parameters(record),
                 "internalParameters": {"key": record.key, "keyParts": dict(record.key_parts)},
                 "resolvedDependencies": list(_resolved(record)),
             },
@@ -92,8 +92,8 @@ def statement(record: Record, text: str, sbom: Digest | None) -> str:
     return json.dumps(document, sort_keys=True) + "\n"
 
 
-def _asked(record: Record) -> dict[str, Any]:
-    """What somebody chose: whoever checks the provenance compares it with what was wanted."""
+def _parameters(record: Record) -> dict[str, Any]:
+    """The choices, which a verifier compares with what was wanted."""
     return {
         "recipe": record.recipe,
         "distribution": record.distribution,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.model import GitCommit, Sdist
 from wheelfarm.plan.inputs import RULES, diff_digest, upstream_link
 from wheelfarm.provenance.sbom_components import declared
-from wheelfarm.provenance.sbom_identity import hashes, known_licence, purl
+from wheelfarm.provenance.sbom_identity import hashes, known_license, purl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from wheelfarm.provenance.sbom_components import Package
     from wheelfarm.wheels.wheel import Wheel
 
-LICENCES: Final = "vendored"
-"""The directory of the licence texts below `.dist-info/licenses`."""
+LICENSES: Final = "vendored"
+"""The directory of the license texts below `.dist-info/licenses`."""
 _NAMESPACE: Final = uuid.UUID("6f2f1d0e-5f8b-5f5e-9a5e-1f6c8a0d7f43")
 """Ours: serial numbers are made of it and of the content."""
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)+")
@@ -101,7 +101,7 @@ def _package(stage: BuildDirectory, wheel: Wheel, metadata: Message) -> dict[str
         "bom-ref": name,
         "name": wheel.name,
         "version": wheel.version,
-        **_licences(declared(metadata)),
+        **_licenses(declared(metadata)),
         "purl": name,
         "pedigree": pedigree,
         "properties": [{"name": f"wheelfarm:{key}", "value": value} for key, value in facts.items()],
@@ -109,7 +109,7 @@ def _package(stage: BuildDirectory, wheel: Wheel, metadata: Message) -> dict[str
 
 
 def _source(stage: BuildDirectory) -> dict[str, Any]:
-    """The verified source. A url is not told: where it is fetched from changes no byte, and may be secret."""
+    """The verified source. Without its url, which changes no byte and may be secret."""
     fetched, pinned = stage.tree.source, stage.build.recipe.source
     component = {"type": "library", "name": fetched.name, "version": fetched.version}
     match pinned:
@@ -117,7 +117,7 @@ def _source(stage: BuildDirectory) -> dict[str, Any]:
             file = purl("pypi", fetched.name, version=fetched.version, file_name=fetched.path.name)
             return {**component, "hashes": hashes(fetched.sha256), "purl": file}
         case GitCommit(commit=commit):
-            # The identifier of a git commit wherever it is kept (SWHID specification).
+            # The identifier of a git commit in any repository (SWHID specification).
             return {**component, "swhid": [f"swh:1:rev:{commit}"]}
         case _:
             file = purl("generic", fetched.name, version=fetched.version, checksum=f"sha256:{fetched.sha256}")
@@ -140,16 +140,16 @@ def _patch(stage: BuildDirectory, number: int) -> dict[str, Any]:
 def _vendored(package: Package) -> dict[str, Any]:
     """What vendored libraries come from, with the files that the wheel holds of it."""
     names = [library.name for library in package.libraries]
-    told = list(package.named.get("properties", ()))
+    properties = list(package.named.get("properties", ()))
     if not package.texts:
-        told.append({"name": "wheelfarm:licence-text", "value": "not found"})
-    texts = [{"type": "license", "url": f"../licenses/{LICENCES}/{name}"} for name in sorted(package.texts)]
+        properties.append({"name": "wheelfarm:license-text", "value": "not found"})
+    texts = [{"type": "license", "url": f"../licenses/{LICENSES}/{name}"} for name in sorted(package.texts)]
     files = [
         {
             "type": "file",
             "name": library.member.name,
             **({"hashes": hashes(library.member.sha256)} if library.member.sha256 else {}),
-            **_licences(known_licence([library.name])),
+            **_licenses(known_license([library.name])),
         }
         for library in sorted(package.libraries, key=lambda each: each.member.name)
     ]
@@ -158,19 +158,19 @@ def _vendored(package: Package) -> dict[str, Any]:
         "bom-ref": package.ref,
         **package.named,
         "scope": "required",
-        **_licences(package.licences or known_licence(names)),
+        **_licenses(package.licenses or known_license(names)),
         **({"externalReferences": texts} if texts else {}),
-        **({"properties": told} if told else {}),
+        **({"properties": properties} if properties else {}),
         "components": files,
     }
 
 
-def _licences(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _licenses(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"licenses": list(found)} if found else {}
 
 
 def _requirements(repaired: RepairedWheel) -> Iterator[dict[str, Any]]:
-    """What the build environment held: the wheels of it by hash."""
+    """The distributions in the build environment, with the hashes of their wheels."""
     for entry in repaired.environment:
         name = purl("pypi", entry.name, version=entry.version)
         yield {
@@ -187,14 +187,14 @@ def _requirements(repaired: RepairedWheel) -> Iterator[dict[str, Any]]:
 def _made_with(
     stage: BuildDirectory, repaired: RepairedWheel, provenance: LibraryProvenance
 ) -> Iterator[dict[str, Any]]:
-    """The compilers of the recipe's languages, and the packages of the system that were asked for."""
+    """The compilers of the recipe's languages, and the requested system packages."""
     compilers = {f"compiler {language}" for language in stage.build.recipe.table.compilers}
     for what, version in repaired.toolchain:
         kind, _, name = what.partition(" ")
         if what in compilers:
             number = _VERSION.search(version.rpartition(")")[2]) or _VERSION.search(version)
-            told = {"version": number[0]} if number else {}
-            yield {"type": "application", "name": f"{name} compiler", **told, "description": version}
+            number_field = {"version": number[0]} if number else {}
+            yield {"type": "application", "name": f"{name} compiler", **number_field, "description": version}
         elif kind == "package":
             ref = purl(provenance.kind or "generic", provenance.distribution, name, version=version)
             yield {"type": "library", "name": name, "version": version, "scope": "excluded", "purl": ref}

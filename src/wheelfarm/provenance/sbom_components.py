@@ -1,4 +1,4 @@
-"""Where each library that the repair tool put into a wheel comes from: a wheel, a package, or unknown."""
+"""Find the origin of each vendored library: a wheel, a system package, or unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.provenance.sbom_identity import hashes, licence, purl
+from wheelfarm.provenance.sbom_identity import hashes, parse_license, purl
 from wheelfarm.wheels.archive import open_wheel, read_member
 from wheelfarm.wheels.contents import Kind, kind_of, vendored
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _MANGLED: Final = re.compile(r"(.+)-([0-9a-f]{8}|[0-9a-f]{32})(\..+)")
 """A name with the beginning of a sha256: 8 digits (auditwheel) or 32 (delvewheel); delocate adds none."""
 
-_LICENCE: Final = re.compile(r"[^/]+\.dist-info/(?:licenses/.+|(?:LICEN[CS]E|COPYING|NOTICE)[^/]*)")
-"""Licence texts of a wheel: since PEP 639 in a directory of their own."""
+_LICENSE: Final = re.compile(r"[^/]+\.dist-info/(?:licenses/.+|(?:LICEN[CS]E|COPYING|NOTICE)[^/]*)")
+"""License texts of a wheel: since PEP 639 in a directory of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Library:
 
     @classmethod
     def of(cls, member: Member) -> Library:
-        """Told from the name of a vendored member."""
+        """Parse the name of a vendored member."""
         file = member.name.rpartition("/")[2]
         match = _MANGLED.fullmatch(file)
         if match is None:
@@ -58,11 +58,11 @@ class Package:
     """What other parts of the document call it."""
     named: Mapping[str, Any]
     """What names it in the document."""
-    licences: tuple[Mapping[str, Any], ...] = ()
+    licenses: tuple[Mapping[str, Any], ...] = ()
     """What it declares."""
     libraries: tuple[Library, ...]
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Licence texts by directory and name."""
+    """License texts by directory and name."""
 
 
 def packages(
@@ -104,13 +104,13 @@ def _joined(one: Package, other: Package) -> Package:
 def _supplied(pinned: PinnedWheel, libraries: Iterable[Library]) -> Package | None:
     """A wheel as the origin of those libraries that are copies of its own; None when none is."""
     wheel = open_wheel(pinned.path)
-    held = [member for member in wheel.members if kind_of(member.name) in {Kind.LIBRARY, Kind.EXTENSION}]
-    copies = tuple(each for each in libraries if any(each.is_of(member) for member in held))
+    binaries = [member for member in wheel.members if kind_of(member.name) in {Kind.LIBRARY, Kind.EXTENSION}]
+    copies = tuple(each for each in libraries if any(each.is_of(member) for member in binaries))
     if not copies:
         return None
     with zipfile.ZipFile(wheel.path) as archive:
         message = message_from_bytes(read_member(archive, f"{wheel.dist_info}/METADATA"))
-        names = [each.name for each in wheel.members if _LICENCE.match(each.name)]
+        names = [each.name for each in wheel.members if _LICENSE.match(each.name)]
         files = {
             f"{wheel.name}/{name.partition('/')[2].removeprefix('licenses/')}": read_member(
                 archive, name
@@ -119,7 +119,7 @@ def _supplied(pinned: PinnedWheel, libraries: Iterable[Library]) -> Package | No
         }
     ref = purl("pypi", wheel.name, version=wheel.version)
     named = {"name": wheel.name, "version": wheel.version, "purl": ref, "hashes": hashes(pinned.sha256)}
-    return Package(ref=ref, named=named, licences=declared(message), libraries=copies, texts=files)
+    return Package(ref=ref, named=named, licenses=declared(message), libraries=copies, texts=files)
 
 
 def _owned(package: SystemPackage, library: Library, distribution: str) -> Package:
@@ -128,20 +128,24 @@ def _owned(package: SystemPackage, library: Library, distribution: str) -> Packa
     ref = purl(package.kind, namespace, package.name, version=package.version)
     named = {"name": package.name, "version": package.version, "purl": ref}
     return Package(
-        ref=ref, named=named, licences=licence(package.license), libraries=(library,), texts=package.texts
+        ref=ref,
+        named=named,
+        licenses=parse_license(package.license),
+        libraries=(library,),
+        texts=package.texts,
     )
 
 
 def _unknown(library: Library) -> Package:
-    """A library that nobody has told us the origin of."""
+    """A library of unknown origin."""
     unknown = [{"name": "wheelfarm:origin", "value": "unknown"}]
     ref = f"vendored:{library.member.name}"
     return Package(ref=ref, named={"name": library.name, "properties": unknown}, libraries=(library,))
 
 
 def declared(metadata: Message) -> tuple[dict[str, Any], ...]:
-    """The licence that core metadata declare: License-Expression, a short License, or else classifiers."""
-    return next(filter(None, (licence(text) for text in _statements(metadata))), ())
+    """The license that core metadata declare: License-Expression, a short License, or else classifiers."""
+    return next(filter(None, (parse_license(text) for text in _statements(metadata))), ())
 
 
 def _statements(metadata: Message) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Putting the bill of materials and the licence texts of vendored libraries into a wheel."""
+"""Putting the bill of materials and the license texts of vendored libraries into a wheel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import WheelError
-from wheelfarm.provenance.sbom import LICENCES, document, merged, serialise
+from wheelfarm.provenance.sbom import LICENSES, document, merged, serialise
 from wheelfarm.provenance.sbom_components import packages
 from wheelfarm.provenance.sbom_reading import MEMBER
 from wheelfarm.system.files import sha256_of_file
@@ -66,7 +66,7 @@ def embed(
     found = packages(wheel, sources, provenance)
     message = message_from_bytes(metadata)
     bill = document(stage, repaired, wheel, message, packages=found, provenance=provenance)
-    texts = {f"{LICENCES}/{name}": text for each in found for name, text in each.texts.items()}
+    texts = {f"{LICENSES}/{name}": text for each in found for name, text in each.texts.items()}
     written = {
         # Packed by us, so that publishing can add a build tag and a farm that reuses the wheel remove it.
         f"{inside}/WHEEL": tags,

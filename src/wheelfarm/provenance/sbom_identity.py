@@ -1,4 +1,4 @@
-"""What names a component: package URLs (purl), digests and licences, as CycloneDX writes them."""
+"""What names a component: package URLs (purl), digests and licenses, as CycloneDX writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _BUNDLED: Final = re.compile(r"-[0-9a-f]{8}$")
 """What auditwheel added to the name of a library that had been vendored once before."""
 _LONGEST_NAME: Final = 80
-"""Letters of a licence's name; what is longer is its text."""
+"""Letters of a license's name; what is longer is its text."""
 
 _GCC: Final = "GPL-3.0-or-later WITH GCC-exception-3.1"
 _KNOWN: Final[Mapping[str, str]] = {
@@ -26,7 +26,7 @@ _KNOWN: Final[Mapping[str, str]] = {
         ("msvcp140", "vcomp140", "vcruntime140", "vcruntime140_1", "concrt140"), "LicenseRef-Visual-C-Runtime"
     ),
 }
-"""Licences of the run-time libraries of compilers, and of netlib's, as their own projects state them.
+"""Licenses of the run-time libraries of compilers, and of netlib's, as their own projects state them.
 
 GCC: "GCC Runtime Library Exception"; quadmath: its COPYING.LIB; LLVM: LICENSE.TXT; netlib: "modified BSD".
 """
@@ -53,8 +53,8 @@ def hashes(sha256: str) -> list[dict[str, str]]:
     return [{"alg": "SHA-256", "content": sha256}]
 
 
-def licence(text: str) -> tuple[dict[str, Any], ...]:
-    """What somebody declares as a licence: an SPDX expression, or a name that is none; nothing for a text."""
+def parse_license(text: str) -> tuple[dict[str, Any], ...]:
+    """What somebody declares as a license: an SPDX expression, or a name that is none; nothing for a text."""
     first, _, more = text.strip().partition("\n")
     try:
         expression = canonicalize_license_expression(text.strip())
@@ -66,8 +66,8 @@ def licence(text: str) -> tuple[dict[str, Any], ...]:
     return ({"expression": expression, "acknowledgement": "declared"},)
 
 
-def known_licence(libraries: Iterable[str]) -> tuple[dict[str, Any], ...]:
-    """The licence of libraries that are known by their names, such as libgfortran; nothing if one is not."""
+def known_license(libraries: Iterable[str]) -> tuple[dict[str, Any], ...]:
+    """The license of libraries that are known by their names, such as libgfortran; nothing if one is not."""
     found = {_KNOWN.get(_BUNDLED.sub("", library.partition(".")[0].lower())) for library in libraries}
     if None in found or not found:
         return ()

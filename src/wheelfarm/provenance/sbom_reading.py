@@ -1,4 +1,4 @@
-"""Reading the bills of materials that a wheel carries, and whether ours speaks of all that was vendored."""
+"""Read the SBOMs of a wheel, and check that the farm's names all vendored libraries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEMBER: Final = "sboms/wheelfarm.cdx.json"
 
 
 def components(wheel: Wheel) -> tuple[dict[str, str], ...]:
-    """The components of every CycloneDX document of a wheel: name, version, licence, scope and files.
+    """The components of every CycloneDX document of a wheel: name, version, license, scope and files.
 
     Raises:
         WheelError: when a document cannot be read.
@@ -31,7 +31,7 @@ def components(wheel: Wheel) -> tuple[dict[str, str], ...]:
     ]
     with zipfile.ZipFile(wheel.path) as archive:
         bills = [_parse(read_member(archive, name), name) for name in names]
-    return tuple(_told(each) for bill in bills for each in _all(bill))
+    return tuple(_summary(each) for bill in bills for each in _all(bill))
 
 
 def _parse(data: bytes, where: str) -> Mapping[str, Any]:
@@ -48,20 +48,20 @@ def _all(bill: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from bill.get("components", [])
 
 
-def _told(component: Mapping[str, Any]) -> dict[str, str]:
-    licences = [
+def _summary(component: Mapping[str, Any]) -> dict[str, str]:
+    licenses = [
         each.get("expression") or each["license"].get("id") or each["license"].get("name", "")
         for each in component.get("licenses", [])
     ]
     files = [each["name"] for each in component.get("components", []) if each["type"] == "file"]
-    told = {
+    fields = {
         "name": component["name"],
         "version": component.get("version", ""),
-        "licence": ", ".join(licences),
+        "license": ", ".join(licenses),
         "scope": component.get("scope", ""),
         "files": ", ".join(files),
     }
-    return {key: str(value) for key, value in told.items() if value}
+    return {key: str(value) for key, value in fields.items() if value}
 
 
 def check_sbom(wheel: Wheel) -> int:

@@ -1,4 +1,4 @@
-"""Signing statements with Sigstore, by the identity that a CI job has; no key is kept anywhere.
+"""Signing statements with Sigstore, by the identity of a CI job, without keys of our own.
 
 The library is the extra `attest`. Where it is not installed, or the machine has no identity, statements
 stay unsigned; they still tie wheel, record and bill of materials together by hash.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _HINT = "pip install 'wheelfarm[attest]'"
 _VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SIGSTORE_ID_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "BUILDKITE")
-"""What tells that a CI system gives its jobs an identity: GitHub, GitLab, CircleCI, Buildkite."""
+"""Variables of CI systems that give their jobs an identity: GitHub, GitLab, CircleCI, Buildkite."""
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Signer:
 
     environ: Mapping[str, str]
     say: Callable[[str], None]
-    _told: bool = field(default=False, init=False)
+    _warned: bool = field(default=False, init=False)
     _token: Any = field(default=None, init=False)
 
     def sign(self, text: str) -> str:
@@ -57,9 +57,9 @@ class Signer:
             return self._unsigned(f"{type(error).__name__}: {str(error)[:200]}")
 
     def _unsigned(self, why: str) -> str:
-        if not self._told:
+        if not self._warned:
             self.say(f"warning: provenance statements stay unsigned: {why}")
-            self._told = True
+            self._warned = True
         return ""
 
 

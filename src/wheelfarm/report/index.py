@@ -43,7 +43,7 @@ def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def verdict_line(verdict: Verdict) -> str:
-    """A wheel that is what its papers say; or that is not, which its error tells."""
+    """One wheel: verified, or the error."""
     if verdict.error is not None:
         return f"refused   {verdict.filename}: {verdict.error.what}"
     key = (verdict.key or "")[:12]

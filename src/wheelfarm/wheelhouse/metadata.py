@@ -1,4 +1,4 @@
-"""Whether what a record describes is whole, and the value that stands for it outside."""
+"""Read what a record says of its wheel, and check that the wheel is complete."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def whole(layout: Layout, key: Digest, *, verify: bool) -> Described:
 
 
 def stored_wheel(layout: Layout, wheel: Described | IndexedFile, key: Digest) -> StoredWheel:
-    """A wheel of the store as the other rooms know it."""
+    """The `StoredWheel` of a record or of a listed file."""
     name, version = name_and_version(wheel.filename)
     return StoredWheel(
         name=name,

@@ -22,7 +22,7 @@ _LEVELLED: Final = re.compile(r"(?P<system>(?:many|musl)?linux|macosx)\d*(?:_\d+
 
 @lru_cache(maxsize=1 << 16)
 def _tags(filename: str) -> frozenset[Tag]:
-    """The tags in a wheel's file name; one name is asked for many targets."""
+    """The tags in a wheel's file name; cached, since many targets are compared with one name."""
     return parse_wheel_filename(filename)[3]
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def _untold(_message: str) -> None:
-    """Where messages go that nobody asked for."""
+    """Ignore a message."""
 
 
 class Wheelhouse:
@@ -49,7 +49,7 @@ class Wheelhouse:
 
     Args:
         root: its directory, which is made when it is missing.
-        tell: is told, as a sentence, who is being waited for and which stored wheel is damaged.
+        tell: receives a message about another process that writes, or about a damaged wheel.
         timeout: seconds to wait for another process that is writing.
         command: what other processes call this one while they wait for it.
     """
@@ -126,7 +126,7 @@ class Wheelhouse:
             verify: hash the wheel too, rather than compare its size only.
 
         Returns:
-            None when there is none, or when it is damaged and so must be built again: `tell` is told why.
+            None without one, or when it is damaged; `tell` receives the reason.
         """
         layout = Layout(root=self.root, variant=variant)
         if not layout.record(key).is_file():
