@@ -17,7 +17,7 @@ from wheelfarm.errors import SourceError
 from wheelfarm.model import AppliedPatch, CacheUse, Digest
 from wheelfarm.report.page.writing import change, html, round_size, spared
 from wheelfarm.report.public_wheels import Published
-from wheelfarm.report.quantity import brief, weight
+from wheelfarm.report.quantity import duration, size
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class TestNumbers:
         assert change(ours, theirs) == told
 
     def test_sizes_and_times(self) -> None:
-        assert [weight(count) for count in (0, 7, 999, 1000, 999_999, 44_500_000, 2_000_000_000)] == [
+        assert [size(count) for count in (0, 7, 999, 1000, 999_999, 44_500_000, 2_000_000_000)] == [
             "0",
             "7 B",
             "1.0 kB",
@@ -268,7 +268,7 @@ class TestNumbers:
             "44.5 MB",
             "2.0 GB",
         ]
-        assert [brief(seconds) for seconds in (0.024, 0.96, 12.34, 90)] == [
+        assert [duration(seconds) for seconds in (0.024, 0.96, 12.34, 90)] == [
             "24 ms",
             "1.0 s",
             "12.3 s",

@@ -12,11 +12,9 @@ import pytest
 
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
-from wheelfarm.report.layout import Role
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.quantity import about, clock, duration, size
 from wheelfarm.report.screen import Screen
-from wheelfarm.report.wheel import inspection_lines
 from wheelfarm.run.decision import Action, Decision
 from wheelfarm.run.outcome import Outcome, State
 
@@ -40,7 +38,7 @@ HEAD = "alpha 1.0 (plain, cp311-manylinux_x86_64)"
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        *((0.04, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (60, "1 min 00 s")),
+        *((0.04, "40 ms"), (59.94, "59.9 s"), (59.96, "1 min 00 s"), (60, "1 min 00 s")),
         *((754.6, "12 min 35 s"), (3599.6, "1 h 00 min"), (3900, "1 h 05 min")),
     ],
 )
@@ -64,16 +62,20 @@ def test_a_clock(seconds: float, said: str) -> None:
     assert clock(seconds) == said
 
 
-@pytest.mark.parametrize(("count", "said"), [(12, "0.0 kB"), (9_940, "9.9 kB"), (20_450_000, "20.4 MB")])
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0"), (12, "12 B"), (9_940, "9.9 kB"), (20_450_000, "20.4 MB")]
+)
 def test_sizes(count: int, said: str) -> None:
     assert size(count) == said
 
 
 def test_decisions(alpha: Build) -> None:
     decision = Decision(build=alpha, action=Action.BUILD, why=("not built yet",))
-    assert list(decision_lines([decision])) == [
-        "build    alpha 1.0 (plain, cp311-manylinux_x86_64, host): not built yet [asked for]"
+    assert decision_lines([decision], {alpha.id: 840}) == [
+        "action  package    variant  target                  engine     time  why",
+        "build   alpha 1.0  plain    cp311-manylinux_x86_64  host    ~14 min  not built yet [asked for]",
     ]
+    assert "~" not in decision_lines([decision], {alpha.id: 0})[1]
 
 
 class TestOutcomes:
@@ -81,7 +83,7 @@ class TestOutcomes:
         wheel = tmp_path / "alpha.whl"
         wheel.write_bytes(bytes(250_000))
         outcome = Outcome(build=alpha, state=State.BUILT, why="not built yet", seconds=61, wheel=wheel)
-        said = f"built    {HEAD}: alpha.whl, 0.2 MB, in 1 min 01 s"
+        said = f"built    {HEAD}: alpha.whl, 250.0 kB, in 1 min 01 s"
         assert outcome_line(outcome) == said
         again = replace(outcome, attempts=2)
         assert outcome_line(again) == f"{said}, at attempt 2"
@@ -135,8 +137,8 @@ class TestScreen:
             said: list[str] = []  # noqa: RUF012
             closed = 0
 
-            def say(self, line: str, role: Role = Role.PLAIN) -> None:
-                self.said.append(f"{line} {role}")
+            def say(self, line: str, style: str = "") -> None:
+                self.said.append(f"{line}{style}")
 
             def close(self) -> None:
                 self.closed += 1
@@ -148,7 +150,7 @@ class TestScreen:
         screen.result(["a"])
         screen.result(["b"])
         screen.say("below")
-        assert (rows.said, rows.closed) == (["above plain"], 1)
+        assert (rows.said, rows.closed) == (["above"], 1)
         assert (people.getvalue(), programs.getvalue()) == ("\r\x1b[Kbelow\n", "a\nb\n")
 
     def test_the_standard_screen_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,26 +158,3 @@ class TestScreen:
         assert Screen.standard() is first
         monkeypatch.setattr("sys.stderr", io.StringIO())
         assert Screen.standard() is not first
-
-
-def test_a_wheel_as_a_table() -> None:
-    described = {
-        "name": "alpha",
-        "version": "1.0",
-        "size": 1_234_567,
-        "pure": False,
-        "kinds": {"extension": {"count": 2, "size": 1_000}, "tests": {}},
-        "needs": ["libc.so.6", ["a", "b"], {"x": True}],
-    }
-    assert list(inspection_lines(described)) == [
-        "alpha 1.0",
-        "size: 1.2 MB",
-        "pure: False",
-        "kinds:",
-        "  extension                count 2, size 1,000",
-        "  tests                    ",
-        "needs:",
-        "  libc.so.6",
-        "  a, b",
-        "  x true",
-    ]

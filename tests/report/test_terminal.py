@@ -17,8 +17,9 @@ import pty
 import struct
 import termios
 
+from rich.text import Text
+
 from support.terminal import Picture, Pseudoterminal
-from wheelfarm.report.layout import Line, Span
 from wheelfarm.report.live import LiveView
 
 TESTS = Path(__file__).parents[1]
@@ -27,7 +28,7 @@ import os, sys, threading
 from pathlib import Path
 from support.farm import builds_of, make_farm
 from wheelfarm.system.process import Command, run
-from wheelfarm.report.chain import ChainReport; from wheelfarm.report.screen import Screen
+from wheelfarm.report.run_report import RunReport; from wheelfarm.report.screen import Screen
 from wheelfarm.run.outcome import Outcome, State
 
 sys.excepthook = lambda kind, error, trace: print("ended by", kind.__name__)
@@ -36,20 +37,20 @@ builds = builds_of(make_farm(root, {"alpha": {}, "beta": {}}))
 screen = Screen.standard()
 environ = {"TERM": "xterm-256color"} | dict(word.split("=") for word in sys.argv[3:])
 expected = {build.id: 40 for build in builds.values()}
-report = ChainReport(screen, builds=list(builds.values()), expected=expected, environ=environ)
+report = RunReport(screen, builds=list(builds.values()), expected=expected, environ=environ)
 step = 'i=$((i+1)); echo "[$i/40] Compiling C object x.p/src_$i.c.o"; sleep .04'
 steps = f"i=0; while [ $i -lt 40 ]; do {step}; done"
 
 def work(build):
     command = Command(argv=("sh", "-c", steps), env=environ | {"PATH": os.defpath})
-    run(command, on_line=lambda line: report.hear(build, line))
-    report.tell(Outcome(build=build, state=State.CHECKED, why="done"))
+    run(command, on_line=lambda line: report.on_line(build, line))
+    report.on_outcome(Outcome(build=build, state=State.CHECKED, why="done"))
 
 def all_of_it():
     threads = [threading.Thread(target=work, args=(build,), daemon=True) for build in builds.values()]
     for build, thread in zip(builds.values(), threads):
         report.start(build)
-        report.watch(build, os.getpid())
+        report.on_process(build, os.getpid())
         thread.start()
     if how == "fail":
         threads[0].join(0.6)
@@ -58,7 +59,7 @@ def all_of_it():
         thread.join()
 
 if how == "bare":
-    report.hear(builds["alpha"], "[3/40] Compiling C object x.p/src_3.c.o")
+    report.on_line(builds["alpha"], "[3/40] Compiling C object x.p/src_3.c.o")
     sys.exit()
 with report:
     all_of_it()
@@ -126,9 +127,9 @@ def test_a_terminal_that_changes_its_width(script: list[str]) -> None:
         terminal.read_until("2 running")
         for columns in (50, 31, 90):
             terminal.resize(columns)
-            terminal.read_until("done ·")
+            terminal.read_until("running ·")
             before = len(terminal.output)
-            while terminal.output.count("done ·", before) < 2:
+            while terminal.output.count("running ·", before) < 2:
                 assert terminal._read()
             rows = [row for row in terminal.rows() if not row.startswith("checked")]
             assert [row.split()[0] for row in rows] == ["alpha", "beta", "0/2"]
@@ -140,7 +141,6 @@ def test_a_terminal_that_changes_its_width(script: list[str]) -> None:
 
 def test_rows_that_the_terminal_broke_are_drawn_over() -> None:
     ours, theirs = pty.openpty()
-    rows: list[Line] = [(Span("x" * 90),), (Span("y" * 90),)]
     picture = Picture(100)
     with os.fdopen(theirs, "w", encoding="utf-8") as stream, os.fdopen(ours, "rb", buffering=0) as screen:
 
@@ -153,12 +153,12 @@ def test_rows_that_the_terminal_broke_are_drawn_over() -> None:
 
         size(100)
         view = LiveView(stream, {"TERM": "xterm", "COLUMNS": "7"})
-        view.draw(lambda *_: rows)
+        view.draw(lambda *_: [Text("x" * 90), Text("y" * 90)])
         show("y" * 90)
         size(40)
         picture.resize(40)
         assert len(picture.cells) == 6
-        view.draw(lambda width, *_: [(Span(f"{width} columns"),)])
+        view.draw(lambda size, _: [Text(f"{size[0]} columns")])
         show("39 columns")
         assert picture.cells[0] == "39 columns"
         view.close()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
@@ -13,9 +12,10 @@ from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import ChainFailedError
 from wheelfarm.report.actions import job_summary
-from wheelfarm.report.chain import ChainReport
+from wheelfarm.report.explanation import explanation_lines
 from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
 from wheelfarm.report.quantity import about, size
+from wheelfarm.report.run_report import RunReport
 from wheelfarm.run.decision import Action, decide_all
 from wheelfarm.run.disk_space import clean as clean_farm
 from wheelfarm.run.explanation import explanation
@@ -23,7 +23,7 @@ from wheelfarm.run.outcome import Interrupted
 from wheelfarm.system.machine import peak_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from wheelfarm.cli.task import Invocation
     from wheelfarm.plan.graph import Plan
@@ -64,8 +64,10 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
 def _run(call: Invocation, plan: Plan) -> tuple[Outcome, ...]:
     farm, expected = call.farm, call.farm.expected(plan)
     environ = farm.settings.environ
-    with ChainReport(call.screen, builds=plan.builds, expected=expected, environ=environ) as report:
-        return farm.run(plan, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
+    with RunReport(call.screen, builds=plan.builds, expected=expected, environ=environ) as report:
+        return farm.run(
+            plan, hear=report.on_line, tell=report.on_outcome, watch=report.on_process, expected=expected
+        )
 
 
 def _summarize(call: Invocation, outcomes: Sequence[Outcome]) -> None:
@@ -117,10 +119,13 @@ def _decision_data(decision: Decision) -> dict[str, Any]:
 def _show_plan(call: Invocation, plan: Plan) -> None:
     call.screen.lines(plan.skipped)
     decisions = _decisions(call, plan)
-    call.show(list(map(_decision_data, decisions)), decision_lines(decisions))
+    call.show(
+        list(map(_decision_data, decisions)),
+        decision_lines(decisions, call.farm.expected(plan), call.screen.width),
+    )
     if not call.json and any(each.action is not Action.NOTHING for each in decisions):
         farm = call.farm
-        call.screen.say(f"{about(farm.forecast(plan))} on {farm.settings.jobs} processors")
+        call.screen.say(f"about {about(farm.forecast(plan))} on {farm.settings.jobs} processors")
 
 
 @task(*PLANNING, "no_remote", "json")
@@ -141,42 +146,7 @@ def why(call: Invocation, packages: str) -> None:
 def explain(call: Invocation, packages: str) -> None:
     """Show the exact commands, files and environment of a build, and where each value comes from."""
     data = [explanation(call.farm, build) for build in call.select(packages)[1]]
-    call.show(data, (line for each in data for line in _explanation_lines(each)))
-
-
-def _explanation_lines(each: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# {each['id']}, key {each['key']}"
-    yield from _record_lines(each["record"])
-    yield ""
-    yield from (f"{path} <- {origin}" for path, origin in each["origins"].items())
-    for name, split in each["splits"].items():
-        yield from (f"{name} gets {key} {' '.join(values)}" for key, values in split.items())
-    for name, text in each["files"].items():
-        yield from ("", f"# {PurePosixPath(name)}", text.rstrip())
-    for step in each["steps"]:
-        assignments = " ".join(
-            f"{key}={shlex.quote(_redacted(key, value))}" for key, value in step["env"].items()
-        )
-        unless = f", unless there is {step['unless']}" if step["unless"] else ""
-        yield from ("", f"# {step['phase']}, in {step['cwd']}{unless}")
-        yield f"env -i {assignments} {shlex.join(step['argv'])}"
-
-
-def _redacted(name: str, value: str) -> str:
-    """A variable's value without the password that a proxy's url may hold."""
-    scheme, mark, rest = value.partition("://")
-    secret = name.lower().endswith("_proxy") and mark and "@" in rest
-    return f"{scheme}://***@{rest.rpartition('@')[2]}" if secret else value
-
-
-def _record_lines(record: Mapping[str, Any] | None) -> Iterator[str]:
-    """What the build record says of the stored wheel."""
-    if record is None:
-        yield "not built yet"
-        return
-    yield f"built by {record['finished']}: {record['wheel']['filename']}"
-    yield from (f"  on {each['filename']}, sha256 {each['sha256']}" for each in record["upstream"])
-    yield from (f"  with {name}: {version}" for name, version in sorted(record["toolchain"].items()))
+    call.show(data, (line for each in data for line in explanation_lines(each)))
 
 
 @task("dry_run", "json", wheels="also wheels of the wheelhouse that its index no longer lists")

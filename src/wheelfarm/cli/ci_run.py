@@ -23,9 +23,9 @@ from wheelfarm.model import EngineName, parse_name
 from wheelfarm.recipes.ci_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.actions import job_summary
-from wheelfarm.report.chain import ChainReport
 from wheelfarm.report.index import comparison_lines
 from wheelfarm.report.outcome import outcome_data
+from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.workflow import workflow_summary
 from wheelfarm.run.ci_artifacts import CiArtifacts
@@ -129,8 +129,10 @@ def build(*, package: str, platform: str, variant: str, python: str) -> None:
     artifacts.check_dependencies(whole, name)
     screen, (own,) = Screen.standard(), whole.only([name]).builds
     expected = farm.estimates.expected(whole, farm.wheelhouse)
-    with ChainReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
-        outcomes = farm.run(whole, hear=report.hear, tell=report.tell, watch=report.watch, expected=expected)
+    with RunReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
+        outcomes = farm.run(
+            whole, hear=report.on_line, tell=report.on_outcome, watch=report.on_process, expected=expected
+        )
     outcome = next(each for each in outcomes if each.build.id == own.id)
     _write_summary(farm, job_summary([outcome]))
     artifacts.export_report(own, entry, outcome_data(outcome))

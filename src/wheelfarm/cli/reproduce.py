@@ -10,8 +10,8 @@ from wheelfarm.errors import RecordError, ReproductionError, UsageError
 from wheelfarm.model import EngineName
 from wheelfarm.provenance.key_comparison import input_difference
 from wheelfarm.provenance.record import Record
-from wheelfarm.report.chain import ChainReport
-from wheelfarm.report.wheel import preparation_lines, rebuilt_lines
+from wheelfarm.report.run_report import RunReport
+from wheelfarm.report.wheel import preparation_lines, reproduction_lines
 from wheelfarm.run.reproduce import Rebuild
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.comparison import difference
@@ -118,7 +118,7 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
         call.show(prepared, (line for each in prepared for line in preparation_lines(each)))
         return
     results = [_result(rebuilt) for each in rebuilds for rebuilt in _run(call, each)]
-    call.show(results, (line for each in results for line in rebuilt_lines(each)))
+    call.show(results, (line for each in results for line in reproduction_lines(each)))
     others = [each["id"] for each in results if not each["identical"]]
     if others:
         raise ReproductionError(
@@ -133,9 +133,9 @@ def _run(call: Invocation, rebuild: Rebuild) -> tuple[Rebuilt, ...]:
     # The time of a build with a compiler cache says nothing about one from nothing.
     expected = {build.id: record.times["build"]} if record.from_nothing and "build" in record.times else {}
     environ = call.farm.settings.environ
-    with ChainReport(call.screen, builds=[build], expected=expected, environ=environ) as report:
+    with RunReport(call.screen, builds=[build], expected=expected, environ=environ) as report:
         report.start(build)
         try:
-            return rebuild.run(hear=report.hear, watch=report.watch)
+            return rebuild.run(hear=report.on_line, watch=report.on_process)
         finally:
             report.leave(build)

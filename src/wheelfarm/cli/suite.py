@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import Collector, SuiteError, UsageError
 from wheelfarm.gate.suite import JUNIT, Selection, tests_name
-from wheelfarm.report.chain import ChainReport
+from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.wheel import suite_lines
 from wheelfarm.run.upstream_suite import Upstream
 
@@ -47,8 +47,8 @@ def run_tests(
     selection = Selection(fast=fast, keyword=keyword, arguments=_arguments(pytest))
     plan, builds = call.select(packages)
     problems, lines = Collector(), list[str]()
-    with ChainReport(call.screen, builds=builds, environ=call.farm.settings.environ) as report:
-        line = call.farm.line(plan, report.hear, report.watch)
+    with RunReport(call.screen, builds=builds, environ=call.farm.settings.environ) as report:
+        line = call.farm.line(plan, report.on_line, report.on_process)
         for build in builds:
             with problems.collect():
                 upstream = Upstream(line, build)

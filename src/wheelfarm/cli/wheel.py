@@ -94,7 +94,7 @@ def inspect(call: Invocation, wheel: str, *, public: bool = False) -> None:
     opened = _public_wheel(call, wheel) if public and not _is_file(wheel) else _named_wheel(call, wheel)
     verify(opened)
     description = describe(opened) | {"sbom": list(components(opened))}
-    call.show(description, inspection_lines(description))
+    call.show(description, inspection_lines(description, call.screen.width))
 
 
 @task(

@@ -1,4 +1,4 @@
-"""What GitHub Actions understands: groups, error annotations and the job summary.
+"""Output for GitHub Actions: groups, error annotations and the job summary.
 
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands; escapes as in the Actions
 toolkit's packages/core/src/command.ts.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.report.outcome import count_line, outcome_line
-from wheelfarm.report.plain import PlainForm
+from wheelfarm.report.plain import PlainOutput
 from wheelfarm.report.quantity import duration, size
 from wheelfarm.run.outcome import State
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from wheelfarm.plan.build import Build
-    from wheelfarm.report.view import Progress
+    from wheelfarm.report.progress import Progress
     from wheelfarm.run.outcome import Outcome
 
-_KEPT: Final = 10_000
+_LONGEST_LOG: Final = 10_000
 """Lines of a build's output that are shown; its log has all."""
 
 
@@ -43,12 +43,12 @@ def error_command(title: str, message: str) -> str:
 
 
 def group_lines(title: str, log: Sequence[str], token: str) -> Iterator[str]:
-    """A build's output, folded; none of its lines is taken for a command, whoever wrote it.
+    """A build's output, folded; none of its lines works as a command, whoever wrote it.
 
     Args:
-        title: what is seen of the folded group.
+        title: the visible line of the folded group.
         log: the lines.
-        token: a word that nobody can guess; commands are off until it comes.
+        token: a word that nobody can guess; commands are off until it is printed.
     """
     yield f"::group::{escape_data(title)}"
     yield f"::stop-commands::{token}"
@@ -58,32 +58,32 @@ def group_lines(title: str, log: Sequence[str], token: str) -> Iterator[str]:
 
 
 @dataclass
-class ActionsForm(PlainForm):
+class ActionsOutput(PlainOutput):
     """Plain lines, and each build's output in a group of its own once the build has ended."""
 
     token: Callable[[], str] = secrets.token_hex
     _logs: dict[object, deque[str]] = field(default_factory=dict)
 
     def begin(self, build: Build, progress: Progress, now: float) -> None:
-        """A build begins."""
-        self._logs[build.id] = deque(maxlen=_KEPT)
+        """Print that a build begins."""
+        self._logs[build.id] = deque(maxlen=_LONGEST_LOG)
         super().begin(build, progress, now)
 
-    def hear(self, build: Build, line: str) -> None:
-        """A line of a build's output."""
+    def line(self, build: Build, line: str) -> None:
+        """Keep a line of a build's output."""
         log = self._logs[build.id]
-        if len(log) == _KEPT:
+        if len(log) == _LONGEST_LOG:
             log.popleft()
             log[0] = "(the build's log has more)"
         log.append(line)
 
     def end(self, outcome: Outcome) -> None:
-        """A build has ended."""
+        """Print how a build ended, with its output in a group."""
         log = self._logs.pop(outcome.build.id, None)
         if not log:
             super().end(outcome)
         else:
-            self._told.pop(outcome.build.id, None)
+            self._printed.pop(outcome.build.id, None)
             self.screen.lines(group_lines(outcome_line(outcome), log, self.token()))
         if outcome.error is not None:
             message = "\n".join(outcome.error.lines())
@@ -91,9 +91,9 @@ class ActionsForm(PlainForm):
 
 
 def job_summary(outcomes: Sequence[Outcome]) -> str:
-    """What came of a run, as the Markdown that goes to the file GITHUB_STEP_SUMMARY.
+    """The outcomes of a run, as Markdown for the file GITHUB_STEP_SUMMARY.
 
-    The column of the compiler cache is left out when nothing asked it.
+    Without a compiler cache it has no column.
     """
     cached = any(outcome.cache_use for outcome in outcomes)
     head = ["package", "variant", "target", "state", "time", "size", *(["cache hits"] if cached else [])]
@@ -127,7 +127,7 @@ def _cells(outcome: Outcome, *, cached: bool) -> list[str]:
 
 
 def _state(outcome: Outcome) -> str:
-    """The state, and whom or what it is owed to."""
+    """The state, and its reason."""
     match outcome.state:
         case State.FAILED:
             state = f"failed: {outcome.why}"

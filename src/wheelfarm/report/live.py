@@ -1,4 +1,4 @@
-"""The live view on a terminal; the only module that imports rich, and itself imported only to show one."""
+"""The live view on a terminal: rows at its end that are drawn over. Imported only to show one."""
 
 from __future__ import annotations
 
@@ -8,31 +8,119 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
 
-from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, Group, RenderResult
 from rich.control import Control
 from rich.live import Live
-from rich.segment import ControlType
+from rich.progress_bar import ProgressBar
+from rich.segment import ControlType, Segment
+from rich.table import Table
 from rich.text import Text
 
-from wheelfarm.report.layout import ASCII, FINE, Glyphs, Line, Role, Span, text
+from wheelfarm.report.quantity import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
-    Picture = Callable[[int, int, Glyphs], list[Line]]
+    from rich.console import RenderableType
 
-_STYLES: Final = {
-    Role.PLAIN: "",
-    Role.NAME: "bold",
-    Role.FAINT: "bright_black",
-    Role.STEPS: "cyan",
-    Role.GUESS: "yellow",
-    Role.LATE: "yellow",
-    Role.GOOD: "green",
-    Role.BAD: "bold red",
-}
+    from wheelfarm.report.progress import Progress, RunningBuild
+
 _UNKNOWN: Final = os.terminal_size((80, 24))
-"""Of a terminal that does not tell its size."""
+"""Of a terminal that does not report its size."""
+_FAINT: Final = "bright_black"
+_STYLES: Final = {"done": "green", "failed": "bold red", "blocked": "bold red", "left": _FAINT, "end": _FAINT}
+_BAR, _DOING, _WIDEST_BAR = 8, 12, 30
+_GAP: Final = 2
+_COLUMNS: Final = ("name", "time", "share", "bar", "doing", "steps", "usage", "version", "where")
+"""The columns by importance: where there is no room, the last go first."""
+_ORDER: Final = ("name", "version", "where", "bar", "share", "steps", "time", "usage", "doing")
+_RIGHT: Final = frozenset({"share", "steps", "usage"})
+
+
+def _cells(build: RunningBuild, now: float, *, twin: bool) -> dict[str, str]:
+    """The texts of a build by column."""
+    share, elapsed, expected = build.share(now), now - build.started, build.expected(now)
+    target = "longer than expected" if build.late(now) else f"of ~{clock(expected)}" if expected else ""
+    usage = "" if build.cores is None else f"{build.cores:.1f} cores"
+    memory = "" if build.memory is None else f"{build.memory / 1e9:.1f} GB"
+    python = build.where.rpartition(", ")[2].partition("-")[0]
+    return {
+        "name": f"{build.label} {python}" if twin else build.label,
+        "version": build.version,
+        "where": build.where,
+        "share": "" if share is None else f"{'' if build.steps else '~'}{int(100 * share)} %",
+        "steps": f"{build.step}/{build.steps}" if build.steps else "",
+        "time": f"{clock(elapsed):>5} {target}".rstrip(),
+        "usage": ", ".join(filter(None, (usage, memory))),
+        "doing": f"{build.verb} {build.what}".strip(),
+    }
+
+
+def builds_table(builds: Sequence[RunningBuild], now: float, width: int, *, ascii_only: bool) -> Table:
+    """A row for each build, in as many columns as there is room for."""
+    names = [build.label for build in builds]
+    rows = [_cells(build, now, twin=names.count(build.label) > 1) for build in builds]
+    widths = {name: max(len(row[name]) for row in rows) for name in _COLUMNS if name != "bar"}
+    widths |= {"bar": _BAR, "doing": _DOING}
+    columns = [name for name in _COLUMNS if widths[name]]
+    while len(columns) > 1 and _total(columns, widths) > width:
+        columns.pop()
+    spare = max(0, width - _total(columns, widths))
+    if "bar" in columns:
+        widths["bar"] = min(_WIDEST_BAR, _BAR + (spare // 3 if "doing" in columns else spare))
+    widths["doing"] += max(0, width - _total(columns, widths))
+    widths["name"] = min(width, widths["name"])
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    ordered = [name for name in _ORDER if name in columns]
+    for name in ordered:
+        table.add_column(
+            justify="right" if name in _RIGHT else "left",
+            width=widths[name],
+            no_wrap=True,
+            overflow="crop" if ascii_only else "ellipsis",
+            style="bold" if name == "name" else _FAINT if name in {"version", "where", "doing"} else "",
+        )
+    for build, row in zip(builds, rows, strict=True):
+        table.add_row(*(_bar(build, now) if name == "bar" else Text(row[name]) for name in ordered))
+    return table
+
+
+def _total(columns: Sequence[str], widths: Mapping[str, int]) -> int:
+    return sum(widths[name] + _GAP for name in columns) - _GAP
+
+
+def _bar(build: RunningBuild, now: float) -> ProgressBar:
+    """Cyan for steps that are done, yellow for time that has passed, empty where the share is unknown."""
+    style = "cyan" if build.steps else "yellow"
+    return ProgressBar(total=1, completed=build.share(now) or 0, complete_style=style, style=_FAINT)
+
+
+def totals_line(progress: Progress, now: float, wall: datetime, width: int, dot: str) -> Text:
+    """The line of the whole run; what does not fit is left out from the end."""
+    line = Text(no_wrap=True)
+    texts = progress.totals(now, wall)
+    texts.insert(-2 if texts[-1][0] == "end" else len(texts), ("elapsed", clock(now - progress.started)))
+    for kind, text in texts:
+        gap = dot if line else ""
+        if len(line) + len(gap) + len(text) > width:
+            break
+        line.append(gap).append(text, _STYLES.get(kind, ""))
+    return line
+
+
+def picture(
+    progress: Progress, now: float, wall: datetime, size: tuple[int, int], *, ascii_only: bool = False
+) -> list[RenderableType]:
+    """The rows: one for each running build, as many as fit, and the total."""
+    width, height = size
+    builds, more = list(progress.running.values()), []
+    if len(builds) + 1 > height:
+        rest = len(builds) - max(0, height - 2)
+        builds = builds[: max(0, height - 2)]
+        more = [Text(f"and {rest} more", _FAINT, no_wrap=True, overflow="crop")] if height > 1 else []
+    table = [builds_table(builds, now, width, ascii_only=ascii_only)] if builds else []
+    return [*table, *more, totals_line(progress, now, wall, width, " | " if ascii_only else " · ")]
 
 
 class LiveView:
@@ -46,8 +134,8 @@ class LiveView:
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         self._stream = stream
         self._lock = threading.RLock()
-        self._drawn: list[Line] = []
-        # COLUMNS and LINES are what the size was when a shell began; the terminal says what it is.
+        self._drawn: list[list[Segment]] = []
+        # COLUMNS and LINES hold the size when a shell began; the terminal knows the present one.
         known = {name: value for name, value in environ.items() if name not in {"COLUMNS", "LINES"}}
         self._console = Console(
             file=stream, force_terminal=True, highlight=False, markup=False, emoji=False, _environ=known
@@ -65,28 +153,27 @@ class LiveView:
         atexit.register(self.close)
         self._live.start()
 
-    def draw(self, picture: Picture) -> None:
-        """Draw the picture over the last one.
-
-        Args:
-            picture: gives lines for a width, a height and glyphs.
-        """
+    def draw(self, rows: Callable[[tuple[int, int], bool], list[RenderableType]]) -> None:
+        """Draw rows over the last ones; they are made for a width and a height, and maybe in ASCII."""
         with self._lock:
             self._measure()
-            glyphs = ASCII if self._console.options.ascii_only else FINE
             # A full row would leave the cursor beyond its end, where terminals differ.
-            self._drawn = picture(self._console.width - 1, self._console.height - 1, glyphs)
+            size = (self._console.width - 1, self._console.height - 1)
+            group = Group(*rows(size, self._console.options.ascii_only))
+            options = self._console.options.update(width=max(1, size[0]))
+            self._drawn = self._console.render_lines(group, options, pad=False)
             self._live.refresh()
 
-    def say(self, line: str, role: Role = Role.PLAIN) -> None:
-        """A line above the picture; the role is that of its first word."""
+    def say(self, line: str, style: str = "") -> None:
+        """Print a line above the rows; the style is that of its first word."""
         with self._lock:
             self._measure()
-            word, space, rest = line.partition(" ")
-            self._console.print(_styled((Span(word, role), Span(space + rest))), soft_wrap=True)
+            text = Text(line)
+            text.stylize(style, 0, len(line.partition(" ")[0]))
+            self._console.print(text, soft_wrap=True)
 
     def close(self) -> None:
-        """Take the picture away and give the cursor back; once is enough."""
+        """Remove the rows and show the cursor; once is enough."""
         atexit.unregister(self.close)
         # A terminal that has gone away shows no cursor.
         with self._lock, suppress(OSError, ValueError):
@@ -96,24 +183,19 @@ class LiveView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The rows, for rich."""
-        yield from map(_styled, self._drawn)
+        for line in self._drawn:
+            yield from line
+            yield Segment.line()
 
     def _measure(self) -> None:
-        """Learn the size; go up over the rows that a terminal has broken because it became narrower."""
+        """Read the size; go up over the rows that a terminal has broken because it became narrower."""
         try:
             size = os.get_terminal_size(self._stream.fileno())
         except (OSError, ValueError):
             size = _UNKNOWN
         width, height = size if size.columns > 0 and size.lines > 0 else _UNKNOWN
-        broken = sum(max(0, len(text(line)) - 1) // width for line in self._drawn)
+        broken = sum(max(0, Segment.get_line_length(line) - 1) // width for line in self._drawn)
         if broken:
             up = [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)] * broken
             self._console.control(Control(*up))
         self._console.size = ConsoleDimensions(width, height)
-
-
-def _styled(line: Line) -> Text:
-    styled = Text(no_wrap=True, overflow="ignore")
-    for span in line:
-        styled.append(span.text, _STYLES[span.role])
-    return styled

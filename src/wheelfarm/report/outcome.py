@@ -1,52 +1,72 @@
-"""What is said of decisions and outcomes: as lines for people, as values for programs."""
+"""Decisions and outcomes of builds: lines for people, values for programs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.build.diagnosis.classify import failure_of
-from wheelfarm.report.quantity import duration, size
+from wheelfarm.report.quantity import about, duration, size
+from wheelfarm.report.table import table_lines
 from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from wheelfarm.plan.build import BuildId
     from wheelfarm.run.decision import Decision
     from wheelfarm.run.outcome import Outcome
 
 
-def decision_lines(decisions: Sequence[Decision]) -> Iterator[str]:
-    """What a run would do, one line a build, with the reasons."""
-    for decision in decisions:
-        build = decision.build
-        head = f"{build.id.name} {build.version} ({build.id.variant}, {build.id.target}, {build.engine})"
-        yield f"{decision.action.value:8} {head}: {'; '.join(decision.why)} [{build.reason}]"
+def decision_lines(
+    decisions: Sequence[Decision], expected: Mapping[BuildId, float], width: int | None = None
+) -> list[str]:
+    """What a run would do: a table with the reasons and the estimated durations.
+
+    Args:
+        decisions: in the plan's order.
+        expected: seconds by build; 0 for one that need not be built.
+        width: columns of the terminal; None for as many as it takes.
+    """
+    columns = ("action", "package", "variant", "target", "engine", "time", "why")
+    rows = [
+        (
+            each.action.value,
+            f"{each.build.id.name} {each.build.version}",
+            each.build.id.variant,
+            str(each.build.id.target),
+            str(each.build.engine),
+            f"~{about(expected[each.build.id])}" if expected.get(each.build.id) else "",
+            f"{'; '.join(each.why)} [{each.build.reason}]",
+        )
+        for each in decisions
+    ]
+    return table_lines(columns, rows, right=("time",), whole=("action", "time"), width=width)
 
 
 def outcome_line(outcome: Outcome) -> str:
     """How one build ended."""
     build = outcome.build
     head = f"{outcome.state.value:8} {build.id.name} {build.version} ({build.id.variant}, {build.id.target})"
-    if outcome.state is State.BUILT and outcome.wheel is not None:
-        wheels = (outcome.wheel, *outcome.splits)
-        made = " and ".join(f"{wheel.name}, {size(wheel.stat().st_size)}" for wheel in wheels)
-        again = f", at attempt {outcome.attempts}" if outcome.retried else ""
-        took = f"in {duration(outcome.seconds)}{again}{cache_words(outcome)}"
-        return f"{head}: {made}, {took}"
-    return f"{head}: {outcome.why}"
+    if outcome.state is not State.BUILT or outcome.wheel is None:
+        return f"{head}: {outcome.why}"
+    wheels = " and ".join(
+        f"{wheel.name}, {size(wheel.stat().st_size)}" for wheel in (outcome.wheel, *outcome.splits)
+    )
+    attempt = f", at attempt {outcome.attempts}" if outcome.retried else ""
+    return f"{head}: {wheels}, in {duration(outcome.seconds)}{attempt}{_cache_text(outcome)}"
 
 
-def cache_words(outcome: Outcome) -> str:
-    """What the compiler cache spared; nothing where there was none."""
+def _cache_text(outcome: Outcome) -> str:
+    """What the compiler cache and the build cache spared; empty where there were none."""
     use = outcome.cache_use
-    kept = ", on a kept build directory" if outcome.kept_build else ""
+    build_cache = ", with a build cache" if outcome.kept_build else ""
     if use is None or not use.compiles:
-        return kept
-    return f", compiler cache {use.hits} of {use.compiles} ({use.rate():.0%}){kept}"
+        return build_cache
+    return f", compiler cache {use.hits} of {use.compiles} ({use.rate():.0%}){build_cache}"
 
 
 def summary_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What came of a run, counted by state; the failures told whole."""
+    """The failures of a run in full, then its outcomes by count."""
     for outcome in outcomes:
         if outcome.error is not None:
             yield f"failure: {failure_of(outcome.error)}"
@@ -58,13 +78,13 @@ def count_line(outcomes: Sequence[Outcome]) -> str:
     """How many builds ended how."""
     counts = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
     retried = sum(outcome.retried for outcome in outcomes)
-    told = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
-    return f"{told} ({retried} retried)" if retried else told or "nothing to do"
+    text = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
+    return f"{text} ({retried} retried)" if retried else text or "nothing to do"
 
 
 def outcome_data(outcome: Outcome) -> dict[str, Any]:
     """An outcome for programs."""
-    build = outcome.build
+    build, use, error = outcome.build, outcome.cache_use, outcome.error
     return {
         "name": build.id.name,
         "version": build.version,
@@ -79,12 +99,10 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
         "attempts": outcome.attempts,
         "wheel": str(outcome.wheel) if outcome.wheel else None,
         "splits": [str(wheel) for wheel in outcome.splits],
-        "error": outcome.error.slug if outcome.error else None,
-        "failure": failure_of(outcome.error).value if outcome.error else None,
+        "error": error.slug if error else None,
+        "failure": failure_of(error).value if error else None,
         "blocked-by": str(outcome.culprit) if outcome.culprit else None,
-        "compiler-cache": {"hits": outcome.cache_use.hits, "misses": outcome.cache_use.misses}
-        if outcome.cache_use
-        else None,
+        "compiler-cache": {"hits": use.hits, "misses": use.misses} if use else None,
         "kept-build": outcome.kept_build,
         "warnings": list(outcome.warnings),
     }

@@ -1,4 +1,4 @@
-"""Progress where nobody watches: whole lines with package and target, and a sign of life now and then."""
+"""Progress without a terminal: lines with package and target, one each half minute at most."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from wheelfarm.report.quantity import about, duration
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
+    from wheelfarm.report.progress import Progress, RunningBuild
     from wheelfarm.report.screen import Screen
-    from wheelfarm.report.view import Progress, RunningBuild
     from wheelfarm.run.outcome import Outcome
 
 EVERY: Final = 30.0
@@ -19,46 +19,48 @@ EVERY: Final = 30.0
 
 
 def begin_line(running: RunningBuild) -> str:
-    """A build begins."""
-    expected = f", about {about(running.expected)}" if running.expected else ""
-    return f"building {running.label} {running.version} ({running.place}){expected}"
+    """A build that begins."""
+    expected = f", about {about(running.prior)}" if running.prior else ""
+    return f"building {running.label} {running.version} ({running.where}){expected}"
 
 
 def progress_line(running: RunningBuild, now: float) -> str:
     """How far a build is."""
-    steps = ""
-    if running.steps:
-        steps = f"[{running.step}/{running.steps}] {100 * running.step // running.steps} %, "
-    expected = f" of about {about(running.expected)}" if running.expected else ""
-    return f"{running.label} ({running.place}): {steps}{duration(now - running.started)}{expected}"
+    share, expected = running.share(now), running.expected(now)
+    steps = f"[{running.step}/{running.steps}] {int(100 * (share or 0))} %, " if running.steps else ""
+    target = (
+        ", longer than expected" if running.late(now) else f" of about {about(expected)}" if expected else ""
+    )
+    return f"{running.label} ({running.where}): {steps}{duration(now - running.started)}{target}"
 
 
 @dataclass
-class PlainForm:
+class PlainOutput:
     """Plain lines on a screen."""
 
     screen: Screen
-    _told: dict[object, float] = field(default_factory=dict)
+    _printed: dict[object, float] = field(default_factory=dict)
+    """When each running build had its last line."""
 
     def begin(self, build: Build, progress: Progress, now: float) -> None:
-        """A build begins."""
-        self._told[build.id] = now
+        """Print that a build begins."""
+        self._printed[build.id] = now
         self.screen.say(begin_line(progress.running[build.id]))
 
-    def hear(self, build: Build, line: str) -> None:
-        """A line of a build's output."""
+    def line(self, build: Build, line: str) -> None:
+        """Receive a line of a build's output."""
 
     def end(self, outcome: Outcome) -> None:
-        """A build has ended."""
-        self._told.pop(outcome.build.id, None)
+        """Print how a build ended."""
+        self._printed.pop(outcome.build.id, None)
         self.screen.say(outcome_line(outcome))
 
-    def beat(self, progress: Progress, now: float) -> None:
-        """Some time has passed."""
+    def refresh(self, progress: Progress, now: float) -> None:
+        """Print the progress of builds that were silent for long."""
         for build_id, running in progress.running.items():
-            if now - self._told[build_id] >= EVERY:
-                self._told[build_id] = now
+            if now - self._printed[build_id] >= EVERY:
+                self._printed[build_id] = now
                 self.screen.say(progress_line(running, now))
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """End the output."""

@@ -1,4 +1,4 @@
-"""Where lines go: people's on standard error, data on standard output."""
+"""The streams: messages for people on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from wheelfarm.report.layout import Role
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -21,11 +19,11 @@ if TYPE_CHECKING:
 class Overlay(Protocol):
     """Rows that are drawn over at the end of a terminal."""
 
-    def say(self, line: str, role: Role = Role.PLAIN) -> None:
-        """A line above them; the role is that of its first word."""
+    def say(self, line: str, style: str = "") -> None:
+        """Print a line above them; the style is that of its first word."""
 
     def close(self) -> None:
-        """Take them away; once is enough."""
+        """Remove them; once is enough."""
 
 
 @dataclass(eq=False)
@@ -38,7 +36,7 @@ class Screen:
 
     @classmethod
     def standard(cls) -> Screen:
-        """The screen of the process's own streams: always the same one, since it must know its overlay."""
+        """The screen of the process's own streams: always the same object, since it has one overlay."""
         return _screen(sys.stderr, sys.stdout)
 
     @property
@@ -46,8 +44,13 @@ class Screen:
         """Whether a person is watching."""
         return self.people.isatty()
 
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal that shows results; None where they go to a file or a pipe."""
+        return shutil.get_terminal_size().columns if self.programs.isatty() else None
+
     def say(self, line: str) -> None:
-        """A line for people."""
+        """Print a line for people."""
         if self.overlay is not None:
             self.overlay.say(line)
             return
@@ -56,35 +59,35 @@ class Screen:
         self.people.flush()
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Lines for people."""
+        """Print lines for people."""
         for line in lines:
             self.say(line)
 
     def status(self, line: str) -> None:
-        """A line that the next one replaces; nothing where nobody is watching."""
+        """Print a line that the next one replaces; nothing where nobody is watching."""
         if self.live and self.overlay is None:
             self.people.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
             self.people.flush()
 
     def uncover(self) -> None:
-        """Take the overlay away, if there is one."""
+        """Remove the overlay, if there is one."""
         overlay, self.overlay = self.overlay, None
         if overlay is not None:
             overlay.close()
 
     def result(self, lines: Iterable[str]) -> None:
-        """What a command is for: a table or list on standard output."""
+        """Print the result of a command on standard output."""
         for line in lines:
             self.uncover()  # the two streams are as a rule one terminal
             self.programs.write(f"{line}\n")
         self.programs.flush()
 
     def data(self, value: object) -> None:
-        """The result as JSON, for programs."""
+        """Print the result as JSON, for programs."""
         self.result([json.dumps(value, indent=1, sort_keys=True)])
 
     def error(self, error: FarmError) -> None:
-        """An error: what, where, why, and what to do next."""
+        """Print an error: what, where, why, and what to do next."""
         self.lines(error.lines())
 
 

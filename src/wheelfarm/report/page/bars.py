@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.report.quantity import weight
+from wheelfarm.report.quantity import size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,5 +87,5 @@ def _bar(content: Content, whose: str, scale: int) -> Bar:
         whose=whose,
         pieces=tuple(Piece(what=kind, width=share(count, scale)) for kind, count in shown.items()),
         unpacked=content.unpacked,
-        says=", ".join(f"{KINDS[kind]} {weight(count)}" for kind, count in shown.items()),
+        says=", ".join(f"{KINDS[kind]} {size(count)}" for kind, count in shown.items()),
     )

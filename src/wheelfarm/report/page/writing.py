@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.report.page.bars import KINDS, share
 from wheelfarm.report.page.graph import HEIGHT, WIDTH
 from wheelfarm.report.page.view_model import blas_of, library_source, scenes, verdicts
-from wheelfarm.report.quantity import brief, weight
+from wheelfarm.report.quantity import duration, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,8 +44,8 @@ def _environment() -> Environment:
         "share": share,
     }
     environment.filters |= {
-        "size": weight,
-        "duration": brief,
+        "size": size,
+        "duration": duration,
         "change": change,
         "spared": spared,
         "moment": moment,
@@ -66,7 +66,7 @@ def change(ours: float, theirs: float) -> str:
 
 def round_size(count: int) -> str:
     """A size that somebody chose, such as 250 MB."""
-    return weight(count).replace(".0 ", " ")
+    return size(count).replace(".0 ", " ")
 
 
 def spared(use: CacheUse | None) -> str:

@@ -14,8 +14,8 @@ import pytest
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
 from wheelfarm.model import CacheUse
-from wheelfarm.report.actions import ActionsForm, error_command, escape_property, group_lines, job_summary
-from wheelfarm.report.chain import ChainReport
+from wheelfarm.report.actions import ActionsOutput, error_command, escape_property, group_lines, job_summary
+from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen
 from wheelfarm.run.outcome import Outcome, State
 
@@ -60,13 +60,13 @@ def test_a_pipe_gets_a_line_now_and_then(
     builds: dict[str, Build], screen: Screen, people: io.StringIO
 ) -> None:
     time, scipy, numpy = Time(), builds["scipy"], builds["numpy"]
-    report = ChainReport(screen, expected={scipy.id: 840}, clock=time)
-    report.hear(scipy, "configuring")
+    report = RunReport(screen, expected={scipy.id: 840}, clock=time)
+    report.on_line(scipy, "configuring")
     report.start(numpy)
     for step in range(30):
         time.now += 4.1
-        report.hear(scipy, f"[{step * 4 + 4}/906] Compiling C object x.o")
-    report.tell(Outcome(build=scipy, state=State.CACHED, why="nothing changed"))
+        report.on_line(scipy, f"[{step * 4 + 4}/906] Compiling C object x.o")
+    report.on_outcome(Outcome(build=scipy, state=State.CACHED, why="nothing changed"))
     assert people.getvalue().splitlines() == [
         f"building scipy 1.0 ({PLACE}), about 14 min",
         f"building numpy 1.0 ({PLACE})",
@@ -91,8 +91,8 @@ def test_a_silent_build_gives_a_sign_of_life(builds: dict[str, Build]) -> None:
             return super().write(text)
 
     people = Listener()
-    with ChainReport(Screen(people, io.StringIO()), clock=time) as report:
-        report.hear(builds["scipy"], "linking")
+    with RunReport(Screen(people, io.StringIO()), clock=time) as report:
+        report.on_line(builds["scipy"], "linking")
         time.now += 61
         assert came.wait(10)
     assert people.getvalue().endswith(f"scipy ({PLACE}): 1 min 01 s\n")
@@ -100,17 +100,17 @@ def test_a_silent_build_gives_a_sign_of_life(builds: dict[str, Build]) -> None:
 
 def test_a_dumb_terminal_gets_plain_lines(builds: dict[str, Build]) -> None:
     people = Terminal()
-    report = ChainReport(Screen(people, io.StringIO()), environ={"TERM": "dumb"})
-    report.hear(builds["scipy"], "x")
+    report = RunReport(Screen(people, io.StringIO()), environ={"TERM": "dumb"})
+    report.on_line(builds["scipy"], "x")
     report.leave(builds["scipy"])
     assert people.getvalue() == f"\r\x1b[Kbuilding scipy 1.0 ({PLACE})\n"
 
 
 def test_a_pipe_does_without_rich() -> None:
     script = (
-        "import io, sys; from wheelfarm.report.chain import ChainReport\n"
+        "import io, sys; from wheelfarm.report.run_report import RunReport\n"
         "from wheelfarm.report.screen import Screen\n"
-        "with ChainReport(Screen(io.StringIO(), io.StringIO())): pass\n"
+        "with RunReport(Screen(io.StringIO(), io.StringIO())): pass\n"
         "sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
@@ -122,15 +122,15 @@ class TestActions:
     def test_a_build_is_a_group_and_a_failure_an_error(
         self, builds: dict[str, Build], screen: Screen, people: io.StringIO
     ) -> None:
-        report = ChainReport(screen, environ=self.ENVIRON, clock=Time())
-        assert isinstance(report._form, ActionsForm)
-        report._form.token = lambda: "t0k3n"
+        report = RunReport(screen, environ=self.ENVIRON, clock=Time())
+        assert isinstance(report._output, ActionsOutput)
+        report._output.token = lambda: "t0k3n"
         scipy = builds["scipy"]
-        report.hear(scipy, "[1/2] Compiling C object a.o")
-        report.hear(scipy, "::add-path::/tmp/evil")
+        report.on_line(scipy, "[1/2] Compiling C object a.o")
+        report.on_line(scipy, "::add-path::/tmp/evil")
         error = BuildError("100 % wrong", why="gcc:\nerror: a, b")
-        report.tell(Outcome(build=scipy, state=State.FAILED, why="100 % wrong", error=error))
-        report.tell(Outcome(build=builds["numpy"], state=State.BLOCKED, why="blocked by scipy"))
+        report.on_outcome(Outcome(build=scipy, state=State.FAILED, why="100 % wrong", error=error))
+        report.on_outcome(Outcome(build=builds["numpy"], state=State.BLOCKED, why="blocked by scipy"))
         said = "error[build]: 100 %25 wrong%0A  why: gcc:%0Aerror: a, b"
         assert people.getvalue().splitlines() == [
             f"building scipy 1.0 ({PLACE})",
@@ -147,10 +147,10 @@ class TestActions:
     def test_only_the_end_of_a_long_log_is_shown(
         self, builds: dict[str, Build], screen: Screen, people: io.StringIO
     ) -> None:
-        report = ChainReport(screen, environ=self.ENVIRON, clock=Time())
+        report = RunReport(screen, environ=self.ENVIRON, clock=Time())
         for number in range(10_002):
-            report.hear(builds["scipy"], f"line {number}")
-        report.tell(Outcome(build=builds["scipy"], state=State.CACHED, why="x"))
+            report.on_line(builds["scipy"], f"line {number}")
+        report.on_outcome(Outcome(build=builds["scipy"], state=State.CACHED, why="x"))
         lines = people.getvalue().splitlines()
         assert lines[3:5] == ["(the build's log has more)", "line 3"]
         assert lines[-3] == "line 10001"
@@ -177,7 +177,7 @@ class TestActions:
             "| package | variant | target | state | time | size | cache hits |\n"
             "| --- | --- | --- | --- | ---: | ---: | ---: |\n"
             "| numpy 1.0 | plain | cp311-manylinux_x86_64 | built (attempt 2) "
-            "| 12 min 34 s | 0.2 MB | 994 of 1000 |\n"
+            "| 12 min 34 s | 250.0 kB | 994 of 1000 |\n"
             "| scipy 1.0 | plain | cp311-manylinux_x86_64 | failed: a &lt;b> \\| c d |  |  |  |\n"
             "| scipy 1.0 | plain | cp311-manylinux_x86_64 | blocked by numpy (plain, "
             "cp311-manylinux_x86_64) |  |  |  |\n"
@@ -194,20 +194,20 @@ def test_threads_do_not_mix_their_lines(
     made = [
         replace(builds["scipy"], id=replace(builds["scipy"].id, variant=f"v{number}")) for number in range(8)
     ]
-    with ChainReport(screen, builds=made, environ=environ) as report:
+    with RunReport(screen, builds=made, environ=environ) as report:
 
         def build(which: Build) -> None:
             for step in range(1, 500):
-                report.hear(which, f"[{step}/500] {which.id.variant}")
-            report.tell(Outcome(build=which, state=State.CACHED, why="x"))
+                report.on_line(which, f"[{step}/500] {which.id.variant}")
+            report.on_outcome(Outcome(build=which, state=State.CACHED, why="x"))
 
         threads = [threading.Thread(target=build, args=(each,)) for each in made]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        view = report._progress.view(0, report.wall())
-    assert (view.running, view.totals.done, view.totals.total) == ((), 8, 8)
+        progress = report._progress
+    assert (progress.running, len(progress.ended)) == ({}, 8)
     lines = people.getvalue().splitlines()
     assert sum("building" in line for line in lines) == 8
     inside = ""
@@ -220,8 +220,8 @@ def test_threads_do_not_mix_their_lines(
 
 def test_what_ends_while_others_run_stands_above(builds: dict[str, Build]) -> None:
     time, people = Time(), Terminal()
-    report = ChainReport(Screen(people, io.StringIO()), clock=time, environ={"TERM": "xterm"})
-    report.tell(Outcome(build=builds["numpy"], state=State.CACHED, why="stored"))
+    report = RunReport(Screen(people, io.StringIO()), clock=time, environ={"TERM": "xterm"})
+    report.on_outcome(Outcome(build=builds["numpy"], state=State.CACHED, why="stored"))
     assert people.getvalue() == f"\r\x1b[Kcached   numpy 1.0 ({PLACE}): stored\n"
     report.start(builds["numpy"])
     time.now += 0.05
@@ -229,19 +229,19 @@ def test_what_ends_while_others_run_stands_above(builds: dict[str, Build]) -> No
     assert people.getvalue().count("· 1 running") == 1
     assert "2 running" not in people.getvalue()  # too soon
     report.screen.say("above")
-    report.tell(Outcome(build=builds["numpy"], state=State.FAILED, why="wrong"))
-    report.tell(Outcome(build=builds["scipy"], state=State.CACHED, why="x"))
+    report.on_outcome(Outcome(build=builds["numpy"], state=State.FAILED, why="wrong"))
+    report.on_outcome(Outcome(build=builds["scipy"], state=State.CACHED, why="x"))
     assert f"\x1b[1;31mfailed\x1b[0m   numpy 1.0 ({PLACE}): wrong\n" in people.getvalue()
     assert people.getvalue().endswith("\x1b[?25h\r")
 
 
 def test_what_is_heard_after_the_end_is_not_drawn(builds: dict[str, Build]) -> None:
     people = Terminal()
-    with ChainReport(Screen(people, io.StringIO())) as report:
+    with RunReport(Screen(people, io.StringIO())) as report:
         report.start(builds["scipy"])
         assert "1 running" in people.getvalue()
     before = people.getvalue()
-    report.hear(builds["scipy"], "y")
+    report.on_line(builds["scipy"], "y")
     assert report.screen.overlay is None
     assert people.getvalue() == before
 
@@ -255,24 +255,20 @@ def test_usage_is_looked_at_once_a_second_and_only_for_a_terminal(
         looked.append((pid, time.now))
         return time.now, 500_000_000
 
-    def play(report: ChainReport) -> None:
-        report.watch(scipy, 77)
+    def play(report: RunReport) -> None:
+        report.on_process(scipy, 77)
         for _ in range(8):
             time.now += 0.25
-            report.hear(scipy, "[1/9] x")
+            report.on_line(scipy, "[1/9] x")
 
-    play(ChainReport(screen, clock=time, sample=sample))
+    play(RunReport(screen, clock=time, sample=sample))
     assert looked == []
     people = Terminal()
-    report = ChainReport(Screen(people, io.StringIO()), clock=time, sample=sample)
+    report = RunReport(Screen(people, io.StringIO()), clock=time, sample=sample)
     play(report)
     assert looked == [(77, 1002.0), (77, 1003.0), (77, 1004.0)]
     assert "1.0 cores" in people.getvalue()
-    report.use(scipy, time.now + 3, 900_000_000)
-    time.now += 1
-    report.use(scipy, time.now + 5, 900_000_000)
-    assert report._progress.running[scipy.id].memory == 900_000_000
-    report.tell(Outcome(build=scipy, state=State.CACHED, why="x"))
+    report.on_outcome(Outcome(build=scipy, state=State.CACHED, why="x"))
     time.now += 5
     report.start(builds["numpy"])
     assert len(looked) == 3

@@ -1,0 +1,195 @@
+"""Reports a run while it goes on: on a terminal, in plain lines, or to GitHub Actions."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Self
+
+from wheelfarm.report.actions import ActionsOutput
+from wheelfarm.report.outcome import outcome_line
+from wheelfarm.report.plain import PlainOutput
+from wheelfarm.report.progress import Progress
+from wheelfarm.run.outcome import State
+from wheelfarm.system.process_group import usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.report.live import LiveView
+    from wheelfarm.report.screen import Screen
+    from wheelfarm.run.outcome import Outcome
+
+REDRAW: Final = 0.125
+"""Seconds between two pictures, at least."""
+_SAMPLE: Final = 1.0
+"""Seconds between two readings of what processes use."""
+_STYLES: Final = {State.BUILT: "green", State.CHECKED: "green", State.FAILED: "bold red"}
+
+
+@dataclass
+class LiveOutput(PlainOutput):
+    """A live view, present only while a build runs."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    wall: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    _drawn: float = float("-inf")
+
+    def begin(self, build: Build, progress: Progress, now: float) -> None:
+        """The build is in the next picture."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Print how a build ended, above the rows."""
+        if self.screen.overlay is None:
+            self.screen.say(outcome_line(outcome))
+        else:
+            self.screen.overlay.say(outcome_line(outcome), _STYLES.get(outcome.state, ""))
+
+    def refresh(self, progress: Progress, now: float) -> None:
+        """Draw the rows, if the last picture is old enough."""
+        if not progress.running:
+            self.close()
+        elif now - self._drawn >= REDRAW:
+            self._drawn = now
+            # Only here: a pipe, and a run that finds all wheels stored, do without rich.
+            from wheelfarm.report.live import picture  # noqa: PLC0415
+
+            wall = self.wall()
+            self._view().draw(
+                lambda size, ascii_only: picture(progress, now, wall, size, ascii_only=ascii_only)
+            )
+
+    def close(self) -> None:
+        """Remove the rows."""
+        self.screen.uncover()
+
+    def _view(self) -> LiveView:
+        from wheelfarm.report.live import LiveView  # noqa: PLC0415
+
+        if not isinstance(self.screen.overlay, LiveView):
+            self.screen.overlay = LiveView(self.screen.people, self.environ)
+        return self.screen.overlay
+
+
+@dataclass
+class RunReport:
+    """Receives the events of a run, from any number of threads at once.
+
+    As a context it shows that time passes while builds are silent, and leaves a clean terminal however the
+    block ends. Without, it moves with the output alone.
+
+    Args:
+        screen: where it prints.
+        builds: the builds of the plan, for totals.
+        expected: estimated seconds by build; 0 for one that need not be built. Some may be missing.
+        environ: the environment: GITHUB_ACTIONS, NO_COLOR and TERM count.
+        clock: seconds that only grow.
+        wall: the time of day.
+        sample: CPU seconds and bytes resident of a process and all that it started.
+    """
+
+    screen: Screen
+    builds: Sequence[Build] = ()
+    expected: Mapping[BuildId, float] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    sample: Callable[[int], tuple[float, int] | None] = usage
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
+    _pids: dict[BuildId, int] = field(default_factory=dict, init=False)
+    _sampled: dict[BuildId, float] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._progress = Progress(started=self.clock(), builds=self.builds, expected=self.expected)
+        self._output = self._choose_output()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="wheelfarm-report", daemon=True)
+
+    def _choose_output(self) -> PlainOutput:
+        if self.environ.get("GITHUB_ACTIONS") == "true":
+            return ActionsOutput(self.screen)
+        if self.screen.live and self.environ.get("TERM") not in {"dumb", "unknown"}:
+            return LiveOutput(self.screen, environ=self.environ, wall=self.wall)
+        return PlainOutput(self.screen)
+
+    def __enter__(self) -> Self:
+        self._ticker.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._over.set()
+        self._ticker.join()
+        with self._lock:
+            self._output.close()
+
+    def _tick(self) -> None:
+        # The thread that writes next finds out that a stream is closed.
+        with suppress(OSError, ValueError):
+            while not self._over.wait(REDRAW):
+                with self._lock:
+                    self._refresh()
+
+    def start(self, build: Build) -> None:
+        """Begin a build; without this it begins with its first line."""
+        with self._lock:
+            self._begin(build)
+            self._refresh()
+
+    def on_line(self, build: Build, line: str) -> None:
+        """Receive a line of a build's output."""
+        with self._lock:
+            self._begin(build)
+            self._progress.running[build.id].on_line(line)
+            self._output.line(build, line)
+            if not self._ticker.is_alive():
+                self._refresh()
+
+    def on_process(self, build: Build, pid: int) -> None:
+        """Receive the process whose tree does a build's work from now on."""
+        with self._lock:
+            self._begin(build)
+            self._pids[build.id] = pid
+            now = self.clock()
+            self._progress.running[build.id].on_usage(now, None)  # another process counts from another start
+            self._read_usage(build.id, now)
+
+    def leave(self, build: Build) -> None:
+        """Remove a build without a line about it."""
+        with self._lock:
+            self._pids.pop(build.id, None)
+            self._progress.running.pop(build.id, None)
+            self._refresh()
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Receive how a build ended."""
+        with self._lock:
+            self._pids.pop(outcome.build.id, None)
+            self._progress.end(outcome)
+            self._output.end(outcome)
+            for warning in outcome.warnings:
+                self.screen.say(f"warning: {outcome.build.id}: {warning}")
+            self._refresh()
+
+    def _begin(self, build: Build) -> None:
+        now = self.clock()
+        if self._progress.begin(build, now):
+            self._output.begin(build, self._progress, now)
+
+    def _refresh(self) -> None:
+        if self._over.is_set():
+            return  # a thread that has not ended yet
+        now = self.clock()
+        for build_id in self._pids:
+            if now - self._sampled[build_id] >= _SAMPLE:
+                self._read_usage(build_id, now)
+        self._output.refresh(self._progress, now)
+
+    def _read_usage(self, build_id: BuildId, now: float) -> None:
+        """Read what a build's processes use, for a terminal only."""
+        self._sampled[build_id] = now
+        if isinstance(self._output, LiveOutput) and build_id in self._progress.running:
+            self._progress.running[build_id].on_usage(now, self.sample(self._pids[build_id]))
