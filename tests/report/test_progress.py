@@ -25,7 +25,8 @@ def builds(tmp_path: Path) -> list[Build]:
 
 
 def running(**changes: Any) -> RunningBuild:
-    return RunningBuild(**({"label": "a", "version": "1", "where": "p", "started": 100.0} | changes))
+    facts: dict[str, Any] = {"label": "a", "version": "1", "where": "p", "started": 100.0}
+    return RunningBuild(**(facts | changes))
 
 
 def test_lines_of_output_give_step_verb_and_file() -> None:
