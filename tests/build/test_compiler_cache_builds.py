@@ -91,11 +91,7 @@ def test_what_a_patch_changes_is_compiled_once(tmp_path: Path, index: Index) -> 
     farm = cached(tmp_path, index, PATCHED, patches={"tinybase/0001-other.patch": PATCH})
     run = run_farm(farm)
     assert use(run, "tinybase") == CacheUse(hits=0, misses=1, missed=("native/core.c",))
-    (warning,) = run.outcomes["tinybase"].warnings
-    assert warning == (
-        "the compiler cache spared 0% only: 1 of 1 compiled again, first native/core.c; "
-        "what differs: patch.1.0001-other.patch"
-    )
+    assert run.outcomes["tinybase"].warnings == ()
     again = run_farm(emptied(farm))
     assert use(again, "tinybase") == CacheUse(hits=1, misses=0)
     assert again.outcomes["tinybase"].warnings == ()

@@ -54,10 +54,12 @@ def test_where_nothing_differs_it_is_the_cache() -> None:
         (record(WHOLE), record(None)),
         (record(None), record(WHOLE)),
         (record(CacheUse(hits=0, misses=0)), record(WHOLE)),
+        # A patch changes source lines, which are to be compiled again.
+        (record(WHOLE, key_parts=KEYS | {"patch.1.0001-other.patch": "2"}), record(WHOLE)),
         # Of a kept build directory only that is asked for which has changed.
         (record(CacheUse(hits=0, misses=1), kept_build=True), record(CacheUse(hits=0, misses=1))),
     ],
-    ids=["enough", "first", "no cache before", "no cache", "nothing to compile", "kept"],
+    ids=["enough", "first", "no cache before", "no cache", "nothing to compile", "patch", "kept"],
 )
 def test_nothing_is_said(now: Record, before: Record | None) -> None:
     assert slow_compiles(now, before) == ()
