@@ -23,14 +23,14 @@ def test_only_what_has_changed_is_compiled_and_the_wheel_is_that_of_a_clean_buil
 ) -> None:
     farm = tmp_path / "farm"
     first = run(farm, meson_index)
-    values, kept, missed = made(first)
-    assert (values, kept) == ("13 2 7 1 5 3", False)
+    values, cached, missed = made(first)
+    assert (values, cached) == ("13 2 7 1 5 3", False)
     assert sorted(missed) == ["ext.c", "one.c", "trial.c", "two.c"]
     # A compile, a generator's input, and what Meson tries.
     changed = {TWO: "int two(void) { return 20; }\n", TABLE: "6\n", TRIAL: "#error no\n"}
     second = run(farm, meson_index, changed)
-    values, kept, missed = made(second)
-    assert (values, kept) == ("13 20 7 0 6 3", True)
+    values, cached, missed = made(second)
+    assert (values, cached) == ("13 20 7 0 6 3", True)
     assert sorted(missed) == ["ext.c", "two.c"]
     assert second.outcomes[NAME].warnings == ()
     clean = run(farm, meson_index, changed, settings=WITHOUT)
@@ -51,10 +51,10 @@ def test_a_header_that_comes_before_another_and_a_build_that_failed(
     assert made(two) == ("13 2 7 1 5 3", True, ())
     assert sha256(one) == sha256(two)
     # Nothing that ninja looks at has changed.
-    values, kept, _ = made(
+    values, cached, _ = made(
         run(tmp_path / "two", meson_index, {"native/first/header.h": "#define HEADER 9\n"})
     )
-    assert (values, kept) == ("19 2 7 1 5 9", False)
+    assert (values, cached) == ("19 2 7 1 5 9", False)
     failed = run(tmp_path / "two", meson_index, {TWO: "#error no\n"})
     assert failed.states == {NAME: "failed"}
     # Nobody knows what it left, so that is not gone on from; the compiler cache knows.

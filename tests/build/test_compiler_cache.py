@@ -1,4 +1,4 @@
-"""The compiler cache: its directories, what a build is told, and the script that makes it ready."""
+"""The compiler cache: its directories, its variables, and the script that makes it ready."""
 
 from __future__ import annotations
 

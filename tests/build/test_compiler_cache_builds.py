@@ -64,7 +64,7 @@ def said(settings: Settings, **options: str) -> Settings:
 
 
 def use(run: Run, name: str) -> CacheUse | None:
-    """What the record says of a build's compiles, which is what the run told."""
+    """What the record says of a build's compiles, and the outcome the same."""
     recorded = run.record(name).compiler_cache
     assert run.outcomes[name].cache_use == recorded
     return recorded
@@ -150,7 +150,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 class TestACacheThatCannotBeUsed:
-    """It is told, and costs no wheel."""
+    """It is a warning, and costs no wheel."""
 
     def test_a_file(self, tmp_path: Path, index: Index) -> None:
         farm = cached(tmp_path, index)

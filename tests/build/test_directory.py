@@ -192,13 +192,13 @@ class TestBuildSystem:
     def test_a_recipe_s_edits_are_written(self, tmp_path: Path) -> None:
         edits = {"build-requires": {"add": ["pkgconf>=2"], "remove": ["cython"]}}
         alpha = builds_of(make_farm(tmp_path / "farm", {"alpha": edits}))["alpha"]
-        text = '# kept\n[build-system]\nrequires = ["Cython", "numpy>=2"]\nbuild-backend = "mesonpy"\n'
+        text = '# remains\n[build-system]\nrequires = ["Cython", "numpy>=2"]\nbuild-backend = "mesonpy"\n'
         (tmp_path / "stage").mkdir()
         tree = make_tree(tmp_path / "stage", text)
         stage = laid(alpha, tmp_path / "stage", tree=tree)
         assert stage.build_requires == ("numpy>=2", "pkgconf>=2")
         assert stage.backend == "mesonpy"
-        assert (tree.path / "pyproject.toml").read_text().startswith("# kept\n[build-system]\n")
+        assert (tree.path / "pyproject.toml").read_text().startswith("# remains\n[build-system]\n")
         assert build_requires(tree.path) == ["numpy>=2", "pkgconf>=2"]
 
     def test_a_tree_that_says_nothing_can_be_edited(self, tmp_path: Path) -> None:
@@ -247,12 +247,12 @@ def test_the_witness_tells_what_is_installed_from_disk(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "src/wheelfarm/build/inside/environment_report.py"
     wheel, output = make_wheel(tmp_path), tmp_path / "out" / "environment.json"
     subprocess.run([sys.executable, "-I", str(script), str(wheel), str(output)], check=True)
-    testimony = json.loads(output.read_text())
-    assert testimony["wheels"] == [wheel.name]
-    assert testimony["built"] == {"filename": wheel.name, "sha256": digest(wheel.read_bytes())}
-    held = {each["name"].lower(): each for each in testimony["distributions"]}
+    report = json.loads(output.read_text())
+    assert report["wheels"] == [wheel.name]
+    assert report["built"] == {"filename": wheel.name, "sha256": digest(wheel.read_bytes())}
+    installed = {each["name"].lower(): each for each in report["distributions"]}
     path = Path(sys.prefix)
     place = next(path.glob("lib/python*/site-packages/pytest/__init__.py"), None)
     if place is not None:
-        assert held["pytest"]["files"]["pytest/__init__.py"] == digest(place.read_bytes())
-    assert testimony["python"] == sys.version
+        assert installed["pytest"]["files"]["pytest/__init__.py"] == digest(place.read_bytes())
+    assert report["python"] == sys.version

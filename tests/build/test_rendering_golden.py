@@ -1,4 +1,4 @@
-"""What the engines would be told for every recipe, variant, platform and Python; reviewed in the diff."""
+"""What the engines render for every recipe, variant, platform and Python; reviewed in the diff."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def settings(tmp_path: Path) -> Settings:
         python.write_text("#!/bin/sh\n")
         python.chmod(0o755)
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/farm", "WHEELFARM_JOBS": "2"}
-    # The names of volumes are told from the work directory.
+    # The names of volumes depend on the work directory.
     environ |= {"WHEELFARM_WORK": "/checkout/.wheelfarm"}
     environ |= {
         f"WHEELFARM_IMAGE_{each.upper()}": "builder:1" for each in PLATFORM_SUFFIXES if "linux" in each
@@ -99,13 +99,13 @@ def lines(rendering: Rendering, normal: Mapping[str, str]) -> list[str]:
     return said
 
 
-def told_of(settings: Settings, name: str, recipe: str, variant: str, tmp_path: Path) -> dict[str, str]:
-    """What an engine is told, by target: the host engine on Linux, cibuildwheel for all of the workflow."""
+def renderings(settings: Settings, name: str, recipe: str, variant: str, tmp_path: Path) -> dict[str, str]:
+    """The renderings by target: of the host engine on Linux, of cibuildwheel for the whole workflow."""
     entries = [entry for job in make_jobs(read_recipes(settings), settings) for entry in job.entries]
     targets = [
         str(entry.build_id.target) for entry in entries if (entry.name, entry.variant) == (recipe, variant)
     ]
-    told = {}
+    rendered = {}
     for target in targets if name == "cibuildwheel" else LINUX:
         build = build_of(settings, recipe, variant, target)
         engine = engine_for(settings, name, target)
@@ -119,14 +119,14 @@ def told_of(settings: Settings, name: str, recipe: str, variant: str, tmp_path: 
             own: f"/python{version}",
             sys.executable: "/own-python",
         }
-        told[target] = "\n".join(lines(rendering, normal))
-    return told
+        rendered[target] = "\n".join(lines(rendering, normal))
+    return rendered
 
 
-def in_groups(told: Mapping[str, str]) -> str:
-    """What is told of all targets, once for those that are told the same but for their own name."""
+def in_groups(rendered: Mapping[str, str]) -> str:
+    """All renderings, once for targets that differ in their own name only."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for target, text in told.items():
+    for target, text in rendered.items():
         python, _, place = target.partition("-")
         groups.setdefault((place, text.replace(target, f"*-{place}")), []).append(python)
     return "\n".join(
@@ -141,8 +141,8 @@ def in_groups(told: Mapping[str, str]) -> str:
 def test_rendering_for_the_host(
     golden: Callable[[str, str], None], settings: Settings, tmp_path: Path, recipe: str, variant: str
 ) -> None:
-    told = told_of(settings, "host", recipe, variant, tmp_path)
-    said = "\n".join(f"=== {target}\n{text}\n" for target, text in told.items())
+    rendered = renderings(settings, "host", recipe, variant, tmp_path)
+    said = "\n".join(f"=== {target}\n{text}\n" for target, text in rendered.items())
     golden(f"host/{recipe}-{variant}.txt", said)
 
 
@@ -153,8 +153,8 @@ def test_rendering_for_cibuildwheel(
     golden: Callable[[str, str], None], settings: Settings, tmp_path: Path, recipe: str, variant: str
 ) -> None:
     """For every recipe, variant, platform and Python of the workflow; and it takes each one."""
-    told = told_of(settings, "cibuildwheel", recipe, variant, tmp_path)
-    golden(f"cibuildwheel/{recipe}-{variant}.txt", in_groups(told))
+    rendered = renderings(settings, "cibuildwheel", recipe, variant, tmp_path)
+    golden(f"cibuildwheel/{recipe}-{variant}.txt", in_groups(rendered))
 
 
 @pytest.mark.parametrize("target", SOME)
@@ -222,8 +222,8 @@ def test_what_differs_by_platform(settings: Settings) -> None:
     def environment(recipe: str, variant: str, target: str) -> dict[str, str]:
         engine = engine_for(settings, "cibuildwheel", target)
         stage = stage_for(build_of(settings, recipe, variant, target), engine, settings)
-        told: dict[str, str] = oracle.read(engine.render(stage), Target.parse(target))["environment"]
-        return told
+        rendered: dict[str, str] = oracle.read(engine.render(stage), Target.parse(target))["environment"]
+        return rendered
 
     with cibuildwheel_oracle() as oracle:
         arm, windows = "cp312-macosx_arm64", "cp312-win_amd64"

@@ -30,7 +30,7 @@ NAME = Name("my-demo")
 @pytest.mark.parametrize("platform", Platform)
 def test_command_lines(platform: Platform, libraries: str | None) -> None:
     argv, variables = TOOLS[platform].command(wheel="W", dest="D", arch="arm64", libraries=libraries)
-    told = {
+    expected = {
         Platform.LINUX: ("auditwheel", "repair", "--wheel-dir", "D", "W"),
         Platform.MACOS: ("delocate-wheel", "--require-archs", "arm64", "--wheel-dir", "D", "-v", "W"),
         Platform.WINDOWS: ("delvewheel", "repair", "--wheel-dir", "D", "W"),
@@ -40,7 +40,7 @@ def test_command_lines(platform: Platform, libraries: str | None) -> None:
         Platform.MACOS: ((), {"DYLD_LIBRARY_PATH": "/provider/lib"}),
         Platform.WINDOWS: (("--add-path", "/provider/lib"), {}),
     }[platform]
-    assert (argv, variables) == ((*told, *where[0]), where[1]) if libraries else (told, {})
+    assert (argv, variables) == ((*expected, *where[0]), where[1]) if libraries else (expected, {})
 
 
 @pytest.mark.parametrize(

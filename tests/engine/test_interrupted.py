@@ -127,10 +127,10 @@ def test_the_process_in_the_container_is_watched(
 
     plan = farm.plan(None)
     farm.run(plan, hear=lambda _build, _line: None, tell=lambda _outcome: None, watch=watch)
-    cibuildwheel, inside, room = watched
+    cibuildwheel, inside, clean = watched
     assert b"cibuildwheel" in cibuildwheel
     assert b"bash" in inside
-    assert b"--network=none" in room
+    assert b"--network=none" in clean
 
 
 def test_after_kills_at_any_instant_the_next_run_succeeds(

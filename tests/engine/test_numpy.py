@@ -56,9 +56,9 @@ def test_numpy(farm: Path, variant: str, provider: str) -> None:
     path = farm / "wheelhouse" / variant / "records" / f"{outcome['key']}.json"
     record = Record.from_json(path.read_text(), str(path))
     assert record.toolchain["image"]
-    held = {str(entry.name): entry.sha256 for entry in record.build_requirements}
-    assert held["cython"]
-    assert held["meson-python"]
+    environment = {str(entry.name): entry.sha256 for entry in record.build_requirements}
+    assert environment["cython"]
+    assert environment["meson-python"]
 
     again = inv(farm, "chain", *options)
     (outcome,) = json.loads(again.stdout)["outcomes"]

@@ -20,7 +20,7 @@ NAME: Final = "tinymeson"
 TEXTS: Final = {"tinymeson/__init__.py": "from tinymeson._ext import values\nNEW = 1\n"}
 """A change to no more than a text."""
 WITHOUT: Final = {"compiler-cache": False}
-"""Nothing is kept."""
+"""No cache is used."""
 
 
 def run(
@@ -47,7 +47,7 @@ def run(
 
 
 def made(run: Run) -> tuple[str, bool, tuple[str, ...]]:
-    """What the wheel's module says, whether the build was kept, and which sources had to be compiled."""
+    """The values of the module, whether the build continued from the cache, and the compiled sources."""
     assert run.outcomes[NAME].error is None
     record = run.record(NAME)
     assert run.outcomes[NAME].kept_build == record.kept_build

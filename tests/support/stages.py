@@ -1,4 +1,4 @@
-"""Stages for rendering: what an engine would be told, without a source or a wheel."""
+"""Build directories for rendering: what an engine renders, without a source or a wheel."""
 
 from __future__ import annotations
 
