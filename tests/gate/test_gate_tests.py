@@ -18,6 +18,8 @@ from wheelfarm.gate.check import Result
 from wheelfarm.gate.gate import GateTests, pass_gate
 from wheelfarm.model import Python
 from wheelfarm.run.farm import Farm
+from wheelfarm.run.services import make_fetcher
+from wheelfarm.run.test_environments import GateTestPlanner
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.machine import Machine
 
@@ -29,16 +31,16 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.settings import Settings
-    from wheelfarm.run.build_pipeline import Line
 
 HERE = Python(major=3, minor=11)
 
 
-def line_of(settings: Settings, **changes: Any) -> tuple[Line, Plan]:
-    """The line of a farm whose plan has all its builds."""
+def planner_of(settings: Settings, **changes: Any) -> tuple[GateTestPlanner, Plan]:
+    """The planner of a farm whose plan has all its builds."""
     farm = Farm(settings=replace(settings, **changes))
     plan = farm.plan(None)
-    return farm.line(plan, lambda _build, _text: None), plan
+    services = farm.services(plan, lambda _build, _text: None)
+    return GateTestPlanner(services, make_fetcher(settings)), plan
 
 
 def build_of(plan: Plan, name: str) -> Build:
@@ -77,18 +79,18 @@ class TestAnotherPython:
     """The choice of Pythons, without a second interpreter: the engine lists one."""
 
     def gate_tests(self, settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch) -> GateTests:
-        line, plan = line_of(settings)
+        planner, plan = planner_of(settings)
         pythons = (HERE, Python(major=3, minor=12), Python(major=3, minor=13))
-        monkeypatch.setattr(type(line.engine), "pythons", lambda _engine, _target: pythons)
+        monkeypatch.setattr(type(planner.services.engine), "pythons", lambda _engine, _target: pythons)
         wheel = pinned(make_wheel(root, "tinytop", "1.0", {"tinytop.py": ""}), "tinytop", farm=True)
-        return line.gate_tests(build_of(plan, "tinytop"), wheel)
+        return planner.plan_tests(build_of(plan, "tinytop"), wheel)
 
     def test_one_without_the_wheels_that_are_needed_is_told(
         self, chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         tests = self.gate_tests(chain, tmp_path, monkeypatch)
         assert [each.name for each in tests.own] == ["Python 3.11"]
-        target = build_of(line_of(chain)[1], "tinytop").id.target
+        target = build_of(planner_of(chain)[1], "tinytop").id.target
         there = replace(target, python=Python(major=3, minor=12))
         assert tests.skipped[0] == Result(
             check="smoke",
@@ -104,13 +106,13 @@ class TestDownstream:
         self, settings: Settings, root: Path, code: str = "", *, version: str = "1.0"
     ) -> tuple[tuple[Result, ...], list[str]]:
         """The gate's results for another tinybase, and its log lines."""
-        line, plan = line_of(settings)
+        planner, plan = planner_of(settings)
         build, listener = build_of(plan, "tinybase"), RecordingListener()
         wheel = other_base(root / "wheel", settings, code, version)
-        tests = line.gate_tests(build, wheel)
+        tests = planner.plan_tests(build, wheel)
         results = pass_gate(
             build,
-            line.engine,
+            planner.services.engine,
             root / "environments",
             tests,
             log=root / "gate.log",
@@ -146,46 +148,46 @@ class TestDownstream:
         assert error.why == "import tinybase: OSError: broken"
 
     def test_what_it_was_built_on_was_tried_before(self, chain: Settings) -> None:
-        line, plan = line_of(chain)
+        planner, plan = planner_of(chain)
         build = build_of(plan, "tinybase")
-        tests = line.gate_tests(build, pinned(line.stored(build.id).path, "tinybase", farm=True))
+        tests = planner.plan_tests(build, pinned(planner.stored(build.id).path, "tinybase", farm=True))
         assert tests.downstream == ()
         assert [(each.environment, each.found) for each in tests.skipped] == [
             ("tinytop 1.0", "passed in its own gate, with this very wheel")
         ]
 
     def test_a_version_that_an_installer_would_refuse(self, chain: Settings, tmp_path: Path) -> None:
-        line, plan = line_of(chain)
+        planner, plan = planner_of(chain)
         wheel = other_base(tmp_path, chain, version="0.9")
-        (skipped,) = line.gate_tests(build_of(plan, "tinybase"), wheel).skipped
+        (skipped,) = planner.plan_tests(build_of(plan, "tinybase"), wheel).skipped
         assert skipped.found == "not tried: tinytop 1.0 asks for tinybase>=1.0, not 0.9"
 
     @pytest.mark.parametrize("listed", [[], ["tinytop"]])
     def test_a_recipe_may_say_which(self, chain: Settings, tmp_path: Path, listed: list[str]) -> None:
         recipe = chain.recipes / "tinybase" / "recipe.toml"
         recipe.write_text(recipe.read_text().replace("[test]\n", f"[test]\ndownstream = {listed}\n"))
-        line, plan = line_of(chain)
-        tests = line.gate_tests(build_of(plan, "tinybase"), other_base(tmp_path, chain))
+        planner, plan = planner_of(chain)
+        tests = planner.plan_tests(build_of(plan, "tinybase"), other_base(tmp_path, chain))
         assert [each.wheel.name for each in tests.downstream] == listed
         assert tests.replaced == frozenset()
 
     def test_one_that_is_listed_and_not_stored_is_told(self, index: Index, tmp_path: Path) -> None:
         recipes = {"tinybase": {"test": {"downstream": ["tinytop"]}}, "tinytop": {}}
-        line, plan = line_of(tiny_farm(tmp_path, index, recipes))
+        planner, plan = planner_of(tiny_farm(tmp_path, index, recipes))
         wheel = pinned(make_wheel(tmp_path, "tinybase", "1.0"), "tinybase", farm=True)
-        (skipped,) = line.gate_tests(build_of(plan, "tinybase"), wheel).skipped
+        (skipped,) = planner.plan_tests(build_of(plan, "tinybase"), wheel).skipped
         assert (skipped.environment, skipped.found) == (
             "tinytop 1.0",
             "not tried: it is not in the wheelhouse",
         )
 
     def test_a_stored_wheel_that_was_changed(self, chain: Settings, tmp_path: Path) -> None:
-        line, plan = line_of(chain)
+        planner, plan = planner_of(chain)
         wheel = other_base(tmp_path, chain)
         (stored,) = chain.wheelhouse.glob("*/wheels/*/tinytop-*.whl")
         stored.chmod(0o644)
         data = bytearray(stored.read_bytes())
         data[-1] ^= 1
         stored.write_bytes(data)
-        error = only(lambda: line.gate_tests(build_of(plan, "tinybase"), wheel), ChainError)
+        error = only(lambda: planner.plan_tests(build_of(plan, "tinybase"), wheel), ChainError)
         assert error.what == "the stored wheel of tinytop 1.0 was changed"

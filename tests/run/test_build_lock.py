@@ -1,4 +1,4 @@
-"""The place of a build: one run at a time, and nobody else's directory."""
+"""The lock of a build: one run at a time, and nobody else's directory."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import pytest
 from support.raised import only
 from wheelfarm.build.steps import mark_of
 from wheelfarm.errors import BuildDirectoryError
-from wheelfarm.run.build_lock import Place, make_private
+from wheelfarm.run.build_lock import BuildLock, make_private
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
-    place = Place(tmp_path / "stages", "alpha")
+    lock = BuildLock(tmp_path / "stages", "alpha")
     lines: list[str] = []
     entered = threading.Event()
     swept: list[Path] = []
     sweep = swept.append
 
     def second() -> None:
-        with place.hold(lines.append, sweep):
+        with lock.hold(lines.append, sweep):
             entered.set()
 
-    with place.hold(lines.append, sweep):
+    with lock.hold(lines.append, sweep):
         assert lines == []
         thread = threading.Thread(target=second)
         thread.start()
@@ -37,31 +37,31 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
         assert not entered.is_set()
     thread.join()
     assert entered.is_set()
-    assert lines[:1] == [f"waiting for another run that builds in {place.root}"]
+    assert lines[:1] == [f"waiting for another run that builds in {lock.root}"]
     assert swept == []
 
 
 def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
-    place = Place(tmp_path, "alpha")
-    mark_of(place.root).write_text('{"pid": 0, "started": null}')
+    lock = BuildLock(tmp_path, "alpha")
+    mark_of(lock.root).write_text('{"pid": 0, "started": null}')
     swept: list[Path] = []
-    with place.hold(lambda _line: None, swept.append):
-        assert swept == [place.root]
-    with place.hold(lambda _line: None, swept.append):
+    with lock.hold(lambda _line: None, swept.append):
+        assert swept == [lock.root]
+    with lock.hold(lambda _line: None, swept.append):
         assert len(swept) == 1
 
 
 def test_what_a_killed_run_left_in_clean_rooms_is_swept_too(tmp_path: Path) -> None:
     """Rooms stand beside each other, each with a mark and containers of its own."""
-    place = Place(tmp_path, "alpha")
-    rooms = [place.root / "gate" / name for name in ("alpha-cp311", "beta-1.0-cp313")]
+    lock = BuildLock(tmp_path, "alpha")
+    rooms = [lock.root / "gate" / name for name in ("alpha-cp311", "beta-1.0-cp313")]
     for room in rooms:
         room.mkdir(parents=True)
         mark_of(room).write_text('{"pid": 0, "started": null}')
     swept: list[Path] = []
-    with place.hold(lambda _line: None, swept.append):
+    with lock.hold(lambda _line: None, swept.append):
         assert sorted(swept) == rooms
-    assert not list(place.root.rglob("*.running"))
+    assert not list(lock.root.rglob("*.running"))
 
 
 def test_it_is_made_for_us_alone(tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_a_directory_that_somebody_else_prepared(
         owner = os.geteuid()
         monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
     error = only(lambda: make_private(everybody / "stages"), BuildDirectoryError)
-    assert "belongs to somebody else" in error.what
+    assert "belongs to another user" in error.what

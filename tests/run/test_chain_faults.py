@@ -89,15 +89,15 @@ def test_what_the_gate_refuses_is_not_stored(index: Index, tmp_path: Path) -> No
     assert "recipes/tinyleaf/recipe.toml: expect.blas" in str(error)
     recipe.write_text(text)
     # What waits may be damaged; then it is built anew.
-    (waiting,) = (settings.work / "waiting").glob("*/*.whl")
-    waiting.write_bytes(b"cut off")
+    (ungated,) = (settings.work / "ungated").glob("*/*.whl")
+    ungated.write_bytes(b"cut off")
     assert failed(settings).slug == "test"
     (settings.recipes / "tinyleaf" / "smoke.py").write_text("import tinyleaf\n")
     run = run_farm(settings)
     assert run.states == {"tinyleaf": "built"}
     assert "taking the wheel that an earlier run has built" in run.lines
     assert not any("building" in line for line in run.lines)
-    assert list((settings.work / "waiting").iterdir()) == []
+    assert list((settings.work / "ungated").iterdir()) == []
 
 
 BACKEND = """\

@@ -126,7 +126,7 @@ def test_an_environment_that_was_tampered_with_proves_nothing(
     assert (error.slug, error.exit_code) == ("chain", 45)
     assert "the farm's wheel of tinybase" in error.what
     assert list(Wheelhouse(chain.wheelhouse).listed_files(VARIANT)) == before
-    assert not (chain.work / "waiting" / run.build("tinytop").key).exists()
+    assert not (chain.work / "ungated" / run.build("tinytop").key).exists()
 
 
 def test_a_build_script_cannot_download(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from invoke.context import Context
 
 from support.farm import make_farm
 from wheelfarm.cli.build import clean as task
-from wheelfarm.run.build_lock import Place
+from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.disk_space import Leftover, clean
 from wheelfarm.run.farm import Farm
 
@@ -28,7 +28,7 @@ def settings(tmp_path: Path) -> Settings:
         (settings.stages / f"{KEPT}.kept" / "build" / "object.o", 1000),
         (settings.stages / KEPT / "source" / "x.c", 100),
         (settings.work / "stages" / f"{KEPT}.kept" / "source" / "x.c", 10),
-        (settings.work / "waiting" / "0123" / "alpha.whl", 1),
+        (settings.work / "ungated" / "0123" / "alpha.whl", 1),
         (settings.work / "logs" / f"{KEPT}.log", 7),
     ):
         path.parent.mkdir(parents=True)
@@ -46,10 +46,10 @@ def test_all_goes_but_the_logs(settings: Settings) -> None:
     before = files(settings)
     told = list(clean(Farm(settings=settings), wheels=False, dry_run=True))
     assert [(each.kind, each.size) for each in told] == [
-        (Leftover.KEPT, 1000),
-        (Leftover.STAGE, 100),
-        (Leftover.KEPT, 10),
-        (Leftover.WAITING, 1),
+        (Leftover.CACHE, 1000),
+        (Leftover.FAILED, 100),
+        (Leftover.CACHE, 10),
+        (Leftover.UNGATED, 1),
     ]
     assert [name for name in files(settings) if not name.endswith(".lock")] == before
     assert list(clean(Farm(settings=settings), wheels=False, dry_run=False)) == told
@@ -58,10 +58,10 @@ def test_all_goes_but_the_logs(settings: Settings) -> None:
 
 
 def test_what_another_run_uses_stays(settings: Settings) -> None:
-    with Place(settings.stages, KEPT).try_hold() as held:
+    with BuildLock(settings.stages, KEPT).try_hold() as held:
         assert held
         gone = list(clean(Farm(settings=settings), wheels=False, dry_run=False))
-    assert [(each.kind, each.size) for each in gone] == [(Leftover.KEPT, 10)]
+    assert [(each.kind, each.size) for each in gone] == [(Leftover.CACHE, 10)]
     assert {"object.o", "x.c", "alpha.whl"} <= set(files(settings))
 
 
@@ -72,7 +72,7 @@ def test_the_task(
     monkeypatch.setenv("WHEELFARM_STAGES", str(settings.stages))
     task(Context(), dry_run=True, json=True)
     out, err = capfd.readouterr()
-    kinds = ["kept build", "failed stage", "kept build", "waiting wheel"]
+    kinds = ["kept build", "failed build", "kept build", "ungated wheel"]
     assert [each["kind"] for each in json.loads(out)] == kinds
     assert err.strip() == "1.1 kB would be freed"
     task(Context())

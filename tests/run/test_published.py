@@ -20,8 +20,8 @@ from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.verification import sbom_digest
 from wheelfarm.run.decision import Action, decide, decide_all
 from wheelfarm.run.farm import Farm
-from wheelfarm.run.result import Clock
-from wheelfarm.run.reuse import Taking
+from wheelfarm.run.reuse import reuse_build
+from wheelfarm.run.services import BuildListener, Timings
 from wheelfarm.system.machine import native_target
 from wheelfarm.wheels.archive import open_wheel
 
@@ -47,26 +47,29 @@ def clone_of(filled: Settings, tmp_path: Path, **options: str) -> Settings:
     return fresh_clone(filled, tmp_path / "clone", options=options)
 
 
-def taken(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]]:
-    """What comes of taking one build alone, and what was said; nothing is built or stored."""
+def reuse(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]]:
+    """The result of reusing one build alone, and the lines about it; nothing is built or stored."""
     said: list[str] = []
     farm = Farm(settings=settings, say=said.append)
-    (build,) = (each for each in farm.plan(None).builds if each.id.name == name)
+    plan = farm.plan(None)
+    (build,) = (each for each in plan.builds if each.id.name == name)
     decision = decide(farm.wheelhouse, build, published=farm.published)
     if decision.found is None:
         return None, said
-    taking = Taking(
-        build=build,
-        found=decision.found,
-        settings=settings,
-        wheelhouse=farm.wheelhouse,
-        say=said.append,
+    services = farm.services(plan, lambda _build, line: said.append(line))
+    reused = reuse_build(
+        services,
+        build,
+        decision.found,
+        settings.work / "reused",
         gate=lambda _wheels: {},
+        listener=BuildListener(services, build),
+        timings=Timings(),
     )
-    return taking.run(settings.work / "reused", Clock()), said
+    return reused, said
 
 
-def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path: Path) -> None:
+def test_a_fresh_clone_reuses_and_stores_all(filled: Settings, tmp_path: Path) -> None:
     clone = clone_of(filled, tmp_path)
     decisions = decide_all(
         Farm(settings=clone).wheelhouse,
@@ -82,12 +85,12 @@ def test_a_fresh_clone_takes_all_and_stores_it_whole(filled: Settings, tmp_path:
         other = Farm(settings=filled).wheelhouse.record(VARIANT, run.build(name).key)
         assert run.record(name) == Record.from_json(other, name)
     assert run_farm(clone).states == {"tinybase": "cached", "tinytop": "cached"}
-    # What was taken can be published in turn, and is what is there.
+    # Reused wheels can be published in turn, and is what is there.
     publish_all(clone)
 
 
 @pytest.mark.slow
-def test_a_dependent_is_built_on_what_was_taken(filled: Settings, tmp_path: Path) -> None:
+def test_a_dependent_is_built_on_reused_wheels(filled: Settings, tmp_path: Path) -> None:
     clone = clone_of(filled, tmp_path)
     recipe = clone.recipes / "tinytop" / "recipe.toml"
     recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O1"\n')
@@ -98,10 +101,10 @@ def test_a_dependent_is_built_on_what_was_taken(filled: Settings, tmp_path: Path
 
 
 @pytest.mark.parametrize("option", [{"remote": "false"}, {"offline": "true"}])
-def test_nothing_is_taken_when_nothing_may_be(
+def test_offline_and_no_remote_reuse_nothing(
     filled: Settings, tmp_path: Path, option: dict[str, str]
 ) -> None:
-    result, said = taken(clone_of(filled, tmp_path, **option))
+    result, said = reuse(clone_of(filled, tmp_path, **option))
     assert (result, said) == (None, [])
 
 
@@ -183,7 +186,7 @@ def test_a_lie_means_a_warning_and_a_build(
     filled: Settings, tmp_path: Path, harm: Callable[[Path], None], expected: str
 ) -> None:
     harm(tmp_path / "public")
-    result, said = taken(clone_of(filled, tmp_path))
+    result, said = reuse(clone_of(filled, tmp_path))
     assert result is None
     assert any(line.startswith("warning: tinybase") for line in said)
     assert expected in "\n".join(said)
@@ -245,13 +248,13 @@ def test_a_static_index_is_read_over_http(filled: Settings, tmp_path: Path) -> N
                 server.replies[f"/{path.relative_to(public)}"] += [Reply(path.read_bytes())] * 9
         root = filled.root / "pyproject.toml"
         root.write_text(root.read_text() + f'read-url = "http://{server.host}/"\n')
-        result, said = taken(clone_of(reloaded(filled), tmp_path))
+        result, said = reuse(clone_of(reloaded(filled), tmp_path))
     assert result is not None, said
 
 
 def test_a_release_takes_nothing_that_a_compiler_cache_went_into(filled: Settings, tmp_path: Path) -> None:
     forge(tmp_path / "public", kept_build=True)
-    result, said = taken(clone_of(filled, tmp_path, release="true"))
+    result, said = reuse(clone_of(filled, tmp_path, release="true"))
     assert result is None
     assert "a release is built from nothing" in "\n".join(said)
 

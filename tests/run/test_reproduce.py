@@ -20,7 +20,7 @@ from wheelfarm.errors import ChainError, EngineError, PatchError, RecordError
 from wheelfarm.model import Digest, Name
 from wheelfarm.provenance.record import SCHEMA_VERSION, Record
 from wheelfarm.run.farm import Farm
-from wheelfarm.run.reproduce import Rebuild
+from wheelfarm.run.reproduce import Reproduction
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 
@@ -48,8 +48,10 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def rebuild(settings: Settings, record: Record, work: Path | None = None) -> Rebuild:
-    return Rebuild.of(record, settings=settings, wheelhouse=Farm(settings=settings).wheelhouse, work=work)
+def rebuild(settings: Settings, record: Record, work: Path | None = None) -> Reproduction:
+    return Reproduction.of(
+        record, settings=settings, wheelhouse=Farm(settings=settings).wheelhouse, work=work
+    )
 
 
 def inv(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
@@ -117,7 +119,7 @@ def test_other_bytes_are_shown(chain: Settings) -> None:
     assert lines[at + 1] == "  tinybase/__init__.py"
     assert lines[at + 3] == "    -# by another hand"
     assert "error[not-reproduced]" in finished.stderr
-    again = chain.work / "rebuild" / "wheels"
+    again = chain.work / "reproduce" / "wheels"
     (wheel,) = again.glob("*/*.whl")
     assert open_wheel(wheel).name == "tinybase"
 
@@ -130,8 +132,8 @@ def test_a_dry_run_tells_what_would_be_done(chain: Settings) -> None:
     assert (told["key"], told["engine"]) == (record.key, "host")
     assert told["wheels"] == {record.wheel.filename: record.wheel.sha256}
     assert told["upstream"] == [record.upstream[0].filename]
-    assert told["place"] == str(chain.stages / f"tinytop-{VARIANT}-{record.target}")
-    assert not (chain.work / "rebuild" / "wheels").exists()
+    assert told["directory"] == str(chain.stages / f"tinytop-{VARIANT}-{record.target}")
+    assert not (chain.work / "reproduce" / "wheels").exists()
 
 
 class TestRefused:
@@ -161,27 +163,13 @@ class TestRefused:
         error = only(lambda: rebuild(chain, changed).build, PatchError)
         assert "the record was changed" in str(error.why)
 
-    def test_a_patch_of_the_farm_that_was_changed(self, chain: Settings) -> None:
-        """A record of the first form has the digest alone; the farm's patch serves while it has that."""
-        record = record_of(chain, "tinybase")
-        (patch,) = record.patches
-        old = record.model_copy(update={"patches": (replace(patch, text=None),)})
-        assert rebuild(chain, old).build.key == record.key
-        file = chain.root / PATCH
-        file.write_text(f"{file.read_text()}\n")
-        error = only(lambda: rebuild(chain, old).build, PatchError)
-        assert error.where == str(file)
-        assert "git log -- patches/tinybase/0001-sum.patch" in str(error.hint)
-        file.unlink()
-        assert only(lambda: rebuild(chain, old).build, PatchError).where == str(file)
-
     def test_another_compiler_and_other_rules(self, chain: Settings) -> None:
         record = record_of(chain, "tinybase")
         parts = {**record.key_parts, "compiler.c": "cc of then", "rules": "0", "toolchain.image": "of then"}
         error = only(
             lambda: rebuild(chain, record.model_copy(update={"key_parts": parts})).build, RecordError
         )
-        assert error.what.endswith("cannot be built again here as it was built then")
+        assert error.what.endswith("has other inputs on this machine than its record says")
         compiler, rules, image = str(error.why).splitlines()
         assert compiler.startswith("compiler.c changed from cc of then to ")
         assert rules.startswith("rules changed from 0 to ")
@@ -203,23 +191,20 @@ class TestRefused:
         target = replace(record.target, python=replace(record.target.python, minor=99))
         raised(lambda: rebuild(chain, record.model_copy(update={"target": target})).build, EngineError)
 
-    @pytest.mark.parametrize("part", ["source", "build-requires", "variant", "blas"])
-    def test_a_record_that_tells_too_little(self, chain: Settings, part: str) -> None:
-        record = record_of(chain, "tinybase")
-        without = {name: value for name, value in record.key_parts.items() if name != part}
-        error = only(
-            lambda: rebuild(chain, record.model_copy(update={"key_parts": without})).build, RecordError
-        )
-        assert part in str(error.why)
-        assert error.where == f"wheelhouse/{VARIANT}/records/{record.key}.json"
+    def test_a_record_without_inputs(self, chain: Settings) -> None:
+        """Records before schema 4 have none."""
+        old = record_of(chain, "tinybase").model_copy(update={"inputs": None})
+        error = only(lambda: rebuild(chain, old).build, RecordError)
+        assert error.where == f"wheelhouse/{VARIANT}/records/{old.key}.json"
+        assert "check out the commit of the farm" in str(error.hint)
 
-    @pytest.mark.parametrize(
-        ("part", "value"), [("source", "{"), ("source", '{"kind": "sdist"}'), ("variant", "x (y)")]
-    )
-    def test_a_record_that_tells_nonsense(self, chain: Settings, part: str, value: str) -> None:
+    def test_inputs_that_make_no_recipe(self, chain: Settings) -> None:
         record = record_of(chain, "tinybase")
-        parts = {**record.key_parts, part: value}
-        only(lambda: rebuild(chain, record.model_copy(update={"key_parts": parts})).build, RecordError)
+        assert record.inputs is not None
+        source = record.inputs.source.model_copy(update={"sha256": None})
+        inputs = record.inputs.model_copy(update={"source": source})
+        broken = record.model_copy(update={"inputs": inputs})
+        assert "sha256" in str(only(lambda: rebuild(chain, broken).build, RecordError).why)
 
     def test_a_record_of_a_newer_form(self, chain: Settings) -> None:
         edit(record_file(chain, "tinybase"), schema=SCHEMA_VERSION + 1)

@@ -14,7 +14,7 @@ from wheelfarm.errors import Collector, LockError, ProcessError, RecipeError
 from wheelfarm.model import Python, Target
 from wheelfarm.plan.graph import order
 from wheelfarm.recipes.recipe_set import recipe_schema
-from wheelfarm.run.result import fetcher_of
+from wheelfarm.run.services import make_fetcher
 from wheelfarm.sources.patches import PatchFile, apply, read_header
 from wheelfarm.sources.unpacking import unpack
 from wheelfarm.system.files import write_atomically
@@ -135,7 +135,7 @@ def lock(call: Invocation, packages: str) -> None:
 def _lock_files(farm: Farm, recipe: LoadedRecipe) -> dict[str, str]:
     """The locks of a recipe, by file name."""
     settings = farm.settings
-    source = fetcher_of(settings).source(recipe.name, recipe.source)
+    source = make_fetcher(settings).source(recipe.name, recipe.source)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
         tree = unpack(source, Path(scratch) / "source")
         # A patch may change the requirements; the default variant's series on Linux stands for all.

@@ -11,7 +11,7 @@ from wheelfarm.recipes.farm_settings import amount
 from wheelfarm.report.page.writing import html
 from wheelfarm.report.public_wheels import Published, Unpublished
 from wheelfarm.report.survey import as_data, take
-from wheelfarm.run.result import fetcher_of
+from wheelfarm.run.services import make_fetcher
 from wheelfarm.system.files import write_atomically
 from wheelfarm.wheels.archive import open_wheel
 
@@ -82,7 +82,7 @@ def _public(farm: Farm, *, wanted: bool) -> Published | Unpublished:
         return Unpublished("--no-public")
     if farm.settings.offline:
         return Unpublished("the farm is offline")
-    fetcher = fetcher_of(farm.settings)
+    fetcher = make_fetcher(farm.settings)
 
     def fetch(name: Name, version: str, target: Target, glibc: tuple[int, int]) -> Wheel:
         return open_wheel(fetcher.published(name, version, target, glibc).path)

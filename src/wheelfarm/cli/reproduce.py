@@ -12,7 +12,7 @@ from wheelfarm.provenance.key_comparison import input_difference
 from wheelfarm.provenance.record import Record
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.wheel import preparation_lines, reproduction_lines
-from wheelfarm.run.reproduce import Rebuild
+from wheelfarm.run.reproduce import Reproduction
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.comparison import difference
 from wheelfarm.wheels.linkage import linkage
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name, Target
     from wheelfarm.run.farm import Farm
-    from wheelfarm.run.reproduce import Rebuilt
+    from wheelfarm.run.reproduce import ReproducedWheel
 
 
 def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) -> list[Record]:
@@ -57,14 +57,14 @@ def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) 
     return sorted(build, key=lambda record: (record.distribution != record.recipe, record.distribution))
 
 
-def _prepared(rebuild: Rebuild) -> dict[str, Any]:
+def _prepared(rebuild: Reproduction) -> dict[str, Any]:
     build, record = rebuild.build, rebuild.record
     return {
         "id": str(build.id),
         "wheels": {each.wheel.filename: each.wheel.sha256 for each in (record, *rebuild.splits)},
         "key": record.key,
         "engine": str(record.engine),
-        "place": str(rebuild.place.root),
+        "directory": str(rebuild.root),
         "source": f"{record.source.filename} {record.source.sha256}",
         "patches": [patch.file for patch in record.patches],
         "requirements": [f"{each.name}=={each.version}" for each in build.requirements],
@@ -72,7 +72,7 @@ def _prepared(rebuild: Rebuild) -> dict[str, Any]:
     }
 
 
-def _result(rebuilt: Rebuilt) -> dict[str, Any]:
+def _result(rebuilt: ReproducedWheel) -> dict[str, Any]:
     """The result as data; the difference only where there is one."""
     before, after = rebuilt.before, rebuilt.after
     result: dict[str, Any] = {
@@ -102,12 +102,11 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
     farm, engine = call.farm, call.options["engine"]
     wanted = EngineName(str(engine)) if engine else None
     rebuilds = [
-        Rebuild.of(
+        Reproduction.of(
             *_records(farm, name, target, wanted),
             settings=farm.settings,
             wheelhouse=farm.wheelhouse,
             work=Path(work) if work else None,
-            say=farm.say,
         )
         for name in parse_packages(packages) or farm.recipes.by_name
         for target in farm.targets()
@@ -128,7 +127,7 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
         )
 
 
-def _run(call: Invocation, rebuild: Rebuild) -> tuple[Rebuilt, ...]:
+def _run(call: Invocation, rebuild: Reproduction) -> tuple[ReproducedWheel, ...]:
     build, record = rebuild.build, rebuild.record
     # The time of a build with a compiler cache says nothing about one from nothing.
     expected = {build.id: record.times["build"]} if record.from_nothing and "build" in record.times else {}

@@ -11,16 +11,15 @@ from wheelfarm.errors import Collector, SuiteError, UsageError
 from wheelfarm.gate.suite import JUNIT, Selection, tests_name
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.wheel import suite_lines
-from wheelfarm.run.upstream_suite import Upstream
+from wheelfarm.run.build_pipeline import BuildPipeline
+from wheelfarm.run.upstream_suite import UpstreamSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wheelfarm.cli.task import Invocation
     from wheelfarm.gate.suite import FailedTest, SuiteResult
-    from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Suite
-    from wheelfarm.run.build_pipeline import Line
 
 _SHOWN = 20
 
@@ -48,16 +47,17 @@ def run_tests(
     plan, builds = call.select(packages)
     problems, lines = Collector(), list[str]()
     with RunReport(call.screen, builds=builds, environ=call.farm.settings.environ) as report:
-        line = call.farm.line(plan, report.on_line, report.on_process)
+        services = call.farm.services(plan, report.on_line, report.on_process)
         for build in builds:
             with problems.collect():
-                upstream = Upstream(line, build)
+                pipeline = BuildPipeline(services=services, build=build, jobs=call.farm.settings.jobs)
+                upstream = UpstreamSuite(pipeline)
                 lacking = None if gate else _lacking(upstream)
                 if lacking:
                     call.screen.say(f"{build.id}: {lacking}; the gate tests it instead")
                 suite = build.resolved.test.suite
                 tests = (
-                    _gate(line, build)
+                    _gate(pipeline)
                     if suite is None or lacking or gate
                     else _suite(call, upstream, suite, selection)
                 )
@@ -71,9 +71,9 @@ def run_tests(
     problems.check()
 
 
-def _gate(line: Line, build: Build) -> Iterator[str]:
-    for name, results in line.check(build).items():
-        build_id = replace(build.id, name=name)
+def _gate(pipeline: BuildPipeline) -> Iterator[str]:
+    for name, results in pipeline.check().items():
+        build_id = replace(pipeline.build.id, name=name)
         yield from (f"{build_id}: {result.name}: {result.found}" for result in results)
 
 
@@ -84,7 +84,7 @@ def _arguments(text: str) -> tuple[str, ...]:
         raise UsageError(f"bad value {text!r}", where="--pytest", why=str(problem)) from problem
 
 
-def _lacking(upstream: Upstream) -> str | None:
+def _lacking(upstream: UpstreamSuite) -> str | None:
     """Why there is no upstream suite to run, and what would provide one; None when there is."""
     build = upstream.build
     if build.resolved.test.suite is None:
@@ -98,7 +98,7 @@ def _lacking(upstream: Upstream) -> str | None:
     return None
 
 
-def _suite(call: Invocation, upstream: Upstream, suite: Suite, selection: Selection) -> Iterator[str]:
+def _suite(call: Invocation, upstream: UpstreamSuite, suite: Suite, selection: Selection) -> Iterator[str]:
     """Run a suite and describe its end.
 
     Raises:

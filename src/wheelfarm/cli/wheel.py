@@ -22,7 +22,8 @@ from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.sbom_reading import components
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines
-from wheelfarm.run.result import fetcher_of
+from wheelfarm.run.build_pipeline import BuildPipeline
+from wheelfarm.run.services import make_fetcher
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel, verify
@@ -79,7 +80,7 @@ def _stored_wheel(call: Invocation, name: str) -> Wheel:
 def _public_wheel(call: Invocation, name: str) -> Wheel:
     """The wheel that the configured index has for the version and target of the farm's."""
     build = _build_of(call, name)
-    fetcher = fetcher_of(call.farm.settings)
+    fetcher = make_fetcher(call.farm.settings)
     glibc = build.toolchain.glibc
     return open_wheel(fetcher.published(build.id.name, build.version, build.id.target, glibc).path)
 
@@ -222,7 +223,8 @@ def gate(call: Invocation, wheel: str) -> None:
         raise WheelError(f"{opened.path.name} is not for CPython")
     call = Invocation({**call.options, "python": f"{pythons[0][0]}.{pythons[0][1:]}"})
     plan, (build,) = call.select(opened.name)
-    line = call.farm.line(plan, lambda _build, text: call.screen.status(text))
+    services = call.farm.services(plan, lambda _build, text: call.screen.status(text))
+    planner = BuildPipeline(services=services, build=build).planner
     with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
         pinned = PinnedWheel(
             name=opened.name,
@@ -235,7 +237,7 @@ def gate(call: Invocation, wheel: str) -> None:
             build,
             call.farm.engine,
             Path(scratch) / "environments",
-            line.gate_tests(build, pinned),
+            planner.plan_tests(build, pinned),
             log=Path(scratch) / "gate.log",
             listener=SilentListener(),
             jobs=call.farm.settings.jobs,

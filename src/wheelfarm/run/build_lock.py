@@ -1,9 +1,8 @@
-"""What was built and is not stored yet: a corrected test must not cost another build."""
+"""The lock of a build directory."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one build is staged; `stages` is shared by all farms whose builds run there."""
+class BuildLock:
+    """The lock of one build's directory; all farms of a machine share `stages`."""
 
     stages: Path
     slug: str
 
     @property
     def root(self) -> Path:
-        """The stage's directory."""
+        """The build directory."""
         return self.stages / self.slug
 
     @property
@@ -38,11 +37,11 @@ class Place:
 
     @contextmanager
     def hold(self, say: Callable[[str], None], sweep: Callable[[Path], None]) -> Iterator[Path]:
-        """Hold the place: wait for another run that does, and end what a killed one has left running here.
+        """Hold the lock, after waiting for another run; and end what a killed run left running here.
 
         Args:
-            say: hears that somebody else holds it.
-            sweep: removes the containers of a stage.
+            say: receives a line while another run holds the lock; may raise to end the wait.
+            sweep: removes the containers of a build directory.
 
         Raises:
             BuildDirectoryError: when the directory belongs to somebody else.
@@ -51,18 +50,18 @@ class Place:
         make_private(self.stages)
         message = f"waiting for another run that builds in {self.root}"
         with hold_lock(self._lock, on_wait=lambda _waited: say(message)):
-            for each in (self.root, *self._rooms()):
+            for each in (self.root, *self._environments()):
                 if end_left_behind(mark_of(each)):
                     sweep(each)
             yield self.root
 
-    def _rooms(self) -> list[Path]:
-        """The clean rooms of the stage that a killed run was in: each has its own mark and containers."""
+    def _environments(self) -> list[Path]:
+        """The test environments that a killed run was in: each has its own mark and containers."""
         return [mark.with_name(mark.stem) for mark in self.root.glob(f"{GATE}/*.running")]
 
     @contextmanager
     def try_hold(self) -> Iterator[bool]:
-        """Hold the place if nobody else does; whether it is held now.
+        """Hold the lock if no other run does; yields whether it does.
 
         Raises:
             OSError: when the lock cannot be written.
@@ -77,10 +76,10 @@ class Place:
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory that nobody else can have prepared or can write to.
+    """Make a directory that no other user can have prepared or can write to.
 
     Raises:
-        BuildDirectoryError: when it stands in a place where all may write, and is not ours.
+        BuildDirectoryError: when everybody may write to its parent, and another user owns it.
         OSError: when it cannot be made.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -89,18 +88,8 @@ def make_private(directory: Path) -> None:
     everybody = directory.parent.stat().st_mode & stat.S_IWOTH
     if everybody and hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode)):
         raise BuildDirectoryError(
-            "the directory for stages belongs to somebody else",
+            "the directory of builds belongs to another user",
             where=str(directory),
-            why="what is built there could be changed by its owner",
-            hint="remove it, or say WHEELFARM_STAGES=<directory>; the path is part of the rebuild key",
+            why="that user could change what is built there",
+            hint="remove it, or set WHEELFARM_STAGES=<directory>; the path is part of the build key",
         )
-
-
-def keep(dist: Path, waiting: Path) -> None:
-    """Keep what the engine made until the gate lets it pass; it is there whole or not at all."""
-    draft = waiting.with_name(f".{waiting.name}")
-    for old in (draft, waiting):
-        shutil.rmtree(old, ignore_errors=True)
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(dist, draft)
-    draft.rename(waiting)

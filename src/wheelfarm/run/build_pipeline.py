@@ -1,321 +1,452 @@
-"""The line: make → gate → store. With `making`, the only place that knows the order."""
+"""The pipeline of one build. It is the only place that knows the order of the steps.
+
+fetch → patch → build directory → build and repair → verify environment → split → document → gate → store
+"""
 
 from __future__ import annotations
 
 import shutil
-import threading
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import BuildDirectoryError, CancelledRunError, ChainError
+from wheelfarm.build.backends import check_settings
+from wheelfarm.build.directory import SOURCE, BuildDirectory, lay, newest
+from wheelfarm.build.environment_report import (
+    read_environment_report,
+    read_library_provenance,
+    verify_environment,
+)
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.build.repair import only_wheel
+from wheelfarm.build.splits import divide
+from wheelfarm.build.steps import run_rendering
+from wheelfarm.errors import BuildDirectoryError, CancelledRunError, FarmError
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
-from wheelfarm.model import PinnedWheel, RepairedWheel
+from wheelfarm.model import PatchedTree, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
-from wheelfarm.provenance.record import Record
-from wheelfarm.run.build_lock import Place
+from wheelfarm.provenance.record import EMBEDDED, Record
+from wheelfarm.provenance.sbom_embedding import embed
+from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import Outcome, State
-from wheelfarm.run.recording import make_record, regated, slow_compiles
-from wheelfarm.run.result import Clock, Done, as_repaired, fetcher_of, unwatched
-from wheelfarm.run.reuse import Taking
-from wheelfarm.run.test_environments import GateTestPlanner, pinned
-from wheelfarm.run.wheel_maker import Maker
+from wheelfarm.run.recording import embedded_record, make_record, regated, slow_compiles
+from wheelfarm.run.reuse import reuse_build
+from wheelfarm.run.services import BuildListener, BuildServices, Timings, make_fetcher
+from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
+from wheelfarm.sources.patches import PatchFile, apply
+from wheelfarm.sources.unpacking import check_pkg_info, unpack
+from wheelfarm.system.files import sha256_of_file
+from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wheelfarm.build.engine import Engine
     from wheelfarm.gate.check import Result
-    from wheelfarm.gate.gate import GateTests
-    from wheelfarm.model import Name, StoredWheel
-    from wheelfarm.plan.build import Build, BuildId
-    from wheelfarm.plan.graph import Plan
-    from wheelfarm.recipes.recipe_set import RecipeSet
-    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.model import Name, PinnedWheel, StoredWheel
+    from wheelfarm.plan.build import Build
     from wheelfarm.run.decision import Decision
-    from wheelfarm.run.published import Published
     from wheelfarm.sources.fetcher import Fetcher
-    from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+    Wheels = Mapping[Name, RepairedWheel]
+    """The wheels of a build by distribution, the main one first."""
+
+_SPLIT: Final = "split"
+"""The directory of the wheels that the repaired one is divided into, in the build directory."""
+_FINISHED: Final = "finished"
+"""The directory of the documented wheels, in the build directory."""
+_TESTED: Final = frozenset({"dist", _SPLIT, _FINISHED, "gate", "tmp"})
+"""The directories that the gate needs."""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """The stored wheels of a build, the main one first, and the main one's record if it was built now."""
+
+    state: State
+    wheels: tuple[StoredWheel, ...]
+    record: Record | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildListener:
-    """Passes the progress of one build on, with the build's name."""
+class BuildPipeline:
+    """Takes one build of a plan through all steps."""
 
+    services: BuildServices
     build: Build
-    say: Callable[[Build, str], None]
-    watch: Callable[[Build, int], None] = field(default=unwatched)
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    jobs: int = 1
+    """Its share of the processors."""
+    timings: Timings = field(default_factory=Timings)
 
-    def on_line(self, line: str) -> None:
-        """Pass a line on.
+    @property
+    def lock(self) -> BuildLock:
+        """The lock of the build directory."""
+        return BuildLock(self.services.engine.stages, self.build.id.slug)
 
-        Raises:
-            CancelledRunError: when the build was cancelled.
-        """
-        if self.cancelled.is_set():
-            raise CancelledRunError(f"{self.build.id} was stopped")
-        self.say(self.build, line)
+    @property
+    def root(self) -> Path:
+        """The build directory."""
+        return self.lock.root
 
-    def on_process(self, pid: int) -> None:
-        """Pass a process on."""
-        self.watch(self.build, pid)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """Takes builds of one plan through all steps, with one engine, into one wheelhouse."""
-
-    settings: Settings
-    plan: Plan
-    recipes: RecipeSet
-    engine: Engine
-    wheelhouse: Wheelhouse
-    say: Callable[[Build, str], None]
-    """Hears what is going on, a line at a time."""
-    watch: Callable[[Build, int], None] = field(default=unwatched)
-    """Learns which process does a build's work."""
-    published: Published | None = None
-    """Finds wheels in indexes, where they may come from there."""
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    """When set, whatever is running ends."""
-
-    def log(self, build: Build) -> Path:
+    @property
+    def log(self) -> Path:
         """The build's log."""
-        return self.settings.work / "logs" / f"{build.id.slug}.log"
+        return self.services.settings.work / "logs" / f"{self.build.id.slug}.log"
 
-    def perform(self, build: Build, jobs: int) -> Outcome:
-        """Do what has to be done for a build.
+    @property
+    def ungated(self) -> Path:
+        """Where a built and repaired wheel waits for the gate, so that a corrected test costs no build."""
+        return self.services.settings.work / "ungated" / self.build.key
 
-        Args:
-            build: one of the plan, whose upstream wheels are stored.
-            jobs: its share of the processors.
+    @cached_property
+    def listener(self) -> BuildListener:
+        """Receives the progress of the build."""
+        return BuildListener(self.services, self.build)
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """Fetches sources and wheels."""
+        return make_fetcher(self.services.settings)
+
+    @property
+    def planner(self) -> GateTestPlanner:
+        """Plans the gate's tests of the build's wheels."""
+        return GateTestPlanner(self.services, self.fetcher)
+
+    def run(self) -> Outcome:
+        """Do what the build needs: nothing, a gate, or all steps.
+
+        The wheels of the builds that it depends on are stored already.
 
         Raises:
-            FarmError: whatever went wrong, after nothing was stored.
+            FarmError: whatever goes wrong; then nothing is stored.
         """
-        place = Place(self.engine.stages, build.id.slug)
-        clock = Clock()
-        try:
-            self.log(build).parent.mkdir(parents=True, exist_ok=True)
-            # A second run that wants the same wheel waits here, and then finds it in the wheelhouse.
-            with clock.step("total"), place.hold(self.listener(build).on_line, self.engine.sweep) as root:
-                decision = decide(
-                    self.wheelhouse, build, from_nothing=self.settings.from_nothing, published=self.published
-                )
-                done = self._carry_out(decision, root, clock, jobs)
-        except OSError as problem:
-            what = f"{build.id}: a file or directory cannot be used"
-            hint = "look for a full disk, missing rights, or a file where a directory should be"
-            where, why = str(problem.filename or place.root), problem.strerror or str(problem)
-            raise BuildDirectoryError(what, where=where, why=why, hint=hint) from problem
+        services, build, timings = self.services, self.build, self.timings
+        with self._directory_errors(), timings.step("total"), self.locked(self.lock):
+            # A second run that wants the same wheel waits for the lock, and then finds it in the wheelhouse.
+            decision = decide(
+                services.wheelhouse,
+                build,
+                from_nothing=services.settings.from_nothing,
+                published=services.published,
+            )
+            result = self._carry_out(decision)
+        main, *splits = result.wheels
+        record = result.record
         return Outcome(
             build=build,
-            state=done.state,
+            state=result.state,
             why="; ".join(decision.why),
-            seconds=clock.times["total"],
-            wheel=done.wheel.path,
-            splits=tuple(split.path for split in done.splits),
-            times=tuple(clock.times.items()),
-            cache_use=done.record.compiler_cache if done.record else None,
-            kept_build=done.record is not None and done.record.kept_build,
-            warnings=slow_compiles(done.record, decision.predecessor) if done.record else (),
+            seconds=timings.seconds["total"],
+            wheel=main.path,
+            splits=tuple(split.path for split in splits),
+            times=tuple(timings.seconds.items()),
+            cache_use=record.compiler_cache if record else None,
+            kept_build=record is not None and record.kept_build,
+            warnings=slow_compiles(record, decision.predecessor) if record else (),
         )
 
-    def listener(self, build: Build) -> BuildListener:
-        """The listener that names the build of each line."""
-        return BuildListener(build=build, say=self.say, watch=self.watch, cancelled=self.cancelled)
-
-    def _carry_out(self, decision: Decision, root: Path, clock: Clock, jobs: int) -> Done:
-        build = decision.build
-        match decision.action:
-            case Action.NOTHING:
-                main, *splits = self._wheels(build)
-                return Done(main, tuple(splits))
-            case Action.ACTIVATE:
-                keys = [build.key_of(name) for name in build.distributions]
-                main, *splits = [self.wheelhouse.activate(build.id.variant, key) for key in keys]
-                return Done(main, tuple(splits))
-            case Action.GATE:
-                return self._gate_again(build, root, clock, jobs)
-            case Action.REUSE:
-                return self._take(decision, root, clock, jobs) or self._build(build, root, clock, jobs)
-            case Action.BUILD:
-                return self._build(build, root, clock, jobs)
-
-    def stored(self, build_id: BuildId) -> StoredWheel:
-        """The main wheel of a build of the plan, out of the wheelhouse."""
-        return self._wheels(self.plan.build(build_id))[0]
-
-    def _wheels(self, build: Build) -> list[StoredWheel]:
-        """The stored wheels of a build, the main one first."""
-        wheels = []
-        for name in build.distributions:
-            stored = self.wheelhouse.find(build.id.variant, build.key_of(name))
-            if stored is None:
-                split = "" if name == build.id.name else f" that is split off as {name}"
-                hint = f"nox -s build-{build.id.name}"
-                raise ChainError(f"the wheelhouse has no wheel of {build.id}{split}", hint=hint)
-            wheels.append(stored)
-        return wheels
-
-    def _pinned(self, build_ids: Sequence[BuildId]) -> list[PinnedWheel]:
-        """Wheels of the farm, hashed once more before they are used."""
-        return [pinned(self.stored(build_id)) for build_id in build_ids]
-
-    def _take(self, decision: Decision, root: Path, clock: Clock, jobs: int) -> Done | None:
-        """The published wheels of a build, stored once all of them are verified; None when they are not."""
-        build, found = decision.build, decision.found
-        if found is None:
-            return None
-        shutil.rmtree(root, ignore_errors=True)
-        taking = Taking(
-            build=build,
-            found=found,
-            settings=self.settings,
-            wheelhouse=self.wheelhouse,
-            say=self.listener(build).on_line,
-            gate=lambda wheels: self._gate(build, wheels, root, self.fetcher(), clock, jobs=jobs),
-        )
-        taken = taking.run(root / "published", clock)
-        if taken is None:
-            return None
-        with clock.step("store"):
-            stored = {name: self._store(build, name, *taken[name]) for name in [*taken][::-1]}
-        shutil.rmtree(root, ignore_errors=True)
-        return Done.of(build, stored, State.REUSED)
-
-    def _build(self, build: Build, root: Path, clock: Clock, jobs: int) -> Done:
-        started = datetime.now(UTC)
-        maker = Maker(
-            build=build,
-            settings=self.settings,
-            engine=self.engine,
-            root=root,
-            jobs=jobs,
-            log=self.log(build),
-            clock=clock,
-            fetcher=self.fetcher(),
-            listener=self.listener(build),
-        )
-        stage, wheels = maker.make(
-            self._pinned(build.upstream), before=lambda: self.wheelhouse.ensure_writable(build.id.variant)
-        )
-        with maker.shedding():
-            results = self._gate(build, wheels, root, maker.fetcher, clock, jobs=jobs)
-        with clock.step("store"):
-            records = {
-                name: make_record(
-                    stage,
-                    name,
-                    repaired,
-                    results[name],
-                    times=clock.times,
-                    started=started,
-                    log=self.log(build),
-                    root=self.settings.root,
-                )
-                for name, repaired in wheels.items()
-            }
-            stored = {name: self._store(build, name, wheels[name], records[name]) for name in [*wheels][::-1]}
-            # Kept on failure, so that one can look; on success everything is in the wheelhouse and the log.
-            maker.clear()
-        return Done.of(build, stored, State.BUILT, records[build.id.name])
-
-    def _store(self, build: Build, name: Name, wheel: RepairedWheel, record: Record) -> StoredWheel:
-        return self.wheelhouse.store(
-            wheel.path,
-            sha256=wheel.sha256,
-            variant=build.id.variant,
-            key=build.key_of(name),
-            record=record.to_json(),
-        )
-
-    def fetcher(self) -> Fetcher:
-        """The fetcher of the farm."""
-        return fetcher_of(self.settings)
-
-    def _gate(
-        self,
-        build: Build,
-        wheels: Mapping[Name, RepairedWheel],
-        root: Path,
-        fetcher: Fetcher,
-        clock: Clock,
-        *,
-        jobs: int,
-    ) -> dict[Name, tuple[Result, ...]]:
-        with clock.step("fetch"):
-            main, *splits = (
-                PinnedWheel(name=name, version=build.version, path=wheel.path, sha256=wheel.sha256, farm=True)
-                for name, wheel in wheels.items()
-            )
-            asked = self.gate_planner(fetcher).plan_all(build, main, splits, self.companions(build, fetcher))
-        with clock.step("gate"):
-            check_unchanged(build)
-            return pass_gates(
-                asked,
-                self.engine,
-                root / GATE,
-                log=self.log(build),
-                listener=self.listener(build),
-                jobs=jobs,
-            )
-
-    def gate_planner(self, fetcher: Fetcher) -> GateTestPlanner:
-        """What furnishes the clean rooms of this line."""
-        return GateTestPlanner(
-            plan=self.plan,
-            recipes=self.recipes,
-            engine=self.engine,
-            wheelhouse=self.wheelhouse,
-            fetcher=fetcher,
-        )
-
-    def gate_tests(self, build: Build, wheel: PinnedWheel) -> GateTests:
-        """The clean rooms for a wheel of a build."""
-        fetcher = self.fetcher()
-        return self.gate_planner(fetcher).plan_tests(build, wheel, self.companions(build, fetcher))
-
-    def companions(self, build: Build, fetcher: Fetcher | None = None) -> list[PinnedWheel]:
-        """The wheels that the installed wheel needs: from the farm, and from outside by hash.
-
-        Raises:
-            FarmError: when one of them is not to be had.
-        """
-        fetcher = fetcher or self.fetcher()
-        locked = [
-            fetcher.wheel(requirement, build.id.target, build.toolchain.glibc)
-            for requirement in build.test_requirements
-        ]
-        return [*locked, *self._pinned(build.run)]
-
-    def _gate_again(self, build: Build, root: Path, clock: Clock, jobs: int) -> Done:
-        wheels = as_repaired(self._wheels(build))
-        results = self._gate(build, wheels, root, self.fetcher(), clock, jobs=jobs)
-        shutil.rmtree(root, ignore_errors=True)
-        done = []
-        for name, wheel in wheels.items():
-            text = self.wheelhouse.record(build.id.variant, build.key_of(name))
-            record = regated(Record.from_json(text, str(wheel.path)), build, results[name])
-            done.append(self._store(build, name, wheel, record))
-        main, *splits = done
-        return Done(main, tuple(splits), state=State.CHECKED)
-
-    def check(self, build: Build) -> dict[Name, tuple[Result, ...]]:
-        """Put the stored wheels of a build through their gate again, whatever the records say.
+    def check(self) -> dict[Name, tuple[Result, ...]]:
+        """Put the stored wheels through their gate again, whatever the records say.
 
         Raises:
             FarmError: when a wheel is missing or does not pass.
         """
-        place = Place(self.engine.stages, f"{build.id.slug}-gate")
-        self.log(build).parent.mkdir(parents=True, exist_ok=True)
-        wheels = as_repaired(self._wheels(build))
-        with place.hold(self.listener(build).on_line, self.engine.sweep) as root:
+        wheels = _as_repaired(stored_wheels(self.services.wheelhouse, self.build))
+        lock = BuildLock(self.services.engine.stages, f"{self.build.id.slug}-gate")
+        with self._directory_errors(), self.locked(lock):
             try:
-                return self._gate(build, wheels, root, self.fetcher(), Clock(), jobs=self.settings.jobs)
+                return self._gate(wheels, lock.root)
             finally:
-                shutil.rmtree(root, ignore_errors=True)
+                shutil.rmtree(lock.root, ignore_errors=True)
+
+    @contextmanager
+    def locked(self, lock: BuildLock) -> Iterator[None]:
+        """Hold a lock of this build, with a directory for its logs."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with lock.hold(self.listener.on_line, self.services.engine.sweep):
+            yield
+
+    @contextmanager
+    def _directory_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            raise BuildDirectoryError(
+                f"{self.build.id}: a file or directory cannot be used",
+                where=str(problem.filename or self.root),
+                why=problem.strerror or str(problem),
+                hint="look for a full disk, missing rights, or a file where a directory should be",
+            ) from problem
+
+    def _carry_out(self, decision: Decision) -> BuildResult:
+        build, wheelhouse = self.build, self.services.wheelhouse
+        match decision.action:
+            case Action.NOTHING:
+                return BuildResult(State.CACHED, stored_wheels(wheelhouse, build))
+            case Action.ACTIVATE:
+                keys = [build.key_of(name) for name in build.distributions]
+                activated = [wheelhouse.activate(build.id.variant, key) for key in keys]
+                return BuildResult(State.CACHED, tuple(activated))
+            case Action.GATE:
+                return self._gate_again()
+            case Action.REUSE:
+                return self._reuse(decision) or self._build()
+            case Action.BUILD:
+                return self._build()
+
+    def _build(self) -> BuildResult:
+        started = datetime.now(UTC)
+        self.services.wheelhouse.ensure_writable(self.build.id.variant)
+        # Hashed once more before they are used.
+        stored = [self.planner.stored(build_id) for build_id in self.build.upstream]
+        directory, wheels = self.make_wheels([pinned(each) for each in stored])
+        with self._cleanup_during_gate():
+            results = self._gate(wheels, self.root)
+        with self.timings.step("store"):
+            records = {
+                name: make_record(
+                    directory,
+                    name,
+                    wheel,
+                    results[name],
+                    times=self.timings.seconds,
+                    started=started,
+                    log=self.log,
+                    root=self.services.settings.root,
+                )
+                for name, wheel in wheels.items()
+            }
+            result = self._store(State.BUILT, wheels, records)
+            # After a failure the directory stays for whoever looks into it.
+            self.clear()
+        return replace(result, record=records[self.build.id.name])
+
+    def _reuse(self, decision: Decision) -> BuildResult | None:
+        """The build with the wheels of an index, all verified; None when one of them is unusable."""
+        if decision.found is None:
+            return None
+        shutil.rmtree(self.root, ignore_errors=True)
+        reused = reuse_build(
+            self.services,
+            self.build,
+            decision.found,
+            self.root / "published",
+            gate=lambda wheels: self._gate(wheels, self.root),
+            listener=self.listener,
+            timings=self.timings,
+        )
+        if reused is None:
+            return None
+        with self.timings.step("store"):
+            wheels = {name: wheel for name, (wheel, _) in reused.items()}
+            result = self._store(State.REUSED, wheels, {name: record for name, (_, record) in reused.items()})
+        shutil.rmtree(self.root, ignore_errors=True)
+        return result
+
+    def _gate_again(self) -> BuildResult:
+        wheelhouse, build = self.services.wheelhouse, self.build
+        wheels = _as_repaired(stored_wheels(wheelhouse, build))
+        results = self._gate(wheels, self.root)
+        shutil.rmtree(self.root, ignore_errors=True)
+        records = {}
+        for name, wheel in wheels.items():
+            text = wheelhouse.record(build.id.variant, build.key_of(name))
+            records[name] = regated(Record.from_json(text, str(wheel.path)), build, results[name])
+        return self._store(State.CHECKED, wheels, records)
+
+    def _store(self, state: State, wheels: Wheels, records: Mapping[Name, Record]) -> BuildResult:
+        """Store the wheels, the main one last: what finds it finds the splits too."""
+        stored = {
+            name: self.services.wheelhouse.store(
+                wheels[name].path,
+                sha256=wheels[name].sha256,
+                variant=self.build.id.variant,
+                key=self.build.key_of(name),
+                record=records[name].to_json(),
+            )
+            for name in [*wheels][::-1]
+        }
+        return BuildResult(state, tuple(stored[name] for name in self.build.distributions))
+
+    def _gate(self, wheels: Wheels, root: Path) -> dict[Name, tuple[Result, ...]]:
+        with self.timings.step("fetch"):
+            subjects = self.planner.plan_all(self.build, wheels)
+        with self.timings.step("gate"):
+            check_unchanged(self.build)
+            return pass_gates(
+                subjects,
+                self.services.engine,
+                root / GATE,
+                log=self.log,
+                listener=self.listener,
+                jobs=self.jobs,
+            )
+
+    @contextmanager
+    def _cleanup_during_gate(self) -> Iterator[None]:
+        """Remove what the gate does not need while it runs: ten thousand files take as long as a test."""
+        useless = [path for path in self.root.iterdir() if path.name not in _TESTED and path.is_dir()]
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            for path in useless:
+                pool.submit(shutil.rmtree, path, ignore_errors=True)
+            yield
+
+    def clear(self) -> None:
+        """Remove the build directory and the ungated wheel."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.ungated, ignore_errors=True)
+
+    def make_wheels(
+        self, upstream: Sequence[PinnedWheel]
+    ) -> tuple[BuildDirectory, dict[Name, RepairedWheel]]:
+        """All steps before the gate: the build directory, and the documented wheels by distribution.
+
+        Args:
+            upstream: the farm's wheels for the build environment.
+
+        Raises:
+            FarmError: whatever goes wrong.
+        """
+        directory = self._lay_out(upstream)
+        repaired = self._ungated_wheel(directory)
+        if repaired is None:
+            repaired = self._compile_with_cache(directory)
+        with self.timings.step("split"):
+            plan = read_environment_report(directory).install_plan
+            wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
+        with self.timings.step("document"):
+            return directory, {name: self._document(directory, name, each) for name, each in wheels.items()}
+
+    def _lay_out(self, upstream: Sequence[PinnedWheel]) -> BuildDirectory:
+        """Fetch the source and the locked wheels, patch the source tree, and lay out the build directory."""
+        build, fetcher, root = self.build, self.fetcher, self.root
+        settings, target, glibc = self.services.settings, build.id.target, build.toolchain.glibc
+        with self.timings.step("fetch"):
+            source = fetcher.source(build.id.name, build.recipe.source)
+            locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
+            provider = None
+            if build.recipe.table.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
+                wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
+                provider = wheels[0] if wheels else None
+        with self.timings.step("prepare"):
+            shutil.rmtree(root, ignore_errors=True)
+            tree = unpack(source, root / "unpacked").rename(root / SOURCE)
+            check_pkg_info(source, tree)
+            epoch = newest(tree)
+            check_unchanged(build)
+            series = [PatchFile(path=path) for path in build.patches]
+            patches = apply(tree, series, recipe=build.id.name, environ=settings.environ)
+            # The programs that know a project's options take as long as laying out the rest.
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                env = programs_environment(settings)
+                unchecked = pool.submit(check_settings, build, tree, env)
+                directory = lay(
+                    build,
+                    root=root,
+                    inside=self.services.engine.inside(root, target),
+                    tree=PatchedTree(source=source, path=tree, patches=patches),
+                    requirements=[*locked, *upstream],
+                    provider=provider,
+                    epoch=epoch,
+                    jobs=self.jobs,
+                )
+            for why in unchecked.result():
+                self.listener.on_line(f"{build.recipe.where}: {why}")
+            return directory
+
+    def _ungated_wheel(self, directory: BuildDirectory) -> RepairedWheel | None:
+        """The wheel that an earlier run built and its gate refused: its build key is the same."""
+        if not self.ungated.is_dir():
+            return None
+        shutil.copytree(self.ungated, directory.dist, dirs_exist_ok=True)
+        try:
+            repaired = self._verify_environment(directory)
+            read_library_provenance(directory)
+            verify(open_wheel(repaired.path))
+        except CancelledRunError:
+            raise
+        except FarmError:
+            # It is damaged, or what it was built on has other bytes by now.
+            repaired = None
+        if repaired is None or (self.services.settings.from_nothing and not repaired.from_nothing):
+            for stale in (self.ungated, directory.dist):
+                shutil.rmtree(stale)
+            directory.dist.mkdir()
+            return None
+        self.listener.on_line("using the wheel that an earlier run built")
+        return repaired
+
+    def _compile_with_cache(self, directory: BuildDirectory) -> RepairedWheel:
+        """Compile, from the build cache where the engine has one for this build."""
+        cache = self.services.engine.build_cache(directory)
+        if cache is None:
+            return self._compile(directory)
+        with self.timings.step("cache"):
+            cached = cache.restore(directory)
+        repaired = self._compile(directory)
+        with self.timings.step("cache"):
+            cache.save(cached)
+        return repaired
+
+    def _compile(self, directory: BuildDirectory) -> RepairedWheel:
+        """Let the engine build and repair, and keep the result until the gate lets it pass."""
+        self.log.write_bytes(b"")
+        with self.timings.step("build"):
+            run_rendering(
+                self.services.engine,
+                self.services.engine.render(directory),
+                directory,
+                log=self.log,
+                time_limit=self.services.settings.time_limit,
+                listener=self.listener,
+            )
+        with self.timings.step("verify"):
+            repaired = self._verify_environment(directory)
+            _copy_whole(directory.dist, self.ungated)
+        return repaired
+
+    def _verify_environment(self, directory: BuildDirectory) -> RepairedWheel:
+        """The repaired wheel with what the environment report says, once that fits the plan."""
+        build, report = directory.build, read_environment_report(directory)
+        path = only_wheel(
+            directory.dist, name=build.id.name, version=build.version, made_by="the repair tool"
+        )
+        return RepairedWheel(
+            path=path,
+            sha256=sha256_of_file(path),
+            built_sha256=report.built.sha256,
+            environment=verify_environment(directory, report),
+            toolchain=report.toolchain,
+            cache_use=report.compiler_cache,
+            kept_build=report.build_cache,
+        )
+
+    def _document(self, directory: BuildDirectory, name: Name, wheel: RepairedWheel) -> RepairedWheel:
+        """The wheel with its SBOM, license texts and embedded record."""
+        record = embedded_record(directory, name, wheel).to_json().encode()
+        finished = directory.root / _FINISHED
+        return embed(
+            directory, wheel, read_library_provenance(directory), finished, members={EMBEDDED: record}
+        )
+
+
+def _as_repaired(stored: Sequence[StoredWheel]) -> dict[Name, RepairedWheel]:
+    """Stored wheels as the gate takes them."""
+    return {wheel.name: RepairedWheel(path=wheel.path, sha256=wheel.sha256) for wheel in stored}
+
+
+def _copy_whole(directory: Path, target: Path) -> None:
+    """Copy a directory so that the copy is there whole or not at all."""
+    draft = target.with_name(f".{target.name}")
+    for old in (draft, target):
+        shutil.rmtree(old, ignore_errors=True)
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(directory, draft)
+    draft.rename(target)

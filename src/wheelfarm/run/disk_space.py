@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.build.cibuildwheel_engine import volumes_of
 from wheelfarm.build.containers import container_engine
-from wheelfarm.run.build_lock import Place
+from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.reproduce import WORK
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class Leftover(StrEnum):
     """Kinds of what is left."""
 
-    KEPT = "build cache"
+    CACHE = "build cache"
     """A build directory or an unpacked source, from which the next build goes on."""
-    STAGE = "failed stage"
-    """The stage of a build that failed, for whoever looks why."""
-    WAITING = "waiting wheel"
-    """A wheel that was built and that its gate has refused."""
+    FAILED = "failed build"
+    """The build directory of a build that failed, for whoever looks why."""
+    UNGATED = "ungated wheel"
+    """A built wheel that its gate refused."""
     WHEEL = "old wheel"
     """A wheel or record in the wheelhouse that its index no longer lists."""
 
@@ -64,14 +64,14 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
     idle = True
     for stages in (settings.stages, settings.work / "stages", settings.work / WORK / "stages"):
         for slug in _slugs(stages):
-            with Place(stages, slug).try_hold() as held:
-                idle = idle and held
-                if held:
+            with BuildLock(stages, slug).try_hold() as locked:
+                idle = idle and locked
+                if locked:
                     yield from _clean_place(stages, slug, dry_run=dry_run)
     yield from _clean_volumes(settings, dry_run=dry_run)
     # A run that goes on may be about to take one.
-    for path in sorted((settings.work / "waiting").glob("*")) if idle else ():
-        yield _removed(Leftover.WAITING, path, dry_run=dry_run)
+    for path in sorted((settings.work / "ungated").glob("*")) if idle else ():
+        yield _removed(Leftover.UNGATED, path, dry_run=dry_run)
     for variant in farm.wheelhouse.variants() if wheels else ():
         for removed in farm.wheelhouse.collect_garbage(variant, (), dry_run=dry_run):
             yield Space(kind=Leftover.WHEEL, place=str(removed.path), size=removed.size)
@@ -83,7 +83,7 @@ def _slugs(stages: Path) -> list[str]:
 
 
 def _clean_place(stages: Path, slug: str, *, dry_run: bool) -> Iterator[Space]:
-    for kind, name in ((Leftover.KEPT, f"{slug}.cache"), (Leftover.STAGE, slug)):
+    for kind, name in ((Leftover.CACHE, f"{slug}.cache"), (Leftover.FAILED, slug)):
         if (stages / name).is_dir():
             yield _removed(kind, stages / name, dry_run=dry_run)
 
@@ -93,7 +93,7 @@ def _clean_volumes(settings: Settings, *, dry_run: bool) -> Iterator[Space]:
     for volume in container.volumes(volumes_of(settings)) if container else ():
         size = _size(volume.path)
         if dry_run or (container is not None and container.remove_volume(volume.name)):
-            yield Space(kind=Leftover.KEPT, place=f"volume {volume.name}", size=size)
+            yield Space(kind=Leftover.CACHE, place=f"volume {volume.name}", size=size)
 
 
 def _removed(kind: Leftover, path: Path, *, dry_run: bool) -> Space:

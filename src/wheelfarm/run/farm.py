@@ -16,14 +16,14 @@ from wheelfarm.plan.graph import make_plan, order
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.budget import Budget
-from wheelfarm.run.build_pipeline import Line
+from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.engines import choose_engine
 from wheelfarm.run.estimates import DurationEstimates, need
 from wheelfarm.run.outcome import Interrupted
 from wheelfarm.run.published import Published
 from wheelfarm.run.ready_queue import forecast
-from wheelfarm.run.result import unwatched
 from wheelfarm.run.scheduler import Retry, Runner
+from wheelfarm.run.services import BuildServices, ignore_process
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.machine import Machine, memory, target_here, use_one_heap
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
@@ -182,18 +182,17 @@ class Farm:
             machine = Machine(allowed(self.settings.environ))
             machine.install(lacking, log=logs / "system-packages.log")
 
-    def line(self, plan: Plan, hear: Hear, watch: Watch = unwatched) -> Line:
-        """The steps, for the builds of a plan."""
-        engine = self._with_compiler_cache()
-        return Line(
+    def services(self, plan: Plan, hear: Hear, watch: Watch = ignore_process) -> BuildServices:
+        """What the builds of a plan use."""
+        return BuildServices(
             settings=self.settings,
             plan=plan,
             recipes=self.recipes,
-            engine=engine,
+            engine=self._with_compiler_cache(),
             wheelhouse=self.wheelhouse,
-            say=hear,
-            watch=watch,
             published=self.published,
+            on_line=hear,
+            on_process=watch,
         )
 
     def _with_compiler_cache(self) -> Engine:
@@ -224,7 +223,7 @@ class Farm:
         *,
         hear: Hear,
         tell: Callable[[Outcome], None],
-        watch: Watch = unwatched,
+        watch: Watch = ignore_process,
         expected: Mapping[BuildId, float] | None = None,
         executor: Executor | None = None,
     ) -> tuple[Outcome, ...]:
@@ -242,17 +241,21 @@ class Farm:
             Interrupted: when the run was interrupted; whatever ran has ended.
         """
         use_one_heap()
-        line = self.line(plan, hear, watch)
+        services = self.services(plan, hear, watch)
+
+        def perform(build: Build, jobs: int) -> Outcome:
+            return BuildPipeline(services=services, build=build, jobs=jobs).run()
+
         runner = replace(
             self._runner(self.expected(plan) if expected is None else expected),
             executor=executor,
             retry=self.retry,
-            cancel=line.cancelled.set,
+            cancel=services.cancelled.set,
             say=lambda build, text: self.say(f"{build.id}: {text}"),
         )
         outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes = runner.run(plan, line.perform, tell=tell)
+            outcomes = runner.run(plan, perform, tell=tell)
         except Interrupted as interrupt:
             outcomes = interrupt.outcomes
             raise

@@ -1,9 +1,9 @@
-"""Building a stored wheel again, from its record alone and apart from the wheelhouse."""
+"""Reproduce stored wheels: build them again from their records, outside the wheelhouse."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.containers import container_engine, default_image
 from wheelfarm.errors import BuildDirectoryError, Collector, EngineError, RecordError
+from wheelfarm.plan.graph import Plan
 from wheelfarm.provenance.key_comparison import compare
-from wheelfarm.run.build_lock import Place
-from wheelfarm.run.build_pipeline import BuildListener
+from wheelfarm.recipes.recipe_set import RecipeSet
+from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.engines import choose_engine
-from wheelfarm.run.recorded_inputs import Recorded, Supplies, record_place
+from wheelfarm.run.recorded_inputs import RecordedInputs, record_path
 from wheelfarm.run.recording import make_record
-from wheelfarm.run.result import Clock, fetcher_of, unwatched
-from wheelfarm.run.wheel_maker import Maker
+from wheelfarm.run.services import BuildServices, ignore_process
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import write_tagged
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
-WORK: Final = "rebuild"
-"""Below the farm's own directory: where wheels are built again when nobody says where."""
+WORK: Final = "reproduce"
+"""The default work directory, in the farm's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rebuilt:
-    """What came of one wheel: it stands here twice, with a record of each."""
+class ReproducedWheel:
+    """A stored wheel and the one built again, with a record of each."""
 
     stored: Path
     wheel: Path
@@ -55,22 +55,16 @@ class Rebuilt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rebuild:
-    """One build whose stored wheels are to be made again.
-
-    Nothing of today's recipes counts, and nothing that an earlier build has compiled.
-    """
+class Reproduction:
+    """One build whose stored wheels are made again, without today's recipes and without build caches."""
 
     record: Record
     """That of the main wheel."""
     splits: tuple[Record, ...]
     """Those of the wheels that were split off, if any."""
     settings: Settings
-    """With a directory of its own for work, and the engine and paths that the record tells."""
+    """With a work directory of its own, and the engine and paths of the record."""
     wheelhouse: Wheelhouse
-    farm: Settings
-    """Those of the farm, whose patches an old record needs."""
-    say: Callable[[str], None] = field(default=lambda _line: None)
 
     @classmethod
     def of(
@@ -80,35 +74,34 @@ class Rebuild:
         settings: Settings,
         wheelhouse: Wheelhouse,
         work: Path | None = None,
-        say: Callable[[str], None] = lambda _line: None,
-    ) -> Rebuild:
-        """The rebuild of what records tell.
+    ) -> Reproduction:
+        """The reproduction of a recorded build.
 
         Args:
             record: of a stored wheel.
             splits: those of the wheels that were split off it.
             settings: the farm's.
             wheelhouse: where that wheel, and those that it was built on, are stored.
-            work: where it is built; by default below the farm's own directory.
-            say: hears what goes on.
+            work: where it is built; by default in the farm's own directory.
         """
-        stages = record.key_parts.get("toolchain.stages")
+        toolchain = record.inputs.toolchain if record.inputs else {}
+        stages = toolchain.get("stages")
         own = replace(
             settings,
             work=(work or settings.work / WORK).absolute(),
-            # The path of a stage on this machine ends up in wheels, so it has to be that of then.
+            # The path of a build directory on this machine ends up in wheels.
             stages=Path(stages) if stages else settings.stages,
             engine=record.engine,
             pythons=(record.target.python,),
-            images={**settings.images, **_image(record, settings)},
+            images={**settings.images, **_image(record, toolchain.get("image"), settings)},
             release=True,
             compiler_cache=False,
         )
-        return cls(record=record, splits=splits, settings=own, wheelhouse=wheelhouse, farm=settings, say=say)
+        return cls(record=record, splits=splits, settings=own, wheelhouse=wheelhouse)
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine of then.
+        """The recorded engine.
 
         Raises:
             EngineError: when it cannot work here.
@@ -116,55 +109,47 @@ class Rebuild:
         return choose_engine(self.settings)
 
     @cached_property
-    def supplies(self) -> Supplies:
-        """What the record asks for."""
-        return Supplies(
-            record=self.record,
-            splits=self.splits,
-            wheelhouse=self.wheelhouse,
-            patches_today=self.farm.patches / self.record.recipe,
-            work=self.settings.work,
-            cache=self.settings.cache,
+    def inputs(self) -> RecordedInputs:
+        """The recorded inputs."""
+        return RecordedInputs(
+            record=self.record, splits=self.splits, wheelhouse=self.wheelhouse, settings=self.settings
         )
 
     @property
-    def place(self) -> Place:
-        """Where it is built."""
-        return Place(self.engine.stages, self.slug)
-
-    @property
-    def slug(self) -> str:
-        """As part of a file name."""
-        return f"{self.record.recipe}-{self.record.variant}-{self.record.target}"
+    def root(self) -> Path:
+        """The build directory."""
+        return self.engine.stages / self.build.id.slug
 
     @cached_property
     def build(self) -> Build:
-        """The build of then, whose key is the recorded one.
+        """The recorded build; its key is the recorded one.
 
         Raises:
-            FarmError: a group with all that the record tells and this machine does not have any more, as far
-                as that can be known without fetching or compiling anything.
+            FarmError: a group with all that this machine lacks, as far as that can be known without
+                fetching or compiling anything.
         """
         problems = Collector()
         with problems.collect():
-            _ = self.supplies.stored
-        with problems.collect():
-            _ = self.supplies.upstream
-        with problems.collect():
-            patches = self.supplies.patches
-        recorded = Recorded(self.record)
-        with problems.collect():
-            packages, programs = recorded.system_packages, recorded.programs
-            toolchain = self.engine.toolchain(self.record.target, packages, programs)
+            inputs = self.inputs.inputs
         problems.check()
-        build = recorded.build(toolchain, patches, self.settings)
+        with problems.collect():
+            _ = self.inputs.stored
+        with problems.collect():
+            _ = self.inputs.upstream
+        with problems.collect():
+            _ = self.inputs.patches
+        with problems.collect():
+            packages = inputs.system_packages
+            toolchain = self.engine.toolchain(self.record.target, packages, tuple(inputs.programs))
+        problems.check()
+        build = self.inputs.build(toolchain)
         differing = compare(self.record.key_parts, build.key_parts)
         if differing:
             raise RecordError(
-                f"{build.id} cannot be built again here as it was built then",
-                where=record_place(self.record),
+                f"{build.id} has other inputs on this machine than its record says",
+                where=record_path(self.record),
                 why="\n".join(differing),
-                hint="bring back what was there then: an older image or compiler, or the farm's own commit",
+                hint="restore what the record says: the image, the compiler, or the farm's own commit",
             )
         return build
 
@@ -172,98 +157,91 @@ class Rebuild:
         self,
         *,
         hear: Callable[[Build, str], None],
-        watch: Callable[[Build, int], None] = unwatched,
-    ) -> tuple[Rebuilt, ...]:
-        """Build it again, up to the wheels that went through the gate then.
+        watch: Callable[[Build, int], None] = ignore_process,
+    ) -> tuple[ReproducedWheel, ...]:
+        """Build again, up to the wheels that went through the gate; the wheelhouse is not written to.
 
         Args:
-            hear: hears the lines of the build.
-            watch: learns which process does its work.
+            hear: receives the lines of the build.
+            watch: receives the process that does its work.
 
         Raises:
-            FarmError: whatever goes wrong; the wheelhouse is not touched.
+            FarmError: whatever goes wrong.
         """
-        build, clock, started = self.build, Clock(), datetime.now(UTC)
-        listener = BuildListener(build=build, say=hear, watch=watch)
-        fetcher = fetcher_of(self.settings)
-        log = self.settings.work / "logs" / f"{self.slug}.log"
+        started = datetime.now(UTC)
+        services = BuildServices(
+            settings=self.settings,
+            plan=Plan((self.build,)),
+            recipes=RecipeSet({}),
+            engine=self.engine,
+            wheelhouse=self.wheelhouse,
+            on_line=hear,
+            on_process=watch,
+        )
+        pipeline = BuildPipeline(services=services, build=self.build, jobs=self.settings.jobs)
         try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with self.place.hold(listener.on_line, self.engine.sweep) as root:
-                maker = Maker(
-                    build=build,
-                    settings=self.settings,
-                    engine=self.engine,
-                    root=root,
-                    jobs=self.settings.jobs,
-                    log=log,
-                    clock=clock,
-                    fetcher=fetcher,
-                    listener=listener,
-                )
-                # What an interrupted rebuild has made would be compared with what it was made from.
-                maker.clear()
-                with clock.step("fetch"):
-                    self.supplies.fetch(build, fetcher)
-                stage, wheels = maker.make(self.supplies.upstream, before=lambda: None)
-                done = self._kept(stage, wheels, times=clock.times, started=started, log=log)
-                maker.clear()
+            with pipeline.locked(pipeline.lock):
+                # What an interrupted run has left was never compared.
+                pipeline.clear()
+                with pipeline.timings.step("fetch"):
+                    self.inputs.fetch(self.build, pipeline.fetcher)
+                directory, wheels = pipeline.make_wheels(self.inputs.upstream)
+                reproduced = self._copy(pipeline, directory, wheels, started)
+                pipeline.clear()
         except OSError as problem:
             raise BuildDirectoryError(
-                f"{build.id}: a file or directory cannot be used",
+                f"{self.build.id}: a file or directory cannot be used",
                 where=str(problem.filename or self.settings.work),
                 why=problem.strerror or str(problem),
             ) from problem
-        return done
+        return reproduced
 
-    def _kept(
+    def _copy(
         self,
-        stage: BuildDirectory,
+        pipeline: BuildPipeline,
+        built: BuildDirectory,
         wheels: Mapping[Name, RepairedWheel],
-        *,
-        times: Mapping[str, float],
         started: datetime,
-        log: Path,
-    ) -> tuple[Rebuilt, ...]:
-        """The new wheels and their records, kept for whoever wants to look."""
-        directory, found = self.settings.work / "wheels" / self.slug, []
+    ) -> tuple[ReproducedWheel, ...]:
+        """Copy the new wheels and their records out of the build directory."""
+        directory, found = self.settings.work / "wheels" / self.build.id.slug, []
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        for before, stored in zip((self.record, *self.splits), self.supplies.stored, strict=True):
+        for before, stored in zip((self.record, *self.splits), self.inputs.stored, strict=True):
             name = before.distribution
             made = _tagged(wheels[name], before.wheel.build_tag, directory)
             after = make_record(
-                stage,
+                built,
                 name,
                 made,
                 (),
-                times=times,
+                times=pipeline.timings.seconds,
                 started=started,
-                log=log,
+                log=pipeline.log,
                 root=self.settings.work,
             )
             (directory / f"{name}.json").write_text(after.to_json(), encoding="utf-8")
-            found.append(Rebuilt(stored=stored, wheel=made.path, before=before, after=after))
+            found.append(ReproducedWheel(stored=stored, wheel=made.path, before=before, after=after))
         return tuple(found)
 
 
 def _tagged(made: RepairedWheel, tag: str, directory: Path) -> RepairedWheel:
-    """A wheel with the build tag that an older farm stored it with."""
+    """A copy of a wheel, with the build tag that an older farm stored it with."""
     if not tag:
         return replace(made, path=Path(shutil.copy2(made.path, directory)))
     path = write_tagged(open_wheel(made.path), directory, tag).path
     return replace(made, path=path, sha256=sha256_of_file(path))
 
 
-def _image(record: Record, settings: Settings) -> Mapping[str, str]:
-    """The builder image of then, by its digest, where the name of today means another one."""
-    then = record.key_parts.get("toolchain.image")
-    container = container_engine(settings) if then else None
-    if then is None or container is None:
+def _image(record: Record, recorded: str | None, settings: Settings) -> Mapping[str, str]:
+    """The recorded builder image, by its digest, where its name means another one now."""
+    container = container_engine(settings) if recorded else None
+    if recorded is None or container is None:
         return {}
-    place = f"{record.target.system}_{record.target.arch}"
+    platform = f"{record.target.system}_{record.target.arch}"
+    name = settings.images.get(platform) or default_image(record.target)
     try:
-        now = container.image_id(settings.images.get(place) or default_image(record.target), where=place)
+        now = container.image_id(name, where=platform)
     except EngineError:
         now = None
-    return {} if now == then else {place: then}
+    return {} if now == recorded else {platform: recorded}

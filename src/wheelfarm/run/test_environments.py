@@ -1,4 +1,4 @@
-"""The clean rooms of a gate: which there can be, told from wheels, recipes, the engine and the wheelhouse."""
+"""The test environments of a gate, planned from wheels, recipes, the engine and the wheelhouse."""
 
 from __future__ import annotations
 
@@ -19,20 +19,18 @@ from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from wheelfarm.build.engine import Engine
-    from wheelfarm.model import LockedRequirement, Name, Python, StoredWheel, Target
+    from wheelfarm.model import LockedRequirement, Name, Python, RepairedWheel, StoredWheel, Target
     from wheelfarm.plan.build import Build, BuildId
-    from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
-    from wheelfarm.recipes.recipe_set import RecipeSet
+    from wheelfarm.run.services import BuildServices
     from wheelfarm.sources.fetcher import Fetcher
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
 class _AbsentError(Exception):
-    """A room cannot be furnished; says why."""
+    """An environment cannot be made; the text is the reason."""
 
 
 def pinned(stored: StoredWheel) -> PinnedWheel:
@@ -50,50 +48,85 @@ def pinned(stored: StoredWheel) -> PinnedWheel:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class GateTestPlanner:
-    """Furnishes the rooms for the builds of a plan."""
+def stored_wheels(wheelhouse: Wheelhouse, build: Build) -> tuple[StoredWheel, ...]:
+    """The stored wheels of a build, the main one first.
 
-    plan: Plan
-    recipes: RecipeSet
-    engine: Engine
-    wheelhouse: Wheelhouse
+    Raises:
+        ChainError: when one is missing.
+    """
+    wheels = []
+    for name in build.distributions:
+        stored = wheelhouse.find(build.id.variant, build.key_of(name))
+        if stored is None:
+            split = "" if name == build.id.name else f" that is split off as {name}"
+            hint = f"nox -s build-{build.id.name}"
+            raise ChainError(f"the wheelhouse has no wheel of {build.id}{split}", hint=hint)
+        wheels.append(stored)
+    return tuple(wheels)
+
+
+@dataclass(frozen=True)
+class GateTestPlanner:
+    """Plans the environments in which the gate tests the wheels of a plan's builds."""
+
+    services: BuildServices
     fetcher: Fetcher
 
-    def plan_tests(self, build: Build, wheel: PinnedWheel, run_with: Iterable[PinnedWheel]) -> GateTests:
-        """The rooms for a wheel.
+    def stored(self, build_id: BuildId) -> StoredWheel:
+        """The main wheel of a build of the plan."""
+        return stored_wheels(self.services.wheelhouse, self.services.plan.build(build_id))[0]
 
-        Args:
-            build: whose wheel it is.
-            wheel: the wheel.
-            run_with: the wheels that it needs with the Python of its build.
+    def companions(self, build: Build) -> tuple[PinnedWheel, ...]:
+        """The wheels that a build's installed wheel needs: from the farm, and from the index by hash.
 
         Raises:
-            FarmError: when a stored wheel was changed, or what a room needs cannot be fetched.
+            FarmError: when one is missing or was changed.
         """
-        first = CleanEnvironment.of(build, wheel, tuple(run_with))
+        glibc = build.toolchain.glibc
+        locked = [self.fetcher.wheel(each, build.id.target, glibc) for each in build.test_requirements]
+        return (*locked, *(pinned(self.stored(each)) for each in build.run))
+
+    def plan_all(self, build: Build, wheels: Mapping[Name, RepairedWheel]) -> list[tuple[Build, GateTests]]:
+        """The subject of the gate and its environments for each wheel of a build, the main one first."""
+        main, *splits = (
+            PinnedWheel(name=name, version=build.version, path=wheel.path, sha256=wheel.sha256, farm=True)
+            for name, wheel in wheels.items()
+        )
+        companions = self.companions(build)
+        subjects = [(build, self.plan_tests(build, main, companions))]
+        for split in splits:
+            seen = split_as_build(build, split.name, main=open_wheel(main.path), wheel=open_wheel(split.path))
+            # A split has one environment: with the build's Python, next to the main wheel.
+            subjects.append((seen, GateTests(own=(CleanEnvironment.of(seen, split, (main, *companions)),))))
+        return subjects
+
+    def plan_tests(
+        self, build: Build, wheel: PinnedWheel, companions: Iterable[PinnedWheel] | None = None
+    ) -> GateTests:
+        """The environments for a build's main wheel: its own, one for each further Python, and downstream.
+
+        Raises:
+            FarmError: when a stored wheel was changed, or a locked one cannot be fetched.
+        """
+        first = CleanEnvironment.of(
+            build, wheel, tuple(self.companions(build) if companions is None else companions)
+        )
         own, downstream, skipped = [first], list[CleanEnvironment](), list[Result]()
         for python in self._further_pythons(build, wheel):
             try:
-                own.append(first.with_python(python, self._companions(build, python)))
+                own.append(first.with_python(python, self._companions_with(python, build)))
             except _AbsentError as why:
-                skipped.append(_not_tried(first.with_python(python, ()).name, why))
+                skipped.append(_not_tested(first.with_python(python, ()).name, why))
         replaced: set[Name] = set()
         for recipe, stored in self._downstream(build, skipped):
             if self._has_passed_with(stored, wheel):
-                skipped.append(
-                    Result(
-                        check="smoke",
-                        expected="passed",
-                        found="passed in its own gate, with this very wheel",
-                        environment=f"{stored.name} {stored.version}",
-                    )
-                )
+                passed = "passed in its own gate, with this very wheel"
+                skipped.append(_left_out(f"{stored.name} {stored.version}", passed))
                 continue
             try:
-                downstream.append(self._downstream_room(build, recipe, pinned(stored), wheel))
+                downstream.append(self._downstream_environment(build, recipe, pinned(stored), wheel))
             except _AbsentError as why:
-                skipped.append(_not_tried(f"{stored.name} {stored.version}", why))
+                skipped.append(_not_tested(f"{stored.name} {stored.version}", why))
             if self._is_built_again(replace(build.id, name=recipe.name), stored):
                 replaced.add(recipe.name)
         return GateTests(
@@ -103,22 +136,6 @@ class GateTestPlanner:
             skipped=tuple(skipped),
         )
 
-    def plan_all(
-        self, build: Build, main: PinnedWheel, splits: Iterable[PinnedWheel], run_with: Iterable[PinnedWheel]
-    ) -> list[tuple[Build, GateTests]]:
-        """What the gate is asked of each wheel of a build, the main one first, with its rooms."""
-        beside = tuple(run_with)
-        first = (build, self.plan_tests(build, main, beside))
-        return [first, *(self._of_split(build, split, main, beside) for split in splits)]
-
-    def _of_split(
-        self, build: Build, split: PinnedWheel, main: PinnedWheel, run_with: Iterable[PinnedWheel]
-    ) -> tuple[Build, GateTests]:
-        """What the gate asks of a split, and its one room: with the build's Python, beside the main wheel."""
-        opened = {"main": open_wheel(main.path), "wheel": open_wheel(split.path)}
-        asked = split_as_build(build, split.name, **opened)
-        return asked, GateTests(own=(CleanEnvironment.of(asked, split, (main, *run_with)),))
-
     def _further_pythons(self, build: Build, wheel: PinnedWheel) -> list[Python]:
         """The other Pythons here that the wheel serves and the recipe stands for."""
         opened, target = open_wheel(wheel.path), build.id.target
@@ -126,41 +143,41 @@ class GateTestPlanner:
             return []
         return [
             python
-            for python in supported_pythons(opened, self.engine.pythons(target))
+            for python in supported_pythons(opened, self.services.engine.pythons(target))
             if python != target.python
             and serves(build.recipe, replace(target, python=python), build.variant.provider) is None
         ]
 
-    def _companions(self, build: Build, python: Python) -> tuple[PinnedWheel, ...]:
+    def _companions_with(self, python: Python, build: Build) -> tuple[PinnedWheel, ...]:
         """The wheels that the installed wheel needs with another Python than that of its build."""
         target = replace(build.id.target, python=python)
-        needed = [(each.name, self.plan.build(each).version) for each in build.run]
+        needed = [(each.name, self.services.plan.build(each).version) for each in build.run]
         farm = self._stored(build.id.variant, needed, target)
         return (*self._locked(build, build.recipe.test_requirements(target), target), *farm)
 
     def _downstream(self, build: Build, skipped: list[Result]) -> Iterator[tuple[LoadedRecipe, StoredWheel]]:
         """The recipes that need this one to run, each with its current wheel."""
         listed = build.resolved.test.downstream
-        for recipe in self.recipes:
-            if build.id.name not in self.recipes.run_closure(recipe.table.requires.run):
+        for recipe in self.services.recipes:
+            if build.id.name not in self.services.recipes.run_closure(recipe.table.requires.run):
                 continue
             if listed is not None and recipe.name not in listed:
                 continue
             version = recipe.table.version
-            stored = self.wheelhouse.current(build.id.variant, recipe.name, version, build.id.target)
+            stored = self.services.wheelhouse.current(build.id.variant, recipe.name, version, build.id.target)
             if stored:
                 yield recipe, stored[-1]
             elif listed is not None:
-                skipped.append(_not_tried(f"{recipe.name} {version}", "it is not in the wheelhouse"))
+                skipped.append(_not_tested(f"{recipe.name} {version}", "it is not in the wheelhouse"))
 
-    def _downstream_room(
+    def _downstream_environment(
         self, build: Build, recipe: LoadedRecipe, stored: PinnedWheel, wheel: PinnedWheel
     ) -> CleanEnvironment:
         """The stored wheel of a downstream recipe with the new wheel beside it."""
         variant, target = build.id.variant, build.id.target
         others = [
-            (name, self.recipes.find(name).table.version)
-            for name in self.recipes.run_closure(recipe.table.requires.run)
+            (name, self.services.recipes.find(name).table.version)
+            for name in self.services.recipes.run_closure(recipe.table.requires.run)
             if name != build.id.name
         ]
         farm = self._stored(variant, others, target)
@@ -179,20 +196,22 @@ class GateTestPlanner:
     def _has_passed_with(self, stored: StoredWheel, wheel: PinnedWheel) -> bool:
         """Whether a stored wheel was built on these bytes, and so went through its own gate with them."""
         try:
-            record = Record.from_json(self.wheelhouse.record(stored.variant, stored.key), str(stored.path))
+            record = Record.from_json(
+                self.services.wheelhouse.record(stored.variant, stored.key), str(stored.path)
+            )
         except (RecordError, WheelhouseError):
             return False
         return any(each.name == wheel.name and each.sha256 == wheel.sha256 for each in record.upstream)
 
     def _is_built_again(self, build_id: BuildId, stored: StoredWheel) -> bool:
-        return any(each.id == build_id and each.key != stored.key for each in self.plan.builds)
+        return any(each.id == build_id and each.key != stored.key for each in self.services.plan.builds)
 
     def _stored(
         self, variant: str, needed: Iterable[tuple[Name, str]], target: Target
     ) -> tuple[PinnedWheel, ...]:
         found = []
         for name, version in needed:
-            stored = self.wheelhouse.current(variant, name, version, target)
+            stored = self.services.wheelhouse.current(variant, name, version, target)
             if not stored:
                 raise _AbsentError(f"the wheelhouse has no {name} {version} for {target}")
             found.append(pinned(stored[-1]))
@@ -219,6 +238,10 @@ def _check_bounds(wheel: PinnedWheel, new: PinnedWheel) -> None:
             raise _AbsentError(f"{wheel.name} {wheel.version} asks for {requirement}, not {new.version}")
 
 
-def _not_tried(room: str, why: object) -> Result:
-    """A room that there is not is told among the results, never left unsaid."""
-    return Result(check="smoke", expected="passed", found=f"not tried: {why}", environment=room)
+def _left_out(environment: str, found: str) -> Result:
+    return Result(check="smoke", expected="passed", found=found, environment=environment)
+
+
+def _not_tested(environment: str, why: object) -> Result:
+    """The result of an environment that cannot be made: the gate's results name it."""
+    return _left_out(environment, f"not tried: {why}")
