@@ -25,9 +25,9 @@ KEPT = "alpha-plain-cp311-manylinux_x86_64"
 def settings(tmp_path: Path) -> Settings:
     settings = make_farm(tmp_path / "farm", {"alpha": {}}, settings={"stages": str(tmp_path / "stages")})
     for path, count in (
-        (settings.stages / f"{KEPT}.kept" / "build" / "object.o", 1000),
+        (settings.stages / f"{KEPT}.cache" / "build" / "object.o", 1000),
         (settings.stages / KEPT / "source" / "x.c", 100),
-        (settings.work / "stages" / f"{KEPT}.kept" / "source" / "x.c", 10),
+        (settings.work / "stages" / f"{KEPT}.cache" / "source" / "x.c", 10),
         (settings.work / "ungated" / "0123" / "alpha.whl", 1),
         (settings.work / "logs" / f"{KEPT}.log", 7),
     ):
@@ -72,7 +72,7 @@ def test_the_task(
     monkeypatch.setenv("WHEELFARM_STAGES", str(settings.stages))
     task(Context(), dry_run=True, json=True)
     out, err = capfd.readouterr()
-    kinds = ["kept build", "failed build", "kept build", "ungated wheel"]
+    kinds = ["build cache", "failed build", "build cache", "ungated wheel"]
     assert [each["kind"] for each in json.loads(out)] == kinds
     assert err.strip() == "1.1 kB would be freed"
     task(Context())

@@ -103,7 +103,7 @@ def _text(value: object) -> str:
 def preparation_lines(preparation: Mapping[str, Any]) -> Iterator[str]:
     """The inputs of a reproduction, and where it runs."""
     yield f"{preparation['id']}: {', '.join(preparation['wheels'])}"
-    for key in ("key", "engine", "place", "source", "patches", "requirements", "upstream"):
+    for key in ("key", "engine", "directory", "source", "patches", "requirements", "upstream"):
         yield f"  {key:13} {_text(preparation[key]) or 'none'}"
 
 
