@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import check_settings
-from wheelfarm.build.directory import SOURCE, BuildDirectory, lay, newest
+from wheelfarm.build.directory import SOURCE, BuildDirectory, make_directory, newest
 from wheelfarm.build.environment_report import (
     read_environment_report,
     read_library_provenance,
@@ -347,7 +347,7 @@ class BuildPipeline:
             with ThreadPoolExecutor(max_workers=1) as pool:
                 env = programs_environment(settings)
                 unchecked = pool.submit(check_settings, build, tree, env)
-                directory = lay(
+                directory = make_directory(
                     build,
                     root=root,
                     inside=self.services.engine.inside(root, target),
