@@ -184,13 +184,13 @@ class TestDisk:
     def test_a_work_directory_that_cannot_be_made(self, index: Index, tmp_path: Path) -> None:
         settings = tiny_farm(tmp_path / "farm", index, LEAF)
         settings.work.write_text("a file")
-        assert failed(settings).slug == "stage"
+        assert failed(settings).slug == "build-directory"
 
     def test_a_full_disk(self, index: Index, tmp_path: Path) -> None:
         """Already when sources are fetched."""
         settings = tiny_farm(tmp_path / "farm", index, LEAF)
         full = child(settings, "tinyleaf", f"--full={settings.cache}")
-        assert full == {"states": {"tinyleaf": "failed"}, "errors": {"tinyleaf": "stage"}}
+        assert full == {"states": {"tinyleaf": "failed"}, "errors": {"tinyleaf": "build-directory"}}
         check_nothing_stored(settings)
 
     @pytest.mark.slow  # builds
