@@ -6,6 +6,7 @@ They need nox and the standard library alone; the farm's own libraries are in th
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -47,6 +48,8 @@ def register_recipes(root: Path) -> None:
     another.
     A session requires those of the packages that its package is built on.
     """
+    # nox looks for uv, which no session of the farm uses.
+    logging.getLogger("nox").addFilter(lambda record: "uv binary not found" not in record.getMessage())
     summaries = read_summaries(recipes_directory(root))
     known = {each.name for each in summaries}
     variants = read_variants(root)

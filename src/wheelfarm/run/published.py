@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from wheelfarm.errors import FarmError, PublishError, UnverifiedError
 from wheelfarm.index.build_tags import BuildSlot, short_key
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from wheelfarm.provenance.record import Record
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+
+_EXAMPLES: Final = (".example.org", ".example.com", ".example.net", ".example", ".invalid")
+"""Hosts that are reserved for examples (RFC 2606)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +97,7 @@ class Published:
     def _search(self, build: Build) -> Iterator[PublishedBuild]:
         variant = build.id.variant
         for name, table in self.settings.indexes.items():
-            if name in self._broken or table.path(variant) is None:
+            if name in self._broken or table.path(variant) is None or _is_example(table.url):
                 continue
             try:
                 if (name, variant) not in self._open:
@@ -109,6 +114,11 @@ class Published:
                 continue
             if None not in wheels:
                 yield PublishedBuild(index=index, wheels=tuple(each for each in wheels if each))
+
+
+def _is_example(url: str) -> bool:
+    """Whether a URL is an example that nobody has replaced yet: such hosts cannot exist."""
+    return f".{urlsplit(url).hostname or ''}".endswith(_EXAMPLES)
 
 
 def _find_wheel(index: IndexProtocol, build: Build, distribution: Name) -> PublishedWheel | None:

@@ -1,0 +1,27 @@
+"""The example index of a fresh farm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.farm import builds_of, make_farm
+from wheelfarm.run.published import Published
+from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(("host", "warnings"), [("wheels.example.org", 0), ("localhost:9", 1)])
+def test_an_index_with_an_example_host_is_not_asked_for_wheels(
+    tmp_path: Path, host: str, warnings: int
+) -> None:
+    table = {"kind": "simple-upload", "url": f"http://{host}/", "targets": ["cp311-manylinux_x86_64"]}
+    settings = make_farm(tmp_path, settings={"index": {"internal": table}})
+    messages: list[str] = []
+    published = Published(settings, Wheelhouse(settings.wheelhouse), messages.append)
+    (build,) = builds_of(settings).values()
+    assert published.find(build) is None
+    assert len(messages) == warnings
