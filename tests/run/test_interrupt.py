@@ -109,7 +109,7 @@ class TestInterrupt:
     def test_a_build_that_hears_nothing_is_not_waited_for(
         self, make: Make, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(runner, "_PATIENCE", 0.2)
+        monkeypatch.setattr(runner, "_GRACE", 0.2)
         forever = threading.Event()
 
         def hang(build: Build) -> Outcome:

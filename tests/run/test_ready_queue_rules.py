@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.schedules import Play
 from wheelfarm.run.budget import Budget, Need
-from wheelfarm.run.ready_queue import Agenda, Task, forecast
+from wheelfarm.run.ready_queue import ReadyQueue, Task, simulate
 
 NEEDS = st.builds(Need, cpus=st.integers(1, 5), memory=st.integers(0, 12), exclusive=st.booleans())
 BUDGETS = st.builds(Budget, cpus=st.integers(1, 6), memory=st.none() | st.integers(1, 10))
@@ -57,22 +57,22 @@ def test_one_cpu_takes_the_longest_remaining_path_first(tasks: list[Task[int]]) 
         paths[task.key] = task.seconds + max(
             (paths[other.key] for other in tasks if task.key in other.after), default=0
         )
-    agenda = Agenda(tasks, Budget(cpus=1))
+    ready_queue = ReadyQueue(tasks, Budget(cpus=1))
     done: set[int] = set()
-    while not agenda.done:
+    while not ready_queue.done:
         ready = [task.key for task in tasks if task.key not in done and done.issuperset(task.after)]
-        (start,) = agenda.start()
+        (start,) = ready_queue.start()
         assert start.key == max(ready, key=lambda key: (paths[key], -key))
-        agenda.finish(start.key)
+        ready_queue.finish(start.key)
         done.add(start.key)
 
 
 @settings(deadline=None)
 @given(graphs(), BUDGETS)
-def test_a_forecast_keeps_to_graph_and_budget_and_is_the_same_twice(
+def test_a_simulation_keeps_to_graph_and_budget_and_is_the_same_twice(
     tasks: list[Task[int]], budget: Budget
 ) -> None:
-    spans = forecast(tasks, budget)
+    spans = simulate(tasks, budget)
     ends = {span.key: span.end for span in spans}
     assert sorted(ends) == [task.key for task in tasks]
     for span in spans:
@@ -80,4 +80,4 @@ def test_a_forecast_keeps_to_graph_and_budget_and_is_the_same_twice(
         assert span.end - span.begin == tasks[span.key].seconds
     # List scheduling never idles all of the machine.
     assert max(ends.values(), default=0) <= sum(task.seconds for task in tasks)
-    assert forecast(tasks, budget) == spans
+    assert simulate(tasks, budget) == spans

@@ -1,4 +1,4 @@
-"""Graphs of tasks, and a play of an agenda that checks each rule by itself, step by step."""
+"""Graphs of tasks, and a play of an ready_queue that checks each rule by itself, step by step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from wheelfarm.run.budget import Budget, Need
-from wheelfarm.run.ready_queue import Agenda, Task
+from wheelfarm.run.ready_queue import ReadyQueue, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -66,7 +66,7 @@ def critical_path(tasks: Sequence[Task[int]]) -> float:
 
 @dataclass
 class Play:
-    """An agenda played to its end, with time as a number; every rule is asserted from outside.
+    """An ready_queue played to its end, with time as a number; every rule is asserted from outside.
 
     Args:
         tasks: what is to be done.
@@ -86,11 +86,11 @@ class Play:
     """With their shares."""
     shares: dict[int, int] = field(default_factory=dict)
     now: float = 0.0
-    kept: int = 0
-    """How often room was kept for a build."""
+    reserved: int = 0
+    """How often room was reserved for a build."""
 
     def __post_init__(self) -> None:
-        self.agenda = Agenda(self.tasks, self.budget)
+        self.ready_queue = ReadyQueue(self.tasks, self.budget)
         self.needs = {task.key: self.budget.clamp(task.need) for task in self.tasks}
         self.after = {task.key: set(task.after) for task in self.tasks}
         self.before: dict[int, set[int]] = {task.key: set() for task in self.tasks}
@@ -98,8 +98,8 @@ class Play:
             for key in task.after:
                 self.before[key].add(task.key)
         self.ready: dict[Need, set[int]] = {}
-        self.held: set[int] | None = None
-        """What ran when the agenda began to keep room; it is all that the kept build may wait for."""
+        self.waited_for: set[int] | None = None
+        """What ran when the reservation began: all that the reserved build may wait for."""
         for task in self.tasks:
             self._note_ready(task.key)
 
@@ -112,17 +112,17 @@ class Play:
         events: list[tuple[float, int, str]] = []
         seconds = {task.key: task.seconds for task in self.tasks}
         paused: Counter[int] = Counter()
-        while not self.agenda.done:
+        while not self.ready_queue.done:
             for key in self._start():
                 heappush(events, (self.now + seconds[key], key, "end"))
             self.now, key, what = heappop(events)
             if what == "resume":
-                self.agenda.resume(key)
+                self.ready_queue.resume(key)
                 self._note_ready(key)
             elif key in self.pausing and not paused[key]:
                 paused[key] += 1
                 del self.running[key]
-                self.agenda.pause(key)
+                self.ready_queue.pause(key)
                 heappush(events, (self.now + 10, key, "resume"))
             else:
                 self._end(key)
@@ -134,26 +134,26 @@ class Play:
         del self.running[key]
         if key not in self.failing:
             self.done.add(key)
-            self.agenda.finish(key)
+            self.ready_queue.finish(key)
             for waiter in self.before[key]:
                 self._note_ready(waiter)
             return
         self.failed.add(key)
-        for blocked in self.agenda.fail(key):
+        for blocked in self.ready_queue.fail(key):
             assert blocked not in self.blocked, "blocked twice"
             self.blocked[blocked] = key
 
     def _start(self) -> list[int]:
-        kept_before = self.agenda.kept
-        started = self.agenda.start()
+        reserved_before = self.ready_queue.reserved
+        started = self.ready_queue.start()
         for start in started:
             need = self.needs[start.key]
             self.ready.get(need, set()).remove(start.key)  # so all that it needs is done
             assert start.share >= need.cpus
             self.running[start.key] = self.shares[start.key] = start.share
         self._check_budget()
-        kept_needs = {self.needs[start.key] for start in started}
-        self._check_kept(kept_before, lifted=kept_before in kept_needs)
+        reserved_needs = {self.needs[start.key] for start in started}
+        self._check_reserved(reserved_before, lifted=reserved_before in reserved_needs)
         self._check_nothing_idle(started=bool(started))
         return [start.key for start in started]
 
@@ -164,23 +164,23 @@ class Play:
         if any(self.needs[key].exclusive for key in self.running):
             assert list(self.running.values()) == [self.budget.cpus]
 
-    def _check_kept(self, before: Need | None, *, lifted: bool) -> None:
-        """What is kept for a build is kept until it starts, which is when all that ran before has ended."""
-        kept = self.agenda.kept
+    def _check_reserved(self, before: Need | None, *, lifted: bool) -> None:
+        """A reservation lasts until its build starts, when all that ran before has ended."""
+        reserved = self.ready_queue.reserved
         if before is not None and not lifted:
-            assert kept == before
-            assert self.held is not None
-            self.held &= set(self.running)
-            assert self.held, "it waits for something that was started after it had to wait"
+            assert reserved == before
+            assert self.waited_for is not None
+            self.waited_for &= set(self.running)
+            assert self.waited_for, "it waits for something that was started after it had to wait"
         else:
-            self.held = None if kept is None else set(self.running)
-            self.kept += kept is not None
+            self.waited_for = None if reserved is None else set(self.running)
+            self.reserved += reserved is not None
 
     def _check_nothing_idle(self, *, started: bool) -> None:
-        kept = self.agenda.kept
+        reserved = self.ready_queue.reserved
         cpus = self.budget.cpus - sum(self.running.values())
         memory = (self.budget.memory or 0) - sum(self.needs[key].memory for key in self.running)
-        if kept is not None:
+        if reserved is not None:
             return
         for need, keys in self.ready.items():
             assert not keys or need.cpus > cpus or need.memory > memory, "it would fit"

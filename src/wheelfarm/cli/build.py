@@ -125,7 +125,7 @@ def _show_plan(call: Invocation, plan: Plan) -> None:
     )
     if not call.json and any(each.action is not Action.NOTHING for each in decisions):
         farm = call.farm
-        call.screen.say(f"about {about(farm.forecast(plan))} on {farm.settings.jobs} processors")
+        call.screen.say(f"about {about(farm.simulate(plan))} on {farm.settings.jobs} processors")
 
 
 @task(*PLANNING, "no_remote", "json")

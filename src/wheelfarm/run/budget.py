@@ -12,48 +12,48 @@ Amount = tuple[int, int]
 
 
 class Capacity:
-    """The CPUs and the memory of a budget, taken and given back; part of it may be kept for one need.
+    """The CPUs and the memory of a budget, used and given back; part of it may be reserved for one need.
 
-    While something is kept, others may take only what is left of the whole budget beside it: so what is kept
+    While something is reserved, others may use only what is left of the whole budget: so the reserved part
     becomes free at the latest when all that ran before has ended.
     """
 
     def __init__(self, budget: Budget) -> None:
         self._whole: Amount = (budget.cpus, budget.memory or 0)
         self._free = self._whole
-        self._taken: dict[int, Amount] = {}
-        self._kept: Need | None = None
+        self._used: dict[int, Amount] = {}
+        self._reserved: Need | None = None
         self._left = self._whole
-        """What of the whole budget is left beside the kept need and what has started since."""
+        """What of the whole budget is left beside the reserved need and what has started since."""
         self._beside: set[int] = set()
         """What has started since, whether or not it has ended."""
 
     @property
-    def kept(self) -> Need | None:
-        """The need that part of the budget is kept for."""
-        return self._kept
+    def reserved(self) -> Need | None:
+        """The need that part of the budget is reserved for."""
+        return self._reserved
 
     @property
     def spare(self) -> int:
         """The CPUs that those which have just started may have on top."""
-        return self._free[0] if self._kept is None else min(self._free[0], self._left[0])
+        return self._free[0] if self._reserved is None else min(self._free[0], self._left[0])
 
     def fits(self, need: Need) -> bool:
         """Whether a build with that need, clamped to the budget, can start now."""
-        return _within(need, self._free) and (self._kept in {None, need} or _within(need, self._left))
+        return _within(need, self._free) and (self._reserved in {None, need} or _within(need, self._left))
 
-    def keep(self, need: Need) -> None:
+    def reserve(self, need: Need) -> None:
         """Keep what a need takes until a build with that need starts."""
-        self._kept = need
+        self._reserved = need
         self._left = (self._whole[0] - need.cpus, self._whole[1] - need.memory)
 
     def take(self, number: int, need: Need) -> None:
         """Take what a build needs; it fits."""
-        self._taken[number] = (0, 0)
-        if self._kept == need:
-            self._kept = None
+        self._used[number] = (0, 0)
+        if self._reserved == need:
+            self._reserved = None
             self._beside.clear()
-        elif self._kept is not None:
+        elif self._reserved is not None:
             self._beside.add(number)
         self._add(number, need.cpus, need.memory)
 
@@ -62,14 +62,14 @@ class Capacity:
         self._add(number, cpus, 0)
 
     def give_back(self, number: int) -> None:
-        """Give back all that a build has taken."""
-        cpus, memory = self._taken[number]
+        """Give back all that a build has used."""
+        cpus, memory = self._used[number]
         self._add(number, -cpus, -memory)
-        del self._taken[number]
+        del self._used[number]
 
     def _add(self, number: int, cpus: int, memory: int) -> None:
-        taken = self._taken[number]
-        self._taken[number] = (taken[0] + cpus, taken[1] + memory)
+        used = self._used[number]
+        self._used[number] = (used[0] + cpus, used[1] + memory)
         self._free = (self._free[0] - cpus, self._free[1] - memory)
         if number in self._beside:
             self._left = (self._left[0] - cpus, self._left[1] - memory)

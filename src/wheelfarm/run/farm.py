@@ -21,7 +21,7 @@ from wheelfarm.run.engines import choose_engine
 from wheelfarm.run.estimates import DurationEstimates, need
 from wheelfarm.run.outcome import Interrupted
 from wheelfarm.run.published import Published
-from wheelfarm.run.ready_queue import forecast
+from wheelfarm.run.ready_queue import simulate
 from wheelfarm.run.scheduler import Retry, Runner
 from wheelfarm.run.services import BuildServices, ignore_process
 from wheelfarm.system.environment import allowed
@@ -212,10 +212,10 @@ class Farm:
         """How many seconds each build of a plan will take now."""
         return self.estimates.expected(plan, self.wheelhouse, self.published)
 
-    def forecast(self, plan: Plan) -> float:
+    def simulate(self, plan: Plan) -> float:
         """How many seconds a run of a plan may take, from what its builds took the last time."""
         runner = self._runner(self.expected(plan))
-        return max((span.end for span in forecast(runner.tasks(plan), runner.budget)), default=0.0)
+        return max((span.end for span in simulate(runner.tasks(plan), runner.budget)), default=0.0)
 
     def run(
         self,

@@ -1,4 +1,4 @@
-"""How a run would go if everything took as long as expected: the agenda's rules, without running anything."""
+"""The order in which builds start, and the simulation of a run that takes as long as expected."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Rank = tuple[int, int]
 """How urgent a build is, the least the most urgent, and its number in the plan, which breaks ties."""
 
 
-class Queue:
+class NeedHeaps:
     """Ready builds, a heap for each need: when the head of one does not fit, nothing in it does.
 
     So what a step costs grows with the number of different needs, of which a farm has a few, and not with
     the number of builds.
 
     Args:
-        patience: how many less urgent builds may overtake the head of a heap.
+        starvation_limit: how many less urgent builds may overtake the head of a heap.
     """
 
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
+    def __init__(self, starvation_limit: int) -> None:
+        self._starvation_limit = starvation_limit
         self._heaps: dict[Need, list[Rank]] = {}
         self._overtaken: Counter[Need] = Counter()
 
@@ -50,9 +50,11 @@ class Queue:
             passed.append(need)
         return None
 
-    def impatient(self) -> Need | None:
+    def starved(self) -> Need | None:
         """The need of the most urgent build that may not be overtaken any more."""
-        return next((need for _, need in self._heads() if self._overtaken[need] >= self._patience), None)
+        return next(
+            (need for _, need in self._heads() if self._overtaken[need] >= self._starvation_limit), None
+        )
 
     def _heads(self) -> list[tuple[Rank, Need]]:
         # No two ranks are the same, so that needs are never compared.
@@ -96,7 +98,7 @@ class Start(Generic[K]):
     share: int
 
 
-class Agenda(Generic[K]):
+class ReadyQueue(Generic[K]):
     """What is done, what runs, and what comes next; the module says by which rules.
 
     Args:
@@ -117,7 +119,7 @@ class Agenda(Generic[K]):
         self._open = set(range(len(tasks)))
         self._paused: set[int] = set()
         self._capacity = Capacity(budget)
-        self._queue = Queue(patience=budget.cpus)
+        self._heaps_by_need = NeedHeaps(starvation_limit=budget.cpus)
         for number, task in reversed(list(enumerate(tasks))):
             self._join(number, task)
         for number in range(len(tasks)):
@@ -142,9 +144,9 @@ class Agenda(Generic[K]):
         return not self._open
 
     @property
-    def kept(self) -> Need | None:
-        """The need for which part of the budget is kept, since its build was overtaken too often."""
-        return self._capacity.kept
+    def reserved(self) -> Need | None:
+        """The need for which part of the budget is reserved, since its build was overtaken too often."""
+        return self._capacity.reserved
 
     def start(self) -> tuple[Start[K], ...]:
         """The tasks to start now, the most urgent first; from now on they run."""
@@ -155,13 +157,13 @@ class Agenda(Generic[K]):
         return tuple(Start(self._keys[number], share) for number, share in shares.items())
 
     def _take_next(self) -> int | None:
-        found = self._queue.pop(self._capacity.fits)
+        found = self._heaps_by_need.pop(self._capacity.fits)
         if found is None:
             return None
         need, (_, number) = found
         self._capacity.take(number, need)
-        if self._capacity.kept is None and (waiting := self._queue.impatient()) is not None:
-            self._capacity.keep(waiting)
+        if self._capacity.reserved is None and (waiting := self._heaps_by_need.starved()) is not None:
+            self._capacity.reserve(waiting)
         return number
 
     def _shares(self, numbers: list[int]) -> dict[int, int]:
@@ -214,7 +216,7 @@ class Agenda(Generic[K]):
 
     def _enqueue_if_ready(self, number: int) -> None:
         if not self._missing[number]:
-            self._queue.push(self._needs[number], (-self._paths[number], number))
+            self._heaps_by_need.push(self._needs[number], (-self._paths[number], number))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +229,7 @@ class Span(Generic[K]):
     share: int
 
 
-def forecast(
+def simulate(
     tasks: Sequence[Task[K]], budget: Budget, *, seconds: Callable[[Task[K], int], float] | None = None
 ) -> tuple[Span[K], ...]:
     """When each task would run, in the order of their starts.
@@ -238,19 +240,19 @@ def forecast(
         seconds: how long a task takes with a share of the CPUs; by default what is expected of it, whatever
             its share.
     """
-    agenda = Agenda(tasks, budget)
+    ready_queue = ReadyQueue(tasks, budget)
     by_key = {task.key: task for task in tasks}
     spans: list[Span[K]] = []
     running: list[tuple[float, int]] = []
     """When each span that has begun ends, and its place."""
     now = 0.0
-    while not agenda.done:
-        for start in agenda.start():
+    while not ready_queue.done:
+        for start in ready_queue.start():
             task = by_key[start.key]
             end = now + (task.seconds if seconds is None else seconds(task, start.share))
             heappush(running, (end, len(spans)))
             spans.append(Span(key=start.key, begin=now, end=end, share=start.share))
         now = running[0][0]
         while running and running[0][0] == now:
-            agenda.finish(spans[heappop(running)[1]].key)
+            ready_queue.finish(spans[heappop(running)[1]].key)
     return tuple(spans)

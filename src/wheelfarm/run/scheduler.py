@@ -1,4 +1,4 @@
-"""Runs a plan for real: the agenda says what starts, an executor performs it, and this waits."""
+"""Runs a plan: the ready queue says what starts, an executor performs it, and this waits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.run.budget import Budget, Need
 from wheelfarm.run.outcome import Interrupted, Outcome, State
-from wheelfarm.run.ready_queue import Agenda, Task
+from wheelfarm.run.ready_queue import ReadyQueue, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,19 +34,19 @@ T = TypeVar("T")
 class Threads(Executor):
     """A thread for each call.
 
-    The agenda says how many run at once, so there is no pool. Unlike those of a ThreadPoolExecutor these are
-    daemons: after an interrupt, one that waits for a server does not keep the interpreter from ending.
+    The ready queue says how many run at once, so there is no pool. Unlike those of a ThreadPoolExecutor these
+    are daemons: after an interrupt, one that waits for a server does not keep the interpreter from ending.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call the function in a thread of its own."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
-        threading.Thread(target=_settle, args=(future, fn, args, kwargs), daemon=True).start()
+        threading.Thread(target=_finish, args=(future, fn, args, kwargs), daemon=True).start()
         return future
 
 
-def _settle(future: Future[T], fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _finish(future: Future[T], fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     try:
         result = fn(*args, **kwargs)
     except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
@@ -59,7 +59,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Hold back SIGINT and SIGTERM for a short block, and raise them after it.
 
     Only the main thread is ever interrupted; elsewhere this does nothing.
@@ -114,7 +114,7 @@ Tell = Callable[[Outcome], None]
 
 _TICK: Final = 0.5
 """Seconds: on Windows a wait without end cannot be interrupted."""
-_PATIENCE: Final = 8.0
+_GRACE: Final = 8.0
 """Seconds for builds to end after an interrupt; programs get five to end by themselves."""
 
 
@@ -132,7 +132,7 @@ def _ignore(*_words: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """How plans are run; the rules are those of `Agenda`.
+    """How plans are run; the rules are those of `ReadyQueue`.
 
     Args:
         budget: what the builds that run at the same time may use together.
@@ -177,7 +177,7 @@ class Runner:
         return run.outcomes()
 
     def tasks(self, plan: Plan) -> tuple[Task[BuildId], ...]:
-        """The builds of a plan as the agenda and `forecast` take them."""
+        """The builds of a plan as the ready queue and `simulate` take them."""
         return tuple(
             Task(
                 key=build.id,
@@ -198,7 +198,7 @@ class _Run:
         self._perform = perform
         self._tell = tell
         self._builds = {build.id: build for build in plan.builds}
-        self._agenda = Agenda(runner.tasks(plan), runner.budget)
+        self._ready_queue = ReadyQueue(runner.tasks(plan), runner.budget)
         self._running: dict[Future[Outcome], tuple[BuildId, float]] = {}
         """With the moment when each began."""
         self._paused: list[tuple[float, BuildId]] = []
@@ -215,9 +215,9 @@ class _Run:
         for build in self._builds.values():
             if warning := self._runner.budget.warning(self._runner.need(build)):
                 self._runner.say(build, warning)
-        while not self._agenda.done:
+        while not self._ready_queue.done:
             self._resume()
-            for start in self._agenda.start():
+            for start in self._ready_queue.start():
                 self._submit(start)
             self._wait()
 
@@ -229,7 +229,7 @@ class _Run:
         self._runner.cancel()
         for future in self._running:
             future.cancel()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _GRACE
         ended: set[Future[Outcome]] = set()
         while len(ended) < len(self._running) and (left := deadline - time.monotonic()) > 0:
             with suppress(KeyboardInterrupt):
@@ -243,7 +243,7 @@ class _Run:
         self._attempts[start.key] += 1
         began = self._runner.clock()
         # A build that was begun and is not known to run would be left behind.
-        with held_back():
+        with defer_signals():
             future = self._executor.submit(self._perform, self._builds[start.key], start.share)
             self._running[future] = (start.key, began)
 
@@ -260,7 +260,7 @@ class _Run:
 
     def _resume(self) -> None:
         while self._paused and self._paused[0][0] <= self._runner.clock():
-            self._agenda.resume(heappop(self._paused)[1])
+            self._ready_queue.resume(heappop(self._paused)[1])
 
     def _outcome(self, future: Future[Outcome]) -> Outcome:
         """How an attempt has ended."""
@@ -282,15 +282,15 @@ class _Run:
         build, retry = outcome.build, self._runner.retry
         if outcome.state.good:
             self._keep(outcome)
-            self._agenda.finish(build.id)
+            self._ready_queue.finish(build.id)
         elif (pause := retry.after(outcome.error, outcome.attempts)) is not None:
             said = f"attempt {outcome.attempts} of {retry.attempts} failed: {outcome.why}"
             self._runner.say(build, f"{said}; the next begins in {pause:g} s")
             heappush(self._paused, (self._runner.clock() + pause, build.id))
-            self._agenda.pause(build.id)
+            self._ready_queue.pause(build.id)
         else:
             self._keep(outcome)
-            for blocked in self._agenda.fail(build.id):
+            for blocked in self._ready_queue.fail(build.id):
                 self._keep(_blocked(self._builds[blocked], build.id))
 
     def _keep(self, outcome: Outcome) -> None:
