@@ -48,10 +48,9 @@ def _commands(steps: list[Mapping[str, Any]]) -> Iterator[str]:
     yield from (f"  {_assignment(name, value, root)}" for name, value in sorted(shared.items()))
     yield ")"
     for step in steps:
-        unless = f", unless there is {step['unless']}" if step["unless"] else ""
         own = [_assignment(name, value, root) for name, value in step["env"].items() if name not in shared]
         words = [*own, *(_word(word, root) for word in step["argv"])]
-        yield from ("", f"# {step['phase']}{unless}")
+        yield from ("", f"# {step['phase']}")
         yield f'cd {_word(step["cwd"], root)} && env -i "${{ENVIRONMENT[@]}}" {" ".join(words)}'
 
 
