@@ -43,7 +43,7 @@ def compare(old_parts: Mapping[str, str], new_parts: Mapping[str, str]) -> list[
 
 
 _OPTIONS: Final = ("engine", "variant", "patch.", "config-settings.", "environment.", "cibuildwheel.")
-"""What somebody chose, among the inputs: told of a wheel that there is nothing to compare with."""
+"""The inputs that somebody chose: listed for a wheel without another to compare with."""
 _FROM_KEY: Final = ("cibuildwheel.", "provider.", "system-package.")
 """Parts of the rebuild key that a record tells nowhere else."""
 
@@ -65,7 +65,7 @@ def inputs(record: Record) -> dict[str, str]:
 def input_difference(before: Record | None, after: Record | None) -> dict[str, dict[str, str | None]]:
     """The inputs that two builds do not share, by name; None stands for one that a build did not have.
 
-    Where one of the two wheels has no record, all that was chosen for the other is told.
+    Where one of the two wheels has no record, all options of the other are listed.
     """
     old, new = ({} if each is None else inputs(each) for each in (before, after))
     found = {

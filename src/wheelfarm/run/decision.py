@@ -1,4 +1,4 @@
-"""What is to be done for a build, and why, told from the wheelhouse alone."""
+"""Decides, from the wheelhouse alone, what a build needs, and why."""
 
 from __future__ import annotations
 

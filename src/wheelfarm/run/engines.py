@@ -28,10 +28,10 @@ def _compiler_cache(settings: Settings, engine: EngineName) -> CompilerCache | N
 
 
 def choose_engine(settings: Settings) -> Engine:
-    """The engine that was asked for, or the best that this machine has.
+    """The requested engine, or the best that this machine has.
 
     Raises:
-        EngineError: when the one that was asked for cannot work here.
+        EngineError: when the requested one cannot work here.
     """
     linux, wanted = sys.platform == "linux", settings.engine
     container = container_engine(settings) if linux and wanted is not EngineName.HOST else None

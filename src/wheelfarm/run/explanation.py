@@ -1,4 +1,4 @@
-"""What the engine would be told for a build, as data, and what the record says of the build that was."""
+"""The commands that the engine would run for a build, as data, with the stored record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def explanation(farm: Farm, build: Build) -> dict[str, Any]:
-    """What the engine would be told, with placeholders for what only a build knows.
+    """The commands that the engine would run, with placeholders for what only a build knows.
 
     Under `record` stands the build record of the wheel with this very key; None where there is none to read.
     """

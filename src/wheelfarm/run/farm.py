@@ -75,7 +75,7 @@ class Farm:
         """What runs builds here.
 
         Raises:
-            EngineError: when the one that was asked for cannot work here.
+            EngineError: when the requested one cannot work here.
         """
         return choose_engine(self.settings)
 
@@ -95,10 +95,10 @@ class Farm:
         return DurationEstimates(self.settings)
 
     def targets(self) -> tuple[Target, ...]:
-        """This machine's target for each Python asked for, or that of the place that was named.
+        """This machine's target for each requested Python, or that of the named platform.
 
         Raises:
-            EngineError: when this machine does not build for that place.
+            EngineError: when this machine does not build for that platform.
         """
         return tuple(target_here(python, self.settings.platform) for python in self.settings.pythons)
 
@@ -155,7 +155,7 @@ class Farm:
         """System packages that the host engine needs and this machine lacks; none for containers.
 
         Raises:
-            SystemPackageError: when it cannot be told on this machine.
+            SystemPackageError: when this machine cannot list its packages.
         """
         if self.engine.name is not EngineName.HOST:
             return ()

@@ -145,7 +145,7 @@ _TOLD: Final = 3
 def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]:
     """A warning where a rebuild compiled much that had been compiled before, and what may be the reason."""
     if predecessor is None or record.kept_build or predecessor.engine != record.engine:
-        # Of a kept build directory only what has changed is asked for, and that misses. Another engine has a
+        # A build from the build cache compiles only what changed, and that misses. Another engine has a
         # cache of its own.
         return ()
     use, before = record.compiler_cache, predecessor.compiler_cache
