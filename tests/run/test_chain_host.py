@@ -74,6 +74,7 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
         ("record", "8 members as it says"),
         ("architecture", platform.machine()),
         ("extensions", f"tinytop/_ext.{sysconfig.get_config_var('EXT_SUFFIX').removeprefix('.')}"),
+        ("stripped", "none with them"),
         ("imports", "tinytop"),
         ("smoke", "passed"),
         ("sbom", "none vendored"),
