@@ -24,9 +24,11 @@ class FarmError(Exception):
     slug: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
 
-    def __init_subclass__(cls, *, slug: str, exit_code: int = 1) -> None:
+    def __init_subclass__(cls, *, slug: str, exit_code: int | None = None) -> None:
         super().__init_subclass__()
-        cls.slug, cls.exit_code = slug, exit_code
+        cls.slug = slug
+        if exit_code is not None:
+            cls.exit_code = exit_code
 
     def __init__(
         self,

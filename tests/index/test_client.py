@@ -59,7 +59,7 @@ def test_what_is_done_elsewhere_is_not_done() -> None:
         with pytest.raises(RefusedError) as caught:
             client.call("PUT", f"{server.url}a/")
         assert (caught.value.status, caught.value.retryable) == (302, False)
-        assert "elsewhere" in str(caught.value.hint)
+        assert "redirects" in str(caught.value.hint)
 
 
 def test_an_index_that_answers_to_another_scheme_is_not_empty() -> None:
@@ -68,8 +68,8 @@ def test_an_index_that_answers_to_another_scheme_is_not_empty() -> None:
         server.replies["/simple/a/"].append(Reply(status=301, headers={"Location": there}))
         client = Client(server.url, None, lambda _line: None)
         error = only(lambda: client.get(f"{server.url}a/"), PublishError)
-        assert error.what == "the index answers to https only"
-        assert error.why == f"it leads to {there}"
+        assert error.what == "the index answers only to https"
+        assert error.why == f"it redirects to {there}"
 
 
 def test_keys_to_a_store_are_not_shown(tmp_path: Path) -> None:

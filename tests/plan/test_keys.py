@@ -83,7 +83,7 @@ def test_a_compiler_that_is_not_here(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, {"alpha": {"environment": {"CC": "clang-99 -m64"}}})
     builds = builds_of(settings, toolchains=[make_toolchain(programs={"clang-99": "(none)"})])
     error = only(lambda: check_programs(builds["alpha"]), RecipeError)
-    assert error.what == "CC names 'clang-99', which is not here"
+    assert error.what == "CC names 'clang-99', which is not installed"
 
 
 def test_keys_do_not_depend_on_times(tmp_path: Path) -> None:

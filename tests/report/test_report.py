@@ -73,7 +73,7 @@ def test_decisions(alpha: Build) -> None:
     decision = Decision(build=alpha, action=Action.BUILD, why=("not built yet",))
     assert decision_lines([decision], {alpha.id: 840}) == [
         "action  package    variant  target                  engine     time  why",
-        "build   alpha 1.0  plain    cp311-manylinux_x86_64  host    ~14 min  not built yet [asked for]",
+        "build   alpha 1.0  plain    cp311-manylinux_x86_64  host    ~14 min  not built yet [requested]",
     ]
     assert "~" not in decision_lines([decision], {alpha.id: 0})[1]
 

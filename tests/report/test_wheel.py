@@ -57,14 +57,14 @@ def test_a_reproduction_with_other_bytes() -> None:
 
 
 def test_the_preparation_of_a_reproduction() -> None:
-    facts: dict[str, object] = dict.fromkeys(("id", "key", "engine", "place", "source"), "x")
+    facts: dict[str, object] = dict.fromkeys(("id", "key", "engine", "directory", "source"), "x")
     facts |= {"patches": [], "requirements": ["a==1", "b==2"], "upstream": []}
     facts["wheels"] = {"a.whl": "1", "b.whl": "2"}
     assert list(preparation_lines(facts)) == [
         "x: a.whl, b.whl",
         "  key           x",
         "  engine        x",
-        "  place         x",
+        "  directory     x",
         "  source        x",
         "  patches       none",
         "  requirements  a==1, b==2",

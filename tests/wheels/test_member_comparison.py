@@ -101,7 +101,7 @@ def test_what_only_the_archive_says(tmp_path: Path) -> None:
     assert archive["order"] is True
     lines = list(difference_lines({"before": "a", "after": "b", **changes}))
     assert "archive: mode of alpha.py: 644 -> 100755" in lines
-    assert "archive: the members stand in another order" in lines
+    assert "archive: the members have another order" in lines
 
 
 def test_what_is_in_no_member(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_how_it_is_told(tmp_path: Path) -> None:
     assert list(difference_lines(changes)) == [
         "--- a",
         "+++ b",
-        "options, as the build records tell them:",
+        "options, from the build records:",
         "  engine",
         "    - host",
         "  variant",
