@@ -130,7 +130,7 @@ def measure(package: str, engine: str) -> list[Figure]:
         for (what, change), target in zip(changes, targets(package, engine), strict=True):
             change()
             seconds, outcome = bench.chain(package)
-            cache, reused = outcome["compiler-cache"] or {}, outcome["kept-build"]
+            cache, reused = outcome["compiler-cache"] or {}, outcome["build-cache"]
             counts = f"{cache.get('hits')} hits, {cache.get('misses')} misses"
             detail = f"{seconds:.1f} s, {counts}, build cache {reused}"
             share = 100 * seconds / cold

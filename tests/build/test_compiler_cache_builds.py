@@ -115,7 +115,7 @@ class TestARelease:
         run = run_farm(release)
         assert run.states == {"tinyleaf": "built"}
         assert "a release is built from nothing" in run.outcomes["tinyleaf"].why
-        assert (use(run, "tinyleaf"), run.record("tinyleaf").kept_build) == (None, False)
+        assert (use(run, "tinyleaf"), run.record("tinyleaf").build_cache) == (None, False)
         # And serves whoever comes later.
         assert run_farm(release).states == run_farm(farm).states == {"tinyleaf": "cached"}
 

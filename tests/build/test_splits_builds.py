@@ -108,7 +108,7 @@ def test_one_compile_makes_two_wheels_that_are_the_whole_together(tmp_path: Path
     again = run_farm(whole_farm)
     (whole,) = wheels(again)
     assert installed(whole) == installed(main) | installed(tests)
-    assert again.outcomes[NAME].kept_build
+    assert again.outcomes[NAME].build_cache
     assert again.outcomes[NAME].cache_use is not None
     assert again.outcomes[NAME].cache_use.compiles == 0
 

@@ -13,6 +13,7 @@ from wheelfarm.errors import RecordError
 from wheelfarm.provenance.key_comparison import compare, input_difference
 from wheelfarm.provenance.record import SCHEMA_VERSION, Record, schema
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
 
 
@@ -71,6 +72,12 @@ def test_a_record_of_schema_1_is_read() -> None:
     assert record.schema_version == SCHEMA_VERSION
     assert (record.patches[0].text, record.source.url, record.inputs) == (None, None, None)
     assert record.model_copy(update={"patches": sample_record().patches}) == sample_record()
+
+
+def test_a_record_of_schema_3_is_read() -> None:
+    path = GOLDEN / "records" / "schema-3.json"
+    record = Record.from_json(path.read_bytes(), path.name)
+    assert (record.schema_version, record.build_cache, record.inputs) == (SCHEMA_VERSION, True, None)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +167,7 @@ def test_all_problems_come_at_once() -> None:
         ({"sizes": {"python": True}}, "sizes.python: Input should be a valid integer, not True"),
         ({"sizes": {"python": 1.5}}, "sizes.python: Input should be a valid integer, not 1.5"),
         ({"times": {"build": False}}, "times.build: Input should be a valid number, not False"),
-        ({"kept_build": 1}, "kept_build: Input should be a valid boolean, not 1"),
+        ({"build_cache": 1}, "build_cache: Input should be a valid boolean, not 1"),
         ({"started": "yesterday"}, "started: Input should be a valid datetime"),
         ({"log": "/var/log/x"}, "log: '/var/log/x' is not below the farm's directory"),
         ({"log": "a/../../x"}, "log: 'a/../../x' is not below the farm's directory"),

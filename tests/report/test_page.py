@@ -240,7 +240,7 @@ class TestNumbers:
         assert row.endswith(" % \N{EN DASH} elsewhere cp312-manylinux_x86_64")
 
     def test_a_build_without_a_cache_and_one_from_nothing(self, stock: Stock) -> None:
-        stock.add("demo", compiler_cache=None, kept_build=False, patches=(), build_requirements=(), times={})
+        stock.add("demo", compiler_cache=None, build_cache=False, patches=(), build_requirements=(), times={})
         words = page(stock).words
         assert "No compiler cache." in words
         assert "built from nothing" in words

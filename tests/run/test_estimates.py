@@ -64,7 +64,7 @@ class TestHistory:
         DurationEstimates(farm).remember(
             [
                 outcome(builds["alpha"]),
-                outcome(builds["beta"], kept_build=True),
+                outcome(builds["beta"], build_cache=True),
                 outcome(builds["gamma"], state=State.CACHED),
             ]
         )

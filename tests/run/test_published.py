@@ -159,7 +159,7 @@ def other_parts(public: Path) -> None:
 
 def other_record(public: Path) -> None:
     path = record_of(public)
-    path.write_text(path.read_text().replace('"kept_build": false', '"kept_build": true'))
+    path.write_text(path.read_text().replace('"build_cache": false', '"build_cache": true'))
 
 
 def no_statement(public: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_static_index_is_read_over_http(filled: Settings, tmp_path: Path) -> N
 
 
 def test_a_release_takes_nothing_that_a_compiler_cache_went_into(filled: Settings, tmp_path: Path) -> None:
-    forge(tmp_path / "public", kept_build=True)
+    forge(tmp_path / "public", build_cache=True)
     result, said = reuse(clone_of(filled, tmp_path, release="true"))
     assert result is None
     assert "a release is built from nothing" in "\n".join(said)

@@ -22,7 +22,7 @@ KEYS = {"source": "1", "environment.CFLAGS": "-O2", "compiler.c": "gcc 12"}
 
 
 def record(use: CacheUse | None, **changes: object) -> Record:
-    return sample_record(**{"compiler_cache": use, "kept_build": False, "key_parts": KEYS, **changes})
+    return sample_record(**{"compiler_cache": use, "build_cache": False, "key_parts": KEYS, **changes})
 
 
 def test_the_inputs_that_differ_are_named() -> None:
@@ -57,7 +57,7 @@ def test_where_nothing_differs_it_is_the_cache() -> None:
         # A patch changes source lines, which are to be compiled again.
         (record(WHOLE, key_parts=KEYS | {"patch.1.0001-other.patch": "2"}), record(WHOLE)),
         # Of a kept build directory only that is asked for which has changed.
-        (record(CacheUse(hits=0, misses=1), kept_build=True), record(CacheUse(hits=0, misses=1))),
+        (record(CacheUse(hits=0, misses=1), build_cache=True), record(CacheUse(hits=0, misses=1))),
     ],
     ids=["enough", "first", "no cache before", "no cache", "nothing to compile", "patch", "kept"],
 )
@@ -66,13 +66,13 @@ def test_nothing_is_said(now: Record, before: Record | None) -> None:
 
 
 @pytest.mark.parametrize("use", [None, WHOLE])
-@pytest.mark.parametrize("kept", [{"kept_build": True}, {}], ids=["kept", "new"])
+@pytest.mark.parametrize("kept", [{"build_cache": True}, {}], ids=["kept", "new"])
 def test_what_was_built_from_nothing(tmp_path: Path, use: CacheUse | None, kept: dict[str, bool]) -> None:
     """A kept build that had nothing to compile asked no cache either."""
     expected = use is None and not kept
     assert record(use, **kept).from_nothing is expected
     wheel = RepairedWheel(
-        path=tmp_path, sha256=Digest("a" * 64), cache_use=use, kept_build="kept_build" in kept
+        path=tmp_path, sha256=Digest("a" * 64), cache_use=use, build_cache="build_cache" in kept
     )
     assert wheel.from_nothing is expected
 

@@ -50,10 +50,10 @@ def made(run: Run) -> tuple[str, bool, tuple[str, ...]]:
     """The values of the module, whether the build continued from the cache, and the compiled sources."""
     assert run.outcomes[NAME].error is None
     record = run.record(NAME)
-    assert run.outcomes[NAME].kept_build == record.kept_build
+    assert run.outcomes[NAME].build_cache == record.build_cache
     (values,) = [line for line in run.lines if line.startswith("values ")]
     missed = record.compiler_cache.missed if record.compiler_cache else ()
-    return values.removeprefix("values "), record.kept_build, tuple(name.split("/")[-1] for name in missed)
+    return values.removeprefix("values "), record.build_cache, tuple(name.split("/")[-1] for name in missed)
 
 
 def sha256(run: Run) -> str:

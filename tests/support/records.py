@@ -50,7 +50,7 @@ def sample_record(**changes: Any) -> Record:
         ),
         toolchain={"gcc": "12.2.0"},
         compiler_cache=CacheUse(hits=1900, misses=3, missed=("a.c", "b.c", "c.c")),
-        kept_build=True,
+        build_cache=True,
         wheel=RecordedWheel(
             filename="scipy-1.17.1-cp312-cp312-manylinux_2_28_x86_64.whl",
             sha256=Digest("f" * 64),

@@ -133,13 +133,13 @@ class RepairedWheel:
     """Compilers and system packages with their versions, as found where the build ran."""
     cache_use: CacheUse | None = None
     """The use of the compiler cache; None without one."""
-    kept_build: bool = False
+    build_cache: bool = False
     """Whether the build continued in a cached build directory."""
 
     @property
     def from_nothing(self) -> bool:
         """Whether no compile of an earlier build went into it."""
-        return self.cache_use is None and not self.kept_build
+        return self.cache_use is None and not self.build_cache
 
 
 @dataclass(frozen=True, kw_only=True)

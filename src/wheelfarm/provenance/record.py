@@ -272,7 +272,7 @@ class Record(_Document):
     upstream: tuple[UpstreamWheel, ...] = Field(description="wheels of the farm that it was built on")
     toolchain: Mapping[str, str] = Field(description="programs that took part: name to version")
     compiler_cache: CacheUse | None = Field(description="use of the compiler cache; null without one")
-    kept_build: Annotated[bool, Strict()] = Field(
+    build_cache: Annotated[bool, Strict()] = Field(
         description="whether the build started from an earlier build directory"
     )
     wheel: RecordedWheel = Field(description="the stored wheel")
@@ -286,15 +286,18 @@ class Record(_Document):
     @model_validator(mode="before")
     @classmethod
     def _upgrade(cls, document: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds
-        """Read schemas 1 to 3: the first did not have the distribution; later keys have a default."""
+        """Read schemas 1 to 3: 1 has no distribution, 3 has another name for the build cache."""
         if isinstance(document, dict) and document.get("schema") in {1, 2, 3}:
-            return {"distribution": document.get("recipe"), **document, "schema": SCHEMA_VERSION}
+            upgraded = {"distribution": document.get("recipe"), **document, "schema": SCHEMA_VERSION}
+            if "kept_build" in upgraded:
+                upgraded["build_cache"] = upgraded.pop("kept_build")
+            return upgraded
         return document
 
     @property
     def from_nothing(self) -> bool:
         """Whether nothing that an earlier build compiled went into the wheel."""
-        return self.compiler_cache is None and not self.kept_build
+        return self.compiler_cache is None and not self.build_cache
 
 
 def schema() -> dict[str, object]:

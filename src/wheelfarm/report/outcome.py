@@ -59,7 +59,7 @@ def outcome_line(outcome: Outcome) -> str:
 def _cache_text(outcome: Outcome) -> str:
     """What the compiler cache and the build cache spared; empty where there were none."""
     use = outcome.cache_use
-    build_cache = ", with a build cache" if outcome.kept_build else ""
+    build_cache = ", with a build cache" if outcome.build_cache else ""
     if use is None or not use.compiles:
         return build_cache
     return f", compiler cache {use.hits} of {use.compiles} ({use.rate():.0%}){build_cache}"
@@ -103,6 +103,6 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
         "failure": failure_of(error).value if error else None,
         "blocked-by": str(outcome.culprit) if outcome.culprit else None,
         "compiler-cache": {"hits": use.hits, "misses": use.misses} if use else None,
-        "kept-build": outcome.kept_build,
+        "build-cache": outcome.build_cache,
         "warnings": list(outcome.warnings),
     }

@@ -149,7 +149,7 @@ class Past:
     finished: str
     seconds: float
     cache: CacheUse | None
-    kept_build: bool
+    build_cache: bool
     size: int
     sha256: Digest
 
@@ -459,7 +459,7 @@ class _Variant:
                 finished=other.finished.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 seconds=sum(other.times.values()),
                 cache=other.compiler_cache,
-                kept_build=other.kept_build,
+                build_cache=other.build_cache,
                 size=other.wheel.size,
                 sha256=other.wheel.sha256,
             )

@@ -148,7 +148,7 @@ class BuildPipeline:
             splits=tuple(split.path for split in splits),
             times=tuple(timings.seconds.items()),
             cache_use=record.compiler_cache if record else None,
-            kept_build=record is not None and record.kept_build,
+            build_cache=record is not None and record.build_cache,
             warnings=slow_compiles(record, decision.predecessor) if record else (),
         )
 
@@ -425,7 +425,7 @@ class BuildPipeline:
             environment=verify_environment(directory, report),
             toolchain=report.toolchain,
             cache_use=report.compiler_cache,
-            kept_build=report.build_cache,
+            build_cache=report.build_cache,
         )
 
     def _document(self, directory: BuildDirectory, name: Name, wheel: RepairedWheel) -> RepairedWheel:

@@ -130,7 +130,7 @@ class DurationEstimates:
 
     def remember(self, outcomes: Sequence[Outcome]) -> None:
         """Write down how long builds took, except those that a build cache made shorter."""
-        whole = [each for each in outcomes if each.state is State.BUILT and not each.kept_build]
+        whole = [each for each in outcomes if each.state is State.BUILT and not each.build_cache]
         if whole:
             known = self._read() | {_key(each.build): _Measured(seconds=each.seconds) for each in whole}
             try:

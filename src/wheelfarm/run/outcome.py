@@ -52,8 +52,8 @@ class Outcome:
     """The failed build that blocks it, at the root of all that stands between."""
     cache_use: CacheUse | None = None
     """What the compiler cache spared; None where there was none, or nothing was compiled."""
-    kept_build: bool = False
-    """Whether it went on from a kept build directory."""
+    build_cache: bool = False
+    """Whether it used a build cache."""
     warnings: tuple[str, ...] = ()
     """What should be looked at although it ended well."""
 

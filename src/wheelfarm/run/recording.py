@@ -122,7 +122,7 @@ def make_record(
         upstream=_upstream(stage),
         toolchain=_toolchain(build, repaired),
         compiler_cache=repaired.cache_use,
-        kept_build=repaired.kept_build,
+        build_cache=repaired.build_cache,
         wheel=RecordedWheel(
             filename=repaired.path.name,
             sha256=repaired.sha256,
@@ -144,7 +144,7 @@ _TOLD: Final = 3
 
 def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]:
     """A warning where a rebuild compiled much that had been compiled before, and what may be the reason."""
-    if predecessor is None or record.kept_build or predecessor.engine != record.engine:
+    if predecessor is None or record.build_cache or predecessor.engine != record.engine:
         # A build from the build cache compiles only what changed, and that misses. Another engine has a
         # cache of its own.
         return ()
@@ -204,7 +204,7 @@ def record_from_embedded(build: Build, embedded: EmbeddedRecord, path: Path) -> 
         upstream=embedded.upstream,
         toolchain=embedded.toolchain,
         compiler_cache=None,
-        kept_build=True,
+        build_cache=True,
         wheel=RecordedWheel(
             filename=path.name, sha256=sha256_of_file(path), size=wheel.packed, built_sha256=None
         ),
