@@ -249,17 +249,18 @@ def test_two_farms_at_one_place_and_with_one_cache(tmp_path: Path, index: Index)
     assert sorted(record["compiler_cache"]["hits"] for record in records) == [0, 1]
 
 
-def test_damaged_durations_are_told_and_written_anew(tmp_path: Path, index: Index) -> None:
+def test_damaged_durations_are_a_warning_and_replaced(
+    tmp_path: Path, index: Index, caplog: pytest.LogCaptureFixture
+) -> None:
     farm = tiny_farm(tmp_path, index, LEAF)
     durations = farm.work / "durations.json"
     durations.parent.mkdir(parents=True, exist_ok=True)
     durations.write_text("half a docu")
-    lines: list[str] = []
-    found = Farm(settings=farm, say=lines.append)
+    found = Farm(settings=farm)
     plan = found.plan(None)
     outcomes = found.run(plan, hear=lambda _build, _line: None, tell=lambda _outcome: None)
     assert [outcome.state for outcome in outcomes] == ["built"]
-    (line,) = lines
-    assert line.startswith(f"warning: {durations} is not used: ")
+    assert [record.levelname for record in caplog.records if "is not used" in record.message] == ["WARNING"]
+    assert str(durations) in caplog.text
     (measured,) = json.loads(durations.read_text()).values()
     assert measured["seconds"] > 0

@@ -42,7 +42,7 @@ def test_null_stands_for_an_unknown_digest() -> None:
 
 def test_the_text_is_stable_and_can_be_compared_by_line() -> None:
     text = sample_record().to_json()
-    assert text.startswith('{\n "build_requirements": [\n')
+    assert text.startswith('{\n "build_cache": true,\n "build_requirements": [\n')
     assert text.endswith("}\n")
     assert json.dumps(json.loads(text), sort_keys=True, indent=1) + "\n" == text
 

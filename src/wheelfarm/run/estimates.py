@@ -132,20 +132,24 @@ class DurationEstimates:
         """Write down how long builds took, except those that a build cache made shorter."""
         whole = [each for each in outcomes if each.state is State.BUILT and not each.build_cache]
         if whole:
-            known = self._read() | {_key(each.build): _Measured(seconds=each.seconds) for each in whole}
+            # The run has read the file before: what is wrong with it is said once.
+            known = self._read(warn=False) | {
+                _key(each.build): _Measured(seconds=each.seconds) for each in whole
+            }
             try:
                 write_atomically(self._file, _FILE.dump_json(known, indent=1) + b"\n")
             except WheelhouseError as error:
                 _log.warning("%s is not written: %s", self._file, error.why)
 
-    def _read(self) -> dict[str, _Measured]:
+    def _read(self, *, warn: bool = True) -> dict[str, _Measured]:
         try:
             return _FILE.validate_json(self._file.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError) as error:
             why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-            _log.warning("%s is not used: %.100s", self._file, why)
+            if warn:
+                _log.warning("%s is not used: %.100s", self._file, why)
             return {}
 
     def _cost(self, build: Build) -> float | None:
