@@ -180,12 +180,12 @@ class TestThrowingAway:
         found.restore(lay(stage))
         assert changes(stage)["old"] is None
 
-    def test_a_kill_while_it_is_kept_leaves_none(self, stage: BuildDirectory) -> None:
+    def test_a_kill_during_a_save_leaves_no_cache(self, stage: BuildDirectory) -> None:
         found = cached(stage)
         (found.root / "cached-build.json").rename(found.root / "cached-build.draft")
         self.unfit(lay(stage), found)
 
-    def test_where_it_cannot_be_kept(self, stage: BuildDirectory) -> None:
+    def test_a_missing_directory_saves_no_cache(self, stage: BuildDirectory) -> None:
         found = cache_of(stage)
         basis = found.restore(stage)
         found.save(basis)  # which is not there

@@ -106,7 +106,7 @@ class TestProvider:
         files = {f"scipy_openblas32/{name}": b"" for name in names}
         return pinned(make_wheel(directory, "scipy-openblas32", "1.0", files), "scipy-openblas32")
 
-    def test_openblas_is_unpacked_and_told_to_pkg_config(self, blas: Build, tmp_path: Path) -> None:
+    def test_openblas_is_unpacked_with_a_pkg_config_file(self, blas: Build, tmp_path: Path) -> None:
         wheel = self.wheel(tmp_path, "lib/libscipy_openblas.so", "include/cblas.h")
         stage = laid(blas, tmp_path / "stage", provider=wheel)
         provider = stage.root / "provider"
@@ -242,7 +242,7 @@ class TestEdits:
 
 
 @pytest.mark.slow  # pip installs
-def test_the_witness_tells_what_is_installed_from_disk(tmp_path: Path) -> None:
+def test_the_environment_report_reads_installed_files_from_disk(tmp_path: Path) -> None:
     """Not from RECORD: a file that was changed after it was installed has another digest."""
     script = Path(__file__).parents[2] / "src/wheelfarm/build/inside/environment_report.py"
     wheel, output = make_wheel(tmp_path), tmp_path / "out" / "environment.json"

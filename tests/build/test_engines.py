@@ -207,7 +207,7 @@ class TestContainers:
         assert getattr(container_engine(only_these), "program", None) == "docker"
         assert container_engine(replace(only_these, container_engine="podman")) is None
 
-    def test_what_can_be_lent(self) -> None:
+    def test_which_engines_can_overlay_a_directory(self) -> None:
         podman = ContainerEngine("podman", storage=lambda: "overlay")
         assert podman.can_overlay(Path("/stage"))
         assert not podman.can_overlay(Path("/a:b/stage"))

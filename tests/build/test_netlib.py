@@ -92,7 +92,7 @@ def test_another_library_in_disguise_is_refused(tmp_path: Path, symbol: str, nam
 
 
 @pytest.mark.parametrize("library", ["blas", "lapack"])
-def test_a_missing_one_is_told_with_the_places(tmp_path: Path, library: str) -> None:
+def test_a_missing_library_is_an_error_with_the_paths_searched(tmp_path: Path, library: str) -> None:
     root = lay(tmp_path / "root", DEBIAN)
     shutil.rmtree(root / "usr/lib/x86_64-linux-gnu" / library)
     finished = netlib(tmp_path / "provider", root)

@@ -61,7 +61,7 @@ def test_a_container_engine_that_appears_voids_it(tmp_path: Path, monkeypatch: p
         assert file_state(tmp_path / name) != files[str(tmp_path / name)]
 
 
-def test_a_container_engine_does_not_matter_when_the_host_was_asked_for(tmp_path: Path) -> None:
+def test_a_container_engine_does_not_matter_to_the_host_engine(tmp_path: Path) -> None:
     assert not any(
         Path(path).name in {"docker", "podman", "docker.sock"} for path in _files(tmp_path, "host")
     )

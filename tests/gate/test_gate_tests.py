@@ -85,7 +85,7 @@ class TestAnotherPython:
         wheel = pinned(make_wheel(root, "tinytop", "1.0", {"tinytop.py": ""}), "tinytop", farm=True)
         return planner.plan_tests(build_of(plan, "tinytop"), wheel)
 
-    def test_one_without_the_wheels_that_are_needed_is_told(
+    def test_a_python_without_the_required_wheels_is_skipped_with_a_reason(
         self, chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         tests = self.gate_tests(chain, tmp_path, monkeypatch)
@@ -171,7 +171,7 @@ class TestDownstream:
         assert [each.wheel.name for each in tests.downstream] == listed
         assert tests.replaced == frozenset()
 
-    def test_one_that_is_listed_and_not_stored_is_told(self, index: Index, tmp_path: Path) -> None:
+    def test_a_package_that_is_not_stored_is_skipped(self, index: Index, tmp_path: Path) -> None:
         recipes = {"tinybase": {"test": {"downstream": ["tinytop"]}}, "tinytop": {}}
         planner, plan = planner_of(tiny_farm(tmp_path, index, recipes))
         wheel = pinned(make_wheel(tmp_path, "tinybase", "1.0"), "tinybase", farm=True)

@@ -50,7 +50,7 @@ def test_each_build_comes_after_all_that_it_needs(tmp_path: Path) -> None:
         seen.add(build.id)
 
 
-def test_only_what_is_asked_for_and_what_it_needs(tmp_path: Path) -> None:
+def test_the_plan_has_only_the_requested_packages_and_their_requirements(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, CHAIN)
     plan = plan_of(settings, ["SciPy"])
     assert sorted(_names(plan)) == ["extra", "numpy", "scipy", "zlib"]
@@ -147,7 +147,7 @@ def test_build_holds_all_that_the_engine_needs(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["host", "run"])
-def test_a_circle_is_told_from_who_needs_to_what_is_needed(
+def test_a_cycle_error_goes_from_each_package_to_its_requirement(
     tmp_path: Path, needs: dict[str, list[str]], circle: str, kind: str
 ) -> None:
     recipes = read_recipes(

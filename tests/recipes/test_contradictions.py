@@ -66,7 +66,7 @@ def test_nothing_compiled_has_no_extension_module(tmp_path: Path) -> None:
     assert "compilers = []" in str(error.why)
 
 
-def test_a_layer_can_be_to_blame_and_all_is_told(tmp_path: Path) -> None:
+def test_a_layer_can_be_to_blame_and_all_errors_are_raised(tmp_path: Path) -> None:
     table = {
         "compilers": ["c"],
         "expect": {"interface": "lp64", "platform-tag": "manylinux_2_28"},

@@ -19,9 +19,7 @@ FILE = "recipes/alpha/recipe.toml"
 PATCH = "Why: x\n\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
 
 
-def _shelf(
-    root: Path, table: dict[str, Any], *patches: str, files: dict[str, str] | None = None
-) -> RecipeSet:
+def _read(root: Path, table: dict[str, Any], *patches: str, files: dict[str, str] | None = None) -> RecipeSet:
     bodies = {f"alpha/{name}": PATCH for name in patches}
     return read_recipes(make_farm(root, {"alpha": table}, patches=bodies, files=files))
 
@@ -30,7 +28,7 @@ def _listed(*patches: dict[str, Any]) -> dict[str, Any]:
     return {"patches": list(patches)}
 
 
-def test_a_shelf_holds_the_recipes_by_name(tmp_path: Path) -> None:
+def test_a_recipe_set_has_the_recipes_by_name(tmp_path: Path) -> None:
     files = {"recipes/README.md": "no recipe"}
     recipes = read_recipes(make_farm(tmp_path, {"beta": {}, "alpha": {}}, files=files))
     assert [recipe.name for recipe in recipes] == ["alpha", "beta"]
@@ -38,7 +36,7 @@ def test_a_shelf_holds_the_recipes_by_name(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_gets_the_nearest_name(tmp_path: Path) -> None:
-    recipes = _shelf(tmp_path, {})
+    recipes = _read(tmp_path, {})
     error = only(lambda: recipes.find("alhpa"), UsageError)
     assert (error.what, error.hint) == ("there is no recipe for 'alhpa'", "did you mean 'alpha'?")
     assert only(lambda: recipes.find("zzz"), UsageError).hint == "valid are: alpha"
@@ -58,13 +56,13 @@ def test_an_empty_farm_is_a_farm(tmp_path: Path) -> None:
 
 
 def test_a_recipe_stands_in_the_directory_of_its_name(tmp_path: Path) -> None:
-    error = only(lambda: _shelf(tmp_path, {"name": "beta"}), RecipeError)
+    error = only(lambda: _read(tmp_path, {"name": "beta"}), RecipeError)
     assert error.where == f"{FILE}: name"
     assert error.hint == "git mv recipes/alpha recipes/beta"
 
 
 @pytest.mark.parametrize("kind", ["host", "run"])
-def test_all_requirements_without_recipe_are_told(tmp_path: Path, kind: str) -> None:
+def test_each_requirement_without_a_recipe_is_an_error(tmp_path: Path, kind: str) -> None:
     tables: dict[str, Any] = {
         "alpha": {"requires": {kind: ["bata", "gamma"]}},
         "beta": {"requires": {kind: ["xyz"]}},
@@ -93,20 +91,20 @@ def test_a_directory_without_a_recipe(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", [{"targets": {"*-manylinx_*": {}}}, {"targets": {"cp310-*": {}}}])
 def test_a_glob_that_matches_no_target(tmp_path: Path, table: dict[str, Any]) -> None:
-    error = only(lambda: _shelf(tmp_path, table), RecipeError)
+    error = only(lambda: _read(tmp_path, table), RecipeError)
     assert "matches no target" in error.what
     assert error.where == "recipes/alpha/recipe.toml: targets"
 
 
 def test_a_skip_that_matches_no_target(tmp_path: Path) -> None:
     skip = [{"targets": "*-win32", "reason": "r"}, {"targets": "cp311-amiga", "reason": "r"}]
-    error = only(lambda: _shelf(tmp_path, {"skip": skip}), RecipeError)
+    error = only(lambda: _read(tmp_path, {"skip": skip}), RecipeError)
     assert (error.what, error.where) == ("'cp311-amiga' matches no target", "recipes/alpha/recipe.toml: skip")
 
 
 @pytest.mark.parametrize("name", ["numpy", "NumPy"])
 def test_numpy_may_not_be_loosened(tmp_path: Path, name: str) -> None:
-    error = only(lambda: _shelf(tmp_path, {"build-requires": {"loosen": ["cython", name]}}), RecipeError)
+    error = only(lambda: _read(tmp_path, {"build-requires": {"loosen": ["cython", name]}}), RecipeError)
     assert error.what == "numpy's upper bound may not be loosened"
     assert error.where == f"{FILE}: build-requires.loosen"
 
@@ -118,17 +116,17 @@ def test_others_may_be_edited(tmp_path: Path) -> None:
         "remove": ["oldest-supported-numpy"],
         "replace": {"numpy": "numpy>=2"},
     }
-    recipe = _shelf(tmp_path, {"build-requires": edits}).find("alpha").table
+    recipe = _read(tmp_path, {"build-requires": edits}).find("alpha").table
     assert recipe.build_requires.loosen == ["cython"]
     assert recipe.build_requires.replace == {"numpy": "numpy>=2"}
 
 
-def test_unknown_variants_are_told_wherever_they_stand(tmp_path: Path) -> None:
+def test_an_unknown_variant_is_an_error_in_each_table(tmp_path: Path) -> None:
     table = {
         "variants": {"netlab": {}, "plain": {}},
         "patches": [{"file": "a.patch", "variants": ["plian"]}],
     }
-    errors = raised(lambda: _shelf(tmp_path, table, "a.patch"), RecipeError)
+    errors = raised(lambda: _read(tmp_path, table, "a.patch"), RecipeError)
     assert [(error.where, error.hint) for error in errors] == [
         (f"{FILE}: variants.netlab", "did you mean 'netlib'?"),
         (f"{FILE}: patches.plian", "did you mean 'plain'?"),
@@ -137,9 +135,9 @@ def test_unknown_variants_are_told_wherever_they_stand(tmp_path: Path) -> None:
 
 def test_the_smoke_script_must_be_there(tmp_path: Path) -> None:
     table = {"test": {"smoke": "smoke.py"}}
-    error = only(lambda: _shelf(tmp_path, table), RecipeError)
+    error = only(lambda: _read(tmp_path, table), RecipeError)
     assert (error.what, error.where) == ("there is no file 'smoke.py'", f"{FILE}: test.smoke")
-    recipe = _shelf(tmp_path, table, files={"recipes/alpha/smoke.py": "x"}).find("alpha")
+    recipe = _read(tmp_path, table, files={"recipes/alpha/smoke.py": "x"}).find("alpha")
     assert (
         recipe.file_digest("smoke.py") == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
     )
@@ -172,26 +170,26 @@ def test_the_smoke_script_must_be_there(tmp_path: Path) -> None:
 def test_the_series_of_a_variant_and_target(
     tmp_path: Path, patches: list[dict[str, Any]], variant: str, target: str, files: list[str]
 ) -> None:
-    recipe = _shelf(tmp_path, _listed(*patches), *(patch["file"] for patch in patches)).find("alpha")
+    recipe = _read(tmp_path, _listed(*patches), *(patch["file"] for patch in patches)).find("alpha")
     series = recipe.series(variant=variant, target=Target.parse(target))
     assert series == tuple(tmp_path / "patches/alpha" / file for file in files)
 
 
 def test_a_patch_serves_a_prerelease_within_its_range(tmp_path: Path) -> None:
     table = _listed({"file": "a.patch", "versions": ">=1,<3"}) | {"version": "2.0rc1"}
-    recipe = _shelf(tmp_path, table, "a.patch").find("alpha")
+    recipe = _read(tmp_path, table, "a.patch").find("alpha")
     assert len(recipe.series(variant="plain", target=Target.parse(LINUX))) == 1
 
 
 def test_a_patch_that_is_not_there(tmp_path: Path) -> None:
-    error = only(lambda: _shelf(tmp_path, _listed({"file": "a.patch"})), PatchError)
+    error = only(lambda: _read(tmp_path, _listed({"file": "a.patch"})), PatchError)
     assert error.what == "there is no patch 'a.patch'"
     assert error.hint == "it belongs into patches/alpha/"
 
 
 def test_a_patch_whose_range_the_recipe_has_left(tmp_path: Path) -> None:
     table = _listed({"file": "a.patch", "versions": "<1.0"})
-    error = only(lambda: _shelf(tmp_path, table, "a.patch"), PatchError)
+    error = only(lambda: _read(tmp_path, table, "a.patch"), PatchError)
     assert (error.what, error.why) == (
         "a.patch matches nothing",
         "it is for <1.0, and the recipe is for 1.0",
@@ -200,7 +198,7 @@ def test_a_patch_whose_range_the_recipe_has_left(tmp_path: Path) -> None:
 
 def test_a_patch_that_is_not_listed(tmp_path: Path) -> None:
     errors = raised(
-        lambda: _shelf(tmp_path, _listed({"file": "a.patch"}), "a.patch", "b.patch", "sub/c.patch"),
+        lambda: _read(tmp_path, _listed({"file": "a.patch"}), "a.patch", "b.patch", "sub/c.patch"),
         PatchError,
     )
     assert [error.what for error in errors] == ["b.patch is not listed", "sub/c.patch is not listed"]
@@ -209,7 +207,7 @@ def test_a_patch_that_is_not_listed(tmp_path: Path) -> None:
 
 def test_a_patch_that_is_listed_twice(tmp_path: Path) -> None:
     listed = _listed({"file": "a.patch"}, {"file": "a.patch", "variants": ["plain"]})
-    error = only(lambda: _shelf(tmp_path, listed, "a.patch"), PatchError)
+    error = only(lambda: _read(tmp_path, listed, "a.patch"), PatchError)
     assert (error.what, error.where) == ("a.patch is listed twice", f"{FILE}: patches")
 
 

@@ -48,13 +48,13 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_fits_and_can_be_read_at_every_width_light_and_dark(page: Path, tmp_path: Path) -> None:
     browser = find_browser()
     assert browser
-    told = measure(browser, page, WIDTHS, tmp_path)
-    assert [(each["width"], each["dark"]) for each in told] == [
+    frames = measure(browser, page, WIDTHS, tmp_path)
+    assert [(frame["width"], frame["dark"]) for frame in frames] == [
         (width, dark) for width in WIDTHS for dark in (False, True)
     ]
-    for each in told:
-        assert each["needs"] <= each["width"]
-        assert each["wide"] == []
-        assert each["faint"] == []
+    for frame in frames:
+        assert frame["needs"] <= frame["width"]
+        assert frame["wide"] == []
+        assert frame["faint"] == []
         # The policy of the page lets its own style in.
-        assert each["styled"] == "650"
+        assert frame["styled"] == "650"

@@ -179,14 +179,14 @@ class TestHonest:
         assert "The index of this variant lists no wheel" in words
 
     @pytest.mark.parametrize(
-        ("record", "told"),
+        ("record", "problem"),
         [("{", "the record is not JSON"), ('{"schema": 99}', "its schema is 99"), ("{}", "recipe: missing")],
     )
-    def test_a_record_that_cannot_be_read(self, chained: Stock, record: str, told: str) -> None:
+    def test_a_record_that_cannot_be_read(self, chained: Stock, record: str, problem: str) -> None:
         chained.record_of(chained.wheels["base"]).write_text(record)
         words = page(chained).words
         assert "1 problem" in words
-        assert told in words
+        assert problem in words
         assert "1 unproved" in words
 
     def test_a_missing_wheel_and_its_record(self, chained: Stock) -> None:
@@ -246,7 +246,7 @@ class TestNumbers:
         assert "built from nothing" in words
 
     @pytest.mark.parametrize(
-        ("ours", "theirs", "told"),
+        ("ours", "theirs", "text"),
         [
             (75, 100, "\N{MINUS SIGN}25\xa0%"),
             (120, 100, "+20\xa0%"),
@@ -255,8 +255,8 @@ class TestNumbers:
             (0, 0, ""),
         ],
     )
-    def test_a_change(self, ours: int, theirs: int, told: str) -> None:
-        assert change(ours, theirs) == told
+    def test_a_change(self, ours: int, theirs: int, text: str) -> None:
+        assert change(ours, theirs) == text
 
     def test_sizes_and_times(self) -> None:
         assert [size(count) for count in (0, 7, 999, 1000, 999_999, 44_500_000, 2_000_000_000)] == [

@@ -33,7 +33,7 @@ class Terminal(io.StringIO):
 
 
 class Time:
-    """A clock that goes when it is told to."""
+    """A clock that a test sets."""
 
     now = 1000.0
 

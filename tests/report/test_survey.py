@@ -51,7 +51,7 @@ class TestWhole:
         assert found.seconds == 1182.5
         assert variant.troubles == 0
 
-    def test_edges_are_told_from_digests(self, three: Stock) -> None:
+    def test_edges_come_from_digests(self, three: Stock) -> None:
         base, middle, top = (finding.anchor for finding in only(three).findings)
         edges = {(edge.upstream, edge.wheel) for edge in only(three).edges}
         assert edges == {(base, middle), (base, top), (middle, top)}
@@ -89,10 +89,10 @@ class TestWhole:
         assert "document" not in variant["findings"][0]
         assert data["limit"] == 250 * MEGABYTE
 
-    def test_the_same_house_gives_the_same_survey(self, three: Stock) -> None:
+    def test_the_same_wheelhouse_gives_the_same_survey(self, three: Stock) -> None:
         assert three.survey() == three.survey()
 
-    def test_an_empty_house_and_an_empty_variant(self, stock: Stock) -> None:
+    def test_an_empty_wheelhouse_and_an_empty_variant(self, stock: Stock) -> None:
         assert stock.survey().variants == ()
         (variant,) = stock.survey("openblas").variants
         assert (variant.findings, variant.sets, variant.problems) == ((), (), ())
@@ -102,8 +102,8 @@ class TestSets:
     def test_each_with_what_it_needs_and_all(self, three: Stock) -> None:
         variant = only(three)
         sizes = {finding.name: finding.unpacked for finding in variant.findings}
-        told = [(each.asked, each.names, each.outside) for each in variant.sets]
-        assert told == [
+        sets = [(each.asked, each.names, each.outside) for each in variant.sets]
+        assert sets == [
             (("base",), ("base",), ()),
             (("middle",), ("base", "middle"), ("elsewhere",)),
             # What an extra needs is one's own choice.
@@ -135,9 +135,9 @@ class TestSets:
 
 
 class TestBroken:
-    """Each fault is told of its wheel, and the others are looked at all the same."""
+    """The survey reports each fault with its wheel, and reads the other wheels all the same."""
 
-    def told(self, stock: Stock, name: str = "base") -> str:
+    def problems_of(self, stock: Stock, name: str = "base") -> str:
         variant = only(stock)
         others = [finding for finding in variant.findings if finding.name != name]
         assert len(others) == 2
@@ -148,14 +148,14 @@ class TestBroken:
     def test_a_missing_wheel(self, chained: Stock) -> None:
         base = chained.wheels["base"]
         base.path.unlink()
-        assert "the wheel is missing" in self.told(chained)
+        assert "the wheel is missing" in self.problems_of(chained)
         # Its record still knows its size.
         assert chained.find("base").unpacked == sum(sample_record().sizes.values())
 
     def test_a_wheel_with_other_bytes(self, chained: Stock) -> None:
         base = chained.wheels["base"]
         base.path.write_bytes(b"x" * base.path.stat().st_size)
-        assert "its sha256 is not the one" in self.told(chained)
+        assert "its sha256 is not the one" in self.problems_of(chained)
 
     def test_a_wheel_with_a_binary_that_is_none(self, stock: Stock) -> None:
         stock.add("demo", files={"demo.so": b"\x7fELF not really"})
@@ -164,17 +164,17 @@ class TestBroken:
         assert [problem.what for problem in found.problems] == ["this elf binary cannot be read"]
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "problem"),
         [
             ("{", "the record is not JSON"),
             ("{}", "recipe: missing"),
             ('{"schema": 99}', "its schema is 99; this wheelfarm reads up to 4"),
         ],
     )
-    def test_a_record_that_cannot_be_read(self, chained: Stock, text: str, told: str) -> None:
+    def test_a_record_that_cannot_be_read(self, chained: Stock, text: str, problem: str) -> None:
         base = chained.wheels["base"]
         chained.record_of(base).write_text(text)
-        assert told in self.told(chained)
+        assert problem in self.problems_of(chained)
         found = chained.find("base")
         assert (found.record, found.document, found.seconds) == (None, text, None)
         assert found.target == TARGET
@@ -183,18 +183,18 @@ class TestBroken:
     def test_a_record_that_is_no_text(self, chained: Stock) -> None:
         base = chained.wheels["base"]
         chained.record_of(base).write_bytes(b"\xff")
-        assert "the record is not text" in self.told(chained)
+        assert "the record is not text" in self.problems_of(chained)
 
     def test_a_missing_record(self, chained: Stock) -> None:
         base = chained.wheels["base"]
         chained.record_of(base).unlink()
-        assert self.told(chained)
+        assert self.problems_of(chained)
         assert chained.find("base").document == ""
 
     def test_a_record_of_another_wheel(self, chained: Stock) -> None:
         base, middle = chained.wheels["base"], chained.wheels["middle"]
         chained.record_of(base).write_text(chained.record_of(middle).read_text())
-        assert "describes another wheel" in self.told(chained)
+        assert "describes another wheel" in self.problems_of(chained)
 
     def test_a_damaged_page(self, chained: Stock) -> None:
         (chained.wheelhouse.root / "openblas" / "simple" / "base" / "index.json").write_text("{}")
@@ -203,28 +203,28 @@ class TestBroken:
         assert [problem.what for problem in variant.problems] == ["the index page of base is damaged"]
         assert variant.troubles == 1
 
-    def test_no_path_of_this_machine_is_told(self, chained: Stock) -> None:
+    def test_problems_name_no_path_of_this_machine(self, chained: Stock) -> None:
         base, middle, top = chained.wheels.values()
         base.path.unlink()
         chained.record_of(middle).unlink()
         top.path.write_bytes(b"")
-        told = [problem for finding in only(chained).findings for problem in finding.problems]
-        assert len(told) == 3
-        assert str(chained.root) not in repr(told)
+        problems = [problem for finding in only(chained).findings for problem in finding.problems]
+        assert len(problems) == 3
+        assert str(chained.root) not in repr(problems)
 
 
 class TestPublic:
     def test_the_wheel_of_the_same_version_and_target(self, stock: Stock, tmp_path: Path) -> None:
         stock.add("demo", files={"demo.py": "x" * 100})
         public = make_wheel(tmp_path, "demo", files={"demo.py": "x" * 300}, tag=TAG)
-        asked = []
+        requests = []
 
         def ask(name: Name, version: str, target: Target, glibc: tuple[int, int]) -> Wheel:
-            asked.append((name, version, str(target), glibc))
+            requests.append((name, version, str(target), glibc))
             return open_wheel(public)
 
         (found,) = only(stock, public=Published(ask)).findings
-        assert asked == [("demo", "1.0", TARGET, (2, 35))]
+        assert requests == [("demo", "1.0", TARGET, (2, 35))]
         assert found.public.content.size_of("python") == 300
         (alone,) = only(stock, public=Published(ask)).sets
         assert alone.public == open_wheel(public).unpacked
@@ -234,19 +234,19 @@ class TestPublic:
         def ask(name: Name, *_: object) -> Wheel:
             raise SourceError(f"no {name} there")
 
-        told = [finding.public.why_not for finding in only(three, public=Published(ask)).findings]
-        assert told == ["no base there", "no middle there", "no top there"]
+        reasons = [finding.public.why_not for finding in only(three, public=Published(ask)).findings]
+        assert reasons == ["no base there", "no middle there", "no top there"]
 
-    def test_nobody_is_asked_again_once_the_network_is_gone(self, three: Stock) -> None:
-        asked = []
+    def test_a_network_error_ends_all_requests(self, three: Stock) -> None:
+        requests = []
 
         def ask(name: Name, *_: object) -> Wheel:
-            asked.append(name)
+            requests.append(name)
             raise NetworkError("no answer")
 
-        told = {finding.public.why_not for finding in only(three, public=Published(ask)).findings}
-        assert told == {"the index cannot be asked: no answer"}
-        assert asked == ["base"]
+        reasons = {finding.public.why_not for finding in only(three, public=Published(ask)).findings}
+        assert reasons == {"the index cannot be asked: no answer"}
+        assert requests == ["base"]
 
     @pytest.mark.parametrize(
         ("tag", "target"),
@@ -264,14 +264,14 @@ class TestPublic:
         self, stock: Stock, tag: str, target: str | None
     ) -> None:
         stock.record_of(stock.add("demo", tag=tag)).unlink()
-        asked = []
+        requests = []
 
         def ask(_name: Name, _version: str, target: Target, *_: object) -> Wheel:
-            asked.append(str(target))
+            requests.append(str(target))
             raise SourceError("none there")
 
         found = stock.find("demo", public=Published(ask))
-        assert asked == ([target] if target else [])
+        assert requests == ([target] if target else [])
         assert found.target == (target or tag)
         assert found.public.why_not
 

@@ -1,4 +1,4 @@
-"""Needs and budgets: what cannot be is told, and what is too much is cut to size."""
+"""Needs and budgets: a wrong value is an error, and a need above the budget is cut to it."""
 
 from __future__ import annotations
 

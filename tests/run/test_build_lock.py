@@ -51,16 +51,16 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
         assert len(swept) == 1
 
 
-def test_what_a_killed_run_left_in_clean_rooms_is_swept_too(tmp_path: Path) -> None:
-    """Rooms stand beside each other, each with a mark and containers of its own."""
+def test_what_a_killed_run_left_in_gate_environments_is_swept_too(tmp_path: Path) -> None:
+    """Each environment of the gate has a mark and containers of its own."""
     lock = BuildLock(tmp_path, "alpha")
-    rooms = [lock.root / "gate" / name for name in ("alpha-cp311", "beta-1.0-cp313")]
-    for room in rooms:
-        room.mkdir(parents=True)
-        mark_of(room).write_text('{"pid": 0, "started": null}')
+    environments = [lock.root / "gate" / name for name in ("alpha-cp311", "beta-1.0-cp313")]
+    for environment in environments:
+        environment.mkdir(parents=True)
+        mark_of(environment).write_text('{"pid": 0, "started": null}')
     swept: list[Path] = []
     with lock.hold(lambda _line: None, swept.append):
-        assert sorted(swept) == rooms
+        assert sorted(swept) == environments
     assert not list(lock.root.rglob("*.running"))
 
 
@@ -69,7 +69,7 @@ def test_it_is_made_for_us_alone(tmp_path: Path) -> None:
     assert (tmp_path / "stages").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners are told apart on POSIX")
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="only POSIX has the owner of a file")
 @pytest.mark.parametrize("trap", ["a link", "another owner"])
 def test_a_directory_that_somebody_else_prepared(
     tmp_path: Path, trap: str, monkeypatch: pytest.MonkeyPatch

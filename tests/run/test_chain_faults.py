@@ -1,4 +1,4 @@
-"""Whatever goes wrong in a build: it is told by its class, nothing is stored, and the others go on."""
+"""Whatever goes wrong in a build: its error has a class, nothing is stored, and other builds go on."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_compiler_that_dies_stops_only_what_needs_it(index: Index, tmp_path: P
 
 @pytest.mark.slow
 def test_what_the_gate_refuses_is_not_stored(index: Index, tmp_path: Path) -> None:
-    """It is told; and after a correction nothing is compiled again."""
+    """The error names the failed check, and after a correction nothing is compiled again."""
     smoke = {"recipes/tinyleaf/smoke.py": 'raise SystemExit("it smokes")\n'}
     settings = tiny_farm(tmp_path / "farm", index, LEAF, files=smoke)
     error = failed(settings)

@@ -62,13 +62,13 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
         stored.name,
         base.wheel.sha256,
     )
-    held = {str(entry.name): entry for entry in top.build_requirements}
-    assert set(held) == {*BUILD, "tinybase"}
-    assert (held["tinybase"].farm, held["tinybase"].sha256) == (True, base.wheel.sha256)
+    installed = {str(entry.name): entry for entry in top.build_requirements}
+    assert set(installed) == {*BUILD, "tinybase"}
+    assert (installed["tinybase"].farm, installed["tinybase"].sha256) == (True, base.wheel.sha256)
     locked: dict[str, Collection[str | None]] = {
         str(each.name): each.hashes for each in run.build("tinytop").requirements
     }
-    assert all(held[name].sha256 in locked[name] and not held[name].farm for name in BUILD)
+    assert all(installed[name].sha256 in locked[name] and not installed[name].farm for name in BUILD)
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
     assert [(result["check"], result["found"]) for result in top.gate_results] == [
         ("record", "8 members as it says"),
@@ -86,9 +86,9 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     assert str(chain.root) not in embedded.to_json()
     with zipfile.ZipFile(stored) as wheel:
         assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
-    told = components(open_wheel(stored))
-    assert any(each.get("files", "").startswith("tinybase.libs/libtiny") for each in told)
-    assert [each["name"] for each in told if each.get("scope") == "excluded"] == sorted(BUILD)
+    sbom = components(open_wheel(stored))
+    assert any(each.get("files", "").startswith("tinybase.libs/libtiny") for each in sbom)
+    assert [each["name"] for each in sbom if each.get("scope") == "excluded"] == sorted(BUILD)
     check_tidy(chain.wheelhouse, VARIANT)
 
 

@@ -73,15 +73,15 @@ def test_a_decoy_of_the_same_version_on_the_index_is_not_used(index: Index, tmp_
             },
         )
         run = run_farm(settings)
-        asked = server.paths
+        paths = server.paths
     assert run.states == {"tinybase": "built", "tinytop": "built"}
     base, top = run.record("tinybase"), run.record("tinytop")
     assert {wheel.name: wheel.sha256 for wheel in top.upstream} == {"tinybase": base.wheel.sha256}
-    (held,) = (entry for entry in top.build_requirements if entry.name == "tinybase")
-    assert (held.sha256, held.farm) == (base.wheel.sha256, True)
-    # tinybase was asked for once, as a source; the decoy never.
-    assert asked.count("/simple/tinybase/") == 1
-    assert f"/files/{fake.name}" not in asked
+    (installed,) = (entry for entry in top.build_requirements if entry.name == "tinybase")
+    assert (installed.sha256, installed.farm) == (base.wheel.sha256, True)
+    # tinybase was requested once, as a source; the decoy never.
+    assert paths.count("/simple/tinybase/") == 1
+    assert f"/files/{fake.name}" not in paths
     with zipfile.ZipFile(run.wheel("tinytop")) as archive:
         (extension,) = (name for name in archive.namelist() if name.endswith(".so"))
         content = archive.read(extension)

@@ -18,22 +18,22 @@ from wheelfarm.run.farm import Farm
 if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
 
-KEPT = "alpha-plain-cp311-manylinux_x86_64"
+BUILD = "alpha-plain-cp311-manylinux_x86_64"
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     settings = make_farm(tmp_path / "farm", {"alpha": {}}, settings={"stages": str(tmp_path / "stages")})
     for path, count in (
-        (settings.stages / f"{KEPT}.cache" / "build" / "object.o", 1000),
-        (settings.stages / KEPT / "source" / "x.c", 100),
-        (settings.work / "stages" / f"{KEPT}.cache" / "source" / "x.c", 10),
+        (settings.stages / f"{BUILD}.cache" / "build" / "object.o", 1000),
+        (settings.stages / BUILD / "source" / "x.c", 100),
+        (settings.work / "stages" / f"{BUILD}.cache" / "source" / "x.c", 10),
         (settings.work / "ungated" / "0123" / "alpha.whl", 1),
-        (settings.work / "logs" / f"{KEPT}.log", 7),
+        (settings.work / "logs" / f"{BUILD}.log", 7),
     ):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"x" * count)
-    (settings.stages / KEPT / "source" / "again").hardlink_to(settings.stages / KEPT / "source" / "x.c")
+    (settings.stages / BUILD / "source" / "again").hardlink_to(settings.stages / BUILD / "source" / "x.c")
     return settings
 
 
@@ -44,22 +44,22 @@ def files(settings: Settings) -> list[str]:
 
 def test_all_goes_but_the_logs(settings: Settings) -> None:
     before = files(settings)
-    told = list(clean(Farm(settings=settings), wheels=False, dry_run=True))
-    assert [(each.kind, each.size) for each in told] == [
+    leftovers = list(clean(Farm(settings=settings), wheels=False, dry_run=True))
+    assert [(each.kind, each.size) for each in leftovers] == [
         (Leftover.CACHE, 1000),
         (Leftover.FAILED, 100),
         (Leftover.CACHE, 10),
         (Leftover.UNGATED, 1),
     ]
     assert [name for name in files(settings) if not name.endswith(".lock")] == before
-    assert list(clean(Farm(settings=settings), wheels=False, dry_run=False)) == told
-    assert {name for name in files(settings) if not name.endswith(".lock")} == {f"{KEPT}.log"}
+    assert list(clean(Farm(settings=settings), wheels=False, dry_run=False)) == leftovers
+    assert {name for name in files(settings) if not name.endswith(".lock")} == {f"{BUILD}.log"}
     assert not list(clean(Farm(settings=settings), wheels=True, dry_run=False))
 
 
 def test_what_another_run_uses_stays(settings: Settings) -> None:
-    with BuildLock(settings.stages, KEPT).try_hold() as held:
-        assert held
+    with BuildLock(settings.stages, BUILD).try_hold() as locked:
+        assert locked
         gone = list(clean(Farm(settings=settings), wheels=False, dry_run=False))
     assert [(each.kind, each.size) for each in gone] == [(Leftover.CACHE, 10)]
     assert {"object.o", "x.c", "alpha.whl"} <= set(files(settings))

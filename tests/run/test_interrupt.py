@@ -61,19 +61,19 @@ class TestInterrupt:
             return built(build)
 
         plan = make(a=[], b=["a"], c=["a"], d=["a"], e=["b"])
-        told: list[str] = []
+        ended: list[str] = []
         runner = Runner(budget=Budget(cpus=2), cancel=cancelled.set)
         began = time.monotonic()
         with pytest.raises(Interrupted) as caught:
-            runner.run(plan, perform, tell=lambda outcome: told.append(name(outcome.build)))
+            runner.run(plan, perform, tell=lambda outcome: ended.append(name(outcome.build)))
         assert time.monotonic() - began < 6
-        assert list(by_name(caught.value.outcomes)) == told == ["a"]
+        assert list(by_name(caught.value.outcomes)) == ended == ["a"]
         assert isinstance(caught.value, KeyboardInterrupt)
         assert len(performed) == 3
         assert all(wait_until_gone(pid) for pid in pids)
 
     def interrupted(self, plan: Plan, ends: Mapping[str, Callable[[Build], Outcome]]) -> dict[str, Outcome]:
-        """How builds ended that ended as told once they were cancelled."""
+        """The outcomes of builds that end as `ends` says once they are cancelled."""
         cancelled = threading.Event()
         begun = threading.Barrier(len(ends) + 1, timeout=WAIT)
 
@@ -91,7 +91,7 @@ class TestInterrupt:
             Runner(budget=FOUR, cancel=cancelled.set).run(plan, perform, tell=nothing)
         return by_name(caught.value.outcomes)
 
-    def test_what_comes_to_its_end_is_kept(self, make: Make) -> None:
+    def test_outcomes_of_builds_that_end_are_reported(self, make: Make) -> None:
         def fail(_build: Build) -> Outcome:
             raise BuildError("broken")
 
@@ -176,13 +176,13 @@ class TestInterrupt:
             Runner(budget=FOUR, retry=retry, sleep=sleep).run(make(a=[], b=[]), flaky, tell=nothing)
         assert list(by_name(caught.value.outcomes)) == ["a"]
 
-    def test_while_an_end_is_told(self, make: Make) -> None:
-        told: list[str] = []
+    def test_an_interrupt_while_an_outcome_is_reported(self, make: Make) -> None:
+        ended: list[str] = []
 
         def tell(outcome: Outcome) -> None:
-            told.append(name(outcome.build))
+            ended.append(name(outcome.build))
             raise KeyboardInterrupt
 
         with pytest.raises(Interrupted) as caught:
             Runner(budget=FOUR).run(make(a=[], b=["a"]), lambda build, _share: built(build), tell=tell)
-        assert list(by_name(caught.value.outcomes)) == told == ["a"]
+        assert list(by_name(caught.value.outcomes)) == ended == ["a"]

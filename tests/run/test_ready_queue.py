@@ -135,7 +135,7 @@ class TestStarvationGuard:
         assert started(ready_queue) == {"big": 4}
         assert ready_queue.reserved is None
 
-    def test_memory_is_kept_and_cpus_are_used(self) -> None:
+    def test_memory_is_reserved_and_cpus_are_used(self) -> None:
         hungry, modest = Need(memory=6 * GB), Need(memory=3 * GB)
         tasks = [task("long", need=hungry, seconds=99), task("big", need=hungry, seconds=50)]
         tasks += [task(f"s{n}", seconds=1) for n in range(9)] + [task("m", need=modest, seconds=0.1)]
@@ -146,7 +146,7 @@ class TestStarvationGuard:
         assert ready_queue.reserved is not None  # s0 to s3 have overtaken it
         ready_queue.finish("s1")
         ready_queue.finish("s2")
-        # Beside it, which takes a CPU and 6 GB, there is room for three CPUs and 2 GB.
+        # It takes a CPU and 6 GB, which leaves three CPUs and 2 GB.
         assert started(ready_queue) == {"s4": 1, "s5": 1}
         ready_queue.finish("long")
         assert started(ready_queue) == {"big": 1}

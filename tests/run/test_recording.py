@@ -56,23 +56,23 @@ def test_where_nothing_differs_it_is_the_cache() -> None:
         (record(CacheUse(hits=0, misses=0)), record(WHOLE)),
         # A patch changes source lines, which are to be compiled again.
         (record(WHOLE, key_parts=KEYS | {"patch.1.0001-other.patch": "2"}), record(WHOLE)),
-        # Of a kept build directory only that is asked for which has changed.
+        # From a build cache only what has changed is compiled.
         (record(CacheUse(hits=0, misses=1), build_cache=True), record(CacheUse(hits=0, misses=1))),
     ],
-    ids=["enough", "first", "no cache before", "no cache", "nothing to compile", "patch", "kept"],
+    ids=["enough", "first", "no cache before", "no cache", "nothing to compile", "patch", "build cache"],
 )
 def test_nothing_is_said(now: Record, before: Record | None) -> None:
     assert slow_compiles(now, before) == ()
 
 
 @pytest.mark.parametrize("use", [None, WHOLE])
-@pytest.mark.parametrize("kept", [{"build_cache": True}, {}], ids=["kept", "new"])
-def test_what_was_built_from_nothing(tmp_path: Path, use: CacheUse | None, kept: dict[str, bool]) -> None:
-    """A kept build that had nothing to compile asked no cache either."""
-    expected = use is None and not kept
-    assert record(use, **kept).from_nothing is expected
+@pytest.mark.parametrize("changes", [{"build_cache": True}, {}], ids=["build cache", "new"])
+def test_what_was_built_from_nothing(tmp_path: Path, use: CacheUse | None, changes: dict[str, bool]) -> None:
+    """A build from a build cache that had nothing to compile used no compiler cache either."""
+    expected = use is None and not changes
+    assert record(use, **changes).from_nothing is expected
     wheel = RepairedWheel(
-        path=tmp_path, sha256=Digest("a" * 64), cache_use=use, build_cache="build_cache" in kept
+        path=tmp_path, sha256=Digest("a" * 64), cache_use=use, build_cache="build_cache" in changes
     )
     assert wheel.from_nothing is expected
 

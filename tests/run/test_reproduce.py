@@ -127,17 +127,17 @@ def test_other_bytes_are_shown(chain: Settings) -> None:
 def test_a_dry_run_tells_what_would_be_done(chain: Settings) -> None:
     finished = inv(chain, "reproduce", "tinytop", "--dry-run", "--json")
     assert finished.returncode == 0, finished.stderr
-    (told,) = json.loads(finished.stdout)
+    (plan,) = json.loads(finished.stdout)
     record = record_of(chain, "tinytop")
-    assert (told["key"], told["engine"]) == (record.key, "host")
-    assert told["wheels"] == {record.wheel.filename: record.wheel.sha256}
-    assert told["upstream"] == [record.upstream[0].filename]
-    assert told["directory"] == str(chain.stages / f"tinytop-{VARIANT}-{record.target}")
+    assert (plan["key"], plan["engine"]) == (record.key, "host")
+    assert plan["wheels"] == {record.wheel.filename: record.wheel.sha256}
+    assert plan["upstream"] == [record.upstream[0].filename]
+    assert plan["directory"] == str(chain.stages / f"tinytop-{VARIANT}-{record.target}")
     assert not (chain.work / "reproduce" / "wheels").exists()
 
 
 class TestRefused:
-    """What is not to be had any more is told, before anything is compiled."""
+    """What is missing is an error before anything is compiled."""
 
     def test_an_upstream_wheel_that_is_gone(self, chain: Settings) -> None:
         record = record_of(chain, "tinytop")
@@ -225,10 +225,10 @@ def test_options_of_two_records_are_compared(chain: Settings) -> None:
     other = record.model_copy(update={"key": Digest("0" * 64)})
     (chain.wheelhouse / VARIANT / "records" / f"{other.key}.json").write_text(other.to_json())
     (stored,) = Farm(settings=chain).wheelhouse.current(VARIANT, Name("tinybase"))
-    told = json.loads(inv(chain, "wheel.diff", str(old), str(stored.path), "--json").stdout)
-    assert told["options"]["config-settings.--global-option"] == {"before": None, "after": "-q"}
-    assert told["options"]["toolchain.linker"]["after"] == "of then"
-    lines = told["inside"][-1]["lines"]
+    difference = json.loads(inv(chain, "wheel.diff", str(old), str(stored.path), "--json").stdout)
+    assert difference["options"]["config-settings.--global-option"] == {"before": None, "after": "-q"}
+    assert difference["options"]["toolchain.linker"]["after"] == "of then"
+    lines = difference["inside"][-1]["lines"]
     assert lines[-1] == "+# by another hand"
 
 
@@ -240,8 +240,8 @@ def test_what_was_split_off_is_compared_too(index: Index, tmp_path: Path, name: 
     assert run_farm(settings).states == {"tinybase": "built"}
     finished = inv(settings, "reproduce", name, "--json")
     assert finished.returncode == 0, finished.stderr
-    told = json.loads(finished.stdout)
-    assert [(each["id"].partition(" ")[0], each["identical"]) for each in told] == [
+    verdicts = json.loads(finished.stdout)
+    assert [(each["id"].partition(" ")[0], each["identical"]) for each in verdicts] == [
         ("tinybase", True),
         (name, True),
     ]

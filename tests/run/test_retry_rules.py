@@ -10,8 +10,8 @@ from wheelfarm.run.farm import passing
 from wheelfarm.sources.urls import offline_error
 
 
-def told(failure: Failure) -> FarmError:
-    """A build's error whose log told its class."""
+def build_error(failure: Failure) -> FarmError:
+    """A build's error with the class of failure that its log shows."""
     error = BuildError("it failed")
     error.failure = failure
     return error
@@ -19,7 +19,7 @@ def told(failure: Failure) -> FarmError:
 
 @pytest.mark.parametrize(
     "error",
-    [NetworkError("no answer"), EngineError("the container does not start"), told(Failure.NETWORK)],
+    [NetworkError("no answer"), EngineError("the container does not start"), build_error(Failure.NETWORK)],
 )
 def test_what_may_be_gone_the_next_time(error: FarmError) -> None:
     assert passing(error)
@@ -31,7 +31,7 @@ def test_what_may_be_gone_the_next_time(error: FarmError) -> None:
         offline_error("http://127.0.0.1:9/"),
         BuildError("the compiler broke"),
         HashError("other bytes"),
-        *map(told, (Failure.COMPILE, Failure.OUT_OF_MEMORY, Failure.TIME_LIMIT)),
+        *map(build_error, (Failure.COMPILE, Failure.OUT_OF_MEMORY, Failure.TIME_LIMIT)),
     ],
 )
 def test_what_would_be_the_same(error: FarmError) -> None:

@@ -86,7 +86,7 @@ class TestParallel:
             assert runner.run(make(a=[], b=["a"]), perform, tell=nothing)[1].state is State.BUILT
             assert pool.submit(int, "1").result() == 1
 
-    def test_a_need_beyond_the_memory_is_told(self, make: Make) -> None:
+    def test_a_need_beyond_the_memory_gives_a_warning(self, make: Make) -> None:
         said: list[str] = []
         shares: list[int] = []
 
@@ -103,7 +103,7 @@ class TestParallel:
         assert shares == [4, 4]
 
     def test_a_failure_blocks_at_once_and_names_the_root(self, make: Make) -> None:
-        told: list[str] = []
+        ended: list[str] = []
 
         def perform(build: Build, _share: int) -> Outcome:
             if name(build) == "a":
@@ -112,9 +112,9 @@ class TestParallel:
 
         plan = make(a=[], b=["a"], c=["b"], d=[])
         outcomes = by_name(
-            Runner(budget=Budget(cpus=1)).run(plan, perform, tell=lambda o: told.append(name(o.build)))
+            Runner(budget=Budget(cpus=1)).run(plan, perform, tell=lambda o: ended.append(name(o.build)))
         )
-        assert told == ["a", "b", "c", "d"]
+        assert ended == ["a", "b", "c", "d"]
         culprit = outcomes["a"].build.id
         assert (outcomes["c"].culprit, outcomes["c"].attempts) == (culprit, 0)
         assert outcomes["c"].why == f"blocked by {culprit}, which failed"

@@ -27,7 +27,7 @@ def plan(tmp_path: Path) -> Plan:
 
 
 class _Performer:
-    """Ends builds as told; unless told, they are built."""
+    """Ends builds as `ends` says; the others are built."""
 
     def __init__(self, **ends: State | FarmError) -> None:
         self.ends = ends
@@ -40,22 +40,22 @@ class _Performer:
             case FarmError() as error:
                 raise error
             case State() as state:
-                return Outcome(build=build, state=state, why="as told", seconds=1.5)
+                return Outcome(build=build, state=state, why="a test says so", seconds=1.5)
 
 
 def _run(plan: Plan, performer: _Performer) -> tuple[dict[str, Outcome], list[str]]:
-    told: list[str] = []
+    reported: list[str] = []
     # Where nothing takes any time, no path is longer than another, and the plan's order decides.
     runner = Runner(budget=Budget(cpus=1), durations=dict.fromkeys((each.id for each in plan.builds), 0.0))
-    outcomes = runner.run(plan, performer, tell=lambda outcome: told.append(str(outcome.build.id.name)))
-    return {str(outcome.build.id.name): outcome for outcome in outcomes}, told
+    outcomes = runner.run(plan, performer, tell=lambda outcome: reported.append(str(outcome.build.id.name)))
+    return {str(outcome.build.id.name): outcome for outcome in outcomes}, reported
 
 
-def test_all_are_performed_in_order_and_told_once(plan: Plan) -> None:
+def test_all_are_performed_in_order_and_reported_once(plan: Plan) -> None:
     performer = _Performer(a=State.CACHED, e=State.CHECKED)
-    outcomes, told = _run(plan, performer)
+    outcomes, reported = _run(plan, performer)
     order = [str(build.id.name) for build in plan.builds]
-    assert performer.performed == told == list(outcomes) == order
+    assert performer.performed == reported == list(outcomes) == order
     assert {outcome.state for outcome in outcomes.values()} == {State.BUILT, State.CACHED, State.CHECKED}
     assert all(outcome.seconds == 1.5 for outcome in outcomes.values())
 
@@ -63,9 +63,9 @@ def test_all_are_performed_in_order_and_told_once(plan: Plan) -> None:
 def test_a_failure_blocks_what_needs_it_and_nothing_else(plan: Plan) -> None:
     error = BuildError("the compiler broke", hint="read the log")
     performer = _Performer(b=error)
-    outcomes, told = _run(plan, performer)
+    outcomes, reported = _run(plan, performer)
     assert sorted(performer.performed) == ["a", "b", "e", "f"]
-    assert sorted(told) == sorted(NEEDS)
+    assert sorted(reported) == sorted(NEEDS)
     assert {name: str(outcome.state) for name, outcome in outcomes.items()} == {
         "a": "built",
         "b": "failed",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def test_other_bytes_under_a_published_name(tmp_path: Path, faulty: Proxy) -> None:
     publish(farm_for(tmp_path / "first", faulty.url))
-    faulty.asked.clear()
+    faulty.requests.clear()
     farm = farm_for(tmp_path / "second", faulty.url, content="other", inputs_of="")
     with pytest.raises(FarmError) as caught:
         publish(farm)

@@ -164,7 +164,7 @@ class TestRefusals:
 
 
 class TestSubmodules:
-    def test_are_in_the_tar_when_asked(self, upstream: Repository, fetcher: Fetcher, tmp_path: Path) -> None:
+    def test_are_in_the_tar_on_request(self, upstream: Repository, fetcher: Fetcher, tmp_path: Path) -> None:
         inner = Repository.create(tmp_path / "inner")
         inner.commit({"innermost": b"3"})
         middle = Repository.create(tmp_path / "middle")
@@ -256,7 +256,7 @@ class TestCredentials:
         for file in (tmp_path / "cache").rglob("*"):
             assert file.is_dir() or not any(secret.encode() in file.read_bytes() for secret in self.SECRETS)
 
-    def test_that_are_wrong_are_told_without_them(self, tmp_path: Path) -> None:
+    def test_that_are_wrong_are_not_in_the_error(self, tmp_path: Path) -> None:
         commit = self.commit(tmp_path)
         with git_server(tmp_path / "srv", login="other:login") as host:
             source = GitCommit(version="1", url=f"http://{self.QUOTED}@{host}/outer", commit=commit)

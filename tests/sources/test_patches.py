@@ -191,7 +191,7 @@ class TestOutside:
         assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_what_cannot_be_written_is_told(tree: Path, make: PatchMaker) -> None:
+def test_a_file_that_cannot_be_written_is_an_error(tree: Path, make: PatchMaker) -> None:
     one = make({"way/new": b"x\n"})
     (tree / "way").write_bytes(b"a file where git expects a directory")
     (error,) = refused(tree, one)

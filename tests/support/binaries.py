@@ -80,7 +80,7 @@ def macho(
     """
     texts = bytearray(b"\0")
     symbols = b""
-    # Types: local, exported, undefined, and the source file that a debugger is told of.
+    # Types: local, exported, undefined, and the source file for a debugger.
     named = [(0x0E, f"_{name}") for name in hidden] + [(0x0F, f"_{name}") for name in exported]
     named += [(0x01, f"_{name}") for name in undefined] + ([(0x64, "demo.c")] if debug else [])
     for kind, name in named:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MEASURE: Final = """\
-<!DOCTYPE html><meta charset="utf-8"><body><pre id="told">not yet</pre><script>
+<!DOCTYPE html><meta charset="utf-8"><body><pre id="measured">not yet</pre><script>
 const rgb = text => text.match(/[\\d.]+/g).map(Number);
 const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
   .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
@@ -52,12 +52,12 @@ const measure = frame => {
     styled: view.getComputedStyle(page.querySelector("h1")).fontWeight,
   };
 };
-const told = [], frames = FRAMES;
+const measured = [], frames = FRAMES;
 const next = () => {
-  if (!frames.length) { document.getElementById("told").textContent = JSON.stringify(told); return; }
+  if (!frames.length) { document.getElementById("measured").textContent = JSON.stringify(measured); return; }
   const [width, scheme] = frames.shift(), frame = document.createElement("iframe");
   frame.style.cssText = `width:${width}px;height:900px;border:0;color-scheme:${scheme}`;
-  frame.onload = () => { told.push(measure(frame)); frame.remove(); next(); };
+  frame.onload = () => { measured.push(measure(frame)); frame.remove(); next(); };
   frame.src = PAGE;
   document.body.append(frame);
 };
@@ -104,7 +104,7 @@ def measure(browser: str, page: Path, widths: tuple[int, ...], scratch: Path) ->
     )
     complaints = [line for line in finished.stderr.splitlines() if "CONSOLE" in line]
     assert complaints == []
-    found = re.search(r'<pre id="told">(.*?)</pre>', finished.stdout, re.DOTALL)
+    found = re.search(r'<pre id="measured">(.*?)</pre>', finished.stdout, re.DOTALL)
     assert found, finished.stdout[-2000:]
-    told: list[dict[str, Any]] = json.loads(unescape(found[1]))
-    return told
+    measured: list[dict[str, Any]] = json.loads(unescape(found[1]))
+    return measured

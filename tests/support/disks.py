@@ -29,7 +29,7 @@ def small_disk(place: Path, options: str) -> Iterator[Path]:
 
 
 def fill(disk: Path, *, names: bool = False) -> None:
-    """Leave no room on a disk for content and, if asked, for names."""
+    """Fill a disk with content and, with `names`, with files."""
     with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
         while True:
             filler.write(bytes(1 << 16))

@@ -114,7 +114,7 @@ def make_farm(
 
 
 def make_toolchain(target: str = LINUX, **changes: Any) -> Toolchain:
-    """What a made-up engine offers for a target."""
+    """The toolchain of a made-up engine for a target."""
     facts: dict[str, Any] = {
         "engine": EngineName.HOST,
         "target": Target.parse(target),

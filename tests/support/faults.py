@@ -27,7 +27,7 @@ class Fault:
         after: how many pass first.
         status: this answer instead of the server's; the server sees nothing.
         cut: the connection breaks after so many bytes of the request's body, on both sides.
-        cut_answer: the server does what it was asked, and the answer is lost.
+        cut_answer: the server does what the request says, and the answer is lost.
         contains: only requests whose path or body has this in it.
     """
 
@@ -43,19 +43,19 @@ class Fault:
 
 @dataclass
 class Proxy:
-    """Passes requests on, but for those that a fault is for; remembers what was asked."""
+    """Passes requests on, but for those that a fault is for; records all requests."""
 
     upstream: str
     url: str = ""
     faults: list[Fault] = field(default_factory=list)
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     on_request: Callable[[str, str], None] = lambda _method, _path: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fault(self, method: str, path: str, body: bytes) -> Fault | None:
         """The harm for the next request, if there is any."""
         with self._lock:
-            self.asked.append((method, path))
+            self.requests.append((method, path))
             for fault in self.faults:
                 if fault.method == method and fault.contains in path.encode() + body and fault.times:
                     if fault.after:
@@ -67,7 +67,7 @@ class Proxy:
 
     def count(self, method: str) -> int:
         """How many requests of a kind there were."""
-        return sum(asked == method for asked, _ in self.asked)
+        return sum(sent == method for sent, _ in self.requests)
 
 
 class _Server(ThreadingHTTPServer):
@@ -99,12 +99,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.cut_answer:
             self._drop()
             return
-        kept = {
+        headers = {
             key: value.replace(self._upstream, self.headers["Host"])
             for key, value in answer.getheaders()
             if key.lower() not in {"content-length", "transfer-encoding", "connection"}
         }
-        self._reply(answer.status, kept, content)
+        self._reply(answer.status, headers, content)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass  # noqa: N815 - the names are http.server's
 

@@ -1,4 +1,4 @@
-"""Reads an HTML page strictly: each element is closed where it must be; what is wrong is told by its line."""
+"""Reads an HTML page strictly: each element is closed where it must be; an error names its line."""
 
 from __future__ import annotations
 

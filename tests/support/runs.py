@@ -51,7 +51,7 @@ def by_name(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
 
 
 class Flaky:
-    """Fails as often as told, by name, with an error that may pass; notes the order."""
+    """Fails as often as `failures` says, by name, with an error that may pass; notes the order."""
 
     def __init__(self, **failures: int) -> None:
         self.failures = failures

@@ -87,7 +87,7 @@ class Play:
     shares: dict[int, int] = field(default_factory=dict)
     now: float = 0.0
     reserved: int = 0
-    """How often room was reserved for a build."""
+    """How often CPUs and memory were reserved for a build."""
 
     def __post_init__(self) -> None:
         self.ready_queue = ReadyQueue(self.tasks, self.budget)

@@ -32,7 +32,7 @@ class Reply:
 
 
 class IndexServer:
-    """Serves HTML pages with relative links, and remembers what was asked.
+    """Serves HTML pages with relative links, and records all requests.
 
     `replies` maps a path to the answers still to be given; the last one is given for ever.
     """
@@ -49,7 +49,7 @@ class IndexServer:
 
     @property
     def paths(self) -> list[str]:
-        """The paths that were asked for."""
+        """The requested paths."""
         return [path for path, _ in self.received]
 
     def add(

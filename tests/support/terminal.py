@@ -1,4 +1,4 @@
-"""A terminal that shows what a program draws, and refuses what it was not told how to show.
+"""A terminal that shows what a program draws, and refuses a control sequence that it does not know.
 
 with Pseudoterminal([sys.executable, "-c", script], columns=80) as terminal:
     terminal.read_until("[3/9]")

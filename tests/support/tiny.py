@@ -1,7 +1,7 @@
 """Farms of the tiny packages, and runs of them.
 
 Run as a program (`python -m support.tiny FARM NAME…`), it does one run of the farm in a directory and prints
-the states as JSON; with `--full=DIRECTORY`, no room is left as soon as a file is opened in that directory.
+the states as JSON; with `--full=DIRECTORY`, the disk is full as soon as a file is opened in that directory.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def tiny_farm(
 
 @dataclass
 class Run:
-    """One run of a farm, with all that was told on the way."""
+    """One run of a farm, with its log lines and outcomes."""
 
     settings: Settings
     outcomes: dict[str, Outcome] = field(default_factory=dict)
@@ -162,7 +162,7 @@ def child_command(settings: Settings, *words: str) -> tuple[list[str], dict[str,
     return [sys.executable, "-m", "support.tiny", str(settings.root), *words], {"env": env, "text": True}
 
 
-def _no_room_in(directory: str) -> None:
+def _fill_disk_of(directory: str) -> None:
     import resource  # noqa: PLC0415 - it is not there on Windows
 
     def hook(event: str, args: tuple[object, ...]) -> None:
@@ -177,7 +177,7 @@ def main(root: Path, names: list[str]) -> None:
     settings = load(root, options={"engine": "host"})
     for word in names:
         if word.startswith("--full="):
-            _no_room_in(word.removeprefix("--full="))
+            _fill_disk_of(word.removeprefix("--full="))
     run = run_farm(settings, *(name for name in names if not name.startswith("--")))
     errors = {name: outcome.error.slug for name, outcome in run.outcomes.items() if outcome.error}
     print(json.dumps({"states": run.states, "errors": errors}))  # noqa: T201 - this is its answer

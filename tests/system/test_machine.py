@@ -268,7 +268,7 @@ def test_this_python_is_the_one_outside_of_any_virtual_environment() -> None:
     assert HERE.describe_python(found) == _output(str(found), "-VV").strip()
 
 
-def test_another_python_is_looked_for_and_asked(tmp_path: Path) -> None:
+def test_another_python_is_found_and_run(tmp_path: Path) -> None:
     machine = _machine(tmp_path, {"python3.99": "exit 0", "python3.98": "exit 1"})
     assert machine.python(Python.parse("3.99")) == tmp_path / "python3.99"
     # 3.98 is a version manager's stand-in, 3.97 is not there at all.

@@ -63,7 +63,7 @@ class TestRun:
         """
         assert run(python(code)).output == "a�é�\n"
 
-    def test_progress_lines_are_heard_and_the_last_is_kept(self) -> None:
+    def test_the_listener_gets_progress_lines_and_the_output_has_the_last(self) -> None:
         heard: list[str] = []
         finished = run(python(r"print('1%\r2%\r\r\nx\r\n\r\nlast\r', end='')"), on_line=heard.append)
         assert heard == ["1%", "2%", "x", "", "last"]
@@ -121,7 +121,7 @@ class TestFailures:
             run(python("", cwd=tmp_path / "gone"))
 
 
-def test_at_most_two_megabytes_are_kept() -> None:
+def test_the_output_has_at_most_two_megabytes() -> None:
     output = Output(python(""), None, None)
     for number in range(30):
         output.feed(f"{number:02}{'x' * 99_997}\n".encode())

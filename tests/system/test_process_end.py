@@ -42,7 +42,7 @@ class TestEnd:
         assert wait_until_gone(int(heard[0]))
         assert "# killed at its time limit" in log.read_text()
 
-    def test_the_group_is_asked_before_it_is_killed(self) -> None:
+    def test_the_group_gets_sigterm_before_it_is_killed(self) -> None:
         code = """
             import signal, sys, time
             def polite(*_): print("thank you"); sys.exit(0)

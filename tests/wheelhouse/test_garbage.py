@@ -52,7 +52,7 @@ class TestCollect:
         assert removed.path.stem == key_of("one")
         check_tidy(wheelhouse.root)
 
-    def test_a_kept_record_that_is_damaged_stays(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
+    def test_a_damaged_record_of_a_key_in_use_stays(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         old = put(wheelhouse, tiny_wheel(tmp_path, content="old"), "old")
         put(wheelhouse, tiny_wheel(tmp_path, content="new"), "new")
         record = wheelhouse.root / VARIANT / "records" / f"{old.key}.json"

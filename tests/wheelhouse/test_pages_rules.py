@@ -41,7 +41,7 @@ def index_of(listed: list[IndexedFile]) -> ProjectIndex:
 
 
 @given(st.lists(files, max_size=5))
-def test_the_html_page_says_what_the_ledger_says(listed: list[IndexedFile]) -> None:
+def test_the_html_page_has_the_files_of_the_index(listed: list[IndexedFile]) -> None:
     project_index = index_of(listed)
     page = ProjectPage.from_html("demo", project_page(project_index).decode(), HERE)
     assert page.repository_version == "1.1"
@@ -60,7 +60,7 @@ def test_the_html_page_says_what_the_ledger_says(listed: list[IndexedFile]) -> N
 
 
 @given(st.lists(files, max_size=5))
-def test_the_page_for_programs_says_what_the_ledger_says(listed: list[IndexedFile]) -> None:
+def test_the_json_page_has_the_files_of_the_index(listed: list[IndexedFile]) -> None:
     project_index = index_of(listed)
     text = project_index.to_json()
     assert ProjectIndex.from_json(text, project_index.project, "here") == project_index

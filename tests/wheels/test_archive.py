@@ -169,6 +169,6 @@ def test_files_are_what_an_installation_holds(tmp_path: Path) -> None:
     assert found["demo.py"] == hashlib.sha256(b"x").hexdigest()
 
 
-def test_importing_the_room_does_not_import_the_parser_of_binaries() -> None:
+def test_importing_the_package_does_not_import_the_parser_of_binaries() -> None:
     code = "import sys, wheelfarm.wheels; sys.exit(bool({'lief', 'packaging.metadata'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -135,7 +135,9 @@ def test_static_openblas(tmp_path: Path) -> None:
     ("text", "provider"),
     [("OpenBLAS 0.3.30", Provider.OPENBLAS), ("Intel(R) oneAPI Math Kernel Library", Provider.MKL)],
 )
-def test_static_and_stripped_is_told_by_its_texts(tmp_path: Path, text: str, provider: Provider) -> None:
+def test_the_texts_of_a_static_library_name_its_provider(
+    tmp_path: Path, text: str, provider: Provider
+) -> None:
     source = LITE + f'const char *own = "{text}";\n' + calls()
     (found,) = judge(tmp_path, {"demo/ext.so": elf(source)})
     assert (found.provider, found.static, found.interface) == (provider, True, None)
@@ -194,7 +196,7 @@ def test_reference_outside_is_one_though_it_has_two_files(tmp_path: Path) -> Non
     assert found.libraries == ("libblas.so.3", "liblapack.so.3")
 
 
-def test_blas_asked_for_without_a_library(tmp_path: Path) -> None:
+def test_blas_symbols_without_a_library(tmp_path: Path) -> None:
     (found,) = judge(tmp_path, {"demo/ext.so": elf(calls("dgemm_"))})
     assert (found.provider, found.libraries, found.users) == (Provider.UNKNOWN, (), ("demo/ext.so",))
 
@@ -227,7 +229,7 @@ def test_slices_of_a_fat_binary_count_once(tmp_path: Path) -> None:
     assert found.users == ("demo/ext.so",)
 
 
-def test_homebrew_library_outside_is_told_by_its_file_name() -> None:
+def test_the_file_name_of_a_homebrew_library_names_its_provider() -> None:
     needed = ("/opt/homebrew/opt/openblas/lib/libopenblas.0.dylib",)
     one = Binary(member="demo/ext.so", format=BinaryFormat.MACHO, machine="arm64", needed=needed)
     found = blas([one])

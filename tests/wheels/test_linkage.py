@@ -63,7 +63,7 @@ def test_glibc_is_compared_as_numbers(tmp_path: Path) -> None:
     assert [int(part) for part in found.glibc.split(".")] >= [2, 29]
 
 
-def test_binaries_are_told_by_their_bytes(tmp_path: Path) -> None:
+def test_binaries_are_recognized_by_their_bytes(tmp_path: Path) -> None:
     found = read(
         tmp_path,
         {

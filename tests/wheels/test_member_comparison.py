@@ -140,7 +140,7 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     ]
 
 
-def test_how_it_is_told(tmp_path: Path) -> None:
+def test_the_lines_of_a_comparison(tmp_path: Path) -> None:
     files: tuple[Files, Files] = (
         {"a.so": macho(minimum=(11, 0)), "b.py": "1\n", "c.bin": b"\0a"},
         {"a.so": macho(minimum=(12, 0)), "b.py": "2\n", "c.bin": b"\0b"},

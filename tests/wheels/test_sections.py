@@ -79,7 +79,7 @@ class TestElf:
 
     @settings(max_examples=60, deadline=None)
     @given(st.data())
-    def test_whatever_is_broken_is_told_or_not_read(self, data: st.DataObject) -> None:
+    def test_a_broken_binary_is_reported_or_not_read(self, data: st.DataObject) -> None:
         whole = text_of("/build/one/alpha.c")
         broken = bytearray(whole)
         for _ in range(data.draw(st.integers(1, 8))):
@@ -89,7 +89,7 @@ class TestElf:
         assert found is None or bool(found) == (whole != broken)
 
 
-def test_slices_of_a_fat_binary_are_told_apart() -> None:
+def test_slices_of_a_fat_binary_are_compared_by_architecture() -> None:
     one, other = (
         fat((ARM, macho(exported=["a"])), (INTEL, macho(exported=[name], cpu=INTEL))) for name in ("a", "b")
     )
