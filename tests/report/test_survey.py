@@ -102,7 +102,7 @@ class TestSets:
     def test_each_with_what_it_needs_and_all(self, three: Stock) -> None:
         variant = only(three)
         sizes = {finding.name: finding.unpacked for finding in variant.findings}
-        sets = [(each.asked, each.names, each.outside) for each in variant.sets]
+        sets = [(each.requested, each.names, each.outside) for each in variant.sets]
         assert sets == [
             (("base",), ("base",), ()),
             (("middle",), ("base", "middle"), ("elsewhere",)),
@@ -115,7 +115,7 @@ class TestSets:
 
     def test_a_chosen_set(self, three: Stock) -> None:
         (chosen,) = only(three, packages=["middle", "nowhere"]).sets
-        assert (chosen.asked, chosen.names) == (("middle", "nowhere"), ("base", "middle"))
+        assert (chosen.requested, chosen.names) == (("middle", "nowhere"), ("base", "middle"))
         assert chosen.missing == ("nowhere",)
         assert chosen.outside == ("elsewhere",)
 
@@ -245,7 +245,7 @@ class TestPublic:
             raise NetworkError("no answer")
 
         reasons = {finding.public.why_not for finding in only(three, public=Published(ask)).findings}
-        assert reasons == {"the index cannot be asked: no answer"}
+        assert reasons == {"the index cannot be reached: no answer"}
         assert requests == ["base"]
 
     @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import StoredWheel
     from wheelfarm.report.public_wheels import Public
-    from wheelfarm.report.survey import Finding
+    from wheelfarm.report.survey import WheelFindings
 
 TARGET: Final = "cp312-manylinux_x86_64"
 TAG: Final = "cp312-cp312-manylinux_2_35_x86_64"
@@ -113,7 +113,7 @@ class Stock:
             progress=lambda _line: None,
         )
 
-    def find(self, name: str, **options: Any) -> Finding:
+    def find(self, name: str, **options: Any) -> WheelFindings:
         """What is found of the only wheel of a distribution."""
         (found,) = (
             finding

@@ -52,8 +52,8 @@ def verdict_line(verdict: Verdict) -> str:
 
 def verdict_data(verdict: Verdict) -> dict[str, Any]:
     """The same for programs."""
-    error, told = verdict.error, asdict(replace(verdict, error=None))
-    return {**told, "error": error.slug if error else None, "why": error and (error.why or error.what)}
+    error, data = verdict.error, asdict(replace(verdict, error=None))
+    return {**data, "error": error.slug if error else None, "why": error and (error.why or error.what)}
 
 
 def status_lines(variant: str, target_statuses: Sequence[TargetStatus]) -> Iterator[str]:

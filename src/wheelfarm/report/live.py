@@ -33,7 +33,7 @@ _STYLES: Final = {"done": "green", "failed": "bold red", "blocked": "bold red", 
 _BAR, _DOING, _WIDEST_BAR = 8, 12, 30
 _GAP: Final = 2
 _COLUMNS: Final = ("name", "time", "share", "bar", "doing", "steps", "usage", "version", "where")
-"""The columns by importance: where there is no room, the last go first."""
+"""The columns by importance: a narrow terminal loses the last ones first."""
 _ORDER: Final = ("name", "version", "where", "bar", "share", "steps", "time", "usage", "doing")
 _RIGHT: Final = frozenset({"share", "steps", "usage"})
 
@@ -58,7 +58,7 @@ def _cells(build: RunningBuild, now: float, *, twin: bool) -> dict[str, str]:
 
 
 def builds_table(builds: Sequence[RunningBuild], now: float, width: int, *, ascii_only: bool) -> Table:
-    """A row for each build, in as many columns as there is room for."""
+    """A row for each build, in as many columns as fit the width."""
     names = [build.label for build in builds]
     rows = [_cells(build, now, twin=names.count(build.label) > 1) for build in builds]
     widths = {name: max(len(row[name]) for row in rows) for name in _COLUMNS if name != "bar"}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MANYLINUX: Final = re.compile(r"manylinux_(\d+)_(\d+)_")
 _COMMON: Final = (2, 28)
-"""The glibc of the image that most public wheels are built in: ours for older ones is held against these."""
+"""The glibc of the image that most public wheels are built in: our wheels for an older glibc are compared with those."""
 
 
 def glibc_for(filename: str) -> tuple[int, int]:
@@ -31,7 +31,7 @@ class Public(Protocol):
 
     @property
     def left_out(self) -> str:
-        """Why none is asked for; empty where they are."""
+        """Why public wheels are left out; empty when they are compared."""
 
     def beside(self, name: Name, version: str, target: Target | None, filename: str) -> PublicWheel:
         """The public wheel that ours is compared with."""
@@ -39,7 +39,7 @@ class Public(Protocol):
 
 @dataclass(frozen=True)
 class Unpublished:
-    """Nobody is asked."""
+    """No index: every comparison is left out, for the reason given."""
 
     left_out: str
 
@@ -69,7 +69,7 @@ class Published:
         try:
             return PublicWheel(content=content_of(self.ask(name, version, target, glibc_for(filename))))
         except NetworkError as error:
-            self._gone = f"the index cannot be asked: {error.what}"
+            self._gone = f"the index cannot be reached: {error.what}"
             return PublicWheel(why_not=self._gone)
         except FarmError as error:
             return PublicWheel(why_not=error.what)

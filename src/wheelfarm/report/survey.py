@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 LARGEST: Final = 10
-"""How many of the largest files are kept."""
+"""How many of the largest files are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ class Past:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class WheelFindings:
     """All that is known of one wheel that the index lists."""
 
     anchor: str
@@ -211,7 +211,7 @@ class VariantSurvey:
     """One variant's index: its wheels by name, version and target, and how they were built on each other."""
 
     variant: str
-    findings: tuple[Finding, ...]
+    findings: tuple[WheelFindings, ...]
     edges: tuple[Edge, ...]
     sets: tuple[InstalledSet, ...]
     problems: tuple[Problem, ...]
@@ -230,7 +230,7 @@ class Survey:
     limit: int
     """Bytes that what is installed together may have, unpacked."""
     public: str
-    """Why public wheels were left out; empty where they were asked for."""
+    """Why public wheels were left out; empty when they were compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,8 +238,8 @@ class InstalledSet:
     """Wheels of one target that an installer puts side by side."""
 
     target: str
-    asked: tuple[Name, ...]
-    """What was asked for; empty for everything that the index has for the target."""
+    requested: tuple[Name, ...]
+    """The requested distributions; empty for everything that the index has for the target."""
     names: tuple[Name, ...]
     """What is installed then."""
     unpacked: int
@@ -249,10 +249,10 @@ class InstalledSet:
     outside: tuple[Name, ...]
     """What they need besides, and the wheelhouse does not have; not counted."""
     missing: tuple[Name, ...] = ()
-    """What was asked for and is not there, or cannot be read, so that nobody knows what it needs."""
+    """Requested distributions without a wheel, and those whose wheel cannot be read, so that its needs are unknown."""
 
 
-def installed_sets(findings: Sequence[Finding], packages: Collection[Name]) -> tuple[InstalledSet, ...]:
+def installed_sets(findings: Sequence[WheelFindings], packages: Collection[Name]) -> tuple[InstalledSet, ...]:
     """The sets of a variant, target by target.
 
     Args:
@@ -271,8 +271,8 @@ def installed_sets(findings: Sequence[Finding], packages: Collection[Name]) -> t
     return tuple(sets)
 
 
-def _newest(findings: Iterable[Finding]) -> dict[Name, Finding]:
-    newest: dict[Name, Finding] = {}
+def _newest(findings: Iterable[WheelFindings]) -> dict[Name, WheelFindings]:
+    newest: dict[Name, WheelFindings] = {}
     for finding in findings:
         known = newest.get(finding.name)
         if known is None or Version(known.version) <= Version(finding.version):
@@ -280,8 +280,8 @@ def _newest(findings: Iterable[Finding]) -> dict[Name, Finding]:
     return newest
 
 
-def _set(target: str, newest: Mapping[Name, Finding], asked: tuple[Name, ...]) -> InstalledSet:
-    wanted, names, outside = list(asked or newest), set[Name](), set[Name]()
+def _set(target: str, newest: Mapping[Name, WheelFindings], requested: tuple[Name, ...]) -> InstalledSet:
+    wanted, names, outside = list(requested or newest), set[Name](), set[Name]()
     while wanted:
         name = wanted.pop()
         if name not in newest:
@@ -295,12 +295,12 @@ def _set(target: str, newest: Mapping[Name, Finding], asked: tuple[Name, ...]) -
     publics = [content.unpacked for content in contents if content is not None]
     return InstalledSet(
         target=target,
-        asked=asked,
+        requested=requested,
         names=tuple(known),
         unpacked=sum(newest[name].unpacked or 0 for name in known),
         public=sum(publics) if publics and len(publics) == len(known) else None,
-        outside=tuple(sorted(outside - set(asked))),
-        missing=tuple(name for name in asked if name not in newest)
+        outside=tuple(sorted(outside - set(requested))),
+        missing=tuple(name for name in requested if name not in newest)
         + tuple(name for name in known if newest[name].content is None),
     )
 
@@ -324,7 +324,7 @@ def take(
     Args:
         wheelhouse: the wheelhouse.
         variants: whose indexes; one without wheels is an empty part of the survey.
-        packages: the set that is held against the limit; without it every set that makes sense is.
+        packages: the set that is compared with the limit; without it, each distribution and all together.
         limit: bytes that an installed set may have.
         public: where the public wheels come from.
         progress: hears which wheel is being read.
@@ -393,7 +393,7 @@ class _Variant:
                     else Problem(what="the record is not text", why=str(error))
                 )
 
-    def _finding(self, name: Name, file: IndexedFile, anchor: str) -> Finding:
+    def _finding(self, name: Name, file: IndexedFile, anchor: str) -> WheelFindings:
         self.progress(f"reading {file.filename}")
         problems = [self._unread[file.key]] if file.key in self._unread else []
         record = self._records.get(file.key)
@@ -402,7 +402,7 @@ class _Variant:
             problems.append(Problem(what=what, why=record.wheel.filename))
         content = self._content(file, problems)
         target = record.target if record else _target_of(file.filename)
-        return Finding(
+        return WheelFindings(
             anchor=anchor,
             name=name,
             version=file.version,
@@ -483,8 +483,8 @@ def _anchors(variant: str, filenames: Sequence[str]) -> list[str]:
     return [f"{text}-{at}" if plain.count(text) > 1 else text for at, text in enumerate(plain)]
 
 
-def _edges(findings: Sequence[Finding]) -> tuple[Edge, ...]:
-    """Which wheel was built on which: told from digests, not from names."""
+def _edges(findings: Sequence[WheelFindings]) -> tuple[Edge, ...]:
+    """Which wheel was built on which: by digest, not by name."""
     by_digest = {finding.sha256: finding.anchor for finding in findings}
     return tuple(
         Edge(

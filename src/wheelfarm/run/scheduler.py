@@ -49,7 +49,7 @@ class Threads(Executor):
 def _finish(future: Future[T], fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     try:
         result = fn(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+    except BaseException as error:  # noqa: BLE001 - result() raises it
         future.set_exception(error)
     else:
         future.set_result(result)
@@ -162,7 +162,7 @@ class Runner:
         `tell` and `say` are called in the caller's thread, `perform` in the executor's.
 
         Raises:
-            Interrupted: for a KeyboardInterrupt, once the running builds were told to stop and have ended.
+            Interrupted: for a KeyboardInterrupt, once the running builds have been stopped and have ended.
             Exception: for what is no error of the farm, after the same.
         """
         run = _Run(self, plan, perform, tell)

@@ -92,7 +92,7 @@ def _vendored(parts: Sequence[Part], outside: Sequence[Blas]) -> list[Blas]:
             stack.append(part)
     needed = {library for one in outside for library in one.libraries}
     return [
-        _held(stack, _users(stack, parts))
+        _bundled(stack, _users(stack, parts))
         for stack in stacks.values()
         if needed.isdisjoint(stack[0].binary.needed)
     ]
@@ -114,15 +114,15 @@ def _users(stack: Sequence[Part], parts: Sequence[Part]) -> list[Part]:
 
 
 def _static(parts: Sequence[Part]) -> list[Blas]:
-    """Extensions with BLAS or LAPACK inside: they define it, or hold its texts, and ask nobody for it."""
-    carriers = [
+    """Extensions with BLAS or LAPACK inside: they define its symbols or contain its texts, and need no library for it."""
+    extensions = [
         part
         for part in parts
         if part.binary.extension
         and not part.wanted
         and (part.binary.marks or part.defines(CORE_BLAS | CORE_LAPACK))
     ]
-    found = [replace(_held([part], [part]), static=True) for part in carriers]
+    found = [replace(_bundled([part], [part]), static=True) for part in extensions]
     if all(
         one.provider is Provider.REFERENCE and _LAPACK_LITE.search(library)
         for one in found
@@ -139,7 +139,7 @@ def _merged(found: Sequence[Blas]) -> Blas:
     return replace(found[0], provider=Provider.NONE, libraries=members, users=members)
 
 
-def _held(stack: Sequence[Part], users: Sequence[Part]) -> Blas:
+def _bundled(stack: Sequence[Part], users: Sequence[Part]) -> Blas:
     """An implementation inside the wheel; the first part is its BLAS."""
     own, provider = identify(stack[0].binary)
     return Blas(

@@ -35,7 +35,7 @@ def linkage(wheel: Wheel) -> tuple[Binary, ...]:
         for member in wheel.members:
             with problems.collect():
                 with unreadable_as_wheel_error(member.name), archive.open(member.name) as stream:
-                    binary_format = told_by(stream.read(_HEAD))
+                    binary_format = binary_format_of(stream.read(_HEAD))
                 if binary_format is None:
                     continue
                 readers = readers or _readers()
@@ -50,8 +50,8 @@ def linkage(wheel: Wheel) -> tuple[Binary, ...]:
     return tuple(found)
 
 
-def told_by(head: bytes) -> BinaryFormat | None:
-    """The format that a file's first 64 bytes announce, whatever its name; None for anything else."""
+def binary_format_of(head: bytes) -> BinaryFormat | None:
+    """The binary format that a file's first 64 bytes show; None for anything else."""
     match head[:4]:
         case b"\x7fELF":
             return BinaryFormat.ELF

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.wheels.archive import read_member, unreadable_as_wheel_error
 from wheelfarm.wheels.comparison import by_name
-from wheelfarm.wheels.linkage import told_by
+from wheelfarm.wheels.linkage import binary_format_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,7 +110,7 @@ def _member(name: str, before: bytes, after: bytes) -> dict[str, Any]:
     """Where a member differs, in the way that suits what it is."""
     if name.endswith(".dist-info/RECORD"):
         return {"cause": "it lists the digests of the other members"}
-    kinds = told_by(before[:_HEAD]), told_by(after[:_HEAD])
+    kinds = binary_format_of(before[:_HEAD]), binary_format_of(after[:_HEAD])
     if kinds[0] is not None and kinds[0] == kinds[1]:
         # The parser is heavy, and most wheels that are compared have no binary that differs.
         from wheelfarm.wheels.sections import differing_sections  # noqa: PLC0415

@@ -64,7 +64,7 @@ def _binary(values: Mapping[str, Any]) -> Binary:
     return Binary(**{**values, **sets, **tuples, "format": BinaryFormat(values["format"])})
 
 
-def _told(error: FarmError) -> dict[str, str | None]:
+def _error_fields(error: FarmError) -> dict[str, str | None]:
     return {"what": error.what, "where": error.where, "why": error.why, "hint": error.hint}
 
 
@@ -78,7 +78,10 @@ def main(path: Path, output: Path) -> None:
         errors = group.errors
     except FarmError as error:
         errors = (error,)
-    answer = {"binaries": [dataclasses.asdict(each) for each in binaries], "errors": list(map(_told, errors))}
+    answer = {
+        "binaries": [dataclasses.asdict(each) for each in binaries],
+        "errors": list(map(_error_fields, errors)),
+    }
     output.write_text(json.dumps(answer, default=sorted), encoding="utf-8")
 
 

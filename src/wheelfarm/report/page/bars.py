@@ -10,7 +10,7 @@ from wheelfarm.report.quantity import size
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wheelfarm.report.survey import Content, Finding
+    from wheelfarm.report.survey import Content, WheelFindings
 
 KINDS: Final[Mapping[str, str]] = {
     "extension": "extension modules",
@@ -53,12 +53,12 @@ class Bar:
 class Pair:
     """The farm's wheel, and the index's own one where it is known."""
 
-    finding: Finding
+    finding: WheelFindings
     bars: tuple[Bar, ...]
     why_not: str
 
 
-def pairs(findings: Sequence[Finding]) -> tuple[Pair, ...]:
+def pairs(findings: Sequence[WheelFindings]) -> tuple[Pair, ...]:
     """The bars of a chart of all wheels whose content is known, the largest first."""
     known = [finding for finding in findings if finding.content is not None]
     scale = max((content.unpacked for finding in known for content in _contents(finding)), default=0)
@@ -76,7 +76,7 @@ def pairs(findings: Sequence[Finding]) -> tuple[Pair, ...]:
     )
 
 
-def _contents(finding: Finding) -> list[Content]:
+def _contents(finding: WheelFindings) -> list[Content]:
     return [content for content in (finding.content, finding.public.content) if content is not None]
 
 

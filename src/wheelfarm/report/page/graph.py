@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 WIDTH: Final = 176
-"""Of a box, in units of the drawing, which are pixels where there is room."""
+"""Of a box, in units of the drawing, which are pixels unless the page is too narrow."""
 HEIGHT: Final = 62
 _LANE: Final = 18
-"""Of a waypoint: an edge needs less room than a box."""
+"""Of a waypoint: an edge is narrower than a box."""
 _GAP: Final = 22
 """Between two boxes of a layer."""
 _BETWEEN: Final = 72

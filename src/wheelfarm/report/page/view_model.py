@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.provenance.record import Record
     from wheelfarm.report.page.graph import Drawing
-    from wheelfarm.report.survey import Edge, Finding, Survey, VariantSurvey
+    from wheelfarm.report.survey import Edge, WheelFindings, Survey, VariantSurvey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Totals:
 class Node:
     """A box of the graph: a wheel that the index lists, or one that it no longer does."""
 
-    finding: Finding | None
+    finding: WheelFindings | None
     edge: Edge | None
 
 
@@ -52,7 +52,7 @@ class Graph:
     drawing: Drawing
     nodes: Mapping[str, Node]
     """By the name that the drawing has for it."""
-    links: tuple[tuple[Finding, Edge], ...]
+    links: tuple[tuple[WheelFindings, Edge], ...]
     """The same in words: a wheel, and what it was built on."""
 
 
@@ -113,7 +113,7 @@ def _totals(variant: VariantSurvey) -> Totals:
     )
 
 
-def _graph(target: str, findings: Sequence[Finding], edges: Iterable[Edge]) -> Graph:
+def _graph(target: str, findings: Sequence[WheelFindings], edges: Iterable[Edge]) -> Graph:
     own = {finding.anchor: finding for finding in findings if finding.target == target}
     nodes = {anchor: Node(finding=finding, edge=None) for anchor, finding in own.items()}
     lines, links = [], []
@@ -157,7 +157,7 @@ def library_source(blas: str) -> str:
     return ", ".join(blas.split(", ")[:2])
 
 
-def blas_of(finding: Finding) -> str:
+def blas_of(finding: WheelFindings) -> str:
     """Provider and interface, as found in the wheel, or else as the gate found them."""
     if finding.content is not None:
         return "; ".join(map(library_source, finding.content.blas)) or "none"
