@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MANYLINUX: Final = re.compile(r"manylinux_(\d+)_(\d+)_")
 _COMMON: Final = (2, 28)
-"""The glibc of the image that most public wheels are built in: our wheels for an older glibc are compared with those."""
+"""The glibc of the image that most public wheels are built in; our wheels for older ones are compared too."""
 
 
 def glibc_for(filename: str) -> tuple[int, int]:

@@ -249,7 +249,7 @@ class InstalledSet:
     outside: tuple[Name, ...]
     """What they need besides, and the wheelhouse does not have; not counted."""
     missing: tuple[Name, ...] = ()
-    """Requested distributions without a wheel, and those whose wheel cannot be read, so that its needs are unknown."""
+    """Requested distributions without a wheel, and distributions whose wheel cannot be read."""
 
 
 def installed_sets(findings: Sequence[WheelFindings], packages: Collection[Name]) -> tuple[InstalledSet, ...]:

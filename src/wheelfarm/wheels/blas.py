@@ -114,7 +114,7 @@ def _users(stack: Sequence[Part], parts: Sequence[Part]) -> list[Part]:
 
 
 def _static(parts: Sequence[Part]) -> list[Blas]:
-    """Extensions with BLAS or LAPACK inside: they define its symbols or contain its texts, and need no library for it."""
+    """Extensions with BLAS or LAPACK linked in: they have its symbols or texts, and need no library."""
     extensions = [
         part
         for part in parts

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.provenance.record import Record
     from wheelfarm.report.page.graph import Drawing
-    from wheelfarm.report.survey import Edge, WheelFindings, Survey, VariantSurvey
+    from wheelfarm.report.survey import Edge, Survey, VariantSurvey, WheelFindings
 
 
 @dataclass(frozen=True, kw_only=True)
