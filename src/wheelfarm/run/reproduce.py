@@ -159,7 +159,7 @@ class Reproduction:
         hear: Callable[[Build, str], None],
         watch: Callable[[Build, int], None] = ignore_process,
     ) -> tuple[ReproducedWheel, ...]:
-        """Build again, up to the wheels that went through the gate; the wheelhouse is not written to.
+        """Build again, with all steps before the gate; the wheelhouse is not written to.
 
         Args:
             hear: receives the lines of the build.
