@@ -139,7 +139,7 @@ class TestARelease:
         assert run_farm(farm).states == {"tinyleaf": "failed"}
         run = run_farm(cached(tmp_path, index, settings={"compiler-cache": None, "release": True}))
         assert run.states == {"tinyleaf": "built"}
-        assert "taking the wheel that an earlier run has built" in run.lines
+        assert "using the wheel that an earlier run built" in run.lines
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_what_the_gate_refuses_is_not_stored(index: Index, tmp_path: Path) -> No
     (settings.recipes / "tinyleaf" / "smoke.py").write_text("import tinyleaf\n")
     run = run_farm(settings)
     assert run.states == {"tinyleaf": "built"}
-    assert "taking the wheel that an earlier run has built" in run.lines
+    assert "using the wheel that an earlier run built" in run.lines
     assert not any("building" in line for line in run.lines)
     assert list((settings.work / "ungated").iterdir()) == []
 
