@@ -125,6 +125,7 @@ def test_the_publishing_job_alone_has_the_identity_and_the_secret(tmp_path: Path
     *_, published, attested = job["steps"]
     assert published["env"] == {"TWINE_PASSWORD": "${{ secrets.PASSWORD }}"}
     assert attested["uses"].startswith("actions/attest-build-provenance@")
+    assert attested["with"] == {"subject-path": "ci-artifacts/published/*/*.whl"}
     assert not any("cache" in str(step.get("uses")) for step in job["steps"])
 
 

@@ -60,9 +60,9 @@ def hosting(tmp_path_factory: pytest.TempPathFactory, index: Index) -> Hosting:
 def test_a_full_run_ends_with_the_published_index(hosting: Hosting) -> None:
     simple = hosting.root / "published/plain/simple"
     assert {path.name for path in simple.iterdir() if path.is_dir()} == {"tinybase", "tinyleaf", "tinytop"}
-    wheels = {path.name for path in (hosting.root / "published").rglob("*.whl")}
+    wheels = {path.name: path.read_bytes() for path in (hosting.root / "published").rglob("*.whl")}
     assert len(wheels) == 3
-    assert wheels == set(hosting.attested)
+    assert wheels == hosting.attested
 
 
 def test_a_machine_has_its_own_wheels_and_those_that_it_needs(hosting: Hosting) -> None:

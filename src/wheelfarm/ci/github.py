@@ -33,6 +33,8 @@ LAST_RUN: Final = "ci-artifacts/last-run"
 """The wheels and records of the last full run."""
 REPORTS: Final = "ci-artifacts/reports"
 """Result, log and records of each build, also of one that failed."""
+PUBLISHED: Final = "ci-artifacts/published"
+"""The wheels under their published names, by variant: their bytes are what GitHub attests."""
 RECORDS: Final = "ci-artifacts/records"
 """The records of all builds of a run, for the plan of later runs."""
 RECORDS_ARTIFACT: Final = "records"
@@ -194,11 +196,11 @@ class _Renderer:
         if publish.attest:
             permissions["attestations"] = CommentedValue("write", "GitHub stores its own")
         send: Document = {"name": "publish", "run": f"nox -s ci-publish -- --index {publish.index}"}
-        # Last: publishing gives a changed build of a published version its build number, and so its bytes.
+        # The published files, not the stored ones: the build tag in name and WHEEL changes their bytes.
         attest: Document = {
             "name": "attest",
             "uses": pinned_action("actions/attest-build-provenance", self.pins),
-            "with": {"subject-path": "wheelhouse/*/wheels/*/*.whl"},
+            "with": {"subject-path": f"{PUBLISHED}/*/*.whl"},
         }
         ref = f"(github.ref == 'refs/heads/{ci.branch}' || startsWith(github.ref, 'refs/tags/'))"
         return {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invoke.exceptions import Exit
 
-from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
+from wheelfarm.ci.github import FARM, PUBLISHED, RECORDS_ARTIFACT
 from wheelfarm.ci.github_runs import find_last_run
 from wheelfarm.ci.matrix import MatrixEntry, make_jobs
 from wheelfarm.ci.runners import compiler_paths
@@ -172,7 +172,11 @@ def publish(*, index: str | None, dry_run: bool) -> None:
     name = choose_index_name(farm, index)
     table = farm.settings.choose_index(name)
     variants = [variant for variant in farm.wheelhouse.variants() if table.path(variant) is not None]
-    publications = [Publication(farm=farm, index_name=name, variant=variant) for variant in variants]
+    directory = farm.settings.root / PUBLISHED
+    publications = [
+        Publication(farm=farm, index_name=name, variant=variant, directory=directory / variant)
+        for variant in variants
+    ]
     # All variants are compared before the first file of any is sent.
     for publication in publications:
         found = publication.compare()

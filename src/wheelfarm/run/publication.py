@@ -81,6 +81,8 @@ class Publication:
     farm: Farm
     index_name: str
     variant: str
+    directory: Path | None = None
+    """Where the wheels under their published names stay for attestation; else they are temporary."""
     sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
@@ -135,11 +137,13 @@ class Publication:
         """The transaction that publishes some releases and what they need of the farm, or all."""
         farm = self.farm
         farm.settings.work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="publish-", dir=farm.settings.work) as directory:
+        with tempfile.TemporaryDirectory(prefix="publish-", dir=farm.settings.work) as temporary:
+            directory = self.directory or Path(temporary)
+            directory.mkdir(parents=True, exist_ok=True)
             yield Transaction(
                 index=self.index,
                 candidates=find_candidates(farm.wheelhouse, self.variant, wanted, self.members),
-                tagger=Tagger(farm.wheelhouse, Path(directory)),
+                tagger=Tagger(farm.wheelhouse, directory),
                 needed=self.needed,
                 owned=self.owned(),
                 timeout=self._table.listing_timeout,

@@ -54,7 +54,7 @@ class Hosting:
     repository: Path
     runs: list[str] = field(default_factory=list)
     """Ids of full runs, the last one first; those whose builds all succeeded have records."""
-    attested: list[str] = field(default_factory=list)
+    attested: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     """Paths and queries that the API received."""
 
@@ -137,7 +137,7 @@ class Hosting:
         found = sorted(machine.workspace.glob(pattern))
         if not found:
             raise FileNotFoundError(f"nothing to attest: {pattern}")
-        self.attested += [path.name for path in found]
+        self.attested |= {path.name: path.read_bytes() for path in found}
 
     def listed(self, url: str) -> dict[str, list[dict[str, Any]]]:
         """The list of runs, or of a run's artifacts with a name."""
