@@ -26,7 +26,6 @@ from wheelfarm.build.host_engine import Host
 from wheelfarm.errors import ChainError, YieldError
 from wheelfarm.model import EnvironmentEntry, Name, PinnedWheel
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.wheel import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +49,7 @@ def stage(tmp_path: Path) -> BuildDirectory:
 
 
 def installed(wheel: PinnedWheel) -> dict[str, Any]:
-    return {"name": str(wheel.name), "version": "1.0", "files": dict(files(open_wheel(wheel.path)))}
+    return {"name": str(wheel.name), "version": "1.0", "files": dict(open_wheel(wheel.path).installed)}
 
 
 def report_of(stage: BuildDirectory) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from wheelfarm.wheels.binary import BinaryFormat
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 pytestmark = [
     pytest.mark.slow,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.plan.build import Build
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 FILES: dict[str, str | bytes] = {
     "alpha/__init__.py": "",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from support.index import Index
     from wheelfarm.recipes.settings import Settings
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 NAME: Final = "tinymeson"
 SPLIT: Final = "tinymeson-tests"

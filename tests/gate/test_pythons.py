@@ -14,7 +14,7 @@ from wheelfarm.wheels.archive import open_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 HERE = tuple(Python.parse(text) for text in ("3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14t"))
 NATIVE = "manylinux_2_28_x86_64"

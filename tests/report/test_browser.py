@@ -16,7 +16,7 @@ from wheelfarm.wheels.archive import open_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 pytestmark = [
     pytest.mark.slow,

@@ -23,7 +23,7 @@ from wheelfarm.wheels.archive import open_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
 

@@ -15,7 +15,6 @@ from support.wheels import EPOCH, Fault, make_wheel
 from wheelfarm.errors import GroupError, WheelError
 from wheelfarm.wheels import archive
 from wheelfarm.wheels.archive import open_wheel, verify
-from wheelfarm.wheels.wheel import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +163,7 @@ def test_directory_entries_are_no_members(tmp_path: Path) -> None:
 
 def test_files_are_what_an_installation_holds(tmp_path: Path) -> None:
     wheel = open_wheel(make_wheel(tmp_path, files={"demo.py": "x", "demo-1.0.data/scripts/run": "y"}))
-    found = files(wheel)
+    found = wheel.installed
     assert found.keys() == {"demo.py", "demo-1.0.dist-info/METADATA", "demo-1.0.dist-info/WHEEL"}
     assert found["demo.py"] == hashlib.sha256(b"x").hexdigest()
 

@@ -21,8 +21,7 @@ from support.binaries import (
 from support.wheels import make_wheel
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
-from wheelfarm.wheels.blas import Blas, blas, blas_all
-from wheelfarm.wheels.blas_evidence import Interface, Provider, parse_routine
+from wheelfarm.wheels.blas import Blas, Interface, Provider, blas_all, parse_routine
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
@@ -203,7 +202,6 @@ def test_blas_symbols_without_a_library(tmp_path: Path) -> None:
 
 def test_nothing_to_do_with_blas(tmp_path: Path) -> None:
     binaries = linkage(open_wheel(make_wheel(tmp_path, files={"demo/ext.so": elf(calls("puts"))})))
-    assert blas(binaries) is None
     assert blas_all(binaries) == ()
 
 
@@ -232,8 +230,7 @@ def test_slices_of_a_fat_binary_count_once(tmp_path: Path) -> None:
 def test_the_file_name_of_a_homebrew_library_names_its_provider() -> None:
     needed = ("/opt/homebrew/opt/openblas/lib/libopenblas.0.dylib",)
     one = Binary(member="demo/ext.so", format=BinaryFormat.MACHO, machine="arm64", needed=needed)
-    found = blas([one])
-    assert found is not None
+    (found,) = blas_all([one])
     assert found.provider is Provider.OPENBLAS
 
 

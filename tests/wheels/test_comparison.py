@@ -14,7 +14,7 @@ from wheelfarm.wheels.comparison import common_name, difference
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 
 def wheel(root: Path, files: dict[str, str], version: str = "1.0", **changes: Any) -> Wheel:

@@ -15,8 +15,7 @@ from wheelfarm.errors import GroupError, WheelError
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat, externals
 from wheelfarm.wheels.description import describe
-from wheelfarm.wheels.linkage import linkage
-from wheelfarm.wheels.subprocess_reader import linkage_apart
+from wheelfarm.wheels.linkage import linkage, linkage_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,21 +156,21 @@ def test_pe_with_symbols_and_debug_information(tmp_path: Path) -> None:
 def test_a_child_reads_the_same(tmp_path: Path) -> None:
     data = elf(calls("foo", "memcpy"), needs=("libfoo.so.1",))
     wheel = open_wheel(make_wheel(tmp_path, files={"demo/ext.so": data}))
-    assert linkage_apart(wheel, {}, tmp_path) == linkage(wheel)
+    assert linkage_in_child(wheel, {}, tmp_path) == linkage(wheel)
 
 
 def test_a_child_tells_of_all_that_is_wrong(tmp_path: Path) -> None:
     files = {name: b"\x7fELF" + bytes(100) for name in ("a.so", "b.so")}
     wheel = open_wheel(make_wheel(tmp_path, files=files))
     here = raised(lambda: linkage(wheel), WheelError)
-    there = raised(lambda: linkage_apart(wheel, {}, tmp_path), WheelError)
+    there = raised(lambda: linkage_in_child(wheel, {}, tmp_path), WheelError)
     assert [str(error) for error in here] == [str(error) for error in there]
     assert len(there) == 2
 
 
 def test_a_parser_that_dies_is_an_error(tmp_path: Path) -> None:
     wheel = open_wheel(make_wheel(tmp_path, files={"demo/ext.so": elf(functions("a"))}))
-    error = only(lambda: linkage_apart(wheel, {"PYTHONHOME": str(tmp_path)}, tmp_path), WheelError)
+    error = only(lambda: linkage_in_child(wheel, {"PYTHONHOME": str(tmp_path)}, tmp_path), WheelError)
     assert error.what == "the binaries cannot be read"
 
 

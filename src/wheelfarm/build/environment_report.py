@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from wheelfarm.errors import ChainError, Collector, YieldError
 from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.wheel import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +134,7 @@ def read_environment_report(directory: BuildDirectory) -> EnvironmentReport:
 
 def _difference(pinned: PinnedWheel, found: Mapping[str, str]) -> str | None:
     """The first file of a wheel that differs in the environment; None when all are the same."""
-    for path, sha256 in files(open_wheel(pinned.path)).items():
+    for path, sha256 in open_wheel(pinned.path).installed.items():
         if found.get(path) != sha256:
             return f"{path} has sha256 {found.get(path, '(missing)')}, the pinned wheel {sha256}"
     return None

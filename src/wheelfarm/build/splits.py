@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name, RepairedWheel
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Split
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 
 _ROOTS: Final = frozenset({"{py_platlib}", "{py_purelib}"})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name, Target
     from wheelfarm.run.farm import Farm
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 
 @task(

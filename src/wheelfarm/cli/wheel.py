@@ -34,7 +34,7 @@ from wheelfarm.wheels.member_comparison import inside
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 PUBLIC: Final = "public"
 """The word for the wheel that the configured index has of the same distribution."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 GATE: Final = "gate"
 """The directory of a build directory with its clean environments."""

@@ -9,7 +9,7 @@ from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.gate.linkage import check_architecture, check_linkage, reads_binaries
 from wheelfarm.recipes.farm_settings import size_of
 from wheelfarm.wheels.contents import Kind, contents, kind_of
-from wheelfarm.wheels.subprocess_reader import linkage_apart
+from wheelfarm.wheels.linkage import linkage_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wheelfarm.gate.check import Result
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Expect
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 _LEVEL: Final = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)(?:_.*)?")
 # The manylinux levels from before PEP 600 are aliases of these.
@@ -42,7 +42,7 @@ def check_expectations(
     expect, compiled = build.resolved.expect, bool(build.recipe.table.compilers)
     checks = list(check_contents(expect, wheel))
     if reads_binaries(expect, compiled=compiled):
-        binaries = linkage_apart(wheel, env, scratch)
+        binaries = linkage_in_child(wheel, env, scratch)
         checks += check_architecture(wheel, binaries)
         checks += check_linkage(expect, binaries, compiled=compiled)
     return require(build, checks, wheel=wheel.path.name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wheelfarm.gate.clean_environment import CleanEnvironment
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 T = TypeVar("T")
 

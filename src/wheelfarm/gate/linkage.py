@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wheelfarm.recipes.recipe import Expect
+    from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
-    from wheelfarm.wheels.wheel import Wheel
 
 
 # Platform compatibility tags: PEP 425, 600 and 656; those of Apple and Windows as packaging writes them.

@@ -39,7 +39,7 @@ from wheelfarm.plan.inputs import BuildInputs  # noqa: TC001 - as above
 from wheelfarm.wheels.archive import read_member
 
 if TYPE_CHECKING:
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 SCHEMA_VERSION: Final = 4
 """Grows by one whenever an older farm could no longer read a record."""

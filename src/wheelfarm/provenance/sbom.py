@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wheelfarm.build.environment_report import LibraryProvenance
     from wheelfarm.model import RepairedWheel
     from wheelfarm.provenance.sbom_components import Package
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 LICENSES: Final = "vendored"
 """The directory of the license texts below `.dist-info/licenses`."""

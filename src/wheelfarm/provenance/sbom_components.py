@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.environment_report import LibraryProvenance, SystemPackage
     from wheelfarm.model import PinnedWheel
-    from wheelfarm.wheels.wheel import Member, Wheel
+    from wheelfarm.wheels.archive import Member, Wheel
 
 _MANGLED: Final = re.compile(r"(.+)-([0-9a-f]{8}|[0-9a-f]{32})(\..+)")
 """A name with the beginning of a sha256: 8 digits (auditwheel) or 32 (delvewheel); delocate adds none."""

@@ -13,7 +13,7 @@ from wheelfarm.wheels.contents import vendored
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 MEMBER: Final = "sboms/wheelfarm.cdx.json"
 """Ours, in `.dist-info`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Digest
     from wheelfarm.provenance.attestation import Attestation
     from wheelfarm.provenance.record import EmbeddedRecord, Record
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 _AGAIN: Final = "do not install it; publish it again under another build number"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wheelfarm.model import Name, Target
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 _MANYLINUX: Final = re.compile(r"manylinux_(\d+)_(\d+)_")
 _COMMON: Final = (2, 28)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wheelfarm.report.public_wheels import Public
     from wheelfarm.wheelhouse.project_index import IndexedFile
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 
 LARGEST: Final = 10

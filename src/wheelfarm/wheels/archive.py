@@ -1,4 +1,4 @@
-"""The door to a wheel: opens the zip file, refuses what is unsafe, reads what the wheel says of itself."""
+"""Opens a wheel: refuses an unsafe archive, reads what the wheel says of itself, and verifies its bytes."""
 
 from __future__ import annotations
 
@@ -9,35 +9,34 @@ import zipfile
 import zlib
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from wheelfarm.errors import Collector, WheelError
 from wheelfarm.model import Name
-from wheelfarm.wheels.dist_info import check_agreement, check_tags, locate, read_metadata
-from wheelfarm.wheels.record import read_record
-from wheelfarm.wheels.wheel import Member, Wheel
+from wheelfarm.wheels.dist_info import check_agreement, check_tags, locate, read_metadata, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from packaging.tags import Tag
     from packaging.version import Version
 
     from wheelfarm.model import Digest
-
+    from wheelfarm.wheels.dist_info import Metadata
 
 LARGEST_TOTAL: Final = 4 * 1024**3
 """Bytes that a wheel may unpack to; real ones stay far below."""
-
 LARGEST_RATIO: Final = 200
 """How many bytes a byte may unpack to in a large member; deflate reaches 1,032, real data about 20."""
-
 LARGE_MEMBER: Final = 10 * 1024**2
 """Bytes from which on a member's ratio counts; small files of one repeated letter are harmless."""
 
+_CHUNK: Final = 1024**2  # bytes
 _ENCRYPTED: Final = 0x1  # bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4)
 _UNSAFE_NAME: Final = re.compile(r"^/|^[A-Za-z]:|\\|\0|(?:^|/)\.\.(?:/|$)")
 _UNREADABLE: Final = (
@@ -48,6 +47,73 @@ _UNREADABLE: Final = (
     NotImplementedError,
     OSError,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A file in a wheel; sizes are bytes."""
+
+    name: str
+    size: int
+    compressed: int
+    sha256: Digest | None
+    """As RECORD states it; None for RECORD itself and its signatures, which cannot be listed with a hash."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wheel:
+    """A wheel whose structure is sound; `verify` checks whether its bytes are too."""
+
+    path: Path
+    name: Name
+    version: str
+    build: str
+    """The build tag, such as 1 or 2local; empty when there is none."""
+    tags: frozenset[Tag]
+    metadata: Metadata
+    members: tuple[Member, ...]
+    dist_info: str
+    """The name of the `.dist-info` directory."""
+
+    @property
+    def platform_tag(self) -> str:
+        """The platforms as the file name writes them, such as `manylinux_2_28_x86_64`."""
+        return self.path.stem.rpartition("-")[2]
+
+    @property
+    def packed(self) -> int:
+        """The size of the file in bytes."""
+        return self.path.stat().st_size
+
+    @property
+    def unpacked(self) -> int:
+        """The size of all members in bytes."""
+        return sum(member.size for member in self.members)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(member.name for member in self.members)
+
+    @property
+    def installed(self) -> dict[str, Digest]:
+        """The sha256 of each file that an installation must hold, by its path in RECORD.
+
+        Installers move and rewrite the files under `.data/`, so those are left out.
+        """
+        return {
+            member.name: member.sha256
+            for member in self.members
+            if member.sha256 is not None and not member.name.partition("/")[0].endswith(".data")
+        }
+
+    def read(self, name: str) -> bytes:
+        """Read a member.
+
+        Raises:
+            WheelError: when it cannot be read.
+        """
+        with zipfile.ZipFile(self.path) as archive:
+            return read_member(archive, name)
 
 
 @contextmanager
@@ -65,11 +131,7 @@ def unreadable_as_wheel_error(where: str) -> Iterator[None]:
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The bytes of a member.
-
-    Raises:
-        WheelError: when they cannot be read.
-    """
+    """Read a member, or raise a WheelError."""
     with unreadable_as_wheel_error(name):
         return archive.read(name)
 
@@ -87,12 +149,13 @@ def open_wheel(path: Path) -> Wheel:
     with unreadable_as_wheel_error(path.name), zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
         members = [info for info in infos if not info.is_dir()]
-        for error in (*_bad_names(infos), *_encrypted(infos), *_bombs(infos)):
+        names = {info.filename for info in members}
+        for error in (*_bad_names(infos), *_bad_members(infos)):
             problems.add(error)
         with problems.collect():
-            name, version, build, tags = _file_name(path.name)
+            name, version, build, tags = _parse_file_name(path.name)
         with problems.collect():
-            dist_info = locate(info.filename for info in members)
+            dist_info = locate(names)
         problems.check()  # only a sound archive is read further
         with problems.collect():
             where = f"{dist_info}/METADATA"
@@ -103,7 +166,7 @@ def open_wheel(path: Path) -> Wheel:
             check_tags(read_member(archive, where), where, tags)
         with problems.collect():
             where = f"{dist_info}/RECORD"
-            digests = read_record(read_member(archive, where), where, {info.filename for info in members})
+            digests = read_record(read_member(archive, where), where, names)
         problems.check()
     return Wheel(
         path=path,
@@ -112,27 +175,25 @@ def open_wheel(path: Path) -> Wheel:
         build=build,
         tags=tags,
         metadata=metadata,
-        members=tuple(_member(info, digests) for info in members),
+        members=tuple(
+            Member(
+                name=info.filename,
+                size=info.file_size,
+                compressed=info.compress_size,
+                sha256=digests.get(info.filename),
+            )
+            for info in members
+        ),
         dist_info=dist_info,
     )
 
 
-def _file_name(text: str) -> tuple[Name, Version, str, frozenset[Tag]]:
-    """Name, version, build tag and tags, from a wheel's file name."""
+def _parse_file_name(text: str) -> tuple[Name, Version, str, frozenset[Tag]]:
     try:
         name, version, build, tags = parse_wheel_filename(text)
     except InvalidWheelFilename as error:
         raise WheelError("the file name is not a wheel's", where=text, why=str(error)) from error
     return Name(name), version, "".join(map(str, build)), tags
-
-
-def _member(info: zipfile.ZipInfo, digests: Mapping[str, Digest]) -> Member:
-    return Member(
-        name=info.filename,
-        size=info.file_size,
-        compressed=info.compress_size,
-        sha256=digests.get(info.filename),
-    )
 
 
 def _bad_names(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
@@ -149,18 +210,14 @@ def _bad_names(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
             yield WheelError(f"a member is there {times} times", where=name)
 
 
-def _encrypted(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
-    for info in infos:
-        if info.flag_bits & _ENCRYPTED:
-            yield WheelError("a member is encrypted", where=info.filename)
-
-
-def _bombs(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
-    """Sizes as the directory states them; zipfile never reads beyond those."""
+def _bad_members(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
+    """Encrypted members, and too large ones by the stated sizes, beyond which zipfile never reads."""
     total = sum(info.file_size for info in infos)
     if total > LARGEST_TOTAL:
         yield WheelError(f"unpacks to {total:,} bytes", why=f"at most {LARGEST_TOTAL:,} are accepted")
     for info in infos:
+        if info.flag_bits & _ENCRYPTED:
+            yield WheelError("a member is encrypted", where=info.filename)
         if info.file_size > LARGE_MEMBER and info.file_size > LARGEST_RATIO * info.compress_size:
             yield WheelError(
                 f"a member of {info.compress_size:,} bytes unpacks to {info.file_size:,}",
@@ -169,13 +226,8 @@ def _bombs(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
             )
 
 
-_CHUNK: Final = 1024**2  # bytes
-
-
 def verify(wheel: Wheel) -> None:
     """Read every byte and compare each member with its hash in RECORD.
-
-    `open_wheel` has already refused what unpacks to too much; memory stays small, as members are streamed.
 
     Raises:
         WheelError: when a member differs or cannot be read; a GroupError when several do.

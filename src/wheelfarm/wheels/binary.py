@@ -44,14 +44,14 @@ class Binary:
     undefined: frozenset[str] = field(default=frozenset(), repr=False)
     """What other libraries must define; for PE, what it imports by name."""
     glibc: str = ""
-    """The newest version of glibc that a symbol asks for, such as 2.28; empty when none does."""
+    """The newest version of glibc that a symbol needs, such as 2.28; empty when none does."""
     macos: str = ""
     """The oldest macOS that it says it runs on, such as 14.0; empty in other formats."""
     stripped: bool = False
     """There is no symbol table beside the one that the loader needs."""
     has_debug: bool = False
     marks: frozenset[str] = field(default=frozenset(), repr=False)
-    """Texts in its data that tell of BLAS inside; see `blas_names`."""
+    """Texts in its data that show BLAS inside; see `blas.marks`."""
 
     @property
     def extension(self) -> bool:
@@ -70,9 +70,14 @@ class Binary:
 
 
 def library_name(name: str, binary_format: BinaryFormat) -> str:
-    """A library's file name without directories; Windows does not tell capitals from small letters."""
+    """A library's file name without directories; Windows does not distinguish capitals."""
     file = name.rpartition("/")[2]
     return file.lower() if binary_format is BinaryFormat.PE else file
+
+
+def newest_version(versions: Iterable[str]) -> str:
+    """The highest of some dotted numbers; empty when there is none."""
+    return max(versions, key=lambda text: [int(part) for part in text.split(".") if part], default="")
 
 
 def externals(binaries: Iterable[Binary]) -> dict[str, list[str]]:

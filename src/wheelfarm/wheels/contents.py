@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from wheelfarm.wheels.wheel import Member, Wheel
+    from wheelfarm.wheels.archive import Member, Wheel
 
 
 class Kind(StrEnum):

@@ -6,16 +6,16 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.wheels.binary import externals
+from wheelfarm.wheels.binary import externals, newest_version
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
-    from wheelfarm.wheels.wheel import Wheel
 
 
 _OFTEN_USELESS: Final = (Kind.TESTS, Kind.HEADER, Kind.TYPING)
@@ -93,11 +93,6 @@ def _linkage(binaries: Sequence[Binary]) -> dict[str, Any]:
         "unstripped": sorted({binary.member for binary in binaries if not binary.stripped}),
         "with_debug": sorted({binary.member for binary in binaries if binary.has_debug}),
         "rpaths": sorted({path for binary in binaries for path in binary.rpaths}),
-        "glibc": _newest(binary.glibc for binary in binaries),
-        "macos": _newest(binary.macos for binary in binaries),
+        "glibc": newest_version(binary.glibc for binary in binaries),
+        "macos": newest_version(binary.macos for binary in binaries),
     }
-
-
-def _newest(versions: Iterable[str]) -> str:
-    """The highest of some dotted numbers; empty when there is none."""
-    return max(versions, key=lambda text: [int(part) for part in text.split(".") if part], default="")

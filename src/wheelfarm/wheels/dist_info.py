@@ -1,51 +1,62 @@
-"""The `.dist-info` directory of a wheel: where it is, its METADATA and WHEEL, and whether they agree."""
+"""The `.dist-info` directory of a wheel: METADATA, WHEEL and RECORD, and whether they agree."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import csv
 import email
+import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag, parse_tag
 from packaging.version import InvalidVersion, Version
 
-from wheelfarm.errors import UsageError, WheelError
-from wheelfarm.model import Name, parse_name
-from wheelfarm.wheels.wheel import Metadata
+from wheelfarm.errors import Collector, UsageError, WheelError
+from wheelfarm.model import Name, parse_digest, parse_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+
+    from wheelfarm.model import Digest
 
 SUFFIX: Final = ".dist-info"
-REQUIRED: Final = ("METADATA", "WHEEL", "RECORD")
+RECORD: Final = "RECORD"
+SIGNATURES: Final = (".jws", ".p7s")
+"""What the names of RECORD's signatures add to its own."""
+
+_REQUIRED: Final = ("METADATA", "WHEEL", RECORD)
+_COLUMNS: Final = 3
 
 
-def locate(names: Iterable[str]) -> str:
-    """The one `.dist-info` directory at the top, with METADATA, WHEEL and RECORD in it.
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """The core metadata that the farm uses."""
 
-    Raises:
-        WheelError: when there is none, several, or a file is missing.
-    """
-    names = set(names)
+    name: Name
+    version: str
+    requires_python: str = ""
+    requires_dist: tuple[str, ...] = ()
+    provides_extra: tuple[str, ...] = ()
+
+
+def locate(names: AbstractSet[str]) -> str:
+    """Find the one `.dist-info` directory at the top, with METADATA, WHEEL and RECORD in it."""
     found = sorted({name.partition("/")[0] for name in names if name.partition("/")[0].endswith(SUFFIX)})
-    match found:
-        case [only]:
-            missing = [f"{only}/{file}" for file in REQUIRED if f"{only}/{file}" not in names]
-            if missing:
-                raise WheelError(f"{', '.join(missing)} is missing", where=only)
-            return only
-        case _:
-            raise WheelError(
-                "a wheel has exactly one .dist-info directory",
-                why=f"found: {', '.join(found) or 'none'}",
-            )
+    if len(found) != 1:
+        raise WheelError(
+            "a wheel has exactly one .dist-info directory", why=f"found: {', '.join(found) or 'none'}"
+        )
+    missing = [path for file in _REQUIRED if (path := f"{found[0]}/{file}") not in names]
+    if missing:
+        raise WheelError(f"{', '.join(missing)} is missing", where=found[0])
+    return found[0]
 
 
 def read_metadata(data: bytes, where: str) -> Metadata:
-    """METADATA (core metadata specification); only the fields that the farm uses are validated.
-
-    Raises:
-        WheelError: when one of those is missing or invalid.
-    """
+    """Read METADATA (core metadata specification); only the fields that the farm uses are validated."""
     from packaging import metadata as core  # noqa: PLC0415 - as slow as the rest of this package together
 
     try:
@@ -63,39 +74,26 @@ def read_metadata(data: bytes, where: str) -> Metadata:
 
 
 def check_agreement(dist_info: str, metadata: Metadata, name: Name, version: Version) -> None:
-    """The directory's name and METADATA must say what the file name says.
-
-    Raises:
-        WheelError: when one of them names another distribution or version.
-    """
-    stated = f"{name} {version}"
-    for where, other_name, other_version in (
-        (f"{dist_info}/METADATA", metadata.name, metadata.version),
-        (dist_info, *_split(dist_info)),
+    """Raise unless METADATA and the directory's name have the file name's distribution and version."""
+    named, _, versioned = dist_info.removesuffix(SUFFIX).partition("-")
+    try:
+        directory = parse_name(named), str(Version(versioned))
+    except (UsageError, InvalidVersion):
+        directory = Name(named), versioned
+    for where, found in (
+        (f"{dist_info}/METADATA", (metadata.name, metadata.version)),
+        (dist_info, directory),
     ):
-        if (other_name, other_version) != (name, str(version)):
+        if found != (name, str(version)):
             raise WheelError(
                 "names another distribution or version than the file name",
                 where=where,
-                why=f"it says {other_name} {other_version}, the file name {stated}",
+                why=f"it says {' '.join(found)}, the file name {name} {version}",
             )
 
 
-def _split(dist_info: str) -> tuple[str, str]:
-    """Name and version, both normalised; as written when they cannot be."""
-    name, _, version = dist_info.removesuffix(SUFFIX).partition("-")
-    try:
-        return parse_name(name), str(Version(version))
-    except (UsageError, InvalidVersion):
-        return name, version
-
-
 def check_tags(data: bytes, where: str, expected: frozenset[Tag]) -> None:
-    """WHEEL: a version of the format that is known, and the tags of the file name.
-
-    Raises:
-        WheelError: when it is another format or has other tags.
-    """
+    """Raise unless WHEEL has a known version of the format and the tags of the file name."""
     message = email.message_from_bytes(data)
     if str(message.get("Wheel-Version", "")).partition(".")[0] != "1":
         raise WheelError(
@@ -113,3 +111,65 @@ def check_tags(data: bytes, where: str, expected: frozenset[Tag]) -> None:
 
 def _list(tags: frozenset[Tag]) -> str:
     return " ".join(sorted(map(str, tags))) or "nothing"
+
+
+def read_record(data: bytes, where: str, names: AbstractSet[str]) -> dict[str, Digest]:
+    """Read the sha256 of each file from a RECORD that lists the files `names` and no other.
+
+    RECORD and its signatures need no line and have no hash (binary distribution format specification).
+    """
+    problems = Collector()
+    digests: dict[str, Digest] = {}
+    unhashed = {where, *(where + suffix for suffix in SIGNATURES)}
+    for name, value in _rows(data, where):
+        if name in unhashed:
+            continue
+        if name not in names:
+            problems.add(WheelError("RECORD lists a file that is not there", where=name))
+        elif name in digests:
+            problems.add(WheelError("RECORD lists a file twice", where=name))
+        else:
+            with problems.collect():
+                digests[name] = _digest(value, name)
+    listed = {error.where for error in problems.errors} | digests.keys() | unhashed
+    for name in sorted(names - listed):
+        problems.add(WheelError("RECORD does not list a file", where=name))
+    problems.check()
+    return digests
+
+
+def _rows(data: bytes, where: str) -> list[tuple[str, str]]:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(data.decode(), newline=""), strict=True) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise WheelError("RECORD is not a table in UTF-8", where=where, why=str(error)) from error
+    if any(len(row) != _COLUMNS for row in rows):
+        raise WheelError("a line of RECORD has path, hash and size", where=where)
+    return [(row[0], row[1]) for row in rows]
+
+
+def _digest(value: str, where: str) -> Digest:
+    """Read `sha256=` and urlsafe base64 without padding.
+
+    The specification admits stronger hashes, which no build backend writes and installers do not compare.
+    """
+    algorithm, _, text = value.partition("=")
+    try:
+        digest = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).hex()
+        return parse_digest(digest if algorithm == "sha256" else value)
+    except (UsageError, binascii.Error) as error:
+        raise WheelError(f"RECORD has no usable hash: {value!r}", where=where, why=str(error)) from error
+
+
+def write_record(rows: Iterable[tuple[str, str, int]], where: str) -> bytes:
+    """Write a RECORD of members in order: name, sha256 as hexadecimal digits, size in bytes.
+
+    RECORD itself, whose name is `where`, comes last, without hash and size.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    for name, sha256, size in rows:
+        digest = base64.urlsafe_b64encode(bytes.fromhex(sha256)).rstrip(b"=").decode()
+        table.writerow((name, f"sha256={digest}", size))
+    table.writerow((where, "", ""))
+    return text.getvalue().encode()

@@ -1,18 +1,27 @@
-"""Finds the native binaries of a wheel by their first bytes and reads how they are linked."""
+"""Finds the native binaries of a wheel by their first bytes and reads how they are linked.
+
+Usage: python -m wheelfarm.wheels.linkage WHEEL OUTPUT
+"""
 
 from __future__ import annotations
 
+import sys
 import zipfile
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import Collector, WheelError
-from wheelfarm.wheels.archive import read_member, unreadable_as_wheel_error
+from pydantic import TypeAdapter
+
+from wheelfarm.errors import Collector, FarmError, ProcessError, WheelError
+from wheelfarm.system.process import Command, run
+from wheelfarm.wheels.archive import open_wheel, read_member, unreadable_as_wheel_error
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 _HEAD: Final = 64  # bytes; a PE file's pointer to its real header ends there
 _FAT: Final = b"\xca\xfe\xba\xbe"
@@ -20,34 +29,40 @@ _MACHO: Final = frozenset(
     {b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbf"}
 )
 _MOST_SLICES: Final = 20
+_TIME_LIMIT: Final = 600.0
 
 
 def linkage(wheel: Wheel) -> tuple[Binary, ...]:
-    """Every ELF, Mach-O and PE binary of the wheel, in the wheel's order; one for each slice of a fat one.
+    """Read every ELF, Mach-O and PE binary of the wheel, in order; a value for each slice of a fat one.
 
     Raises:
         WheelError: when a binary cannot be read; a GroupError when several cannot.
     """
     problems = Collector()
     found: list[Binary] = []
-    readers: dict[BinaryFormat, Callable[[bytes, str], list[Binary]]] = {}
     with unreadable_as_wheel_error(wheel.path.name), zipfile.ZipFile(wheel.path) as archive:
         for member in wheel.members:
             with problems.collect():
-                with unreadable_as_wheel_error(member.name), archive.open(member.name) as stream:
-                    binary_format = binary_format_of(stream.read(_HEAD))
-                if binary_format is None:
-                    continue
-                readers = readers or _readers()
-                data = read_member(archive, member.name)
-                if binary_format is BinaryFormat.PE and not _is_pe(data):
-                    continue
-                binaries = readers[binary_format](data, member.name)
-                if not binaries:
-                    raise WheelError(f"this {binary_format} binary cannot be read", where=member.name)
-                found += binaries
+                found += _read(archive, member.name)
     problems.check()
     return tuple(found)
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> list[Binary]:
+    with unreadable_as_wheel_error(name), archive.open(name) as stream:
+        binary_format = binary_format_of(stream.read(_HEAD))
+    if binary_format is None:
+        return []
+    data = read_member(archive, name)
+    if binary_format is BinaryFormat.PE and not _is_pe(data):
+        return []
+    # Importing the parser costs more than reading most wheels.
+    from wheelfarm.wheels.binary_parsers import READERS  # noqa: PLC0415
+
+    binaries = READERS[binary_format](data, name)
+    if not binaries:
+        raise WheelError(f"this {binary_format} binary cannot be read", where=name)
+    return binaries
 
 
 def binary_format_of(head: bytes) -> BinaryFormat | None:
@@ -72,8 +87,58 @@ def _is_pe(data: bytes) -> bool:
     return data[offset : offset + 4] == b"PE\0\0"
 
 
-def _readers() -> dict[BinaryFormat, Callable[[bytes, str], list[Binary]]]:
-    """The parsers, loaded when a wheel has a binary: their import costs more than reading most wheels."""
-    from wheelfarm.wheels import elf, macho, pe  # noqa: PLC0415
+@dataclass(frozen=True, kw_only=True)
+class _Answer:
+    """What the child writes: the binaries, or what is wrong with them."""
 
-    return {BinaryFormat.ELF: elf.read, BinaryFormat.MACHO: macho.read, BinaryFormat.PE: pe.read}
+    binaries: tuple[Binary, ...] = ()
+    errors: tuple[dict[str, str | None], ...] = ()
+
+
+def linkage_in_child(wheel: Wheel, env: Mapping[str, str], scratch: Path) -> tuple[Binary, ...]:
+    """Do the same in a process of its own.
+
+    The parser takes 50 MB and several times the largest library, and is native code at work on whatever a
+    build has left: its memory and its crashes are not the farm's.
+
+    Args:
+        wheel: the wheel.
+        env: what the child may see of the host.
+        scratch: a directory for the child's answer.
+
+    Raises:
+        WheelError: when a binary cannot be read, or the parser dies of it; a group when several cannot.
+    """
+    output = scratch / "binaries.json"
+    argv = (sys.executable, "-P", "-m", "wheelfarm.wheels.linkage", str(wheel.path), str(output))
+    env = {**env, "PYTHONPATH": str(Path(__file__).parents[2])}
+    try:
+        run(Command(argv=argv, env=env, time_limit=_TIME_LIMIT))
+        answer = TypeAdapter(_Answer).validate_json(output.read_bytes())
+    except (ProcessError, OSError, ValueError) as problem:
+        why = problem.why if isinstance(problem, ProcessError) else str(problem)
+        raise WheelError("the binaries cannot be read", where=wheel.path.name, why=why) from problem
+    problems = Collector()
+    for error in answer.errors:
+        problems.add(WheelError(str(error.pop("what")), **error))  # type: ignore[arg-type]
+    problems.check()
+    return answer.binaries
+
+
+def main(path: Path, output: Path) -> None:
+    """Read the binaries of a wheel and write them, or what is wrong with them, as JSON."""
+    problems = Collector()
+    answer = _Answer()
+    with problems.collect():
+        answer = _Answer(binaries=linkage(open_wheel(path)))
+    if problems.errors:
+        answer = _Answer(errors=tuple(map(_fields, problems.errors)))
+    output.write_bytes(TypeAdapter(_Answer).dump_json(answer))
+
+
+def _fields(error: FarmError) -> dict[str, str | None]:
+    return {"what": error.what, "where": error.where, "why": error.why, "hint": error.hint}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 
 _CHUNK: Final = 1 << 16

@@ -18,12 +18,12 @@ from zipremove import ZipFile  # type: ignore[import-untyped]
 
 from wheelfarm.errors import WheelError
 from wheelfarm.wheels.archive import open_wheel, read_member, unreadable_as_wheel_error
-from wheelfarm.wheels.record import RECORD, SIGNATURES, write_record
+from wheelfarm.wheels.dist_info import RECORD, SIGNATURES, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from wheelfarm.wheels.wheel import Wheel
+    from wheelfarm.wheels.archive import Wheel
 
 
 _DATA_DESCRIPTOR: Final = 0x8  # bit 3 of the general purpose flags (APPNOTE.TXT 4.4.4)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import lief
+
 from wheelfarm.wheels.binary import BinaryFormat
 from wheelfarm.wheels.member_comparison import first_difference, text_around
-from wheelfarm.wheels.parser import lief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+lief.logging.disable()
 
 OUTSIDE: Final = "(headers and gaps)"
 """What belongs to no section: headers, tables of sections, padding, what a repair tool has put in."""
