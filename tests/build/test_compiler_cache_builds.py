@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.disks import fill, small_disk
+from support.runs import LineListener
 from support.tiny import LEAF, child_command, run_farm, tiny_farm
 from wheelfarm.build.compiler_cache import PROGRAM, CompilerCache
 from wheelfarm.build.inside import compilers
@@ -152,16 +153,15 @@ def small(tmp_path: Path) -> Iterator[Path]:
 class TestACacheThatCannotBeUsed:
     """It is a warning, and costs no wheel."""
 
-    def test_a_file(self, tmp_path: Path, index: Index) -> None:
+    def test_a_file(self, tmp_path: Path, index: Index, messages: list[str]) -> None:
         farm = cached(tmp_path, index)
         farm.cache.mkdir()
         (farm.cache / "ccache").write_text("")
-        lines: list[str] = []
-        found = Farm(settings=farm, say=lines.append)
+        found = Farm(settings=farm)
         plan = found.plan(None)
-        (outcome,) = found.run(plan, hear=lambda _build, _line: None, tell=lambda _outcome: None)
+        (outcome,) = found.run(plan, LineListener())
         assert (outcome.state, outcome.cache_use) == ("built", None)
-        (line,) = lines
+        (line,) = messages
         assert line.startswith(f"warning: builds go without the compiler cache: {farm.cache / 'ccache'}")
 
     def test_a_full_disk(self, small: Path) -> None:
@@ -258,7 +258,7 @@ def test_damaged_durations_are_a_warning_and_replaced(
     durations.write_text("half a docu")
     found = Farm(settings=farm)
     plan = found.plan(None)
-    outcomes = found.run(plan, hear=lambda _build, _line: None, tell=lambda _outcome: None)
+    outcomes = found.run(plan, LineListener())
     assert [outcome.state for outcome in outcomes] == ["built"]
     assert [record.levelname for record in caplog.records if "is not used" in record.message] == ["WARNING"]
     assert str(durations) in caplog.text

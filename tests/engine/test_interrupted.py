@@ -15,6 +15,7 @@ import pytest
 
 from support.index import Index
 from support.packages import make_sdist, tinyleaf
+from support.runs import LineListener
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
 from wheelfarm.build.containers import container_engine
@@ -121,12 +122,14 @@ def test_the_process_in_the_container_is_watched(
     farm = Farm(settings=slow_farm(tmp_path / "slow", index, container, 0))
     watched: list[bytes] = []
 
-    def watch(_build: Build, pid: int) -> None:
-        assert usage(pid) is not None
-        watched.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+    class Watcher(LineListener):
+        def on_process(self, build: Build, pid: int) -> None:
+            del build
+            assert usage(pid) is not None
+            watched.append(Path(f"/proc/{pid}/cmdline").read_bytes())
 
     plan = farm.plan(None)
-    farm.run(plan, hear=lambda _build, _line: None, tell=lambda _outcome: None, watch=watch)
+    farm.run(plan, Watcher())
     cibuildwheel, inside, clean = watched
     assert b"cibuildwheel" in cibuildwheel
     assert b"bash" in inside

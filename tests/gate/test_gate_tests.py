@@ -10,6 +10,7 @@ import pytest
 
 from support.progress import RecordingListener
 from support.raised import only
+from support.runs import LineListener
 from support.suite import pinned
 from support.tiny import ABI3, run_farm, tiny_farm
 from support.wheels import make_wheel
@@ -39,7 +40,7 @@ def planner_of(settings: Settings, **changes: Any) -> tuple[GateTestPlanner, Pla
     """The planner of a farm whose plan has all its builds."""
     farm = Farm(settings=replace(settings, **changes))
     plan = farm.plan(None)
-    services = farm.services(plan, lambda _build, _text: None)
+    services = farm.services(plan, LineListener())
     return GateTestPlanner(services, make_fetcher(settings)), plan
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.publishing import TARGETS, VARIANT, messages, publication, publishing_farm, stock, store
+from support.publishing import TARGETS, VARIANT, publication, publishing_farm, stock, store
 from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import Directory
 from wheelfarm.model import Name
@@ -51,7 +51,7 @@ def test_two_publishers_of_the_same_wheels_with_other_records(tmp_path: Path) ->
 
     index = publication(first).index
     assert isinstance(index, StaticIndex)
-    storage = Interrupted(tmp_path / "public" / VARIANT, first.say, meanwhile=meanwhile)
+    storage = Interrupted(tmp_path / "public" / VARIANT, meanwhile=meanwhile)
     slow = publication(first)
     slow.__dict__["index"] = replace(index, storage=storage)
     slow.publish()
@@ -78,11 +78,13 @@ def test_an_attestation_is_removed_with_its_wheel(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [True, False])
 def test_an_index_that_nobody_outside_should_hear_of(
     tmp_path: Path,
-    sign: bool,  # noqa: FBT001
+    messages: list[str],
+    *,
+    sign: bool,
 ) -> None:
     """Signing is written down in a public log, so it is not even tried there."""
     table = {"kind": "static", "url": "../public", "sign": sign}
     farm = publishing_farm(tmp_path / "farm", table, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"})
     stock(farm.wheelhouse)
     publication(farm).publish(None)
-    assert any("statements stay unsigned" in line for line in messages(farm)) is sign
+    assert any("statements stay unsigned" in line for line in messages) is sign

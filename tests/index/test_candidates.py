@@ -79,6 +79,6 @@ def test_which_index(farm: Farm) -> None:
     only(lambda: choose_index_name(farm, "other"), UsageError)
     assert publication(farm).owned() == {"alpha", "beta"}
     only(
-        lambda: open_index("nosuch", farm.settings, "plain", wheelhouse=farm.wheelhouse, say=print),
+        lambda: open_index("nosuch", farm.settings, "plain", wheelhouse=farm.wheelhouse),
         UsageError,
     )

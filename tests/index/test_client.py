@@ -29,14 +29,13 @@ def test_what_passes_and_what_does_not() -> None:
     assert "full" in str(refusal("x", "u", 507).hint)
 
 
-def test_trouble_is_retried_and_a_refusal_is_not() -> None:
+def test_trouble_is_retried_and_a_refusal_is_not(messages: list[str]) -> None:
     with index_server() as server:
         server.replies["/simple/a/"].extend([Reply(status=503), Reply(b"", cut=0, status=200)])
         server.replies["/simple/b/"].append(Reply(status=403))
-        said: list[str] = []
-        client = Client(server.url, None, said.append, pause=0.01)
+        client = Client(server.url, None, pause=0.01)
         assert client.get(f"{server.url}a/") is not None
-        assert len(said) == 1
+        assert len(messages) == 1
         only(lambda: client.get(f"{server.url}b/"), RefusedError)
         assert server.paths.count("/simple/b/") == 1
 
@@ -44,9 +43,9 @@ def test_trouble_is_retried_and_a_refusal_is_not() -> None:
 def test_lasting_trouble_is_an_error() -> None:
     with index_server() as server:
         server.replies["/simple/a/"].append(Reply(status=429, headers={"Retry-After": "0"}))
-        client = Client(server.url, None, lambda _line: None, tries=2, pause=0.01)
+        client = Client(server.url, None, tries=2, pause=0.01)
         assert "status 429" in str(only(lambda: client.get(f"{server.url}a/"), RefusedError).why)
-    gone = Client(server.url, None, lambda _line: None, tries=2, pause=0.01)
+    gone = Client(server.url, None, tries=2, pause=0.01)
     assert "2 tries" in str(only(lambda: gone.get(server.url), NetworkError).why)
     only(lambda: gone.get("nonsense:"), NetworkError)
 
@@ -55,7 +54,7 @@ def test_what_is_done_elsewhere_is_not_done() -> None:
     """A redirect is no answer to a PUT: whoever takes it for one believes that there is a staging index."""
     with index_server() as server:
         server.replies["/simple/a/"].append(Reply(status=302, headers={"Location": "/login"}))
-        client = Client(server.url, None, lambda _line: None, pause=0.01)
+        client = Client(server.url, None, pause=0.01)
         with pytest.raises(RefusedError) as caught:
             client.call("PUT", f"{server.url}a/")
         assert (caught.value.status, caught.value.retryable) == (302, False)
@@ -66,39 +65,37 @@ def test_an_index_that_answers_to_another_scheme_is_not_empty() -> None:
     with index_server() as server:
         there = f"https://{server.host}/simple/a/"
         server.replies["/simple/a/"].append(Reply(status=301, headers={"Location": there}))
-        client = Client(server.url, None, lambda _line: None)
+        client = Client(server.url, None)
         error = only(lambda: client.get(f"{server.url}a/"), PublishError)
         assert error.what == "the index answers only to https"
         assert error.why == f"it redirects to {there}"
 
 
-def test_keys_to_a_store_are_not_shown(tmp_path: Path) -> None:
+def test_keys_to_a_store_are_not_shown(tmp_path: Path, messages: list[str]) -> None:
     """Where files lie in a store, the query of the url that leads there lets everybody in."""
-    said: list[str] = []
     with index_server() as server, index_server() as store:
         key = f"http://{store.host}/a.whl?Signature={SECRET}"
         server.replies["/a.whl"].append(Reply(status=302, headers={"Location": key}))
         store.replies["/a.whl"].extend([Reply(status=503), Reply(b"body", cut=1), Reply(status=403)])
-        client = Client(f"http://{server.host}/", None, said.append, pause=0.01)
+        client = Client(f"http://{server.host}/", None, pause=0.01)
         error = only(lambda: client.download(f"{client.base}a.whl", tmp_path / "a"), RefusedError)
         assert error.where == f"http://{store.host}/a.whl"
-        assert len(said) == 2
-        assert SECRET not in "".join([*said, str(error)])
+        assert len(messages) == 2
+        assert SECRET not in "".join([*messages, str(error)])
 
 
-def test_a_certificate_that_nobody_knows(tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_knows(tmp_path: Path, messages: list[str]) -> None:
     """There is one try, and the error names TWINE_CERT."""
     authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    said: list[str] = []
     with index_server(tls) as server:
         server.replies["/simple/a/"].append(Reply(b"found"))
         url = f"https://{server.host}/simple/"
-        error = only(lambda: Client(url, None, said.append).get(f"{url}a/"), NetworkError)
+        error = only(lambda: Client(url, None).get(f"{url}a/"), NetworkError)
         assert "TWINE_CERT" in str(error.hint)
-        assert said == []
-        answer = Client(url, None, said.append, str(tmp_path / "ca.pem")).get(f"{url}a/")
+        assert messages == []
+        answer = Client(url, None, str(tmp_path / "ca.pem")).get(f"{url}a/")
         assert answer is not None
         assert answer.content == b"found"
 
@@ -110,7 +107,7 @@ def test_credentials_are_for_their_own_host() -> None:
         own.replies["/simple/there/"].append(Reply(b"found"))
         own.replies["/simple/away/"].append(Reply(status=302, headers={"Location": other.url}))
         own.replies["/simple/round/"].append(Reply(status=302, headers={"Location": "../round/"}))
-        client = Client(own.url, login, lambda _line: None)
+        client = Client(own.url, login)
         answer = client.get(f"{own.url}here/")
         assert answer is not None
         assert answer.content == b"found"
@@ -132,7 +129,6 @@ def test_twine_that_cannot_be_understood(tmp_path: Path) -> None:
             credentials=None,
             env={"PATH": str(tmp_path / "bin")},
             log=None,
-            say=print,
         )
     assert caught.value.error.why == "what now"
     assert not caught.value.error.retryable
@@ -148,7 +144,7 @@ def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pyte
     twine.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/arguments\n")
     twine.chmod(0o755)
     env = {"PATH": str(twine.parent)}
-    index = UploadIndex("internal", "http://x.invalid/", "simple", None, env, None, print)
+    index = UploadIndex("internal", "http://x.invalid/", "simple", None, env, None)
     index.upload(todo)
     lines = (tmp_path / "arguments").read_text().splitlines()
     sent = [[Path(word).name for word in line.split()[5:]] for line in lines]
@@ -159,7 +155,7 @@ def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pyte
 def test_a_proxy_passes_what_it_should() -> None:
     with index_server() as server, proxy(f"http://{server.host}/") as before:
         server.replies["/x"].append(Reply(b"body"))
-        client = Client(before.url, None, lambda _line: None, tries=1)
+        client = Client(before.url, None, tries=1)
         answer = client.get(f"{before.url}x")
         assert answer is not None
         assert answer.content == b"body"

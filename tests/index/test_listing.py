@@ -19,7 +19,7 @@ WHEEL = f"alpha-1.0-1_{KEY}-py3-none-any.whl"
 
 def index_at(server: IndexServer) -> UploadIndex:
     url = f"http://{server.host}/"
-    return UploadIndex("internal", url, "simple", None, {}, None, print)
+    return UploadIndex("internal", url, "simple", None, {}, None)
 
 
 def test_a_page_that_is_none() -> None:

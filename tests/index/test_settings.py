@@ -79,7 +79,7 @@ def test_an_index_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_where_installers_read(tmp_path: Path) -> None:
-    read = partial(read_url, "internal", say=print)
+    read = partial(read_url, "internal")
     uploads = settings(tmp_path / "a", simple="+simple", variants={"plain": "alice/prod"})
     assert read(uploads, "plain") == "https://index.invalid/pypi/alice/prod/+simple/"
     assert "it takes plain" in str(only(lambda: read(uploads, "netlib"), UsageError).hint)

@@ -56,7 +56,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def page(place: str, tmp_path: Path, project: str) -> Any:
-    storage = open_storage(f"{place}/{VARIANT}", tmp_path, lambda _line: None)
+    storage = open_storage(f"{place}/{VARIANT}", tmp_path)
     return json.loads(storage.read(f"simple/{project}/index.json") or b"null")
 
 
@@ -193,21 +193,20 @@ def test_a_kill_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:
 
 
 class TestLocks:
-    def test_a_publisher_that_died_is_taken_over(self) -> None:
+    def test_a_publisher_that_died_is_taken_over(self, messages: list[str]) -> None:
         files = fsspec.filesystem("memory")
         files.store.clear()
-        said: list[str] = []
-        bucket = Bucket(files, "/bucket/public", said.append, lease=0.2)
+        bucket = Bucket(files, "/bucket/public", lease=0.2)
         bucket.write(LOCK, b'{"publisher": "gone", "renewed": 0}')
         with bucket.locked() as renew:
             renew()
         assert bucket.read(LOCK) is None
-        assert "taking over" in said[-1]
+        assert "taking over" in messages[-1]
 
     def test_one_that_was_taken_over_writes_nothing_more(self) -> None:
         files = fsspec.filesystem("memory")
         files.store.clear()
-        bucket = Bucket(files, "/bucket/public", lambda _line: None)
+        bucket = Bucket(files, "/bucket/public")
         with bucket.locked() as renew:
             bucket.write(LOCK, b'{"publisher": "other", "renewed": 0}')
             error = only(renew, PublishError)
@@ -217,11 +216,11 @@ class TestLocks:
     def test_one_that_lives_is_waited_for(self, tmp_path: Path) -> None:
         files = fsspec.filesystem("memory")
         files.store.clear()
-        bucket = Bucket(files, "/bucket/public", lambda _line: None, timeout=0.3)
+        bucket = Bucket(files, "/bucket/public", timeout=0.3)
         with bucket.locked(), pytest.raises(PublishError, match="keeps the index locked"), bucket.locked():
             pass
-        directory = Directory(tmp_path / "public", lambda _line: None, timeout=0.1)
-        other = Directory(tmp_path / "public", lambda _line: None, timeout=0.1)
+        directory = Directory(tmp_path / "public", timeout=0.1)
+        other = Directory(tmp_path / "public", timeout=0.1)
         with directory.locked(), pytest.raises(PublishError, match="keeps the index locked"), other.locked():
             pass
 
@@ -231,7 +230,7 @@ class TestLocks:
     [("nosuch://bucket/x", "fsspec does not know this url"), ("s3://bucket/x", "needs a library")],
 )
 def test_urls_that_cannot_be_used(tmp_path: Path, url: str, what: str) -> None:
-    error = only(lambda: open_storage(url, tmp_path, lambda _line: None), PublishError)
+    error = only(lambda: open_storage(url, tmp_path), PublishError)
     assert what in error.what
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(re.findall(r"wheelfarm\[(\w+)\]", str(error.hint))) <= known.keys()
@@ -244,6 +243,6 @@ def test_a_store_that_fails() -> None:
         def cat_file(self, path: str) -> bytes:
             raise PermissionError(f"denied: {path}")
 
-    bucket = Bucket(Broken(), "bucket/public", lambda _line: None)
+    bucket = Bucket(Broken(), "bucket/public")
     error = only(lambda: bucket.read("simple/index.json"), PublishError)
     assert error.why == "PermissionError: denied: bucket/public/simple/index.json"

@@ -183,21 +183,19 @@ class TestRefused:
 
 
 class TestSignature:
-    def test_without_an_identity_nothing_is_signed(self, wheel: Path) -> None:
-        said: list[str] = []
-        assert Signer({}, said.append).sign(issued(wheel).statement) == ""
-        assert said == []
+    def test_without_an_identity_nothing_is_signed(self, wheel: Path, messages: list[str]) -> None:
+        assert Signer({}).sign(issued(wheel).statement) == ""
+        assert messages == []
 
     def test_an_identity_that_is_not_available_is_reported_once(
-        self, wheel: Path, monkeypatch: pytest.MonkeyPatch
+        self, wheel: Path, monkeypatch: pytest.MonkeyPatch, messages: list[str]
     ) -> None:
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
         monkeypatch.setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "none")
         monkeypatch.delenv("ACTIONS_ID_TOKEN_REQUEST_URL", raising=False)
-        said: list[str] = []
-        signer = Signer({"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "none"}, said.append)
+        signer = Signer({"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "none"})
         assert signer.sign(issued(wheel).statement) == signer.sign(issued(wheel).statement) == ""
-        (line,) = said
+        (line,) = messages
         assert line.startswith("warning: provenance statements stay unsigned")
 
     def test_one_that_is_missing_or_none(self, wheel: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.raised import only
+from wheelfarm.build.progress import SilentListener
 from wheelfarm.build.steps import mark_of
 from wheelfarm.errors import BuildDirectoryError
 from wheelfarm.run.build_lock import BuildLock, make_private
@@ -17,18 +18,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class Lines(SilentListener):
+    """Collects the output of a build."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def on_line(self, line: str) -> None:
+        self.lines.append(line)
+
+
 def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
     lock = BuildLock(tmp_path / "stages", "alpha")
-    lines: list[str] = []
+    listener = Lines()
+    lines = listener.lines
     entered = threading.Event()
     swept: list[Path] = []
     sweep = swept.append
 
     def second() -> None:
-        with lock.hold(lines.append, sweep):
+        with lock.hold(listener, sweep):
             entered.set()
 
-    with lock.hold(lines.append, sweep):
+    with lock.hold(listener, sweep):
         assert lines == []
         thread = threading.Thread(target=second)
         thread.start()
@@ -45,9 +57,9 @@ def test_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:
     lock = BuildLock(tmp_path, "alpha")
     mark_of(lock.root).write_text('{"pid": 0, "started": null}')
     swept: list[Path] = []
-    with lock.hold(lambda _line: None, swept.append):
+    with lock.hold(SilentListener(), swept.append):
         assert swept == [lock.root]
-    with lock.hold(lambda _line: None, swept.append):
+    with lock.hold(SilentListener(), swept.append):
         assert len(swept) == 1
 
 
@@ -59,7 +71,7 @@ def test_what_a_killed_run_left_in_gate_environments_is_swept_too(tmp_path: Path
         environment.mkdir(parents=True)
         mark_of(environment).write_text('{"pid": 0, "started": null}')
     swept: list[Path] = []
-    with lock.hold(lambda _line: None, swept.append):
+    with lock.hold(SilentListener(), swept.append):
         assert sorted(swept) == environments
     assert not list(lock.root.rglob("*.running"))
 

@@ -8,6 +8,7 @@ import pytest
 
 from support.clones import fresh_clone, publish_all, reloaded, with_index
 from support.raised import only
+from support.runs import LineListener
 from support.servers import Reply, index_server
 from support.store import check_tidy
 from support.tiny import VARIANT, run_farm
@@ -49,14 +50,14 @@ def clone_of(filled: Settings, tmp_path: Path, **options: str) -> Settings:
 
 def reuse(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]]:
     """The result of reusing one build alone, and the lines about it; nothing is built or stored."""
-    said: list[str] = []
-    farm = Farm(settings=settings, say=said.append)
+    listener = LineListener()
+    farm = Farm(settings=settings)
     plan = farm.plan(None)
     (build,) = (each for each in plan.builds if each.id.name == name)
     decision = decide(farm.wheelhouse, build, published=farm.published)
     if decision.found is None:
-        return None, said
-    services = farm.services(plan, lambda _build, line: said.append(line))
+        return None, listener.lines
+    services = farm.services(plan, listener)
     reused = reuse_build(
         services,
         build,
@@ -66,7 +67,7 @@ def reuse(settings: Settings, name: str = "tinybase") -> tuple[object, list[str]
         listener=BuildListener(services, build),
         timings=Timings(),
     )
-    return reused, said
+    return reused, listener.lines
 
 
 def test_a_fresh_clone_reuses_and_stores_all(filled: Settings, tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_a_lie_ends_in_a_build_and_a_whole_wheelhouse(filled: Settings, tmp_path
 
 @pytest.mark.parametrize("answer", [Reply(b"", status=503), Reply(b"<html>", status=200), None])
 def test_an_index_that_cannot_be_used_is_reported_once(
-    filled: Settings, tmp_path: Path, answer: Reply | None
+    filled: Settings, tmp_path: Path, answer: Reply | None, messages: list[str]
 ) -> None:
     with index_server() as server:
         base = f"http://{server.host}/"
@@ -231,13 +232,12 @@ def test_an_index_that_cannot_be_used_is_reported_once(
         root = filled.root / "pyproject.toml"
         root.write_text(root.read_text() + f'read-url = "{base}"\n')
         clone = clone_of(reloaded(filled), tmp_path)
-        said: list[str] = []
-        farm = Farm(settings=clone, say=said.append)
+        farm = Farm(settings=clone)
         actions = [
             each.action for each in decide_all(farm.wheelhouse, farm.plan(None), published=farm.published)
         ]
         assert actions == [Action.BUILD] * 2
-    assert sum(line.startswith("warning: no wheels are reused from index internal") for line in said) == 1
+    assert sum(line.startswith("warning: no wheels are reused from index internal") for line in messages) == 1
 
 
 def test_a_static_index_is_read_over_http(filled: Settings, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_release_takes_nothing_that_a_compiler_cache_went_into(filled: Setting
 def test_what_a_web_server_hands_out_is_only_read(tmp_path: Path) -> None:
     with index_server() as server:
         server.replies["/a%20b"] += [Reply(b"bytes")] * 2
-        web = Web(Client(f"http://{server.host}/", None, lambda _line: None, tries=1))
+        web = Web(Client(f"http://{server.host}/", None, tries=1))
         assert (web.read("a b"), web.size("a b")) == (b"bytes", 5)
         assert (web.read("lost"), web.size("lost")) == (None, None)
         for write in (

@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(("host", "requested"), [("wheels.example.org", False), ("localhost:9", True)])
 def test_an_index_with_an_example_host_gets_no_requests(
-    tmp_path: Path, host: str, *, requested: bool
+    tmp_path: Path, host: str, messages: list[str], *, requested: bool
 ) -> None:
     table = {"kind": "simple-upload", "url": f"http://{host}/", "targets": ["cp311-manylinux_x86_64"]}
     settings = make_farm(tmp_path, settings={"index": {"internal": table}})
-    messages: list[str] = []
-    published = Published(settings, Wheelhouse(settings.wheelhouse), messages.append)
+    published = Published(settings, Wheelhouse(settings.wheelhouse))
     (build,) = builds_of(settings).values()
     assert published.find(build) is None
     assert bool(messages) == requested

@@ -10,7 +10,7 @@ import requests
 
 from support.faults import Fault, proxy
 from support.indexes import LOGIN, PASSWORD, USER, Server, make_devpi_index
-from support.publishing import TARGETS, messages, publication, publishing_farm, stock, store
+from support.publishing import TARGETS, publication, publishing_farm, stock, store
 from wheelfarm.errors import ConflictError, FarmError, PublishError
 from wheelfarm.index.comparison import State
 from wheelfarm.index.devpi import DevpiIndex
@@ -54,14 +54,16 @@ def indexes(server: Server) -> set[str]:
     return set(answer.json()["result"]["indexes"])
 
 
-def test_all_of_it_by_way_of_a_staging_index(tmp_path: Path, devpi_server: Server, devpi_index: str) -> None:
+def test_all_of_it_by_way_of_a_staging_index(
+    tmp_path: Path, devpi_server: Server, devpi_index: str, messages: list[str]
+) -> None:
     farm = farm_for(tmp_path / "farm", devpi_index)
     assert isinstance(publication(farm).index, DevpiIndex)
     before = indexes(devpi_server)
     assert len(publish(farm).to_upload) == 4
     assert len(listed(devpi_index, "alpha")) == len(listed(devpi_index, "beta")) == 2
     assert indexes(devpi_server) == before
-    pushed = [line.split()[1] for line in messages(farm) if line.startswith("pushing")]
+    pushed = [line.split()[1] for line in messages if line.startswith("pushing")]
     assert pushed == ["alpha", "beta"]
     assert [each.state for each in publish(farm).differences] == [State.SAME] * 4
 
@@ -124,11 +126,13 @@ def test_a_wrong_password(tmp_path: Path, devpi_index: str) -> None:
     assert "wrong password" not in str(caught.value)
 
 
-def test_a_user_who_may_not_make_indexes_goes_without_staging(tmp_path: Path, devpi_server: Server) -> None:
+def test_a_user_who_may_not_make_indexes_goes_without_staging(
+    tmp_path: Path, devpi_server: Server, messages: list[str]
+) -> None:
     url = make_devpi_index(devpi_server, "forall", acl_upload=[":ANONYMOUS:"])
     farm = farm_for(tmp_path / "farm", url, TWINE_USERNAME="", TWINE_PASSWORD="")
     publish(farm)
-    assert any(line.startswith("no staging") for line in messages(farm))
+    assert any(line.startswith("no staging") for line in messages)
     assert len(listed(url, "alpha")) == 2
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.disks import fill, small_disk
 from support.faults import Fault, Proxy, proxy
 from support.indexes import PASSWORD, USER, Server, pypiserver
-from support.publishing import TARGETS, messages, publication, store
+from support.publishing import TARGETS, publication, store
 from support.uploads import farm_for, logs, names, publish
 from wheelfarm.errors import FarmError, PublishError
 from wheelfarm.index.comparison import State
@@ -28,10 +28,12 @@ def test_all_of_it_and_then_nothing(tmp_path: Path, pypi: Server) -> None:
     assert [each.state for each in again.differences] == [State.SAME] * 4
 
 
-def test_a_dependency_goes_first_and_one_process_sends_all(tmp_path: Path, faulty: Proxy) -> None:
+def test_a_dependency_goes_first_and_one_process_sends_all(
+    tmp_path: Path, faulty: Proxy, messages: list[str]
+) -> None:
     farm = farm_for(tmp_path / "farm", faulty.url)
     publish(farm)
-    sent = [line.split()[1] for line in messages(farm) if line.startswith("uploading")]
+    sent = [line.split()[1] for line in messages if line.startswith("uploading")]
     assert [name.partition("-")[0] for name in sent] == [
         *("alpha", "alpha", "beta", "beta"),
     ]
@@ -99,7 +101,7 @@ def test_a_file_of_somebody_else(tmp_path: Path, pypi: Server) -> None:
     assert (pypi.root / "beta-0.9-py3-none-any.whl").read_bytes() == b"theirs"
 
 
-def test_the_password_is_on_no_command_line(tmp_path: Path, faulty: Proxy) -> None:
+def test_the_password_is_on_no_command_line(tmp_path: Path, faulty: Proxy, messages: list[str]) -> None:
     seen: list[str] = []
 
     def look(_method: str, _path: str) -> None:
@@ -112,4 +114,4 @@ def test_the_password_is_on_no_command_line(tmp_path: Path, faulty: Proxy) -> No
     publish(farm)
     assert any("twine" in words for words in seen)
     assert not any(PASSWORD in words for words in seen)
-    assert PASSWORD not in "".join(messages(farm)) + logs(farm)
+    assert PASSWORD not in "".join(messages) + logs(farm)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.publishing import TARGETS, messages, store
+from support.publishing import TARGETS, store
 from support.raised import only
 from support.uploads import farm_for, logs, publish
 from wheelfarm.errors import ConflictError, FarmError, IncompleteError, PublishError, UnprovenError
@@ -57,12 +57,12 @@ def test_a_wheel_without_its_record(tmp_path: Path, faulty: Proxy) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "wrong password"])
-def test_no_right_password(tmp_path: Path, faulty: Proxy, password: str) -> None:
+def test_no_right_password(tmp_path: Path, faulty: Proxy, password: str, messages: list[str]) -> None:
     farm = farm_for(tmp_path / "farm", faulty.url, TWINE_PASSWORD=password)
     with pytest.raises(PublishError) as caught:
         publish(farm)
     assert "status 40" in str(caught.value.why)
     assert "password" in str(caught.value.hint).lower()
     assert faulty.count("POST") == 1
-    seen = str(caught.value) + "".join(messages(farm)) + logs(farm)
+    seen = str(caught.value) + "".join(messages) + logs(farm)
     assert "wrong password" not in seen

@@ -12,7 +12,7 @@ import pytest
 
 from support.faults import Fault, Proxy
 from support.indexes import LOGIN, Server
-from support.publishing import failures_at_once, messages, publication
+from support.publishing import failures_at_once, publication
 from support.uploads import PUBLISH, farm_for, names, publish
 from wheelfarm.errors import PublishError
 from wheelfarm.index.comparison import State
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 # twine itself asks five times after a 5xx, without a pause.
 @pytest.mark.parametrize(("status", "times"), [(429, 2), (500, 6), (503, 6)])
-def test_an_answer_that_passes(tmp_path: Path, pypi: Server, faulty: Proxy, status: int, times: int) -> None:
+def test_an_answer_that_passes(
+    tmp_path: Path, pypi: Server, faulty: Proxy, messages: list[str], *, status: int, times: int
+) -> None:
     faulty.faults = [Fault(status=status, times=times, after=1)]
     farm = farm_for(tmp_path / "farm", faulty.url)
     publish(farm)
     assert len(names(pypi)) == 4
-    assert any(f"status {status}" in line for line in messages(farm))
+    assert any(f"status {status}" in line for line in messages)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 500, 1500])

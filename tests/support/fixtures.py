@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 from support.index import Index, add_meson
+from support.messages import captured_messages
 from support.patches import FILES, PatchMaker, write
 from support.surveyed import Stock
 from support.surveyed import chain as chain_of_wheels
@@ -19,6 +20,7 @@ from wheelfarm.recipes.settings import Settings, load
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -30,15 +32,16 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.fixture
-def messages() -> list[str]:
-    """The messages of the wheelhouse."""
-    return []
+def messages() -> Iterator[list[str]]:
+    """The messages of the farm so far, as a person reads them."""
+    with captured_messages() as lines:
+        yield lines
 
 
 @pytest.fixture
-def wheelhouse(tmp_path: Path, messages: list[str]) -> Wheelhouse:
+def wheelhouse(tmp_path: Path) -> Wheelhouse:
     """An empty wheelhouse."""
-    return Wheelhouse(tmp_path / "wheelhouse", tell=messages.append, timeout=5)
+    return Wheelhouse(tmp_path / "wheelhouse", timeout=5)
 
 
 @pytest.fixture

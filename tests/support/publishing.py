@@ -124,20 +124,13 @@ def publishing_farm(
     """A farm with recipes for alpha and beta, an index called `internal`, and an empty wheelhouse."""
     table = {"targets": list(TARGETS), "listing-timeout": 2.0, **index}
     write_farm(root, recipes, settings={"index": {"internal": table}})
-    said: list[str] = []
     variables = {"PATH": "/usr/bin:/bin", "HOME": str(root / "home"), **(environ or {})}
-    return Farm(settings=load(root, environ=variables), say=said.append)
+    return Farm(settings=load(root, environ=variables))
 
 
 def publication(farm: Farm) -> Publication:
     """The farm's plain wheels, and its index."""
     return Publication(farm=farm, index_name="internal", variant=VARIANT, sleep=lambda _seconds: None)
-
-
-def messages(farm: Farm) -> list[str]:
-    """The messages of a farm."""
-    said: Callable[[str], None] = farm.say
-    return said.__self__  # type: ignore[attr-defined, no-any-return]
 
 
 def digest_in(listing: Mapping[Name, Iterable[object]]) -> dict[str, Digest]:

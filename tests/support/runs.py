@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from support.farm import make_farm, plan_of
 from wheelfarm.errors import NetworkError
 from wheelfarm.run.budget import Budget
 from wheelfarm.run.outcome import Outcome, State
+from wheelfarm.run.services import SilentRunListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +25,17 @@ WAIT: Final = 10
 """Seconds after which a test that hangs has failed."""
 FOUR: Final = Budget(cpus=4)
 NO_SERVER: Final = NetworkError("the index does not answer")
+
+
+@dataclass
+class LineListener(SilentRunListener):
+    """Collects the output of builds."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def on_line(self, build: Build, line: str) -> None:
+        del build
+        self.lines.append(line)
 
 
 def plans_in(root: Path) -> Make:

@@ -26,6 +26,7 @@ from support.packages import (
     tinyleaf,
     tinytop,
 )
+from support.runs import LineListener
 from support.tinymeson import MESON_SMOKE, tinymeson
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.settings import load
@@ -148,9 +149,7 @@ def run_farm(settings: Settings, *names: str, retry: Retry = NO_RETRY) -> Run:
     """Run the plan for some distributions, or all; nothing is tried again unless a test says so."""
     farm = Farm(settings=settings, retry=retry)
     run = Run(settings)
-    outcomes = farm.run(
-        farm.plan(names or None), hear=lambda _build, line: run.lines.append(line), tell=lambda _outcome: None
-    )
+    outcomes = farm.run(farm.plan(names or None), LineListener(run.lines))
     run.outcomes = {str(outcome.build.id.name): outcome for outcome in outcomes}
     return run
 

@@ -20,8 +20,10 @@ from pathlib import Path
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
 from wheelfarm.recipes.settings import load
+from wheelfarm.system.logs import print_logs
 
-farm = Farm(settings=load(Path(sys.argv[1])), say=lambda line: print(line, flush=True))
+print_logs(lambda line: print(line, flush=True))
+farm = Farm(settings=load(Path(sys.argv[1])))
 Publication(farm=farm, index_name="internal", variant="plain").publish()
 """
 """Publishes the farm at its argument in another process, which can be killed."""

@@ -70,7 +70,7 @@ class TestLock:
         locked = threading.Event()
 
         def work() -> None:
-            lock = Lock(root=wheelhouse.root, timeout=1, command="nox -s build-demo", tell=print)
+            lock = Lock(root=wheelhouse.root, timeout=1, command="nox -s build-demo")
             with lock.hold():
                 locked.set()
                 over.wait(seconds)

@@ -65,9 +65,7 @@ def _run(call: Invocation, plan: Plan) -> tuple[Outcome, ...]:
     farm, expected = call.farm, call.farm.expected(plan)
     environ = farm.settings.environ
     with RunReport(call.screen, builds=plan.builds, expected=expected, environ=environ) as report:
-        return farm.run(
-            plan, hear=report.on_line, tell=report.on_outcome, watch=report.on_process, expected=expected
-        )
+        return farm.run(plan, report, expected=expected)
 
 
 def _summarize(call: Invocation, outcomes: Sequence[Outcome]) -> None:

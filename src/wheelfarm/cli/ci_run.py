@@ -130,9 +130,7 @@ def build(*, package: str, platform: str, variant: str, python: str) -> None:
     screen, (own,) = Screen.standard(), whole.only([name]).builds
     expected = farm.estimates.expected(whole, farm.wheelhouse)
     with RunReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
-        outcomes = farm.run(
-            whole, hear=report.on_line, tell=report.on_outcome, watch=report.on_process, expected=expected
-        )
+        outcomes = farm.run(whole, report, expected=expected)
     outcome = next(each for each in outcomes if each.build.id == own.id)
     _write_summary(farm, job_summary([outcome]))
     artifacts.export_report(own, entry, outcome_data(outcome))

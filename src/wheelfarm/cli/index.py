@@ -175,7 +175,7 @@ def _url(farm: Farm, index: str) -> str:
     """The simple index of the farm's variant, as installers read it."""
     if index == WHEELHOUSE:
         return f"{(farm.settings.wheelhouse / farm.settings.variant / 'simple').resolve().as_uri()}/"
-    return read_url(index, farm.settings, farm.settings.variant, say=farm.say)
+    return read_url(index, farm.settings, farm.settings.variant)
 
 
 @task(

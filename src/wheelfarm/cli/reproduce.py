@@ -135,6 +135,6 @@ def _run(call: Invocation, rebuild: Reproduction) -> tuple[ReproducedWheel, ...]
     with RunReport(call.screen, builds=[build], expected=expected, environ=environ) as report:
         report.start(build)
         try:
-            return rebuild.run(hear=report.on_line, watch=report.on_process)
+            return rebuild.run(report)
         finally:
             report.leave(build)

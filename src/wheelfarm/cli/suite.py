@@ -47,7 +47,7 @@ def run_tests(
     plan, builds = call.select(packages)
     problems, lines = Collector(), list[str]()
     with RunReport(call.screen, builds=builds, environ=call.farm.settings.environ) as report:
-        services = call.farm.services(plan, report.on_line, report.on_process)
+        services = call.farm.services(plan, report)
         for build in builds:
             with problems.collect():
                 pipeline = BuildPipeline(services=services, build=build, jobs=call.farm.settings.jobs)

@@ -99,7 +99,7 @@ class Invocation:
             for name, value in self.options.items()
             if value and (option := OPTIONS[name]).setting
         }
-        return Farm(settings=load(farm_root(Path.cwd()), options=values), say=self.screen.say)
+        return Farm(settings=load(farm_root(Path.cwd()), options=values))
 
     @property
     def screen(self) -> Screen:

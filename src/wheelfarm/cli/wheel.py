@@ -23,7 +23,7 @@ from wheelfarm.provenance.sbom_reading import components
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines
 from wheelfarm.run.build_pipeline import BuildPipeline
-from wheelfarm.run.services import make_fetcher
+from wheelfarm.run.services import SilentRunListener, make_fetcher
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel, verify
@@ -223,7 +223,7 @@ def gate(call: Invocation, wheel: str) -> None:
         raise WheelError(f"{opened.path.name} is not for CPython")
     call = Invocation({**call.options, "python": f"{pythons[0][0]}.{pythons[0][1:]}"})
     plan, (build,) = call.select(opened.name)
-    services = call.farm.services(plan, lambda _build, text: call.screen.status(text))
+    services = call.farm.services(plan, SilentRunListener())
     planner = BuildPipeline(services=services, build=build).planner
     with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
         pinned = PinnedWheel(

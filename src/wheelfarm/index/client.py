@@ -14,12 +14,14 @@ import urllib3
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.model import Digest
 from wheelfarm.sources.urls import shown
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from wheelfarm.index.credentials import Credentials
+
+logger = get_logger(__name__)
 
 _TIMEOUT: Final = (10.0, 60.0)
 """Seconds for a connection, and for a response."""
@@ -69,7 +71,6 @@ class Client:
     Args:
         base: the index; only its host gets the credentials.
         credentials: of the user.
-        say: receives messages about pauses.
         authorities: file of trusted certificates; by default those of requests.
         tries: number of tries while the trouble may be transient.
         pause: seconds before the second try; each further pause is twice as long.
@@ -77,7 +78,6 @@ class Client:
 
     base: str
     credentials: Credentials | None
-    say: Callable[[str], None]
     authorities: str | None = None
     tries: int = 4
     pause: float = 0.5
@@ -135,7 +135,7 @@ class Client:
                         raise NetworkError(
                             "a file of the index breaks off", where=shown(url), why=_innermost(error)
                         ) from None
-                    self.say(f"{shown(url)}: {_innermost(error)}; once more")
+                    logger.info("%s: %s; once more", shown(url), _innermost(error))
             url = urljoin(url, answer.headers.get("Location", ""))
         raise PublishError("the index redirects in a circle", where=shown(url))
 
@@ -206,7 +206,7 @@ class Client:
                     return answer
                 reason = f"status {answer.status_code}"
                 pause = max(pause, _retry_after(answer))
-            self.say(f"{shown(url)}: {reason}; once more in {pause:g} s")
+            logger.info("%s: %s; once more in %g s", shown(url), reason, pause)
             time.sleep(pause)
         raise AssertionError  # pragma: no cover
 

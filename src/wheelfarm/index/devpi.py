@@ -16,6 +16,7 @@ from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.client import MISSING
 from wheelfarm.index.upload import UploadIndex
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.protocol import Listing
     from wheelfarm.model import Name
+
+logger = get_logger(__name__)
 
 SIMPLE: Final = "+simple"
 _HEADER: Final = "X-Devpi-Server-Version"
@@ -59,7 +62,7 @@ class DevpiIndex(UploadIndex):
         with self._removing(staging):
             self._check(staging, wheels)
             for project, version in dict.fromkeys((wheel.project, wheel.version) for wheel in wheels):
-                self.say(f"pushing {project} {version} from {staging.name} to {self._path}")
+                logger.info("pushing %s %s from %s to %s", project, version, staging.name, self._path)
                 self._push(staging, project, version)
 
     def _push(self, staging: DevpiIndex, project: Name, version: str) -> None:
@@ -96,7 +99,7 @@ class DevpiIndex(UploadIndex):
                 return self._at(path, url)
             if error.status not in _DENIED:
                 raise
-            self.say(f"no staging: {user or 'nobody'} may not make the index {path} ({error.why})")
+            logger.info("no staging: %s may not make the index %s (%s)", user or "nobody", path, error.why)
             return None
         return self._at(path, url)
 

@@ -11,10 +11,9 @@ from wheelfarm.index.attest import attest
 from wheelfarm.provenance.signing import Signer
 from wheelfarm.recipes.index_settings import IndexKind
 from wheelfarm.system.environment import allowed
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wheelfarm.index.client import Client
     from wheelfarm.index.protocol import IndexProtocol
     from wheelfarm.index.upload import UploadIndex
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
+logger = get_logger(__name__)
 
 _READABLE: Final = ("http", "https", "file")
 _READING_TRIES: Final = 2
@@ -51,7 +51,7 @@ def path_of(name: str, table: IndexTable, variant: str) -> str:
     return path
 
 
-def read_url(name: str, settings: Settings, variant: str, *, say: Callable[[str], None]) -> str:
+def read_url(name: str, settings: Settings, variant: str) -> str:
     """The url of a variant's simple index for installers; contacts a server only if it must.
 
     Raises:
@@ -71,7 +71,7 @@ def read_url(name: str, settings: Settings, variant: str, *, say: Callable[[str]
             hint="set `read-url`",
         )
     if table.kind is IndexKind.SIMPLE_UPLOAD and table.simple is None:
-        simple = _open_upload_index(name, settings, below(table.url, path), table, say).simple
+        simple = _open_upload_index(name, settings, below(table.url, path), table).simple
     return below(below(base, path), simple)
 
 
@@ -81,7 +81,6 @@ def open_index(
     variant: str,
     *,
     wheelhouse: Wheelhouse,
-    say: Callable[[str], None],
     read_only: bool = False,
 ) -> IndexProtocol:
     """Open an index for the wheels of a variant.
@@ -91,7 +90,6 @@ def open_index(
         settings: the farm's.
         variant: the variant.
         wheelhouse: where the build records are.
-        say: receives progress messages.
         read_only: open it at its `read-url`, with fewer tries: an index that fails costs a build only.
 
     Raises:
@@ -101,17 +99,17 @@ def open_index(
     table = settings.choose_index(name)
     path = path_of(name, table, variant)
     if table.kind is not IndexKind.STATIC:
-        return _open_upload_index(name, settings, below(table.url, path), table, say, read_only=read_only)
+        return _open_upload_index(name, settings, below(table.url, path), table, read_only=read_only)
     # Each kind brings its own libraries along.
     from wheelfarm.index.static import StaticIndex, Web  # noqa: PLC0415
     from wheelfarm.index.storage import open_storage  # noqa: PLC0415
 
-    signer = Signer(settings.environ if table.sign else {}, say)
+    signer = Signer(settings.environ if table.sign else {})
     make = partial(attest, wheelhouse, signer.sign)
     if read_only and (table.read_url or "").startswith("http"):
-        client = _client(below(table.read_url or "", path), settings, say, read_only=True)
-        return StaticIndex(name, Web(client), make, say)
-    return StaticIndex(name, open_storage(below(table.url, path), settings.root, say), make, say)
+        client = _client(below(table.read_url or "", path), settings, read_only=True)
+        return StaticIndex(name, Web(client), make)
+    return StaticIndex(name, open_storage(below(table.url, path), settings.root), make)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -119,15 +117,15 @@ def _environment(settings: Settings) -> dict[str, str]:
     return allowed(settings.environ, keep=_VARIABLES) | programs_environment(settings)
 
 
-def _client(url: str, settings: Settings, say: Callable[[str], None], *, read_only: bool) -> Client:
+def _client(url: str, settings: Settings, *, read_only: bool) -> Client:
     from wheelfarm.index.client import Client  # noqa: PLC0415 - as in `open_index`
     from wheelfarm.index.credentials import find_credentials  # noqa: PLC0415
 
     env = _environment(settings)
     credentials = find_credentials(url, settings.environ, env)
     if credentials and not read_only:
-        say(f"publishing as {credentials.username} ({credentials.origin})")
-    client = Client(url, credentials, say, env.get("TWINE_CERT"))
+        logger.info("publishing as %s (%s)", credentials.username, credentials.origin)
+    client = Client(url, credentials, env.get("TWINE_CERT"))
     client.tries = _READING_TRIES if read_only else client.tries
     return client
 
@@ -137,7 +135,6 @@ def _open_upload_index(
     settings: Settings,
     url: str,
     table: IndexTable,
-    say: Callable[[str], None],
     *,
     read_only: bool = False,
 ) -> UploadIndex:
@@ -145,7 +142,7 @@ def _open_upload_index(
     from wheelfarm.index.devpi import SIMPLE, DevpiIndex, is_devpi  # noqa: PLC0415
     from wheelfarm.index.upload import UploadIndex  # noqa: PLC0415
 
-    client = _client(url, settings, say, read_only=read_only)
+    client = _client(url, settings, read_only=read_only)
     devpi = is_devpi(client.head(url))
     index = (DevpiIndex if devpi else UploadIndex)(
         name=name,
@@ -154,7 +151,6 @@ def _open_upload_index(
         credentials=client.credentials,
         env=_environment(settings),
         log=settings.work / "logs" / f"publish-{name}.log",
-        say=say,
     )
     index.client.tries = client.tries
     return index

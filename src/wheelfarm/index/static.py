@@ -21,6 +21,7 @@ from wheelfarm.index.protocol import ListedFile, Listing
 from wheelfarm.index.status import of_release
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
+from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.project_index import IndexedFile, ProjectIndex
 from wheelfarm.wheelhouse.simple_index import project_page, root_json, root_page
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.client import Client
     from wheelfarm.index.storage import Storage
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,12 @@ class StaticIndex:
         name: what the settings call it.
         storage: where it lies.
         attest: makes the attestation of a wheel, which is written beside it.
-        say: hears what is going on.
         now: the time of an upload.
     """
 
     name: str
     storage: Storage
     attest: Attest
-    say: Callable[[str], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
@@ -199,7 +200,7 @@ class StaticIndex:
     def _write_wheel(self, wheel: Candidate) -> Attestation:
         """Write a wheel, which no page lists yet, and make its attestation."""
         file = wheel.file
-        self.say(f"writing {wheel.filename}")
+        logger.info("writing %s", wheel.filename)
         metadata, attestation = wheel.metadata_path.read_bytes(), self.attest(wheel)
         if self.storage.size(file.path) != file.size:
             self.storage.put(wheel.path, file.path, file.sha256)

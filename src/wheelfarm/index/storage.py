@@ -18,12 +18,15 @@ from urllib.parse import urlsplit
 from wheelfarm.errors import PublishError
 from wheelfarm.system.files import copy_verified, write_atomically
 from wheelfarm.system.locks import LockTimeoutError, hold_lock
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from wheelfarm.model import Digest
+
+logger = get_logger(__name__)
 
 LOCK: Final = ".publishing"
 _LEASE: Final = 60.0
@@ -58,7 +61,6 @@ class Directory:
     """A directory on a disk that all publishers share."""
 
     root: Path
-    say: Callable[[str], None]
     timeout: float = 600.0
 
     def read(self, path: str) -> bytes | None:
@@ -96,7 +98,7 @@ class Directory:
 
         def on_wait(waited: float) -> None:
             if not waited:
-                self.say(f"waiting for another publisher, who is writing to {self.root}")
+                logger.info("waiting for another publisher, who is writing to %s", self.root)
 
         try:
             with hold_lock(self.root / LOCK, timeout=self.timeout, on_wait=on_wait):
@@ -114,7 +116,6 @@ class Bucket:
 
     files: Any  # an fsspec.AbstractFileSystem, which has no types
     root: str
-    say: Callable[[str], None]
     lease: float = _LEASE
     timeout: float = 600.0
 
@@ -192,10 +193,10 @@ class Bucket:
             found, now = self.read(LOCK), time.monotonic()
             if found != seen:
                 if seen is None:
-                    self.say(f"waiting for another publisher, who is writing to {self.root}")
+                    logger.info("waiting for another publisher, who is writing to %s", self.root)
                 seen, changed = found, now
             elif now - changed >= self.lease:
-                self.say("the other publisher gives no sign of life: taking over")
+                logger.info("the other publisher gives no sign of life: taking over")
                 self.remove(LOCK)
                 continue
             if now - began >= self.timeout:
@@ -229,7 +230,7 @@ def _locked_error(where: str) -> PublishError:
     )
 
 
-def open_storage(url: str, root: Path, say: Callable[[str], None]) -> Storage:
+def open_storage(url: str, root: Path) -> Storage:
     """The storage behind a url; a path without a scheme is below the farm's directory.
 
     Raises:
@@ -239,9 +240,9 @@ def open_storage(url: str, root: Path, say: Callable[[str], None]) -> Storage:
     if parts.scheme == "file":
         from urllib.request import url2pathname  # noqa: PLC0415 - it brings a client of HTTP along
 
-        return Directory(Path(url2pathname(parts.path)), say)
+        return Directory(Path(url2pathname(parts.path)))
     if "://" not in url:
-        return Directory(root / url, say)
+        return Directory(root / url)
     try:
         import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - only object stores need it
 
@@ -255,4 +256,4 @@ def open_storage(url: str, root: Path, say: Callable[[str], None]) -> Storage:
         ) from error
     except ValueError as error:
         raise PublishError("fsspec does not know this url", where=url, why=str(error)) from error
-    return Bucket(files, str(path), say)
+    return Bucket(files, str(path))

@@ -10,6 +10,7 @@ from wheelfarm.errors import NetworkError, PublishError
 from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.comparison import Comparison, State, alone, compare
 from wheelfarm.index.protocol import UploadFailure
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from wheelfarm.index.comparison import Difference, Members, Needed
     from wheelfarm.index.protocol import IndexProtocol
     from wheelfarm.model import Name
+
+logger = get_logger(__name__)
 
 _TRIES: Final = 5
 """Attempts in a row without progress."""
@@ -39,7 +42,6 @@ class Transaction:
         needed: what makes a release complete.
         owned: the farm's distributions.
         timeout: seconds that the index may take to list what it has accepted.
-        say: receives progress messages.
         sleep: waits for some seconds.
         members: the distributions of a release.
         next_build: give conflicting wheels the next build number.
@@ -51,7 +53,6 @@ class Transaction:
     needed: Needed
     owned: Collection[Name]
     timeout: float
-    say: Callable[[str], None]
     sleep: Callable[[float], None] = time.sleep
     members: Members = alone
     next_build: bool = False
@@ -127,7 +128,8 @@ class Transaction:
             tries = _TRIES if progress else tries - 1
             if not tries:
                 raise failure.error
-            self.say(f"{failure.error.what} ({failure.error.why}); {len(left)} left, again in {pause:g} s")
+            error = failure.error
+            logger.info("%s (%s); %d left, again in %g s", error.what, error.why, len(left), pause)
             self.sleep(pause)
             pause = _FIRST_PAUSE if progress else min(2 * pause, _LONGEST_PAUSE)
 

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import NetworkError, PublishError
 from wheelfarm.index.client import refusal
 from wheelfarm.index.protocol import UploadFailure
+from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.errors import FarmError
     from wheelfarm.index.credentials import Credentials
     from wheelfarm.system.process import Flag
+
+logger = get_logger(__name__)
 
 _PLAIN: Final = {
     "NO_COLOR": "1",
@@ -41,7 +44,6 @@ def upload(
     credentials: Credentials | None,
     env: Mapping[str, str],
     log: Path | None,
-    say: Callable[[str], None],
     cancelled: Flag | None = None,
 ) -> None:
     """Upload files in this order, with one process.
@@ -52,7 +54,6 @@ def upload(
         credentials: who uploads.
         env: the environment in which twine is found and run.
         log: the file that twine's output goes to.
-        say: hears of each file.
         cancelled: ends the upload when it is set.
 
     Raises:
@@ -61,11 +62,11 @@ def upload(
     """
     sent: list[str] = []
 
-    def hear(line: str) -> None:
+    def on_line(line: str) -> None:
         uploading = _UPLOADING.fullmatch(line)
         if uploading:
             sent.append(uploading[1])
-            say(f"uploading {uploading[1]}")
+            logger.info("uploading %s", uploading[1])
 
     # Without user and password twine would ask for them; empty ones mean that there are none.
     login = credentials.environment if credentials else {"TWINE_USERNAME": "", "TWINE_PASSWORD": ""}
@@ -80,7 +81,7 @@ def upload(
             secrets=(credentials.password,) if credentials else (),
             cancelled=cancelled,
         ),
-        on_line=hear,
+        on_line=on_line,
         check=False,
     )
     if finished.returncode:

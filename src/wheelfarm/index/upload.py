@@ -21,7 +21,7 @@ from wheelfarm.index.protocol import ListedFile, Listing, UploadFailure
 from wheelfarm.model import parse_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pypi_simple import DistributionPackage
 
@@ -52,7 +52,6 @@ class UploadIndex:
         credentials: of the publisher.
         env: the environment for twine.
         log: the file for twine's output.
-        say: receives progress messages.
     """
 
     name: str
@@ -61,12 +60,11 @@ class UploadIndex:
     credentials: Credentials | None
     env: Mapping[str, str]
     log: Path | None
-    say: Callable[[str], None]
 
     @cached_property
     def client(self) -> Client:
         """Asks the server."""
-        return Client(self.url, self.credentials, self.say, self.env.get("TWINE_CERT"))
+        return Client(self.url, self.credentials, self.env.get("TWINE_CERT"))
 
     def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
         """See `IndexProtocol.list_files`."""
@@ -173,7 +171,6 @@ class UploadIndex:
                 credentials=self.credentials,
                 env=self.env,
                 log=self.log,
-                say=self.say,
                 cancelled=cancelled,
             )
 

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.errors import UnverifiedError
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+logger = get_logger(__name__)
 
 _HINT = "pip install 'wheelfarm[attest]'"
 _VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SIGSTORE_ID_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "BUILDKITE")
@@ -25,11 +28,9 @@ class Signer:
 
     Args:
         environ: the environment, which tells whether there is an identity.
-        say: hears why statements stay unsigned.
     """
 
     environ: Mapping[str, str]
-    say: Callable[[str], None]
     _warned: bool = field(default=False, init=False)
     _token: Any = field(default=None, init=False)
 
@@ -58,7 +59,7 @@ class Signer:
 
     def _unsigned(self, why: str) -> str:
         if not self._warned:
-            self.say(f"warning: provenance statements stay unsigned: {why}")
+            logger.warning("provenance statements stay unsigned: %s", why)
             self._warned = True
         return ""
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from wheelfarm.build.progress import ProgressListener
+
 
 @dataclass(frozen=True)
 class BuildLock:
@@ -36,11 +38,11 @@ class BuildLock:
         return self.stages / f"{self.slug}.lock"
 
     @contextmanager
-    def hold(self, say: Callable[[str], None], sweep: Callable[[Path], None]) -> Iterator[Path]:
+    def hold(self, listener: ProgressListener, sweep: Callable[[Path], None]) -> Iterator[Path]:
         """Hold the lock, after waiting for another run; and end what a killed run left running here.
 
         Args:
-            say: receives a line while another run holds the lock; may raise to end the wait.
+            listener: receives a line while another run holds the lock; may raise to end the wait.
             sweep: removes the containers of a build directory.
 
         Raises:
@@ -49,7 +51,7 @@ class BuildLock:
         """
         make_private(self.stages)
         message = f"waiting for another run that builds in {self.root}"
-        with hold_lock(self._lock, on_wait=lambda _waited: say(message)):
+        with hold_lock(self._lock, on_wait=lambda _waited: listener.on_line(message)):
             for each in (self.root, *self._environments()):
                 if end_left_behind(mark_of(each)):
                     sweep(each)

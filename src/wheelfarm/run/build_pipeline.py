@@ -170,7 +170,7 @@ class BuildPipeline:
     def locked(self, lock: BuildLock) -> Iterator[None]:
         """Hold a lock of this build, with a directory for its logs."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with lock.hold(self.listener.on_line, self.services.engine.sweep):
+        with lock.hold(self.listener, self.services.engine.sweep):
             yield
 
     @contextmanager

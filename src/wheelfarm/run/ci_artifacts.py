@@ -16,6 +16,7 @@ from wheelfarm.plan.graph import make_plan
 from wheelfarm.provenance.record import Record
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.system.files import write_atomically
+from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.artifacts import export_artifact, find_artifacts, import_artifact
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from wheelfarm.plan.graph import Plan
     from wheelfarm.run.farm import Farm
     from wheelfarm.wheelhouse.artifacts import Artifact
+
+logger = get_logger(__name__)
 
 OUTCOME: Final = "outcome.json"
 
@@ -66,7 +69,7 @@ class CiArtifacts:
                 continue
             with problems.collect():
                 for stored in import_artifact(self.farm.wheelhouse, artifact):
-                    self.farm.say(f"imported {stored.path.name} ({stored.sha256[:12]})")
+                    logger.info("imported %s (%s)", stored.path.name, stored.sha256[:12])
         problems.check()
 
     def check_dependencies(self, plan: Plan, name: str) -> None:
@@ -154,7 +157,7 @@ class CiArtifacts:
             try:
                 record = Record.from_json(path.read_bytes(), str(path))
             except RecordError as error:
-                self.farm.say(f"{path.name}: {error.what}; its entry is built again")
+                logger.info("%s: %s; its entry is built again", path.name, error.what)
                 continue
             if record.distribution == record.recipe:
                 found[BuildId(name=record.recipe, variant=record.variant, target=record.target)] = record

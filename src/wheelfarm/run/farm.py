@@ -23,13 +23,14 @@ from wheelfarm.run.outcome import Interrupted
 from wheelfarm.run.published import Published
 from wheelfarm.run.ready_queue import simulate
 from wheelfarm.run.scheduler import Retry, Runner
-from wheelfarm.run.services import BuildServices, ignore_process
+from wheelfarm.run.services import BuildServices
 from wheelfarm.system.environment import allowed
+from wheelfarm.system.logs import get_logger
 from wheelfarm.system.machine import Machine, memory, target_here, use_one_heap
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
     from wheelfarm.build.engine import Engine
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
+    from wheelfarm.run.services import RunListener
 
-    Hear = Callable[[Build, str], None]
-    Watch = Callable[[Build, int], None]
+logger = get_logger(__name__)
 
 
 def passing(error: FarmError) -> bool:
@@ -59,7 +60,6 @@ class Farm:
     settings: Settings
     retry: Retry = field(default_factory=lambda: Retry(passing=passing))
     """When a failed build is begun again."""
-    say: Callable[[str], None] = field(default=lambda _line: None)
 
     @cached_property
     def recipes(self) -> RecipeSet:
@@ -82,12 +82,12 @@ class Farm:
     @cached_property
     def wheelhouse(self) -> Wheelhouse:
         """The wheelhouse."""
-        return Wheelhouse(self.settings.wheelhouse, tell=self.say)
+        return Wheelhouse(self.settings.wheelhouse)
 
     @cached_property
     def published(self) -> Published:
         """What the farm's indexes have of its builds."""
-        return Published(self.settings, self.wheelhouse, self.say)
+        return Published(self.settings, self.wheelhouse)
 
     @cached_property
     def estimates(self) -> DurationEstimates:
@@ -182,7 +182,7 @@ class Farm:
             machine = Machine(allowed(self.settings.environ))
             machine.install(lacking, log=logs / "system-packages.log")
 
-    def services(self, plan: Plan, hear: Hear, watch: Watch = ignore_process) -> BuildServices:
+    def services(self, plan: Plan, listener: RunListener) -> BuildServices:
         """What the builds of a plan use."""
         return BuildServices(
             settings=self.settings,
@@ -191,8 +191,7 @@ class Farm:
             engine=self._with_compiler_cache(),
             wheelhouse=self.wheelhouse,
             published=self.published,
-            on_line=hear,
-            on_process=watch,
+            listener=listener,
         )
 
     def _with_compiler_cache(self) -> Engine:
@@ -201,7 +200,7 @@ class Farm:
         problem = cache.make() if cache else None
         if problem is None:
             return self.engine
-        self.say(f"warning: builds go without the compiler cache: {problem}")
+        logger.warning("builds go without the compiler cache: %s", problem)
         return self.engine.without_compiler_cache()
 
     def _runner(self, expected: Mapping[BuildId, float]) -> Runner:
@@ -220,10 +219,8 @@ class Farm:
     def run(
         self,
         plan: Plan,
+        listener: RunListener,
         *,
-        hear: Hear,
-        tell: Callable[[Outcome], None],
-        watch: Watch = ignore_process,
         expected: Mapping[BuildId, float] | None = None,
         executor: Executor | None = None,
     ) -> tuple[Outcome, ...]:
@@ -231,9 +228,7 @@ class Farm:
 
         Args:
             plan: the builds.
-            hear: hears the lines of builds, in whatever thread.
-            tell: hears how each build ended, in this thread.
-            watch: learns which process does a build's work.
+            listener: receives the progress of the builds.
             expected: seconds by build, where the caller has them already.
             executor: what performs builds; threads by default.
 
@@ -241,7 +236,7 @@ class Farm:
             Interrupted: when the run was interrupted; whatever ran has ended.
         """
         use_one_heap()
-        services = self.services(plan, hear, watch)
+        services = self.services(plan, listener)
 
         def perform(build: Build, jobs: int) -> Outcome:
             return BuildPipeline(services=services, build=build, jobs=jobs).run()
@@ -251,11 +246,11 @@ class Farm:
             executor=executor,
             retry=self.retry,
             cancel=services.cancelled.set,
-            say=lambda build, text: self.say(f"{build.id}: {text}"),
+            say=lambda build, text: logger.info("%s: %s", build.id, text),
         )
         outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes = runner.run(plan, perform, tell=tell)
+            outcomes = runner.run(plan, perform, tell=listener.on_outcome)
         except Interrupted as interrupt:
             outcomes = interrupt.outcomes
             raise

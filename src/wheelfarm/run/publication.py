@@ -100,9 +100,7 @@ class Publication:
             PublishError, NetworkError: when it cannot be used or reached.
         """
         farm = self.farm
-        return open_index(
-            self.index_name, farm.settings, self.variant, wheelhouse=farm.wheelhouse, say=farm.say
-        )
+        return open_index(self.index_name, farm.settings, self.variant, wheelhouse=farm.wheelhouse)
 
     @cached_property
     def _main(self) -> Mapping[Name, Name]:
@@ -147,7 +145,6 @@ class Publication:
                 needed=self.needed,
                 owned=self.owned(),
                 timeout=self._table.listing_timeout,
-                say=farm.say,
                 sleep=self.sleep,
                 members=self.members,
                 next_build=next_build,

@@ -19,12 +19,13 @@ from wheelfarm.provenance.record import RecordedWheel
 from wheelfarm.provenance.verification import check_signature, verify_attestation, verify_wheel
 from wheelfarm.run.recording import record_from_embedded
 from wheelfarm.system.files import sha256_of_file
+from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import write_tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wheelfarm.index.protocol import IndexProtocol, ListedFile
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
+logger = get_logger(__name__)
 
 _EXAMPLES: Final = (".example.org", ".example.com", ".example.net", ".example", ".invalid")
 """Hosts that are reserved for examples (RFC 2606)."""
@@ -67,12 +69,10 @@ class Published:
     Args:
         settings: the farm's, which name the indexes.
         wheelhouse: its wheelhouse.
-        say: receives a warning for an index that cannot be used.
     """
 
     settings: Settings
     wheelhouse: Wheelhouse
-    say: Callable[[str], None]
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _open: dict[tuple[str, str], IndexProtocol] = field(default_factory=dict, init=False)
     _found: dict[Digest, PublishedBuild | None] = field(default_factory=dict, init=False)
@@ -90,8 +90,8 @@ class Published:
     def warn(self, name: str, error: FarmError) -> None:
         """Report once why an index cannot be used, and skip it from now on."""
         if name not in self._broken:
-            why = f": {error.why}" if error.why else ""
-            self.say(f"warning: no wheels are reused from index {name}: {error.what}{why}; building instead")
+            why = ": ".join(filter(None, (error.what, error.why)))
+            logger.warning("no wheels are reused from index %s: %s; building instead", name, why)
         self._broken.add(name)
 
     def _search(self, build: Build) -> Iterator[PublishedBuild]:
@@ -102,7 +102,7 @@ class Published:
             try:
                 if (name, variant) not in self._open:
                     self._open[name, variant] = open_index(
-                        name, self.settings, variant, wheelhouse=self.wheelhouse, say=self.say, read_only=True
+                        name, self.settings, variant, wheelhouse=self.wheelhouse, read_only=True
                     )
                 index = self._open[name, variant]
                 wheels = [_find_wheel(index, build, each) for each in build.distributions]

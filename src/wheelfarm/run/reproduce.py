@@ -18,13 +18,13 @@ from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.engines import choose_engine
 from wheelfarm.run.recorded_inputs import RecordedInputs, record_path
 from wheelfarm.run.recording import make_record
-from wheelfarm.run.services import BuildServices, ignore_process
+from wheelfarm.run.services import BuildServices
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import write_tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.build.engine import Engine
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.provenance.record import Record
     from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.services import RunListener
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 WORK: Final = "reproduce"
@@ -153,17 +154,11 @@ class Reproduction:
             )
         return build
 
-    def run(
-        self,
-        *,
-        hear: Callable[[Build, str], None],
-        watch: Callable[[Build, int], None] = ignore_process,
-    ) -> tuple[ReproducedWheel, ...]:
+    def run(self, listener: RunListener) -> tuple[ReproducedWheel, ...]:
         """Build again, with all steps before the gate; the wheelhouse is not written to.
 
         Args:
-            hear: receives the lines of the build.
-            watch: receives the process that does its work.
+            listener: receives the progress of the build.
 
         Raises:
             FarmError: whatever goes wrong.
@@ -175,8 +170,7 @@ class Reproduction:
             recipes=RecipeSet({}),
             engine=self.engine,
             wheelhouse=self.wheelhouse,
-            on_line=hear,
-            on_process=watch,
+            listener=listener,
         )
         pipeline = BuildPipeline(services=services, build=self.build, jobs=self.settings.jobs)
         try:

@@ -6,25 +6,48 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from wheelfarm.errors import CancelledRunError
 from wheelfarm.sources.fetcher import Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from wheelfarm.build.engine import Engine
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.outcome import Outcome
     from wheelfarm.run.published import Published
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
-def ignore_process(_build: Build, _pid: int) -> None:
-    """Do nothing with a build's process."""
+class RunListener(Protocol):
+    """Receives the progress of all builds of a run, from their threads."""
+
+    def on_line(self, build: Build, line: str) -> None:
+        """Receive a line of a build's output."""
+
+    def on_process(self, build: Build, pid: int) -> None:
+        """Receive the process that does a build's work from now on."""
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Receive how a build ended, in the thread that called `Farm.run`."""
+
+
+class SilentRunListener:
+    """Ignores all progress."""
+
+    def on_line(self, build: Build, line: str) -> None:
+        del build, line
+
+    def on_process(self, build: Build, pid: int) -> None:
+        del build, pid
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        del outcome
 
 
 def make_fetcher(settings: Settings) -> Fetcher:
@@ -48,8 +71,7 @@ class BuildServices:
         engine: runs the builds.
         wheelhouse: has the wheels that a build needs, and stores its own.
         published: finds a build's wheels in indexes; None where no index may be read.
-        on_line: receives a build's output.
-        on_process: receives the process that does a build's work.
+        listener: receives the progress of the builds.
         cancelled: when set, whatever is running ends.
     """
 
@@ -59,8 +81,7 @@ class BuildServices:
     engine: Engine
     wheelhouse: Wheelhouse
     published: Published | None = None
-    on_line: Callable[[Build, str], None]
-    on_process: Callable[[Build, int], None] = ignore_process
+    listener: RunListener
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -83,10 +104,10 @@ class BuildListener:
         """
         if self.cancelled.is_set():
             raise CancelledRunError(f"{self.build.id} was stopped")
-        self.services.on_line(self.build, line)
+        self.services.listener.on_line(self.build, line)
 
     def on_process(self, pid: int) -> None:
-        self.services.on_process(self.build, pid)
+        self.services.listener.on_process(self.build, pid)
 
 
 @dataclass

@@ -13,10 +13,13 @@ from filelock import FileLock, Timeout
 
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.system.files import ensure_directory, explain_os_errors
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+logger = get_logger(__name__)
 
 LOCK: Final = ".lock"
 HOLDER: Final = ".lock.holder"
@@ -72,13 +75,11 @@ class Lock:
         root: the wheelhouse.
         timeout: seconds to wait for another process.
         command: the name of this process in the messages of others that wait.
-        tell: called once with a message when another process holds the lock.
     """
 
     root: Path
     timeout: float
     command: str
-    tell: Callable[[str], None]
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -104,7 +105,7 @@ class Lock:
     def _acquire(self, stack: ExitStack) -> None:
         def on_wait(waited: float) -> None:
             if not waited:
-                self.tell(f"waiting for {self._holder()}, which is writing to {self.root}")
+                logger.info("waiting for %s, which is writing to %s", self._holder(), self.root)
 
         try:
             stack.enter_context(hold_lock(self.root / LOCK, timeout=self.timeout, on_wait=on_wait))

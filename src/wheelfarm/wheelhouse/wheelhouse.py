@@ -19,6 +19,7 @@ from wheelfarm.system.files import (
     write_if_changed,
 )
 from wheelfarm.system.locks import Lock
+from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.garbage import Removed, garbage, marked, recorded_keys, repair_index
 from wheelfarm.wheelhouse.layout import Layout, metadata_of
 from wheelfarm.wheelhouse.metadata import Described, read_metadata, stored_wheel, whole
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Digest, Name, StoredWheel, Target
     from wheelfarm.wheelhouse.project_index import IndexedFile
 
-
-def _untold(_message: str) -> None:
-    """Ignore a message."""
+logger = get_logger(__name__)
 
 
 class Wheelhouse:
@@ -49,7 +48,6 @@ class Wheelhouse:
 
     Args:
         root: its directory, which is made when it is missing.
-        tell: receives a message about another process that writes, or about a damaged wheel.
         timeout: seconds to wait for another process that is writing.
         command: what other processes call this one while they wait for it.
     """
@@ -58,13 +56,11 @@ class Wheelhouse:
         self,
         root: Path,
         *,
-        tell: Callable[[str], None] = _untold,
         timeout: float = 600.0,
         command: str = Path(sys.argv[0]).name,
     ) -> None:
         self.root = root
-        self._tell = tell
-        self._lock = Lock(root=root, timeout=timeout, command=command, tell=tell)
+        self._lock = Lock(root=root, timeout=timeout, command=command)
 
     def store(
         self, wheel: Path, *, sha256: Digest, variant: str, key: Digest, record: Mapping[str, object] | str
@@ -126,7 +122,7 @@ class Wheelhouse:
             verify: hash the wheel too, rather than compare its size only.
 
         Returns:
-            None without one, or when it is damaged; `tell` receives the reason.
+            None without one, or when it is damaged; the reason is logged.
         """
         layout = Layout(root=self.root, variant=variant)
         if not layout.record(key).is_file():
@@ -134,7 +130,7 @@ class Wheelhouse:
         try:
             return stored_wheel(layout, whole(layout, key, verify=verify), key)
         except WheelhouseError as error:
-            self._tell(f"a stored wheel cannot be used again: {error.what} ({error.where})")
+            logger.info("a stored wheel cannot be used again: %s (%s)", error.what, error.where)
             return None
 
     def activate(self, variant: str, key: Digest) -> StoredWheel:
