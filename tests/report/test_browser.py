@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_browser() is None, reason="no chromium here: see .ci/provision-browser"),
 ]
-WIDTHS = (1400, 768, 390, 320)
+WIDTHS = (1400, 768, 480, 390, 320)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stock.record_of(stock.wheels["top"]).write_text('{"schema": 99}')
     stock.add("a-name-that-is-longer-than-any-column-should-ever-have-to-be", "1.0.dev20260101+g0123456789")
     stock.add("other", variant="reference")
+    below = stock.add("w0", variant="slim")
+    for number in range(1, 6):
+        below = stock.add(f"w{number}", variant="slim", on=[below])
     public = make_wheel(root, "public", files={"public/tests/test_all.py": "x" * 9000})
 
     def ask(*_: object) -> Wheel:
@@ -58,3 +61,11 @@ def test_it_fits_and_can_be_read_at_every_width_light_and_dark(page: Path, tmp_p
         assert frame["faint"] == []
         # The policy of the page lets its own style in.
         assert frame["styled"] == "650"
+        small, _, long = frame["graphs"]
+        for graph in (small, long):
+            # All of it can be seen, if not at once then by scrolling in its own box.
+            assert graph["box"] <= frame["width"]
+            assert min(graph["left"], graph["right"]) >= 0
+            assert graph["letters"] >= 8
+        assert not small["scrolls"]
+        assert long["scrolls"]

@@ -21,7 +21,8 @@ def test_an_inspection_begins_with_the_answer_and_has_no_empty_rows(tmp_path: Pa
     assert f"{len(wheel.members)} files" in lines[0]
     assert [line.partition("  ")[0].strip() for line in lines[1:4]] == ["BLAS", "tag", "could be saved"]
     assert lines[1].endswith("  none")
-    assert "tests 1.0 kB" in lines[3]
+    assert "up to 1.0 kB, " in lines[3]
+    assert "tests                  1  1.0 kB" in "\n".join(lines)
     table = lines[lines.index("") + 1 :]
     assert table[0].split() == ["kind", "files", "size", "share"]
     assert table[1].split()[:4] == ["python", "1", "3.0", "kB"]

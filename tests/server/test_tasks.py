@@ -30,7 +30,7 @@ def test_publish_status_yank_prune_and_config(tmp_path: Path) -> None:
     farm = publishing_farm(root, {"kind": "static", "url": "public"})
     stock(farm.wheelhouse)
     dry = inv(root, "index.publish", "beta", "--dry-run")
-    assert dry.stdout.splitlines()[-1] == "4 to upload"
+    assert dry.stdout.splitlines()[0] == "4 to upload"
     assert not (root / "public").exists()
     done = inv(root, "index.publish", "all", "--json")
     assert {each["state"] for each in json.loads(done.stdout)} == {"to upload"}
@@ -38,6 +38,7 @@ def test_publish_status_yank_prune_and_config(tmp_path: Path) -> None:
     rows = json.loads(inv(root, "index.status", "all", "--json").stdout)
     assert {(each["variant"], each["state"]) for each in rows} == {("plain", "same")}
     table = inv(root, "index.status", "alpha").stdout.splitlines()
+    assert table[0] == "variant plain: 2 same"
     assert table[1].split() == ["package", "version", "target", "wheelhouse", "index", "state"]
     yanked = inv(root, "index.yank", "alpha==1.0", "--index", "internal", "--reason", "broken")
     assert yanked.stdout.count("yanked: alpha-1.0-") == 2

@@ -44,8 +44,18 @@ const measure = frame => {
   const faint = texts.map(each => [contrast(each, view), each.tagName + "." + each.getAttribute("class")]);
   const wide = [...page.querySelectorAll("body *")].filter(each =>
     !each.closest(".scroll, svg, .skip") && each.getBoundingClientRect().right > root.clientWidth + 0.5);
+  const graphs = [...page.querySelectorAll("svg.graph")].map(each => {
+    const box = each.closest(".scroll"), name = each.querySelector(".name");
+    return {
+      left: each.getBoundingClientRect().left - box.getBoundingClientRect().left,
+      right: box.scrollWidth - (each.getBoundingClientRect().right - box.getBoundingClientRect().left),
+      scrolls: box.scrollWidth > box.clientWidth,
+      box: box.getBoundingClientRect().right,
+      letters: name ? name.getBoundingClientRect().height : null,
+    };
+  });
   return {
-    width: root.clientWidth, needs: root.scrollWidth,
+    graphs, width: root.clientWidth, needs: root.scrollWidth,
     dark: view.matchMedia("(prefers-color-scheme: dark)").matches,
     wide: wide.map(each => each.outerHTML.slice(0, 100)),
     faint: faint.filter(([ratio]) => ratio < 4.5).map(([ratio, what]) => what + " " + ratio.toFixed(2)),
@@ -75,8 +85,8 @@ def measure(browser: str, page: Path, widths: tuple[int, ...], scratch: Path) ->
     """Open a page at several widths, light and dark, with all its details open.
 
     Returns:
-        For each frame its width and the width that it needs, what sticks out of it, and texts whose contrast
-        is below 4.5 (WCAG 2.2, 1.4.3).
+        For each frame its width and the width that it needs, what sticks out of it, texts whose contrast is
+        below 4.5 (WCAG 2.2, 1.4.3), and of each graph the space at its sides and the height of its letters.
     """
     frames = [[width, scheme] for width in widths for scheme in ("light", "dark")]
     harness = scratch / "measure.html"

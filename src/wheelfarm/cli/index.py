@@ -50,11 +50,11 @@ def publish(call: Invocation, packages: str, *, index: str | None = None, next_b
     publication, wanted = _publication(call, index), parse_releases(packages)
     if call.dry_run:
         found = publication.compare(wanted, next_build=next_build)
-        call.show(comparison_data(found), comparison_lines(found))
+        call.show(comparison_data(found), comparison_lines(found, call.screen.width))
         publication.check(found)
         return
     found = publication.publish(wanted, next_build=next_build)
-    call.show(comparison_data(found), comparison_lines(found))
+    call.show(comparison_data(found), comparison_lines(found, call.screen.width))
     call.screen.say(f"{len(found.to_upload)} published, and {publication.index_name} lists them")
 
 
@@ -73,7 +73,7 @@ def status(call: Invocation, packages: str, *, index: str | None = None, variant
         found = list(target_statuses(publication.compare(wanted), publication.needed))
         data += status_data(each, found)
         if not call.json:
-            call.screen.result(status_lines(each, found))
+            call.screen.result(status_lines(each, found, call.screen.width))
     if call.json:
         call.screen.data(data)
 

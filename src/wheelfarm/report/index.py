@@ -1,12 +1,14 @@
-"""What is said of an index: what differs, and what stands where."""
+"""Reports of an index: its differences from the wheelhouse, and the status of each wheel."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.index.comparison import State
 from wheelfarm.report.quantity import size
+from wheelfarm.report.table import table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -16,15 +18,22 @@ if TYPE_CHECKING:
     from wheelfarm.index.verify import Verdict
 
 
-def comparison_lines(comparison: Comparison) -> Iterator[str]:
-    """A line a wheel, with what is wrong with it; those that are the same already are only counted."""
-    for each in comparison.differences:
-        if each.state is not State.SAME:
-            what = size(each.candidate.file.size) if each.candidate is not None else ""
-            why = "; ".join(filter(None, (what, each.why)))
-            yield f"{each.state.value:12} {each.filename}{f': {why}' if why else ''}"
-    counts = ((state, len(comparison.of(state))) for state in State)
-    yield ", ".join(f"{count} {state.value}" for state, count in counts if count) or "nothing to publish"
+def comparison_lines(comparison: Comparison, width: int | None = None) -> Iterator[str]:
+    """The number of wheels in each state, then those that are not the same already, with the reason."""
+    yield _counts(each.state.value for each in comparison.differences) or "nothing to publish"
+    rows = [
+        (
+            each.state.value,
+            each.filename,
+            size(each.candidate.file.size) if each.candidate is not None else "",
+            each.why,
+        )
+        for each in comparison.differences
+        if each.state is not State.SAME
+    ]
+    if rows:
+        head = ("state", "wheel", "size", "why" if any(row[3] for row in rows) else "")
+        yield from table_lines(head, rows, right=("size",), whole=("state", "size"), width=width)
 
 
 def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
@@ -56,28 +65,26 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
     return {**data, "error": error.slug if error else None, "why": error and (error.why or error.what)}
 
 
-def status_lines(variant: str, target_statuses: Sequence[TargetStatus]) -> Iterator[str]:
-    """What stands where, as a table: a line for each package, version and target."""
-    head = ("package", "version", "target", "wheelhouse", "index", "state")
+def status_lines(
+    variant: str, target_statuses: Sequence[TargetStatus], width: int | None = None
+) -> Iterator[str]:
+    """The number of wheels in each state, then a row for each package, version and target."""
+    yield f"variant {variant}: {_counts(each.state for each in target_statuses) or 'no wheels'}"
     rows = [
-        (
-            each.project,
-            each.version,
-            each.target,
-            "yes" if each.stored else "no",
-            "yes" if each.published else "no",
-            each.state,
-        )
+        (each.project, each.version, each.target, _yes(each.stored), _yes(each.published), each.state)
         for each in target_statuses
     ]
-    yield f"variant {variant}"
-    yield from _table([head, *rows])
+    if rows:
+        head = ("package", "version", "target", "wheelhouse", "index", "state")
+        yield from table_lines(head, rows, whole=("wheelhouse", "index", "state"), width=width)
 
 
-def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def _yes(value: bool) -> str:  # noqa: FBT001 - a cell
+    return "yes" if value else "no"
+
+
+def _counts(states: Iterable[str]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in Counter(states).items())
 
 
 def status_data(variant: str, target_statuses: Iterable[TargetStatus]) -> list[dict[str, Any]]:

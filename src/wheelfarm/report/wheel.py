@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.quantity import duration, size
 from wheelfarm.report.table import bar, table_lines
+from wheelfarm.wheels.comparison import common_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.gate.suite import SuiteResult
 
-_LARGEST = 8
+_LARGEST: Final = 8
 """Files that are shown."""
+_NAMES: Final = 3
+"""Binaries that are named."""
+_FORMATS: Final = {"elf": "ELF", "macho": "Mach-O", "pe": "PE"}
 
 
 def inspection_lines(wheel: Mapping[str, Any], width: int | None = None) -> Iterator[str]:
     """A wheel: size, BLAS, tags and possible savings first, then its contents and its linkage."""
-    sizes, removable = wheel["size"], wheel["removable"]
+    sizes = wheel["size"]
     unpacked = sizes["unpacked"]
     head = {
         f"{wheel['name']} {wheel['version']}": f"{size(sizes['packed'])} packed, {size(unpacked)} unpacked, "
         f"{sizes['members']} files",
         "BLAS": "; ".join(map(_blas, wheel["blas"])) or "none",
         "tag": ", ".join(wheel["tags"]) + (f", build {wheel['build']}" if wheel["build"] else ""),
-        "could be saved": _savings(removable, unpacked),
+        "could be saved": _savings(wheel, unpacked),
     }
     yield from table_lines(("", " "), [*head.items()], width=width)
-    kinds = sorted(wheel["kinds"].items(), key=lambda item: -item[1]["size"])
-    rows = [
-        (kind, str(part["count"]), size(part["size"]), _percent(part["size"], unpacked), _bar(part, unpacked))
-        for kind, part in kinds
-        if part.get("count")
-    ]
-    yield ""
-    columns = ("kind", "files", "size", "share", "")
-    yield from table_lines(columns, rows, right=columns[1:4], whole=columns, width=width)
+    kinds = {kind: (part["count"], part["size"]) for kind, part in wheel["kinds"].items()}
+    yield from _shares("kind", kinds, unpacked, width)
+    useless = {what: (part["files"], part["bytes"]) for what, part in _removable(wheel).items()}
+    yield from _shares("could be left out", useless, unpacked, width)
     if wheel["largest"]:
         yield ""
-        files = [(size(each["size"]), each["kind"], each["member"]) for each in wheel["largest"][:_LARGEST]]
+        files = [
+            (size(each["size"]), each["kind"], common_name(each["member"]))
+            for each in wheel["largest"][:_LARGEST]
+        ]
         yield from table_lines(
             ("size", "kind", "largest files"), files, right=("size",), whole=("size", "kind"), width=width
         )
@@ -50,44 +52,66 @@ def inspection_lines(wheel: Mapping[str, Any], width: int | None = None) -> Iter
         yield from table_lines(("", " "), details, width=width)
 
 
+def _shares(title: str, parts: Mapping[str, tuple[int, int]], whole: int, width: int | None) -> Iterator[str]:
+    """A table of parts by size, with bars; nothing without parts."""
+    ordered = sorted(parts.items(), key=lambda item: -item[1][1])
+    rows = [
+        (name, str(count), size(part), _percent(part, whole), bar(part / whole) if whole else "")
+        for name, (count, part) in ordered
+        if count
+    ]
+    if rows:
+        columns = (title, "files", "size", "share", "")
+        yield ""
+        yield from table_lines(columns, rows, right=columns[1:4], whole=columns, width=width)
+
+
 def _blas(blas: Mapping[str, Any]) -> str:
     return ", ".join(str(blas[key]) for key in ("provider", "interface", "build") if blas.get(key))
 
 
-def _savings(removable: Mapping[str, Mapping[str, int]], unpacked: int) -> str:
-    parts = [f"{what} {size(each['bytes'])}" for what, each in removable.items()]
-    total = min(unpacked, sum(each["bytes"] for each in removable.values()))
-    return (
-        f"up to {size(total)}, {_percent(total, unpacked)}: {', '.join(parts)}" if parts else "nothing known"
-    )
+def _removable(wheel: Mapping[str, Any]) -> dict[str, Mapping[str, int]]:
+    """Files that could be left out as a whole: of a binary that is not stripped, only the symbols could."""
+    return {what: part for what, part in wheel["removable"].items() if not what.startswith("not stripped")}
+
+
+def _savings(wheel: Mapping[str, Any], unpacked: int) -> str:
+    total = min(unpacked, sum(part["bytes"] for part in _removable(wheel).values()))
+    linkage = wheel["linkage"]
+    unstripped = len({*linkage["unstripped"], *linkage["with_debug"]})
+    savings = [f"up to {size(total)}, {_percent(total, unpacked)}"] if total else []
+    if unstripped:
+        savings.append(f"the symbols of {unstripped} binar{'y' if unstripped == 1 else 'ies'}")
+    return "; ".join(savings) or "nothing known"
 
 
 def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.0f} %" if whole else ""
 
 
-def _bar(part: Mapping[str, int], unpacked: int) -> str:
-    return bar(part["size"] / unpacked) if unpacked else ""
-
-
 def _details(wheel: Mapping[str, Any]) -> dict[str, str]:
     """Facts by name; an empty text is not shown."""
     linkage = wheel["linkage"]
-    formats = ", ".join(f"{count} {name}" for name, count in linkage["formats"].items())
-    machines = ", ".join(linkage["machines"])
+    formats = ", ".join(f"{count} {_FORMATS[name]}" for name, count in linkage["formats"].items())
     return {
         "packages": ", ".join(wheel["packages"]),
         "Python": wheel["requires_python"] or "",
         "requires": "; ".join(wheel["requires_dist"]),
-        "binaries": f"{formats} for {machines}" if linkage["binaries"] else "",
+        "binaries": f"{formats} for {', '.join(linkage['machines'])}" if linkage["binaries"] else "",
         "newest glibc symbol": linkage["glibc"],
         "macOS": f"{linkage['macos']} or newer" if linkage["macos"] else "",
-        "not stripped": ", ".join(linkage["unstripped"]),
-        "debug information": ", ".join(linkage["with_debug"]),
+        "not stripped": _names(linkage["unstripped"]),
+        "debug information": _names(linkage["with_debug"]),
         "rpaths": ", ".join(linkage["rpaths"]),
-        "system libraries": _text(wheel["externals"]),
+        "system libraries": ", ".join(wheel["externals"]),
         "SBOM": _text(wheel.get("sbom", ())),
     }
+
+
+def _names(members: Sequence[str]) -> str:
+    """The first of some members, and how many more there are: `--json` has all."""
+    more = [f"and {len(members) - _NAMES} more"] if len(members) > _NAMES else []
+    return ", ".join([*map(common_name, members[:_NAMES]), *more])
 
 
 def _text(value: object) -> str:
