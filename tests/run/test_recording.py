@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.records import sample_record
-from wheelfarm.build.diagnosis.failure import Failure
-from wheelfarm.build.diagnosis.hints import advise
+from wheelfarm.build.error_patterns import Failure, advise
 from wheelfarm.model import CacheUse, Digest, RepairedWheel
 from wheelfarm.run.recording import slow_compiles
 

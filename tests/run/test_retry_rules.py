@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wheelfarm.build.diagnosis.failure import Failure
+from wheelfarm.build.error_patterns import Failure
 from wheelfarm.errors import BuildError, EngineError, FarmError, HashError, NetworkError
 from wheelfarm.run.farm import passing
 from wheelfarm.sources.urls import offline_error

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis.classify import classify
+from wheelfarm.build.diagnosis import classify
 from wheelfarm.build.engine import WHEEL, Phase
 from wheelfarm.build.repair import only_wheel
 from wheelfarm.errors import (

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.build.diagnosis.classify import classify
+from wheelfarm.build.diagnosis import classify
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.progress import SilentListener
 from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for

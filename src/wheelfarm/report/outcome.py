@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.build.diagnosis.classify import failure_of
+from wheelfarm.build.diagnosis import failure_of
 from wheelfarm.report.quantity import about, duration, size
 from wheelfarm.report.table import table_lines
 from wheelfarm.run.outcome import State

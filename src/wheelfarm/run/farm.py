@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.cibuildwheel_options import check_effect, check_options
-from wheelfarm.build.diagnosis.classify import failure_of
-from wheelfarm.build.diagnosis.failure import Failure
+from wheelfarm.build.diagnosis import failure_of
 from wheelfarm.build.environment import check_environment, check_programs
+from wheelfarm.build.error_patterns import Failure
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.model import EngineName
 from wheelfarm.plan.graph import make_plan, order

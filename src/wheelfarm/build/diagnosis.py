@@ -1,24 +1,20 @@
-"""The diagnosis of a failure, from the error and the log of its build."""
+"""The diagnosis of a failure: its class, the lines that matter, a likely cause and the next step."""
 
 from __future__ import annotations
 
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis.failure import MACHINE, Diagnosis, Failure
-from wheelfarm.build.diagnosis.hints import advise
-from wheelfarm.build.diagnosis.log_search import search
+from wheelfarm.build.error_patterns import MACHINE, Failure, advise
+from wheelfarm.build.log_search import Search
 from wheelfarm.errors import FarmError, GroupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from wheelfarm.build.diagnosis.log_search import Finding, Line, Search
-
-_MOST: Final = 12
-"""Lines that a diagnosis shows."""
 _WIDTH: Final = 300
-"""Characters of a line that it shows."""
+"""Characters of a line that are shown."""
 _END: Final = 100
 """Of these, the ones at its end."""
 
@@ -49,6 +45,21 @@ _BY_PHASE: Final[Mapping[str, Failure]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """The diagnosis of a failure."""
+
+    failure: Failure
+    lines: tuple[str, ...]
+    """The relevant lines, at most 12, without colors, in the order of the log."""
+    where: tuple[int, ...]
+    """The number in the log of each of the lines, from 1; empty when they are not from a log."""
+    cause: str | None
+    """The likely cause, as one clause."""
+    hint: str | None
+    """The next step."""
+
+
 def failure_of(error: FarmError) -> Failure:
     """The class of an error: the one that its log gave, or that of its slug."""
     if isinstance(error, GroupError):
@@ -67,18 +78,20 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
     """
     if isinstance(error, GroupError):
         return classify(error.errors[0], log, phase)
-    found = search(log) if log is not None and error.slug in _FROM_A_PROGRAM else None
-    from_log = found is not None and bool(found.findings() or found.ending or found.last)
+    found = Search(_lines(log)) if log is not None and error.slug in _FROM_A_PROGRAM else None
+    relevant = found.relevant() if found else []
+    from_log = bool(relevant)
     if found is None or not from_log:
-        found = search("\n".join(filter(None, (error.what, error.why))))
+        found = Search("\n".join(filter(None, (error.what, error.why))).split("\n"))
+        relevant = found.relevant()
     failure = _failure(error, found, phase)
-    lines = _lines(found)
+    lines = [found.lines[at] for at in relevant]
     # Without a finding, the last lines of a log are a guess: no advice is built on them.
-    advice = advise(failure, "\n".join(line.text for line in lines) if found.findings() else "")
+    advice = advise(failure, "\n".join(lines) if found.findings else "")
     return Diagnosis(
         failure=failure,
         lines=_shortened(lines),
-        where=tuple(line.number for line in lines) if from_log else (),
+        where=tuple(found.first + at for at in relevant) if from_log else (),
         cause=advice.cause,
         hint=advice.hint or error.hint,
     )
@@ -86,7 +99,7 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
 
 def _failure(error: FarmError, search: Search, phase: str) -> Failure:
     own = _BY_SLUG.get(error.slug, Failure.OTHER)
-    found = search.ending or next((finding.failure for finding in search.findings()), Failure.OTHER)
+    found = search.ending or next((finding.failure for finding in search.findings), Failure.OTHER)
     if error.slug in _FROM_A_PROGRAM and "time limit" in error.what:
         return Failure.TIME_LIMIT
     if own is None:
@@ -97,29 +110,14 @@ def _failure(error: FarmError, search: Search, phase: str) -> Failure:
     return own
 
 
-def _lines(search: Search) -> list[Line]:
-    """The lines of the first finding, and of those that go with it, up to the limit."""
-    findings = search.findings()
-    if search.ending or not findings:
-        return list(search.last)
-    first = findings[0]
-    lines = [first.failed] if first.failed and first.failed != first.line else []
-    for finding in findings:
-        more = [line for line in finding.lines() if line not in lines]
-        if _together(first, finding) and len(lines) + len(more) <= _MOST:
-            lines += more
-    return lines
+def _lines(log: str | Iterable[str]) -> Iterable[str]:
+    """The lines of a log, split at line feeds only, as editors count them."""
+    return log.split("\n") if isinstance(log, str) else log
 
 
-def _together(first: Finding, other: Finding) -> bool:
-    # The errors of a compiler in a failed configuration are evidence, not another failure.
-    alike = first.failure in {other.failure, Failure.CONFIGURE}
-    return other.chained or (other.edge == first.edge and alike)
-
-
-def _shortened(lines: Iterable[Line]) -> tuple[str, ...]:
+def _shortened(lines: Iterable[str]) -> tuple[str, ...]:
     """Without the indentation that all have, and without the middle of the long ones."""
-    texts = textwrap.dedent("\n".join(line.text for line in lines)).split("\n")
+    texts = textwrap.dedent("\n".join(lines)).split("\n")
     return tuple(
         text if len(text) <= _WIDTH else f"{text[: _WIDTH - _END]} … {text[-_END:]}" for text in texts if text
     )
