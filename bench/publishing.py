@@ -21,7 +21,7 @@ from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import Directory
 from wheelfarm.model import Name
 from wheelfarm.provenance.attestation import Attestation
-from wheelfarm.recipes.index_settings import IndexKind
+from wheelfarm.recipes.farm_settings import IndexKind
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
 from wheelfarm.wheelhouse.layout import metadata_of
@@ -131,7 +131,7 @@ def _published(farm: Farm, url: str) -> float:
     table = farm.settings.choose_index("internal").model_copy(
         update={"kind": IndexKind.SIMPLE_UPLOAD, "url": url, "variants": {VARIANT: ""}}
     )
-    settings = replace(farm.settings, indexes={"internal": table})
+    settings = farm.settings.replace(indexes={"internal": table})
     started = time.perf_counter()
     Publication(farm=Farm(settings=settings), index_name="internal", variant=VARIANT).publish(None)
     return time.perf_counter() - started

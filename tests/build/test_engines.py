@@ -73,9 +73,7 @@ class TestEnvironment:
         )
 
     def test_programs_come_from_beside_the_farm_s_interpreter(self, farm: Settings) -> None:
-        env = programs_environment(
-            replace(farm, environ={"PATH": "/bin", "CFLAGS": "-O0", "CIBW_BUILD": "*"})
-        )
+        env = programs_environment(farm.replace(environ={"PATH": "/bin", "CFLAGS": "-O0", "CIBW_BUILD": "*"}))
         assert env["PATH"].endswith(":/bin")
         assert set(env) == {"PATH"}
 
@@ -203,9 +201,9 @@ class TestContainers:
         for name, code in (("podman", 1), ("docker", 0)):
             (programs / name).write_text(f"#!/bin/sh\nexit {code}\n")
             (programs / name).chmod(0o755)
-        only_these = replace(farm, environ={"PATH": str(programs)})
+        only_these = farm.replace(environ={"PATH": str(programs)})
         assert getattr(container_engine(only_these), "program", None) == "docker"
-        assert container_engine(replace(only_these, container_engine="podman")) is None
+        assert container_engine(only_these.replace(container_engine="podman")) is None
 
     def test_which_engines_can_overlay_a_directory(self) -> None:
         podman = ContainerEngine("podman", storage=lambda: "overlay")

@@ -24,7 +24,7 @@ from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.ci.matrix import make_jobs
 from wheelfarm.model import Target
 from wheelfarm.plan.graph import make_plan
-from wheelfarm.recipes.ci_settings import PLATFORMS
+from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.recipes.settings import Settings, load
 from wheelfarm.system.environment import which

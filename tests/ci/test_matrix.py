@@ -9,7 +9,7 @@ import pytest
 from support.raised import raised
 from support.workflows import CHAIN, jobs_of, workflow_farm
 from wheelfarm.errors import CycleError, RecipeError
-from wheelfarm.recipes.ci_settings import PLATFORMS
+from wheelfarm.recipes.farm_settings import PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,7 +121,7 @@ def test_another_python(index: Index, container: dict[str, str], tmp_path: Path)
     check_chain(run)
     assert "-cp313-cp313-" in run.wheel("tinytop").name
     # The other Python's wheels are not these.
-    other = Farm(settings=replace(settings, pythons=(Python(major=3, minor=11),)))
+    other = Farm(settings=settings.replace(pythons=(Python(major=3, minor=11),)))
     assert not {build.key for build in other.plan(None).builds} & {
         outcome.build.key for outcome in run.outcomes.values()
     }

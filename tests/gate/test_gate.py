@@ -175,7 +175,7 @@ class TestCleanRoom:
             "PIP_INDEX_URL": "x",
             "PATH": os.environ["PATH"],
         }
-        engine = replace(engine, settings=replace(engine.settings, environ=environ))
+        engine = replace(engine, settings=engine.settings.replace(environ=environ))
         path = make_wheel(tmp_path, "alpha", "1.0", {"alpha.py": code})
         wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(path.read_bytes()))
         (result,) = tried_in(tmp_path, build, engine, wheel)

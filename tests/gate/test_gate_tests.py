@@ -38,7 +38,7 @@ HERE = Python(major=3, minor=11)
 
 def planner_of(settings: Settings, **changes: Any) -> tuple[GateTestPlanner, Plan]:
     """The planner of a farm whose plan has all its builds."""
-    farm = Farm(settings=replace(settings, **changes))
+    farm = Farm(settings=settings.replace(**changes))
     plan = farm.plan(None)
     services = farm.services(plan, LineListener())
     return GateTestPlanner(services, make_fetcher(settings)), plan

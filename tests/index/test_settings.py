@@ -11,7 +11,7 @@ from support.farm import make_farm
 from support.raised import only, raised
 from wheelfarm.errors import SettingsError, UsageError
 from wheelfarm.index.factory import read_url
-from wheelfarm.recipes.index_settings import IndexKind
+from wheelfarm.recipes.farm_settings import IndexKind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -159,7 +158,7 @@ class TestSource:
 
     def test_offline_with_an_empty_cache(self, index: Index, tmp_path: Path) -> None:
         settings = tiny_farm(tmp_path / "farm", index, LEAF, settings={"offline": True})
-        settings = replace(settings, index_url="http://127.0.0.1:9/")
+        settings = settings.replace(index_url="http://127.0.0.1:9/")
         error = failed(settings)
         assert (error.slug, "offline" in error.what) == ("network", True)
         run = run_farm(settings, retry=Retry(passing=passing))
@@ -168,7 +167,7 @@ class TestSource:
     def test_a_full_cache_needs_no_network(self, chain: Settings) -> None:
         recipe = chain.recipes / "tinytop" / "recipe.toml"
         recipe.write_text(recipe.read_text() + '[environment]\nA = "1"\n')
-        run = run_farm(replace(chain, index_url="http://127.0.0.1:9/"))
+        run = run_farm(chain.replace(index_url="http://127.0.0.1:9/"))
         assert run.states == {"tinybase": "cached", "tinytop": "built"}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,7 +120,7 @@ def test_an_environment_that_was_tampered_with_proves_nothing(
     old, new = (each.sha256("tinytop-1.0.tar.gz") for each in (index, own))
     recipe.write_text(recipe.read_text().replace(old, new))
     before = list(Wheelhouse(chain.wheelhouse).listed_files(VARIANT))
-    run = run_farm(replace(chain, index_url=own.url))
+    run = run_farm(chain.replace(index_url=own.url))
     assert run.states == {"tinybase": "cached", "tinytop": "failed"}
     error = run.error("tinytop")
     assert (error.slug, error.exit_code) == ("chain", 45)

@@ -13,7 +13,7 @@ from support.farm import builds_of, make_farm, plan_of
 from support.raised import only
 from wheelfarm.errors import SettingsError
 from wheelfarm.model import EngineName
-from wheelfarm.recipes.farm_settings import size_of
+from wheelfarm.recipes.strict import size_of
 from wheelfarm.run import estimates
 from wheelfarm.run.budget import Need
 from wheelfarm.run.estimates import DurationEstimates, estimate, machine_speed, need, usable_cores

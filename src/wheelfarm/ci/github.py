@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.ci.action_pins import ActionPin
     from wheelfarm.ci.matrix import Job
-    from wheelfarm.recipes.ci_settings import Publishing
+    from wheelfarm.recipes.farm_settings import Publishing
     from wheelfarm.recipes.settings import Settings
 
 FARM: Final = "farm.yml"

@@ -9,7 +9,7 @@ from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Name, Python, Target
 from wheelfarm.plan.build import BuildId
 from wheelfarm.plan.graph import order, serves
-from wheelfarm.recipes.ci_settings import PLATFORMS
+from wheelfarm.recipes.farm_settings import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -105,7 +105,7 @@ def _supported_entries(
     """Yield the entries that the recipe and its dependencies are built for, and list why others are not."""
     pythons = settings.ci.pythons
     for variant, table in settings.variants.items():
-        for python in sorted(map(Python.parse, pythons) if pythons else settings.pythons):
+        for python in sorted(pythons or settings.pythons):
             entry = MatrixEntry(name=job.name, platform=job.platform, variant=variant, python=python)
             refusal = serves(recipe, entry.build_id.target, table.provider)
             missing = sorted(each.name for each in job.dependencies_of(entry) if each not in built)

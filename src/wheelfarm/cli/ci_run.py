@@ -20,7 +20,7 @@ from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_sele
 from wheelfarm.cli.task import Invocation, exit_codes, parse_packages
 from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError
 from wheelfarm.model import EngineName, parse_name
-from wheelfarm.recipes.ci_settings import PLATFORMS
+from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.actions import job_summary
 from wheelfarm.report.index import comparison_lines

@@ -13,7 +13,7 @@ from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.consumer import Tool, consumer_lines, from_elsewhere, pins, resolve
 from wheelfarm.index.factory import read_url
 from wheelfarm.index.status import of_release, superseded, target_statuses
-from wheelfarm.recipes.index_settings import WHEELHOUSE
+from wheelfarm.recipes.farm_settings import WHEELHOUSE
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.index import (
     comparison_data,

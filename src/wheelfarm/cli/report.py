@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.cli.task import ALL, parse_packages, task
 from wheelfarm.errors import UsageError
-from wheelfarm.recipes.farm_settings import amount
+from wheelfarm.recipes.settings import parse_size
 from wheelfarm.report.page.writing import html
 from wheelfarm.report.public_wheels import Published, Unpublished
 from wheelfarm.report.survey import as_data, take
@@ -47,7 +47,7 @@ def report(
         farm.wheelhouse,
         variants=_variants(farm, variant),
         packages=parse_packages(packages) or (),
-        limit=amount(limit),
+        limit=parse_size(limit),
         public=_public(farm, wanted=public),
         progress=screen.status,
     )

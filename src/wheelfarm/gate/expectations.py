@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.gate.linkage import check_architecture, check_linkage, reads_binaries
-from wheelfarm.recipes.farm_settings import size_of
+from wheelfarm.recipes.strict import size_of
 from wheelfarm.wheels.contents import Kind, contents, kind_of
 from wheelfarm.wheels.linkage import linkage_in_child
 

@@ -9,7 +9,7 @@ from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import UsageError
 from wheelfarm.index.attest import attest
 from wheelfarm.provenance.signing import Signer
-from wheelfarm.recipes.index_settings import IndexKind
+from wheelfarm.recipes.farm_settings import IndexKind
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.logs import get_logger
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.client import Client
     from wheelfarm.index.protocol import IndexProtocol
     from wheelfarm.index.upload import UploadIndex
-    from wheelfarm.recipes.index_settings import IndexTable
+    from wheelfarm.recipes.farm_settings import IndexTable
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 

@@ -2,60 +2,209 @@
 
 from __future__ import annotations
 
-import re
+import os
 from enum import StrEnum
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field
+import platformdirs
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-from wheelfarm.errors import UsageError
-from wheelfarm.model import PLATFORM_SUFFIXES, EngineName
-from wheelfarm.recipes.ci_settings import CiTable, PythonText
-from wheelfarm.recipes.index_settings import IndexName, IndexTable
+from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Python, Target
 from wheelfarm.recipes.recipe import Expect, Layered, SystemPackages
-from wheelfarm.recipes.strict import SIZE, SizeText, StrictModel
+from wheelfarm.recipes.strict import SizeText, StrictModel, one_of, parsed_by, size_of
 
-LINUX_SUFFIXES: Final = tuple(
-    suffix for suffix in PLATFORM_SUFFIXES if suffix.startswith(("manylinux_", "musllinux_"))
-)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WHEELHOUSE: Final = "wheelhouse"
+"""The farm's own index, which commands name like the others."""
+PLATFORMS: Final[Mapping[str, str]] = {
+    "linux-x86_64": "manylinux_x86_64",
+    "linux-aarch64": "manylinux_aarch64",
+    "musllinux-x86_64": "musllinux_x86_64",
+    "musllinux-aarch64": "musllinux_aarch64",
+    "macos-arm64": "macosx_arm64",
+    "macos-x86_64": "macosx_x86_64",
+    "windows-amd64": "win_amd64",
+    "windows-arm64": "win_arm64",
+}
+"""The platforms of a workflow → what stands after the interpreter in their build identifiers."""
+LINUX_SUFFIXES: Final = tuple(suffix for suffix in PLATFORM_SUFFIXES if "linux_" in suffix)
 """What wheels are built for in containers, so that it can have a builder image."""
+_HTTP: Final = ("http", "https")
+_REF: Final = r"^[A-Za-z0-9][A-Za-z0-9._/*-]*$"
 
 
-def _suffix(text: str) -> str:
-    if text not in PLATFORM_SUFFIXES:
-        expected = ", ".join(f"'{suffix}'" for suffix in PLATFORM_SUFFIXES)
-        raise PydanticCustomError("suffix", "no such platform", {"expected": expected})
-    return text
+def _index_name(name: str) -> str:
+    if name == WHEELHOUSE:
+        raise ValueError("this is what the farm's own index is called")
+    return name
 
 
-def _linux_suffix(text: str) -> str:
-    if text not in LINUX_SUFFIXES:
-        expected = ", ".join(f"'{suffix}'" for suffix in LINUX_SUFFIXES)
-        raise PydanticCustomError("linux_suffix", "no such platform on Linux", {"expected": expected})
-    return text
-
-
-SuffixText = Annotated[str, AfterValidator(_suffix)]
-LinuxSuffix = Annotated[str, AfterValidator(_linux_suffix)]
-PathText = Annotated[str, Field(min_length=1)]
-
-
-def size_of(text: str) -> int:
-    """The bytes that a `SizeText` means."""
-    factor: int = 1000 ** (1 + "kMGT".index(text[-1]))
-    return max(1, round(float(text[:-1]) * factor))
-
-
-def amount(text: str) -> int:
-    """The bytes that a word of the command line means.
+def check_no_credentials(url: str) -> str:
+    """The url, when it holds no user and no password.
 
     Raises:
-        UsageError: when it is no `SizeText`.
+        PydanticCustomError: when it does; the error does not show them.
     """
-    if not re.fullmatch(SIZE, text):
-        raise UsageError(f"{text!r} is no size", hint="say it as 250M or 1.5G, in powers of ten")
-    return size_of(text)
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        shown = urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}", query=""))
+        raise PydanticCustomError(
+            "credentials",
+            "a url in a file that is shared may hold no credentials: they come from TWINE_USERNAME and "
+            "TWINE_PASSWORD, netrc or keyring",
+            {"shown": shown},
+        )
+    return url
+
+
+def _relative(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/") or any(mark in path for mark in "?# "):
+        raise ValueError("a path below the url is expected, such as team/openblas")
+    return path
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("a path is expected")
+    return Path(text)
+
+
+def default_stages() -> Path:
+    """The directory of builds on this machine unless it is set: the same path on every machine."""
+    return Path("C:/wheelfarm") if os.name == "nt" else Path("/var/tmp/wheelfarm").resolve()  # noqa: S108
+
+
+def _processors(number: int) -> int:
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return number or own or 1
+
+
+PathText = Annotated[Path, parsed_by(_path), WithJsonSchema({"type": "string", "minLength": 1})]
+PythonText = Annotated[Python, parsed_by(Python.parse), WithJsonSchema({"type": "string"})]
+CiPlatform = Annotated[str, one_of(PLATFORMS, "platform")]
+Suffix = Annotated[str, one_of(PLATFORM_SUFFIXES, "platform")]
+LinuxSuffix = Annotated[str, one_of(LINUX_SUFFIXES, "platform on Linux")]
+Url = Annotated[str, Field(min_length=1), AfterValidator(check_no_credentials)]
+TargetText = Annotated[str, parsed_by(lambda text: Target.parse(text).identifier)]
+IndexName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$"), AfterValidator(_index_name)]
+RelativePath = Annotated[str, AfterValidator(_relative)]
+
+
+class IndexKind(StrEnum):
+    """How wheels get into an index."""
+
+    SIMPLE_UPLOAD = "simple-upload"
+    STATIC = "static"
+
+
+class IndexTable(StrictModel):
+    """An index that wheels are published to."""
+
+    kind: Annotated[IndexKind, Field(strict=False)]
+    url: Url
+    targets: list[TargetText] = Field(
+        min_length=1, description="What makes a release complete: a wheel for each of these targets, or none"
+    )
+    variants: dict[str, RelativePath] = Field(
+        default={}, description="Path below `url` for each variant that it takes; all, by name, when unsaid"
+    )
+    read_url: Url | None = Field(
+        default=None, description="Where installers read what is written to `url`, when that is elsewhere"
+    )
+    simple: RelativePath | None = Field(
+        default=None,
+        description="Where the simple index is, below the variant's path; found out by default",
+    )
+    listing_timeout: float = Field(
+        default=30, ge=0, description="Seconds that the index may take to list what it has accepted"
+    )
+
+    sign: bool = Field(
+        default=True,
+        description="Whether provenance is signed where the publishing job has an identity: Sigstore's log, "
+        "in which that is written down with the wheel's digest, is public",
+    )
+    signer: str | None = Field(
+        default=None,
+        description="Who must have signed the provenance of wheels that are taken or verified: an address, "
+        "or a workflow's url with its ref; nobody, when unsaid",
+    )
+    issuer: str = Field(
+        default="https://token.actions.githubusercontent.com",
+        description="Who vouches for the signer's identity",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _fits_kind(cls, url: str, info: ValidationInfo) -> str:
+        is_http = urlsplit(url).scheme in _HTTP
+        if info.data.get("kind") is IndexKind.SIMPLE_UPLOAD and not is_http:
+            raise ValueError("wheels are uploaded to a url of http or https")
+        if info.data.get("kind") is IndexKind.STATIC and is_http:
+            raise ValueError("files are written to a directory or an object store, such as s3://bucket/path")
+        return url
+
+    @field_validator("read_url")
+    @classmethod
+    def _readable(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in {*_HTTP, "file"}:
+            raise ValueError("installers read http, https and file")
+        return url
+
+    def path(self, variant: str) -> str | None:
+        """Where the wheels of a variant go, below `url`; None when the index does not take them."""
+        return self.variants.get(variant) if self.variants else variant
+
+
+class Publishing(StrictModel):
+    """`[tool.wheelfarm.ci.publish]`: the job that brings all wheels of a run into an index."""
+
+    index: IndexName = Field(description="Its name in `[tool.wheelfarm.index]`")
+    environment: str = Field(
+        default="publish",
+        pattern=_REF,
+        description="The environment of the job, whose reviewers approve it",
+    )
+    username: str | None = Field(
+        default=None,
+        description="For the index; `__token__` by default, as for indexes that take tokens",
+    )
+    secret: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="The secret with the password or token; none where the index asks for none",
+    )
+    attest: bool = Field(
+        default=True,
+        description="Whether the host attests the wheels too; for a private repository GitHub does so with "
+        "Enterprise Cloud only",
+    )
+
+
+class CiTable(StrictModel):
+    """`[tool.wheelfarm.ci]`."""
+
+    platforms: list[CiPlatform] = Field(
+        default=list(PLATFORMS),
+        min_length=1,
+        description="What a full run builds for; a recipe can skip some",
+    )
+    pythons: list[PythonText] | None = Field(
+        default=None, min_length=1, description="Feature versions of a full run; by default the farm's own"
+    )
+    runners: dict[CiPlatform, str] = Field(
+        default={}, description="Label of the runner by platform, where it is not one that the host lends"
+    )
+    branch: str = Field(
+        default="main", pattern=_REF, description="Its runs are full, and what later ones compare with"
+    )
+    tags: str = Field(default="v*", pattern=_REF, description="Tags whose runs are full and publish")
+    publish: Publishing | None = Field(default=None, description="The publishing job; none when unsaid")
 
 
 class Provider(StrEnum):
@@ -72,7 +221,9 @@ class Variant(StrictModel):
 
     description: str
     provider: Annotated[Provider, Field(strict=False)] = Provider.NONE
-    lock: PathText | None = Field(default=None, description="Lock file with the wheels of the provider")
+    lock: str | None = Field(
+        default=None, min_length=1, description="Lock file with the wheels of the provider"
+    )
     system_packages: SystemPackages = SystemPackages()
     expect: Expect = Field(default=Expect(), description="What must be true of a wheel that links its BLAS")
 
@@ -80,25 +231,33 @@ class Variant(StrictModel):
 class FarmTable(StrictModel):
     """`[tool.wheelfarm]`."""
 
-    recipes: PathText = "recipes"
-    patches: PathText = "patches"
-    wheelhouse: PathText = "wheelhouse"
-    work: PathText = Field(default=".wheelfarm", description="Stages and logs")
-    stages: PathText | None = Field(
-        default=None,
-        description="Stages of builds on this machine; a path that ends up in wheels, "
+    recipes: PathText = Path("recipes")
+    patches: PathText = Path("patches")
+    wheelhouse: PathText = Path("wheelhouse")
+    work: PathText = Field(default=Path(".wheelfarm"), description="Build directories and logs")
+    stages: PathText = Field(
+        default_factory=default_stages,
+        description="Directories of builds on this machine; a path that ends up in wheels, "
         "and so the same on every machine by default",
     )
-    cache: PathText | None = Field(
-        default=None, description="Sources and locked wheels; the user's cache by default"
+    cache: PathText = Field(
+        default_factory=lambda: platformdirs.user_cache_path("wheelfarm"),
+        description="Sources and locked wheels; the user's cache by default",
     )
     index_url: str | None = Field(default=None, description="Where sources and build requirements come from")
-    index: dict[IndexName, IndexTable] = Field(default={}, description="Where wheels are published to")
+    indexes: dict[IndexName, IndexTable] = Field(
+        default={}, alias="index", description="Where wheels are published to"
+    )
     ci: CiTable = CiTable()
     engine: Annotated[EngineName | None, Field(strict=False)] = None
     container_engine: str | None = Field(default=None, pattern="^(podman|docker)$")
-    pythons: list[PythonText] = Field(default=["3.11"], min_length=1)
-    platform: SuffixText | None = Field(
+    pythons: tuple[PythonText, ...] = Field(
+        default=(Python(major=3, minor=11),),
+        min_length=1,
+        strict=False,
+        json_schema_extra={"default": ["3.11"]},
+    )
+    platform: Suffix | None = Field(
         default=None,
         description="What wheels are built for here, such as musllinux_x86_64; this machine's own by default",
     )
@@ -107,8 +266,10 @@ class FarmTable(StrictModel):
     images: dict[LinuxSuffix, str] = Field(
         default={}, description="Builder image per platform, as manylinux_x86_64"
     )
-    jobs: int = Field(default=0, ge=0, description="Processors for all builds that run at once; 0 is all")
-    memory: SizeText | None = Field(
+    jobs: Annotated[int, Field(ge=0), AfterValidator(_processors)] = Field(
+        default=0, validate_default=True, description="Processors for all builds that run at once; 0 is all"
+    )
+    memory: Annotated[int, parsed_by(size_of), WithJsonSchema({"type": "string"})] | None = Field(
         default=None, description="What builds may hold together, as 12G; by default what the machine has"
     )
     time_limit: float = Field(default=7200, gt=0, description="Seconds that one build may take")

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+import configparser
 import os
-from dataclasses import dataclass
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import platformdirs
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wheelfarm.errors import Collector, SettingsError, UsageError
-from wheelfarm.model import EngineName, Python
-from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, Variant, size_of
-from wheelfarm.recipes.pip_settings import pip_index
-from wheelfarm.recipes.strict import parse, read_toml, suggestion
+from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, IndexTable, Variant
+from wheelfarm.recipes.strict import SIZE_NOUN, parse, read_toml, size_of, suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from wheelfarm.errors import FarmError
-    from wheelfarm.recipes.ci_settings import CiTable
-    from wheelfarm.recipes.index_settings import IndexTable
-    from wheelfarm.recipes.recipe import Layered
-
 
 PREFIX: Final = "WHEELFARM_"
 OVERRIDABLE: Final = (
@@ -49,122 +42,20 @@ OVERRIDABLE: Final = (
 _VARIABLES: Final = {PREFIX + key.upper().replace("-", "_"): key for key in OVERRIDABLE}
 _IMAGE: Final = f"{PREFIX}IMAGE_"
 _IMAGES: Final = {_IMAGE + suffix.upper(): suffix for suffix in LINUX_SUFFIXES}
+_PATHS: Final = ("recipes", "patches", "wheelhouse", "work", "stages", "cache")
 
 
-@dataclass(frozen=True)
-class Override:
-    """The value that a variable or an option gives a key."""
-
-    key: str
-    text: str
-    origin: str
-    error: type[FarmError]
-
-    def value(self) -> object:
-        """The text as the type that `[tool.wheelfarm]` has for that key.
-
-        Raises:
-            FarmError: of class `error`, naming the origin, for what that key cannot be.
-        """
-        value = self._typed()
-        # Alone, so that the error names the one who overrides it.
-        parse(FarmTable, {self.key: value}, where=self.origin, error=self.error)
-        return value
-
-    def _typed(self) -> object:
-        text = self.text
-        try:
-            match self.key:
-                case "pythons":
-                    return [part.strip() for part in text.split(",") if part.strip()]
-                case "jobs":
-                    return self._jobs(int(text))
-                case "time-limit":
-                    return float(text)
-                case "offline" | "remote" | "release" | "compiler-cache":
-                    return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
-                case _:
-                    return text
-        except (ValueError, KeyError) as problem:
-            why = f"{self.key} is not of that kind"
-            raise self.error(f"bad value {text!r}", where=self.origin, why=why) from problem
-
-    def _jobs(self, number: int) -> int:
-        """What was typed is meant: 0, which in pyproject.toml is one a core, is no number of processes."""
-        if number < 1:
-            raise self.error(
-                f"bad value {self.text!r}",
-                where=self.origin,
-                why="a build runs on one processor at least",
-                hint="leave it out for all of this machine's",
-            )
-        return number
-
-
-def variable_values(environ: Mapping[str, str], problems: Collector) -> list[Override]:
-    """What WHEELFARM_ variables say; those that nobody knows become problems."""
-    overrides = []
-    for variable, text in environ.items():
-        if variable in _VARIABLES:
-            overrides.append(Override(_VARIABLES[variable], text, variable, SettingsError))
-        elif variable.startswith(PREFIX) and variable not in _IMAGES:
-            known = _IMAGES if variable.startswith(_IMAGE) else _VARIABLES
-            problems.add(SettingsError(f"unknown variable {variable}", hint=suggestion(variable, known)))
-    return overrides
-
-
-def option_values(texts: Mapping[str, str | None]) -> list[Override]:
-    """What the command line says; there, one names Pythons with `--python`."""
-    return [
-        Override(key, text, "--python" if key == "pythons" else f"--{key}", UsageError)
-        for key, text in texts.items()
-        if text is not None
-    ]
-
-
-def image_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The builder images that variables name, by the suffix they build for."""
-    return {suffix: environ[variable] for variable, suffix in _IMAGES.items() if variable in environ}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """All settings of a run, with the origin of each value."""
+class Settings(FarmTable):
+    """`[tool.wheelfarm]` with variables and options laid over it; paths are below the farm."""
 
     root: Path
-    recipes: Path
-    patches: Path
-    wheelhouse: Path
-    work: Path
-    stages: Path
-    cache: Path
-    index_url: str | None
-    """None where nobody names one."""
-    indexes: Mapping[str, IndexTable]
-    """Where wheels are published to, by name."""
-    engine: EngineName | None
-    container_engine: str | None
-    ci: CiTable
-    """What the rendered workflow is like."""
-    pythons: tuple[Python, ...]
-    platform: str | None
-    """What stands after the interpreter in the targets of this run; None for this machine's own."""
-    variant: str
-    variants: Mapping[str, Variant]
-    images: Mapping[str, str]
-    jobs: int
-    """Processors for all builds that run at the same time."""
-    memory: int | None
-    """Bytes for the same; None for what the machine has."""
-    time_limit: float
-    offline: bool
-    remote: bool
-    release: bool
-    compiler_cache: bool
-    compiler_cache_size: str
-    defaults: Layered
     environ: Mapping[str, str]
     origins: Mapping[str, str]
+    """Key of `[tool.wheelfarm]` → who gives its value: a variable, an option, a file or the default."""
+
+    def replace(self, **changes: object) -> Settings:
+        """The same settings but for these."""
+        return self.model_copy(update=changes)
 
     @property
     def from_nothing(self) -> bool:
@@ -172,11 +63,7 @@ class Settings:
         return self.release and not self.compiler_cache
 
     def choose_variant(self, name: str) -> Variant:
-        """The variant of that name.
-
-        Raises:
-            UsageError: when the farm has none, with the nearest name.
-        """
+        """The variant of that name; a UsageError names the nearest."""
         if name not in self.variants:
             raise UsageError(
                 f"unknown variant {name!r}",
@@ -186,11 +73,7 @@ class Settings:
         return self.variants[name]
 
     def choose_index(self, name: str) -> IndexTable:
-        """The index of that name.
-
-        Raises:
-            UsageError: when the farm has none, with the nearest name.
-        """
+        """The index of that name; a UsageError names the nearest."""
         if name not in self.indexes:
             raise UsageError(
                 f"unknown index {name!r}",
@@ -200,83 +83,203 @@ class Settings:
         return self.indexes[name]
 
 
-def default_stages() -> Path:
-    """Where builds on this machine stand when nobody says otherwise: the same path on every machine."""
-    return Path("C:/wheelfarm") if os.name == "nt" else Path("/var/tmp/wheelfarm").resolve()  # noqa: S108
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def load(
     root: Path, *, environ: Mapping[str, str] | None = None, options: Mapping[str, str | None] | None = None
 ) -> Settings:
-    """The settings of the farm at `root`.
+    """The settings of the farm at `root`, the directory that holds pyproject.toml.
 
     Args:
-        root: the directory that holds pyproject.toml.
+        root: the farm.
         environ: the environment; the process's own by default.
-        options: what the command line overrides, by key of `[tool.wheelfarm]`; None means unsaid.
+        options: what the command line overrides, by key of `[tool.wheelfarm]`; None overrides nothing.
 
     Raises:
-        SettingsError: for anything that `[tool.wheelfarm]` or a variable says wrong.
-        UsageError: for a wrong option.
+        SettingsError: for each bad value in `[tool.wheelfarm]` or a variable.
+        UsageError: for each bad option.
     """
     environ = dict(os.environ if environ is None else environ)
     farm, origins = _farm(root, environ, options or {})
     index_url, index_origin = (farm.index_url, origins["index-url"]) if farm.index_url else pip_index(environ)
-    settings = Settings(
-        root=root,
-        recipes=root / farm.recipes,
-        patches=root / farm.patches,
-        wheelhouse=root / farm.wheelhouse,
-        work=root / farm.work,
-        stages=root / farm.stages if farm.stages else default_stages(),
-        cache=root / farm.cache if farm.cache else platformdirs.user_cache_path("wheelfarm"),
-        index_url=index_url,
-        indexes=farm.index,
-        engine=farm.engine,
-        container_engine=farm.container_engine,
-        ci=farm.ci,
-        pythons=tuple(sorted({Python.parse(text) for text in farm.pythons})),
-        platform=farm.platform,
-        variant=farm.variant,
-        variants=farm.variants,
-        images=farm.images | image_variables(environ),
-        jobs=farm.jobs or _cores(),
-        memory=size_of(farm.memory) if farm.memory else None,
-        time_limit=farm.time_limit,
-        offline=farm.offline,
-        remote=farm.remote,
-        release=farm.release,
-        compiler_cache=not farm.release if farm.compiler_cache is None else farm.compiler_cache,
-        compiler_cache_size=farm.compiler_cache_size,
-        defaults=farm.defaults,
-        environ=environ,
-        origins=origins | {"index-url": index_origin},
-    )
+    images = {suffix: environ[variable] for variable, suffix in _IMAGES.items() if variable in environ}
+    values = dict(farm) | {
+        **{name: root / getattr(farm, name) for name in _PATHS},
+        "index_url": index_url,
+        "pythons": tuple(sorted(set(farm.pythons))),
+        "images": farm.images | images,
+        "compiler_cache": not farm.release if farm.compiler_cache is None else farm.compiler_cache,
+    }
+    origins["index-url"] = index_origin
+    settings = Settings.model_construct(**values, root=root, environ=environ, origins=origins)
     settings.choose_variant(settings.variant)
     return settings
+
+
+class _Override(NamedTuple):
+    """The text that a variable or an option gives for a key."""
+
+    key: str
+    text: str
+    origin: str
+    error: type[FarmError]
 
 
 def _farm(
     root: Path, environ: Mapping[str, str], options: Mapping[str, str | None]
 ) -> tuple[FarmTable, dict[str, str]]:
-    """The farm's table with variables and options laid over it, and who overrides each value."""
+    """The farm's table with variables and options laid over it, and who gives each value."""
     project = root / "pyproject.toml"
     tool = read_toml(project, error=SettingsError).get("tool", {})
     table = tool.get("wheelfarm", {}) if isinstance(tool, dict) else tool
     problems = Collector()
     with problems.collect():
         parse(FarmTable, table, where=f"{project.name}: tool.wheelfarm", error=SettingsError)
-    overrides = [*variable_values(environ, problems), *option_values(options)]
+    _check_variables(environ, problems)
+    overrides = list(_overrides(environ, options))
     values: dict[str, Any] = {}
-    for each in overrides:
+    for override in overrides:
         with problems.collect():
-            values[each.key] = each.value()
+            values[override.key] = _value(override)
     problems.check()
     origins = dict.fromkeys((field.alias or "" for field in FarmTable.model_fields.values()), "default")
     origins |= dict.fromkeys(table, project.name) | {each.key: each.origin for each in overrides}
     return FarmTable.model_validate(table | values), origins
+
+
+def _check_variables(environ: Mapping[str, str], problems: Collector) -> None:
+    for variable in environ:
+        if variable.startswith(PREFIX) and variable not in {*_VARIABLES, *_IMAGES}:
+            known = _IMAGES if variable.startswith(_IMAGE) else _VARIABLES
+            problems.add(SettingsError(f"unknown variable {variable}", hint=suggestion(variable, known)))
+
+
+def _overrides(environ: Mapping[str, str], options: Mapping[str, str | None]) -> Iterator[_Override]:
+    for variable, text in environ.items():
+        if variable in _VARIABLES:
+            yield _Override(_VARIABLES[variable], text, variable, SettingsError)
+    for key, option in options.items():
+        if option is not None:
+            yield _Override(key, option, "--python" if key == "pythons" else f"--{key}", UsageError)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _switch(text: str) -> bool:
+    return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
+
+
+def _processors(text: str) -> int:
+    # In pyproject.toml 0 means all; as an option it would be a slip.
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+_KINDS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
+    "pythons": (_split, "versions, separated by commas"),
+    "jobs": (_processors, "a number of processors, at least 1; leave it out for all of this machine's"),
+    "time-limit": (float, "a number of seconds"),
+    **dict.fromkeys(("offline", "remote", "release", "compiler-cache"), (_switch, "1, true, 0 or false")),
+}
+"""Keys that are no text → how a text is read, and what it has to be."""
+
+
+def _value(override: _Override) -> object:
+    """The text as the type that `[tool.wheelfarm]` has for that key."""
+    key, text, origin, error = override
+    convert, noun = _KINDS.get(key, (str, "a text"))
+    try:
+        value = convert(text)
+    except (ValueError, KeyError) as problem:
+        raise error(f"bad value {text!r}", where=origin, why=f"{key} is {noun}") from problem
+    # Alone, so that the error names the one who overrides it.
+    parse(FarmTable, {key: value}, where=origin, error=error)
+    return value
+
+
+def parse_size(text: str) -> int:
+    """The bytes that an option such as `--limit 250M` means.
+
+    Raises:
+        UsageError: when it is no size.
+    """
+    try:
+        return size_of(text)
+    except ValueError as problem:
+        raise UsageError(f"{text!r} is no size", hint=f"give {SIZE_NOUN}") from problem
+
+
+class _Parser(configparser.RawConfigParser):
+    """Reads both spellings of a key, as pip does."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return super().optionxform(optionstr).replace("_", "-")
+
+
+def pip_index(environ: Mapping[str, str], platform: str = sys.platform) -> tuple[str | None, str]:
+    """The url of the index, None where nobody names one, and who does: a variable, a file or the default.
+
+    Raises:
+        SettingsError: when a file of pip's cannot be read.
+    """
+    for variable in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
+        if environ.get(variable):
+            # uv takes `name=url` too.
+            name, _, url = environ[variable].partition("=")
+            return environ[variable] if ":" in name or not url else url, variable
+    for path in filter(Path.is_file, pip_files(environ, platform)):
+        parser = _Parser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as problem:
+            raise SettingsError(
+                "cannot read pip's configuration", where=str(path), why=str(problem)
+            ) from problem
+        if parser.has_option("global", "index-url"):
+            return parser.get("global", "index-url"), str(path)
+    return None, "default"
+
+
+def pip_files(environ: Mapping[str, str], platform: str) -> list[Path]:
+    """The files that configure pip, the one that wins first (its documentation, "Configuration").
+
+    Args:
+        environ: the environment that pip would see.
+        platform: as in `sys.platform`.
+    """
+    own = environ.get("PIP_CONFIG_FILE")
+    if own == os.devnull:
+        return []
+    home = Path(environ.get("USERPROFILE" if platform == "win32" else "HOME") or Path.home())
+    match platform:
+        case "win32":
+            users, everyone = _windows(environ, home)
+        case "darwin":
+            users, everyone = _macos(home)
+        case _:
+            users, everyone = _unix(environ, home)
+    if own and Path(own).exists():
+        # pip reads no file of the user's then.
+        return [Path(own), *everyone]
+    return [*users, *everyone]
+
+
+def _windows(environ: Mapping[str, str], home: Path) -> tuple[list[Path], list[Path]]:
+    roaming = Path(environ.get("APPDATA") or home / "AppData" / "Roaming")
+    common = Path(environ.get("PROGRAMDATA") or "C:/ProgramData")
+    return [roaming / "pip" / "pip.ini", home / "pip" / "pip.ini"], [common / "pip" / "pip.ini"]
+
+
+def _macos(home: Path) -> tuple[list[Path], list[Path]]:
+    support = home / "Library" / "Application Support" / "pip"
+    user = support if support.is_dir() else home / ".config" / "pip"
+    everyone = Path("/Library/Application Support/pip/pip.conf")
+    return [user / "pip.conf", home / ".pip" / "pip.conf"], [everyone]
+
+
+def _unix(environ: Mapping[str, str], home: Path) -> tuple[list[Path], list[Path]]:
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    shared = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    everyone = [Path("/etc/pip.conf"), *(Path(each, "pip", "pip.conf") for each in reversed(shared))]
+    return [config / "pip" / "pip.conf", home / ".pip" / "pip.conf"], everyone

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from wheelfarm.errors import Collector, FarmError
 from wheelfarm.model import Platform, parse_digest, parse_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -179,42 +180,45 @@ def read_toml(path: Path, *, error: type[FarmError]) -> dict[str, Any]:
         raise error(f"{path.name} is not valid TOML", where=str(path), why=str(problem)) from problem
 
 
-def _name(text: str) -> str:
-    try:
-        return parse_name(text)
-    except FarmError as problem:
-        raise ValueError(f"{problem.what}: {problem.why}") from problem
+def parsed_by(parse: Callable[[str], object]) -> BeforeValidator:
+    """Validator that makes a value of a text; `parse` raises a FarmError or a ValueError for a bad one."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
+        try:
+            return parse(value)
+        except FarmError as problem:
+            raise ValueError(": ".join(filter(None, (problem.what, problem.why)))) from problem
+
+    return BeforeValidator(check)
 
 
-def _digest(text: str) -> str:
-    try:
-        return parse_digest(text)
-    except FarmError as problem:
-        raise ValueError(f"{problem.what}: {problem.why}") from problem
+def readable_by(kind: Callable[[str], object], problem: type[Exception], noun: str) -> AfterValidator:
+    """Validator for a text that a class of `packaging` can read; the text stays as it is."""
+
+    def check(text: str) -> str:
+        try:
+            kind(text)
+        except problem as error:
+            raise ValueError(f"{text!r} is not {noun}") from error
+        return text
+
+    return AfterValidator(check)
 
 
-def _version(text: str) -> str:
-    try:
-        Version(text)
-    except InvalidVersion as problem:
-        raise ValueError(f"{text!r} is not a version (PEP 440)") from problem
-    return text
+def one_of(words: Iterable[str], noun: str) -> AfterValidator:
+    """Validator for one of several words; its error names the nearest."""
+    known = {word: repr(word) for word in words}
 
+    def check(text: str) -> str:
+        if text not in known:
+            raise PydanticCustomError(
+                "unknown", "no such {noun}", {"noun": noun, "expected": ", ".join(known.values())}
+            )
+        return text
 
-def _specifiers(text: str) -> str:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier as problem:
-        raise ValueError(f"{text!r} is not a version range (PEP 440)") from problem
-    return text
-
-
-def _requirement(text: str) -> str:
-    try:
-        Requirement(text)
-    except InvalidRequirement as problem:
-        raise ValueError(f"{text!r} is not a requirement (PEP 508)") from problem
-    return text
+    return AfterValidator(check)
 
 
 def _file(text: str) -> str:
@@ -230,13 +234,29 @@ def _commit(text: str) -> str:
     return text
 
 
-NameText = Annotated[str, AfterValidator(_name)]
+_SIZE: Final = re.compile(r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$")
+SIZE_NOUN: Final = "an amount such as 250M or 1.5G, in powers of ten"
+
+
+def size_of(text: str) -> int:
+    """The bytes that a `SizeText` means.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if not _SIZE.fullmatch(text):
+        raise ValueError(f"it is not {SIZE_NOUN}")
+    factor: int = 1000 ** (1 + "kMGT".index(text[-1]))
+    return max(1, round(float(text[:-1]) * factor))
+
+
+NameText = Annotated[str, parsed_by(parse_name)]
 DigestText = Annotated[
-    str, AfterValidator(_digest), Field(json_schema_extra={"pattern": "^[0-9a-fA-F]{64}$"})
+    str, parsed_by(parse_digest), Field(json_schema_extra={"pattern": "^[0-9a-fA-F]{64}$"})
 ]
-VersionText = Annotated[str, AfterValidator(_version)]
-Specifiers = Annotated[str, AfterValidator(_specifiers)]
-RequirementText = Annotated[str, AfterValidator(_requirement)]
+VersionText = Annotated[str, readable_by(Version, InvalidVersion, "a version (PEP 440)")]
+Specifiers = Annotated[str, readable_by(SpecifierSet, InvalidSpecifier, "a version range (PEP 440)")]
+RequirementText = Annotated[str, readable_by(Requirement, InvalidRequirement, "a requirement (PEP 508)")]
 FileText = Annotated[str, AfterValidator(_file)]
 Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
 ConfigKey = Annotated[str, Field(pattern="^[^=]+$")]  # frontends take key=value
@@ -245,6 +265,5 @@ InstallTag = Annotated[str, Field(pattern=r"^[^,\s]+$")]  # Meson separates tags
 SplitKey = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
 PlatformName = Annotated[Platform, Field(strict=False)]
 CommitText = Annotated[str, AfterValidator(_commit)]
-SIZE: Final = r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$"
-SizeText = Annotated[str, Field(pattern=SIZE)]
+SizeText = Annotated[str, Field(pattern=_SIZE.pattern)]
 """An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import GitCommit
-from wheelfarm.recipes.farm_settings import size_of
 from wheelfarm.recipes.recipe import cost_of
+from wheelfarm.recipes.strict import size_of
 from wheelfarm.run.budget import Need
 from wheelfarm.run.outcome import State
 from wheelfarm.sources.cache import Cache

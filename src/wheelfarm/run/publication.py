@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.comparison import Comparison
     from wheelfarm.index.protocol import IndexProtocol
     from wheelfarm.index.verify import Verdict
-    from wheelfarm.recipes.index_settings import IndexTable
+    from wheelfarm.recipes.farm_settings import IndexTable
     from wheelfarm.run.farm import Farm
 
 

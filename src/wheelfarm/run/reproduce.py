@@ -87,8 +87,7 @@ class Reproduction:
         """
         toolchain = record.inputs.toolchain if record.inputs else {}
         stages = toolchain.get("stages")
-        own = replace(
-            settings,
+        own = settings.replace(
             work=(work or settings.work / WORK).absolute(),
             # The path of a build directory on this machine ends up in wheels.
             stages=Path(stages) if stages else settings.stages,

@@ -12,8 +12,7 @@ import pytest
 from support.farm import make_farm, write_farm
 from support.raised import only
 from wheelfarm.errors import SettingsError
-from wheelfarm.recipes.pip_settings import pip_files, pip_index
-from wheelfarm.recipes.settings import load
+from wheelfarm.recipes.settings import load, pip_files, pip_index
 
 
 def _index(root: Path, **environ: str) -> tuple[str | None, str]:
