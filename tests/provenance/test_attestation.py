@@ -14,10 +14,18 @@ from support.raised import only, raised
 from support.records import sample_embedded, sample_inputs, sample_record
 from support.wheels import change_member, make_wheel
 from wheelfarm.errors import UnverifiedError, WheelError
-from wheelfarm.provenance.attestation import PREDICATE, STATEMENT, Attestation, statement
+from wheelfarm.provenance.attestation import (
+    PREDICATE,
+    STATEMENT,
+    Attestation,
+    check_signature,
+    sbom_digest,
+    statement,
+    verify_attestation,
+    verify_wheel,
+)
 from wheelfarm.provenance.record import EMBEDDED, Record, RecordedWheel
 from wheelfarm.provenance.signing import Signer, signed_text
-from wheelfarm.provenance.verification import check_signature, sbom_digest, verify_attestation, verify_wheel
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import Changes, rewrite_wheel

@@ -10,8 +10,7 @@ import pytest
 
 from support.records import sample_record
 from wheelfarm.errors import RecordError
-from wheelfarm.provenance.key_comparison import compare, input_difference
-from wheelfarm.provenance.record import SCHEMA_VERSION, Record, schema
+from wheelfarm.provenance.record import SCHEMA_VERSION, Record, compare_keys, input_difference, schema
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
@@ -215,7 +214,7 @@ def test_the_schema_refuses_what_the_reader_refuses(changes: dict[str, object]) 
 def test_compare_says_what_changed() -> None:
     old = {"source": "a" * 64, "patches": "b" * 64, "target": "cp312", "same": "x"}
     new = {"source": "c" * 64, "compiler": "gcc 12", "target": "cp313", "same": "x"}
-    assert compare(old, new) == [
+    assert compare_keys(old, new) == [
         "compiler was added: gcc 12",
         "patches was removed: it was bbbbbbbbbbbb",
         "source changed from aaaaaaaaaaaa to cccccccccccc",
@@ -224,4 +223,4 @@ def test_compare_says_what_changed() -> None:
 
 
 def test_compare_is_silent_when_nothing_changed() -> None:
-    assert compare({"a": "1"}, {"a": "1"}) == []
+    assert compare_keys({"a": "1"}, {"a": "1"}) == []

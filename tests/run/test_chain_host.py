@@ -13,7 +13,7 @@ import pytest
 from support.store import check_tidy, check_whole
 from support.tiny import BUILD, VARIANT, run_farm
 from wheelfarm.provenance.record import read_embedded_record
-from wheelfarm.provenance.sbom_reading import components
+from wheelfarm.provenance.sbom import read_components
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.decision import decide_all
 from wheelfarm.run.farm import Farm
@@ -86,7 +86,7 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     assert str(chain.root) not in embedded.to_json()
     with zipfile.ZipFile(stored) as wheel:
         assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
-    sbom = components(open_wheel(stored))
+    sbom = read_components(open_wheel(stored))
     assert any(each.get("files", "").startswith("tinybase.libs/libtiny") for each in sbom)
     assert [each["name"] for each in sbom if each.get("scope") == "excluded"] == sorted(BUILD)
     check_tidy(chain.wheelhouse, VARIANT)

@@ -16,9 +16,8 @@ from wheelfarm.errors import PublishError
 from wheelfarm.index.client import Client
 from wheelfarm.index.static import Web
 from wheelfarm.model import Digest
-from wheelfarm.provenance.attestation import statement
+from wheelfarm.provenance.attestation import sbom_digest, statement
 from wheelfarm.provenance.record import Record
-from wheelfarm.provenance.verification import sbom_digest
 from wheelfarm.run.decision import Action, decide, decide_all
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.reuse import reuse_build

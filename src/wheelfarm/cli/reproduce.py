@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import RecordError, ReproductionError, UsageError
 from wheelfarm.model import EngineName
-from wheelfarm.provenance.key_comparison import input_difference
-from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.record import Record, input_difference
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.wheel import preparation_lines, reproduction_lines
 from wheelfarm.run.reproduce import Reproduction

@@ -17,9 +17,8 @@ from wheelfarm.cli.task import PLANNING, Invocation, task
 from wheelfarm.errors import ProcessError, RecordError, RepairError, UsageError, WheelError
 from wheelfarm.gate.gate import pass_gate
 from wheelfarm.model import PinnedWheel, Platform, parse_name
-from wheelfarm.provenance.key_comparison import input_difference
-from wheelfarm.provenance.record import Record
-from wheelfarm.provenance.sbom_reading import components
+from wheelfarm.provenance.record import Record, input_difference
+from wheelfarm.provenance.sbom import read_components
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines
 from wheelfarm.run.build_pipeline import BuildPipeline
@@ -94,7 +93,7 @@ def inspect(call: Invocation, wheel: str, *, public: bool = False) -> None:
     """Show a wheel's contents by kind, linkage, BLAS, tags and SBOM, and what could be removed."""
     opened = _public_wheel(call, wheel) if public and not _is_file(wheel) else _named_wheel(call, wheel)
     verify(opened)
-    description = describe(opened) | {"sbom": list(components(opened))}
+    description = describe(opened) | {"sbom": list(read_components(opened))}
     call.show(description, inspection_lines(description, call.screen.width))
 
 

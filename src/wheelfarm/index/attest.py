@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import RecordError, UnprovenError, WheelhouseError
-from wheelfarm.provenance.attestation import Attestation, statement
+from wheelfarm.provenance.attestation import Attestation, sbom_digest, statement
 from wheelfarm.provenance.record import Record, RecordedWheel
-from wheelfarm.provenance.verification import sbom_digest
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 

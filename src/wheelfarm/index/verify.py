@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from wheelfarm.errors import FarmError, UnverifiedError
 from wheelfarm.index.build_tags import BuildSlot
-from wheelfarm.provenance.verification import check_signature, verify_attestation, verify_wheel
+from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

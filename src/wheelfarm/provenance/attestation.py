@@ -1,7 +1,7 @@
-"""The provenance statement of a wheel: in-toto Statement v1 with a SLSA Provenance v1 predicate.
+"""The provenance statement of a wheel, and the verification of a wheel against statement, record and SBOM.
 
-It is made of the build record and nothing else, so whoever has the record can make it again; what it says
-is described in docs/reference/provenance.md.
+The statement is in-toto's Statement v1 with SLSA's Provenance v1 as its predicate. It is made of the build
+record alone, so whoever has the record can make it again; docs/reference/provenance.md describes its content.
 """
 
 from __future__ import annotations
@@ -11,13 +11,32 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
+from wheelfarm.errors import Collector, RecordError, UnverifiedError
 from wheelfarm.model import Digest
-from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.record import Record, read_embedded_record
+from wheelfarm.provenance.sbom import MEMBER, check_sbom
+from wheelfarm.provenance.sbom_components import purl
+from wheelfarm.provenance.signing import signed_text
+from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from wheelfarm.provenance.record import EmbeddedRecord
+    from wheelfarm.wheels.archive import Wheel
+
+STATEMENT: Final = "https://in-toto.io/Statement/v1"
+PREDICATE: Final = "https://slsa.dev/provenance/v1"
+BUILD_TYPE: Final = "urn:wheelfarm:build:v1"
+"""The form of the parameters (SLSA provenance v1, `buildType`)."""
+BUILDER: Final = "urn:wheelfarm:engine:"
+"""What runs the builds and is trusted to report them: an engine of the farm."""
+RECORD: Final = "build-record.json"
+SBOM: Final = "sbom.cdx.json"
+
+_AGAIN: Final = "do not install it; publish it again under another build number"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +44,6 @@ class Attestation:
     """The build record of a published wheel, with a signed statement about it, as text."""
 
     record: str
-    """The build record."""
     statement: str = ""
     """The in-toto statement."""
     signature: str = ""
@@ -41,30 +59,15 @@ class Attestation:
         return Record.from_json(self.record, "the published build record")
 
 
-STATEMENT: Final = "https://in-toto.io/Statement/v1"
-PREDICATE: Final = "https://slsa.dev/provenance/v1"
-BUILD_TYPE: Final = "urn:wheelfarm:build:v1"
-"""The form of the parameters (SLSA provenance v1, `buildType`)."""
-BUILDER: Final = "urn:wheelfarm:engine:"
-"""What carries the builds out, and is trusted to tell the truth of them: an engine of the farm."""
-RECORD: Final = "build-record.json"
-SBOM: Final = "sbom.cdx.json"
-
-
-def text_digest(text: str) -> Digest:
-    """The sha256 of a text in UTF-8."""
-    return Digest(hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest())
-
-
 def statement(record: Record, text: str, sbom: Digest | None) -> str:
-    """The statement of a wheel, as stable text.
+    """Make the statement of a wheel, as stable text.
 
     Args:
         record: its build record.
-        text: the same as it is published: the statement holds its digest.
-        sbom: the digest of the bill of materials in the wheel; None where it has none.
+        text: the record as it is published: the statement has its digest.
+        sbom: the digest of the SBOM in the wheel; None where it has none.
     """
-    byproducts = {RECORD: text_digest(text)} | ({SBOM: sbom} if sbom else {})
+    byproducts = {RECORD: _sha256(text)} | ({SBOM: sbom} if sbom else {})
     document = {
         "_type": STATEMENT,
         "subject": [{"name": record.wheel.filename, "digest": {"sha256": record.wheel.sha256}}],
@@ -72,9 +75,18 @@ def statement(record: Record, text: str, sbom: Digest | None) -> str:
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": _parameters(record),
+                # The choices, which a verifier compares with what was wanted.
+                "externalParameters": {
+                    "recipe": record.recipe,
+                    "distribution": record.distribution,
+                    "version": record.version,
+                    "variant": record.variant,
+                    "target": str(record.target),
+                    "configSettings": {key: list(values) for key, values in record.config_settings.items()},
+                    "environment": dict(record.environment),
+                },
                 "internalParameters": {"key": record.key, "keyParts": dict(record.key_parts)},
-                "resolvedDependencies": list(_resolved(record)),
+                "resolvedDependencies": list(_dependencies(record)),
             },
             "runDetails": {
                 "builder": {"id": f"{BUILDER}{record.engine}", "version": dict(record.toolchain)},
@@ -92,30 +104,136 @@ def statement(record: Record, text: str, sbom: Digest | None) -> str:
     return json.dumps(document, sort_keys=True) + "\n"
 
 
-def _parameters(record: Record) -> dict[str, Any]:
-    """The choices, which a verifier compares with what was wanted."""
-    return {
-        "recipe": record.recipe,
-        "distribution": record.distribution,
-        "version": record.version,
-        "variant": record.variant,
-        "target": str(record.target),
-        "configSettings": {key: list(values) for key, values in record.config_settings.items()},
-        "environment": dict(record.environment),
-    }
+def _sha256(text: str) -> Digest:
+    return Digest(hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest())
 
 
-def _resolved(record: Record) -> Iterator[dict[str, Any]]:
-    """All that went in and has a digest: source, patches, build requirements, upstream wheels."""
+def _dependencies(record: Record) -> Iterator[dict[str, Any]]:
+    """All inputs with a digest: source, patches, build requirements, wheels of the farm."""
     source = record.source
-    yield {"name": source.filename, "digest": {"sha256": source.sha256}} | (
-        {"uri": source.url} if source.url else {}
-    )
+    url = {"uri": source.url} if source.url else {}
+    yield {"name": source.filename, "digest": {"sha256": source.sha256}} | url
     for patch in record.patches:
         yield {"name": f"patches/{record.recipe}/{patch.file}", "digest": {"sha256": patch.sha256}}
     for entry in record.build_requirements:
         if entry.sha256:
-            version = quote(entry.version, safe="")
-            yield {"uri": f"pkg:pypi/{entry.name}@{version}", "digest": {"sha256": entry.sha256}}
+            uri = purl("pypi", entry.name, version=entry.version)
+            yield {"uri": uri, "digest": {"sha256": entry.sha256}}
     for wheel in record.upstream:
         yield {"name": wheel.filename, "digest": {"sha256": wheel.sha256}}
+
+
+def sbom_digest(wheel: Wheel) -> Digest | None:
+    """The digest of the farm's SBOM in a wheel, as RECORD states it."""
+    where = f"{wheel.dist_info}/{MEMBER}"
+    return next((member.sha256 for member in wheel.members if member.name == where), None)
+
+
+def verify_wheel(path: Path, short_key: str) -> EmbeddedRecord:
+    """Verify a wheel by itself: its RECORD, its SBOM, and its embedded build record.
+
+    Args:
+        path: the wheel, under its own name.
+        short_key: the digits of the build key in its build tag; empty without one.
+
+    Raises:
+        UnverifiedError: when the embedded record is missing, or makes another build key.
+        WheelError: when the wheel or its SBOM is damaged.
+    """
+    wheel = open_wheel(path)
+    verify(wheel)
+    check_sbom(wheel)
+    try:
+        record = read_embedded_record(wheel)
+    except RecordError as error:
+        raise UnverifiedError(error.what, where=error.where, why=error.why, hint=_AGAIN) from error
+    if not short_key or not record.key.startswith(short_key):
+        why = f"its record makes the build key {record.key}, its build tag has {short_key or 'none'}"
+        raise _differs(path, "the build tag", why)
+    return record
+
+
+def verify_attestation(path: Path, sha256: Digest, attestation: Attestation) -> Record:
+    """Compare a wheel with its attestation, and return the build record.
+
+    Args:
+        path: the wheel, under its own name.
+        sha256: the digest of its bytes.
+        attestation: what the index has for that digest.
+
+    Raises:
+        UnverifiedError: a group of all differences.
+        WheelError: when the wheel is damaged.
+    """
+    problems = Collector()
+    try:
+        record = attestation.read
+    except RecordError as error:
+        raise UnverifiedError(
+            f"the build record of {path.name} cannot be read", where=path.name, why=error.why, hint=_AGAIN
+        ) from error
+    wheel = record.wheel
+    if (wheel.filename, wheel.sha256) != (path.name, sha256):
+        why = f"it says {wheel.filename}, sha256 {wheel.sha256}; the wheel has {sha256}"
+        problems.add(_differs(path, "the build record", why))
+    if not record.gate_results:
+        problems.add(_differs(path, "the build record", "it has no results of the gate"))
+    with problems.collect():
+        made = statement(record, attestation.record, sbom_digest(open_wheel(path)))
+        if attestation.statement != made:
+            raise _differs(path, "the provenance statement", _difference(attestation.statement, made))
+    problems.check()
+    return record
+
+
+def _difference(text: str, made: str) -> str:
+    """Why a statement is not the one that the record makes."""
+    if not text:
+        return "there is none"
+    try:
+        return _differing_part(json.loads(text), json.loads(made))
+    except (ValueError, RecursionError) as error:
+        return f"it is not JSON: {error}"
+    except (KeyError, TypeError, AttributeError):
+        return "it does not have the form that the farm writes"
+
+
+def _differing_part(document: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    if (document["_type"], document["predicateType"]) != (STATEMENT, PREDICATE):
+        return f"it is not a {STATEMENT} with the predicate {PREDICATE}"
+    if document["subject"] != made["subject"]:
+        return f"its subject is {document['subject']!r:.300}, not {made['subject']}"
+    definition, wanted = (each["predicate"]["buildDefinition"] for each in (document, made))
+    digests, byproducts = (
+        {each["name"]: each["digest"]["sha256"] for each in one["predicate"]["runDetails"]["byproducts"]}
+        for one in (document, made)
+    )
+    for name, digest in byproducts.items():
+        if digests.get(name) != digest:
+            what = "the SBOM in the wheel" if name == SBOM else "the build record"
+            return f"it has the sha256 {digests.get(name)} for {what}, whose sha256 is {digest}"
+    differing = [name for name, value in wanted.items() if definition[name] != value]
+    return f"it differs from the build record in {', '.join(differing) or 'runDetails'}"
+
+
+def _differs(path: Path, what: str, why: str) -> UnverifiedError:
+    return UnverifiedError(f"{what} does not match {path.name}", where=path.name, why=why, hint=_AGAIN)
+
+
+def check_signature(path: Path, attestation: Attestation | None, *, identity: str, issuer: str) -> None:
+    """Verify the signature of a statement with Sigstore.
+
+    Args:
+        path: the wheel, for errors.
+        attestation: of the wheel; None without one.
+        identity: who must have signed: an address, or the url of a workflow with its ref.
+        issuer: who vouches for that identity.
+
+    Raises:
+        UnverifiedError: when the signature is not theirs, or of another statement, or cannot be verified.
+    """
+    if attestation is None or not attestation.signature:
+        raise _differs(path, "the signature", f"there is none; {identity} must have signed")
+    text = signed_text(attestation.signature, identity=identity, issuer=issuer, where=path.name)
+    if text != attestation.statement:
+        raise _differs(path, "the signature", "it was made for another statement")

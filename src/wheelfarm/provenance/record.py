@@ -1,14 +1,14 @@
-"""The build record: what went into a stored wheel, and what came out."""
+"""The build record: the inputs and the results of a build, and what differs between two records."""
 
 from __future__ import annotations
 
 import json
-import zipfile
+import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
 from datetime import UTC
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -36,7 +36,6 @@ from wheelfarm.model import (
     parse_digest,
 )
 from wheelfarm.plan.inputs import BuildInputs  # noqa: TC001 - as above
-from wheelfarm.wheels.archive import read_member
 
 if TYPE_CHECKING:
     from wheelfarm.wheels.archive import Wheel
@@ -84,6 +83,7 @@ _RelativePath = Annotated[
 ]
 
 
+# The docstrings of models and their fields' descriptions are part of docs/reference/record.schema.json.
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
@@ -145,7 +145,6 @@ class _Document(_Model):
     )
 
     def to_mapping(self) -> dict[str, Any]:
-        """The document as JSON-ready values."""
         return self.model_dump(mode="json", by_alias=True)
 
     def to_json(self) -> str:
@@ -154,11 +153,7 @@ class _Document(_Model):
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str) -> Self:
-        """Read a record.
-
-        Args:
-            text: what `to_json` wrote.
-            where: the file that the text comes from, for the error.
+        """Read a record from the file `where`.
 
         Raises:
             RecordError: when it is not JSON, has missing, unknown or wrong keys (the error names all of
@@ -189,7 +184,6 @@ class _Document(_Model):
 
 
 def _problem(details: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, of pydantic-core
-    """One of pydantic's problems as text."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in details["loc"])
     path = "".join(steps).removeprefix(".") or "the record"
     match details["type"]:
@@ -222,21 +216,20 @@ class EmbeddedRecord(_Document):
 
 
 def read_embedded_record(wheel: Wheel) -> EmbeddedRecord:
-    """The record in a wheel's `.dist-info`. Nothing shows yet that it is true.
+    """Read the record in a wheel's `.dist-info`. Nothing shows yet that it is true.
 
     Raises:
         RecordError: when the wheel has none, or it cannot be read.
     """
-    where = f"{wheel.path.name}: {wheel.dist_info}/{EMBEDDED}"
     name = f"{wheel.dist_info}/{EMBEDDED}"
-    if name not in {member.name for member in wheel.members}:
+    where = f"{wheel.path.name}: {name}"
+    if name not in wheel.names:
         raise RecordError(
             "the wheel has no build record",
             where=where,
             why="another builder made it, or a wheelfarm that did not embed records",
         )
-    with zipfile.ZipFile(wheel.path) as archive:
-        return EmbeddedRecord.from_json(read_member(archive, name), where)
+    return EmbeddedRecord.from_json(wheel.read(name), where)
 
 
 class Record(_Document):
@@ -302,9 +295,64 @@ class Record(_Document):
 
 def schema() -> dict[str, object]:
     """The JSON Schema of a build record; `docs/reference/record.schema.json` is a copy of it."""
-    made = Record.model_json_schema(mode="serialization", by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **cast("dict[str, object]", made),
+        **Record.model_json_schema(mode="serialization", by_alias=True),
         "title": "wheelfarm build record",
     }
+
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_SHOWN: Final = 12  # digits of a digest that distinguish two of them at a glance
+_OPTIONS: Final = ("engine", "variant", "patch.", "config-settings.", "environment.", "cibuildwheel.")
+"""The inputs that somebody chose: listed for a wheel without another to compare with."""
+_FROM_KEY: Final = ("cibuildwheel.", "provider.", "system-package.")
+"""Parts of the build key that no other field of a record has."""
+
+
+def compare_keys(old_parts: Mapping[str, str], new_parts: Mapping[str, str]) -> list[str]:
+    """Say which parts of a build key changed, a sentence each, ordered by the parts' names.
+
+    Each maps a part to its digest or short text; digests are shortened to 12 digits.
+    """
+    sentences = []
+    for part in sorted({*old_parts, *new_parts}):
+        old, new = old_parts.get(part), new_parts.get(part)
+        if old is None:
+            sentences.append(f"{part} was added: {_shorten(new_parts[part])}")
+        elif new is None:
+            sentences.append(f"{part} was removed: it was {_shorten(old)}")
+        elif old != new:
+            sentences.append(f"{part} changed from {_shorten(old)} to {_shorten(new)}")
+    return sentences
+
+
+def _shorten(text: str) -> str:
+    return text[:_SHOWN] if _DIGEST.fullmatch(text) else text
+
+
+def input_difference(before: Record | None, after: Record | None) -> dict[str, dict[str, str | None]]:
+    """Compare the inputs of two builds, by name; None stands for one that a build did not have.
+
+    Where one of the two wheels has no record, only the options of the other are listed.
+    """
+    old, new = ({} if each is None else _inputs(each) for each in (before, after))
+    return {
+        name: {"before": old.get(name), "after": new.get(name)}
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name) and ((before and after) or name.startswith(_OPTIONS))
+    }
+
+
+def _inputs(record: Record) -> dict[str, str]:
+    """The inputs of a build by name, the most important first."""
+    found = {"engine": str(record.engine), "variant": record.variant, "source": record.source.sha256}
+    for number, patch in enumerate(record.patches, 1):
+        found[f"patch.{number}"] = f"{patch.file} {patch.sha256}"
+    for key, values in record.config_settings.items():
+        found[f"config-settings.{key}"] = " ".join(values)
+    found |= {f"environment.{name}": value for name, value in record.environment.items()}
+    found |= {name: value for name, value in record.key_parts.items() if name.startswith(_FROM_KEY)}
+    for entry in record.build_requirements:
+        found[f"requirement.{entry.name}"] = " ".join(filter(None, (entry.version, entry.sha256)))
+    return found | {f"toolchain.{name}": text for name, text in record.toolchain.items()}

@@ -1,7 +1,7 @@
-"""The document: CycloneDX 1.6 as JSON, made of what was verified and proved.
+"""The SBOM of a wheel: CycloneDX 1.6 as JSON, embedded in the wheel, read and checked.
 
-It is written as it stands here, and not by a library, because every byte of it is a byte of the wheel: a
-library's next release would change wheels whose rebuild key is the same. The tests have the real schema.
+The farm writes the document itself because every byte of it is a byte of the wheel: a library's next release
+would change wheels whose build key is the same (docs/decisions/0013). The tests have the real schema.
 """
 
 from __future__ import annotations
@@ -9,17 +9,31 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
+from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.errors import WheelError
 from wheelfarm.model import GitCommit, Sdist
 from wheelfarm.plan.inputs import RULES, diff_digest, upstream_link
-from wheelfarm.provenance.sbom_components import declared
-from wheelfarm.provenance.sbom_identity import hashes, known_license, purl
+from wheelfarm.provenance.sbom_components import (
+    declared_license,
+    find_packages,
+    hashes,
+    known_license,
+    purl,
+    with_license_files,
+)
+from wheelfarm.system.files import sha256_of_file
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.contents import vendored
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from email.message import Message
+    from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.build.environment_report import LibraryProvenance
@@ -27,15 +41,68 @@ if TYPE_CHECKING:
     from wheelfarm.provenance.sbom_components import Package
     from wheelfarm.wheels.archive import Wheel
 
-LICENSES: Final = "vendored"
+MEMBER: Final = "sboms/wheelfarm.cdx.json"
+"""The farm's document, in `.dist-info` (PEP 770)."""
+_AUDITWHEEL: Final = "sboms/auditwheel.cdx.json"
+_LICENSES: Final = "vendored"
 """The directory of the license texts below `.dist-info/licenses`."""
 _NAMESPACE: Final = uuid.UUID("6f2f1d0e-5f8b-5f5e-9a5e-1f6c8a0d7f43")
 """Ours: serial numbers are made of it and of the content."""
 _VERSION: Final = re.compile(r"\d+(?:\.\d+)+")
 
 
-def document(
-    stage: BuildDirectory,
+def embed(
+    directory: BuildDirectory,
+    repaired: RepairedWheel,
+    provenance: LibraryProvenance,
+    output: Path,
+    members: Mapping[str, bytes] | None = None,
+) -> RepairedWheel:
+    """Rewrite a repaired wheel with its SBOM and the license texts of its vendored libraries.
+
+    The components of auditwheel's document move into ours: two documents would count each library twice.
+    Documents of others stay as they are (PEP 770 lets a wheel have many).
+
+    Args:
+        directory: of the build.
+        repaired: the wheel, with the environment report's facts.
+        provenance: the system packages of its vendored libraries.
+        output: the directory of the new wheel; it is made.
+        members: further members of `.dist-info`, by name.
+
+    Raises:
+        WheelError: when the wheel or auditwheel's document cannot be read.
+        OSError: when the new wheel cannot be written.
+    """
+    wheel = open_wheel(repaired.path)
+    inside = wheel.dist_info
+    metadata = wheel.read(f"{inside}/METADATA")
+    sources = ([directory.provider_wheel] if directory.provider_wheel else []) + list(directory.requirements)
+    packages = find_packages(wheel, sources, provenance)
+    bill = _document(
+        directory, repaired, wheel, message_from_bytes(metadata), packages=packages, provenance=provenance
+    )
+    theirs = f"{inside}/{_AUDITWHEEL}"
+    if theirs in wheel.names:
+        bill = _merged(bill, _parse_auditwheel(wheel.read(theirs), theirs))
+    texts = {f"{_LICENSES}/{name}": text for each in packages for name, text in each.texts.items()}
+    written = {
+        # Packed by us, so that publishing can add a build tag and a farm that reuses the wheel remove it.
+        f"{inside}/WHEEL": wheel.read(f"{inside}/WHEEL"),
+        f"{inside}/{MEMBER}": _serialize(bill),
+        **{f"{inside}/licenses/{name}": text.encode() for name, text in texts.items()},
+        **{f"{inside}/{name}": content for name, content in (members or {}).items()},
+    }
+    if texts:
+        written[f"{inside}/METADATA"] = with_license_files(metadata, texts)
+    output.mkdir(exist_ok=True)
+    changes = Changes(dropped=frozenset({theirs} & wheel.names), written=written)
+    path = rewrite_wheel(wheel, output / wheel.path.name, changes).path
+    return replace(repaired, path=path, sha256=sha256_of_file(path))
+
+
+def _document(
+    directory: BuildDirectory,
     repaired: RepairedWheel,
     wheel: Wheel,
     metadata: Message,
@@ -43,18 +110,10 @@ def document(
     packages: Sequence[Package],
     provenance: LibraryProvenance,
 ) -> dict[str, Any]:
-    """The bill of materials of one wheel.
-
-    Args:
-        stage: the build that it comes from.
-        repaired: what was proved of the build.
-        wheel: the wheel.
-        metadata: its core metadata.
-        packages: what its vendored libraries come from.
-        provenance: for the kind of the system's packages.
-    """
-    package = _package(stage, wheel, metadata)
-    time = datetime.fromtimestamp(stage.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    package = _distribution(directory, wheel, metadata)
+    time = datetime.fromtimestamp(directory.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # The farm's release is no part of it: another one with the same rules writes the same.
+    rules = [{"name": "wheelfarm:rules", "value": RULES}]
     refs = [each.ref for each in packages]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -64,7 +123,7 @@ def document(
         "metadata": {
             "timestamp": time,
             "lifecycles": [{"phase": "build"}],
-            "tools": {"components": [_farm()]},
+            "tools": {"components": [{"type": "application", "name": "wheelfarm", "properties": rules}]},
             "component": package,
         },
         "components": [*map(_vendored, packages), *_requirements(repaired)],
@@ -72,78 +131,58 @@ def document(
             {"ref": package["bom-ref"], "dependsOn": refs},
             *({"ref": ref} for ref in refs),
         ],
-        "formulation": [{"components": list(_made_with(stage, repaired, provenance))}],
+        "formulation": [{"components": list(_tools(directory, repaired, provenance))}],
     }
 
 
-def serialise(bill: Mapping[str, Any]) -> bytes:
-    """The document as text, with a serial number that its content determines."""
-    content = json.dumps(bill, sort_keys=True, ensure_ascii=False)
-    serial = f"urn:uuid:{uuid.uuid5(_NAMESPACE, content)}"
-    return (json.dumps({**bill, "serialNumber": serial}, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _farm() -> dict[str, Any]:
-    """The farm as a tool: by its rules, since another release of it with the same rules writes the same."""
-    rules = [{"name": "wheelfarm:rules", "value": RULES}]
-    return {"type": "application", "name": "wheelfarm", "properties": rules}
-
-
-def _package(stage: BuildDirectory, wheel: Wheel, metadata: Message) -> dict[str, Any]:
-    """The wheel's own distribution, and what it was made of."""
-    name = purl("pypi", wheel.name, version=wheel.version)
-    pedigree: dict[str, Any] = {"ancestors": [_source(stage)]}
-    if stage.tree.patches:
-        pedigree["patches"] = [_patch(stage, number) for number in range(len(stage.tree.patches))]
-    facts = {"variant": stage.build.id.variant, "target": stage.build.id.target.identifier}
+def _distribution(directory: BuildDirectory, wheel: Wheel, metadata: Message) -> dict[str, Any]:
+    """The wheel's own distribution, its source and its patches."""
+    ref = purl("pypi", wheel.name, version=wheel.version)
+    pedigree: dict[str, Any] = {"ancestors": [_source(directory)]}
+    if directory.tree.patches:
+        pedigree["patches"] = [_patch(path) for path in directory.build.patches]
+    facts = {"variant": directory.build.id.variant, "target": directory.build.id.target.identifier}
     return {
         "type": "library",
-        "bom-ref": name,
+        "bom-ref": ref,
         "name": wheel.name,
         "version": wheel.version,
-        **_licenses(declared(metadata)),
-        "purl": name,
+        **_licenses(declared_license(metadata)),
+        "purl": ref,
         "pedigree": pedigree,
         "properties": [{"name": f"wheelfarm:{key}", "value": value} for key, value in facts.items()],
     }
 
 
-def _source(stage: BuildDirectory) -> dict[str, Any]:
+def _source(directory: BuildDirectory) -> dict[str, Any]:
     """The verified source. Without its url, which changes no byte and may be secret."""
-    fetched, pinned = stage.tree.source, stage.build.recipe.source
+    fetched = directory.tree.source
     component = {"type": "library", "name": fetched.name, "version": fetched.version}
-    match pinned:
+    match directory.build.recipe.source:
         case Sdist():
             file = purl("pypi", fetched.name, version=fetched.version, file_name=fetched.path.name)
-            return {**component, "hashes": hashes(fetched.sha256), "purl": file}
         case GitCommit(commit=commit):
             # The identifier of a git commit in any repository (SWHID specification).
             return {**component, "swhid": [f"swh:1:rev:{commit}"]}
         case _:
             file = purl("generic", fetched.name, version=fetched.version, checksum=f"sha256:{fetched.sha256}")
-            return {**component, "hashes": hashes(fetched.sha256), "purl": file}
+    return {**component, "hashes": hashes(fetched.sha256), "purl": file}
 
 
-def _patch(stage: BuildDirectory, number: int) -> dict[str, Any]:
-    """A patch of the series by its name and the digest of its diff, and where upstream it is spoken of."""
-    path = stage.build.patches[number]
-    patch: dict[str, Any] = {
-        "type": "unofficial",
-        "diff": {"url": f"{path.name}#sha256={diff_digest(path)}"},
-    }
+def _patch(path: Path) -> dict[str, Any]:
+    """A patch by its name and the digest of its diff, and the upstream issue in its header."""
+    diff = {"url": f"{path.name}#sha256={diff_digest(path)}"}
     link = upstream_link(path)
-    if link:
-        patch["resolves"] = [{"type": "defect", "references": [link]}]
-    return patch
+    resolves = {"resolves": [{"type": "defect", "references": [link]}]} if link else {}
+    return {"type": "unofficial", "diff": diff, **resolves}
 
 
 def _vendored(package: Package) -> dict[str, Any]:
-    """What vendored libraries come from, with the files that the wheel holds of it."""
-    names = [library.name for library in package.libraries]
-    properties = list(package.named.get("properties", ()))
+    """The origin of vendored libraries, with the files of it in the wheel."""
+    properties = list(package.fields.get("properties", ()))
     if not package.texts:
         properties.append({"name": "wheelfarm:license-text", "value": "not found"})
-    texts = [{"type": "license", "url": f"../licenses/{LICENSES}/{name}"} for name in sorted(package.texts)]
+    texts = [{"type": "license", "url": f"../licenses/{_LICENSES}/{name}"} for name in sorted(package.texts)]
     files = [
         {
             "type": "file",
@@ -156,9 +195,9 @@ def _vendored(package: Package) -> dict[str, Any]:
     return {
         "type": "library",
         "bom-ref": package.ref,
-        **package.named,
+        **package.fields,
         "scope": "required",
-        **_licenses(package.licenses or known_license(names)),
+        **_licenses(package.licenses or known_license(library.name for library in package.libraries)),
         **({"externalReferences": texts} if texts else {}),
         **({"properties": properties} if properties else {}),
         "components": files,
@@ -172,23 +211,23 @@ def _licenses(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _requirements(repaired: RepairedWheel) -> Iterator[dict[str, Any]]:
     """The distributions in the build environment, with the hashes of their wheels."""
     for entry in repaired.environment:
-        name = purl("pypi", entry.name, version=entry.version)
+        ref = purl("pypi", entry.name, version=entry.version)
         yield {
             "type": "library",
-            "bom-ref": f"build:{name}",
+            "bom-ref": f"build:{ref}",
             "name": entry.name,
             "version": entry.version,
             "scope": "excluded",
             **({"hashes": hashes(entry.sha256)} if entry.sha256 else {}),
-            "purl": name,
+            "purl": ref,
         }
 
 
-def _made_with(
-    stage: BuildDirectory, repaired: RepairedWheel, provenance: LibraryProvenance
+def _tools(
+    directory: BuildDirectory, repaired: RepairedWheel, provenance: LibraryProvenance
 ) -> Iterator[dict[str, Any]]:
     """The compilers of the recipe's languages, and the requested system packages."""
-    compilers = {f"compiler {language}" for language in stage.build.recipe.table.compilers}
+    compilers = {f"compiler {language}" for language in directory.build.recipe.table.compilers}
     for what, version in repaired.toolchain:
         kind, _, name = what.partition(" ")
         if what in compilers:
@@ -200,13 +239,19 @@ def _made_with(
             yield {"type": "library", "name": name, "version": version, "scope": "excluded", "purl": ref}
 
 
-def merged(bill: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with what a repair tool's own one tells and ours does not.
+def _parse_auditwheel(data: bytes, where: str) -> Mapping[str, Any]:
+    why: str | None = "it is no CycloneDX document"
+    try:
+        found = _parse(data, where)
+        if found and found["metadata"]["component"]["bom-ref"]:
+            return found
+    except (WheelError, KeyError, TypeError) as problem:
+        why = problem.why if isinstance(problem, WheelError) else repr(problem)
+    raise WheelError("auditwheel's bill of materials cannot be read", where=where, why=why)
 
-    Args:
-        bill: ours.
-        other: the document that auditwheel has put into the wheel.
-    """
+
+def _merged(bill: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Our document with the components that only auditwheel's has."""
     known = {each.get("purl") for each in bill["components"]}
     package = other["metadata"]["component"]["bom-ref"]
     more = [
@@ -226,3 +271,82 @@ def merged(bill: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
             *({"ref": ref} for ref in refs),
         ],
     }
+
+
+def _serialize(bill: Mapping[str, Any]) -> bytes:
+    """The document as text, with a serial number that its content determines."""
+    content = json.dumps(bill, sort_keys=True, ensure_ascii=False)
+    serial = f"urn:uuid:{uuid.uuid5(_NAMESPACE, content)}"
+    return (json.dumps({**bill, "serialNumber": serial}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def read_components(wheel: Wheel) -> tuple[dict[str, str], ...]:
+    """The components of every CycloneDX document of a wheel: name, version, license, scope and files.
+
+    Raises:
+        WheelError: when a document cannot be read.
+    """
+    prefix = f"{wheel.dist_info}/sboms/"
+    found = []
+    for member in wheel.members:
+        if member.name.startswith(prefix) and member.name.endswith(".json"):
+            bill = _parse(wheel.read(member.name), member.name)
+            package = bill.get("metadata", {}).get("component")
+            found += [_summary(each) for each in (package, *bill.get("components", [])) if each]
+    return tuple(found)
+
+
+def _parse(data: bytes, where: str) -> Mapping[str, Any]:
+    """Parse a document; one in another format is empty."""
+    try:
+        bill = json.loads(data)
+    except ValueError as problem:
+        raise WheelError("this bill of materials is not JSON", where=where, why=str(problem)) from problem
+    return bill if isinstance(bill, dict) and bill.get("bomFormat") == "CycloneDX" else {}
+
+
+def _summary(component: Mapping[str, Any]) -> dict[str, str]:
+    licenses = [
+        each.get("expression") or each["license"].get("id") or each["license"].get("name", "")
+        for each in component.get("licenses", [])
+    ]
+    files = [each["name"] for each in component.get("components", []) if each["type"] == "file"]
+    fields = {
+        "name": component["name"],
+        "version": component.get("version", ""),
+        "license": ", ".join(licenses),
+        "scope": component.get("scope", ""),
+        "files": ", ".join(files),
+    }
+    return {key: str(value) for key, value in fields.items() if value}
+
+
+def check_sbom(wheel: Wheel) -> int:
+    """Count the vendored libraries, all of which the farm's SBOM must list with their digests.
+
+    Raises:
+        WheelError: when there is no such document, or a library is missing from it.
+    """
+    where = f"{wheel.dist_info}/{MEMBER}"
+    if where not in wheel.names:
+        raise WheelError(
+            "the wheel has no bill of materials of the farm",
+            where=where,
+            hint="let the farm build it: nox -s build-<name>",
+        )
+    listed = {
+        (file["name"], digest["content"])
+        for component in _parse(wheel.read(where), where).get("components", [])
+        for file in component.get("components", [])
+        for digest in file.get("hashes", [])
+    }
+    libraries = vendored(wheel)
+    missing = [each.name for each in libraries if (each.name, each.sha256) not in listed]
+    if missing:
+        raise WheelError(
+            "vendored libraries are not in the wheel's bill of materials",
+            where=where,
+            why=", ".join(missing),
+            hint="something changed the wheel after it was finished",
+        )
+    return len(libraries)

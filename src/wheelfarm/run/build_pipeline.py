@@ -30,7 +30,7 @@ from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import PatchedTree, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import EMBEDDED, Record
-from wheelfarm.provenance.sbom_embedding import embed
+from wheelfarm.provenance.sbom import embed
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide

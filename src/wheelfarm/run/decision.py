@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import RecordError, WheelhouseError
-from wheelfarm.provenance.key_comparison import compare
-from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.record import Record, compare_keys
 
 if TYPE_CHECKING:
     from wheelfarm.model import Digest, StoredWheel
@@ -65,7 +64,7 @@ def _predecessor(wheelhouse: Wheelhouse, build: Build) -> Record | None:
 
 def _rebuild(wheelhouse: Wheelhouse, build: Build) -> Decision:
     old = _predecessor(wheelhouse, build)
-    why = compare(old.key_parts, build.key_parts) if old else ["not built yet"]
+    why = compare_keys(old.key_parts, build.key_parts) if old else ["not built yet"]
     reasons = tuple(why) or ("its stored wheel is damaged",)
     return Decision(build=build, action=Action.BUILD, why=reasons, predecessor=old)
 

@@ -15,8 +15,8 @@ from wheelfarm.index.build_tags import BuildSlot, short_key
 from wheelfarm.index.factory import open_index
 from wheelfarm.index.verify import fetch_listed
 from wheelfarm.model import RepairedWheel
+from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
 from wheelfarm.provenance.record import RecordedWheel
-from wheelfarm.provenance.verification import check_signature, verify_attestation, verify_wheel
 from wheelfarm.run.recording import record_from_embedded
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.system.logs import get_logger

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.containers import container_engine, default_image
 from wheelfarm.errors import BuildDirectoryError, Collector, EngineError, RecordError
 from wheelfarm.plan.graph import Plan
-from wheelfarm.provenance.key_comparison import compare
+from wheelfarm.provenance.record import compare_keys
 from wheelfarm.recipes.recipe_set import RecipeSet
 from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.engines import choose_engine
@@ -143,7 +143,7 @@ class Reproduction:
             toolchain = self.engine.toolchain(self.record.target, packages, tuple(inputs.programs))
         problems.check()
         build = self.inputs.build(toolchain)
-        differing = compare(self.record.key_parts, build.key_parts)
+        differing = compare_keys(self.record.key_parts, build.key_parts)
         if differing:
             raise RecordError(
                 f"{build.id} has other inputs on this machine than its record says",
