@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,17 +20,26 @@ import termios
 
 from rich.text import Text
 
+from support.packages import tinyleaf
 from support.terminal import Picture, Pseudoterminal
+from support.tiny import LEAF, tiny_farm, tiny_index
 from wheelfarm.report.live import LiveView
+
+if TYPE_CHECKING:
+    from wheelfarm.recipes.settings import Settings
 
 TESTS = Path(__file__).parents[1]
 RUN = """
-import os, sys, threading
+import logging, os, sys, threading, warnings
 from pathlib import Path
 from support.farm import builds_of, make_farm
 from wheelfarm.system.process import Command, run
-from wheelfarm.report.run_report import RunReport; from wheelfarm.report.screen import Screen
+from wheelfarm.report.run_report import RunReport
+from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.outcome import Outcome, State
+from wheelfarm.system.logs import get_logger
+
+log_to_screen()
 
 sys.excepthook = lambda kind, error, trace: print("ended by", kind.__name__)
 root, how = Path(sys.argv[1]), sys.argv[2]
@@ -52,6 +62,11 @@ def all_of_it():
         report.start(build)
         report.on_process(build, os.getpid())
         thread.start()
+    if how == "others":
+        threads[0].join(0.6)
+        warnings.warn("careful")
+        logging.getLogger("urllib3").warning("retrying")
+        get_logger("wheelfarm.test").warning("short of %s", "disk")
     if how == "fail":
         threads[0].join(0.6)
         raise ValueError
@@ -73,10 +88,10 @@ def script(tmp_path: Path) -> list[str]:
     return [sys.executable, "-c", RUN, str(tmp_path / "farm")]
 
 
-def play(argv: list[str], columns: int = 100) -> Pseudoterminal:
+def play(argv: list[str], columns: int = 100, cwd: Path | None = None) -> Pseudoterminal:
     paths = os.pathsep.join((str(TESTS), str(TESTS.parent / "src")))
-    env = {"PATH": os.defpath, "PYTHONPATH": paths, "LANG": "C.UTF-8", "PYTHONUTF8": "1"}
-    return Pseudoterminal(argv, columns=columns, env=env)
+    env = {"PATH": os.defpath, "PYTHONPATH": paths, "LANG": "C.UTF-8", "PYTHONUTF8": "1", "TERM": "xterm"}
+    return Pseudoterminal(argv, columns=columns, env=env, cwd=cwd)
 
 
 def test_a_run_ends_with_a_clean_screen(script: list[str]) -> None:
@@ -114,6 +129,19 @@ def test_an_interrupt_leaves_a_clean_screen(script: list[str]) -> None:
     assert terminal.picture.cursor_shown
 
 
+def test_messages_of_other_libraries_go_above_the_rows(script: list[str]) -> None:
+    with play([*script, "others"]) as terminal:
+        assert terminal.finish() == 0
+    rows = terminal.rows()
+    assert rows[0].endswith("UserWarning: careful")
+    assert [row for row in rows if row.startswith(("retrying", "warning"))] == [
+        "retrying",
+        "warning: short of disk",
+    ]
+    assert not [row for row in rows if "running" in row]
+    assert rows[-1] == "over"
+
+
 def test_a_report_that_nobody_ends_is_cleared_at_exit(script: list[str]) -> None:
     with play([*script, "bare"]) as terminal:
         assert terminal.finish() == 0
@@ -125,7 +153,7 @@ def test_a_report_that_nobody_ends_is_cleared_at_exit(script: list[str]) -> None
 def test_a_terminal_that_changes_its_width(script: list[str]) -> None:
     with play([*script, "run"], columns=120) as terminal:
         terminal.read_until("2 running")
-        for columns in (50, 31, 90):
+        for columns in (50, 35, 90):
             terminal.resize(columns)
             terminal.read_until("running ·")
             before = len(terminal.output)
@@ -175,3 +203,58 @@ def test_without_colour(script: list[str]) -> None:
         terminal.finish()
     assert "\x1b[36m" not in terminal.output
     assert "\x1b[?25l" in terminal.output
+
+
+SLOW = """
+import signal, sys, time
+
+def end(*_signal):
+    time.sleep(1.5)
+    sys.exit(1)
+
+signal.signal(signal.SIGTERM, end)
+for step in range(1, 401):
+    print(f"[{step}/400] Compiling C object x.p/src_{step}.c.o", flush=True)
+    time.sleep(0.05)
+"""
+"""A build that compiles for 20 seconds, and needs a while to end."""
+TASKS = "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
+SESSIONS = """
+import sys
+from pathlib import Path
+from wheelfarm.cli import sessions
+
+sessions.tools_environment = lambda *_: Path(sys.executable)
+sessions.register_recipes(Path(__file__).parent)
+"""
+
+
+@pytest.fixture
+def slow_farm(tmp_path: Path) -> Settings:
+    files = tinyleaf()
+    index = tiny_index(tmp_path / "index", tinyleaf=files | {"setup.py": SLOW + files["setup.py"]})
+    return tiny_farm(tmp_path / "farm", index, LEAF, files={"tasks.py": TASKS, "noxfile.py": SESSIONS})
+
+
+def test_an_interrupt_of_a_chain_is_the_last_line(slow_farm: Settings) -> None:
+    argv = [sys.executable, "-m", "invoke", "chain", "tinyleaf"]
+    with play(argv, 60, slow_farm.root) as terminal:
+        terminal.read_until("Compiling", seconds=60)
+        terminal.press_ctrl_c()
+        terminal.read_until("^C")
+        terminal.press_ctrl_c()  # an impatient one changes nothing
+        assert terminal.finish() == 130
+    assert terminal.rows()[-1] == "interrupted: finished builds are stored"
+    assert not [row for row in terminal.rows() if "running" in row or "Compiling" in row or "nothing" in row]
+    assert terminal.picture.cursor_shown
+
+
+def test_nox_waits_for_the_end_of_an_interrupted_chain(slow_farm: Settings) -> None:
+    argv = [sys.executable, "-m", "nox", "-s", "build-tinyleaf"]
+    with play(argv, 100, slow_farm.root) as terminal:
+        terminal.read_until("Compiling", seconds=60)
+        terminal.press_ctrl_c()
+        assert terminal.finish() == 130
+    assert "interrupted: finished builds are stored" in terminal.rows()
+    assert not [row for row in terminal.rows() if "running ·" in row or "Compiling" in row]
+    assert terminal.picture.cursor_shown

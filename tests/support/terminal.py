@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _PIECE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[^\x1b]", re.DOTALL)
 
@@ -109,13 +110,22 @@ class Picture:
 class Pseudoterminal:
     """A program in a terminal of its own."""
 
-    def __init__(self, argv: Sequence[str], *, columns: int, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, columns: int, env: Mapping[str, str], cwd: Path | None = None
+    ) -> None:
         self.picture = Picture(columns)
         self.output = ""
         self._ours, theirs = pty.openpty()
         self._tell_size(columns)
         self.process = subprocess.Popen(
-            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(env), start_new_session=True
+            # The terminal that a session's leader opens gets to control it: then Ctrl-C is a signal.
+            ["sh", "-c", 'exec "$@" <"$0"', os.ttyname(theirs), *argv],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
         )
         os.close(theirs)
 
@@ -129,6 +139,10 @@ class Pseudoterminal:
 
     def _tell_size(self, columns: int) -> None:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def press_ctrl_c(self) -> None:
+        """Type it: the terminal prints `^C` and sends SIGINT to all programs in its foreground."""
+        os.write(self._ours, b"\x03")
 
     def resize(self, columns: int) -> None:
         while select.select([self._ours], [], [], 0.02)[0]:  # a program that draws just now comes too late

@@ -53,7 +53,8 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
     try:
         outcomes = _run(call, selected)
     except Interrupted as interrupt:
-        _summarize(call, interrupt.outcomes)
+        if interrupt.outcomes or call.json:
+            _summarize(call, interrupt.outcomes)
         raise
     _summarize(call, outcomes)
     _end(call, outcomes)

@@ -35,6 +35,10 @@ _CI: Final = {
 }
 
 
+_INTERRUPT_TIMEOUT: Final = 20.0
+"""Seconds for a run to end after an interrupt; its programs get five, the run itself eight."""
+
+
 def register(root: Path) -> None:
     """Register all sessions of the farm at `root`."""
     register_recipes(root)
@@ -91,7 +95,14 @@ def _run(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> N
     """Run a module in an environment of the farm."""
     command = [str(tools_environment(session, root, lock)), "-m", *words]
     session.chdir(root)
-    session.run(*command, external=True, env={"PYTHONDONTWRITEBYTECODE": "1"})
+    # After Ctrl-C the farm ends its builds and clears the terminal; nox would kill it after half a second.
+    session.run(
+        *command,
+        external=True,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        interrupt_timeout=_INTERRUPT_TIMEOUT,
+        terminate_timeout=_INTERRUPT_TIMEOUT,
+    )
 
 
 def _task(name: str, recipe: RecipeSummary, variant: str | None, session: nox.Session) -> list[str]:

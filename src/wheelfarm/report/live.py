@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
@@ -17,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wheelfarm.report.quantity import clock
+from wheelfarm.run.scheduler import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +32,8 @@ _UNKNOWN: Final = os.terminal_size((80, 24))
 """Of a terminal that does not report its size."""
 _FAINT: Final = "bright_black"
 _STYLES: Final = {"done": "green", "failed": "bold red", "blocked": "bold red", "left": _FAINT, "end": _FAINT}
+_ECHO: Final = 4
+"""Columns after the last row for the `^C` that a terminal prints: a row that breaks would stay."""
 _BAR, _DOING, _WIDEST_BAR = 8, 12, 30
 _GAP: Final = 2
 _COLUMNS: Final = ("name", "time", "share", "bar", "doing", "steps", "usage", "version", "where")
@@ -120,7 +124,8 @@ def picture(
         builds = builds[: max(0, height - 2)]
         more = [Text(f"and {rest} more", _FAINT, no_wrap=True, overflow="crop")] if height > 1 else []
     table = [builds_table(builds, now, width, ascii_only=ascii_only)] if builds else []
-    return [*table, *more, totals_line(progress, now, wall, width, " | " if ascii_only else " · ")]
+    dot = " | " if ascii_only else " · "
+    return [*table, *more, totals_line(progress, now, wall, width - _ECHO, dot)]
 
 
 class LiveView:
@@ -146,7 +151,8 @@ class LiveView:
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
-            redirect_stderr=False,
+            # Warnings, and the messages of other libraries, go above the rows too.
+            redirect_stderr=stream is sys.stderr,
         )
         self._measure()
         # However the process ends, the cursor comes back.
@@ -155,7 +161,7 @@ class LiveView:
 
     def draw(self, rows: Callable[[tuple[int, int], bool], list[RenderableType]]) -> None:
         """Draw rows over the last ones; they are made for a width and a height, and maybe in ASCII."""
-        with self._lock:
+        with self._lock, defer_signals():
             self._measure()
             # A full row would leave the cursor beyond its end, where terminals differ.
             size = (self._console.width - 1, self._console.height - 1)
@@ -166,7 +172,7 @@ class LiveView:
 
     def say(self, line: str, style: str = "") -> None:
         """Print a line above the rows; the style is that of its first word."""
-        with self._lock:
+        with self._lock, defer_signals():
             self._measure()
             text = Text(line)
             text.stylize(style, 0, len(line.partition(" ")[0]))

@@ -14,6 +14,7 @@ from wheelfarm.report.outcome import outcome_line
 from wheelfarm.report.plain import PlainOutput
 from wheelfarm.report.progress import Progress
 from wheelfarm.run.outcome import State
+from wheelfarm.run.scheduler import defer_signals
 from wheelfarm.system.process_group import usage
 
 if TYPE_CHECKING:
@@ -122,9 +123,10 @@ class RunReport:
 
     def __exit__(self, *_exception: object) -> None:
         self._over.set()
-        self._ticker.join()
-        with self._lock:
+        # A second interrupt would leave the rows and no cursor.
+        with self._lock, defer_signals():
             self._output.close()
+        self._ticker.join()
 
     def _tick(self) -> None:
         # The thread that writes next finds out that a stream is closed.

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from wheelfarm.system.logs import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,7 +39,8 @@ class Screen:
     @classmethod
     def standard(cls) -> Screen:
         """The screen of the process's own streams: always the same object, since it has one overlay."""
-        return _screen(sys.stderr, sys.stdout)
+        # While rows are drawn, rich passes on what others write to sys.stderr.
+        return _screen(getattr(sys.stderr, "rich_proxied_file", sys.stderr), sys.stdout)
 
     @property
     def live(self) -> bool:
@@ -107,7 +110,7 @@ class ScreenHandler(logging.Handler):
 
 def log_to_screen() -> None:
     """Print the messages of `logging` from this package, from the level INFO on; once is enough."""
-    logger = logging.getLogger("wheelfarm")
+    logger = logging.getLogger(ROOT)
     logger.setLevel(logging.INFO)
     if not any(isinstance(handler, ScreenHandler) for handler in logger.handlers):
         logger.addHandler(ScreenHandler())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import time
@@ -20,6 +19,7 @@ from wheelfarm.run.budget import Need
 from wheelfarm.run.outcome import State
 from wheelfarm.sources.cache import Cache
 from wheelfarm.system.files import write_atomically
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wheelfarm.run.published import Published
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = get_logger(__name__)
 _OVERHEAD: Final = 10.0
 """Seconds of each build for its environment, its repair and its gate."""
 _COST_PER_BYTE: Final = 40e-6

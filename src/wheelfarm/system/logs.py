@@ -1,8 +1,8 @@
 """The farm's messages, on the loggers of the standard library.
 
 A module logs with `logger = get_logger(__name__)` and `logger.info("fetching %s", filename)`. All loggers are
-below `wheelfarm` and print nothing by themselves: `print_logs` sends the messages to a function, as the tasks
-do; a program that uses the farm as a library attaches handlers of its own, or none.
+below `wheelfarm` and print nothing by themselves: the tasks attach a handler (`report.screen.log_to_screen`);
+a program that uses the farm as a library attaches handlers of its own, or none.
 
 A message loses its secrets before any handler receives it: credentials in urls, and what `add_secrets` names.
 """
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT: Final = "wheelfarm"
+# Without any handler, Python would print warnings to standard error.
+logging.getLogger(ROOT).addHandler(logging.NullHandler())
 
 _SHORTEST_LINE: Final = 6
 """Shorter lines of a secret of several lines, such as a lone brace, occur everywhere."""
@@ -52,21 +54,3 @@ def get_logger(name: str) -> logging.Logger:
     logger = logging.getLogger(name)
     logger.addFilter(_hide_secrets)
     return logger
-
-
-class _LineHandler(logging.Handler):
-    def __init__(self, write: Callable[[str], object]) -> None:
-        super().__init__(logging.INFO)
-        self._write = write
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._write(self.format(record))
-
-
-def print_logs(write: Callable[[str], object]) -> None:
-    """Send each message to a function from now on, in the place of the last one."""
-    root = logging.getLogger(ROOT)
-    for handler in [each for each in root.handlers if isinstance(each, _LineHandler)]:
-        root.removeHandler(handler)
-    root.addHandler(_LineHandler(write))
-    root.setLevel(logging.INFO)
