@@ -15,7 +15,7 @@ from wheelfarm.recipes.recipe_set import read_recipes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 SHA = "a" * 64
 COMMIT = "0123456789" * 4

@@ -17,7 +17,7 @@ from wheelfarm.recipes.recipe_set import read_recipes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 SUITE = {"args": ["--pyargs", "alpha"]}
 KNOWN = {"test": "alpha/tests/test_a.py::test_b", "reason": "the environment has no network"}

@@ -14,8 +14,7 @@ from wheelfarm.recipes.farm_settings import PLATFORMS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
-    from wheelfarm.recipes.recipe_set import RecipeSet
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
 
 

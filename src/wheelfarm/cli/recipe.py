@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wheelfarm.cli.task import Invocation
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.farm import Farm
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from wheelfarm.plan.inputs import BuildInputs
     from wheelfarm.recipes.farm_settings import Variant
     from wheelfarm.recipes.layers import ResolvedRecipe
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.recipe import Split
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 
 @dataclass(frozen=True, kw_only=True)

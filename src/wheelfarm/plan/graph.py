@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import LockedRequirement, Target
     from wheelfarm.plan.build import Toolchain
     from wheelfarm.recipes.farm_settings import Variant
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
-    from wheelfarm.recipes.recipe_set import RecipeSet
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
 
 

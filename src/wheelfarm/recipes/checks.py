@@ -1,22 +1,28 @@
-"""Checks one recipe, and the farm's defaults, against the farm: variants, targets, files, patches."""
+"""Checks of recipes: against their files, the farm and each other, and of what they expect of a wheel."""
 
 from __future__ import annotations
 
+from collections import Counter
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import SpecifierSet
 
-from wheelfarm.errors import PatchError, RecipeError, SettingsError
+from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError
 from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.layers import FARM
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
-    from wheelfarm.errors import Collector, FarmError
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.errors import FarmError
+    from wheelfarm.model import Target
+    from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.recipe import Expect, Recipe
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
 
 _MINORS: Final = range(8, 30)
@@ -140,3 +146,123 @@ def _check_patches(recipe: LoadedRecipe, problems: Collector) -> None:
         problems.add(PatchError(f"{file} is not listed", where=where, hint=hint))
     for file in sorted({file for file in listed if listed.count(file) > 1}):
         problems.add(PatchError(f"{file} is listed twice", where=where))
+
+
+def check_set(recipes: RecipeSet, present: Collection[str], patches: Path, problems: Collector) -> None:
+    """Collect where recipes do not fit each other.
+
+    Args:
+        recipes: those that could be read.
+        present: the names of all, also of those that could not.
+        patches: the directory of the patch series.
+        problems: gets the errors.
+    """
+    _check_requires(recipes, present, problems)
+    _check_split_names(recipes, present, problems)
+    _check_downstream(recipes, problems)
+    _check_series(patches, present, problems)
+
+
+def _check_requires(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
+    for recipe in recipes:
+        requires = recipe.table.requires
+        for kind, names in (("host", requires.host), ("run", requires.run)):
+            for name in names:
+                if name not in present:
+                    what = f"{name!r} is required, but the farm has no recipe for it"
+                    where = f"{recipe.where}: requires.{kind}"
+                    problems.add(RecipeError(what, where=where, hint=suggestion(name, present)))
+
+
+def _check_split_names(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
+    count = Counter(present)
+    for recipe in recipes:
+        # named_splits would hide two splits of the same name.
+        names = [split.name or f"{recipe.name}-{key}" for key, split in recipe.table.splits.items()]
+        count.update(names)
+        for name in sorted({name for name in names if count[name] > 1}):
+            what = f"two wheels of the farm would be called {name!r}"
+            hint = 'give the split another one: name = "..."'
+            problems.add(RecipeError(what, where=f"{recipe.where}: splits", hint=hint))
+
+
+def _check_downstream(recipes: RecipeSet, problems: Collector) -> None:
+    """Each recipe that another one names as downstream needs that one to run."""
+    for recipe in recipes:
+        needing = {
+            each.name for each in recipes if recipe.name in recipes.run_closure(each.table.requires.run)
+        }
+        for name in recipe.table.test.downstream or ():
+            if name not in needing:
+                what = f"{name!r} does not need {recipe.name} to run"
+                where = f"{recipe.where}: test.downstream"
+                problems.add(RecipeError(what, where=where, hint=suggestion(name, needing)))
+
+
+def _check_series(patches: Path, present: Collection[str], problems: Collector) -> None:
+    for path in sorted(patches.rglob("*.patch")):
+        name = path.relative_to(patches).parts[0]
+        if name not in present:
+            problems.add(
+                PatchError(
+                    f"{path.name} is not listed",
+                    where=f"patches/{name}",
+                    why=f"there is no recipe {name!r}",
+                    hint=suggestion(name, present),
+                )
+            )
+
+
+_COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_baseline", "cpu_dispatch")
+"""Expectations that only a wheel with compiled code can meet."""
+
+
+def _code_contradictions(expect: Expect, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Each key about compiled code that no wheel of the recipe can meet, and why."""
+    if expect.extensions and not recipe.compilers:
+        yield "extensions", "it expects extension modules, but compilers = [] compiles nothing"
+    if expect.extensions is False:
+        if expect.blas not in {None, "none"}:
+            yield "blas", f"it expects {expect.blas}, but no extension module that could use it"
+        for name in _COMPILED_ONLY:
+            # A wheel without compiled code meets an empty list and `false`.
+            if getattr(expect, name):
+                yield name.replace("_", "-"), "it is about compiled code, but extensions = false expects none"
+    if expect.blas == "none" and expect.interface is not None:
+        yield "interface", f"it expects {expect.interface}, the interface of a BLAS, but blas = none"
+
+
+def _file_contradictions(expect: Expect, target: Target) -> Iterator[tuple[str, str]]:
+    """The same for the wheel's members and its platform tag."""
+    for present, absent in product(expect.files.present, expect.files.absent) if expect.files else ():
+        if present == absent or fnmatchcase(present, absent):
+            yield "files", f"{present!r} must be present, and {absent!r} absent"
+    # win32 is the one tag without an underscore.
+    tag = expect.platform_tag or "any"
+    if tag != "any" and tag.partition("_")[0].removesuffix("32") != target.system:
+        yield "platform-tag", f"it expects {tag}, but the target is {target.identifier}"
+
+
+def check_expectations(
+    resolved: ResolvedRecipe, *, recipe: Recipe, target: Target, where: str
+) -> ResolvedRecipe:
+    """The resolved recipe, when a wheel can meet its expectations.
+
+    Raises:
+        RecipeError: where expectations contradict each other.
+    """
+    problems = Collector()
+    expect = resolved.expect
+    for key, why in (*_code_contradictions(expect, recipe), *_file_contradictions(expect, target)):
+        path = f"expect.{key}"
+        origin = next((origin for name, origin in resolved.origins.items() if name.startswith(path)), where)
+        problems.add(
+            RecipeError(
+                "these expectations contradict each other",
+                where=f"{origin}: {path}",
+                why=why,
+                hint="remove one of the two, or move it to the layer of its platform or variant",
+            )
+        )
+    problems.check()
+    return resolved

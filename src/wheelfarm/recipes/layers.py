@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
@@ -172,8 +171,7 @@ def resolve(
         target: the build identifier.
 
     Raises:
-        RecipeError: where a layer appends to a single value or replaces nothing, and where expectations
-            contradict each other.
+        RecipeError: where a layer appends to a single value or replaces nothing.
     """
     stack = _Stack()
     if recipe.compilers:
@@ -189,62 +187,12 @@ def resolve(
     stack.problems.check()
     if stack.values.get("expect.extensions") is False:
         stack.drop_built_in_expectations()
-    expect = Expect.model_validate(stack.table("expect"))
-    _check_consistent(expect, recipe=recipe, target=target, where=where, origins=stack.origins)
     return ResolvedRecipe(
         config_settings=ConfigSettings.of(stack.table("config-settings")),
         environment=stack.table("environment"),
         system_packages=SystemPackages.model_validate(stack.table("system-packages")),
         cibuildwheel=stack.table("cibuildwheel"),
-        expect=expect,
+        expect=Expect.model_validate(stack.table("expect")),
         test=Test.model_validate(stack.table("test")),
         origins=stack.origins,
     )
-
-
-_COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_baseline", "cpu_dispatch")
-"""Expectations that only a wheel with compiled code can meet."""
-
-
-def _code_contradictions(expect: Expect, recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Each key about compiled code that no wheel of the recipe can meet, and why."""
-    if expect.extensions and not recipe.compilers:
-        yield "extensions", "it expects extension modules, but compilers = [] compiles nothing"
-    if expect.extensions is False:
-        if expect.blas not in {None, "none"}:
-            yield "blas", f"it expects {expect.blas}, but no extension module that could use it"
-        for name in _COMPILED_ONLY:
-            # A wheel without compiled code meets an empty list and `false`.
-            if getattr(expect, name):
-                yield name.replace("_", "-"), "it is about compiled code, but extensions = false expects none"
-    if expect.blas == "none" and expect.interface is not None:
-        yield "interface", f"it expects {expect.interface}, the interface of a BLAS, but blas = none"
-
-
-def _file_contradictions(expect: Expect, target: Target) -> Iterator[tuple[str, str]]:
-    """The same for the wheel's members and its platform tag."""
-    for present, absent in product(expect.files.present, expect.files.absent) if expect.files else ():
-        if present == absent or fnmatchcase(present, absent):
-            yield "files", f"{present!r} must be present, and {absent!r} absent"
-    # win32 is the one tag without an underscore.
-    tag = expect.platform_tag or "any"
-    if tag != "any" and tag.partition("_")[0].removesuffix("32") != target.system:
-        yield "platform-tag", f"it expects {tag}, but the target is {target.identifier}"
-
-
-def _check_consistent(
-    expect: Expect, *, recipe: Recipe, target: Target, where: str, origins: Mapping[str, str]
-) -> None:
-    problems = Collector()
-    for key, why in (*_code_contradictions(expect, recipe), *_file_contradictions(expect, target)):
-        path = f"expect.{key}"
-        origin = next((origin for name, origin in origins.items() if name.startswith(path)), where)
-        problems.add(
-            RecipeError(
-                "these expectations contradict each other",
-                where=f"{origin}: {path}",
-                why=why,
-                hint="remove one of the two, or move it to the layer of its platform or variant",
-            )
-        )
-    problems.check()

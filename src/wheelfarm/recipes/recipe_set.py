@@ -1,24 +1,124 @@
-"""Reads all recipes of a farm and checks them against each other."""
+"""The recipes of a farm, each with the files that belong to it: locks, patches, tests."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.errors import Collector, PatchError, RecipeError, UsageError
-from wheelfarm.model import Name, parse_name
-from wheelfarm.recipes.checks import check_defaults, check_recipe
-from wheelfarm.recipes.loaded_recipe import LoadedRecipe
-from wheelfarm.recipes.recipe import Recipe
+from packaging.specifiers import SpecifierSet
+
+from wheelfarm.errors import Collector, RecipeError, UsageError
+from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
+from wheelfarm.recipes.checks import check_defaults, check_expectations, check_recipe, check_set
+from wheelfarm.recipes.layers import ResolvedRecipe, resolve
+from wheelfarm.recipes.locks import applicable, parse_lock
+from wheelfarm.recipes.recipe import Expect, GitSource, Layered, Recipe, SdistSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
+from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from wheelfarm.model import LockedRequirement, Source, Target
     from wheelfarm.recipes.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedRecipe:
+    """A recipe, its directory, and what the farm says below it."""
+
+    table: Recipe
+    directory: Path
+    patches: Path
+    defaults: Layered = field(default_factory=Layered)
+    """The farm's layer, `[tool.wheelfarm.defaults]`."""
+    blas_expects: Mapping[str, Expect] = field(default_factory=dict)
+    """Variant → what must be true of wheels that link its BLAS."""
+
+    @property
+    def name(self) -> Name:
+        """The distribution's name."""
+        return Name(self.table.name)
+
+    @property
+    def where(self) -> str:
+        """The recipe's file, for errors and origins."""
+        return f"{self.directory.parent.name}/{self.directory.name}/recipe.toml"
+
+    @property
+    def source(self) -> Source:
+        """The pinned source."""
+        source, version = self.table.source, self.table.version
+        if isinstance(source, SdistSource):
+            return Sdist(version=version, sha256=Digest(source.sha256))
+        if isinstance(source, GitSource):
+            return GitCommit(
+                version=version, url=source.url, commit=source.commit, submodules=source.submodules
+            )
+        return Archive(version=version, url=source.url, sha256=Digest(source.sha256))
+
+    def resolve(self, *, variant: str, target: Target) -> ResolvedRecipe:
+        """The values for one variant and target.
+
+        Raises:
+            RecipeError: where layers or expectations contradict each other.
+        """
+        resolved = resolve(
+            self.table,
+            where=self.where,
+            defaults=self.defaults,
+            blas_expect=self.blas_expects.get(variant, Expect()),
+            variant=variant,
+            target=target,
+        )
+        return check_expectations(resolved, recipe=self.table, target=target, where=self.where)
+
+    def series(self, *, variant: str, target: Target) -> tuple[Path, ...]:
+        """The patches that apply here, in the recipe's order."""
+        return tuple(
+            self.patches / patch.file
+            for patch in self.table.patches
+            if (
+                patch.versions is None
+                or SpecifierSet(patch.versions).contains(self.table.version, prereleases=True)
+            )
+            and (patch.variants is None or variant in patch.variants)
+            and (patch.platforms is None or target.platform in patch.platforms)
+        )
+
+    @cached_property
+    def _locks(self) -> dict[str, tuple[LockedRequirement, ...]]:
+        return {}
+
+    def _locked(self, file: str, target: Target) -> tuple[LockedRequirement, ...]:
+        if file not in self._locks:
+            self._locks[file] = parse_lock(self.directory / file)
+        return applicable(self._locks[file], target)
+
+    def build_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
+        """The locked build requirements for a target.
+
+        Raises:
+            LockError: when build.lock is missing or has a line without pin or hash.
+        """
+        return self._locked("build.lock", target)
+
+    def test_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
+        """The locked run requirements, from outside the farm, for a target; see `build_requirements`."""
+        # A recipe without the file runs with the standard library and wheels of the farm alone.
+        return self._locked("test.lock", target) if (self.directory / "test.lock").exists() else ()
+
+    def suite_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
+        """The locked further requirements of the upstream suite for a target; see `build_requirements`."""
+        return self._locked("suite.lock", target)
+
+    def file_digest(self, name: str) -> Digest | None:
+        """The sha256 of a file in the recipe's directory; None when there is none."""
+        path = self.directory / name
+        return sha256_of_file(path) if path.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -106,62 +206,9 @@ def read_recipes(settings: Settings) -> RecipeSet:
             recipe = read_recipe(directory, settings)
             by_name[recipe.name] = recipe
     recipes = RecipeSet(by_name)
-    _check_requires(recipes, present, problems)
-    _check_split_names(recipes, present, problems)
-    _check_downstream(recipes, problems)
-    _check_series(settings.patches, present, problems)
+    check_set(recipes, present, settings.patches, problems)
     problems.check()
     return recipes
-
-
-def _check_requires(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
-    for recipe in recipes:
-        requires = recipe.table.requires
-        for kind, names in (("host", requires.host), ("run", requires.run)):
-            for name in names:
-                if name not in present:
-                    what = f"{name!r} is required, but the farm has no recipe for it"
-                    where = f"{recipe.where}: requires.{kind}"
-                    problems.add(RecipeError(what, where=where, hint=suggestion(name, present)))
-
-
-def _check_split_names(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
-    count = Counter(present)
-    for recipe in recipes:
-        # named_splits would hide two splits of the same name.
-        names = [split.name or f"{recipe.name}-{key}" for key, split in recipe.table.splits.items()]
-        count.update(names)
-        for name in sorted({name for name in names if count[name] > 1}):
-            what = f"two wheels of the farm would be called {name!r}"
-            hint = 'give the split another one: name = "..."'
-            problems.add(RecipeError(what, where=f"{recipe.where}: splits", hint=hint))
-
-
-def _check_downstream(recipes: RecipeSet, problems: Collector) -> None:
-    """Each recipe that another one names as downstream needs that one to run."""
-    for recipe in recipes:
-        needing = {
-            each.name for each in recipes if recipe.name in recipes.run_closure(each.table.requires.run)
-        }
-        for name in recipe.table.test.downstream or ():
-            if name not in needing:
-                what = f"{name!r} does not need {recipe.name} to run"
-                where = f"{recipe.where}: test.downstream"
-                problems.add(RecipeError(what, where=where, hint=suggestion(name, needing)))
-
-
-def _check_series(patches: Path, present: Collection[str], problems: Collector) -> None:
-    for path in sorted(patches.rglob("*.patch")):
-        name = path.relative_to(patches).parts[0]
-        if name not in present:
-            problems.add(
-                PatchError(
-                    f"{path.name} is not listed",
-                    where=f"patches/{name}",
-                    why=f"there is no recipe {name!r}",
-                    hint=suggestion(name, present),
-                )
-            )
 
 
 def recipe_schema() -> str:

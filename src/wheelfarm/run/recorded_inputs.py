@@ -14,8 +14,8 @@ from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.farm_settings import Variant
 from wheelfarm.recipes.layers import ResolvedRecipe
-from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 from wheelfarm.recipes.recipe import Expect, Recipe, SystemPackages, Test
+from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import LockedRequirement, Name, Python, RepairedWheel, StoredWheel, Target
     from wheelfarm.plan.build import Build, BuildId
-    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.run.services import BuildServices
     from wheelfarm.sources.fetcher import Fetcher
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
