@@ -107,7 +107,7 @@ def totals_line(progress: Progress, now: float, wall: datetime, width: int, dot:
     texts.insert(-2 if texts[-1][0] == "end" else len(texts), ("elapsed", clock(now - progress.started)))
     for kind, text in texts:
         gap = dot if line else ""
-        if len(line) + len(gap) + len(text) > width:
+        if len(line) + len(gap) + len(text) > width - (_ECHO if line else 0):
             break
         line.append(gap).append(text, _STYLES.get(kind, ""))
     return line
@@ -125,7 +125,7 @@ def picture(
         more = [Text(f"and {rest} more", _FAINT, no_wrap=True, overflow="crop")] if height > 1 else []
     table = [builds_table(builds, now, width, ascii_only=ascii_only)] if builds else []
     dot = " | " if ascii_only else " · "
-    return [*table, *more, totals_line(progress, now, wall, width - _ECHO, dot)]
+    return [*table, *more, totals_line(progress, now, wall, width, dot)]
 
 
 class LiveView:
