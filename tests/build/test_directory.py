@@ -17,10 +17,10 @@ from support.farm import builds_of, make_farm, make_toolchain
 from support.raised import only, raised
 from support.wheels import make_wheel
 from wheelfarm.build.blas_provider import library_path, provider_environment
-from wheelfarm.build.build_requirements import backend, build_requires, edited
 from wheelfarm.build.directory import BuildDirectory, make_directory, newest
 from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError, RecipeError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
+from wheelfarm.recipes.build_requirements import backend, build_requires, edited
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.recipe import BuildRequires
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.build_requirements import backend
 from wheelfarm.build.install_tags import check_install_tags
 from wheelfarm.build.meson import check_meson_options
 from wheelfarm.errors import Collector, RecipeError
+from wheelfarm.recipes.build_requirements import backend
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
 from wheelfarm.build.blas_provider import unpack_openblas
-from wheelfarm.build.build_requirements import backend, edit_build_requires
 from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError
+from wheelfarm.recipes.build_requirements import backend, edit_build_requires
 from wheelfarm.recipes.farm_settings import Provider
 
 if TYPE_CHECKING:
