@@ -14,7 +14,6 @@ from support.archives import digest
 from support.farm import builds_of, make_farm
 from support.raised import only, raised
 from support.wheels import make_wheel
-from wheelfarm.build.install_tags import check_install_tags, parse_tags, with_tags
 from wheelfarm.build.splits import divide, split_as_build, split_metadata
 from wheelfarm.errors import RecipeError, SplitError
 from wheelfarm.model import Name, RepairedWheel
@@ -234,37 +233,6 @@ class TestKeys:
         )
         assert imports.key_parts == build.key_parts
         assert imports.gate_key != build.gate_key
-
-
-class TestInstallTags:
-    @pytest.mark.parametrize(
-        ("arguments", "tags"),
-        [
-            ([], None),
-            (["-q"], None),
-            (["--tags=a,b"], ("a", "b")),
-            (["--tags", "a, b"], ("a", "b")),
-            (["--tags=a", "--tags=b"], ("b",)),
-            (["--tags"], ()),
-        ],
-    )
-    def test_stated(self, arguments: list[str], tags: tuple[str, ...] | None) -> None:
-        assert parse_tags(arguments) == tags
-
-    def test_more(self) -> None:
-        assert with_tags(["--tags=a", "-q"], ["b", "a"]) == ("--tags=a", "-q", "--tags=a,b")
-        assert with_tags(["-q"], ["b"]) == ("-q",)
-        assert with_tags(["--tags=a"], []) == ("--tags=a",)
-
-    def test_refused(self, tmp_path: Path) -> None:
-        splits = {"tests": {"install-tags": ["tests"]}}
-        settings_ = {"config-settings": {"install-args": ["--tags=runtime,tests"]}}
-        build = build_with(tmp_path, splits, **settings_)
-        error = only(lambda: check_install_tags(build, meson=True), RecipeError)
-        assert error.hint == "take tests out of config-settings.install-args"
-        errors = raised(lambda: check_install_tags(build, meson=False), RecipeError)
-        assert errors[0].why == "install tags are Meson's, and the source is not built by meson-python"
-        check_install_tags(build_with(tmp_path / "well", splits), meson=True)
 
 
 class TestRecipe:

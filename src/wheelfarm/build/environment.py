@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version
 
-from wheelfarm.build.backends import MESON_PYTHON
+from wheelfarm.build.backends import MESON_PYTHON, with_tags
 from wheelfarm.build.blas_provider import provider_environment
-from wheelfarm.build.install_tags import split_tags, with_tags
 from wheelfarm.errors import RecipeError
 from wheelfarm.model import Platform
 from wheelfarm.plan.inputs import named_programs
@@ -127,7 +126,8 @@ def config_settings(directory: BuildDirectory) -> ConfigSettings:
     values = dict(settings.items)
     values["build-dir"] = (directory.build_dir.as_posix(),)
     # What belongs into a split is installed with the rest, and parted from it afterwards.
-    install = with_tags(values.get("install-args", ()), split_tags(directory.build))
+    tags = [tag for split in directory.build.splits.values() for tag in split.install_tags or ()]
+    install = with_tags(values.get("install-args", ()), tags)
     values |= {"install-args": install} if install else {}
     # The last one counts.
     values["setup-args"] = (*values.get("setup-args", ()), "--wrap-mode=nodownload")

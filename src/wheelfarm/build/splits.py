@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.install_tags import main_tags
+from wheelfarm.build.backends import main_tags
 from wheelfarm.errors import Collector, SplitError
 from wheelfarm.recipes.recipe import Expect, Test
 from wheelfarm.system.files import sha256_of_file
