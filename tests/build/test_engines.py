@@ -147,11 +147,13 @@ class TestPhase:
         ],
     )
     def test_cibuildwheel_s_headlines_tell(self, farm: Settings, output: str, phase: Phase) -> None:
-        assert Cibuildwheel(farm, ContainerEngine("podman")).phase(self.STEP, output.splitlines()) is phase
+        engine = Cibuildwheel(farm, ContainerEngine("podman"))
+        (step,) = engine.render(make_stage(build_for(farm), engine)).steps
+        assert step.phase_in(output.splitlines()) is phase
 
-    def test_on_the_host_each_step_is_one_program(self, farm: Settings) -> None:
+    def test_on_the_host_each_step_is_one_program(self) -> None:
         step = replace(self.STEP, phase=Phase.ENVIRONMENT_REPORT)
-        assert Host(farm).phase(step, ["Repairing wheel..."]) is Phase.ENVIRONMENT_REPORT
+        assert step.phase_in(["Repairing wheel..."]) is Phase.ENVIRONMENT_REPORT
 
     @pytest.mark.parametrize(
         ("phase", "slug"),
@@ -206,11 +208,11 @@ class TestContainers:
         assert container_engine(only_these.replace(container_engine="podman")) is None
 
     def test_which_engines_can_overlay_a_directory(self) -> None:
-        podman = ContainerEngine("podman", storage=lambda: "overlay")
+        podman = ContainerEngine("podman", storage="overlay")
         assert podman.can_overlay(Path("/stage"))
         assert not podman.can_overlay(Path("/a:b/stage"))
-        assert not ContainerEngine("podman", storage=lambda: "vfs").can_overlay(Path("/stage"))
-        assert not ContainerEngine("docker", storage=lambda: "overlay").can_overlay(Path("/stage"))
+        assert not ContainerEngine("podman", storage="vfs").can_overlay(Path("/stage"))
+        assert not ContainerEngine("docker", storage="overlay").can_overlay(Path("/stage"))
 
     def test_where_a_stage_is_seen(self, farm: Settings) -> None:
         engine, root = Cibuildwheel(farm, ContainerEngine("podman")), Path("/stage")

@@ -71,7 +71,7 @@ def engine_for(settings: Settings, name: str, target: str) -> Engine:
     used = None if "win" in target else cache
     if name == "host":
         return Host(settings, used)
-    return Cibuildwheel(settings, ContainerEngine("podman", storage=lambda: "overlay"), used)
+    return Cibuildwheel(settings, ContainerEngine("podman", storage="overlay"), used)
 
 
 def stage_for(build: Build, engine: Engine, settings: Settings, root: Path = STAGE) -> BuildDirectory:

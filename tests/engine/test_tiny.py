@@ -14,7 +14,7 @@ from support.servers import index_server
 from support.store import check_tidy
 from support.tiny import ABI3, CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
 from support.wheels import make_wheel
-from wheelfarm.build.progress import SilentListener
+from wheelfarm.build.engine import SilentListener
 from wheelfarm.errors import GateTestError
 from wheelfarm.gate.clean_environment import CleanEnvironment, run_wheel_tests
 from wheelfarm.model import PinnedWheel, Python

@@ -15,8 +15,8 @@ from support.binaries import OPENBLAS, REFERENCE, SCIPY_OPENBLAS64, calls, elf
 from support.farm import builds_of, make_farm, make_toolchain
 from support.raised import only, raised
 from support.wheels import make_wheel
+from wheelfarm.build.engine import SilentListener
 from wheelfarm.build.host_engine import Host
-from wheelfarm.build.progress import SilentListener
 from wheelfarm.errors import ExpectationError, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import CleanEnvironment, run_wheel_tests, system_libraries

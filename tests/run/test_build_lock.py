@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.raised import only
-from wheelfarm.build.progress import SilentListener
+from wheelfarm.build.engine import SilentListener
 from wheelfarm.build.steps import mark_of
 from wheelfarm.errors import BuildDirectoryError
 from wheelfarm.run.build_lock import BuildLock, make_private

@@ -1,6 +1,6 @@
 """A progress listener that records what it receives."""
 
-from wheelfarm.build.progress import SilentListener
+from wheelfarm.build.engine import SilentListener
 
 
 class RecordingListener(SilentListener):

@@ -44,15 +44,13 @@ _PROJECT_FILES: Final = ("pyproject.toml", "setup.cfg", "setup.py")
 """The files that cibuildwheel recognizes a project by, and reads."""
 PROJECT: Final = PurePosixPath("/project")
 """Where cibuildwheel copies its working directory to in a container."""
-# The headlines that cibuildwheel prints.
 _HEADLINES: Final = {
     "Running before_all...": Phase.PROVIDER,
     "Running before_build...": Phase.ENVIRONMENT,
     "Building wheel...": Phase.BUILD,
     "Repairing wheel...": Phase.REPAIR,
 }
-_IN_CONTAINER: Final = "Running before_build..."
-"""The first headline after which the container does lasting work; there is a before-build in every build."""
+"""What cibuildwheel prints; before the first headline it starts the container."""
 _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
 
@@ -135,7 +133,8 @@ class Cibuildwheel:
             *("--only", target.identifier, "--output-dir", str(directory.dist)),
         )
         env = programs_environment(self.settings) | {"TMPDIR": str(root / "tmp")}
-        step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=root / OVERLAID if overlay else root)
+        cwd = root / OVERLAID if overlay else root
+        step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=cwd, headlines=_HEADLINES)
         files = {CONFIG: tomlkit.dumps({"tool": {"cibuildwheel": self.options(directory)}})}
         read = (source / name for name in (_PROJECT_FILES if overlay else ()))
         copies = {f"{OVERLAID}/{source.name}/{path.name}": path for path in read if path.is_file()}
@@ -221,25 +220,6 @@ class Cibuildwheel:
 
     def _container_for(self, target: Target) -> ContainerEngine | None:
         return self.container if target.platform is Platform.LINUX else None
-
-    def worker(self, line: str, root: Path) -> int | None:
-        """The first process of the container, once that is there: it is no descendant of cibuildwheel."""
-        if self.container is None or line.strip() != _IN_CONTAINER:
-            return None
-        return self.container.worker(root)
-
-    def sweep(self, root: Path) -> None:
-        """Remove the containers of a build directory."""
-        if self.container is not None:
-            self.container.sweep(root)
-
-    def phase(self, step: Step, lines: Iterable[str]) -> Phase:
-        """The phase of the last headline; before the first one cibuildwheel starts the container."""
-        del step
-        phase = Phase.START
-        for line in lines:
-            phase = next((each for headline, each in _HEADLINES.items() if headline in line), phase)
-        return phase
 
     def pythons(self, target: Target) -> tuple[Python, ...]:
         """Those of the builder image; off Linux, those of this machine."""

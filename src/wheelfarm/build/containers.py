@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import hashlib
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
@@ -18,13 +17,16 @@ from wheelfarm.system.environment import which
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from wheelfarm.model import Target
     from wheelfarm.recipes.settings import Settings
 
-# A docker client without a daemon is common: only the server's answer counts.
-_VERSION: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
+_QUERIES: Final = {
+    "podman": ("info", "--format", "{{.Store.GraphDriverName}}"),
+    # A docker client without a daemon is common: only the server's answer counts.
+    "docker": ("version", "--format", "{{.Server.Version}}"),
+}
 
 _LIST_PYTHONS: Final = """\
 for python in /opt/python/cp3*-cp3*/bin/python; do "$python" -I -c '
@@ -50,15 +52,15 @@ class ContainerEngine:
     program: str
     env: Mapping[str, str] = field(default_factory=dict)
     """The environment that it runs in."""
-    storage: Callable[[], str] = str
-    """Its storage driver, such as overlay; empty when unknown."""
+    storage: str = ""
+    """Podman's storage driver, such as overlay."""
 
     def can_overlay(self, root: Path) -> bool:
         """Whether it can mount a directory as an overlay, in which a container's changes are its own.
 
         Podman can with overlay storage; docker has no such option. The option cannot hold a colon.
         """
-        return self.program == "podman" and ":" not in str(root) and self.storage() == "overlay"
+        return self.program == "podman" and ":" not in str(root) and self.storage == "overlay"
 
     def label(self, root: Path) -> str:
         """The option that labels a container with its build directory."""
@@ -151,31 +153,15 @@ def _label(root: Path) -> str:
 def container_engine(settings: Settings) -> ContainerEngine | None:
     """The container engine that answers here; None when there is none."""
     env = programs_environment(settings)
-    for program in (settings.container_engine,) if settings.container_engine else tuple(_VERSION):
+    for program in (settings.container_engine,) if settings.container_engine else tuple(_QUERIES):
         if which(program, env) is not None:
+            command = Command(argv=(program, *_QUERIES[program]), env=env, time_limit=30)
             try:
-                run(Command(argv=(program, *_VERSION[program]), env=env, time_limit=30))
+                answer = run(command).output.strip()
             except ProcessError:
                 continue
-            return ContainerEngine(program, env, _storage(program, env))
+            return ContainerEngine(program, env, storage=answer if program == "podman" else "")
     return None
-
-
-def _storage(program: str, env: Mapping[str, str]) -> Callable[[], str]:
-    """The storage driver of podman: the query starts now, and the first use waits for its answer."""
-    if program != "podman":
-        return str
-    command = Command(
-        argv=(program, "info", "--format", "{{.Store.GraphDriverName}}"), env=env, time_limit=30
-    )
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wheelfarm-storage")
-    answer = pool.submit(run, command, check=False)
-    pool.shutdown(wait=False)
-
-    def driver() -> str:
-        return answer.result().output.strip()
-
-    return driver
 
 
 def default_image(target: Target) -> str:

@@ -1,4 +1,4 @@
-"""The protocol of the engines, and the steps that they render a build to."""
+"""The protocols of engines and of their listeners, and the steps that an engine renders a build to."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.build_cache import BuildCache
     from wheelfarm.build.compiler_cache import CompilerCache
+    from wheelfarm.build.containers import ContainerEngine
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import EngineName, Python, Target
     from wheelfarm.plan.build import Toolchain
+    from wheelfarm.system.process import Flag
 
 WHEEL: Final = "{wheel}"
 """Stands in a step for the path of the built wheel, whose name only the backend knows."""
@@ -39,6 +41,15 @@ class Step:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
+    headlines: Mapping[str, Phase] = field(default_factory=dict)
+    """Lines of its output that begin a phase, where a program has more than one."""
+
+    def phase_in(self, output: Iterable[str]) -> Phase:
+        """The phase in which the program ended, by the last headline of its output."""
+        phase = Phase.START if self.headlines else self.phase
+        for line in output if self.headlines else ():
+            phase = next((each for headline, each in self.headlines.items() if headline in line), phase)
+        return phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +73,19 @@ class Engine(Protocol):
         """The directory that build directories are made in."""
 
     @property
+    def container(self) -> ContainerEngine | None:
+        """The program that runs its containers; None without containers."""
+
+    @property
     def compiler_cache(self) -> CompilerCache | None: ...
 
-    def without_compiler_cache(self) -> Engine:
-        """The same engine without a compiler cache."""
+    def without_compiler_cache(self) -> Engine: ...
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         """The build cache of a build; None without one, or where paths differ from build to build."""
 
     def inside(self, root: Path, target: Target) -> PurePath:
         """The path of a build directory as its build sees it."""
-
-    def worker(self, line: str, root: Path) -> int | None:
-        """The process that does the work from this line of the output on; None where it stays the same."""
-
-    def sweep(self, root: Path) -> None:
-        """Remove the containers that an ended run has left of a build directory."""
 
     def toolchain(
         self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
@@ -96,9 +104,6 @@ class Engine(Protocol):
     def render(self, directory: BuildDirectory) -> Rendering:
         """The steps of a build. Pure."""
 
-    def phase(self, step: Step, lines: Iterable[str]) -> Phase:
-        """The phase in which a step failed, according to the lines of its log."""
-
     def pythons(self, target: Target) -> tuple[Python, ...]:
         """The Pythons that a clean environment can have where a target is built."""
 
@@ -110,3 +115,29 @@ class Engine(Protocol):
             target: whose Python the environment has.
             out: a directory below it that the tests may write to.
         """
+
+
+class ProgressListener(Protocol):
+    """Receives the output and the processes of one build, and may cancel it."""
+
+    @property
+    def cancelled(self) -> Flag | None:
+        """When set, by whatever thread, the running process ends."""
+
+    def on_line(self, line: str) -> None:
+        """Receive a line of output."""
+
+    def on_process(self, pid: int) -> None:
+        """Receive the process that does the work from now on."""
+
+
+class SilentListener:
+    """Ignores all progress, and never cancels."""
+
+    cancelled: Flag | None = None
+
+    def on_line(self, line: str) -> None:
+        del line
+
+    def on_process(self, pid: int) -> None:
+        del pid

@@ -53,6 +53,7 @@ class Host:
     settings: Settings
     compiler_cache: CompilerCache | None = None
     name: EngineName = EngineName.HOST
+    container: None = None
 
     @property
     def machine(self) -> Machine:
@@ -131,15 +132,9 @@ class Host:
         settings = config_settings(directory).for_build()
         frontend = (python, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(directory.built))
         argv = (*frontend, *settings, str(source))
-        before = [step for step in steps if step.phase in {Phase.ENVIRONMENT, Phase.PROVIDER}]
-        return Rendering(
-            steps=(
-                *self._environment_steps(directory, host),
-                *before,
-                Step(phase=Phase.BUILD, argv=argv, env=build_env, cwd=source),
-                *steps[len(before) :],
-            )
-        )
+        before = sum(step.phase in {Phase.ENVIRONMENT, Phase.PROVIDER} for step in steps)
+        steps.insert(before, Step(phase=Phase.BUILD, argv=argv, env=build_env, cwd=source))
+        return Rendering(steps=(*self._environment_steps(directory, host), *steps))
 
     def _build_env(self, directory: BuildDirectory, variables: Mapping[str, str]) -> dict[str, str]:
         """The environment of the backend: little of this machine, and nothing of the user's home."""
@@ -170,18 +165,6 @@ class Host:
         if self.compiler_cache is None or directory.build_dir is None:
             return None
         return BuildCache.beside(directory.root, Path(directory.build_dir))
-
-    def worker(self, line: str, root: Path) -> int | None:
-        del line, root
-        return None
-
-    def sweep(self, root: Path) -> None:
-        """Do nothing: it makes no containers."""
-
-    def phase(self, step: Step, lines: Iterable[str]) -> Phase:
-        """The step's own phase: every step here is one program."""
-        del lines
-        return step.phase
 
     def pythons(self, target: Target) -> tuple[Python, ...]:
         del target

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
-    from wheelfarm.build.engine import Engine, Rendering, Step
-    from wheelfarm.build.progress import ProgressListener
+    from wheelfarm.build.engine import Engine, ProgressListener, Rendering, Step
     from wheelfarm.plan.build import Build
 
 _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
@@ -43,6 +42,10 @@ _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
 def mark_of(root: Path) -> Path:
     """The file beside a build directory that names the process in it."""
     return root.with_name(f"{root.name}.running")
+
+
+IN_CONTAINER: Final = "Running before_build..."
+"""The headline after which the container of cibuildwheel does lasting work; each build has one."""
 
 
 def run_step(
@@ -67,15 +70,21 @@ def run_step(
 
     def on_line(line: str) -> None:
         listener.on_line(line)
-        worker = engine.worker(line, root)
-        if worker is not None:
-            listener.on_process(worker)
+        # The container's processes are no descendants of cibuildwheel.
+        if engine.container and line.strip() == IN_CONTAINER and (pid := engine.container.worker(root)):
+            listener.on_process(pid)
 
     try:
         return run(command, on_line=on_line)
     except BaseException:
-        engine.sweep(root)
+        remove_containers(engine, root)
         raise
+
+
+def remove_containers(engine: Engine, root: Path) -> None:
+    """Remove the containers that an ended run has left of a build directory."""
+    if engine.container:
+        engine.container.sweep(root)
 
 
 def run_rendering(
@@ -103,7 +112,7 @@ def run_rendering(
         try:
             run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
         except ProcessError as problem:
-            raise _failure(engine, step, directory.build, problem, log) from problem
+            raise _failure(step, directory.build, problem, log) from problem
 
 
 def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
@@ -116,10 +125,10 @@ def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
     return replace(step, argv=tuple(str(wheel) if word == WHEEL else word for word in step.argv))
 
 
-def _failure(engine: Engine, step: Step, build: Build, problem: ProcessError, log: Path) -> FarmError:
+def _failure(step: Step, build: Build, problem: ProcessError, log: Path) -> FarmError:
     """The error of a failed step, classified by its log."""
     with log.open(encoding="utf-8", errors="replace") as lines:
-        phase = engine.phase(step, lines)
+        phase = step.phase_in(lines)
         lines.seek(0)
         diagnosis = classify(problem, lines, phase)
     where = f"{log.name}, line {diagnosis.where[0]}" if diagnosis.where else None

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.diagnosis import classify
+from wheelfarm.build.engine import SilentListener
 from wheelfarm.build.host_engine import programs_environment
-from wheelfarm.build.progress import SilentListener
 from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for
 from wheelfarm.cli.task import PLANNING, Invocation, task
 from wheelfarm.errors import ProcessError, RecordError, RepairError, UsageError, WheelError

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from wheelfarm.build.engine import Engine
-    from wheelfarm.build.progress import ProgressListener
+    from wheelfarm.build.engine import Engine, ProgressListener
     from wheelfarm.model import PinnedWheel, Python, Target
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.layers import ResolvedRecipe

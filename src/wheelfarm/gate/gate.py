@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from wheelfarm.build.engine import Engine
-    from wheelfarm.build.progress import ProgressListener
+    from wheelfarm.build.engine import Engine, ProgressListener
     from wheelfarm.gate.clean_environment import CleanEnvironment
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build

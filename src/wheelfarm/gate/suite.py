@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from wheelfarm.build.engine import Engine
-    from wheelfarm.build.progress import ProgressListener
+    from wheelfarm.build.engine import Engine, ProgressListener
     from wheelfarm.model import PinnedWheel, Target
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import KnownFailure, Suite

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from wheelfarm.build.progress import ProgressListener
+    from wheelfarm.build.engine import ProgressListener
 
 
 @dataclass(frozen=True)

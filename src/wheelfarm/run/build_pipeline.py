@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import check_settings
@@ -23,7 +23,7 @@ from wheelfarm.build.environment_report import (
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import only_wheel
 from wheelfarm.build.splits import divide
-from wheelfarm.build.steps import run_rendering
+from wheelfarm.build.steps import remove_containers, run_rendering
 from wheelfarm.errors import BuildDirectoryError, CancelledRunError, FarmError
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
@@ -170,7 +170,7 @@ class BuildPipeline:
     def locked(self, lock: BuildLock) -> Iterator[None]:
         """Hold a lock of this build, with a directory for its logs."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with lock.hold(self.listener, self.services.engine.sweep):
+        with lock.hold(self.listener, partial(remove_containers, self.services.engine)):
             yield
 
     @contextmanager

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from wheelfarm.build.progress import ProgressListener
+    from wheelfarm.build.engine import ProgressListener
     from wheelfarm.gate.check import Result
     from wheelfarm.model import Name, RepairedWheel
     from wheelfarm.plan.build import Build
