@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.patches import HEADER, PatchMaker, edited, refused
-from wheelfarm.sources.patches import PatchFile, read_header
+from wheelfarm.sources.patches import check_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,7 @@ class TestFile:
 
     def test_the_header(self, make: PatchMaker) -> None:
         one = make({"new": b"x\n"}, HEADER.replace(b"\n", b"\r\n"))
-        header = read_header(one.path)
-        assert (header.why, header.upstream) == ("it is needed here", "https://example.org/1 (open)")
+        check_header(one)
 
     @pytest.mark.parametrize(
         "rest", [b"", b"\n", b"diff --git a/a.txt b/a.txt\n", b"--- a/a.txt\n+++ b/a.txt\n"]
@@ -42,16 +41,16 @@ class TestFile:
     def test_that_changes_nothing(self, rest: bytes, tree: Path, tmp_path: Path) -> None:
         path = tmp_path / "x.patch"
         path.write_bytes(HEADER + rest)
-        (error,) = refused(tree, PatchFile(path=path))
+        (error,) = refused(tree, path)
         assert error.what == "x.patch changes nothing"
 
     def test_that_is_cut_off(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="ten")})
-        one.path.write_bytes(one.path.read_bytes()[:-30])
+        one.write_bytes(one.read_bytes()[:-30])
         assert "corrupt patch" in str(refused(tree, one)[0].why)
 
     def test_that_is_missing(self, tree: Path, tmp_path: Path) -> None:
-        (error,) = refused(tree, PatchFile(path=tmp_path / "gone.patch"))
+        (error,) = refused(tree, tmp_path / "gone.patch")
         assert (error.what, error.why) == ("gone.patch cannot be read", "No such file or directory")
 
     def test_all_files_are_read_before_one_is_applied(self, tree: Path, make: PatchMaker) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TestExact:
     def test_applies_and_tells_what(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="ten", l50="fifty"), "sub/b.txt": b"one\n2\nthree\n"})
-        content = one.path.read_bytes()
+        content = one.read_bytes()
         assert patch(tree, one) == (
             AppliedPatch(file="0001-change.patch", sha256=digest(content), text=content.decode()),
         )
@@ -79,8 +79,8 @@ class TestExact:
 
     def test_a_plain_diff(self, tree: Path, make: PatchMaker) -> None:
         one = make({"a.txt": edited(l10="-- a/x"), "sub/b.txt": b"1\ntwo\nthree\n"})
-        lines = one.path.read_bytes().splitlines(keepends=True)
-        one.path.write_bytes(b"".join(line for line in lines if not line.startswith((b"diff", b"index"))))
+        lines = one.read_bytes().splitlines(keepends=True)
+        one.write_bytes(b"".join(line for line in lines if not line.startswith((b"diff", b"index"))))
         patch(tree, one)
         assert (tree / "a.txt").read_bytes() == edited(l10="-- a/x")
 
@@ -173,14 +173,14 @@ class TestOutside:
     @pytest.mark.parametrize("name", ["../evil", "/evil", "sub/../../evil"])
     def test_by_name(self, name: str, tree: Path, make: PatchMaker, tmp_path: Path) -> None:
         one = make({"new": b"x\n"})
-        one.path.write_bytes(one.path.read_bytes().replace(b"/new", f"/{name}".encode()))
+        one.write_bytes(one.read_bytes().replace(b"/new", f"/{name}".encode()))
         assert any("outside of the source tree" in error.what for error in refused(tree, one))
         assert not (tmp_path / "evil").exists()
 
     def test_an_existing_file(self, tree: Path, make: PatchMaker, tmp_path: Path) -> None:
         (tmp_path / "b.txt").write_bytes(FILES["sub/b.txt"])
         one = make({"sub/b.txt": b"1\ntwo\nthree\n"})
-        one.path.write_bytes(one.path.read_bytes().replace(b"/sub/b.txt", b"/../b.txt"))
+        one.write_bytes(one.read_bytes().replace(b"/sub/b.txt", b"/../b.txt"))
         assert any("outside of the source tree" in error.what for error in refused(tree, one))
         assert (tmp_path / "b.txt").read_bytes() == FILES["sub/b.txt"]
 

@@ -11,7 +11,7 @@ import pytest
 from support.repositories import Repository
 from wheelfarm.errors import FarmError, GroupError, PatchError
 from wheelfarm.model import AppliedPatch, parse_name
-from wheelfarm.sources.patches import PatchFile, apply
+from wheelfarm.sources.patches import apply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,23 +70,21 @@ class PatchMaker:
         (path / "patches").mkdir()
         return cls(repository, path / "patches")
 
-    def __call__(
-        self, changes: Mapping[str, bytes | None], header: bytes = HEADER, *options: str
-    ) -> PatchFile:
+    def __call__(self, changes: Mapping[str, bytes | None], header: bytes = HEADER, *options: str) -> Path:
         """Make a patch out of changes, with options of `git diff`."""
         write(self.repository.path, changes)
         path = self.directory / f"{len(list(self.directory.iterdir())) + 1:04}-change.patch"
         path.write_bytes(header + self.repository.diff(*options))
         self.repository.commit()
-        return PatchFile(path=path)
+        return path
 
 
-def patch(tree: Path, *series: PatchFile) -> tuple[AppliedPatch, ...]:
+def patch(tree: Path, *series: Path) -> tuple[AppliedPatch, ...]:
     """Apply a series."""
     return apply(tree, series, recipe=parse_name("sample"), environ={"PATH": os.defpath})
 
 
-def refused(tree: Path, *series: PatchFile) -> list[FarmError]:
+def refused(tree: Path, *series: Path) -> list[FarmError]:
     """The errors of a series that is refused and that changes nothing."""
     before = _contents(tree)
     with pytest.raises(FarmError) as caught:

@@ -12,7 +12,7 @@ from wheelfarm.plan.graph import order
 from wheelfarm.recipes.lock_compiler import LockCompiler
 from wheelfarm.recipes.recipe_set import recipe_schema
 from wheelfarm.run.services import make_fetcher
-from wheelfarm.sources.patches import read_header
+from wheelfarm.sources.patches import check_header
 from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _check_recipe(
             recipe.suite_requirements(targets[0])
     for patch in recipe.table.patches:
         with problems.collect():
-            read_header(recipe.patches / patch.file)
+            check_header(recipe.patches / patch.file)
 
 
 def _check_schema(farm: Farm) -> None:

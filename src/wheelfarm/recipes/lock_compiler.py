@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import LockError, ProcessError
 from wheelfarm.model import Python, Target
 from wheelfarm.recipes.build_requirements import backend, build_requires, edited
-from wheelfarm.sources.patches import PatchFile, apply
+from wheelfarm.sources.patches import apply
 from wheelfarm.sources.unpacking import unpack
 from wheelfarm.system.process import Command, run
 
@@ -80,8 +80,7 @@ class LockCompiler:
             tree = unpack(source, Path(scratch) / "source")
             # A patch may change the requirements; the default variant's series on Linux stands for all.
             target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
-            files = recipe.series(variant=self.settings.variant, target=target)
-            series = [PatchFile(path=path) for path in files]
+            series = recipe.series(variant=self.settings.variant, target=target)
             apply(tree, series, recipe=recipe.name, environ=self.settings.environ)
             builds = edited(build_requires(tree), recipe.table.build_requires, where=recipe.where)
             path = tree / "pyproject.toml"

@@ -39,7 +39,7 @@ from wheelfarm.run.recording import embedded_record, make_record, regated, slow_
 from wheelfarm.run.reuse import reuse_build
 from wheelfarm.run.services import BuildListener, BuildServices, Timings, make_fetcher
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
-from wheelfarm.sources.patches import PatchFile, apply
+from wheelfarm.sources.patches import apply
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel, verify
@@ -341,8 +341,7 @@ class BuildPipeline:
             check_pkg_info(source, tree)
             epoch = newest(tree)
             check_unchanged(build)
-            series = [PatchFile(path=path) for path in build.patches]
-            patches = apply(tree, series, recipe=build.id.name, environ=settings.environ)
+            patches = apply(tree, build.patches, recipe=build.id.name, environ=settings.environ)
             # The programs that know a project's options take as long as laying out the rest.
             with ThreadPoolExecutor(max_workers=1) as pool:
                 env = programs_environment(settings)

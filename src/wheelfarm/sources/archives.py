@@ -60,33 +60,31 @@ class Kind(StrEnum):
     SPECIAL = "device, fifo or socket"
 
 
+_TAR_KINDS: Final = {
+    tarfile.DIRTYPE: Kind.DIRECTORY,
+    tarfile.SYMTYPE: Kind.SYMLINK,
+    tarfile.LNKTYPE: Kind.HARDLINK,
+}
+_ZIP_KINDS: Final = {0: Kind.FILE, stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One entry of an archive.
-
-    Args:
-        name: as the archive has it.
-        kind: what it is.
-        size: of its content, in bytes.
-        executable: whether its owner may run it.
-        time: of its last change, in seconds since 1970.
-        link: the target of a link.
-        open: opens its content.
-        encrypted: whether a password is needed.
-    """
+    """One entry of an archive, with the time of its last change in seconds since 1970."""
 
     name: str
+    """As the archive has it."""
     kind: Kind
     size: int
     executable: bool
     time: float
     link: str
+    """The target of a link."""
     open: Callable[[], IO[bytes]]
     encrypted: bool = False
 
     @property
     def parts(self) -> Parts:
-        """The parts of its name."""
         return parts_of(self.name)
 
 
@@ -124,7 +122,7 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
     for info in archive:
         yield Member(
             name=info.name,
-            kind=_tar_kind(info),
+            kind=Kind.FILE if info.isreg() else _TAR_KINDS.get(info.type, Kind.SPECIAL),
             size=info.size,
             executable=bool(info.mode & stat.S_IXUSR),
             time=min(max(info.mtime, 0), _LATEST),
@@ -138,16 +136,6 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
         raise tarfile.ReadError("its end is missing, or a header is damaged")
 
 
-def _tar_kind(info: tarfile.TarInfo) -> Kind:
-    if info.isreg():
-        return Kind.FILE
-    if info.isdir():
-        return Kind.DIRECTORY
-    if info.issym():
-        return Kind.SYMLINK
-    return Kind.HARDLINK if info.islnk() else Kind.SPECIAL
-
-
 def _open_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     content = archive.extractfile(info)
     if content is None:  # pragma: no cover - only files and hard links to them are opened
@@ -156,10 +144,9 @@ def _open_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[byte
 
 
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
-    kinds = {0: Kind.FILE, stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK}
     for info in archive.infolist():
         mode = info.external_attr >> 16  # 0 unless the archive was made on Unix
-        kind = Kind.DIRECTORY if info.is_dir() else kinds.get(stat.S_IFMT(mode), Kind.SPECIAL)
+        kind = Kind.DIRECTORY if info.is_dir() else _ZIP_KINDS.get(stat.S_IFMT(mode), Kind.SPECIAL)
         encrypted, link = bool(info.flag_bits & 1), ""
         if kind is Kind.SYMLINK and not encrypted:
             with archive.open(info) as content:
@@ -179,13 +166,9 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
 
 
 def safe_members(members: Iterable[Member], path: Path) -> dict[Parts, Member]:
-    """The members by the parts of their names, in the order of the archive.
+    """The members by the parts of their names, in the order of the archive at `path`.
 
     The targets of symbolic links are not checked here: that is `unpack`'s, when all else is unpacked.
-
-    Args:
-        members: of the archive.
-        path: of the archive, for the errors.
 
     Raises:
         ArchiveError: when the archive is too large or a member is unsafe; several as a group.

@@ -11,7 +11,7 @@ from wheelfarm.errors import SourceError
 from wheelfarm.model import Archive, Digest, FetchedSource, GitCommit, PinnedWheel, Sdist
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
-from wheelfarm.sources.project import Project, supported_tags
+from wheelfarm.sources.project import Project
 from wheelfarm.sources.urls import shown
 from wheelfarm.system.logs import get_logger
 
@@ -64,10 +64,7 @@ class Fetcher:
     def wheel(self, requirement: LockedRequirement, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
         """The best wheel for a target among those that a lock allows.
 
-        Args:
-            requirement: the line of the lock.
-            target: what the wheel has to fit.
-            glibc: of the builder; counts for manylinux targets.
+        The builder's glibc counts for manylinux targets.
 
         Raises:
             NetworkError: when it is not in the cache and the server cannot be reached.
@@ -83,10 +80,8 @@ class Fetcher:
         }
         answer = self._cache.recall(question)
         if answer is None or answer[1] not in requirement.hashes:
-            project = self._project(requirement.name)
-            fits = f"{target} (glibc {glibc[0]}.{glibc[1]})" if question["glibc"] else str(target)
-            tags = supported_tags(target, glibc)
-            file = project.wheel(requirement.version, requirement.hashes, tags, fits)
+            project = Project.read(requirement.name, self._network)
+            file = project.wheel(requirement.version, requirement.hashes, target, glibc)
             answer = self._download(file, requirement.hashes)
             self._cache.remember(question, answer[1])
         return PinnedWheel(
@@ -97,14 +92,11 @@ class Fetcher:
         """The wheel that the index has for a target, to compare with; not for builds.
 
         Raises:
-            NetworkError: when it is not in the cache and the server cannot be reached.
-            SourceError: when the index has no such wheel, or does not say what its digest is.
-            HashError: when the bytes that arrive have another.
+            NetworkError, SourceError, HashError: as `wheel`; also when the index gives no digest.
         """
-        project = self._project(name)
-        fits = f"{target} (glibc {glibc[0]}.{glibc[1]})" if target.system == "manylinux" else str(target)
+        project = Project.read(name, self._network)
         digests = {Digest(text) for file in project.files if (text := file.digests.get("sha256", "").lower())}
-        file = project.wheel(version, digests, supported_tags(target, glibc), fits)
+        file = project.wheel(version, digests, target, glibc)
         digest = Digest(file.digests.get("sha256", "").lower())
         if not digest:
             raise SourceError(f"the index gives no digest for {file.filename}", where=shown(file.url))
@@ -125,14 +117,11 @@ class Fetcher:
         index_url = self.index_url or PYPI_SIMPLE_ENDPOINT
         return HttpClient(index_url=index_url, offline=self.offline, timeout=self.timeout)
 
-    def _project(self, name: Name) -> Project:
-        return Project.read(name, self._network)
-
     def _archive(self, name: Name, source: Sdist | Archive) -> Path:
         if cached := self._cache.find(source.sha256):
             return cached
         if isinstance(source, Sdist):
-            file = self._project(name).sdist(source.version, source.sha256)
+            file = Project.read(name, self._network).sdist(source.version, source.sha256)
             return self._download(file, {source.sha256})[0]
         filename = unquote(PurePosixPath(urlsplit(source.url).path).name)
         return self._store(source.url, filename, {source.sha256})[0]

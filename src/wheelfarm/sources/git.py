@@ -37,17 +37,13 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """The files of one commit.
-
-    Args:
-        path: the tar from git.
-        prefix: its directory in the whole tar, with a slash at its end; empty for the top.
-        time: of its commit, in seconds since 1970.
-    """
+    """The files of one commit, as a tar from git."""
 
     path: Path
     prefix: str
+    """Its directory in the whole tar, with a slash at its end; empty for the top."""
     time: int
+    """Of its commit, in seconds since 1970."""
 
 
 def write_tar(path: Path, trees: Sequence[Tree], *, top: str) -> None:
@@ -90,12 +86,7 @@ _SETTINGS: Final = {
 
 
 def git_environment(environ: Mapping[str, str], further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which git reads no configuration of user or system and prompts for nothing.
-
-    Args:
-        environ: the host's environment.
-        further: more configuration, by key.
-    """
+    """An environment in which git reads no configuration but `further`, by key, and prompts for nothing."""
     configured = _SETTINGS | dict(further or {})
     settings = {
         name: value
@@ -117,13 +108,7 @@ def git_environment(environ: Mapping[str, str], further: Mapping[str, str] | Non
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """Gets commits out of repositories.
-
-    Args:
-        cache: of the bare repositories and the tars.
-        offline: whether only the repositories of the cache are used.
-        environ: the host's environment.
-    """
+    """Gets commits out of repositories, which it caches; offline, only out of the cached ones."""
 
     cache: Cache
     offline: bool
@@ -157,9 +142,7 @@ class Checkout:
         """The tree of a commit and, below it, those of its submodules."""
         repository = Repository(self, url, commit)
         repository.fetch()
-        path = scratch / hashlib.sha256(prefix.encode()).hexdigest()
-        repository.archive(path)
-        yield Tree(path=path, prefix=prefix, time=repository.time())
+        yield repository.archive(scratch / hashlib.sha256(prefix.encode()).hexdigest(), prefix)
         if submodules:
             for module_path, module_url, module_commit in repository.submodules():
                 logger.info("fetching submodule %s%s", prefix, module_path)
@@ -193,13 +176,11 @@ class Repository:
                     why=f"it is a {kind_found}" if kind_found else "it was not among what was fetched",
                 )
 
-    def archive(self, into: Path) -> None:
+    def archive(self, into: Path, prefix: str) -> Tree:
         """Write the files of the commit as a tar."""
         self._git("archive", "--format=tar", f"--output={into}", self.commit)
-
-    def time(self) -> int:
-        """When it was committed, in seconds since 1970."""
-        return int(self._git("show", "--no-patch", "--format=%ct", self.commit).output.split()[-1])
+        shown_time = self._git("show", "--no-patch", "--format=%ct", self.commit).output
+        return Tree(path=into, prefix=prefix, time=int(shown_time.split()[-1]))
 
     def submodules(self) -> Iterator[tuple[str, str, str]]:
         """Path, url and commit of each submodule."""

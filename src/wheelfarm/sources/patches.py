@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name
 
 
-_FIELD: Final = re.compile(r"([A-Z][A-Za-z-]*):[ \t]*(.*)")
+_FIELD: Final = r"(?mi)^{}:[ \t]*(?:\n(?![A-Z][A-Za-z-]*:))?[ \t]*\S"
+"""A field with its text on the same line or the next."""
 _HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _DIFF: Final = re.compile(r"diff --git |--- [^ ]")
 _WITHOUT_HUNKS: Final = (
@@ -29,55 +31,23 @@ _WITHOUT_HUNKS: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatchFile:
-    """One patch of a series."""
-
-    path: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """The header of a patch.
-
-    Args:
-        why: why the farm needs it.
-        upstream: the link to the issue or change, with its status; or why there is none.
-    """
-
-    why: str
-    upstream: str
-
-
 @dataclass(frozen=True)
 class Hunk:
-    """One change of a file: its line `@@ … @@` and the first line that it is about."""
+    """One change of a file: its line `@@ … @@`, and the first line of the file that it concerns."""
 
     line: str
     start: int
 
 
-def read_header(path: Path) -> Header:
-    """Read the fields `Why:` and `Upstream:` above the first diff.
-
-    A field goes on to the next one or to an empty line.
+def check_header(path: Path) -> None:
+    """Check that `Why:` and `Upstream:` stand above the first diff, each with a text after it.
 
     Raises:
         PatchError: when a field is missing or empty.
     """
-    fields: dict[str, str] = {}
-    name = ""
-    for line in _lines(path):
-        if _DIFF.match(line) or line == "---":
-            break
-        if match := _FIELD.fullmatch(line):
-            name = match[1].lower()
-            fields[name] = match[2].strip()
-        elif not line.strip():
-            name = ""
-        elif name:
-            fields[name] = f"{fields[name]} {line.strip()}".strip()
-    missing = [f"{field}:" for field in ("Why", "Upstream") if not fields.get(field.lower())]
+    header = "\n".join(takewhile(lambda line: not _DIFF.match(line) and line != "---", _lines(path)))
+    fields = ("Why", "Upstream")
+    missing = [f"{name}:" for name in fields if not re.search(_FIELD.format(name), header)]
     if missing:
         raise PatchError(
             f"{path.name} does not say {' and '.join(missing)}",
@@ -85,7 +55,6 @@ def read_header(path: Path) -> Header:
             why="the next version bump has to know the reason and the upstream status of each patch",
             hint="write `Why: …` and `Upstream: <link> (<status>)` above the first diff",
         )
-    return Header(why=fields["why"], upstream=fields["upstream"])
 
 
 def read_hunks(path: Path) -> list[list[Hunk]]:
@@ -154,7 +123,7 @@ _REFRESH: Final = "refresh it: apply it by hand to the new source, and write the
 
 
 def apply(
-    tree: Path, series: Sequence[PatchFile], *, recipe: Name, environ: Mapping[str, str]
+    tree: Path, series: Sequence[Path], *, recipe: Name, environ: Mapping[str, str]
 ) -> tuple[AppliedPatch, ...]:
     """Apply a series to a source tree, in its order and without fuzz or offset.
 
@@ -174,16 +143,14 @@ def apply(
     collector = Collector()
     for patch in series:
         with collector.collect():
-            read_header(patch.path)
-            read_hunks(patch.path)
+            check_header(patch)
+            read_hunks(patch)
     collector.check()
-    return tuple(_Application(tree, patch.path, recipe, environ).apply() for patch in series)
+    return tuple(_Application(tree, patch, recipe, environ).apply() for patch in series)
 
 
 @dataclass(frozen=True)
 class _Application:
-    """The application of one patch to one tree."""
-
     tree: Path
     patch: Path
     recipe: Name

@@ -39,12 +39,7 @@ _MACOS: Final = (14, 0)
 
 
 def supported_tags(target: Target, glibc: tuple[int, int]) -> tuple[Tag, ...]:
-    """All tags that fit a target, best first.
-
-    Args:
-        target: what is built.
-        glibc: the version of the builder's C library; counts for manylinux alone.
-    """
+    """All tags that fit a target, best first; the builder's glibc counts for manylinux alone."""
     version, interpreter = target.python.version, target.python.tag
     platforms = tuple(_platforms(target, glibc))
     return (
@@ -81,16 +76,11 @@ def _manylinux(arch: str, glibc: tuple[int, int]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Project:
-    """The files of one project.
-
-    Args:
-        name: of the project.
-        url: of its page, without credentials.
-        files: in the order of the page.
-    """
+    """The files of one project, in the order of its page."""
 
     name: Name
     url: str
+    """Of its page, without credentials."""
     files: tuple[DistributionPackage, ...]
 
     @classmethod
@@ -132,24 +122,19 @@ class Project:
         return self._pinned(found, {pinned})
 
     def wheel(
-        self, version: str, pinned: Collection[Digest], tags: Sequence[Tag], fits: str
+        self, version: str, pinned: Collection[Digest], target: Target, glibc: tuple[int, int]
     ) -> DistributionPackage:
-        """The best wheel of a version among those with a pinned digest.
-
-        Args:
-            version: the version.
-            pinned: the digests, one of which it must have.
-            tags: what it may be for, best first.
-            fits: the target of these tags, for the error.
+        """The best wheel of a version among those with one of the pinned digests.
 
         Raises:
             SourceError: when no wheel of this version fits.
             HashError: when some fit, but the index gives all of them other digests.
         """
-        ranks = {tag: rank for rank, tag in enumerate(tags)}
+        ranks = {tag: rank for rank, tag in enumerate(supported_tags(target, glibc))}
         ranked = ((_rank(file, ranks), file) for file in self._of_version(version))
         fitting = sorted(((rank, file) for rank, file in ranked if rank), key=lambda pair: pair[0])
         if not fitting:
+            fits = f"{target} (glibc {glibc[0]}.{glibc[1]})" if target.system == "manylinux" else str(target)
             hint = "lock a version that has one, or make a recipe for it"
             raise self._missing(version, f"wheel for {fits}", hint)
         return self._pinned([file for _, file in fitting], pinned)

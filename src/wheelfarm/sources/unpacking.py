@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 def unpack(source: FetchedSource, into: Path) -> Path:
     """Unpack an archive into a new directory.
 
-    Of the modes only executable bits are used; times are those of the archive.
-
-    Args:
-        source: the archive.
-        into: the directory, which must not exist yet or be empty. It appears when all is in it.
+    Of the modes only executable bits are used; times are those of the archive. The directory, which must not
+    exist yet or be empty, appears when all is in it.
 
     Returns:
         The only directory at the top of the archive, or `into` when there is more at the top.
@@ -124,9 +121,6 @@ def check_pkg_info(source: FetchedSource, tree: Path) -> None:
 
     A tree without PKG-INFO, such as that of a commit, is checked by the name of its wheel. The format is that
     of the source distribution specification.
-
-    Raises:
-        SourceError: naming both.
     """
     path = tree / "PKG-INFO"
     if not path.is_file():
