@@ -6,9 +6,7 @@ from invoke.main import program
 from wheelfarm.cli import ci, index, recipe, wheel
 from wheelfarm.cli.build import chain, clean, explain, plan, why
 from wheelfarm.cli.program import adopt
-from wheelfarm.cli.report import report
-from wheelfarm.cli.reproduce import reproduce
-from wheelfarm.cli.suite import run_tests
+from wheelfarm.cli.stored import report, reproduce, run_tests
 
 namespace = Collection(
     *(chain, plan, explain, why, run_tests, reproduce, report, clean),

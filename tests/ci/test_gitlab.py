@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from support.workflows import jobs_of, workflow_farm
 from wheelfarm.ci.gitlab import render_gitlab
-from wheelfarm.ci.yaml_document import load_yaml
+from wheelfarm.ci.workflow_file import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +54,12 @@ def test_a_person_starts_publishing_on_the_branch_of_full_runs(tmp_path: Path) -
 
 
 def test_the_pipeline_fits_gitlabs_schema(tmp_path: Path) -> None:
-    path = tmp_path / ".gitlab-ci.yml"
-    path.write_text(_text(_publishing(tmp_path / "farm")), encoding="utf-8")
-    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(path)]
-    good = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert good.returncode == 0, good.stdout
-    path.write_text(path.read_text("utf-8").replace("stage: build", "stages: build", 1), encoding="utf-8")
-    assert subprocess.run(words, capture_output=True, check=False).returncode != 0
+    text = _text(_publishing(tmp_path / "farm"))
+    good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
+    good.write_text(text, encoding="utf-8")
+    bad.write_text(text.replace("stage: build", "stages: build", 1), encoding="utf-8")
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci"]
+    done = subprocess.run([*words, str(good), str(bad)], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "bad.yml" in done.stdout
+    assert "good.yml" not in done.stdout

@@ -13,10 +13,9 @@ from support.actions.hosting import TOKEN, Hosting
 from support.door import Door
 from support.farm import write_farm
 from support.workflows import SOME
-from wheelfarm.ci.action_pins import DEFAULT_PINS
 from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
 from wheelfarm.ci.github_runs import find_last_run
-from wheelfarm.ci.yaml_document import load_yaml
+from wheelfarm.ci.workflow_file import DEFAULT_PINS, load_yaml
 from wheelfarm.errors import NetworkError, UsageError
 from wheelfarm.recipes.settings import load
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.door import Door
 from support.index import Index
 from support.suite import runner
 from support.wheels import make_wheel
@@ -19,11 +17,12 @@ from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wheelfarm.recipes.settings import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tiny packages are for Linux")
 
-SOURCE = Path(__file__).parents[2] / "src"
 SUITE = """
 [test.suite]
 args = ["--pyargs", "tinytop.tests"]
@@ -38,17 +37,9 @@ def test_new(): assert tinybase.answer() == 43
 """
 
 
-def inv_test(chain: Settings, *words: str, index: Index | None = None) -> subprocess.CompletedProcess[str]:
-    (chain.root / "tasks.py").write_text(
-        "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
-    )
-    env = dict(chain.environ) | {"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"]}
-    if index is not None:
-        env["WHEELFARM_INDEX_URL"] = index.url
-    argv = [sys.executable, "-m", "invoke", "test", *words]
-    return subprocess.run(
-        argv, cwd=chain.root, env=env, capture_output=True, text=True, check=False, timeout=120
-    )
+@pytest.fixture
+def farm(chain: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Door:
+    return Door(chain.root, capsys, monkeypatch)
 
 
 def add_suite(chain: Settings, root: Path) -> Index:
@@ -78,10 +69,10 @@ def store_tests(chain: Settings, root: Path) -> None:
     wheelhouse.store(wheel, sha256=sha256_of_file(wheel), variant=chain.variant, key=key, record=record)
 
 
-def test_the_suite_of_a_stored_wheel(chain: Settings, tmp_path: Path) -> None:
+def test_the_suite_of_a_stored_wheel(farm: Door, chain: Settings, tmp_path: Path) -> None:
     index = add_suite(chain, tmp_path / "suite")
     store_tests(chain, tmp_path)
-    finished = inv_test(chain, "tinytop", "--jobs", "1", index=index)
+    finished = farm.inv("test", "tinytop", "--jobs", "1", WHEELFARM_INDEX_URL=index.url)
     assert finished.returncode == 62, finished.stderr
     assert "1 passed, 1 failed, 1 known failures, 0 known failures that passed" in finished.stdout
     assert "1 tests of the upstream suite fail" in finished.stderr
@@ -90,25 +81,25 @@ def test_the_suite_of_a_stored_wheel(chain: Settings, tmp_path: Path) -> None:
     assert str(results) in finished.stderr
 
 
-def test_without_a_tests_wheel_the_gate_tests_it(chain: Settings, tmp_path: Path) -> None:
+def test_without_a_tests_wheel_the_gate_tests_it(farm: Door, chain: Settings, tmp_path: Path) -> None:
     """And the message names the command that makes one."""
     add_suite(chain, tmp_path / "suite")
-    finished = inv_test(chain, "tinytop")
+    finished = farm.inv("test", "tinytop")
     assert finished.returncode == 0, finished.stderr
     assert "the wheelhouse has no tinytop-tests 1.0 for cp311-" in finished.stderr
     assert "nox -s build-tinytop makes it" in finished.stderr
     assert "smoke (Python 3.11): passed" in finished.stdout
 
 
-def test_a_recipe_without_a_suite_and_several_packages(chain: Settings) -> None:
+def test_a_recipe_without_a_suite_and_several_packages(farm: Door) -> None:
     """tinytop was tried with this tinybase in its own gate."""
-    finished = inv_test(chain, "tinybase,tinytop", "--fast")
+    finished = farm.inv("test", "tinybase,tinytop", "--fast")
     assert finished.returncode == 0, finished.stderr
     assert "recipes/tinytop/recipe.toml has no [test.suite]; the gate tests it instead" in finished.stderr
     assert "smoke (tinytop 1.0): passed in its own gate, with this very wheel" in finished.stdout
 
 
-def test_words_for_pytest_that_are_not_closed(chain: Settings) -> None:
-    finished = inv_test(chain, "tinytop", "--pytest", "-k 'a")
+def test_words_for_pytest_that_are_not_closed(farm: Door) -> None:
+    finished = farm.inv("test", "tinytop", "--pytest", "-k 'a")
     assert finished.returncode == 2
     assert "--pytest" in finished.stderr

@@ -3,87 +3,80 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.binaries import elf
+from support.door import Door
 from support.index import Index
 from support.wheels import Fault, make_wheel
 from wheelfarm.recipes.settings import load
 
 if TYPE_CHECKING:
-    from wheelfarm.recipes.settings import Settings
+    from support.door import Done
 
-ROOT = Path(__file__).parents[2]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TAG = PYTHON.replace(".", "")
 
 
 @pytest.fixture(scope="module")
-def farm(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A farm whose chain is built; the tasks here change nothing in it."""
-    root = tmp_path_factory.mktemp("tasks") / "farm"
-    shutil.copytree(built, root, symlinks=True)
-    shutil.copy(ROOT / "tasks.py", root)
-    return root
+    return Path(shutil.copytree(built, tmp_path_factory.mktemp("tasks") / "farm", symlinks=True))
 
 
-def inv(farm: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "HOME": str(farm / "home"), "PYTHONPATH": str(ROOT / "src")}
-    argv = [sys.executable, "-m", "invoke", *words]
-    return subprocess.run(
-        argv, cwd=farm, env=env | variables, capture_output=True, text=True, check=False, timeout=120
-    )
+@pytest.fixture
+def farm(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Door:
+    return Door(root, capsys, monkeypatch)
 
 
-def data(finished: subprocess.CompletedProcess[str]) -> Any:
+def data(finished: Done) -> Any:
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)
 
 
 class TestPlan:
-    def test_lines_for_people(self, farm: Path) -> None:
-        finished = inv(farm, "plan", "tinytop")
+    def test_lines_for_people(self, farm: Door) -> None:
+        finished = farm.inv("plan", "tinytop")
         assert finished.returncode == 0, finished.stderr
         _, base, top = finished.stdout.splitlines()
         assert base.split()[:4] == ["nothing", "tinybase", "1.0", "plain"]
         assert base.endswith("[for tinytop]")
         assert top.endswith("[requested]")
 
-    def test_json_for_programs(self, farm: Path) -> None:
-        plan = data(inv(farm, "plan", "all", "--json"))
+    def test_json_for_programs(self, farm: Door) -> None:
+        plan = data(farm.inv("plan", "all", "--json"))
         assert [(each["action"], each["reason"]) for each in plan] == [("nothing", "requested")] * 2
         assert {len(each["key"]) for each in plan} == {64}
 
-    def test_a_dry_run_says_the_same_and_does_nothing(self, farm: Path) -> None:
-        before = {str(path) for path in farm.rglob("*") if path.is_file()}
-        dry = data(inv(farm, "chain", "tinytop", "--variant", "netlib", "--dry-run", "--json"))
-        planned = data(inv(farm, "plan", "tinytop", "--variant", "netlib", "--json"))
+    def test_a_dry_run_says_the_same_and_does_nothing(self, farm: Door) -> None:
+        before = {str(path) for path in farm.root.rglob("*") if path.is_file()}
+        dry = data(farm.inv("chain", "tinytop", "--variant", "netlib", "--dry-run", "--json"))
+        planned = data(farm.inv("plan", "tinytop", "--variant", "netlib", "--json"))
         assert dry == planned
         assert [each["action"] for each in dry] == ["build", "build"]
-        assert {str(path) for path in farm.rglob("*") if path.is_file()} - before == set()
+        assert {str(path) for path in farm.root.rglob("*") if path.is_file()} - before == set()
 
 
-def test_a_run_with_nothing_to_do(farm: Path) -> None:
-    finished = inv(farm, "chain", "tinytop", "--json")
+def test_a_run_with_nothing_to_do(farm: Door) -> None:
+    finished = farm.inv("chain", "tinytop", "--json")
     answer = data(finished)
     assert [each["state"] for each in answer["outcomes"]] == ["cached", "cached"]
     assert all(Path(each["wheel"]).is_file() for each in answer["outcomes"])
     assert "2 cached" in finished.stderr
 
 
-def test_a_run_that_fails_tells_what_and_why(farm: Path, tmp_path: Path) -> None:
+def test_a_run_that_fails_tells_what_and_why(farm: Door, tmp_path: Path) -> None:
     root = tmp_path / "farm"
-    shutil.copytree(farm, root, symlinks=True)
+    shutil.copytree(farm.root, root, symlinks=True)
     (root / "recipes" / "tinybase" / "smoke.py").write_text("raise SystemExit('it smokes')\n")
-    finished = inv(root, "chain", "tinytop")
+    finished = replace(farm, root=root).inv("chain", "tinytop")
     assert finished.returncode == 61
     assert "error[test]: tinybase" in finished.stderr
     assert "it smokes" in finished.stderr
@@ -93,8 +86,8 @@ def test_a_run_that_fails_tells_what_and_why(farm: Path, tmp_path: Path) -> None
     assert 'Traceback (most recent call last):\n  File "/' not in finished.stderr.partition("  | ")[0]
 
 
-def test_explain_shows_what_would_be_run(farm: Path) -> None:
-    (shown,) = data(inv(farm, "explain", "tinytop", "--json"))
+def test_explain_shows_what_would_be_run(farm: Door) -> None:
+    (shown,) = data(farm.inv("explain", "tinytop", "--json"))
     assert shown["upstream"] == [each for each in shown["upstream"] if "tinybase" in each]
     assert [step["phase"] for step in shown["steps"]] == [
         "environment",
@@ -105,42 +98,44 @@ def test_explain_shows_what_would_be_run(farm: Path) -> None:
         "repair",
     ]
     assert shown["origins"]["test.imports"] == "recipes/tinytop/recipe.toml"
-    finished = inv(farm, "explain", "tinytop")
+    finished = farm.inv("explain", "tinytop")
     assert finished.returncode == 0
     assert re.search(r"^test\.imports +<- recipes/tinytop/recipe\.toml$", finished.stdout, re.MULTILINE)
     # The record describes the stored wheel.
     assert shown["record"]["wheel"]["filename"].startswith("tinytop-1.0-")
     (base,) = shown["record"]["upstream"]
     assert f"  on {base['filename']}, sha256 {base['sha256']}\n" in finished.stdout
-    unbuilt = inv(farm, "explain", "tinytop", "--variant", "netlib").stdout
+    unbuilt = farm.inv("explain", "tinytop", "--variant", "netlib").stdout
     assert unbuilt.splitlines()[1] == "not built yet"
     assert " -m build --no-isolation --wheel " in finished.stdout
 
 
-def test_why_says_what_changed(farm: Path) -> None:
-    assert inv(farm, "why", "tinytop").stdout.startswith("nothing: tinytop")
-    lines = inv(farm, "why", "tinytop", "--variant", "netlib").stdout.splitlines()
+def test_why_says_what_changed(farm: Door) -> None:
+    assert farm.inv("why", "tinytop").stdout.startswith("nothing: tinytop")
+    lines = farm.inv("why", "tinytop", "--variant", "netlib").stdout.splitlines()
     assert lines[0].startswith("build: tinytop")
     assert "not built yet" in lines[1]
-    planned = data(inv(farm, "plan", "tinytop", "--json"))
-    assert data(inv(farm, "why", "tinytop", "--json")) == planned[1:]
+    planned = data(farm.inv("plan", "tinytop", "--json"))
+    assert data(farm.inv("why", "tinytop", "--json")) == planned[1:]
 
 
 class TestRecipe:
-    def test_list(self, farm: Path) -> None:
-        base, top = inv(farm, "recipe.list").stdout.splitlines()
+    def test_list(self, farm: Door) -> None:
+        base, top = farm.inv("recipe.list").stdout.splitlines()
         assert base.split()[0] == "tinybase"
         assert top.endswith("[on tinybase]")
-        assert [each["name"] for each in data(inv(farm, "recipe.list", "--json"))] == ["tinybase", "tinytop"]
+        assert [each["name"] for each in data(farm.inv("recipe.list", "--json"))] == ["tinybase", "tinytop"]
 
-    def test_check(self, farm: Path, tmp_path: Path) -> None:
-        assert inv(farm, "recipe.check", "all").returncode == 0
+    def test_check(self, farm: Door, tmp_path: Path) -> None:
+        assert farm.inv("recipe.check", "all").returncode == 0
         root = tmp_path / "farm"
-        shutil.copytree(farm, root, symlinks=True, ignore=shutil.ignore_patterns("wheelhouse", ".wheelfarm"))
+        shutil.copytree(
+            farm.root, root, symlinks=True, ignore=shutil.ignore_patterns("wheelhouse", ".wheelfarm")
+        )
         for name in ("tinybase", "tinytop"):
             recipe = root / "recipes" / name / "recipe.toml"
             recipe.write_text("compiler = []\n" + recipe.read_text())
-        finished = inv(root, "recipe.check", "all")
+        finished = replace(farm, root=root).inv("recipe.check", "all")
         assert finished.returncode == 11
         # Both at once, each with its file and the nearest valid name.
         assert finished.stderr.count("error[recipe]: unknown key 'compiler'") == 2
@@ -162,113 +157,111 @@ class TestRecipe:
         (("wheel.inspect", "no-such.whl"), 2, "there is no file no-such.whl"),
     ],
 )
-def test_bad_words(farm: Path, words: tuple[str, ...], code: int, said: str) -> None:
-    finished = inv(farm, *words)
+def test_bad_words(farm: Door, words: tuple[str, ...], code: int, said: str) -> None:
+    finished = farm.inv(*words)
     assert (finished.returncode, finished.stdout) == (code, "")
     assert said in finished.stderr
     assert "Traceback" not in finished.stderr
 
 
-def test_a_directory_that_is_no_farm(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "tasks.py", tmp_path)
-    finished = inv(tmp_path, "plan", "tinytop")
+def test_a_directory_that_is_no_farm(farm: Door, tmp_path: Path) -> None:
+    finished = replace(farm, root=tmp_path).inv("plan", "tinytop")
     assert finished.returncode == 2
     assert "this is no farm" in finished.stderr
 
 
 class TestWheel:
     @pytest.fixture
-    def stored(self, farm: Path) -> str:
-        settings: Settings = load(farm, environ={})
-        (wheel,) = settings.wheelhouse.rglob("tinybase-*.whl")
+    def stored(self, farm: Door) -> str:
+        (wheel,) = load(farm.root, environ={}).wheelhouse.rglob("tinybase-*.whl")
         return str(wheel)
 
-    def test_inspect(self, farm: Path, stored: str) -> None:
-        described = data(inv(farm, "wheel.inspect", stored, "--json"))
+    def test_inspect(self, farm: Door, stored: str) -> None:
+        described = data(farm.inv("wheel.inspect", stored, "--json"))
         assert (described["name"], described["version"]) == ("tinybase", "1.0")
-        finished = inv(farm, "wheel.inspect", stored)
+        finished = farm.inv("wheel.inspect", stored)
         assert finished.returncode == 0
         assert finished.stdout.startswith("tinybase 1.0  ")
         assert "libtiny" in finished.stdout
-        assert data(inv(farm, "wheel.inspect", "tinybase", "--json")) == described
+        assert data(farm.inv("wheel.inspect", "tinybase", "--json")) == described
 
-    def test_inspect_the_public_one(self, farm: Path, tmp_path: Path) -> None:
+    def test_inspect_the_public_one(self, farm: Door, tmp_path: Path) -> None:
         own = Index(tmp_path / "index")
         own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
         words = ("wheel.inspect", "tinytop", "--public", "--json")
-        described = data(inv(farm, *words, WHEELFARM_INDEX_URL=own.url))
+        described = data(farm.inv(*words, WHEELFARM_INDEX_URL=own.url))
         assert described["file"] == "tinytop-1.0-py3-none-any.whl"
 
-    def test_gate(self, farm: Path, stored: str) -> None:
-        finished = inv(farm, "wheel.gate", stored)
+    def test_gate(self, farm: Door, stored: str) -> None:
+        finished = farm.inv("wheel.gate", stored)
         assert finished.returncode == 0, finished.stderr
         assert "smoke (Python 3.11): expected passed, found passed" in finished.stdout
         assert "smoke (tinytop 1.0): expected passed, found passed in its own gate" in finished.stdout
 
-    def test_what_is_wrong_with_a_wheel(self, farm: Path, tmp_path: Path) -> None:
+    def test_what_is_wrong_with_a_wheel(self, farm: Door, tmp_path: Path) -> None:
         files = {"tinybase/__init__.py": "raise OSError('not on this machine')\n"}
         wheel = make_wheel(tmp_path, "tinybase", "1.0", files, tag=f"cp{TAG}-cp{TAG}-linux_x86_64")
-        finished = inv(farm, "wheel.gate", str(wheel))
+        finished = farm.inv("wheel.gate", str(wheel))
         assert finished.returncode == 60
         assert "extensions: expected some, found none" in finished.stderr
         assert "no bill of materials" in finished.stderr
         assert "import tinybase: OSError: not on this machine" in finished.stderr
         broken = make_wheel(tmp_path, "broken", fault=Fault.WRONG_HASH)
         for task in ("wheel.gate", "wheel.inspect"):
-            assert inv(farm, task, str(broken)).returncode == 51
+            assert farm.inv(task, str(broken)).returncode == 51
         pure = make_wheel(tmp_path, "tinytop", "1.0")
-        assert "not for CPython" in inv(farm, "wheel.gate", str(pure)).stderr
-        assert "a pure wheel needs no repair" in inv(farm, "wheel.repair", str(pure)).stderr
+        assert "not for CPython" in farm.inv("wheel.gate", str(pure)).stderr
+        assert "a pure wheel needs no repair" in farm.inv("wheel.repair", str(pure)).stderr
 
-    def test_repair(self, farm: Path, tmp_path: Path) -> None:
+    def test_repair(self, farm: Door, tmp_path: Path) -> None:
         library = elf("int mine(void) { return 1; }", soname="libmine.so")
         extension = elf("int mine(void); int f(void) { return mine(); }", needs=("libmine.so",))
         tag = f"cp{TAG}-cp{TAG}-linux_x86_64"
         wheel = make_wheel(tmp_path, "demo", "1.0", {"demo/ext.so": extension}, tag=tag)
         libraries = tmp_path / "lib"
         libraries.mkdir()
-        lost = inv(farm, "wheel.repair", str(wheel), "--output", str(tmp_path / "out"))
+        lost = farm.inv("wheel.repair", str(wheel), "--output", str(tmp_path / "out"))
         assert lost.returncode == 50
         assert "libmine.so" in lost.stderr
         (libraries / "libmine.so").write_bytes(library)
         words = ("wheel.repair", str(wheel), "--libraries", str(libraries), "--output", str(tmp_path / "out"))
-        finished = inv(farm, *words)
+        finished = farm.inv(*words)
         assert finished.returncode == 0, finished.stderr
         path = Path(finished.stdout.strip())
         assert path.is_file()
         assert "manylinux" in path.name
-        linked = data(inv(farm, "wheel.inspect", str(path), "--json"))
+        linked = data(farm.inv("wheel.inspect", str(path), "--json"))
         assert "demo.libs/libmine" in json.dumps(linked)
 
 
 class TestDiff:
-    def test_two_files(self, farm: Path, tmp_path: Path) -> None:
+    def test_two_files(self, farm: Door, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
         one = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": "x = 1\n"})
         other = make_wheel(tmp_path / "other", "tinytop", "1.1", {"tinytop.py": "", "more.py": ""})
-        finished = inv(farm, "wheel.diff", str(one), str(other))
+        finished = farm.inv("wheel.diff", str(one), str(other))
         assert finished.returncode == 0, finished.stderr
         lines = finished.stdout.splitlines()
         assert lines[:3] == [f"--- {one.name}", f"+++ {other.name}", "version: 1.0 -> 1.1"]
         assert "  +          0  more.py" in lines
-        assert data(inv(farm, "wheel.diff", str(one), str(one), "--json")) == {
+        assert data(farm.inv("wheel.diff", str(one), str(one), "--json")) == {
             "before": one.name,
             "after": one.name,
         }
-        assert inv(farm, "wheel.diff", str(one), str(one)).stdout.splitlines()[2:] == ["no difference"]
+        assert farm.inv("wheel.diff", str(one), str(one)).stdout.splitlines()[2:] == ["no difference"]
 
-    def test_the_farms_wheel_and_a_file(self, farm: Path, tmp_path: Path) -> None:
+    def test_the_farms_wheel_and_a_file(self, farm: Door, tmp_path: Path) -> None:
         other = make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""})
-        found = data(inv(farm, "wheel.diff", "tinytop", str(other), "--json"))
+        found = data(farm.inv("wheel.diff", "tinytop", str(other), "--json"))
         assert found["before"].startswith(f"tinytop-1.0-cp{TAG}-")
         assert found["after"] == other.name
         assert found["kinds"]["extension"]["after"] == 0
         assert found["members"]["only_after"] == [{"member": "tinytop.py", "size": 0}]
 
-    def test_the_farms_wheel_and_the_public_one(self, farm: Path, tmp_path: Path) -> None:
+    def test_the_farms_wheel_and_the_public_one(self, farm: Door, tmp_path: Path) -> None:
         own = Index(tmp_path / "index")
         own.add(make_wheel(tmp_path, "tinytop", "1.0", {"tinytop.py": ""}))
-        found = data(inv(farm, "wheel.diff", "public", "tinytop", "--json", WHEELFARM_INDEX_URL=own.url))
+        found = data(farm.inv("wheel.diff", "public", "tinytop", "--json", WHEELFARM_INDEX_URL=own.url))
         assert found["before"] == "tinytop-1.0-py3-none-any.whl"
         assert found["after"].startswith(f"tinytop-1.0-cp{TAG}-")
 
@@ -282,13 +275,13 @@ class TestDiff:
         ],
     )
     def test_words_that_mean_nothing(
-        self, farm: Path, arguments: tuple[str, ...], code: int, said: str
+        self, farm: Door, arguments: tuple[str, ...], code: int, said: str
     ) -> None:
-        finished = inv(farm, "wheel.diff", *arguments)
+        finished = farm.inv("wheel.diff", *arguments)
         assert (finished.returncode, said in finished.stderr) == (code, True), finished.stderr
 
-    def test_two_distributions(self, farm: Path, tmp_path: Path) -> None:
+    def test_two_distributions(self, farm: Door, tmp_path: Path) -> None:
         other = make_wheel(tmp_path, "other", "1.0", {})
-        finished = inv(farm, "wheel.diff", "tinytop", str(other))
+        finished = farm.inv("wheel.diff", "tinytop", str(other))
         assert finished.returncode != 0
         assert "tinytop and other are two distributions" in finished.stderr

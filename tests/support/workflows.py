@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import make_farm
-from wheelfarm.ci.action_pins import DEFAULT_PINS
 from wheelfarm.ci.github import render_github
 from wheelfarm.ci.matrix import make_jobs
-from wheelfarm.ci.yaml_document import load_yaml
+from wheelfarm.ci.workflow_file import DEFAULT_PINS, load_yaml
 from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:

@@ -1,20 +1,25 @@
-"""Renders farm.yml: a job per recipe and platform that calls build-wheel.yml, and the service jobs."""
+"""GitHub: its runners, and farm.yml, with a job per recipe and platform that calls build-wheel.yml."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.ci.action_pins import pinned_action
-from wheelfarm.ci.runners import RUNNERS, SERVICE_RUNNER
-from wheelfarm.ci.yaml_document import CommentedValue, Document, dump_yaml, flow_list, flow_map
+from wheelfarm.ci.workflow_file import (
+    CommentedValue,
+    Document,
+    dump_yaml,
+    flow_list,
+    flow_map,
+    pinned_action,
+)
 from wheelfarm.errors import WorkflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from wheelfarm.ci.action_pins import ActionPin
     from wheelfarm.ci.matrix import Job
+    from wheelfarm.ci.workflow_file import ActionPin
     from wheelfarm.recipes.farm_settings import Publishing
     from wheelfarm.recipes.settings import Settings
 
@@ -41,6 +46,30 @@ RECORDS_ARTIFACT: Final = "records"
 INSTALL: Final = "python3 -m pip install --require-hashes --requirement requirements/nox.txt"
 """Installs nox by hash, like everything that runs near a secret or an identity."""
 
+SERVICE_RUNNER: Final = "ubuntu-24.04"
+"""For the jobs that build nothing."""
+RUNNERS: Final[Mapping[str, str]] = {
+    "linux-x86_64": "ubuntu-24.04",
+    "linux-aarch64": "ubuntu-24.04-arm",
+    "musllinux-x86_64": "ubuntu-24.04",
+    "musllinux-aarch64": "ubuntu-24.04-arm",
+    "macos-arm64": "macos-15",
+    "macos-x86_64": "macos-15-intel",
+    "windows-amd64": "windows-2025",
+    "windows-arm64": "windows-11-arm",
+}
+"""Each has the platform's own processor: nothing is emulated or cross-compiled.
+
+https://docs.github.com/actions/reference/runners/github-hosted-runners
+"""
+_COMPILERS: Final[Mapping[tuple[str, str], str]] = {
+    # Rtools, whose MinGW numpy and scipy use too. Since Rtools 4.2 its compilers are here:
+    # https://cran.r-project.org/bin/windows/Rtools/rtools45/rtools.html
+    ("windows-amd64", "fortran"): "C:/rtools45/x86_64-w64-mingw32.static.posix/bin",
+    ("windows-arm64", "c"): "C:/Program Files/LLVM/bin",  # clang-cl
+}
+"""Directories of compilers that a runner's image has and its PATH lacks, by platform and language."""
+
 MATRIX_LIMIT: Final = 256
 """Jobs of a matrix: https://docs.github.com/actions/reference/limits."""
 SIZE_LIMIT: Final = 500_000
@@ -61,6 +90,12 @@ _DISPATCH: Final = {
     "variant": "one variant; all when empty",
     "platforms": "such as linux-x86_64,macos-arm64; all when empty",
 }
+
+
+def compiler_paths(platform: str, languages: Iterable[str]) -> tuple[str, ...]:
+    """List what a job puts first on PATH to compile some languages."""
+    found = (_COMPILERS.get((platform, language)) for language in languages)
+    return tuple(dict.fromkeys(path for path in found if path))
 
 
 def render_github(jobs: Sequence[Job], settings: Settings, pins: Mapping[str, ActionPin]) -> str:

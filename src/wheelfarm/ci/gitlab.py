@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.ci.github import INSTALL, REPORTS, WHEELS
-from wheelfarm.ci.yaml_document import Document, dump_yaml, flow_list
+from wheelfarm.ci.workflow_file import Document, dump_yaml, flow_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.ci import gitlab
-from wheelfarm.ci.action_pins import read_pins
 from wheelfarm.ci.github import BUILD_WHEEL, FARM, render_github
 from wheelfarm.ci.matrix import make_jobs
+from wheelfarm.ci.workflow_file import read_pins
 from wheelfarm.cli.task import task
 from wheelfarm.errors import Collector, UsageError, WorkflowError
 from wheelfarm.system.files import write_atomically

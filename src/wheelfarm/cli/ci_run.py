@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invoke.exceptions import Exit
 
-from wheelfarm.ci.github import FARM, PUBLISHED, RECORDS_ARTIFACT
+from wheelfarm.ci.github import FARM, PUBLISHED, RECORDS_ARTIFACT, compiler_paths
 from wheelfarm.ci.github_runs import find_last_run
 from wheelfarm.ci.matrix import MatrixEntry, make_jobs
-from wheelfarm.ci.runners import compiler_paths
 from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_selection, select_entries
 from wheelfarm.cli.task import Invocation, exit_codes, parse_packages
 from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError

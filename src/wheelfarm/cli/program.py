@@ -11,7 +11,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from wheelfarm import __version__
-from wheelfarm.cli import build, ci, index, recipe, report, reproduce, suite, wheel
+from wheelfarm.cli import build, ci, index, recipe, stored, wheel
 from wheelfarm.errors import UsageError
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.screen import Screen
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def collection() -> Collection:
     """All tasks of a farm, as tasks.py shows them."""
     tasks = Collection.from_module(build, name="wheelfarm")
-    for task in (suite.run_tests, reproduce.reproduce, report.report):
+    for task in (stored.run_tests, stored.reproduce, stored.report):
         tasks.add_task(task)
     for group in (recipe, wheel, index, ci):
         tasks.add_collection(Collection.from_module(group))

@@ -1,8 +1,4 @@
-"""The stamp of a finished run: what it depended on, so that a run with nothing to do ends at once.
-
-The sessions read it without any of the farm's libraries; see `wheelfarm.cli.stamp` for the form. It only
-ever saves time: whatever differs, even by a file's time, leads to the full plan with its digests.
-"""
+"""Writes the stamp of a finished run, which `wheelfarm.cli.stamp` reads."""
 
 from __future__ import annotations
 
@@ -37,9 +33,10 @@ _DOCKER_SOCKET = Path("/var/run/docker.sock")
 
 
 def input_states(settings: Settings) -> dict[str, list[int] | None]:
-    """The states of all files that a plan may read, taken before it reads them.
+    """The states of all files of the farm that a plan may read.
 
-    What is edited while the farm runs has another state in the end, so that no stamp vouches for it.
+    Taken before the plan reads them: a file that is edited while the farm runs then has another state in the
+    end, and no stamp is written.
     """
     root = settings.root
     files = [root / "pyproject.toml", root / "requirements" / "farm.txt"]
@@ -47,19 +44,6 @@ def input_states(settings: Settings) -> dict[str, list[int] | None]:
     for directory in (settings.recipes, settings.patches):
         files += [directory, *directory.rglob("*")]
     return {str(file): file_state(file) for file in files}
-
-
-def _inputs(farm: Farm, plan: Plan) -> Iterator[Path]:
-    root = farm.settings.root
-    yield from (root / "pyproject.toml", root / "requirements" / "farm.txt", farm.settings.recipes)
-    for variant in farm.settings.variants.values():
-        if variant.lock:
-            yield root / variant.lock
-    for build in plan.builds:
-        for directory in (build.recipe.directory, build.recipe.patches):
-            # A directory that is not there yet counts too.
-            yield directory
-            yield from directory.rglob("*")
 
 
 def _stored(farm: Farm, outcomes: Sequence[Outcome]) -> Iterator[Path]:
@@ -106,30 +90,21 @@ def write_stamp(
     farm: Farm,
     plan: Plan,
     outcomes: Sequence[Outcome],
-    before: Mapping[str, list[int] | None],
+    inputs: Mapping[str, list[int] | None],
 ) -> None:
-    """Write the stamp of a run that ended well, unless an input was edited meanwhile.
-
-    Args:
-        path: the file.
-        farm: the farm that ran.
-        plan: what it ran.
-        outcomes: what came of it.
-        before: `input_states` from before the plan.
-    """
-    inputs = set(_inputs(farm, plan))
-    if any(file_state(file) != before.get(str(file)) for file in inputs):
+    """Write the stamp of a run that ended well, unless one of its `input_states` has changed meanwhile."""
+    if input_states(farm.settings) != inputs:
         return
     env = programs_environment(farm.settings)
-    files = {*inputs, *_stored(farm, outcomes), *_machine(farm)}
+    files = {*_stored(farm, outcomes), *_machine(farm)}
     lines = []
     for outcome in outcomes:
         stored = outcome.wheel.name if outcome.wheel else ""
         why = f"nothing changed: key {outcome.build.key[:12]}, {stored}"
-        again = Outcome(build=outcome.build, state=State.CACHED, why=why, wheel=outcome.wheel)
-        lines.append(outcome_line(again))
+        cached = Outcome(build=outcome.build, state=State.CACHED, why=why, wheel=outcome.wheel)
+        lines.append(outcome_line(cached))
     stamp = Stamp(
-        files={str(file): file_state(file) for file in sorted(files)},
+        files={**inputs, **{str(file): file_state(file) for file in sorted(files)}},
         environment=environment_digest(farm.settings.environ),
         commands={
             "\0".join(words): output_digest(run(Command(argv=words, env=env), check=False).output)

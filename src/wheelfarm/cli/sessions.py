@@ -1,6 +1,7 @@
 """The nox sessions of a farm: build-<name> and test-<name> for every recipe, and what CI jobs run.
 
 They need nox and the standard library alone; the farm's own libraries are in the environment that they make.
+They do not validate recipes: a broken recipe gets a session too, which reports what is wrong.
 """
 
 from __future__ import annotations
@@ -8,21 +9,21 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Final
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import nox
 
-from wheelfarm.cli.catalogue import read_summaries, read_variants, recipes_directory
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.cli.tools import tools_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from wheelfarm.cli.catalogue import RecipeSummary
 
 _CI: Final = {
     "last": "Find the last full run of the workflow.",
@@ -33,10 +34,68 @@ _CI: Final = {
     "collect": "Store the wheels of all jobs.",
     "publish": "Publish the wheels of all variants, or none.",
 }
-
-
 _INTERRUPT_TIMEOUT: Final = 20.0
 """Seconds for a run to end after an interrupt; its programs get five, the run itself eight."""
+
+
+@dataclass(frozen=True)
+class RecipeSummary:
+    """What a session shows of a recipe, and the packages that it needs."""
+
+    name: str
+    version: str
+    summary: str
+    needs: tuple[str, ...]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _table(table: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A table within tables; an empty one when there is none, or another value."""
+    for key in keys:
+        value = table.get(key)
+        table = value if isinstance(value, dict) else {}
+    return table
+
+
+def _names(value: object) -> list[str]:
+    """The names in a list, normalised as PEP 503 says."""
+    return [re.sub(r"[-_.]+", "-", str(name)).lower() for name in value] if isinstance(value, list) else []
+
+
+def read_summaries(recipes: Path) -> tuple[RecipeSummary, ...]:
+    """The recipes below a directory, by name."""
+    summaries = []
+    for file in sorted(recipes.glob("*/recipe.toml")):
+        recipe = _read(file)
+        requires = _table(recipe, "requires")
+        needs = dict.fromkeys([*_names(requires.get("host")), *_names(requires.get("run"))])
+        summaries.append(
+            RecipeSummary(
+                name=file.parent.name,
+                version=str(recipe.get("version", "?")),
+                summary=str(recipe.get("summary", "the recipe cannot be read")),
+                needs=tuple(needs),
+            )
+        )
+    return tuple(summaries)
+
+
+def recipes_directory(root: Path) -> Path:
+    """Where a farm keeps its recipes."""
+    return root / str(_table(_read(root / "pyproject.toml"), "tool", "wheelfarm").get("recipes", "recipes"))
+
+
+def read_variants(root: Path) -> tuple[str, ...]:
+    """The variants of a farm, the default one first."""
+    table = _table(_read(root / "pyproject.toml"), "tool", "wheelfarm")
+    default = str(table.get("variant", "openblas"))
+    return tuple(dict.fromkeys([default, *_table(table, "variants")]))
 
 
 def register(root: Path) -> None:

@@ -1,7 +1,7 @@
-"""The stamp of a finished run, read with the standard library alone: so a run with nothing to do is fast.
+"""The stamp of a finished run, read with the standard library alone: a run with nothing to do ends at once.
 
-A stamp is valid while every file that the run depended on has the same time, size and inode, and the
-environment and the builder image are the same. Any difference leads to the full plan, with its digests.
+A stamp is valid while every file that the run depended on has the same time, size and inode, and variables
+and builder image are the same. Any difference leads to the full plan, which decides by digests.
 """
 
 from __future__ import annotations
@@ -61,12 +61,7 @@ class Stamp:
             return None
 
     def is_valid(self, environ: Mapping[str, str], output: Callable[[list[str]], str]) -> bool:
-        """Whether nothing changed.
-
-        Args:
-            environ: the environment now.
-            output: what a command prints now.
-        """
+        """Whether nothing changed; `output` runs a command."""
         return (
             self.environment == environment_digest(environ)
             and all(file_state(Path(path)) == then for path, then in self.files.items())

@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.cli.session_lock import lock
-
 if TYPE_CHECKING:
     import nox
 
@@ -21,12 +19,10 @@ def _digest(file: Path) -> str:
 
 
 def tools_environment(session: nox.Session, root: Path, lock_name: str) -> Path:
-    """The interpreter of an environment with what the lock files list, and the farm's own source on its path.
+    """Make the environment that `requirements/<lock_name>.txt` lists, with the farm's source on its path.
 
-    Args:
-        session: for running what makes it.
-        root: the farm.
-        lock_name: the lock file in requirements/, without ending.
+    Returns:
+        Its interpreter.
     """
     file = root / "requirements" / f"{lock_name}.txt"
     if not file.is_file():
@@ -36,8 +32,17 @@ def tools_environment(session: nox.Session, root: Path, lock_name: str) -> Path:
     digest = _digest(file)
     if _made_from(env_dir) == digest:
         return python
+    # nox depends on virtualenv, which depends on filelock; most runs need no lock.
+    from filelock import FileLock, Timeout  # noqa: PLC0415
+
     name = env_dir.relative_to(root)
-    with lock(env_dir.with_name(f"{env_dir.name}.lock"), lambda: session.log(f"waiting for {name}")):
+    lock = FileLock(f"{env_dir}.lock")
+    try:
+        guard = lock.acquire(blocking=False)
+    except Timeout:
+        session.log(f"waiting for {name}")
+        guard = lock.acquire()
+    with guard:
         # Another run may have made it while this one waited.
         if _made_from(env_dir) != digest:
             session.log(f"making the environment {name} (once)")
