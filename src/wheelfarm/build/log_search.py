@@ -66,7 +66,7 @@ _EXCEPTION: Final = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """An error message; lines are told by their index."""
+    """An error message; its lines are given by their index."""
 
     failure: Failure
     at: int
