@@ -13,8 +13,7 @@ from support.farm import builds_of, make_farm
 from support.raised import only
 from support.wheels import make_wheel
 from wheelfarm.errors import ExpectationError
-from wheelfarm.gate.expectations import check_expectations
-from wheelfarm.gate.linkage import check_architecture, tag_architectures
+from wheelfarm.gate.expectations import check_architecture, check_expectations, tag_architectures
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 

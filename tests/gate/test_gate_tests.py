@@ -16,7 +16,7 @@ from support.tiny import ABI3, run_farm, tiny_farm
 from support.wheels import make_wheel
 from wheelfarm.errors import ChainError, GateTestError
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.gate import GateTests, pass_gate
+from wheelfarm.gate.gate import GateTests, pass_gates
 from wheelfarm.model import Python
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.services import make_fetcher
@@ -111,15 +111,14 @@ class TestDownstream:
         build, listener = build_of(plan, "tinybase"), RecordingListener()
         wheel = other_base(root / "wheel", settings, code, version)
         tests = planner.plan_tests(build, wheel)
-        results = pass_gate(
-            build,
+        results = pass_gates(
+            [(build, tests)],
             planner.services.engine,
             root / "environments",
-            tests,
             log=root / "gate.log",
             listener=listener,
         )
-        return results, listener.lines
+        return results[build.id.name], listener.lines
 
     def test_a_stored_wheel_works_with_the_new_one(self, chain: Settings, tmp_path: Path) -> None:
         results, _ = self.tried(chain, tmp_path)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wheelfarm.gate.linkage import check_linkage, reads_binaries
+from wheelfarm.gate.expectations import check_linkage, reads_binaries
 from wheelfarm.recipes.recipe import Expect
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 

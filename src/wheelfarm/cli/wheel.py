@@ -15,7 +15,7 @@ from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for
 from wheelfarm.cli.task import PLANNING, Invocation, task
 from wheelfarm.errors import ProcessError, RecordError, RepairError, UsageError, WheelError
-from wheelfarm.gate.gate import pass_gate
+from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import PinnedWheel, Platform, parse_name
 from wheelfarm.provenance.record import Record, input_difference
 from wheelfarm.provenance.sbom import read_components
@@ -232,14 +232,13 @@ def gate(call: Invocation, wheel: str) -> None:
             sha256=sha256_of_file(opened.path),
             farm=True,
         )
-        results = pass_gate(
-            build,
+        results = pass_gates(
+            [(build, planner.plan_tests(build, pinned))],
             call.farm.engine,
             Path(scratch) / "environments",
-            planner.plan_tests(build, pinned),
             log=Path(scratch) / "gate.log",
             listener=SilentListener(),
             jobs=call.farm.settings.jobs,
         )
-    lines = [str(result) for result in results]
+    lines = [str(result) for result in results[build.id.name]]
     call.show(lines, lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from wheelfarm.errors import CancelledRunError, Collector, GateTestError
 from wheelfarm.gate.check import Result
@@ -14,7 +14,7 @@ from wheelfarm.provenance.sbom import check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build
     from wheelfarm.wheels.archive import Wheel
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,62 +42,46 @@ class GateTests:
     skipped: tuple[Result, ...] = ()
 
 
-def pass_gate(
-    build: Build,
-    engine: Engine,
-    directory: Path,
-    tests: GateTests,
-    *,
-    log: Path,
-    listener: ProgressListener,
-    jobs: int = 1,
-) -> tuple[Result, ...]:
-    """Check a repaired wheel against its recipe.
+@dataclass(frozen=True, kw_only=True)
+class _Gate:
+    """The gate of one wheel of a build."""
 
-    Args:
-        build: the build of the wheel.
-        engine: runs the clean environments.
-        directory: for the clean environments.
-        tests: what to test.
-        log: receives the output of the first environment; each other one has a log next to it.
-        listener: receives the tests' output, and may cancel them.
-        jobs: how many environments run at once.
+    build: Build
+    tests: GateTests
+    engine: Engine
+    directory: Path
+    log: Path
+    """Receives the output of the first environment; each other one has a log next to it."""
+    listener: ProgressListener
 
-    Raises:
-        FarmError: a member that differs from RECORD, a vendored library that the SBOM lacks, an
-            expectation that is not met, a test that fails; a group when there are several.
-    """
-    wheel = open_wheel(tests.own[0].wheel.path)
-    env = engine.clean_environment(directory, build.id.target).env
-    directory.mkdir(parents=True, exist_ok=True)
+    def check(
+        self, checks: ThreadPoolExecutor, tests: ThreadPoolExecutor
+    ) -> list[Future[tuple[Result, ...]]]:
+        """Start everything that needs no other result, in the order of the results."""
+        wheel = open_wheel(self.tests.own[0].wheel.path)
+        env = self.engine.clean_environment(self.directory, self.build.id.target).env
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return [
+            checks.submit(_check_members, wheel),
+            checks.submit(check_expectations, self.build, wheel, env, self.directory),
+            *(tests.submit(self.test, environment) for environment in self.tests.own),
+            checks.submit(_check_sbom, wheel),
+        ]
 
-    def test(environment: CleanEnvironment) -> tuple[Result, ...]:
-        own_log = log if environment is tests.own[0] else _log_for(log, environment.slug)
-        own_directory = directory / environment.slug
+    def test(self, environment: CleanEnvironment) -> tuple[Result, ...]:
+        first = environment is self.tests.own[0]
+        log = self.log if first else _log_for(self.log, environment.slug)
+        directory = self.directory / environment.slug
         try:
-            return run_wheel_tests(build, environment, engine, own_directory, log=own_log, listener=listener)
+            return run_wheel_tests(
+                self.build, environment, self.engine, directory, log=log, listener=self.listener
+            )
         except GateTestError as problem:
-            if environment.wheel.name not in tests.replaced:
+            if environment.wheel.name not in self.tests.replaced:
                 raise
-            listener.on_line(f"warning: {problem.what}: {problem.why}; this run builds it again")
+            self.listener.on_line(f"warning: {problem.what}: {problem.why}; this run builds it again")
             found = f"failed: {problem.why}; this run builds it again"
             return (Result(check="smoke", expected="passed", found=found, environment=environment.name),)
-
-    # Tests and the reader of binaries are other processes, so that none of the checks waits for another.
-    with (
-        ThreadPoolExecutor(max_workers=2, thread_name_prefix="wheelfarm-gate") as pool,
-        ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="wheelfarm-test") as test_pool,
-    ):
-        found = _collect(
-            [
-                pool.submit(_check_members, wheel),
-                pool.submit(check_expectations, build, wheel, env, directory),
-                *(test_pool.submit(test, environment) for environment in tests.own),
-                pool.submit(_check_sbom, wheel),
-            ]
-        )
-        found += _collect([test_pool.submit(test, environment) for environment in tests.downstream])
-    return (*(result for results in found for result in results), *tests.skipped)
 
 
 def pass_gates(
@@ -111,52 +93,69 @@ def pass_gates(
     listener: ProgressListener,
     jobs: int = 1,
 ) -> dict[Name, tuple[Result, ...]]:
-    """Pass the wheels of a build through their gates, side by side where there are processors for it.
+    """Check the wheels of a build against their recipe, and test them.
 
     Args:
-        wheels: the gate's view of each wheel, the main one first, with its tests.
-        engine: as for `pass_gate`, and so are all further arguments.
+        wheels: each wheel's build and tests, the main one first.
+        engine: runs the clean environments.
         directory: has a directory for each wheel.
         log: for the main wheel; each split has a log next to it.
-        listener: for all wheels.
-        jobs: how many wheels are checked at once, and how many environments of each.
+        listener: receives the tests' output, and may cancel them.
+        jobs: how many environments run at once.
 
     Raises:
-        FarmError: as `pass_gate`, of all the wheels.
+        FarmError: a member that differs from RECORD, a vendored library that the SBOM lacks, an
+            expectation that is not met, a test that fails; a group when there are several.
     """
     main = wheels[0][0].id.name
+    gates = {
+        build.id.name: _Gate(
+            build=build,
+            tests=tests,
+            engine=engine,
+            directory=directory / build.id.name,
+            log=log if build.id.name == main else _log_for(log, build.id.name),
+            listener=listener,
+        )
+        for build, tests in wheels
+    }
+    # Tests and the reader of binaries are other processes, so that none of the checks waits for another.
+    with (
+        ThreadPoolExecutor(max_workers=2, thread_name_prefix="wheelfarm-gate") as checks,
+        ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="wheelfarm-test") as tests,
+    ):
+        first = {name: gate.check(checks, tests) for name, gate in gates.items()}
+        _wait(future for futures in first.values() for future in futures)
+        second = {
+            name: [tests.submit(gate.test, environment) for environment in gate.tests.downstream]
+            for name, gate in gates.items()
+        }
+        _wait(future for futures in second.values() for future in futures)
+    return {
+        name: (
+            *(result for future in (*first[name], *second[name]) for result in future.result()),
+            *gate.tests.skipped,
+        )
+        for name, gate in gates.items()
+    }
 
-    def one(build: Build, tests: GateTests) -> tuple[Result, ...]:
-        name = build.id.name
-        own_log = log if name == main else _log_for(log, name)
-        return pass_gate(build, engine, directory / name, tests, log=own_log, listener=listener, jobs=jobs)
 
-    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="wheelfarm-gates") as pool:
-        found = _collect([pool.submit(one, build, tests) for build, tests in wheels])
-    return {build.id.name: results for (build, _), results in zip(wheels, found, strict=True)}
+def _wait(futures: Iterable[Future[tuple[Result, ...]]]) -> None:
+    """Wait for all futures, and raise the errors of all of them."""
+    problems = Collector()
+    for future in futures:
+        with problems.collect():
+            future.result()
+    cancelled = [error for error in problems.errors if isinstance(error, CancelledRunError)]
+    if cancelled:
+        raise cancelled[0]
+    problems.check()
 
 
 def _log_for(log: Path, slug: str) -> Path:
     own = log.with_name(f"{log.stem}-{slug}.log")
     own.unlink(missing_ok=True)
     return own
-
-
-def _collect(futures: Sequence[Future[T]]) -> list[T]:
-    """Wait for all futures, and return their results.
-
-    Raises:
-        FarmError: the errors of all of them.
-    """
-    problems, results = Collector(), list[T]()
-    for future in futures:
-        with problems.collect():
-            results.append(future.result())
-    cancelled = [error for error in problems.errors if isinstance(error, CancelledRunError)]
-    if cancelled:
-        raise cancelled[0]
-    problems.check()
-    return results
 
 
 def _check_members(wheel: Wheel) -> tuple[Result, ...]:
