@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from support.progress import RecordingListener
 from support.raised import only
 from support.runs import LineListener
 from support.suite import pinned
-from support.tiny import ABI3, run_farm, tiny_farm
+from support.tiny import ABI3, VARIANT, run_farm, tiny_farm
 from support.wheels import make_wheel
 from wheelfarm.errors import ChainError, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.gate import GateTests, pass_gates
 from wheelfarm.model import Python
+from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.run.test_environments import GateTestPlanner
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.index import Index
-    from wheelfarm.model import PinnedWheel
+    from wheelfarm.model import PinnedWheel, Target
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
+    from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.settings import Settings
 
 HERE = Python(major=3, minor=11)
@@ -100,6 +103,29 @@ class TestAnotherPython:
             environment="Python 3.12",
         )
         assert [result.environment for result in tests.skipped] == ["Python 3.12", "Python 3.13"]
+
+
+def test_a_recipe_is_resolved_once_a_plan(
+    chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the search for system packages, in the plan, and for the gate of what is not in the plan."""
+    calls: Counter[tuple[str, str, str]] = Counter()
+    resolve = LoadedRecipe.resolve
+
+    def counted(recipe: LoadedRecipe, *, variant: str, target: Target) -> ResolvedRecipe:
+        calls[recipe.name, variant, str(target)] += 1
+        return resolve(recipe, variant=variant, target=target)
+
+    monkeypatch.setattr(LoadedRecipe, "resolve", counted)
+    farm = Farm(settings=chain)
+    farm.missing(["tinybase"])
+    plan = farm.plan(["tinybase"])
+    planner = GateTestPlanner(farm.services(plan, LineListener()), make_fetcher(chain))
+    for number in range(2):
+        tests = planner.plan_tests(plan.builds[0], other_base(tmp_path / str(number), chain))
+        assert [each.recipe.name for each in tests.downstream] == ["tinytop"]
+    (target,) = farm.targets()
+    assert calls == {("tinybase", VARIANT, str(target)): 1, ("tinytop", VARIANT, str(target)): 1}
 
 
 class TestDownstream:

@@ -69,6 +69,7 @@ def _check_recipe(
     unresolved = Collector()
     for variant in variants:
         for target in targets:
+            # A check has no plan that the recipe could be resolved for.
             with unresolved.collect():
                 recipe.resolve(variant=variant, target=target)
     # What is wrong for every target is reported once.

@@ -261,18 +261,19 @@ class BuildPipeline:
             records[name] = regated(Record.from_json(text, str(wheel.path)), build, results[name])
         return self._store(State.CHECKED, wheels, records)
 
-    def _store(self, state: State, wheels: Wheels, records: Mapping[Name, Record]) -> BuildResult:
+    def _store(
+        self, state: State, wheels: dict[Name, RepairedWheel], records: Mapping[Name, Record]
+    ) -> BuildResult:
         """Store the wheels, the main one last: what finds it finds the splits too."""
-        stored = {
-            name: self.services.wheelhouse.store(
+        stored = {}
+        for name in reversed(wheels):
+            stored[name] = self.services.wheelhouse.store(
                 wheels[name].path,
                 sha256=wheels[name].sha256,
                 variant=self.build.id.variant,
                 key=self.build.key_of(name),
                 record=records[name].to_json(),
             )
-            for name in [*wheels][::-1]
-        }
         return BuildResult(state, tuple(stored[name] for name in self.build.distributions))
 
     def _gate(self, wheels: Wheels, root: Path) -> dict[Name, tuple[Result, ...]]:
@@ -434,6 +435,15 @@ class BuildPipeline:
         return embed(
             directory, wheel, read_library_provenance(directory), finished, members={EMBEDDED: record}
         )
+
+
+def run_build(services: BuildServices, build: Build, jobs: int) -> Outcome:
+    """Take one build of a plan through the pipeline, with its share of the processors.
+
+    Raises:
+        FarmError: whatever goes wrong; then nothing is stored.
+    """
+    return BuildPipeline(services=services, build=build, jobs=jobs).run()
 
 
 def _as_repaired(stored: Sequence[StoredWheel]) -> dict[Name, RepairedWheel]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.cibuildwheel_options import check_effect, check_options
@@ -12,11 +12,11 @@ from wheelfarm.build.environment import check_environment, check_programs
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.model import EngineName
-from wheelfarm.plan.graph import make_plan, order
+from wheelfarm.plan.graph import ResolvedRecipes, make_plan, order
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.budget import Budget
-from wheelfarm.run.build_pipeline import BuildPipeline
+from wheelfarm.run.build_pipeline import run_build
 from wheelfarm.run.engines import choose_engine
 from wheelfarm.run.estimates import DurationEstimates, need
 from wheelfarm.run.outcome import Interrupted
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wheelfarm.build.engine import Engine
     from wheelfarm.errors import FarmError
     from wheelfarm.model import Target
-    from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.plan.build import BuildId
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
@@ -89,6 +89,11 @@ class Farm:
         return Published(self.settings, self.wheelhouse)
 
     @cached_property
+    def _resolved(self) -> ResolvedRecipes:
+        """The recipes of this farm's plans."""
+        return ResolvedRecipes()
+
+    @cached_property
     def estimates(self) -> DurationEstimates:
         """How long builds will take."""
         return DurationEstimates(self.settings)
@@ -109,7 +114,7 @@ class Farm:
         """
         entries = order(self.recipes, names)
         packages = self._system_packages(entries)
-        programs = {name for each in self._resolved(entries) for name in named_programs(each.environment)}
+        programs = {name for each in self._resolve(entries) for name in named_programs(each.environment)}
         toolchains = [self.engine.toolchain(target, packages, sorted(programs)) for target in self.targets()]
         plan = make_plan(
             self.recipes,
@@ -117,6 +122,7 @@ class Farm:
             names=names,
             variant=self.settings.variant,
             toolchains=toolchains,
+            resolved=self._resolved,
         )
         problems = Collector()
         for build in plan.builds:
@@ -135,7 +141,7 @@ class Farm:
         """System packages of the host per package manager, for the recipes of a plan."""
         variant = self.settings.choose_variant(self.settings.variant)
         wanted: dict[str, list[str]] = {"apt": [], "dnf": []}
-        tables = [each.system_packages for each in self._resolved(entries)]
+        tables = [each.system_packages for each in self._resolve(entries)]
         if any(recipe.table.blas for recipe in entries):
             tables.append(variant.system_packages)
         for table in tables:
@@ -143,12 +149,10 @@ class Farm:
             wanted["dnf"] += table.dnf
         return wanted
 
-    def _resolved(self, entries: Iterable[LoadedRecipe]) -> list[ResolvedRecipe]:
-        """What the recipes come to, for each target."""
-        variant = self.settings.variant
-        return [
-            recipe.resolve(variant=variant, target=target) for recipe in entries for target in self.targets()
-        ]
+    def _resolve(self, entries: Iterable[LoadedRecipe]) -> list[ResolvedRecipe]:
+        """The values of the recipes for each target."""
+        variant, targets = self.settings.variant, self.targets()
+        return [self._resolved.find(recipe, variant, target) for recipe in entries for target in targets]
 
     def missing(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """System packages that the host engine needs and this machine lacks; none for containers.
@@ -236,10 +240,7 @@ class Farm:
         """
         use_one_heap()
         services = self.services(plan, listener)
-
-        def perform(build: Build, jobs: int) -> Outcome:
-            return BuildPipeline(services=services, build=build, jobs=jobs).run()
-
+        perform = partial(run_build, services)
         runner = replace(
             self._runner(self.expected(plan) if expected is None else expected),
             executor=executor,

@@ -186,7 +186,7 @@ class GateTestPlanner:
         locked = self._locked(build, recipe.test_requirements(target), target)
         return CleanEnvironment(
             recipe=recipe,
-            resolved=recipe.resolve(variant=variant, target=target),
+            resolved=self.services.plan.resolved.find(recipe, variant, target),
             target=target,
             wheel=stored,
             run_with=(wheel, *locked, *farm),
