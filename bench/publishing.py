@@ -172,8 +172,8 @@ def _filled(root: Path, projects: int) -> tuple[StaticIndex, Candidate, float]:
     """An index with all but one wheel, that wheel, and the seconds that the others took."""
     *first, last = _candidates(root, projects)
     attestation = Attestation(record="{}" * 5000, statement="{}" * 1000)
-    place = Directory(root / "public", lambda _line: None)
-    index = StaticIndex("bench", place, lambda _wheel: attestation, lambda _line: None)
+    place = Directory(root / "public")
+    index = StaticIndex("bench", place, lambda _wheel: attestation)
     started = time.perf_counter()
     index.upload(first)
     return index, last, time.perf_counter() - started

@@ -78,13 +78,12 @@ def test_an_attestation_is_removed_with_its_wheel(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sign", [True, False])
 def test_an_index_that_nobody_outside_should_hear_of(
     tmp_path: Path,
-    messages: list[str],
-    *,
-    sign: bool,
+    log: pytest.LogCaptureFixture,
+    sign: bool,  # noqa: FBT001
 ) -> None:
     """Signing is written down in a public log, so it is not even tried there."""
     table = {"kind": "static", "url": "../public", "sign": sign}
     farm = publishing_farm(tmp_path / "farm", table, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"})
     stock(farm.wheelhouse)
     publication(farm).publish(None)
-    assert any("statements stay unsigned" in line for line in messages) is sign
+    assert any("statements stay unsigned" in line for line in log.messages) is sign

@@ -11,8 +11,7 @@ import pytest
 from support.publishing import publication, publishing_farm, stock, store
 from support.raised import only
 from wheelfarm.errors import UnprovenError, UsageError
-from wheelfarm.index.attest import verify_candidate
-from wheelfarm.index.candidates import find_candidates
+from wheelfarm.index.candidates import find_candidates, verify_candidate
 from wheelfarm.index.factory import open_index
 from wheelfarm.model import Name
 from wheelfarm.run.publication import choose_index_name, named_releases

@@ -10,11 +10,10 @@ from packaging.utils import parse_wheel_filename
 from support.candidates import TARGETS, listed, make_candidate, published, tagged_digest
 from support.raised import raised
 from wheelfarm.errors import ConflictError, IncompleteError
-from wheelfarm.index.build_tags import build_tag
-from wheelfarm.index.candidates import requirements, waves
-from wheelfarm.index.comparison import State, compare
+from wheelfarm.index.build_tags import build_tag, of_release, superseded
+from wheelfarm.index.candidates import dependencies_first, requirements
+from wheelfarm.index.comparison import State, compare, target_statuses
 from wheelfarm.index.protocol import ListedFile
-from wheelfarm.index.status import of_release, superseded, target_statuses
 from wheelfarm.model import Name, Target
 
 if TYPE_CHECKING:
@@ -133,10 +132,11 @@ def test_the_number_is_above_all_others_of_the_slot(there: list[str], number: in
 def test_dependencies_come_first() -> None:
     one, two = make_candidate("one", requires=["three"]), make_candidate("two", requires=["one", "elsewhere"])
     three, own = make_candidate("three"), make_candidate("own", requires=["own"])
-    order = [[each.project for each in wave] for wave in waves([two, one, three, own])]
-    assert order == [["own", "three"], ["one"], ["two"]]
+    order = [each.project for each in dependencies_first([two, one, own, three])]
+    assert [name for name in order if name != "own"] == ["three", "one", "two"]
+    assert "own" in order
     circle = [make_candidate("one", requires=["two"]), make_candidate("two", requires=["one"])]
-    assert waves(circle) == [circle]
+    assert dependencies_first(circle) == tuple(circle)
 
 
 def test_requirements_of_metadata() -> None:

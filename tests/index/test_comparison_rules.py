@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.candidates import TARGETS, make_candidate, published, tagged_digest
-from wheelfarm.index.candidates import Candidate, waves
+from wheelfarm.index.candidates import Candidate, dependencies_first
 from wheelfarm.index.comparison import Comparison, State, compare
 from wheelfarm.index.protocol import ListedFile
 from wheelfarm.model import Name, Target
@@ -103,12 +103,24 @@ def test_after_it_is_published_it_is_the_same(wheelhouse: list[Candidate], index
 
 
 @given(WHEELHOUSES)
-def test_waves_hold_all_and_need_nothing_that_comes_later(wheelhouse: list[Candidate]) -> None:
-    found = waves(wheelhouse)
-    assert sorted(each.filename for wave in found for each in wave) == sorted(
-        each.filename for each in wheelhouse
-    )
-    if len(found) > 1:
-        for number, wave in enumerate(found):
-            later = {each.project for after in found[number + 1 :] for each in after}
-            assert not any(each.requires & later for each in wave)
+def test_dependencies_come_first_unless_they_need_each_other(wheelhouse: list[Candidate]) -> None:
+    found = dependencies_first(wheelhouse)
+    assert sorted(each.filename for each in found) == sorted(each.filename for each in wheelhouse)
+    needed_by_later = [
+        bool(each.requires & {later.project for later in found[number:]} - {each.project})
+        for number, each in enumerate(found)
+    ]
+    by_name = {
+        name: {need for each in found if each.project == name for need in each.requires} - {name}
+        for name in {each.project for each in found}
+    }
+    assert not any(needed_by_later) or has_circle(by_name)
+
+
+def has_circle(needs: dict[Name, set[Name]]) -> bool:
+    """Whether distributions are left when those that need nothing more are taken away again and again."""
+    left = dict(needs)
+    while free := [name for name, wanted in left.items() if not wanted & left.keys()]:
+        for name in free:
+            del left[name]
+    return bool(left)

@@ -193,7 +193,7 @@ def test_a_kill_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:
 
 
 class TestLocks:
-    def test_a_publisher_that_died_is_taken_over(self, messages: list[str]) -> None:
+    def test_a_publisher_that_died_is_taken_over(self, log: pytest.LogCaptureFixture) -> None:
         files = fsspec.filesystem("memory")
         files.store.clear()
         bucket = Bucket(files, "/bucket/public", lease=0.2)
@@ -201,7 +201,7 @@ class TestLocks:
         with bucket.locked() as renew:
             renew()
         assert bucket.read(LOCK) is None
-        assert "taking over" in messages[-1]
+        assert "taking over" in log.messages[-1]
 
     def test_one_that_was_taken_over_writes_nothing_more(self) -> None:
         files = fsspec.filesystem("memory")

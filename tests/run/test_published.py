@@ -13,8 +13,8 @@ from support.servers import Reply, index_server
 from support.store import check_tidy
 from support.tiny import VARIANT, run_farm
 from wheelfarm.errors import PublishError
-from wheelfarm.index.client import Client
-from wheelfarm.index.static import Web
+from wheelfarm.index.client import IndexClient
+from wheelfarm.index.storage import Web
 from wheelfarm.model import Digest
 from wheelfarm.provenance.attestation import sbom_digest, statement
 from wheelfarm.provenance.record import Record
@@ -261,7 +261,7 @@ def test_a_release_takes_nothing_that_a_compiler_cache_went_into(filled: Setting
 def test_what_a_web_server_hands_out_is_only_read(tmp_path: Path) -> None:
     with index_server() as server:
         server.replies["/a%20b"] += [Reply(b"bytes")] * 2
-        web = Web(Client(f"http://{server.host}/", None, tries=1))
+        web = Web(IndexClient(index_url=f"http://{server.host}/", tries=1))
         assert (web.read("a b"), web.size("a b")) == (b"bytes", 5)
         assert (web.read("lost"), web.size("lost")) == (None, None)
         for write in (

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import parse_packages, parse_releases, task
 from wheelfarm.errors import Collector, UsageError
+from wheelfarm.index.build_tags import of_release, superseded
 from wheelfarm.index.candidates import find_candidates
+from wheelfarm.index.comparison import target_statuses
 from wheelfarm.index.consumer import Tool, consumer_lines, from_elsewhere, pins, resolve
 from wheelfarm.index.factory import read_url
-from wheelfarm.index.status import of_release, superseded, target_statuses
 from wheelfarm.recipes.farm_settings import WHEELHOUSE
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.index import (

@@ -6,13 +6,14 @@ comes from, and wins over builds with a lower number, so that nothing published 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from wheelfarm.index.attest import verify_candidate
+from wheelfarm.index.candidates import verify_candidate
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.tags import served
 from wheelfarm.wheels.archive import open_wheel
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from wheelfarm.index.candidates import Candidate
-    from wheelfarm.model import Digest
+    from wheelfarm.index.protocol import Listing
+    from wheelfarm.model import Digest, Name
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 _DIGITS: Final = 12
@@ -79,6 +81,31 @@ def next_number(candidate: Candidate, filenames: Iterable[str], *, other_keys: b
     own = short_key(candidate.file.key)
     slots = [slot for name in filenames if (slot := BuildSlot.of(name)) and slot.holds(candidate)]
     return 1 + max((each.number for each in slots if not (other_keys and each.short_key == own)), default=0)
+
+
+def of_release(filenames: Iterable[str], version: str) -> tuple[str, ...]:
+    """The wheels of a version among file names, however the version is written."""
+    slots = ((name, BuildSlot.of(name)) for name in filenames)
+    return tuple(name for name, slot in slots if slot and str(slot.version) == str(Version(version)))
+
+
+def superseded(listing: Listing, keep: int) -> dict[Name, tuple[str, ...]]:
+    """Wheels of which there are `keep` later builds for the same version and tags.
+
+    Args:
+        listing: what an index lists.
+        keep: how many builds stay; one at least.
+    """
+    found: dict[Name, tuple[str, ...]] = {}
+    for project, files in listing.items():
+        builds: defaultdict[object, list[tuple[int, str]]] = defaultdict(list)
+        for name in (file.filename for file in files):
+            if slot := BuildSlot.of(name):
+                builds[slot.version, slot.tags].append((slot.number, name))
+        old = [name for group in builds.values() for _, name in sorted(group, reverse=True)[max(keep, 1) :]]
+        if old:
+            found[project] = tuple(sorted(old))
+    return found
 
 
 @dataclass

@@ -1,4 +1,7 @@
-"""The wheels to publish: those that the wheelhouse lists, with all of the farm that they need."""
+"""The wheels to publish: those that the wheelhouse lists, with all of the farm that they need.
+
+Each is compared with its build record before it leaves the farm, and gets an attestation.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelfarm.errors import UsageError
+from wheelfarm.errors import RecordError, UnprovenError, UsageError, WheelhouseError
 from wheelfarm.model import Name
+from wheelfarm.provenance.attestation import Attestation, sbom_digest, statement
+from wheelfarm.provenance.record import Record, RecordedWheel
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.layout import metadata_of
+from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -116,8 +123,7 @@ def find_candidates(
             if name not in chosen
             and any(file.version == of_release for file in wheelhouse.listed(variant, name))
         }
-    every = [candidate for project in sorted(chosen) for candidate in chosen[project]]
-    return tuple(candidate for wave in waves(every) for candidate in wave)
+    return dependencies_first(each for project in sorted(chosen) for each in chosen[project])
 
 
 def _of_version(
@@ -142,23 +148,78 @@ def _of_version(
         )
 
 
-def waves(those: Iterable[Candidate]) -> list[list[Candidate]]:
-    """Candidates in groups that need only groups before them; one group where they need each other."""
-    of: defaultdict[Name, list[Candidate]] = defaultdict(list)
-    for candidate in those:
-        of[candidate.project].append(candidate)
-    graph = {
-        project: {name for candidate in group for name in candidate.requires & of.keys() if name != project}
-        for project, group in of.items()
+def dependencies_first(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Candidates with dependencies before dependents; unchanged where distributions need each other."""
+    by_project: defaultdict[Name, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_project[candidate.project].append(candidate)
+    needed = {
+        project: sorted({name for each in group for name in each.requires & by_project.keys()} - {project})
+        for project, group in by_project.items()
     }
-    sorter = graphlib.TopologicalSorter(graph)
     try:
-        sorter.prepare()
+        order = list(graphlib.TopologicalSorter(needed).static_order())
     except graphlib.CycleError:
-        return [[candidate for group in of.values() for candidate in group]]
-    found = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready())
-        found.append([candidate for project in ready for candidate in of[project]])
-        sorter.done(*ready)
-    return found
+        order = list(needed)
+    return tuple(candidate for project in order for candidate in by_project[project])
+
+
+def verify_candidate(wheelhouse: Wheelhouse, candidate: Candidate) -> Record:
+    """Compare a stored wheel with its build record, and its bytes with both.
+
+    Raises:
+        UnprovenError: when the record is missing, describes another wheel or has no gate results, or when
+            the bytes are not those that passed the gate.
+    """
+
+    def unproven(what: str, why: str | None = None) -> UnprovenError:
+        hint = f"inv chain {candidate.project} --variant {candidate.variant}"
+        return UnprovenError(what, where=str(candidate.path), why=why, hint=hint)
+
+    name, key = candidate.filename, candidate.file.key
+    try:
+        text = wheelhouse.record(candidate.variant, key)
+        record = Record.from_json(text, str(candidate.path))
+    except (RecordError, WheelhouseError) as error:
+        raise unproven(f"{name} has no build record", error.why or error.what) from error
+    if (record.wheel.filename, record.wheel.sha256, record.key) != (name, candidate.sha256, key):
+        raise unproven(
+            f"the build record of {name} describes another wheel",
+            f"it says {record.wheel.filename}, sha256 {record.wheel.sha256}",
+        )
+    if not record.gate_results:
+        raise unproven(f"{name} has not passed its gate")
+    try:
+        actual = sha256_of_file(candidate.path)
+    except OSError as error:
+        raise unproven(f"{name} cannot be read", error.strerror) from error
+    if actual != candidate.sha256:
+        raise unproven(
+            f"{name} was changed after its gate", f"its sha256 was {candidate.sha256} and is {actual}"
+        )
+    return record
+
+
+def attest(wheelhouse: Wheelhouse, sign: Callable[[str], str], candidate: Candidate) -> Attestation:
+    """Make the attestation of a wheel that was tagged for publishing.
+
+    Args:
+        wheelhouse: where its build record is.
+        sign: signs a statement; returns an empty text without an identity.
+        candidate: the tagged wheel.
+
+    Raises:
+        UnprovenError: see `verify_candidate`.
+    """
+    record = verify_candidate(wheelhouse, candidate.stored or candidate)
+    wheel = RecordedWheel(
+        filename=candidate.filename,
+        sha256=candidate.sha256,
+        size=candidate.file.size,
+        built_sha256=record.wheel.built_sha256,
+        unnumbered_sha256=record.wheel.unnumbered,
+    )
+    record = record.model_copy(update={"wheel": wheel})
+    text = record.to_json()
+    made = statement(record, text, sbom_digest(open_wheel(candidate.path)))
+    return Attestation(record=text, statement=made, signature=sign(made))

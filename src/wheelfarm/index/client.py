@@ -1,113 +1,102 @@
-"""HTTP client of an index: credentials for its own host alone, retries on transient trouble."""
+"""HTTP client of an index, and the credentials that it sends: found where users of twine keep them."""
 
 from __future__ import annotations
 
 import hashlib
-import time
+import json
+import netrc
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
-import requests
-import urllib3
-
-from wheelfarm.errors import NetworkError, PublishError, RefusedError
+from wheelfarm.errors import ProcessError, PublishError, RefusedError
 from wheelfarm.model import Digest
-from wheelfarm.sources.urls import shown
-from wheelfarm.system.logs import get_logger
+from wheelfarm.sources.network import MISSING, RETRIED, HttpClient, read_whole
+from wheelfarm.sources.urls import host_of, shown
+from wheelfarm.system.environment import which
+from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from wheelfarm.index.credentials import Credentials
+    import requests
 
-logger = get_logger(__name__)
-
-_TIMEOUT: Final = (10.0, 60.0)
-"""Seconds for a connection, and for a response."""
-_LONGEST: Final = 60.0
-"""Longest pause in seconds that a server may request."""
 _HOPS: Final = 5
-_CHUNK: Final = 1024**2  # bytes
-MISSING: Final = frozenset({404, 410})
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
-"""OpenSSL's name for a certificate of an unknown authority: another try does not help."""
-_TROUBLE: Final = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    urllib3.exceptions.HTTPError,
-)
-
-
-def passes(status: int) -> bool:
-    """Whether another try may get another status."""
-    return status == 429 or status >= 500  # noqa: PLR2004 - RFC 6585 and RFC 9110
+_KEYRING: Final = 60.0
+"""Seconds for the keyring, which may have to ask the user."""
+_SUCCESSES: Final = range(200, 300)
+_HINTS: Final = {
+    **dict.fromkeys(range(300, 400), "the index redirects: write the new url in pyproject.toml"),
+    **dict.fromkeys(RETRIED, "the server's own log says why"),
+    401: "check TWINE_USERNAME and TWINE_PASSWORD, netrc or keyring",
+    403: "check the user, the password and what this user may do",
+    413: "the server takes no files of this size: raise its limit",
+    429: "wait, and publish again: it goes on where it stopped",
+    507: "the server's disk is full: free some space there, and publish again",
+}
 
 
 def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
     """The error for a response that is not a success."""
-    hints = {
-        **dict.fromkeys(_REDIRECTS, "the index redirects: write the new url in pyproject.toml"),
-        401: "check TWINE_USERNAME and TWINE_PASSWORD, netrc or keyring",
-        403: "check the user, the password and what this user may do",
-        413: "the server takes no files of this size: raise its limit",
-        429: "wait, and publish again: it goes on where it stopped",
-        507: "the server's disk is full: free some space there, and publish again",
-    }
-    hint = hints.get(status, "the server's own log says why" if passes(status) else None)
     said = " ".join(text.split())[:200]
     why = f"status {status}{f': {said}' if said else ''}"
-    error = RefusedError(what, where=shown(url), why=why, hint=hint)
-    error.status, error.retryable = status, passes(status)
+    error = RefusedError(what, where=shown(url), why=why, hint=_HINTS.get(status))
+    error.status, error.retryable = status, status in RETRIED
     return error
 
 
-@dataclass
-class Client:
-    """An HTTP client for one index.
+@dataclass(frozen=True, kw_only=True)
+class IndexClient(HttpClient):
+    """An HTTP client of one index."""
 
-    Args:
-        base: the index; only its host gets the credentials.
-        credentials: of the user.
-        authorities: file of trusted certificates; by default those of requests.
-        tries: number of tries while the trouble may be transient.
-        pause: seconds before the second try; each further pause is twice as long.
-    """
+    timeout: float | tuple[float, float] = (10.0, 60.0)
 
-    base: str
-    credentials: Credentials | None
-    authorities: str | None = None
-    tries: int = 4
-    pause: float = 0.5
-    _session: requests.Session = field(default_factory=requests.Session)
+    def check(self, answer: requests.Response, url: str) -> None:
+        """Raise RefusedError unless the answer is a success; nothing follows a redirect of `call`."""
+        del url  # where files lie in a store, the answer has another
+        if answer.status_code not in _SUCCESSES:
+            what = "the index has trouble" if answer.status_code in RETRIED else "the index refuses"
+            raise refusal(what, answer.url, answer.status_code, _reason(answer))
 
-    def get(self, url: str, *, accept: str = "*/*") -> requests.Response | None:
+    def call(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
+        """Send a request.
+
+        Raises:
+            NetworkError: when the server cannot be reached.
+            RefusedError: when it answers with an error or a redirect.
+        """
+        answer = self.request(method, url, allow_redirects=False, **options)
+        self.check(answer, url)
+        return answer
+
+    def find(self, url: str, *, accept: str = "*/*") -> requests.Response | None:
         """Get a url of the index; None when it does not exist, or when the index redirects to another host.
 
         Some servers redirect requests for an unknown project to the public index.
 
         Raises:
             NetworkError: when the server cannot be reached.
-            PublishError: when it refuses or has trouble, or redirects to another scheme.
+            PublishError: when it refuses, or redirects in a circle or to another scheme.
         """
         for _ in range(_HOPS):
-            answer = self._ask("GET", url, headers={"Accept": accept})
+            headers = {"Accept": accept}
+            answer = self.consume(url, read_whole, allow_redirects=False, headers=headers)
             if answer.status_code in MISSING:
                 return None
-            if answer.status_code not in _REDIRECTS:
-                return self._good(answer)
-            there = urljoin(url, answer.headers.get("Location", ""))
-            if not self._own(there):
-                self._check_elsewhere(url, there)
+            if not answer.is_redirect:
+                self.check(answer, url)
+                return answer
+            there = urljoin(url, answer.headers["Location"])
+            if host_of(there) != host_of(self.index_url):
+                self._check_scheme(url, there)
                 return None
             url = there
         raise PublishError("the index redirects in a circle", where=shown(url))
 
-    def _check_elsewhere(self, url: str, there: str) -> None:
+    def _check_scheme(self, url: str, there: str) -> None:
         """Raise if the index redirects to another scheme: it is not an empty index."""
-        ours, theirs = urlsplit(self.base), urlsplit(there)
+        ours, theirs = urlsplit(self.index_url), urlsplit(there)
         if ours.hostname == theirs.hostname and ours.scheme != theirs.scheme:
             raise PublishError(
                 f"the index answers only to {theirs.scheme}",
@@ -116,103 +105,23 @@ class Client:
                 hint="write that url in pyproject.toml",
             )
 
-    def download(self, url: str, path: Path) -> Digest:
-        """Download a url to a file, over any redirects, and return its sha256.
+    def fetch(self, url: str, path: Path) -> Digest:
+        """Write a file of the index to a path, over any redirects, and return its sha256.
 
         Raises:
-            NetworkError: when it cannot be reached, or breaks off at each try.
-            PublishError: when it is not there, or the server refuses.
+            NetworkError: when it cannot be reached, or the connection breaks at each try.
+            RefusedError: when it is not there, or the server refuses.
         """
-        for _ in range(_HOPS):
-            for left in reversed(range(self.tries)):
-                answer = self._ask("GET", url, headers={"Accept": "*/*"}, stream=True)
-                if answer.status_code in _REDIRECTS:
-                    break
-                try:
-                    return self._written(self._good(answer), path)
-                except _TROUBLE as error:
-                    if not left:
-                        raise NetworkError(
-                            "a file of the index breaks off", where=shown(url), why=_innermost(error)
-                        ) from None
-                    logger.info("%s: %s; once more", shown(url), _innermost(error))
-            url = urljoin(url, answer.headers.get("Location", ""))
-        raise PublishError("the index redirects in a circle", where=shown(url))
 
-    @staticmethod
-    def _written(answer: requests.Response, path: Path) -> Digest:
-        digest, size = hashlib.sha256(), 0
-        with path.open("wb") as file:
-            for chunk in answer.iter_content(_CHUNK):
-                digest.update(chunk)
-                size += file.write(chunk)
-        length = answer.headers.get("Content-Length", "")
-        if length.isdecimal() and "Content-Encoding" not in answer.headers and size != int(length):
-            raise requests.exceptions.ChunkedEncodingError(f"{size} of {length} bytes")
-        return Digest(digest.hexdigest())
+        def write(chunks: Iterable[bytes]) -> Digest:
+            digest = hashlib.sha256()
+            with path.open("wb") as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
+            return Digest(digest.hexdigest())
 
-    def call(self, method: str, url: str, **more: Any) -> requests.Response:  # noqa: ANN401 - requests' own words
-        """Send a request.
-
-        Raises:
-            NetworkError: when the server cannot be reached.
-            PublishError: when it refuses or has trouble.
-        """
-        return self._good(self._ask(method, url, **more))
-
-    def head(self, url: str) -> requests.Response:
-        """The response to a GET, whatever its status."""
-        return self._ask("GET", url, headers={"Accept": "application/json"})
-
-    def _own(self, url: str) -> bool:
-        return urlsplit(url)[:2] == urlsplit(self.base)[:2]
-
-    def _good(self, answer: requests.Response) -> requests.Response:
-        if not answer.ok or answer.status_code in _REDIRECTS:
-            what = "the index refuses" if not passes(answer.status_code) else "the index has trouble"
-            raise refusal(what, str(answer.url), answer.status_code, _reason(answer))
-        return answer
-
-    def _ask(self, method: str, url: str, **more: Any) -> requests.Response:  # noqa: ANN401
-        auth = (self.credentials.username, self.credentials.password) if self.credentials else None
-        for left in reversed(range(self.tries)):
-            pause = self.pause * 2 ** (self.tries - left - 1)
-            try:
-                answer = self._session.request(
-                    method,
-                    url,
-                    auth=auth if self._own(url) else None,
-                    timeout=_TIMEOUT,
-                    allow_redirects=False,
-                    verify=self.authorities or True,
-                    **more,
-                )
-            except _TROUBLE as error:
-                reason, untrusted = _innermost(error), _UNTRUSTED in str(error)
-                if untrusted or not left:
-                    raise NetworkError(
-                        "the index could not be reached",
-                        where=shown(url),
-                        why=f"{reason} ({_counted(self.tries - left)})",
-                        hint="name the file of its authority's certificate in TWINE_CERT"
-                        if untrusted
-                        else "check the url, the network and the proxy variables",
-                    ) from None
-            except requests.RequestException as error:
-                why = type(error).__name__
-                raise NetworkError("this url cannot be used", where=shown(url), why=why) from None
-            else:
-                if not left or not passes(answer.status_code):
-                    return answer
-                reason = f"status {answer.status_code}"
-                pause = max(pause, _retry_after(answer))
-            logger.info("%s: %s; once more in %g s", shown(url), reason, pause)
-            time.sleep(pause)
-        raise AssertionError  # pragma: no cover
-
-
-def _counted(tries: int) -> str:
-    return "1 try" if tries == 1 else f"{tries} tries"
+        return self.download(url, write)
 
 
 def _reason(answer: requests.Response) -> str:
@@ -223,16 +132,70 @@ def _reason(answer: requests.Response) -> str:
         return str(answer.reason or "")
 
 
-def _retry_after(answer: requests.Response) -> float:
-    """The seconds in Retry-After (RFC 9110); a date counts as none."""
-    text = answer.headers.get("Retry-After", "")
-    return min(float(text), _LONGEST) if text.isdecimal() else 0.0
+@dataclass(frozen=True)
+class Credentials:
+    """A user and a password, or a token in its place."""
+
+    username: str
+    password: str = field(repr=False)
+    origin: str
+    """Where they were found."""
 
 
-def _innermost(error: Exception) -> str:
-    """The innermost cause; the outer ones repeat the url."""
-    while True:
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        if not isinstance(inner, Exception):
-            return str(error)
-        error = inner
+def find_credentials(url: str, environ: Mapping[str, str], env: Mapping[str, str]) -> Credentials | None:
+    """The credentials for an index: from TWINE_USERNAME and TWINE_PASSWORD, netrc or the keyring.
+
+    Args:
+        url: the index.
+        environ: the user's environment.
+        env: the environment in which `keyring` is found and run.
+
+    Returns:
+        None without any: an index may need none.
+
+    Raises:
+        PublishError: when netrc cannot be read.
+    """
+    username, password = environ.get("TWINE_USERNAME"), environ.get("TWINE_PASSWORD")
+    if password:
+        origin = "TWINE_USERNAME and TWINE_PASSWORD" if username else "TWINE_PASSWORD"
+        # twine, too, sends a token under this name.
+        return Credentials(username or "__token__", password, origin)
+    return _from_netrc(url, environ, username) or _from_keyring(url, env, username)
+
+
+def _from_netrc(url: str, environ: Mapping[str, str], username: str | None) -> Credentials | None:
+    host = urlsplit(url).hostname or ""
+    for path in filter(Path.is_file, _netrc_files(environ)):
+        try:
+            found = netrc.netrc(str(path)).authenticators(host)
+        except (netrc.NetrcParseError, UnicodeDecodeError, OSError) as error:
+            # The parser's message may quote a line, and with it a password.
+            raise PublishError(
+                "netrc cannot be read", where=str(path), why=type(error).__name__, hint="correct the file"
+            ) from None
+        if found and found[2] and username in {None, "", found[0]}:
+            return Credentials(found[0], found[2], str(path))
+    return None
+
+
+def _netrc_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    if environ.get("NETRC"):
+        yield Path(environ["NETRC"])
+        return
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    if home:
+        yield from (Path(home) / ".netrc", Path(home) / "_netrc")
+
+
+def _from_keyring(url: str, env: Mapping[str, str], username: str | None) -> Credentials | None:
+    """What the keyring has under the index's url, where twine puts it too."""
+    if which("keyring", env) is None:
+        return None
+    argv = ["keyring", "--mode", "creds", "--output", "json", "get", url, *([username] if username else [])]
+    try:
+        output = run(Command(argv=tuple(argv), env=env, time_limit=_KEYRING)).output
+        found = json.loads(output.strip().rpartition("\n")[2])
+        return Credentials(found["username"], found["password"], "keyring")
+    except (ProcessError, ValueError, KeyError, TypeError):
+        return None  # it has none, or there is no keyring on this machine

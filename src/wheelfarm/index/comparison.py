@@ -1,4 +1,4 @@
-"""Compare the stored wheels with what an index lists; pure."""
+"""Compare the stored wheels with what an index lists, wheel by wheel and target by target; pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -227,3 +227,56 @@ def _lacks(
     names = sorted(absent & {name for candidate in wheels for name in candidate.requires})
     lacking += [f"it needs {', '.join(names)}, which is not published"] if names else []
     return "; ".join(lacking)
+
+
+MISSING: Final = "missing"
+"""A target that the index asks for, and for which there is no stored wheel."""
+_STORED: Final = {State.UPLOAD, State.SAME, State.CONFLICTING, State.INCOMPLETE}
+_PUBLISHED: Final = {State.SAME, State.CONFLICTING, State.FOREIGN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetStatus:
+    """One wheel for one target, or the lack of it."""
+
+    project: Name
+    version: str
+    target: str
+    """A build identifier; `other` for a wheel that serves none of the index's targets."""
+    stored: bool
+    published: bool
+    state: str
+    filename: str = ""
+
+
+def target_statuses(comparison: Comparison, needed: Needed) -> Iterator[TargetStatus]:
+    """A line for each wheel and target, and for each target that lacks one."""
+    releases: defaultdict[tuple[Name, str], set[str]] = defaultdict(set)
+    for each in comparison.differences:
+        slot = BuildSlot.of(each.filename)
+        version = str(slot.version) if slot else ""
+        targets = [
+            target.identifier for target in needed(each.project) if slot and serves(each.filename, target)
+        ]
+        if each.candidate is not None:
+            releases[each.project, version].update(targets)
+        for target in targets or ["other"]:
+            yield TargetStatus(
+                project=each.project,
+                version=version,
+                target=target,
+                stored=each.state in _STORED,
+                published=each.state in _PUBLISHED,
+                state=each.state.value,
+                filename=each.filename,
+            )
+    for (project, version), covered in releases.items():
+        for target in (each.identifier for each in needed(project) if each.identifier not in covered):
+            yield TargetStatus(
+                project=project,
+                version=version,
+                target=target,
+                stored=False,
+                published=False,
+                state=MISSING,
+            )

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import UsageError
-from wheelfarm.index.attest import attest
+from wheelfarm.index.candidates import attest
 from wheelfarm.provenance.signing import Signer
 from wheelfarm.recipes.farm_settings import IndexKind
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from wheelfarm.index.client import Client
+    from wheelfarm.index.client import IndexClient
     from wheelfarm.index.protocol import IndexProtocol
+    from wheelfarm.index.storage import Storage
     from wheelfarm.index.upload import UploadIndex
     from wheelfarm.recipes.farm_settings import IndexTable
     from wheelfarm.recipes.settings import Settings
@@ -26,6 +27,7 @@ logger = get_logger(__name__)
 _READABLE: Final = ("http", "https", "file")
 _READING_TRIES: Final = 2
 """Tries for a server that can save a build, and whose failure costs only a build."""
+_PUBLISHING_TRIES: Final = 4
 _VARIABLES: Final = ("NETRC", "TWINE_CERT", "KEYRING_*", "PYTHON_KEYRING_BACKEND", "DBUS_SESSION_BUS_ADDRESS")
 """Further variables of the user's environment for twine and keyring."""
 
@@ -76,12 +78,7 @@ def read_url(name: str, settings: Settings, variant: str) -> str:
 
 
 def open_index(
-    name: str,
-    settings: Settings,
-    variant: str,
-    *,
-    wheelhouse: Wheelhouse,
-    read_only: bool = False,
+    name: str, settings: Settings, variant: str, *, wheelhouse: Wheelhouse, read_only: bool = False
 ) -> IndexProtocol:
     """Open an index for the wheels of a variant.
 
@@ -101,15 +98,16 @@ def open_index(
     if table.kind is not IndexKind.STATIC:
         return _open_upload_index(name, settings, below(table.url, path), table, read_only=read_only)
     # Each kind brings its own libraries along.
-    from wheelfarm.index.static import StaticIndex, Web  # noqa: PLC0415
-    from wheelfarm.index.storage import open_storage  # noqa: PLC0415
+    from wheelfarm.index.static import StaticIndex  # noqa: PLC0415
+    from wheelfarm.index.storage import Web, open_storage  # noqa: PLC0415
 
-    signer = Signer(settings.environ if table.sign else {})
-    make = partial(attest, wheelhouse, signer.sign)
+    storage: Storage
     if read_only and (table.read_url or "").startswith("http"):
-        client = _client(below(table.read_url or "", path), settings, read_only=True)
-        return StaticIndex(name, Web(client), make)
-    return StaticIndex(name, open_storage(below(table.url, path), settings.root), make)
+        storage = Web(_client(below(table.read_url or "", path), settings, read_only=True))
+    else:
+        storage = open_storage(below(table.url, path), settings.root)
+    signer = Signer(settings.environ if table.sign else {})
+    return StaticIndex(name, storage, partial(attest, wheelhouse, signer.sign))
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -117,40 +115,34 @@ def _environment(settings: Settings) -> dict[str, str]:
     return allowed(settings.environ, keep=_VARIABLES) | programs_environment(settings)
 
 
-def _client(url: str, settings: Settings, *, read_only: bool) -> Client:
-    from wheelfarm.index.client import Client  # noqa: PLC0415 - as in `open_index`
-    from wheelfarm.index.credentials import find_credentials  # noqa: PLC0415
+def _client(url: str, settings: Settings, *, read_only: bool) -> IndexClient:
+    from wheelfarm.index.client import IndexClient, find_credentials  # noqa: PLC0415 - as in `open_index`
 
     env = _environment(settings)
-    credentials = find_credentials(url, settings.environ, env)
-    if credentials and not read_only:
-        logger.info("publishing as %s (%s)", credentials.username, credentials.origin)
-    client = Client(url, credentials, env.get("TWINE_CERT"))
-    client.tries = _READING_TRIES if read_only else client.tries
-    return client
+    found = find_credentials(url, settings.environ, env)
+    if found and not read_only:
+        logger.info("publishing as %s (%s)", found.username, found.origin)
+    return IndexClient(
+        index_url=url,
+        credentials=(found.username, found.password) if found else None,
+        authorities=env.get("TWINE_CERT"),
+        tries=_READING_TRIES if read_only else _PUBLISHING_TRIES,
+    )
 
 
 def _open_upload_index(
-    name: str,
-    settings: Settings,
-    url: str,
-    table: IndexTable,
-    *,
-    read_only: bool = False,
+    name: str, settings: Settings, url: str, table: IndexTable, *, read_only: bool = False
 ) -> UploadIndex:
     """Open an index that takes uploads: of a devpi server, or of any other."""
     from wheelfarm.index.devpi import SIMPLE, DevpiIndex, is_devpi  # noqa: PLC0415
     from wheelfarm.index.upload import UploadIndex  # noqa: PLC0415
 
     client = _client(url, settings, read_only=read_only)
-    devpi = is_devpi(client.head(url))
-    index = (DevpiIndex if devpi else UploadIndex)(
+    devpi = is_devpi(client)
+    return (DevpiIndex if devpi else UploadIndex)(
         name=name,
-        url=url,
+        client=client,
         simple=table.simple or (SIMPLE if devpi else "simple"),
-        credentials=client.credentials,
         env=_environment(settings),
         log=settings.work / "logs" / f"publish-{name}.log",
     )
-    index.client.tries = client.tries
-    return index

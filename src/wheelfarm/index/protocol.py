@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from wheelfarm.errors import FarmError
     from wheelfarm.index.candidates import Candidate
-    from wheelfarm.model import Digest
     from wheelfarm.provenance.attestation import Attestation
 
 
@@ -63,7 +62,11 @@ class UploadFailure(Exception):  # noqa: N818 - it carries the error and is none
 
 
 class IndexProtocol(Protocol):
-    """An index for one variant."""
+    """An index for one variant.
+
+    Each method raises NetworkError when the index cannot be reached, and PublishError when it refuses, does
+    not have what it lists, or its kind cannot do it.
+    """
 
     @property
     def name(self) -> str:
@@ -76,27 +79,13 @@ class IndexProtocol(Protocol):
             projects: the distributions.
             keys: first digits of build keys: files with one of them in the build tag get their sha256, even
                 if the bytes have to be fetched for it.
-
-        Raises:
-            NetworkError: when the index cannot be reached.
-            PublishError: when it refuses, or the answer is not a listing.
         """
 
     def attestations(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
-        """The attestations of a release's wheels by sha256; none where an index takes only wheels.
-
-        Raises:
-            NetworkError: when the index cannot be reached.
-            PublishError: when it refuses.
-        """
+        """The attestations of a release's wheels by sha256; none where an index takes only wheels."""
 
     def fetch(self, file: ListedFile, path: Path) -> Digest:
-        """Write the bytes of a listed file to a path, and return their sha256.
-
-        Raises:
-            NetworkError: when the index cannot be reached, or the connection breaks off.
-            PublishError: when it refuses, or does not have what it lists.
-        """
+        """Write the bytes of a listed file to a path, and return their sha256."""
 
     def upload(self, wheels: Sequence[Candidate]) -> None:
         """Upload wheels.
@@ -106,19 +95,10 @@ class IndexProtocol(Protocol):
 
         Raises:
             UploadFailure: when some did not arrive.
-            PublishError, NetworkError: when the index refuses or cannot be reached.
         """
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
-        """Yank files (PEP 592), or undo it when the reason is None.
-
-        Raises:
-            PublishError: when this kind of index cannot.
-        """
+        """Yank files (PEP 592), or undo it when the reason is None."""
 
     def remove(self, project: Name, filenames: Collection[str]) -> None:
-        """Remove files.
-
-        Raises:
-            PublishError: when this kind of index cannot.
-        """
+        """Remove files."""

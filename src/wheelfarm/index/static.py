@@ -11,14 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
-from wheelfarm.index.build_tags import BuildSlot
+from wheelfarm.index.build_tags import BuildSlot, of_release
 from wheelfarm.index.protocol import ListedFile, Listing
-from wheelfarm.index.status import of_release
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.system.logs import get_logger
@@ -27,57 +25,13 @@ from wheelfarm.wheelhouse.simple_index import project_page, root_json, root_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wheelfarm.index.attest import Attest
     from wheelfarm.index.candidates import Candidate
-    from wheelfarm.index.client import Client
     from wheelfarm.index.storage import Storage
 
+
 logger = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Web:
-    """The files below the url of a client."""
-
-    client: Client
-
-    def _url(self, path: str) -> str:
-        return f"{self.client.base}{quote(path)}"
-
-    def read(self, path: str) -> bytes | None:
-        """See `Storage.read`."""
-        answer = self.client.get(self._url(path))
-        return None if answer is None else answer.content
-
-    def size(self, path: str) -> int | None:
-        """See `Storage.size`."""
-        content = self.read(path)
-        return None if content is None else len(content)
-
-    def write(self, path: str, data: bytes) -> None:
-        """Refused."""
-        del data
-        raise self._refusal(path)
-
-    def put(self, source: Path, path: str, sha256: Digest) -> None:
-        """Refused."""
-        del source, sha256
-        raise self._refusal(path)
-
-    def remove(self, path: str) -> None:
-        """Refused."""
-        raise self._refusal(path)
-
-    def locked(self) -> AbstractContextManager[Callable[[], None]]:
-        """Refused."""
-        raise self._refusal("")
-
-    def _refusal(self, path: str) -> PublishError:
-        return PublishError("a web server's files can only be read", where=self._url(path))
-
 
 _FIRST: Final = "simple/index"
 _READERS: Final = 16
@@ -88,21 +42,19 @@ _SUFFIXES: Final = (".record.json", ".provenance.json", ".provenance.sigstore")
 """What record, statement and signature add to the name of their wheel."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class StaticIndex:
-    """A static index of one variant.
+    """A static index of one variant; the methods are those of `IndexProtocol`.
 
     Args:
-        name: what the settings call it.
-        storage: where it lies.
+        name: its name in the settings.
+        storage: its files.
         attest: makes the attestation of a wheel, which is written beside it.
-        now: the time of an upload.
     """
 
     name: str
     storage: Storage
-    attest: Attest
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    attest: Callable[[Candidate], Attestation]
 
     def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
         """List files; one whose bytes were lost is left out, so that it is written again."""
@@ -216,7 +168,7 @@ class StaticIndex:
 
     def _list(self, project: Name, wheels: Sequence[Candidate]) -> None:
         before = project_index = self._project_index(project)
-        uploaded = self.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        uploaded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         known = {file.filename for file in before.files}
         for candidate in wheels:
             if candidate.filename not in known:

@@ -1,6 +1,6 @@
-"""Where a static index lies: a directory, or an object store behind an fsspec url.
+"""Where the files of a static index are: a directory, an object store behind an fsspec url, or a web server.
 
-Both replace a file as a whole: a reader meets the old bytes or the new ones.
+All of them replace a file as a whole: a reader gets the old bytes or the new ones.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from urllib.parse import quote, urlsplit
 
 from wheelfarm.errors import PublishError
 from wheelfarm.system.files import copy_verified, write_atomically
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from wheelfarm.index.client import IndexClient
     from wheelfarm.model import Digest
 
 logger = get_logger(__name__)
@@ -57,6 +58,29 @@ class Storage(Protocol):
 
 
 @dataclass(frozen=True)
+class Web:
+    """The files below the url of a client, which are only read."""
+
+    client: IndexClient
+
+    def _url(self, path: str) -> str:
+        return f"{self.client.index_url}{quote(path)}"
+
+    def read(self, path: str) -> bytes | None:
+        answer = self.client.find(self._url(path))
+        return None if answer is None else answer.content
+
+    def size(self, path: str) -> int | None:
+        content = self.read(path)
+        return None if content is None else len(content)
+
+    def _refuse(self, *_args: object, **_options: object) -> NoReturn:
+        raise PublishError("a web server's files can only be read", where=self.client.index_url)
+
+    write = put = remove = locked = _refuse
+
+
+@dataclass(frozen=True)
 class Directory:
     """A directory on a disk that all publishers share."""
 
@@ -64,29 +88,24 @@ class Directory:
     timeout: float = 600.0
 
     def read(self, path: str) -> bytes | None:
-        """See `Storage.read`."""
         try:
             return (self.root / path).read_bytes()
         except FileNotFoundError:
             return None
 
     def size(self, path: str) -> int | None:
-        """See `Storage.size`."""
         try:
             return (self.root / path).stat().st_size
         except FileNotFoundError:
             return None
 
     def write(self, path: str, data: bytes) -> None:
-        """See `Storage.write`."""
         write_atomically(self.root / path, data, "the index")
 
     def put(self, source: Path, path: str, sha256: Digest) -> None:
-        """See `Storage.put`."""
         copy_verified(source, self.root / path, sha256)
 
     def remove(self, path: str) -> None:
-        """See `Storage.remove`."""
         (self.root / path).unlink(missing_ok=True)
         with suppress(OSError):  # the directory holds something else
             (self.root / path).parent.rmdir()
@@ -123,35 +142,27 @@ class Bucket:
         return f"{self.root.rstrip('/')}/{path}"
 
     def read(self, path: str) -> bytes | None:
-        """See `Storage.read`."""
-        with self._explained(path):
-            try:
-                self.files.invalidate_cache()
-                return bytes(self.files.cat_file(self._at(path)))
-            except FileNotFoundError:
-                return None
+        with self._explained(path), suppress(FileNotFoundError):
+            self.files.invalidate_cache()
+            return bytes(self.files.cat_file(self._at(path)))
+        return None
 
     def size(self, path: str) -> int | None:
-        """See `Storage.size`."""
-        with self._explained(path):
-            try:
-                return int(self.files.info(self._at(path))["size"])
-            except FileNotFoundError:
-                return None
+        with self._explained(path), suppress(FileNotFoundError):
+            return int(self.files.info(self._at(path))["size"])
+        return None
 
     def write(self, path: str, data: bytes) -> None:
-        """See `Storage.write`."""
         with self._explained(path):
             self.files.pipe_file(self._at(path), data)
 
     def put(self, source: Path, path: str, sha256: Digest) -> None:
-        """See `Storage.put`; the path tells the digest, so another publisher writes the same bytes."""
+        """See `Storage.put`; the digest is in the path, so another publisher writes the same bytes."""
         del sha256
         with self._explained(path):
             self.files.put_file(str(source), self._at(path))
 
     def remove(self, path: str) -> None:
-        """See `Storage.remove`."""
         with self._explained(path), suppress(FileNotFoundError):
             self.files.rm_file(self._at(path))
 
@@ -220,7 +231,7 @@ class Bucket:
 
 
 def _note(publisher: str, renewed: int) -> bytes:
-    """What the lock of an object store says."""
+    """The content of the lock in an object store."""
     return json.dumps({"publisher": publisher, "renewed": renewed}).encode()
 
 

@@ -128,8 +128,8 @@ class Transaction:
             tries = _TRIES if progress else tries - 1
             if not tries:
                 raise failure.error
-            error = failure.error
-            logger.info("%s (%s); %d left, again in %g s", error.what, error.why, len(left), pause)
+            what, why = failure.error.what, failure.error.why
+            logger.info("%s (%s); %d left, again in %g s", what, why, len(left), pause)
             self.sleep(pause)
             pause = _FIRST_PAUSE if progress else min(2 * pause, _LONGEST_PAUSE)
 

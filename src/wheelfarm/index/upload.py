@@ -1,73 +1,84 @@
-"""Indexes that take uploads as the public one does: pypiserver, Artifactory, Nexus, CodeArtifact and more."""
+"""Indexes that take uploads as the public one does: pypiserver, Artifactory, Nexus, CodeArtifact and more.
+
+twine uploads, as a program: one process for many files. What went wrong is read from its output.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from wheelfarm.errors import FarmError, NetworkError, PublishError, RefusedError, UsageError
-from wheelfarm.index import twine
+from wheelfarm.errors import NetworkError, PublishError, RefusedError, UsageError
 from wheelfarm.index.build_tags import BuildSlot
-from wheelfarm.index.candidates import waves
-from wheelfarm.index.client import MISSING, Client
+from wheelfarm.index.client import refusal
 from wheelfarm.index.protocol import ListedFile, Listing, UploadFailure
 from wheelfarm.model import parse_digest
+from wheelfarm.sources.network import MISSING
+from wheelfarm.system.logs import get_logger
+from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pypi_simple import DistributionPackage
 
+    from wheelfarm.errors import FarmError
     from wheelfarm.index.candidates import Candidate
-    from wheelfarm.index.credentials import Credentials
+    from wheelfarm.index.client import IndexClient
     from wheelfarm.model import Digest, Name
     from wheelfarm.provenance.attestation import Attestation
 
+logger = get_logger(__name__)
+
 _READERS: Final = 8
 """Pages that are read at the same time."""
-_FEW: Final = 40
-"""Up to this many files one twine process uploads, in one group."""
-_ENOUGH: Final = 200
-"""Files that are worth another twine process, whose start takes as long as uploading dozens of them."""
-_SENDERS: Final = 2
-_COMMAND: Final = 24_000 if os.name == "nt" else 1_000_000
-"""Characters of paths in one command: Windows takes 32,767 in all, Linux 2 MiB with the environment."""
+_BATCH: Final = 100 if os.name == "nt" else 2000
+"""Files in one command: Windows takes 32,767 characters, Linux 2 MiB with the environment."""
+_PLAIN: Final = {
+    "NO_COLOR": "1",
+    # rich breaks lines where it thinks that the terminal ends.
+    "COLUMNS": "1000",
+    "TERM": "dumb",
+    "PYTHONUNBUFFERED": "1",
+}
+_UPLOADING: Final = re.compile(r"Uploading (\S+\.whl)\s*")
+_STATUS: Final = re.compile(r"HTTPError: (\d{3}) .*?(?: from \S+)?\s*\n\s*(.*)")
+_TROUBLE: Final = re.compile(
+    r"^(?:requests|urllib3)\.exceptions\.(ConnectionError|\w*Timeout\w*|ChunkedEncodingError|ProtocolError"
+    r"|SSLError)\b:?\s*(.*)$",
+    re.MULTILINE,
+)
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class UploadIndex:
-    """An index that takes uploads.
+    """An index that takes uploads; the methods are those of `IndexProtocol`.
 
     Args:
         name: its name in the settings.
-        url: where it takes uploads of this variant; ends in a slash.
+        client: for the url that takes uploads of this variant, which ends in a slash.
         simple: path of its simple index below the url.
-        credentials: of the publisher.
         env: the environment for twine.
         log: the file for twine's output.
     """
 
     name: str
-    url: str
+    client: IndexClient
     simple: str
-    credentials: Credentials | None
     env: Mapping[str, str]
     log: Path | None
 
-    @cached_property
-    def client(self) -> Client:
-        """Asks the server."""
-        return Client(self.url, self.credentials, self.env.get("TWINE_CERT"))
+    @property
+    def url(self) -> str:
+        return self.client.index_url
 
     def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
-        """See `IndexProtocol.list_files`."""
         with ThreadPoolExecutor(_READERS) as pool:
             pages = list(pool.map(self._page, projects))
             return {
@@ -83,7 +94,7 @@ class UploadIndex:
         # Heavy to import, and only publishing needs it.
         from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 
-        answer = self.client.get(url, accept=ACCEPT_ANY)
+        answer = self.client.find(url, accept=ACCEPT_ANY)
         if answer is None:
             return ()
         try:
@@ -95,20 +106,7 @@ class UploadIndex:
                 why=str(error)[:200],
                 hint="is this a simple index? `simple` of the index in pyproject.toml says where it is",
             ) from error
-        return tuple(self._listed(page.packages))
-
-    def _listed(self, packages: Sequence[DistributionPackage]) -> Iterator[ListedFile]:
-        for package in packages:
-            try:
-                sha256 = parse_digest(package.digests.get("sha256", ""))
-            except UsageError:
-                sha256 = None
-            yield ListedFile(
-                filename=package.filename,
-                sha256=sha256,
-                url=urlunsplit(urlsplit(package.url)._replace(fragment="")),
-                yanked=package.is_yanked,
-            )
+        return tuple(map(_listed_file, page.packages))
 
     def _with_digest(self, file: ListedFile, keys: Collection[str]) -> ListedFile:
         """Compute the sha256 of a file where it is needed: older servers state md5 or nothing."""
@@ -124,96 +122,92 @@ class UploadIndex:
                 return file
 
     def attestations(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
-        """None: such an index takes wheels alone."""
         del project, version
         return {}
 
     def fetch(self, file: ListedFile, path: Path) -> Digest:
-        """See `Index.fetch`."""
-        return self.client.download(file.url, path)
+        return self.client.fetch(file.url, path)
 
     def upload(self, wheels: Sequence[Candidate]) -> None:
-        """Upload wheels with twine, dependencies before dependents; see `IndexProtocol.upload`."""
-        self.upload_to(self.url, wheels)
+        for first in range(0, len(wheels), _BATCH):
+            self._run_twine([wheel.path for wheel in wheels[first : first + _BATCH]])
 
-    def upload_to(self, url: str, wheels: Sequence[Candidate]) -> None:
-        """Upload wheels to a url: a few with one process, many with several at a time.
+    def _run_twine(self, files: Sequence[Path]) -> None:
+        """Upload files in this order, with one process.
 
         Raises:
-            UploadFailure: for the first failure that will not pass, or else the first one.
+            UploadFailure: at the first file that the index does not take.
+            ProcessError: when there is no twine.
         """
-        if len(wheels) <= _FEW:
-            self._twine(wheels, url, threading.Event())
-            return
-        for wave in waves(wheels):
-            self._upload_wave(wave, url)
+        sent: list[str] = []
 
-    def _upload_wave(self, wave: Sequence[Candidate], url: str) -> None:
-        cancelled = threading.Event()
-        shares = _shares(wave, min(_SENDERS, -(-len(wave) // _ENOUGH)))
-        with ThreadPoolExecutor(len(shares)) as pool:
-            running = [pool.submit(self._twine, share, url, cancelled) for share in shares]
-            try:
-                failures = [each.exception() for each in running]
-            except BaseException:
-                cancelled.set()
-                raise
-        found = [each for each in failures if each is not None]
-        # First a failure that another try would meet again.
-        for failure in sorted(found, key=_is_transient):
-            raise failure
+        def on_line(line: str) -> None:
+            uploading = _UPLOADING.fullmatch(line)
+            if uploading:
+                sent.append(uploading[1])
+                logger.info("uploading %s", uploading[1])
 
-    def _twine(self, wheels: Sequence[Candidate], url: str, cancelled: threading.Event) -> None:
-        for paths in _groups([wheel.path for wheel in wheels], _COMMAND):
-            twine.upload(
-                paths,
-                url,
-                credentials=self.credentials,
-                env=self.env,
+        # Without user and password twine would ask for them; empty ones mean that there are none.
+        username, password = self.client.credentials or ("", "")
+        finished = run(
+            Command(
+                argv=(
+                    *("twine", "upload", "--non-interactive", "--disable-progress-bar"),
+                    *("--repository-url", self.url, *map(str, files)),
+                ),
+                # All users of the machine can read a command line.
+                env={**self.env, **_PLAIN, "TWINE_USERNAME": username, "TWINE_PASSWORD": password},
                 log=self.log,
-                cancelled=cancelled,
-            )
+                secrets=(password,) if password else (),
+            ),
+            on_line=on_line,
+            check=False,
+        )
+        if finished.returncode:
+            raise UploadFailure(_twine_error(finished.output, self.url, self.log), sent[-1] if sent else None)
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
-        """Refused: servers have no common interface for it."""
         del filenames, reason
-        raise self._cannot("yank", project)
+        raise self._unsupported("yank", "yanked", project)
 
     def remove(self, project: Name, filenames: Collection[str]) -> None:
-        """Refused: servers have no common interface for it."""
         del filenames
-        raise self._cannot("remove", project)
+        raise self._unsupported("remove", "removed", project)
 
-    def _cannot(self, verb: str, project: Name) -> PublishError:
+    def _unsupported(self, verb: str, participle: str, project: Name) -> PublishError:
         return PublishError(
-            f"wheels of {project} cannot be {verb}{'d' if verb.endswith('e') else 'ed'} from here",
+            f"wheels of {project} cannot be {participle} from here",
             where=f"index {self.name}",
             why="upload servers have no common interface for it",
             hint=f"{verb} them with the server's own tools; the farm can do it in static indexes",
         )
 
 
-def _shares(wave: Sequence[Candidate], count: int) -> list[list[Candidate]]:
-    """A wave divided among some processes."""
-    return [list(wave[first::count]) for first in range(count)]
+def _listed_file(package: DistributionPackage) -> ListedFile:
+    try:
+        sha256 = parse_digest(package.digests.get("sha256", ""))
+    except UsageError:
+        sha256 = None
+    url = urlunsplit(urlsplit(package.url)._replace(fragment=""))
+    return ListedFile(filename=package.filename, sha256=sha256, url=url, yanked=package.is_yanked)
 
 
-def _groups(paths: Sequence[Path], longest: int) -> Iterator[list[Path]]:
-    """Paths in order, in as few groups as command lines of that many characters can have."""
-    group: list[Path] = []
-    length = 0
-    for path in paths:
-        taken = len(str(path)) + 3  # a space, and quotes
-        if group and length + taken > longest:
-            yield group
-            group, length = [], 0
-        group.append(path)
-        length += taken
-    yield group
-
-
-def _is_transient(failure: BaseException) -> bool:
-    error = failure.error if isinstance(failure, UploadFailure) else failure
-    return (
-        isinstance(error, FarmError) and error.retryable and isinstance(error, (NetworkError, PublishError))
-    )
+def _twine_error(output: str, url: str, log: Path | None) -> FarmError:
+    """What twine's output says: a status, trouble on the way, or something else."""
+    error: FarmError
+    status, trouble = _STATUS.search(output), _TROUBLE.search(output)
+    if status:
+        error = refusal("the index did not take a wheel", url, int(status[1]), status[2])
+    elif trouble:
+        error = NetworkError(
+            "the connection to the index broke off",
+            where=url,
+            why=f"{trouble[1]}: {trouble[2][:200]}",
+            hint="publish again: it goes on where it stopped",
+        )
+    else:
+        last = [line for line in output.splitlines() if line.strip()][-5:]
+        error = PublishError("twine failed", where=url, why=" / ".join(last)[:500] or "it printed nothing")
+        error.retryable = False
+    error.log = log
+    return error

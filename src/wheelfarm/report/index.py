@@ -13,8 +13,7 @@ from wheelfarm.report.table import table_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from wheelfarm.index.comparison import Comparison
-    from wheelfarm.index.status import TargetStatus
+    from wheelfarm.index.comparison import Comparison, TargetStatus
     from wheelfarm.index.verify import Verdict
 
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 
 from wheelfarm.errors import UsageError
-from wheelfarm.index.attest import verify_candidate
 from wheelfarm.index.build_tags import Tagger
-from wheelfarm.index.candidates import find_candidates
+from wheelfarm.index.candidates import find_candidates, verify_candidate
 from wheelfarm.index.factory import open_index, path_of
 from wheelfarm.index.transaction import Transaction
 from wheelfarm.index.verify import Verification

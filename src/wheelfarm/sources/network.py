@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
@@ -86,8 +86,8 @@ class HttpClient:
     backoff: ClassVar[float] = 0.5
     """Factor of the pauses before the retries (urllib3.util.Retry)."""
 
-    index_url: str
-    credentials: tuple[str, str] | None = None
+    index_url: str = field(repr=False)
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
     offline: bool = False
     timeout: float | tuple[float, float] = 60
     authorities: str | None = None
@@ -103,7 +103,6 @@ class HttpClient:
             raise_on_status=False,
         )
         session = requests.Session()
-        session.verify = self.authorities or True
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         return session
@@ -127,7 +126,13 @@ class HttpClient:
         add_secrets(*(auth or ())[1:])
         try:
             return self._session.request(
-                method, without_credentials(url), auth=auth, timeout=self.timeout, **options
+                method,
+                without_credentials(url),
+                auth=auth,
+                timeout=self.timeout,
+                # None leaves it to REQUESTS_CA_BUNDLE, which wins over the value of a session.
+                verify=self.authorities or None,
+                **options,
             )
         except _TROUBLE as error:
             raise self._unreachable(url, error) from None
@@ -143,9 +148,21 @@ class HttpClient:
             NetworkError: offline, or when the server cannot be reached or refuses.
             SourceError: when the server does not have it.
         """
+
+        def check_and_consume(answer: requests.Response) -> T:
+            self.check(answer, url)
+            return consume(answer)
+
+        return self.consume(url, check_and_consume, headers=headers)
+
+    def consume(self, url: str, consume: Callable[[requests.Response], T], **options: Any) -> T:  # noqa: ANN401
+        """Pass an answer of any status to a function; again when the connection breaks on the way.
+
+        Raises:
+            NetworkError: offline, or when the server cannot be reached.
+        """
         for left in reversed(range(self.tries)):
-            with self.request("GET", url, headers=headers, stream=True) as answer:
-                self._check(answer, url)
+            with self.request("GET", url, stream=True, **options) as answer:
                 try:
                     return consume(answer)
                 except _TROUBLE as error:
@@ -178,12 +195,14 @@ class HttpClient:
             "the server could not be reached",
             where=shown(url),
             why=f"{innermost(error)} ({tries} {'try' if tries == 1 else 'tries'})",
-            hint="name your certificates in REQUESTS_CA_BUNDLE"
+            hint="name the file of its authority's certificate in REQUESTS_CA_BUNDLE, or in TWINE_CERT for "
+            "an index that you publish to"
             if untrusted
             else "check the url, the network and the proxy variables",
         )
 
-    def _check(self, answer: requests.Response, url: str) -> None:
+    def check(self, answer: requests.Response, url: str) -> None:
+        """Raise unless the server has what it was asked for; see `get`."""
         status = answer.status_code
         if status in MISSING:
             raise SourceError("the server does not have this file", where=shown(url), why=f"status {status}")
@@ -193,6 +212,12 @@ class HttpClient:
         if not answer.ok:
             hint = "are the credentials set?" if status in _DENIED else None
             raise NetworkError("the server refuses", where=shown(url), why=f"status {status}", hint=hint)
+
+
+def read_whole(answer: requests.Response) -> requests.Response:
+    """Read an answer to its end, inside the retries of `HttpClient.get`."""
+    _ = answer.content
+    return answer
 
 
 def innermost(error: BaseException | None) -> str:

@@ -18,7 +18,6 @@ from wheelfarm.sources.urls import local_path, shown
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    import requests
     from packaging.tags import Tag
     from pypi_simple import DistributionPackage, ProjectPage
 
@@ -179,20 +178,16 @@ def _read(name: Name, url: str, network: HttpClient) -> ProjectPage:
     # Heavy to import, and with a filled cache no page is read.
     from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
 
+    from wheelfarm.sources.network import read_whole  # noqa: PLC0415
+
     try:
         if local_path(url) is not None:
             page = f"{url}index.html"
             html = network.download(page, b"".join)
             return ProjectPage.from_html(name, html, base_url=page)
-        return ProjectPage.from_response(network.get(url, _whole, Accept=ACCEPT_ANY), name)
+        return ProjectPage.from_response(network.get(url, read_whole, Accept=ACCEPT_ANY), name)
     except UnsupportedRepoVersionError as error:
         raise ValueError(str(error)) from error
-
-
-def _whole(answer: requests.Response) -> requests.Response:
-    """Read an answer to its end, inside the retries."""
-    _ = answer.content
-    return answer
 
 
 def _rank(file: DistributionPackage, ranks: Mapping[Tag, int]) -> tuple[int, int, str] | None:

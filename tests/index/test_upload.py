@@ -1,25 +1,36 @@
-"""What servers list: pages that are none, files without a digest, and names that lead elsewhere."""
+"""Indexes that take uploads: their pages, files without a digest, bad names, and twine's output."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
+from typing import TYPE_CHECKING
 
 import pytest
 
+from support.candidates import make_candidate
 from support.raised import only
 from support.servers import IndexServer, Reply, index_server
 from wheelfarm.errors import PublishError, RefusedError
+from wheelfarm.index.client import IndexClient
+from wheelfarm.index.protocol import UploadFailure
 from wheelfarm.index.upload import UploadIndex
 from wheelfarm.model import Name
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = "0123456789ab"
 WHEEL = f"alpha-1.0-1_{KEY}-py3-none-any.whl"
 
 
 def index_at(server: IndexServer) -> UploadIndex:
-    url = f"http://{server.host}/"
-    return UploadIndex("internal", url, "simple", None, {}, None)
+    return upload_index(f"http://{server.host}/", {})
+
+
+def upload_index(url: str, env: dict[str, str]) -> UploadIndex:
+    client = IndexClient(index_url=url)
+    return UploadIndex(name="internal", client=client, simple="simple", env=env, log=None)
 
 
 def test_a_page_that_is_none() -> None:
@@ -81,3 +92,31 @@ def test_a_name_that_leads_elsewhere(build: str) -> None:
         )
         error = only(lambda: index_at(server).list_files([Name("alpha")]), PublishError)
         assert error.what == "the index lists an invalid file name"
+
+
+def fake_twine(directory: Path, script: str) -> dict[str, str]:
+    """The environment with a program in the place of twine."""
+    program = directory / "bin" / "twine"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return {"PATH": str(program.parent)}
+
+
+def test_output_of_twine_that_nobody_knows(tmp_path: Path) -> None:
+    index = upload_index("https://index.invalid/", fake_twine(tmp_path, "echo 'what now'; exit 3"))
+    with pytest.raises(UploadFailure) as caught:
+        index.upload([make_candidate("alpha")])
+    assert caught.value.error.why == "what now"
+    assert not caught.value.error.retryable
+
+
+def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wheelfarm.index.upload._BATCH", 2)
+    wheels = [make_candidate(name) for name in ("alpha", "beta", "gamma")]
+    upload_index("http://x.invalid/", fake_twine(tmp_path, f"echo $* >> {tmp_path}/arguments")).upload(wheels)
+    lines = (tmp_path / "arguments").read_text().splitlines()
+    assert [line.split()[5:] for line in lines] == [
+        [wheels[0].filename, wheels[1].filename],
+        [wheels[2].filename],
+    ]
