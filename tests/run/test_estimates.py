@@ -12,12 +12,12 @@ import pytest
 from support.farm import builds_of, make_farm, plan_of
 from support.raised import only
 from wheelfarm.errors import SettingsError
-from wheelfarm.model import EngineName
+from wheelfarm.model import CacheUse, EngineName
 from wheelfarm.recipes.strict import size_of
 from wheelfarm.run import estimates
-from wheelfarm.run.budget import Need
-from wheelfarm.run.estimates import DurationEstimates, estimate, machine_speed, need, usable_cores
+from wheelfarm.run.estimates import DurationEstimates, estimate, free_share, machine_speed, need
 from wheelfarm.run.outcome import Outcome, State
+from wheelfarm.run.schedule import Duration, Need
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
 
 
+UNKNOWN = Duration(10, 100)
+
+
 @pytest.fixture(autouse=True)
 def _reference_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two cores of the reference machine that nothing else uses."""
+    """The reference machine, which nothing else uses."""
     monkeypatch.setattr(estimates, "machine_speed", lambda: 1.0)
-    monkeypatch.setattr(estimates, "usable_cores", lambda _jobs: 2.0)
+    monkeypatch.setattr(estimates, "free_share", lambda _jobs: 1.0)
 
 
 def outcome(build: Build, **changes: Any) -> Outcome:
@@ -63,29 +66,30 @@ class TestHistory:
         builds = builds_of(farm)
         DurationEstimates(farm).remember(
             [
-                outcome(builds["alpha"]),
+                outcome(builds["alpha"], cache_use=CacheUse(hits=1, misses=9)),
                 outcome(builds["beta"], build_cache=True),
                 outcome(builds["gamma"], state=State.CACHED),
+                outcome(builds["gamma"], cache_use=CacheUse(hits=2, misses=8)),
             ]
         )
         assert json.loads((farm.work / "durations.json").read_bytes()) == {
             "alpha/plain/cp311-manylinux_x86_64/host": {"seconds": 12.0}
         }
-        seconds = DurationEstimates(farm).seconds(plan_of(farm))
-        assert (seconds[builds["alpha"].id], seconds[builds["beta"].id]) == (12.0, 60.0)
+        known = DurationEstimates(farm).durations(plan_of(farm))
+        assert (known[builds["alpha"].id], known[builds["beta"].id]) == (Duration(12), UNKNOWN)
 
     def test_the_last_run_counts_and_other_builds_stay(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path, {"alpha": {}, "beta": {}})
         builds, known = builds_of(farm), DurationEstimates(farm)
         known.remember([outcome(builds["alpha"]), outcome(builds["beta"])])
         known.remember([outcome(builds["alpha"], seconds=90.5)])
-        assert sorted(known.seconds(plan_of(farm)).values()) == [12.0, 90.5]
+        assert list(known.durations(plan_of(farm)).values()) == [Duration(90.5), Duration(12)]
 
     def test_another_engine_has_a_duration_of_its_own(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path)
         (alpha,) = builds_of(farm).values()
         DurationEstimates(farm).remember([outcome(replace(alpha, engine=EngineName.CIBUILDWHEEL))])
-        assert DurationEstimates(farm).seconds(plan_of(farm))[alpha.id] == 60.0
+        assert DurationEstimates(farm).durations(plan_of(farm))[alpha.id] == UNKNOWN
 
     def test_nothing_built_writes_nothing(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path)
@@ -118,7 +122,7 @@ class TestHistory:
         farm = make_farm(tmp_path)
         farm.work.mkdir()
         (farm.work / "durations.json").write_bytes(content)
-        assert set(DurationEstimates(farm).seconds(plan_of(farm)).values()) == {60.0}
+        assert set(DurationEstimates(farm).durations(plan_of(farm)).values()) == {UNKNOWN}
         (message,) = caplog.messages
         assert "durations.json is not used: " in message
         assert "\n" not in message
@@ -131,7 +135,7 @@ def test_a_file_in_place_of_a_directory_does_not_matter(tmp_path: Path, place: s
     farm = make_farm(tmp_path)
     getattr(farm, place).write_text("")
     expected = DurationEstimates(farm).expected(plan_of(farm), Wheelhouse(farm.wheelhouse))
-    assert set(expected.values()) == {60.0}
+    assert set(expected.values()) == {UNKNOWN}
 
 
 class TestFirstBuild:
@@ -142,19 +146,19 @@ class TestFirstBuild:
         path = farm.cache / "sha256" / sha256[:2] / sha256 / "alpha-1.0.tar.gz"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-        (seconds,) = DurationEstimates(farm).seconds(plan_of(farm)).values()
-        assert seconds == pytest.approx(10.02)
+        (duration,) = DurationEstimates(farm).durations(plan_of(farm)).values()
+        assert duration.on(1) == pytest.approx(10.04)
 
     def test_the_recipe_s_cost_is_scaled_to_the_machine(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         plan = plan_of(farm := make_farm(tmp_path, {"alpha": {"cost": "8 min"}}))
-        assert list(DurationEstimates(farm).seconds(plan).values()) == [10 + 240]
+        assert list(DurationEstimates(farm).durations(plan).values()) == [Duration(10, 480)]
         monkeypatch.setattr(estimates, "machine_speed", lambda: 0.5)
-        assert list(DurationEstimates(farm).seconds(plan).values()) == [10 + 480]
+        assert list(DurationEstimates(farm).durations(plan).values()) == [Duration(10, 960)]
 
     def test_estimates_grow_with_the_cost(self) -> None:
-        assert 0 < estimate(0, 1) < estimate(None, 1) < estimate(1000, 1)
+        assert 0 < estimate(0, 1).on(1) < estimate(None, 1).on(1) < estimate(1000, 1).on(1)
 
 
 def test_the_speed_of_this_machine_is_measured_once() -> None:
@@ -163,10 +167,10 @@ def test_the_speed_of_this_machine_is_measured_once() -> None:
     assert machine_speed() == speed
 
 
-@pytest.mark.parametrize(("load", "cores"), [(0, 4), (4, 4), (12, 2), (100, 2)])
-def test_other_programs_take_half_of_the_cores_at_most(
-    load: float, cores: float, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("load", "share"), [(0, 1), (4, 1), (6, 0.8), (12, 0.5), (100, 0.5)])
+def test_other_programs_take_half_of_the_processors_at_most(
+    load: float, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (load, 0, 0))
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    assert usable_cores(4) == cores
+    assert free_share(4) == share

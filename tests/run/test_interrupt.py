@@ -14,8 +14,8 @@ from support.commands import python, wait_until_gone
 from support.runs import FOUR, WAIT, Flaky, built, by_name, name, nothing, plans_in
 from wheelfarm.errors import BuildError, CancelledRunError
 from wheelfarm.run import scheduler as runner
-from wheelfarm.run.budget import Budget
 from wheelfarm.run.outcome import Interrupted, Outcome
+from wheelfarm.run.schedule import Budget
 from wheelfarm.run.scheduler import Retry, Runner
 from wheelfarm.system.process import run
 

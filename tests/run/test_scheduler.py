@@ -1,111 +1,298 @@
-"""Schedule: one failure stops only what needs it, and says so."""
+"""Runs of plans in threads: one failure stops only its dependents; errors that may pass are tried again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.farm import make_farm, plan_of
-from wheelfarm.errors import BuildError, FarmError
-from wheelfarm.run.budget import Budget
+from support.runs import FOUR, NO_SERVER, WAIT, Flaky, built, by_name, name, nothing, plans_in
+from wheelfarm.errors import BuildError, CancelledRunError, EngineError, FarmError, NetworkError
+from wheelfarm.run import scheduler as runner
 from wheelfarm.run.outcome import Outcome, State
-from wheelfarm.run.scheduler import Runner
+from wheelfarm.run.schedule import Budget, Duration, Need
+from wheelfarm.run.scheduler import Retry, Runner
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.runs import Make
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
 
-NEEDS = {"a": [], "b": ["a"], "c": ["b"], "d": ["c"], "e": [], "f": ["e"]}
-
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    return plan_of(make_farm(tmp_path, {name: {"requires": {"host": host}} for name, host in NEEDS.items()}))
+def make(tmp_path: Path) -> Make:
+    """Plans whose builds need others, by name."""
+    return plans_in(tmp_path)
 
 
-class _Performer:
-    """Ends builds as `ends` says; the others are built."""
+class TestParallel:
+    def test_builds_run_at_the_same_time_with_their_shares(self, make: Make) -> None:
+        meeting = threading.Barrier(2, timeout=WAIT)
+        shares: dict[str, int] = {}
 
-    def __init__(self, **ends: State | FarmError) -> None:
-        self.ends = ends
-        self.performed: list[str] = []
+        def perform(build: Build, share: int) -> Outcome:
+            shares[name(build)] = share
+            if name(build) != "c":
+                meeting.wait()
+            assert threading.current_thread().daemon
+            return built(build)
 
-    def __call__(self, build: Build, _share: int) -> Outcome:
-        name = str(build.id.name)
-        self.performed.append(name)
-        match self.ends.get(name, State.BUILT):
-            case FarmError() as error:
-                raise error
-            case State() as state:
-                return Outcome(build=build, state=state, why="a test says so", seconds=1.5)
+        plan = make(a=[], b=[], c=["a", "b"])
+        outcomes = Runner(budget=FOUR).run(plan, perform, tell=nothing)
+        assert shares == {"a": 2, "b": 2, "c": 4}
+        assert list(by_name(outcomes)) == [name(build) for build in plan.builds]
 
+    def test_there_are_no_rounds(self, make: Make) -> None:
+        third = threading.Event()
 
-def _run(plan: Plan, performer: _Performer) -> tuple[dict[str, Outcome], list[str]]:
-    reported: list[str] = []
-    # Where nothing takes any time, no path is longer than another, and the plan's order decides.
-    runner = Runner(budget=Budget(cpus=1), durations=dict.fromkeys((each.id for each in plan.builds), 0.0))
-    outcomes = runner.run(plan, performer, tell=lambda outcome: reported.append(str(outcome.build.id.name)))
-    return {str(outcome.build.id.name): outcome for outcome in outcomes}, reported
+        def perform(build: Build, _share: int) -> Outcome:
+            if name(build) == "b":
+                assert third.wait(WAIT)
+            if name(build) == "c":
+                third.set()
+            return built(build)
 
+        outcomes = Runner(budget=Budget(cpus=2)).run(make(a=[], b=[], c=["a"]), perform, tell=nothing)
+        assert all(outcome.state.good for outcome in outcomes)
 
-def test_all_are_performed_in_order_and_reported_once(plan: Plan) -> None:
-    performer = _Performer(a=State.CACHED, e=State.CHECKED)
-    outcomes, reported = _run(plan, performer)
-    order = [str(build.id.name) for build in plan.builds]
-    assert performer.performed == reported == list(outcomes) == order
-    assert {outcome.state for outcome in outcomes.values()} == {State.BUILT, State.CACHED, State.CHECKED}
-    assert all(outcome.seconds == 1.5 for outcome in outcomes.values())
+    def test_needs_and_durations_come_from_outside(self, make: Make) -> None:
+        began: list[str] = []
 
+        def perform(build: Build, _share: int) -> Outcome:
+            began.append(name(build))
+            return built(build)
 
-def test_a_failure_blocks_what_needs_it_and_nothing_else(plan: Plan) -> None:
-    error = BuildError("the compiler broke", hint="read the log")
-    performer = _Performer(b=error)
-    outcomes, reported = _run(plan, performer)
-    assert sorted(performer.performed) == ["a", "b", "e", "f"]
-    assert sorted(reported) == sorted(NEEDS)
-    assert {name: str(outcome.state) for name, outcome in outcomes.items()} == {
-        "a": "built",
-        "b": "failed",
-        "c": "blocked",
-        "d": "blocked",
-        "e": "built",
-        "f": "built",
-    }
-    assert outcomes["b"].error is error
-    assert outcomes["b"].why == "the compiler broke"
-    assert outcomes["b"].seconds >= 0
+        plan = make(a=[], b=[], c=[])
+        ids = {name(build): build.id for build in plan.builds}
+        durations = {ids["b"]: Duration(900), ids["c"]: Duration(30)}
+        runner = Runner(budget=FOUR, need=lambda _build: Need(exclusive=True), durations=durations)
+        runner.run(plan, perform, tell=nothing)
+        assert began == ["b", "a", "c"]
+        assert [task.duration for task in runner.tasks(plan) if task.key == ids["a"]] == [Duration(60)]
 
+    def test_any_executor_will_do_and_is_left_open(self, make: Make) -> None:
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="elsewhere") as pool:
 
-def test_the_blocked_name_the_root_of_it(plan: Plan) -> None:
-    outcomes, _ = _run(plan, _Performer(b=BuildError("x")))
-    b = outcomes["b"].build.id
-    assert outcomes["c"].why == outcomes["d"].why == f"blocked by {b}, which failed"
-    assert outcomes["c"].error is None
+            def perform(build: Build, _share: int) -> Outcome:
+                assert threading.current_thread().name.startswith("elsewhere")
+                return built(build)
 
+            runner = Runner(budget=FOUR, executor=pool)
+            assert runner.run(make(a=[], b=["a"]), perform, tell=nothing)[1].state is State.BUILT
+            assert pool.submit(int, "1").result() == 1
 
-def test_a_failure_that_is_returned_blocks_too(plan: Plan) -> None:
-    outcomes, _ = _run(plan, _Performer(e=State.FAILED))
-    assert outcomes["f"].state is State.BLOCKED
-    assert outcomes["f"].why == f"blocked by {outcomes['e'].build.id}, which failed"
+    def test_a_need_beyond_the_memory_gives_a_warning(self, make: Make) -> None:
+        said: list[str] = []
+        shares: list[int] = []
 
+        def perform(build: Build, share: int) -> Outcome:
+            shares.append(share)
+            return built(build)
 
-def test_what_the_wheel_needs_to_run_blocks_as_well(tmp_path: Path) -> None:
-    plan = plan_of(make_farm(tmp_path, {"a": {}, "b": {"requires": {"run": ["a"]}}}))
-    outcomes, _ = _run(plan, _Performer(a=BuildError("x")))
-    assert outcomes["b"].state is State.BLOCKED
-
-
-def test_a_part_of_a_plan_does_not_wait_for_the_rest(plan: Plan) -> None:
-    part = plan.only([build.id.name for build in plan.builds if build.id.name in {"c", "d"}])
-    outcomes, _ = _run(part, _Performer(c=BuildError("x")))
-    assert {name: str(outcome.state) for name, outcome in outcomes.items()} == {
-        "c": "failed",
-        "d": "blocked",
-    }
+        Runner(
+            budget=Budget(cpus=4, memory=8 * 10**9),
+            need=lambda build: Need(memory=(12 if name(build) == "a" else 1) * 10**9),
+            say=lambda build, line: said.append(f"{name(build)} {line}"),
+        ).run(make(a=[], b=[]), perform, tell=nothing)
+        assert said == ["a needs 12.0 GB of memory, and 8.0 GB may be used: it runs alone, and may fail"]
+        assert shares == [4, 4]
 
 
-def test_good_states_leave_a_wheel() -> None:
-    assert {str(state) for state in State if state.good} == {"built", "reused", "cached", "checked"}
+class TestFailures:
+    NEEDS = {"a": [], "b": ["a"], "c": ["b"], "d": ["c"], "e": [], "f": ["e"]}  # noqa: RUF012
+
+    def run(self, plan: Plan, **ends: State | FarmError) -> tuple[dict[str, Outcome], list[str], list[str]]:
+        """Outcomes, performed builds and reported builds; those without an end are built."""
+        performed: list[str] = []
+        reported: list[str] = []
+
+        def perform(build: Build, _share: int) -> Outcome:
+            performed.append(name(build))
+            end = ends.get(name(build), State.BUILT)
+            if isinstance(end, FarmError):
+                raise end
+            return Outcome(build=build, state=end, why="a test says so", seconds=1.5)
+
+        # Where nothing takes any time, no path is longer than another, and the plan's order decides.
+        durations = dict.fromkeys((build.id for build in plan.builds), Duration())
+        runner = Runner(budget=Budget(cpus=1), durations=durations)
+        outcomes = runner.run(plan, perform, tell=lambda outcome: reported.append(name(outcome.build)))
+        return by_name(outcomes), performed, reported
+
+    def test_all_are_performed_in_order_and_reported_once(self, make: Make) -> None:
+        plan = make(**self.NEEDS)
+        outcomes, performed, reported = self.run(plan, a=State.CACHED, e=State.CHECKED)
+        assert performed == reported == list(outcomes) == [name(build) for build in plan.builds]
+        assert {outcome.state for outcome in outcomes.values()} == {State.BUILT, State.CACHED, State.CHECKED}
+        assert all(outcome.seconds == 1.5 for outcome in outcomes.values())
+
+    def test_a_failure_blocks_its_dependents_and_nothing_else(self, make: Make) -> None:
+        error = BuildError("the compiler broke", hint="read the log")
+        outcomes, performed, reported = self.run(make(**self.NEEDS), b=error)
+        assert sorted(performed) == ["a", "b", "e", "f"]
+        assert sorted(reported) == sorted(self.NEEDS)
+        assert {key: str(outcome.state) for key, outcome in outcomes.items()} == {
+            "a": "built",
+            "b": "failed",
+            "c": "blocked",
+            "d": "blocked",
+            "e": "built",
+            "f": "built",
+        }
+        assert (outcomes["b"].error, outcomes["b"].why) == (error, "the compiler broke")
+        assert outcomes["b"].seconds >= 0
+        culprit = outcomes["b"].build.id
+        for blocked in (outcomes["c"], outcomes["d"]):
+            assert blocked.why == f"blocked by {culprit}, which failed"
+            assert (blocked.culprit, blocked.attempts, blocked.error) == (culprit, 0, None)
+
+    def test_dependents_are_blocked_at_once(self, make: Make) -> None:
+        _, _, reported = self.run(make(a=[], b=["a"], c=["b"], d=[]), a=BuildError("x"))
+        assert reported == ["a", "b", "c", "d"]
+
+    def test_a_failure_that_is_returned_blocks_too(self, make: Make) -> None:
+        outcomes, _, _ = self.run(make(**self.NEEDS), e=State.FAILED)
+        assert outcomes["f"].why == f"blocked by {outcomes['e'].build.id}, which failed"
+
+    def test_a_run_requirement_blocks_as_well(self, tmp_path: Path) -> None:
+        plan = plan_of(make_farm(tmp_path, {"a": {}, "b": {"requires": {"run": ["a"]}}}))
+        outcomes, _, _ = self.run(plan, a=BuildError("x"))
+        assert outcomes["b"].state is State.BLOCKED
+
+    def test_a_part_of_a_plan_does_not_wait_for_the_rest(self, make: Make) -> None:
+        plan = make(**self.NEEDS)
+        part = plan.only([build.id.name for build in plan.builds if build.id.name in {"c", "d"}])
+        outcomes, _, _ = self.run(part, c=BuildError("x"))
+        assert {key: str(outcome.state) for key, outcome in outcomes.items()} == {
+            "c": "failed",
+            "d": "blocked",
+        }
+
+    def test_good_states_leave_a_wheel(self) -> None:
+        assert {str(state) for state in State if state.good} == {"built", "reused", "cached", "checked"}
+
+
+@dataclass
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+class TestRetries:
+    def patient(self, clock: Clock, said: list[str] | None = None, **fields: Any) -> Runner:
+        retry = {"passing": lambda error: isinstance(error, NetworkError)}
+        return Runner(
+            budget=Budget(cpus=1),
+            retry=Retry(**(retry | fields)),
+            say=lambda build, line: (said if said is not None else []).append(f"{name(build)}: {line}"),
+            clock=lambda: clock.now,
+            sleep=clock.sleep,
+        )
+
+    def test_an_error_that_passes_costs_time_only(self, make: Make) -> None:
+        clock, said, flaky = Clock(), list[str](), Flaky(a=2)
+        outcomes = by_name(self.patient(clock, said).run(make(a=[], b=["a"]), flaky, tell=nothing))
+        assert (outcomes["a"].state, outcomes["a"].attempts, outcomes["a"].retried) == (State.BUILT, 3, True)
+        assert (outcomes["b"].attempts, outcomes["b"].retried) == (1, False)
+        assert clock.slept == [5, 10]
+        assert said == [
+            "a: attempt 1 of 3 failed: the index does not answer; the next begins in 5 s",
+            "a: attempt 2 of 3 failed: the index does not answer; the next begins in 10 s",
+        ]
+
+    def test_an_error_that_stays_is_a_failure_in_the_end(self, make: Make) -> None:
+        clock, flaky = Clock(), Flaky(a=99)
+        outcomes = by_name(self.patient(clock, attempts=4).run(make(a=[], b=["a"]), flaky, tell=nothing))
+        assert (outcomes["a"].state, outcomes["a"].attempts) == (State.FAILED, 4)
+        assert outcomes["a"].error is NO_SERVER
+        assert (outcomes["b"].state, outcomes["b"].attempts) == (State.BLOCKED, 0)
+        assert clock.slept == [5, 10, 20]
+
+    @pytest.mark.parametrize("error", [BuildError("broken"), EngineError("no engine")])
+    def test_other_errors_stay(self, make: Make, error: FarmError) -> None:
+        flaky = Flaky(a=1)
+        flaky.error = error
+        (outcome,) = self.patient(Clock()).run(make(a=[]), flaky, tell=nothing)
+        assert (outcome.state, outcome.attempts, outcome.retried) == (State.FAILED, 1, False)
+
+    def test_nothing_is_retried_unless_somebody_says_so(self, make: Make) -> None:
+        (outcome,) = Runner(budget=FOUR).run(make(a=[]), Flaky(a=1), tell=nothing)
+        assert outcome.state is State.FAILED
+
+    def test_others_run_while_one_pauses(self, make: Make) -> None:
+        flaky = Flaky(a=1)
+        self.patient(Clock()).run(make(a=[], b=[], c=["b"]), flaky, tell=nothing)
+        assert sorted(flaky.performed[:3]) == ["a", "b", "c"]
+        assert flaky.performed[3:] == ["a"]
+
+    def test_a_pause_ends_while_others_run(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "_TICK", 2 * WAIT)
+        again = threading.Event()
+        flaky = Flaky(a=1)
+
+        def perform(build: Build, share: int) -> Outcome:
+            if name(build) == "a" and "a" in flaky.performed:
+                again.set()
+            if name(build) == "b":
+                assert again.wait(WAIT)
+            return flaky(build, share)
+
+        retry = Retry(passing=lambda _error: True, pause=0.05)
+        outcomes = Runner(budget=Budget(cpus=2), retry=retry).run(make(a=[], b=[]), perform, tell=nothing)
+        assert [outcome.attempts for outcome in by_name(outcomes).values()] == [2, 1]
+
+    def test_a_failure_that_is_returned_counts_too(self, make: Make) -> None:
+        def perform(build: Build, _share: int) -> Outcome:
+            return Outcome(build=build, state=State.FAILED, why="gone", error=NO_SERVER)
+
+        (outcome,) = self.patient(Clock()).run(make(a=[]), perform, tell=nothing)
+        assert (outcome.state, outcome.attempts) == (State.FAILED, 3)
+
+    def test_pauses_grow_up_to_a_limit(self) -> None:
+        retry = Retry(passing=lambda _error: True, attempts=9, pause=5, longest=60)
+        pauses = [retry.after(NO_SERVER, attempt) for attempt in range(1, 10)]
+        assert pauses == [5, 10, 20, 40, 60, 60, 60, 60, None]
+        assert retry.after(None, 1) is None
+
+
+class TestMistakes:
+    def test_one_of_a_build_ends_the_run_and_cancels_the_others(self, make: Make) -> None:
+        cancelled = threading.Event()
+        other = threading.Event()
+
+        def perform(build: Build, _share: int) -> Outcome:
+            if name(build) == "a":
+                raise ZeroDivisionError
+            assert cancelled.wait(WAIT)
+            other.set()
+            raise CancelledRunError("stopped")
+
+        with pytest.raises(ZeroDivisionError):
+            Runner(budget=FOUR, cancel=cancelled.set).run(make(a=[], b=[], c=["a"]), perform, tell=nothing)
+        assert other.is_set()
+
+    def test_one_of_the_listener_does_too(self, make: Make) -> None:
+        def tell(_outcome: Outcome) -> None:
+            raise BrokenPipeError
+
+        with pytest.raises(BrokenPipeError):
+            Runner(budget=FOUR).run(make(a=[]), lambda build, _share: built(build), tell=tell)
+
+
+def test_a_run_need_not_be_in_the_main_thread(make: Make) -> None:
+    plan = make(a=[], b=["a"])
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(Runner(budget=FOUR).run, plan, lambda build, _share: built(build), tell=nothing)
+        assert [outcome.state for outcome in future.result(WAIT)] == [State.BUILT, State.BUILT]

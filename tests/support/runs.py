@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from support.farm import make_farm, plan_of
 from wheelfarm.errors import NetworkError
-from wheelfarm.run.budget import Budget
 from wheelfarm.run.outcome import Outcome, State
+from wheelfarm.run.schedule import Budget
 from wheelfarm.run.services import SilentRunListener
 
 if TYPE_CHECKING:

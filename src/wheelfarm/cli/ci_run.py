@@ -127,7 +127,7 @@ def build(*, package: str, platform: str, variant: str, python: str) -> None:
     whole = farm.plan([name])
     artifacts.check_dependencies(whole, name)
     screen, (own,) = Screen.standard(), whole.only([name]).builds
-    expected = farm.estimates.expected(whole, farm.wheelhouse)
+    expected = farm.expected(whole)
     with RunReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
         outcomes = farm.run(whole, report, expected=expected)
     outcome = next(each for each in outcomes if each.build.id == own.id)

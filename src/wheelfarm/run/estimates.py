@@ -15,8 +15,8 @@ from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import GitCommit
 from wheelfarm.recipes.recipe import cost_of
 from wheelfarm.recipes.strict import size_of
-from wheelfarm.run.budget import Need
 from wheelfarm.run.outcome import State
+from wheelfarm.run.schedule import Duration, Need
 from wheelfarm.sources.cache import Cache
 from wheelfarm.system.files import write_atomically
 from wheelfarm.system.logs import get_logger
@@ -36,10 +36,12 @@ _log: Final = get_logger(__name__)
 _OVERHEAD: Final = 10.0
 """Seconds of each build for its environment, its repair and its gate."""
 _COST_PER_BYTE: Final = 40e-6
-"""Core seconds for a byte of source: numpy takes 18 s and scipy 76 s for a megabyte."""
+"""CPU seconds for a byte of source: numpy takes 18 s and scipy 76 s for a megabyte."""
 _UNKNOWN_COST: Final = 100.0
 _REFERENCE: Final = 0.021
 """Seconds that the reference machine sorts for: one core of an AMD EPYC of 2023."""
+_SPARED: Final = 0.1
+"""The share of its compiles beyond which a compiler cache makes a build's duration say little of the next."""
 
 
 class _Measured(BaseModel, strict=True):
@@ -73,24 +75,24 @@ def machine_speed() -> float:
     return _REFERENCE / max(min(rounds), 1e-3)
 
 
-def usable_cores(jobs: int) -> float:
-    """How many cores the jobs get while other programs run; at least half of their number."""
+def free_share(jobs: int) -> float:
+    """The share of the jobs' CPU time that other programs leave; at least half."""
     try:
         load = os.getloadavg()[0]
     except (AttributeError, OSError):
-        return jobs  # Windows has no load average
-    cores = os.cpu_count() or jobs
-    return max(jobs / 2, min(jobs, cores * jobs / (jobs + load)))
+        return 1.0  # Windows has no load average
+    return max(0.5, min(1.0, (os.cpu_count() or jobs) / (jobs + load)))
 
 
-def estimate(cost: float | None, jobs: int) -> float:
-    """Seconds that a build takes which was never measured here.
+def estimate(cost: float | None, jobs: int) -> Duration:
+    """How long a build takes that was never measured here.
 
     Args:
-        cost: core seconds on the reference machine; None when they are unknown.
-        jobs: processors that it may use.
+        cost: CPU seconds on the reference machine; None when they are unknown.
+        jobs: the processors that a run may use.
     """
-    return _OVERHEAD + (_UNKNOWN_COST if cost is None else cost) / machine_speed() / usable_cores(jobs)
+    work = (_UNKNOWN_COST if cost is None else cost) / machine_speed()
+    return Duration(_OVERHEAD, work / free_share(jobs))
 
 
 @dataclass(frozen=True)
@@ -106,31 +108,31 @@ class DurationEstimates:
     def _file(self) -> Path:
         return self.settings.work / "durations.json"
 
-    def seconds(self, plan: Plan) -> Mapping[BuildId, float]:
-        """How many seconds each build of a plan takes when it is built."""
-        known = self._read()
+    def durations(self, plan: Plan) -> Mapping[BuildId, Duration]:
+        """How long each build of a plan takes when it is built."""
+        known, jobs = self._read(), self.settings.jobs
         return {
-            build.id: known[_key(build)].seconds
+            build.id: Duration(known[_key(build)].seconds)
             if _key(build) in known
-            else estimate(self._cost(build), self.settings.jobs)
+            else estimate(self._cost(build), jobs)
             for build in plan.builds
         }
 
     def expected(
         self, plan: Plan, wheelhouse: Wheelhouse, published: Published | None = None
-    ) -> Mapping[BuildId, float]:
-        """How many seconds each build of a plan takes now: none for what is stored or published."""
-        seconds = self.seconds(plan)
+    ) -> Mapping[BuildId, Duration]:
+        """How long each build of a plan takes now: no time for what is stored or published."""
         stored = {
             build.id
             for build in plan.builds
             if wheelhouse.find(build.id.variant, build.key) or (published and published.find(build))
         }
-        return {build_id: 0.0 if build_id in stored else each for build_id, each in seconds.items()}
+        durations = self.durations(plan)
+        return {key: Duration() if key in stored else each for key, each in durations.items()}
 
     def remember(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down how long builds took, except those that a build cache made shorter."""
-        whole = [each for each in outcomes if each.state is State.BUILT and not each.build_cache]
+        """Write down how long builds took, except those that a cache made shorter."""
+        whole = [each for each in outcomes if each.state is State.BUILT and not _cached(each)]
         if whole:
             # The run has read the file before: what is wrong with it is said once.
             known = self._read(warn=False) | {
@@ -153,12 +155,17 @@ class DurationEstimates:
             return {}
 
     def _cost(self, build: Build) -> float | None:
-        """Core seconds of a build on the reference machine: the recipe's, or by the size of the source."""
+        """CPU seconds of a build on the reference machine: the recipe's, or by the size of the source."""
         if build.recipe.table.cost:
             return cost_of(build.recipe.table.cost)
         source = build.recipe.source
         path = None if isinstance(source, GitCommit) else Cache(self.settings.cache).find(source.sha256)
         return _COST_PER_BYTE * path.stat().st_size if path else None
+
+
+def _cached(outcome: Outcome) -> bool:
+    use = outcome.cache_use
+    return outcome.build_cache or (use is not None and use.hits > _SPARED * use.compiles)
 
 
 def _key(build: Build) -> str:

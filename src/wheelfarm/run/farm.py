@@ -15,13 +15,12 @@ from wheelfarm.model import EngineName
 from wheelfarm.plan.graph import ResolvedRecipes, make_plan, order
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
-from wheelfarm.run.budget import Budget
 from wheelfarm.run.build_pipeline import run_build
 from wheelfarm.run.engines import choose_engine
 from wheelfarm.run.estimates import DurationEstimates, need
 from wheelfarm.run.outcome import Interrupted
 from wheelfarm.run.published import Published
-from wheelfarm.run.ready_queue import simulate
+from wheelfarm.run.schedule import Budget, Duration, simulate
 from wheelfarm.run.scheduler import Retry, Runner
 from wheelfarm.run.services import BuildServices
 from wheelfarm.system.environment import allowed
@@ -206,18 +205,21 @@ class Farm:
         logger.warning("builds go without the compiler cache: %s", problem)
         return self.engine.without_compiler_cache()
 
-    def _runner(self, expected: Mapping[BuildId, float]) -> Runner:
+    def _runner(self, durations: Mapping[BuildId, Duration]) -> Runner:
         budget = Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory())
-        return Runner(budget=budget, need=need, durations=expected)
+        return Runner(budget=budget, need=need, durations=durations)
+
+    def _simulate(self, plan: Plan) -> Mapping[BuildId, tuple[float, float]]:
+        runner = self._runner(self.estimates.expected(plan, self.wheelhouse, self.published))
+        return simulate(runner.tasks(plan), runner.budget)
 
     def expected(self, plan: Plan) -> Mapping[BuildId, float]:
-        """How many seconds each build of a plan will take now."""
-        return self.estimates.expected(plan, self.wheelhouse, self.published)
+        """How many seconds each build of a plan will take now, with its share of the processors."""
+        return {build_id: seconds for build_id, (_, seconds) in self._simulate(plan).items()}
 
     def simulate(self, plan: Plan) -> float:
-        """How many seconds a run of a plan may take, from what its builds took the last time."""
-        runner = self._runner(self.expected(plan))
-        return max((span.end for span in simulate(runner.tasks(plan), runner.budget)), default=0.0)
+        """How many seconds a run of a plan may take."""
+        return max(map(sum, self._simulate(plan).values()), default=0.0)
 
     def run(
         self,
@@ -239,10 +241,11 @@ class Farm:
             Interrupted: when the run was interrupted; whatever ran has ended.
         """
         use_one_heap()
+        expected = self.expected(plan) if expected is None else expected
         services = self.services(plan, listener)
         perform = partial(run_build, services)
         runner = replace(
-            self._runner(self.expected(plan) if expected is None else expected),
+            self._runner({key: Duration(seconds) for key, seconds in expected.items()}),
             executor=executor,
             retry=self.retry,
             cancel=services.cancelled.set,

@@ -1,4 +1,4 @@
-"""Runs a plan: the ready queue says what starts, an executor performs it, and this waits."""
+"""Runs a plan: builds in threads, retries of errors that may pass, and interrupts."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import math
 import signal
 import threading
 import time
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.plan.build import Build, BuildId
-from wheelfarm.run.budget import Budget, Need
 from wheelfarm.run.outcome import Interrupted, Outcome, State
-from wheelfarm.run.ready_queue import ReadyQueue, Task
+from wheelfarm.run.schedule import Budget, Duration, Need, Schedule, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wheelfarm.plan.graph import Plan
-    from wheelfarm.run.ready_queue import Start
-
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,8 +31,8 @@ T = TypeVar("T")
 class Threads(Executor):
     """A thread for each call.
 
-    The ready queue says how many run at once, so there is no pool. Unlike those of a ThreadPoolExecutor these
-    are daemons: after an interrupt, one that waits for a server does not keep the interpreter from ending.
+    Unlike those of a ThreadPoolExecutor they are daemons: after an interrupt, one that waits for a server
+    does not keep the interpreter from ending.
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -81,10 +78,6 @@ def defer_signals() -> Iterator[None]:
             signal.raise_signal(each)
 
 
-def _never(_error: FarmError) -> bool:
-    return False
-
-
 @dataclass(frozen=True, kw_only=True)
 class Retry:
     """When a failed build is begun again.
@@ -96,7 +89,7 @@ class Retry:
         longest: seconds that no pause exceeds.
     """
 
-    passing: Callable[[FarmError], bool] = _never
+    passing: Callable[[FarmError], bool] = lambda _error: False
     attempts: int = 3
     pause: float = 5.0
     longest: float = 300.0
@@ -116,43 +109,32 @@ _TICK: Final = 0.5
 """Seconds: on Windows a wait without end cannot be interrupted."""
 _GRACE: Final = 8.0
 """Seconds for builds to end after an interrupt; programs get five to end by themselves."""
-
-
-_UNKNOWN: Final = 60.0
-"""Seconds of a build of which nothing is known."""
-
-
-def _small(_build: Build) -> Need:
-    return Need()
-
-
-def _ignore(*_words: object) -> None:
-    """Say nothing, cancel nothing."""
+_UNKNOWN: Final = Duration(60)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """How plans are run; the rules are those of `ReadyQueue`.
+    """How plans are run; what starts when is decided by `Schedule`.
 
     Args:
         budget: what the builds that run at the same time may use together.
         need: what a build needs; one CPU by default.
-        durations: expected seconds by build; one that is missing counts as any unknown one.
+        durations: how long builds are expected to take; one that is missing counts as a minute.
         executor: what performs builds; a thread each by default. One that is given is not shut down.
         retry: which failed builds are begun again, and when; in the meantime others have their share.
         cancel: tells the running builds to stop; see `Command.cancelled`.
-        say: hears, of a build, what people should know while the run goes on.
+        say: receives, with a build, what people should know while the run goes on.
         clock: seconds from some moment on.
         sleep: waits for some seconds.
     """
 
     budget: Budget
-    need: Callable[[Build], Need] = _small
-    durations: Mapping[BuildId, float] = field(default_factory=dict)
+    need: Callable[[Build], Need] = lambda _build: Need()
+    durations: Mapping[BuildId, Duration] = field(default_factory=dict)
     executor: Executor | None = None
     retry: Retry = field(default_factory=Retry)
-    cancel: Callable[[], None] = _ignore
-    say: Callable[[Build, str], None] = _ignore
+    cancel: Callable[[], None] = lambda: None
+    say: Callable[[Build, str], None] = lambda _build, _text: None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -177,13 +159,13 @@ class Runner:
         return run.outcomes()
 
     def tasks(self, plan: Plan) -> tuple[Task[BuildId], ...]:
-        """The builds of a plan as the ready queue and `simulate` take them."""
+        """The builds of a plan as `Schedule` and `simulate` take them."""
         return tuple(
             Task(
                 key=build.id,
                 after=(*build.upstream, *build.run),
                 need=self.need(build),
-                seconds=self.durations.get(build.id, _UNKNOWN),
+                duration=self.durations.get(build.id, _UNKNOWN),
             )
             for build in plan.builds
         )
@@ -198,11 +180,11 @@ class _Run:
         self._perform = perform
         self._tell = tell
         self._builds = {build.id: build for build in plan.builds}
-        self._ready_queue = ReadyQueue(runner.tasks(plan), runner.budget)
+        self._schedule = Schedule(runner.tasks(plan), runner.budget)
         self._running: dict[Future[Outcome], tuple[BuildId, float]] = {}
         """With the moment when each began."""
         self._paused: list[tuple[float, BuildId]] = []
-        """A heap: when each is to be begun again."""
+        """When each is to be begun again, the next first."""
         self._attempts: Counter[BuildId] = Counter()
         self._ended: dict[BuildId, Outcome] = {}
 
@@ -215,14 +197,15 @@ class _Run:
         for build in self._builds.values():
             if warning := self._runner.budget.warning(self._runner.need(build)):
                 self._runner.say(build, warning)
-        while not self._ready_queue.done:
-            self._resume()
-            for start in self._ready_queue.start():
-                self._submit(start)
+        while self._paused or not self._schedule.done:
+            while self._paused and self._paused[0][0] <= self._runner.clock():
+                self._schedule.resume(self._paused.pop(0)[1])
+            for build_id, share in self._schedule.start().items():
+                self._submit(build_id, share)
             self._wait()
 
     def stop(self) -> None:
-        """Tell the running builds to stop, wait for them, and keep how those ended that came to an end.
+        """Tell the running builds to stop, wait for them, and record those that came to an end.
 
         Further interrupts change nothing: it takes a few seconds at most, and must leave nothing running.
         """
@@ -237,30 +220,26 @@ class _Run:
         for future in [future for future in self._running if future in ended and not future.cancelled()]:
             error = future.exception()
             if error is None or (isinstance(error, FarmError) and not isinstance(error, CancelledRunError)):
-                self._keep(self._outcome(future))
+                self._record(self._outcome(future))
 
-    def _submit(self, start: Start[BuildId]) -> None:
-        self._attempts[start.key] += 1
+    def _submit(self, build_id: BuildId, share: int) -> None:
+        self._attempts[build_id] += 1
         began = self._runner.clock()
         # A build that was begun and is not known to run would be left behind.
         with defer_signals():
-            future = self._executor.submit(self._perform, self._builds[start.key], start.share)
-            self._running[future] = (start.key, began)
+            future = self._executor.submit(self._perform, self._builds[build_id], share)
+            self._running[future] = (build_id, began)
 
     def _wait(self) -> None:
         """Wait until a build has ended, or a paused one is due."""
-        pause = self._paused[0][0] - self._runner.clock() if self._paused else math.inf
+        pause = max(0.0, self._paused[0][0] - self._runner.clock()) if self._paused else math.inf
         if not self._running:
-            self._runner.sleep(max(0.0, pause))
+            self._runner.sleep(pause)
             return
-        ended, _ = wait(self._running, timeout=max(0.0, min(pause, _TICK)), return_when=FIRST_COMPLETED)
+        ended, _ = wait(self._running, timeout=min(pause, _TICK), return_when=FIRST_COMPLETED)
         for future in [future for future in self._running if future in ended]:
             self._end(self._outcome(future))
             del self._running[future]
-
-    def _resume(self) -> None:
-        while self._paused and self._paused[0][0] <= self._runner.clock():
-            self._ready_queue.resume(heappop(self._paused)[1])
 
     def _outcome(self, future: Future[Outcome]) -> Outcome:
         """How an attempt has ended."""
@@ -268,12 +247,9 @@ class _Run:
         try:
             outcome = future.result()
         except FarmError as error:
+            seconds = self._runner.clock() - began
             outcome = Outcome(
-                build=self._builds[build_id],
-                state=State.FAILED,
-                why=error.what,
-                seconds=self._runner.clock() - began,
-                error=error,
+                build=self._builds[build_id], state=State.FAILED, why=error.what, seconds=seconds, error=error
             )
         return replace(outcome, attempts=self._attempts[build_id])
 
@@ -281,24 +257,23 @@ class _Run:
         """An attempt has ended: well, or with another to come, or for good."""
         build, retry = outcome.build, self._runner.retry
         if outcome.state.good:
-            self._keep(outcome)
-            self._ready_queue.finish(build.id)
+            self._record(outcome)
+            self._schedule.finish(build.id)
         elif (pause := retry.after(outcome.error, outcome.attempts)) is not None:
-            said = f"attempt {outcome.attempts} of {retry.attempts} failed: {outcome.why}"
-            self._runner.say(build, f"{said}; the next begins in {pause:g} s")
-            heappush(self._paused, (self._runner.clock() + pause, build.id))
-            self._ready_queue.pause(build.id)
+            attempt = f"attempt {outcome.attempts} of {retry.attempts} failed: {outcome.why}"
+            self._runner.say(build, f"{attempt}; the next begins in {pause:g} s")
+            insort(self._paused, (self._runner.clock() + pause, build.id), key=lambda due: due[0])
+            self._schedule.stop(build.id)
         else:
-            self._keep(outcome)
-            for blocked in self._ready_queue.fail(build.id):
-                self._keep(_blocked(self._builds[blocked], build.id))
+            self._record(outcome)
+            why = f"blocked by {build.id}, which failed"
+            for each in self._schedule.fail(build.id):
+                blocked = self._builds[each]
+                self._record(
+                    Outcome(build=blocked, state=State.BLOCKED, why=why, attempts=0, culprit=build.id)
+                )
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _record(self, outcome: Outcome) -> None:
         if outcome.build.id not in self._ended:
             self._ended[outcome.build.id] = outcome
             self._tell(outcome)
-
-
-def _blocked(build: Build, culprit: BuildId) -> Outcome:
-    why = f"blocked by {culprit}, which failed"
-    return Outcome(build=build, state=State.BLOCKED, why=why, attempts=0, culprit=culprit)
