@@ -20,7 +20,7 @@ from wheelfarm.build.environment import PROXIES, build_environment, config_setti
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.build.steps import run_rendering
 from wheelfarm.errors import EngineError, FarmError, RecipeError
-from wheelfarm.model import Target
+from wheelfarm.model import EngineName, Target
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
@@ -102,13 +102,18 @@ class TestConfigSettings:
 
 
 class TestOptions:
-    def options(self, farm: Settings, **options: Any) -> None:
+    def options(self, farm: Settings, options: dict[str, Any], engine: str = "cibuildwheel") -> None:
         origins = {f"cibuildwheel.{name}": "recipe.toml" for name in options}
-        check_options(build_for(farm, cibuildwheel=options, origins=origins))
+        build = build_for(farm, cibuildwheel=options, origins=origins)
+        check_options(replace(build, engine=EngineName(engine)))
+
+    def test_options_are_an_error_where_no_cibuildwheel_runs(self, farm: Settings) -> None:
+        error = only(lambda: self.options(farm, {"build-verbosity": 2}, "host"), RecipeError)
+        assert error.what == "build-verbosity would have no effect"
 
     def test_further_options_are_passed_through(self, farm: Settings) -> None:
-        self.options(farm)
-        self.options(farm, **{"build-verbosity": 2, "dependency-versions": "latest"})
+        self.options(farm, {})
+        self.options(farm, {"build-verbosity": 2, "dependency-versions": "latest"})
         build = build_for(farm, cibuildwheel={"build-verbosity": 2})
         engine = Cibuildwheel(farm, ContainerEngine("podman"))
         assert engine.options(make_stage(build, engine))["build-verbosity"] == 2
@@ -121,12 +126,12 @@ class TestOptions:
         ],
     )
     def test_the_farm_s_own_are_refused(self, farm: Settings, option: str) -> None:
-        error = only(lambda: self.options(farm, **{option: "x"}), RecipeError)
+        error = only(lambda: self.options(farm, {option: "x"}), RecipeError)
         assert error.what == f"{option} may not be set through cibuildwheel"
 
     def test_cibuildwheel_s_schema_decides_on_the_others(self, farm: Settings) -> None:
         options = {"build-verbosity": "loud", "no-such-option": 1, "skip": "x"}
-        owned, first, second = raised(lambda: self.options(farm, **options), RecipeError)
+        owned, first, second = raised(lambda: self.options(farm, options), RecipeError)
         assert "skip may not be set" in owned.what
         assert "does not take build-verbosity = 'loud'" in first.what
         assert "'no-such-option' was unexpected" in str(second.why)

@@ -14,7 +14,7 @@ import pytest
 
 from support.farm import RECIPE, builds_of, make_farm, make_toolchain, write_farm
 from support.raised import only
-from wheelfarm.build.environment import check_programs
+from wheelfarm.build.environment import check_environment
 from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import EngineName, sha256_of_json
 from wheelfarm.plan.build import check_unchanged
@@ -82,7 +82,7 @@ def test_a_compiler_that_a_recipe_names_is_in_the_key_by_its_version(
 def test_a_compiler_that_is_not_here(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, {"alpha": {"environment": {"CC": "clang-99 -m64"}}})
     builds = builds_of(settings, toolchains=[make_toolchain(programs={"clang-99": "(none)"})])
-    error = only(lambda: check_programs(builds["alpha"]), RecipeError)
+    error = only(lambda: check_environment(builds["alpha"]), RecipeError)
     assert error.what == "CC names 'clang-99', which is not installed"
 
 

@@ -20,11 +20,13 @@ import shutil
 import stat
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import sha256_of_json
+from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
@@ -37,6 +39,7 @@ Wheels of the build environment count by their sha256: another key may come out 
 """
 _LINK: Final = "-> "
 _BUILD: Final = "build"
+_DESCRIPTION: Final = "cached-build.json"
 Sources = dict[str, tuple[str, int]]
 """Path below the source tree → content, or the target of a link; and time in nanoseconds."""
 
@@ -102,33 +105,23 @@ def set_times(tree: Path, sources: Sources, before: Sources) -> Sources:
     return timed
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CachedBuild:
     """What a build directory was built from."""
 
     token: str
     """Names this build; the build directory holds it too."""
-    inputs: Digest
+    inputs: str
     sources: Sources
 
-    def write(self, path: Path) -> None:
-        """Write it in one step."""
-        draft = path.with_suffix(".draft")
-        document = {"token": self.token, "inputs": self.inputs, "sources": self.sources}
-        draft.write_text(json.dumps(document), encoding="utf-8")
-        draft.replace(path)
-
-
-def _read(path: Path, current: CachedBuild) -> CachedBuild | None:
-    """The cached build in a file; None when there is none, or it was built from other inputs."""
-    try:
-        document = json.loads(path.read_bytes())
-        if document["inputs"] != current.inputs or document["sources"].keys() != current.sources.keys():
+    @classmethod
+    def read(cls, path: Path) -> CachedBuild | None:
+        try:
+            document = json.loads(path.read_bytes())
+            sources = {str(name): (str(pair[0]), int(pair[1])) for name, pair in document["sources"].items()}
+            return cls(document["token"], document["inputs"], sources)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             return None
-        sources = {str(name): (str(pair[0]), int(pair[1])) for name, pair in document["sources"].items()}
-        return CachedBuild(token=str(document["token"]), inputs=current.inputs, sources=sources)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -141,12 +134,7 @@ class BuildCache:
 
     @classmethod
     def beside(cls, directory: Path, build_dir: Path | None) -> BuildCache:
-        """The cache of a build directory."""
         return cls(directory.with_name(f"{directory.name}.cache"), build_dir)
-
-    @property
-    def _description(self) -> Path:
-        return self.root / "cached-build.json"
 
     def restore(self, directory: BuildDirectory) -> CachedBuild:
         """Move the cached build into place if its inputs are the same; remove it otherwise.
@@ -157,28 +145,28 @@ class BuildCache:
         Raises:
             OSError: when the build directory cannot be written.
         """
-        tree = directory.tree.path
+        tree, token = directory.tree.path, secrets.token_hex(16)
         sources = read_sources(tree)
-        current = CachedBuild(
-            token=secrets.token_hex(16), inputs=inputs_digest(directory, sources), sources=sources
-        )
-        before = self._take(current)
-        changes: dict[str, object] = {"new": current.token, "old": None}
+        inputs = inputs_digest(directory, sources)
+        changes: dict[str, object] = {"new": token, "old": None}
+        before = self._take(inputs, sources)
         if before is not None:
-            timed = set_times(tree, sources, before.sources)
-            changed = [name for name, (content, _) in timed.items() if content != before.sources[name][0]]
-            earliest = min([time.time_ns(), *(timed[name][1] for name in changed)])
+            sources = set_times(tree, sources, before.sources)
+            changed = [name for name, (content, _) in sources.items() if content != before.sources[name][0]]
+            earliest = min([time.time_ns(), *(sources[name][1] for name in changed)])
             changes |= {"old": before.token, "files": changed, "changed": earliest}
-            current = CachedBuild(token=current.token, inputs=current.inputs, sources=timed)
         path = directory.root / "inside" / "build-cache.json"
         path.write_text(json.dumps(changes), encoding="utf-8")
-        return current
+        return CachedBuild(token, inputs, sources)
 
-    def _take(self, current: CachedBuild) -> CachedBuild | None:
-        before = _read(self._description, current)
+    def _take(self, inputs: str, sources: Sources) -> CachedBuild | None:
+        """The cached build, with its directory in place; None when there is none, or it is another one."""
+        before = CachedBuild.read(self.root / _DESCRIPTION)
+        if before and (before.inputs != inputs or before.sources.keys() != sources.keys()):
+            before = None
         try:
             # First, so that it never describes a directory that is being changed.
-            self._description.unlink()
+            (self.root / _DESCRIPTION).unlink()
             if before is not None and self.build_dir is not None:
                 (self.root / _BUILD).rename(self.build_dir)
         except OSError:
@@ -188,9 +176,9 @@ class BuildCache:
 
     def save(self, current: CachedBuild) -> None:
         """Move the build directory into the cache; leave no cache where that fails."""
-        with suppress(OSError):
+        with suppress(OSError, WheelhouseError):
             shutil.rmtree(self.root, ignore_errors=True)
             self.root.mkdir(parents=True)
             if self.build_dir is not None:
                 self.build_dir.rename(self.root / _BUILD)
-            current.write(self._description)
+            write_atomically(self.root / _DESCRIPTION, json.dumps(asdict(current)).encode())

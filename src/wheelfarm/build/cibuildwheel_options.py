@@ -68,7 +68,7 @@ def schema_path() -> Path:
 
 
 def check_options(build: Build) -> None:
-    """Refuse options of a recipe's `cibuildwheel` table that the farm renders or cibuildwheel does not know.
+    """Refuse options of a recipe's `cibuildwheel` table that are the farm's, invalid or without effect.
 
     Raises:
         RecipeError: a group with everything that is wrong with them.
@@ -80,6 +80,15 @@ def check_options(build: Build) -> None:
     from jsonschema import Draft7Validator  # noqa: PLC0415
 
     problems = Collector()
+    if build.engine is not EngineName.CIBUILDWHEEL:
+        problems.add(
+            RecipeError(
+                f"{', '.join(sorted(options))} would have no effect",
+                where=build.resolved.origins[f"cibuildwheel.{min(options)}"],
+                why=f"the {build.engine} engine runs no cibuildwheel",
+                hint="use --engine cibuildwheel, or take the options out of the recipe",
+            )
+        )
     rendered = {option for option in options if _is_rendered(option)}
     for option in sorted(rendered):
         problems.add(
@@ -103,19 +112,3 @@ def check_options(build: Build) -> None:
                 )
             )
     problems.check()
-
-
-def check_effect(build: Build) -> None:
-    """Refuse options of cibuildwheel for an engine that does not run it: they would have no effect.
-
-    Raises:
-        RecipeError: naming them.
-    """
-    options = sorted(build.resolved.cibuildwheel)
-    if options and build.engine is not EngineName.CIBUILDWHEEL:
-        raise RecipeError(
-            f"{', '.join(options)} would have no effect",
-            where=build.resolved.origins[f"cibuildwheel.{options[0]}"],
-            why=f"the {build.engine} engine runs no cibuildwheel",
-            hint="use --engine cibuildwheel, or take the options out of the recipe",
-        )

@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from wheelfarm.build.backends import MESON_PYTHON, with_tags
 from wheelfarm.build.blas_provider import provider_environment
-from wheelfarm.errors import RecipeError
+from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Platform
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.farm_settings import Provider
@@ -38,36 +38,24 @@ _NOWHERE: Final = "http://127.0.0.1:9"
 
 
 def check_environment(build: Build) -> None:
-    """Refuse variables of the recipe that are the farm's own.
+    """Refuse variables of the recipe that are the farm's own, or that name a missing compiler or tool.
 
     Raises:
-        RecipeError: naming them.
+        RecipeError: a group with each variable.
     """
-    # Windows does not distinguish Path and PATH.
-    reserved = sorted(name for name in build.resolved.environment if name.upper() in RESERVED)
-    if reserved:
-        raise RecipeError(
-            f"{', '.join(reserved)} may not be set by a recipe",
-            where=", ".join(build.resolved.origins[f"environment.{name}"] for name in reserved),
-            why="the farm sets it, so that builds are isolated and come out the same twice",
-        )
-
-
-def check_programs(build: Build) -> None:
-    """Refuse a variable that names a missing compiler or tool, where that can be known.
-
-    Raises:
-        RecipeError: naming the variable.
-    """
-    programs = build.toolchain.programs
+    problems, origins = Collector(), build.resolved.origins
     for name, value in build.resolved.environment.items():
-        missing = [word for word in named_programs({name: value})[:1] if programs.get(word) == "(none)"]
-        if missing:
-            raise RecipeError(
-                f"{name} names {missing[0]!r}, which is not installed",
-                where=build.resolved.origins[f"environment.{name}"],
-                hint=f"install {missing[0]}, or take {name} out of the recipe",
-            )
+        where = origins[f"environment.{name}"]
+        # Windows does not distinguish Path and PATH.
+        if name.upper() in RESERVED:
+            why = "the farm sets it, so that builds are isolated and come out the same twice"
+            problems.add(RecipeError(f"{name} may not be set by a recipe", where=where, why=why))
+        for program in named_programs({name: value})[:1]:
+            if build.toolchain.programs.get(program) == "(none)":
+                hint = f"install {program}, or take {name} out of the recipe"
+                what = f"{name} names {program!r}, which is not installed"
+                problems.add(RecipeError(what, where=where, hint=hint))
+    problems.check()
 
 
 _LEAST_MACOS: Final = {Provider.ACCELERATE: "14.0"}

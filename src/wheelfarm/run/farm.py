@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from wheelfarm.build.cibuildwheel_options import check_effect, check_options
+from wheelfarm.build.cibuildwheel_options import check_options
 from wheelfarm.build.diagnosis import failure_of
-from wheelfarm.build.environment import check_environment, check_programs
+from wheelfarm.build.environment import check_environment
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.model import EngineName
@@ -129,10 +129,6 @@ class Farm:
                 check_environment(build)
             with problems.collect():
                 check_options(build)
-            with problems.collect():
-                check_effect(build)
-            with problems.collect():
-                check_programs(build)
         problems.check()
         return plan
 

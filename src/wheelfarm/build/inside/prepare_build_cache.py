@@ -23,17 +23,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OLD = 315532800
-"""1980, the beginning of zip's time, in seconds."""
-MARK = ".wheelfarm.json"
-"""Says which build a build directory is of."""
-USED = "build-cache-used"
-"""Exists in the directory of a build that continues from the cache."""
+OLD = 315532800  # 1980, the beginning of zip's time, in seconds
+MARK = ".wheelfarm.json"  # says which build a build directory is of
+USED = "build-cache-used"  # exists in the directory of a build that continues from the cache
+# Suffixes of sources that a configure check may compile or include.
 CHECKED = (
     *(".c", ".cc", ".cpp", ".cxx", ".c++", ".m", ".mm", ".f", ".f90"),
     *(".h", ".hh", ".hpp", ".hxx", ".inc"),
 )
-"""Suffixes of sources that a configure check may compile or include."""
 
 
 def files(directory: Path) -> Iterator[str]:
@@ -89,16 +86,6 @@ def checks_are_valid(build: Path, source: Path, changed: list[str]) -> bool:
     return all(os.path.relpath(source / name, build) in compiled for name in suspects)
 
 
-def empty(directory: Path) -> None:
-    """Remove all that a directory holds, which may be the mount point of a volume."""
-    directory.mkdir(exist_ok=True)
-    for path in directory.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
 def main(build: Path, directory: Path) -> None:
     """Prepare the build directory, and mark whether the build continues from it."""
     changes = json.loads((directory / "inside" / "build-cache.json").read_bytes())
@@ -108,7 +95,10 @@ def main(build: Path, directory: Path) -> None:
             shutil.rmtree(build / "meson-private")
         (directory / USED).touch()
     else:
-        empty(build)
+        # It may be the mount point of a volume, which cannot be removed.
+        build.mkdir(exist_ok=True)
+        for path in build.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     (build / MARK).write_text(json.dumps({"token": changes["new"], "system": installed}), encoding="utf-8")
 
 
