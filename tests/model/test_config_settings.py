@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from optparse import OptionParser
 
 from build.__main__ import _parse_config_settings, main_parser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pip._internal.cli import cmdoptions
 
 from wheelfarm.model import ConfigSettings
 
@@ -35,22 +33,6 @@ def test_build(table: Table) -> None:
     parser = main_parser()
     said = parser.parse_args([".", *ConfigSettings.of(table).for_build()]).config_settings
     assert _parse_config_settings(said or []) == _as_frontends_say(table)
-
-
-@settings(max_examples=50, deadline=None)
-@given(TABLES)
-def test_pip(table: Table) -> None:
-    parser = OptionParser()
-    parser.add_option(cmdoptions.config_settings())
-    options, rest = parser.parse_args(ConfigSettings.of(table).for_pip())
-    assert (options.config_settings or {}, rest) == (_as_frontends_say(table), [])
-
-
-@settings(max_examples=50, deadline=None)
-@given(TABLES)
-def test_uv_takes_the_same_arguments_under_its_own_name(table: Table) -> None:
-    said = ConfigSettings.of(table)
-    assert [text.replace("setting=", "settings=", 1) for text in said.for_uv()] == said.for_pip()
 
 
 @settings(max_examples=50, deadline=None)

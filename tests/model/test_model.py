@@ -119,14 +119,4 @@ def test_bad_digests_are_refused(text: str) -> None:
 def test_config_settings_are_rendered_for_each_frontend() -> None:
     settings = ConfigSettings.of({"setup-args": ["-Da=b", "-Dc=d e"], "builddir": "x"})
     assert settings.for_build() == ["-Csetup-args=-Da=b", "-Csetup-args=-Dc=d e", "-Cbuilddir=x"]
-    assert settings.for_pip() == [
-        "--config-settings=setup-args=-Da=b",
-        "--config-settings=setup-args=-Dc=d e",
-        "--config-settings=builddir=x",
-    ]
-    assert settings.for_uv() == [
-        "--config-setting=setup-args=-Da=b",
-        "--config-setting=setup-args=-Dc=d e",
-        "--config-setting=builddir=x",
-    ]
     assert settings.for_cibuildwheel() == "setup-args=-Da=b 'setup-args=-Dc=d e' builddir=x"

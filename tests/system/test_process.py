@@ -12,8 +12,7 @@ import pytest
 from support.commands import ENV, python
 from wheelfarm.errors import ProcessError
 from wheelfarm.system.environment import allowed, which
-from wheelfarm.system.output import Output
-from wheelfarm.system.process import Command, Finished, run
+from wheelfarm.system.process import Command, Finished, Output, run
 
 
 class TestRun:

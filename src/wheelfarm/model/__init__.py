@@ -1,7 +1,14 @@
 """Frozen values without input or output; the `parse` functions refuse what is not valid."""
 
-from wheelfarm.model.config_settings import ConfigSettings
-from wheelfarm.model.names import Digest, Name, parse_digest, parse_name, sha256_of_bytes, sha256_of_json
+from wheelfarm.model.names import (
+    ConfigSettings,
+    Digest,
+    Name,
+    parse_digest,
+    parse_name,
+    sha256_of_bytes,
+    sha256_of_json,
+)
 from wheelfarm.model.states import (
     AppliedPatch,
     Archive,

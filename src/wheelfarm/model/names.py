@@ -1,15 +1,20 @@
-"""Names of distributions, and digests."""
+"""Names of distributions, digests, and PEP 517 config settings."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from typing import Final, NewType
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NewType, Self
 
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 Name = NewType("Name", str)
 """A distribution's name, normalized as PEP 503 says."""
@@ -36,11 +41,7 @@ def parse_name(text: str) -> Name:
 
 
 def parse_digest(text: str) -> Digest:
-    """A sha256 in its hexadecimal form.
-
-    Raises:
-        UsageError: when it is not 64 hexadecimal digits.
-    """
+    """A sha256 in its hexadecimal form; anything else is a UsageError."""
     lowered = text.lower()
     if not _DIGEST.fullmatch(lowered):
         raise UsageError(f"{text!r} is not a sha256", why="a sha256 has 64 hexadecimal digits")
@@ -56,3 +57,27 @@ def sha256_of_json(value: object) -> Digest:
     """The sha256 of a value's canonical JSON: keys sorted, no spaces, UTF-8."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return sha256_of_bytes(text.encode())
+
+
+@dataclass(frozen=True)
+class ConfigSettings:
+    """PEP 517 config settings: each key with one value or a list of them, in a fixed order."""
+
+    items: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, str | Iterable[str]]) -> Self:
+        """From a table whose values are strings or lists."""
+        return cls(
+            tuple(
+                (key, (value,) if isinstance(value, str) else tuple(value)) for key, value in mapping.items()
+            )
+        )
+
+    def for_build(self) -> list[str]:
+        """As arguments of pypa/build: a repeated key makes a list."""
+        return [f"-C{key}={value}" for key, values in self.items for value in values]
+
+    def for_cibuildwheel(self) -> str:
+        """As CIBW_CONFIG_SETTINGS: shell words, a repeated key a list item."""
+        return " ".join(shlex.quote(f"{key}={value}") for key, values in self.items for value in values)

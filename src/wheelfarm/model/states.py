@@ -21,11 +21,10 @@ class CacheUse:
 
     @property
     def compiles(self) -> int:
-        """The compiles that looked in the cache."""
         return self.hits + self.misses
 
     def rate(self) -> float:
-        """The share of these compiles that was spared, from 0 to 1."""
+        """The share of compiles that was spared, from 0 to 1."""
         return self.hits / self.compiles if self.compiles else 1.0
 
 

@@ -50,11 +50,7 @@ class Python:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `3.13` or `3.14t`.
-
-        Raises:
-            UsageError: when it is something else.
-        """
+        """Read `3.13` or `3.14t`; anything else is a UsageError."""
         match = _PYTHON.fullmatch(text)
         if match is None:
             raise UsageError(
@@ -66,7 +62,6 @@ class Python:
 
     @property
     def version(self) -> tuple[int, int]:
-        """The feature version as two numbers."""
         return (self.major, self.minor)
 
     @property
@@ -96,11 +91,7 @@ class Target:
 
     @classmethod
     def parse(cls, identifier: str) -> Self:
-        """Read a build identifier.
-
-        Raises:
-            UsageError: when cibuildwheel would not know it.
-        """
+        """Read a build identifier; one that cibuildwheel would not know is a UsageError."""
         match = _TARGET.fullmatch(identifier)
         if match is None:
             raise UsageError(
@@ -113,7 +104,6 @@ class Target:
 
     @property
     def platform(self) -> Platform:
-        """The operating system."""
         return _SYSTEMS[self.system]
 
     @property

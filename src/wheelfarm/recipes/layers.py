@@ -133,7 +133,6 @@ class _Stack:
             del self.values[path], self.origins[path]
 
     def table(self, name: str) -> dict[str, Any]:
-        """The values of one table."""
         table: dict[str, Any] = {}
         for path, value in self.values.items():
             of, _, key = path.partition(".")
@@ -168,7 +167,7 @@ def resolve(
         defaults: the farm's layer, `[tool.wheelfarm.defaults]`.
         blas_expect: what the variant expects of wheels that link its BLAS.
         variant: the variant's name.
-        target: the build identifier.
+        target: what the values are for.
 
     Raises:
         RecipeError: where a layer appends to a single value or replaces nothing.

@@ -242,12 +242,7 @@ def pip_index(environ: Mapping[str, str], platform: str = sys.platform) -> tuple
 
 
 def pip_files(environ: Mapping[str, str], platform: str) -> list[Path]:
-    """The files that configure pip, the one that wins first (its documentation, "Configuration").
-
-    Args:
-        environ: the environment that pip would see.
-        platform: as in `sys.platform`.
-    """
+    """The files that configure pip, the one that wins first (its documentation, "Configuration")."""
     own = environ.get("PIP_CONFIG_FILE")
     if own == os.devnull:
         return []

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     _Path = tuple[str | int, ...]
 
 
-def kebab(name: str) -> str:
-    """The TOML spelling of a field's name."""
+def _kebab(name: str) -> str:
     return name.replace("_", "-")
 
 
@@ -41,7 +40,7 @@ class StrictModel(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
-        alias_generator=kebab,
+        alias_generator=_kebab,
         validate_by_alias=True,
         validate_by_name=False,
     )
@@ -136,16 +135,10 @@ def _quoted(text: str) -> list[str]:
 
 
 def parse(model: type[Table], data: Mapping[str, Any], *, where: str, error: type[FarmError]) -> Table:
-    """Validate `data` as `model`.
-
-    Args:
-        model: the strict model.
-        data: what the TOML parser gave.
-        where: the file, for the error.
-        error: the class to raise.
+    """Validate what the TOML parser gave as `model`.
 
     Raises:
-        FarmError: of class `error`; a group when there is more than one problem.
+        FarmError: of class `error`, naming the file `where`; a group when there is more than one problem.
     """
     try:
         return model.model_validate(data)

@@ -34,12 +34,7 @@ _ALLOWED_ON_WINDOWS: Final = frozenset(
 
 
 def allowed(environ: Mapping[str, str], *, keep: Iterable[str] = ()) -> dict[str, str]:
-    """The variables of the host that a child may see, sorted by name.
-
-    Args:
-        environ: the host's environment.
-        keep: further names, or patterns such as `CCACHE_*`.
-    """
+    """The variables of the host that a child may see, sorted; `keep` adds names and patterns (`CCACHE_*`)."""
     patterns = (*_ALLOWED, *keep)
     return {
         name: value

@@ -49,14 +49,11 @@ _NO_DIRECTORY_FLUSH: Final = frozenset({errno.EACCES, errno.EINVAL, errno.ENOTSU
 
 @contextmanager
 def explain_os_errors(where: Path, noun: str = _NOUN) -> Iterator[None]:
-    """Turn an OSError of the block into an error with cause and hint.
+    """Turn an OSError of the block into a WheelhouseError with cause and hint.
 
     Args:
         where: the file or directory, for an OSError without a file name.
         noun: what the file belongs to.
-
-    Raises:
-        WheelhouseError: when the block raises an OSError.
     """
     try:
         yield
@@ -120,12 +117,7 @@ def rename_durably(temporary: Path, path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes, noun: str = _NOUN) -> None:
-    """Write a file as a whole or not at all; its directory is made.
-
-    Args:
-        path: the file.
-        data: its content.
-        noun: what the file is or belongs to, for the error.
+    """Write a file as a whole or not at all; its directory is made. `noun` names it in errors.
 
     Raises:
         WheelhouseError: when the disk is full or the directory is not writable.
@@ -136,11 +128,7 @@ def write_atomically(path: Path, data: bytes, noun: str = _NOUN) -> None:
 
 
 def write_if_changed(path: Path, data: bytes) -> None:
-    """Write a file atomically unless it has these bytes already.
-
-    Raises:
-        WheelhouseError: as `write_atomically`.
-    """
+    """Write a file atomically unless it has these bytes already."""
     with explain_os_errors(path):
         if path.is_file() and path.read_bytes() == data:
             return

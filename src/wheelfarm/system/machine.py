@@ -50,11 +50,8 @@ _ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
 def target_here(python: Python, platform: str | None = None) -> Target:
     """The target of this machine for a Python, or that of another platform that it builds for.
 
-    Linux machines build for musllinux too, in containers; macOS and Windows only for themselves.
-
-    Args:
-        python: the Python.
-        platform: the part after the interpreter in a build identifier, such as musllinux_x86_64.
+    A platform is the part after the interpreter in a build identifier, such as musllinux_x86_64. Linux
+    machines build for musllinux too, in containers; macOS and Windows only for themselves.
 
     Raises:
         EngineError: for another system or processor.
@@ -150,12 +147,8 @@ class Machine:
 
     def compilers(self) -> dict[str, str]:
         """The version line of each compiler that is here, by language."""
-        found: dict[str, str] = {}
-        for language, program in PROGRAMS.items():
-            text = self.describe(program)
-            if text != _NONE:
-                found[language] = text
-        return found
+        found = {language: self.describe(program) for language, program in PROGRAMS.items()}
+        return {language: text for language, text in found.items() if text != _NONE}
 
     def packages(self, manager: str, names: Iterable[str]) -> dict[str, str]:
         """The version of each of those system packages that is installed."""
@@ -181,10 +174,9 @@ class Machine:
             SystemPackageError: when something is missing and we know no package manager here.
         """
         manager = self.manager()
-        absent = sorted(set(languages) - set(self.compilers()))
+        absent = set(languages) - set(self.compilers())
         if manager is None:
-            if absent or any(True for names in packages.values() for _ in names):
-                needed = sorted({*absent, *(name for names in packages.values() for name in names)})
+            if needed := sorted(absent.union(*packages.values())):
                 raise SystemPackageError(
                     f"this machine may lack: {', '.join(needed)}",
                     why="there is neither apt-get nor dnf to look with",
@@ -246,17 +238,20 @@ class Machine:
         Raises:
             EngineError: when it is not here.
         """
-        # A virtual environment's own interpreter would bring that environment's packages along.
-        if python == Python(major=sys.version_info.major, minor=sys.version_info.minor):
-            return Path(getattr(sys, "_base_executable", sys.executable))
-        for found in self._candidates(python):
-            # A version manager has a script for versions that are not installed: run it.
-            if self._output(str(found), "-c", "") is not None:
-                return found
+        if found := self._find(python):
+            return found
         raise EngineError(
             f"there is no Python {python} on this machine",
             hint=f"install python{python} with its headers, or use the cibuildwheel engine",
         )
+
+    def _find(self, python: Python) -> Path | None:
+        # A virtual environment's own interpreter would bring that environment's packages along.
+        if python == Python(major=sys.version_info.major, minor=sys.version_info.minor):
+            return Path(getattr(sys, "_base_executable", sys.executable))
+        # A version manager has a script for versions that are not installed: run it.
+        runs = (path for path in self._candidates(python) if self._output(str(path), "-c", "") is not None)
+        return next(runs, None)
 
     def _candidates(self, python: Python) -> Iterator[Path]:
         """Possible files of that Python: the one on the path, then those of a version manager."""
@@ -276,10 +271,4 @@ class Machine:
             for path in directory.glob("python3.*")
             if (match := _INTERPRETER.fullmatch(path.name))
         }
-        return tuple(sorted({own} | {python for python in named if self._has(python)}))
-
-    def _has(self, python: Python) -> bool:
-        try:
-            return bool(self.python(python))
-        except EngineError:
-            return False
+        return tuple(sorted({own, *filter(self._find, named)}))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import queue
+import re
 import shlex
 import signal
 import tempfile
 import threading
 import time
+from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +20,6 @@ from wheelfarm.errors import CancelledRunError, ProcessError
 from wheelfarm.system import process_group as group
 from wheelfarm.system.environment import which
 from wheelfarm.system.logs import redact
-from wheelfarm.system.output import Output
 from wheelfarm.system.process_group import marked
 
 if TYPE_CHECKING:
@@ -62,6 +64,11 @@ class Command:
         """The command line, without its secrets."""
         return shlex.join(map(self.redact, self.argv))
 
+    @property
+    def program(self) -> str:
+        """The name of the program, for messages."""
+        return self.redact(Path(self.argv[0]).name)
+
     def redact(self, text: str) -> str:
         """The text with three stars for each secret."""
         return redact(text, self.secrets)
@@ -69,21 +76,21 @@ class Command:
 
 @dataclass(frozen=True)
 class Finished:
-    """The result of a command.
-
-    Args:
-        argv: the command, without its secrets.
-        returncode: the exit code; negative for the number of the signal that ended it.
-        output: standard output and error as one, the last 2 MB at most.
-        seconds: how long it took.
-    """
+    """The result of a command, without its secrets."""
 
     argv: tuple[str, ...]
     returncode: int
+    """The exit code; negative for the number of the signal that ended it."""
     output: str
+    """Standard output and error as one, the last 2 MB at most."""
     seconds: float
 
 
+_LONGEST: Final = 2_000_000
+"""Characters of output in memory; the log has all."""
+_LAST_LINES: Final = 20
+"""Lines of output that an error shows."""
+_BREAK: Final = re.compile("([\r\n])")
 _LINGER: Final = 1.0
 """Seconds for which children may hold the output open after the command has ended."""
 
@@ -91,6 +98,88 @@ _POLL: Final = 0.1
 _CHUNK: Final = 1 << 16
 _AHEAD: Final = 32
 """Chunks that are read ahead; a child that prints more waits."""
+
+
+class Output:
+    """Passes the redacted lines of a command to the log, the listener and the result.
+
+    A line that ends with a carriage return is overwritten by the next, as in a progress bar: the listener
+    receives each, the log and the result only the last.
+    """
+
+    def __init__(self, command: Command, log: IO[str] | None, on_line: Callable[[str], None] | None) -> None:
+        self._command = command
+        self._log = log
+        self._on_line = on_line
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._parts: list[str] = []
+        self._draft = ""
+        self._tail: deque[str] = deque()
+        self._size = 0
+
+    def feed(self, chunk: bytes, *, final: bool = False) -> None:
+        """Process the next bytes; the final ones end the last line too."""
+        text = self._decoder.decode(chunk, final)
+        if self._draft or "\r" in text:
+            self._feed_parts(text)
+        else:
+            self._feed_lines(text)
+        if final and (self._parts or self._draft):
+            self._end_line()
+
+    def _feed_lines(self, text: str) -> None:
+        """Pass whole lines on as one block: a compiler can print half a million warnings."""
+        whole, newline, rest = text.rpartition("\n")
+        if newline:
+            block = self._command.redact("".join([*self._parts, whole]))
+            self._parts.clear()
+            if self._on_line is not None:
+                for line in block.split("\n"):
+                    self._on_line(line)
+            self._add(f"{block}\n")
+        if rest:
+            self._parts.append(rest)
+
+    def _feed_parts(self, text: str) -> None:
+        for part in _BREAK.split(text):
+            if part == "\r":
+                self._draft = self._emit() if self._parts else self._draft
+            elif part == "\n":
+                self._end_line()
+            elif part:
+                self._parts.append(part)
+
+    def text(self) -> str:
+        """The output, at most the last 2 MB."""
+        return "".join(self._tail)[-_LONGEST:]
+
+    def last_lines(self) -> str:
+        lines = (line for line in self.text().splitlines() if line.strip())
+        return "\n".join(deque(lines, maxlen=_LAST_LINES))
+
+    def note(self, line: str) -> None:
+        if self._log is not None:
+            self._log.write(f"{line}\n")
+
+    def _emit(self) -> str:
+        line = self._command.redact("".join(self._parts))
+        self._parts.clear()
+        if self._on_line is not None:
+            self._on_line(line)
+        return line
+
+    def _end_line(self) -> None:
+        line = self._emit() if self._parts or not self._draft else self._draft
+        self._draft = ""
+        self._add(f"{line}\n")
+
+    def _add(self, block: str) -> None:
+        if self._log is not None:
+            self._log.write(block)
+        self._tail.append(block)
+        self._size += len(block)
+        while self._size - len(self._tail[0]) >= _LONGEST:
+            self._size -= len(self._tail.popleft())
 
 
 class _TimeUpError(Exception):
@@ -113,7 +202,7 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
         CancelledRunError: when it was cancelled, before its start or since.
     """
     began = time.monotonic()
-    _check_cancelled(command)
+    _check(command, None)
     with ExitStack() as stack:
         log = None
         if command.log is not None:
@@ -158,22 +247,22 @@ def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
     where = str(command)
     if command.cwd is not None and not command.cwd.is_dir():
         raise ProcessError(
-            f"{_short(command)} cannot run in {command.cwd}", where=where, why="there is no such directory"
+            f"{command.program} cannot run in {command.cwd}", where=where, why="there is no such directory"
         )
     # We look the program up ourselves: Windows would search the farm's own PATH, not the child's.
     found = program if Path(program).name != program else which(program, command.env)
-    hint = f"install {_short(command)} or put its directory on PATH"
+    hint = f"install {command.program} or put its directory on PATH"
     if found is None:
-        raise ProcessError(f"{_short(command)} was not found", where=where, why="not on PATH", hint=hint)
+        raise ProcessError(f"{command.program} was not found", where=where, why="not on PATH", hint=hint)
     try:
         return group.start((str(found), *arguments), command, stdin)
     except FileNotFoundError:
         why = "neither the file nor, for a script, the interpreter in its first line may be missing"
-        raise ProcessError(f"{_short(command)} was not found", where=where, why=why, hint=hint) from None
+        raise ProcessError(f"{command.program} was not found", where=where, why=why, hint=hint) from None
     except (OSError, ValueError) as error:
         why = command.redact(getattr(error, "strerror", None) or str(error))
         raise ProcessError(
-            f"{_short(command)} cannot be executed", where=where, why=why, hint=f"check the file {found}"
+            f"{command.program} cannot be executed", where=where, why=why, hint=f"check the file {found}"
         ) from error
 
 
@@ -193,7 +282,7 @@ def _follow(child: group.Child, command: Command, output: Output, began: float) 
 
 
 def _read(pipe: IO[bytes], chunks: queue.Queue[bytes | None]) -> None:
-    """Move bytes from the pipe to the queue; a thread, since Windows cannot wait for a pipe."""
+    """Move bytes from the pipe to the queue, in a thread: Windows cannot wait for a pipe."""
     with pipe:
         while chunk := pipe.read(_CHUNK):
             chunks.put(chunk)
@@ -204,16 +293,17 @@ def _chunks(
     child: group.Child, command: Command, chunks: queue.Queue[bytes | None], deadline: float | None
 ) -> Iterator[bytes]:
     """The output up to its end, or shortly after the child's end when its children hold it open."""
-    gone_at = None
+    until, ended = None, False
     while True:
         _check(command, deadline)
         now = time.monotonic()
-        if gone_at is None and child.poll() is not None:
-            gone_at = now
-        if gone_at is not None and now - gone_at > _LINGER:
+        if until is None and child.poll() is not None:
+            until = now + _LINGER
+        if until is not None and now > until:
+            if ended:  # a child outside the group may hold it open for ever
+                return
             group.end(child)
-            yield from _rest(chunks)
-            return
+            until, ended = time.monotonic() + _LINGER, True
         try:
             chunk = chunks.get(timeout=_POLL)
         except queue.Empty:
@@ -223,38 +313,17 @@ def _chunks(
         yield chunk
 
 
-def _rest(chunks: queue.Queue[bytes | None]) -> Iterator[bytes]:
-    """The output before the end; a child outside the group may hold it open for ever."""
-    deadline = time.monotonic() + _LINGER
-    while (left := deadline - time.monotonic()) > 0:
-        try:
-            chunk = chunks.get(timeout=left)
-        except queue.Empty:
-            return
-        if chunk is None:
-            return
-        yield chunk
-
-
-def _check_cancelled(command: Command) -> None:
+def _check(command: Command, deadline: float | None) -> None:
     if command.cancelled is not None and command.cancelled.is_set():
         raise CancelledRunError(
-            f"{_short(command)} was stopped",
+            f"{command.program} was stopped",
             where=str(command),
             why="the run was interrupted",
             hint="run it again: finished builds are stored",
             log=command.log,
         )
-
-
-def _check(command: Command, deadline: float | None) -> None:
-    _check_cancelled(command)
     if deadline is not None and time.monotonic() >= deadline:
         raise _TimeUpError
-
-
-def _short(command: Command) -> str:
-    return command.redact(Path(command.argv[0]).name)
 
 
 def _ending(code: int) -> str:
@@ -275,7 +344,7 @@ def _hint(code: int) -> str | None:
 def _error(command: Command, ending: str, output: Output, hint: str | None = None) -> ProcessError:
     directory = f" (in {command.cwd})" if command.cwd else ""
     return ProcessError(
-        f"{_short(command)} {ending}",
+        f"{command.program} {ending}",
         where=f"{command}{command.redact(directory)}",
         why=output.last_lines() or "it printed nothing",
         hint=hint,

@@ -114,9 +114,7 @@ def marked(mark: Path | None, pid: int) -> Iterator[None]:
 
 
 def end_left_behind(mark: Path) -> bool:
-    """Kill the process group of the child in a note, and wait until it is gone.
-
-    Returns whether there was a note: then a run was killed, and may have left more than processes.
+    """Kill the process group of the child in a note, and wait until it is gone; whether there was a note.
 
     The number of a group is not given to another process while the group has a member, and the start time
     identifies its leader. Does nothing on a system without /proc.
@@ -145,29 +143,19 @@ _PARENT, _SESSION, _TIMES, _RESIDENT = 1, 3, slice(11, 15), 21
 
 
 class Usage(NamedTuple):
-    """The resources that a process tree uses.
-
-    Args:
-        cpu_seconds: CPU time so far, of children that have ended too.
-        memory: bytes resident; what processes share is counted for each of them.
-    """
+    """The resources that a process tree uses."""
 
     cpu_seconds: float
+    """CPU time so far, of children that have ended too."""
     memory: int
+    """Bytes resident; what processes share is counted for each of them."""
 
 
 def usage(pid: int, proc: Path = _PROC) -> Usage | None:
-    """The resources of a process, its descendants and the rest of its session.
+    """The resources of a process, its descendants and the rest of its session; None without it or /proc.
 
     The farm starts each child at the head of a session of its own, so that a process whose parent has ended
     is found all the same.
-
-    Args:
-        pid: the process.
-        proc: the directory /proc, or one like it.
-
-    Returns:
-        None when there is no such process, or no /proc.
     """
     processes = _processes(proc)
     if pid not in processes:
