@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wheelfarm.report.build_output import Step, plain, read_step, shorten
+from wheelfarm.report.progress import Step, plain, read_step, shorten
 
 SO = "numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so"
 

@@ -14,8 +14,8 @@ import pytest
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
 from wheelfarm.model import CacheUse
-from wheelfarm.report.actions import ActionsOutput, error_command, escape_property, group_lines, job_summary
-from wheelfarm.report.run_report import RunReport
+from wheelfarm.report.outcome import job_summary
+from wheelfarm.report.run_report import ActionsOutput, RunReport, error_command, escape_property, group_lines
 from wheelfarm.report.screen import Screen
 from wheelfarm.run.outcome import Outcome, State
 

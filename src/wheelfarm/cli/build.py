@@ -11,9 +11,8 @@ from invoke.exceptions import Exit
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import ChainFailedError
-from wheelfarm.report.actions import job_summary
 from wheelfarm.report.explanation import explanation_lines
-from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
+from wheelfarm.report.outcome import decision_lines, job_summary, outcome_data, summary_lines
 from wheelfarm.report.quantity import about, size
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.run.decision import Action, decide_all

@@ -21,9 +21,8 @@ from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowEr
 from wheelfarm.model import EngineName, parse_name
 from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
-from wheelfarm.report.actions import job_summary
 from wheelfarm.report.index import comparison_lines
-from wheelfarm.report.outcome import outcome_data
+from wheelfarm.report.outcome import job_summary, outcome_data
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.workflow import workflow_summary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wheelfarm.index.comparison import State
 from wheelfarm.report.quantity import size
-from wheelfarm.report.table import table_lines
+from wheelfarm.report.screen import table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

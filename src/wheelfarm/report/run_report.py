@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from wheelfarm.report.actions import ActionsOutput
 from wheelfarm.report.outcome import outcome_line
-from wheelfarm.report.plain import PlainOutput
 from wheelfarm.report.progress import Progress
+from wheelfarm.report.quantity import about, duration
 from wheelfarm.run.outcome import State
 from wheelfarm.run.scheduler import defer_signals
 from wheelfarm.system.process_group import usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.report.live import LiveView
+    from wheelfarm.report.progress import RunningBuild
     from wheelfarm.report.screen import Screen
     from wheelfarm.run.outcome import Outcome
 
@@ -30,6 +32,125 @@ REDRAW: Final = 0.125
 _SAMPLE: Final = 1.0
 """Seconds between two readings of what processes use."""
 _STYLES: Final = {State.BUILT: "green", State.CHECKED: "green", State.FAILED: "bold red"}
+
+
+EVERY: Final = 30.0
+"""Seconds between the lines of one build."""
+
+
+def begin_line(running: RunningBuild) -> str:
+    """A build that begins."""
+    expected = f", about {about(running.prior)}" if running.prior else ""
+    return f"building {running.label} {running.version} ({running.where}){expected}"
+
+
+def progress_line(running: RunningBuild, now: float) -> str:
+    """How far a build is."""
+    share, expected = running.share(now), running.expected(now)
+    steps = f"[{running.step}/{running.steps}] {int(100 * (share or 0))} %, " if running.steps else ""
+    target = (
+        ", longer than expected" if running.late(now) else f" of about {about(expected)}" if expected else ""
+    )
+    return f"{running.label} ({running.where}): {steps}{duration(now - running.started)}{target}"
+
+
+@dataclass
+class PlainOutput:
+    """Plain lines on a screen."""
+
+    screen: Screen
+    _printed: dict[object, float] = field(default_factory=dict)
+    """When each running build had its last line."""
+
+    def begin(self, build: Build, progress: Progress, now: float) -> None:
+        """Print that a build begins."""
+        self._printed[build.id] = now
+        self.screen.say(begin_line(progress.running[build.id]))
+
+    def line(self, build: Build, line: str) -> None:
+        """Receive a line of a build's output."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Print how a build ended."""
+        self._printed.pop(outcome.build.id, None)
+        self.screen.say(outcome_line(outcome))
+
+    def refresh(self, progress: Progress, now: float) -> None:
+        """Print the progress of builds that were silent for long."""
+        for build_id, running in progress.running.items():
+            if now - self._printed[build_id] >= EVERY:
+                self._printed[build_id] = now
+                self.screen.say(progress_line(running, now))
+
+    def close(self) -> None:
+        """End the output."""
+
+
+_LONGEST_LOG: Final = 10_000
+"""Lines of a build's output that are shown; its log has all."""
+
+
+def escape_data(text: str) -> str:
+    """A message of a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """A property of a workflow command, such as a title."""
+    return escape_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def error_command(title: str, message: str) -> str:
+    """An annotation that the run's page shows."""
+    return f"::error title={escape_property(title)}::{escape_data(message)}"
+
+
+def group_lines(title: str, log: Sequence[str], token: str) -> Iterator[str]:
+    """A build's output, folded; none of its lines works as a command, whoever wrote it.
+
+    Args:
+        title: the visible line of the folded group.
+        log: the lines.
+        token: a word that nobody can guess; commands are off until it is printed.
+    """
+    yield f"::group::{escape_data(title)}"
+    yield f"::stop-commands::{token}"
+    yield from log
+    yield f"::{token}::"
+    yield "::endgroup::"
+
+
+@dataclass
+class ActionsOutput(PlainOutput):
+    """Plain lines, and each build's output in a group of its own once the build has ended."""
+
+    token: Callable[[], str] = secrets.token_hex
+    _logs: dict[object, deque[str]] = field(default_factory=dict)
+
+    def begin(self, build: Build, progress: Progress, now: float) -> None:
+        """Print that a build begins."""
+        self._logs[build.id] = deque(maxlen=_LONGEST_LOG)
+        super().begin(build, progress, now)
+
+    def line(self, build: Build, line: str) -> None:
+        """Keep a line of a build's output."""
+        log = self._logs[build.id]
+        if len(log) == _LONGEST_LOG:
+            log.popleft()
+            log[0] = "(the build's log has more)"
+        log.append(line)
+
+    def end(self, outcome: Outcome) -> None:
+        """Print how a build ended, with its output in a group."""
+        log = self._logs.pop(outcome.build.id, None)
+        if not log:
+            super().end(outcome)
+        else:
+            self._printed.pop(outcome.build.id, None)
+            self.screen.lines(group_lines(outcome_line(outcome), log, self.token()))
+        if outcome.error is not None:
+            message = "\n".join(outcome.error.lines())
+            self.screen.say(error_command(str(outcome.build.id), message))
 
 
 @dataclass

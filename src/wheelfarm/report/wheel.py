@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.quantity import duration, size
-from wheelfarm.report.table import bar, table_lines
+from wheelfarm.report.screen import bar, table_lines
 from wheelfarm.wheels.comparison import common_name
 
 if TYPE_CHECKING:

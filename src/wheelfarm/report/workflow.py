@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from wheelfarm.report.actions import cell, row
+from wheelfarm.report.outcome import cell, row
 from wheelfarm.report.quantity import duration
 
 if TYPE_CHECKING:
