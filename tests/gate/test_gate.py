@@ -1,226 +1,219 @@
-"""The gate on real wheels: expectations of binaries, and a clean environment on this machine."""
+"""The tests of a gate: other Pythons, and stored downstream wheels."""
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
+import zipfile
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.archives import digest
-from support.binaries import OPENBLAS, REFERENCE, SCIPY_OPENBLAS64, calls, elf
-from support.farm import builds_of, make_farm, make_toolchain
-from support.raised import only, raised
+from support.progress import RecordingListener
+from support.raised import only
+from support.runs import LineListener
+from support.suite import pinned
+from support.tiny import ABI3, VARIANT, run_farm, tiny_farm
 from support.wheels import make_wheel
-from wheelfarm.build.engine import SilentListener
-from wheelfarm.build.host_engine import Host
-from wheelfarm.errors import ExpectationError, GateTestError
+from wheelfarm.errors import ChainError, GateTestError
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.clean_environment import CleanEnvironment, run_wheel_tests, system_libraries
-from wheelfarm.gate.expectations import check_expectations
-from wheelfarm.model import Name, PinnedWheel
-from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.gate.gate import GateTests, pass_gates
+from wheelfarm.model import Python
+from wheelfarm.recipes.recipe_set import LoadedRecipe
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.services import make_fetcher
+from wheelfarm.run.test_environments import GateTestPlanner
+from wheelfarm.system.environment import allowed
+from wheelfarm.system.machine import Machine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.index import Index
+    from wheelfarm.model import PinnedWheel, Target
     from wheelfarm.plan.build import Build
+    from wheelfarm.plan.graph import Plan
+    from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.settings import Settings
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-MACHINE = platform.machine()
-"""What gcc builds for here."""
-HERE = f"cp{PYTHON.replace('.', '')}-manylinux_{MACHINE}"
-
-
-def build_with(root: Path, recipe: dict[str, Any], smoke: str | None = None) -> tuple[Build, Host]:
-    files = {} if smoke is None else {"recipes/alpha/smoke.py": smoke}
-    settings = make_farm(root / "farm", {"alpha": recipe}, files=files)
-    builds = builds_of(settings, toolchains=[make_toolchain(HERE)])
-    return builds["alpha"], Host(settings)
+HERE = Python(major=3, minor=11)
 
 
-def tried_in(
-    root: Path, build: Build, engine: Host, wheel: PinnedWheel, *run_with: PinnedWheel
-) -> tuple[Result, ...]:
-    """Test in a clean environment at `root/clean`."""
-    environment = CleanEnvironment.of(build, wheel, run_with)
-    return run_wheel_tests(
-        build, environment, engine, root / "clean", log=root / "gate.log", listener=SilentListener()
-    )
+def planner_of(settings: Settings, **changes: Any) -> tuple[GateTestPlanner, Plan]:
+    """The planner of a farm whose plan has all its builds."""
+    farm = Farm(settings=settings.replace(**changes))
+    plan = farm.plan(None)
+    services = farm.services(plan, LineListener())
+    return GateTestPlanner(services, make_fetcher(settings)), plan
 
 
-class TestExpectations:
-    def checked(self, root: Path, expect: dict[str, Any], files: dict[str, bytes]) -> tuple[Result, ...]:
-        build, _ = build_with(root, {"compilers": [], "expect": expect})
-        tag = f"cp311-cp311-manylinux_2_28_{MACHINE}"
-        return check_expectations(
-            build, open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag)), {}, root
-        )
-
-    def wheel_with(
-        self, library: str, symbols: tuple[str, ...], name: str = "libblas.so"
-    ) -> dict[str, bytes]:
-        extension = elf(calls(*symbols), needs=(name,))
-        return {"alpha/ext.so": extension, f"alpha.libs/{name}": elf(library, soname=name)}
-
-    def test_what_is_met_is_recorded(self, tmp_path: Path) -> None:
-        files = self.wheel_with(OPENBLAS, ("dgemm_",), "libopenblas.so")
-        expect = {"blas": "openblas", "interface": "lp64", "tests": False}
-        assert self.checked(tmp_path, expect, files) == (
-            Result(check="tests", expected="none inside", found="none inside"),
-            Result(check="architecture", expected=MACHINE, found=MACHINE),
-            Result(check="blas", expected="openblas", found="openblas"),
-            Result(check="interface", expected="lp64", found="lp64"),
-        )
-
-    def test_a_test_suite_that_must_be_there(self, tmp_path: Path) -> None:
-        suite = {"alpha/tests/test_a.py": b"pass"}
-        (result,) = self.checked(tmp_path / "with", {"tests": True}, suite)
-        assert str(result) == "tests: expected some inside, found 1 files, 4 bytes"
-        error = only(lambda: self.checked(tmp_path / "without", {"tests": True}, {}), ExpectationError)
-        assert error.what.endswith("tests: expected some inside, found none inside")
-
-    def test_nothing_expected_is_nothing_checked(self, tmp_path: Path) -> None:
-        assert self.checked(tmp_path, {}, {"alpha/tests/test_it.py": b""}) == ()
-
-    def test_another_provider(self, tmp_path: Path) -> None:
-        files = self.wheel_with(REFERENCE, ("dgemm_",))
-        error = only(lambda: self.checked(tmp_path, {"blas": "openblas"}, files), ExpectationError)
-        assert "blas: expected openblas, found reference" in error.what
-        assert error.where == "recipes/alpha/recipe.toml: expect.blas"
-        assert "dgemm_" in str(error.why)
-        assert "inv wheel.inspect alpha-1.0-" in str(error.hint)
-
-    def test_none_at_all(self, tmp_path: Path) -> None:
-        error = only(lambda: self.checked(tmp_path, {"blas": "openblas"}, {}), ExpectationError)
-        assert "found none" in error.what
-        assert "no BLAS symbols" in str(error.why)
-
-    def test_two_providers_are_one_too_many(self, tmp_path: Path) -> None:
-        files = self.wheel_with(OPENBLAS, ("dgemm_",), "libopenblas.so")
-        second = self.wheel_with(REFERENCE, ("dgemm_",), "libblas.so")
-        files |= {name.replace("ext", "other"): content for name, content in second.items()}
-        error = only(lambda: self.checked(tmp_path, {"blas": "openblas"}, files), ExpectationError)
-        assert "found openblas, reference" in error.what
-
-    def test_all_at_once(self, tmp_path: Path) -> None:
-        files = self.wheel_with(SCIPY_OPENBLAS64, ("scipy_dgemm_64_",), "libscipy_openblas64_.so")
-        files |= {"alpha/tests/test_it.py": b"12345", "alpha/conftest.py": b""}
-        expect = {"blas": "reference", "interface": "lp64", "tests": False}
-        errors = raised(lambda: self.checked(tmp_path, expect, files), ExpectationError)
-        assert [error.what.partition(": ")[2] for error in errors] == [
-            "tests: expected none inside, found 1 files, 5 bytes",
-            "blas: expected reference, found openblas",
-            "interface: expected lp64, found ilp64",
-        ]
-        assert "alpha/tests/test_it.py" in str(errors[0].why)
+def build_of(plan: Plan, name: str) -> Build:
+    return next(build for build in plan.builds if build.id.name == name)
 
 
-def test_what_no_wheel_may_rely_on() -> None:
-    system = [
-        "/lib/x86_64-linux-gnu/libc.so.6",
-        "/usr/lib64/libstdc++.so.6.0.30",
-        "/lib64/ld-linux-x86-64.so.2",
-    ]
-    strange = ["/usr/lib/x86_64-linux-gnu/libopenblas.so.0", "/opt/libm-mine.so"]
-    assert system_libraries([*system, *strange]) == strange
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the tests' libraries are ELF")
-class TestCleanRoom:
-    def tried(
-        self,
-        root: Path,
-        code: str,
-        *,
-        smoke: str | None = None,
-        more: str | None = None,
-        time_limit: float | None = None,
-    ) -> tuple[Result, ...]:
-        test = {"imports": ["alpha"], "smoke": "smoke.py" if smoke else None, "time-limit": time_limit}
-        said = {"test": {key: value for key, value in test.items() if value is not None}}
-        build, engine = build_with(root, said, smoke)
-        wheels = []
-        for name, content in (("alpha", code), *((("beta", more),) if more is not None else ())):
-            path = make_wheel(root, name, "1.0", {f"{name}.py": content})
-            wheels.append(
-                PinnedWheel(
-                    name=Name(name), version="1.0", path=path, sha256=digest(path.read_bytes()), farm=True
-                )
-            )
-        return tried_in(root, build, engine, *wheels)
-
-    def test_imports_and_a_smoke_script(self, tmp_path: Path) -> None:
-        smoke = "import alpha\nassert __name__ == '__main__'\nassert alpha.beta.X == 1\n"
-        results = self.tried(tmp_path, "import beta\n", smoke=smoke, more="X = 1\n")
-        assert [str(result) for result in results] == [
-            f"imports (Python {PYTHON}): expected alpha, found alpha",
-            f"smoke (Python {PYTHON}): expected passed, found passed",
-        ]
-
-    def test_what_is_not_given_is_not_there(self, tmp_path: Path) -> None:
-        """Not even what the farm itself has installed."""
-        error = only(lambda: self.tried(tmp_path, "import pytest\n"), GateTestError)
-        assert error.why == "import alpha: ModuleNotFoundError: No module named 'pytest'"
-
-    def test_the_environment_of_the_build_is_not_there(self, tmp_path: Path) -> None:
-        code = "import os\nassert not [n for n in os.environ if n.startswith(('LD_', 'PIP_', 'UV_'))]\n"
-        build, engine = build_with(tmp_path, {})
-        environ = {
-            **engine.settings.environ,
-            "LD_LIBRARY_PATH": "/x",
-            "PIP_INDEX_URL": "x",
-            "PATH": os.environ["PATH"],
+def other_base(root: Path, settings: Settings, code: str = "", version: str = "1.0") -> PinnedWheel:
+    """The stored tinybase with further code, and so with other bytes."""
+    (stored,) = settings.wheelhouse.glob("*/wheels/*/tinybase-*.whl")
+    written_anew = tuple(f".dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD"))
+    with zipfile.ZipFile(stored) as archive:
+        files = {
+            name.replace("-1.0.dist-info", f"-{version}.dist-info"): archive.read(name)
+            for name in archive.namelist()
+            if not name.endswith(("/", *written_anew))
         }
-        engine = replace(engine, settings=engine.settings.replace(environ=environ))
-        path = make_wheel(tmp_path, "alpha", "1.0", {"alpha.py": code})
-        wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(path.read_bytes()))
-        (result,) = tried_in(tmp_path, build, engine, wheel)
-        assert result.found == "alpha"
+    files["tinybase/__init__.py"] += f"# other bytes\n{code}".encode()
+    root.mkdir(exist_ok=True)
+    tag = stored.stem.split("-", 2)[2]
+    return pinned(make_wheel(root, "tinybase", version, files, tag=tag), "tinybase", version, farm=True)
 
-    def test_a_library_of_this_machine(self, tmp_path: Path) -> None:
-        library = tmp_path / "libmine.so"
-        library.write_bytes(elf("int mine(void) { return 1; }", soname="libmine.so"))
-        code = f"import ctypes\nctypes.CDLL({str(library)!r})\n"
-        error = only(lambda: self.tried(tmp_path, code), GateTestError)
-        assert "uses libraries of this machine" in error.what
-        assert error.where == f"{library}, Python {PYTHON}"
 
-    @pytest.mark.parametrize(
-        ("smoke", "why"),
-        [
-            ("raise SystemExit(3)", "smoke.py: SystemExit: 3"),
-            ("assert 1 == 2, 'sums are wrong'", "smoke.py: AssertionError: sums are wrong"),
-        ],
-    )
-    def test_a_smoke_script_that_fails(self, tmp_path: Path, smoke: str, why: str) -> None:
-        error = only(lambda: self.tried(tmp_path, "", smoke=smoke), GateTestError)
-        assert (error.why, error.log) == (why, tmp_path / "gate.log")
+@pytest.mark.slow
+def test_a_wheel_is_tried_with_each_python_that_it_serves(index: Index, tmp_path: Path) -> None:
+    settings = tiny_farm(tmp_path, index, ABI3)
+    run = run_farm(settings)
+    assert run.states == {"tinyabi3": "built"}, str(run.outcomes["tinyabi3"].error)
+    assert "-cp311-abi3-" in run.wheel("tinyabi3").name
+    here = Machine(allowed(settings.environ)).pythons()
+    names = [f"Python {python}" for python in here if python >= HERE and not python.threads]
+    results = run.record("tinyabi3").gate_results
+    assert [each["environment"] for each in results if each["check"] == "smoke"] == names
 
-    def test_a_crash_gives_no_answer(self, tmp_path: Path) -> None:
-        code = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
-        error = only(lambda: self.tried(tmp_path, code), GateTestError)
-        assert "does not install or test" in error.what
 
-    def test_a_script_that_ends_the_process_has_not_passed(self, tmp_path: Path) -> None:
-        error = only(lambda: self.tried(tmp_path, "import os\nos._exit(0)\n"), GateTestError)
-        assert error.why == "the test ended without an answer"
+class TestAnotherPython:
+    """The choice of Pythons, without a second interpreter: the engine lists one."""
 
-    def test_a_script_that_ends_well_by_itself_has_passed(self, tmp_path: Path) -> None:
-        results = self.tried(tmp_path, "", smoke="import sys\nsys.exit(0)\n")
-        assert [result.check for result in results] == ["imports", "smoke"]
+    def gate_tests(self, settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch) -> GateTests:
+        planner, plan = planner_of(settings)
+        pythons = (HERE, Python(major=3, minor=12), Python(major=3, minor=13))
+        monkeypatch.setattr(type(planner.services.engine), "pythons", lambda _engine, _target: pythons)
+        wheel = pinned(make_wheel(root, "tinytop", "1.0", {"tinytop.py": ""}), "tinytop", farm=True)
+        return planner.plan_tests(build_of(plan, "tinytop"), wheel)
 
-    def test_one_that_never_ends(self, tmp_path: Path) -> None:
-        forever = "import time\ntime.sleep(60)\n"
-        error = only(lambda: self.tried(tmp_path, forever, time_limit=2.0), GateTestError)
-        assert "does not install or test" in error.what
+    def test_a_python_without_the_required_wheels_is_skipped_with_a_reason(
+        self, chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tests = self.gate_tests(chain, tmp_path, monkeypatch)
+        assert [each.name for each in tests.own] == ["Python 3.11"]
+        target = build_of(planner_of(chain)[1], "tinytop").id.target
+        there = replace(target, python=Python(major=3, minor=12))
+        assert tests.skipped[0] == Result(
+            check="smoke",
+            expected="passed",
+            found=f"not tried: the wheelhouse has no tinybase 1.0 for {there}",
+            environment="Python 3.12",
+        )
+        assert [result.environment for result in tests.skipped] == ["Python 3.12", "Python 3.13"]
 
-    def test_another_wheel_than_the_pinned_one_is_not_installed(self, tmp_path: Path) -> None:
-        build, engine = build_with(tmp_path, {})
-        path = make_wheel(tmp_path, "alpha", "1.0")
-        wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(b"another"))
-        error = only(lambda: tried_in(tmp_path, build, engine, wheel), GateTestError)
-        assert "ash mismatch" in str(error.log and error.log.read_text())
+
+def test_a_recipe_is_resolved_once_a_plan(
+    chain: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the search for system packages, in the plan, and for the gate of what is not in the plan."""
+    calls: Counter[tuple[str, str, str]] = Counter()
+    resolve = LoadedRecipe.resolve
+
+    def counted(recipe: LoadedRecipe, *, variant: str, target: Target) -> ResolvedRecipe:
+        calls[recipe.name, variant, str(target)] += 1
+        return resolve(recipe, variant=variant, target=target)
+
+    monkeypatch.setattr(LoadedRecipe, "resolve", counted)
+    farm = Farm(settings=chain)
+    farm.missing(["tinybase"])
+    plan = farm.plan(["tinybase"])
+    planner = GateTestPlanner(farm.services(plan, LineListener()), make_fetcher(chain))
+    for number in range(2):
+        tests = planner.plan_tests(plan.builds[0], other_base(tmp_path / str(number), chain))
+        assert [each.recipe.name for each in tests.downstream] == ["tinytop"]
+    (target,) = farm.targets()
+    assert calls == {("tinybase", VARIANT, str(target)): 1, ("tinytop", VARIANT, str(target)): 1}
+
+
+class TestDownstream:
+    def tried(
+        self, settings: Settings, root: Path, code: str = "", *, version: str = "1.0"
+    ) -> tuple[tuple[Result, ...], list[str]]:
+        """The gate's results for another tinybase, and its log lines."""
+        planner, plan = planner_of(settings)
+        build, listener = build_of(plan, "tinybase"), RecordingListener()
+        wheel = other_base(root / "wheel", settings, code, version)
+        tests = planner.plan_tests(build, wheel)
+        results = pass_gates(
+            [(build, tests)],
+            planner.services.engine,
+            root / "environments",
+            log=root / "gate.log",
+            listener=listener,
+        )
+        return results[build.id.name], listener.lines
+
+    def test_a_stored_wheel_works_with_the_new_one(self, chain: Settings, tmp_path: Path) -> None:
+        results, _ = self.tried(chain, tmp_path)
+        assert [result.name for result in results[-2:]] == [
+            "imports (tinytop 1.0, Python 3.11)",
+            "smoke (tinytop 1.0, Python 3.11)",
+        ]
+        assert (tmp_path / "gate-tinytop-cp311.log").exists()
+
+    def test_one_that_does_not_is_named_with_what_to_do(self, chain: Settings, tmp_path: Path) -> None:
+        code = "def marker():\n    return 'another'\n"
+        error = only(lambda: self.tried(chain, tmp_path, code), GateTestError)
+        assert "the stored wheel of tinytop 1.0 does not work with it: the test failed" in error.what
+        assert (error.where, error.why) == ("recipes/tinytop/recipe.toml", "smoke.py: AssertionError")
+        assert str(error.hint).startswith("inv chain tinytop builds both")
+        assert error.log == tmp_path / "gate-tinytop-cp311.log"
+
+    def test_one_that_this_run_builds_again_stops_nothing(self, chain: Settings, tmp_path: Path) -> None:
+        recipe = chain.recipes / "tinytop" / "recipe.toml"
+        recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O0"\n')
+        results, lines = self.tried(chain, tmp_path, "def marker():\n    return 'another'\n")
+        assert results[-1].found == "failed: smoke.py: AssertionError; this run builds it again"
+        assert lines[-1].startswith("warning: ")
+
+    def test_one_is_not_tried_when_its_own_has_failed(self, chain: Settings, tmp_path: Path) -> None:
+        error = only(lambda: self.tried(chain, tmp_path, "raise OSError('broken')\n"), GateTestError)
+        assert error.why == "import tinybase: OSError: broken"
+
+    def test_what_it_was_built_on_was_tried_before(self, chain: Settings) -> None:
+        planner, plan = planner_of(chain)
+        build = build_of(plan, "tinybase")
+        tests = planner.plan_tests(build, pinned(planner.stored(build.id).path, "tinybase", farm=True))
+        assert tests.downstream == ()
+        assert [(each.environment, each.found) for each in tests.skipped] == [
+            ("tinytop 1.0", "passed in its own gate, with this very wheel")
+        ]
+
+    def test_a_version_that_an_installer_would_refuse(self, chain: Settings, tmp_path: Path) -> None:
+        planner, plan = planner_of(chain)
+        wheel = other_base(tmp_path, chain, version="0.9")
+        (skipped,) = planner.plan_tests(build_of(plan, "tinybase"), wheel).skipped
+        assert skipped.found == "not tried: tinytop 1.0 asks for tinybase>=1.0, not 0.9"
+
+    @pytest.mark.parametrize("listed", [[], ["tinytop"]])
+    def test_a_recipe_may_say_which(self, chain: Settings, tmp_path: Path, listed: list[str]) -> None:
+        recipe = chain.recipes / "tinybase" / "recipe.toml"
+        recipe.write_text(recipe.read_text().replace("[test]\n", f"[test]\ndownstream = {listed}\n"))
+        planner, plan = planner_of(chain)
+        tests = planner.plan_tests(build_of(plan, "tinybase"), other_base(tmp_path, chain))
+        assert [each.wheel.name for each in tests.downstream] == listed
+        assert tests.replaced == frozenset()
+
+    def test_a_package_that_is_not_stored_is_skipped(self, index: Index, tmp_path: Path) -> None:
+        recipes = {"tinybase": {"test": {"downstream": ["tinytop"]}}, "tinytop": {}}
+        planner, plan = planner_of(tiny_farm(tmp_path, index, recipes))
+        wheel = pinned(make_wheel(tmp_path, "tinybase", "1.0"), "tinybase", farm=True)
+        (skipped,) = planner.plan_tests(build_of(plan, "tinybase"), wheel).skipped
+        assert (skipped.environment, skipped.found) == (
+            "tinytop 1.0",
+            "not tried: it is not in the wheelhouse",
+        )
+
+    def test_a_stored_wheel_that_was_changed(self, chain: Settings, tmp_path: Path) -> None:
+        planner, plan = planner_of(chain)
+        wheel = other_base(tmp_path, chain)
+        (stored,) = chain.wheelhouse.glob("*/wheels/*/tinytop-*.whl")
+        stored.chmod(0o644)
+        data = bytearray(stored.read_bytes())
+        data[-1] ^= 1
+        stored.write_bytes(data)
+        error = only(lambda: planner.plan_tests(build_of(plan, "tinybase"), wheel), ChainError)
+        assert error.what == "the stored wheel of tinytop 1.0 was changed"

@@ -13,13 +13,16 @@ from support.progress import RecordingListener
 from support.raised import only
 from support.suite import package, runner
 from wheelfarm.build.host_engine import Host
-from wheelfarm.errors import SuiteError
-from wheelfarm.gate.suite import Selection, SuiteResult, run_suite
+from wheelfarm.errors import SuiteError, UsageError
+from wheelfarm.gate.inside.wheelfarm_known import pattern
+from wheelfarm.gate.suite import FailedTest, Selection, SuiteResult, run_suite
+from wheelfarm.recipes.recipe import KnownFailure, Suite
+from wheelfarm.report.wheel import suite_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the farm's builds are for Linux here")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the farm's builds are for Linux here")
 
 HERE = LINUX.replace("311", f"{sys.version_info.major}{sys.version_info.minor}")
 FILE = "alpha/tests/test_all.py"
@@ -61,6 +64,7 @@ def run(
     )
 
 
+@linux
 def test_each_way_in_which_a_test_ends(tmp_path: Path) -> None:
     listener = RecordingListener()
     verdict = run(tmp_path, listener=listener, fast=True)
@@ -79,7 +83,80 @@ def test_each_way_in_which_a_test_ends(tmp_path: Path) -> None:
     assert "the sum is wrong" in (tmp_path / "suite.log").read_text()
 
 
+@linux
 def test_what_does_not_come_to_its_end(tmp_path: Path) -> None:
     error = only(lambda: run(tmp_path, arguments=("--no-such-option",)), SuiteError)
     assert "unrecognized arguments: --no-such-option" in str(error.why)
     assert (error.exit_code, error.log) == (62, tmp_path / "suite.log")
+
+
+FAILURES = [
+    KnownFailure(test=test, reason="it is so") for test in ("a.py::x", "a.py::y", "a.py::z", "a.py::w")
+]
+ANSWER: dict[str, Any] = {
+    "exit": 1,
+    "passed": 41234,
+    "failed": [{"test": "b.py::t", "why": "assert 1 == 2"}],
+    "skipped": 3,
+    "upstream": 2,
+    "known-failed": {"0": 5, "2": 1},
+    "known-passed": {"1": 2, "2": 4},
+    "matched": [0, 1, 2],
+}
+
+
+def verdict(*, whole: bool = True, **changes: Any) -> SuiteResult:
+    return SuiteResult.of(ANSWER | changes, FAILURES, whole=whole, seconds=192)
+
+
+def test_counts() -> None:
+    found = verdict()
+    assert (found.passed, found.skipped, found.upstream, found.expected) == (41234, 3, 2, 6)
+    assert found.failed == (FailedTest(test="b.py::t", why="assert 1 == 2"),)
+    # Mended: nothing of it fails. Unmatched: it is no test, where all tests were collected.
+    assert (found.mended, found.unmatched) == (("a.py::y",), ("a.py::w",))
+    assert verdict(whole=False).unmatched == ()
+    assert not found.good
+    assert verdict(failed=[]).good
+
+
+def test_lines_of_a_result() -> None:
+    first, *rest = suite_lines(verdict())
+    assert first == (
+        "41,234 passed, 1 failed, 6 known failures, 1 known failures that passed, "
+        "2 expected to fail by upstream, 3 skipped, in 3 min 12 s"
+    )
+    assert rest == [
+        "known failure no longer fails, remove it: a.py::y",
+        "known failure is no test of the suite, remove it: a.py::w",
+    ]
+
+
+def test_the_arguments_of_pytest() -> None:
+    suite = Suite(args=["--pyargs", "alpha"], fast=["-m", "not slow"])
+    assert Selection().words(suite, where="") == ("--pyargs", "alpha")
+    selection = Selection(fast=True, keyword="svd and not big", arguments=("-x",))
+    words = ("--pyargs", "alpha", "-m", "not slow", "-k", "svd and not big", "-x")
+    assert selection.words(suite, where="") == words
+    assert (Selection(fast=True).whole, selection.whole) == (True, False)
+
+
+def test_a_quick_subset_that_nobody_has_named() -> None:
+    suite = Suite(args=["--pyargs", "alpha"])
+    error = only(lambda: Selection(fast=True).words(suite, where="recipes/alpha/recipe.toml"), UsageError)
+    assert error.where == "recipes/alpha/recipe.toml: test.suite.fast"
+
+
+@pytest.mark.parametrize(
+    ("known", "test", "matches"),
+    [
+        ("a/t.py::test_x", "a/t.py::test_x", True),
+        ("a/t.py::test_x", "a/t.py::test_xy", False),
+        ("a/t.py::test_x[1-*]", "a/t.py::test_x[1-2]", True),
+        ("a/t.py::test_x[1]", "a/t.py::test_x1", False),
+        ("a/t.py::Test?::*", "a/t.py::TestA::test_x[dtype('<f8')]", True),
+        ("a.t.py", "a/t.py", False),
+    ],
+)
+def test_wildcards(known: str, test: str, *, matches: bool) -> None:
+    assert bool(pattern(known).fullmatch(test)) is matches

@@ -99,11 +99,6 @@ def test_sound_wheel(tmp_path: Path) -> None:
     assert [member.sha256 is None for member in wheel.members] == [False, False, False, True]
 
 
-def test_factory_writes_the_same_bytes_each_time(tmp_path: Path) -> None:
-    first = make_wheel(tmp_path).read_bytes()
-    assert make_wheel(tmp_path).read_bytes() == first
-
-
 def test_problems_come_at_once(tmp_path: Path) -> None:
     path = make_wheel(tmp_path, fault=Fault.OTHER_NAME)
     with zipfile.ZipFile(path, "a") as added:

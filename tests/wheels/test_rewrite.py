@@ -9,17 +9,22 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from packaging.utils import parse_wheel_filename
 
 from support.wheels import make_wheel
 from wheelfarm.errors import WheelError
 from wheelfarm.wheels.archive import open_wheel, verify
-from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel, tagged_name, write_tagged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = {"demo/__init__.py": "x = 1\n", "demo/a.py": "a = 1\n" * 99, "demo/tests/test_a.py": "import demo\n"}
 INFO = "demo-1.0.dist-info"
+TAG = "12_762d9660f05c"
+TAGGED = {"demo/__init__.py": "x = 1\n", f"{INFO}/sboms/wheelfarm.cdx.json": "{}"}
 
 
 def edit(path: Path, changes: Changes, name: str = "demo-1.0-py3-none-any.whl") -> tuple[Path, list[str]]:
@@ -94,15 +99,8 @@ def test_what_stays_keeps_its_packed_bytes_date_and_mode(tmp_path: Path) -> None
     with zipfile.ZipFile(old) as before, zipfile.ZipFile(new) as after:
         for info in after.infolist()[:-1]:
             was = before.getinfo(info.filename)
-            for what in (
-                "date_time",
-                "external_attr",
-                "create_system",
-                "compress_type",
-                "compress_size",
-                "CRC",
-            ):
-                assert getattr(info, what) == getattr(was, what)
+            same = ("date_time", "external_attr", "create_system", "compress_type", "compress_size", "CRC")
+            assert [getattr(info, name) for name in same] == [getattr(was, name) for name in same]
         model = before.getinfo(f"{INFO}/METADATA")
         record = after.getinfo(f"{INFO}/RECORD")
         assert (record.date_time, record.external_attr) == (model.date_time, model.external_attr)
@@ -190,6 +188,78 @@ def test_pip_installs_it(tmp_path: Path) -> None:
         str(tmp_path / "site"),
         str(path),
     ]
-    subprocess.run([sys.executable, "-m", "pip", *words, str(path)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True)
     assert (tmp_path / "site" / INFO / "sboms" / "x.json").read_bytes() == b"{}"
     assert not (tmp_path / "site" / "demo" / "a.py").exists()
+
+
+@pytest.mark.parametrize("before", ["", "3"])
+def test_the_tag_is_in_the_name_and_in_wheel(tmp_path: Path, before: str) -> None:
+    old = open_wheel(make_wheel(tmp_path, files=TAGGED, build=before))
+    new = write_tagged(old, tmp_path, TAG)
+    assert new.path.name == f"demo-1.0-{TAG}-py3-none-any.whl"
+    assert new.build == TAG
+    verify(new)
+    lines = read(new.path, "demo-1.0.dist-info/WHEEL").decode().splitlines()
+    assert lines.count(f"Build: {TAG}") == 1
+    assert sum(line.startswith("Build:") for line in lines) == 1
+    assert lines.index(f"Build: {TAG}") < lines.index("Tag: py3-none-any")
+    same = {member.name: member.sha256 for member in old.members} | {
+        member.name: member.sha256 for member in new.members if member.name.endswith("/WHEEL")
+    }
+    assert {member.name: member.sha256 for member in new.members} == same
+
+
+@pytest.mark.parametrize("name", ["demo-1.0-py3-none-any.whl", "demo-1.0-7x-py3-none-any.whl"])
+def test_a_name_has_one_tag(name: str) -> None:
+    tagged = tagged_name(name, TAG)
+    assert parse_wheel_filename(tagged)[2] == (12, "_762d9660f05c")
+    assert tagged_name(tagged, TAG) == tagged
+    assert tagged_name(tagged, "") == "demo-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n"])
+def test_a_tag_can_be_removed_without_a_trace(tmp_path: Path, end: str) -> None:
+    made = open_wheel(make_wheel(tmp_path, files=TAGGED))
+    text = read(made.path, "demo-1.0.dist-info/WHEEL").decode().replace("\n", "\r\n" if "\r" in end else "\n")
+    written = {"demo-1.0.dist-info/WHEEL": (text.rstrip() + end).encode()}
+    (tmp_path / "out").mkdir()
+    stored = rewrite_wheel(made, tmp_path / "out" / made.path.name, Changes(written=written))
+    before = stored.path.read_bytes()
+    tagged = write_tagged(stored, tmp_path, TAG)
+    once = tagged.path.read_bytes()
+    assert write_tagged(stored, tmp_path, TAG).path.read_bytes() == once
+    assert write_tagged(tagged, tmp_path / "out", "").path.read_bytes() == before
+
+
+letters = st.characters(codec="utf-8", exclude_characters="/\\:\0\r\n", exclude_categories=["Cs", "Cc"])
+words = st.text(letters, min_size=1, max_size=6).filter(lambda word: word.strip(". ") == word)
+inside = st.sampled_from([f"{INFO}/sboms/x.json"])
+paths = st.lists(words, min_size=1, max_size=3).map(lambda parts: "demo/" + "/".join(parts) + ".py")
+contents = st.binary(max_size=60) | st.integers(0, 3000).map(lambda count: b"line\n" * count)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), files=st.dictionaries(paths, contents, max_size=6))
+def test_rewritten_wheel_is_the_wheel_with_its_changes(
+    tmp_path: Path, data: st.DataObject, files: dict[str, bytes]
+) -> None:
+    members = sorted(files)
+    dropped = data.draw(st.sets(st.sampled_from(members)) if members else st.just(set()))
+    moved = data.draw(st.sets(st.sampled_from(members)) if members else st.just(set())) - dropped
+    renamed = {name: f'moved, "now"/{name}' for name in moved}
+    written = data.draw(st.dictionaries(paths | inside, contents, max_size=3))
+    expected = {renamed.get(name, name): files[name] for name in members if name not in dropped} | written
+
+    wheel = open_wheel(make_wheel(tmp_path, files=files))
+    path = tmp_path / "rewritten" / wheel.path.name
+    path.parent.mkdir(exist_ok=True)
+    changes = Changes(dropped=frozenset(dropped), renamed=renamed, written=written)
+    rewritten = rewrite_wheel(wheel, path, changes)
+
+    verify(rewritten)
+    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    rest = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
+    assert {name: found[name] for name in found if name not in rest} == expected
+    assert list(found)[-1] == f"{INFO}/RECORD"

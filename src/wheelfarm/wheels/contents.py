@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -43,7 +43,6 @@ class Contents:
     largest: tuple[Member, ...]
 
     def of(self, kind: Kind) -> Share:
-        """The share of a kind; an empty one when the wheel has none of it."""
         return dict(self.kinds).get(kind, Share())
 
 
@@ -87,7 +86,7 @@ def kind_of(name: str) -> Kind:
 
 
 def vendored(wheel: Wheel) -> tuple[Member, ...]:
-    """The libraries that a repair tool has put into the wheel, known by their directory."""
+    """The libraries in the directories of repair tools."""
     return tuple(
         member
         for member in wheel.members
@@ -97,21 +96,21 @@ def vendored(wheel: Wheel) -> tuple[Member, ...]:
 
 def contents(wheel: Wheel, *, largest: int = 10) -> Contents:
     """The wheel's members by kind, the largest kind first, with the `largest` largest members."""
-    shares: dict[Kind, Share] = {}
+    members: dict[Kind, list[Member]] = defaultdict(list)
     for member in wheel.members:
-        kind = kind_of(member.name)
-        share = shares.get(kind, Share())
-        shares[kind] = Share(
-            count=share.count + 1,
-            size=share.size + member.size,
-            compressed=share.compressed + member.compressed,
+        members[kind_of(member.name)].append(member)
+    shares = {
+        kind: Share(
+            count=len(found),
+            size=sum(member.size for member in found),
+            compressed=sum(member.compressed for member in found),
         )
+        for kind, found in members.items()
+    }
     return Contents(
         kinds=tuple(sorted(shares.items(), key=lambda item: (-item[1].size, item[0]))),
         packages=_packages(wheel),
-        largest=tuple(
-            heapq.nsmallest(largest, wheel.members, key=lambda member: (-member.size, member.name))
-        ),
+        largest=tuple(sorted(wheel.members, key=lambda member: (-member.size, member.name))[:largest]),
     )
 
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 from zipremove import ZipFile  # type: ignore[import-untyped]
 
 from wheelfarm.errors import WheelError
-from wheelfarm.wheels.archive import open_wheel, read_member, unreadable_as_wheel_error
+from wheelfarm.wheels.archive import open_wheel, unreadable_as_wheel_error
 from wheelfarm.wheels.dist_info import RECORD, SIGNATURES, write_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from wheelfarm.wheels.archive import Wheel
 
@@ -45,21 +45,12 @@ class Changes:
 
 
 def rewrite_wheel(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
-    """Write a wheel again with some members changed, whole or not at all.
+    """Write a wheel again at `path` with some members changed, whole or not at all; it may be its own path.
 
     Members keep their order, date, mode and compression, also where they get other contents. Those of
     `.dist-info` come last (binary distribution format specification, "recommended archiver features"): what
     stays or is replaced, what is new in it, and RECORD; its signatures not at all. What is new gets the date
     and mode of METADATA.
-
-    Args:
-        wheel: the wheel, which stays as it is.
-        path: where the result goes, under the name that its metadata and tags ask for; it may be the
-            wheel's own place.
-        changes: what is to be different.
-
-    Returns:
-        The rewritten wheel, opened and checked.
 
     Raises:
         WheelError: when a member to change is not there, two would have one name, or the result is no
@@ -79,13 +70,14 @@ def rewrite_wheel(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
 
 def _names(wheel: Wheel, changes: Changes) -> dict[str, str]:
     """The new name of each member whose bytes stay, by the old one."""
-    known = {member.name for member in wheel.members}
+    known = wheel.names
     for name in sorted((changes.dropped | changes.renamed.keys()) - known):
         raise WheelError("the wheel has no such member", where=f"{wheel.path.name}: {name}")
-    moved = _moving(wheel.dist_info, changes.dist_info or wheel.dist_info)
     record = f"{wheel.dist_info}/{RECORD}"
     gone = {*changes.dropped, record, *(record + suffix for suffix in SIGNATURES)}
-    names = {name: changes.renamed.get(name) or moved(name) for name in known if name not in gone}
+    names = {
+        name: changes.renamed.get(name) or _moved(name, wheel, changes) for name in known if name not in gone
+    }
     names = {old: new for old, new in names.items() if new not in changes.written}
     if len(set(names.values())) < len(names):
         twice = sorted(new for new in names.values() if list(names.values()).count(new) > 1)
@@ -93,9 +85,10 @@ def _names(wheel: Wheel, changes: Changes) -> dict[str, str]:
     return names
 
 
-def _moving(old: str, new: str) -> Callable[[str], str]:
-    """Gives what is in one directory the same name in another."""
-    return lambda name: new + name.removeprefix(old) if name.startswith(f"{old}/") else name
+def _moved(name: str, wheel: Wheel, changes: Changes) -> str:
+    """The name of a member that is not renamed: what is in `.dist-info` follows that."""
+    old = wheel.dist_info
+    return (changes.dist_info or old) + name.removeprefix(old) if name.startswith(f"{old}/") else name
 
 
 def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: Changes) -> None:
@@ -134,17 +127,16 @@ def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: 
 
 
 def _directories(
-    infos: Iterable[zipfile.ZipInfo], names: Iterable[str], wheel: Wheel, changes: Changes
+    infos: Iterable[zipfile.ZipInfo], files: Iterable[str], wheel: Wheel, changes: Changes
 ) -> dict[str, str]:
-    """The name of each directory that has an entry of its own, and in which there is still something."""
-    moved = _moving(wheel.dist_info, changes.dist_info or wheel.dist_info)
-    filled = {f"{parent}/" for name in names for parent in PurePosixPath(name).parents}
-    homes = {info.filename: moved(info.filename) for info in infos if info.is_dir()}
-    return {old: new for old, new in homes.items() if new in filled}
+    """The new name of each directory entry that is not empty, by the old one."""
+    filled = {f"{parent}/" for name in files for parent in PurePosixPath(name).parents}
+    names = {info.filename: _moved(info.filename, wheel, changes) for info in infos if info.is_dir()}
+    return {old: new for old, new in names.items() if new in filled}
 
 
 def _move(archive: ZipFile, info: zipfile.ZipInfo, home: str | None) -> None:
-    """Take a member out of its place, and put it behind all others if it has a name there."""
+    """Remove a member, and append it if it has a new name."""
     # Then its sizes stand behind its bytes, in a form that depends on the header it had.
     described = bool(info.flag_bits & _DATA_DESCRIPTOR)
     data = archive.read(info) if home and described else b""
@@ -156,7 +148,7 @@ def _move(archive: ZipFile, info: zipfile.ZipInfo, home: str | None) -> None:
 
 
 def _like(model: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
-    """What a new member has beside its content: all as another has it."""
+    """A new member with the date, mode and compression of another."""
     info = zipfile.ZipInfo(name, model.date_time)
     info.compress_type = model.compress_type
     info.create_system, info.external_attr = model.create_system, model.external_attr
@@ -175,33 +167,22 @@ def _rows(wheel: Wheel, names: Mapping[str, str], changes: Changes) -> dict[str,
 
 
 def tagged_name(filename: str, tag: str) -> str:
-    """The name of a wheel file with another build tag, or without one for an empty tag.
-
-    Args:
-        filename: name-version[-build]-python-abi-platform.whl (binary distribution format specification).
-        tag: the build tag.
-    """
+    """The name of a wheel file with another build tag, or without one for an empty tag."""
     parts = filename.split("-")
     return "-".join((*parts[:2], *filter(None, [tag]), *parts[-3:]))
 
 
 def write_tagged(wheel: Wheel, directory: Path, tag: str) -> Wheel:
-    """Write a wheel again with another build tag in its name, in WHEEL and so in RECORD.
+    """Write a wheel again in a directory, with another build tag, or none, in its name and in WHEEL.
 
     The same wheel and tag make the same bytes, and an empty tag restores the bytes of a wheel of the farm.
-
-    Args:
-        wheel: the wheel, with another tag or none.
-        directory: where the new wheel goes.
-        tag: the build tag; empty for none.
 
     Raises:
         WheelError: when the wheel cannot be read.
         OSError: when the new wheel cannot be written.
     """
     member = f"{wheel.dist_info}/WHEEL"
-    with zipfile.ZipFile(wheel.path) as archive:
-        lines = read_member(archive, member).splitlines(keepends=True)
+    lines = wheel.read(member).splitlines(keepends=True)
     fields = [line for line in lines if not line.lower().startswith(b"build:")]
     # Where the specification has it: before the tags.
     first = next((at for at, line in enumerate(fields) if line.lower().startswith(b"tag:")), len(fields))

@@ -1,0 +1,178 @@
+"""Clean environments on this machine: real wheels, imports, smoke scripts and libraries of the system."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.archives import digest
+from support.binaries import elf
+from support.farm import LINUX, builds_of, make_farm, make_toolchain
+from support.raised import only
+from support.wheels import make_wheel
+from wheelfarm.build.engine import SilentListener
+from wheelfarm.build.host_engine import Host
+from wheelfarm.errors import GateTestError
+from wheelfarm.gate.clean_environment import (
+    ANSWER,
+    CleanEnvironment,
+    is_for_one_python,
+    run_wheel_tests,
+    supported_pythons,
+    system_libraries,
+)
+from wheelfarm.model import Name, PinnedWheel, Python
+from wheelfarm.wheels.archive import open_wheel
+
+if TYPE_CHECKING:
+    from wheelfarm.gate.check import Result
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+HERE = LINUX.replace("311", PYTHON.replace(".", ""))
+PYTHONS = tuple(Python.parse(text) for text in ("3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14t"))
+NATIVE = "manylinux_2_28_x86_64"
+INTERPRETERS = sorted({Path(sys.executable), *(path for path in [Path("/usr/bin/python3")] if path.exists())})
+
+
+@pytest.mark.parametrize(
+    ("tag", "requires_python", "expected", "one"),
+    [
+        (f"cp311-cp311-{NATIVE}", "", "3.11", True),
+        (f"cp313-cp313t-{NATIVE}", "", "3.13t", True),
+        (f"cp311.cp312-cp311.cp312-{NATIVE}", "", "3.11 3.12", True),
+        (f"cp311-abi3-{NATIVE}", "", "3.11 3.12 3.13", False),
+        (f"cp39-abi3-{NATIVE}", ">=3.10", "3.10 3.11 3.12 3.13", False),
+        (f"cp39-abi3-{NATIVE}", ">=3.11.4,<3.13", "3.11 3.12", False),
+        ("py3-none-any", "", "3.9 3.10 3.11 3.12 3.13 3.13t 3.14t", False),
+        ("py2.py3-none-any", ">=3.13", "3.13 3.13t 3.14t", False),
+        ("py312-none-any", "", "3.12 3.13 3.13t 3.14t", False),
+        (f"py3-none-{NATIVE}", "<3.10", "3.9", False),
+        ("py2-none-any", "", "", False),
+    ],
+)
+def test_the_pythons_of_a_wheel(
+    tmp_path: Path, tag: str, requires_python: str, expected: str, *, one: bool
+) -> None:
+    wheel = open_wheel(make_wheel(tmp_path, "alpha", "1.0", tag=tag, requires_python=requires_python))
+    assert " ".join(map(str, supported_pythons(wheel, PYTHONS))) == expected
+    assert is_for_one_python(wheel) is one
+    assert supported_pythons(wheel, ()) == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("python", INTERPRETERS, ids=lambda path: path.parts[1])
+def test_a_library_of_the_system(tmp_path: Path, python: Path) -> None:
+    manifest = {"wheels": [], "imports": [], "smoke": "smoke.py"}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    # gcc brings it, and no wheel may rely on it.
+    (tmp_path / "smoke.py").write_text('import ctypes\nctypes.CDLL("libgomp.so.1")\n')
+    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    driver = str(files("wheelfarm.gate").joinpath("inside", "driver.py"))
+    finished = subprocess.run(
+        [tmp_path / "env" / "bin" / "python", "-I", driver, tmp_path],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    answer = json.loads(finished.stdout.splitlines()[-1].removeprefix(ANSWER))
+    assert answer["smoke"] == "passed"
+    assert [Path(path).name.partition(".")[0] for path in system_libraries(answer["outside"])] == ["libgomp"]
+
+
+def test_what_no_wheel_may_rely_on() -> None:
+    system = [
+        "/lib/x86_64-linux-gnu/libc.so.6",
+        "/usr/lib64/libstdc++.so.6.0.30",
+        "/lib64/ld-linux-x86-64.so.2",
+    ]
+    strange = ["/usr/lib/x86_64-linux-gnu/libopenblas.so.0", "/opt/libm-mine.so"]
+    assert system_libraries([*system, *strange]) == strange
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the tests' libraries are ELF")
+class TestCleanEnvironment:
+    def run(
+        self,
+        root: Path,
+        code: str,
+        *,
+        smoke: str | None = None,
+        beta: str | None = None,
+        time_limit: float | None = None,
+        environ: dict[str, str] | None = None,
+        sha256: str | None = None,
+    ) -> tuple[Result, ...]:
+        """Test a wheel of alpha with this code, beside one of beta where that has code."""
+        test = {"imports": ["alpha"], "smoke": "smoke.py" if smoke else None, "time-limit": time_limit}
+        recipe = {"test": {key: value for key, value in test.items() if value is not None}}
+        scripts = {} if smoke is None else {"recipes/alpha/smoke.py": smoke}
+        settings = make_farm(root / "farm", {"alpha": recipe}, files=scripts)
+        build = builds_of(settings, toolchains=[make_toolchain(HERE)])["alpha"]
+        wheels = []
+        for name, content in (("alpha", code), *((("beta", beta),) if beta is not None else ())):
+            path = make_wheel(root, name, "1.0", {f"{name}.py": content})
+            found = digest(path.read_bytes() if sha256 is None else sha256.encode())
+            wheels.append(PinnedWheel(name=Name(name), version="1.0", path=path, sha256=found, farm=True))
+        engine = Host(settings.replace(environ={**settings.environ, **(environ or {})}))
+        return run_wheel_tests(
+            build,
+            CleanEnvironment.of(build, wheels[0], tuple(wheels[1:])),
+            engine,
+            root / "clean",
+            log=root / "gate.log",
+            listener=SilentListener(),
+        )
+
+    def test_imports_and_a_smoke_script(self, tmp_path: Path) -> None:
+        smoke = "import alpha, sys\nassert __name__ == '__main__'\nassert alpha.beta.X == 1\nsys.exit(0)\n"
+        results = self.run(tmp_path, "import beta\n", smoke=smoke, beta="X = 1\n")
+        assert [str(result) for result in results] == [
+            f"imports (Python {PYTHON}): expected alpha, found alpha",
+            f"smoke (Python {PYTHON}): expected passed, found passed",
+        ]
+
+    def test_the_environment_of_the_build_is_not_there(self, tmp_path: Path) -> None:
+        code = "import os\nassert not [n for n in os.environ if n.startswith(('LD_', 'PIP_', 'UV_'))]\n"
+        environ = {"LD_LIBRARY_PATH": "/x", "PIP_INDEX_URL": "x", "PATH": os.environ["PATH"]}
+        (result,) = self.run(tmp_path, code, environ=environ)
+        assert result.found == "alpha"
+
+    def test_a_library_of_this_machine(self, tmp_path: Path) -> None:
+        library = tmp_path / "libmine.so"
+        library.write_bytes(elf("int mine(void) { return 1; }", soname="libmine.so"))
+        code = f"import ctypes\nctypes.CDLL({str(library)!r})\n"
+        error = only(lambda: self.run(tmp_path, code), GateTestError)
+        assert "uses libraries of this machine" in error.what
+        assert error.where == f"{library}, Python {PYTHON}"
+
+    @pytest.mark.parametrize(
+        ("code", "smoke", "why"),
+        [
+            # Not even what the farm itself has installed is there.
+            ("import pytest\n", None, "import alpha: ModuleNotFoundError: No module named 'pytest'"),
+            ("import os\nos._exit(0)\n", None, "the test ended without an answer"),
+            ("", "raise SystemExit(3)", "smoke.py: SystemExit: 3"),
+            ("", "assert 1 == 2, 'sums are wrong'", "smoke.py: AssertionError: sums are wrong"),
+        ],
+    )
+    def test_a_test_that_fails(self, tmp_path: Path, code: str, smoke: str | None, why: str) -> None:
+        error = only(lambda: self.run(tmp_path, code, smoke=smoke), GateTestError)
+        assert (error.why, error.log) == (why, tmp_path / "gate.log")
+
+    @pytest.mark.parametrize(
+        "code", ["import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "import time\ntime.sleep(60)\n"]
+    )
+    def test_a_crash_or_an_endless_test_gives_no_answer(self, tmp_path: Path, code: str) -> None:
+        error = only(lambda: self.run(tmp_path, code, time_limit=3.0), GateTestError)
+        assert "does not install or test" in error.what
+
+    def test_another_wheel_than_the_pinned_one_is_not_installed(self, tmp_path: Path) -> None:
+        error = only(lambda: self.run(tmp_path, "", sha256="another"), GateTestError)
+        assert "ash mismatch" in str(error.log and error.log.read_text())
