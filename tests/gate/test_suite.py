@@ -14,13 +14,15 @@ from support.raised import only
 from support.suite import package, runner
 from wheelfarm.build.host_engine import Host
 from wheelfarm.errors import SuiteError, UsageError
-from wheelfarm.gate.inside.wheelfarm_known import pattern
+from wheelfarm.gate.inside.wheelfarm_suite import pattern
 from wheelfarm.gate.suite import FailedTest, Selection, SuiteResult, run_suite
 from wheelfarm.recipes.recipe import KnownFailure, Suite
 from wheelfarm.report.wheel import suite_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wheelfarm.model import PinnedWheel
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the farm's builds are for Linux here")
 
@@ -41,8 +43,16 @@ SUITE = {
 }
 
 
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[PinnedWheel]:
+    """The package with its tests, and pytest."""
+    root = tmp_path_factory.mktemp("wheels")
+    return [*package(root), *runner(root)]
+
+
 def run(
     root: Path,
+    wheels: list[PinnedWheel],
     *,
     listener: RecordingListener | None = None,
     **selection: Any,
@@ -56,7 +66,7 @@ def run(
         suite,
         Host(settings),
         root / "clean",
-        wheels=[*package(root), *runner(root)],
+        wheels=wheels,
         selection=Selection(**selection),
         jobs=1,
         log=root / "suite.log",
@@ -65,9 +75,9 @@ def run(
 
 
 @linux
-def test_each_way_in_which_a_test_ends(tmp_path: Path) -> None:
+def test_each_way_in_which_a_test_ends(tmp_path: Path, wheels: list[PinnedWheel]) -> None:
     listener = RecordingListener()
-    verdict = run(tmp_path, listener=listener, fast=True)
+    verdict = run(tmp_path, wheels, listener=listener, fast=True)
     assert {failed.test: failed.why for failed in verdict.failed} == {
         f"{FILE}::test_fails": "AssertionError: the sum is wrong",
         f"{FILE}::test_errs": "setup: RuntimeError: no fixture",
@@ -84,8 +94,8 @@ def test_each_way_in_which_a_test_ends(tmp_path: Path) -> None:
 
 
 @linux
-def test_what_does_not_come_to_its_end(tmp_path: Path) -> None:
-    error = only(lambda: run(tmp_path, arguments=("--no-such-option",)), SuiteError)
+def test_what_does_not_come_to_its_end(tmp_path: Path, wheels: list[PinnedWheel]) -> None:
+    error = only(lambda: run(tmp_path, wheels, arguments=("--no-such-option",)), SuiteError)
     assert "unrecognized arguments: --no-such-option" in str(error.why)
     assert (error.exit_code, error.log) == (62, tmp_path / "suite.log")
 

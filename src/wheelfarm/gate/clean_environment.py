@@ -44,9 +44,8 @@ _SYSTEM: Final = (
 
 
 def supported_pythons(wheel: Wheel, pythons: Iterable[Python]) -> tuple[Python, ...]:
-    """Select the Pythons into which an installer puts a wheel.
+    """Select the Pythons into which an installer puts a wheel, by its tags (PEP 425) and Requires-Python.
 
-    By its tags (PEP 425; abi3 is for every later Python that is not free-threaded) and its Requires-Python.
     The platform is not compared, nor the bug-fix release: `>=3.11.3` means 3.11 too.
     """
     platforms = sorted({tag.platform for tag in wheel.tags})
@@ -101,18 +100,15 @@ class CleanEnvironment:
         )
 
     def with_python(self, python: Python, run_with: tuple[PinnedWheel, ...]) -> CleanEnvironment:
-        """The same wheel with another Python, which needs other wheels."""
         return replace(self, target=replace(self.target, python=python), run_with=run_with)
 
     @property
     def name(self) -> str:
-        """In results and errors."""
         python = f"Python {self.target.python}"
         return f"{self.wheel.name} {self.wheel.version}, {python}" if self.downstream else python
 
     @property
     def slug(self) -> str:
-        """In paths."""
         return f"{self.wheel.name}-{self.target.python.tag}"
 
     def write(self, directory: Path) -> None:
@@ -133,22 +129,18 @@ class CleanEnvironment:
 def write_environment(
     directory: Path, wheels: Iterable[PinnedWheel], driver: str, manifest: Mapping[str, object]
 ) -> None:
-    """Write wheels, a driver of gate/inside and its manifest into a new directory."""
+    """Write wheels, a manifest, and a driver of gate/inside in its own directory, into a new directory."""
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    (directory / "driver").mkdir(parents=True)
     listed = []
     for wheel in wheels:
         shutil.copyfile(wheel.path, directory / wheel.path.name)
         listed.append({"name": wheel.name, "file": wheel.path.name, "sha256": wheel.sha256})
-    for script in ("enter.py", driver):
-        (directory / script).write_bytes(inside(script))
-    text = json.dumps({"driver": driver, "wheels": listed, **manifest}, indent=1)
+    scripts = files("wheelfarm.gate").joinpath("inside")
+    for script, path in (("enter.py", "enter.py"), (driver, f"driver/{driver}")):
+        (directory / path).write_bytes(scripts.joinpath(script).read_bytes())
+    text = json.dumps({"driver": f"driver/{driver}", "wheels": listed, **manifest}, indent=1)
     (directory / "manifest.json").write_text(text, encoding="utf-8")
-
-
-def inside(script: str) -> bytes:
-    """A script of gate/inside."""
-    return files("wheelfarm.gate").joinpath("inside", script).read_bytes()
 
 
 def run_wheel_tests(
@@ -166,7 +158,7 @@ def run_wheel_tests(
         build: the build of the wheel in the gate.
         environment: what to install.
         engine: runs it.
-        directory: is made anew.
+        directory: for the environment; it is replaced.
         log: receives the tests' output.
         listener: receives it too, and may cancel the test.
 
@@ -205,7 +197,7 @@ def run_wheel_tests(
 
 
 def system_libraries(outside: Iterable[str]) -> list[str]:
-    """Select the libraries outside the environment that no wheel may use."""
+    """The libraries outside the environment that no wheel may use."""
     return [path for path in outside if not PurePosixPath(path).name.startswith(_SYSTEM)]
 
 

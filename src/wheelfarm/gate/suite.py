@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.steps import run_step
 from wheelfarm.errors import ProcessError, SuiteError, UsageError
-from wheelfarm.gate.clean_environment import inside, write_environment
+from wheelfarm.gate.clean_environment import write_environment
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ JUNIT: Final = ".xml"
 """Suffix of the results as JUnit XML, next to the log."""
 _OUT: Final = "out"
 """The one directory of the clean environment that the tests write to."""
-_PLUGIN: Final = "wheelfarm_known.py"
+_DRIVER: Final = "wheelfarm_suite.py"
 # Without a fixed hash seed, pytest-xdist's workers collect sets of parameters in different orders.
 _ENVIRONMENT: Final = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _ERROR_LINES: Final = 20
@@ -57,7 +57,7 @@ class SuiteResult:
     expected: int
     """Known failures of the recipe that failed."""
     upstream: int
-    """Tests that upstream itself expects to fail, whether they did or not."""
+    """Tests that upstream itself expects to fail, whether they failed or not."""
     mended: tuple[str, ...]
     """Known failures of which all tests that ran have passed."""
     unmatched: tuple[str, ...]
@@ -66,20 +66,17 @@ class SuiteResult:
 
     @property
     def good(self) -> bool:
-        """Whether nothing else than known failures failed."""
+        """Whether only known failures failed."""
         return not self.failed
 
     @classmethod
     def of(
         cls, answer: Mapping[str, Any], known: Sequence[KnownFailure], *, whole: bool, seconds: float
     ) -> SuiteResult:
-        """Read the plugin's answer.
+        """Read the plugin's answer, which numbers the known failures.
 
-        Args:
-            answer: what it wrote; it numbers the known failures.
-            known: the known failures in that order.
-            whole: whether all tests were collected, so that one without a match is unmatched.
-            seconds: the time with that of the installation.
+        Only where all tests were collected, as `whole` says, a known failure without a match is unmatched.
+        The seconds include the installation.
         """
         fails, passes = answer["known-failed"], answer["known-passed"]
         numbered = [(str(number), each.test) for number, each in enumerate(known)]
@@ -98,7 +95,7 @@ class SuiteResult:
 
 
 def applicable_failures(suite: Suite, *, variant: str, target: Target) -> tuple[KnownFailure, ...]:
-    """Select the known failures of a variant and target."""
+    """The known failures of a variant and target."""
     return tuple(
         known
         for known in suite.known_failures
@@ -108,7 +105,7 @@ def applicable_failures(suite: Suite, *, variant: str, target: Target) -> tuple[
 
 
 def tests_name(name: Name) -> Name:
-    """The distribution with the upstream tests of another one."""
+    """The distribution with the upstream tests of a distribution."""
     return Name(f"{name}-tests")
 
 
@@ -159,13 +156,13 @@ def run_suite(
     log: Path,
     listener: ProgressListener,
 ) -> SuiteResult:
-    """Run the upstream suite of a build's wheel.
+    """Run the upstream suite of a build's wheel in a clean environment.
 
     Args:
         build: the build of the wheel.
         suite: its recipe's suite.
         engine: runs the clean environment.
-        directory: for the clean environment; made anew.
+        directory: for the clean environment; it is replaced.
         wheels: the wheel, its tests wheel and all that they need.
         selection: which tests.
         jobs: how many processes share the tests.
@@ -184,11 +181,9 @@ def run_suite(
         "jobs": jobs,
         "out": _OUT,
     }
-    write_environment(directory, wheels, "suite_driver.py", manifest)
+    write_environment(directory, wheels, _DRIVER, manifest)
     out = directory / _OUT
-    for each in (out, directory / "plugin"):
-        each.mkdir()
-    (directory / "plugin" / _PLUGIN).write_bytes(inside(_PLUGIN))
+    out.mkdir()
     step = engine.clean_environment(directory, build.id.target, out)
     log.unlink(missing_ok=True)
     began = time.monotonic()

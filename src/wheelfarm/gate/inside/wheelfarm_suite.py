@@ -1,7 +1,9 @@
-"""A plugin of pytest with xdist: marks known failures as expected ones, and counts results.
+"""Runs an upstream test suite in a clean environment: a program, and the plugin of the pytest that it starts.
 
-The workers mark the tests; the process that started them counts, prints its progress in Ninja's form,
-and writes answer.json. Uses pytest and the standard library only.
+The plugin marks known failures as expected ones in xdist's workers. The process that starts them counts the
+results, prints its progress in Ninja's form, and writes answer.json. Uses pytest and the standard library.
+
+Usage: wheelfarm_suite.py DIRECTORY
 """
 
 from __future__ import annotations
@@ -9,6 +11,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
+import sysconfig
 import time
 from collections import Counter
 from pathlib import Path
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
 
 KNOWN = "known-failure"
 SHOWN = 500
+TESTS_FAILED = 1
 EVERY = 1.0
 """Seconds between two lines of progress."""
 
@@ -53,7 +59,6 @@ class Marker:
                     break
 
     def pytest_sessionfinish(self) -> None:
-        """Send the matches to the process that started this worker."""
         self.config.workeroutput["matched"] = sorted(self.matched)  # type: ignore[attr-defined]
 
 
@@ -70,7 +75,6 @@ class ResultCounter:
         self.printed = 0.0
 
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Set the number of tests."""
         self.total = len(ids)
 
     def pytest_testnodedown(self, node: object) -> None:
@@ -83,7 +87,6 @@ class ResultCounter:
             self._fail(report)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count a phase of a test."""
         number = dict(report.user_properties).get(KNOWN)
         expected = hasattr(report, "wasxfail")
         if report.failed:
@@ -125,7 +128,6 @@ class ResultCounter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Write the answer."""
         answer = {
             "exit": int(exitstatus),
             "passed": self.counts["passed"],
@@ -140,10 +142,37 @@ class ResultCounter:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin for this process."""
+    """Register the plugin of this process: a worker, or the one that starts them."""
     directory = Path(os.environ["WHEELFARM_SUITE"])
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Marker(manifest["known"], config))
     else:
         config.pluginmanager.register(ResultCounter(directory / manifest["out"]))
+
+
+def main(directory: Path) -> int:
+    """Run what manifest.json lists; failed tests are a result, not a failure of this program."""
+    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    out = directory / manifest["out"]
+    # No project's settings reach the suite, and a test's id is its path below site-packages.
+    settings = Path("pytest.ini")
+    settings.write_text("[pytest]\n", encoding="utf-8")
+    words = (
+        *("-c", str(settings.resolve()), "--rootdir", sysconfig.get_path("platlib")),
+        *("-p", Path(__file__).stem, "-p", "no:cacheprovider"),
+        *("-n", str(manifest["jobs"]), "--dist", "worksteal", "--continue-on-collection-errors"),
+        *("-q", "--tb=short", "--color=no", "--disable-warnings"),
+        f"--junitxml={out / 'junit.xml'}",
+        *manifest["words"],
+    )
+    # The suite finds programs of its requirements, such as Meson, by their name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    ours = {"PATH": path, "PYTHONPATH": str(Path(__file__).parent), "WHEELFARM_SUITE": str(directory)}
+    env = {**os.environ, **ours}
+    code = subprocess.run([sys.executable, "-m", "pytest", *words], env=env, check=False).returncode
+    return 0 if code == TESTS_FAILED else code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
