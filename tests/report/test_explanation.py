@@ -21,7 +21,7 @@ def explained(root: Path) -> dict[str, Any]:
     }
     show = "import os; print(os.getcwd(), dict(os.environ))"
     steps = [
-        {"phase": phase, "cwd": str(root), "env": shared | own, "argv": argv, "unless": None}
+        {"phase": phase, "cwd": str(root), "env": shared | own, "argv": argv}
         for phase, own, argv in (
             ("environment", {}, [sys.executable, "-c", show, f"{root}/a b"]),
             ("build", {"ONLY": "here $HOME"}, [sys.executable, "-c", show]),
@@ -30,6 +30,7 @@ def explained(root: Path) -> dict[str, Any]:
     record = {
         "origins": {"test.imports": "recipe.toml", "blas": "farm"},
         "record": None,
+        "directory": str(root),
         "splits": {},
         "files": {},
     }

@@ -72,10 +72,16 @@ def test_sizes(count: int, said: str) -> None:
 def test_decisions(alpha: Build) -> None:
     decision = Decision(build=alpha, action=Action.BUILD, why=("not built yet",))
     assert decision_lines([decision], {alpha.id: 840}) == [
-        "action  package    variant  target                  engine     time  why",
-        "build   alpha 1.0  plain    cp311-manylinux_x86_64  host    ~14 min  not built yet [requested]",
+        "1 build: plain, cp311-manylinux_x86_64, host",
+        "action  package       time  why",
+        "build   alpha 1.0  ~14 min  not built yet [requested]",
     ]
-    assert "~" not in decision_lines([decision], {alpha.id: 0})[1]
+    assert "~" not in decision_lines([decision], {alpha.id: 0})[2]
+    other = replace(decision, build=replace(alpha, id=replace(alpha.id, variant="slim")))
+    lines = decision_lines([decision, other], {})
+    assert lines[0] == "2 build: cp311-manylinux_x86_64, host"
+    assert [line.split()[2] for line in lines[1:]] == ["variant", "1.0", "1.0"]
+    assert [line.split()[3] for line in lines[2:]] == ["plain", "slim"]
 
 
 class TestOutcomes:

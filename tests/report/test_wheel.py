@@ -51,6 +51,7 @@ def test_a_reproduction_with_other_bytes() -> None:
         "other bytes: alpha (plain): alpha.whl",
         "  sha256 a1 then, b2 now",
         "  input toolchain.ld: 2.40 -> none",
+        "0 members differ, 0 only before, 0 only after",
         "--- alpha.whl",
         "+++ x/alpha.whl",
         "archive: the members have another order",

@@ -228,7 +228,7 @@ def test_options_of_two_records_are_compared(chain: Settings) -> None:
     difference = json.loads(inv(chain, "wheel.diff", str(old), str(stored.path), "--json").stdout)
     assert difference["options"]["config-settings.--global-option"] == {"before": None, "after": "-q"}
     assert difference["options"]["toolchain.linker"]["after"] == "of then"
-    lines = difference["inside"][-1]["lines"]
+    lines = difference["members"][-1]["lines"]
     assert lines[-1] == "+# by another hand"
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from support.binaries import elf, fat, macho, pe
 from wheelfarm.wheels.binary import BinaryFormat
-from wheelfarm.wheels.member_comparison import first_difference, text_around
-from wheelfarm.wheels.sections import OUTSIDE, differing_sections, parts
+from wheelfarm.wheels.comparison import first_difference
+from wheelfarm.wheels.sections import OUTSIDE, differing_sections, parts, text_around
 
 ARM, INTEL = 0x0100000C, 0x01000007
 

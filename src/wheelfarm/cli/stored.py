@@ -26,7 +26,6 @@ from wheelfarm.system.files import write_atomically
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.comparison import difference
 from wheelfarm.wheels.linkage import linkage
-from wheelfarm.wheels.member_comparison import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,7 +232,7 @@ def _result(rebuilt: ReproducedWheel) -> dict[str, Any]:
         return result
     one, other = open_wheel(rebuilt.stored), open_wheel(rebuilt.wheel)
     found = {"before": one.path.name, "after": str(other.path)}
-    found |= difference(one, other, linkage(one), linkage(other)) | inside(one, other)
+    found |= difference(one, other)
     return result | {"difference": found}
 
 

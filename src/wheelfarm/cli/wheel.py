@@ -29,7 +29,6 @@ from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.comparison import difference
 from wheelfarm.wheels.description import describe
 from wheelfarm.wheels.linkage import linkage
-from wheelfarm.wheels.member_comparison import inside
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
@@ -111,8 +110,8 @@ def diff(call: Invocation, before: str, after: str) -> None:
     found: dict[str, Any] = {"before": one.path.name, "after": other.path.name}
     options = input_difference(*_records(call, one, other))
     found |= {"options": options} if options else {}
-    found |= difference(one, other, linkage(one), linkage(other)) | inside(one, other)
-    call.show(found, difference_lines(found))
+    found |= difference(one, other)
+    call.show(found, difference_lines(found, call.screen.width))
 
 
 def _two_wheels(call: Invocation, *words: str) -> tuple[Wheel, ...]:

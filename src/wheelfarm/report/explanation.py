@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_DIGITS: Final = 12
+"""Digits of a key that tell builds apart."""
 
 
 def explanation_lines(build: Mapping[str, Any]) -> Iterator[str]:
@@ -15,7 +18,7 @@ def explanation_lines(build: Mapping[str, Any]) -> Iterator[str]:
 
     The environment is printed once, as an array of bash. What only one command sees is part of its line.
     """
-    yield f"# {build['id']}, key {build['key']}"
+    yield f"# {build['id']}, key {build['key'][:_DIGITS]}"
     yield from _record(build["record"])
     if build["origins"]:
         yield ""
@@ -26,7 +29,7 @@ def explanation_lines(build: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{name} gets {key} {' '.join(values)}" for key, values in split.items())
     for name, text in build["files"].items():
         yield from ("", f"# {name}", text.rstrip())
-    yield from _commands(build["steps"])
+    yield from _commands(build["steps"], build["directory"])
 
 
 def _record(record: Mapping[str, Any] | None) -> Iterator[str]:
@@ -38,12 +41,11 @@ def _record(record: Mapping[str, Any] | None) -> Iterator[str]:
     yield from (f"  with {name}: {version}" for name, version in sorted(record["toolchain"].items()))
 
 
-def _commands(steps: list[Mapping[str, Any]]) -> Iterator[str]:
+def _commands(steps: list[Mapping[str, Any]], root: str) -> Iterator[str]:
     if not steps:
         return
     first, *others = [step["env"] for step in steps]
     shared = {name: value for name, value in first.items() if all(each.get(name) == value for each in others)}
-    root = steps[0]["cwd"]
     yield from ("", "# environment of all commands, for bash", f"BUILD={shlex.quote(root)}", "ENVIRONMENT=(")
     yield from (f"  {_assignment(name, value, root)}" for name, value in sorted(shared.items()))
     yield ")"

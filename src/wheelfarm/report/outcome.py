@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.diagnosis import failure_of
 from wheelfarm.report.quantity import about, duration, size
@@ -16,31 +17,38 @@ if TYPE_CHECKING:
     from wheelfarm.run.decision import Decision
     from wheelfarm.run.outcome import Outcome
 
+_SHARED: Final = ("variant", "target", "engine")
+"""Columns of a plan that are printed once where all builds have the same."""
+
 
 def decision_lines(
     decisions: Sequence[Decision], expected: Mapping[BuildId, float], width: int | None = None
 ) -> list[str]:
-    """What a run would do: a table with the reasons and the estimated durations.
+    """What a run would do: counts and what all builds share, then a table with reasons and estimates.
 
     Args:
         decisions: in the plan's order.
         expected: seconds by build; 0 for one that need not be built.
         width: columns of the terminal; None for as many as it takes.
     """
-    columns = ("action", "package", "variant", "target", "engine", "time", "why")
-    rows = [
-        (
-            each.action.value,
-            f"{each.build.id.name} {each.build.version}",
-            each.build.id.variant,
-            str(each.build.id.target),
-            str(each.build.engine),
-            f"~{about(expected[each.build.id])}" if expected.get(each.build.id) else "",
-            f"{'; '.join(each.why)} [{each.build.reason}]",
-        )
-        for each in decisions
+    columns = {
+        "action": [each.action.value for each in decisions],
+        "package": [f"{each.build.id.name} {each.build.version}" for each in decisions],
+        "variant": [each.build.id.variant for each in decisions],
+        "target": [str(each.build.id.target) for each in decisions],
+        "engine": [str(each.build.engine) for each in decisions],
+        "time": [
+            f"~{about(expected[each.build.id])}" if expected.get(each.build.id) else "" for each in decisions
+        ],
+        "why": [f"{'; '.join(each.why)} [{each.build.reason}]" for each in decisions],
+    }
+    counts = ", ".join(f"{count} {action}" for action, count in Counter(columns["action"]).items())
+    shared = [columns.pop(name)[0] for name in _SHARED if len(set(columns[name])) == 1]
+    rows = list(zip(*columns.values(), strict=True))
+    return [
+        ": ".join(filter(None, (counts or "no builds", ", ".join(shared)))),
+        *table_lines([*columns], rows, right=("time",), whole=("action", "time"), width=width),
     ]
-    return table_lines(columns, rows, right=("time",), whole=("action", "time"), width=width)
 
 
 def outcome_line(outcome: Outcome) -> str:

@@ -54,6 +54,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         "key-parts": dict(build.key_parts),
         "record": _recorded(farm, build),
         "files": dict(rendering.files),
+        "directory": str(root),
         "steps": [
             {
                 "phase": step.phase,

@@ -156,13 +156,13 @@ def read_pe(data: bytes, member: str) -> list[Binary]:
             ),
             # Linkers of GNU and LLVM can leave COFF symbols and DWARF inside; MSVC writes a separate PDB.
             stripped=parsed.header.numberof_symbols == 0,
-            has_debug=any(_section_name(section).startswith(".debug_") for section in parsed.sections),
+            has_debug=any(section_name(section).startswith(".debug_") for section in parsed.sections),
             marks=marks(data),
         )
     ]
 
 
-def _section_name(section: lief.PE.Section) -> str:
+def section_name(section: lief.PE.Section) -> str:
     """A section's name; those over eight characters stand in the table of strings."""
     long = section.coff_string
     return str(section.name if long is None else long.string)

@@ -1,103 +1,140 @@
-"""What tells two wheels apart: files, sizes, symbols, linkage, BLAS, tags and metadata."""
+"""Compares two wheels: metadata, sizes, linkage, and each member that differs."""
 
 from __future__ import annotations
 
+import difflib
 import re
+import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.wheels.archive import read_member, unreadable_as_wheel_error
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
-from wheelfarm.wheels.contents import contents
+from wheelfarm.wheels.contents import Kind, kind_of
+from wheelfarm.wheels.linkage import binary_format_of, linkage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from wheelfarm.wheels.archive import Member, Wheel
     from wheelfarm.wheels.binary import Binary
+    from wheelfarm.wheels.wheel import Member, Wheel
 
 # A repair tool puts a hash into the name of what it vendors: libfoo-1a2b3c4d.so.1, or 32 digits on Windows.
-_MARKED: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{8}|[0-9a-f]{24})?(?=\.)")
+_HASH: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{8}|[0-9a-f]{24})?(?=\.)")
 _PLATFORM: Final = re.compile(r"\.(?:cpython-[0-9]+t?|cp[0-9]+t?|abi3)[^./]*(?=\.(?:so|pyd)$)")
-
-
-def difference(
-    before: Wheel, after: Wheel, binaries_before: Sequence[Binary], binaries_after: Sequence[Binary]
-) -> dict[str, Any]:
-    """What tells two wheels apart, as strings, numbers, lists and tables; sizes are bytes.
-
-    Members are compared under the names that they have without what a platform or a repair tool adds, so that
-    `_foo.cpython-311-darwin.so` is `_foo.so`. Tables without a difference are left out; wheels of the same
-    bytes give an empty one.
-    """
-    found = {
-        "tags": _pair(sorted(map(str, before.tags)), sorted(map(str, after.tags))),
-        "version": _pair(before.version, after.version),
-        "requires_python": _pair(before.metadata.requires_python, after.metadata.requires_python),
-        "requires_dist": _sets(before.metadata.requires_dist, after.metadata.requires_dist),
-        "size": _size(before, after),
-        "kinds": _kinds(before, after),
-        "members": _members(before, after),
-        "externals": _sets(externals(binaries_before), externals(binaries_after)),
-        "blas": _pair(_blas(binaries_before), _blas(binaries_after)),
-        "binaries": _binaries(binaries_before, binaries_after),
-    }
-    return {key: value for key, value in found.items() if value}
+_FACTS: Final = ("machine", "glibc", "macos", "stripped", "has_debug")
+_HEAD: Final = 64
+_LINES: Final = 12
+"""The most lines of a text's difference."""
+_WINDOW: Final = 200
+"""Lines before and after the first difference that are compared: comparing is quadratic."""
+_CHUNK: Final = 1 << 16
+_COMPRESSION: Final = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 
 
 def common_name(member: str) -> str:
-    """A member's name without the platform and the hash in it."""
+    """A member's name without the platform and the hash in it: `_foo.cpython-311-darwin.so` is `_foo.so`."""
     name = _PLATFORM.sub("", member)
-    return _MARKED.sub("", name) if ".libs/" in name or ".dylibs/" in name else name
+    return _HASH.sub("", name) if ".libs/" in name or ".dylibs/" in name else name
 
 
-def _pair(before: object, after: object) -> dict[str, object] | None:
-    return None if before == after else {"before": before, "after": after}
+def difference(before: Wheel, after: Wheel) -> dict[str, Any]:
+    """What differs in two wheels, as strings, numbers, lists and tables; sizes are bytes.
 
+    `facts` and `sizes` are pairs by name. `members` lists each member that one wheel lacks or that differs:
+    its `common_name`, its size in both (None where there is none), the `facts` and `sections` of binaries,
+    the `lines` of a text, or the `offset` of the first byte that differs. `archive` lists what the two ZIP
+    files say differently of equal members. A part without a difference is left out.
 
-def _sets(before: Iterable[str], after: Iterable[str]) -> dict[str, list[str]] | None:
-    old, new = set(before), set(after)
-    return None if old == new else {"only_before": sorted(old - new), "only_after": sorted(new - old)}
-
-
-def _size(before: Wheel, after: Wheel) -> dict[str, dict[str, int]] | None:
-    sizes = {
-        "packed": (before.packed, after.packed),
-        "unpacked": (before.unpacked, after.unpacked),
-        "members": (len(before.members), len(after.members)),
-    }
-    changed = {key: {"before": old, "after": new} for key, (old, new) in sizes.items() if old != new}
-    return changed or None
-
-
-def _kinds(before: Wheel, after: Wheel) -> dict[str, dict[str, int]]:
-    """Unpacked bytes by kind, where they differ."""
-    old, new = contents(before), contents(after)
-    kinds = {kind for kind, _ in (*old.kinds, *new.kinds)}
-    pairs = {str(kind): (old.of(kind).size, new.of(kind).size) for kind in sorted(kinds)}
-    return {kind: {"before": one, "after": other} for kind, (one, other) in pairs.items() if one != other}
-
-
-def _members(before: Wheel, after: Wheel) -> dict[str, Any]:
-    """Files that only one of them has, and those of other content, the largest first."""
-    old, new = by_name(before), by_name(after)
-    changed = sorted(
-        (-max(old[name].size, new[name].size), name)
-        for name in old.keys() & new.keys()
-        if old[name].sha256 != new[name].sha256 or old[name].size != new[name].size
-    )
+    Raises:
+        WheelError: when a member or a binary cannot be read.
+    """
+    binaries = linkage(before), linkage(after)
     found = {
-        "only_before": _sized(old[name] for name in old.keys() - new.keys()),
-        "only_after": _sized(new[name] for name in new.keys() - old.keys()),
-        "changed": [
-            {"member": name, "before": old[name].size, "after": new[name].size} for _, name in changed
-        ],
+        "facts": _pairs(_facts(before, binaries[0]), _facts(after, binaries[1])),
+        "sizes": _pairs(_sizes(before), _sizes(after)),
+        **_contents(before, after, _binary_facts(*binaries)),
     }
     return {key: value for key, value in found.items() if value}
 
 
-def by_name(wheel: Wheel) -> dict[str, Member]:
-    """The members by the names under which they are compared."""
-    # The directory of metadata has the version in its name.
+def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The values of both by name, where they differ; of two lists what the other one lacks."""
+    found = {}
+    for name in dict.fromkeys((*before, *after)):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, list) and isinstance(new, list):
+            old, new = sorted({*old} - {*new}), sorted({*new} - {*old})
+        if old != new:
+            found[name] = {"before": old, "after": new}
+    return found
+
+
+def _facts(wheel: Wheel, binaries: Sequence[Binary]) -> dict[str, str | list[str]]:
+    return {
+        "version": wheel.version,
+        "tags": [*map(str, wheel.tags)],
+        "requires_python": wheel.metadata.requires_python,
+        "requires_dist": [*wheel.metadata.requires_dist],
+        "blas": [
+            " ".join(filter(None, (each.provider, each.interface, "in", *map(common_name, each.libraries))))
+            for each in blas_all(binaries)
+        ],
+        "externals": [*externals(binaries)],
+    }
+
+
+def _sizes(wheel: Wheel) -> dict[str, int]:
+    kinds = dict.fromkeys(map(str, Kind), 0)
+    for member in wheel.members:
+        kinds[str(kind_of(member.name))] += member.size
+    return {"packed": wheel.packed, "unpacked": wheel.unpacked, "files": len(wheel.members)} | kinds
+
+
+def _binary_facts(before: Sequence[Binary], after: Sequence[Binary]) -> dict[str, dict[str, Any]]:
+    """The facts that differ, by binary; of a fat one the first slice counts."""
+    old, new = ({common_name(each.member): each for each in reversed(side)} for side in (before, after))
+    return {name: _pairs(_binary(old[name]), _binary(new[name])) for name in old.keys() & new.keys()}
+
+
+def _binary(binary: Binary) -> dict[str, Any]:
+    needed = [_HASH.sub("", name.rpartition("/")[2]) for name in binary.needed]
+    facts = {name: getattr(binary, name) for name in _FACTS}
+    return {"exported": [*binary.exported], "needed": needed} | facts
+
+
+def _contents(before: Wheel, after: Wheel, binary_facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that differ, and the facts of the archives that do."""
+    old, new = _by_name(before), _by_name(after)
+    members: list[dict[str, Any]] = []
+    with (
+        unreadable_as_wheel_error(before.path.name),
+        zipfile.ZipFile(before.path) as first,
+        unreadable_as_wheel_error(after.path.name),
+        zipfile.ZipFile(after.path) as second,
+    ):
+        for name in sorted(old.keys() | new.keys()):
+            one, other = old.get(name), new.get(name)
+            member = {
+                "member": name,
+                "before": None if one is None else one.size,
+                "after": None if other is None else other.size,
+            }
+            if one is None or other is None:
+                members.append(member)
+            elif _content(first.getinfo(one.name)) != _content(second.getinfo(other.name)):
+                texts = read_member(first, one.name), read_member(second, other.name)
+                facts = binary_facts.get(name)
+                members.append(member | ({"facts": facts} if facts else {}) | _member(name, *texts))
+        archive = _archive(first, second)
+    if not (members or archive) and before.path.read_bytes() != after.path.read_bytes():
+        # Extra fields, comments or padding.
+        archive = {"offset": first_difference(before.path.read_bytes(), after.path.read_bytes())}
+    return {"members": members, "archive": archive}
+
+
+def _by_name(wheel: Wheel) -> dict[str, Member]:
+    """The members by the names under which they are compared: `.dist-info` has the version in its name."""
     named = {}
     for member in wheel.members:
         top, slash, rest = member.name.partition("/")
@@ -105,46 +142,70 @@ def by_name(wheel: Wheel) -> dict[str, Member]:
     return named
 
 
-def _sized(members: Iterable[Member]) -> list[dict[str, Any]]:
-    ordered = sorted(members, key=lambda member: (-member.size, member.name))
-    return [{"member": member.name, "size": member.size} for member in ordered]
+def _content(info: zipfile.ZipInfo) -> tuple[int, int]:
+    return info.file_size, info.CRC
 
 
-def _blas(binaries: Sequence[Binary]) -> list[str]:
-    return sorted(
-        f"{one.provider} {one.interface or ''}".strip() + f" in {', '.join(map(common_name, one.libraries))}"
-        for one in blas_all(binaries)
-    )
+def _member(name: str, before: bytes, after: bytes) -> dict[str, Any]:
+    if name.endswith(".dist-info/RECORD"):
+        return {"cause": "it lists the digests of the other members"}
+    kinds = binary_format_of(before[:_HEAD]), binary_format_of(after[:_HEAD])
+    if kinds[0] is not None and kinds[0] == kinds[1]:
+        # The parser is heavy, and most wheels that are compared have no binary that differs.
+        from wheelfarm.wheels.sections import differing_sections  # noqa: PLC0415
+
+        sections = differing_sections(before, after, kinds[0])
+        if sections is not None:
+            return {"sections": sections}
+    lines = _differing_lines(before, after)
+    return {"lines": lines} if lines else {"offset": first_difference(before, after)}
 
 
-def _binaries(before: Sequence[Binary], after: Sequence[Binary]) -> dict[str, dict[str, Any]]:
-    """By binary, where both have it: symbols, needed libraries, and whether it is stripped."""
-    old, new = _alone(before), _alone(after)
-    found = {}
-    for name in sorted(old.keys() & new.keys()):
-        one, other = old[name], new[name]
-        facts = {
-            "exported": _sets(one.exported, other.exported),
-            "needed": _sets(map(_plain, one.needed), map(_plain, other.needed)),
-            "machine": _pair(one.machine, other.machine),
-            "glibc": _pair(one.glibc, other.glibc),
-            "macos": _pair(one.macos, other.macos),
-            "stripped": _pair(one.stripped, other.stripped),
-            "has_debug": _pair(one.has_debug, other.has_debug),
-        }
-        differing = {key: value for key, value in facts.items() if value}
-        if differing:
-            found[name] = differing
+def _differing_lines(before: bytes, after: bytes) -> list[str]:
+    """The first differing lines of two texts; none where one of the two is no text."""
+    try:
+        old, new = (each.decode("utf-8").splitlines() for each in (before, after))
+    except UnicodeDecodeError:
+        return []
+    if b"\0" in before or b"\0" in after:
+        return []
+    common = zip(old, new, strict=False)
+    at = next((number for number, (one, other) in enumerate(common) if one != other), min(len(old), len(new)))
+    start, end = max(0, at - _WINDOW), at + _WINDOW
+    changes = list(difflib.unified_diff(old[start:end], new[start:end], n=0, lineterm=""))[2:]
+    if start:
+        changes = [f"@@ from line {start + 1} on @@", *changes]
+    return changes[:_LINES]
+
+
+def first_difference(one: bytes, other: bytes) -> int:
+    """The first offset at which they differ: the shorter one's length where that begins the longer one."""
+    length = min(len(one), len(other))
+    for start in range(0, length, _CHUNK):
+        end = min(start + _CHUNK, length)
+        if one[start:end] != other[start:end]:
+            return next(at for at in range(start, end) if one[at] != other[at])
+    return length
+
+
+def _archive(one: zipfile.ZipFile, other: zipfile.ZipFile) -> dict[str, Any]:
+    """What two archives say differently of members with the same name and content."""
+    old, new = ({info.filename: info for info in archive.infolist()} for archive in (one, other))
+    found: dict[str, Any] = {}
+    for name in old:
+        if name in new and _content(old[name]) == _content(new[name]):
+            for fact, pair in _pairs(_entry(old[name]), _entry(new[name])).items():
+                found.setdefault(fact, []).append({"member": name, **pair})
+    if [name for name in old if name in new] != [name for name in new if name in old]:
+        found["order"] = True
     return found
 
 
-def _plain(library: str) -> str:
-    return _MARKED.sub("", library.rpartition("/")[2])
-
-
-def _alone(binaries: Sequence[Binary]) -> Mapping[str, Binary]:
-    """The binaries by name; of the slices of a fat one the first."""
-    found: dict[str, Binary] = {}
-    for binary in binaries:
-        found.setdefault(common_name(binary.member), binary)
-    return found
+def _entry(info: zipfile.ZipInfo) -> dict[str, str | int]:
+    """What an archive says of a member; the packed size differs where another zlib was at work."""
+    return {
+        "mode": f"{info.external_attr >> 16:o}",
+        "date": "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*info.date_time),
+        "compression": _COMPRESSION.get(info.compress_type, str(info.compress_type)),
+        "packed": info.compress_size,
+    }
