@@ -71,7 +71,7 @@ def test_data_for_programs(farm: Door) -> None:
     assert finished.returncode == 0, finished.stderr
     data = json.loads(finished.stdout)
     (variant,) = data["variants"]
-    assert [each["name"] for each in variant["findings"]] == ["tinybase", "tinytop"]
+    assert [each["name"] for each in variant["wheels"]] == ["tinybase", "tinytop"]
     assert (data["limit"], data["public"]) == (1000, "the farm is offline")
     assert [each["names"] for each in variant["sets"]] == [["tinybase", "tinytop"]]
     assert not file.exists()

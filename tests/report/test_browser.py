@@ -9,8 +9,8 @@ import pytest
 from support.browser import find_browser, measure
 from support.surveyed import chain
 from support.wheels import make_wheel
-from wheelfarm.report.page.writing import html
-from wheelfarm.report.public_wheels import Published
+from wheelfarm.report.page.html import render_page
+from wheelfarm.report.survey import PublicWheels
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return open_wheel(public)
 
     file = root / "report.html"
-    file.write_text(html(stock.survey(limit=1500, public=Published(ask))), encoding="utf-8")
+    file.write_text(render_page(stock.survey(limit=1500, public=PublicWheels(ask))), encoding="utf-8")
     return file
 
 

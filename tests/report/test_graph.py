@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelfarm.report.page.graph import HEIGHT, WIDTH, drawing
+from wheelfarm.report.page.graph import HEIGHT, WIDTH, draw
 
 
 @st.composite
@@ -21,7 +21,7 @@ def graphs(draw: st.DrawFn) -> tuple[list[str], list[tuple[str, str]]]:
 @given(graphs())
 def test_boxes_are_apart_and_edges_go_to_the_right(graph: tuple[list[str], list[tuple[str, str]]]) -> None:
     nodes, edges = graph
-    drawn = drawing(nodes, edges)
+    drawn = draw(nodes, edges)
     places = {box.node: box for box in drawn.boxes}
     assert list(places) == nodes
     for one, other in combinations(drawn.boxes, 2):
@@ -40,11 +40,11 @@ def test_boxes_are_apart_and_edges_go_to_the_right(graph: tuple[list[str], list[
 @given(graphs())
 def test_the_order_of_the_edges_does_not_matter(graph: tuple[list[str], list[tuple[str, str]]]) -> None:
     nodes, edges = graph
-    assert drawing(nodes, edges) == drawing(nodes, reversed(edges))
+    assert draw(nodes, edges) == draw(nodes, reversed(edges))
 
 
 def test_a_long_edge_goes_around_the_boxes_between() -> None:
-    drawn = drawing(["base", "middle", "top"], [("base", "middle"), ("middle", "top"), ("base", "top")])
+    drawn = draw(["base", "middle", "top"], [("base", "middle"), ("middle", "top"), ("base", "top")])
     boxes = {box.node: box for box in drawn.boxes}
     long = next(line for line in drawn.lines if (line.start, line.end) == ("base", "top"))
     # Beside the middle box it runs level, above or below it.
@@ -55,13 +55,13 @@ def test_a_long_edge_goes_around_the_boxes_between() -> None:
 
 def test_what_cannot_be_drawn_is_left_out() -> None:
     # A damaged record can say anything: a wheel that was built on itself, or two on each other.
-    assert drawing(["a"], [("a", "a"), ("a", "elsewhere")]).lines == ()
-    assert len(drawing(["a", "b"], [("a", "b"), ("b", "a")]).boxes) == 2
-    empty = drawing([], [])
+    assert draw(["a"], [("a", "a"), ("a", "elsewhere")]).lines == ()
+    assert len(draw(["a", "b"], [("a", "b"), ("b", "a")]).boxes) == 2
+    empty = draw([], [])
     assert (empty.boxes, empty.lines) == ((), ())
 
 
 def test_crossings_are_avoided_where_they_can_be() -> None:
     nodes = ["a", "b", "y", "x"]
-    drawn = {box.node: box for box in drawing(nodes, [("a", "x"), ("b", "y")]).boxes}
+    drawn = {box.node: box for box in draw(nodes, [("a", "x"), ("b", "y")]).boxes}
     assert (drawn["a"].y < drawn["b"].y) == (drawn["x"].y < drawn["y"].y)

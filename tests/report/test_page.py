@@ -15,9 +15,9 @@ from support.surveyed import MEGABYTE, TAG, Stock
 from support.wheels import make_wheel
 from wheelfarm.errors import SourceError
 from wheelfarm.model import AppliedPatch, CacheUse, Digest
-from wheelfarm.report.page.writing import change, html, round_size, spared
-from wheelfarm.report.public_wheels import Published
+from wheelfarm.report.page.html import cache_share, change, render_page, round_size
 from wheelfarm.report.quantity import duration, size
+from wheelfarm.report.survey import PublicWheels
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
 
 
 def page(stock: Stock, **options: object) -> Page:
-    return read(html(stock.survey(**options)))  # type: ignore[arg-type]
+    return read(render_page(stock.survey(**options)))  # type: ignore[arg-type]
 
 
 def read(text: str) -> Page:
@@ -89,10 +89,10 @@ class TestWhole:
             assert value in words
 
     def test_the_same_bytes_each_time(self, three: Stock, chained: Stock) -> None:
-        assert html(three.survey()) == html(three.survey())
+        assert render_page(three.survey()) == render_page(three.survey())
         # Another directory, and so other paths, make no difference.
-        assert html(three.survey()) == html(chained.survey())
-        assert str(three.root) not in html(three.survey())
+        assert render_page(three.survey()) == render_page(chained.survey())
+        assert str(three.root) not in render_page(three.survey())
 
     def test_nothing_is_allowed_to_be_fetched_or_run(self, three: Stock) -> None:
         metas = [each.attributes for each in page(three).of("meta")]
@@ -150,7 +150,7 @@ class TestEscaping:
             resolved={"description": EVIL},
             files={f"demo/{EVIL.replace('/', '')}.py": "x"},
         )
-        text = html(stock.survey())
+        text = render_page(stock.survey())
         assert "<script" not in text
         assert "<img" not in text
         assert EVIL in read(text).words
@@ -158,7 +158,7 @@ class TestEscaping:
     def test_nothing_in_a_damaged_record_becomes_markup(self, chained: Stock) -> None:
         chained.record_of(chained.wheels["base"]).write_text(EVIL)
         chained.record_of(chained.wheels["top"]).write_text('{"' + EVIL.replace('"', "") + '": 1}')
-        text = html(chained.survey())
+        text = render_page(chained.survey())
         assert "<script" not in text
         assert EVIL in read(text).words
 
@@ -166,7 +166,7 @@ class TestEscaping:
         def ask(*_: object) -> Wheel:
             raise SourceError(EVIL)
 
-        found = page(three, public=Published(ask))
+        found = page(three, public=PublicWheels(ask))
         assert f"No public wheel to compare with: {EVIL}." in found.words
 
 
@@ -175,7 +175,7 @@ class TestHonest:
         assert "The wheelhouse is empty." in page(stock).words
 
     def test_a_variant_without_wheels(self, stock: Stock) -> None:
-        words = read(html(stock.survey("openblas"))).words
+        words = read(render_page(stock.survey("openblas"))).words
         assert "The index of this variant lists no wheel" in words
 
     @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ class TestHonest:
         assert len(gone) == 2
 
     def test_why_public_wheels_are_left_out(self, three: Stock) -> None:
-        assert "Public wheels are left out: nobody asks." in page(three).words
+        assert "Public wheels are left out: --no-public." in page(three).words
 
 
 class TestNumbers:
@@ -223,7 +223,7 @@ class TestNumbers:
         public = make_wheel(
             tmp_path, files={"demo.py": "x" * 60_000, "tests/test_a.py": "y" * 60_000}, tag=TAG
         )
-        found = page(stock, public=Published(lambda *_: open_wheel(public)))
+        found = page(stock, public=PublicWheels(lambda *_: open_wheel(public)))
         assert "tests 0 0 60.0 kB \N{MINUS SIGN}100" in found.words
         bars = [each for each in found.of("span") if each.attributes.get("class") == "bar"]
         assert [bar.attributes["role"] for bar in bars] == ["img", "img"]
@@ -276,7 +276,7 @@ class TestNumbers:
         ]
         assert round_size(250 * MEGABYTE) == "250 MB"
 
-    def test_what_the_cache_spared(self) -> None:
-        assert spared(None) == "not used"
-        assert spared(CacheUse(hits=0, misses=0)) == "\N{EN DASH}"
-        assert spared(CacheUse(hits=3, misses=1)) == "75\xa0%"
+    def test_the_share_of_the_cache(self) -> None:
+        assert cache_share(None) == "not used"
+        assert cache_share(CacheUse(hits=0, misses=0)) == "\N{EN DASH}"
+        assert cache_share(CacheUse(hits=3, misses=1)) == "75\xa0%"

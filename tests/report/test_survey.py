@@ -14,9 +14,9 @@ from support.wheels import make_wheel
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.model import CacheUse
 from wheelfarm.provenance.record import Record
-from wheelfarm.report.public_wheels import Published, glibc_for
-from wheelfarm.report.survey import as_data
+from wheelfarm.report.survey import PublicWheels, glibc_for
 from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.description import describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,25 +34,20 @@ class TestWhole:
     def test_each_wheel_with_its_record_and_content(self, three: Stock) -> None:
         base = three.wheels["base"]
         variant = only(three)
-        assert [finding.name for finding in variant.findings] == ["base", "middle", "top"]
-        found = variant.findings[0]
+        assert [wheel.name for wheel in variant.wheels] == ["base", "middle", "top"]
+        found = variant.wheels[0]
         assert found.record == Record.from_json(found.document, "")
         assert (found.version, found.target, found.sha256) == ("1.0", TARGET, base.sha256)
         assert found.problems == ()
         assert found.size == base.path.stat().st_size
         assert found.unpacked == open_wheel(base.path).unpacked
         assert found.content is not None
-        assert (found.content.size_of("python"), found.content.size_of("tests")) == (4000, 1000)
-        assert found.content.files_of("tests") == 1
-        assert found.content.size_of("library") == 0
-        largest = found.content.largest[0]
-        assert (largest.name, largest.kind, largest.size) == ("base/__init__.py", "python", 4000)
-        assert [(part.what, part.size) for part in found.content.removable] == [("tests", 1000)]
+        assert found.content == describe(open_wheel(base.path))
         assert found.seconds == 1182.5
-        assert variant.troubles == 0
+        assert variant.problem_count == 0
 
     def test_edges_come_from_digests(self, three: Stock) -> None:
-        base, middle, top = (finding.anchor for finding in only(three).findings)
+        base, middle, top = (wheel.anchor for wheel in only(three).wheels)
         edges = {(edge.upstream, edge.wheel) for edge in only(three).edges}
         assert edges == {(base, middle), (base, top), (middle, top)}
 
@@ -65,7 +60,7 @@ class TestWhole:
     def test_several_wheels_of_one_recipe(self, stock: Stock) -> None:
         stock.add("scipy")
         stock.add("scipy-tests", recipe="scipy", gate_results=({"check": "a", "python": "3.13"},))
-        found = only(stock).findings
+        found = only(stock).wheels
         assert [(each.name, each.record.recipe) for each in found] == [
             ("scipy", "scipy"),
             ("scipy-tests", "scipy"),
@@ -78,15 +73,15 @@ class TestWhole:
         for key, hour in times.items():
             stock.add("demo", key=key, finished=datetime(2026, 1, 1, hour, tzinfo=UTC))
         past = stock.find("demo").past
-        assert [each.finished for each in past] == ["2026-01-01T01:00:00Z", "2026-01-01T00:00:00Z"]
-        assert past[0].cache == CacheUse(hits=1900, misses=3, missed=("a.c", "b.c", "c.c"))
-        assert past[0].sha256 == stock.find("demo").sha256
+        assert [each.finished.hour for each in past] == [1, 0]
+        assert past[0].compiler_cache == CacheUse(hits=1900, misses=3, missed=("a.c", "b.c", "c.c"))
+        assert past[0].wheel.sha256 == stock.find("demo").sha256
 
     def test_it_is_data_that_json_can_hold(self, three: Stock) -> None:
-        data = json.loads(json.dumps(as_data(three.survey())))
+        data = json.loads(json.dumps(three.survey().as_data()))
         (variant,) = data["variants"]
-        assert variant["findings"][0]["record"]["target"] == TARGET
-        assert "document" not in variant["findings"][0]
+        assert variant["wheels"][0]["record"]["target"] == TARGET
+        assert "document" not in variant["wheels"][0]
         assert data["limit"] == 250 * MEGABYTE
 
     def test_the_same_wheelhouse_gives_the_same_survey(self, three: Stock) -> None:
@@ -95,13 +90,13 @@ class TestWhole:
     def test_an_empty_wheelhouse_and_an_empty_variant(self, stock: Stock) -> None:
         assert stock.survey().variants == ()
         (variant,) = stock.survey("openblas").variants
-        assert (variant.findings, variant.sets, variant.problems) == ((), (), ())
+        assert (variant.wheels, variant.sets, variant.problems) == ((), (), ())
 
 
 class TestSets:
     def test_each_with_what_it_needs_and_all(self, three: Stock) -> None:
         variant = only(three)
-        sizes = {finding.name: finding.unpacked for finding in variant.findings}
+        sizes = {wheel.name: wheel.unpacked for wheel in variant.wheels}
         sets = [(each.requested, each.names, each.outside) for each in variant.sets]
         assert sets == [
             (("base",), ("base",), ()),
@@ -123,7 +118,7 @@ class TestSets:
         for version, text in (("1.9", "x" * 500), ("1.10", "x")):
             stock.add("demo", version, files={"demo.py": text})
         (alone,) = only(stock).sets
-        newest = next(each for each in only(stock).findings if each.version == "1.10")
+        newest = next(each for each in only(stock).wheels if each.version == "1.10")
         assert alone.unpacked == newest.unpacked
 
     def test_a_wheel_whose_size_nobody_knows(self, stock: Stock) -> None:
@@ -139,10 +134,10 @@ class TestBroken:
 
     def problems_of(self, stock: Stock, name: str = "base") -> str:
         variant = only(stock)
-        others = [finding for finding in variant.findings if finding.name != name]
+        others = [wheel for wheel in variant.wheels if wheel.name != name]
         assert len(others) == 2
-        assert not any(finding.problems for finding in others)
-        assert all(finding.content for finding in others)
+        assert not any(wheel.problems for wheel in others)
+        assert all(wheel.content for wheel in others)
         return "; ".join(f"{each.what}: {each.why}" for each in stock.find(name).problems)
 
     def test_a_missing_wheel(self, chained: Stock) -> None:
@@ -199,16 +194,16 @@ class TestBroken:
     def test_a_damaged_page(self, chained: Stock) -> None:
         (chained.wheelhouse.root / "openblas" / "simple" / "base" / "index.json").write_text("{}")
         variant = only(chained)
-        assert [finding.name for finding in variant.findings] == ["middle", "top"]
+        assert [wheel.name for wheel in variant.wheels] == ["middle", "top"]
         assert [problem.what for problem in variant.problems] == ["the index page of base is damaged"]
-        assert variant.troubles == 1
+        assert variant.problem_count == 1
 
     def test_problems_name_no_path_of_this_machine(self, chained: Stock) -> None:
         base, middle, top = chained.wheels.values()
         base.path.unlink()
         chained.record_of(middle).unlink()
         top.path.write_bytes(b"")
-        problems = [problem for finding in only(chained).findings for problem in finding.problems]
+        problems = [problem for wheel in only(chained).wheels for problem in wheel.problems]
         assert len(problems) == 3
         assert str(chained.root) not in repr(problems)
 
@@ -223,10 +218,10 @@ class TestPublic:
             requests.append((name, version, str(target), glibc))
             return open_wheel(public)
 
-        (found,) = only(stock, public=Published(ask)).findings
+        (found,) = only(stock, public=PublicWheels(ask)).wheels
         assert requests == [("demo", "1.0", TARGET, (2, 35))]
-        assert found.public.content.size_of("python") == 300
-        (alone,) = only(stock, public=Published(ask)).sets
+        assert found.public == describe(open_wheel(public))
+        (alone,) = only(stock, public=PublicWheels(ask)).sets
         assert alone.public == open_wheel(public).unpacked
 
     def test_an_index_without_that_wheel(self, three: Stock) -> None:
@@ -234,7 +229,7 @@ class TestPublic:
         def ask(name: Name, *_: object) -> Wheel:
             raise SourceError(f"no {name} there")
 
-        reasons = [finding.public.why_not for finding in only(three, public=Published(ask)).findings]
+        reasons = [wheel.no_public for wheel in only(three, public=PublicWheels(ask)).wheels]
         assert reasons == ["no base there", "no middle there", "no top there"]
 
     def test_a_network_error_ends_all_requests(self, three: Stock) -> None:
@@ -244,7 +239,7 @@ class TestPublic:
             requests.append(name)
             raise NetworkError("no answer")
 
-        reasons = {finding.public.why_not for finding in only(three, public=Published(ask)).findings}
+        reasons = {wheel.no_public for wheel in only(three, public=PublicWheels(ask)).wheels}
         assert reasons == {"the index cannot be reached: no answer"}
         assert requests == ["base"]
 
@@ -270,10 +265,10 @@ class TestPublic:
             requests.append(str(target))
             raise SourceError("none there")
 
-        found = stock.find("demo", public=Published(ask))
+        found = stock.find("demo", public=PublicWheels(ask))
         assert requests == ([target] if target else [])
         assert found.target == (target or tag)
-        assert found.public.why_not
+        assert found.no_public
 
     @pytest.mark.parametrize(
         ("filename", "glibc"),

@@ -11,8 +11,7 @@ from support.store import VARIANT, key_of
 from support.wheels import make_wheel
 from wheelfarm.model import Name, Target
 from wheelfarm.provenance.record import RecordedWheel, UpstreamWheel
-from wheelfarm.report.public_wheels import Unpublished
-from wheelfarm.report.survey import Survey, take
+from wheelfarm.report.survey import PublicWheels, Survey, survey_wheelhouse
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -21,13 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.model import StoredWheel
-    from wheelfarm.report.public_wheels import Public
-    from wheelfarm.report.survey import WheelFindings
+    from wheelfarm.report.survey import SurveyedWheel
 
 TARGET: Final = "cp312-manylinux_x86_64"
 TAG: Final = "cp312-cp312-manylinux_2_35_x86_64"
 MEGABYTE: Final = 1_000_000
-NOBODY: Final = Unpublished("nobody asks")
+NO_PUBLIC: Final = PublicWheels(left_out="--no-public")
 
 
 @dataclass
@@ -101,10 +99,10 @@ class Stock:
         *variants: str,
         packages: Collection[str] = (),
         limit: int = 250 * MEGABYTE,
-        public: Public = NOBODY,
+        public: PublicWheels = NO_PUBLIC,
     ) -> Survey:
         """Look at some variants, or all."""
-        return take(
+        return survey_wheelhouse(
             self.wheelhouse,
             variants=variants or self.wheelhouse.variants(),
             packages=[Name(name) for name in packages],
@@ -113,13 +111,13 @@ class Stock:
             progress=lambda _line: None,
         )
 
-    def find(self, name: str, **options: Any) -> WheelFindings:
-        """What is found of the only wheel of a distribution."""
+    def find(self, name: str, **options: Any) -> SurveyedWheel:
+        """The only wheel of a distribution."""
         (found,) = (
-            finding
+            wheel
             for variant in self.survey(**options).variants
-            for finding in variant.findings
-            if finding.name == name
+            for wheel in variant.wheels
+            if wheel.name == name
         )
         return found
 

@@ -13,10 +13,9 @@ from wheelfarm.gate.suite import JUNIT, Selection, tests_name
 from wheelfarm.model import EngineName
 from wheelfarm.provenance.record import Record, input_difference
 from wheelfarm.recipes.settings import parse_size
-from wheelfarm.report.page.writing import html
-from wheelfarm.report.public_wheels import Published, Unpublished
+from wheelfarm.report.page.html import render_page
 from wheelfarm.report.run_report import RunReport
-from wheelfarm.report.survey import as_data, take
+from wheelfarm.report.survey import PublicWheels, survey_wheelhouse
 from wheelfarm.report.wheel import preparation_lines, reproduction_lines, suite_lines
 from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.reproduce import Reproduction
@@ -25,7 +24,6 @@ from wheelfarm.run.upstream_suite import UpstreamSuite
 from wheelfarm.system.files import write_atomically
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.comparison import difference
-from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,34 +258,34 @@ def report(
         if variant not in variants:
             farm.settings.choose_variant(variant)
         variants = [variant]
-    survey = take(
+    survey = survey_wheelhouse(
         farm.wheelhouse,
         variants=variants,
         packages=parse_packages(packages) or (),
         limit=parse_size(limit),
-        public=_public(farm, wanted=public),
+        public=_public_wheels(farm, wanted=public),
         progress=screen.status,
     )
     screen.status("")
     if call.json:
-        screen.data(as_data(survey))
+        screen.data(survey.as_data())
     if output is not None or not call.json:
         file = Path(output) if output is not None else farm.settings.work / "report.html"
         if file.is_dir():
             raise UsageError(f"{file} is a directory", hint="--output names a file")
         if not call.dry_run:
-            write_atomically(file, html(survey).encode(), "the report")
-        screen.say(f"{file}: {sum(len(each.findings) for each in survey.variants)} wheels")
+            write_atomically(file, render_page(survey).encode(), "the report")
+        screen.say(f"{file}: {sum(len(each.wheels) for each in survey.variants)} wheels")
 
 
-def _public(farm: Farm, *, wanted: bool) -> Published | Unpublished:
+def _public_wheels(farm: Farm, *, wanted: bool) -> PublicWheels:
     if not wanted:
-        return Unpublished("--no-public")
+        return PublicWheels(left_out="--no-public")
     if farm.settings.offline:
-        return Unpublished("the farm is offline")
+        return PublicWheels(left_out="the farm is offline")
     fetcher = make_fetcher(farm.settings)
 
     def fetch(name: Name, version: str, target: Target, glibc: tuple[int, int]) -> Wheel:
         return open_wheel(fetcher.published(name, version, target, glibc).path)
 
-    return Published(fetch)
+    return PublicWheels(fetch)

@@ -16,8 +16,8 @@ from wheelfarm.wheels.linkage import binary_format_of, linkage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from wheelfarm.wheels.archive import Member, Wheel
     from wheelfarm.wheels.binary import Binary
-    from wheelfarm.wheels.wheel import Member, Wheel
 
 # A repair tool puts a hash into the name of what it vendors: libfoo-1a2b3c4d.so.1, or 32 digits on Windows.
 _HASH: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{8}|[0-9a-f]{24})?(?=\.)")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import lief
+
 from wheelfarm.wheels.binary import BinaryFormat
-from wheelfarm.wheels.binary_parsers import lief, section_name
+from wheelfarm.wheels.binary_parsers import section_name
 from wheelfarm.wheels.comparison import first_difference
 
 if TYPE_CHECKING:

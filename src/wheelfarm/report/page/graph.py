@@ -59,7 +59,7 @@ Point = tuple[str, ...]
 """A node, as (name,), or the waypoint of an edge in a layer, as (start, end, layer)."""
 
 
-def drawing(nodes: Sequence[str], edges: Iterable[tuple[str, str]]) -> Drawing:
+def draw(nodes: Sequence[str], edges: Iterable[tuple[str, str]]) -> Drawing:
     """Lay out a graph.
 
     Args:
