@@ -29,14 +29,11 @@ def refused(text: str | bytes) -> RecordError:
 
 def test_a_record_survives_json() -> None:
     record = sample_record()
-    assert Record.from_json(record.to_json(), "here") == record
-
-
-def test_null_stands_for_an_unknown_digest() -> None:
-    record = sample_record()
-    document: Any = record.to_mapping()
-    assert document["build_requirements"][1]["sha256"] is None
-    assert Record.from_json(record.to_json(), "here").build_requirements[1].sha256 is None
+    read = Record.from_json(record.to_json(), "here")
+    assert read == record
+    assert read.build_requirements[1].sha256 is None
+    # The bytes of a patch that are no text survive.
+    assert (read.patches[0].text or "").encode("utf-8", "surrogateescape") == b"--- a\n\xff"
 
 
 def test_the_text_is_stable_and_can_be_compared_by_line() -> None:
@@ -79,24 +76,9 @@ def test_a_record_of_schema_3_is_read() -> None:
     assert (record.schema_version, record.build_cache, record.inputs) == (SCHEMA_VERSION, True, None)
 
 
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"patches": 1}, "patches: Input should be a valid tuple, not 1"),
-        (
-            {"source": None},
-            "source: Input should be a valid dictionary or instance of RecordedSource, not None",
-        ),
-        ({"colour": "blue"}, "colour: not a key of a record"),
-    ],
-)
-def test_a_wrong_record_of_schema_1_is_an_error(changes: dict[str, object], problem: str) -> None:
-    assert (refused(json.dumps(first_schema() | changes)).why or "").startswith(problem)
-
-
-def test_bytes_of_a_patch_that_are_no_text_survive() -> None:
-    (patch,) = Record.from_json(sample_record().to_json(), "here").patches
-    assert (patch.text or "").encode("utf-8", "surrogateescape") == b"--- a\n\xff"
+def test_a_wrong_record_of_schema_1_is_an_error() -> None:
+    why = refused(json.dumps(first_schema() | {"patches": 1, "color": "blue"})).why
+    assert why == "patches: Input should be a valid tuple, not 1; color: not a key of a record"
 
 
 def test_inputs_that_two_builds_do_not_share() -> None:
@@ -196,15 +178,7 @@ def test_the_schema_accepts_a_record() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"schema": 5},
-        {"colour": "blue"},
-        {"key": "abc"},
-        {"sizes": {"python": True}},
-        {"engine": "magic"},
-        {"log": "/x"},
-    ],
+    "changes", [{"schema": 5}, {"color": "blue"}, {"key": "abc"}, {"sizes": {"python": True}}, {"log": "/x"}]
 )
 def test_the_schema_refuses_what_the_reader_refuses(changes: dict[str, object]) -> None:
     with pytest.raises(jsonschema.ValidationError):
@@ -220,7 +194,3 @@ def test_compare_says_what_changed() -> None:
         "source changed from aaaaaaaaaaaa to cccccccccccc",
         "target changed from cp312 to cp313",
     ]
-
-
-def test_compare_is_silent_when_nothing_changed() -> None:
-    assert compare_keys({"a": "1"}, {"a": "1"}) == []

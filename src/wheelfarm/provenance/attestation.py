@@ -21,7 +21,7 @@ from wheelfarm.provenance.signing import signed_text
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from wheelfarm.provenance.record import EmbeddedRecord
@@ -60,12 +60,12 @@ class Attestation:
 
 
 def statement(record: Record, text: str, sbom: Digest | None) -> str:
-    """Make the statement of a wheel, as stable text.
+    """Make the statement of a wheel as stable text.
 
     Args:
         record: its build record.
-        text: the record as it is published: the statement has its digest.
-        sbom: the digest of the SBOM in the wheel; None where it has none.
+        text: the record as it is published.
+        sbom: the digest of the SBOM in the wheel, where it has one.
     """
     byproducts = {RECORD: _sha256(text)} | ({SBOM: sbom} if sbom else {})
     document = {
@@ -154,12 +154,7 @@ def verify_wheel(path: Path, short_key: str) -> EmbeddedRecord:
 
 
 def verify_attestation(path: Path, sha256: Digest, attestation: Attestation) -> Record:
-    """Compare a wheel with its attestation, and return the build record.
-
-    Args:
-        path: the wheel, under its own name.
-        sha256: the digest of its bytes.
-        attestation: what the index has for that digest.
+    """Compare a wheel that has its own name and that digest with its attestation; return its record.
 
     Raises:
         UnverifiedError: a group of all differences.
@@ -191,29 +186,22 @@ def _difference(text: str, made: str) -> str:
     if not text:
         return "there is none"
     try:
-        return _differing_part(json.loads(text), json.loads(made))
+        return _first_difference(json.loads(text), json.loads(made))
     except (ValueError, RecursionError) as error:
         return f"it is not JSON: {error}"
-    except (KeyError, TypeError, AttributeError):
-        return "it does not have the form that the farm writes"
 
 
-def _differing_part(document: Mapping[str, Any], made: Mapping[str, Any]) -> str:
-    if (document["_type"], document["predicateType"]) != (STATEMENT, PREDICATE):
-        return f"it is not a {STATEMENT} with the predicate {PREDICATE}"
-    if document["subject"] != made["subject"]:
-        return f"its subject is {document['subject']!r:.300}, not {made['subject']}"
-    definition, wanted = (each["predicate"]["buildDefinition"] for each in (document, made))
-    digests, byproducts = (
-        {each["name"]: each["digest"]["sha256"] for each in one["predicate"]["runDetails"]["byproducts"]}
-        for one in (document, made)
-    )
-    for name, digest in byproducts.items():
-        if digests.get(name) != digest:
-            what = "the SBOM in the wheel" if name == SBOM else "the build record"
-            return f"it has the sha256 {digests.get(name)} for {what}, whose sha256 is {digest}"
-    differing = [name for name, value in wanted.items() if definition[name] != value]
-    return f"it differs from the build record in {', '.join(differing) or 'runDetails'}"
+def _first_difference(found: Any, made: Any, path: str = "") -> str:  # noqa: ANN401 - JSON
+    if isinstance(found, dict) and isinstance(made, dict) and found.keys() == made.keys():
+        pairs = [(f"{path}.{key}", found[key], made[key]) for key in made]
+    elif isinstance(found, list) and isinstance(made, list) and len(found) == len(made):
+        pairs = [(f"{path}[{index}]", *pair) for index, pair in enumerate(zip(found, made, strict=True))]
+    else:
+        return f"{path.removeprefix('.') or 'it'} is {found!r:.300}, not {made!r:.300}"
+    for where, one, other in pairs:
+        if one != other:
+            return _first_difference(one, other, where)
+    return "it is written in another form"
 
 
 def _differs(path: Path, what: str, why: str) -> UnverifiedError:
@@ -221,13 +209,13 @@ def _differs(path: Path, what: str, why: str) -> UnverifiedError:
 
 
 def check_signature(path: Path, attestation: Attestation | None, *, identity: str, issuer: str) -> None:
-    """Verify the signature of a statement with Sigstore.
+    """Verify the signature of a wheel's statement with Sigstore.
 
     Args:
         path: the wheel, for errors.
         attestation: of the wheel; None without one.
-        identity: who must have signed: an address, or the url of a workflow with its ref.
-        issuer: who vouches for that identity.
+        identity: the signer's address, or the url of a workflow with its ref.
+        issuer: the OpenID Connect issuer of that identity.
 
     Raises:
         UnverifiedError: when the signature is not theirs, or of another statement, or cannot be verified.
