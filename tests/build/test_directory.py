@@ -14,15 +14,13 @@ import pytest
 
 from support.archives import digest
 from support.farm import builds_of, make_farm, make_toolchain
-from support.raised import only, raised
+from support.raised import only
 from support.wheels import make_wheel
-from wheelfarm.build.blas_provider import library_path, provider_environment
 from wheelfarm.build.directory import BuildDirectory, make_directory, newest
-from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError, RecipeError
+from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
-from wheelfarm.recipes.build_requirements import backend, build_requires, edited
+from wheelfarm.recipes.build_requirements import build_requires
 from wheelfarm.recipes.farm_settings import Provider
-from wheelfarm.recipes.recipe import BuildRequires
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
@@ -138,57 +136,25 @@ class TestProvider:
         assert "holds no scipy_openblas32/lib" in error.what
 
     def test_only_what_links_blas_gets_one(self, tmp_path: Path) -> None:
-        settings = make_farm(tmp_path / "farm", {"alpha": {}}, settings={"variant": "netlib"})
-        assert laid(builds_of(settings)["alpha"], tmp_path / "stage").provider is Provider.NONE
-
-    def test_paths(self) -> None:
-        assert provider_environment(Provider.NONE, inside=INSIDE) == {}
-        assert provider_environment(Provider.NETLIB, inside=INSIDE) == {
-            "PKG_CONFIG_PATH": "/project/provider/pkgconfig"
-        }
-        assert library_path(Provider.NONE, inside=INSIDE) is None
-        assert library_path(Provider.NETLIB, inside=INSIDE) == "/project/provider/lib"
+        recipes = {"alpha": {}, "beta": {"blas": True}}
+        builds = builds_of(make_farm(tmp_path / "farm", recipes, settings={"variant": "netlib"}))
+        alpha, beta = (laid(builds[name], tmp_path / name) for name in recipes)
+        assert (alpha.provider, alpha.provider_dir) == (Provider.NONE, None)
+        assert (beta.provider, beta.provider_dir) == (Provider.NETLIB, INSIDE / "provider")
 
 
-class TestEpoch:
-    def test_the_newest_file_counts(self, tmp_path: Path) -> None:
-        for name, time in (("old", 1_500_000_000), ("new", 1_600_000_000)):
-            (tmp_path / name).touch()
-            os.utime(tmp_path / name, (time, time))
-        os.utime(tmp_path, (0, 0))
-        assert newest(tmp_path) == 1_600_000_000
-
-    def test_a_link_is_as_old_as_the_moment_it_was_unpacked(self, tmp_path: Path) -> None:
-        (tmp_path / "file").touch()
-        os.utime(tmp_path / "file", (1_500_000_000, 1_500_000_000))
-        (tmp_path / "link").symlink_to("file")
-        (tmp_path / "dangling").symlink_to("nowhere")
-        assert newest(tmp_path) == 1_500_000_000
-
-    def test_not_before_zip_s_time(self, tmp_path: Path) -> None:
-        assert newest(tmp_path) == 315_532_800
+def test_the_epoch_is_the_newest_file_but_for_links_and_not_before_zip_s_time(tmp_path: Path) -> None:
+    assert newest(tmp_path) == 315_532_800
+    for name, time in (("old", 1_500_000_000), ("new", 1_600_000_000)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time, time))
+    # A link is as old as the moment it was unpacked.
+    (tmp_path / "link").symlink_to("old")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    assert newest(tmp_path) == 1_600_000_000
 
 
-class TestBuildSystem:
-    def test_what_the_tree_says(self, tmp_path: Path) -> None:
-        tree = make_tree(
-            tmp_path, '[build-system]\nrequires = ["meson-python>=0.15"]\nbuild-backend = "mesonpy"\n'
-        )
-        assert backend(tree.path) == "mesonpy"
-        assert build_requires(tree.path) == ["meson-python>=0.15"]
-
-    @pytest.mark.parametrize("text", [None, "", '[project]\nname = "a"\n'])
-    def test_what_holds_when_it_says_nothing(self, tmp_path: Path, text: str | None) -> None:
-        tree = make_tree(tmp_path, text)
-        assert backend(tree.path) == "setuptools.build_meta:__legacy__"
-        assert build_requires(tree.path) == ["setuptools>=40.8"]
-
-    @pytest.mark.parametrize("text", ["[build-system", 'a = "\ud800"'])
-    def test_what_cannot_be_read(self, tmp_path: Path, text: str) -> None:
-        tree = make_tree(tmp_path)
-        (tree.path / "pyproject.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
-        only(lambda: backend(tree.path), BuildDirectoryError)
-
+class TestBuildRequirements:
     def test_a_recipe_s_edits_are_written(self, tmp_path: Path) -> None:
         edits = {"build-requires": {"add": ["pkgconf>=2"], "remove": ["cython"]}}
         alpha = builds_of(make_farm(tmp_path / "farm", {"alpha": edits}))["alpha"]
@@ -205,40 +171,6 @@ class TestBuildSystem:
         edits = {"build-requires": {"add": ["wheel"]}}
         alpha = builds_of(make_farm(tmp_path / "farm", {"alpha": edits}))["alpha"]
         assert laid(alpha, tmp_path / "stage").build_requires == ("setuptools>=40.8", "wheel")
-
-
-class TestEdits:
-    REQUIRES = (
-        "meson-python>=0.15,<0.18",
-        "Cython>=3.0.8",
-        "numpy>=2.0,<2.6",
-        "pybind11~=2.13 ; python_version < '4'",
-    )
-
-    def edits(self, **said: Any) -> list[str]:
-        return edited(self.REQUIRES, BuildRequires.model_validate(said), where="recipe.toml")
-
-    def test_each(self) -> None:
-        assert self.edits() == list(self.REQUIRES)
-        assert self.edits(add=["wheel"]) == [*self.REQUIRES, "wheel"]
-        assert self.edits(remove=["cython"]) == [self.REQUIRES[0], *self.REQUIRES[2:]]
-        assert self.edits(replace={"CYTHON": "Cython==3.1"})[1] == "Cython==3.1"
-        assert self.edits(loosen=["meson-python"])[0] == "meson-python>=0.15"
-        assert self.edits(loosen=["pybind11"])[3] == 'pybind11; python_version < "4"'
-
-    def test_replacing_what_was_loosened(self) -> None:
-        assert self.edits(loosen=["cython"], replace={"cython": "Cython>=3.2"})[1] == "Cython>=3.2"
-
-    def test_what_has_no_effect_is_an_error(self) -> None:
-        said = {"remove": ["setuptools"], "replace": {"ninja": "ninja>=1"}, "loosen": ["wheel"]}
-        errors = raised(lambda: self.edits(**said), RecipeError)
-        assert [error.where for error in errors] == [
-            f"recipe.toml: build-requires.{verb}" for verb in ("remove", "replace", "loosen")
-        ]
-        assert all("cython, meson-python, numpy, pybind11" in str(error.why) for error in errors)
-
-    def test_a_source_with_a_requirement_that_is_none(self) -> None:
-        only(lambda: edited(["numpy >=> 2"], BuildRequires(), where="recipe.toml"), BuildDirectoryError)
 
 
 @pytest.mark.slow  # pip installs

@@ -7,7 +7,6 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.blas_provider import library_path
 from wheelfarm.build.compiler_cache import wrapper_arguments
 from wheelfarm.build.engine import WHEEL, Phase, Step
 from wheelfarm.build.environment_report import ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
@@ -65,9 +64,9 @@ def build_commands(
         argv = (PYTHON, "-I", script("prepare_build_cache.py"), str(directory.build_dir))
         commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv))
     if directory.provider is Provider.NETLIB:
-        argv = (PYTHON, script("netlib.py"), str(inside / "provider"))
+        argv = (PYTHON, script("netlib.py"), str(directory.provider_dir))
         commands.append(BuildCommand(phase=Phase.PROVIDER, argv=argv))
-    libraries = library_path(directory.provider, inside=inside)
+    libraries = (directory.provider_dir / "lib").as_posix() if directory.provider_dir else None
     repair, variables = TOOLS[target.platform].command(
         wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries
     )

@@ -3,7 +3,7 @@
 source/            the patched source tree
 requirements/      wheels for the build environment, verified: from the lock and from the farm
 requirements.txt   each of them by file and sha256
-provider/          BLAS and LAPACK
+provider/          BLAS and LAPACK: a wheel, or what inside/netlib.py copies from the system
 inside/            scripts that run where the build runs
 env/               the build environment, where it is made on this machine
 dist/              what comes out
@@ -19,10 +19,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
-from wheelfarm.build.blas_provider import unpack_openblas
 from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError
+from wheelfarm.model import FetchedSource, Platform
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires
 from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.sources.unpacking import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,19 @@ SCRIPTS: Final = (
     "prepare_build_cache.py",
     "library_provenance.py",
 )
+
+
+# Without the -rpath of the original: the repair tool puts the library beside the extension modules.
+_PKG_CONFIG: Final = """\
+prefix={prefix}
+libdir=${{prefix}}/lib
+includedir=${{prefix}}/include
+Name: scipy-openblas
+Description: OpenBLAS, as the wheels on the public index have it
+Version: {version}
+Libs: -L${{libdir}} -l{library}
+Cflags: -I${{includedir}} -DBLAS_SYMBOL_PREFIX=scipy_
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +83,12 @@ class BuildDirectory:
         return self.build.variant.provider if self.build.recipe.table.blas else Provider.NONE
 
     @property
+    def provider_dir(self) -> PurePath | None:
+        """The provider's libraries and pkg-config files as the build sees them; compilers find Accelerate."""
+        laid_out = self.provider in {Provider.SCIPY_OPENBLAS32, Provider.NETLIB}
+        return self.inside / "provider" if laid_out else None
+
+    @property
     def build_dir(self) -> PurePath | None:
         """Meson's build directory as the build sees it; None with another backend."""
         return self.inside / "build" if self.backend == MESON_PYTHON else None
@@ -86,8 +106,7 @@ class BuildDirectory:
 
 def newest(tree: Path) -> int:
     """The time of the newest file, in seconds; 1980 at least, the beginning of zip's time."""
-    zip_epoch = 315532800
-    latest = zip_epoch
+    latest = 315532800
     for directory, directories, names in os.walk(tree):
         for name in (*directories, *names):
             found = os.lstat(os.path.join(directory, name))  # noqa: PTH118 - ten thousand: Path is slower
@@ -97,35 +116,46 @@ def newest(tree: Path) -> int:
     return latest
 
 
-def requirements_text(wheels: Sequence[PinnedWheel], inside: PurePath) -> str:
-    """A requirements file of these wheels by file and hash, which admits nothing else."""
-    lines = []
-    for wheel in sorted(wheels, key=lambda each: each.name):
-        path = inside / "requirements" / wheel.path.name
-        url = path.as_uri()
-        lines.append(f"{wheel.name} @ {url} --hash=sha256:{wheel.sha256}")
-    return "\n".join(lines) + "\n"
-
-
 def _write_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PurePath) -> None:
     """The directories, the wheels for the build environment, and the scripts."""
     for directory in ("requirements", "inside", "dist", "home", "tmp"):
         (root / directory).mkdir()
-    for wheel in requirements:
+    lines = []
+    for wheel in sorted(requirements, key=lambda each: each.name):
         shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
+        # By file and hash: this admits nothing else.
+        url = (inside / "requirements" / wheel.path.name).as_uri()
+        lines.append(f"{wheel.name} @ {url} --hash=sha256:{wheel.sha256}\n")
+    (root / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     for script in SCRIPTS:
         text = files("wheelfarm.build").joinpath("inside", script).read_bytes()
         (root / "inside" / script).write_bytes(text)
-    (root / "requirements.txt").write_text(requirements_text(requirements, inside), encoding="utf-8")
 
 
-def _required(provider: PinnedWheel | None, build: Build) -> PinnedWheel:
-    if provider is None:
+def _unpack_openblas(directory: BuildDirectory, wheel: PinnedWheel | None) -> None:
+    """Unpack scipy-openblas32, with a pkg-config file for where the build sees it."""
+    target, where = directory.build.id.target, directory.inside / "provider"
+    if wheel is None:
         raise ProviderError(
-            f"the variant {build.id.variant!r} has no wheel of its BLAS for {build.id.target}",
+            f"the variant {directory.build.id.variant!r} has no wheel of its BLAS for {target}",
             hint="add it to the variant's lock file",
         )
-    return provider
+    archive = FetchedSource(name=wheel.name, version=wheel.version, path=wheel.path, sha256=wheel.sha256)
+    unpacked = unpack(archive, directory.root / "provider-wheel") / "scipy_openblas32"
+    if not (unpacked / "lib").is_dir():
+        raise ProviderError(f"{wheel.path.name} holds no scipy_openblas32/lib", where=str(wheel.path))
+    provider, library = directory.root / "provider", "scipy_openblas"
+    (provider / "pkgconfig").mkdir(parents=True)
+    for part in ("lib", "include"):
+        (unpacked / part).rename(provider / part)
+    if target.platform is Platform.WINDOWS:
+        names = [path.stem for path in (provider / "lib").glob("*.lib")]
+        if len(names) != 1:
+            what = f"{wheel.path.name} holds {len(names)} import libraries"
+            raise ProviderError(what, where=str(wheel.path))
+        library = names[0]
+    text = _PKG_CONFIG.format(prefix=where.as_posix(), version=wheel.version, library=library)
+    (provider / "pkgconfig" / "scipy-openblas.pc").write_text(text, encoding="utf-8")
 
 
 def make_directory(
@@ -139,17 +169,7 @@ def make_directory(
     epoch: int,
     jobs: int,
 ) -> BuildDirectory:
-    """Make the build directory around a patched tree in `root/source`.
-
-    Args:
-        build: what is to be built.
-        root: the build directory, which holds the tree already.
-        inside: the same directory as the build will see it.
-        tree: the patched source tree.
-        requirements: wheels for the build environment; the farm's own among them.
-        provider: the wheel of the variant's BLAS, where it comes as a wheel.
-        epoch: SOURCE_DATE_EPOCH in seconds.
-        jobs: its share of the processors.
+    """Make the build directory around a patched tree in `root/source`; see `BuildDirectory` for the rest.
 
     Raises:
         BuildDirectoryError: when the directory cannot be written.
@@ -181,7 +201,7 @@ def make_directory(
             provider_wheel=provider,
         )
         if directory.provider is Provider.SCIPY_OPENBLAS32:
-            unpack_openblas(root, _required(provider, build), inside=inside, target=build.id.target)
+            _unpack_openblas(directory, provider)
     except OSError as problem:
         raise BuildDirectoryError(
             f"cannot make the build directory of {build.id}",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import Version
 
 from wheelfarm.build.backends import MESON_PYTHON, with_tags
-from wheelfarm.build.blas_provider import provider_environment
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Platform
 from wheelfarm.plan.inputs import named_programs
@@ -77,7 +76,7 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
     Raises:
         RecipeError: when the recipe sets a variable that is the farm's.
     """
-    build = directory.build
+    build, provider = directory.build, directory.provider_dir
     check_environment(build)
     # Set because Meson puts a ccache that it finds itself before the compiler, and writes so into wheels.
     # On Windows it would then look for a cc instead of MSVC, which ccache is never put before.
@@ -90,7 +89,7 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
         **compilers,
         **build.resolved.environment,
         **_deployment_target(directory),
-        **provider_environment(directory.provider, inside=directory.inside),
+        **({"PKG_CONFIG_PATH": (provider / "pkgconfig").as_posix()} if provider else {}),
         "SOURCE_DATE_EPOCH": str(directory.epoch),
         # auditwheel's and some generators' output follows the order of sets.
         "PYTHONHASHSEED": "0",

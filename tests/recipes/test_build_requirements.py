@@ -1,0 +1,73 @@
+"""The build requirements in a source tree's pyproject.toml, and the recipe's edits of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.raised import only, raised
+from wheelfarm.errors import BuildDirectoryError, RecipeError
+from wheelfarm.recipes.build_requirements import backend, build_requires, edited
+from wheelfarm.recipes.recipe import BuildRequires
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class TestReading:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            (
+                '[build-system]\nrequires = ["meson-python>=0.15"]\nbuild-backend = "mesonpy"\n',
+                ("mesonpy", ["meson-python>=0.15"]),
+            ),
+            (None, ("setuptools.build_meta:__legacy__", ["setuptools>=40.8"])),
+            ("", ("setuptools.build_meta:__legacy__", ["setuptools>=40.8"])),
+            ('[project]\nname = "a"\n', ("setuptools.build_meta:__legacy__", ["setuptools>=40.8"])),
+        ],
+    )
+    def test_what_the_tree_says(self, tmp_path: Path, text: str | None, expected: object) -> None:
+        if text is not None:
+            (tmp_path / "pyproject.toml").write_text(text)
+        assert (backend(tmp_path), build_requires(tmp_path)) == expected
+
+    @pytest.mark.parametrize("text", ["[build-system", 'a = "\ud800"'])
+    def test_what_cannot_be_read(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "pyproject.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
+        only(lambda: backend(tmp_path), BuildDirectoryError)
+
+
+class TestEdits:
+    REQUIRES = (
+        "meson-python>=0.15,<0.18",
+        "Cython>=3.0.8",
+        "numpy>=2.0,<2.6",
+        "pybind11~=2.13 ; python_version < '4'",
+    )
+
+    def edits(self, **said: Any) -> list[str]:
+        return edited(self.REQUIRES, BuildRequires.model_validate(said), where="recipe.toml")
+
+    def test_each(self) -> None:
+        assert self.edits() == list(self.REQUIRES)
+        assert self.edits(add=["wheel"]) == [*self.REQUIRES, "wheel"]
+        assert self.edits(remove=["cython"]) == [self.REQUIRES[0], *self.REQUIRES[2:]]
+        assert self.edits(replace={"CYTHON": "Cython==3.1"})[1] == "Cython==3.1"
+        assert self.edits(loosen=["meson-python"])[0] == "meson-python>=0.15"
+        assert self.edits(loosen=["pybind11"])[3] == 'pybind11; python_version < "4"'
+
+    def test_replacing_what_was_loosened(self) -> None:
+        assert self.edits(loosen=["cython"], replace={"cython": "Cython>=3.2"})[1] == "Cython>=3.2"
+
+    def test_what_has_no_effect_is_an_error(self) -> None:
+        said = {"remove": ["setuptools"], "replace": {"ninja": "ninja>=1"}, "loosen": ["wheel"]}
+        errors = raised(lambda: self.edits(**said), RecipeError)
+        assert [error.where for error in errors] == [
+            f"recipe.toml: build-requires.{verb}" for verb in ("remove", "replace", "loosen")
+        ]
+        assert all("cython, meson-python, numpy, pybind11" in str(error.why) for error in errors)
+
+    def test_a_source_with_a_requirement_that_is_none(self) -> None:
+        only(lambda: edited(["numpy >=> 2"], BuildRequires(), where="recipe.toml"), BuildDirectoryError)
