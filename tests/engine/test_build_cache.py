@@ -42,7 +42,7 @@ def farm(meson: Index, container: dict[str, str], tmp_path: Path) -> Iterator[Ca
     engine = container_engine(runs[0].settings)
     assert engine is not None
     (volume,) = engine.volumes(volumes_of(runs[0].settings))
-    assert engine.remove_volume(volume.name)
+    assert engine.remove_volume(volume)
 
 
 def test_a_changed_source_alone_is_compiled(farm: Callable[..., Run]) -> None:

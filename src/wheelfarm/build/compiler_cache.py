@@ -35,7 +35,7 @@ class CompilerCache:
     tools: Path
     """The directory with a copy of it, which containers can mount."""
     storage: Path
-    """Its entries; each engine has its own: paths differ, and containers may write as another user."""
+    """Each engine has its own: paths differ, and containers may write as another user."""
     size: str
 
     @classmethod
@@ -61,12 +61,7 @@ class CompilerCache:
         return None
 
     def environment(self, *, storage: PurePath, directory: PurePath) -> dict[str, str]:
-        """The variables of ccache, but for PATH.
-
-        Args:
-            storage: the directory of the storage as the build sees it.
-            directory: the build directory as the build sees it.
-        """
+        """The variables of ccache, but for PATH; both paths are as the build sees them."""
         return {
             # Of no file of the machine or the image.
             "CCACHE_CONFIGPATH": (directory / "no-ccache.conf").as_posix(),
@@ -99,11 +94,9 @@ def compilers_path(directory: PurePath) -> str:
 
 
 def wrapper_arguments(program: PurePath, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The arguments of `inside/compilers.py`.
+    """The arguments of `inside/compilers.py`: ccache as the build sees it, and names of compilers.
 
-    Args:
-        program: ccache as the build sees it.
-        environment: variables of the recipe, which may name compilers among other programs.
+    Variables of the recipe may name compilers among other programs.
     """
     return (program.as_posix(), *dict.fromkeys([*_NAMES, *named_programs(environment)]))
 

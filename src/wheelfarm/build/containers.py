@@ -37,15 +37,6 @@ print(sys.argv[1].split("/")[3], "%d.%d%s" % (*sys.version_info[:2], "t" * ("t" 
 
 
 @dataclass(frozen=True)
-class Volume:
-    """A volume of a container engine."""
-
-    name: str
-    path: Path
-    """Its mount point on this machine."""
-
-
-@dataclass(frozen=True)
 class ContainerEngine:
     """A program that runs containers."""
 
@@ -67,10 +58,8 @@ class ContainerEngine:
         return f"--label={_label(root)}"
 
     def overlay_mount(self, root: Path, at: object) -> list[str]:
-        """The options of an overlay mount.
-
-        Labels are off: with SELinux the host's files would be relabelled before a container may read them.
-        """
+        """The options of an overlay mount."""
+        # Otherwise SELinux would relabel the host's files before a container may read them.
         return [f"--volume={root}:{at}:O", "--security-opt=label=disable"]
 
     def worker(self, root: Path) -> int | None:
@@ -87,14 +76,12 @@ class ContainerEngine:
             now = ("--time=0",) if self.program == "podman" else ()
             self._output("rm", "--force", *now, *found)
 
-    def volumes(self, prefix: str) -> list[Volume]:
-        """The volumes whose names begin with a prefix."""
+    def volumes(self, prefix: str) -> dict[str, Path]:
+        """The volumes whose names begin with a prefix, each with its mount point on this machine."""
         listed = self._output("volume", "ls", "--format", "{{.Name}}", "--filter", f"name={prefix}")
+        inspect = ("volume", "inspect", "--format", "{{.Mountpoint}}")
         names = sorted(name for name in listed.split() if name.startswith(prefix))
-        return [
-            Volume(name, Path(self._output("volume", "inspect", "--format", "{{.Mountpoint}}", name).strip()))
-            for name in names
-        ]
+        return {name: Path(self._output(*inspect, name).strip()) for name in names}
 
     def remove_volume(self, name: str) -> bool:
         """Remove a volume unless a container uses it; returns whether it is gone."""

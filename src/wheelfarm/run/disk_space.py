@@ -90,10 +90,12 @@ def _clean_place(stages: Path, slug: str, *, dry_run: bool) -> Iterator[Space]:
 
 def _clean_volumes(settings: Settings, *, dry_run: bool) -> Iterator[Space]:
     container = container_engine(settings)
-    for volume in container.volumes(volumes_of(settings)) if container else ():
-        size = _size(volume.path)
-        if dry_run or (container is not None and container.remove_volume(volume.name)):
-            yield Space(kind=Leftover.CACHE, place=f"volume {volume.name}", size=size)
+    if container is None:
+        return
+    for name, path in container.volumes(volumes_of(settings)).items():
+        size = _size(path)
+        if dry_run or container.remove_volume(name):
+            yield Space(kind=Leftover.CACHE, place=f"volume {name}", size=size)
 
 
 def _removed(kind: Leftover, path: Path, *, dry_run: bool) -> Space:

@@ -21,22 +21,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OLDEST = (4, 4)
-"""The first version of ccache that writes a log of what each compile came to."""
+OLDEST = (4, 4)  # the first version of ccache that writes a log of what each compile came to
+# Suffixes of what an #include names; the standard library's headers have none.
 INCLUDED = frozenset(
     {
         *("", ".h", ".hh", ".hpp", ".hxx", ".h++", ".inc", ".inl", ".ipp", ".tpp", ".tcc", ".def"),
         *(".c", ".cc", ".cpp", ".cxx", ".c++", ".i", ".ii", ".m", ".mm", ".gch", ".pch"),
     }
 )
-"""Suffixes of what an #include names; the standard library's headers have none."""
-
 # A compiler that is called by its path cannot be replaced.
 COMPILER = re.compile(r"([a-z0-9_]+-)*(cc|gcc|c\+\+|g\+\+|clang|clang\+\+)(-[0-9.]+)?")
 
 
 def output(*words: str) -> str:
-    """The output of a program; nothing where it does not run."""
     try:
         return subprocess.run(words, capture_output=True, text=True, check=False).stdout
     except OSError:
@@ -44,7 +41,6 @@ def output(*words: str) -> str:
 
 
 def usable(ccache: str) -> bool:
-    """Whether ccache runs here and is new enough."""
     found = re.match(r"ccache version (\d+)\.(\d+)", output(ccache, "--version"))
     return found is not None and (int(found[1]), int(found[2])) >= OLDEST
 
@@ -67,7 +63,6 @@ def python_compilers() -> list[str]:
 
 
 def main(ccache: str, names: list[str], directory: Path, packages: set[Path]) -> None:
-    """Make the links, and write the list."""
     if not usable(ccache):
         sys.stderr.write(f"no compiler cache: {ccache} does not run here, or is older than {OLDEST}\n")
         return

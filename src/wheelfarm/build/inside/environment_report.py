@@ -32,7 +32,6 @@ NO_COMPILES = frozenset(
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -60,7 +59,6 @@ def compilers() -> dict[str, str]:
 
 
 def packages(names: list[str]) -> dict[str, str]:
-    """The versions of those system packages that are installed."""
     queries = {
         "dpkg-query": ["-W", "-f=${Package} ${Version}\\n"],
         "rpm": ["-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n"],
@@ -102,7 +100,6 @@ def install_plan(build: Path) -> dict[str, str]:
 
 
 def main(wheel: Path, output: Path, names: list[str]) -> None:
-    """Write the report as JSON."""
     report = {
         "python": sys.version,
         "wheels": sorted(path.name for path in wheel.parent.glob("*.whl")),

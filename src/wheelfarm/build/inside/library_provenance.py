@@ -24,17 +24,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+# Where auditwheel and delvewheel, and delocate, put libraries.
 VENDORED = re.compile(r"(?:^|/)(?:[^/]*\.libs|\.dylibs)/([^/]+)$")
-"""Where auditwheel and delvewheel, and delocate, put libraries."""
+# A name with the beginning of a sha256: 8 digits (auditwheel) or 32 (delvewheel).
 MANGLED = re.compile(r"(.+)-([0-9a-f]{8}|[0-9a-f]{32})(\..+)")
-"""A name with the beginning of a sha256: 8 digits (auditwheel) or 32 (delvewheel)."""
 DELVEWHEEL_DIGITS = 32
+# Where libraries are on systems without ldconfig.
 LIBRARY_DIRECTORIES = (
     *("usr/local/lib", "usr/local/lib64", "usr/lib", "usr/lib64", "lib", "lib64"),
     *("opt/homebrew/lib", "opt/homebrew/opt/*/lib", "opt/homebrew/opt/gcc/lib/gcc/*"),
     *("usr/local/opt/*/lib", "usr/local/opt/gcc/lib/gcc/*"),
 )
-"""Where libraries are on systems without ldconfig."""
 MANAGERS = {"deb": "dpkg", "rpm": "rpm", "apk": "apk"}
 CELLAR = re.compile(r"(.*/Cellar/([^/]+)/([^/]+))/")
 VCPKG = re.compile(r"(.*/installed)/([^/]+)/(?:debug/)?(?:bin|lib)/[^/]+")
@@ -74,7 +74,6 @@ def find_original(name: str, directories: Iterable[Path]) -> Path | None:
 
 
 def text(path: Path) -> str:
-    """The text of a file, whatever its encoding."""
     return path.read_bytes().decode("utf-8", "replace")
 
 
@@ -84,16 +83,21 @@ def texts(paths: Iterable[Path]) -> dict[str, str]:
     return {f"{path.parent.name}/{path.name}": text(path) for path in files}
 
 
-def dpkg(paths: list[str], root: Path) -> Package | None:
-    """The package according to dpkg."""
-    for path in paths:
-        name, colon, _ = output("dpkg", "-S", path).partition(": ")
-        if colon:
-            name = name.split(",")[0]
-            version = output("dpkg-query", "-W", "-f=${Version}", name)
-            name = name.partition(":")[0]
-            return {"kind": "deb", "name": name, "version": version, "texts": texts(copyright_of(name, root))}
-    return None
+def described(
+    kind: str, name: str, version: str, paths: Iterable[Path], license_: str | None = None
+) -> Package:
+    package: Package = {"kind": kind, "name": name, "version": version, "texts": texts(paths)}
+    return package if license_ is None else {**package, "license": license_}
+
+
+def dpkg(path: str, root: Path) -> Package | None:
+    name, colon, _ = output("dpkg", "-S", path).partition(": ")
+    if not colon:
+        return None
+    name = name.split(",")[0]
+    version = output("dpkg-query", "-W", "-f=${Version}", name)
+    name = name.partition(":")[0]
+    return described("deb", name, version, copyright_of(name, root))
 
 
 def copyright_of(name: str, root: Path) -> list[Path]:
@@ -101,47 +105,35 @@ def copyright_of(name: str, root: Path) -> list[Path]:
 
     The first is often a link to the second (Debian Policy 12.5), and slim images leave such links out.
     """
-    fields = "${source:Package}\\n${Depends}\\n"
-    source, depends = (output("dpkg-query", "-W", f"-f={fields}", name) + "\n\n").split("\n")[:2]
+    query = ("dpkg-query", "-W", "-f=${source:Package}\\n${Depends}\\n")
+    source, depends = (output(*query, name) + "\n\n").split("\n")[:2]
     needed = re.findall(r"(?:^|, )([a-z0-9][a-z0-9+.-]+)", depends)
-    same = (
-        each for each in needed if output("dpkg-query", "-W", f"-f={fields}", each).startswith(f"{source}\n")
-    )
-    for package in chain([name], same):
-        path = root / "usr/share/doc" / package / "copyright"
-        if path.is_file():
-            return [path]
-    return []
+    same = (each for each in needed if output(*query, each).startswith(f"{source}\n"))
+    paths = (root / "usr/share/doc" / package / "copyright" for package in chain([name], same))
+    return next(([path] for path in paths if path.is_file()), [])
 
 
-def rpm(paths: list[str], root: Path) -> Package | None:
-    """The package according to rpm."""
-    for path in paths:
-        fields = "%{NAME}\\n%{VERSION}-%{RELEASE}\\n%{LICENSE}\\n"
-        words = output("rpm", "-qf", "--queryformat", fields, path).splitlines()
-        if len(words) >= fields.count("\\n"):
-            name, version, license_ = words[:3]
-            files = output("rpm", "-q", "--licensefiles", name).splitlines()
-            found = texts(root / file.lstrip("/") for file in files)
-            return {"kind": "rpm", "name": name, "version": version, "license": license_, "texts": found}
-    return None
+def rpm(path: str, root: Path) -> Package | None:
+    fields = "%{NAME}\\n%{VERSION}-%{RELEASE}\\n%{LICENSE}\\n"
+    words = output("rpm", "-qf", "--queryformat", fields, path).splitlines()
+    if len(words) < fields.count("\\n"):
+        return None
+    name, version, license_ = words[:3]
+    files = output("rpm", "-q", "--licensefiles", name).splitlines()
+    return described("rpm", name, version, (root / file.lstrip("/") for file in files), license_)
 
 
-def apk(paths: list[str], root: Path) -> Package | None:
-    """The package according to apk."""
-    for path in paths:
-        answer = output("apk", "info", "--who-owns", path)
-        match = re.search(r" is owned by (\S+)-([^\s-]+-r\d+)$", answer, re.MULTILINE)
-        if match:
-            name, version = match.groups()
-            license_ = "".join(output("apk", "info", "--license", name).splitlines()[1:2]).strip()
-            found = texts(sorted((root / "usr/share/licenses" / name).glob("*")))
-            return {"kind": "apk", "name": name, "version": version, "license": license_, "texts": found}
-    return None
+def apk(path: str, root: Path) -> Package | None:
+    answer = output("apk", "info", "--who-owns", path)
+    match = re.search(r" is owned by (\S+)-([^\s-]+-r\d+)$", answer, re.MULTILINE)
+    if not match:
+        return None
+    name, version = match.groups()
+    license_ = "".join(output("apk", "info", "--license", name).splitlines()[1:2]).strip()
+    return described("apk", name, version, (root / "usr/share/licenses" / name).glob("*"), license_)
 
 
 def brew(path: Path) -> Package | None:
-    """The formula of Homebrew that a file belongs to."""
     match = CELLAR.match(path.as_posix())
     if match is None:
         return None
@@ -149,17 +141,12 @@ def brew(path: Path) -> Package | None:
     formula = keg / ".brew" / f"{name}.rb"
     license_ = re.search(r'^\s*license "(.+)"$', text(formula), re.MULTILINE) if formula.is_file() else None
     files = texts(each for each in keg.iterdir() if LICENSES.fullmatch(each.name))
-    return {
-        "kind": "brew",
-        "name": name,
-        "version": version,
-        "license": license_[1] if license_ else "",
-        "texts": {f"{name}/{file.rpartition('/')[2]}": content for file, content in files.items()},
-    }
+    package = described("brew", name, version, (), license_[1] if license_ else "")
+    # The directory is named after the version.
+    return {**package, "texts": {f"{name}/{file.rpartition('/')[2]}": each for file, each in files.items()}}
 
 
 def vcpkg(path: Path) -> Package | None:
-    """The port of vcpkg that lists a file."""
     match = VCPKG.fullmatch(path.as_posix())
     if match is None:
         return None
@@ -167,8 +154,7 @@ def vcpkg(path: Path) -> Package | None:
     for each in sorted((installed / "vcpkg" / "info").glob(f"*_{triplet}.list")):
         if path.relative_to(installed).as_posix() in text(each).splitlines():
             name, version, _ = each.name.split("_", 2)
-            found = texts([installed / triplet / "share" / name / "copyright"])
-            return {"kind": "vcpkg", "name": name, "version": version, "texts": found}
+            return described("vcpkg", name, version, [installed / triplet / "share" / name / "copyright"])
     return None
 
 
@@ -181,7 +167,8 @@ def package_of(path: Path, root: Path) -> Package | None:
     # On a merged /usr dpkg may list either name, and the link or its target.
     names = [each.as_posix() for each in (real, path)]
     names += [name.removeprefix("/usr") for name in names if name.startswith("/usr/lib")]
-    return brew(real) or vcpkg(real) or dpkg(names, root) or rpm(names, root) or apk(names, root)
+    found = (query(name, root) for query in (dpkg, rpm, apk) for name in names)
+    return brew(real) or vcpkg(real) or next(filter(None, found), None)
 
 
 def distribution(root: Path) -> str:
@@ -192,7 +179,6 @@ def distribution(root: Path) -> str:
 
 
 def main(wheels: Path, target: Path, given: list[str], root: Path) -> None:
-    """Write the package of each vendored library as JSON."""
     names = [name for wheel in wheels.glob("*.whl") for name in zipfile.ZipFile(wheel).namelist()]
     vendored = {name: match[1] for name in names if (match := VENDORED.search(name))}
     directories = list(dict.fromkeys(library_directories(given, root))) if vendored else []

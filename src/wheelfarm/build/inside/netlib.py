@@ -39,7 +39,6 @@ Libs: -L${{libdir}} {flags}
 
 
 def find(library: str, root: Path) -> Path | None:
-    """The path of the real library, or None."""
     found = None
     for pattern in CANDIDATES[library]:
         for path in sorted(root.glob(pattern)):
@@ -52,11 +51,9 @@ def find(library: str, root: Path) -> Path | None:
 
 
 def main(directory: Path, root: Path) -> None:
-    """Lay out lib/ and pkgconfig/ below the directory."""
-    libdir = directory / "lib"
-    pkgconfig = directory / "pkgconfig"
-    libdir.mkdir(parents=True, exist_ok=True)
-    pkgconfig.mkdir(parents=True, exist_ok=True)
+    libdir, pkgconfig = directory / "lib", directory / "pkgconfig"
+    for made in (libdir, pkgconfig):
+        made.mkdir(parents=True, exist_ok=True)
     present = {}
     for library, patterns in CANDIDATES.items():
         path = find(library, root)
