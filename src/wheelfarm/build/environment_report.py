@@ -15,7 +15,6 @@ from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
@@ -26,17 +25,13 @@ LIBRARY_PROVENANCE: Final = "library-provenance.json"
 """Files in the `dist` of a build directory."""
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=lambda name: name.replace("_", "-"))
-
-
-class BuiltWheel(_Document):
+class BuiltWheel(BaseModel):
     """The wheel as the backend made it."""
 
     sha256: Digest
 
 
-class InstalledDistribution(_Document):
+class InstalledDistribution(BaseModel):
     """A distribution in the build environment, with the sha256 of each of its files."""
 
     name: str
@@ -44,8 +39,10 @@ class InstalledDistribution(_Document):
     files: dict[str, str]
 
 
-class EnvironmentReport(_Document):
+class EnvironmentReport(BaseModel):
     """What the build environment contained after the build."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=lambda name: name.replace("_", "-"))
 
     wheels: tuple[str, ...]
     """File names of the built wheels: of one wheel, unless the backend made more."""
@@ -107,11 +104,7 @@ def _read(model: type[_Model], path: Path, directory: BuildDirectory, noun: str)
 
 
 def read_library_provenance(directory: BuildDirectory) -> LibraryProvenance:
-    """The library provenance that the build has left.
-
-    Raises:
-        ChainError: when it is missing or damaged.
-    """
+    """The library provenance that the build has left; ChainError when it is missing or damaged."""
     return _read(LibraryProvenance, directory.dist / LIBRARY_PROVENANCE, directory, "library provenance")
 
 
@@ -132,11 +125,13 @@ def read_environment_report(directory: BuildDirectory) -> EnvironmentReport:
     return report
 
 
-def _difference(pinned: PinnedWheel, found: Mapping[str, str]) -> str | None:
-    """The first file of a wheel that differs in the environment; None when all are the same."""
+def _difference(pinned: PinnedWheel, found: InstalledDistribution | None) -> str | None:
+    """How a pinned wheel differs from what is installed; None when all files are the same."""
+    if found is None:
+        return "it was not installed"
     for path, sha256 in open_wheel(pinned.path).installed.items():
-        if found.get(path) != sha256:
-            return f"{path} has sha256 {found.get(path, '(missing)')}, the pinned wheel {sha256}"
+        if found.files.get(path) != sha256:
+            return f"{path} has sha256 {found.files.get(path, '(missing)')}, the pinned wheel {sha256}"
     return None
 
 
@@ -153,8 +148,7 @@ def verify_environment(directory: BuildDirectory, report: EnvironmentReport) -> 
         found.setdefault(parse_name(each.name), each)
     pinned = {wheel.name: wheel for wheel in directory.requirements}
     for name, wheel in pinned.items():
-        difference = _difference(wheel, found[name].files) if name in found else "it was not installed"
-        if difference:
+        if difference := _difference(wheel, found.get(name)):
             source = "the farm's wheel" if wheel.farm else "the locked wheel"
             problems.add(
                 ChainError(

@@ -41,11 +41,7 @@ _SOURCES: Final[Mapping[str, str]] = {
 
 
 def library_source(library: str) -> str | None:
-    """Where a library comes from, in words; None for an unknown one.
-
-    Args:
-        library: its name, with or without directories.
-    """
+    """Where a library comes from, in words; None for an unknown one."""
     name = library.replace("\\", "/").rpartition("/")[2].lower()
     return next((source for glob, source in _SOURCES.items() if fnmatchcase(name, glob)), None)
 
@@ -67,12 +63,8 @@ _BOTH: Final = {"universal2": ("arm64", "x86_64")}
 def check_repaired(binaries: Iterable[Binary], platform_tag: str) -> None:
     """Refuse a wheel with binaries for another processor, or that need libraries of this machine.
 
-    Args:
-        binaries: all of the wheel's.
-        platform_tag: the platform tag of the wheel.
-
     Raises:
-        RepairError: for each binary or library.
+        RepairError: a group with each binary or library.
     """
     binaries, problems = tuple(binaries), Collector()
     arch = architecture(platform_tag)
@@ -89,21 +81,16 @@ def check_repaired(binaries: Iterable[Binary], platform_tag: str) -> None:
             )
     for library, members in externals(binaries).items():
         formats = {binary.format for binary in binaries if binary.member in members}
-        if all(_of_system(library, each) for each in formats):
-            continue
-        problems.add(
-            RepairError(
-                f"{library} is needed from outside the wheel",
-                where=", ".join(members),
-                why="it is neither in the wheel nor part of the system",
-                hint=library_source(library) or "name a directory that has it: --libraries",
+        if not all(any(fnmatchcase(library.lower(), glob) for glob in _SYSTEM[each]) for each in formats):
+            problems.add(
+                RepairError(
+                    f"{library} is needed from outside the wheel",
+                    where=", ".join(members),
+                    why="it is neither in the wheel nor part of the system",
+                    hint=library_source(library) or "name a directory that has it: --libraries",
+                )
             )
-        )
     problems.check()
-
-
-def _of_system(library: str, binary_format: BinaryFormat) -> bool:
-    return any(fnmatchcase(library.lower(), glob) for glob in _SYSTEM[binary_format])
 
 
 @dataclass(frozen=True)
@@ -119,46 +106,34 @@ class Tool:
     def command(
         self, *, wheel: str, dest: str, arch: str, libraries: str | None
     ) -> tuple[tuple[str, ...], dict[str, str]]:
-        """The arguments and variables for one wheel.
-
-        Args:
-            wheel: the built wheel.
-            dest: the directory for the repaired one.
-            arch: the target's architecture.
-            libraries: a directory with libraries that the loader does not know.
-        """
+        """The arguments and variables for a wheel, with a directory of libraries unknown to the loader."""
         values = {"wheel": wheel, "dest": dest, "arch": arch, "libraries": libraries or ""}
-        words = self.argv + (self.library_argv if libraries else ())
+        words = (self.program, *self.argv, *(self.library_argv if libraries else ()))
         filled = tuple(values[word[1:-1]] if word.startswith("@") else word for word in words)
         variables = {self.library_variable: libraries} if self.library_variable and libraries else {}
         return filled, variables
 
 
+_TO_DEST: Final = ("--wheel-dir", "@dest@", "@wheel@")
 TOOLS: Final[Mapping[Platform, Tool]] = {
     Platform.LINUX: Tool(
-        "auditwheel",
-        "auditwheel",
-        ("auditwheel", "repair", "--wheel-dir", "@dest@", "@wheel@"),
-        library_variable="LD_LIBRARY_PATH",
+        "auditwheel", "auditwheel", ("repair", *_TO_DEST), library_variable="LD_LIBRARY_PATH"
     ),
     Platform.MACOS: Tool(
         "delocate-wheel",
         "delocate",
-        ("delocate-wheel", "--require-archs", "@arch@", "--wheel-dir", "@dest@", "-v", "@wheel@"),
+        ("--require-archs", "@arch@", "--wheel-dir", "@dest@", "-v", "@wheel@"),
         library_variable="DYLD_LIBRARY_PATH",
     ),
     Platform.WINDOWS: Tool(
-        "delvewheel",
-        "delvewheel",
-        ("delvewheel", "repair", "--wheel-dir", "@dest@", "@wheel@"),
-        library_argv=("--add-path", "@libraries@"),
+        "delvewheel", "delvewheel", ("repair", *_TO_DEST), library_argv=("--add-path", "@libraries@")
     ),
 }
 
 ELSEWHERE: Final = Tool(
     "repairwheel",
     "repairwheel",
-    ("repairwheel", "--no-sys-paths", "--output-dir", "@dest@", "@wheel@"),
+    ("--no-sys-paths", "--output-dir", "@dest@", "@wheel@"),
     library_argv=("--lib-dir", "@libraries@"),
 )
 """For wheels of another system than this machine's, whose libraries are of no use to them."""
@@ -194,11 +169,7 @@ def only_wheel(directory: Path, *, name: Name, version: str, made_by: str) -> Pa
 
 
 def check_name(filename: str, *, name: Name, version: str) -> None:
-    """Refuse a wheel that is not of the recipe.
-
-    Raises:
-        YieldError: for another name or version, or a file name that is none of a wheel.
-    """
+    """Refuse a wheel of another name or version, and a file name that is none of a wheel."""
     try:
         found, found_version, _, _ = parse_wheel_filename(filename)
     except InvalidWheelFilename as problem:

@@ -52,8 +52,6 @@ def divide(
 
     Raises:
         SplitError: when the wheel cannot be divided as the recipe says, or lacks files that have no tag.
-        WheelError: when the wheel is invalid.
-        OSError: when a wheel cannot be written.
     """
     _check_tagged(build, install_plan)
     if not build.splits:
@@ -100,11 +98,7 @@ def _is_in_split(split: Split, member: str, tags: Mapping[PurePosixPath, str]) -
 def _members_by_split(
     build: Build, wheel: Wheel, install_plan: Mapping[str, str]
 ) -> dict[Name, frozenset[str]]:
-    """The members that each split of a build gets, without metadata.
-
-    Raises:
-        SplitError: a group, when a split gets nothing, or members of another one, or nothing is left.
-    """
+    """The members that each split of a build gets, without metadata."""
     tags, where = _tags_by_path(install_plan), f"{build.recipe.where}: splits"
     payload = [member.name for member in wheel.members if not member.name.startswith(f"{wheel.dist_info}/")]
     problems, split_of = Collector(), dict[str, "Name"]()
@@ -132,12 +126,6 @@ def split_metadata(split: Split, name: Name, whole: Wheel, metadata: str) -> str
 
     A split requires the same version of the main wheel, which brings the requirements of the whole; its
     extras are those of the whole. Commands and the long description stay in the main wheel.
-
-    Args:
-        split: its table in the recipe.
-        name: its distribution.
-        whole: the wheel that it is split off.
-        metadata: METADATA of the whole wheel.
     """
     fields = HeaderParser().parsestr(metadata)
     lines = [
@@ -183,17 +171,10 @@ def split_as_build(build: Build, name: Name, *, main: Wheel, wheel: Wheel) -> Bu
 
     A split may need the libraries that the main wheel may, and those that the repair put into that; stripping
     and platform tag are as for the main wheel, and its test is its imports.
-
-    Args:
-        build: the build.
-        name: the split's distribution.
-        main: the main wheel.
-        wheel: the split's wheel.
     """
     expect = build.resolved.expect
-    vendored = [
-        PurePosixPath(member.name).name for member in main.members if kind_of(member.name) is Kind.LIBRARY
-    ]
+    libraries = (member.name for member in main.members if kind_of(member.name) is Kind.LIBRARY)
+    vendored = [PurePosixPath(name).name for name in libraries]
     expectations = {
         "needs": None if expect.needs is None else [*expect.needs, *vendored],
         "stripped": expect.stripped,
