@@ -8,24 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.index import Index
 from support.packages import make_sdist, tinyleaf
-from support.runs import LineListener
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
 from wheelfarm.build.containers import container_engine
-from wheelfarm.run.farm import Farm
-from wheelfarm.system.process_group import usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from wheelfarm.plan.build import Build
     from wheelfarm.recipes.settings import Settings
 
 pytestmark = pytest.mark.engine
@@ -114,26 +110,6 @@ def test_a_container_that_dies_in_the_build(index: Index, container: dict[str, s
     assert process.returncode == 43
     assert containers(settings) == []
     assert not list(settings.wheelhouse.rglob("*.whl"))
-
-
-def test_the_process_in_the_container_is_watched(
-    index: Index, container: dict[str, str], tmp_path: Path
-) -> None:
-    farm = Farm(settings=slow_farm(tmp_path / "slow", index, container, 0))
-    watched: list[bytes] = []
-
-    class Watcher(LineListener):
-        def on_process(self, build: Build, pid: int) -> None:
-            del build
-            assert usage(pid) is not None
-            watched.append(Path(f"/proc/{pid}/cmdline").read_bytes())
-
-    plan = farm.plan(None)
-    farm.run(plan, Watcher())
-    cibuildwheel, inside, clean = watched
-    assert b"cibuildwheel" in cibuildwheel
-    assert b"bash" in inside
-    assert b"--network=none" in clean
 
 
 def test_after_kills_at_any_instant_the_next_run_succeeds(

@@ -74,8 +74,7 @@ def test_estimates_follow_the_steps(
 def test_totals(builds: list[Build]) -> None:
     a, b, c = builds
     progress = Progress(started=0, builds=builds, expected={a.id: 60, b.id: 120, c.id: 30})
-    assert progress.begin(a, 0)
-    assert not progress.begin(a, 5)
+    progress.begin(a, 0)
     assert progress.left(30) == 30 + 120 + 30
     progress.begin(b, 30)
     assert progress.left(30) == 120  # never less than the longest alone
@@ -97,17 +96,3 @@ def test_an_unknown_end_is_left_out(builds: list[Build]) -> None:
         progress.begin(a, 0)
         assert progress.left(1) is None
         assert [kind for kind, _ in progress.totals(1, WALL)] == ["done", "running"]
-
-
-def test_usage_is_the_difference_of_two_readings() -> None:
-    build, seen = running(), []
-    for now, usage in (
-        (1.0, (10.0, 100)),
-        (3.0, (13.8, 200)),
-        (4.0, (2.0, 50)),
-        (5.0, None),
-        (6.0, (1.0, 9)),
-    ):
-        build.on_usage(now, usage)
-        seen.append((build.cores and round(build.cores, 3), build.memory))
-    assert seen == [(None, 100), (1.9, 200), (0.0, 50), (None, None), (None, 9)]

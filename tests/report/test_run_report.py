@@ -15,7 +15,7 @@ from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
 from wheelfarm.model import CacheUse
 from wheelfarm.report.outcome import job_summary
-from wheelfarm.report.run_report import ActionsOutput, RunReport, error_command, escape_property, group_lines
+from wheelfarm.report.run_report import ActionsOutput, RunReport, error_command, group_lines
 from wheelfarm.report.screen import Screen
 from wheelfarm.run.outcome import Outcome, State
 
@@ -157,8 +157,9 @@ class TestActions:
         assert len(lines) == 10_005
 
     def test_escapes_are_those_of_the_toolkit(self) -> None:
-        assert escape_property("a%b\r\nc:d,e") == "a%25b%0D%0Ac%3Ad%2Ce"
-        assert error_command("a,b", "c,d:%\r\n") == "::error title=a%2Cb::c,d:%25%0D%0A"
+        assert error_command("a%b\r\nc:d,e", "c,d:%\r\n") == (
+            "::error title=a%25b%0D%0Ac%3Ad%2Ce::c,d:%25%0D%0A"
+        )
         assert next(group_lines("a\nb", [], "t")) == "::group::a%0Ab"
 
     def test_the_summary_is_a_table(self, builds: dict[str, Build], tmp_path: Path) -> None:
@@ -246,31 +247,9 @@ def test_what_is_heard_after_the_end_is_not_drawn(builds: dict[str, Build]) -> N
     assert people.getvalue() == before
 
 
-def test_usage_is_looked_at_once_a_second_and_only_for_a_terminal(
-    builds: dict[str, Build], screen: Screen
-) -> None:
-    time, looked, scipy = Time(), [], builds["scipy"]
-
-    def sample(pid: int) -> tuple[float, int]:
-        looked.append((pid, time.now))
-        return time.now, 500_000_000
-
-    def play(report: RunReport) -> None:
-        report.on_process(scipy, 77)
-        for _ in range(8):
-            time.now += 0.25
-            report.on_line(scipy, "[1/9] x")
-
-    play(RunReport(screen, clock=time, sample=sample))
-    assert looked == []
-    people = Terminal()
-    report = RunReport(Screen(people, io.StringIO()), clock=time, sample=sample)
-    play(report)
-    assert looked == [(77, 1002.0), (77, 1003.0), (77, 1004.0)]
-    assert "1.0 cores" in people.getvalue()
-    report.on_outcome(Outcome(build=scipy, state=State.CACHED, why="x"))
-    time.now += 5
+def test_a_build_that_is_left_is_drawn_no_more(builds: dict[str, Build]) -> None:
+    report = RunReport(Screen(Terminal(), io.StringIO()), clock=Time())
     report.start(builds["numpy"])
-    assert len(looked) == 3
+    assert report.screen.overlay is not None
     report.leave(builds["numpy"])
     assert report.screen.overlay is None

@@ -62,12 +62,6 @@ class ContainerEngine:
         # Otherwise SELinux would relabel the host's files before a container may read them.
         return [f"--volume={root}:{at}:O", "--security-opt=label=disable"]
 
-    def worker(self, root: Path) -> int | None:
-        """The first process of the container of a build directory; None when there is none."""
-        found = self._containers(root)
-        answer = self._output("inspect", "--format", "{{.State.Pid}}", found[-1]).strip() if found else ""
-        return int(answer) if answer.isdigit() and int(answer) else None
-
     def sweep(self, root: Path) -> None:
         """Remove the containers of a build directory, in whatever state."""
         found = self._containers(root, "--all")

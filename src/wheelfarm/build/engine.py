@@ -118,7 +118,7 @@ class Engine(Protocol):
 
 
 class ProgressListener(Protocol):
-    """Receives the output and the processes of one build, and may cancel it."""
+    """Receives the output of one build, and may cancel it."""
 
     @property
     def cancelled(self) -> Flag | None:
@@ -126,9 +126,6 @@ class ProgressListener(Protocol):
 
     def on_line(self, line: str) -> None:
         """Receive a line of output."""
-
-    def on_process(self, pid: int) -> None:
-        """Receive the process that does the work from now on."""
 
 
 class SilentListener:
@@ -138,6 +135,3 @@ class SilentListener:
 
     def on_line(self, line: str) -> None:
         del line
-
-    def on_process(self, pid: int) -> None:
-        del pid

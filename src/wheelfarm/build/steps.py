@@ -44,10 +44,6 @@ def mark_of(root: Path) -> Path:
     return root.with_name(f"{root.name}.running")
 
 
-IN_CONTAINER: Final = "Running before_build..."
-"""The headline after which the container of cibuildwheel does lasting work; each build has one."""
-
-
 def run_step(
     engine: Engine, step: Step, root: Path, *, log: Path, time_limit: float, listener: ProgressListener
 ) -> Finished:
@@ -65,17 +61,10 @@ def run_step(
         time_limit=time_limit,
         mark=mark_of(root),
         cancelled=listener.cancelled,
-        on_start=listener.on_process,
     )
 
-    def on_line(line: str) -> None:
-        listener.on_line(line)
-        # The container's processes are no descendants of cibuildwheel.
-        if engine.container and line.strip() == IN_CONTAINER and (pid := engine.container.worker(root)):
-            listener.on_process(pid)
-
     try:
-        return run(command, on_line=on_line)
+        return run(command, on_line=listener.on_line)
     except BaseException:
         remove_containers(engine, root)
         raise

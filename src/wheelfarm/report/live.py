@@ -36,18 +36,16 @@ _ECHO: Final = 4
 """Columns after the last row for the `^C` that a terminal prints: a row that breaks would stay."""
 _BAR, _DOING, _WIDEST_BAR = 8, 12, 30
 _GAP: Final = 2
-_COLUMNS: Final = ("name", "time", "share", "bar", "doing", "steps", "usage", "version", "where")
+_COLUMNS: Final = ("name", "time", "share", "bar", "doing", "steps", "version", "where")
 """The columns by importance: a narrow terminal loses the last ones first."""
-_ORDER: Final = ("name", "version", "where", "bar", "share", "steps", "time", "usage", "doing")
-_RIGHT: Final = frozenset({"share", "steps", "usage"})
+_ORDER: Final = ("name", "version", "where", "bar", "share", "steps", "time", "doing")
+_RIGHT: Final = frozenset({"share", "steps"})
 
 
 def _cells(build: RunningBuild, now: float, *, twin: bool) -> dict[str, str]:
     """The texts of a build by column."""
     share, elapsed, expected = build.share(now), now - build.started, build.expected(now)
     target = "longer than expected" if build.late(now) else f"of ~{clock(expected)}" if expected else ""
-    usage = "" if build.cores is None else f"{build.cores:.1f} cores"
-    memory = "" if build.memory is None else f"{build.memory / 1e9:.1f} GB"
     python = build.where.rpartition(", ")[2].partition("-")[0]
     return {
         "name": f"{build.label} {python}" if twin else build.label,
@@ -56,7 +54,6 @@ def _cells(build: RunningBuild, now: float, *, twin: bool) -> dict[str, str]:
         "share": "" if share is None else f"{'' if build.steps else '~'}{int(100 * share)} %",
         "steps": f"{build.step}/{build.steps}" if build.steps else "",
         "time": f"{clock(elapsed):>5} {target}".rstrip(),
-        "usage": ", ".join(filter(None, (usage, memory))),
         "doing": f"{build.verb} {build.what}".strip(),
     }
 

@@ -111,10 +111,8 @@ class RunningBuild:
     """Steps of the compiler; 0 before the first is known."""
     verb: str = ""
     what: str = ""
-    cores: float | None = None
-    memory: int | None = None
-    sample: tuple[float, float] | None = None
-    """When the CPU seconds were read last, and how many there were."""
+    reported: float = 0.0
+    """When a line was printed about it."""
 
     def on_line(self, line: str) -> None:
         """Read a line of output."""
@@ -128,16 +126,6 @@ class RunningBuild:
             verb, what = ("Packing", plain(packed["file"])) if packed else shorten(line)
             if what:
                 self.verb, self.what = verb, what
-
-    def on_usage(self, now: float, usage: tuple[float, int] | None) -> None:
-        """Take in CPU seconds so far and bytes resident; None when the processes are gone."""
-        before, self.sample, self.cores, self.memory = self.sample, None, None, None
-        if usage is None:
-            return
-        self.sample, self.memory = (now, usage[0]), usage[1]
-        if before is not None and now > before[0]:
-            # The CPU time of a process without a parent that waits is lost with it.
-            self.cores = max(0.0, usage[0] - before[1]) / (now - before[0])
 
     def expected(self, now: float) -> float | None:
         """The duration in seconds: the estimate, corrected by the steps that are done; None when unknown."""
@@ -179,18 +167,17 @@ class Progress:
     running: dict[BuildId, RunningBuild] = field(default_factory=dict)
     ended: dict[BuildId, State] = field(default_factory=dict)
 
-    def begin(self, build: Build, now: float) -> bool:
-        """Add a build; False when it runs already."""
-        if build.id in self.running:
-            return False
+    def begin(self, build: Build, now: float) -> RunningBuild:
+        """Add a build."""
         self.running[build.id] = RunningBuild(
             label=build.id.name,
             version=build.version,
             where=f"{build.id.variant}, {build.id.target}",
             started=now,
             prior=self.expected.get(build.id),
+            reported=now,
         )
-        return True
+        return self.running[build.id]
 
     def end(self, outcome: Outcome) -> None:
         """Move a build to those that have ended."""

@@ -16,32 +16,27 @@ from wheelfarm.report.progress import Progress
 from wheelfarm.report.quantity import about, duration
 from wheelfarm.run.outcome import State
 from wheelfarm.run.scheduler import defer_signals
-from wheelfarm.system.process_group import usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wheelfarm.plan.build import Build, BuildId
-    from wheelfarm.report.live import LiveView
     from wheelfarm.report.progress import RunningBuild
     from wheelfarm.report.screen import Screen
     from wheelfarm.run.outcome import Outcome
 
 REDRAW: Final = 0.125
 """Seconds between two pictures, at least."""
-_SAMPLE: Final = 1.0
-"""Seconds between two readings of what processes use."""
+EVERY: Final = 30.0
+"""Seconds between two plain lines of one build."""
+_LONGEST_LOG: Final = 10_000
+"""Lines of a build's output that GitHub shows; its log has all."""
 _STYLES: Final = {State.BUILT: "green", State.CHECKED: "green", State.FAILED: "bold red"}
 
 
-EVERY: Final = 30.0
-"""Seconds between the lines of one build."""
-
-
-def begin_line(running: RunningBuild) -> str:
-    """A build that begins."""
-    expected = f", about {about(running.prior)}" if running.prior else ""
-    return f"building {running.label} {running.version} ({running.where}){expected}"
+def now_here() -> datetime:
+    """The time of day in this time zone."""
+    return datetime.now().astimezone()
 
 
 def progress_line(running: RunningBuild, now: float) -> str:
@@ -56,38 +51,66 @@ def progress_line(running: RunningBuild, now: float) -> str:
 
 @dataclass
 class PlainOutput:
-    """Plain lines on a screen."""
+    """Plain lines: when a build begins and ends, and one each half minute at most."""
 
     screen: Screen
-    _printed: dict[object, float] = field(default_factory=dict)
-    """When each running build had its last line."""
 
-    def begin(self, build: Build, progress: Progress, now: float) -> None:
+    def begin(self, build: Build, running: RunningBuild) -> None:
         """Print that a build begins."""
-        self._printed[build.id] = now
-        self.screen.say(begin_line(progress.running[build.id]))
+        del build
+        expected = f", about {about(running.prior)}" if running.prior else ""
+        self.screen.say(f"building {running.label} {running.version} ({running.where}){expected}")
 
     def line(self, build: Build, line: str) -> None:
         """Receive a line of a build's output."""
 
     def end(self, outcome: Outcome) -> None:
         """Print how a build ended."""
-        self._printed.pop(outcome.build.id, None)
-        self.screen.say(outcome_line(outcome))
+        self.screen.say(outcome_line(outcome), _STYLES.get(outcome.state, ""))
 
     def refresh(self, progress: Progress, now: float) -> None:
         """Print the progress of builds that were silent for long."""
-        for build_id, running in progress.running.items():
-            if now - self._printed[build_id] >= EVERY:
-                self._printed[build_id] = now
+        for running in progress.running.values():
+            if now - running.reported >= EVERY:
+                running.reported = now
                 self.screen.say(progress_line(running, now))
 
     def close(self) -> None:
         """End the output."""
 
 
-_LONGEST_LOG: Final = 10_000
-"""Lines of a build's output that are shown; its log has all."""
+@dataclass
+class ActionsOutput(PlainOutput):
+    """Plain lines, and each build's output in a group of its own once the build has ended.
+
+    https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands; escapes as in the
+    Actions toolkit's packages/core/src/command.ts.
+    """
+
+    token: Callable[[], str] = secrets.token_hex
+    _logs: dict[BuildId, deque[str]] = field(default_factory=dict)
+
+    def begin(self, build: Build, running: RunningBuild) -> None:
+        """Print that a build begins."""
+        self._logs[build.id] = deque(maxlen=_LONGEST_LOG)
+        super().begin(build, running)
+
+    def line(self, build: Build, line: str) -> None:
+        """Add a line of a build's output to its group."""
+        log = self._logs[build.id]
+        if len(log) == _LONGEST_LOG:
+            log.popleft()
+            log[0] = "(the build's log has more)"
+        log.append(line)
+
+    def end(self, outcome: Outcome) -> None:
+        """Print how a build ended, with its output in a group."""
+        if log := self._logs.pop(outcome.build.id, None):
+            self.screen.lines(group_lines(outcome_line(outcome), log, self.token()))
+        else:
+            super().end(outcome)
+        if outcome.error is not None:
+            self.screen.say(error_command(str(outcome.build.id), "\n".join(outcome.error.lines())))
 
 
 def escape_data(text: str) -> str:
@@ -95,14 +118,10 @@ def escape_data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def escape_property(text: str) -> str:
-    """A property of a workflow command, such as a title."""
-    return escape_data(text).replace(":", "%3A").replace(",", "%2C")
-
-
 def error_command(title: str, message: str) -> str:
     """An annotation that the run's page shows."""
-    return f"::error title={escape_property(title)}::{escape_data(message)}"
+    title = escape_data(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::error title={title}::{escape_data(message)}"
 
 
 def group_lines(title: str, log: Sequence[str], token: str) -> Iterator[str]:
@@ -121,55 +140,15 @@ def group_lines(title: str, log: Sequence[str], token: str) -> Iterator[str]:
 
 
 @dataclass
-class ActionsOutput(PlainOutput):
-    """Plain lines, and each build's output in a group of its own once the build has ended."""
-
-    token: Callable[[], str] = secrets.token_hex
-    _logs: dict[object, deque[str]] = field(default_factory=dict)
-
-    def begin(self, build: Build, progress: Progress, now: float) -> None:
-        """Print that a build begins."""
-        self._logs[build.id] = deque(maxlen=_LONGEST_LOG)
-        super().begin(build, progress, now)
-
-    def line(self, build: Build, line: str) -> None:
-        """Keep a line of a build's output."""
-        log = self._logs[build.id]
-        if len(log) == _LONGEST_LOG:
-            log.popleft()
-            log[0] = "(the build's log has more)"
-        log.append(line)
-
-    def end(self, outcome: Outcome) -> None:
-        """Print how a build ended, with its output in a group."""
-        log = self._logs.pop(outcome.build.id, None)
-        if not log:
-            super().end(outcome)
-        else:
-            self._printed.pop(outcome.build.id, None)
-            self.screen.lines(group_lines(outcome_line(outcome), log, self.token()))
-        if outcome.error is not None:
-            message = "\n".join(outcome.error.lines())
-            self.screen.say(error_command(str(outcome.build.id), message))
-
-
-@dataclass
 class LiveOutput(PlainOutput):
     """A live view, present only while a build runs."""
 
     environ: Mapping[str, str] = field(default_factory=dict)
-    wall: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
+    wall: Callable[[], datetime] = now_here
     _drawn: float = float("-inf")
 
-    def begin(self, build: Build, progress: Progress, now: float) -> None:
+    def begin(self, build: Build, running: RunningBuild) -> None:
         """The build is in the next picture."""
-
-    def end(self, outcome: Outcome) -> None:
-        """Print how a build ended, above the rows."""
-        if self.screen.overlay is None:
-            self.screen.say(outcome_line(outcome))
-        else:
-            self.screen.overlay.say(outcome_line(outcome), _STYLES.get(outcome.state, ""))
 
     def refresh(self, progress: Progress, now: float) -> None:
         """Draw the rows, if the last picture is old enough."""
@@ -178,23 +157,18 @@ class LiveOutput(PlainOutput):
         elif now - self._drawn >= REDRAW:
             self._drawn = now
             # Only here: a pipe, and a run that finds all wheels stored, do without rich.
-            from wheelfarm.report.live import picture  # noqa: PLC0415
+            from wheelfarm.report.live import LiveView, picture  # noqa: PLC0415
 
+            if not isinstance(self.screen.overlay, LiveView):
+                self.screen.overlay = LiveView(self.screen.people, self.environ)
             wall = self.wall()
-            self._view().draw(
+            self.screen.overlay.draw(
                 lambda size, ascii_only: picture(progress, now, wall, size, ascii_only=ascii_only)
             )
 
     def close(self) -> None:
         """Remove the rows."""
         self.screen.uncover()
-
-    def _view(self) -> LiveView:
-        from wheelfarm.report.live import LiveView  # noqa: PLC0415
-
-        if not isinstance(self.screen.overlay, LiveView):
-            self.screen.overlay = LiveView(self.screen.people, self.environ)
-        return self.screen.overlay
 
 
 @dataclass
@@ -211,7 +185,6 @@ class RunReport:
         environ: the environment: GITHUB_ACTIONS, NO_COLOR and TERM count.
         clock: seconds that only grow.
         wall: the time of day.
-        sample: CPU seconds and bytes resident of a process and all that it started.
     """
 
     screen: Screen
@@ -219,11 +192,8 @@ class RunReport:
     expected: Mapping[BuildId, float] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], datetime] = field(default=lambda: datetime.now().astimezone())
-    sample: Callable[[int], tuple[float, int] | None] = usage
+    wall: Callable[[], datetime] = now_here
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
-    _pids: dict[BuildId, int] = field(default_factory=dict, init=False)
-    _sampled: dict[BuildId, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._progress = Progress(started=self.clock(), builds=self.builds, expected=self.expected)
@@ -259,60 +229,38 @@ class RunReport:
     def start(self, build: Build) -> None:
         """Begin a build; without this it begins with its first line."""
         with self._lock:
-            self._begin(build)
+            self._running(build)
             self._refresh()
 
     def on_line(self, build: Build, line: str) -> None:
         """Receive a line of a build's output."""
         with self._lock:
-            self._begin(build)
-            self._progress.running[build.id].on_line(line)
+            self._running(build).on_line(line)
             self._output.line(build, line)
             if not self._ticker.is_alive():
                 self._refresh()
 
-    def on_process(self, build: Build, pid: int) -> None:
-        """Receive the process whose tree does a build's work from now on."""
-        with self._lock:
-            self._begin(build)
-            self._pids[build.id] = pid
-            now = self.clock()
-            self._progress.running[build.id].on_usage(now, None)  # another process counts from another start
-            self._read_usage(build.id, now)
-
     def leave(self, build: Build) -> None:
         """Remove a build without a line about it."""
         with self._lock:
-            self._pids.pop(build.id, None)
             self._progress.running.pop(build.id, None)
             self._refresh()
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Receive how a build ended."""
         with self._lock:
-            self._pids.pop(outcome.build.id, None)
             self._progress.end(outcome)
             self._output.end(outcome)
             for warning in outcome.warnings:
                 self.screen.say(f"warning: {outcome.build.id}: {warning}")
             self._refresh()
 
-    def _begin(self, build: Build) -> None:
-        now = self.clock()
-        if self._progress.begin(build, now):
-            self._output.begin(build, self._progress, now)
+    def _running(self, build: Build) -> RunningBuild:
+        """The state of a build, which begins with the first that is received of it."""
+        if build.id not in self._progress.running:
+            self._output.begin(build, self._progress.begin(build, self.clock()))
+        return self._progress.running[build.id]
 
     def _refresh(self) -> None:
-        if self._over.is_set():
-            return  # a thread that has not ended yet
-        now = self.clock()
-        for build_id in self._pids:
-            if now - self._sampled[build_id] >= _SAMPLE:
-                self._read_usage(build_id, now)
-        self._output.refresh(self._progress, now)
-
-    def _read_usage(self, build_id: BuildId, now: float) -> None:
-        """Read what a build's processes use, for a terminal only."""
-        self._sampled[build_id] = now
-        if isinstance(self._output, LiveOutput) and build_id in self._progress.running:
-            self._progress.running[build_id].on_usage(now, self.sample(self._pids[build_id]))
+        if not self._over.is_set():  # a thread may go on after the end
+            self._output.refresh(self._progress, self.clock())

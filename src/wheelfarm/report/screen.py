@@ -53,10 +53,10 @@ class Screen:
         """Columns of the terminal that shows results; None where they go to a file or a pipe."""
         return shutil.get_terminal_size().columns if self.programs.isatty() else None
 
-    def say(self, line: str) -> None:
-        """Print a line for people."""
+    def say(self, line: str, style: str = "") -> None:
+        """Print a line for people; the style, for a live view, is that of its first word."""
         if self.overlay is not None:
-            self.overlay.say(line)
+            self.overlay.say(line, style)
             return
         clear = "\r\x1b[K" if self.live else ""
         self.people.write(f"{clear}{line}\n")

@@ -30,9 +30,6 @@ class RunListener(Protocol):
     def on_line(self, build: Build, line: str) -> None:
         """Receive a line of a build's output."""
 
-    def on_process(self, build: Build, pid: int) -> None:
-        """Receive the process that does a build's work from now on."""
-
     def on_outcome(self, outcome: Outcome) -> None:
         """Receive how a build ended, in the thread that called `Farm.run`."""
 
@@ -42,9 +39,6 @@ class SilentRunListener:
 
     def on_line(self, build: Build, line: str) -> None:
         del build, line
-
-    def on_process(self, build: Build, pid: int) -> None:
-        del build, pid
 
     def on_outcome(self, outcome: Outcome) -> None:
         del outcome
@@ -105,9 +99,6 @@ class BuildListener:
         if self.cancelled.is_set():
             raise CancelledRunError(f"{self.build.id} was stopped")
         self.services.listener.on_line(self.build, line)
-
-    def on_process(self, pid: int) -> None:
-        self.services.listener.on_process(self.build, pid)
 
 
 @dataclass

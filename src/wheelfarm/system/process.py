@@ -46,7 +46,6 @@ class Command:
         stdin: the text that the child reads; None for an empty input.
         mark: a file that names the child while it runs; see `end_left_behind`.
         cancelled: when set, the command and its children are ended.
-        on_start: receives the number of the child's process.
     """
 
     argv: tuple[str, ...]
@@ -58,7 +57,6 @@ class Command:
     stdin: str | None = None
     mark: Path | None = None
     cancelled: Flag | None = None
-    on_start: Callable[[int], None] | None = None
 
     def __str__(self) -> str:
         """The command line, without its secrets."""
@@ -213,8 +211,6 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
         output.note(command.redact(f"# in {command.cwd or Path.cwd()}"))
         child = _start(command, _stdin(command, stack))
         try:
-            if command.on_start is not None:
-                command.on_start(child.pid)
             with marked(command.mark, child.pid):
                 code = _follow(child, command, output, began)
         except BaseException as error:

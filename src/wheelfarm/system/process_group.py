@@ -1,4 +1,4 @@
-"""A child with its descendants: start, end, what a killed run left behind, and what they use."""
+"""A child with its descendants: start, end, and what a killed run left behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,47 +135,3 @@ def end_left_behind(mark: Path) -> bool:
                 time.sleep(_POLL)
     mark.unlink(missing_ok=True)
     return True
-
-
-_PROC: Final = Path("/proc")
-_PARENT, _SESSION, _TIMES, _RESIDENT = 1, 3, slice(11, 15), 21
-"""Fields of /proc/<pid>/stat after the name, which may itself hold spaces and brackets."""
-
-
-class Usage(NamedTuple):
-    """The resources that a process tree uses."""
-
-    cpu_seconds: float
-    """CPU time so far, of children that have ended too."""
-    memory: int
-    """Bytes resident; what processes share is counted for each of them."""
-
-
-def usage(pid: int, proc: Path = _PROC) -> Usage | None:
-    """The resources of a process, its descendants and the rest of its session; None without it or /proc.
-
-    The farm starts each child at the head of a session of its own, so that a process whose parent has ended
-    is found all the same.
-    """
-    processes = _processes(proc)
-    if pid not in processes:
-        return None
-    tree = {pid} | {each for each, fields in processes.items() if int(fields[_SESSION]) == pid}
-    new = tree
-    while new:
-        new = {each for each, fields in processes.items() if int(fields[_PARENT]) in new} - tree
-        tree = tree | new
-    ticks = sum(int(ticks) for each in tree for ticks in processes[each][_TIMES])
-    pages = sum(int(processes[each][_RESIDENT]) for each in tree)
-    return Usage(ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
-
-
-def _processes(proc: Path) -> dict[int, list[str]]:
-    """The fields of each process; one may end while we look."""
-    found = {}
-    for directory in proc.iterdir() if proc.is_dir() else ():
-        if directory.name.isdecimal():
-            with suppress(OSError):
-                stat = (directory / "stat").read_text(encoding="utf-8", errors="replace")
-                found[int(directory.name)] = stat.rpartition(")")[2].split()
-    return found
