@@ -11,6 +11,7 @@ import pytest
 
 from support.index import Index
 from support.packages import BROKEN, make_sdist, tinyleaf
+from support.store import listed
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
 from wheelfarm.run.farm import passing
 from wheelfarm.run.scheduler import Retry
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def check_nothing_stored(settings: Settings) -> None:
-    assert list(Wheelhouse(settings.wheelhouse).listed_files(VARIANT)) == []
+    assert listed(Wheelhouse(settings.wheelhouse), VARIANT) == []
     assert not list(settings.wheelhouse.rglob("*.whl"))
     assert not list(settings.wheelhouse.glob("*/records/*"))
 

@@ -13,6 +13,7 @@ from support.index import Index
 from support.packages import GENUINE, make_sdist, tinyleaf, tinytop
 from support.seen import ALWAYS, COMPILER, NASTY, added_by_tools, compiler_saw, decoy, serve
 from support.servers import index_server
+from support.store import listed
 from support.tiny import CHAIN, LEAF, VARIANT, run_farm, tiny_farm, tiny_index
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -119,13 +120,13 @@ def test_an_environment_that_was_tampered_with_proves_nothing(
     recipe = chain.recipes / "tinytop" / "recipe.toml"
     old, new = (each.sha256("tinytop-1.0.tar.gz") for each in (index, own))
     recipe.write_text(recipe.read_text().replace(old, new))
-    before = list(Wheelhouse(chain.wheelhouse).listed_files(VARIANT))
+    before = listed(Wheelhouse(chain.wheelhouse), VARIANT)
     run = run_farm(chain.replace(index_url=own.url))
     assert run.states == {"tinybase": "cached", "tinytop": "failed"}
     error = run.error("tinytop")
     assert (error.slug, error.exit_code) == ("chain", 45)
     assert "the farm's wheel of tinybase" in error.what
-    assert list(Wheelhouse(chain.wheelhouse).listed_files(VARIANT)) == before
+    assert listed(Wheelhouse(chain.wheelhouse), VARIANT) == before
     assert not (chain.work / "ungated" / run.build("tinytop").key).exists()
 
 

@@ -10,7 +10,7 @@ from wheelfarm.index.build_tags import build_tag
 from wheelfarm.index.candidates import Candidate
 from wheelfarm.index.protocol import ListedFile
 from wheelfarm.model import Digest, Name
-from wheelfarm.wheelhouse.project_index import IndexedFile
+from wheelfarm.wheelhouse.simple_index import IndexedFile
 from wheelfarm.wheels.rewrite import tagged_name
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from wheelfarm.model import StoredWheel
+    from wheelfarm.wheelhouse.simple_index import IndexedFile
 
 VARIANT = "openblas"
 # Everything that changes a directory or begins to write a file; each is announced before it happens.
@@ -47,11 +48,10 @@ def tiny_wheel(
     return make_wheel(directory, name, version, files, tag=tag, requires_python=requires_python)
 
 
-def record_of(wheel: Path) -> dict[str, object]:
-    """The least that the wheelhouse wants to know from a record."""
-    return {
-        "wheel": {"filename": wheel.name, "sha256": sha256_of_file(wheel), "size": wheel.stat().st_size},
-    }
+def record_of(wheel: Path, **changes: object) -> str:
+    """The least that the wheelhouse needs of a record."""
+    described = {"filename": wheel.name, "sha256": sha256_of_file(wheel), "size": wheel.stat().st_size}
+    return json.dumps({"wheel": described | changes})
 
 
 def put(wheelhouse: Wheelhouse, wheel: Path, key: str, variant: str = VARIANT) -> StoredWheel:
@@ -64,6 +64,11 @@ def put(wheelhouse: Wheelhouse, wheel: Path, key: str, variant: str = VARIANT) -
 def current(wheelhouse: Wheelhouse, name: str = "demo") -> list[StoredWheel]:
     """The wheels of a distribution that the index lists."""
     return list(wheelhouse.current(VARIANT, Name(name)))
+
+
+def listed(wheelhouse: Wheelhouse, variant: str = VARIANT) -> list[IndexedFile]:
+    """All files that the index lists."""
+    return [file for project in wheelhouse.projects(variant) for file in wheelhouse.listed(variant, project)]
 
 
 def stock(directory: Path) -> list[Path]:

@@ -11,8 +11,7 @@ from packaging.version import Version
 from pypi_simple import IndexPage, ProjectPage
 
 from wheelfarm.model import Digest, Name
-from wheelfarm.wheelhouse.project_index import IndexedFile, ProjectIndex
-from wheelfarm.wheelhouse.simple_index import project_page, root_json, root_page
+from wheelfarm.wheelhouse.simple_index import IndexedFile, ProjectIndex, root_html, root_json
 
 HERE = "https://index.test/simple/demo/"
 digests = st.integers(0, 2**256 - 1).map(lambda number: Digest(f"{number:064x}"))
@@ -43,7 +42,7 @@ def index_of(listed: list[IndexedFile]) -> ProjectIndex:
 @given(st.lists(files, max_size=5))
 def test_the_html_page_has_the_files_of_the_index(listed: list[IndexedFile]) -> None:
     project_index = index_of(listed)
-    page = ProjectPage.from_html("demo", project_page(project_index).decode(), HERE)
+    page = ProjectPage.from_html("demo", project_index.to_html().decode(), HERE)
     assert page.repository_version == "1.1"
     assert [
         (p.filename, p.digests, p.requires_python, p.metadata_digests, unquote(p.url)) for p in page.packages
@@ -65,7 +64,7 @@ def test_the_json_page_has_the_files_of_the_index(listed: list[IndexedFile]) -> 
     text = project_index.to_json()
     assert ProjectIndex.from_json(text, project_index.project, "here") == project_index
     page = ProjectPage.from_json_data(json.loads(text), HERE)
-    assert page.versions == project_index.versions
+    assert page.versions == list(dict.fromkeys(file.version for file in project_index.files))
     assert [(p.filename, p.size, p.requires_python, p.has_metadata) for p in page.packages] == [
         (file.filename, file.size, file.requires_python, True) for file in project_index.files
     ]
@@ -81,5 +80,5 @@ def test_a_version_has_one_current_wheel_which_is_the_last(listed: list[IndexedF
 
 def test_the_first_page_lists_the_projects() -> None:
     names = [Name("alpha"), Name("beta")]
-    assert IndexPage.from_html(root_page(names).decode()).projects == names
+    assert IndexPage.from_html(root_html(names).decode()).projects == names
     assert IndexPage.from_json_data(json.loads(root_json(names))).projects == names

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.store import VARIANT, check_tidy, current, key_of, put, tiny_wheel
+from support.store import VARIANT, check_tidy, current, key_of, listed, put, tiny_wheel
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import Name, Target
-from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+if TYPE_CHECKING:
+    from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
 class TestFind:
@@ -59,13 +62,8 @@ class TestFind:
         with pytest.raises(WheelhouseError, match="No such file"):
             wheelhouse.record(VARIANT, key_of("none"))
 
-    def test_without_a_listener_nothing_is_said(self, tmp_path: Path) -> None:
-        wheelhouse = Wheelhouse(tmp_path / "wheelhouse")
-        put(wheelhouse, tiny_wheel(tmp_path), "one").path.unlink()
-        assert wheelhouse.find(VARIANT, key_of("one")) is None
 
-
-class TestPoint:
+class TestActivate:
     def test_it_lists_again_what_the_index_lost(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         stored = put(wheelhouse, tiny_wheel(tmp_path), "one")
         pages = {page: page.read_bytes() for page in (wheelhouse.root / VARIANT / "simple").rglob("*.*")}
@@ -108,11 +106,12 @@ class TestListing:
     def test_entries_are_those_of_all_projects(self, wheelhouse: Wheelhouse, tmp_path: Path) -> None:
         for name in ("zeta", "alpha"):
             put(wheelhouse, tiny_wheel(tmp_path, name), name)
-        assert [(project, file.filename) for project, file in wheelhouse.listed_files(VARIANT)] == [
-            ("alpha", "alpha-1.0-py3-none-any.whl"),
-            ("zeta", "zeta-1.0-py3-none-any.whl"),
+        assert wheelhouse.projects(VARIANT) == ["alpha", "zeta"]
+        assert [file.filename for file in listed(wheelhouse)] == [
+            "alpha-1.0-py3-none-any.whl",
+            "zeta-1.0-py3-none-any.whl",
         ]
-        assert list(wheelhouse.listed_files("reference")) == []
+        assert listed(wheelhouse, "reference") == []
 
     @pytest.mark.parametrize(
         "page", ["", "[]", '{"files": [{}]}', '{"files": [{"filename": "x"}]}', '{"files": 1}']
@@ -125,7 +124,7 @@ class TestListing:
         project_index.write_text(page)
         for broken in (
             lambda: current(wheelhouse),
-            lambda: list(wheelhouse.listed_files(VARIANT)),
+            lambda: listed(wheelhouse),
             lambda: put(wheelhouse, tiny_wheel(tmp_path, version="2.0"), "two"),
             lambda: wheelhouse.collect_garbage(VARIANT, []),
         ):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.model import Digest
-    from wheelfarm.wheelhouse.project_index import IndexedFile
+    from wheelfarm.wheelhouse.simple_index import IndexedFile
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 

@@ -20,8 +20,7 @@ from wheelfarm.index.protocol import ListedFile, Listing
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.system.logs import get_logger
-from wheelfarm.wheelhouse.project_index import IndexedFile, ProjectIndex
-from wheelfarm.wheelhouse.simple_index import project_page, root_json, root_page
+from wheelfarm.wheelhouse.simple_index import IndexedFile, ProjectIndex, root_html, root_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -179,7 +178,7 @@ class StaticIndex:
     def _write(self, project_index: ProjectIndex, *, new: bool) -> None:
         """Write a project's pages; the first page names it before it has files, so later ones need not."""
         page = f"simple/{project_index.project}/index"
-        self.storage.write(f"{page}.html", project_page(project_index))
+        self.storage.write(f"{page}.html", project_index.to_html())
         if new:
             self._write_first(project_index.project)
         self.storage.write(f"{page}.json", project_index.to_json())
@@ -189,7 +188,7 @@ class StaticIndex:
         known = self._projects()
         if project not in known:
             names = sorted({*known, project})
-            self.storage.write(f"{_FIRST}.html", root_page(names))
+            self.storage.write(f"{_FIRST}.html", root_html(names))
             self.storage.write(f"{_FIRST}.json", root_json(names))
 
     def _projects(self) -> list[Name]:

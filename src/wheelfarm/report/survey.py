@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from wheelfarm.model import Digest
-    from wheelfarm.wheelhouse.project_index import IndexedFile
+    from wheelfarm.wheelhouse.simple_index import IndexedFile
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
     from wheelfarm.wheels.archive import Wheel
 

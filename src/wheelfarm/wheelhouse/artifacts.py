@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import HashError, UsageError, WheelhouseError
 from wheelfarm.model import Digest, parse_digest
 from wheelfarm.system.files import explain_os_errors, sha256_of_file, write_atomically
-from wheelfarm.wheelhouse.layout import Layout
-from wheelfarm.wheelhouse.metadata import Described
+from wheelfarm.wheelhouse.layout import DescribedWheel, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +46,7 @@ def export_artifact(
     with explain_os_errors(directory):
         shutil.rmtree(directory, ignore_errors=True)
         for key in sorted(keys):
-            record = Described.read(wheelhouse.record(variant, key), str(store.record(key)))
+            record = DescribedWheel.read(wheelhouse.record(variant, key), str(store.record(key)))
             for source, target in (
                 (store.record(key), copy.record(key)),
                 (store.wheel(record.sha256, record.filename), copy.wheel(record.sha256, record.filename)),
@@ -118,7 +117,7 @@ def import_artifact(wheelhouse: Wheelhouse, artifact: Artifact) -> list[StoredWh
         layout = Layout(root=artifact.directory, variant=variant)
         with explain_os_errors(artifact.directory):
             record = (artifact.directory / name).read_text(encoding="utf-8")
-        described = Described.read(record, name)
+        described = DescribedWheel.read(record, name)
         stored.append(
             wheelhouse.store(
                 layout.wheel(described.sha256, described.filename),

@@ -1,26 +1,36 @@
-"""The simple index on the disk: reading its project_indexes and writing its pages."""
+"""The simple index: which wheel of a project is current, and the pages that say so.
+
+The JSON pages have the form of the simple repository API (PEP 691, PEP 700 and PEP 714); what only the farm
+needs is under `_wheelfarm`, since keys that begin with an underscore are a server's own (PEP 691).
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
 
-from wheelfarm.model import Name
+from packaging.metadata import parse_email
+from packaging.version import Version
+
+from wheelfarm.errors import UsageError, WheelError, WheelhouseError
+from wheelfarm.model import Digest, Name, parse_digest
 from wheelfarm.system.files import sha256_of_file, write_if_changed
-from wheelfarm.wheelhouse.layout import metadata_of
-from wheelfarm.wheelhouse.metadata import requires_python, stored_wheel
-from wheelfarm.wheelhouse.project_index import META, IndexedFile, ProjectIndex, as_page
+from wheelfarm.wheelhouse.layout import metadata_of, name_and_version, wheel_path
+from wheelfarm.wheelhouse.tags import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from wheelfarm.model import Digest, StoredWheel
-    from wheelfarm.wheelhouse.layout import Layout
-    from wheelfarm.wheelhouse.metadata import Described
+    from packaging.tags import Tag
 
+    from wheelfarm.model import StoredWheel
+    from wheelfarm.wheelhouse.layout import DescribedWheel, Layout
 
+_META: Final = {"api-version": "1.1"}
 _PAGE: Final = """\
 <!DOCTYPE html>
 <html>
@@ -36,7 +46,170 @@ _PAGE: Final = """\
 """
 
 
-def _page(title: str, links: Iterable[str]) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class IndexedFile:
+    """A wheel that the index lists, and so the current one of its slot."""
+
+    filename: str
+    sha256: Digest
+    size: int
+    """Bytes."""
+    metadata_sha256: Digest
+    requires_python: str | None
+    uploaded: str
+    """When it was stored: ISO 8601, UTC."""
+    key: Digest
+    """The build key."""
+    yanked: str | None = None
+    """Why installers should ignore it (PEP 592), which may be empty; None when it is not yanked."""
+
+    @property
+    def path(self) -> str:
+        """Its path below the variant's directory, with slashes."""
+        return wheel_path(self.sha256, self.filename)
+
+    @property
+    def url(self) -> str:
+        """Its url relative to the project's page."""
+        return f"../../{quote(self.path)}"
+
+    @property
+    def version(self) -> str:
+        return name_and_version(self.filename)[1]
+
+    @property
+    def slot(self) -> tuple[Version, frozenset[Tag]]:
+        """What one wheel at a time is current for: a version, and the tags without their platforms' level."""
+        return Version(self.version), served(self.filename)
+
+    def to_mapping(self) -> dict[str, object]:
+        """The file as an item of PEP 691's `files`."""
+        document: dict[str, object] = {
+            "filename": self.filename,
+            "url": self.url,
+            "hashes": {"sha256": self.sha256},
+            "size": self.size,
+            "upload-time": self.uploaded,
+            # PEP 714: the second name is for clients that know PEP 658 only.
+            "core-metadata": {"sha256": self.metadata_sha256},
+            "dist-info-metadata": {"sha256": self.metadata_sha256},
+            "_wheelfarm": {"key": self.key, "path": self.path},
+        }
+        if self.requires_python:
+            document["requires-python"] = self.requires_python
+        if self.yanked is not None:
+            document["yanked"] = self.yanked or True
+        return document
+
+    @classmethod
+    def from_mapping(cls, document: dict[str, Any]) -> Self:
+        """Read an item that `to_mapping` made."""
+        name_and_version(document["filename"])
+        yanked = document.get("yanked", False)
+        return cls(
+            filename=document["filename"],
+            sha256=parse_digest(document["hashes"]["sha256"]),
+            size=int(document["size"]),
+            metadata_sha256=parse_digest(document["core-metadata"]["sha256"]),
+            requires_python=document.get("requires-python"),
+            uploaded=str(document["upload-time"]),
+            key=parse_digest(document["_wheelfarm"]["key"]),
+            yanked=None if yanked is False else "" if yanked is True else str(yanked),
+        )
+
+    def to_link(self) -> str:
+        """The file as a link of PEP 503's page."""
+        digest = f"sha256={self.metadata_sha256}"
+        attributes = {
+            "href": f"{self.url}#sha256={self.sha256}",
+            "data-core-metadata": digest,
+            "data-dist-info-metadata": digest,
+        }
+        if self.requires_python:
+            attributes["data-requires-python"] = self.requires_python
+        if self.yanked is not None:
+            attributes["data-yanked"] = self.yanked
+        return _link(self.filename, attributes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectIndex:
+    """The current wheels of a project, ordered by version and file name."""
+
+    project: Name
+    files: tuple[IndexedFile, ...] = ()
+
+    def activating(self, file: IndexedFile) -> ProjectIndex:
+        """The index in which this file is the current one of its slot.
+
+        A file of the same slot and another name goes too: installers prefer the higher platform level, and
+        so would never take a build that has a lower one.
+        """
+        return self.without(lambda other: other.slot == file.slot).adding(file)
+
+    def adding(self, file: IndexedFile) -> ProjectIndex:
+        """The index with this file beside the others; one of the same name goes."""
+        others = self.without(lambda other: other.filename == file.filename).files
+        files = sorted((*others, file), key=lambda item: (Version(item.version), item.filename))
+        return replace(self, files=tuple(files))
+
+    def without(self, goes: Callable[[IndexedFile], bool]) -> ProjectIndex:
+        """The index without some files."""
+        return replace(self, files=tuple(file for file in self.files if not goes(file)))
+
+    def yanking(self, these: Callable[[IndexedFile], bool], reason: str | None) -> ProjectIndex:
+        """The index with some files yanked, or, without a reason, not yanked any more."""
+        files = (replace(file, yanked=reason) if these(file) else file for file in self.files)
+        return replace(self, files=tuple(files))
+
+    def to_json(self) -> bytes:
+        """The project's page for programs, which is also what the farm reads."""
+        return _json_page(
+            {
+                "name": self.project,
+                "versions": list(dict.fromkeys(file.version for file in self.files)),
+                "files": [file.to_mapping() for file in self.files],
+            }
+        )
+
+    @classmethod
+    def from_json(cls, page: bytes, project: Name, where: str) -> Self:
+        """Read a page that `to_json` made.
+
+        Raises:
+            WheelhouseError: when something else has written it.
+        """
+        try:
+            files = tuple(IndexedFile.from_mapping(item) for item in json.loads(page)["files"])
+        except (ValueError, KeyError, TypeError, AttributeError, UsageError, WheelError) as error:
+            raise WheelhouseError(
+                f"the index page of {project} is damaged",
+                where=where,
+                why=f"it is not what the farm writes: {error!r:.120}",
+                hint="remove the file: the next run lists the stored wheels again, without building them",
+            ) from error
+        return cls(project=project, files=files)
+
+    def to_html(self) -> bytes:
+        """The project's page for installers: a link a wheel."""
+        return _html_page(f"Links for {self.project}", (file.to_link() for file in self.files))
+
+
+def root_html(projects: Sequence[Name]) -> bytes:
+    """The index's first page: a link a project."""
+    return _html_page("Simple index", (_link(name, {"href": f"{name}/"}) for name in projects))
+
+
+def root_json(projects: Sequence[Name]) -> bytes:
+    """The index's first page for programs (PEP 691)."""
+    return _json_page({"projects": [{"name": name} for name in projects]})
+
+
+def _json_page(document: dict[str, object]) -> bytes:
+    return (json.dumps({"meta": _META, **document}, sort_keys=True, indent=1) + "\n").encode()
+
+
+def _html_page(title: str, links: Iterable[str]) -> bytes:
     return _PAGE.format(title=escape(title), links="".join(f"{link}<br>\n" for link in links)).encode()
 
 
@@ -45,42 +218,13 @@ def _link(text: str, attributes: Mapping[str, str]) -> str:
     return f"<a {rendered}>{escape(text)}</a>"
 
 
-def _file(file: IndexedFile) -> str:
-    digest = f"sha256={file.metadata_sha256}"
-    attributes = {
-        "href": f"{file.url}#sha256={file.sha256}",
-        "data-core-metadata": digest,
-        "data-dist-info-metadata": digest,
-    }
-    if file.requires_python:
-        attributes["data-requires-python"] = file.requires_python
-    if file.yanked is not None:
-        attributes["data-yanked"] = file.yanked
-    return _link(file.filename, attributes)
-
-
-def project_page(project_index: ProjectIndex) -> bytes:
-    """A project's page: a link a wheel."""
-    return _page(f"Links for {project_index.project}", map(_file, project_index.files))
-
-
-def root_page(projects: Sequence[Name]) -> bytes:
-    """The index's first page: a link a project."""
-    return _page("Simple index", (_link(name, {"href": f"{name}/"}) for name in projects))
-
-
-def root_json(projects: Sequence[Name]) -> bytes:
-    """The index's first page for programs (PEP 691)."""
-    return as_page({"meta": META, "projects": [{"name": name} for name in projects]})
-
-
 def projects(layout: Layout) -> list[Name]:
-    """The projects that have a project_index, in order."""
+    """The projects that have a page, in order."""
     return sorted(Name(path.parent.name) for path in layout.simple.glob("*/index.json"))
 
 
 def read_project_index(layout: Layout, project: Name) -> ProjectIndex:
-    """A project's project_index, which is empty for a new project.
+    """The index of a project, which is empty for a new one.
 
     Raises:
         WheelhouseError: when it is damaged.
@@ -94,32 +238,32 @@ def read_project_index(layout: Layout, project: Name) -> ProjectIndex:
 
 
 def project_indexes(layout: Layout) -> Iterator[ProjectIndex]:
-    """The project_indexes of all projects, in order."""
+    """The indexes of all projects, in order."""
     return (read_project_index(layout, project) for project in projects(layout))
 
 
-def write_project(layout: Layout, project_index: ProjectIndex) -> None:
+def write_project(layout: Layout, index: ProjectIndex) -> None:
     """Write a project's pages, as far as they changed; the JSON page first, since the farm reads that one."""
-    write_if_changed(layout.project_index(project_index.project), project_index.to_json())
-    write_if_changed(layout.page(project_index.project), project_page(project_index))
+    write_if_changed(layout.project_index(index.project), index.to_json())
+    write_if_changed(layout.page(index.project), index.to_html())
 
 
 def write_root(layout: Layout) -> None:
     """Write the index's first page, as far as it changed."""
     found = projects(layout)
     write_if_changed(layout.simple / "index.json", root_json(found))
-    write_if_changed(layout.simple / "index.html", root_page(found))
+    write_if_changed(layout.simple / "index.html", root_html(found))
 
 
-def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
-    """Make a wheel that is in its place the current one of its slot.
+def list_wheel(layout: Layout, wheel: DescribedWheel, key: Digest) -> StoredWheel:
+    """Make a stored wheel the current one of its slot.
 
     Only its own project's pages are written, and the first page when the project is new.
 
     Raises:
-        WheelhouseError: when the project's project_index is damaged.
+        WheelhouseError: when the project's page is damaged.
     """
-    stored = stored_wheel(layout, wheel, key)
+    stored = layout.stored_wheel(wheel, key)
     metadata = metadata_of(stored.path)
     # The file's own time, so that listing it a second time changes nothing.
     uploaded = datetime.fromtimestamp(stored.path.stat().st_mtime, UTC)
@@ -128,15 +272,15 @@ def list_wheel(layout: Layout, wheel: Described, key: Digest) -> StoredWheel:
         sha256=wheel.sha256,
         size=wheel.size,
         metadata_sha256=sha256_of_file(metadata),
-        requires_python=requires_python(metadata.read_bytes()),
+        requires_python=parse_email(metadata.read_bytes())[0].get("requires_python"),
         uploaded=uploaded.strftime("%Y-%m-%dT%H:%M:%SZ"),
         key=key,
     )
     is_new = not layout.project_index(stored.name).exists()
-    project_index = read_project_index(layout, stored.name)
+    index = read_project_index(layout, stored.name)
     # Whoever yanked these very bytes did not mean to have them back because they were listed again.
-    yanked = next((each.yanked for each in project_index.files if each.sha256 == file.sha256), None)
-    write_project(layout, project_index.activating(replace(file, yanked=yanked)))
+    yanked = next((each.yanked for each in index.files if each.sha256 == file.sha256), None)
+    write_project(layout, index.activating(replace(file, yanked=yanked)))
     if is_new:
         write_root(layout)
     return stored
