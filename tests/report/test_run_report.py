@@ -14,9 +14,9 @@ import pytest
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
 from wheelfarm.model import CacheUse
-from wheelfarm.report.outcome import job_summary
 from wheelfarm.report.run_report import ActionsOutput, RunReport, error_command, group_lines
 from wheelfarm.report.screen import Screen
+from wheelfarm.report.workflow import job_summary
 from wheelfarm.run.outcome import Outcome, State
 
 if TYPE_CHECKING:

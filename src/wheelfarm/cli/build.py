@@ -12,9 +12,10 @@ from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import ChainFailedError
 from wheelfarm.report.explanation import explanation_lines
-from wheelfarm.report.outcome import decision_lines, job_summary, outcome_data, summary_lines
+from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
 from wheelfarm.report.quantity import about, size
 from wheelfarm.report.run_report import RunReport
+from wheelfarm.report.workflow import job_summary
 from wheelfarm.run.decision import Action, decide_all
 from wheelfarm.run.disk_space import clean as clean_farm
 from wheelfarm.run.explanation import explanation

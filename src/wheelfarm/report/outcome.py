@@ -1,4 +1,4 @@
-"""Decisions and outcomes of builds: lines for people, values for programs, a table for GitHub."""
+"""Decisions and outcomes of builds: lines for people, values for programs."""
 
 from __future__ import annotations
 
@@ -114,62 +114,3 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
         "build-cache": outcome.build_cache,
         "warnings": list(outcome.warnings),
     }
-
-
-def job_summary(outcomes: Sequence[Outcome]) -> str:
-    """The outcomes of a run, as Markdown for the file GITHUB_STEP_SUMMARY.
-
-    Without a compiler cache it has no column.
-    """
-    cached = any(outcome.cache_use for outcome in outcomes)
-    head = ["package", "variant", "target", "state", "time", "size", *(["cache hits"] if cached else [])]
-    return "\n".join(
-        [
-            f"### Wheels: {count_line(outcomes)}",
-            "",
-            row(head),
-            row(["---", "---", "---", "---", *["---:"] * (len(head) - 4)]),
-            *(row(_summary_cells(outcome, cached=cached)) for outcome in outcomes),
-            "",
-        ]
-    )
-
-
-def _summary_cells(outcome: Outcome, *, cached: bool) -> list[str]:
-    build = outcome.build
-    wheel = outcome.wheel
-    cells = [
-        f"{build.id.name} {build.version}",
-        build.id.variant,
-        str(build.id.target),
-        _state(outcome),
-        duration(outcome.seconds) if outcome.seconds else "",
-        size(wheel.stat().st_size) if wheel is not None and wheel.is_file() else "",
-    ]
-    if cached:
-        use = outcome.cache_use
-        cells.append(f"{use.hits} of {use.compiles}" if use else "")
-    return [cell(text) for text in cells]
-
-
-def _state(outcome: Outcome) -> str:
-    """The state, and its reason."""
-    match outcome.state:
-        case State.FAILED:
-            state = f"failed: {outcome.why}"
-        case State.BLOCKED:
-            state = f"blocked by {outcome.culprit}" if outcome.culprit else outcome.why
-        case _:
-            state = outcome.state.value
-    return f"{state} (attempt {outcome.attempts})" if outcome.retried else state
-
-
-def cell(text: str) -> str:
-    """Text that Markdown leaves as it is, within a table."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return " ".join(text.split())
-
-
-def row(cells: Sequence[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"

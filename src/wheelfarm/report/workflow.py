@@ -1,17 +1,54 @@
-"""The result of a workflow's run, as Markdown for its page."""
+"""The results of a job and of a workflow's run, as Markdown for their pages on GitHub."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from wheelfarm.report.outcome import cell, row
-from wheelfarm.report.quantity import duration
+from wheelfarm.report.outcome import count_line
+from wheelfarm.report.quantity import duration, size
+from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from wheelfarm.ci.matrix import MatrixEntry
+    from wheelfarm.run.outcome import Outcome
+
+
+def job_summary(outcomes: Sequence[Outcome]) -> str:
+    """The outcomes of a run; without a compiler cache it has no column."""
+    columns = ["package", "variant", "target", "state", "time", "size", "cache hits"]
+    cached = any(outcome.cache_use for outcome in outcomes)
+    width = len(columns) if cached else len(columns) - 1
+    rows = [_job_cells(outcome)[:width] for outcome in outcomes]
+    return _summary(f"Wheels: {count_line(outcomes)}", columns[:width], rows, right=columns[4:])
+
+
+def _job_cells(outcome: Outcome) -> list[str]:
+    build, wheel, use = outcome.build, outcome.wheel, outcome.cache_use
+    return [
+        f"{build.id.name} {build.version}",
+        build.id.variant,
+        str(build.id.target),
+        _state(outcome),
+        duration(outcome.seconds) if outcome.seconds else "",
+        size(wheel.stat().st_size) if wheel is not None and wheel.is_file() else "",
+        f"{use.hits} of {use.compiles}" if use else "",
+    ]
+
+
+def _state(outcome: Outcome) -> str:
+    """The state, and its reason."""
+    match outcome.state:
+        case State.FAILED:
+            state = f"failed: {outcome.why}"
+        case State.BLOCKED:
+            state = f"blocked by {outcome.culprit}" if outcome.culprit else outcome.why
+        case _:
+            state = outcome.state.value
+    return f"{state} (attempt {outcome.attempts})" if outcome.retried else state
 
 
 def workflow_summary(
@@ -20,7 +57,7 @@ def workflow_summary(
     outcomes: Mapping[str, Mapping[str, object]],
     results: Mapping[str, str],
 ) -> str:
-    """The table of a run.
+    """The jobs of a workflow's run.
 
     Args:
         entries: all of the workflow, in its order.
@@ -28,36 +65,42 @@ def workflow_summary(
         outcomes: of the reports, by slug.
         results: the host's result of each job, by slug: a job that was cancelled has no report.
     """
+    columns = ["package", "platform", "variant", "Python", "state", "time", "wheel"]
     rows = [
-        _cells(entry, outcomes.get(entry.slug), results.get(entry.slug, ""))
+        _entry_cells(entry, outcomes.get(entry.slug), results.get(entry.slug, ""))
         for entry in entries
         if entry in selected
     ]
-    states: dict[str, int] = {}
-    for cells in rows:
-        states[cells[4].partition(":")[0]] = states.get(cells[4].partition(":")[0], 0) + 1
-    unchanged = len(entries) - len(rows)
+    states = Counter(cells[4].partition(":")[0] for cells in rows)
     counts = [f"{count} {state}" for state, count in sorted(states.items())]
-    counts += [f"{unchanged} left out"] if unchanged else []
-    head = ["package", "platform", "variant", "Python", "state", "time", "wheel"]
-    lines = [f"### Farm: {', '.join(counts) or 'nothing to do'}", ""]
-    if rows:
-        lines += [
-            row(head),
-            row(["---"] * len(head)),
-            *(row([cell(each) for each in cells]) for cells in rows),
-        ]
-    return "\n".join([*lines, ""])
+    if len(rows) < len(entries):
+        counts.append(f"{len(entries) - len(rows)} left out")
+    return _summary(f"Farm: {', '.join(counts) or 'nothing to do'}", columns, rows)
 
 
-def _cells(entry: MatrixEntry, outcome: Mapping[str, object] | None, result: str) -> list[str]:
-    columns = [str(entry.name), entry.platform, entry.variant, str(entry.python)]
+def _entry_cells(entry: MatrixEntry, outcome: Mapping[str, object] | None, result: str) -> list[str]:
+    cells = [str(entry.name), entry.platform, entry.variant, str(entry.python)]
     if outcome is None:
         state = "blocked" if result == "skipped" else f"ended without a report: {result}"
-        return [*columns, state if result else "ended without a report", "", ""]
+        return [*cells, state if result else "ended without a report", "", ""]
     state = str(outcome["state"])
     if outcome.get("error"):
         state += f": {outcome['why']}"
     seconds, wheel = outcome.get("seconds"), outcome.get("wheel")
-    took = duration(float(seconds)) if isinstance(seconds, int | float) and seconds else ""
-    return [*columns, state, took, PurePath(str(wheel)).name if wheel else ""]
+    time = duration(float(seconds)) if isinstance(seconds, int | float) and seconds else ""
+    return [*cells, state, time, PurePath(str(wheel)).name if wheel else ""]
+
+
+def _summary(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()
+) -> str:
+    """A heading and a table in Markdown; without rows only the heading."""
+    marks = ["---:" if name in right else "---" for name in columns]
+    cells = [columns, marks, *([_escape(text) for text in row] for row in rows)] if rows else []
+    return "\n".join([f"### {title}", "", *(f"| {' | '.join(row)} |" for row in cells), ""])
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown leaves as it is, within a table."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return " ".join(text.split())
