@@ -52,6 +52,7 @@ class Totals(Progress):
             *(("done", "3/12 done"), ("failed", "1 failed"), ("blocked", "2 blocked")),
             *(
                 ("running", f"{len(self.running)} running"),
+                ("elapsed", "12:34"),
                 ("left", "about 8 min left"),
                 ("end", "ends 14:35"),
             ),

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from support.farm import builds_of, make_farm
-from wheelfarm.report.progress import Progress, RunningBuild
+from wheelfarm.report.progress import Progress, RunningBuild, Step, plain, read_step, shorten
 from wheelfarm.run.outcome import Outcome, State
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.plan.build import Build
 
+SO = "numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so"
 WALL = datetime(2026, 1, 2, 14, 0, tzinfo=UTC)
 
 
@@ -79,7 +82,8 @@ def test_totals(builds: list[Build]) -> None:
     progress.begin(b, 30)
     assert progress.left(30) == 120  # never less than the longest alone
     assert progress.totals(30, WALL) == [
-        *(("done", "0/3 done"), ("running", "2 running"), ("left", "about 2 min left"), ("end", "ends 14:02"))
+        *(("done", "0/3 done"), ("running", "2 running"), ("elapsed", "0:30")),
+        *(("left", "about 2 min left"), ("end", "ends 14:02")),
     ]
     for build, state in zip(builds, (State.BUILT, State.FAILED, State.BLOCKED), strict=True):
         progress.end(Outcome(build=build, state=state, why=""))
@@ -95,4 +99,108 @@ def test_an_unknown_end_is_left_out(builds: list[Build]) -> None:
     ):
         progress.begin(a, 0)
         assert progress.left(1) is None
-        assert [kind for kind, _ in progress.totals(1, WALL)] == ["done", "running"]
+        assert [kind for kind, _ in progress.totals(1, WALL)] == ["done", "running", "elapsed"]
+
+
+@pytest.mark.parametrize(
+    ("line", "verb", "what"),
+    [
+        (f"Compiling C object {SO}.p/src_umath_loops.c.o", "Compiling", "umath_loops.c"),
+        (f"Compiling C object {SO}.p/meson-generated_loops.dispatch.c.o", "Compiling", "loops.dispatch.c"),
+        ("Building CXX object CMakeFiles/a.dir/src/b.cpp.obj", "Building", "b.cpp"),
+        (f"Linking target {SO}", "Linking", "_multiarray_umath.so"),
+        (f"Generating symbol file {SO}.p/x.so.symbols", "Generating", "x.so.symbols"),
+        ("Generating 'numpy/_core/libx.a.p/npy_sort.h'", "Generating", "npy_sort.h"),
+        ("Copying file numpy/__init__.py", "Copying", "__init__.py"),
+        (r"Linking target scipy\_lib\x.cp312-win_amd64.pyd", "Linking", "x.pyd"),
+        ("gcc -O2 -I/usr/include -c a/b.c -o build/a/b.o", "Compiling", "b.c"),
+        ("running build_ext", "", "running build_ext"),
+        ("copying a/b.py -> build/b.py", "", "copying a/b.py -> build/b.py"),
+        ("Compiling C object x.p/src_.o", "Compiling", "src_"),
+        ("Linking everything", "", "Linking everything"),
+    ],
+)
+def test_a_line_in_short(line: str, verb: str, what: str) -> None:
+    assert shorten(line) == (verb, what)
+
+
+def test_ninja_s_steps() -> None:
+    assert read_step(" [ 12/345] Compiling C object a.p/src_b.c.o") == Step(12, 345, "Compiling", "b.c")
+    assert read_step("[9/5] x") == Step(5, 5, "", "x")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "[12/x] y",
+        "[0/0] nothing",
+        "12/345",
+        "note: [1/2] x",
+        "[3/505] /stage/source/numpy/core.py",
+        r"[3/505] C:\stage\core.py",
+    ],
+)
+def test_no_steps(line: str) -> None:
+    assert read_step(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("\x1b[1m\x1b[31merror\x1b[0m: x", "error: x"),
+        ("\x1b]0;title\x07a\tb", "a       b"),
+        ("a\x00b\x1bc", "a?b"),
+        ("漢a e\u0301", "?a e?"),
+        ("«foo» é", "«foo» é"),
+        ("x" * 500, "x" * 400),
+    ],
+)
+def test_each_character_takes_one_column(line: str, said: str) -> None:
+    assert plain(line) == said
+
+
+NUMPY = (0, 0.04, 0.08, 0.10, 0.21, 0.25, 0.66, 0.78, 0.89, 0.93, 1)
+"""The part of the compile's time that had passed at each tenth of numpy's 474 steps, from Ninja's log."""
+
+
+def steps_done(share: float) -> int:
+    """Steps of 1000 that are done after a share of the compile's time, as in a build of numpy."""
+    tenth = sum(each <= share for each in NUMPY[1:-1])
+    begin, end = NUMPY[tenth], NUMPY[tenth + 1]
+    return min(1000, int(100 * (tenth + (share - begin) / (end - begin))))
+
+
+@given(total=st.floats(90, 3000), minutes=st.floats(1, 50))
+def test_with_a_good_estimate_the_time_is_right_within_30_percent_after_a_minute(
+    total: float, minutes: float
+) -> None:
+    now = 60 * minutes
+    assume(now < total - 10)
+    build = running(started=0.0, prior=total, steps=1000, step=steps_done((now - 30) / (total - 45)))
+    expected = build.expected(now)
+    assert expected is not None
+    assert 0.7 * total <= expected <= 1.3 * total
+
+
+@given(
+    prior=st.floats(20, 3000), elapsed=st.floats(0, 6000), step=st.integers(0, 1000), more=st.floats(0, 100)
+)
+def test_the_arithmetic_of_an_estimate(prior: float, elapsed: float, step: int, more: float) -> None:
+    build = running(started=0.0, prior=prior, steps=1000, step=step)
+    expected, left, share = build.expected(elapsed), build.left(elapsed), build.share(elapsed)
+    assert expected is not None
+    assert left is not None
+    assert share is not None
+    assert left >= 0
+    assert share <= 0.99
+    # It lies between the estimate and what is known of the build, and no step that is done makes it longer.
+    assert min(prior, elapsed) <= expected + 1e-6
+    assert expected <= prior + elapsed + 1e-6
+    later = running(started=0.0, prior=prior, steps=1000, step=min(1000, step + 1)).expected(elapsed)
+    assert later is not None
+    assert later <= expected + elapsed * (step == 0) + 1e-6
+    # Time that passes without a step makes it longer by that time at most.
+    waited = build.expected(elapsed + more)
+    assert waited is not None
+    assert expected - 1e-6 <= waited <= expected + more + 1e-6

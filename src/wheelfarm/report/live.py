@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TextIO
 
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, Group, RenderResult
 from rich.control import Control
@@ -30,16 +30,33 @@ if TYPE_CHECKING:
 
 _UNKNOWN: Final = os.terminal_size((80, 24))
 """Of a terminal that does not report its size."""
-_FAINT: Final = "bright_black"
-_STYLES: Final = {"done": "green", "failed": "bold red", "blocked": "bold red", "left": _FAINT, "end": _FAINT}
 _ECHO: Final = 4
 """Columns after the last row for the `^C` that a terminal prints: a row that breaks would stay."""
-_BAR, _DOING, _WIDEST_BAR = 8, 12, 30
+_FAINT: Final = "bright_black"
+_STYLES: Final = {"done": "green", "failed": "bold red", "blocked": "bold red", "left": _FAINT, "end": _FAINT}
 _GAP: Final = 2
-_COLUMNS: Final = ("name", "time", "share", "bar", "doing", "steps", "version", "where")
-"""The columns by importance: a narrow terminal loses the last ones first."""
-_ORDER: Final = ("name", "version", "where", "bar", "share", "steps", "time", "doing")
-_RIGHT: Final = frozenset({"share", "steps"})
+_WIDEST_BAR: Final = 30
+
+
+class _Column(NamedTuple):
+    rank: int
+    """A narrow terminal loses the column of the highest rank first."""
+    style: str = ""
+    justify: Literal["left", "right"] = "left"
+    least: int | None = None
+    """Columns of one that can be cut; others are as wide as their texts."""
+
+
+_COLUMNS: Final = {
+    "name": _Column(0, "bold"),
+    "version": _Column(6, _FAINT),
+    "where": _Column(7, _FAINT),
+    "bar": _Column(3, least=8),
+    "share": _Column(2, justify="right"),
+    "steps": _Column(5, justify="right"),
+    "time": _Column(1),
+    "doing": _Column(4, _FAINT, least=12),
+}
 
 
 def _cells(build: RunningBuild, now: float, *, twin: bool) -> dict[str, str]:
@@ -62,33 +79,29 @@ def builds_table(builds: Sequence[RunningBuild], now: float, width: int, *, asci
     """A row for each build, in as many columns as fit the width."""
     names = [build.label for build in builds]
     rows = [_cells(build, now, twin=names.count(build.label) > 1) for build in builds]
-    widths = {name: max(len(row[name]) for row in rows) for name in _COLUMNS if name != "bar"}
-    widths |= {"bar": _BAR, "doing": _DOING}
+    widths = {name: column.least or max(len(row[name]) for row in rows) for name, column in _COLUMNS.items()}
     columns = [name for name in _COLUMNS if widths[name]]
-    while len(columns) > 1 and _total(columns, widths) > width:
-        columns.pop()
-    spare = max(0, width - _total(columns, widths))
-    if "bar" in columns:
-        widths["bar"] = min(_WIDEST_BAR, _BAR + (spare // 3 if "doing" in columns else spare))
-    widths["doing"] += max(0, width - _total(columns, widths))
+
+    def spare() -> int:
+        return width + _GAP - sum(widths[name] + _GAP for name in columns)
+
+    while len(columns) > 1 and spare() < 0:
+        columns.remove(max(columns, key=lambda name: _COLUMNS[name].rank))
+    widths["bar"] = min(_WIDEST_BAR, widths["bar"] + max(0, spare()) // (3 if "doing" in columns else 1))
+    widths["doing"] += max(0, spare())
     widths["name"] = min(width, widths["name"])
     table = Table.grid(padding=(0, _GAP, 0, 0))
-    ordered = [name for name in _ORDER if name in columns]
-    for name in ordered:
+    for name in columns:
         table.add_column(
-            justify="right" if name in _RIGHT else "left",
+            justify=_COLUMNS[name].justify,
             width=widths[name],
             no_wrap=True,
             overflow="crop" if ascii_only else "ellipsis",
-            style="bold" if name == "name" else _FAINT if name in {"version", "where", "doing"} else "",
+            style=_COLUMNS[name].style,
         )
     for build, row in zip(builds, rows, strict=True):
-        table.add_row(*(_bar(build, now) if name == "bar" else Text(row[name]) for name in ordered))
+        table.add_row(*(_bar(build, now) if name == "bar" else Text(row[name]) for name in columns))
     return table
-
-
-def _total(columns: Sequence[str], widths: Mapping[str, int]) -> int:
-    return sum(widths[name] + _GAP for name in columns) - _GAP
 
 
 def _bar(build: RunningBuild, now: float) -> ProgressBar:
@@ -100,9 +113,7 @@ def _bar(build: RunningBuild, now: float) -> ProgressBar:
 def totals_line(progress: Progress, now: float, wall: datetime, width: int, dot: str) -> Text:
     """The line of the whole run; what does not fit is left out from the end."""
     line = Text(no_wrap=True)
-    texts = progress.totals(now, wall)
-    texts.insert(-2 if texts[-1][0] == "end" else len(texts), ("elapsed", clock(now - progress.started)))
-    for kind, text in texts:
+    for kind, text in progress.totals(now, wall):
         gap = dot if line else ""
         if len(line) + len(gap) + len(text) > width - (_ECHO if line else 0):
             break
@@ -115,14 +126,15 @@ def picture(
 ) -> list[RenderableType]:
     """The rows: one for each running build, as many as fit, and the total."""
     width, height = size
-    builds, more = list(progress.running.values()), []
-    if len(builds) + 1 > height:
-        rest = len(builds) - max(0, height - 2)
-        builds = builds[: max(0, height - 2)]
-        more = [Text(f"and {rest} more", _FAINT, no_wrap=True, overflow="crop")] if height > 1 else []
-    table = [builds_table(builds, now, width, ascii_only=ascii_only)] if builds else []
-    dot = " | " if ascii_only else " · "
-    return [*table, *more, totals_line(progress, now, wall, width, dot)]
+    builds = list(progress.running.values())
+    shown = builds if len(builds) < height else builds[: max(0, height - 2)]
+    rows: list[RenderableType] = []
+    if shown:
+        rows.append(builds_table(shown, now, width, ascii_only=ascii_only))
+    if len(shown) < len(builds) and height > 1:
+        more = f"and {len(builds) - len(shown)} more"
+        rows.append(Text(more, _FAINT, no_wrap=True, overflow="crop"))
+    return [*rows, totals_line(progress, now, wall, width, " | " if ascii_only else " · ")]
 
 
 class LiveView:

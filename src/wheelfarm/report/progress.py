@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wheelfarm.report.quantity import about
+from wheelfarm.report.quantity import about, clock
 from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
@@ -203,6 +203,7 @@ class Progress:
             "failed": _count(states.count(State.FAILED), "failed"),
             "blocked": _count(states.count(State.BLOCKED), "blocked"),
             "running": _count(len(self.running), "running"),
+            "elapsed": clock(now - self.started),
             "left": "" if left is None else f"about {about(left)} left",
             "end": "" if left is None else f"ends {wall + timedelta(seconds=left):%H:%M}",
         }
