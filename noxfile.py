@@ -1,4 +1,4 @@
-"""This project's own sessions, then those of the recipes: `nox -l` lists them all."""
+"""The sessions of the recipes, this project's own, and those of CI jobs: `nox -l` lists them all."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ LOCKS = {
     "types": (PROJECT, "--extra", "programs", "--group", "types"),
     "docs": (PROJECT, "--group", "docs"),
 }
-"""Lock file in requirements/ → what of pyproject.toml it is compiled from."""
+"""Lock file in requirements/ → the groups and extras of pyproject.toml that it is compiled from."""
 
 register_recipes(ROOT)
 
@@ -66,7 +66,7 @@ def lint(session: nox.Session) -> None:
     schemas = ("check-jsonschema", "--builtin-schema")
     run(session, "lint", *schemas, "vendor.github-workflows", *workflows)
     run(session, "lint", *schemas, "vendor.dependabot", ".github/dependabot.yml")
-    # Offline: no checkout may depend on what zizmor could ask the host about.
+    # Offline: the result must not depend on answers of GitHub's API.
     run(session, "lint", "zizmor", "--offline", "--pedantic", "--no-progress", ".github")
     actionlint(session, *workflows)
     run(session, "lint", "inv", "ci.check")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @task(
     *PLANNING,
     *("jobs", "memory", "offline", "release", "no_compiler_cache", "no_remote", "dry_run", "json"),
-    stamp="a file for what this run depended on",
+    stamp="the file for the stamp of a nox session",
 )
 def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
     """Build packages and all that they need, against each other's wheels, into the wheelhouse."""
@@ -43,7 +43,7 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
         lacking = farm.missing(names)
         if lacking:
             call.screen.say(f"would install system packages: {' '.join(lacking)}")
-            call.screen.say("their versions are in the build keys: what follows may change with them")
+            call.screen.say("their versions are part of the build keys, so the plan below may change")
         _show_plan(call, farm.plan(names))
         return
     before = input_states(farm.settings)
@@ -70,7 +70,7 @@ def _run(call: Invocation, plan: Plan) -> tuple[Outcome, ...]:
 
 
 def _summarize(call: Invocation, outcomes: Sequence[Outcome]) -> None:
-    """Write what came of a run: for people, for GitHub's page of the job, for programs."""
+    """Write the outcomes for people, for GitHub's job page, and with `--json` for programs."""
     call.screen.lines(summary_lines(outcomes))
     page = call.farm.settings.environ.get("GITHUB_STEP_SUMMARY")
     if page:

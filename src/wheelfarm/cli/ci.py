@@ -40,34 +40,43 @@ def _render(farm: Farm, provider: str) -> tuple[Path, str]:
     return directory / FARM, render_github(jobs, settings, pins)
 
 
-@task("dry_run", provider=_PROVIDER)
+@task("dry_run", "json", provider=_PROVIDER)
 def render(call: Invocation, *, provider: str = "github") -> None:
     """Render the CI workflow from the recipes: a job per recipe and platform, with exact edges."""
     path, text = _render(call.farm, provider)
     if not call.dry_run:
         write_atomically(path, text.encode(), "the workflow")
-    call.screen.result([f"{path.relative_to(call.farm.settings.root)}: {text.count(chr(10))} lines"])
+    file, lines = str(path.relative_to(call.farm.settings.root)), len(text.splitlines())
+    call.show({"file": file, "lines": lines}, [f"{file}: {lines} lines"])
 
 
-@task(provider=_PROVIDER)
+@task("json", provider=_PROVIDER)
 def check(call: Invocation, *, provider: str = "github") -> None:
     """Fail when the rendered workflow is stale, or any workflow uses an action that is not pinned."""
     farm, problems = call.farm, Collector()
     path, text = _render(farm, provider)
+    where = str(path.relative_to(farm.settings.root))
     found = path.read_text(encoding="utf-8") if path.is_file() else None
     if found != text:
         problems.add(
             WorkflowError(
                 "the workflow is stale" if found is not None else "the workflow is missing",
-                where=str(path.relative_to(farm.settings.root)),
+                where=where,
                 why=_first_difference(found or "", text),
                 hint="inv ci.render, and commit what it writes",
             )
         )
     if provider == "github" and not path.with_name(BUILD_WHEEL).is_file():
-        where, hint = f"{_WORKFLOWS}/{BUILD_WHEEL}", "copy it from wheelfarm's own repository"
-        problems.add(WorkflowError(f"{FARM} calls a workflow that is missing", where=where, hint=hint))
+        problems.add(
+            WorkflowError(
+                f"{FARM} calls a workflow that is missing",
+                where=f"{_WORKFLOWS}/{BUILD_WHEEL}",
+                hint="copy it from wheelfarm's own repository",
+            )
+        )
     problems.check()
+    if call.json:
+        call.screen.data({"file": where})
     call.screen.say(f"current: {path.name}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from invoke.exceptions import Exit
 
@@ -110,7 +110,7 @@ def prepare(*, package: str, platform: str) -> None:
 
 def build(*, package: str, platform: str, variant: str, python: str) -> None:
     """Build one matrix entry from nothing, with the wheels of other jobs."""
-    farm = _open_farm(variant=variant or None, python=python, platform=_identifier(platform), release=True)
+    farm = _open_farm(variant=variant, python=python, platform=_identifier(platform), release=True)
     (target, *others) = farm.targets()
     if others:
         raise UsageError("a matrix entry has one Python", hint="--python 3.11")
@@ -162,10 +162,10 @@ def collect() -> None:
     CiArtifacts(farm).import_wheels(entry for job in jobs for entry in job.entries)
 
 
-def publish(*, index: str | None, dry_run: bool) -> None:
+def publish(*, index: str, dry_run: bool) -> None:
     """Publish the wheels of all variants, with build numbers where they are needed: all, or none."""
     farm, screen, problems = _open_farm(), Screen.standard(), Collector()
-    name = choose_index_name(farm, index)
+    name = choose_index_name(farm, index or None)
     table = farm.settings.choose_index(name)
     variants = [variant for variant in farm.wheelhouse.variants() if table.path(variant) is not None]
     directory = farm.settings.root / PUBLISHED
@@ -185,19 +185,16 @@ def publish(*, index: str | None, dry_run: bool) -> None:
         screen.say(f"{len(done.to_upload)} published, and {name} lists them")
 
 
-_COMMANDS: Final[Mapping[str, tuple[Callable[..., None], Sequence[str]]]] = {
-    "last": (find_last, ()),
-    "plan": (plan, ("--packages", "--variant", "--platforms", "--last-run")),
-    "prepare": (prepare, ("package", "--platform")),
-    "build": (build, ("package", "--platform", "--variant", "--python")),
-    "summary": (summary, ()),
-    "collect": (collect, ()),
-    "publish": (publish, ("--index", "--dry-run")),
+_COMMANDS: Final[Mapping[str, tuple[Callable[..., None], str]]] = {
+    "last": (find_last, ""),
+    "plan": (plan, "--packages --variant --platforms --last-run"),
+    "prepare": (prepare, "package --platform"),
+    "build": (build, "package --platform --variant --python"),
+    "summary": (summary, ""),
+    "collect": (collect, ""),
+    "publish": (publish, "--index --dry-run"),
 }
-_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    **{option: {"default": ""} for option in ("--packages", "--variant", "--platforms", "--last-run")},
-    "--dry-run": {"action": "store_true"},
-}
+_FLAG: Final = "--dry-run"
 
 
 def main(words: Sequence[str]) -> int:
@@ -206,8 +203,11 @@ def main(words: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (function, options) in _COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
-        for option in options:
-            command.add_argument(option, **_OPTIONS.get(option, {}))
+        for option in options.split():
+            if option == _FLAG:
+                command.add_argument(option, action="store_true")
+            else:
+                command.add_argument(option, default="")
     values = vars(parser.parse_args(words))
     function, _ = _COMMANDS[values.pop("command")]
     try:

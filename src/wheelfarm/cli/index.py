@@ -108,7 +108,7 @@ def _release(text: str) -> tuple[Name, str]:
     *("variant", "dry_run", "json"),
     release="distribution and version, such as scipy==1.17.1",
     index=_OR_WHEELHOUSE,
-    reason="shown by installers",
+    reason="why, for installers to show",
     undo="let installers choose the release again",
 )
 def yank(
@@ -159,6 +159,7 @@ def prune(
 
 
 @task(
+    "json",
     host="where to listen: an address of this machine alone",
     port="0 takes a free one",
 )
@@ -168,7 +169,8 @@ def serve(call: Invocation, *, host: str = "127.0.0.1", port: int = 8080) -> Non
     from wheelfarm.index.serve import serving  # noqa: PLC0415
 
     with serving(call.farm.settings.wheelhouse, host=host, port=port) as url:
-        call.screen.result(f"{url}/{variant}/simple/" for variant in call.farm.wheelhouse.variants())
+        urls = [f"{url}/{variant}/simple/" for variant in call.farm.wheelhouse.variants()]
+        call.show(urls, urls)
         threading.Event().wait()
 
 
@@ -222,6 +224,4 @@ def export(call: Invocation, packages: str, *, output: str = "requirements.txt")
     call.show(data, text.splitlines() if call.dry_run else ())
     call.screen.say(f"{output}: {ours} of the farm, {others.count('==')} others")
     if from_elsewhere(chosen):
-        call.screen.say(
-            "what is not of the farm comes from another index; the hashes fix which files it may be"
-        )
+        call.screen.say("packages from outside the farm come from another index; the hashes pin their files")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
@@ -44,9 +44,14 @@ class FarmProgram(Program):
                 super().parse_tasks()
             except ParseError as error:
                 if not self._join(error):
-                    self.refuse(error)
+                    self.refuse(usage_error(error, self.collection), error)
             else:
-                return
+                break
+        for context in self.tasks:
+            for argument in context.positional_args:
+                # invoke takes an option that the task does not have for the word that is missing.
+                if str(argument.value).startswith("-"):
+                    self.refuse(_unknown_option(str(argument.value), context))
 
     def _join(self, error: ParseError) -> bool:
         """Add a further word to the packages, as `chain numpy scipy` means; False where it is none."""
@@ -60,15 +65,10 @@ class FarmProgram(Program):
         tokens[first] = f"{packages},{word}"
         return True
 
-    def refuse(self, error: ParseError) -> None:
-        """Report what invoke cannot parse.
-
-        Raises:
-            Exit: always, with the code of a usage error.
-        """
-        problem = usage_error(error, self.collection)
+    def refuse(self, problem: UsageError, cause: ParseError | None = None) -> NoReturn:
+        """Report a usage error, and end with its exit code."""
         Screen.standard().error(problem)
-        raise Exit(code=problem.exit_code) from error
+        raise Exit(code=problem.exit_code) from cause
 
 
 class StrictProgram(FarmProgram):
@@ -100,13 +100,18 @@ def usage_error(error: ParseError, tasks: Collection) -> UsageError:
     if surplus:
         return UsageError(f"packages are one word in `{name}`", hint=f"write {','.join(surplus)}")
     if word and word.startswith("-") and context:
-        return UsageError(f"`{name}` has no option {word}", hint=suggestion(word, context.flag_names()))
+        return _unknown_option(word, context)
     if word:
         return UsageError(f"there is no task {word!r}", hint=suggestion(word, tasks.task_names))
     if context and context.missing_positional_args:
         missing = " ".join(str(each.name).upper() for each in context.missing_positional_args)
         return UsageError(f"`{name}` needs {missing}", hint=_example(context))
     return UsageError(str(error), hint=f"inv --help {name}" if name else "inv --list")
+
+
+def _unknown_option(word: str, context: ParserContext) -> UsageError:
+    what = f"`{context.name}` has no option {word}"
+    return UsageError(what, hint=suggestion(word, context.flag_names()))
 
 
 def _example(context: ParserContext) -> str:

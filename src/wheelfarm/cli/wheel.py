@@ -23,7 +23,7 @@ from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines
 from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.services import SilentRunListener, make_fetcher
-from wheelfarm.system.files import sha256_of_file
+from wheelfarm.system.files import sha256_of_file, write_atomically
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.comparison import difference
@@ -183,18 +183,8 @@ def repair(call: Invocation, wheel: str, *, libraries: str | None = None, output
         check_repaired(linkage(repaired), repaired.platform_tag)
         path = Path(output) / found.name
         if not call.dry_run:
-            _copy(found, path)
+            write_atomically(path, found.read_bytes(), "the repaired wheel")
     call.show({"wheel": str(path)}, [str(path)])
-
-
-def _copy(source: Path, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(source.read_bytes())
-    except OSError as problem:
-        raise RepairError(
-            "cannot write the repaired wheel", where=str(path.parent), why=problem.strerror
-        ) from problem
 
 
 def _refusal(problem: ProcessError, output: list[str], program: str, wheel: Wheel) -> RepairError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 from support.actions.hosting import TOKEN, Hosting
 from support.door import Door
 from support.farm import write_farm
+from support.publishing import TARGETS, publication, publishing_farm, stock, store
 from support.workflows import SOME
 from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
 from wheelfarm.ci.github_runs import find_last_run
@@ -39,8 +41,9 @@ def test_render_then_check(farm: Door) -> None:
     missing = farm.inv("ci.check")
     assert missing.returncode == 14
     assert "error[workflow]: the workflow is missing" in missing.stderr
-    rendered = farm.inv("ci.render")
+    rendered = farm.inv("ci.render", "--json")
     assert rendered.returncode == 0, rendered.stderr
+    assert json.loads(rendered.stdout)["file"] == f".github/workflows/{FARM}"
     path = farm / ".github/workflows" / FARM
     assert "build-scipy-macos-arm64" in load_yaml(path.read_text("utf-8"))["jobs"]
     assert farm.inv("ci.check").returncode == 0
@@ -184,3 +187,40 @@ def test_the_last_run_is_the_last_one_with_records(farm: Door) -> None:
         _last(farm, environ)
     with pytest.raises(UsageError):
         _last(farm, {})
+
+
+INDEX = {"kind": "static", "url": "../public"}
+
+
+def test_a_changed_build_of_a_published_version_gets_the_next_build_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each push builds from nothing: without build numbers the first change of a recipe ends publishing."""
+    first, second = (publishing_farm(tmp_path / name, INDEX) for name in ("first", "second"))
+    stock(first.wheelhouse)
+    publication(first).publish(None)
+    stock(second.wheelhouse, content="other")
+    door = Door(second.settings.root, capsys, monkeypatch)
+    dry = door.ci("publish", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert re.search(r"^to upload +alpha-1\.0-2_", dry.stdout, re.MULTILINE)
+    done = door.ci("publish")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "public/plain").glob("wheels/*/alpha-*.whl")}
+    assert sorted(name.split("-")[2].partition("_")[0] for name in names) == ["1", "1", "2", "2"]
+
+
+def test_errors_of_all_variants_come_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farms = [publishing_farm(tmp_path / name, INDEX, recipes={"alpha": {}}) for name in ("first", "second")]
+    for variant in ("plain", "netlib"):
+        for target in TARGETS:
+            store(farms[0].wheelhouse, "alpha", target=target, variant=variant)
+            store(farms[1].wheelhouse, "alpha", target=target, variant=variant, content="other", inputs_of="")
+    door = Door(farms[0].settings.root, capsys, monkeypatch)
+    assert door.ci("publish").returncode == 0
+    # The same keys and other bytes: these builds do not reproduce.
+    done = Door(farms[1].settings.root, capsys, monkeypatch).ci("publish")
+    assert done.returncode != 0
+    assert done.stderr.count("error[conflict]") == 4
