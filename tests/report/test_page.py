@@ -16,7 +16,6 @@ from support.wheels import make_wheel
 from wheelfarm.errors import SourceError
 from wheelfarm.model import AppliedPatch, CacheUse, Digest
 from wheelfarm.report.page.html import cache_share, change, render_page, round_size
-from wheelfarm.report.quantity import duration, size
 from wheelfarm.report.survey import PublicWheels
 from wheelfarm.wheels.archive import open_wheel
 
@@ -178,15 +177,11 @@ class TestHonest:
         words = read(render_page(stock.survey("openblas"))).words
         assert "The index of this variant lists no wheel" in words
 
-    @pytest.mark.parametrize(
-        ("record", "problem"),
-        [("{", "the record is not JSON"), ('{"schema": 99}', "its schema is 99"), ("{}", "recipe: missing")],
-    )
-    def test_a_record_that_cannot_be_read(self, chained: Stock, record: str, problem: str) -> None:
-        chained.record_of(chained.wheels["base"]).write_text(record)
+    def test_a_record_that_cannot_be_read(self, chained: Stock) -> None:
+        chained.record_of(chained.wheels["base"]).write_text("{")
         words = page(chained).words
         assert "1 problem" in words
-        assert problem in words
+        assert "the record is not JSON" in words
         assert "1 unproved" in words
 
     def test_a_missing_wheel_and_its_record(self, chained: Stock) -> None:
@@ -258,23 +253,9 @@ class TestNumbers:
     def test_a_change(self, ours: int, theirs: int, text: str) -> None:
         assert change(ours, theirs) == text
 
-    def test_sizes_and_times(self) -> None:
-        assert [size(count) for count in (0, 7, 999, 1000, 999_999, 44_500_000, 2_000_000_000)] == [
-            "0",
-            "7 B",
-            "1.0 kB",
-            "1.0 kB",
-            "1.0 MB",
-            "44.5 MB",
-            "2.0 GB",
-        ]
-        assert [duration(seconds) for seconds in (0.024, 0.96, 12.34, 90)] == [
-            "24 ms",
-            "1.0 s",
-            "12.3 s",
-            "1 min 30 s",
-        ]
+    def test_a_size_that_somebody_chose(self) -> None:
         assert round_size(250 * MEGABYTE) == "250 MB"
+        assert round_size(1_500_000) == "1.5 MB"
 
     def test_the_share_of_the_cache(self) -> None:
         assert cache_share(None) == "not used"

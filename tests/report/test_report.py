@@ -63,7 +63,15 @@ def test_a_clock(seconds: float, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "said"), [(0, "0"), (12, "12 B"), (9_940, "9.9 kB"), (20_450_000, "20.4 MB")]
+    ("count", "said"),
+    [
+        (0, "0"),
+        (12, "12 B"),
+        (9_940, "9.9 kB"),
+        (999_999, "1.0 MB"),
+        (20_450_000, "20.4 MB"),
+        (2_000_000_000, "2.0 GB"),
+    ],
 )
 def test_sizes(count: int, said: str) -> None:
     assert size(count) == said

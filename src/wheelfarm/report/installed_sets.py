@@ -49,7 +49,7 @@ def installed_sets(wheels: Sequence[SurveyedWheel], packages: Collection[Name]) 
 
 
 def _newest(wheels: Iterable[SurveyedWheel]) -> dict[Name, SurveyedWheel]:
-    return {wheel.name: wheel for wheel in sorted(wheels, key=lambda each: Version(each.version))}
+    return {wheel.name: wheel for wheel in sorted(wheels, key=lambda each: Version(each.file.version))}
 
 
 def _installed_set(

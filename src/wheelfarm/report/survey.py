@@ -42,15 +42,9 @@ class SurveyedWheel:
     """A unique name on a page."""
     name: Name
     """The distribution, which is not always the recipe: a recipe may yield several."""
-    version: str
-    filename: str
+    file: IndexedFile
     target: str
     """The build identifier; the wheel's tags where there is no record."""
-    sha256: Digest
-    key: Digest
-    size: int
-    stored: str
-    """When it was stored: ISO 8601, UTC."""
     record: Record | None
     document: str
     """The record as it stands in its file; empty where there is none."""
@@ -217,7 +211,7 @@ class _VariantReader:
             self.read_record(key)
         anchors = _anchors(self.variant, [file.filename for _, file in listed])
         wheels = [self.read_wheel(*each, anchor) for each, anchor in zip(listed, anchors, strict=True)]
-        wheels.sort(key=lambda each: (each.name, Version(each.version), each.target, each.filename))
+        wheels.sort(key=lambda each: (each.name, Version(each.file.version), each.target, each.file.filename))
         return VariantSurvey(
             variant=self.variant,
             wheels=tuple(wheels),
@@ -230,8 +224,10 @@ class _VariantReader:
         try:
             self.documents[key] = self.wheelhouse.record(self.variant, key)
             self.records[key] = Record.from_json(self.documents[key], f"records/{key}.json")
-        except FarmError as error:
+        except RecordError as error:
             self.record_problems[key] = error
+        except FarmError as error:
+            self.record_problems[key] = RecordError("the record cannot be read", why=error.why)
         except UnicodeDecodeError as error:
             self.record_problems[key] = RecordError("the record is not text", why=str(error))
 
@@ -252,13 +248,8 @@ class _VariantReader:
         return SurveyedWheel(
             anchor=anchor,
             name=name,
-            version=file.version,
-            filename=file.filename,
+            file=file,
             target=str(target or file.filename.removesuffix(".whl").split("-", 2)[2]),
-            sha256=file.sha256,
-            key=file.key,
-            size=file.size,
-            stored=file.uploaded,
             record=record,
             document=self.documents.get(file.key, ""),
             content=content,
@@ -308,7 +299,7 @@ def _anchors(variant: str, filenames: Sequence[str]) -> list[str]:
 
 def _edges(wheels: Sequence[SurveyedWheel]) -> tuple[Edge, ...]:
     """Which wheel was built on which: by digest, not by name."""
-    by_digest = {wheel.sha256: wheel.anchor for wheel in wheels}
+    by_digest = {wheel.file.sha256: wheel.anchor for wheel in wheels}
     return tuple(
         Edge(
             wheel=wheel.anchor,

@@ -82,7 +82,7 @@ def _totals(variant: VariantSurvey) -> dict[str, Any]:
     builds = {(record.recipe, record.target, record.started): record for record in records}.values()
     uses = [record.compiler_cache for record in builds if record.compiler_cache is not None]
     return {
-        "packed": sum(wheel.size for wheel in wheels),
+        "packed": sum(wheel.file.size for wheel in wheels),
         "unpacked": sum(wheel.unpacked or 0 for wheel in wheels),
         "compared": len(compared),
         "ours": sum(wheel.unpacked or 0 for wheel in compared),
