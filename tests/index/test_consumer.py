@@ -162,7 +162,7 @@ class TestDecoy:
             found = self._locked(tmp_path / "ours", lines, decoy)
         assert found == {"alpha": "1.0", "app": "0", "beta": "1.0", "third": "2.0"}
 
-    def _lines(self, tool: Tool, url: str) -> Iterator[str]:
+    def _lines(self, tool: Tool, url: str) -> list[str]:
         return consumer_lines(tool, index="internal", url=f"{url}/plain/simple/", names=NAMES)  # type: ignore[arg-type]
 
     def _locked(self, project: Path, settings: str, decoy: Index) -> dict[str, str]:

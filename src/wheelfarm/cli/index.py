@@ -197,7 +197,7 @@ def config(call: Invocation, tool: str, packages: str, *, index: str | None = No
         each.project: each.version
         for each in find_candidates(farm.wheelhouse, farm.settings.variant, parse_releases(packages))
     }
-    lines = list(consumer_lines(Tool(tool), index=name, url=_url(farm, name), names=names))
+    lines = consumer_lines(Tool(tool), index=name, url=_url(farm, name), names=names)
     call.show({"tool": tool, "index": name, "lines": lines}, lines)
 
 

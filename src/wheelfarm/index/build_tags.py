@@ -70,19 +70,6 @@ class BuildSlot:
         return self.version == Version(candidate.version) and self.tags == served(candidate.filename)
 
 
-def next_number(candidate: Candidate, filenames: Iterable[str], *, other_keys: bool = True) -> int:
-    """The build number above those that an index lists in a candidate's slot.
-
-    Args:
-        candidate: the stored wheel.
-        filenames: what the index lists of its project.
-        other_keys: leave out what was published from the candidate's own build key.
-    """
-    own = short_key(candidate.file.key)
-    slots = [slot for name in filenames if (slot := BuildSlot.of(name)) and slot.holds(candidate)]
-    return 1 + max((each.number for each in slots if not (other_keys and each.short_key == own)), default=0)
-
-
 def of_release(filenames: Iterable[str], version: str) -> tuple[str, ...]:
     """The wheels of a version among file names, however the version is written."""
     slots = ((name, BuildSlot.of(name)) for name in filenames)

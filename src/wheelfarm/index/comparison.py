@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from wheelfarm.errors import Collector, ConflictError, IncompleteError
-from wheelfarm.index.build_tags import BuildSlot, build_tag, next_number, short_key
+from wheelfarm.index.build_tags import BuildSlot, build_tag, short_key
 from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.rewrite import tagged_name
 
@@ -161,10 +161,9 @@ def _compare_one(
 ) -> Difference:
     key = candidate.file.key
     slots = [
-        (file, slot) for file in files if (slot := BuildSlot.of(file.filename)) and slot.holds(candidate)
+        (slot, file) for file in files if (slot := BuildSlot.of(file.filename)) and slot.holds(candidate)
     ]
-    own = [(slot.number, file) for file, slot in slots if slot.short_key == short_key(key)]
-    names = [file.filename for file in files]
+    own = [(slot.number, file) for slot, file in slots if slot.short_key == short_key(key)]
 
     def difference(state: State, number: int, why: str = "") -> Difference:
         tag = build_tag(number, key)
@@ -176,12 +175,11 @@ def _compare_one(
     for number, file in own:
         if tagged_digest(candidate, build_tag(number, key)) == file.sha256:
             return difference(State.SAME, number)
-    following = next_number(candidate, names, other_keys=not own)
+    highest, before = max(((slot.number, file.filename) for slot, file in slots), default=(0, ""))
     if own and not next_build:
-        why = f"release another version, or give it the build number {following}, which is free: --next-build"
+        why = f"release another version, or give it the free build number {highest + 1}: --next-build"
         return difference(State.CONFLICTING, max(number for number, _ in own), why)
-    before = max(slots, key=lambda each: each[1].number)[0].filename if slots else ""
-    return difference(State.UPLOAD, following, f"installers prefer it to {before}" if before else "")
+    return difference(State.UPLOAD, highest + 1, f"installers prefer it to {before}" if before else "")
 
 
 def _absent(candidates: Sequence[Candidate], listing: Listing, owned: Collection[Name]) -> frozenset[Name]:

@@ -12,7 +12,7 @@ from wheelfarm.errors import LockError, ProcessError
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.model import Name
@@ -27,77 +27,75 @@ class Tool(StrEnum):
     DOCKER = "docker"
 
 
-def consumer_lines(tool: Tool, *, index: str, url: str, names: Mapping[Name, str]) -> Iterator[str]:
+_SETTINGS: Final = {
+    Tool.PIP: """\
+# pip.conf. pip takes the highest version that any of its indexes has, so there is one index only:
+# this one alone, or a merged one (devpi with a mirror among its bases, a virtual repository).
+# Never add extra-index-url. What this index does not have comes from a file with hashes, in which
+# no other file can take the place of one of the farm's:
+#   inv index.export PACKAGES && pip install --require-hashes --requirement requirements.txt
+[global]
+index-url = {url}
+extra-index-url =
+{trusted}""",
+    Tool.UV: """\
+# pyproject.toml. uv stops at the first index that knows a name, and this one comes first: that
+# holds for whatever needs a package of the farm too. The sources make a name that you require
+# yourself an error when this index lacks it. `explicit = true` would not do: uv then takes what
+# another package needs from the public index.
+[tool.uv]
+index-strategy = "first-index"
+
+[[tool.uv.index]]
+name = "{index}"
+url = "{url}"
+
+[tool.uv.sources]
+{uv_sources}""",
+    Tool.POETRY: """\
+# pyproject.toml. An explicit source serves what names it and nothing else, so keep
+# all of these, also those that you need only since another package does.
+[[tool.poetry.source]]
+name = "{index}"
+url = "{url}"
+priority = "explicit"
+
+[tool.poetry.dependencies]
+{poetry_dependencies}""",
+    Tool.DOCKER: """\
+# syntax=docker/dockerfile:1
+# `inv index.export PACKAGES` writes requirements.txt, with the hash of each file. The password
+# comes from a secret, which no layer keeps: docker build --secret id=netrc,src=$HOME/.netrc .
+COPY requirements.txt .
+RUN --mount=type=secret,id=netrc \\
+    NETRC=/run/secrets/netrc PIP_INDEX_URL={url} \\
+    pip install --no-cache-dir --require-hashes --requirement requirements.txt""",
+}
+
+
+def consumer_lines(tool: Tool, *, index: str, url: str, names: Mapping[Name, str]) -> list[str]:
     """The settings of a tool, as one would write them.
 
     Args:
-        tool: for which.
-        index: what the index is called.
+        tool: the tool.
+        index: the index's name in these settings.
         url: the simple index.
         names: the farm's distributions with their versions.
     """
-    match tool:
-        case Tool.PIP:
-            return _pip(url)
-        case Tool.UV:
-            return _uv(index, url, sorted(names))
-        case Tool.POETRY:
-            return _poetry(index, url, names)
-        case Tool.DOCKER:
-            return _docker(url)
-
-
-def _pip(url: str) -> Iterator[str]:
-    yield "# pip.conf. pip takes the highest version that any of its indexes has, so there is one index only:"
-    yield "# this one alone, or a merged one (devpi with a mirror among its bases, a virtual repository)."
-    yield "# Never add extra-index-url. What this index does not have comes from a file with hashes, in which"
-    yield "# no other file can take the place of one of the farm's:"
-    yield "#   inv index.export PACKAGES && pip install --require-hashes --requirement requirements.txt"
-    yield "[global]"
-    yield f"index-url = {url}"
-    yield "extra-index-url ="
     host = urlsplit(url)
-    if host.scheme == "http" and host.hostname not in {"127.0.0.1", "localhost"}:
-        yield f"trusted-host = {host.hostname}"
-
-
-def _uv(index: str, url: str, names: Sequence[Name]) -> Iterator[str]:
-    yield "# pyproject.toml. uv stops at the first index that knows a name, and this one comes first: that"
-    yield "# holds for whatever needs a package of the farm too. The sources make a name that you require"
-    yield "# yourself an error when this index lacks it. `explicit = true` would not do: uv then takes what"
-    yield "# another package needs from the public index."
-    yield "[tool.uv]"
-    yield 'index-strategy = "first-index"'
-    yield ""
-    yield "[[tool.uv.index]]"
-    yield f'name = "{index}"'
-    yield f'url = "{url}"'
-    yield ""
-    yield "[tool.uv.sources]"
-    yield from (f'{name} = {{ index = "{index}" }}' for name in names)
-
-
-def _poetry(index: str, url: str, names: Mapping[Name, str]) -> Iterator[str]:
-    yield "# pyproject.toml. An explicit source serves what names it and nothing else, so keep"
-    yield "# all of these, also those that you need only since another package does."
-    yield "[[tool.poetry.source]]"
-    yield f'name = "{index}"'
-    yield f'url = "{url}"'
-    yield 'priority = "explicit"'
-    yield ""
-    yield "[tool.poetry.dependencies]"
-    for name, version in sorted(names.items()):
-        yield f'{name} = {{ version = "{version}", source = "{index}" }}'
-
-
-def _docker(url: str) -> Iterator[str]:
-    yield "# syntax=docker/dockerfile:1"
-    yield "# `inv index.export PACKAGES` writes requirements.txt, with the hash of each file. The password"
-    yield "# comes from a secret, which no layer keeps: docker build --secret id=netrc,src=$HOME/.netrc ."
-    yield "COPY requirements.txt ."
-    yield "RUN --mount=type=secret,id=netrc \\"
-    yield f"    NETRC=/run/secrets/netrc PIP_INDEX_URL={url} \\"
-    yield "    pip install --no-cache-dir --require-hashes --requirement requirements.txt"
+    is_plain = host.scheme == "http" and host.hostname not in {"127.0.0.1", "localhost"}
+    sources = [f'{name} = {{ index = "{index}" }}' for name in sorted(names)]
+    pinned = [
+        f'{name} = {{ version = "{version}", source = "{index}" }}' for name, version in sorted(names.items())
+    ]
+    text = _SETTINGS[tool].format(
+        url=url,
+        index=index,
+        trusted=f"trusted-host = {host.hostname}" if is_plain else "",
+        uv_sources="\n".join(sources),
+        poetry_dependencies="\n".join(pinned),
+    )
+    return text.rstrip("\n").splitlines()
 
 
 _RESOLVING: Final = 300.0

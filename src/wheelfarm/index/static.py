@@ -1,7 +1,7 @@
-"""A static index: files that any web server or object store hands out, of the same form as the wheelhouse.
+"""A static index: files that any web server or object store serves, of the same form as the wheelhouse.
 
-Wheels are written first, under the digest of their bytes, where nobody looks for them. What makes a release
-visible is its project's page, written as a whole: `index.json` last, since that is what the farm reads.
+Wheels are written first, under the digest of their bytes, and no page lists them yet. The page of the project
+makes a release visible. It is written as a whole, `index.json` last, since the farm reads that one.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ logger = get_logger(__name__)
 
 _FIRST: Final = "simple/index"
 _READERS: Final = 16
-"""Questions to an object store that are under way at the same time."""
+"""Requests to an object store at the same time."""
 _WRITERS: Final = 16
 """Wheels that are written at the same time."""
 _SUFFIXES: Final = (".record.json", ".provenance.json", ".provenance.sigstore")
-"""What record, statement and signature add to the name of their wheel."""
+"""Suffixes of record, statement and signature after the name of their wheel."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,18 @@ class StaticIndex:
             return not wanted or self.storage.size(file.path) == file.size
 
         with ThreadPoolExecutor(_READERS) as pool:
-            found = list(pool.map(self._project_index, projects))
             return {
-                each.project: tuple(
+                index.project: tuple(
                     ListedFile(
                         filename=file.filename,
                         sha256=file.sha256,
                         url=file.path,
                         yanked=file.yanked is not None,
                     )
-                    for file, there in zip(each.files, pool.map(exists, each.files), strict=True)
-                    if there
+                    for file, is_there in zip(index.files, pool.map(exists, index.files), strict=True)
+                    if is_there
                 )
-                for each in found
+                for index in list(pool.map(self._project_index, projects))
             }
 
     def _project_index(self, project: Name) -> ProjectIndex:
@@ -94,7 +93,6 @@ class StaticIndex:
             ) from error
 
     def attestations(self, project: Name, version: str) -> Mapping[Digest, Attestation]:
-        """See `IndexProtocol.attestations`."""
         files = self._project_index(project).files
         names = of_release([file.filename for file in files], version)
         found = {}
@@ -106,7 +104,6 @@ class StaticIndex:
         return found
 
     def fetch(self, file: ListedFile, path: Path) -> Digest:
-        """See `IndexProtocol.fetch`."""
         content = self.storage.read(file.url)
         if content is None:
             raise PublishError(f"{file.filename} is listed and not there", where=f"index {self.name}")
@@ -166,37 +163,29 @@ class StaticIndex:
                 self.storage.write(f"{wheel.file.path}{suffix}", text.encode())
 
     def _list(self, project: Name, wheels: Sequence[Candidate]) -> None:
-        before = project_index = self._project_index(project)
+        before = after = self._project_index(project)
         uploaded = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         known = {file.filename for file in before.files}
         for candidate in wheels:
             if candidate.filename not in known:
-                project_index = project_index.adding(replace(candidate.file, uploaded=uploaded))
-        if project_index != before:
-            self._write(project_index, new=not known)
+                after = after.adding(replace(candidate.file, uploaded=uploaded))
+        if after != before:
+            self._write(after, new=not known)
 
-    def _write(self, project_index: ProjectIndex, *, new: bool) -> None:
+    def _write(self, index: ProjectIndex, *, new: bool) -> None:
         """Write a project's pages; the first page names it before it has files, so later ones need not."""
-        page = f"simple/{project_index.project}/index"
-        self.storage.write(f"{page}.html", project_index.to_html())
+        page = f"simple/{index.project}/index"
+        self.storage.write(f"{page}.html", index.to_html())
         if new:
-            self._write_first(project_index.project)
-        self.storage.write(f"{page}.json", project_index.to_json())
+            self._name_project(index.project)
+        self.storage.write(f"{page}.json", index.to_json())
 
-    def _write_first(self, project: Name) -> None:
-        """Name a new project on the first page; the page itself is its own list, so nothing else is read."""
-        known = self._projects()
-        if project not in known:
-            names = sorted({*known, project})
-            self.storage.write(f"{_FIRST}.html", root_html(names))
-            self.storage.write(f"{_FIRST}.json", root_json(names))
-
-    def _projects(self) -> list[Name]:
+    def _name_project(self, project: Name) -> None:
+        """Name a new project on the first page, which is its own list of projects."""
         page = self.storage.read(f"{_FIRST}.json")
-        if page is None:
-            return []
         try:
-            return [Name(canonicalize_name(each["name"])) for each in json.loads(page)["projects"]]
+            listed = json.loads(page)["projects"] if page is not None else []
+            known = {Name(canonicalize_name(each["name"])) for each in listed}
         except (ValueError, KeyError, TypeError) as error:
             raise PublishError(
                 "the first page of the index is not one that a farm has written",
@@ -204,19 +193,19 @@ class StaticIndex:
                 why=f"{error!r:.120}",
                 hint="publish to another place, or remove that page",
             ) from error
+        if project not in known:
+            names = sorted({*known, project})
+            self.storage.write(f"{_FIRST}.html", root_html(names))
+            self.storage.write(f"{_FIRST}.json", root_json(names))
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
-        """Have installers pass by some files; see `IndexProtocol.yank`."""
-        self._change(
-            project, lambda project_index: project_index.yanking(lambda f: f.filename in filenames, reason)
-        )
+        self._change(project, lambda index: index.yanking(lambda file: file.filename in filenames, reason))
 
     def remove(self, project: Name, filenames: Collection[str]) -> None:
         """Remove files: from the pages first, then themselves."""
         gone = [file for file in self._project_index(project).files if file.filename in filenames]
-        self._change(project, lambda project_index: project_index.without(lambda f: f.filename in filenames))
-        stay = self._project_index(project).files
-        paths = {file.path for file in stay}
+        self._change(project, lambda index: index.without(lambda file: file.filename in filenames))
+        paths = {file.path for file in self._project_index(project).files}
         for file in gone:
             for suffix in () if file.path in paths else (".metadata", *_SUFFIXES, ""):
                 self.storage.remove(f"{file.path}{suffix}")

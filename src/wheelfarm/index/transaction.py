@@ -39,7 +39,7 @@ class Transaction:
         index: the index.
         candidates: stored wheels, dependencies before dependents.
         tagger: writes them under their published names.
-        needed: what makes a release complete.
+        needed: the targets of a complete release.
         owned: the farm's distributions.
         timeout: seconds that the index may take to list what it has accepted.
         sleep: waits for some seconds.
@@ -57,14 +57,8 @@ class Transaction:
     members: Members = alone
     next_build: bool = False
 
-    def compare_once(self) -> Comparison:
-        """Compare the candidates with the index; nothing is written there.
-
-        Raises:
-            NetworkError: when the index cannot be reached.
-            PublishError: when it refuses, or its listing cannot be read.
-            UnprovenError: when a wheel is not the one that passed the gate.
-        """
+    def _compare_once(self) -> Comparison:
+        """Compare the candidates with the index; nothing is written there."""
         projects = {candidate.project for candidate in self.candidates}
         required = {name for each in self.candidates for name in each.requires if name in self.owned}
         keys = {short_key(candidate.file.key) for candidate in self.candidates}
@@ -83,12 +77,14 @@ class Transaction:
         """Compare, a second time after a conflict: it may have been a file that was still being written.
 
         Raises:
-            NetworkError, PublishError, UnprovenError: see `compare_once`.
+            NetworkError: when the index cannot be reached.
+            PublishError: when it refuses, or its listing cannot be read.
+            UnprovenError: when a wheel is not the one that passed the gate.
         """
-        found = self.compare_once()
+        found = self._compare_once()
         if found.of(State.CONFLICTING):
             self.sleep(_SECOND_LOOK)
-            found = self.compare_once()
+            found = self._compare_once()
         return found
 
     def publish(self) -> Comparison:

@@ -36,65 +36,46 @@ class Verdict:
     error: FarmError | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verification:
-    """Verifies what an index lists.
+def verify_index(
+    index: IndexProtocol, wanted: Mapping[Name, str | None], *, signer: str | None, issuer: str
+) -> Iterator[Verdict]:
+    """Verify each wheel that an index lists of some distributions, or of one version of them.
 
     Args:
         index: the index.
+        wanted: distributions, each with a version or None for all.
         signer: identity that must have signed the attestations; None for unsigned ones too.
         issuer: identity provider of the signer.
+
+    Raises:
+        NetworkError, PublishError: when the index cannot be reached, or refuses.
     """
+    attestations: dict[tuple[Name, str], Mapping[Digest, Attestation]] = {}
 
-    index: IndexProtocol
-    signer: str | None
-    issuer: str
-
-    def run(self, wanted: Mapping[Name, str | None]) -> Iterator[Verdict]:
-        """Verify each listed wheel of some distributions, or of one version of them.
-
-        Raises:
-            NetworkError, PublishError: when the index cannot be reached, or refuses.
-        """
-        listing = self.index.list_files(sorted(wanted))
-        attestations: dict[tuple[Name, str], Mapping[Digest, Attestation]] = {}
-        for project in sorted(listing):
-            for file in listing[project]:
-                slot, version = BuildSlot.of(file.filename), wanted[project]
-                if slot is None or (version is not None and Version(version) != slot.version):
-                    continue
-                release = project, str(slot.version)
-                try:
-                    if release not in attestations:
-                        attestations[release] = self.index.attestations(*release)
-                    with tempfile.TemporaryDirectory(prefix="wheelfarm-verify-") as scratch:
-                        path = Path(scratch, file.filename)
-                        yield self._verify(project, file, slot, path, attestations[release])
-                except FarmError as error:
-                    yield Verdict(project=project, filename=file.filename, error=error)
-
-    def _verify(
-        self,
-        project: Name,
-        file: ListedFile,
-        slot: BuildSlot,
-        path: Path,
-        attestations: Mapping[Digest, Attestation],
-    ) -> Verdict:
-        """Verify one wheel.
-
-        Raises:
-            FarmError: for anything that is wrong.
-        """
-        sha256 = fetch_listed(self.index, file, path)
+    def verify(project: Name, file: ListedFile, slot: BuildSlot, path: Path) -> Verdict:
+        release = project, str(slot.version)
+        if release not in attestations:
+            attestations[release] = index.attestations(*release)
+        sha256 = fetch_listed(index, file, path)
         key = verify_wheel(path, slot.short_key).key
-        attestation = attestations.get(sha256)
+        attestation = attestations[release].get(sha256)
         if attestation is not None:
             verify_attestation(path, sha256, attestation)
-        if self.signer:
-            check_signature(path, attestation, identity=self.signer, issuer=self.issuer)
+        if signer:
+            check_signature(path, attestation, identity=signer, issuer=issuer)
         signed = attestation is not None and bool(attestation.signature)
         return Verdict(project=project, filename=file.filename, sha256=sha256, key=key, signed=signed)
+
+    for project, files in sorted(index.list_files(sorted(wanted)).items()):
+        for file in files:
+            slot, version = BuildSlot.of(file.filename), wanted[project]
+            if slot is None or (version is not None and Version(version) != slot.version):
+                continue
+            with tempfile.TemporaryDirectory(prefix="wheelfarm-verify-") as scratch:
+                try:
+                    yield verify(project, file, slot, Path(scratch, file.filename))
+                except FarmError as error:
+                    yield Verdict(project=project, filename=file.filename, error=error)
 
 
 def fetch_listed(index: IndexProtocol, file: ListedFile, path: Path) -> Digest:

@@ -17,7 +17,7 @@ from wheelfarm.index.build_tags import Tagger
 from wheelfarm.index.candidates import find_candidates, verify_candidate
 from wheelfarm.index.factory import open_index, path_of
 from wheelfarm.index.transaction import Transaction
-from wheelfarm.index.verify import Verification
+from wheelfarm.index.verify import verify_index
 from wheelfarm.model import Name, Target, parse_name
 from wheelfarm.plan.graph import serves
 
@@ -195,5 +195,5 @@ class Publication:
         Raises:
             NetworkError, PublishError: when the index cannot be reached, or refuses.
         """
-        verification = Verification(index=self.index, signer=self._table.signer, issuer=self._table.issuer)
-        return verification.run(dict.fromkeys(self.owned()) if wanted is None else wanted)
+        releases = dict.fromkeys(self.owned()) if wanted is None else wanted
+        return verify_index(self.index, releases, signer=self._table.signer, issuer=self._table.issuer)
