@@ -12,6 +12,7 @@ import pytest
 
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
+from wheelfarm.report.live import LiveView
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.quantity import about, clock, duration, size
 from wheelfarm.report.screen import Screen
@@ -146,26 +147,25 @@ class TestScreen:
         screen.say("done")
         assert people.getvalue() == "\r\x1b[Kworking\r\x1b[Kdone\n"
 
-    def test_a_result_takes_the_overlay_away(self) -> None:
-        class Rows:
-            said: list[str] = []  # noqa: RUF012
-            closed = 0
+    def test_a_result_does_not_run_into_a_status_line(self) -> None:
+        terminal = Terminal()
+        screen = Screen(people=terminal, programs=terminal)
+        screen.status("working")
+        screen.result(["a", "b"])
+        assert terminal.getvalue() == "\r\x1b[Kworking\r\x1b[Ka\nb\n"
 
-            def say(self, line: str, style: str = "") -> None:
-                self.said.append(f"{line}{style}")
-
-            def close(self) -> None:
-                self.closed += 1
-
-        people, programs, rows = Terminal(), io.StringIO(), Rows()
-        screen = Screen(people=people, programs=programs, overlay=rows)
+    def test_a_result_takes_the_live_view_away(self) -> None:
+        people, programs = Terminal(), io.StringIO()
+        screen = Screen(people, programs, overlay=LiveView(people, {"TERM": "xterm"}))
         screen.say("above")
         screen.status("never seen")
+        assert people.getvalue() == "\x1b[?25labove\n"
         screen.result(["a"])
         screen.result(["b"])
         screen.say("below")
-        assert (rows.said, rows.closed) == (["above"], 1)
-        assert (people.getvalue(), programs.getvalue()) == ("\r\x1b[Kbelow\n", "a\nb\n")
+        assert screen.overlay is None
+        assert people.getvalue().endswith("\x1b[?25h\r\r\x1b[Kbelow\n")
+        assert programs.getvalue() == "a\nb\n"
 
     def test_the_standard_screen_is_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         first = Screen.standard()

@@ -246,6 +246,7 @@ def test_an_interrupt_of_a_chain_is_the_last_line(slow_farm: Settings) -> None:
     assert terminal.picture.cursor_shown
 
 
+@pytest.mark.slow
 def test_nox_waits_for_the_end_of_an_interrupted_chain(slow_farm: Settings) -> None:
     argv = [sys.executable, "-m", "nox", "-s", "build-tinyleaf"]
     with play(argv, 100, slow_farm.root) as terminal:

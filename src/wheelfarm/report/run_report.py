@@ -159,7 +159,7 @@ class LiveOutput(PlainOutput):
             # Only here: a pipe, and a run that finds all wheels stored, do without rich.
             from wheelfarm.report.live import LiveView, picture  # noqa: PLC0415
 
-            if not isinstance(self.screen.overlay, LiveView):
+            if self.screen.overlay is None:
                 self.screen.overlay = LiveView(self.screen.people, self.environ)
             wall = self.wall()
             self.screen.overlay.draw(

@@ -9,7 +9,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from wheelfarm.system.logs import ROOT
 
@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wheelfarm.errors import FarmError
-
-
-class Overlay(Protocol):
-    """Rows that are drawn over at the end of a terminal."""
-
-    def say(self, line: str, style: str = "") -> None:
-        """Print a line above them; the style is that of its first word."""
-
-    def close(self) -> None:
-        """Remove them; once is enough."""
+    from wheelfarm.report.live import LiveView
 
 
 @dataclass(eq=False)
@@ -35,7 +26,8 @@ class Screen:
 
     people: TextIO
     programs: TextIO
-    overlay: Overlay | None = None
+    overlay: LiveView | None = None
+    _status: bool = False
 
     @classmethod
     def standard(cls) -> Screen:
@@ -58,9 +50,7 @@ class Screen:
         if self.overlay is not None:
             self.overlay.say(line, style)
             return
-        clear = "\r\x1b[K" if self.live else ""
-        self.people.write(f"{clear}{line}\n")
-        self.people.flush()
+        self._write(f"{line}\n")
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print lines for people."""
@@ -70,14 +60,22 @@ class Screen:
     def status(self, line: str) -> None:
         """Print a line that the next one replaces; nothing where nobody is watching."""
         if self.live and self.overlay is None:
-            self.people.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
-            self.people.flush()
+            self._write(line[: shutil.get_terminal_size().columns - 1])
+            self._status = bool(line)
+
+    def _write(self, text: str) -> None:
+        """Write over the status line, or over the `^C` that a terminal prints."""
+        self.people.write(f"\r\x1b[K{text}" if self.live else text)
+        self.people.flush()
+        self._status = False
 
     def uncover(self) -> None:
-        """Remove the overlay, if there is one."""
+        """Remove the live view or the status line, if there is one."""
         overlay, self.overlay = self.overlay, None
         if overlay is not None:
             overlay.close()
+        if self._status:
+            self._write("")
 
     def result(self, lines: Iterable[str]) -> None:
         """Print the result of a command on standard output."""

@@ -1,4 +1,4 @@
-"""What the farm leaves on a disk to be quicker, or to be looked at; all of it can go, and costs time only."""
+"""The leftovers of builds on the disk: caches, failed builds, refused and old wheels; all of it can go."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.farm import Farm
 
 
 class Leftover(StrEnum):
-    """Kinds of what is left."""
+    """Kinds of leftovers."""
 
     CACHE = "build cache"
     """A build directory or an unpacked source, from which the next build goes on."""
     FAILED = "failed build"
-    """The build directory of a build that failed, for whoever looks why."""
+    """The build directory of a failed build."""
     UNGATED = "ungated wheel"
     """A built wheel that its gate refused."""
     WHEEL = "old wheel"
@@ -37,7 +36,7 @@ class Leftover(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Something that can go."""
+    """A leftover."""
 
     kind: Leftover
     place: str
@@ -47,58 +46,43 @@ class Space:
 
 
 def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
-    """Remove what is left of builds that are over; what another run uses stays.
+    """Remove the leftovers of builds that have ended; what another run uses stays.
 
-    The stages of the host engine are shared by all farms of a machine, so those of other farms go too.
+    The build directories of the host engine are shared by all farms of a machine: those of others go too.
 
     Args:
         farm: whose leftovers.
         wheels: also those of the wheelhouse that its index no longer lists.
-        dry_run: only tell.
+        dry_run: remove nothing.
 
     Raises:
         OSError: when something cannot be removed.
         WheelhouseError: when a page of the index is damaged.
     """
-    settings = farm.settings
-    idle = True
+    settings, idle = farm.settings, True
     for stages in (settings.stages, settings.work / "stages", settings.work / WORK / "stages"):
-        for slug in _slugs(stages):
+        names = sorted(path.name for path in stages.glob("*") if path.is_dir())
+        for slug in dict.fromkeys(name.removesuffix(".cache") for name in names):
             with BuildLock(stages, slug).try_hold() as locked:
                 idle = idle and locked
-                if locked:
-                    yield from _clean_place(stages, slug, dry_run=dry_run)
-    yield from _clean_volumes(settings, dry_run=dry_run)
-    # A run that goes on may be about to take one.
+                for kind, name in ((Leftover.CACHE, f"{slug}.cache"), (Leftover.FAILED, slug)):
+                    if locked and name in names:
+                        yield _remove(kind, stages / name, dry_run=dry_run)
+    container = container_engine(settings)
+    volumes = container.volumes(volumes_of(settings)) if container else {}
+    for volume, path in volumes.items():
+        size = _size(path)
+        if dry_run or (container and container.remove_volume(volume)):
+            yield Space(kind=Leftover.CACHE, place=f"volume {volume}", size=size)
+    # A run that goes on may be about to use one.
     for path in sorted((settings.work / "ungated").glob("*")) if idle else ():
-        yield _removed(Leftover.UNGATED, path, dry_run=dry_run)
+        yield _remove(Leftover.UNGATED, path, dry_run=dry_run)
     for variant in farm.wheelhouse.variants() if wheels else ():
         for removed in farm.wheelhouse.collect_garbage(variant, (), dry_run=dry_run):
             yield Space(kind=Leftover.WHEEL, place=str(removed.path), size=removed.size)
 
 
-def _slugs(stages: Path) -> list[str]:
-    """The builds that have left something."""
-    return sorted({path.name.removesuffix(".cache") for path in stages.glob("*") if path.is_dir()})
-
-
-def _clean_place(stages: Path, slug: str, *, dry_run: bool) -> Iterator[Space]:
-    for kind, name in ((Leftover.CACHE, f"{slug}.cache"), (Leftover.FAILED, slug)):
-        if (stages / name).is_dir():
-            yield _removed(kind, stages / name, dry_run=dry_run)
-
-
-def _clean_volumes(settings: Settings, *, dry_run: bool) -> Iterator[Space]:
-    container = container_engine(settings)
-    if container is None:
-        return
-    for name, path in container.volumes(volumes_of(settings)).items():
-        size = _size(path)
-        if dry_run or container.remove_volume(name):
-            yield Space(kind=Leftover.CACHE, place=f"volume {name}", size=size)
-
-
-def _removed(kind: Leftover, path: Path, *, dry_run: bool) -> Space:
+def _remove(kind: Leftover, path: Path, *, dry_run: bool) -> Space:
     size = _size(path)
     if not dry_run:
         shutil.rmtree(path)
