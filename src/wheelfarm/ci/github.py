@@ -99,11 +99,7 @@ def compiler_paths(platform: str, languages: Iterable[str]) -> tuple[str, ...]:
 
 
 def render_github(jobs: Sequence[Job], settings: Settings, pins: Mapping[str, ActionPin]) -> str:
-    """Render farm.yml.
-
-    Raises:
-        WorkflowError: when a matrix or the file exceeds GitHub's limits.
-    """
+    """Render farm.yml; exceeding a limit of GitHub is an error."""
     for job in jobs:
         if len(job.entries) > MATRIX_LIMIT:
             raise WorkflowError(

@@ -18,18 +18,13 @@ _RUNS: Final = 20
 
 
 def find_last_run(settings: Settings, file: str, artifact: str) -> str | None:
-    """Find the last run of a push to the branch of full runs whose builds all succeeded.
+    """Find the last run of a workflow file for a push to the main branch whose builds all succeeded.
 
-    Such a run, and no other, has an artifact with its records. The conclusion of the run says something else:
-    a run that waits for an approval to publish has built everything all the same.
+    Only such a run has an artifact with its records. Its conclusion does not say this: it is empty while
+    publishing waits for an approval.
 
     https://docs.github.com/rest/actions/workflow-runs#list-workflow-runs-for-a-workflow and
     https://docs.github.com/rest/actions/artifacts#list-workflow-run-artifacts
-
-    Args:
-        settings: for the branch, and the environment of a GitHub runner.
-        file: the workflow's file.
-        artifact: the name of the artifact with a run's records.
 
     Returns:
         The id of the run; None without one.
@@ -53,11 +48,7 @@ def find_last_run(settings: Settings, file: str, artifact: str) -> str | None:
 
 
 def _get_list(url: str, query: dict[str, str], token: str, key: str) -> list[dict[str, Any]]:
-    """Get a list of objects with an id; an empty one when GitHub does not know the URL.
-
-    Raises:
-        NetworkError: when the API does not answer or refuses.
-    """
+    """Get a list of objects with an id; an empty one when GitHub does not know the URL."""
     import requests  # noqa: PLC0415 - heavy, and only a workflow's plan needs it
 
     what = "the runs of the workflow cannot be listed"

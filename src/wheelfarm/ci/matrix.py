@@ -72,7 +72,6 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
     """Make the jobs of a full run: by platform, each after those that it needs.
 
     Raises:
-        CycleError: when recipes need each other in a circle.
         RecipeError: for each recipe that no platform builds.
     """
     ordered, jobs, problems = order(recipes), list[Job](), Collector()

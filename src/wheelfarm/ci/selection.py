@@ -41,11 +41,7 @@ class Filter:
         )
 
     def check(self, jobs: Sequence[Job]) -> None:
-        """Raise for a value that matches nothing in the workflow.
-
-        Raises:
-            UsageError: for the first, with the nearest valid one.
-        """
+        """Raise for a value that matches nothing in the workflow."""
         entries = [entry for job in jobs for entry in job.entries]
         for values, known, noun in (
             (self.names, {str(entry.name) for entry in entries}, "package"),
@@ -153,11 +149,7 @@ class JobResults:
 
     @classmethod
     def parse(cls, text: str, where: str = "NEEDS") -> Self:
-        """Parse the value of a variable.
-
-        Raises:
-            UsageError: when it is no JSON object of objects.
-        """
+        """Parse the value of a variable."""
         hint = "the workflow sets it to toJSON(needs)"
         try:
             jobs = json.loads(text)

@@ -14,7 +14,6 @@ from wheelfarm.errors import ChainFailedError
 from wheelfarm.report.explanation import explanation_lines
 from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
 from wheelfarm.report.quantity import about, size
-from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.workflow import job_summary
 from wheelfarm.run.decision import Action, decide_all
 from wheelfarm.run.disk_space import clean as clean_farm
@@ -51,7 +50,7 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
     selected = farm.plan(names)
     call.screen.lines(selected.skipped)
     try:
-        outcomes = _run(call, selected)
+        outcomes = call.run(selected)
     except Interrupted as interrupt:
         if interrupt.outcomes or call.json:
             _summarize(call, interrupt.outcomes)
@@ -62,20 +61,10 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
         write_stamp(Path(stamp), farm, selected, outcomes, before)
 
 
-def _run(call: Invocation, plan: Plan) -> tuple[Outcome, ...]:
-    farm, expected = call.farm, call.farm.expected(plan)
-    environ = farm.settings.environ
-    with RunReport(call.screen, builds=plan.builds, expected=expected, environ=environ) as report:
-        return farm.run(plan, report, expected=expected)
-
-
 def _summarize(call: Invocation, outcomes: Sequence[Outcome]) -> None:
     """Write the outcomes for people, for GitHub's job page, and with `--json` for programs."""
     call.screen.lines(summary_lines(outcomes))
-    page = call.farm.settings.environ.get("GITHUB_STEP_SUMMARY")
-    if page:
-        with Path(page).open("a", encoding="utf-8") as file:
-            file.write(job_summary(outcomes))
+    call.append("GITHUB_STEP_SUMMARY", job_summary(outcomes))
     if call.json:
         data = [outcome_data(each) for each in outcomes]
         call.screen.data({"outcomes": data, "peak-memory": peak_memory()})

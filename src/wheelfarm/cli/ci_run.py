@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from invoke.exceptions import Exit
@@ -23,42 +22,25 @@ from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.index import comparison_lines
 from wheelfarm.report.outcome import outcome_data
-from wheelfarm.report.run_report import RunReport
-from wheelfarm.report.screen import Screen
 from wheelfarm.report.workflow import job_summary, workflow_summary
 from wheelfarm.run.ci_artifacts import CiArtifacts
 from wheelfarm.run.publication import Publication, choose_index_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from wheelfarm.run.farm import Farm
+    from collections.abc import Callable, Mapping, Sequence
 
 
-def _open_farm(**options: str | bool | None) -> Farm:
-    return Invocation(options).farm
-
-
-def _append(farm: Farm, variable: str, lines: Iterable[str]) -> bool:
-    """Append lines to a file that a GitHub runner names in a variable; False elsewhere."""
-    file = farm.settings.environ.get(variable)
-    if file:
-        with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(f"{line}\n" for line in lines)
-    return bool(file)
-
-
-def _set_outputs(farm: Farm, **outputs: str) -> None:
+def _set_outputs(call: Invocation, **outputs: str) -> None:
     """Set the outputs of the step, and print them."""
     lines = [f"{name.replace('_', '-')}={value}" for name, value in outputs.items()]
-    _append(farm, "GITHUB_OUTPUT", lines)
-    Screen.standard().result(lines)
+    call.append("GITHUB_OUTPUT", "".join(f"{line}\n" for line in lines))
+    call.screen.result(lines)
 
 
-def _write_summary(farm: Farm, text: str) -> None:
+def _write_summary(call: Invocation, text: str) -> None:
     """Write on the page of the run; on standard output where there is none."""
-    if not _append(farm, "GITHUB_STEP_SUMMARY", text.splitlines()):
-        Screen.standard().result(text.splitlines())
+    if not call.append("GITHUB_STEP_SUMMARY", text):
+        call.screen.result(text.splitlines())
 
 
 def _split(text: str) -> list[str] | None:
@@ -68,16 +50,18 @@ def _split(text: str) -> list[str] | None:
 
 def find_last() -> None:
     """Find the last full run whose builds all succeeded, and whose wheels later runs use again."""
-    farm = _open_farm()
+    call = Invocation({})
+    settings = call.farm.settings
     # A push builds everything from nothing, and publishes it: no other run's wheels go into that.
-    is_push = farm.settings.environ.get("GITHUB_EVENT_NAME") == "push"
-    run = None if is_push else find_last_run(farm.settings, FARM, RECORDS_ARTIFACT)
-    _set_outputs(farm, run_id=run or "")
+    is_push = settings.environ.get("GITHUB_EVENT_NAME") == "push"
+    run = None if is_push else find_last_run(settings, FARM, RECORDS_ARTIFACT)
+    _set_outputs(call, run_id=run or "")
 
 
 def plan(*, packages: str, variant: str, platforms: str, last_run: str) -> None:
     """Select the matrix entries to run: of a pull request, those that something changed for."""
-    farm = _open_farm()
+    call = Invocation({})
+    farm = call.farm
     jobs = make_jobs(farm.recipes, farm.settings)
     names = parse_packages(packages) if packages else None
     requested = Filter(names=names, variants=_split(variant), platforms=_split(platforms))
@@ -86,10 +70,12 @@ def plan(*, packages: str, variant: str, platforms: str, last_run: str) -> None:
     unchanged = CiArtifacts(farm).find_unchanged_builds(jobs, engine)
     full = farm.settings.environ.get("GITHUB_EVENT_NAME") != "pull_request"
     selected = select_entries(jobs, requested, unchanged, full=full)
-    screen, total = Screen.standard(), sum(len(job.entries) for job in jobs)
-    screen.say(f"{len(selected)} of {total} builds run; the last full run has {len(unchanged)} unchanged")
-    screen.lines(f"  {entry.slug}" for job in jobs for entry in job.entries if entry in selected)
-    _set_outputs(farm, jobs=dump_selection(jobs, selected, last_run))
+    total = sum(len(job.entries) for job in jobs)
+    call.screen.say(
+        f"{len(selected)} of {total} builds run; the last full run has {len(unchanged)} unchanged"
+    )
+    call.screen.lines(f"  {entry.slug}" for job in jobs for entry in job.entries if entry in selected)
+    _set_outputs(call, jobs=dump_selection(jobs, selected, last_run))
 
 
 def _identifier(platform: str) -> str:
@@ -102,15 +88,17 @@ def _identifier(platform: str) -> str:
 
 def prepare(*, package: str, platform: str) -> None:
     """Put compilers that a runner has elsewhere first on the PATH of later steps."""
-    farm = _open_farm(platform=_identifier(platform))
-    paths = compiler_paths(platform, farm.recipes.find(package).table.compilers)
-    _append(farm, "GITHUB_PATH", paths)
-    Screen.standard().result(paths)
+    call = Invocation({"platform": _identifier(platform)})
+    paths = compiler_paths(platform, call.farm.recipes.find(package).table.compilers)
+    call.append("GITHUB_PATH", "".join(f"{path}\n" for path in paths))
+    call.screen.result(paths)
 
 
 def build(*, package: str, platform: str, variant: str, python: str) -> None:
     """Build one matrix entry from nothing, with the wheels of other jobs."""
-    farm = _open_farm(variant=variant, python=python, platform=_identifier(platform), release=True)
+    selection = {"variant": variant, "python": python, "platform": _identifier(platform)}
+    call = Invocation({**selection, "release": True})
+    farm = call.farm
     (target, *others) = farm.targets()
     if others:
         raise UsageError("a matrix entry has one Python", hint="--python 3.11")
@@ -125,12 +113,9 @@ def build(*, package: str, platform: str, variant: str, python: str) -> None:
     farm.provide([name])
     whole = farm.plan([name])
     artifacts.check_dependencies(whole, name)
-    screen, (own,) = Screen.standard(), whole.only([name]).builds
-    expected = farm.expected(whole)
-    with RunReport(screen, builds=whole.builds, expected=expected, environ=farm.settings.environ) as report:
-        outcomes = farm.run(whole, report, expected=expected)
-    outcome = next(each for each in outcomes if each.build.id == own.id)
-    _write_summary(farm, job_summary([outcome]))
+    (own,) = whole.only([name]).builds
+    outcome = next(each for each in call.run(whole) if each.build.id == own.id)
+    _write_summary(call, job_summary([outcome]))
     artifacts.export_report(own, entry, outcome_data(outcome))
     if not outcome.state.good:
         raise Exit(code=outcome.error.exit_code if outcome.error else ChainFailedError.exit_code)
@@ -139,7 +124,8 @@ def build(*, package: str, platform: str, variant: str, python: str) -> None:
 
 def summary() -> None:
     """Write the table of the run on its page, and collect the records; fail unless every build succeeded."""
-    farm = _open_farm()
+    call = Invocation({})
+    farm = call.farm
     text = farm.settings.environ.get("NEEDS")
     if text is None:
         raise UsageError("the results of the jobs are missing", hint="NEEDS: ${{ toJSON(needs) }}")
@@ -147,7 +133,7 @@ def summary() -> None:
     entries = [entry for job in jobs for entry in job.entries]
     results = {entry.slug: needs.result(job.id) for job in jobs for entry in job.entries}
     selected = load_selection(jobs, needs.output("plan", "jobs"))
-    _write_summary(farm, workflow_summary(entries, selected, artifacts.read_outcomes(), results))
+    _write_summary(call, workflow_summary(entries, selected, artifacts.read_outcomes(), results))
     if needs.failed:
         what, why = "not every job of the run succeeded", ", ".join(needs.failed)
         raise WorkflowError(what, why=why, hint="their logs say why")
@@ -157,14 +143,15 @@ def summary() -> None:
 
 def collect() -> None:
     """Store the wheels of all jobs of a full run; fail for each that is missing."""
-    farm = _open_farm()
+    farm = Invocation({}).farm
     jobs = make_jobs(farm.recipes, farm.settings)
     CiArtifacts(farm).import_wheels(entry for job in jobs for entry in job.entries)
 
 
 def publish(*, index: str, dry_run: bool) -> None:
     """Publish the wheels of all variants, with build numbers where they are needed: all, or none."""
-    farm, screen, problems = _open_farm(), Screen.standard(), Collector()
+    call, problems = Invocation({}), Collector()
+    farm, screen = call.farm, call.screen
     name = choose_index_name(farm, index or None)
     table = farm.settings.choose_index(name)
     variants = [variant for variant in farm.wheelhouse.variants() if table.path(variant) is not None]

@@ -19,6 +19,7 @@ from invoke.tasks import Task
 from wheelfarm.errors import BuildDirectoryError, FarmError, UsageError
 from wheelfarm.model import parse_name
 from wheelfarm.recipes.settings import load
+from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import named_releases
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
+    from wheelfarm.run.outcome import Outcome
 
     Body = Callable[..., None]
 
@@ -88,12 +90,7 @@ class Invocation:
 
     @cached_property
     def farm(self) -> Farm:
-        """The farm around the current directory, with the options laid over its settings.
-
-        Raises:
-            SettingsError: for anything wrong in `[tool.wheelfarm]` or a variable.
-            UsageError: for a wrong option, or when there is no farm.
-        """
+        """The farm around the current directory, with its settings and the options over them."""
         values = {
             option.setting: option.flag or str(value)
             for name, value in self.options.items()
@@ -121,14 +118,25 @@ class Invocation:
             self.screen.result(lines)
 
     def select(self, packages: str) -> tuple[Plan, tuple[Build, ...]]:
-        """The plan for packages and all that they need, and the builds of the packages themselves.
-
-        Raises:
-            FarmError: for anything wrong in recipes, words or this machine.
-        """
+        """The plan for packages and all that they need, and the builds of the packages themselves."""
         names = parse_packages(packages)
         plan = self.farm.plan(names)
         return plan, plan.builds if names is None else plan.only(names).builds
+
+    def run(self, plan: Plan) -> tuple[Outcome, ...]:
+        """Run a plan, and report its progress."""
+        farm, expected = self.farm, self.farm.expected(plan)
+        environ = farm.settings.environ
+        with RunReport(self.screen, builds=plan.builds, expected=expected, environ=environ) as report:
+            return farm.run(plan, report, expected=expected)
+
+    def append(self, variable: str, text: str) -> bool:
+        """Append text to the file that a GitHub runner names in a variable; False elsewhere."""
+        file = self.farm.settings.environ.get(variable)
+        if file:
+            with Path(file).open("a", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+        return bool(file)
 
 
 class FarmTask(Task["Callable[..., Any]"]):
@@ -202,11 +210,7 @@ def exit_codes() -> Iterator[None]:
 
 
 def farm_root(start: Path) -> Path:
-    """The nearest directory whose pyproject.toml has `[tool.wheelfarm]`, or recipes/ next to it.
-
-    Raises:
-        UsageError: when there is none.
-    """
+    """The nearest directory whose pyproject.toml has `[tool.wheelfarm]`, or recipes/ next to it."""
     for directory in (start, *start.parents):
         project = directory / "pyproject.toml"
         if project.is_file() and ((directory / "recipes").is_dir() or _has_table(project)):
@@ -229,11 +233,7 @@ def _has_table(project: Path) -> bool:
 
 
 def parse_packages(text: str) -> list[Name] | None:
-    """Distributions separated by commas; None for all.
-
-    Raises:
-        UsageError: when there is no name between the commas, or one that is none.
-    """
+    """Distributions separated by commas; None for all."""
     if text == ALL:
         return None
     names = [parse_name(part.strip()) for part in text.split(",") if part.strip()]
@@ -243,9 +243,5 @@ def parse_packages(text: str) -> list[Name] | None:
 
 
 def parse_releases(text: str) -> dict[Name, str | None] | None:
-    """Distributions, each perhaps with a version as `scipy==1.17.1`; None for all.
-
-    Raises:
-        UsageError: for anything else.
-    """
+    """Distributions, each perhaps with a version as `scipy==1.17.1`; None for all."""
     return None if text == ALL else named_releases(text)

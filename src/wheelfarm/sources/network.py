@@ -202,7 +202,7 @@ class HttpClient:
         )
 
     def check(self, answer: requests.Response, url: str) -> None:
-        """Raise unless the server has what it was asked for; see `get`."""
+        """Raise unless the server has the file; see `get`."""
         status = answer.status_code
         if status in MISSING:
             raise SourceError("the server does not have this file", where=shown(url), why=f"status {status}")
