@@ -162,9 +162,10 @@ def _unknown(library: Library) -> Package:
 
 
 def purl(kind: str, *path: str, version: str = "", **qualifiers: str) -> str:
-    """Write a package URL (purl specification), such as pkg:deb/debian/libgomp1@12.2.0-14.
+    """Write a package URL (purl specification) as auditwheel does, such as pkg:deb/debian/libgomp1@12.2.0-14.
 
-    By hand, for the reason in docs/decisions/0013; packageurl-python leaves the colon of a version as it is.
+    packageurl-python writes the colon of 2:6.2.1 as it is, auditwheel %3A: a package that both documents name
+    would be counted twice (docs/decisions/0013).
 
     Args:
         kind: its type.
