@@ -1,4 +1,4 @@
-"""What provides BLAS, found in real ELF objects and from values of the other formats."""
+"""What provides BLAS, found in real ELF objects, and from values as the parsers of all formats make them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.binaries import (
-    OPENBLAS,
-    REFERENCE,
-    SCIPY_OPENBLAS,
-    SCIPY_OPENBLAS64,
-    calls,
-    elf,
-    fat,
-    functions,
-    macho,
-    pe,
-)
+from support.binaries import OPENBLAS, calls, elf, fat, functions, macho, pe
 from support.wheels import make_wheel
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
@@ -28,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+LP64, ILP64 = Interface.LP64, Interface.ILP64
 LITE = 'const char *keep[] = {"DGESV ", "DGETRF", "DGEMM "};\n'
 
 
@@ -35,93 +25,91 @@ def judge(tmp_path: Path, files: Mapping[str, bytes]) -> tuple[Blas, ...]:
     return blas_all(linkage(open_wheel(make_wheel(tmp_path, files=files))))
 
 
+def binary(member: str, defines: str = "", *, wants: str = "", needs: str = "") -> Binary:
+    """A library, or an extension in demo/, with symbols and needed libraries that blanks separate."""
+    extension = {"PyInit_ext"} if member.startswith("demo/") else set()
+    return Binary(
+        member=member,
+        format=BinaryFormat.ELF,
+        machine="x86_64",
+        soname="" if extension else member.rpartition("/")[2],
+        exported=frozenset(defines.split()) | extension,
+        undefined=frozenset(wants.split()),
+        needed=tuple(needs.split()),
+    )
+
+
 @pytest.mark.parametrize(
-    ("library", "soname", "wanted", "provider", "interface"),
+    ("defines", "soname", "wants", "provider", "interface"),
     [
-        (OPENBLAS, "libopenblas-68440149.so", "dgemm_", Provider.OPENBLAS, Interface.LP64),
-        (SCIPY_OPENBLAS, "libscipy_openblas-68440149.so", "scipy_dgemm_", Provider.OPENBLAS, Interface.LP64),
-        (SCIPY_OPENBLAS64, "libscipy_openblas64_.so", "scipy_dgesv_64_", Provider.OPENBLAS, Interface.ILP64),
-        (SCIPY_OPENBLAS64, "libx.so", "scipy_cblas_dgemm64_", Provider.OPENBLAS, Interface.ILP64),
-        (REFERENCE, "libblas-1a2b.so.3", "dgemm_", Provider.REFERENCE, Interface.LP64),
-        (REFERENCE, "libblas64-1a2b.so.3", "dgemm_", Provider.REFERENCE, Interface.ILP64),
-        (functions("mkl_get_version", "dgemm_"), "libmkl_rt.so.2", "dgemm_", Provider.MKL, Interface.LP64),
-        (functions("bli_init", "dgemm_"), "libblis.so.4", "dgemm_", Provider.BLIS, Interface.LP64),
+        ("openblas_get_config dgemm_", "libopenblas-68440149.so", "dgemm_", Provider.OPENBLAS, LP64),
         (
-            functions("flexiblas_init", "dgemm_"),
-            "libflexiblas.so.3",
-            "dgemm_",
-            Provider.FLEXIBLAS,
-            Interface.LP64,
+            "scipy_openblas_get_config scipy_dgemm_",
+            "libscipy_openblas.so",
+            "scipy_dgemm_",
+            Provider.OPENBLAS,
+            LP64,
         ),
-        (functions("ATL_dgemm", "dgemm_"), "libsatlas.so.3", "dgemm_", Provider.ATLAS, Interface.LP64),
-        (functions("armplversion", "dgemm_"), "libarmpl.so", "dgemm_", Provider.UNKNOWN, Interface.LP64),
+        ("scipy_openblas_get_config64_ scipy_dgemm_64_", "libx.so", "dgesv_64_", Provider.OPENBLAS, ILP64),
+        ("scipy_openblas_get_config64_ scipy_cblas_dgemm64_", "libx.so", "", Provider.OPENBLAS, ILP64),
+        ("dgemm_ ilaver_", "libblas-1a2b.so.3", "dgemm_", Provider.REFERENCE, LP64),
+        ("dgemm_ ilaver_", "libblas64-1a2b.so.3", "dgemm_", Provider.REFERENCE, ILP64),
+        ("mkl_get_version dgemm_", "libmkl_rt.so.2", "dgemm_", Provider.MKL, LP64),
+        ("bli_init dgemm_", "libblis.so.4", "dgemm_", Provider.BLIS, LP64),
+        ("flexiblas_init dgemm_", "libflexiblas.so.3", "dgemm_", Provider.FLEXIBLAS, LP64),
+        ("ATL_dgemm dgemm_", "libsatlas.so.3", "dgemm_", Provider.ATLAS, LP64),
+        ("armplversion dgemm_", "libarmpl.so", "dgemm_", Provider.UNKNOWN, LP64),
     ],
 )
-def test_vendored(
-    tmp_path: Path, *, library: str, soname: str, wanted: str, provider: Provider, interface: Interface
-) -> None:
-    files = {
-        "demo/ext.so": elf(calls(wanted), needs=(soname,)),
-        "demo/plain.so": elf(calls("puts")),
-        f"demo.libs/{soname}": elf(library, soname=soname),
-    }
-    (found,) = judge(tmp_path, files)
+def test_vendored(*, defines: str, soname: str, wants: str, provider: Provider, interface: Interface) -> None:
+    library = binary(f"demo.libs/{soname}", defines)
+    user = binary("demo/ext.so", wants=wants, needs=soname)
+    (found,) = blas_all([user, binary("demo/plain.so", wants="puts"), library])
     assert (found.provider, found.interface) == (provider, interface)
     assert (found.vendored, found.static) == (True, False)
-    assert (found.libraries, found.users) == ((f"demo.libs/{soname}",), ("demo/ext.so",))
+    assert (found.libraries, found.users) == ((library.member,), (user.member,))
     assert any("dgemm" in symbol for symbol in found.symbols)
 
 
-def test_openblas_says_its_version_and_width(tmp_path: Path) -> None:
+def test_openblas_in_real_objects_with_its_version_and_width(tmp_path: Path) -> None:
     texts = 'const char *config = "OpenBLAS 0.3.30 DYNAMIC_ARCH"; const char *w = "USE64BITINT";\n'
-    (found,) = judge(tmp_path, {"demo.libs/libopenblas.so": elf(OPENBLAS + LITE + texts)})
-    assert found.build == "OpenBLAS 0.3.30"
-    assert found.interface is Interface.ILP64
-    assert found.symbols[0] == "openblas_get_config"
-
-
-def test_lapack_is_a_layer_over_blas_and_no_copy(tmp_path: Path) -> None:
     files = {
-        "demo.libs/liblapack.so.3": elf(
-            functions("ilaver_"), soname="liblapack.so.3", needs=("libblas.so.3",)
-        ),
-        "demo.libs/libblas.so.3": elf(functions("dgemm_"), soname="libblas.so.3"),
-        "demo/ext.so": elf(calls("dgesv_"), needs=("liblapack.so.3",)),
+        "demo/ext.so": elf(calls("dgemm_"), needs=("libopenblas.so",)),
+        "demo.libs/libopenblas.so": elf(OPENBLAS + LITE + texts, soname="libopenblas.so"),
     }
     (found,) = judge(tmp_path, files)
+    assert (found.provider, found.build, found.interface) == (Provider.OPENBLAS, "OpenBLAS 0.3.30", ILP64)
+    assert (found.symbols[0], found.users) == ("openblas_get_config", ("demo/ext.so",))
+
+
+def test_lapack_is_a_layer_over_blas_and_no_copy() -> None:
+    lapack = binary("demo.libs/liblapack.so.3", "ilaver_", needs="libblas.so.3")
+    blas = binary("demo.libs/libblas.so.3", "dgemm_")
+    user = binary("demo/ext.so", wants="dgesv_", needs="liblapack.so.3")
+    (found,) = blas_all([lapack, blas, user])
     assert found.provider is Provider.REFERENCE
-    assert found.libraries == ("demo.libs/libblas.so.3", "demo.libs/liblapack.so.3")
-    assert found.users == ("demo/ext.so",)
+    assert (found.libraries, found.users) == ((blas.member, lapack.member), (user.member,))
 
 
-def test_libblas_over_openblas_is_openblas(tmp_path: Path) -> None:
-    files = {
-        "demo.libs/libblas.so.3": elf(
-            functions("dgemm_"), soname="libblas.so.3", needs=("libopenblas.so.0",)
-        ),
-        "demo.libs/libopenblas.so.0": elf(OPENBLAS, soname="libopenblas.so.0"),
-    }
-    (found,) = judge(tmp_path, files)
-    assert found.provider is Provider.OPENBLAS
-    assert len(found.libraries) == 2
+def test_a_layer_over_openblas_is_openblas_also_outside() -> None:
+    layer = binary("demo.libs/libblas.so.3", "dgemm_", needs="libopenblas.so.0")
+    (found,) = blas_all([layer, binary("demo.libs/libopenblas.so.0", "openblas_get_config dgemm_")])
+    assert (found.provider, len(found.libraries), found.vendored) == (Provider.OPENBLAS, 2, True)
+    (found,) = blas_all([layer])
+    assert (found.provider, found.interface, found.vendored) == (Provider.OPENBLAS, LP64, False)
 
 
-def test_layer_over_a_library_outside_is_its_user(tmp_path: Path) -> None:
-    data = elf(functions("dgemm_"), soname="libblas.so.3", needs=("libopenblas.so.0",))
-    (found,) = judge(tmp_path, {"demo.libs/libblas.so.3": data})
-    assert (found.provider, found.vendored) == (Provider.OPENBLAS, False)
-    assert found.interface is Interface.LP64
-
-
-def test_two_copies_are_both_reported(tmp_path: Path) -> None:
-    files = {
-        "demo.libs/liba.so": elf(OPENBLAS, soname="liba.so"),
-        "demo.libs/libb.so": elf(SCIPY_OPENBLAS, soname="libb.so"),
-        "demo/ext.so": elf(calls("scipy_dgemm_"), needs=("libb.so",)),
-    }
-    first, second = judge(tmp_path, files)
+def test_two_copies_are_both_reported() -> None:
+    one = binary("demo.libs/liba.so", "openblas_get_config dgemm_")
+    two = binary("demo.libs/libb.so", "scipy_openblas_get_config scipy_dgemm_")
+    first, second = blas_all([one, two, binary("demo/ext.so", wants="scipy_dgemm_", needs="libb.so")])
     assert first.provider is second.provider is Provider.OPENBLAS
-    assert (first.libraries, second.libraries) == (("demo.libs/libb.so",), ("demo.libs/liba.so",))
+    assert (first.libraries, second.libraries) == ((two.member,), (one.member,))
+
+
+def test_libraries_in_a_circle_do_not_vanish() -> None:
+    pair = (("liba.so", "libb.so"), ("libb.so", "liba.so"))
+    assert blas_all([binary(name, "dgemm_", needs=other) for name, other in pair])
 
 
 def test_static_openblas(tmp_path: Path) -> None:
@@ -144,15 +132,11 @@ def test_the_texts_of_a_static_library_name_its_provider(
 
 
 def test_numpy_without_blas_has_none(tmp_path: Path) -> None:
-    lite = elf(LITE + calls())
-    files = {
-        "demo/linalg/_umath_linalg.so": lite,
-        "demo/linalg/lapack_lite.so": lite,
-        "demo/core.so": elf(calls()),
-    }
+    members = ("demo/linalg/_umath_linalg.so", "demo/linalg/lapack_lite.so")
+    files = {**dict.fromkeys(members, elf(LITE + calls())), "demo/core.so": elf(calls())}
     (found,) = judge(tmp_path, files)
     assert (found.provider, found.static, found.interface) == (Provider.NONE, True, None)
-    assert found.libraries == ("demo/linalg/_umath_linalg.so", "demo/linalg/lapack_lite.so")
+    assert found.libraries == members
 
 
 def test_reference_in_the_core_too_is_not_lapack_lite(tmp_path: Path) -> None:
@@ -168,44 +152,33 @@ def test_text_in_a_module_that_links_blas_is_no_copy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "wanted", "provider", "interface"),
+    ("libraries", "wants", "provider", "interface"),
     [
-        ("libopenblas.so.0", "dgemm_", Provider.OPENBLAS, Interface.LP64),
-        ("libscipy_openblas.so", "scipy_dgemm_", Provider.OPENBLAS, Interface.LP64),
-        ("libopenblas64.so.0", "dgemm_", Provider.OPENBLAS, Interface.ILP64),
-        ("libblas.so.3", "dgemm_", Provider.UNKNOWN, Interface.LP64),
-        ("libmkl_rt.so.2", "dgemm_64_", Provider.MKL, Interface.ILP64),
-        ("libflexiblas.so.3", "cblas_dgemm", Provider.FLEXIBLAS, Interface.LP64),
-        ("libblis-mt.so.4", "dgemm_", Provider.BLIS, Interface.LP64),
-        ("libsatlas.so.3", "dgemm_", Provider.ATLAS, Interface.LP64),
-        ("libopenblas.so.0", "puts", Provider.OPENBLAS, None),
+        ("libopenblas.so.0", "dgemm_", Provider.OPENBLAS, LP64),
+        ("libscipy_openblas.so", "scipy_dgemm_", Provider.OPENBLAS, LP64),
+        ("libopenblas64.so.0", "dgemm_", Provider.OPENBLAS, ILP64),
+        # The reference is one implementation, though it has two files.
+        ("libblas.so.3 liblapack.so.3", "dgemm_ dgesv_", Provider.UNKNOWN, LP64),
+        ("libmkl_rt.so.2", "dgemm_64_", Provider.MKL, ILP64),
+        ("libflexiblas.so.3", "cblas_dgemm", Provider.FLEXIBLAS, LP64),
+        ("libblis-mt.so.4", "dgemm_", Provider.BLIS, LP64),
+        ("libsatlas.so.3", "dgemm_", Provider.ATLAS, LP64),
+        ("/opt/homebrew/opt/openblas/lib/libopenblas.0.dylib", "", Provider.OPENBLAS, None),
+        # From no library with a known name.
+        ("", "dgemm_", Provider.UNKNOWN, LP64),
     ],
 )
-def test_outside(
-    tmp_path: Path, library: str, wanted: str, provider: Provider, interface: Interface | None
-) -> None:
-    (found,) = judge(tmp_path, {"demo/ext.so": elf(calls(wanted), needs=(library,))})
+def test_outside(libraries: str, wants: str, provider: Provider, interface: Interface | None) -> None:
+    (found,) = blas_all([binary("demo/ext.so", wants=wants, needs=libraries)])
     assert (found.provider, found.interface, found.vendored) == (provider, interface, False)
-    assert found.libraries == (library,)
+    assert (found.libraries, found.users) == (tuple(libraries.split()), ("demo/ext.so",))
 
 
-def test_reference_outside_is_one_though_it_has_two_files(tmp_path: Path) -> None:
-    files = {"demo/ext.so": elf(calls("dgemm_", "dgesv_"), needs=("libblas.so.3", "liblapack.so.3"))}
-    (found,) = judge(tmp_path, files)
-    assert found.libraries == ("libblas.so.3", "liblapack.so.3")
+def test_nothing_to_do_with_blas() -> None:
+    assert blas_all([binary("demo/ext.so", wants="puts", needs="libc.so.6")]) == ()
 
 
-def test_blas_symbols_without_a_library(tmp_path: Path) -> None:
-    (found,) = judge(tmp_path, {"demo/ext.so": elf(calls("dgemm_"))})
-    assert (found.provider, found.libraries, found.users) == (Provider.UNKNOWN, (), ("demo/ext.so",))
-
-
-def test_nothing_to_do_with_blas(tmp_path: Path) -> None:
-    binaries = linkage(open_wheel(make_wheel(tmp_path, files={"demo/ext.so": elf(calls("puts"))})))
-    assert blas_all(binaries) == ()
-
-
-@pytest.mark.parametrize(("suffix", "interface"), [("", Interface.LP64), ("$ILP64", Interface.ILP64)])
+@pytest.mark.parametrize(("suffix", "interface"), [("", LP64), ("$ILP64", ILP64)])
 def test_accelerate(tmp_path: Path, suffix: str, interface: Interface) -> None:
     framework = "/System/Library/Frameworks/Accelerate.framework/Versions/A/Accelerate"
     data = macho(needed=[framework], undefined=[f"dgemm$NEWLAPACK{suffix}"], exported=["PyInit_ext"])
@@ -227,13 +200,6 @@ def test_slices_of_a_fat_binary_count_once(tmp_path: Path) -> None:
     assert found.users == ("demo/ext.so",)
 
 
-def test_the_file_name_of_a_homebrew_library_names_its_provider() -> None:
-    needed = ("/opt/homebrew/opt/openblas/lib/libopenblas.0.dylib",)
-    one = Binary(member="demo/ext.so", format=BinaryFormat.MACHO, machine="arm64", needed=needed)
-    (found,) = blas_all([one])
-    assert found.provider is Provider.OPENBLAS
-
-
 def test_windows(tmp_path: Path) -> None:
     library = "libscipy_openblas-1A2B.dll"
     files = {
@@ -246,41 +212,21 @@ def test_windows(tmp_path: Path) -> None:
     assert (second.provider, second.vendored) == (Provider.MKL, False)
 
 
-def test_libraries_in_a_circle_do_not_vanish() -> None:
-    def library(name: str, needed: str) -> Binary:
-        return Binary(
-            member=name,
-            format=BinaryFormat.ELF,
-            machine="x86_64",
-            needed=(needed,),
-            exported=frozenset({"dgemm_"}),
-        )
-
-    assert blas_all([library("liba.so", "libb.so"), library("libb.so", "liba.so")])
-
-
 @pytest.mark.parametrize(
-    ("symbol", "name", "interface"),
+    ("symbol", "routine"),
     [
-        ("dgemm_", "dgemm", Interface.LP64),
-        ("cblas_dgemm", "dgemm", Interface.LP64),
-        ("scipy_cblas_dgemm64_", "dgemm", Interface.ILP64),
-        ("scipy_dgesv_64_", "dgesv", Interface.ILP64),
-        ("dgemm_64", "dgemm", Interface.ILP64),
-        ("LAPACKE_dgetrf_work64_", "dgetrf", Interface.ILP64),
-        ("LAPACKE_dgetrf_work", "dgetrf", Interface.LP64),
-        ("zgeev$NEWLAPACK", "zgeev", Interface.LP64),
-        ("izamax_", "izamax", Interface.LP64),
+        ("dgemm_", ("dgemm", LP64)),
+        ("cblas_dgemm", ("dgemm", LP64)),
+        ("scipy_cblas_dgemm64_", ("dgemm", ILP64)),
+        ("scipy_dgesv_64_", ("dgesv", ILP64)),
+        ("dgemm_64", ("dgemm", ILP64)),
+        ("LAPACKE_dgetrf_work64_", ("dgetrf", ILP64)),
+        ("LAPACKE_dgetrf_work", ("dgetrf", LP64)),
+        ("zgeev$NEWLAPACK", ("zgeev", LP64)),
+        ("izamax_", ("izamax", LP64)),
+        *((name, None) for name in ("dgemm", "memcpy", "stat64", "dgemm_thread_nn", "_ZN5dgemm_E", "")),
     ],
 )
-def test_routine(symbol: str, name: str, interface: Interface) -> None:
-    routine = parse_routine(symbol)
-    assert routine is not None
-    assert (routine.name, routine.interface) == (name, interface)
-
-
-@pytest.mark.parametrize(
-    "symbol", ["dgemm", "memcpy", "stat64", "dgemm_thread_nn", "_ZN5dgemm_E", "strtol", ""]
-)
-def test_other_symbols_are_no_routines(symbol: str) -> None:
-    assert parse_routine(symbol) is None
+def test_routine(symbol: str, routine: tuple[str, Interface] | None) -> None:
+    found = parse_routine(symbol)
+    assert (None if found is None else (found.name, found.interface)) == routine
