@@ -21,9 +21,11 @@ from wheelfarm.run.schedule import Duration, Need
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelfarm.plan.build import Build
+    from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.recipes.settings import Settings
 
 
 UNKNOWN = Duration(10, 100)
@@ -38,6 +40,10 @@ def _reference_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcome(build: Build, **changes: Any) -> Outcome:
     return Outcome(**{"build": build, "state": State.BUILT, "why": "", "seconds": 12.0, **changes})
+
+
+def expected(farm: Settings) -> Mapping[BuildId, Duration]:
+    return DurationEstimates(farm).expected(plan_of(farm), Wheelhouse(farm.wheelhouse))
 
 
 def test_a_recipe_says_what_a_build_needs(tmp_path: Path) -> None:
@@ -75,21 +81,21 @@ class TestHistory:
         assert json.loads((farm.work / "durations.json").read_bytes()) == {
             "alpha/plain/cp311-manylinux_x86_64/host": {"seconds": 12.0}
         }
-        known = DurationEstimates(farm).durations(plan_of(farm))
-        assert (known[builds["alpha"].id], known[builds["beta"].id]) == (Duration(12), UNKNOWN)
+        durations = expected(farm)
+        assert (durations[builds["alpha"].id], durations[builds["beta"].id]) == (Duration(12), UNKNOWN)
 
     def test_the_last_run_counts_and_other_builds_stay(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path, {"alpha": {}, "beta": {}})
         builds, known = builds_of(farm), DurationEstimates(farm)
         known.remember([outcome(builds["alpha"]), outcome(builds["beta"])])
         known.remember([outcome(builds["alpha"], seconds=90.5)])
-        assert list(known.durations(plan_of(farm)).values()) == [Duration(90.5), Duration(12)]
+        assert list(expected(farm).values()) == [Duration(90.5), Duration(12)]
 
     def test_another_engine_has_a_duration_of_its_own(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path)
         (alpha,) = builds_of(farm).values()
         DurationEstimates(farm).remember([outcome(replace(alpha, engine=EngineName.CIBUILDWHEEL))])
-        assert DurationEstimates(farm).durations(plan_of(farm))[alpha.id] == UNKNOWN
+        assert expected(farm)[alpha.id] == UNKNOWN
 
     def test_nothing_built_writes_nothing(self, tmp_path: Path) -> None:
         farm = make_farm(tmp_path)
@@ -122,7 +128,7 @@ class TestHistory:
         farm = make_farm(tmp_path)
         farm.work.mkdir()
         (farm.work / "durations.json").write_bytes(content)
-        assert set(DurationEstimates(farm).durations(plan_of(farm)).values()) == {UNKNOWN}
+        assert set(expected(farm).values()) == {UNKNOWN}
         (message,) = caplog.messages
         assert "durations.json is not used: " in message
         assert "\n" not in message
@@ -134,8 +140,7 @@ def test_a_file_in_place_of_a_directory_does_not_matter(tmp_path: Path, place: s
     """The build that needs the directory raises the error."""
     farm = make_farm(tmp_path)
     getattr(farm, place).write_text("")
-    expected = DurationEstimates(farm).expected(plan_of(farm), Wheelhouse(farm.wheelhouse))
-    assert set(expected.values()) == {UNKNOWN}
+    assert set(expected(farm).values()) == {UNKNOWN}
 
 
 class TestFirstBuild:
@@ -146,16 +151,16 @@ class TestFirstBuild:
         path = farm.cache / "sha256" / sha256[:2] / sha256 / "alpha-1.0.tar.gz"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-        (duration,) = DurationEstimates(farm).durations(plan_of(farm)).values()
+        (duration,) = expected(farm).values()
         assert duration.on(1) == pytest.approx(10.04)
 
     def test_the_recipe_s_cost_is_scaled_to_the_machine(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        plan = plan_of(farm := make_farm(tmp_path, {"alpha": {"cost": "8 min"}}))
-        assert list(DurationEstimates(farm).durations(plan).values()) == [Duration(10, 480)]
+        farm = make_farm(tmp_path, {"alpha": {"cost": "8 min"}})
+        assert list(expected(farm).values()) == [Duration(10, 480)]
         monkeypatch.setattr(estimates, "machine_speed", lambda: 0.5)
-        assert list(DurationEstimates(farm).durations(plan).values()) == [Duration(10, 960)]
+        assert list(expected(farm).values()) == [Duration(10, 960)]
 
     def test_estimates_grow_with_the_cost(self) -> None:
         assert 0 < estimate(0, 1).on(1) < estimate(None, 1).on(1) < estimate(1000, 1).on(1)

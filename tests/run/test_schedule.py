@@ -7,13 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from graphlib import CycleError
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wheelfarm.errors import UsageError
 from wheelfarm.run.schedule import Budget, Duration, Need, Schedule, Task, simulate
 
 if TYPE_CHECKING:
@@ -33,24 +32,6 @@ def of(budget: Budget, *tasks: Task[str]) -> Schedule[str]:
 
 
 class TestBudget:
-    @pytest.mark.parametrize(
-        ("kind", "fields", "what"),
-        [
-            (Budget, {"cpus": 0}, "0 CPUs are too few for a run"),
-            (Budget, {"cpus": -2}, "-2 CPUs are too few for a run"),
-            (Budget, {"cpus": 1, "memory": 0}, "0 bytes of memory are too few for a run"),
-            (Budget, {"cpus": 1, "memory": -1}, "-1 bytes of memory are too few for a run"),
-            (Need, {"cpus": 0}, "0 CPUs are too few for a build"),
-            (Need, {"memory": -1}, "-1 bytes of memory are too few for a build"),
-        ],
-    )
-    def test_a_wrong_value_is_an_error(self, kind: type, fields: dict[str, Any], what: str) -> None:
-        with pytest.raises(UsageError) as caught:
-            kind(**fields)
-        assert caught.value.what == what
-        assert caught.value.why
-        assert caught.value.hint
-
     @pytest.mark.parametrize(
         ("need", "clamped"),
         [

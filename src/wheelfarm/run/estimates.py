@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import GitCommit
+from wheelfarm.plan.build import BuildId
 from wheelfarm.recipes.recipe import cost_of
 from wheelfarm.recipes.strict import size_of
 from wheelfarm.run.outcome import State
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
@@ -108,27 +109,19 @@ class DurationEstimates:
     def _file(self) -> Path:
         return self.settings.work / "durations.json"
 
-    def durations(self, plan: Plan) -> Mapping[BuildId, Duration]:
-        """How long each build of a plan takes when it is built."""
-        known, jobs = self._read(), self.settings.jobs
-        return {
-            build.id: Duration(known[_key(build)].seconds)
-            if _key(build) in known
-            else estimate(self._cost(build), jobs)
-            for build in plan.builds
-        }
-
     def expected(
         self, plan: Plan, wheelhouse: Wheelhouse, published: Published | None = None
     ) -> Mapping[BuildId, Duration]:
         """How long each build of a plan takes now: no time for what is stored or published."""
-        stored = {
-            build.id
-            for build in plan.builds
-            if wheelhouse.find(build.id.variant, build.key) or (published and published.find(build))
-        }
-        durations = self.durations(plan)
-        return {key: Duration() if key in stored else each for key, each in durations.items()}
+        known, durations = self._read(), dict[BuildId, Duration]()
+        for build in plan.builds:
+            if wheelhouse.find(build.id.variant, build.key) or (published and published.find(build)):
+                durations[build.id] = Duration()
+            elif (measured := known.get(_key(build))) is not None:
+                durations[build.id] = Duration(measured.seconds)
+            else:
+                durations[build.id] = estimate(self._cost(build), self.settings.jobs)
+        return durations
 
     def remember(self, outcomes: Sequence[Outcome]) -> None:
         """Write down how long builds took, except those that a cache made shorter."""

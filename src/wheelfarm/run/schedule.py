@@ -10,8 +10,6 @@ from graphlib import TopologicalSorter
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from wheelfarm.errors import UsageError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -29,17 +27,11 @@ class Need:
         cpus: CPUs without which it should not be started; it may be given more.
         memory: bytes at its peak.
         exclusive: whether nothing else may run at the same time.
-
-    Raises:
-        UsageError: for fewer than one CPU, or less than no memory.
     """
 
     cpus: int = 1
     memory: int = 0
     exclusive: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.cpus, self.memory, 0, "a build", "correct what the recipe says it needs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +41,10 @@ class Budget:
     Args:
         cpus: CPUs.
         memory: bytes; None for as much as they like.
-
-    Raises:
-        UsageError: for fewer than one CPU, or no memory.
     """
 
     cpus: int
     memory: int | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.cpus, self.memory, 1, "a run", "give it more, or leave it out for all that is here")
 
     def clamp(self, need: Need) -> Need:
         """The need as this budget can meet it; one that is exclusive is one for all CPUs.
@@ -79,15 +65,6 @@ class Budget:
             return None
         wanted, given = need.memory / 1e9, self.memory / 1e9
         return f"needs {wanted:.1f} GB of memory, and {given:.1f} GB may be used: it runs alone, and may fail"
-
-
-def _check(cpus: int, memory: int | None, least_memory: int, of: str, hint: str) -> None:
-    if cpus < 1:
-        raise UsageError(f"{cpus} CPUs are too few for {of}", why="a build runs on one at least", hint=hint)
-    if memory is not None and memory < least_memory:
-        raise UsageError(
-            f"{memory} bytes of memory are too few for {of}", why=f"{least_memory} is the least", hint=hint
-        )
 
 
 @dataclass(frozen=True)
