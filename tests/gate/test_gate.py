@@ -21,7 +21,6 @@ from wheelfarm.gate.gate import GateTests, pass_gates
 from wheelfarm.model import Python
 from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.run.farm import Farm
-from wheelfarm.run.services import make_fetcher
 from wheelfarm.run.test_environments import GateTestPlanner
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.machine import Machine
@@ -44,7 +43,7 @@ def planner_of(settings: Settings, **changes: Any) -> tuple[GateTestPlanner, Pla
     farm = Farm(settings=settings.replace(**changes))
     plan = farm.plan(None)
     services = farm.services(plan, LineListener())
-    return GateTestPlanner(services, make_fetcher(settings)), plan
+    return GateTestPlanner(services), plan
 
 
 def build_of(plan: Plan, name: str) -> Build:
@@ -120,7 +119,7 @@ def test_a_recipe_is_resolved_once_a_plan(
     farm = Farm(settings=chain)
     farm.missing(["tinybase"])
     plan = farm.plan(["tinybase"])
-    planner = GateTestPlanner(farm.services(plan, LineListener()), make_fetcher(chain))
+    planner = GateTestPlanner(farm.services(plan, LineListener()))
     for number in range(2):
         tests = planner.plan_tests(plan.builds[0], other_base(tmp_path / str(number), chain))
         assert [each.recipe.name for each in tests.downstream] == ["tinytop"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.farm import builds_of, make_farm
-from wheelfarm.run.published import Published
+from wheelfarm.run.reuse import Published
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from wheelfarm.report.wheel import preparation_lines, reproduction_lines, suite_
 from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.reproduce import Reproduction
 from wheelfarm.run.services import make_fetcher
-from wheelfarm.run.upstream_suite import UpstreamSuite
+from wheelfarm.run.test_environments import UpstreamSuite
 from wheelfarm.system.files import write_atomically
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.comparison import difference

@@ -38,7 +38,7 @@ class BuildLock:
         return self.stages / f"{self.slug}.lock"
 
     @contextmanager
-    def hold(self, listener: ProgressListener, sweep: Callable[[Path], None]) -> Iterator[Path]:
+    def hold(self, listener: ProgressListener, sweep: Callable[[Path], None]) -> Iterator[None]:
         """Hold the lock, after waiting for another run; and end what a killed run left running here.
 
         Args:
@@ -46,16 +46,23 @@ class BuildLock:
             sweep: removes the containers of a build directory.
 
         Raises:
-            BuildDirectoryError: when the directory belongs to somebody else.
-            OSError: when it cannot be made.
+            BuildDirectoryError: when the directory belongs to somebody else, and for an OSError of the block.
         """
-        make_private(self.stages)
         message = f"waiting for another run that builds in {self.root}"
-        with hold_lock(self._lock, on_wait=lambda _waited: listener.on_line(message)):
-            for each in (self.root, *self._environments()):
-                if end_left_behind(mark_of(each)):
-                    sweep(each)
-            yield self.root
+        try:
+            make_private(self.stages)
+            with hold_lock(self._lock, on_wait=lambda _waited: listener.on_line(message)):
+                for each in (self.root, *self._environments()):
+                    if end_left_behind(mark_of(each)):
+                        sweep(each)
+                yield
+        except OSError as problem:
+            raise BuildDirectoryError(
+                f"{self.slug}: a file or directory cannot be used",
+                where=str(problem.filename or self.root),
+                why=problem.strerror or str(problem),
+                hint="look for a full disk, missing rights, or a file where a directory should be",
+            ) from problem
 
     def _environments(self) -> list[Path]:
         """The test environments that a killed run was in: each has its own mark and containers."""

@@ -15,34 +15,26 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import check_settings
 from wheelfarm.build.directory import SOURCE, BuildDirectory, make_directory, newest
-from wheelfarm.build.environment_report import (
-    read_environment_report,
-    read_library_provenance,
-    verify_environment,
-)
+from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.host_engine import programs_environment
-from wheelfarm.build.repair import only_wheel
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
-from wheelfarm.errors import BuildDirectoryError, CancelledRunError, FarmError
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import PatchedTree, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
-from wheelfarm.provenance.record import EMBEDDED, Record
-from wheelfarm.provenance.sbom import embed
+from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import Outcome, State
-from wheelfarm.run.recording import embedded_record, make_record, regated, slow_compiles
+from wheelfarm.run.recording import document, make_record, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
-from wheelfarm.run.services import BuildListener, BuildServices, Timings, make_fetcher
+from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
+from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
 from wheelfarm.sources.patches import apply
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
-from wheelfarm.system.files import sha256_of_file
-from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,9 +44,9 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name, PinnedWheel, StoredWheel
     from wheelfarm.plan.build import Build
     from wheelfarm.run.decision import Decision
-    from wheelfarm.sources.fetcher import Fetcher
+    from wheelfarm.run.reuse import PublishedBuild
 
-    Wheels = Mapping[Name, RepairedWheel]
+    Wheels = dict[Name, RepairedWheel]
     """The wheels of a build by distribution, the main one first."""
 
 _SPLIT: Final = "split"
@@ -65,13 +57,13 @@ _TESTED: Final = frozenset({"dist", _SPLIT, _FINISHED, "gate", "tmp"})
 """The directories that the gate needs."""
 
 
-@dataclass(frozen=True)
-class BuildResult:
-    """The stored wheels of a build, the main one first, and the main one's record if it was built now."""
+def run_build(services: BuildServices, build: Build, jobs: int) -> Outcome:
+    """Take one build of a plan through the pipeline, with its share of the processors.
 
-    state: State
-    wheels: tuple[StoredWheel, ...]
-    record: Record | None = None
+    Raises:
+        FarmError: whatever goes wrong; then nothing is stored.
+    """
+    return BuildPipeline(services=services, build=build, jobs=jobs).run()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +78,6 @@ class BuildPipeline:
 
     @property
     def lock(self) -> BuildLock:
-        """The lock of the build directory."""
         return BuildLock(self.services.engine.stages, self.build.id.slug)
 
     @property
@@ -96,60 +87,40 @@ class BuildPipeline:
 
     @property
     def log(self) -> Path:
-        """The build's log."""
         return self.services.settings.work / "logs" / f"{self.build.id.slug}.log"
 
     @property
-    def ungated(self) -> Path:
-        """Where a built and repaired wheel waits for the gate, so that a corrected test costs no build."""
-        return self.services.settings.work / "ungated" / self.build.key
+    def ungated(self) -> UngatedWheel:
+        return UngatedWheel(self.services.settings.work / UNGATED / self.build.key)
 
     @cached_property
     def listener(self) -> BuildListener:
-        """Receives the progress of the build."""
         return BuildListener(self.services, self.build)
-
-    @cached_property
-    def fetcher(self) -> Fetcher:
-        """Fetches sources and wheels."""
-        return make_fetcher(self.services.settings)
 
     @property
     def planner(self) -> GateTestPlanner:
-        """Plans the gate's tests of the build's wheels."""
-        return GateTestPlanner(self.services, self.fetcher)
+        return GateTestPlanner(self.services)
 
     def run(self) -> Outcome:
         """Do what the build needs: nothing, a gate, or all steps.
 
         The wheels of the builds that it depends on are stored already.
-
-        Raises:
-            FarmError: whatever goes wrong; then nothing is stored.
         """
-        services, build, timings = self.services, self.build, self.timings
-        with self._directory_errors(), timings.step("total"), self.locked(self.lock):
+        services, timings = self.services, self.timings
+        with timings.step("total"), self.locked(self.lock):
             # A second run that wants the same wheel waits for the lock, and then finds it in the wheelhouse.
             decision = decide(
                 services.wheelhouse,
-                build,
+                self.build,
                 from_nothing=services.settings.from_nothing,
                 published=services.published,
             )
-            result = self._carry_out(decision)
-        main, *splits = result.wheels
-        record = result.record
-        return Outcome(
-            build=build,
-            state=result.state,
+            outcome = self._carry_out(decision)
+        return replace(
+            outcome,
             why="; ".join(decision.why),
             seconds=timings.seconds["total"],
-            wheel=main.path,
-            splits=tuple(split.path for split in splits),
             times=tuple(timings.seconds.items()),
-            cache_use=record.compiler_cache if record else None,
-            build_cache=record is not None and record.build_cache,
-            warnings=slow_compiles(record, decision.predecessor) if record else (),
         )
 
     def check(self) -> dict[Name, tuple[Result, ...]]:
@@ -160,7 +131,7 @@ class BuildPipeline:
         """
         wheels = _as_repaired(stored_wheels(self.services.wheelhouse, self.build))
         lock = BuildLock(self.services.engine.stages, f"{self.build.id.slug}-gate")
-        with self._directory_errors(), self.locked(lock):
+        with self.locked(lock):
             try:
                 return self._gate(wheels, lock.root)
             finally:
@@ -169,44 +140,36 @@ class BuildPipeline:
     @contextmanager
     def locked(self, lock: BuildLock) -> Iterator[None]:
         """Hold a lock of this build, with a directory for its logs."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         with lock.hold(self.listener, partial(remove_containers, self.services.engine)):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
             yield
 
-    @contextmanager
-    def _directory_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as problem:
-            raise BuildDirectoryError(
-                f"{self.build.id}: a file or directory cannot be used",
-                where=str(problem.filename or self.root),
-                why=problem.strerror or str(problem),
-                hint="look for a full disk, missing rights, or a file where a directory should be",
-            ) from problem
-
-    def _carry_out(self, decision: Decision) -> BuildResult:
+    def _carry_out(self, decision: Decision) -> Outcome:
         build, wheelhouse = self.build, self.services.wheelhouse
         match decision.action:
             case Action.NOTHING:
-                return BuildResult(State.CACHED, stored_wheels(wheelhouse, build))
+                return self._outcome(State.CACHED, stored_wheels(wheelhouse, build))
             case Action.ACTIVATE:
                 keys = [build.key_of(name) for name in build.distributions]
                 activated = [wheelhouse.activate(build.id.variant, key) for key in keys]
-                return BuildResult(State.CACHED, tuple(activated))
+                return self._outcome(State.CACHED, activated)
             case Action.GATE:
                 return self._gate_again()
-            case Action.REUSE:
-                return self._reuse(decision) or self._build()
-            case Action.BUILD:
-                return self._build()
+            case Action.REUSE if decision.found is not None:
+                return self._reuse(decision.found) or self._build(decision.predecessor)
+            case _:
+                return self._build(decision.predecessor)
 
-    def _build(self) -> BuildResult:
+    def _outcome(self, state: State, wheels: Sequence[StoredWheel]) -> Outcome:
+        main, *splits = (wheel.path for wheel in wheels)
+        return Outcome(build=self.build, state=state, why="", wheel=main, splits=tuple(splits))
+
+    def _build(self, predecessor: Record | None) -> Outcome:
         started = datetime.now(UTC)
         self.services.wheelhouse.ensure_writable(self.build.id.variant)
         # Hashed once more before they are used.
-        stored = [self.planner.stored(build_id) for build_id in self.build.upstream]
-        directory, wheels = self.make_wheels([pinned(each) for each in stored])
+        upstream = [pinned(self.planner.stored(build_id)) for build_id in self.build.upstream]
+        directory, wheels = self.make_wheels(upstream)
         with self._cleanup_during_gate():
             results = self._gate(wheels, self.root)
         with self.timings.step("store"):
@@ -223,20 +186,24 @@ class BuildPipeline:
                 )
                 for name, wheel in wheels.items()
             }
-            result = self._store(State.BUILT, wheels, records)
+            outcome = self._store(State.BUILT, wheels, records)
             # After a failure the directory stays for whoever looks into it.
             self.clear()
-        return replace(result, record=records[self.build.id.name])
+        record = records[self.build.id.name]
+        return replace(
+            outcome,
+            cache_use=record.compiler_cache,
+            build_cache=record.build_cache,
+            warnings=slow_compiles(record, predecessor),
+        )
 
-    def _reuse(self, decision: Decision) -> BuildResult | None:
+    def _reuse(self, found: PublishedBuild) -> Outcome | None:
         """The build with the wheels of an index, all verified; None when one of them is unusable."""
-        if decision.found is None:
-            return None
         shutil.rmtree(self.root, ignore_errors=True)
         reused = reuse_build(
             self.services,
             self.build,
-            decision.found,
+            found,
             self.root / "published",
             gate=lambda wheels: self._gate(wheels, self.root),
             listener=self.listener,
@@ -245,12 +212,11 @@ class BuildPipeline:
         if reused is None:
             return None
         with self.timings.step("store"):
-            wheels = {name: wheel for name, (wheel, _) in reused.items()}
-            result = self._store(State.REUSED, wheels, {name: record for name, (_, record) in reused.items()})
+            outcome = self._store(State.REUSED, *reused)
         shutil.rmtree(self.root, ignore_errors=True)
-        return result
+        return outcome
 
-    def _gate_again(self) -> BuildResult:
+    def _gate_again(self) -> Outcome:
         wheelhouse, build = self.services.wheelhouse, self.build
         wheels = _as_repaired(stored_wheels(wheelhouse, build))
         results = self._gate(wheels, self.root)
@@ -261,9 +227,7 @@ class BuildPipeline:
             records[name] = regated(Record.from_json(text, str(wheel.path)), build, results[name])
         return self._store(State.CHECKED, wheels, records)
 
-    def _store(
-        self, state: State, wheels: dict[Name, RepairedWheel], records: Mapping[Name, Record]
-    ) -> BuildResult:
+    def _store(self, state: State, wheels: Wheels, records: Mapping[Name, Record]) -> Outcome:
         """Store the wheels, the main one last: what finds it finds the splits too."""
         stored = {}
         for name in reversed(wheels):
@@ -274,15 +238,15 @@ class BuildPipeline:
                 key=self.build.key_of(name),
                 record=records[name].to_json(),
             )
-        return BuildResult(state, tuple(stored[name] for name in self.build.distributions))
+        return self._outcome(state, [stored[name] for name in self.build.distributions])
 
     def _gate(self, wheels: Wheels, root: Path) -> dict[Name, tuple[Result, ...]]:
         with self.timings.step("fetch"):
-            subjects = self.planner.plan_all(self.build, wheels)
+            tests = self.planner.plan_all(self.build, wheels)
         with self.timings.step("gate"):
             check_unchanged(self.build)
             return pass_gates(
-                subjects,
+                tests,
                 self.services.engine,
                 root / GATE,
                 log=self.log,
@@ -302,32 +266,27 @@ class BuildPipeline:
     def clear(self) -> None:
         """Remove the build directory and the ungated wheel."""
         shutil.rmtree(self.root, ignore_errors=True)
-        shutil.rmtree(self.ungated, ignore_errors=True)
+        self.ungated.remove()
 
-    def make_wheels(
-        self, upstream: Sequence[PinnedWheel]
-    ) -> tuple[BuildDirectory, dict[Name, RepairedWheel]]:
-        """All steps before the gate: the build directory, and the documented wheels by distribution.
-
-        Args:
-            upstream: the farm's wheels for the build environment.
-
-        Raises:
-            FarmError: whatever goes wrong.
-        """
+    def make_wheels(self, upstream: Sequence[PinnedWheel]) -> tuple[BuildDirectory, Wheels]:
+        """All steps before the gate, with the farm's wheels for the build environment."""
         directory = self._lay_out(upstream)
-        repaired = self._ungated_wheel(directory)
+        repaired = self.ungated.restore(directory, from_nothing=self.services.settings.from_nothing)
         if repaired is None:
-            repaired = self._compile_with_cache(directory)
+            repaired = self._compile(directory)
+        else:
+            self.listener.on_line("using the wheel that an earlier run built")
         with self.timings.step("split"):
             plan = read_environment_report(directory).install_plan
             wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
         with self.timings.step("document"):
-            return directory, {name: self._document(directory, name, each) for name, each in wheels.items()}
+            finished = self.root / _FINISHED
+            documented = {name: document(directory, name, each, finished) for name, each in wheels.items()}
+        return directory, documented
 
     def _lay_out(self, upstream: Sequence[PinnedWheel]) -> BuildDirectory:
         """Fetch the source and the locked wheels, patch the source tree, and lay out the build directory."""
-        build, fetcher, root = self.build, self.fetcher, self.root
+        build, fetcher, root = self.build, self.services.fetcher, self.root
         settings, target, glibc = self.services.settings, build.id.target, build.toolchain.glibc
         with self.timings.step("fetch"):
             source = fetcher.source(build.id.name, build.recipe.source)
@@ -345,8 +304,7 @@ class BuildPipeline:
             patches = apply(tree, build.patches, recipe=build.id.name, environ=settings.environ)
             # The programs that know a project's options take as long as laying out the rest.
             with ThreadPoolExecutor(max_workers=1) as pool:
-                env = programs_environment(settings)
-                unchecked = pool.submit(check_settings, build, tree, env)
+                unchecked = pool.submit(check_settings, build, tree, programs_environment(settings))
                 directory = make_directory(
                     build,
                     root=root,
@@ -361,101 +319,31 @@ class BuildPipeline:
                 self.listener.on_line(f"{build.recipe.where}: {why}")
             return directory
 
-    def _ungated_wheel(self, directory: BuildDirectory) -> RepairedWheel | None:
-        """The wheel that an earlier run built and its gate refused: its build key is the same."""
-        if not self.ungated.is_dir():
-            return None
-        shutil.copytree(self.ungated, directory.dist, dirs_exist_ok=True)
-        try:
-            repaired = self._verify_environment(directory)
-            read_library_provenance(directory)
-            verify(open_wheel(repaired.path))
-        except CancelledRunError:
-            raise
-        except FarmError:
-            # It is damaged, or what it was built on has other bytes by now.
-            repaired = None
-        if repaired is None or (self.services.settings.from_nothing and not repaired.from_nothing):
-            for stale in (self.ungated, directory.dist):
-                shutil.rmtree(stale)
-            directory.dist.mkdir()
-            return None
-        self.listener.on_line("using the wheel that an earlier run built")
-        return repaired
-
-    def _compile_with_cache(self, directory: BuildDirectory) -> RepairedWheel:
-        """Compile, from the build cache where the engine has one for this build."""
-        cache = self.services.engine.build_cache(directory)
-        if cache is None:
-            return self._compile(directory)
-        with self.timings.step("cache"):
-            cached = cache.restore(directory)
-        repaired = self._compile(directory)
-        with self.timings.step("cache"):
-            cache.save(cached)
-        return repaired
-
     def _compile(self, directory: BuildDirectory) -> RepairedWheel:
         """Let the engine build and repair, and keep the result until the gate lets it pass."""
+        services, cache = self.services, self.services.engine.build_cache(directory)
+        if cache is not None:
+            with self.timings.step("cache"):
+                cached = cache.restore(directory)
         self.log.write_bytes(b"")
         with self.timings.step("build"):
             run_rendering(
-                self.services.engine,
-                self.services.engine.render(directory),
+                services.engine,
+                services.engine.render(directory),
                 directory,
                 log=self.log,
-                time_limit=self.services.settings.time_limit,
+                time_limit=services.settings.time_limit,
                 listener=self.listener,
             )
         with self.timings.step("verify"):
-            repaired = self._verify_environment(directory)
-            _copy_whole(directory.dist, self.ungated)
+            repaired = verify_repaired(directory)
+            self.ungated.save(directory)
+        if cache is not None:
+            with self.timings.step("cache"):
+                cache.save(cached)
         return repaired
 
-    def _verify_environment(self, directory: BuildDirectory) -> RepairedWheel:
-        """The repaired wheel with what the environment report says, once that fits the plan."""
-        build, report = directory.build, read_environment_report(directory)
-        path = only_wheel(
-            directory.dist, name=build.id.name, version=build.version, made_by="the repair tool"
-        )
-        return RepairedWheel(
-            path=path,
-            sha256=sha256_of_file(path),
-            built_sha256=report.built.sha256,
-            environment=verify_environment(directory, report),
-            toolchain=report.toolchain,
-            cache_use=report.compiler_cache,
-            build_cache=report.build_cache,
-        )
 
-    def _document(self, directory: BuildDirectory, name: Name, wheel: RepairedWheel) -> RepairedWheel:
-        """The wheel with its SBOM, license texts and embedded record."""
-        record = embedded_record(directory, name, wheel).to_json().encode()
-        finished = directory.root / _FINISHED
-        return embed(
-            directory, wheel, read_library_provenance(directory), finished, members={EMBEDDED: record}
-        )
-
-
-def run_build(services: BuildServices, build: Build, jobs: int) -> Outcome:
-    """Take one build of a plan through the pipeline, with its share of the processors.
-
-    Raises:
-        FarmError: whatever goes wrong; then nothing is stored.
-    """
-    return BuildPipeline(services=services, build=build, jobs=jobs).run()
-
-
-def _as_repaired(stored: Sequence[StoredWheel]) -> dict[Name, RepairedWheel]:
+def _as_repaired(stored: Sequence[StoredWheel]) -> Wheels:
     """Stored wheels as the gate takes them."""
     return {wheel.name: RepairedWheel(path=wheel.path, sha256=wheel.sha256) for wheel in stored}
-
-
-def _copy_whole(directory: Path, target: Path) -> None:
-    """Copy a directory so that the copy is there whole or not at all."""
-    draft = target.with_name(f".{target.name}")
-    for old in (draft, target):
-        shutil.rmtree(old, ignore_errors=True)
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(directory, draft)
-    draft.rename(target)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Digest, StoredWheel
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.plan.graph import Plan
-    from wheelfarm.run.published import Published, PublishedBuild
+    from wheelfarm.run.reuse import Published, PublishedBuild
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 

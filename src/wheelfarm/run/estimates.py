@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
-    from wheelfarm.run.published import Published
+    from wheelfarm.run.reuse import Published
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 _log: Final = get_logger(__name__)

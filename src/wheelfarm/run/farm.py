@@ -16,13 +16,12 @@ from wheelfarm.plan.graph import ResolvedRecipes, make_plan, order
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.build_pipeline import run_build
-from wheelfarm.run.engines import choose_engine
 from wheelfarm.run.estimates import DurationEstimates, need
 from wheelfarm.run.outcome import Interrupted
-from wheelfarm.run.published import Published
+from wheelfarm.run.reuse import Published
 from wheelfarm.run.schedule import Budget, Duration, simulate
 from wheelfarm.run.scheduler import Retry, Runner
-from wheelfarm.run.services import BuildServices
+from wheelfarm.run.services import BuildServices, choose_engine
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.machine import Machine, memory, target_here, use_one_heap

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.environment import build_environment, config_settings
+from wheelfarm.build.environment_report import read_library_provenance
 from wheelfarm.errors import ChainError
 from wheelfarm.model import AppliedPatch, Digest, Sdist
 from wheelfarm.provenance.record import (
+    EMBEDDED,
     EmbeddedRecord,
     Record,
     RecordedSource,
@@ -18,6 +20,7 @@ from wheelfarm.provenance.record import (
     SourceKind,
     UpstreamWheel,
 )
+from wheelfarm.provenance.sbom import embed
 from wheelfarm.sources.urls import shown
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
@@ -33,63 +36,73 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
 
 
-def _resolved(build: Build) -> dict[str, object]:
-    """Each value of the resolved recipe with its origin."""
+def embedded_record(directory: BuildDirectory, distribution: Name, repaired: RepairedWheel) -> EmbeddedRecord:
+    """The record for a wheel's own `.dist-info`.
+
+    Raises:
+        ChainError: when the plan has not made the build's inputs yet.
+    """
+    build, toolchain, fetched = directory.build, directory.build.toolchain, directory.tree.source
+    if build.inputs is None:
+        raise ChainError(f"{build.id} has no inputs", why="it was not planned with what it is built on")
+    programs = {f"program {name}": version for name, version in toolchain.programs.items()}
+    return EmbeddedRecord(
+        distribution=distribution,
+        inputs=build.inputs,
+        source=RecordedSource(
+            kind=SourceKind(build.recipe.table.source.kind),
+            filename=fetched.path.name,
+            sha256=fetched.sha256,
+            url=None,
+        ),
+        build_requirements=repaired.environment,
+        upstream=tuple(
+            UpstreamWheel(name=wheel.name, filename=wheel.path.name, sha256=wheel.sha256)
+            for wheel in directory.requirements
+            if wheel.farm
+        ),
+        toolchain={**toolchain.facts, **programs, **dict(repaired.toolchain)},
+    )
+
+
+def document(
+    directory: BuildDirectory, distribution: Name, wheel: RepairedWheel, target: Path
+) -> RepairedWheel:
+    """The wheel with its SBOM, license texts and embedded record, in a directory of its own."""
+    record = embedded_record(directory, distribution, wheel).to_json().encode()
+    provenance = read_library_provenance(directory)
+    return embed(directory, wheel, provenance, target, members={EMBEDDED: record})
+
+
+def _record(build: Build, embedded: EmbeddedRecord, path: Path, **more: Any) -> Record:  # noqa: ANN401
+    """The record of a wheel from its plan, its embedded record and its contents."""
     tables = {
         "system-packages": build.resolved.system_packages.model_dump(by_alias=True),
         "cibuildwheel": dict(build.resolved.cibuildwheel),
         "expect": build.resolved.expect.model_dump(by_alias=True, exclude_none=True),
         "test": build.resolved.test.model_dump(by_alias=True, exclude_none=True, exclude={"suite"}),
     }
-    return {**tables, "origins": dict(build.resolved.origins)}
-
-
-def embedded_record(stage: BuildDirectory, distribution: Name, repaired: RepairedWheel) -> EmbeddedRecord:
-    """The record for a wheel's own `.dist-info`.
-
-    Raises:
-        ChainError: when the plan has not made the build's inputs yet.
-    """
-    build = stage.build
-    if build.inputs is None:
-        raise ChainError(f"{build.id} has no inputs", why="it was not planned with what it is built on")
-    return EmbeddedRecord(
-        distribution=distribution,
-        inputs=build.inputs,
-        source=_source(stage).model_copy(update={"url": None}),
-        build_requirements=repaired.environment,
-        upstream=_upstream(stage),
-        toolchain=_toolchain(build, repaired),
+    return Record(
+        recipe=build.id.name,
+        distribution=embedded.distribution,
+        version=build.version,
+        variant=build.id.variant,
+        target=build.id.target,
+        engine=build.engine,
+        key=build.key_of(embedded.distribution),
+        key_parts=build.key_parts,
+        inputs=embedded.inputs,
+        resolved={**tables, "origins": dict(build.resolved.origins)},
+        build_requirements=embedded.build_requirements,
+        upstream=embedded.upstream,
+        toolchain=embedded.toolchain,
+        sizes={kind.value: share.size for kind, share in contents(open_wheel(path)).kinds},
+        **more,
     )
-
-
-def _source(stage: BuildDirectory) -> RecordedSource:
-    source, fetched = stage.build.recipe.source, stage.tree.source
-    return RecordedSource(
-        kind=SourceKind(stage.build.recipe.table.source.kind),
-        filename=fetched.path.name,
-        sha256=fetched.sha256,
-        # The index says where an sdist is.
-        url=None if isinstance(source, Sdist) else shown(source.url),
-    )
-
-
-def _upstream(stage: BuildDirectory) -> tuple[UpstreamWheel, ...]:
-    return tuple(
-        UpstreamWheel(name=wheel.name, filename=wheel.path.name, sha256=wheel.sha256)
-        for wheel in stage.requirements
-        if wheel.farm
-    )
-
-
-def _toolchain(build: Build, repaired: RepairedWheel) -> dict[str, str]:
-    toolchain = build.toolchain
-    programs = {f"program {name}": version for name, version in toolchain.programs.items()}
-    return {**toolchain.facts, **programs, **dict(repaired.toolchain)}
 
 
 def make_record(
-    stage: BuildDirectory,
+    directory: BuildDirectory,
     distribution: Name,
     repaired: RepairedWheel,
     results: tuple[Result, ...],
@@ -100,27 +113,19 @@ def make_record(
     root: Path,
 ) -> Record:
     """The record of a build whose wheel has passed the gate."""
-    build = stage.build
-    kinds = contents(open_wheel(repaired.path)).kinds
-    return Record(
-        recipe=build.id.name,
-        distribution=distribution,
-        version=build.version,
-        variant=build.id.variant,
-        target=build.id.target,
-        engine=build.engine,
-        key=build.key_of(distribution),
-        key_parts=build.key_parts,
-        inputs=build.inputs,
+    build, embedded = directory.build, embedded_record(directory, distribution, repaired)
+    source = build.recipe.source
+    # The index says where an sdist is.
+    url = None if isinstance(source, Sdist) else shown(source.url)
+    return _record(
+        build,
+        embedded,
+        repaired.path,
         gate_key=build.gate_key,
-        source=_source(stage),
-        patches=stage.tree.patches,
-        config_settings=dict(config_settings(stage).items),
-        environment=build_environment(stage),
-        resolved=_resolved(build),
-        build_requirements=repaired.environment,
-        upstream=_upstream(stage),
-        toolchain=_toolchain(build, repaired),
+        source=embedded.source.model_copy(update={"url": url}),
+        patches=directory.tree.patches,
+        config_settings=dict(config_settings(directory).items),
+        environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
         wheel=RecordedWheel(
@@ -129,13 +134,55 @@ def make_record(
             size=repaired.path.stat().st_size,
             built_sha256=repaired.built_sha256,
         ),
-        sizes={kind.value: share.size for kind, share in kinds},
         gate_results=tuple(asdict(result) for result in results),
         times=dict(times),
         started=started.replace(microsecond=0),
         finished=datetime.now(UTC).replace(microsecond=0),
         log=PurePosixPath(log.relative_to(root).as_posix() if log.is_relative_to(root) else log.name),
     )
+
+
+def record_from_embedded(build: Build, embedded: EmbeddedRecord, path: Path) -> Record:
+    """The record of a published wheel, made from the plan and the record in the wheel.
+
+    It has no results of a gate, and does not claim that the build began from nothing: the embedded record
+    proves neither.
+    """
+    now = datetime.now(UTC)
+    return _record(
+        build,
+        embedded,
+        path,
+        gate_key=Digest("0" * 64),
+        source=embedded.source,
+        patches=tuple(map(_read_patch, build.patches)),
+        config_settings=embedded.inputs.config_settings,
+        environment=embedded.inputs.environment,
+        compiler_cache=None,
+        build_cache=True,
+        wheel=RecordedWheel(
+            filename=path.name,
+            sha256=sha256_of_file(path),
+            size=path.stat().st_size,
+            built_sha256=None,
+        ),
+        gate_results=(),
+        times={},
+        started=now,
+        finished=now,
+        log=PurePosixPath("logs") / f"{build.id.slug}.log",
+    )
+
+
+def _read_patch(path: Path) -> AppliedPatch:
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    return AppliedPatch(file=path.name, sha256=sha256_of_file(path), text=text)
+
+
+def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record:
+    """The record of a wheel that was not built again, but passed a gate that has changed."""
+    changes = {"gate_key": build.gate_key, "gate_results": tuple(map(asdict, results))}
+    return record.model_copy(update=changes)
 
 
 _ENOUGH: Final = 0.9
@@ -163,55 +210,3 @@ def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]
     inputs = ", ".join(differing[:_SHOWN] + more) or nothing
     missed = f"{use.misses} of {use.compiles} compiled again, first {', '.join(use.missed[:_SHOWN])}"
     return (f"the compiler cache spared {use.rate():.0%} only: {missed}; what differs: {inputs}",)
-
-
-def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record:
-    """The record of a wheel that was not built again, but passed a gate that has changed."""
-    changes = {"gate_key": build.gate_key, "gate_results": tuple(map(asdict, results))}
-    return record.model_copy(update=changes)
-
-
-def _read_patch(path: Path) -> AppliedPatch:
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
-    return AppliedPatch(file=path.name, sha256=sha256_of_file(path), text=text)
-
-
-def record_from_embedded(build: Build, embedded: EmbeddedRecord, path: Path) -> Record:
-    """The record of a published wheel, made from the plan and the record in the wheel.
-
-    It has no results of a gate, and does not claim that the build began from nothing: the embedded record
-    proves neither.
-    """
-    inputs, now = embedded.inputs, datetime.now(UTC)
-    wheel = open_wheel(path)
-    return Record(
-        recipe=build.id.name,
-        distribution=embedded.distribution,
-        version=inputs.version,
-        variant=inputs.variant,
-        target=build.id.target,
-        engine=inputs.engine,
-        key=embedded.key,
-        key_parts=inputs.key_parts(),
-        inputs=inputs,
-        gate_key=Digest("0" * 64),
-        source=embedded.source,
-        patches=tuple(map(_read_patch, build.patches)),
-        config_settings=inputs.config_settings,
-        environment=inputs.environment,
-        resolved=_resolved(build),
-        build_requirements=embedded.build_requirements,
-        upstream=embedded.upstream,
-        toolchain=embedded.toolchain,
-        compiler_cache=None,
-        build_cache=True,
-        wheel=RecordedWheel(
-            filename=path.name, sha256=sha256_of_file(path), size=wheel.packed, built_sha256=None
-        ),
-        sizes={kind.value: share.size for kind, share in contents(wheel).kinds},
-        gate_results=(),
-        times={},
-        started=now,
-        finished=now,
-        log=PurePosixPath("logs") / f"{build.id.slug}.log",
-    )

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.containers import container_engine, default_image
-from wheelfarm.errors import BuildDirectoryError, Collector, EngineError, RecordError
+from wheelfarm.errors import ChainError, Collector, EngineError, PatchError, RecordError, SourceError
+from wheelfarm.model import ConfigSettings, LockedRequirement, PinnedWheel, parse_name, sha256_of_bytes
+from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.graph import Plan
+from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.provenance.record import compare_keys
-from wheelfarm.recipes.recipe_set import RecipeSet
+from wheelfarm.recipes.farm_settings import Variant
+from wheelfarm.recipes.layers import ResolvedRecipe
+from wheelfarm.recipes.recipe import Expect, Recipe, SystemPackages, Test
+from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
 from wheelfarm.run.build_pipeline import BuildPipeline
-from wheelfarm.run.engines import choose_engine
-from wheelfarm.run.recorded_inputs import RecordedInputs, record_path
 from wheelfarm.run.recording import make_record
-from wheelfarm.run.services import BuildServices
-from wheelfarm.system.files import sha256_of_file
+from wheelfarm.run.services import BuildServices, choose_engine
+from wheelfarm.system.files import sha256_of_file, write_atomically
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import write_tagged
 
@@ -28,11 +33,12 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.build.engine import Engine
-    from wheelfarm.model import Name, RepairedWheel
-    from wheelfarm.plan.build import Build
+    from wheelfarm.model import Digest, Name, RepairedWheel
+    from wheelfarm.plan.inputs import BuildInputs, RequirementInput
     from wheelfarm.provenance.record import Record
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.services import RunListener
+    from wheelfarm.sources.fetcher import Fetcher
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 WORK: Final = "reproduce"
@@ -108,17 +114,86 @@ class Reproduction:
         """
         return choose_engine(self.settings)
 
-    @cached_property
-    def inputs(self) -> RecordedInputs:
-        """The recorded inputs."""
-        return RecordedInputs(
-            record=self.record, splits=self.splits, wheelhouse=self.wheelhouse, settings=self.settings
-        )
-
     @property
     def root(self) -> Path:
         """The build directory."""
         return self.engine.stages / self.build.id.slug
+
+    @property
+    def _where(self) -> str:
+        """The file of the record, for errors."""
+        return f"wheelhouse/{self.record.variant}/records/{self.record.key}.json"
+
+    @property
+    def inputs(self) -> BuildInputs:
+        """The recorded inputs.
+
+        Raises:
+            RecordError: when the record is too old to hold them.
+        """
+        if self.record.inputs is None:
+            raise RecordError(
+                f"the record of {self.record.recipe} does not hold the inputs of its build",
+                where=self._where,
+                why="a wheelfarm before record schema 4 wrote it",
+                hint="check out the commit of the farm that wrote it, or build the wheel again",
+            )
+        return self.record.inputs
+
+    @cached_property
+    def _stored(self) -> tuple[Path, ...]:
+        """The wheels that the records describe, the main one first."""
+        problems, found = Collector(), []
+        for record in (self.record, *self.splits):
+            with problems.collect():
+                what = f"the wheel of {record.distribution} itself"
+                found.append(self._find_wheel(record.wheel.filename, record.wheel.sha256, what))
+        problems.check()
+        return tuple(found)
+
+    @cached_property
+    def _upstream(self) -> tuple[PinnedWheel, ...]:
+        """The wheels of the farm that the build used."""
+        problems, found = Collector(), []
+        for wheel in self.record.upstream:
+            with problems.collect():
+                what = f"the wheel of {wheel.name} that {self.record.recipe} was built on"
+                path = self._find_wheel(wheel.filename, wheel.sha256, what)
+                version = wheel.filename.split("-")[1]
+                found.append(
+                    PinnedWheel(name=wheel.name, version=version, path=path, sha256=wheel.sha256, farm=True)
+                )
+        problems.check()
+        return tuple(found)
+
+    def _find_wheel(self, filename: str, sha256: Digest, what: str) -> Path:
+        path = self.wheelhouse.find_content(self.record.variant, filename, sha256)
+        if path is None:
+            raise ChainError(
+                f"{what} is not in the wheelhouse any more",
+                where=self._where,
+                why=f"{filename} with sha256 {sha256} is missing or damaged",
+                hint=f"put it back at wheelhouse/{self.record.variant}/wheels/{sha256[:16]}/",
+            )
+        return path
+
+    @cached_property
+    def _patches(self) -> tuple[Path, ...]:
+        """Files with the recorded patches, in their order."""
+        found = []
+        for patch in self.record.patches:
+            content = (patch.text or "").encode("utf-8", "surrogateescape")
+            if sha256_of_bytes(content) != patch.sha256:
+                raise PatchError(
+                    f"the record does not hold {patch.file} as it was applied to {self.record.recipe}",
+                    where=self._where,
+                    why=f"the record was changed; the sha256 of the patch was {patch.sha256}",
+                    hint="restore the record from a backup",
+                )
+            path = self.settings.work / "patches" / self.record.key / patch.file
+            write_atomically(path, content, "the directory for reproducing")
+            found.append(path)
+        return tuple(found)
 
     @cached_property
     def build(self) -> Build:
@@ -128,36 +203,91 @@ class Reproduction:
             FarmError: a group with all that this machine lacks, as far as that can be known without
                 fetching or compiling anything.
         """
-        problems = Collector()
+        inputs, problems = self.inputs, Collector()
         with problems.collect():
-            inputs = self.inputs.inputs
-        problems.check()
+            _ = self._stored
         with problems.collect():
-            _ = self.inputs.stored
+            _ = self._upstream
         with problems.collect():
-            _ = self.inputs.upstream
-        with problems.collect():
-            _ = self.inputs.patches
+            _ = self._patches
         with problems.collect():
             packages = inputs.system_packages
             toolchain = self.engine.toolchain(self.record.target, packages, tuple(inputs.programs))
         problems.check()
-        build = self.inputs.build(toolchain)
-        differing = compare_keys(self.record.key_parts, build.key_parts)
+        record = self.record
+        build_id = BuildId(name=record.recipe, variant=record.variant, target=record.target)
+        build = Build(
+            id=build_id,
+            recipe=LoadedRecipe(
+                table=self._recipe(),
+                directory=self.settings.recipes / record.recipe,
+                patches=self.settings.patches / record.recipe,
+            ),
+            resolved=self._resolved(),
+            variant=Variant(description="as recorded", provider=inputs.provider),
+            engine=record.engine,
+            toolchain=toolchain,
+            patches=self._patches,
+            requirements=_locked(inputs.requirements),
+            provider_requirements=_locked(inputs.provider_requirements),
+            test_requirements=(),
+            host=(),
+            upstream=tuple(replace(build_id, name=each.name) for each in record.upstream),
+            run=(),
+            reason="to reproduce its wheel",
+        )
+        now = build_inputs(build, inputs.upstream)
+        build = replace(build, inputs=now, key_parts=now.key_parts())
+        differing = compare_keys(record.key_parts, build.key_parts)
         if differing:
             raise RecordError(
                 f"{build.id} has other inputs on this machine than its record says",
-                where=record_path(self.record),
+                where=self._where,
                 why="\n".join(differing),
                 hint="restore what the record says: the image, the compiler, or the farm's own commit",
             )
         return build
 
+    def _recipe(self) -> Recipe:
+        inputs, name = self.inputs, self.record.recipe
+        source: dict[str, Any] = inputs.source.model_dump(exclude_defaults=True)
+        if inputs.source.kind != "sdist":
+            source["url"] = self.record.source.url or ""
+        document = {
+            "name": name,
+            "version": inputs.version,
+            "summary": "as recorded",
+            "source": source,
+            "compilers": list(inputs.compilers),
+            "blas": inputs.blas,
+            "build-requires": inputs.build_requires,
+            # The key of a split makes its name, unless it has one of its own.
+            "splits": {
+                distribution if split.name else distribution.removeprefix(f"{name}-"): split
+                for distribution, split in inputs.splits.items()
+            },
+        }
+        try:
+            return Recipe.model_validate(document)
+        except ValueError as problem:
+            what = f"the inputs in the record of {name} make no recipe"
+            raise RecordError(what, where=self._where, why=str(problem)) from problem
+
+    def _resolved(self) -> ResolvedRecipe:
+        inputs, origin = self.inputs, f"the record {self.record.key[:12]}"
+        packages = {manager: list(names) for manager, names in inputs.system_packages.items()}
+        return ResolvedRecipe(
+            config_settings=ConfigSettings.of(inputs.config_settings),
+            environment=inputs.environment,
+            system_packages=SystemPackages.model_validate(packages),
+            cibuildwheel=inputs.cibuildwheel,
+            expect=Expect(),
+            test=Test(),
+            origins=defaultdict(lambda: origin),
+        )
+
     def run(self, listener: RunListener) -> tuple[ReproducedWheel, ...]:
         """Build again, with all steps before the gate; the wheelhouse is not written to.
-
-        Args:
-            listener: receives the progress of the build.
 
         Raises:
             FarmError: whatever goes wrong.
@@ -172,22 +302,39 @@ class Reproduction:
             listener=listener,
         )
         pipeline = BuildPipeline(services=services, build=self.build, jobs=self.settings.jobs)
-        try:
-            with pipeline.locked(pipeline.lock):
-                # What an interrupted run has left was never compared.
-                pipeline.clear()
-                with pipeline.timings.step("fetch"):
-                    self.inputs.fetch(self.build, pipeline.fetcher)
-                directory, wheels = pipeline.make_wheels(self.inputs.upstream)
-                reproduced = self._copy(pipeline, directory, wheels, started)
-                pipeline.clear()
-        except OSError as problem:
-            raise BuildDirectoryError(
-                f"{self.build.id}: a file or directory cannot be used",
-                where=str(problem.filename or self.settings.work),
-                why=problem.strerror or str(problem),
-            ) from problem
+        with pipeline.locked(pipeline.lock):
+            # What an interrupted run has left was never compared.
+            pipeline.clear()
+            with pipeline.timings.step("fetch"):
+                self._fetch(services.fetcher)
+            directory, wheels = pipeline.make_wheels(self._upstream)
+            reproduced = self._copy(pipeline, directory, wheels, started)
+            pipeline.clear()
         return reproduced
+
+    def _fetch(self, fetcher: Fetcher) -> None:
+        """Fetch the source and the locked wheels into the cache, all of the recorded bytes."""
+        build, problems = self.build, Collector()
+        with problems.collect():
+            source, recorded = fetcher.source(build.id.name, build.recipe.source), self.record.source
+            if source.sha256 != recorded.sha256:
+                raise SourceError(
+                    f"the source of {build.id.name} has other bytes than the record says",
+                    where=source.path.name,
+                    why=f"its sha256 is {source.sha256}, the record says {recorded.sha256}",
+                )
+        digests = {entry.name: entry.sha256 for entry in self.record.build_requirements}
+        for requirement in (*build.requirements, *build.provider_requirements):
+            with problems.collect():
+                wheel = fetcher.wheel(requirement, build.id.target, build.toolchain.glibc)
+                expected = digests.get(wheel.name) or wheel.sha256
+                if wheel.sha256 != expected:
+                    raise SourceError(
+                        f"the index now serves a different wheel for {wheel.name} {wheel.version}",
+                        where=wheel.path.name,
+                        why=f"its sha256 is {wheel.sha256}, the record says {expected}",
+                    )
+        problems.check()
 
     def _copy(
         self,
@@ -200,7 +347,7 @@ class Reproduction:
         directory, found = self.settings.work / "wheels" / self.build.id.slug, []
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        for before, stored in zip((self.record, *self.splits), self.inputs.stored, strict=True):
+        for before, stored in zip((self.record, *self.splits), self._stored, strict=True):
             name = before.distribution
             made = _tagged(wheels[name], before.wheel.build_tag, directory)
             after = make_record(
@@ -238,3 +385,10 @@ def _image(record: Record, recorded: str | None, settings: Settings) -> Mapping[
     except EngineError:
         now = None
     return {} if now == recorded else {platform: recorded}
+
+
+def _locked(requirements: Mapping[str, RequirementInput]) -> tuple[LockedRequirement, ...]:
+    return tuple(
+        LockedRequirement(name=parse_name(name), version=each.version, hashes=frozenset(each.hashes))
+        for name, each in requirements.items()
+    )

@@ -1,26 +1,36 @@
-"""What the builds of one run share: settings, engine, wheelhouse, indexes and the listener."""
+"""What the builds of one run share: settings, engine, fetcher, wheelhouse, indexes and the listener."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from wheelfarm.errors import CancelledRunError
+from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
+from wheelfarm.build.compiler_cache import PROGRAM, available
+from wheelfarm.build.containers import container_engine
+from wheelfarm.build.host_engine import Host, programs_environment
+from wheelfarm.errors import CancelledRunError, EngineError
+from wheelfarm.model import EngineName
 from wheelfarm.sources.fetcher import Fetcher
+from wheelfarm.system.environment import which
+from wheelfarm.system.machine import glibc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wheelfarm.build.compiler_cache import CompilerCache
     from wheelfarm.build.engine import Engine
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
-    from wheelfarm.run.published import Published
+    from wheelfarm.run.reuse import Published
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
@@ -44,39 +54,25 @@ class SilentRunListener:
         del outcome
 
 
-def make_fetcher(settings: Settings) -> Fetcher:
-    """The fetcher of sources and wheels for a farm."""
-    return Fetcher(
-        cache=settings.cache,
-        index_url=settings.index_url,
-        offline=settings.offline,
-        environ=settings.environ,
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class BuildServices:
-    """What every build of a plan uses.
-
-    Args:
-        settings: those of the farm.
-        plan: the builds of the run.
-        recipes: all recipes, also those that the plan leaves out.
-        engine: runs the builds.
-        wheelhouse: has the wheels that a build needs, and stores its own.
-        published: finds a build's wheels in indexes; None where no index may be read.
-        listener: receives the progress of the builds.
-        cancelled: when set, whatever is running ends.
-    """
+    """What every build of a plan uses."""
 
     settings: Settings
     plan: Plan
     recipes: RecipeSet
+    """All recipes, also those that the plan leaves out."""
     engine: Engine
     wheelhouse: Wheelhouse
     published: Published | None = None
+    """Finds wheels in indexes; None where no index may be read."""
     listener: RunListener
     cancelled: threading.Event = field(default_factory=threading.Event)
+    """When set, whatever is running ends."""
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        return make_fetcher(self.settings)
 
 
 @dataclass(frozen=True)
@@ -115,3 +111,47 @@ class Timings:
             yield
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - started, 3)
+
+
+def make_fetcher(settings: Settings) -> Fetcher:
+    """The fetcher of sources and wheels for a farm."""
+    return Fetcher(
+        cache=settings.cache,
+        index_url=settings.index_url,
+        offline=settings.offline,
+        environ=settings.environ,
+    )
+
+
+def choose_engine(settings: Settings) -> Engine:
+    """The requested engine, or the best that this machine has.
+
+    Raises:
+        EngineError: when the requested one cannot work here.
+    """
+    linux, wanted = sys.platform == "linux", settings.engine
+    container = container_engine(settings) if linux and wanted is not EngineName.HOST else None
+    if linux and container is None and wanted is EngineName.CIBUILDWHEEL:
+        raise EngineError(
+            "neither podman nor docker answers here",
+            where=settings.origins.get("engine"),
+            why="cibuildwheel builds Linux wheels in containers",
+            hint="apt-get install podman, or say --engine host",
+        )
+    if wanted is EngineName.HOST or (linux and container is None):
+        if settings.platform and settings.platform.startswith("musllinux") and glibc() != (0, 0):
+            raise EngineError(
+                f"the host engine does not build for {settings.platform} here",
+                where=settings.origins.get("platform"),
+                why="this machine's C library is glibc, and a build on it is linked with that",
+                hint="apt-get install podman, and say --engine cibuildwheel",
+            )
+        return Host(settings, _compiler_cache(settings, EngineName.HOST))
+    return Cibuildwheel(settings, container, _compiler_cache(settings, EngineName.CIBUILDWHEEL))
+
+
+def _compiler_cache(settings: Settings, engine: EngineName) -> CompilerCache | None:
+    if not settings.compiler_cache:
+        return None
+    found = which(PROGRAM, programs_environment(settings))
+    return available(found, settings.cache, engine=engine, size=settings.compiler_cache_size)

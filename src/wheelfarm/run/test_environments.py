@@ -1,7 +1,8 @@
-"""The test environments of a gate, planned from wheels, recipes, the engine and the wheelhouse."""
+"""The wheels that the gate and the upstream suite test together, from the wheelhouse and from the index."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,27 @@ from packaging.requirements import Requirement
 from wheelfarm.build.splits import split_as_build
 from wheelfarm.errors import ChainError, NetworkError, RecordError, SourceError, WheelhouseError
 from wheelfarm.gate.check import Result
-from wheelfarm.gate.clean_environment import CleanEnvironment, is_for_one_python, supported_pythons
+from wheelfarm.gate.clean_environment import GATE, CleanEnvironment, is_for_one_python, supported_pythons
 from wheelfarm.gate.gate import GateTests
+from wheelfarm.gate.suite import run_suite, tests_name
 from wheelfarm.model import PinnedWheel
 from wheelfarm.plan.graph import serves
 from wheelfarm.provenance.record import Record
+from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
+    from wheelfarm.gate.suite import Selection, SuiteResult
     from wheelfarm.model import LockedRequirement, Name, Python, RepairedWheel, StoredWheel, Target
     from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.recipes.recipe import Suite
     from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.run.build_pipeline import BuildPipeline
     from wheelfarm.run.services import BuildServices
-    from wheelfarm.sources.fetcher import Fetcher
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 
@@ -70,7 +76,6 @@ class GateTestPlanner:
     """Plans the environments in which the gate tests the wheels of a plan's builds."""
 
     services: BuildServices
-    fetcher: Fetcher
 
     def stored(self, build_id: BuildId) -> StoredWheel:
         """The main wheel of a build of the plan."""
@@ -82,8 +87,8 @@ class GateTestPlanner:
         Raises:
             FarmError: when one is missing or was changed.
         """
-        glibc = build.toolchain.glibc
-        locked = [self.fetcher.wheel(each, build.id.target, glibc) for each in build.test_requirements]
+        fetcher, target, glibc = self.services.fetcher, build.id.target, build.toolchain.glibc
+        locked = [fetcher.wheel(each, target, glibc) for each in build.test_requirements]
         return (*locked, *(pinned(self.stored(each)) for each in build.run))
 
     def plan_all(self, build: Build, wheels: Mapping[Name, RepairedWheel]) -> list[tuple[Build, GateTests]]:
@@ -220,12 +225,13 @@ class GateTestPlanner:
     def _locked(
         self, build: Build, requirements: Iterable[LockedRequirement], target: Target
     ) -> tuple[PinnedWheel, ...]:
+        fetcher = self.services.fetcher
         try:
-            return tuple(self.fetcher.wheel(each, target, build.toolchain.glibc) for each in requirements)
+            return tuple(fetcher.wheel(each, target, build.toolchain.glibc) for each in requirements)
         except SourceError as problem:
             raise _AbsentError(problem.what) from problem
         except NetworkError as problem:
-            if not self.fetcher.offline:
+            if not fetcher.offline:
                 raise
             raise _AbsentError(problem.what) from problem
 
@@ -245,3 +251,65 @@ def _left_out(environment: str, found: str) -> Result:
 def _not_tested(environment: str, why: object) -> Result:
     """The result of an environment that cannot be made: the gate's results name it."""
     return _left_out(environment, f"not tried: {why}")
+
+
+@dataclass(frozen=True)
+class UpstreamSuite:
+    """The upstream suite of one build's stored wheel."""
+
+    pipeline: BuildPipeline
+
+    @property
+    def build(self) -> Build:
+        """The build."""
+        return self.pipeline.build
+
+    @property
+    def log(self) -> Path:
+        """The file of its output; its results as JUnit XML are next to it."""
+        log = self.pipeline.log
+        return log.with_name(f"{log.stem}-suite.log")
+
+    @property
+    def tests(self) -> StoredWheel | None:
+        """The stored wheel with the upstream tests; None when there is none of this version and target."""
+        build, wheelhouse = self.build, self.pipeline.services.wheelhouse
+        name = tests_name(build.id.name)
+        stored = wheelhouse.current(build.id.variant, name, build.version, build.id.target)
+        return stored[-1] if stored else None
+
+    def run(self, suite: Suite, selection: Selection) -> SuiteResult:
+        """Run it.
+
+        Raises:
+            FarmError: when a wheel is missing, or the suite does not come to its end.
+        """
+        pipeline, build, engine = self.pipeline, self.build, self.pipeline.services.engine
+        lock = BuildLock(engine.stages, f"{build.id.slug}-suite")
+        with pipeline.locked(lock):
+            try:
+                return run_suite(
+                    build,
+                    suite,
+                    engine,
+                    lock.root / GATE / "suite",
+                    wheels=self._wheels(),
+                    selection=selection,
+                    jobs=pipeline.jobs,
+                    log=self.log,
+                    listener=pipeline.listener,
+                )
+            finally:
+                shutil.rmtree(lock.root, ignore_errors=True)
+
+    def _wheels(self) -> list[PinnedWheel]:
+        """The wheel, its tests, and what the two need: from the farm, and from the index by hash."""
+        pipeline, build, tests = self.pipeline, self.build, self.tests
+        if tests is None:
+            raise ChainError(f"the wheelhouse has no {tests_name(build.id.name)} for {build.id}")
+        fetcher, target, planner = pipeline.services.fetcher, build.id.target, pipeline.planner
+        wheel = pinned(planner.stored(build.id))
+        wheels = [wheel, pinned(tests), *planner.companions(build)]
+        present = {each.name for each in wheels}
+        locked = [each for each in build.recipe.suite_requirements(target) if each.name not in present]
+        return [*wheels, *(fetcher.wheel(each, target, build.toolchain.glibc) for each in locked)]
