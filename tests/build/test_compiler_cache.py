@@ -1,16 +1,21 @@
-"""The compiler cache: its directories, its variables, and the script that makes it ready."""
+"""The compiler cache: its directories, its variables and its script; and builds with the real ccache."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from support.disks import fill, small_disk
+from support.runs import LineListener
+from support.tiny import LEAF, child_command, run_farm, tiny_farm
 from wheelfarm.build import compiler_cache
 from wheelfarm.build.compiler_cache import (
     PROGRAM,
@@ -22,6 +27,17 @@ from wheelfarm.build.compiler_cache import (
 from wheelfarm.build.inside import compilers, environment_report
 from wheelfarm.model import CacheUse
 from wheelfarm.plan.inputs import named_programs
+from wheelfarm.recipes.settings import load
+from wheelfarm.run.decision import decide
+from wheelfarm.run.farm import Farm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from support.farm import Table
+    from support.index import Index
+    from support.tiny import Run
+    from wheelfarm.recipes.settings import Settings
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ccache is not used there")
 
@@ -43,18 +59,18 @@ def cache(tmp_path: Path) -> CompilerCache:
 
 class TestMake:
     def test_containers_can_have_the_program(self, cache: CompilerCache) -> None:
-        assert cache.make() is None
         copy = cache.tools / PROGRAM
-        assert copy.read_text() == CCACHE
+        assert cache.make() is None
+        inode = copy.stat().st_ino
+        assert (copy.read_text(), os.access(copy, os.X_OK)) == (CCACHE, True)
+        assert cache.make() is None
+        assert copy.stat().st_ino == inode
+        # A copy that cannot be run is made again.
+        copy.chmod(0o644)
+        assert cache.make() is None
         assert os.access(copy, os.X_OK)
         # Made here, where it is no error that it cannot be.
         assert (cache.storage / "lock").is_dir()
-
-    def test_it_is_copied_once(self, cache: CompilerCache) -> None:
-        cache.make()
-        inode = (cache.tools / PROGRAM).stat().st_ino
-        assert cache.make() is None
-        assert (cache.tools / PROGRAM).stat().st_ino == inode
 
     def test_another_program_takes_its_place_in_one_step(self, cache: CompilerCache) -> None:
         """Whoever runs the old one goes on with it: a name that is gone for a moment fails a build."""
@@ -64,12 +80,6 @@ class TestMake:
             assert cache.make() is None
             assert running.read() == CCACHE
         assert "4.15.0" in (cache.tools / PROGRAM).read_text()
-
-    def test_a_copy_that_cannot_be_run_is_made_again(self, cache: CompilerCache) -> None:
-        cache.make()
-        (cache.tools / PROGRAM).chmod(0o644)
-        assert cache.make() is None
-        assert os.access(cache.tools / PROGRAM, os.X_OK)
 
     @pytest.mark.parametrize("place", ["", "ccache", "ccache/host", "ccache/bin", "ccache/host/lock"])
     def test_a_file_in_the_way(self, cache: CompilerCache, tmp_path: Path, place: str) -> None:
@@ -133,44 +143,40 @@ def stage(tmp_path: Path) -> Path:
 
 
 class TestReady:
-    """Where the build runs."""
-
     def ready(self, stage: Path, ccache: str, names: list[str]) -> dict[str, str]:
         compilers.main(ccache, names, stage, {stage / "site"})
         links = stage / "compilers"
         return {path.name: str(path.readlink()) for path in links.iterdir()} if links.is_dir() else {}
 
-    def test_ccache_stands_for_the_compilers_that_are_there(
-        self, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        "case",
+        [
+            ("cc gcc-12", ["cc", "c++", "gcc-12"], {"cc", "gcc-12"}),
+            # Debian's Python has setuptools call x86_64-linux-gnu-gcc, which nobody else asks for.
+            ("x86_64-linux-gnu-gcc g++", [], {"x86_64-linux-gnu-gcc"}),
+            (
+                "gfortran ld.gold ccache gcc-12 x86_64-linux-gnu-g++-12.2",
+                ["gfortran", "ld.gold", "ccache", "gcc-12", "x86_64-linux-gnu-g++-12.2", "/elsewhere/gcc"],
+                {"gcc-12", "x86_64-linux-gnu-g++-12.2"},
+            ),
+        ],
+        ids=["those that are there", "those that Python was built with", "compilers only"],
+    )
+    def test_ccache_stands_for_compilers(
+        self,
+        stage: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        case: tuple[str, list[str], set[str]],
     ) -> None:
-        ccache = str(program(tmp_path / PROGRAM))
-        for name in ("cc", "gcc-12"):
+        installed, names, expected = case
+        built_with = {"CC": "x86_64-linux-gnu-gcc -pthread", "CXX": "/opt/bin/g++", "LDSHARED": None}
+        monkeypatch.setattr(sysconfig, "get_config_var", built_with.get)
+        for name in installed.split():
             program(tmp_path / "system" / name, "#!/bin/sh\n")
         monkeypatch.setenv("PATH", f"{stage / 'compilers'}:{tmp_path / 'system'}")
-        assert self.ready(stage, ccache, ["cc", "c++", "gcc-12"]) == {"cc": ccache, "gcc-12": ccache}
-
-    def test_it_stands_for_what_python_was_made_with(
-        self, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Debian's Python has setuptools call x86_64-linux-gnu-g++, which nobody else asks for."""
-        made_with = {"CC": "x86_64-linux-gnu-gcc -pthread", "CXX": "/opt/bin/g++", "LDSHARED": None}
-        monkeypatch.setattr(sysconfig, "get_config_var", made_with.get)
-        for name in ("x86_64-linux-gnu-gcc", "g++"):
-            program(tmp_path / "system" / name, "#!/bin/sh\n")
-        monkeypatch.setenv("PATH", str(tmp_path / "system"))
         ccache = str(program(tmp_path / PROGRAM))
-        assert self.ready(stage, ccache, []) == {"x86_64-linux-gnu-gcc": ccache}
-
-    def test_it_stands_for_compilers_only(
-        self, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        names = ["gfortran", "ld.gold", "ccache", "gcc-12", "x86_64-linux-gnu-g++-12.2"]
-        for name in names:
-            program(tmp_path / "system" / name, "#!/bin/sh\n")
-        monkeypatch.setenv("PATH", str(tmp_path / "system"))
-        names.append(str(program(tmp_path / "elsewhere" / "gcc", "#!/bin/sh\n")))
-        found = self.ready(stage, str(program(tmp_path / PROGRAM)), names)
-        assert {*found} - {"x86_64-linux-gnu-gcc", "gcc", "g++"} == {"gcc-12", "x86_64-linux-gnu-g++-12.2"}
+        assert self.ready(stage, ccache, names) == dict.fromkeys(expected, ccache)
 
     def test_what_ccache_does_not_see_is_written_down(
         self, stage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -249,13 +255,225 @@ class TestUse:
         use = {"hits": 0, "misses": 9, "missed": ["0.c", "1.c", "2.c", "3.c", "4.c"]}
         assert self.use(log, tmp_path) == use
 
-    @pytest.mark.parametrize("text", ["", "# ", "half a line"])
-    def test_a_log_that_is_cut_off(self, tmp_path: Path, text: str) -> None:
-        assert self.use(text, tmp_path) == {"hits": 0, "misses": 0, "missed": []}
-
-    def test_no_log(self, tmp_path: Path) -> None:
-        assert environment_report.cache_use(tmp_path / "log") is None
+    def test_a_log_that_is_cut_off_or_missing(self, tmp_path: Path) -> None:
+        for text in ("", "# ", "half a line"):
+            assert self.use(text, tmp_path) == {"hits": 0, "misses": 0, "missed": []}
+        assert environment_report.cache_use(tmp_path / "none") is None
 
     def test_the_rate_of_hits(self) -> None:
         assert CacheUse(hits=3, misses=1).rate() == 0.75
         assert CacheUse(hits=0, misses=0).rate() == 1.0
+
+
+ON: Final = {"compiler-cache": True}
+REAL_CCACHE: Final = Path(sys.executable).with_name(PROGRAM)
+PATCH: Final = """\
+Why: so that one file has changed.
+Upstream: none, inappropriate
+
+--- a/native/core.c
++++ b/native/core.c
+@@ -1,3 +1,4 @@
++/* another one */
+ #include <Python.h>
+ #include "tinybase.h"
+ int tiny_answer(void);
+"""
+PATCHED: Final = {"tinybase": {"patches": [{"file": "0001-other.patch"}]}}
+
+
+def emptied(settings: Settings) -> Settings:
+    """The farm with nothing in its wheelhouse."""
+    shutil.rmtree(settings.wheelhouse)
+    return settings
+
+
+def said(settings: Settings, **options: str) -> Settings:
+    """The farm's settings with what a command line says."""
+    texts = {name.replace("_", "-"): text for name, text in options.items()}
+    return load(settings.root, environ=settings.environ, options=texts)
+
+
+def use(run: Run, name: str) -> CacheUse | None:
+    """What the record says of a build's compiles, and the outcome the same."""
+    recorded = run.record(name).compiler_cache
+    assert run.outcomes[name].cache_use == recorded
+    return recorded
+
+
+def cached(root: Path, index: Index, recipes: Mapping[str, Table] = LEAF, **more: Any) -> Settings:
+    return tiny_farm(root / "farm", index, recipes, settings=ON | more.pop("settings", {}), **more)
+
+
+@pytest.mark.slow
+def test_what_was_compiled_before_is_not_compiled_again(tmp_path: Path, index: Index) -> None:
+    farm = cached(tmp_path, index, {"tinybase": {}})
+    first = run_farm(farm)
+    assert use(first, "tinybase") == CacheUse(hits=0, misses=1, missed=("native/core.c",))
+    second = run_farm(emptied(farm))
+    assert use(second, "tinybase") == CacheUse(hits=1, misses=0)
+    none = run_farm(said(emptied(farm), compiler_cache="false"))
+    assert use(none, "tinybase") is None
+    assert len({run.record("tinybase").wheel.sha256 for run in (first, second, none)}) == 1
+
+
+@pytest.mark.slow
+def test_what_a_patch_changes_is_compiled_once(tmp_path: Path, index: Index) -> None:
+    assert run_farm(cached(tmp_path, index, {"tinybase": {}})).states == {"tinybase": "built"}
+    farm = cached(tmp_path, index, PATCHED, patches={"tinybase/0001-other.patch": PATCH})
+    run = run_farm(farm)
+    assert use(run, "tinybase") == CacheUse(hits=0, misses=1, missed=("native/core.c",))
+    assert run.outcomes["tinybase"].warnings == ()
+    again = run_farm(emptied(farm))
+    assert use(again, "tinybase") == CacheUse(hits=1, misses=0)
+    assert again.outcomes["tinybase"].warnings == ()
+
+
+@pytest.mark.slow
+class TestARelease:
+    @pytest.fixture
+    def farm(self, tmp_path: Path, index: Index) -> Settings:
+        """A farm whose wheel was built with the cache."""
+        farm = cached(tmp_path, index, settings={"compiler-cache": None})
+        assert farm.compiler_cache
+        assert use(run_farm(farm), "tinyleaf") is not None
+        return farm
+
+    def test_is_built_from_nothing(self, farm: Settings) -> None:
+        release = said(farm, release="true")
+        before = Farm(settings=release)
+        (build,) = before.plan(None).builds
+        found = decide(before.wheelhouse, build, from_nothing=before.settings.from_nothing)
+        assert found.action == "build"
+        run = run_farm(release)
+        assert run.states == {"tinyleaf": "built"}
+        assert "a release is built from nothing" in run.outcomes["tinyleaf"].why
+        assert (use(run, "tinyleaf"), run.record("tinyleaf").build_cache) == (None, False)
+        # And serves whoever comes later.
+        assert run_farm(release).states == run_farm(farm).states == {"tinyleaf": "cached"}
+
+    def test_with_the_cache_is_not_built_each_time(self, tmp_path: Path, index: Index) -> None:
+        farm = cached(tmp_path, index, settings={"release": True})
+        assert [run_farm(farm).states["tinyleaf"] for _ in range(2)] == ["built", "cached"]
+
+    @pytest.mark.parametrize("first_release", [False, True])
+    def test_takes_a_wheel_that_waits_for_its_gate_if_that_was_built_from_nothing(
+        self, tmp_path: Path, index: Index, *, first_release: bool
+    ) -> None:
+        smoke = {"recipes/tinyleaf/smoke.py": "raise SystemExit('no')\n"}
+        first = {"compiler-cache": None, "release": first_release}
+        failed = run_farm(cached(tmp_path, index, settings=first, files=smoke))
+        assert failed.states == {"tinyleaf": "failed"}
+        run = run_farm(cached(tmp_path, index, settings={"compiler-cache": None, "release": True}))
+        assert run.states == {"tinyleaf": "built"}
+        assert use(run, "tinyleaf") is None
+        assert ("using the wheel that an earlier run built" in run.lines) == first_release
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MB and 20 files."""
+    with small_disk(tmp_path / "cache", "size=6m,nr_inodes=20") as place:
+        yield place
+
+
+@pytest.mark.slow
+class TestACacheThatCannotBeUsed:
+    """It is a warning, and costs no wheel."""
+
+    def test_a_file(self, tmp_path: Path, index: Index, messages: list[str]) -> None:
+        farm = cached(tmp_path, index)
+        farm.cache.mkdir()
+        (farm.cache / "ccache").write_text("")
+        found = Farm(settings=farm)
+        plan = found.plan(None)
+        (outcome,) = found.run(plan, LineListener())
+        assert (outcome.state, outcome.cache_use) == ("built", None)
+        (line,) = messages
+        assert line.startswith(f"warning: builds go without the compiler cache: {farm.cache / 'ccache'}")
+
+    def test_a_full_disk(self, small: Path) -> None:
+        fill(small, names=True)
+        assert "No space left on device" in str(cache_in(small).make())
+
+    def test_a_disk_that_is_read_only(self, small: Path) -> None:
+        cache = cache_in(small)
+        assert cache.make() is None
+        subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
+        assert "Read-only file system" in str(cache.make())
+
+    def test_a_disk_that_is_full_later(self, small: Path, tmp_path: Path) -> None:
+        """ccache stores nothing more, and the build goes on."""
+        cache = cache_in(small)
+        assert cache.make() is None
+        fill(small, names=True)
+        assert compiled(tmp_path, cache) == 1
+        assert "cache_miss" in (tmp_path / "stage" / "ccache.log").read_text()
+
+
+def cache_in(directory: Path) -> CompilerCache:
+    return CompilerCache.below(directory, program=REAL_CCACHE, engine="host", size="1G")
+
+
+def compiled(directory: Path, cache: CompilerCache, include: str = "") -> int:
+    """Compile a file as a build does; what its function gives back."""
+    stage = directory / "stage"
+    (stage / "tmp").mkdir(parents=True, exist_ok=True)
+    source = stage / "source"
+    for name in ("first", "second"):
+        (source / name).mkdir(parents=True, exist_ok=True)
+    (source / "second" / "value.h").write_text("#define VALUE 1\n")
+    if include:
+        (source / "first" / "value.h").write_text(include)
+    (source / "one.c").write_text('#include "value.h"\nint main(void) { return VALUE; }\n')
+    shutil.rmtree(stage / "compilers", ignore_errors=True)
+    compilers.main(str(cache.tools / PROGRAM), ["gcc"], stage, set())
+    env = os.environ | cache.environment(storage=cache.storage, directory=stage)
+    env["PATH"] = f"{stage / 'compilers'}{os.pathsep}{env['PATH']}"
+    # As ccache sees it, a file that is as new as the compile is not to be trusted.
+    for path in source.rglob("*.[ch]"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    words = ["gcc", "-Ifirst", "-Isecond", "-c", "one.c", "-o", "../one.o"]
+    subprocess.run([shutil.which("gcc", path=env["PATH"]) or "", *words[1:]], cwd=source, env=env, check=True)
+    subprocess.run(["gcc", "one.o", "-o", "one"], cwd=stage, check=True)
+    return subprocess.run([str(stage / "one")], check=False).returncode
+
+
+@pytest.mark.slow
+def test_a_header_that_comes_before_another_of_its_name_is_seen(tmp_path: Path) -> None:
+    """ccache by itself looks only at those headers that were included before."""
+    cache = cache_in(tmp_path / "cache")
+    cache.make()
+    assert compiled(tmp_path, cache) == compiled(tmp_path, cache) == 1
+    assert "direct_cache_hit" in (tmp_path / "stage" / "ccache.log").read_text()
+    assert compiled(tmp_path, cache, include="#define VALUE 2\n") == 2
+
+
+@pytest.mark.slow
+def test_damaged_entries_are_compiled_again(tmp_path: Path) -> None:
+    cache = cache_in(tmp_path / "cache")
+    cache.make()
+    compiled(tmp_path, cache)
+    entries = [path for path in cache.storage.glob("?/?/*") if path.is_file()]
+    assert entries
+    for path in entries:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(content)
+    assert compiled(tmp_path, cache) == 1
+
+
+@pytest.mark.slow
+def test_two_farms_at_one_place_and_with_one_cache(tmp_path: Path, index: Index) -> None:
+    """The second compiles nothing, and neither disturbs the other."""
+    shared = {"stages": str(tmp_path / "stages"), "cache": str(tmp_path / "cache")}
+    farms = [cached(tmp_path / name, index, settings=shared) for name in ("one", "two")]
+    children = []
+    for farm in farms:
+        words, more = child_command(farm, "tinyleaf")
+        children.append(subprocess.Popen(words, **more, stdout=subprocess.PIPE))
+    answers = [json.loads(child.communicate(timeout=120)[0]) for child in children]
+    assert [answer["states"] for answer in answers] == [{"tinyleaf": "built"}] * 2
+    records = [json.loads(path.read_text()) for path in tmp_path.rglob("wheelhouse/plain/records/*.json")]
+    assert len({record["wheel"]["sha256"] for record in records}) == 1
+    assert sorted(record["compiler_cache"]["hits"] for record in records) == [0, 1]
