@@ -17,17 +17,14 @@ from wheelfarm.index.comparison import State
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelfarm.run.farm import Farm
 
 
 def farm_for(root: Path, url: str, *, content: str = "", inputs_of: str | None = None) -> Farm:
-    base, _, index = url.rstrip("/").rpartition("/")
-    table: Mapping[str, object] = {"kind": "simple-upload", "url": base, "variants": {"plain": index}}
-    if index.startswith("127."):
-        table = {"kind": "simple-upload", "url": url, "variants": {"plain": ""}}
+    """A farm with alpha, for two Pythons on any platform."""
+    table = {"kind": "simple-upload", "url": url, "variants": {"plain": ""}}
     farm = publishing_farm(root, table, environ=LOGIN)
     for target in TARGETS:
         tag = f"{target.partition('-')[0]}-none-any"
