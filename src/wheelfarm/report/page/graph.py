@@ -1,12 +1,13 @@
-"""The drawing of a graph in layers, from left to right: places only, the same ones for the same graph.
+"""Lays out a graph in layers from left to right; the same graph always gets the same drawing.
 
-The method is Sugiyama's: a layer for each wheel by its longest way from the left, a waypoint wherever an edge
-crosses a layer, and a few sweeps that move each point towards the middle of its neighbours. Graphs here are
-small. K. Sugiyama et al., "Methods for visual understanding of hierarchical system structures", 1981.
+The method is Sugiyama's: a node's layer is the length of its longest way from the left, an edge that crosses
+a layer gets a waypoint there, and a few sweeps move each point towards the middle of its neighbors. Graphs
+here are small. K. Sugiyama et al., "Methods for visual understanding of hierarchical systems", 1981.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -14,15 +15,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+# In units of the drawing, which are pixels unless the page is too narrow.
 WIDTH: Final = 176
-"""Of a box, in units of the drawing, which are pixels unless the page is too narrow."""
+"""The width of a box."""
 HEIGHT: Final = 62
-_LANE: Final = 18
-"""Of a waypoint: an edge is narrower than a box."""
+_WAYPOINT_HEIGHT: Final = 18
 _GAP: Final = 22
 """Between two boxes of a layer."""
-_BETWEEN: Final = 72
-"""Between two layers."""
+_LAYER_GAP: Final = 72
 _MARGIN: Final = 4
 _SWEEPS: Final = 8
 
@@ -63,13 +63,13 @@ def draw(nodes: Sequence[str], edges: Iterable[tuple[str, str]]) -> Drawing:
     """Lay out a graph.
 
     Args:
-        nodes: names, in the order in which those of a layer stand when nothing else tells.
-        edges: from the node that is used to the one that uses it; what is no node is left out.
+        nodes: names; those of a layer keep this order where their neighbors allow it.
+        edges: from the node that is used to the one that uses it; an edge without its nodes is left out.
     """
     known = set(nodes)
     wanted = sorted({(start, end) for start, end in edges if start != end and {start, end} <= known})
     layer = _layers(nodes, wanted)
-    # In a circle, which only a damaged record can tell of, some edge goes back: it is not drawn.
+    # In a cycle, which only a damaged record can have, some edge goes back: it is not drawn.
     chains = {edge: _chain(edge, layer) for edge in wanted if layer[edge[0]] < layer[edge[1]]}
     columns: list[list[Point]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
     for node in nodes:
@@ -80,14 +80,14 @@ def draw(nodes: Sequence[str], edges: Iterable[tuple[str, str]]) -> Drawing:
     links = [link for chain in chains.values() for link in pairwise(chain)]
     _order(columns, links)
     centres = _centres(columns)
-    x_of = {point: at * (WIDTH + _BETWEEN) for at, column in enumerate(columns) for point in column}
+    x_of = {point: at * (WIDTH + _LAYER_GAP) for at, column in enumerate(columns) for point in column}
     boxes = tuple(
         Box(node=node, x=x_of[node,] + _MARGIN, y=centres[node,] - HEIGHT / 2 + _MARGIN) for node in nodes
     )
     lines = tuple(
         Line(start=start, end=end, path=_path(chain, x_of, centres)) for (start, end), chain in chains.items()
     )
-    lowest = max((centres[point] + _tall(point) / 2 for point in centres), default=0)
+    lowest = max((centres[point] + _height(point) / 2 for point in centres), default=0)
     right = max(x_of.values(), default=0) + WIDTH
     return Drawing(boxes=boxes, lines=lines, width=right + 2 * _MARGIN, height=lowest + 2 * _MARGIN)
 
@@ -108,40 +108,40 @@ def _chain(edge: tuple[str, str], layer: Mapping[str, int]) -> list[Point]:
 
 
 def _order(columns: list[list[Point]], links: Sequence[tuple[Point, Point]]) -> None:
-    """Sort each layer by the middle of its neighbours, to and fro; equals stay as they are."""
-    before: dict[Point, list[Point]] = {}
-    after: dict[Point, list[Point]] = {}
+    """Sort each layer by the middle of its neighbors, to and fro; equals stay as they are."""
+    before: defaultdict[Point, list[Point]] = defaultdict(list)
+    after: defaultdict[Point, list[Point]] = defaultdict(list)
     for left, right in links:
-        before.setdefault(right, []).append(left)
-        after.setdefault(left, []).append(right)
-    for sweep in range(_SWEEPS):
-        forwards = sweep % 2 == 0
-        for at in range(1, len(columns)) if forwards else range(len(columns) - 2, -1, -1):
-            beside = columns[at - 1 if forwards else at + 1]
-            place = {point: rank / max(1, len(beside) - 1) for rank, point in enumerate(beside)}
-            neighbours = before if forwards else after
-            count = max(1, len(columns[at]) - 1)
-            own = {point: rank / count for rank, point in enumerate(columns[at])}
-            middle = {}
-            for point in columns[at]:
-                near = [place[other] for other in neighbours.get(point, ())]
-                middle[point] = sum(near) / len(near) if near else own[point]
-            columns[at].sort(key=middle.__getitem__)
+        before[right].append(left)
+        after[left].append(right)
+    rightwards = [(before, at, at - 1) for at in range(1, len(columns))]
+    leftwards = [(after, at, at + 1) for at in reversed(range(len(columns) - 1))]
+    for neighbors, at, other in (*rightwards, *leftwards) * (_SWEEPS // 2):
+        ranks, others = _ranks(columns[at]), _ranks(columns[other])
+        for point in columns[at]:
+            near = [others[each] for each in neighbors[point]]
+            ranks[point] = sum(near) / len(near) if near else ranks[point]
+        columns[at].sort(key=ranks.__getitem__)
 
 
-def _tall(point: Point) -> int:
-    return HEIGHT if len(point) == 1 else _LANE
+def _ranks(column: Sequence[Point]) -> dict[Point, float]:
+    """The place of each point of a layer, from 0 to 1."""
+    return {point: rank / max(1, len(column) - 1) for rank, point in enumerate(column)}
+
+
+def _height(point: Point) -> int:
+    return HEIGHT if len(point) == 1 else _WAYPOINT_HEIGHT
 
 
 def _centres(columns: Sequence[Sequence[Point]]) -> dict[Point, float]:
     """The height of each point's middle; each layer stands around the drawing's own middle."""
-    talls = [sum(map(_tall, column)) + _GAP * (len(column) - 1) for column in columns]
+    heights = [sum(map(_height, column)) + _GAP * (len(column) - 1) for column in columns]
     centres = {}
-    for column, tall in zip(columns, talls, strict=True):
-        y = (max(talls) - tall) / 2
+    for column, height in zip(columns, heights, strict=True):
+        y = (max(heights) - height) / 2
         for point in column:
-            centres[point] = y + _tall(point) / 2
-            y += _tall(point) + _GAP
+            centres[point] = y + _height(point) / 2
+            y += _height(point) + _GAP
     return centres
 
 
