@@ -114,7 +114,7 @@ def _release(text: str) -> tuple[Name, str]:
 def yank(
     call: Invocation, release: str, *, index: str = WHEELHOUSE, reason: str = "", undo: bool = False
 ) -> None:
-    """Have installers pass a release by unless it is pinned (PEP 592); nothing is removed."""
+    """Make installers skip a release unless it is pinned (PEP 592); nothing is removed."""
     project, version = _release(release)
     farm, mark = call.farm, None if undo else reason
     variant = farm.settings.variant
