@@ -21,9 +21,11 @@ SUFFIXES = {".py", ".md", ".toml", ".j2", ".css", ".txt", ".json", ".yml"}
 
 def _files() -> list[Path]:
     found = [
-        path for name in ("src", "docs", "tests", "recipes", ".github") for path in (ROOT / name).rglob("*")
+        path
+        for name in ("src", "docs", "tests", "recipes", "bench", ".github")
+        for path in (ROOT / name).rglob("*")
     ]
-    found += [*ROOT.glob("*.md"), *ROOT.glob("*.py"), ROOT / "pyproject.toml"]
+    found += [ROOT / "wheelhouse/README.md", *ROOT.glob("*.md"), *ROOT.glob("*.py"), ROOT / "pyproject.toml"]
     # Logs of other programs, and a record as an earlier version wrote it.
     skipped = {"_build", "__pycache__", "node_modules", "logs", "records"}
     return [

@@ -90,6 +90,14 @@ def test_prose_names_tasks_and_sessions_that_exist(page: Path, sessions: set[str
     assert named <= sessions
 
 
+@pytest.mark.parametrize("page", [*PROSE, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_prose_names_files_that_exist(page: Path) -> None:
+    """Modules are named below `src/wheelfarm`, and in one page below `src/wheelfarm/build`."""
+    named = re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|toml|md|yml))`", page.read_text(encoding="utf-8"))
+    roots = (ROOT, ROOT / "src", ROOT / "src/wheelfarm", ROOT / "src/wheelfarm/build")
+    assert [name for name in named if not any((root / name).is_file() for root in roots)] == []
+
+
 def _sessions_in(line: str) -> list[str]:
     """What stands between `nox -s` and the next option, without variants and placeholders."""
     words = line.replace('"', " ").partition(" -")[0].partition("&&")[0].partition("#")[0].split()
