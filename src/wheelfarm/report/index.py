@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.index.comparison import State
 from wheelfarm.report.quantity import size
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from wheelfarm.index.comparison import Comparison, TargetStatus
     from wheelfarm.index.verify import Verdict
+
+_NARROW: Final = 72
+"""Columns of a terminal below which a status leaves out what the state implies."""
 
 
 def comparison_lines(comparison: Comparison, width: int | None = None) -> Iterator[str]:
@@ -69,17 +72,20 @@ def status_lines(
 ) -> Iterator[str]:
     """The number of wheels in each state, then a row for each package, version and target."""
     yield f"variant {variant}: {_counts(each.state for each in target_statuses) or 'no wheels'}"
-    rows = [
-        (each.project, each.version, each.target, _yes(each.stored), _yes(each.published), each.state)
-        for each in target_statuses
-    ]
-    if rows:
-        head = ("package", "version", "target", "wheelhouse", "index", "state")
-        yield from table_lines(head, rows, whole=("wheelhouse", "index", "state"), width=width)
-
-
-def _yes(value: bool) -> str:  # noqa: FBT001 - a cell
-    return "yes" if value else "no"
+    columns = {
+        "package": [each.project for each in target_statuses],
+        "version": [each.version for each in target_statuses],
+        "target": [each.target for each in target_statuses],
+        "wheelhouse": ["yes" if each.stored else "no" for each in target_statuses],
+        "index": ["yes" if each.published else "no" for each in target_statuses],
+        "state": [each.state for each in target_statuses],
+    }
+    if width is not None and width < _NARROW:
+        del columns["wheelhouse"], columns["index"]
+    if target_statuses:
+        yield from table_lines(
+            [*columns], [*zip(*columns.values(), strict=True)], whole=[*columns], width=width
+        )
 
 
 def _counts(states: Iterable[str]) -> str:

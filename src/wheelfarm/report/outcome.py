@@ -47,7 +47,7 @@ def decision_lines(
     rows = list(zip(*columns.values(), strict=True))
     return [
         ": ".join(filter(None, (counts or "no builds", ", ".join(shared)))),
-        *table_lines([*columns], rows, right=("time",), whole=("action", "time"), width=width),
+        *table_lines([*columns], rows, right=("time",), whole=[*columns][:-1], width=width),
     ]
 
 

@@ -118,6 +118,9 @@ def log_to_screen() -> None:
 
 BAR: Final = 20
 """Columns of a bar of shares."""
+_ENDLESS: Final = 10_000
+_NARROWEST: Final = 12
+"""Columns that a text needs which is broken at words."""
 
 
 def bar(share: float) -> str:
@@ -140,7 +143,8 @@ def table_lines(
         header: the names of the columns; without any there is no header.
         rows: the cells.
         right: columns that are adjusted to the right.
-        whole: columns that are never broken; all others are, at words, where the width asks for it.
+        whole: columns that are not broken; all others are, at words, where the width asks for it. Where these
+            alone are too wide, only the columns on the right stay whole.
         width: columns of the terminal; None for as many as it takes.
     """
     # Rich costs a tenth of a second: only a table imports it.
@@ -148,6 +152,14 @@ def table_lines(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
+    room = (
+        (width or _ENDLESS)
+        - 2 * len(header)
+        - sum(cells for name, cells in zip(header, widths, strict=True) if name in whole)
+    )
+    if room < _NARROWEST * sum(name not in whole for name in header):
+        whole = right
     table = Table(
         box=None, pad_edge=False, show_header=any(name.strip() for name in header), padding=(0, 2, 0, 0)
     )
@@ -157,7 +169,7 @@ def table_lines(
         )
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(file=io.StringIO(), width=width or 10_000, color_system=None)
+    console = Console(file=io.StringIO(), width=width or _ENDLESS, color_system=None)
     with console.capture() as capture:
         console.print(table)
     return [line.rstrip() for line in capture.get().splitlines()]

@@ -1,8 +1,8 @@
 """Lays out a graph in layers from left to right; the same graph always gets the same drawing.
 
 The method is Sugiyama's: a node's layer is the length of its longest way from the left, an edge that crosses
-a layer gets a waypoint there, and a few sweeps move each point towards the middle of its neighbors. Graphs
-here are small. K. Sugiyama et al., "Methods for visual understanding of hierarchical systems", 1981.
+a layer gets a waypoint there, and a few sweeps move each point towards the middle of its neighbors.
+K. Sugiyama et al., "Methods for visual understanding of hierarchical system structures", 1981.
 """
 
 from __future__ import annotations
