@@ -139,11 +139,6 @@ def test_lists_grow(tmp_path: Path, below: object, above: object, args: tuple[st
     assert _list(_resolve(tmp_path, table)) == args
 
 
-def test_replace_takes_the_place_of_the_whole_value(tmp_path: Path) -> None:
-    table = _args("a", "b") | {"variants": {"plain": {"replace": _args("c")}}}
-    assert _list(_resolve(tmp_path, table)) == ("c",)
-
-
 def test_append_does_not_change_a_value_silently(tmp_path: Path) -> None:
     append = {"environment": {"A": "2"}, "config-settings": {"b": "x"}, "expect": {"tests": True}}
     table = {

@@ -1,4 +1,4 @@
-"""Unpacking real archives, good and bad."""
+"""Unpacking real archives, good and bad, and what a source tree says of itself."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ import os
 import re
 import stat
 import tarfile
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from support.archives import WHEN, Entry, directory, fetched, hardlink, make_tar, make_zip, symlink
-from wheelfarm.errors import ArchiveError, FarmError, GroupError
+from wheelfarm.errors import ArchiveError, FarmError, GroupError, SourceError
+from wheelfarm.model import Digest, FetchedSource, Name
 from wheelfarm.sources import archives
-from wheelfarm.sources.unpacking import unpack
+from wheelfarm.sources.unpacking import check_pkg_info, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 GOOD = (
     directory("pkg-1.0"),
@@ -250,3 +255,64 @@ def test_a_directory_with_files_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="not empty"):
         unpack(fetched(make_tar(tmp_path / "t", GOOD)), into)
     assert [path.name for path in into.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        (None, True),
+        ("Metadata-Version: 2.4\nName: Small_Thing\nVersion: 1.0\n\nText\n", True),
+        ("Name: small-thing\nVersion: 1.0.0\n", True),
+        ("Name: small-thing\nVersion: 1.1\n", False),
+        ("Name: other\nVersion: 1.0\n", False),
+        ("Name: small-thing\nVersion: new\n", False),
+        ("Name: small-thing\n", False),
+        ("", False),
+    ],
+)
+def test_name_and_version(tmp_path: Path, text: str | None, *, good: bool) -> None:
+    source = FetchedSource(
+        name=Name("small-thing"), version="1.0", path=tmp_path / "x.tar.gz", sha256=Digest("a" * 64)
+    )
+    if text is not None:
+        (tmp_path / "PKG-INFO").write_text(text)
+    if good:
+        check_pkg_info(source, tmp_path)
+    else:
+        with pytest.raises(SourceError, match=r"small-thing 1\.0 is"):
+            check_pkg_info(source, tmp_path)
+
+
+parts = st.sampled_from(["..", ".", "", "a", "b", "A", "c", "C:", "é", "x\\..", "\n"])
+paths = st.lists(parts, min_size=1, max_size=5).map("/".join)
+short = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
+entries = st.one_of(
+    st.builds(Entry, paths, st.just(b"x")),
+    st.builds(Entry, paths, st.just(b""), st.just(tarfile.DIRTYPE)),
+    st.builds(symlink, paths, paths),
+    st.builds(symlink, short, paths),
+    st.builds(hardlink, paths, paths),
+)
+
+
+@given(st.lists(entries, max_size=6), st.booleans())
+@example([symlink("a", "a/../..")], False)  # noqa: FBT003 - as drawn
+@settings(max_examples=150, deadline=None)
+def test_nothing_escapes(members: list[Entry], below: bool) -> None:  # noqa: FBT001 - drawn
+    if below:
+        members = [Entry(f"top/{one.name}", one.content, one.kind, one.link) for one in members]
+    with tempfile.TemporaryDirectory() as scratch:
+        base = Path(scratch).resolve() / "around" / "base"
+        base.mkdir(parents=True)
+        into = base / "into"
+        source = fetched(make_tar(base / "archive", members))
+        with suppress(FarmError):
+            top = unpack(source, into)
+            for directory, _, names in os.walk(into):
+                for name in names:
+                    assert Path(os.path.realpath(Path(directory, name))).is_relative_to(
+                        top if below else into
+                    )
+        assert {path.name for path in base.iterdir()} <= {"archive", "into"}
+        assert [path.name for path in base.parent.iterdir()] == ["base"]
+        assert [path.name for path in base.parent.parent.iterdir()] == ["around"]

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,17 +33,11 @@ def _output(*argv: str) -> str:
 
 def _machine(root: Path, programs: Mapping[str, str]) -> Machine:
     """A machine on which only these programs are, each a shell script."""
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     for name, script in programs.items():
         (root / name).write_text(f"#!/bin/sh\n{script}\n")
         (root / name).chmod(0o755)
     return Machine({"PATH": str(root)})
-
-
-def _machine_in(root: Path, programs: Mapping[str, str]) -> Machine:
-    """The same, with the directories above it."""
-    root.parent.mkdir(parents=True)
-    return _machine(root, programs)
 
 
 def test_the_native_target_is_what_python_says() -> None:
@@ -226,10 +221,8 @@ def test_who_is_not_root_gets_the_exact_command(
 ) -> None:
     monkeypatch.setattr("wheelfarm.system.machine.os.geteuid", lambda: 1000)
     machine = _machine(tmp_path, APT)
-    error = only(
-        lambda: machine.install(("gfortran", "libx-dev"), log=tmp_path / "log"),
-        SystemPackageError,
-    )
+    install = partial(machine.install, ("gfortran", "libx-dev"), log=tmp_path / "log")
+    error = only(install, SystemPackageError)
     assert error.what == "this machine lacks: gfortran, libx-dev"
     command = "apt-get install -y --no-install-recommends gfortran libx-dev"
     assert error.hint == f"sudo sh -c 'apt-get update -qq && {command}'"
@@ -283,7 +276,7 @@ def test_a_python_behind_a_version_managers_stand_in(tmp_path: Path, directory: 
     """The stand-in refuses, as it does for a version that is not the chosen one; the newest is taken."""
     for release, ending in (("3.99.1", 0), ("3.99.2", 0), ("3.98.1", 1)):
         python = release.rpartition(".")[0]
-        _machine_in(tmp_path / directory / release / "bin", {f"python{python}": f"exit {ending}"})
+        _machine(tmp_path / directory / release / "bin", {f"python{python}": f"exit {ending}"})
     machine = _machine(tmp_path / "shims", {"python3.99": "exit 127", "python3.98": "exit 127"})
     assert machine.python(Python.parse("3.99")) == tmp_path / directory / "3.99.2" / "bin" / "python3.99"
     assert machine.pythons() == (THIS, Python.parse("3.99"))

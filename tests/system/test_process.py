@@ -5,14 +5,18 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from support.commands import ENV, python
-from wheelfarm.errors import ProcessError
+from support.commands import ENV, python, wait_until_gone
+from wheelfarm.errors import CancelledRunError, FarmError, ProcessError
+from wheelfarm.system import process_group as group
 from wheelfarm.system.environment import allowed, which
-from wheelfarm.system.process import Command, Finished, Output, run
+from wheelfarm.system.process import Command, Output, run
 
 
 class TestRun:
@@ -132,28 +136,10 @@ def test_the_output_has_at_most_two_megabytes() -> None:
 
 class TestAllowed:
     def test_what_builds_need_and_no_more(self) -> None:
-        good = [
-            "PATH",
-            "HOME",
-            "TMPDIR",
-            "LANG",
-            "LC_ALL",
-            "SSL_CERT_FILE",
-            "https_proxy",
-            "NO_PROXY",
-            "XDG_CACHE_HOME",
-            "SystemRoot",
-        ]
-        bad = [
-            "CFLAGS",
-            "LDFLAGS",
-            "PYTHONPATH",
-            "PIP_INDEX_URL",
-            "UV_INDEX",
-            "CIBW_BUILD",
-            "OPENBLAS_NUM_THREADS",
-        ]
-        assert allowed(dict.fromkeys(bad + good, "1")) == dict.fromkeys(good, "1")
+        good = "HOME LANG LC_ALL NO_PROXY PATH SSL_CERT_FILE SystemRoot TMPDIR XDG_CACHE_HOME https_proxy"
+        bad = "CFLAGS LDFLAGS PYTHONPATH PIP_INDEX_URL UV_INDEX CIBW_BUILD OPENBLAS_NUM_THREADS"
+        names = [*bad.split(), *reversed(good.split())]
+        assert list(allowed(dict.fromkeys(names, "1"))) == good.split()
 
     def test_keep(self) -> None:
         environ = {"CCACHE_DIR": "/c", "SSH_AUTH_SOCK": "/s", "OTHER": "x"}
@@ -161,9 +147,6 @@ class TestAllowed:
             "CCACHE_DIR": "/c",
             "SSH_AUTH_SOCK": "/s",
         }
-
-    def test_sorted(self) -> None:
-        assert list(allowed({"PATH": "", "HOME": ""})) == ["HOME", "PATH"]
 
 
 class TestWhich:
@@ -179,5 +162,180 @@ class TestWhich:
         assert which("sh", {}) is not None
 
 
-def test_finished_is_a_plain_value() -> None:
-    assert Finished(("a",), 0, "", 0.0) == Finished(("a",), 0, "", 0.0)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, time; print(os.getpid()); time.sleep(60)",
+        "import os, time; print(os.getpid()); os.close(1); os.close(2); time.sleep(60)",
+        "import os\nwhile True: print(os.getpid())",
+    ],
+    ids=["silent", "closed", "chatty"],
+)
+def test_a_running_command_is_ended(code: str, tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    heard: list[str] = []
+    log = tmp_path / "log"
+    threading.Timer(0.5, cancelled.set).start()
+    began = time.monotonic()
+    with pytest.raises(CancelledRunError, match="was stopped") as caught:
+        run(python(code, cancelled=cancelled, log=log), on_line=heard.append)
+    assert time.monotonic() - began < 4
+    assert wait_until_gone(int(heard[0]))
+    assert log.read_text().endswith("# cancelled\n")
+    assert not isinstance(caught.value, ProcessError)
+    assert caught.value.log == log
+
+
+def test_one_that_ignores_the_request_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "GRACE", 0.3)
+    cancelled = threading.Event()
+    heard: list[str] = []
+
+    def listen(line: str) -> None:
+        heard.append(line)
+        cancelled.set()
+
+    code = """
+        import os, signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(os.getpid()); time.sleep(60)
+    """
+    with pytest.raises(CancelledRunError):
+        run(python(code, cancelled=cancelled), on_line=listen)
+    assert wait_until_gone(int(heard[0]))
+
+
+def test_nothing_starts_after_it(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(CancelledRunError):
+        run(python(f"open({str(tmp_path / 'made')!r}, 'w')", cancelled=cancelled))
+    assert not list(tmp_path.iterdir())
+
+
+def test_its_secrets_are_hidden() -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(FarmError) as caught:
+        run(python("pass", "hunter22", cancelled=cancelled, secrets=("hunter22",)))
+    assert "hunter22" not in str(caught.value)
+
+
+STUBBORN = """
+    import signal, subprocess, sys, time
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('up', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    print(child.pid)
+    time.sleep(60)
+"""
+
+
+class TestEnd:
+    def test_the_time_limit_kills_what_ignores_the_request(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(group, "GRACE", 0.3)
+        heard: list[str] = []
+        log = tmp_path / "log"
+        with pytest.raises(ProcessError, match=r"longer than its time limit of 2\.5 s"):
+            run(python(STUBBORN, time_limit=2.5, log=log), on_line=heard.append)
+        assert wait_until_gone(int(heard[0]))
+        assert "# killed at its time limit" in log.read_text()
+
+    def test_the_group_gets_sigterm_before_it_is_killed(self) -> None:
+        code = """
+            import signal, sys, time
+            def polite(*_): print("thank you"); sys.exit(0)
+            signal.signal(signal.SIGTERM, polite)
+            print("ready"); time.sleep(60)
+        """
+        began = time.monotonic()
+        with pytest.raises(ProcessError, match="time limit"):
+            run(python(code, time_limit=1))
+        assert time.monotonic() - began < 4
+
+    def test_an_exception_of_the_listener_kills_the_group(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(group, "GRACE", 0.1)
+        pids: list[int] = []
+
+        def listen(line: str) -> None:
+            pids.append(int(line))
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            run(python(STUBBORN, log=tmp_path / "log"), on_line=listen)
+        assert wait_until_gone(pids[0])
+        assert (tmp_path / "log").read_text().endswith("# killed\n")
+
+    def test_an_interrupt_kills_the_group(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(group, "GRACE", 0.1)
+        pids: list[int] = []
+
+        def interrupt(line: str) -> None:
+            pids.append(int(line))
+            threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
+
+        with pytest.raises(KeyboardInterrupt):
+            run(python(STUBBORN), on_line=interrupt)
+        assert wait_until_gone(pids[0])
+
+    def test_the_child_leads_its_own_session(self) -> None:
+        sessions = run(python("import os; print(os.getsid(0) == os.getpid() == os.getpgid(0))"))
+        assert sessions.output == "True\n"
+
+    def test_a_grandchild_that_holds_the_output_is_ended(self) -> None:
+        code = """
+            import subprocess, sys
+            chatty = "import time\\nwhile 1: print('x', flush=True); time.sleep(.01)"
+            child = subprocess.Popen([sys.executable, "-c", chatty])
+            print(child.pid)
+        """
+        finished = run(python(code, time_limit=20))
+        assert finished.returncode == 0
+        assert wait_until_gone(int(finished.output.split()[0]))
+
+
+class TestSecrets:
+    SECRET = "p@ss/wörd 'x'"
+
+    def test_are_nowhere(self, tmp_path: Path) -> None:
+        forms = (self.SECRET, quote(self.SECRET), quote(self.SECRET, safe=""), quote_plus(self.SECRET))
+        heard: list[str] = []
+        log = tmp_path / "log"
+        command = python(
+            "import sys; print(*sys.argv[1:], sep='\\n')",
+            *forms,
+            env={"LC_ALL": "C.UTF-8"},
+            secrets=(self.SECRET,),
+            log=log,
+        )
+        finished = run(command, on_line=heard.append)
+        assert heard == ["***"] * 4
+        assert finished.output == "***\n" * 4
+        assert finished.argv[-4:] == ("***",) * 4
+        everything = log.read_text() + str(command)
+        assert not any(form in everything for form in (*forms, shlex.quote(self.SECRET)))
+
+    def test_are_not_in_errors(self, tmp_path: Path) -> None:
+        code = "import sys; print(sys.argv[1]); sys.exit(1)"
+        with pytest.raises(ProcessError) as caught:
+            run(python(code, "hunter22", secrets=("hunter22", "")))
+        assert "hunter22" not in str(caught.value)
+        assert caught.value.why == "***"
+        with pytest.raises(ProcessError) as caught:
+            run(Command(argv=(f"{tmp_path}/hunter22",), env=ENV, secrets=("hunter22",)))
+        assert "hunter22" not in str(caught.value)
+
+    def test_the_longest_goes_first(self) -> None:
+        assert python("", secrets=("abc", "abcdef")).redact("abcdef abc") == "*** ***"
+
+    def test_of_several_lines(self) -> None:
+        command = python("", secrets=("{\n-----KEY\nabcdefgh\n}",))
+        assert command.redact("{ -----KEY") == "{ ***"
+        assert command.redact("abcdefgh") == "***"
