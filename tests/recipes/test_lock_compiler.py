@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.raised import only
-from support.tiny import BUILD, Index, tiny_farm, tiny_index
+from support.tiny import BUILD, tiny_farm, tiny_index
 from support.wheels import make_wheel
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import LockError
@@ -18,6 +18,8 @@ from wheelfarm.run.services import make_fetcher
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.index import Index
 
 
 @pytest.fixture(scope="module")
