@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.commands import python, wait_until_gone
-from support.runs import FOUR, WAIT, Flaky, built, by_name, name, nothing, plans_in
+from support.runs import FOUR, QUIET, WAIT, Flaky, OutcomeListener, built, by_name, name, plans_in
 from wheelfarm.errors import BuildError, CancelledRunError
 from wheelfarm.run import scheduler as runner
 from wheelfarm.run.outcome import Interrupted, Outcome
@@ -65,7 +65,7 @@ class TestInterrupt:
         runner = Runner(budget=Budget(cpus=2), cancel=cancelled.set)
         began = time.monotonic()
         with pytest.raises(Interrupted) as caught:
-            runner.run(plan, perform, tell=lambda outcome: ended.append(name(outcome.build)))
+            runner.run(plan, perform, OutcomeListener(lambda outcome: ended.append(name(outcome.build))))
         assert time.monotonic() - began < 6
         assert list(by_name(caught.value.outcomes)) == ended == ["a"]
         assert isinstance(caught.value, KeyboardInterrupt)
@@ -88,7 +88,7 @@ class TestInterrupt:
 
         threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(Interrupted) as caught:
-            Runner(budget=FOUR, cancel=cancelled.set).run(plan, perform, tell=nothing)
+            Runner(budget=FOUR, cancel=cancelled.set).run(plan, perform, QUIET)
         return by_name(caught.value.outcomes)
 
     def test_outcomes_of_builds_that_end_are_reported(self, make: Make) -> None:
@@ -142,9 +142,7 @@ class TestInterrupt:
             return built(build)
 
         with ThreadPoolExecutor(max_workers=1) as pool, pytest.raises(Interrupted) as caught:
-            Runner(budget=FOUR, executor=pool, cancel=cancelled.set).run(
-                make(a=[], b=[]), perform, tell=nothing
-            )
+            Runner(budget=FOUR, executor=pool, cancel=cancelled.set).run(make(a=[], b=[]), perform, QUIET)
         assert list(by_name(caught.value.outcomes)) == performed == ["a"]
 
     def test_while_a_build_is_begun(self, make: Make) -> None:
@@ -161,9 +159,7 @@ class TestInterrupt:
             return built(build)
 
         with Slow() as pool, pytest.raises(Interrupted) as caught:
-            Runner(budget=FOUR, executor=pool, cancel=cancelled.set).run(
-                make(a=[], b=["a"]), perform, tell=nothing
-            )
+            Runner(budget=FOUR, executor=pool, cancel=cancelled.set).run(make(a=[], b=["a"]), perform, QUIET)
         assert list(by_name(caught.value.outcomes)) == ["a"]
 
     def test_during_a_pause(self, make: Make) -> None:
@@ -173,7 +169,7 @@ class TestInterrupt:
         retry = Retry(passing=lambda _error: True)
         flaky = Flaky(b=1)
         with pytest.raises(Interrupted) as caught:
-            Runner(budget=FOUR, retry=retry, sleep=sleep).run(make(a=[], b=[]), flaky, tell=nothing)
+            Runner(budget=FOUR, retry=retry, sleep=sleep).run(make(a=[], b=[]), flaky, QUIET)
         assert list(by_name(caught.value.outcomes)) == ["a"]
 
     def test_an_interrupt_while_an_outcome_is_reported(self, make: Make) -> None:
@@ -184,5 +180,7 @@ class TestInterrupt:
             raise KeyboardInterrupt
 
         with pytest.raises(Interrupted) as caught:
-            Runner(budget=FOUR).run(make(a=[], b=["a"]), lambda build, _share: built(build), tell=tell)
+            Runner(budget=FOUR).run(
+                make(a=[], b=["a"]), lambda build, _share: built(build), OutcomeListener(tell)
+            )
         assert list(by_name(caught.value.outcomes)) == ended == ["a"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.farm import make_farm, plan_of
-from support.runs import FOUR, NO_SERVER, WAIT, Flaky, built, by_name, name, nothing, plans_in
+from support.runs import FOUR, NO_SERVER, QUIET, WAIT, Flaky, OutcomeListener, built, by_name, name, plans_in
 from wheelfarm.errors import BuildError, CancelledRunError, EngineError, FarmError, NetworkError
 from wheelfarm.run import scheduler as runner
 from wheelfarm.run.outcome import Outcome, State
@@ -44,7 +44,7 @@ class TestParallel:
             return built(build)
 
         plan = make(a=[], b=[], c=["a", "b"])
-        outcomes = Runner(budget=FOUR).run(plan, perform, tell=nothing)
+        outcomes = Runner(budget=FOUR).run(plan, perform, QUIET)
         assert shares == {"a": 2, "b": 2, "c": 4}
         assert list(by_name(outcomes)) == [name(build) for build in plan.builds]
 
@@ -58,7 +58,7 @@ class TestParallel:
                 third.set()
             return built(build)
 
-        outcomes = Runner(budget=Budget(cpus=2)).run(make(a=[], b=[], c=["a"]), perform, tell=nothing)
+        outcomes = Runner(budget=Budget(cpus=2)).run(make(a=[], b=[], c=["a"]), perform, QUIET)
         assert all(outcome.state.good for outcome in outcomes)
 
     def test_needs_and_durations_come_from_outside(self, make: Make) -> None:
@@ -72,7 +72,7 @@ class TestParallel:
         ids = {name(build): build.id for build in plan.builds}
         durations = {ids["b"]: Duration(900), ids["c"]: Duration(30)}
         runner = Runner(budget=FOUR, need=lambda _build: Need(exclusive=True), durations=durations)
-        runner.run(plan, perform, tell=nothing)
+        runner.run(plan, perform, QUIET)
         assert began == ["b", "a", "c"]
         assert [task.duration for task in runner.tasks(plan) if task.key == ids["a"]] == [Duration(60)]
 
@@ -84,11 +84,10 @@ class TestParallel:
                 return built(build)
 
             runner = Runner(budget=FOUR, executor=pool)
-            assert runner.run(make(a=[], b=["a"]), perform, tell=nothing)[1].state is State.BUILT
+            assert runner.run(make(a=[], b=["a"]), perform, QUIET)[1].state is State.BUILT
             assert pool.submit(int, "1").result() == 1
 
-    def test_a_need_beyond_the_memory_gives_a_warning(self, make: Make) -> None:
-        said: list[str] = []
+    def test_a_need_beyond_the_memory_gives_a_warning(self, make: Make, messages: list[str]) -> None:
         shares: list[int] = []
 
         def perform(build: Build, share: int) -> Outcome:
@@ -98,9 +97,10 @@ class TestParallel:
         Runner(
             budget=Budget(cpus=4, memory=8 * 10**9),
             need=lambda build: Need(memory=(12 if name(build) == "a" else 1) * 10**9),
-            say=lambda build, line: said.append(f"{name(build)} {line}"),
-        ).run(make(a=[], b=[]), perform, tell=nothing)
-        assert said == ["a needs 12.0 GB of memory, and 8.0 GB may be used: it runs alone, and may fail"]
+        ).run(make(a=[], b=[]), perform, QUIET)
+        (line,) = messages
+        assert line.startswith("warning: a (plain, ")
+        assert line.endswith("needs 12.0 GB of memory, and 8.0 GB may be used: it runs alone, and may fail")
         assert shares == [4, 4]
 
 
@@ -122,7 +122,9 @@ class TestFailures:
         # Where nothing takes any time, no path is longer than another, and the plan's order decides.
         durations = dict.fromkeys((build.id for build in plan.builds), Duration())
         runner = Runner(budget=Budget(cpus=1), durations=durations)
-        outcomes = runner.run(plan, perform, tell=lambda outcome: reported.append(name(outcome.build)))
+        outcomes = runner.run(
+            plan, perform, OutcomeListener(lambda outcome: reported.append(name(outcome.build)))
+        )
         return by_name(outcomes), performed, reported
 
     def test_all_are_performed_in_order_and_reported_once(self, make: Make) -> None:
@@ -191,30 +193,28 @@ class Clock:
 
 
 class TestRetries:
-    def patient(self, clock: Clock, said: list[str] | None = None, **fields: Any) -> Runner:
+    def patient(self, clock: Clock, **fields: Any) -> Runner:
         retry = {"passing": lambda error: isinstance(error, NetworkError)}
         return Runner(
             budget=Budget(cpus=1),
             retry=Retry(**(retry | fields)),
-            say=lambda build, line: (said if said is not None else []).append(f"{name(build)}: {line}"),
             clock=lambda: clock.now,
             sleep=clock.sleep,
         )
 
-    def test_an_error_that_passes_costs_time_only(self, make: Make) -> None:
-        clock, said, flaky = Clock(), list[str](), Flaky(a=2)
-        outcomes = by_name(self.patient(clock, said).run(make(a=[], b=["a"]), flaky, tell=nothing))
+    def test_an_error_that_passes_costs_time_only(self, make: Make, messages: list[str]) -> None:
+        clock, flaky = Clock(), Flaky(a=2)
+        outcomes = by_name(self.patient(clock).run(make(a=[], b=["a"]), flaky, QUIET))
         assert (outcomes["a"].state, outcomes["a"].attempts, outcomes["a"].retried) == (State.BUILT, 3, True)
         assert (outcomes["b"].attempts, outcomes["b"].retried) == (1, False)
         assert clock.slept == [5, 10]
-        assert said == [
-            "a: attempt 1 of 3 failed: the index does not answer; the next begins in 5 s",
-            "a: attempt 2 of 3 failed: the index does not answer; the next begins in 10 s",
-        ]
+        failed = "attempt {} of 3 failed: the index does not answer; the next begins in {} s"
+        assert [line.partition("): ")[2] for line in messages] == [failed.format(1, 5), failed.format(2, 10)]
+        assert all(line.startswith("a (plain, ") for line in messages)
 
     def test_an_error_that_stays_is_a_failure_in_the_end(self, make: Make) -> None:
         clock, flaky = Clock(), Flaky(a=99)
-        outcomes = by_name(self.patient(clock, attempts=4).run(make(a=[], b=["a"]), flaky, tell=nothing))
+        outcomes = by_name(self.patient(clock, attempts=4).run(make(a=[], b=["a"]), flaky, QUIET))
         assert (outcomes["a"].state, outcomes["a"].attempts) == (State.FAILED, 4)
         assert outcomes["a"].error is NO_SERVER
         assert (outcomes["b"].state, outcomes["b"].attempts) == (State.BLOCKED, 0)
@@ -224,16 +224,16 @@ class TestRetries:
     def test_other_errors_stay(self, make: Make, error: FarmError) -> None:
         flaky = Flaky(a=1)
         flaky.error = error
-        (outcome,) = self.patient(Clock()).run(make(a=[]), flaky, tell=nothing)
+        (outcome,) = self.patient(Clock()).run(make(a=[]), flaky, QUIET)
         assert (outcome.state, outcome.attempts, outcome.retried) == (State.FAILED, 1, False)
 
     def test_nothing_is_retried_unless_somebody_says_so(self, make: Make) -> None:
-        (outcome,) = Runner(budget=FOUR).run(make(a=[]), Flaky(a=1), tell=nothing)
+        (outcome,) = Runner(budget=FOUR).run(make(a=[]), Flaky(a=1), QUIET)
         assert outcome.state is State.FAILED
 
     def test_others_run_while_one_pauses(self, make: Make) -> None:
         flaky = Flaky(a=1)
-        self.patient(Clock()).run(make(a=[], b=[], c=["b"]), flaky, tell=nothing)
+        self.patient(Clock()).run(make(a=[], b=[], c=["b"]), flaky, QUIET)
         assert sorted(flaky.performed[:3]) == ["a", "b", "c"]
         assert flaky.performed[3:] == ["a"]
 
@@ -250,14 +250,14 @@ class TestRetries:
             return flaky(build, share)
 
         retry = Retry(passing=lambda _error: True, pause=0.05)
-        outcomes = Runner(budget=Budget(cpus=2), retry=retry).run(make(a=[], b=[]), perform, tell=nothing)
+        outcomes = Runner(budget=Budget(cpus=2), retry=retry).run(make(a=[], b=[]), perform, QUIET)
         assert [outcome.attempts for outcome in by_name(outcomes).values()] == [2, 1]
 
     def test_a_failure_that_is_returned_counts_too(self, make: Make) -> None:
         def perform(build: Build, _share: int) -> Outcome:
             return Outcome(build=build, state=State.FAILED, why="gone", error=NO_SERVER)
 
-        (outcome,) = self.patient(Clock()).run(make(a=[]), perform, tell=nothing)
+        (outcome,) = self.patient(Clock()).run(make(a=[]), perform, QUIET)
         assert (outcome.state, outcome.attempts) == (State.FAILED, 3)
 
     def test_pauses_grow_up_to_a_limit(self) -> None:
@@ -280,7 +280,7 @@ class TestMistakes:
             raise CancelledRunError("stopped")
 
         with pytest.raises(ZeroDivisionError):
-            Runner(budget=FOUR, cancel=cancelled.set).run(make(a=[], b=[], c=["a"]), perform, tell=nothing)
+            Runner(budget=FOUR, cancel=cancelled.set).run(make(a=[], b=[], c=["a"]), perform, QUIET)
         assert other.is_set()
 
     def test_one_of_the_listener_does_too(self, make: Make) -> None:
@@ -288,11 +288,11 @@ class TestMistakes:
             raise BrokenPipeError
 
         with pytest.raises(BrokenPipeError):
-            Runner(budget=FOUR).run(make(a=[]), lambda build, _share: built(build), tell=tell)
+            Runner(budget=FOUR).run(make(a=[]), lambda build, _share: built(build), OutcomeListener(tell))
 
 
 def test_a_run_need_not_be_in_the_main_thread(make: Make) -> None:
     plan = make(a=[], b=["a"])
     with ThreadPoolExecutor() as pool:
-        future = pool.submit(Runner(budget=FOUR).run, plan, lambda build, _share: built(build), tell=nothing)
+        future = pool.submit(Runner(budget=FOUR).run, plan, lambda build, _share: built(build), QUIET)
         assert [outcome.state for outcome in future.result(WAIT)] == [State.BUILT, State.BUILT]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WAIT: Final = 10
 """Seconds after which a test that hangs has failed."""
 FOUR: Final = Budget(cpus=4)
+QUIET: Final = SilentRunListener()
 NO_SERVER: Final = NetworkError("the index does not answer")
 
 
@@ -36,6 +37,16 @@ class LineListener(SilentRunListener):
     def on_line(self, build: Build, line: str) -> None:
         del build
         self.lines.append(line)
+
+
+@dataclass
+class OutcomeListener(SilentRunListener):
+    """Passes outcomes on to a function."""
+
+    receive: Callable[[Outcome], object]
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        self.receive(outcome)
 
 
 def plans_in(root: Path) -> Make:
@@ -53,10 +64,6 @@ def name(build: Build) -> str:
 
 def built(build: Build) -> Outcome:
     return Outcome(build=build, state=State.BUILT, why="new")
-
-
-def nothing(_outcome: Outcome) -> None:
-    """Hears, and says nothing."""
 
 
 def by_name(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:

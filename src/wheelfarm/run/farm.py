@@ -244,11 +244,10 @@ class Farm:
             executor=executor,
             retry=self.retry,
             cancel=services.cancelled.set,
-            say=lambda build, text: logger.info("%s: %s", build.id, text),
         )
         outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes = runner.run(plan, perform, tell=listener.on_outcome)
+            outcomes = runner.run(plan, perform, listener)
         except Interrupted as interrupt:
             outcomes = interrupt.outcomes
             raise

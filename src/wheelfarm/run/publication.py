@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from wheelfarm.plan.graph import serves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from wheelfarm.index.comparison import Comparison
     from wheelfarm.index.protocol import IndexProtocol
@@ -127,20 +128,26 @@ class Publication:
         projects = self.farm.wheelhouse.projects(self.variant)
         return frozenset(self.farm.recipes.by_name).union(self._main, projects)
 
+    def _open_directory(self) -> AbstractContextManager[Path | str]:
+        """Where the wheels get their published names."""
+        if self.directory is not None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            return nullcontext(self.directory)
+        work = self.farm.settings.work
+        work.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="publish-", dir=work)
+
     @contextmanager
     def _transaction(
         self, wanted: Mapping[Name, str | None] | None, *, next_build: bool = False
     ) -> Iterator[Transaction]:
         """The transaction that publishes some releases and what they need of the farm, or all."""
         farm = self.farm
-        farm.settings.work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="publish-", dir=farm.settings.work) as temporary:
-            directory = self.directory or Path(temporary)
-            directory.mkdir(parents=True, exist_ok=True)
+        with self._open_directory() as directory:
             yield Transaction(
                 index=self.index,
                 candidates=find_candidates(farm.wheelhouse, self.variant, wanted, self.members),
-                tagger=Tagger(farm.wheelhouse, directory),
+                tagger=Tagger(farm.wheelhouse, Path(directory)),
                 needed=self.needed,
                 owned=self.owned(),
                 timeout=self._table.listing_timeout,

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.containers import container_engine, default_image
 from wheelfarm.errors import ChainError, Collector, EngineError, PatchError, RecordError, SourceError
-from wheelfarm.model import ConfigSettings, LockedRequirement, PinnedWheel, parse_name, sha256_of_bytes
-from wheelfarm.plan.build import Build, BuildId
+from wheelfarm.model import PinnedWheel, sha256_of_bytes
 from wheelfarm.plan.graph import Plan
-from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.provenance.record import compare_keys
-from wheelfarm.recipes.farm_settings import Variant
-from wheelfarm.recipes.layers import ResolvedRecipe
-from wheelfarm.recipes.recipe import Expect, Recipe, SystemPackages, Test
-from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+from wheelfarm.recipes.recipe_set import RecipeSet
 from wheelfarm.run.build_pipeline import BuildPipeline
+from wheelfarm.run.recorded_build import record_path, recorded_build, recorded_inputs
 from wheelfarm.run.recording import make_record
 from wheelfarm.run.services import BuildServices, choose_engine
 from wheelfarm.system.files import sha256_of_file, write_atomically
@@ -34,7 +29,7 @@ if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.build.engine import Engine
     from wheelfarm.model import Digest, Name, RepairedWheel
-    from wheelfarm.plan.inputs import BuildInputs, RequirementInput
+    from wheelfarm.plan.build import Build
     from wheelfarm.provenance.record import Record
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.services import RunListener
@@ -121,24 +116,7 @@ class Reproduction:
 
     @property
     def _where(self) -> str:
-        """The file of the record, for errors."""
-        return f"wheelhouse/{self.record.variant}/records/{self.record.key}.json"
-
-    @property
-    def inputs(self) -> BuildInputs:
-        """The recorded inputs.
-
-        Raises:
-            RecordError: when the record is too old to hold them.
-        """
-        if self.record.inputs is None:
-            raise RecordError(
-                f"the record of {self.record.recipe} does not hold the inputs of its build",
-                where=self._where,
-                why="a wheelfarm before record schema 4 wrote it",
-                hint="check out the commit of the farm that wrote it, or build the wheel again",
-            )
-        return self.record.inputs
+        return record_path(self.record)
 
     @cached_property
     def _stored(self) -> tuple[Path, ...]:
@@ -203,7 +181,7 @@ class Reproduction:
             FarmError: a group with all that this machine lacks, as far as that can be known without
                 fetching or compiling anything.
         """
-        inputs, problems = self.inputs, Collector()
+        inputs, problems = recorded_inputs(self.record), Collector()
         with problems.collect():
             _ = self._stored
         with problems.collect():
@@ -214,31 +192,8 @@ class Reproduction:
             packages = inputs.system_packages
             toolchain = self.engine.toolchain(self.record.target, packages, tuple(inputs.programs))
         problems.check()
-        record = self.record
-        build_id = BuildId(name=record.recipe, variant=record.variant, target=record.target)
-        build = Build(
-            id=build_id,
-            recipe=LoadedRecipe(
-                table=self._recipe(),
-                directory=self.settings.recipes / record.recipe,
-                patches=self.settings.patches / record.recipe,
-            ),
-            resolved=self._resolved(),
-            variant=Variant(description="as recorded", provider=inputs.provider),
-            engine=record.engine,
-            toolchain=toolchain,
-            patches=self._patches,
-            requirements=_locked(inputs.requirements),
-            provider_requirements=_locked(inputs.provider_requirements),
-            test_requirements=(),
-            host=(),
-            upstream=tuple(replace(build_id, name=each.name) for each in record.upstream),
-            run=(),
-            reason="to reproduce its wheel",
-        )
-        now = build_inputs(build, inputs.upstream)
-        build = replace(build, inputs=now, key_parts=now.key_parts())
-        differing = compare_keys(record.key_parts, build.key_parts)
+        build = recorded_build(self.record, toolchain, self._patches, self.settings)
+        differing = compare_keys(self.record.key_parts, build.key_parts)
         if differing:
             raise RecordError(
                 f"{build.id} has other inputs on this machine than its record says",
@@ -247,44 +202,6 @@ class Reproduction:
                 hint="restore what the record says: the image, the compiler, or the farm's own commit",
             )
         return build
-
-    def _recipe(self) -> Recipe:
-        inputs, name = self.inputs, self.record.recipe
-        source: dict[str, Any] = inputs.source.model_dump(exclude_defaults=True)
-        if inputs.source.kind != "sdist":
-            source["url"] = self.record.source.url or ""
-        document = {
-            "name": name,
-            "version": inputs.version,
-            "summary": "as recorded",
-            "source": source,
-            "compilers": list(inputs.compilers),
-            "blas": inputs.blas,
-            "build-requires": inputs.build_requires,
-            # The key of a split makes its name, unless it has one of its own.
-            "splits": {
-                distribution if split.name else distribution.removeprefix(f"{name}-"): split
-                for distribution, split in inputs.splits.items()
-            },
-        }
-        try:
-            return Recipe.model_validate(document)
-        except ValueError as problem:
-            what = f"the inputs in the record of {name} make no recipe"
-            raise RecordError(what, where=self._where, why=str(problem)) from problem
-
-    def _resolved(self) -> ResolvedRecipe:
-        inputs, origin = self.inputs, f"the record {self.record.key[:12]}"
-        packages = {manager: list(names) for manager, names in inputs.system_packages.items()}
-        return ResolvedRecipe(
-            config_settings=ConfigSettings.of(inputs.config_settings),
-            environment=inputs.environment,
-            system_packages=SystemPackages.model_validate(packages),
-            cibuildwheel=inputs.cibuildwheel,
-            expect=Expect(),
-            test=Test(),
-            origins=defaultdict(lambda: origin),
-        )
 
     def run(self, listener: RunListener) -> tuple[ReproducedWheel, ...]:
         """Build again, with all steps before the gate; the wheelhouse is not written to.
@@ -385,10 +302,3 @@ def _image(record: Record, recorded: str | None, settings: Settings) -> Mapping[
     except EngineError:
         now = None
     return {} if now == recorded else {platform: recorded}
-
-
-def _locked(requirements: Mapping[str, RequirementInput]) -> tuple[LockedRequirement, ...]:
-    return tuple(
-        LockedRequirement(name=parse_name(name), version=each.version, hashes=frozenset(each.hashes))
-        for name, each in requirements.items()
-    )

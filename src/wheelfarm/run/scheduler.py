@@ -18,11 +18,14 @@ from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.run.outcome import Interrupted, Outcome, State
 from wheelfarm.run.schedule import Budget, Duration, Need, Schedule, Task
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wheelfarm.plan.graph import Plan
+    from wheelfarm.run.services import RunListener
+logger = get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,7 +106,6 @@ class Retry:
 
 Perform = Callable[[Build, int], Outcome]
 """Performs a build with its share of the CPUs; raises FarmError when that fails."""
-Tell = Callable[[Outcome], None]
 
 _TICK: Final = 0.5
 """Seconds: on Windows a wait without end cannot be interrupted."""
@@ -123,7 +125,6 @@ class Runner:
         executor: what performs builds; a thread each by default. One that is given is not shut down.
         retry: which failed builds are begun again, and when; in the meantime others have their share.
         cancel: tells the running builds to stop; see `Command.cancelled`.
-        say: receives, with a build, what people should know while the run goes on.
         clock: seconds from some moment on.
         sleep: waits for some seconds.
     """
@@ -134,20 +135,19 @@ class Runner:
     executor: Executor | None = None
     retry: Retry = field(default_factory=Retry)
     cancel: Callable[[], None] = lambda: None
-    say: Callable[[Build, str], None] = lambda _build, _text: None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
-    def run(self, plan: Plan, perform: Perform, *, tell: Tell) -> tuple[Outcome, ...]:
+    def run(self, plan: Plan, perform: Perform, listener: RunListener) -> tuple[Outcome, ...]:
         """Run a plan to its end, whatever fails; what needs a failed build is blocked, and says by whom.
 
-        `tell` and `say` are called in the caller's thread, `perform` in the executor's.
+        The listener receives how builds end in the caller's thread; `perform` is called in the executor's.
 
         Raises:
             Interrupted: for a KeyboardInterrupt, once the running builds have been stopped and have ended.
             Exception: for what is no error of the farm, after the same.
         """
-        run = _Run(self, plan, perform, tell)
+        run = _Run(self, plan, perform, listener)
         try:
             run.to_end()
         except KeyboardInterrupt as interrupt:
@@ -174,11 +174,11 @@ class Runner:
 class _Run:
     """One run of a plan."""
 
-    def __init__(self, runner: Runner, plan: Plan, perform: Perform, tell: Tell) -> None:
+    def __init__(self, runner: Runner, plan: Plan, perform: Perform, listener: RunListener) -> None:
         self._runner = runner
         self._executor = runner.executor or Threads()
         self._perform = perform
-        self._tell = tell
+        self._listener = listener
         self._builds = {build.id: build for build in plan.builds}
         self._schedule = Schedule(runner.tasks(plan), runner.budget)
         self._running: dict[Future[Outcome], tuple[BuildId, float]] = {}
@@ -196,7 +196,7 @@ class _Run:
         """Go on until nothing is left to do."""
         for build in self._builds.values():
             if warning := self._runner.budget.warning(self._runner.need(build)):
-                self._runner.say(build, warning)
+                logger.warning("%s: %s", build.id, warning)
         while self._paused or not self._schedule.done:
             while self._paused and self._paused[0][0] <= self._runner.clock():
                 self._schedule.resume(self._paused.pop(0)[1])
@@ -261,7 +261,7 @@ class _Run:
             self._schedule.finish(build.id)
         elif (pause := retry.after(outcome.error, outcome.attempts)) is not None:
             attempt = f"attempt {outcome.attempts} of {retry.attempts} failed: {outcome.why}"
-            self._runner.say(build, f"{attempt}; the next begins in {pause:g} s")
+            logger.info("%s: %s; the next begins in %g s", build.id, attempt, pause)
             insort(self._paused, (self._runner.clock() + pause, build.id), key=lambda due: due[0])
             self._schedule.stop(build.id)
         else:
@@ -276,4 +276,4 @@ class _Run:
     def _record(self, outcome: Outcome) -> None:
         if outcome.build.id not in self._ended:
             self._ended[outcome.build.id] = outcome
-            self._tell(outcome)
+            self._listener.on_outcome(outcome)
