@@ -50,11 +50,7 @@ class Check:
 
 
 def require(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Result, ...]:
-    """Return the results of checks that must all be OK.
-
-    Raises:
-        ExpectationError: a group with every check that is not.
-    """
+    """The results of checks; an ExpectationError, or a group of them, for those that are not OK."""
     problems, results = Collector(), list[Result]()
     for check in checks:
         results.append(check.result)

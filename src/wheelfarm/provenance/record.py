@@ -75,8 +75,7 @@ _Digest = Annotated[Digest, Field(pattern=r"^[0-9a-f]{64}$")]
 _Int = Annotated[int, Strict()]
 _Target = Annotated[Target, PlainValidator(_target), PlainSerializer(str), WithJsonSchema({"type": "string"})]
 _Moment = Annotated[
-    AwareDatetime,
-    AfterValidator(lambda moment: moment.astimezone(UTC).replace(microsecond=0)),
+    AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC).replace(microsecond=0))
 ]
 _RelativePath = Annotated[
     PurePosixPath, AfterValidator(_relative), WithJsonSchema({"type": "string", "pattern": "^[^/]"})
@@ -128,12 +127,10 @@ class RecordedWheel(_Model):
 
     @property
     def build_tag(self) -> str:
-        """The build tag that publishing gave it; empty without one."""
         return self.filename.split("-")[2] if self.unnumbered_sha256 else ""
 
     @property
     def unnumbered(self) -> Digest:
-        """The digest of the stored wheel before publishing gave it a build tag."""
         return self.unnumbered_sha256 or self.sha256
 
 
@@ -148,7 +145,7 @@ class _Document(_Model):
         return self.model_dump(mode="json", by_alias=True)
 
     def to_json(self) -> str:
-        """The document as text with sorted keys, one value a line, so that two can be compared by line."""
+        """The document with sorted keys, one value a line, so that two can be compared by line."""
         return json.dumps(self.to_mapping(), sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -211,12 +208,11 @@ class EmbeddedRecord(_Document):
 
     @property
     def key(self) -> Digest:
-        """The wheel's key, computed from the inputs."""
         return self.inputs.key_of(self.distribution)
 
 
 def read_embedded_record(wheel: Wheel) -> EmbeddedRecord:
-    """Read the record in a wheel's `.dist-info`. Nothing shows yet that it is true.
+    """Read the record in a wheel's `.dist-info`, which nothing has verified yet.
 
     Raises:
         RecordError: when the wheel has none, or it cannot be read.
@@ -345,7 +341,6 @@ def input_difference(before: Record | None, after: Record | None) -> dict[str, d
 
 
 def _inputs(record: Record) -> dict[str, str]:
-    """The inputs of a build by name, the most important first."""
     found = {"engine": str(record.engine), "variant": record.variant, "source": record.source.sha256}
     for number, patch in enumerate(record.patches, 1):
         found[f"patch.{number}"] = f"{patch.file} {patch.sha256}"

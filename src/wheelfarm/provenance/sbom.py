@@ -65,7 +65,7 @@ def embed(
 
     Args:
         directory: of the build.
-        repaired: the wheel, with the environment report's facts.
+        repaired: the wheel, with the build environment and toolchain that the environment report states.
         provenance: the system packages of its vendored libraries.
         output: the directory of the new wheel; it is made.
         members: further members of `.dist-info`, by name.
@@ -274,7 +274,7 @@ def _merged(bill: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _serialize(bill: Mapping[str, Any]) -> bytes:
-    """The document as text, with a serial number that its content determines."""
+    # The content determines the serial number, so that the same wheel gets the same.
     content = json.dumps(bill, sort_keys=True, ensure_ascii=False)
     serial = f"urn:uuid:{uuid.uuid5(_NAMESPACE, content)}"
     return (json.dumps({**bill, "serialNumber": serial}, indent=1, ensure_ascii=False) + "\n").encode()
@@ -311,13 +311,8 @@ def _summary(component: Mapping[str, Any]) -> dict[str, str]:
         for each in component.get("licenses", [])
     ]
     files = [each["name"] for each in component.get("components", []) if each["type"] == "file"]
-    fields = {
-        "name": component["name"],
-        "version": component.get("version", ""),
-        "license": ", ".join(licenses),
-        "scope": component.get("scope", ""),
-        "files": ", ".join(files),
-    }
+    fields = {key: component.get(key, "") for key in ("name", "version", "scope")}
+    fields |= {"license": ", ".join(licenses), "files": ", ".join(files)}
     return {key: str(value) for key, value in fields.items() if value}
 
 

@@ -42,9 +42,6 @@ class Contents:
     packages: tuple[str, ...]
     largest: tuple[Member, ...]
 
-    def of(self, kind: Kind) -> Share:
-        return dict(self.kinds).get(kind, Share())
-
 
 _TEST_DIRECTORIES: Final = frozenset({"test", "tests"})
 # Not `*_test.py`: in statistics that is a module with a test in it, such as scipy/stats/_page_trend_test.py.

@@ -39,7 +39,6 @@ class Metadata:
     version: str
     requires_python: str = ""
     requires_dist: tuple[str, ...] = ()
-    provides_extra: tuple[str, ...] = ()
 
 
 def locate(names: AbstractSet[str]) -> str:
@@ -67,7 +66,6 @@ def read_metadata(data: bytes, where: str) -> Metadata:
             version=str(parsed.version),
             requires_python=str(parsed.requires_python or ""),
             requires_dist=tuple(str(requirement) for requirement in parsed.requires_dist or ()),
-            provides_extra=tuple(parsed.provides_extra or ()),
         )
     except (core.InvalidMetadata, ExceptionGroup, UsageError) as error:
         raise WheelError("METADATA is not valid core metadata", where=where, why=str(error)) from error

@@ -18,19 +18,10 @@ from pathlib import Path
 
 MARK = "wheelfarm-gate: "
 # They load libraries of the interpreter, which say nothing about the wheel.
-STANDARD = [
-    "ssl",
-    "ctypes",
-    "lzma",
-    "bz2",
-    "sqlite3",
-    "hashlib",
-    "zlib",
-    "readline",
-    "decimal",
-    "curses",
-    "uuid",
-]
+STANDARD = (
+    *("ssl", "ctypes", "lzma", "bz2", "sqlite3", "hashlib"),
+    *("zlib", "readline", "decimal", "curses", "uuid"),
+)
 
 
 def mapped() -> set[str]:
