@@ -12,7 +12,7 @@ from support.raised import raised
 from wheelfarm.errors import ConflictError, IncompleteError
 from wheelfarm.index.build_tags import build_tag, of_release, superseded
 from wheelfarm.index.candidates import dependencies_first, requirements
-from wheelfarm.index.comparison import State, compare, target_statuses
+from wheelfarm.index.comparison import ReleaseRules, State, compare, target_statuses
 from wheelfarm.index.protocol import ListedFile
 from wheelfarm.model import Name, Target
 
@@ -41,9 +41,8 @@ def compared(
     return compare(
         candidates,
         listing,
-        needed=needed,
+        ReleaseRules(needed=needed, owned=owned),
         tagged_digest=tagged_digest,
-        owned=owned,
         next_build=next_build,
     )
 

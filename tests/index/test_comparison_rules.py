@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support.candidates import TARGETS, make_candidate, published, tagged_digest
 from wheelfarm.index.candidates import Candidate, dependencies_first
-from wheelfarm.index.comparison import Comparison, State, compare
+from wheelfarm.index.comparison import Comparison, ReleaseRules, State, compare
 from wheelfarm.index.protocol import ListedFile
 from wheelfarm.model import Name, Target
 from wheelfarm.wheelhouse.tags import serves
@@ -55,13 +55,8 @@ def uploaded(found: Comparison) -> list[tuple[Name, ListedFile]]:
 
 
 def compared(wheelhouse: list[Candidate], listing: list[tuple[Name, ListedFile]]) -> Comparison:
-    return compare(
-        wheelhouse,
-        listing_of(listing),
-        needed=needed,
-        tagged_digest=tagged_digest,
-        owned=set(map(Name, NAMES)),
-    )
+    rules = ReleaseRules(needed=needed, owned=set(map(Name, NAMES)))
+    return compare(wheelhouse, listing_of(listing), rules, tagged_digest=tagged_digest)
 
 
 @given(WHEELHOUSES, WHEELHOUSES)

@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from wheelfarm.index.protocol import ListedFile, Listing
     from wheelfarm.model import Digest, Name, Target
 
-    Needed = Callable[[Name], Sequence[Target]]
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseRules:
+    """What makes a release complete."""
+
+    needed: Callable[[Name], Sequence[Target]]
     """The targets that a release of a distribution must have wheels for."""
-
-    Members = Callable[[Name], Sequence[Name]]
+    owned: Collection[Name] = frozenset()
+    """The farm's distributions: a wheel that needs one is incomplete when neither the stored wheels nor the
+    index have it."""
+    members: Callable[[Name], Sequence[Name]] = lambda project: (project,)
     """The distributions of a release by any of them: the one that the others are split off comes first."""
-
-
-def alone(project: Name) -> tuple[Name]:
-    """The members of a release that has no splits."""
-    return (project,)
 
 
 class State(StrEnum):
@@ -108,23 +110,18 @@ class Comparison:
 def compare(
     candidates: Iterable[Candidate],
     listing: Listing,
+    rules: ReleaseRules,
     *,
-    needed: Needed,
     tagged_digest: Callable[[Candidate, str], Digest],
-    owned: Collection[Name] = (),
-    members: Members = alone,
     next_build: bool = False,
 ) -> Comparison:
     """Compare candidates with what an index lists.
 
     Args:
         candidates: stored wheels, dependencies before dependents.
-        listing: the files of all projects of the candidates, and of `owned` as far as it matters.
-        needed: what makes a release complete.
+        listing: the files of the candidates' projects, and of the farm's distributions that they require.
+        rules: what makes a release complete.
         tagged_digest: the digest of a candidate's bytes with a build tag.
-        owned: the farm's distributions: a wheel that needs one is incomplete when neither the candidates nor
-            the index have it.
-        members: the distributions of a release.
         next_build: give conflicting wheels the next build number.
     """
     candidates = tuple(candidates)
@@ -132,7 +129,7 @@ def compare(
         _compare_one(candidate, listing.get(candidate.project, ()), tagged_digest, next_build=next_build)
         for candidate in candidates
     ]
-    judged = _without_incomplete(found, needed, _absent(candidates, listing, owned), members)
+    judged = _without_incomplete(found, rules, listing)
     known = {(each.project, _identity(each.filename)) for each in found}
     foreign = (
         Difference(state=State.FOREIGN, project=project, filename=file.filename)
@@ -182,47 +179,38 @@ def _compare_one(
     return difference(State.UPLOAD, highest + 1, f"installers prefer it to {before}" if before else "")
 
 
-def _absent(candidates: Sequence[Candidate], listing: Listing, owned: Collection[Name]) -> frozenset[Name]:
-    """The farm's distributions that neither the candidates nor the index have."""
-    projects = {candidate.project for candidate in candidates}
-    return frozenset(name for name in owned if name not in projects and not listing.get(name))
-
-
 def _without_incomplete(
-    found: Sequence[Difference], needed: Needed, absent: frozenset[Name], members: Members
+    found: Sequence[Difference], rules: ReleaseRules, listing: Listing
 ) -> Iterator[Difference]:
     """Mark what may not be uploaded because its release lacks something."""
     releases: defaultdict[tuple[Name, str], list[Candidate]] = defaultdict(list)
     for each in found:
         if each.candidate is not None:
-            releases[members(each.project)[0], each.candidate.version].append(each.candidate)
-    lacks = {
-        release: _lacks(members(release[0]), wheels, needed, absent) for release, wheels in releases.items()
-    }
+            releases[rules.members(each.project)[0], each.candidate.version].append(each.candidate)
+    stored = {each.project for each in found}
+    absent = {name for name in rules.owned if name not in stored and not listing.get(name)}
+    lacks = {release: _lacks(release[0], wheels, rules, absent) for release, wheels in releases.items()}
     for each in found:
-        why = lacks[members(each.project)[0], each.candidate.version] if each.candidate else ""
+        why = lacks[rules.members(each.project)[0], each.candidate.version] if each.candidate else ""
         if each.state is State.UPLOAD and why:
             yield replace(each, state=State.INCOMPLETE, why=why)
         else:
             yield each
 
 
-def _lacks(
-    projects: Sequence[Name], wheels: Sequence[Candidate], needed: Needed, absent: frozenset[Name]
-) -> str:
+def _lacks(main: Name, wheels: Sequence[Candidate], rules: ReleaseRules, absent: Collection[Name]) -> str:
     """What a release lacks, as text; empty when it is complete."""
     lacking = []
-    for project in projects:
-        of = f" of {project}" if project != projects[0] else ""
+    for project in rules.members(main):
+        of = f" of {project}" if project != main else ""
+        own = [candidate.filename for candidate in wheels if candidate.project == project]
         targets = [
             target.identifier
-            for target in needed(project)
-            if not any(
-                candidate.project == project and serves(candidate.filename, target) for candidate in wheels
-            )
+            for target in rules.needed(project)
+            if not any(serves(filename, target) for filename in own)
         ]
         lacking += [f"no wheel{of} for {', '.join(targets)}"] if targets else []
-    names = sorted(absent & {name for candidate in wheels for name in candidate.requires})
+    names = sorted({name for candidate in wheels for name in candidate.requires}.intersection(absent))
     lacking += [f"it needs {', '.join(names)}, which is not published"] if names else []
     return "; ".join(lacking)
 
@@ -247,7 +235,9 @@ class TargetStatus:
     filename: str = ""
 
 
-def target_statuses(comparison: Comparison, needed: Needed) -> Iterator[TargetStatus]:
+def target_statuses(
+    comparison: Comparison, needed: Callable[[Name], Sequence[Target]]
+) -> Iterator[TargetStatus]:
     """A line for each wheel and target, and for each target that lacks one."""
     releases: defaultdict[tuple[Name, str], set[str]] = defaultdict(set)
     for each in comparison.differences:

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import NetworkError, PublishError
 from wheelfarm.index.build_tags import short_key
-from wheelfarm.index.comparison import Comparison, State, alone, compare
+from wheelfarm.index.comparison import Comparison, State, compare
 from wheelfarm.index.protocol import UploadFailure
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from wheelfarm.index.build_tags import Tagger
     from wheelfarm.index.candidates import Candidate
-    from wheelfarm.index.comparison import Difference, Members, Needed
+    from wheelfarm.index.comparison import Difference, ReleaseRules
     from wheelfarm.index.protocol import IndexProtocol
-    from wheelfarm.model import Name
 
 logger = get_logger(__name__)
 
@@ -39,36 +38,30 @@ class Transaction:
         index: the index.
         candidates: stored wheels, dependencies before dependents.
         tagger: writes them under their published names.
-        needed: the targets of a complete release.
-        owned: the farm's distributions.
+        rules: what makes a release complete.
         timeout: seconds that the index may take to list what it has accepted.
         sleep: waits for some seconds.
-        members: the distributions of a release.
         next_build: give conflicting wheels the next build number.
     """
 
     index: IndexProtocol
     candidates: Sequence[Candidate]
     tagger: Tagger
-    needed: Needed
-    owned: Collection[Name]
+    rules: ReleaseRules
     timeout: float
     sleep: Callable[[float], None] = time.sleep
-    members: Members = alone
     next_build: bool = False
 
     def _compare_once(self) -> Comparison:
         """Compare the candidates with the index; nothing is written there."""
         projects = {candidate.project for candidate in self.candidates}
-        required = {name for each in self.candidates for name in each.requires if name in self.owned}
+        required = {name for each in self.candidates for name in each.requires if name in self.rules.owned}
         keys = {short_key(candidate.file.key) for candidate in self.candidates}
         found = compare(
             self.candidates,
             self.index.list_files(sorted(projects | required), keys),
-            needed=self.needed,
+            self.rules,
             tagged_digest=lambda candidate, tag: self.tagger.tag(candidate, tag).sha256,
-            owned=self.owned,
-            members=self.members,
             next_build=self.next_build,
         )
         return Comparison(tuple(each for each in found.differences if each.project in projects))

@@ -15,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from wheelfarm.errors import UsageError
 from wheelfarm.index.build_tags import Tagger
 from wheelfarm.index.candidates import find_candidates, verify_candidate
+from wheelfarm.index.comparison import ReleaseRules
 from wheelfarm.index.factory import open_index, path_of
 from wheelfarm.index.transaction import Transaction
 from wheelfarm.index.verify import verify_index
@@ -148,11 +149,9 @@ class Publication:
                 index=self.index,
                 candidates=find_candidates(farm.wheelhouse, self.variant, wanted, self.members),
                 tagger=Tagger(farm.wheelhouse, Path(directory)),
-                needed=self.needed,
-                owned=self.owned(),
+                rules=ReleaseRules(needed=self.needed, owned=self.owned(), members=self.members),
                 timeout=self._table.listing_timeout,
                 sleep=self.sleep,
-                members=self.members,
                 next_build=next_build,
             )
 
