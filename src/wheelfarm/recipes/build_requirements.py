@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import tomlkit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from tomlkit.exceptions import TOMLKitError
 
 from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
@@ -60,32 +60,36 @@ def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list
         RecipeError: where an edit concerns something that is not required: it would do nothing.
     """
     problems = Collector()
-    names = {}
-    for text in requires:
-        try:
-            names[text] = canonicalize_name(Requirement(text).name)
-        except InvalidRequirement as problem:
-            raise BuildDirectoryError(
-                f"the source requires {text!r}", where=where, why=str(problem)
-            ) from problem
+    named = [(_name(text, where), text) for text in requires]
+    present = sorted({name for name, _ in named})
     replace = {canonicalize_name(name): text for name, text in edits.replace.items()}
     for verb, concerned in (("remove", edits.remove), ("replace", replace), ("loosen", edits.loosen)):
         for name in concerned:
-            if name not in names.values():
+            if name not in present:
                 problems.add(
                     RecipeError(
                         f"{name!r} is not among the source's build requirements",
                         where=f"{where}: build-requires.{verb}",
-                        why=f"they are: {', '.join(sorted(set(names.values())))}",
+                        why=f"they are: {', '.join(present)}",
                         hint="drop the edit: it no longer has an effect",
                     )
                 )
     problems.check()
-    rest = [text for text in requires if names[text] not in edits.remove]
-    loose = [_loosened(text) if names[text] in edits.loosen else text for text in rest]
     return [
-        replace.get(names.get(text, canonicalize_name(Requirement(text).name)), text) for text in loose
-    ] + list(edits.add)
+        *(
+            replace.get(name, _loosened(text) if name in edits.loosen else text)
+            for name, text in named
+            if name not in edits.remove
+        ),
+        *edits.add,
+    ]
+
+
+def _name(text: str, where: str) -> NormalizedName:
+    try:
+        return canonicalize_name(Requirement(text).name)
+    except InvalidRequirement as problem:
+        raise BuildDirectoryError(f"the source requires {text!r}", where=where, why=str(problem)) from problem
 
 
 def _loosened(text: str) -> str:

@@ -131,11 +131,7 @@ class RecipeSet:
         return iter(self.by_name.values())
 
     def find(self, name: str) -> LoadedRecipe:
-        """The recipe of that name.
-
-        Raises:
-            UsageError: when there is none, with the nearest name.
-        """
+        """The recipe of that name. Raises UsageError when there is none, with the nearest name."""
         known = self.by_name.get(parse_name(name))
         if known is None:
             raise UsageError(
@@ -156,11 +152,7 @@ class RecipeSet:
 
 
 def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
-    """The recipe in a directory.
-
-    Raises:
-        RecipeError: a group with everything that is wrong in it.
-    """
+    """The recipe in a directory. Raises a RecipeError for everything that is wrong in it."""
     file = directory / "recipe.toml"
     where = f"{directory.parent.name}/{directory.name}/recipe.toml"
     recipe = LoadedRecipe(

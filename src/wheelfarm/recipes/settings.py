@@ -6,7 +6,7 @@ import configparser
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from wheelfarm.errors import Collector, SettingsError, UsageError
 from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, IndexTable, Variant
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wheelfarm.errors import FarmError
+
+T = TypeVar("T")
 
 PREFIX: Final = "WHEELFARM_"
 OVERRIDABLE: Final = (
@@ -64,23 +66,18 @@ class Settings(FarmTable):
 
     def choose_variant(self, name: str) -> Variant:
         """The variant of that name; a UsageError names the nearest."""
-        if name not in self.variants:
-            raise UsageError(
-                f"unknown variant {name!r}",
-                where=self.origins.get("variant"),
-                hint=suggestion(name, self.variants),
-            )
-        return self.variants[name]
+        return _choose(name, self.variants, "variant", self.origins.get("variant"))
 
     def choose_index(self, name: str) -> IndexTable:
         """The index of that name; a UsageError names the nearest."""
-        if name not in self.indexes:
-            raise UsageError(
-                f"unknown index {name!r}",
-                where="pyproject.toml: tool.wheelfarm.index",
-                hint=suggestion(name, self.indexes) if self.indexes else "add [tool.wheelfarm.index.<name>]",
-            )
-        return self.indexes[name]
+        return _choose(name, self.indexes, "index", "pyproject.toml: tool.wheelfarm.index")
+
+
+def _choose(name: str, known: Mapping[str, T], noun: str, where: str | None) -> T:
+    if name not in known:
+        hint = suggestion(name, known) if known else f"add [tool.wheelfarm.{noun}.<name>]"
+        raise UsageError(f"unknown {noun} {name!r}", where=where, hint=hint)
+    return known[name]
 
 
 def load(
@@ -199,11 +196,7 @@ def _value(override: _Override) -> object:
 
 
 def parse_size(text: str) -> int:
-    """The bytes that an option such as `--limit 250M` means.
-
-    Raises:
-        UsageError: when it is no size.
-    """
+    """The bytes that an option such as `--limit 250M` means. Raises UsageError when it is no size."""
     try:
         return size_of(text)
     except ValueError as problem:

@@ -232,11 +232,7 @@ SIZE_NOUN: Final = "an amount such as 250M or 1.5G, in powers of ten"
 
 
 def size_of(text: str) -> int:
-    """The bytes that a `SizeText` means.
-
-    Raises:
-        ValueError: when it is none.
-    """
+    """The bytes that a `SizeText` means. Raises ValueError when it is none."""
     if not _SIZE.fullmatch(text):
         raise ValueError(f"it is not {SIZE_NOUN}")
     factor: int = 1000 ** (1 + "kMGT".index(text[-1]))

@@ -29,22 +29,16 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Fetcher:
-    """Fetches sources and locked wheels.
-
-    Args:
-        cache: the directory of the cache.
-        index_url: of the simple index; its credentials go to its host only. `file:` works too. None is the
-            default of pypi-simple.
-        offline: whether only the cache is used.
-        timeout: seconds without an answer after which a server counts as gone.
-        environ: the host's environment, for git.
-    """
+    """Fetches sources and locked wheels; offline, from the cache alone."""
 
     cache: Path
     index_url: str | None
+    """Of the simple index; its credentials go to its host only. None is the default of pypi-simple."""
     offline: bool = False
     timeout: float = 60
+    """Seconds without an answer after which a server counts as gone."""
     environ: Mapping[str, str] = field(default_factory=dict)
+    """The host's environment, for git."""
 
     def source(self, name: Name, source: Source) -> FetchedSource:
         """The archive of a source; for a commit, a tar that is the same on each machine.

@@ -127,13 +127,8 @@ def apply(
 ) -> tuple[AppliedPatch, ...]:
     """Apply a series to a source tree, in its order and without fuzz or offset.
 
-    A patch is applied as a whole or not at all; after a failure those before it stay applied.
-
-    Args:
-        tree: the top of the source tree; names in the patches have one leading directory (`a/`, `b/`).
-        series: the patches.
-        recipe: whose patches they are, for the errors.
-        environ: the host's environment, of which git gets what is allowed.
+    A patch is applied as a whole or not at all; after a failure those before it stay applied. Names in it
+    have one leading directory (`a/`, `b/`). Of `environ` git gets what is allowed.
 
     Raises:
         PatchError: when a patch has no header, changes nothing or does not apply exactly; all problems with

@@ -233,11 +233,7 @@ class Machine:
         return include is not None and Path(include.strip(), "Python.h").is_file()
 
     def python(self, python: Python) -> Path:
-        """The interpreter of that version.
-
-        Raises:
-            EngineError: when it is not here.
-        """
+        """The interpreter of that version. Raises EngineError when it is not here."""
         if found := self._find(python):
             return found
         raise EngineError(
