@@ -1,12 +1,19 @@
-"""The repair tools' command lines, and the one wheel that must come out."""
+"""The repair tools: their command lines, the wheel that must come out, and real repairs."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.door import Door
+from support.farm import write_farm
 from support.raised import only
+from support.zig import SYSTEMS, library_of, macos_tools, wheel_of
 from wheelfarm.build.repair import (
     TOOLS,
     architecture,
@@ -18,29 +25,34 @@ from wheelfarm.build.repair import (
 )
 from wheelfarm.errors import RepairError, YieldError
 from wheelfarm.model import Name, Platform
+from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.binary import Binary, BinaryFormat
+from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from wheelfarm.wheels.archive import Wheel
 
 NAME = Name("my-demo")
 
 
-@pytest.mark.parametrize("libraries", [None, "/provider/lib"])
-@pytest.mark.parametrize("platform", Platform)
-def test_command_lines(platform: Platform, libraries: str | None) -> None:
-    argv, variables = TOOLS[platform].command(wheel="W", dest="D", arch="arm64", libraries=libraries)
-    expected = {
-        Platform.LINUX: ("auditwheel", "repair", "--wheel-dir", "D", "W"),
-        Platform.MACOS: ("delocate-wheel", "--require-archs", "arm64", "--wheel-dir", "D", "-v", "W"),
-        Platform.WINDOWS: ("delvewheel", "repair", "--wheel-dir", "D", "W"),
-    }[platform]
-    where = {
-        Platform.LINUX: ((), {"LD_LIBRARY_PATH": "/provider/lib"}),
-        Platform.MACOS: ((), {"DYLD_LIBRARY_PATH": "/provider/lib"}),
-        Platform.WINDOWS: (("--add-path", "/provider/lib"), {}),
-    }[platform]
-    assert (argv, variables) == ((*expected, *where[0]), where[1]) if libraries else (expected, {})
+@pytest.mark.parametrize(
+    ("platform", "line", "more", "variables"),
+    [
+        (Platform.LINUX, "auditwheel repair --wheel-dir D W", "", {"LD_LIBRARY_PATH": "L"}),
+        (
+            Platform.MACOS,
+            "delocate-wheel --require-archs arm64 --wheel-dir D -v W",
+            "",
+            {"DYLD_LIBRARY_PATH": "L"},
+        ),
+        (Platform.WINDOWS, "delvewheel repair --wheel-dir D W", " --add-path L", {}),
+    ],
+)
+def test_command_lines(platform: Platform, line: str, more: str, variables: dict[str, str]) -> None:
+    tool = tool_for(platform, platform)
+    for libraries, expected in ((None, (line, {})), ("L", (line + more, variables))):
+        argv, found = tool.command(wheel="W", dest="D", arch="arm64", libraries=libraries)
+        assert (" ".join(argv), found) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,28 +70,19 @@ def test_architecture(tag: str, arch: str) -> None:
     assert architecture(tag) == arch
 
 
-class TestOnlyWheel:
-    def found(self, directory: Path) -> Path:
-        return only_wheel(directory, name=NAME, version="1.0", made_by="the tool")
+def test_only_one_wheel_may_come_out(tmp_path: Path) -> None:
+    def found() -> Path:
+        return only_wheel(tmp_path, name=NAME, version="1.0", made_by="the tool")
 
-    def test_the_one(self, tmp_path: Path) -> None:
-        (tmp_path / "environment.json").touch()
-        (tmp_path / "My_Demo-1.0.0-py3-none-any.whl").touch()
-        assert self.found(tmp_path).name == "My_Demo-1.0.0-py3-none-any.whl"
-
-    def test_none(self, tmp_path: Path) -> None:
-        error = only(lambda: self.found(tmp_path), YieldError)
-        assert (error.what, error.why) == (
-            "the tool left no wheel for my-demo",
-            "the directory is empty",
-        )
-
-    def test_two(self, tmp_path: Path) -> None:
-        for tag in ("py2", "py3"):
-            (tmp_path / f"my_demo-1.0-{tag}-none-any.whl").touch()
-        error = only(lambda: self.found(tmp_path), YieldError)
-        assert error.what == "the tool left 2 wheels for my-demo"
-        assert error.why == "my_demo-1.0-py2-none-any.whl, my_demo-1.0-py3-none-any.whl"
+    error = only(found, YieldError)
+    assert (error.what, error.why) == ("the tool left no wheel for my-demo", "the directory is empty")
+    (tmp_path / "environment.json").touch()
+    (tmp_path / "My_Demo-1.0.0-py3-none-any.whl").touch()
+    assert found().name == "My_Demo-1.0.0-py3-none-any.whl"
+    (tmp_path / "my_demo-1.0-py2-none-any.whl").touch()
+    error = only(found, YieldError)
+    assert error.what == "the tool left 2 wheels for my-demo"
+    assert error.why == "My_Demo-1.0.0-py3-none-any.whl, my_demo-1.0-py2-none-any.whl"
 
 
 @pytest.mark.parametrize(
@@ -167,3 +170,95 @@ def test_what_points_outside(binary: Binary, tag: str, what: str, hint: str) -> 
 def test_who_has_a_library(library: str, provider: str | None) -> None:
     found = library_source(library)
     assert found is None if provider is None else provider in str(found)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where libraries are made, each once."""
+    return tmp_path_factory.mktemp("zig")
+
+
+@pytest.fixture
+def farm(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Door:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    return Door(write_farm(tmp_path / "farm"), capsys, monkeypatch)
+
+
+def _sound(path: Path, library: str) -> Wheel:
+    """The repaired wheel, with the library inside and nothing that points outside."""
+    wheel = open_wheel(path)
+    verify(wheel)
+    binaries = linkage(wheel)
+    check_repaired(binaries, wheel.platform_tag)
+    stem = library.removeprefix("lib").partition(".")[0]
+    (vendored,) = [each for each in binaries if stem in each.member]
+    (extension,) = [each for each in binaries if each.extension]
+    assert extension.needs & vendored.names
+    for each in binaries:
+        # Where a run path is left, nothing is looked for along it.
+        if each.format is BinaryFormat.MACHO:
+            assert all(name.startswith(("@loader_path/", "/usr/lib/", "/DLC/")) for name in each.needed)
+    return wheel
+
+
+def _run_tool(platform: Platform, wheel: Path, out: Path, arch: str, *path: Path) -> Path:
+    """The platform's own tool, with the very words that a build has."""
+    words, variables = TOOLS[platform].command(
+        wheel=str(wheel), dest=str(out), arch=arch, libraries=str(wheel.parent)
+    )
+    programs = os.pathsep.join([*map(str, path), str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        words, env={**variables, "PATH": programs}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (repaired,) = out.glob("*.whl")
+    return repaired
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="the files are made on Linux")
+class TestRealRepairs:
+    """Repair for three systems, on Linux, with real files: what comes out needs nothing from elsewhere."""
+
+    @pytest.mark.parametrize("system", ["windows", "arm64", "x86_64"])
+    def test_a_wheel_of_any_platform(self, farm: Door, made: Path, system: str) -> None:
+        wheel = wheel_of(made, system)
+        done = farm.inv(
+            "wheel.repair", str(wheel), "--libraries", str(wheel.parent), "--output", str(farm / "out")
+        )
+        assert done.returncode == 0, done.stderr
+        (repaired,) = (farm / "out").glob("*.whl")
+        _sound(repaired, SYSTEMS[system].library)
+
+    def test_delvewheel_itself(self, made: Path, tmp_path: Path) -> None:
+        wheel = wheel_of(made, "windows")
+        _sound(_run_tool(Platform.WINDOWS, wheel, tmp_path / "out", "amd64"), "answer.dll")
+
+    @pytest.mark.parametrize("arch", ["arm64", "x86_64"])
+    def test_delocate_itself(self, made: Path, tmp_path: Path, arch: str) -> None:
+        """With LLVM's tools in the place of Apple's; it says for which processors."""
+        wheel, tools = wheel_of(made, arch), macos_tools(tmp_path / "tools")
+        _sound(_run_tool(Platform.MACOS, wheel, tmp_path / "out", arch, tools), "libanswer.dylib")
+
+    @pytest.mark.parametrize("system", ["windows", "arm64", "linux"])
+    def test_a_library_that_is_not_there(self, farm: Door, made: Path, system: str) -> None:
+        done = farm.inv("wheel.repair", str(wheel_of(made, system)), "--output", str(farm / "out"))
+        assert done.returncode != 0
+        assert f"the repair tool does not find {SYSTEMS[system].library}" in done.stderr
+        assert not (farm / "out").exists()
+
+    def test_a_library_for_another_processor(self, farm: Door, made: Path) -> None:
+        """repairwheel takes whatever has the name; the same inspection as for ELF sees what came in."""
+        other = library_of(made, "x86_64")
+        words = [
+            "wheel.repair",
+            str(wheel_of(made, "arm64")),
+            "--libraries",
+            str(other),
+            "--output",
+            str(farm / "out"),
+        ]
+        done = farm.inv(*words)
+        assert "libanswer.dylib is for x86_64, and the wheel for arm64" in done.stderr
+        assert not (farm / "out").exists()

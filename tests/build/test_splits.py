@@ -1,9 +1,11 @@
-"""Splits: which members each gets, what its metadata says, and what the gate asks of it."""
+"""Splits: their members, their metadata, what the gate checks, and real builds with splits."""
 
 from __future__ import annotations
 
+import subprocess
+import venv
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,16 +15,23 @@ from packaging.metadata import Metadata
 from support.archives import digest
 from support.farm import builds_of, make_farm
 from support.raised import only, raised
+from support.store import check_tidy
+from support.tiny import VARIANT, Run, run_farm, tiny_farm
+from support.tinymeson import patch, with_tests
 from support.wheels import make_wheel
 from wheelfarm.build.splits import divide, split_as_build, split_metadata
 from wheelfarm.errors import RecipeError, SplitError
 from wheelfarm.model import Name, RepairedWheel
+from wheelfarm.provenance.record import Record
+from wheelfarm.run.farm import Farm
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.index import Index
     from wheelfarm.plan.build import Build
+    from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheels.archive import Wheel
 
 FILES: dict[str, str | bytes] = {
@@ -79,6 +88,9 @@ class TestDivision:
             "alpha/sub/tests/test_a.py",
         }
         assert payload(parts["alpha"]) == {"alpha/__init__.py", "alpha/_ext.so", "alpha.libs/libx-12.so"}
+        (tmp_path / "again").mkdir()
+        again = divided(tmp_path / "again", build, whole(tmp_path), PLAN)
+        assert [w.path.read_bytes() for w in again.values()] == [w.path.read_bytes() for w in parts.values()]
         tests = parts["alpha-tests"]
         assert tests.path.name == "alpha_tests-1.0-py3-none-any.whl"
         copied = {member.name.partition("/")[2] for member in tests.members} - payload(tests)
@@ -113,14 +125,6 @@ class TestDivision:
         # Where Meson installs everything, it is in the wheel.
         build = build_with(tmp_path / "whole", {})
         assert divide(build, repaired, plan, tmp_path / "split") == {"alpha": repaired}
-
-    def test_the_same_twice(self, tmp_path: Path) -> None:
-        build = build_with(tmp_path, {"tests": {"install-tags": ["tests"]}})
-        (tmp_path / "one").mkdir()
-        one = divided(tmp_path / "one", build, whole(tmp_path), PLAN)
-        (tmp_path / "two").mkdir()
-        two = divided(tmp_path / "two", build, whole(tmp_path), PLAN)
-        assert [w.path.read_bytes() for w in one.values()] == [w.path.read_bytes() for w in two.values()]
 
     def test_what_cannot_be(self, tmp_path: Path) -> None:
         splits = {"a": {"files": ["alpha/tests/*"]}, "b": {"files": ["*/__init__.py"]}, "c": {"files": ["x"]}}
@@ -199,13 +203,8 @@ class TestMetadata:
         assert parsed.description is None
         assert "License: line one\n        line two\n" in text
 
-    def test_its_summary(self, tmp_path: Path) -> None:
-        build = build_with(tmp_path, {"tests": {"install-tags": ["tests"], "summary": "its tests"}})
-        ((name, split),) = build.splits.items()
-        assert "\nSummary: its tests\n" in split_metadata(split, name, whole(tmp_path), METADATA)
 
-
-class TestSubject:
+class TestGate:
     def test_what_the_main_wheel_may_need_and_what_repair_put_into_it(self, tmp_path: Path) -> None:
         splits = {"tests": {"install-tags": ["tests"], "imports": ["alpha.tests"]}}
         expect = {"needs": ["libc.so.6"], "stripped": True, "tests": False, "vendors": ["libx*"]}
@@ -246,3 +245,158 @@ class TestRecipe:
         recipes = {"alpha": {"splits": {"tests": {"files": ["x"]}}}, "alpha-tests": {}}
         error = only(lambda: builds_of(make_farm(tmp_path, recipes)), RecipeError)
         assert error.what == "two wheels of the farm would be called 'alpha-tests'"
+
+
+NAME: Final = "tinymeson"
+SPLIT: Final = "tinymeson-tests"
+TESTS: Final = {"tests": {"install-tags": ["tests"], "imports": ["tinymeson.tests"]}}
+TAGGED: Final = {
+    "patches": [{"file": "0001-tests.patch"}],
+    "config-settings": {"install-args": ["--tags=runtime,python-runtime"]},
+    "expect": {"tests": False},
+}
+
+
+def meson_farm(root: Path, index: Index, splits: dict[str, Any]) -> Settings:
+    """A farm of the Meson project, with a test suite in it, and these splits."""
+    return tiny_farm(
+        root,
+        index,
+        {NAME: {**TAGGED, "splits": splits}},
+        settings={
+            "stages": str(root.parent / "stages"),
+            "cache": str(root.parent / "cache"),
+            "compiler-cache": True,
+        },
+        patches={f"{NAME}/0001-tests.patch": patch(**with_tests())},
+    )
+
+
+def wheels(run: Run, name: str = NAME) -> list[Wheel]:
+    """The stored wheels of a build, each of which is whole."""
+    outcome = run.outcomes[name]
+    assert outcome.error is None
+    assert outcome.wheel is not None
+    opened = [open_wheel(path) for path in (outcome.wheel, *outcome.splits)]
+    for wheel in opened:
+        verify(wheel)
+    return opened
+
+
+def split_record(run: Run, name: str = SPLIT) -> Record:
+    build = run.build(NAME)
+    return Record.from_json(
+        Farm(settings=run.settings).wheelhouse.record(VARIANT, build.key_of(Name(name))), name
+    )
+
+
+@pytest.mark.slow
+def test_one_compile_makes_two_wheels_that_are_the_whole_together(tmp_path: Path, meson_index: Index) -> None:
+    run = run_farm(meson_farm(tmp_path / "farm", meson_index, TESTS))
+    main, tests = wheels(run)
+    assert (main.name, tests.name, tests.version) == (NAME, SPLIT, "1.0")
+    assert main.tags == tests.tags
+    (extension,) = (name for name in payload(tests) if name.endswith(".so"))
+    assert extension.startswith("tinymeson/_ext_tests.")
+    assert payload(tests) == {
+        extension,
+        "tinymeson/tests/__init__.py",
+        "tinymeson/tests/test_values.py",
+    }
+    assert tests.metadata.requires_dist == ("tinymeson==1.0",)
+    record, of_split = run.record(NAME), split_record(run)
+    assert (record.distribution, of_split.distribution, of_split.recipe) == (NAME, SPLIT, NAME)
+    assert of_split.wheel.sha256 != record.wheel.sha256
+    assert of_split.wheel.built_sha256 == record.wheel.built_sha256
+    assert record.config_settings["install-args"] == (
+        "--tags=runtime,python-runtime",
+        "--tags=runtime,python-runtime,tests",
+    )
+    assert ("imports", "tinymeson, tinymeson.tests") in [
+        (result["check"], result["found"]) for result in of_split.gate_results
+    ]
+    check_tidy(run.settings.wheelhouse, VARIANT)
+    # Without the split, the same compile makes one wheel; nothing is compiled for that.
+    whole_farm = meson_farm(tmp_path / "whole", meson_index, {})
+    recipe = whole_farm.recipes / NAME / "recipe.toml"
+    recipe.write_text(
+        recipe.read_text().replace("python-runtime", "python-runtime,tests").replace("false", "true")
+    )
+    again = run_farm(whole_farm)
+    (whole,) = wheels(again)
+    assert payload(whole) == payload(main) | payload(tests)
+    assert again.outcomes[NAME].build_cache
+    assert again.outcomes[NAME].cache_use is not None
+    assert again.outcomes[NAME].cache_use.compiles == 0
+
+
+@pytest.mark.slow
+def test_a_split_that_is_lost_or_changed_is_made_again(tmp_path: Path, meson_index: Index) -> None:
+    farm = meson_farm(tmp_path / "farm", meson_index, TESTS)
+    first = run_farm(farm)
+    assert first.states == {NAME: "built"}
+    assert run_farm(farm).states == {NAME: "cached"}
+    _, tests = wheels(first)
+    digest = split_record(first).wheel.sha256
+    tests.path.write_bytes(b"damaged")
+    again = run_farm(farm)
+    assert (again.states, again.outcomes[NAME].why) == ({NAME: "built"}, f"{SPLIT} is missing or damaged")
+    assert split_record(again).wheel.sha256 == digest
+    # What must import is the gate's business.
+    recipe = farm.recipes / NAME / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('["tinymeson.tests"]', '["tinymeson.tests.test_values"]'))
+    assert run_farm(farm).states == {NAME: "checked"}
+    recipe.write_text(recipe.read_text().replace("tests.test_values", "tests.missing"))
+    failed = run_farm(farm)
+    assert failed.states == {NAME: "failed"}
+    assert "tinymeson.tests.missing" in str(failed.error(NAME).why)
+    assert "tinymeson-tests" in failed.error(NAME).what
+
+
+@pytest.mark.slow
+def test_splits_that_cannot_be(tmp_path: Path, meson_index: Index) -> None:
+    splits = {
+        "tests": {"install-tags": ["tests", "runtime"]},
+        "docs": {"install-tags": ["doc"]},
+        "more": {"files": ["tinymeson/tests/*"]},
+    }
+    farm = meson_farm(tmp_path / "farm", meson_index, splits)
+    error = run_farm(farm).error(NAME)
+    assert error.what == f"both {NAME} and {SPLIT} ask for the install tag 'runtime'"
+    recipe = farm.recipes / NAME / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace(', "runtime"]', "]"))
+    errors = [str(each) for each in run_farm(farm).error(NAME).errors]  # type: ignore[attr-defined]
+    assert len(errors) == 2
+    assert "tinymeson-docs is empty" in errors[0]
+    assert "tags are python-runtime, runtime, tests" in errors[0]
+    assert f"{SPLIT} and tinymeson-more both get tinymeson/tests/" in errors[1]
+
+
+HEADER: Final = {"header": {"files": ["tinybase/*.h"], "summary": "what C needs"}}
+
+
+@pytest.mark.slow
+def test_a_list_of_files(tmp_path: Path, index: Index) -> None:
+    farm = tiny_farm(tmp_path / "farm", index, {"tinybase": {"splits": HEADER}})
+    run = run_farm(farm)
+    main, header = wheels(run, "tinybase")
+    assert header.name == "tinybase-header"
+    with zipfile.ZipFile(header.path) as archive:
+        metadata = archive.read(f"{header.dist_info}/METADATA").decode()
+    assert "Summary: what C needs\n" in metadata
+    assert payload(header)
+    assert all(name.endswith(".h") for name in payload(header))
+    assert not any(name.endswith(".h") for name in payload(main))
+    # What repair has vendored stays where it was.
+    assert any(name.startswith("tinybase.libs/") for name in payload(main))
+    env = tmp_path / "env"
+    venv.create(env, with_pip=True)
+    words = ["-m", "pip", "install", "--quiet", "--no-index", str(main.path), str(header.path)]
+    subprocess.run([env / "bin" / "python", *words], check=True)
+    subprocess.run([env / "bin" / "python", "-m", "pip", "check"], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_install_tags_are_mesons(tmp_path: Path, index: Index) -> None:
+    farm = tiny_farm(tmp_path / "farm", index, {"tinybase": {"splits": TESTS}})
+    error = run_farm(farm).error("tinybase")
+    assert "install tags are Meson's" in str(error.why)
