@@ -336,15 +336,15 @@ class TestEdges:
         ],
     )
     def test_no_line_takes_long(self, line: str) -> None:
-        began = time.perf_counter()
+        began = time.process_time()
         classify(BuildError("no"), (line for _ in range(200)), "build")
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2
 
     def test_a_large_log_takes_a_time_in_proportion(self) -> None:
         text = "[1/2] cc -c x.c\nx.c:1:2: warning: nothing to see here\n    1 | int x;\n" * 5_000
-        began = time.perf_counter()
+        began = time.process_time()
         found = classify(BuildError("no"), text + "x.c:9:9: error: at last\n", "build")
-        assert time.perf_counter() - began < 10
+        assert time.process_time() - began < 10
         assert found.where == (15_001,)
 
 

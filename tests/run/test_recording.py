@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.records import sample_record
-from wheelfarm.build.error_patterns import Failure, advise
+from wheelfarm.build.diagnosis import advise
+from wheelfarm.build.error_patterns import Failure
 from wheelfarm.model import CacheUse, Digest, RepairedWheel
 from wheelfarm.run.recording import slow_compiles
 

@@ -39,9 +39,12 @@ STORAGE_INSIDE: Final = PurePosixPath("/wheelfarm/ccache-storage")
 UV_INSIDE: Final = PurePosixPath("/wheelfarm/uv")
 """Where a container gets the compiler cache and this machine's uv."""
 OVERLAID: Final = "overlaid"
-"""Below the build directory: the working directory of cibuildwheel when it needs to copy nothing."""
+"""Below the build directory: the working directory of cibuildwheel with an overlay mount.
+
+cibuildwheel copies its working directory into the container, ten thousand files of it. With an overlay mount
+this one holds just the files that cibuildwheel recognizes a project by, and reads.
+"""
 _PROJECT_FILES: Final = ("pyproject.toml", "setup.cfg", "setup.py")
-"""The files that cibuildwheel recognizes a project by, and reads."""
 PROJECT: Final = PurePosixPath("/project")
 """Where cibuildwheel copies its working directory to in a container."""
 _HEADLINES: Final = {
@@ -89,11 +92,7 @@ class Cibuildwheel:
     def toolchain(
         self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
     ) -> Toolchain:
-        """The image's digest and cibuildwheel's version; off Linux, this machine's compilers.
-
-        Raises:
-            EngineError: when no container engine answers, or an image without digest is not here.
-        """
+        """The image's digest and cibuildwheel's version; off Linux, this machine's compilers."""
         facts = {"cibuildwheel": version("cibuildwheel")}
         if target.platform is not Platform.LINUX:
             machine = Host(self.settings).machine
@@ -120,11 +119,7 @@ class Cibuildwheel:
         )
 
     def render(self, directory: BuildDirectory) -> Rendering:
-        """The configuration file and the one command.
-
-        cibuildwheel copies its working directory into the container, ten thousand files of it. With an
-        overlay mount that directory holds just what cibuildwheel itself reads.
-        """
+        """The configuration file and the one command."""
         target, root, source = directory.build.id.target, directory.root, directory.tree.path
         container = self._container_for(target)
         overlay = container is not None and container.can_overlay(root)
@@ -179,16 +174,17 @@ class Cibuildwheel:
 
     def _environment(self, directory: BuildDirectory) -> str:
         """The variables of the build and of the compiler cache, as assignments."""
-        where, cache = directory.build.recipe.where, self.compiler_cache
+        cache, linux = self.compiler_cache, directory.build.id.target.platform is Platform.LINUX
         variables = build_environment(directory)
-        if cache is None:
-            return " ".join(quote_value(name, value, where=where) for name, value in variables.items())
-        linux = directory.build.id.target.platform is Platform.LINUX
-        storage = STORAGE_INSIDE if linux else cache.storage
-        variables |= cache.environment(storage=storage, directory=directory.inside)
+        if cache:
+            storage = STORAGE_INSIDE if linux else cache.storage
+            variables |= cache.environment(storage=storage, directory=directory.inside)
+        where = directory.build.recipe.where
         words = [quote_value(name, value, where=where) for name, value in variables.items()]
-        path = quote_value("PATH", f"{compilers_path(directory.inside)}:", where="stages")
-        return " ".join([*words, f'{path.removesuffix(chr(34))}$PATH"'])
+        if cache:
+            path = quote_value("PATH", f"{compilers_path(directory.inside)}:", where="stages")
+            words.append(f'{path.removesuffix(chr(34))}$PATH"')
+        return " ".join(words)
 
     def _create_args(self, directory: BuildDirectory, container: ContainerEngine) -> list[str]:
         """The options of the container: its label, mounts and volumes."""
@@ -200,12 +196,10 @@ class Cibuildwheel:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
             words.append(f"--volume={cache.storage}:{STORAGE_INSIDE}")
         if self.build_cache(directory):
-            words.append(f"--volume={self._volume(directory)}:{directory.build_dir}")
+            # One for each farm and build.
+            volume = f"{volumes_of(self.settings)}{directory.build.id.slug}"
+            words.append(f"--volume={volume}:{directory.build_dir}")
         return words
-
-    def _volume(self, directory: BuildDirectory) -> str:
-        """The volume of the build cache: one for each farm and build."""
-        return f"{volumes_of(self.settings)}{directory.build.id.slug}"
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         """In containers only: elsewhere cibuildwheel's environments have another path each time."""
@@ -230,7 +224,6 @@ class Cibuildwheel:
 
     def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """A new container of the same image, without network and without the build's packages."""
-        env = programs_environment(self.settings)
         container = self._container_for(target)
         if container is None:
             return Host(self.settings).clean_environment(directory, target)
@@ -243,6 +236,7 @@ class Cibuildwheel:
             *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
             *(python, "-I", "/gate/enter.py", "/gate", str(UV_INSIDE)),
         )
+        env = programs_environment(self.settings)
         return Step(phase=Phase.ENVIRONMENT_REPORT, argv=argv, env=env, cwd=directory)
 
 

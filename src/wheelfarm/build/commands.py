@@ -50,10 +50,10 @@ def build_commands(
         build_cache: whether the build has a build cache.
         output: the directory that reports are written to, as the build sees it.
     """
-    inside, target = directory.inside, directory.build.id.target
+    target = directory.build.id.target
 
     def script(name: str) -> str:
-        return str(inside / "inside" / name)
+        return str(directory.inside / "inside" / name)
 
     commands = []
     if ccache is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wheelfarm.build.error_patterns import MACHINE, Failure, advise
+from wheelfarm.build.error_patterns import Failure
 from wheelfarm.build.log_search import Search
 from wheelfarm.errors import FarmError, GroupError
 
@@ -43,6 +44,146 @@ _BY_PHASE: Final[Mapping[str, Failure]] = {
     "test": Failure.TEST,
     "gate": Failure.GATE,
 }
+
+
+class Advice(NamedTuple):
+    """The likely cause, as one clause, and the next step."""
+
+    cause: str | None = None
+    hint: str | None = None
+
+
+_PACKAGES: Final = "name the package that brings it under system-packages in the recipe"
+_COMPILERS: Final = "install the compilers that the recipe names, or use an image that has them"
+_REQUIREMENT: Final = "add what brings it to build-requires in the recipe, then run inv recipe.lock"
+_OPTIONS: Final = "correct config-settings in the recipe: the project's own option files name what there is"
+_LIBRARIES: Final = "name the library in the recipe, or look at what the variant's provider links"
+
+# Cause, next step, and the patterns of messages; the first match counts, and {0} is the pattern's group.
+_BY_MESSAGE: Final = (
+    ("Python's headers are missing", _PACKAGES, r"error: Python\.h: No such", r"'Python\.h'"),
+    (
+        *("the header {0} is missing", _PACKAGES),
+        r"fatal error: '?([^:'\s]+\.[^:'\s]+)'?(?: file not found|: No such file)",
+        r"error C1083: [^:]+: ['\"“]([^'\"”]+)",
+    ),
+    ("the Fortran module {0} is missing", _PACKAGES, r"Cannot open module file .([\w.]+)"),
+    ("Cython finds no {0}", _REQUIREMENT, r"'([\w./]+\.p(?:xd|xi|yx))' not found"),
+    (
+        *("the library {0} is missing", _PACKAGES),
+        r"(?:cannot find|unable to find library|library not found for) -l([\w.+-]+)",
+        r"LNK1(?:181|104) ?: [^'\"“]+['\"“]([^'\"”]+)",
+        r"ld: library '([^']+)' not found",
+    ),
+    (
+        *("no library that is linked defines {0}", _LIBRARIES),
+        r"undefined reference to [`']([^'\s]+)'",
+        r"(?:unresolved external symbol|undefined symbol:) (\S+)",
+        r'Undefined symbols for architecture \S+\n\s+"([^"]+)"',
+    ),
+    (
+        "a static library that is linked is not position-independent",
+        "link a shared library, or one that was built with -fPIC",
+        r"recompile with -fPIC",
+    ),
+    ("the compiler {0} does not run", _COMPILERS, r"Unknown compiler\(s\): \[\[?'([^']+)"),
+    ("the program {0} is missing", _COMPILERS, r"(?:unable to execute|error: command) '([^']+)'"),
+    ("there is no {0} compiler", _COMPILERS, r"no acceptable (\S+) compiler found"),
+    ("there is no C++ compiler", _COMPILERS, r"error: Microsoft Visual C\+\+"),
+    (
+        "the compiler itself does not work",
+        "run the command that the log shows, in the same environment",
+        r"is not able to compile a simple|Unable to get gcc pre-processor defines|cannot compile programs",
+    ),
+    ("Meson finds no {0}", _PACKAGES, r'Dependency "([^"]+)" not found'),
+    ("the program {0} is missing", _REQUIREMENT, r"Program '([^']+)' not found"),
+    (
+        *("CMake finds no {0}", _PACKAGES),
+        *(r'configuration file provided by\s+"([^"]+)"', r"Could NOT find (\w+)"),
+    ),
+    (
+        "the image's system has no package {0}",
+        "correct the name under system-packages in the recipe",
+        r"(?:Unable to locate package|No match for argument:) (\S+)",
+    ),
+    (
+        *("the build backend knows no option {0}", _OPTIONS),
+        r'Unknown options?:? "([^"]+)"',
+        r"(?:unrecognized arguments:|config-settings:\n) *(\S+)",
+    ),
+    ("the option {0} cannot have this value", _OPTIONS, r'for option "([^"]+)"'),
+    (
+        *("the build environment lacks {0}", _REQUIREMENT),
+        *(r"(?:Unmet|Missing) dependencies[^\n]*\n\s*([\w.-]+)", r"No module named '([\w.]+)'"),
+    ),
+    (
+        *("no set of wheels fits the requirements", "inv recipe.lock writes build.lock anew"),
+        r"No solution found",
+    ),
+    (
+        "the wheel uses symbols that are newer than its platform tag",
+        "build in an older image, or let the tag be newer",
+        r"too-recent versioned symbols",
+    ),
+    (
+        *("the repair tool does not find {0}", _LIBRARIES),
+        r'required library "([^"]+)" could not be located',
+        r"Error: Unable to find library: (\S+)",
+        r"([^\s/]+\.(?:dylib|so)) not found(?::|, requested by)",
+    ),
+    (
+        "it is repaired already",
+        "there is nothing to do: name the wheel as the build has made it",
+        r"has already repaired this wheel",
+    ),
+    (
+        "the wheel uses symbols that its platform tag does not allow",
+        "do not link what has them, or let the tag be newer",
+        r"depends on black-listed symbols",
+    ),
+    (
+        "a library is for another processor than the wheel",
+        "name a directory with the libraries for the wheel's own: --libraries",
+        r"DelocationError: Some missing architectures in wheel",
+    ),
+    (
+        "the compiler cache cannot be used",
+        "say --no-compiler-cache, or see to the cache's directory",
+        r"\bccache: error: ",
+    ),
+    (
+        "a warning counts as an error here",
+        "patch the source, or take -Werror out of the options",
+        r"\[-Werror(?:=[\w+-]+)?\]",
+    ),
+)
+
+MACHINE: Final = {
+    Failure.OUT_OF_MEMORY: Advice(
+        "the memory ran out",
+        "run fewer jobs at once (jobs in [tool.wheelfarm]), or set memory in the recipe",
+    ),
+    Failure.OUT_OF_DISK: Advice(
+        "the disk is full, or the quota is used up",
+        "free some space below `work`, or set work in [tool.wheelfarm] to another disk",
+    ),
+    Failure.TIME_LIMIT: Advice(
+        "it takes longer than it may, or it hangs",
+        "raise time-limit in [tool.wheelfarm] if it made progress; look at the last lines if it did not",
+    ),
+    Failure.NETWORK: Advice(
+        "a host could not be reached",
+        "try again; a build that fetches for itself needs its files pinned in the recipe instead",
+    ),
+    Failure.ENGINE: Advice(
+        "the container engine, its image or a container failed",
+        "see that podman or docker runs the image, then try again",
+    ),
+    Failure.INTERRUPTED: Advice(
+        "it was interrupted", "run the same command again: finished builds are stored"
+    ),
+}
+"""Failures of the machine, in whatever step, and the advice about each: the recipe does not cause them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +236,17 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
         cause=advice.cause,
         hint=advice.hint or error.hint,
     )
+
+
+def advise(failure: Failure, message: str) -> Advice:
+    """The advice for a message; an empty one where nothing is known."""
+    if failure in MACHINE:
+        return MACHINE[failure]
+    for cause, hint, *patterns in _BY_MESSAGE:
+        for pattern in patterns:
+            if found := re.search(pattern, message):
+                return Advice(cause.format(*found.groups()), hint)
+    return Advice()
 
 
 def _failure(error: FarmError, search: Search, phase: str) -> Failure:

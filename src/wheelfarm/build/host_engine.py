@@ -74,11 +74,7 @@ class Host:
     def toolchain(
         self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
     ) -> Toolchain:
-        """The interpreter, the compilers, the system packages and the tools of this machine.
-
-        Raises:
-            EngineError: when the interpreter or a tool is missing.
-        """
+        """The interpreter, the compilers, the system packages and the tools of this machine."""
         machine = self.machine
         python = machine.python(target.python)
         if not machine.has_headers(python):
@@ -87,7 +83,8 @@ class Host:
                 why="extension modules are compiled against Python.h",
                 hint=f"apt-get install python{target.python}-dev, or dnf install python{target.python}-devel",
             )
-        for program in ("uv", TOOLS[target.platform].program):
+        tool = TOOLS[target.platform]
+        for program in ("uv", tool.program):
             if which(program, programs_environment(self.settings)) is None:
                 raise EngineError(
                     f"{program} is not installed",
@@ -97,7 +94,7 @@ class Host:
         facts = {
             "python": machine.describe_python(python),
             "glibc": ".".join(map(str, glibc())),
-            TOOLS[target.platform].distribution: version(TOOLS[target.platform].distribution),
+            tool.distribution: version(tool.distribution),
             "linker": machine.describe("ld"),
             "patchelf": Machine(programs_environment(self.settings)).describe("patchelf"),
             "stages": str(self.stages),

@@ -39,6 +39,13 @@ _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
 }
 
 
+_NEXT: Final[Mapping[Phase, str]] = {
+    Phase.ENVIRONMENT: "inv recipe.lock {} writes a new build.lock",
+    Phase.PROVIDER: "remove the other library, or choose another engine",
+}
+_TRY_AGAIN: Final = "nox -s build-{} tries again; the build directory remains"
+
+
 def mark_of(root: Path) -> Path:
     """The file beside a build directory that names the process in it."""
     return root.with_name(f"{root.name}.running")
@@ -97,8 +104,8 @@ def run_rendering(
         (directory.root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, directory.root / name)
     for step in rendering.steps:
-        ready = _with_built_wheel(step, directory)
         try:
+            ready = _with_built_wheel(step, directory)
             run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
         except ProcessError as problem:
             raise _failure(step, directory.build, problem, log) from problem
@@ -126,18 +133,8 @@ def _failure(step: Step, build: Build, problem: ProcessError, log: Path) -> Farm
         f"{build.id}: {phase} failed",
         where=", ".join(filter(None, (build.recipe.where, where))),
         why=f"{diagnosis.cause}\n{details}" if diagnosis.cause else details,
-        hint=diagnosis.hint or _next(build, phase),
+        hint=diagnosis.hint or _NEXT.get(phase, _TRY_AGAIN).format(build.id.name),
         log=log,
     )
     error.failure = diagnosis.failure
     return error
-
-
-def _next(build: Build, phase: Phase) -> str:
-    match phase:
-        case Phase.ENVIRONMENT:
-            return f"inv recipe.lock {build.id.name} writes a new build.lock"
-        case Phase.PROVIDER:
-            return "remove the other library, or choose another engine"
-        case _:
-            return f"nox -s build-{build.id.name} tries again; the build directory remains"
