@@ -12,10 +12,13 @@ import pytest
 
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
+from wheelfarm.index.comparison import TargetStatus
+from wheelfarm.model import Name
+from wheelfarm.report.index import status_lines
 from wheelfarm.report.live import LiveView
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.quantity import about, clock, duration, size
-from wheelfarm.report.screen import Screen
+from wheelfarm.report.screen import Screen, table_lines
 from wheelfarm.run.decision import Action, Decision
 from wheelfarm.run.outcome import Outcome, State
 
@@ -91,6 +94,37 @@ def test_decisions(alpha: Build) -> None:
     assert lines[0] == "2 build: cp311-manylinux_x86_64, host"
     assert [line.split()[2] for line in lines[1:]] == ["variant", "1.0", "1.0"]
     assert [line.split()[3] for line in lines[2:]] == ["plain", "slim"]
+
+
+def test_a_table_breaks_the_reason_first_and_other_columns_only_where_it_must() -> None:
+    header = ("package", "target", "time", "why")
+    row = ("scikit-learn 1.8.0", "cp313-manylinux_x86_64", "~40 min", "the patches have changed")
+    for width, whole in ((60, False), (80, True), (100, True)):
+        lines = table_lines(header, [row], right=("time",), whole=header[:-1], width=width)
+        assert all(len(line) <= width for line in lines)
+        assert "~40 min" in lines[1]
+        assert (row[1] in lines[1]) == whole
+
+
+@pytest.mark.parametrize(("width", "columns"), [(60, 4), (80, 6), (None, 6)])
+def test_a_narrow_status_leaves_out_what_the_state_implies(width: int | None, columns: int) -> None:
+    statuses = [
+        TargetStatus(
+            project=Name(name),
+            version="1.8.0",
+            target="cp313t-musllinux_aarch64",
+            stored=True,
+            published=published,
+            state="same" if published else "to upload",
+        )
+        for name, published in (("numpy", True), ("scikit-learn", False))
+    ]
+    first, header, *rows = status_lines("openblas", statuses, width)
+    assert first == "variant openblas: 1 same, 1 to upload"
+    assert len(header.split()) == columns
+    assert [row.split()[0] for row in rows] == ["numpy", "scikit-learn"]
+    assert all("cp313t-musllinux_aarch64" in row for row in rows)
+    assert list(status_lines("openblas", [])) == ["variant openblas: no wheels"]
 
 
 class TestOutcomes:

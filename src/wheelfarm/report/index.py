@@ -82,10 +82,9 @@ def status_lines(
     }
     if width is not None and width < _NARROW:
         del columns["wheelhouse"], columns["index"]
-    if target_statuses:
-        yield from table_lines(
-            [*columns], [*zip(*columns.values(), strict=True)], whole=[*columns], width=width
-        )
+    rows = list(zip(*columns.values(), strict=True))
+    if rows:
+        yield from table_lines([*columns], rows, whole=[*columns], width=width)
 
 
 def _counts(states: Iterable[str]) -> str:
