@@ -153,12 +153,12 @@ def table_lines(
     from rich.text import Text  # noqa: PLC0415
 
     widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
-    room = (
+    remaining = (
         (width or _ENDLESS)
         - 2 * len(header)
         - sum(cells for name, cells in zip(header, widths, strict=True) if name in whole)
     )
-    if room < _NARROWEST * sum(name not in whole for name in header):
+    if remaining < _NARROWEST * sum(name not in whole for name in header):
         whole = right
     table = Table(
         box=None, pad_edge=False, show_header=any(name.strip() for name in header), padding=(0, 2, 0, 0)
