@@ -319,6 +319,19 @@ class TestExpectations:
         assert "found none" in error.what
         assert "no BLAS symbols" in str(error.why)
 
+    @pytest.mark.parametrize(
+        ("expect", "key"),
+        [
+            ({"max-size": {"file": "0.001k"}}, "max-size.file"),
+            ({"files": {"present": ["x"]}}, "files.present"),
+        ],
+    )
+    def test_the_error_names_a_key_below_a_key(
+        self, tmp_path: Path, expect: dict[str, Any], key: str
+    ) -> None:
+        error = only(lambda: self.checked(tmp_path, expect, {}), ExpectationError)
+        assert error.where == f"recipes/alpha/recipe.toml: expect.{key}"
+
     def test_two_providers_are_one_too_many(self, tmp_path: Path) -> None:
         files = self.wheel_with(OPENBLAS, ("dgemm_",), "libopenblas.so")
         second = self.wheel_with(REFERENCE, ("dgemm_",), "libblas.so")

@@ -59,7 +59,8 @@ def require(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Resul
         key = f"expect.{check.result.check}"
         origin = build.resolved.origins.get(key, build.recipe.where)
         # A check that every wheel has to pass has no key.
-        has_key = check.result.check.replace("-", "_") in type(build.resolved.expect).model_fields
+        field = check.result.check.partition(".")[0].replace("-", "_")
+        has_key = field in type(build.resolved.expect).model_fields
         problems.add(
             ExpectationError(
                 f"{build.id}: {check.result}",
