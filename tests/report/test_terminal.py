@@ -241,8 +241,10 @@ def test_an_interrupt_of_a_chain_is_the_last_line(slow_farm: Settings) -> None:
         terminal.read_until("^C")
         terminal.press_ctrl_c()  # an impatient one changes nothing
         assert terminal.finish() == 130
-    assert terminal.rows()[-1] == "interrupted: finished builds are stored"
-    assert not [row for row in terminal.rows() if "running" in row or "Compiling" in row or "nothing" in row]
+    assert terminal.rows()[-2:] == ["stopping the running builds", "interrupted: finished builds are stored"]
+    assert not [
+        row for row in terminal.rows() if "1 running" in row or "Compiling" in row or "nothing" in row
+    ]
     assert terminal.picture.cursor_shown
 
 

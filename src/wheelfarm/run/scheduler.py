@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wheelfarm.run.services import RunListener
 logger = get_logger(__name__)
 
+_log: Final = get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -209,6 +210,8 @@ class _Run:
 
         Further interrupts change nothing: it takes a few seconds at most, and must leave nothing running.
         """
+        if self._running:
+            _log.info("stopping the running builds")
         self._runner.cancel()
         for future in self._running:
             future.cancel()
