@@ -139,22 +139,14 @@ def test_lists_grow(tmp_path: Path, below: object, above: object, args: tuple[st
     assert _list(_resolve(tmp_path, table)) == args
 
 
-def test_append_does_not_change_a_value_silently(tmp_path: Path) -> None:
+def test_append_does_not_change_values_silently(tmp_path: Path) -> None:
     append = {"environment": {"A": "2"}, "config-settings": {"b": "x"}, "expect": {"tests": True}}
-    table = {
-        "environment": {"A": "1"},
-        "config-settings": {"b": "y"},
-        "expect": {"tests": False},
-        "variants": {"plain": {"append": append}},
-    }
+    base = {"environment": {"A": "1"}, "config-settings": {"b": "y"}, "expect": {"tests": False}}
+    table = base | {"variants": {"plain": {"append": append}}}
     errors = raised(lambda: _resolve(tmp_path, table), RecipeError)
-    assert [error.what.partition(" ")[0] for error in errors] == [
-        "config-settings.b",
-        "environment.A",
-        "expect.tests",
-    ]
-    assert errors[1].where == f"{FILE}: variants.plain.append"
-    assert errors[1].why == f"{FILE} says '1'"
+    paths = ["config-settings.b", "environment.A", "expect.tests"]
+    assert [error.what.partition(" ")[0] for error in errors] == paths
+    assert (errors[1].where, errors[1].why) == (f"{FILE}: variants.plain.append", f"{FILE} says '1'")
     assert errors[1].hint == f"say it under `replace` instead: {FILE}: variants.plain.replace.environment.A"
 
 

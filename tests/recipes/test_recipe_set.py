@@ -181,19 +181,23 @@ def test_a_patch_serves_a_prerelease_within_its_range(tmp_path: Path) -> None:
     assert len(recipe.series(variant="plain", target=Target.parse(LINUX))) == 1
 
 
-def test_a_patch_that_is_not_there(tmp_path: Path) -> None:
-    error = only(lambda: _read(tmp_path, _listed({"file": "a.patch"})), PatchError)
-    assert error.what == "there is no patch 'a.patch'"
-    assert error.hint == "it belongs into patches/alpha/"
-
-
-def test_a_patch_whose_range_the_recipe_has_left(tmp_path: Path) -> None:
-    table = _listed({"file": "a.patch", "versions": "<1.0"})
-    error = only(lambda: _read(tmp_path, table, "a.patch"), PatchError)
-    assert (error.what, error.why) == (
-        "a.patch matches nothing",
-        "it is for <1.0, and the recipe is for 1.0",
-    )
+@pytest.mark.parametrize(
+    ("listed", "present", "what", "text"),
+    [
+        ([{"file": "a.patch"}], [], "there is no patch 'a.patch'", "it belongs into patches/alpha/"),
+        (
+            *([{"file": "a.patch", "versions": "<1.0"}], ["a.patch"], "a.patch matches nothing"),
+            "it is for <1.0, and the recipe is for 1.0",
+        ),
+        ([{"file": "a.patch"}, {"file": "a.patch"}], ["a.patch"], "a.patch is listed twice", ""),
+    ],
+)
+def test_a_patch_that_cannot_be_meant(
+    tmp_path: Path, listed: list[dict[str, Any]], present: list[str], what: str, text: str
+) -> None:
+    error = only(lambda: _read(tmp_path, _listed(*listed), *present), PatchError)
+    assert (error.what, error.where) == (what, f"{FILE}: patches")
+    assert text in str(error)
 
 
 def test_a_patch_that_is_not_listed(tmp_path: Path) -> None:
@@ -203,12 +207,6 @@ def test_a_patch_that_is_not_listed(tmp_path: Path) -> None:
     )
     assert [error.what for error in errors] == ["b.patch is not listed", "sub/c.patch is not listed"]
     assert errors[0].hint == 'list it: [[patches]] file = "b.patch"; or delete it'
-
-
-def test_a_patch_that_is_listed_twice(tmp_path: Path) -> None:
-    listed = _listed({"file": "a.patch"}, {"file": "a.patch", "variants": ["plain"]})
-    error = only(lambda: _read(tmp_path, listed, "a.patch"), PatchError)
-    assert (error.what, error.where) == ("a.patch is listed twice", f"{FILE}: patches")
 
 
 def test_a_patch_of_no_recipe(tmp_path: Path) -> None:
