@@ -61,7 +61,6 @@ class BuildId:
 
     @property
     def slug(self) -> str:
-        """As part of a file name."""
         return f"{self.name}-{self.variant}-{self.target}"
 
 
@@ -93,7 +92,6 @@ class Build:
 
     @property
     def version(self) -> str:
-        """The distribution's version."""
         return self.recipe.table.version
 
     @property
@@ -161,8 +159,7 @@ def check_unchanged(build: Build) -> None:
     """Refuse patches and tests that were edited since the plan was made: the keys would speak of others.
 
     Raises:
-        PatchError: naming the first patch.
-        RecipeError: naming the test.
+        PatchError, RecipeError: naming the first patch, or the test.
     """
     smoke = build.resolved.test.smoke
     if smoke and (build.recipe.file_digest(smoke) or "(none)") != build.gate_parts["smoke"]:

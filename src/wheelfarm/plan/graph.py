@@ -59,11 +59,9 @@ class Plan:
     resolved: ResolvedRecipes = field(default_factory=ResolvedRecipes)
 
     def build(self, build_id: BuildId) -> Build:
-        """The build with that id."""
         return next(build for build in self.builds if build.id == build_id)
 
     def only(self, names: Iterable[Name]) -> Plan:
-        """The builds of those distributions."""
         wanted = set(names)
         return replace(self, builds=tuple(build for build in self.builds if build.id.name in wanted))
 

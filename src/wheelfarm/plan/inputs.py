@@ -92,14 +92,12 @@ class SourceInput(_Input):
 
     @classmethod
     def of(cls, recipe: Recipe) -> SourceInput:
-        """The source of a recipe."""
         pins = recipe.source.model_dump(exclude={"url"})
         if pins.get("submodules"):
             pins["url"] = recipe.source.model_dump()["url"].rpartition("@")[2]
         return cls(**pins)
 
     def key_part(self) -> str:
-        """The source as a part of the build key."""
         names = {"kind", "commit", "submodules", "url"} if self.kind == "git" else {"kind", "sha256"}
         return json.dumps(self.model_dump(include=names), sort_keys=True)
 
@@ -113,11 +111,9 @@ class PatchInput(_Input):
 
     @classmethod
     def of(cls, path: Path) -> PatchInput:
-        """The input that a patch file makes."""
         return cls(file=path.name, diff_sha256=diff_digest(path), upstream=upstream_link(path))
 
     def key_part(self) -> str:
-        """The patch as a part of the build key."""
         return f"{self.diff_sha256} {self.upstream}".strip()
 
 
@@ -197,7 +193,6 @@ class BuildInputs(_Input):
         return parts
 
     def key_of(self, distribution: str) -> Digest:
-        """The key of one wheel of the build."""
         return wheel_key(sha256_of_json(self.key_parts()), self.name, distribution)
 
 

@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import RecordError, WheelhouseError
+from wheelfarm.model import Digest
 from wheelfarm.provenance.record import Record, compare_keys
 
 if TYPE_CHECKING:
-    from wheelfarm.model import Digest, StoredWheel
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.plan.graph import Plan
     from wheelfarm.run.reuse import Published, PublishedBuild
@@ -43,23 +43,19 @@ class Decision:
     """The published wheels that are to be taken."""
 
 
-def _record(wheelhouse: Wheelhouse, build: Build) -> Record | None:
-    text = wheelhouse.record(build.id.variant, build.key)
+def read_record(wheelhouse: Wheelhouse, variant: str, key: Digest) -> Record | None:
+    """The record of a stored wheel; None without a readable one: a damaged record proves nothing."""
     try:
-        return Record.from_json(text, f"records/{build.key}.json")
-    except RecordError:
-        # A damaged record proves nothing: the wheel is built again.
+        return Record.from_json(wheelhouse.record(variant, key), f"records/{key}.json")
+    except (RecordError, WheelhouseError):
         return None
 
 
 def _predecessor(wheelhouse: Wheelhouse, build: Build) -> Record | None:
     """The record of the wheel that the index lists for this distribution and target."""
-    for stored in reversed(wheelhouse.current(build.id.variant, build.id.name, target=build.id.target)):
-        try:
-            return Record.from_json(wheelhouse.record(build.id.variant, stored.key), str(stored.path))
-        except (RecordError, WheelhouseError):
-            continue
-    return None
+    listed = wheelhouse.current(build.id.variant, build.id.name, target=build.id.target)
+    records = (read_record(wheelhouse, build.id.variant, stored.key) for stored in reversed(listed))
+    return next(filter(None, records), None)
 
 
 def _rebuild(wheelhouse: Wheelhouse, build: Build) -> Decision:
@@ -69,20 +65,16 @@ def _rebuild(wheelhouse: Wheelhouse, build: Build) -> Decision:
     return Decision(build=build, action=Action.BUILD, why=reasons, predecessor=old)
 
 
-def _unnumbered(wheelhouse: Wheelhouse, wheel: StoredWheel) -> Digest | None:
-    """What a stored wheel was before publishing gave it a build number: nothing was built anew for that."""
-    try:
-        return Record.from_json(wheelhouse.record(wheel.variant, wheel.key), str(wheel.path)).wheel.unnumbered
-    except (RecordError, WheelhouseError):
-        return None
-
-
 def built_on_others(wheelhouse: Wheelhouse, build: Build, record: Record) -> str | None:
     """Which wheel that a build was built on has other bytes in the wheelhouse; None when none has."""
     for upstream in record.upstream:
         key = build.key_parts.get(f"upstream.{upstream.name}")
-        now = wheelhouse.find(build.id.variant, key) if key else None  # type: ignore[arg-type]
-        if now is not None and upstream.sha256 not in {now.sha256, _unnumbered(wheelhouse, now)}:
+        now = wheelhouse.find(build.id.variant, Digest(key)) if key else None
+        if now is None or now.sha256 == upstream.sha256:
+            continue
+        # Earlier farms stored a wheel again under the build number that it was published with.
+        stored = read_record(wheelhouse, now.variant, now.key)
+        if stored is None or stored.wheel.unnumbered != upstream.sha256:
             return f"the wheel of {upstream.name} has other bytes than the one it was built with"
     return None
 
@@ -121,7 +113,7 @@ def decide(
 
 def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Decision:
     stored = wheelhouse.find(build.id.variant, build.key, verify=True)
-    record = _record(wheelhouse, build) if stored else None
+    record = read_record(wheelhouse, build.id.variant, build.key) if stored else None
     if stored is None or record is None:
         return _rebuild(wheelhouse, build)
     anew = _why_anew(wheelhouse, build, record, from_nothing=from_nothing)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from wheelfarm.build.backends import MESON_PYTHON
 from wheelfarm.build.directory import BuildDirectory
-from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
-from wheelfarm.provenance.record import Record
+from wheelfarm.run.decision import read_record
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
@@ -39,6 +38,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         jobs=farm.settings.jobs,
     )
     rendering = farm.engine.render(stage)
+    record = read_record(farm.wheelhouse, build.id.variant, build.key)
     return {
         "id": str(build.id),
         "source": build.key_parts["source"],
@@ -52,7 +52,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         "origins": dict(build.resolved.origins),
         "key": build.key,
         "key-parts": dict(build.key_parts),
-        "record": _recorded(farm, build),
+        "record": record.to_mapping() if record else None,
         "files": dict(rendering.files),
         "directory": str(root),
         "steps": [
@@ -65,11 +65,3 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
             for step in rendering.steps
         ],
     }
-
-
-def _recorded(farm: Farm, build: Build) -> dict[str, object] | None:
-    try:
-        text = farm.wheelhouse.record(build.id.variant, build.key)
-        return Record.from_json(text, f"records/{build.key}.json").to_mapping()
-    except (WheelhouseError, RecordError):
-        return None

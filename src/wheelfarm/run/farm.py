@@ -60,25 +60,14 @@ class Farm:
 
     @cached_property
     def recipes(self) -> RecipeSet:
-        """All recipes.
-
-        Raises:
-            RecipeError: with everything that is wrong in any of them.
-        """
         return read_recipes(self.settings)
 
     @cached_property
     def engine(self) -> Engine:
-        """What runs builds here.
-
-        Raises:
-            EngineError: when the requested one cannot work here.
-        """
         return choose_engine(self.settings)
 
     @cached_property
     def wheelhouse(self) -> Wheelhouse:
-        """The wheelhouse."""
         return Wheelhouse(self.settings.wheelhouse)
 
     @cached_property
@@ -88,12 +77,10 @@ class Farm:
 
     @cached_property
     def _resolved(self) -> ResolvedRecipes:
-        """The recipes of this farm's plans."""
         return ResolvedRecipes()
 
     @cached_property
     def estimates(self) -> DurationEstimates:
-        """How long builds will take."""
         return DurationEstimates(self.settings)
 
     def targets(self) -> tuple[Target, ...]:

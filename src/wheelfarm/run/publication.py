@@ -95,11 +95,6 @@ class Publication:
 
     @cached_property
     def index(self) -> IndexProtocol:
-        """The index.
-
-        Raises:
-            PublishError, NetworkError: when it cannot be used or reached.
-        """
         farm = self.farm
         return open_index(self.index_name, farm.settings, self.variant, wheelhouse=farm.wheelhouse)
 
@@ -163,19 +158,12 @@ class Publication:
         Args:
             wanted: releases, compared with what they need of the farm; None for the newest of all.
             next_build: give conflicting wheels the next build number.
-
-        Raises:
-            FarmError: for an unknown distribution or version, or an index that cannot be used.
         """
         with self._transaction(wanted, next_build=next_build) as transaction:
             return transaction.compare()
 
     def check(self, comparison: Comparison) -> None:
-        """Raise if publishing what was compared would fail.
-
-        Raises:
-            FarmError: see `Transaction.publish`.
-        """
+        """Raise if publishing what was compared would fail; see `Transaction.publish`."""
         comparison.check(self.index_name)
         for each in comparison.to_upload:
             if each.candidate is not None:
@@ -184,22 +172,11 @@ class Publication:
     def publish(
         self, wanted: Mapping[Name, str | None] | None = None, *, next_build: bool = False
     ) -> Comparison:
-        """Publish some releases; see `compare` for the arguments.
-
-        Returns:
-            The states of all wheels before.
-
-        Raises:
-            FarmError: see `Transaction.publish`.
-        """
+        """Publish some releases, and return the states of all wheels before; see `compare`."""
         with self._transaction(wanted, next_build=next_build) as transaction:
             return transaction.publish()
 
     def verify(self, wanted: Mapping[Name, str | None] | None) -> Iterator[Verdict]:
-        """Verify wheels in the index: some releases, or all that it lists of the farm's distributions.
-
-        Raises:
-            NetworkError, PublishError: when the index cannot be reached, or refuses.
-        """
+        """Verify wheels in the index: some releases, or all that it lists of the farm's distributions."""
         releases = dict.fromkeys(self.owned()) if wanted is None else wanted
         return verify_index(self.index, releases, signer=self._table.signer, issuer=self._table.issuer)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 
 from wheelfarm.build.splits import split_as_build
-from wheelfarm.errors import ChainError, NetworkError, RecordError, SourceError, WheelhouseError
+from wheelfarm.errors import ChainError, NetworkError, SourceError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import GATE, CleanEnvironment, is_for_one_python, supported_pythons
 from wheelfarm.gate.gate import GateTests
 from wheelfarm.gate.suite import run_suite, tests_name
 from wheelfarm.model import PinnedWheel
 from wheelfarm.plan.graph import serves
-from wheelfarm.provenance.record import Record
 from wheelfarm.run.build_lock import BuildLock
+from wheelfarm.run.decision import read_record
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 
@@ -200,13 +200,10 @@ class GateTestPlanner:
 
     def _has_passed_with(self, stored: StoredWheel, wheel: PinnedWheel) -> bool:
         """Whether a stored wheel was built on these bytes, and so went through its own gate with them."""
-        try:
-            record = Record.from_json(
-                self.services.wheelhouse.record(stored.variant, stored.key), str(stored.path)
-            )
-        except (RecordError, WheelhouseError):
-            return False
-        return any(each.name == wheel.name and each.sha256 == wheel.sha256 for each in record.upstream)
+        record = read_record(self.services.wheelhouse, stored.variant, stored.key)
+        return record is not None and any(
+            each.name == wheel.name and each.sha256 == wheel.sha256 for each in record.upstream
+        )
 
     def _is_built_again(self, build_id: BuildId, stored: StoredWheel) -> bool:
         return any(each.id == build_id and each.key != stored.key for each in self.services.plan.builds)
@@ -261,7 +258,6 @@ class UpstreamSuite:
 
     @property
     def build(self) -> Build:
-        """The build."""
         return self.pipeline.build
 
     @property
@@ -279,7 +275,7 @@ class UpstreamSuite:
         return stored[-1] if stored else None
 
     def run(self, suite: Suite, selection: Selection) -> SuiteResult:
-        """Run it.
+        """Run the suite.
 
         Raises:
             FarmError: when a wheel is missing, or the suite does not come to its end.
