@@ -15,9 +15,8 @@ from wheelfarm.report.explanation import explanation_lines
 from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
 from wheelfarm.report.quantity import about, size
 from wheelfarm.report.workflow import job_summary
-from wheelfarm.run.decision import Action, decide_all
+from wheelfarm.run.decision import Action, decide_all, explanation
 from wheelfarm.run.disk_space import clean as clean_farm
-from wheelfarm.run.explanation import explanation
 from wheelfarm.run.outcome import Interrupted
 from wheelfarm.system.machine import peak_memory
 
