@@ -175,7 +175,7 @@ def no_wheel(public: Path) -> None:
     [
         (other_bytes, "has other bytes than index internal lists"),
         (other_variant, "another variant"),
-        (other_record, "for the build record, whose sha256"),
+        (other_record, "predicate.runDetails.byproducts[0].digest.sha256 is"),
         (no_gate, "no results of the gate"),
         (no_statement, "provenance statement"),
         (no_wheel, "listed and not there"),
