@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -71,11 +72,22 @@ def test_the_script_joins_packages(farm: Door) -> None:
     assert farm.wheelfarm("recipe.check", "alpha", "--jsn").returncode == 2
 
 
-def test_inv_reports_like_the_script() -> None:
-    """The farm's own tasks.py makes it so."""
-    argv = [sys.executable, "-m", "invoke", "chain", "numpy", "scipy"]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, "write numpy,scipy" in done.stderr) == (2, True), done.stderr
+SCRIPT = "import sys; from wheelfarm.cli.program import main; sys.argv[0] = 'wheelfarm'; main()"
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "message"),
+    [
+        (("-m", "invoke"), ("chain", "numpy", "scipy"), "write numpy,scipy"),
+        (("-c", SCRIPT), ("chan", "numpy"), "did you mean 'chain'?"),
+    ],
+)
+def test_both_programs_in_a_process(program: tuple[str, ...], words: tuple[str, ...], message: str) -> None:
+    """The farm's own tasks.py gives `inv` the same errors."""
+    argv, env = [sys.executable, *program, *words], {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
 
 
 def test_tasks_file_has_the_tasks_of_the_script() -> None:
