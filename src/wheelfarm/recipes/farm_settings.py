@@ -111,7 +111,7 @@ class IndexTable(StrictModel):
         min_length=1, description="What makes a release complete: a wheel for each of these targets, or none"
     )
     variants: dict[str, RelativePath] = Field(
-        default={}, description="Path below `url` for each variant that it takes; all, by name, when unsaid"
+        default={}, description="Path below `url` for each variant; by default every variant, by its name"
     )
     read_url: Url | None = Field(
         default=None, description="Where installers read what is written to `url`, when that is elsewhere"
@@ -132,7 +132,7 @@ class IndexTable(StrictModel):
     signer: str | None = Field(
         default=None,
         description="Who must have signed the provenance of wheels that are taken or verified: an address, "
-        "or a workflow's url with its ref; nobody, when unsaid",
+        "or a workflow's url with its ref; by default none is required",
     )
     issuer: str = Field(
         default="https://token.actions.githubusercontent.com",
@@ -198,13 +198,15 @@ class CiTable(StrictModel):
         default=None, min_length=1, description="Feature versions of a full run; by default the farm's own"
     )
     runners: dict[CiPlatform, str] = Field(
-        default={}, description="Label of the runner by platform, where it is not one that the host lends"
+        default={}, description="Runner label by platform; GitHub's own runners by default"
     )
     branch: str = Field(
-        default="main", pattern=_REF, description="Its runs are full, and what later ones compare with"
+        default="main",
+        pattern=_REF,
+        description="The branch whose runs are full; later runs compare with them",
     )
     tags: str = Field(default="v*", pattern=_REF, description="Tags whose runs are full and publish")
-    publish: Publishing | None = Field(default=None, description="The publishing job; none when unsaid")
+    publish: Publishing | None = Field(default=None, description="The publishing job; none by default")
 
 
 class Provider(StrEnum):
@@ -237,8 +239,8 @@ class FarmTable(StrictModel):
     work: PathText = Field(default=Path(".wheelfarm"), description="Build directories and logs")
     stages: PathText = Field(
         default_factory=default_stages,
-        description="Directories of builds on this machine; a path that ends up in wheels, "
-        "and so the same on every machine by default",
+        description="Build directories of the host engine; the path ends up in wheels, "
+        "so by default it is the same on every machine",
     )
     cache: PathText = Field(
         default_factory=lambda: platformdirs.user_cache_path("wheelfarm"),
@@ -270,13 +272,13 @@ class FarmTable(StrictModel):
         default=0, validate_default=True, description="Processors for all builds that run at once; 0 is all"
     )
     memory: Annotated[int, parsed_by(size_of), WithJsonSchema({"type": "string"})] | None = Field(
-        default=None, description="What builds may hold together, as 12G; by default what the machine has"
+        default=None, description="Memory for all builds together, as 12G; by default what the machine has"
     )
     time_limit: float = Field(default=7200, gt=0, description="Seconds that one build may take")
     offline: bool = False
     remote: bool = Field(
         default=True,
-        description="Whether wheels that the farm's indexes have already are taken instead of built",
+        description="Whether wheels that the farm's indexes list are reused instead of built",
     )
     release: bool = Field(
         default=False, description="Build from nothing: no compiler cache unless it is requested"
@@ -286,6 +288,6 @@ class FarmTable(StrictModel):
         description="Whether ccache and the build cache are used; by default except for releases",
     )
     compiler_cache_size: SizeText = Field(
-        default="5G", description="The most that ccache keeps for an engine"
+        default="5G", description="The largest size of the compiler cache of one engine"
     )
     defaults: Layered = Field(default=Layered(), description="The farm's layer below every recipe")
