@@ -62,6 +62,9 @@ def test_a_wheel_of_another_record(farm: Farm) -> None:
     )
     record.write_text(json.dumps(document))
     verify_candidate(farm.wheelhouse, candidate)
+    candidate.path.write_bytes(candidate.path.read_bytes() + b"\n")
+    changed = only(lambda: verify_candidate(farm.wheelhouse, candidate), UnprovenError)
+    assert "changed after its gate" in changed.what
     candidate.path.unlink()
     assert "cannot be read" in only(lambda: verify_candidate(farm.wheelhouse, candidate), UnprovenError).what
 

@@ -1,4 +1,4 @@
-"""Publishing to static files: a directory, and an object store behind fsspec."""
+"""Publishing to static files, with attestations: a directory, and an object store behind fsspec."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import os
 import re
 import signal
 import sys
+import threading
 import tomllib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +23,12 @@ from support.store import check_whole
 from wheelfarm.errors import ConflictError, PublishError
 from wheelfarm.index.build_tags import Tagger
 from wheelfarm.index.comparison import State
+from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import LOCK, Bucket, Directory, open_storage
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from wheelfarm.index.comparison import Comparison
     from wheelfarm.run.farm import Farm
@@ -171,6 +174,7 @@ def _publish_and_die(root: Path, public: Path, step: int) -> None:
     publish(farm)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_leaves_a_whole_index(tmp_path: Path) -> None:
     farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "unused"})
     store(farm.wheelhouse, "alpha", tag="py3-none-any")
@@ -246,3 +250,67 @@ def test_a_store_that_fails() -> None:
     bucket = Bucket(Broken(), "bucket/public")
     error = only(lambda: bucket.read("simple/index.json"), PublishError)
     assert error.why == "PermissionError: denied: bucket/public/simple/index.json"
+
+
+@dataclass(frozen=True)
+class Interrupted(Directory):
+    """A directory whose publisher is slow at the first statement that it writes."""
+
+    meanwhile: Callable[[], None] = lambda: None
+
+    def write(self, path: str, data: bytes) -> None:
+        if path.endswith(".provenance.json"):
+            self.meanwhile()
+        super().write(path, data)
+
+
+def test_two_publishers_of_the_same_wheels_with_other_records(tmp_path: Path) -> None:
+    first, second = (farm_at(tmp_path / name, "../public") for name in ("first", "second"))
+    for record in second.wheelhouse.root.glob("*/records/*.json"):
+        record.write_text(record.read_text("utf-8").replace("-O2", "-O3"), encoding="utf-8")
+    other, begun = threading.Thread(target=lambda: publication(second).publish(None)), threading.Lock()
+
+    def meanwhile() -> None:
+        if begun.acquire(blocking=False):  # several statements are written at the same time
+            other.start()
+            other.join(0.5)  # it comes this far, or waits for its turn
+
+    index = publication(first).index
+    assert isinstance(index, StaticIndex)
+    storage = Interrupted(tmp_path / "public" / VARIANT, meanwhile=meanwhile)
+    slow = publication(first)
+    slow.__dict__["index"] = replace(index, storage=storage)
+    slow.publish()
+    other.join()
+    assert {verdict.error for verdict in publication(first).verify(None)} == {None}
+
+
+def test_an_attestation_is_removed_with_its_wheel(tmp_path: Path) -> None:
+    table = {"kind": "static", "url": "../public"}
+    farm, other = (publishing_farm(tmp_path / name, table) for name in "ab")
+    for target in TARGETS:
+        store(farm.wheelhouse, "alpha", target=target)
+        store(other.wheelhouse, "alpha", target=target, content="again", inputs_of="")
+    publication(farm).publish()
+    index = publication(farm).index
+    before = index.attestations(Name("alpha"), "1.0").keys()
+    names = [each.filename for each in publication(other).publish(next_build=True).to_upload]
+    assert len(index.attestations(Name("alpha"), "1.0")) == 4
+    index.remove(Name("alpha"), names)
+    assert index.attestations(Name("alpha"), "1.0").keys() == before
+    beside = [path.name for path in (tmp_path / "public" / VARIANT / "wheels").rglob("*.record.json")]
+    assert len(beside) == 2
+
+
+@pytest.mark.parametrize("sign", [True, False])
+def test_an_index_that_nobody_outside_should_hear_of(
+    tmp_path: Path,
+    log: pytest.LogCaptureFixture,
+    sign: bool,  # noqa: FBT001
+) -> None:
+    """Signing is written down in a public log, so it is not even tried there."""
+    table = {"kind": "static", "url": "../public", "sign": sign}
+    farm = publishing_farm(tmp_path / "farm", table, environ={"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "x"})
+    stock(farm.wheelhouse)
+    publication(farm).publish(None)
+    assert any("statements stay unsigned" in line for line in log.messages) is sign

@@ -60,6 +60,7 @@ def ended(work: Callable[..., None], *arguments: object) -> int | None:
     return process.exitcode
 
 
+@pytest.mark.slow
 def test_a_kill_at_a_random_instant_leaves_only_whole_wheels(tmp_path: Path) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
@@ -84,6 +85,7 @@ def test_a_kill_at_a_random_instant_leaves_only_whole_wheels(tmp_path: Path) -> 
     assert Wheelhouse(root).find(VARIANT, last.key, verify=True) == last
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["an empty wheelhouse", "a new project", "other bytes"])
 def test_a_kill_before_each_step_of_a_store(tmp_path: Path, first: str) -> None:
     wheel = tiny_wheel(tmp_path / "new", content="new")
@@ -114,6 +116,7 @@ def test_a_kill_before_each_step_of_a_store(tmp_path: Path, first: str) -> None:
     pytest.fail("a store has no end")
 
 
+@pytest.mark.slow
 def test_a_kill_while_a_key_gets_other_bytes(tmp_path: Path) -> None:
     """Not what a farm hopes for, but a build that is not reproducible may be forced to run again."""
     old, new = (tiny_wheel(tmp_path / text, content=text) for text in ("old", "new"))
@@ -133,6 +136,7 @@ def test_a_kill_while_a_key_gets_other_bytes(tmp_path: Path) -> None:
     pytest.fail("a store has no end")
 
 
+@pytest.mark.slow
 def test_a_kill_before_each_step_of_a_collection(tmp_path: Path) -> None:
     for step in range(1, 200):
         root = tmp_path / f"wheelhouse {step}"
