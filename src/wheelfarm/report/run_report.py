@@ -34,11 +34,6 @@ _LONGEST_LOG: Final = 10_000
 _STYLES: Final = {State.BUILT: "green", State.CHECKED: "green", State.FAILED: "bold red"}
 
 
-def now_here() -> datetime:
-    """The time of day in this time zone."""
-    return datetime.now().astimezone()
-
-
 def progress_line(running: RunningBuild, now: float) -> str:
     """How far a build is."""
     share, expected = running.share(now), running.expected(now)
@@ -144,7 +139,6 @@ class LiveOutput(PlainOutput):
     """A live view, present only while a build runs."""
 
     environ: Mapping[str, str] = field(default_factory=dict)
-    wall: Callable[[], datetime] = now_here
     _drawn: float = float("-inf")
 
     def begin(self, build: Build, running: RunningBuild) -> None:
@@ -161,7 +155,7 @@ class LiveOutput(PlainOutput):
 
             if self.screen.overlay is None:
                 self.screen.overlay = LiveView(self.screen.people, self.environ)
-            wall = self.wall()
+            wall = datetime.now().astimezone()
             self.screen.overlay.draw(
                 lambda size, ascii_only: picture(progress, now, wall, size, ascii_only=ascii_only)
             )
@@ -184,7 +178,6 @@ class RunReport:
         expected: estimated seconds by build; 0 for one that need not be built. Some may be missing.
         environ: the environment: GITHUB_ACTIONS, NO_COLOR and TERM count.
         clock: seconds that only grow.
-        wall: the time of day.
     """
 
     screen: Screen
@@ -192,7 +185,6 @@ class RunReport:
     expected: Mapping[BuildId, float] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], datetime] = now_here
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def __post_init__(self) -> None:
@@ -205,7 +197,7 @@ class RunReport:
         if self.environ.get("GITHUB_ACTIONS") == "true":
             return ActionsOutput(self.screen)
         if self.screen.live and self.environ.get("TERM") not in {"dumb", "unknown"}:
-            return LiveOutput(self.screen, environ=self.environ, wall=self.wall)
+            return LiveOutput(self.screen, environ=self.environ)
         return PlainOutput(self.screen)
 
     def __enter__(self) -> Self:
