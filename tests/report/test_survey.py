@@ -84,9 +84,6 @@ class TestWhole:
         assert "document" not in variant["wheels"][0]
         assert data["limit"] == 250 * MEGABYTE
 
-    def test_the_same_wheelhouse_gives_the_same_survey(self, three: Stock) -> None:
-        assert three.survey() == three.survey()
-
     def test_an_empty_wheelhouse_and_an_empty_variant(self, stock: Stock) -> None:
         assert stock.survey().variants == ()
         (variant,) = stock.survey("openblas").variants
