@@ -75,6 +75,10 @@ class _Stack:
     def _set(self, path: str, value: object, where: str) -> None:
         self.values[path], self.origins[path] = value, where
 
+    def _refuse(self, path: str, what: str, where: str, hint: str) -> None:
+        why = f"{self.origins[path]} says {self.values[path]!r}" if path in self.values else None
+        self.problems.add(RecipeError(f"{path} {what}", where=where, why=why, hint=hint))
+
     def append(self, layer: Layer, where: str) -> None:
         for path, value in _by_path(layer):
             old = self.values.get(path)
@@ -84,39 +88,22 @@ class _Stack:
                 items = [each if isinstance(each, list) else [each] for each in (old, value)]
                 self._set(path, [*items[0], *items[1]], f"{self.origins[path]} + {where}")
             else:
-                self.problems.add(
-                    RecipeError(
-                        f"{path} has a value already: it cannot be appended to",
-                        where=where,
-                        why=f"{self.origins[path]} says {old!r}",
-                        hint=f"say it under `replace` instead: {where.removesuffix('append')}replace.{path}",
-                    )
-                )
+                hint = f"say it under `replace` instead: {where.removesuffix('append')}replace.{path}"
+                self._refuse(path, "has a value already: it cannot be appended to", where, hint)
 
     def replace(self, layer: Layer, where: str) -> None:
         for path, value in _by_path(layer):
             if path not in self.values:
-                self.problems.add(
-                    RecipeError(
-                        f"{path} has no value that could be replaced",
-                        where=where,
-                        hint=f"say it under `append` instead: {where.removesuffix('replace')}append.{path}",
-                    )
-                )
+                hint = f"say it under `append` instead: {where.removesuffix('replace')}append.{path}"
+                self._refuse(path, "has no value that could be replaced", where, hint)
             self._set(path, value, where)
 
     def add_base(self, layer: Layer, where: str) -> None:
         """Add the recipe's own tables, which may not contradict a default of the farm."""
         for path, value in _by_path(layer):
             if self._is_fixed(path):
-                self.problems.add(
-                    RecipeError(
-                        f"{path} has a default of the farm",
-                        where=f"{where}: {path}",
-                        why=f"{self.origins[path]} says {self.values[path]!r}",
-                        hint=f"say it under [farm.replace] or [farm.append]: farm.replace.{path}",
-                    )
-                )
+                hint = f"say it under [farm.replace] or [farm.append]: farm.replace.{path}"
+                self._refuse(path, "has a default of the farm", f"{where}: {path}", hint)
             self._set(path, value, where)
 
     def add_layers(self, layered: Layered, *, where: str, variant: str, target: Target) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from packaging.markers import Marker
@@ -116,29 +117,22 @@ def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[Loc
         "platform_machine": _WINDOWS_MACHINES[target.arch] if target.system == "win" else target.arch,
     }
     found = tuple(r for r in locked if r.marker is None or Marker(r.marker).evaluate(environment))
-    _check_once(found, target)
-    return found
-
-
-def _check_once(locked: Sequence[LockedRequirement], target: Target) -> None:
-    """Refuse a name that is there more than once: which of them is installed would be up to the installer."""
-    lines: dict[str, list[LockedRequirement]] = {}
-    for each in locked:
-        lines.setdefault(each.name, []).append(each)
     problems = Collector()
-    for name, several in lines.items():
-        if len(several) > 1:
+    for name, count in Counter(each.name for each in found).items():
+        # Which of them is installed would be up to the installer.
+        if count > 1:
+            lines = [
+                f"{each.name}=={each.version}{f' ; {each.marker}' if each.marker else ''}"
+                for each in found
+                if each.name == name
+            ]
             problems.add(
                 LockError(
                     f"{name} is locked more than once for {target}",
-                    where=" and ".join(_line(each) for each in several),
+                    where=" and ".join(lines),
                     why="their markers all hold for it",
                     hint="inv recipe.lock writes it anew",
                 )
             )
     problems.check()
-
-
-def _line(locked: LockedRequirement) -> str:
-    marker = f" ; {locked.marker}" if locked.marker else ""
-    return f"{locked.name}=={locked.version}{marker}"
+    return found
