@@ -67,7 +67,7 @@ def other_base(root: Path, settings: Settings, code: str = "", version: str = "1
 
 
 @pytest.mark.slow
-def test_a_wheel_is_tried_with_each_python_that_it_serves(index: Index, tmp_path: Path) -> None:
+def test_a_wheel_is_tested_with_each_python_that_it_supports(index: Index, tmp_path: Path) -> None:
     settings = tiny_farm(tmp_path, index, ABI3)
     run = run_farm(settings)
     assert run.states == {"tinyabi3": "built"}, str(run.outcomes["tinyabi3"].error)
@@ -128,7 +128,7 @@ def test_a_recipe_is_resolved_once_a_plan(
 
 
 class TestDownstream:
-    def tried(
+    def results(
         self, settings: Settings, root: Path, code: str = "", *, version: str = "1.0"
     ) -> tuple[tuple[Result, ...], list[str]]:
         """The gate's results for another tinybase, and its log lines."""
@@ -146,7 +146,7 @@ class TestDownstream:
         return results[build.id.name], listener.lines
 
     def test_a_stored_wheel_works_with_the_new_one(self, chain: Settings, tmp_path: Path) -> None:
-        results, _ = self.tried(chain, tmp_path)
+        results, _ = self.results(chain, tmp_path)
         assert [result.name for result in results[-2:]] == [
             "imports (tinytop 1.0, Python 3.11)",
             "smoke (tinytop 1.0, Python 3.11)",
@@ -155,7 +155,7 @@ class TestDownstream:
 
     def test_one_that_does_not_is_named_with_what_to_do(self, chain: Settings, tmp_path: Path) -> None:
         code = "def marker():\n    return 'another'\n"
-        error = only(lambda: self.tried(chain, tmp_path, code), GateTestError)
+        error = only(lambda: self.results(chain, tmp_path, code), GateTestError)
         assert "the stored wheel of tinytop 1.0 does not work with it: the test failed" in error.what
         assert (error.where, error.why) == ("recipes/tinytop/recipe.toml", "smoke.py: AssertionError")
         assert str(error.hint).startswith("inv chain tinytop builds both")
@@ -164,15 +164,15 @@ class TestDownstream:
     def test_one_that_this_run_builds_again_stops_nothing(self, chain: Settings, tmp_path: Path) -> None:
         recipe = chain.recipes / "tinytop" / "recipe.toml"
         recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O0"\n')
-        results, lines = self.tried(chain, tmp_path, "def marker():\n    return 'another'\n")
+        results, lines = self.results(chain, tmp_path, "def marker():\n    return 'another'\n")
         assert results[-1].found == "failed: smoke.py: AssertionError; this run builds it again"
         assert lines[-1].startswith("warning: ")
 
-    def test_one_is_not_tried_when_its_own_has_failed(self, chain: Settings, tmp_path: Path) -> None:
-        error = only(lambda: self.tried(chain, tmp_path, "raise OSError('broken')\n"), GateTestError)
+    def test_it_is_not_tested_when_its_own_tests_failed(self, chain: Settings, tmp_path: Path) -> None:
+        error = only(lambda: self.results(chain, tmp_path, "raise OSError('broken')\n"), GateTestError)
         assert error.why == "import tinybase: OSError: broken"
 
-    def test_what_it_was_built_on_was_tried_before(self, chain: Settings) -> None:
+    def test_the_wheel_that_it_was_built_on_was_tested_before(self, chain: Settings) -> None:
         planner, plan = planner_of(chain)
         build = build_of(plan, "tinybase")
         tests = planner.plan_tests(build, pinned(planner.stored(build.id).path, "tinybase", farm=True))

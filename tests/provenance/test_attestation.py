@@ -1,4 +1,4 @@
-"""Attestation: the statement that a record makes, the wheel that carries them, and what is refused."""
+"""The statement that a record makes, and the verification of wheels, statements and signatures."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TestStatement:
         assert (document["_type"], document["predicateType"]) == (STATEMENT, PREDICATE)
         assert document["subject"] == [{"name": wheel.name, "digest": {"sha256": sha256_of_file(wheel)}}]
 
-    def test_it_tells_all_that_went_in_by_digest(self, wheel: Path) -> None:
+    def test_all_inputs_are_there_by_digest(self, wheel: Path) -> None:
         definition = json.loads(issued(wheel).statement)["predicate"]["buildDefinition"]
         digests = {each["digest"]["sha256"][0] for each in definition["resolvedDependencies"]}
         assert digests == {"b", "d", "e"}

@@ -1,4 +1,4 @@
-"""The bill of materials of a wheel: what it tells, and that CycloneDX's own schema accepts it."""
+"""The SBOM of a wheel: its content, which the schema of CycloneDX accepts, and its check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.bills import (
     GCC,
     INFO,
     SOURCES,
-    enclosed,
+    embedded,
     mangled,
     provenance,
     provider,
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_all_of_it(tmp_path: Path) -> None:
+def test_the_whole_document(tmp_path: Path) -> None:
     stage = stage_of(tmp_path, provider_wheel=provider(tmp_path))
     blas, fortran = (
         f"alpha.libs/{mangled('libblas32.so', BLAS)}",
         "alpha.libs/libgfortran-12345678.so.5.0.0",
     )
     wheel = repaired(tmp_path, {blas: BLAS + b" patched", fortran: b"gfortran"})
-    bill, found = enclosed(stage, wheel, provenance({fortran: GCC}))
+    bill, found = embedded(stage, wheel, provenance({fortran: GCC}))
 
     package = bill["metadata"]["component"]
     assert bill["metadata"]["timestamp"] == "2020-09-13T12:26:40Z"
@@ -80,8 +80,8 @@ def test_all_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_no_source_tells_where_it_was_fetched_from(tmp_path: Path, source: str) -> None:
-    bill, found = enclosed(stage_of(tmp_path, source), repaired(tmp_path, {}), provenance())
+def test_the_url_of_a_source_is_left_out(tmp_path: Path, source: str) -> None:
+    bill, found = embedded(stage_of(tmp_path, source), repaired(tmp_path, {}), provenance())
     text = found[f"{INFO}/{MEMBER}"].decode()
     assert not any(word in text for word in ("secret", "example.org/x", "index.invalid", str(tmp_path)))
     (origin,) = bill["metadata"]["component"]["pedigree"]["ancestors"]
@@ -98,8 +98,8 @@ def test_the_same_each_time(tmp_path: Path) -> None:
 
 def test_another_content_has_another_serial_number(tmp_path: Path) -> None:
     stage, wheel = stage_of(tmp_path), repaired(tmp_path, {})
-    one, _ = enclosed(stage, wheel, provenance())
-    other, _ = enclosed(replace(stage, epoch=EPOCH + 1), wheel, provenance())
+    one, _ = embedded(stage, wheel, provenance())
+    other, _ = embedded(replace(stage, epoch=EPOCH + 1), wheel, provenance())
     assert one["serialNumber"] != other["serialNumber"]
 
 
@@ -127,7 +127,7 @@ def test_a_wheel_without(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["alpha.libs/libnew-12345678.so", "alpha.libs/libgfortran-12345678.so.5"])
-def test_a_library_that_it_does_not_speak_of(tmp_path: Path, where: str) -> None:
+def test_a_library_that_is_not_listed(tmp_path: Path, where: str) -> None:
     path = wheel_in(tmp_path)
     wheel = rewrite_wheel(open_wheel(path), path, Changes(written={where: b"another"}))
     with pytest.raises(WheelError, match="not in the wheel's bill") as caught:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
-from support.bills import BLAS, GCC, INFO, enclosed, mangled, provenance, provider, repaired, stage_of
+from support.bills import BLAS, GCC, INFO, embedded, mangled, provenance, provider, repaired, stage_of
 from wheelfarm.build.environment_report import SystemPackage
 from wheelfarm.errors import WheelError
 from wheelfarm.provenance.sbom import embed
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 )
 def test_a_copy_from_a_wheel_by_each_tool(tmp_path: Path, member: str) -> None:
     stage = stage_of(tmp_path, requirements=(provider(tmp_path),))
-    bill, _ = enclosed(stage, repaired(tmp_path, {member: b"changed"}), provenance())
+    bill, _ = embedded(stage, repaired(tmp_path, {member: b"changed"}), provenance())
     assert bill["components"][0]["purl"] == "pkg:pypi/blas32@1.0"
 
 
 def test_another_library_of_that_name_is_none(tmp_path: Path) -> None:
     stage = stage_of(tmp_path, provider_wheel=provider(tmp_path))
     member = "alpha.libs/libblas32-00000000.so"
-    bill, _ = enclosed(stage, repaired(tmp_path, {member: b"another"}), provenance({member: None}))
+    bill, _ = embedded(stage, repaired(tmp_path, {member: b"another"}), provenance({member: None}))
     unknown = bill["components"][0]
     assert unknown["name"] == "libblas32.so"
     assert [each["value"] for each in unknown["properties"]] == ["unknown", "not found"]
@@ -50,7 +50,7 @@ def test_two_libraries_of_one_package(tmp_path: Path) -> None:
     gcc = SystemPackage(kind="brew", name="gcc", version="14.2.0", license="GPL-3.0-or-later")
     names = ("alpha/.dylibs/libgfortran.5.dylib", "alpha/.dylibs/libquadmath.0.dylib")
     wheel = repaired(tmp_path, dict.fromkeys(names, b"\xcf\xfa\xed\xfe"))
-    bill, _ = enclosed(stage_of(tmp_path), wheel, provenance(dict.fromkeys(names, gcc)))
+    bill, _ = embedded(stage_of(tmp_path), wheel, provenance(dict.fromkeys(names, gcc)))
     first = bill["components"][0]
     assert (first["purl"], [each["name"] for each in first["components"]]) == (
         "pkg:brew/gcc@14.2.0",
@@ -79,7 +79,7 @@ def test_what_auditwheel_lists_is_taken_over_once(tmp_path: Path, package: Syste
     document = f"{INFO}/sboms/auditwheel.cdx.json"
     others = {document: json.dumps(theirs).encode(), f"{INFO}/sboms/backend.cdx.json": b"{}"}
     wheel = repaired(tmp_path, {member: b"x"}, others)
-    bill, found = enclosed(stage_of(tmp_path), wheel, provenance({member: package}))
+    bill, found = embedded(stage_of(tmp_path), wheel, provenance({member: package}))
     purls = [each.get("purl") for each in bill["components"]]
     assert purls.count(ref) == 1
     (depends,) = (each["dependsOn"] for each in bill["dependencies"] if "dependsOn" in each)

@@ -1,4 +1,4 @@
-"""Wheels with their bill of materials, as a stage and the provenance of libraries make them."""
+"""Wheels with the SBOM that a build directory and library provenance make."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def members(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def enclosed(
+def embedded(
     stage: BuildDirectory, wheel: RepairedWheel, provenance: LibraryProvenance
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The document in the edition, which the real schema accepts, and all members."""
+    """The embedded document, which the real schema accepts, and all members."""
     done = embed(stage, wheel, provenance, stage.root / "finished")
     assert (done.sha256, done.built_sha256) == (digest(done.path.read_bytes()), wheel.built_sha256)
     opened = open_wheel(done.path)

@@ -155,7 +155,7 @@ def test_a_child_reads_the_same(tmp_path: Path) -> None:
     assert linkage_in_child(wheel, {}, tmp_path) == linkage(wheel)
 
 
-def test_a_child_tells_of_all_that_is_wrong(tmp_path: Path) -> None:
+def test_a_child_reports_all_errors(tmp_path: Path) -> None:
     files = {name: b"\x7fELF" + bytes(100) for name in ("a.so", "b.so")}
     wheel = open_wheel(make_wheel(tmp_path, files=files))
     here = raised(lambda: linkage(wheel), WheelError)

@@ -27,7 +27,7 @@ class Signer:
     """Signs the statements of one run.
 
     Args:
-        environ: the environment, which tells whether there is an identity.
+        environ: the environment, whose variables show whether there is an identity.
     """
 
     environ: Mapping[str, str]

@@ -85,7 +85,7 @@ def _removable(wheel: Wheel, binaries: Sequence[Binary]) -> dict[str, dict[str, 
 
 
 def _linkage(binaries: Sequence[Binary]) -> dict[str, Any]:
-    """How many binaries there are of which sort, and the newest system that one of them asks for."""
+    """Counts of binaries by format and machine, and the newest system that one of them needs."""
     return {
         "binaries": len(binaries),
         "formats": dict(sorted(Counter(str(binary.format) for binary in binaries).items())),
