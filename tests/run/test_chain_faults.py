@@ -1,17 +1,20 @@
-"""Whatever goes wrong in a build: its error has a class, nothing is stored, and other builds go on."""
+"""Failed, killed and simultaneous runs: errors have a class, and only whole wheels are stored."""
 
 from __future__ import annotations
 
 import json
+import random
 import re
+import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.index import Index
 from support.packages import BROKEN, make_sdist, tinyleaf
-from support.store import listed
+from support.store import check_tidy, listed
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
 from wheelfarm.run.farm import passing
 from wheelfarm.run.scheduler import Retry
@@ -207,3 +210,39 @@ def child(settings: Settings, *words: str) -> dict[str, Any]:
     argv, keywords = child_command(settings, *words)
     finished = subprocess.run(argv, check=True, stdout=subprocess.PIPE, **keywords)
     return dict(json.loads(finished.stdout.splitlines()[-1]))
+
+
+def start(settings: Settings) -> subprocess.Popen[str]:
+    argv, keywords = child_command(settings, "tinyleaf")
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, **keywords)
+
+
+def answer(process: subprocess.Popen[str]) -> dict[str, str]:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    states: dict[str, str] = json.loads(output.splitlines()[-1])["states"]
+    return states
+
+
+@pytest.mark.slow
+def test_of_two_runs_at_once_one_builds(index: Index, tmp_path: Path) -> None:
+    settings = tiny_farm(tmp_path / "farm", index, LEAF)
+    first, second = start(settings), start(settings)
+    states = [answer(first)["tinyleaf"], answer(second)["tinyleaf"]]
+    assert sorted(states) == ["built", "cached"]
+    check_tidy(settings.wheelhouse, VARIANT)
+
+
+def test_after_kills_the_next_run_succeeds(index: Index, tmp_path: Path) -> None:
+    """Each kill leaves the children of the run behind, as a real one does."""
+    settings = tiny_farm(tmp_path / "farm", index, LEAF)
+    chance = random.Random(time.time_ns())  # noqa: S311 - not for secrets
+    for _ in range(3):
+        process = start(settings)
+        time.sleep(chance.uniform(0.3, 3))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    run = run_farm(settings)
+    assert run.states["tinyleaf"] in {"built", "cached"}, run.error("tinyleaf")
+    check_tidy(settings.wheelhouse, VARIANT)
+    assert run_farm(settings).states == {"tinyleaf": "cached"}

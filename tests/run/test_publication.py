@@ -1,11 +1,16 @@
-"""Publication of a farm's wheels; tests/index and tests/server publish to each kind of index."""
+"""A farm and its indexes; tests/index and tests/server publish to each kind of index."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from support.farm import builds_of, make_farm
 from support.publishing import VARIANT, publishing_farm, stock
 from wheelfarm.run.publication import Publication
+from wheelfarm.run.reuse import Published
+from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,3 +24,15 @@ def test_a_directory_of_its_own_holds_the_published_wheels_and_nothing_is_tempor
     assert len(done.to_upload) == 4
     assert len(list(directory.rglob("*.whl"))) == 4
     assert not farm.settings.work.exists()
+
+
+@pytest.mark.parametrize(("host", "requested"), [("wheels.example.org", False), ("localhost:9", True)])
+def test_an_index_with_an_example_host_gets_no_requests(
+    tmp_path: Path, host: str, messages: list[str], *, requested: bool
+) -> None:
+    table = {"kind": "simple-upload", "url": f"http://{host}/", "targets": ["cp311-manylinux_x86_64"]}
+    settings = make_farm(tmp_path, settings={"index": {"internal": table}})
+    published = Published(settings, Wheelhouse(settings.wheelhouse))
+    (build,) = builds_of(settings).values()
+    assert published.find(build) is None
+    assert bool(messages) == requested

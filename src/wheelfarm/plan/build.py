@@ -50,7 +50,7 @@ GATE_RULES: Final = "3"
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class BuildId:
-    """What tells one build of a plan from the others."""
+    """Identifies a build in a plan."""
 
     name: Name
     variant: str

@@ -1,4 +1,4 @@
-"""The farm as the doors see it: from words to a plan, and from a plan to wheels."""
+"""A farm: makes a plan from its recipes, and wheels from the plan."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Farm:
         """The builds for some distributions, or all, and what they need.
 
         Raises:
-            FarmError: for anything wrong in recipes, words or this machine; before any work.
+            FarmError: for anything wrong in recipes, options or this machine; before any work.
         """
         entries = order(self.recipes, names)
         packages = self._system_packages(entries)
