@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,40 +13,30 @@ import pytest
 
 from support.archives import digest
 from support.wheels import make_wheel
+from wheelfarm.build.inside import library_provenance
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Callable
 
-SCRIPT = Path(str(files("wheelfarm.build") / "inside" / "library_provenance.py"))
+    Provenance = Callable[..., dict[str, Any]]
+
 CONTENT = b"\x7fELF a library"
 
 
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("library_provenance", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def provenance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """The provenance of a wheel with these members, on a machine with these programs, written in shell."""
 
+    def found(members: list[str], *given: Path, **bodies: str) -> dict[str, Any]:
+        monkeypatch.setenv("PATH", programs(tmp_path / "bin", **bodies))
+        (tmp_path / "wheels").mkdir()
+        make_wheel(tmp_path / "wheels", "demo", "1.0", dict.fromkeys(members, b"vendored"))
+        output = tmp_path / "out" / "provenance.json"
+        library_provenance.main(tmp_path / "wheels", output, [str(path) for path in given], tmp_path)
+        answer: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+        return answer
 
-def provenance(root: Path, members: list[str], *given: Path, path: str = "") -> dict[str, Any]:
-    """The provenance of a wheel with these members."""
-    wheels = root / "wheels"
-    wheels.mkdir()
-    make_wheel(wheels, "demo", "1.0", dict.fromkeys(members, b"vendored"))
-    words = [
-        sys.executable,
-        "-I",
-        str(SCRIPT),
-        str(wheels),
-        str(root / "out" / "provenance.json"),
-        *map(str, given),
-    ]
-    env = {"PATH": path or os.environ["PATH"]}
-    subprocess.run(words, check=True, env=env)
-    answer: dict[str, Any] = json.loads((root / "out" / "provenance.json").read_text(encoding="utf-8"))
-    return answer
+    return found
 
 
 def lay(root: Path, contents: dict[str, str | bytes]) -> None:
@@ -76,7 +63,11 @@ def programs(directory: Path, **bodies: str) -> str:
 def test_a_package_of_this_machine(tmp_path: Path) -> None:
     library = next(Path("/").glob("usr/lib/*/libgcc_s.so.1"))
     member = f"demo.libs/{mangled('libgcc_s', '.so.1', library.read_bytes())}"
-    answer = provenance(tmp_path, [member, "demo/_ext.so"])
+    wheel = make_wheel(tmp_path, "demo", "1.0", {member: b"vendored", "demo/_ext.so": b""})
+    output = tmp_path / "provenance.json"
+    script = [sys.executable, "-I", str(library_provenance.__file__), str(wheel.parent), str(output)]
+    subprocess.run(script, check=True)
+    answer = json.loads(output.read_text())
     assert answer["kind"] == "deb"
     assert list(answer["packages"]) == [member]
     found = answer["packages"][member]
@@ -96,35 +87,30 @@ def test_a_copyright_file_that_is_only_linked(tmp_path: Path, monkeypatch: pytes
     esac"""
     monkeypatch.setenv("PATH", programs(tmp_path / "bin", **{"dpkg-query": answers}))
     lay(tmp_path, {"usr/share/doc/liby-common/copyright": "MIT", "usr/share/doc/libc6/copyright": "LGPL"})
-    module = script()
-    assert module.texts(module.copyright_of("liby1", tmp_path)) == {"liby-common/copyright": "MIT"}
-    assert module.copyright_of("libother", tmp_path) == []
+    found = library_provenance.copyright_of("liby1", tmp_path)
+    assert library_provenance.texts(found) == {"liby-common/copyright": "MIT"}
+    assert library_provenance.copyright_of("libother", tmp_path) == []
 
 
-def test_nothing_vendored_and_no_package_manager(tmp_path: Path) -> None:
-    answer = provenance(tmp_path, ["demo/_ext.so", "demo/libs/data.txt"], path=programs(tmp_path / "bin"))
-    assert (answer["packages"], answer["kind"]) == ({}, "")
-
-
-def test_a_file_that_is_missing_or_of_no_package(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_of_no_package(tmp_path: Path, provenance: Provenance) -> None:
     gone, strange = f"demo.libs/{mangled('libgone', '.so.1', b'')}", "demo/.dylibs/libmine.dylib"
     lay(tmp_path / "lib", {"libmine.dylib": CONTENT})
-    answer = provenance(tmp_path, [gone, strange], tmp_path / "lib", path=programs(tmp_path / "bin"))
-    assert answer["packages"] == {gone: None, strange: None}
+    answer = provenance([gone, strange, "demo/_ext.so", "demo/libs/data.txt"], tmp_path / "lib")
+    assert (answer["kind"], answer["packages"]) == ("", {gone: None, strange: None})
 
 
 def test_the_one_with_the_content_is_found(tmp_path: Path) -> None:
     lay(tmp_path, {"a/libx.so.1": b"other", "b/libx.so.1": CONTENT, "c/liby-12345678.so": b"bundled before"})
-    module = script()
+    find = library_provenance.find_original
     paths = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
-    assert module.find_original(mangled("libx", ".so.1", CONTENT), paths) == tmp_path / "b" / "libx.so.1"
-    assert module.find_original(mangled("libx", ".so.1", b"third", 32), paths) == tmp_path / "a" / "libx.so.1"
+    assert find(mangled("libx", ".so.1", CONTENT), paths) == tmp_path / "b" / "libx.so.1"
+    assert find(mangled("libx", ".so.1", b"third", 32), paths) == tmp_path / "a" / "libx.so.1"
     again = mangled("liby-12345678", ".so", b"bundled before")
-    assert module.find_original(again, paths) == tmp_path / "c" / "liby-12345678.so"
-    assert module.find_original("libx.so.1", []) is None
+    assert find(again, paths) == tmp_path / "c" / "liby-12345678.so"
+    assert find("libx.so.1", []) is None
 
 
-def test_copies_of_netlib_come_from_the_system(tmp_path: Path) -> None:
+def test_copies_of_netlib_come_from_the_system(tmp_path: Path, provenance: Provenance) -> None:
     system = tmp_path / "usr" / "lib" / "libblas.so.3.11.0"
     copied = json.dumps({"libblas.so.3": str(system)})
     lay(
@@ -135,13 +121,13 @@ def test_copies_of_netlib_come_from_the_system(tmp_path: Path) -> None:
     answer = (
         f'[ "$2 $5" = "-qf {system}" ] || [ "$1 $4" = "-qf {system}" ] && printf "blas\\n3.11-1\\nBSD\\n"'
     )
-    document = provenance(tmp_path, [member], tmp_path / "lib", path=programs(tmp_path / "bin", rpm=answer))
+    document = provenance([member], tmp_path / "lib", rpm=answer)
     assert document["kind"] == "rpm"
     found = document["packages"][member]
     assert found == {"kind": "rpm", "name": "blas", "version": "3.11-1", "license": "BSD", "texts": {}}
 
 
-def test_a_package_of_alpine(tmp_path: Path) -> None:
+def test_a_package_of_alpine(tmp_path: Path, provenance: Provenance) -> None:
     lay(tmp_path, {"lib/libgfortran.so.5.0.0": CONTENT})
     member = f"demo.libs/{mangled('libgfortran', '.so.5.0.0', CONTENT)}"
     answers = """case "$2" in
@@ -149,13 +135,13 @@ def test_a_package_of_alpine(tmp_path: Path) -> None:
     --license) printf 'libgfortran-14.2.0-r4 license:\\nGPL-2.0-or-later\\n';;
     *) exit 1;;
     esac"""
-    answer = provenance(tmp_path, [member], tmp_path / "lib", path=programs(tmp_path / "bin", apk=answers))
+    answer = provenance([member], tmp_path / "lib", apk=answers)
     found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("apk", "libgfortran", "14.2.0-r4")
     assert found["license"] == "GPL-2.0-or-later"
 
 
-def test_a_formula_of_homebrew(tmp_path: Path) -> None:
+def test_a_formula_of_homebrew(tmp_path: Path, provenance: Provenance) -> None:
     keg = "Cellar/gcc/14.2.0_1"
     lay(
         tmp_path,
@@ -169,15 +155,13 @@ def test_a_formula_of_homebrew(tmp_path: Path) -> None:
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt" / "gcc").symlink_to(tmp_path / keg)
     member = "demo/.dylibs/libgfortran.5.dylib"
-    answer = provenance(
-        tmp_path, [member], tmp_path / "opt/gcc/lib/gcc/current", path=programs(tmp_path / "bin")
-    )
+    answer = provenance([member], tmp_path / "opt/gcc/lib/gcc/current")
     found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("brew", "gcc", "14.2.0_1")
     assert (found["license"], found["texts"]) == ("GPL-3.0-or-later", {"gcc/COPYING3": "GPL"})
 
 
-def test_a_port_of_vcpkg(tmp_path: Path) -> None:
+def test_a_port_of_vcpkg(tmp_path: Path, provenance: Provenance) -> None:
     installed = "vcpkg/installed"
     lay(
         tmp_path,
@@ -190,7 +174,7 @@ def test_a_port_of_vcpkg(tmp_path: Path) -> None:
     )
     member = f"demo.libs/{mangled('zlib1', '.dll', CONTENT, 32)}"
     place = tmp_path / installed / "x64-windows" / "bin"
-    answer = provenance(tmp_path, [member], place, path=programs(tmp_path / "bin"))
+    answer = provenance([member], place)
     found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("vcpkg", "zlib", "1.3.1")
     assert found["texts"] == {"zlib/copyright": "Zlib"}

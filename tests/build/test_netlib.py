@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.binaries import OPENBLAS, elf, functions
+from wheelfarm.build.inside import netlib
 
-SCRIPT = Path(str(files("wheelfarm.build") / "inside" / "netlib.py"))
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BLAS = functions("dgemm_", "cblas_dgemm")
 LAPACK = functions("dgetrf_", "ilaver_")
 DEBIAN = {
@@ -36,11 +38,6 @@ def lay(root: Path, libraries: dict[str, str]) -> Path:
     return root
 
 
-def netlib(directory: Path, root: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-I", str(SCRIPT), str(directory), str(root)]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
-
-
 def linked(directory: Path, name: str, function: str) -> str:
     """Link a library with what pkg-config says; what it then needs."""
     text = (directory / "pkgconfig" / f"{name}.pc").read_text()
@@ -58,8 +55,7 @@ def linked(directory: Path, name: str, function: str) -> str:
 @pytest.mark.parametrize(("layout", "cblas"), [(DEBIAN, "libblas.so.3"), (EL, "libcblas.so.3")])
 def test_it_is_found_where_the_system_has_it(tmp_path: Path, layout: dict[str, str], cblas: str) -> None:
     provider = tmp_path / "provider"
-    finished = netlib(provider, lay(tmp_path / "root", layout))
-    assert (finished.returncode, finished.stderr) == (0, "")
+    netlib.main(provider, lay(tmp_path / "root", layout))
     assert all(not path.is_symlink() for path in (provider / "lib").glob("*.so.3"))
     assert "[libblas.so.3]" in linked(provider, "blas", "dgemm_")
     assert f"[{cblas}]" in linked(provider, "cblas", "cblas_dgemm")
@@ -70,7 +66,10 @@ def test_debian_s_own_place_wins_over_the_chosen_alternative(tmp_path: Path) -> 
     """libopenblas-dev makes libblas.so.3 in the plain directory OpenBLAS; the one in blas/ stays netlib's."""
     root = lay(tmp_path / "root", DEBIAN | {"usr/lib/x86_64-linux-gnu/libblas.so.3": OPENBLAS})
     provider = tmp_path / "provider"
-    assert netlib(provider, root).returncode == 0
+    words = [sys.executable, "-I", str(netlib.__file__), str(provider), str(root)]
+    subprocess.run(words, check=True)
+    # A build that is tried again finds the stage of the first try.
+    subprocess.run(words, check=True)
     assert b"openblas_get_config" not in (provider / "lib" / "libblas.so.3").read_bytes()
 
 
@@ -86,23 +85,16 @@ def test_debian_s_own_place_wins_over_the_chosen_alternative(tmp_path: Path) -> 
 @pytest.mark.parametrize("library", ["usr/lib64/libblas.so.3", "usr/lib64/liblapack.so.3"])
 def test_another_library_in_disguise_is_refused(tmp_path: Path, symbol: str, name: str, library: str) -> None:
     root = lay(tmp_path / "root", EL | {library: functions("dgemm_", symbol)})
-    finished = netlib(tmp_path / "provider", root)
-    assert finished.returncode == 1
-    assert f"netlib: {root / library} is {name}, not the netlib" in finished.stderr
+    with pytest.raises(SystemExit) as caught:
+        netlib.main(tmp_path / "provider", root)
+    assert f"netlib: {root / library} is {name}, not the netlib" in str(caught.value)
 
 
 @pytest.mark.parametrize("library", ["blas", "lapack"])
 def test_a_missing_library_is_an_error_with_the_paths_searched(tmp_path: Path, library: str) -> None:
     root = lay(tmp_path / "root", DEBIAN)
     shutil.rmtree(root / "usr/lib/x86_64-linux-gnu" / library)
-    finished = netlib(tmp_path / "provider", root)
-    assert finished.returncode == 1
-    assert f"there is no netlib {library} here" in finished.stderr
-    assert f"usr/lib64/lib{library}.so.3" in finished.stderr
-
-
-def test_twice_is_the_same_as_once(tmp_path: Path) -> None:
-    """A build that is tried again finds the stage of the first try."""
-    root = lay(tmp_path / "root", DEBIAN)
-    assert netlib(tmp_path / "provider", root).returncode == 0
-    assert netlib(tmp_path / "provider", root).returncode == 0
+    with pytest.raises(SystemExit) as caught:
+        netlib.main(tmp_path / "provider", root)
+    assert f"there is no netlib {library} here" in str(caught.value)
+    assert f"usr/lib64/lib{library}.so.3" in str(caught.value)
