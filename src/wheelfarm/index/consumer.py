@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -104,14 +105,10 @@ _RESOLVING: Final = 300.0
 
 def pins(candidates: Iterable[Candidate]) -> str:
     """A line for each distribution: its version, and the hash of each of its wheels."""
-    releases: dict[tuple[Name, str], list[str]] = {}
-    for candidate in candidates:
-        releases.setdefault((candidate.project, candidate.version), []).append(candidate.sha256)
-    lines = []
-    for (project, version), hashes in sorted(releases.items()):
-        lines += [f"{project}=={version} \\"]
-        lines += [f"    --hash=sha256:{sha256} \\" for sha256 in sorted(hashes)]
-        lines[-1] = lines[-1].removesuffix(" \\")
+    hashes: defaultdict[str, list[str]] = defaultdict(list)
+    for each in candidates:
+        hashes[f"{each.project}=={each.version}"].append(f"    --hash=sha256:{each.sha256}")
+    lines = (" \\\n".join([release, *sorted(found)]) for release, found in sorted(hashes.items()))
     return "".join(f"{line}\n" for line in lines)
 
 
