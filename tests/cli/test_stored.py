@@ -69,7 +69,9 @@ def _store_tests(chain: Settings, root: Path) -> None:
     key: Digest = sha256_of_json("tests")
     described = {"filename": wheel.name, "sha256": sha256_of_file(wheel), "size": wheel.stat().st_size}
     record |= {"key": key, "wheel": record["wheel"] | described}
-    wheelhouse.store(wheel, sha256=sha256_of_file(wheel), variant=chain.variant, key=key, record=record)
+    wheelhouse.store(
+        wheel, sha256=sha256_of_file(wheel), variant=chain.variant, key=key, record=json.dumps(record)
+    )
 
 
 def test_the_suite_of_a_stored_wheel(farm: Door, chain: Settings, tmp_path: Path) -> None:
