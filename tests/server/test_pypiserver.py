@@ -247,9 +247,7 @@ def test_a_kill_and_another_run(tmp_path: Path, pypi: Server, at: str) -> None:
         [sys.executable, "-c", PUBLISH, str(root)], env=env, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith(at):
-            break
+    assert any(line.startswith(at) for line in process.stdout)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     publish(farm)

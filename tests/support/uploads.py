@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from wheelfarm.run.farm import Farm
 
 PUBLISH: Final = """\
-import sys
+import logging, sys
 from pathlib import Path
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
 from wheelfarm.recipes.settings import load
-from wheelfarm.system.logs import print_logs
 
-print_logs(lambda line: print(line, flush=True))
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
 farm = Farm(settings=load(Path(sys.argv[1])))
 Publication(farm=farm, index_name="internal", variant="plain").publish()
 """
