@@ -1,4 +1,4 @@
-"""Each input of the rebuild key changes the keys of exactly the builds that depend on it; nothing else does.
+"""Each input of the build key changes the keys of exactly the builds that depend on it; nothing else does.
 
 A farm of six recipes, described as data, is changed in one place; what the change must reach is worked out
 from `HOST` and `RUN` alone.
@@ -71,7 +71,7 @@ class Sketch:
         return replace(self, toolchain=self.toolchain | {kind: self.toolchain[kind] | versions})
 
     def keys(self, root: Path) -> dict[str, tuple[str, str]]:
-        """Rebuild key and gate key of each recipe, when the farm is written at `root`."""
+        """Build key and gate key of each recipe, when the farm is written at `root`."""
         for patch in root.glob("patches/*/*"):
             patch.unlink()
         farm = make_farm(root, self.recipes, settings=self.settings, patches=self.patches, files=self.files)

@@ -185,7 +185,7 @@ def test_the_same_inputs_make_the_same_bytes(chain: Settings) -> None:
 
 
 def test_a_wheel_with_other_bytes_upstream_rebuilds_what_was_built_on_it(chain: Settings) -> None:
-    """Even when its rebuild key is the same."""
+    """Even when its build key is the same."""
     (record,) = [
         path
         for path in (chain.wheelhouse / VARIANT / "records").iterdir()

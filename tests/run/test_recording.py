@@ -43,7 +43,7 @@ def test_of_many_the_first_are_named() -> None:
 
 def test_where_nothing_differs_it_is_the_cache() -> None:
     (warning,) = slow_compiles(record(WHOLE), record(WHOLE))
-    assert warning.endswith("what differs: no part of the rebuild key, so the cache may be too small or new")
+    assert warning.endswith("what differs: no part of the build key, so the cache may be too small or new")
 
 
 @pytest.mark.parametrize(

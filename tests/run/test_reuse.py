@@ -1,4 +1,4 @@
-"""Builds whose rebuild keys are published: their wheels are taken; if anything is wrong with them, built."""
+"""Builds whose build keys are published: their wheels are taken; if anything is wrong with them, built."""
 
 from __future__ import annotations
 

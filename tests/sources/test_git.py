@@ -85,7 +85,7 @@ class TestTar:
         source = pin(upstream, upstream.commit())
         other = Fetcher(cache=tmp_path / "other", index_url="http://x/")
         assert fetcher.source(NAME, source).sha256 == other.source(NAME, source).sha256
-        # A change of these bytes is a change of every rebuild key of a commit.
+        # A change of these bytes is a change of every build key of a commit.
         expected = "43ee870c663a62a5cc97c1f650fcd6f9c6655a6bab4043ac7e7e9ae906af7c2b"
         assert fetcher.source(NAME, source).sha256 == expected
 

@@ -112,7 +112,7 @@ def built(shared: Path, index: Index) -> Path:
     root = shared / "built"
     with FileLock(shared / "built.lock"):
         if not (root / "states").exists():
-            # Its path is in the rebuild key: copies of the farm keep it, and take turns.
+            # Its path is in the build key: copies of the farm keep it, and take turns.
             stages = {"stages": str(shared / "stages")}
             patches = {"tinybase/0001-sum.patch": PATCH}
             settings = tiny_farm(root, index, PATCHED, settings=stages, patches=patches)

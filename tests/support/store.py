@@ -29,7 +29,7 @@ _STEPS = frozenset({"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"})
 
 
 def key_of(text: str) -> Digest:
-    """A rebuild key that stands for a text."""
+    """A build key that stands for a text."""
     return Digest(hashlib.sha256(text.encode()).hexdigest())
 
 

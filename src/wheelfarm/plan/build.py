@@ -1,4 +1,4 @@
-"""One build of a plan, with its rebuild key and gate key."""
+"""One build of a plan, with its build key and gate key."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Build:
 
     @property
     def key(self) -> Digest:
-        """The rebuild key: the digest of everything that can change the wheel's bytes."""
+        """The build key: the digest of everything that can change the wheel's bytes."""
         return sha256_of_json(dict(self.key_parts))
 
     @property
@@ -110,7 +110,7 @@ class Build:
         return (self.id.name, *self.splits)
 
     def key_of(self, distribution: Name) -> Digest:
-        """The key of one of its wheels: the rebuild key, or for a split one that follows from it."""
+        """The key of one of its wheels: the build key, or for a split one that follows from it."""
         return wheel_key(self.key, self.id.name, distribution)
 
     @property

@@ -149,7 +149,7 @@ class Farm:
         return machine.missing(languages=languages, packages=self._system_packages(entries))
 
     def provide(self, names: Sequence[str] | None) -> None:
-        """Install what `missing` says, when we are root; a compiler's version is part of the rebuild key.
+        """Install what `missing` says, when we are root; a compiler's version is part of the build key.
 
         Raises:
             SystemPackageError: when something is missing and we may not or cannot install it.

@@ -215,7 +215,7 @@ def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]
     if any(name.startswith("patch") for name in differing):
         return ()  # other source lines: misses are expected
     more = [f"{len(differing) - _SHOWN} more"] if len(differing) > _SHOWN else []
-    nothing = "no part of the rebuild key, so the cache may be too small or new"
+    nothing = "no part of the build key, so the cache may be too small or new"
     inputs = ", ".join(differing[:_SHOWN] + more) or nothing
     missed = f"{use.misses} of {use.compiles} compiled again, first {', '.join(use.missed[:_SHOWN])}"
     return (f"the compiler cache spared {use.rate():.0%} only: {missed}; what differs: {inputs}",)
