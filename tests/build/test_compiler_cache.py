@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.disks import fill, small_disk
+from support.farm import make_farm
 from support.runs import LineListener
 from support.tiny import LEAF, child_command, run_farm, tiny_farm
 from wheelfarm.build import compiler_cache
-from wheelfarm.build.compiler_cache import (
-    PROGRAM,
-    CompilerCache,
-    available,
-    compilers_path,
-    wrapper_arguments,
-)
+from wheelfarm.build.compiler_cache import PROGRAM, CompilerCache, compilers_path, wrapper_arguments
 from wheelfarm.build.inside import compilers, environment_report
-from wheelfarm.model import CacheUse
+from wheelfarm.model import CacheUse, EngineName
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.decision import decide
 from wheelfarm.run.farm import Farm
+from wheelfarm.run.services import choose_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,12 +117,17 @@ def test_programs_that_the_recipe_names_are_wrapped_too() -> None:
 
 
 def test_there_is_none_without_ccache_and_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert available(None, tmp_path, engine="host", size="1G") is None
-    found = available(tmp_path / PROGRAM, tmp_path, engine="host", size="1G")
-    assert found is not None
-    assert found.storage == tmp_path / "ccache" / "host"
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    settings = make_farm(tmp_path / "farm", environ={"PATH": str(tmp_path)})
+    settings = settings.replace(engine=EngineName.HOST, compiler_cache=True)
+    assert choose_engine(settings).compiler_cache is None
+    found = program(tmp_path / "bin" / PROGRAM)
+    cache = choose_engine(settings).compiler_cache
+    assert cache is not None
+    assert (cache.program, cache.storage) == (found, settings.cache / "ccache" / "host")
+    assert choose_engine(settings.replace(compiler_cache=False)).compiler_cache is None
     monkeypatch.setattr(sys, "platform", "win32")
-    assert available(tmp_path / PROGRAM, tmp_path, engine="host", size="1G") is None
+    assert choose_engine(settings).compiler_cache is None
 
 
 @pytest.fixture

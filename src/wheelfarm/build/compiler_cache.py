@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -76,16 +75,6 @@ class CompilerCache:
             # Hits and misses, for the environment report.
             "CCACHE_STATSLOG": (directory / "ccache.log").as_posix(),
         }
-
-
-def available(found: Path | None, directory: Path, *, engine: str, size: str) -> CompilerCache | None:
-    """The cache with the ccache that was found; None without one, and on Windows.
-
-    There ccache would need to stand under a compiler's name as a copy, which MSVC's own environment hides.
-    """
-    if found is None or sys.platform == "win32":
-        return None
-    return CompilerCache.below(directory, program=found, engine=engine, size=size)
 
 
 def compilers_path(directory: PurePath) -> str:

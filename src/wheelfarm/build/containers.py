@@ -55,7 +55,7 @@ class ContainerEngine:
 
     def label(self, root: Path) -> str:
         """The option that labels a container with its build directory."""
-        return f"--label={_label(root)}"
+        return f"--label=wheelfarm.build={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
 
     def overlay_mount(self, root: Path, at: object) -> list[str]:
         """The options of an overlay mount."""
@@ -64,7 +64,8 @@ class ContainerEngine:
 
     def sweep(self, root: Path) -> None:
         """Remove the containers of a build directory, in whatever state."""
-        found = self._containers(root, "--all")
+        label = self.label(root).removeprefix("--")
+        found = self._output("ps", "--all", "--quiet", "--filter", label).split()
         if found:
             # podman waits 10 s for a clean end otherwise.
             now = ("--time=0",) if self.program == "podman" else ()
@@ -110,10 +111,6 @@ class ContainerEngine:
         }
         return tuple(sorted(found))
 
-    def _containers(self, root: Path, *which_ones: str) -> list[str]:
-        """The containers of a build directory: the running ones, or as the option says."""
-        return self._output("ps", *which_ones, "--quiet", "--filter", f"label={_label(root)}").split()
-
     def _output(self, *words: str) -> str:
         """The output of the program; nothing when it fails."""
         command = Command(argv=(self.program, *words), env=self.env, time_limit=60)
@@ -125,10 +122,6 @@ def _tag_of(python: str) -> str:
     """The name of a Python's directory in a builder image, as cp313-cp313t."""
     tag = Python.parse(python).tag
     return f"{tag.removesuffix('t')}-{tag}"
-
-
-def _label(root: Path) -> str:
-    return f"wheelfarm.build={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
 
 
 def container_engine(settings: Settings) -> ContainerEngine | None:

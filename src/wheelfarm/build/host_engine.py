@@ -42,8 +42,8 @@ def _python_of(root: Path) -> Path:
 def programs_environment(settings: Settings) -> dict[str, str]:
     """The environment of the farm's programs, with the farm's own ones first on PATH."""
     env = allowed(settings.environ)
-    here = Path(sys.executable).parent
-    return env | {"PATH": f"{here}{os.pathsep}{env.get('PATH', os.defpath)}"}
+    here, path = str(Path(sys.executable).parent), env.get("PATH", os.defpath)
+    return env | {"PATH": path if path.split(os.pathsep)[0] == here else f"{here}{os.pathsep}{path}"}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
-from wheelfarm.build.compiler_cache import PROGRAM, available
+from wheelfarm.build.compiler_cache import PROGRAM, CompilerCache
 from wheelfarm.build.containers import container_engine
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.errors import CancelledRunError, EngineError
@@ -23,7 +23,6 @@ from wheelfarm.system.machine import glibc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelfarm.build.compiler_cache import CompilerCache
     from wheelfarm.build.engine import Engine
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
@@ -151,7 +150,8 @@ def choose_engine(settings: Settings) -> Engine:
 
 
 def _compiler_cache(settings: Settings, engine: EngineName) -> CompilerCache | None:
-    if not settings.compiler_cache:
+    # On Windows a copy of ccache would need a compiler's name, and MSVC's own environment hides it.
+    if not settings.compiler_cache or sys.platform == "win32":
         return None
-    found = which(PROGRAM, programs_environment(settings))
-    return available(found, settings.cache, engine=engine, size=settings.compiler_cache_size)
+    found, size = which(PROGRAM, programs_environment(settings)), settings.compiler_cache_size
+    return CompilerCache.below(settings.cache, program=found, engine=engine, size=size) if found else None
