@@ -48,9 +48,8 @@ def start(argv: tuple[str, ...], command: Command, stdin: IO[bytes] | None) -> C
 
 if sys.platform == "win32":  # pragma: no cover
 
-    def end(child: Child, grace: float | None = None) -> None:
+    def end(child: Child) -> None:
         """Kill the child and its descendants; Windows has no request to end."""
-        del grace
         taskkill = ["taskkill", "/F", "/T", "/PID", str(child.pid)]  # a part of Windows
         subprocess.run(taskkill, capture_output=True, check=False)
         child.kill()
@@ -58,14 +57,14 @@ if sys.platform == "win32":  # pragma: no cover
 
 else:
 
-    def end(child: Child, grace: float | None = None) -> None:
-        """Ask the group to end, kill what is left of it after the grace (seconds), and wait for the child.
+    def end(child: Child) -> None:
+        """Ask the group to end, kill what is left of it after the grace, and wait for the child.
 
         A second interrupt while it waits kills at once.
         """
         try:
             _signal(child, signal.SIGTERM)
-            _wait_until_empty(child, time.monotonic() + (GRACE if grace is None else grace))
+            _wait_until_empty(child, time.monotonic() + GRACE)
         finally:
             _signal(child, signal.SIGKILL)
             child.wait()
