@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +20,7 @@ from wheelfarm.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
     from support.runs import Make
@@ -130,36 +130,23 @@ class TestInterrupt:
 
         assert list(self.interrupted(make(a=[]), {"a": again})) == ["a"]
 
-    def test_what_waits_in_an_executor_is_not_begun(self, make: Make) -> None:
-        cancelled = threading.Event()
-        performed: list[str] = []
+    def test_while_a_build_is_begun(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        original = runner.begin
 
-        def perform(build: Build, _share: int) -> Outcome:
-            performed.append(name(build))
-            time.sleep(0.2)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            assert cancelled.wait(WAIT)
-            return built(build)
+        def begin(*call: Any) -> Future[Outcome]:
+            future = original(*call)
+            signal.raise_signal(signal.SIGINT)
+            return future
 
-        with ThreadPoolExecutor(max_workers=1) as pool, pytest.raises(Interrupted) as caught:
-            Runner(budget=FOUR, executor=pool, cancel=cancelled.set).run(make(a=[], b=[]), perform, QUIET)
-        assert list(by_name(caught.value.outcomes)) == performed == ["a"]
-
-    def test_while_a_build_is_begun(self, make: Make) -> None:
-        class Slow(ThreadPoolExecutor):
-            def submit(self, *call: Any) -> Any:  # type: ignore[override]
-                future = super().submit(*call)
-                signal.raise_signal(signal.SIGINT)
-                return future
-
+        monkeypatch.setattr(runner, "begin", begin)
         cancelled = threading.Event()
 
         def perform(build: Build, _share: int) -> Outcome:
             assert cancelled.wait(WAIT)
             return built(build)
 
-        with Slow() as pool, pytest.raises(Interrupted) as caught:
-            Runner(budget=FOUR, executor=pool, cancel=cancelled.set).run(make(a=[], b=["a"]), perform, QUIET)
+        with pytest.raises(Interrupted) as caught:
+            Runner(budget=FOUR, cancel=cancelled.set).run(make(a=[], b=["a"]), perform, QUIET)
         assert list(by_name(caught.value.outcomes)) == ["a"]
 
     def test_during_a_pause(self, make: Make) -> None:

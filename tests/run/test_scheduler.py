@@ -76,17 +76,6 @@ class TestParallel:
         assert began == ["b", "a", "c"]
         assert [task.duration for task in runner.tasks(plan) if task.key == ids["a"]] == [Duration(60)]
 
-    def test_any_executor_will_do_and_is_left_open(self, make: Make) -> None:
-        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="elsewhere") as pool:
-
-            def perform(build: Build, _share: int) -> Outcome:
-                assert threading.current_thread().name.startswith("elsewhere")
-                return built(build)
-
-            runner = Runner(budget=FOUR, executor=pool)
-            assert runner.run(make(a=[], b=["a"]), perform, QUIET)[1].state is State.BUILT
-            assert pool.submit(int, "1").result() == 1
-
     def test_a_need_beyond_the_memory_gives_a_warning(self, make: Make, messages: list[str]) -> None:
         shares: list[int] = []
 

@@ -13,6 +13,7 @@ from wheelfarm.build.cibuildwheel_engine import volumes_of
 from wheelfarm.build.containers import container_engine
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.reproduce import WORK
+from wheelfarm.run.ungated import UNGATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
         if dry_run or (container and container.remove_volume(volume)):
             yield Space(kind=Leftover.CACHE, place=f"volume {volume}", size=size)
     # A run that goes on may be about to use one.
-    for path in sorted((settings.work / "ungated").glob("*")) if idle else ():
+    for path in sorted((settings.work / UNGATED).glob("*")) if idle else ():
         yield _remove(Leftover.UNGATED, path, dry_run=dry_run)
     for variant in farm.wheelhouse.variants() if wheels else ():
         for removed in farm.wheelhouse.collect_garbage(variant, (), dry_run=dry_run):

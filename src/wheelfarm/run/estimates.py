@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from wheelfarm.run.reuse import Published
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
-_log: Final = get_logger(__name__)
+logger = get_logger(__name__)
+
 _OVERHEAD: Final = 10.0
 """Seconds of each build for its environment, its repair and its gate."""
 _COST_PER_BYTE: Final = 40e-6
@@ -134,7 +135,7 @@ class DurationEstimates:
             try:
                 write_atomically(self._file, _FILE.dump_json(known, indent=1) + b"\n")
             except WheelhouseError as error:
-                _log.warning("%s is not written: %s", self._file, error.why)
+                logger.warning("%s is not written: %s", self._file, error.why)
 
     def _read(self, *, warn: bool = True) -> dict[str, _Measured]:
         try:
@@ -144,7 +145,7 @@ class DurationEstimates:
         except (OSError, ValidationError) as error:
             why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
             if warn:
-                _log.warning("%s is not used: %.100s", self._file, why)
+                logger.warning("%s is not used: %.100s", self._file, why)
             return {}
 
     def _cost(self, build: Build) -> float | None:

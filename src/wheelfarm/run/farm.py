@@ -29,7 +29,6 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from concurrent.futures import Executor
 
     from wheelfarm.build.engine import Engine
     from wheelfarm.errors import FarmError
@@ -204,12 +203,7 @@ class Farm:
         return max(map(sum, self._simulate(plan).values()), default=0.0)
 
     def run(
-        self,
-        plan: Plan,
-        listener: RunListener,
-        *,
-        expected: Mapping[BuildId, float] | None = None,
-        executor: Executor | None = None,
+        self, plan: Plan, listener: RunListener, *, expected: Mapping[BuildId, float] | None = None
     ) -> tuple[Outcome, ...]:
         """Run a plan to its end, whatever fails.
 
@@ -217,7 +211,6 @@ class Farm:
             plan: the builds.
             listener: receives the progress of the builds.
             expected: seconds by build, where the caller has them already.
-            executor: what performs builds; threads by default.
 
         Raises:
             Interrupted: when the run was interrupted; whatever ran has ended.
@@ -225,16 +218,14 @@ class Farm:
         use_one_heap()
         expected = self.expected(plan) if expected is None else expected
         services = self.services(plan, listener)
-        perform = partial(run_build, services)
         runner = replace(
             self._runner({key: Duration(seconds) for key, seconds in expected.items()}),
-            executor=executor,
             retry=self.retry,
             cancel=services.cancelled.set,
         )
         outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes = runner.run(plan, perform, listener)
+            outcomes = runner.run(plan, partial(run_build, services), listener)
         except Interrupted as interrupt:
             outcomes = interrupt.outcomes
             raise

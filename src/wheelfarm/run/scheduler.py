@@ -9,10 +9,10 @@ import time
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.plan.build import Build, BuildId
@@ -25,36 +25,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.plan.graph import Plan
     from wheelfarm.run.services import RunListener
+
 logger = get_logger(__name__)
-
-_log: Final = get_logger(__name__)
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class Threads(Executor):
-    """A thread for each call.
-
-    Unlike those of a ThreadPoolExecutor they are daemons: after an interrupt, one that waits for a server
-    does not keep the interpreter from ending.
-    """
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call the function in a thread of its own."""
-        future: Future[T] = Future()
-        future.set_running_or_notify_cancel()
-        threading.Thread(target=_finish, args=(future, fn, args, kwargs), daemon=True).start()
-        return future
-
-
-def _finish(future: Future[T], fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    try:
-        result = fn(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001 - result() raises it
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -108,6 +80,27 @@ class Retry:
 Perform = Callable[[Build, int], Outcome]
 """Performs a build with its share of the CPUs; raises FarmError when that fails."""
 
+
+def begin(perform: Perform, build: Build, share: int) -> Future[Outcome]:
+    """Perform a build in a thread of its own.
+
+    Unlike those of a ThreadPoolExecutor it is a daemon: after an interrupt, one that waits for a server does
+    not keep the interpreter from ending.
+    """
+    future: Future[Outcome] = Future()
+    threading.Thread(target=_finish, args=(future, perform, build, share), daemon=True).start()
+    return future
+
+
+def _finish(future: Future[Outcome], perform: Perform, build: Build, share: int) -> None:
+    try:
+        outcome = perform(build, share)
+    except BaseException as error:  # noqa: BLE001 - result() raises it
+        future.set_exception(error)
+    else:
+        future.set_result(outcome)
+
+
 _TICK: Final = 0.5
 """Seconds: on Windows a wait without end cannot be interrupted."""
 _GRACE: Final = 8.0
@@ -123,7 +116,6 @@ class Runner:
         budget: what the builds that run at the same time may use together.
         need: what a build needs; one CPU by default.
         durations: how long builds are expected to take; one that is missing counts as a minute.
-        executor: what performs builds; a thread each by default. One that is given is not shut down.
         retry: which failed builds are begun again, and when; in the meantime others have their share.
         cancel: tells the running builds to stop; see `Command.cancelled`.
         clock: seconds from some moment on.
@@ -133,7 +125,6 @@ class Runner:
     budget: Budget
     need: Callable[[Build], Need] = lambda _build: Need()
     durations: Mapping[BuildId, Duration] = field(default_factory=dict)
-    executor: Executor | None = None
     retry: Retry = field(default_factory=Retry)
     cancel: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
@@ -142,7 +133,7 @@ class Runner:
     def run(self, plan: Plan, perform: Perform, listener: RunListener) -> tuple[Outcome, ...]:
         """Run a plan to its end, whatever fails; what needs a failed build is blocked, and says by whom.
 
-        The listener receives how builds end in the caller's thread; `perform` is called in the executor's.
+        The listener receives how builds end in the caller's thread; each build has a thread of its own.
 
         Raises:
             Interrupted: for a KeyboardInterrupt, once the running builds have been stopped and have ended.
@@ -177,7 +168,6 @@ class _Run:
 
     def __init__(self, runner: Runner, plan: Plan, perform: Perform, listener: RunListener) -> None:
         self._runner = runner
-        self._executor = runner.executor or Threads()
         self._perform = perform
         self._listener = listener
         self._builds = {build.id: build for build in plan.builds}
@@ -211,16 +201,14 @@ class _Run:
         Further interrupts change nothing: it takes a few seconds at most, and must leave nothing running.
         """
         if self._running:
-            _log.info("stopping the running builds")
+            logger.info("stopping the running builds")
         self._runner.cancel()
-        for future in self._running:
-            future.cancel()
         deadline = time.monotonic() + _GRACE
         ended: set[Future[Outcome]] = set()
         while len(ended) < len(self._running) and (left := deadline - time.monotonic()) > 0:
             with suppress(KeyboardInterrupt):
                 ended = wait(self._running, timeout=left).done
-        for future in [future for future in self._running if future in ended and not future.cancelled()]:
+        for future in [future for future in self._running if future in ended]:
             error = future.exception()
             if error is None or (isinstance(error, FarmError) and not isinstance(error, CancelledRunError)):
                 self._record(self._outcome(future))
@@ -230,7 +218,7 @@ class _Run:
         began = self._runner.clock()
         # A build that was begun and is not known to run would be left behind.
         with defer_signals():
-            future = self._executor.submit(self._perform, self._builds[build_id], share)
+            future = begin(self._perform, self._builds[build_id], share)
             self._running[future] = (build_id, began)
 
     def _wait(self) -> None:
