@@ -50,16 +50,8 @@ _ARRAY: Final = re.compile(r"""\s*\[(?P<items>.*)\]\s*""", re.DOTALL)
 def check_settings(build: Build, tree: Path, env: Mapping[str, str]) -> tuple[str, ...]:
     """Refuse config settings, and options in them, that would have no effect or are invalid.
 
-    Args:
-        build: whose recipe's settings they are.
-        tree: the patched source tree.
-        env: the environment of the programs that list the options.
-
     Returns:
         What could not be checked, and why.
-
-    Raises:
-        RecipeError: a group with everything that is invalid.
     """
     problems, unchecked = Collector(), list[str | None]()
     backend_name = backend(tree)
@@ -172,12 +164,7 @@ def _assignments(arguments: Sequence[str]) -> Iterator[tuple[str, str, str | Non
 def find_problems(
     arguments: Sequence[str], options: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
-    """Each argument of `meson setup` that is wrong, and why.
-
-    Args:
-        arguments: of `meson setup`.
-        options: as `meson introspect` describes them, by name; those of subprojects are subproject:name.
-    """
+    """Each argument of `meson setup` that is wrong, and why; `meson introspect` describes the options."""
     for whole, name, value in _assignments(arguments):
         option = options.get(name)
         if option is None:

@@ -15,7 +15,7 @@ from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
 from wheelfarm.build.commands import build_commands, shell_line, shell_lines
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
-from wheelfarm.build.containers import ContainerEngine, default_image
+from wheelfarm.build.containers import ContainerEngine, default_image, python_directory
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import PROXIES, build_environment, config_settings
 from wheelfarm.build.host_engine import Host, programs_environment
@@ -227,14 +227,14 @@ class Cibuildwheel:
         container = self._container_for(target)
         if container is None:
             return Host(self.settings).clean_environment(directory, target)
-        python = f"/opt/python/{target.python.tag.removesuffix('t')}-{target.python.tag}/bin/python"
         writable = ("--volume", f"{out}:/gate/{out.name}") if out else ()
         argv = (
             *(container.program, "run", "--rm", container.label(directory)),
             "--network=none",
             *("--volume", f"{directory}:/gate:ro", *writable),
             *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
-            *(python, "-I", "/gate/enter.py", "/gate", str(UV_INSIDE)),
+            *(f"/opt/python/{python_directory(target.python)}/bin/python", "-I"),
+            *("/gate/enter.py", "/gate", str(UV_INSIDE)),
         )
         env = programs_environment(self.settings)
         return Step(phase=Phase.ENVIRONMENT_REPORT, argv=argv, env=env, cwd=directory)

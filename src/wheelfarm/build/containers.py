@@ -18,6 +18,7 @@ from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import PurePath
 
     from wheelfarm.model import Target
     from wheelfarm.recipes.settings import Settings
@@ -57,7 +58,7 @@ class ContainerEngine:
         """The option that labels a container with its build directory."""
         return f"--label=wheelfarm.build={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
 
-    def overlay_mount(self, root: Path, at: object) -> list[str]:
+    def overlay_mount(self, root: Path, at: PurePath) -> list[str]:
         """The options of an overlay mount."""
         # Otherwise SELinux would relabel the host's files before a container may read them.
         return [f"--volume={root}:{at}:O", "--security-opt=label=disable"]
@@ -107,7 +108,7 @@ class ContainerEngine:
         found = {
             Python.parse(words[1])
             for words in map(str.split, answer.splitlines())
-            if len(words) == 2 and words[0] == _tag_of(words[1])  # noqa: PLR2004
+            if len(words) == 2 and words[0] == python_directory(Python.parse(words[1]))  # noqa: PLR2004
         }
         return tuple(sorted(found))
 
@@ -118,10 +119,9 @@ class ContainerEngine:
         return finished.output if finished.returncode == 0 else ""
 
 
-def _tag_of(python: str) -> str:
+def python_directory(python: Python) -> str:
     """The name of a Python's directory in a builder image, as cp313-cp313t."""
-    tag = Python.parse(python).tag
-    return f"{tag.removesuffix('t')}-{tag}"
+    return f"{python.tag.removesuffix('t')}-{python.tag}"
 
 
 def container_engine(settings: Settings) -> ContainerEngine | None:

@@ -219,11 +219,12 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
     """
     if isinstance(error, GroupError):
         return classify(error.errors[0], log, phase)
-    found = Search(_lines(log)) if log is not None and error.slug in _FROM_A_PROGRAM else None
-    relevant = found.relevant() if found else []
-    from_log = bool(relevant)
-    if found is None or not from_log:
-        found = Search("\n".join(filter(None, (error.what, error.why))).split("\n"))
+    if log is None or error.slug not in _FROM_A_PROGRAM:
+        log = ()
+    found = Search(_lines(log))
+    from_log = bool(relevant := found.relevant())
+    if not from_log:
+        found = Search(_lines("\n".join(filter(None, (error.what, error.why)))))
         relevant = found.relevant()
     failure = _failure(error, found, phase)
     lines = [found.lines[at] for at in relevant]

@@ -46,8 +46,10 @@ class Step:
 
     def phase_in(self, output: Iterable[str]) -> Phase:
         """The phase in which the program ended, by the last headline of its output."""
-        phase = Phase.START if self.headlines else self.phase
-        for line in output if self.headlines else ():
+        if not self.headlines:
+            return self.phase
+        phase = Phase.START
+        for line in output:
             phase = next((each for headline, each in self.headlines.items() if headline in line), phase)
         return phase
 

@@ -42,12 +42,12 @@ _COPIED_FIELDS: Final = frozenset(
 def divide(
     build: Build, repaired: RepairedWheel, install_plan: Mapping[str, str], directory: Path
 ) -> dict[Name, RepairedWheel]:
-    """Write the wheels of a build, by distribution, the main one first.
+    """Write the wheels of a build, by distribution, the main one first; without splits it is the whole.
 
     Args:
         build: whose wheel it is.
-        repaired: the whole wheel from the repair tool; without splits it is the main wheel.
-        install_plan: Meson's tag by destination, empty for files without a tag; nothing for other backends.
+        repaired: the whole wheel from the repair tool.
+        install_plan: of the environment report.
         directory: where the wheels go; it is made.
 
     Raises:

@@ -37,8 +37,6 @@ _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
     Phase.ENVIRONMENT_REPORT: ChainError,
     Phase.REPAIR: RepairError,
 }
-
-
 _NEXT: Final[Mapping[Phase, str]] = {
     Phase.ENVIRONMENT: "inv recipe.lock {} writes a new build.lock",
     Phase.PROVIDER: "remove the other library, or choose another engine",
@@ -69,7 +67,6 @@ def run_step(
         mark=mark_of(root),
         cancelled=listener.cancelled,
     )
-
     try:
         return run(command, on_line=listener.on_line)
     except BaseException:
