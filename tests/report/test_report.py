@@ -17,8 +17,8 @@ from wheelfarm.model import Name
 from wheelfarm.report.index import status_lines
 from wheelfarm.report.live import LiveView
 from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
-from wheelfarm.report.quantity import about, clock, duration, size
-from wheelfarm.report.screen import Screen, table_lines
+from wheelfarm.report.screen import Screen
+from wheelfarm.report.text import about, clock, duration, size, table_lines
 from wheelfarm.run.decision import Action, Decision
 from wheelfarm.run.outcome import Outcome, State
 

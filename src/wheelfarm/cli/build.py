@@ -13,7 +13,7 @@ from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import ChainFailedError
 from wheelfarm.report.explanation import explanation_lines
 from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
-from wheelfarm.report.quantity import about, size
+from wheelfarm.report.text import about, size
 from wheelfarm.report.workflow import job_summary
 from wheelfarm.run.decision import Action, decide_all, explanation
 from wheelfarm.run.disk_space import clean as clean_farm

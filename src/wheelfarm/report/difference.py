@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.report.quantity import size
-from wheelfarm.report.screen import table_lines
+from wheelfarm.report.text import size, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,8 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.index.comparison import State
-from wheelfarm.report.quantity import size
-from wheelfarm.report.screen import table_lines
+from wheelfarm.report.text import size, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -17,7 +17,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
-from wheelfarm.report.quantity import clock
+from wheelfarm.report.text import clock
 from wheelfarm.run.scheduler import defer_signals
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.diagnosis import failure_of
-from wheelfarm.report.quantity import about, duration, size
-from wheelfarm.report.screen import table_lines
+from wheelfarm.report.text import about, duration, size, table_lines
 from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wheelfarm.report.quantity import about, clock
+from wheelfarm.report.text import about, clock
 from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:

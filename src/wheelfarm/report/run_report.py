@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from wheelfarm.report.outcome import outcome_line
 from wheelfarm.report.progress import Progress
-from wheelfarm.report.quantity import about, duration
+from wheelfarm.report.text import about, duration
 from wheelfarm.run.outcome import State
 from wheelfarm.run.scheduler import defer_signals
 

@@ -1,20 +1,19 @@
-"""The streams: messages for people on standard error, results and tables on standard output."""
+"""The streams: messages for people on standard error, results on standard output."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import shutil
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from wheelfarm.system.logs import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from wheelfarm.errors import FarmError
     from wheelfarm.report.live import LiveView
@@ -114,62 +113,3 @@ def log_to_screen() -> None:
     if not any(isinstance(handler, ScreenHandler) for handler in logger.handlers):
         logger.addHandler(ScreenHandler())
         logger.propagate = False
-
-
-BAR: Final = 20
-"""Columns of a bar of shares."""
-_ENDLESS: Final = 10_000
-_NARROWEST: Final = 12
-"""Columns that a text needs which is broken at words."""
-
-
-def bar(share: float) -> str:
-    """A bar of a share between 0 and 1, in eighths of a column."""
-    full, rest = divmod(round(share * BAR * 8), 8)
-    return "█" * full + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[rest]
-
-
-def table_lines(
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    right: Sequence[str] = (),
-    whole: Sequence[str] = (),
-    width: int | None = None,
-) -> list[str]:
-    """The lines of a table without a frame.
-
-    Args:
-        header: the names of the columns; without any there is no header.
-        rows: the cells.
-        right: columns that are adjusted to the right.
-        whole: columns that are not broken; all others are, at words, where the width asks for it. Where these
-            alone are too wide, only the columns on the right stay whole.
-        width: columns of the terminal; None for as many as it takes.
-    """
-    # Rich costs a tenth of a second: only a table imports it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
-    remaining = (
-        (width or _ENDLESS)
-        - 2 * len(header)
-        - sum(cells for name, cells in zip(header, widths, strict=True) if name in whole)
-    )
-    if remaining < _NARROWEST * sum(name not in whole for name in header):
-        whole = right
-    table = Table(
-        box=None, pad_edge=False, show_header=any(name.strip() for name in header), padding=(0, 2, 0, 0)
-    )
-    for name in header:
-        table.add_column(
-            name, justify="right" if name in right else "left", no_wrap=name in whole, overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console = Console(file=io.StringIO(), width=width or _ENDLESS, color_system=None)
-    with console.capture() as capture:
-        console.print(table)
-    return [line.rstrip() for line in capture.get().splitlines()]

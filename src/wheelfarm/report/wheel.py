@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.report.difference import difference_lines
-from wheelfarm.report.quantity import duration, size
-from wheelfarm.report.screen import bar, table_lines
+from wheelfarm.report.text import bar, duration, size, table_lines
 from wheelfarm.wheels.comparison import common_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from wheelfarm.report.outcome import count_line
-from wheelfarm.report.quantity import duration, size
+from wheelfarm.report.text import duration, size
 from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:

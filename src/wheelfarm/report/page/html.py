@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.model import CacheUse
 from wheelfarm.report.page.graph import HEIGHT, WIDTH, draw
-from wheelfarm.report.quantity import duration, size
+from wheelfarm.report.text import duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
