@@ -209,9 +209,11 @@ def _lacks(main: Name, wheels: Sequence[Candidate], rules: ReleaseRules, absent:
             for target in rules.needed(project)
             if not any(serves(filename, target) for filename in own)
         ]
-        lacking += [f"no wheel{of} for {', '.join(targets)}"] if targets else []
+        if targets:
+            lacking.append(f"no wheel{of} for {', '.join(targets)}")
     names = sorted({name for candidate in wheels for name in candidate.requires}.intersection(absent))
-    lacking += [f"it needs {', '.join(names)}, which is not published"] if names else []
+    if names:
+        lacking.append(f"it needs {', '.join(names)}, which is not published")
     return "; ".join(lacking)
 
 

@@ -1,4 +1,4 @@
-"""A requirements file with the hashes of the farm's wheels, and of all that they need from elsewhere."""
+"""What a consumer of an index writes: the settings of its installer, and a requirements file with hashes."""
 
 from __future__ import annotations
 
@@ -99,10 +99,6 @@ def consumer_lines(tool: Tool, *, index: str, url: str, names: Mapping[Name, str
     return text.rstrip("\n").splitlines()
 
 
-_RESOLVING: Final = 300.0
-"""Seconds for uv to resolve."""
-
-
 def pins(candidates: Iterable[Candidate]) -> str:
     """A line for each distribution: its version, and the hash of each of its wheels."""
     hashes: defaultdict[str, list[str]] = defaultdict(list)
@@ -154,7 +150,7 @@ def resolve(
             # The urls may hold credentials, so they are no arguments.
             env={**env, "UV_INDEX": simple, **({"UV_DEFAULT_INDEX": public} if public else {})},
             stdin="\n".join(wanted) + "\n",
-            time_limit=_RESOLVING,
+            time_limit=300,
         )
         try:
             run(command)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -12,17 +11,18 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import NetworkError, UsageError
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_log = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        _log.info("%s %s", self.address_string(), format % args)
+        logger.info("%s %s", self.address_string(), format % args)
 
 
 def check_host(host: str, root: Path) -> None:
@@ -47,7 +47,7 @@ def check_host(host: str, root: Path) -> None:
 class _Server(ThreadingHTTPServer):
     def handle_error(self, _request: object, client_address: tuple[str, int]) -> None:
         """Log a connection that broke off; the base class prints a traceback."""
-        _log.info("%s %r", client_address[0], sys.exception())
+        logger.info("%s %r", client_address[0], sys.exception())
 
 
 @contextmanager

@@ -243,14 +243,8 @@ def _file_contradictions(expect: Expect, target: Target) -> Iterator[tuple[str, 
         yield "platform-tag", f"it expects {tag}, but the target is {target.identifier}"
 
 
-def check_expectations(
-    resolved: ResolvedRecipe, *, recipe: Recipe, target: Target, where: str
-) -> ResolvedRecipe:
-    """The resolved recipe, when a wheel can meet its expectations.
-
-    Raises:
-        RecipeError: where expectations contradict each other.
-    """
+def check_expectations(resolved: ResolvedRecipe, *, recipe: Recipe, target: Target, where: str) -> None:
+    """Raise a RecipeError for each pair of expectations that no wheel of the recipe can meet."""
     problems = Collector()
     expect = resolved.expect
     for key, why in (*_code_contradictions(expect, recipe), *_file_contradictions(expect, target)):
@@ -265,4 +259,3 @@ def check_expectations(
             )
         )
     problems.check()
-    return resolved

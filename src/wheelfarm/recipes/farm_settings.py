@@ -123,7 +123,6 @@ class IndexTable(StrictModel):
     listing_timeout: float = Field(
         default=30, ge=0, description="Seconds that the index may take to list what it has accepted"
     )
-
     sign: bool = Field(
         default=True,
         description="Whether provenance is signed where the publishing job has an identity: Sigstore's log, "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
@@ -37,10 +36,13 @@ class LoadedRecipe:
     """The farm's layer, `[tool.wheelfarm.defaults]`."""
     blas_expects: Mapping[str, Expect] = field(default_factory=dict)
     """Variant → what must be true of wheels that link its BLAS."""
+    _locks: dict[str, tuple[LockedRequirement, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Lock file → its lines: several targets read the same file."""
 
     @property
     def name(self) -> Name:
-        """The distribution's name."""
         return Name(self.table.name)
 
     @property
@@ -50,7 +52,6 @@ class LoadedRecipe:
 
     @property
     def source(self) -> Source:
-        """The pinned source."""
         source, version = self.table.source, self.table.version
         if isinstance(source, SdistSource):
             return Sdist(version=version, sha256=Digest(source.sha256))
@@ -74,7 +75,8 @@ class LoadedRecipe:
             variant=variant,
             target=target,
         )
-        return check_expectations(resolved, recipe=self.table, target=target, where=self.where)
+        check_expectations(resolved, recipe=self.table, target=target, where=self.where)
+        return resolved
 
     def series(self, *, variant: str, target: Target) -> tuple[Path, ...]:
         """The patches that apply here, in the recipe's order."""
@@ -88,10 +90,6 @@ class LoadedRecipe:
             and (patch.variants is None or variant in patch.variants)
             and (patch.platforms is None or target.platform in patch.platforms)
         )
-
-    @cached_property
-    def _locks(self) -> dict[str, tuple[LockedRequirement, ...]]:
-        return {}
 
     def _locked(self, file: str, target: Target) -> tuple[LockedRequirement, ...]:
         if file not in self._locks:

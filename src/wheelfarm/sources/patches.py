@@ -220,16 +220,8 @@ class _Application:
         # Inside a repository git silently skips files that are not below the current directory: there must be
         # no repository around the tree or in it.
         env = git_environment(self.environ) | {"GIT_DIR": os.devnull}
-        argv = (
-            "git",
-            "apply",
-            "--verbose",
-            "--whitespace=nowarn",
-            *options,
-            "--",
-            str(self.patch.absolute()),
-        )
-        return run(Command(argv=argv, env=env, cwd=self.tree), check=False)
+        argv = ("git", "apply", "--verbose", "--whitespace=nowarn", *options, "--")
+        return run(Command(argv=(*argv, str(self.patch.absolute())), env=env, cwd=self.tree), check=False)
 
 
 def _named(number: int, hunks: Sequence[Hunk]) -> str:
