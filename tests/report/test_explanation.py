@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from wheelfarm.report.explanation import explanation_lines
+from wheelfarm.report.build import explanation_lines
 
 if TYPE_CHECKING:
     from pathlib import Path

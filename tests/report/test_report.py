@@ -14,9 +14,9 @@ from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
 from wheelfarm.index.comparison import TargetStatus
 from wheelfarm.model import Name
+from wheelfarm.report.build import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.index import status_lines
 from wheelfarm.report.live import LiveView
-from wheelfarm.report.outcome import decision_lines, outcome_data, outcome_line, summary_lines
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.text import about, clock, duration, size, table_lines
 from wheelfarm.run.decision import Action, Decision

@@ -11,8 +11,7 @@ from invoke.exceptions import Exit
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import ChainFailedError
-from wheelfarm.report.explanation import explanation_lines
-from wheelfarm.report.outcome import decision_lines, outcome_data, summary_lines
+from wheelfarm.report.build import decision_lines, explanation_lines, outcome_data, summary_lines
 from wheelfarm.report.text import about, size
 from wheelfarm.report.workflow import job_summary
 from wheelfarm.run.decision import Action, decide_all, explanation

@@ -20,8 +20,8 @@ from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowEr
 from wheelfarm.model import EngineName, parse_name
 from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
+from wheelfarm.report.build import outcome_data
 from wheelfarm.report.index import comparison_lines
-from wheelfarm.report.outcome import outcome_data
 from wheelfarm.report.workflow import job_summary, workflow_summary
 from wheelfarm.run.ci_artifacts import CiArtifacts
 from wheelfarm.run.publication import Publication, choose_index_name

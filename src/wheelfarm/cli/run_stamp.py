@@ -11,7 +11,7 @@ from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.stamp import Stamp, environment_digest, file_state, output_digest
 from wheelfarm.model import EngineName
-from wheelfarm.report.outcome import outcome_line
+from wheelfarm.report.build import outcome_line
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.system.environment import allowed, which
 from wheelfarm.system.files import write_atomically

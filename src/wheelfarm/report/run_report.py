@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from wheelfarm.report.outcome import outcome_line
+from wheelfarm.report.build import outcome_line
 from wheelfarm.report.progress import Progress
 from wheelfarm.report.text import about, duration
 from wheelfarm.run.outcome import State

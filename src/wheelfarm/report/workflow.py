@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from wheelfarm.report.outcome import count_line
+from wheelfarm.report.build import count_line
 from wheelfarm.report.text import duration, size
 from wheelfarm.run.outcome import State
 
