@@ -11,11 +11,11 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from urllib.parse import quote, urlsplit
 
 from wheelfarm.errors import PublishError
+from wheelfarm.sources.urls import local_path
 from wheelfarm.system.files import copy_verified, write_atomically
 from wheelfarm.system.locks import LockTimeoutError, hold_lock
 from wheelfarm.system.logs import get_logger
@@ -23,6 +23,7 @@ from wheelfarm.system.logs import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from wheelfarm.index.client import IndexClient
     from wheelfarm.model import Digest
@@ -247,11 +248,8 @@ def open_storage(url: str, root: Path) -> Storage:
     Raises:
         PublishError: when fsspec or the store's own library is not installed, or cannot use the url.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        from urllib.request import url2pathname  # noqa: PLC0415 - it brings a client of HTTP along
-
-        return Directory(Path(url2pathname(parts.path)))
+    if (local := local_path(url)) is not None:
+        return Directory(local)
     if "://" not in url:
         return Directory(root / url)
     try:
@@ -260,7 +258,7 @@ def open_storage(url: str, root: Path) -> Storage:
         files, path = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
         raise PublishError(
-            f"{parts.scheme}:// needs a library that is not installed",
+            f"{urlsplit(url).scheme}:// needs a library that is not installed",
             where=url,
             why=str(error),
             hint="pip install 'wheelfarm[index]', and the library that is named above",

@@ -42,12 +42,11 @@ class Wheelhouse:
     Args:
         root: its directory, which is made when it is missing.
         timeout: seconds to wait for another process that is writing.
-        command: what other processes call this one while they wait for it.
     """
 
-    def __init__(self, root: Path, *, timeout: float = 600.0, command: str = Path(sys.argv[0]).name) -> None:
+    def __init__(self, root: Path, *, timeout: float = 600.0) -> None:
         self.root = root
-        self._lock = Lock(root=root, timeout=timeout, command=command)
+        self._lock = Lock(root=root, timeout=timeout, command=Path(sys.argv[0]).name)
 
     def _layout(self, variant: str) -> Layout:
         return Layout(root=self.root, variant=variant)
