@@ -1,4 +1,4 @@
-"""Laying out a stage: requirements by hash, the provider, the edited build requirements, the epoch."""
+"""The build directory: requirements by hash, the provider, the epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,10 +16,9 @@ from support.archives import digest
 from support.farm import builds_of, make_farm, make_toolchain
 from support.raised import only
 from support.wheels import make_wheel
-from wheelfarm.build.directory import BuildDirectory, make_directory, newest
-from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError
+from wheelfarm.build.directory import BuildDirectory, newest, write_directory
+from wheelfarm.errors import ChainError, ProviderError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
-from wheelfarm.recipes.build_requirements import build_requires
 from wheelfarm.recipes.farm_settings import Provider
 
 if TYPE_CHECKING:
@@ -33,19 +32,24 @@ def pinned(path: Path, name: str, *, farm: bool = False) -> PinnedWheel:
     return PinnedWheel(name=Name(name), version="1.0", path=path, sha256=sha256, farm=farm)
 
 
-def make_tree(root: Path, pyproject: str | None = None) -> PatchedTree:
-    (root / "source").mkdir(parents=True)
-    if pyproject is not None:
-        (root / "source" / "pyproject.toml").write_text(pyproject)
+def laid(
+    build: Build, root: Path, *wheels: PinnedWheel, provider: PinnedWheel | None = None
+) -> BuildDirectory:
+    root.mkdir()
     source = FetchedSource(name=Name("alpha"), version="1.0", path=root / "alpha.tar.gz", sha256=digest(b""))
-    return PatchedTree(source=source, path=root / "source")
-
-
-def laid(build: Build, root: Path, **words: Any) -> BuildDirectory:
-    root.mkdir(exist_ok=True)
-    tree = words.pop("tree", None) or make_tree(root)
-    given: dict[str, Any] = {"requirements": [], "provider": None, "epoch": 1, "inside": INSIDE, "jobs": 1}
-    return make_directory(build, root=root, tree=tree, **(given | words))
+    directory = BuildDirectory(
+        build=build,
+        root=root,
+        inside=INSIDE,
+        tree=PatchedTree(source=source, path=root / "source"),
+        requirements=wheels,
+        backend="",
+        build_requires=(),
+        epoch=1,
+        provider_wheel=provider,
+    )
+    write_directory(directory)
+    return directory
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def alpha(tmp_path: Path) -> Build:
 class TestLay:
     def test_requirements_are_named_by_file_and_hash(self, alpha: Build, tmp_path: Path) -> None:
         wheels = [pinned(make_wheel(tmp_path, name), name) for name in ("zeta", "beta")]
-        stage = laid(alpha, tmp_path / "stage", requirements=wheels)
+        stage = laid(alpha, tmp_path / "stage", *wheels)
         lines = (stage.root / "requirements.txt").read_text().splitlines()
         assert lines == [
             f"{wheel.name} @ file:///project/requirements/{wheel.path.name} --hash=sha256:{wheel.sha256}"
@@ -78,17 +82,10 @@ class TestLay:
         recipes = {"base": {}, "top": {"requires": {"host": ["base"]}}}
         top = builds_of(make_farm(tmp_path / "farm", recipes))["top"]
         wheel = pinned(make_wheel(tmp_path, "base"), "base")
-        error = only(lambda: laid(top, tmp_path / "stage", requirements=[wheel]), ChainError)
+        error = only(lambda: laid(top, tmp_path / "stage", wheel), ChainError)
         assert "farm's wheel of base" in error.what
-        stage = laid(top, tmp_path / "other", requirements=[replace(wheel, farm=True)])
+        stage = laid(top, tmp_path / "other", replace(wheel, farm=True))
         assert stage.requirements == (replace(wheel, farm=True),)
-
-    def test_a_directory_that_cannot_be_written(self, alpha: Build, tmp_path: Path) -> None:
-        root = tmp_path / "stage"
-        tree = make_tree(root)
-        (root / "requirements").write_text("a file")
-        error = only(lambda: laid(alpha, root, tree=tree), BuildDirectoryError)
-        assert error.where == str(root / "requirements")
 
 
 class TestProvider:
@@ -152,25 +149,6 @@ def test_the_epoch_is_the_newest_file_but_for_links_and_not_before_zip_s_time(tm
     (tmp_path / "link").symlink_to("old")
     (tmp_path / "dangling").symlink_to("nowhere")
     assert newest(tmp_path) == 1_600_000_000
-
-
-class TestBuildRequirements:
-    def test_a_recipe_s_edits_are_written(self, tmp_path: Path) -> None:
-        edits = {"build-requires": {"add": ["pkgconf>=2"], "remove": ["cython"]}}
-        alpha = builds_of(make_farm(tmp_path / "farm", {"alpha": edits}))["alpha"]
-        text = '# remains\n[build-system]\nrequires = ["Cython", "numpy>=2"]\nbuild-backend = "mesonpy"\n'
-        (tmp_path / "stage").mkdir()
-        tree = make_tree(tmp_path / "stage", text)
-        stage = laid(alpha, tmp_path / "stage", tree=tree)
-        assert stage.build_requires == ("numpy>=2", "pkgconf>=2")
-        assert stage.backend == "mesonpy"
-        assert (tree.path / "pyproject.toml").read_text().startswith("# remains\n[build-system]\n")
-        assert build_requires(tree.path) == ["numpy>=2", "pkgconf>=2"]
-
-    def test_a_tree_that_says_nothing_can_be_edited(self, tmp_path: Path) -> None:
-        edits = {"build-requires": {"add": ["wheel"]}}
-        alpha = builds_of(make_farm(tmp_path / "farm", {"alpha": edits}))["alpha"]
-        assert laid(alpha, tmp_path / "stage").build_requires == ("setuptools>=40.8", "wheel")
 
 
 @pytest.mark.slow  # pip installs

@@ -8,7 +8,7 @@ import pytest
 
 from support.raised import only, raised
 from wheelfarm.errors import BuildDirectoryError, RecipeError
-from wheelfarm.recipes.build_requirements import backend, build_requires, edited
+from wheelfarm.recipes.build_requirements import backend, build_requires, edit_build_requires, edited
 from wheelfarm.recipes.recipe import BuildRequires
 
 if TYPE_CHECKING:
@@ -37,6 +37,22 @@ class TestReading:
     def test_what_cannot_be_read(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "pyproject.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
         only(lambda: backend(tmp_path), BuildDirectoryError)
+
+
+class TestEditsOfATree:
+    def test_they_are_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "pyproject.toml"
+        path.write_text(
+            '# remains\n[build-system]\nrequires = ["Cython", "numpy>=2"]\nbuild-backend = "mesonpy"\n'
+        )
+        edits = BuildRequires(add=["pkgconf>=2"], remove=["cython"])
+        assert edit_build_requires(tmp_path, edits, where="") == ["numpy>=2", "pkgconf>=2"]
+        assert path.read_text().startswith("# remains\n[build-system]\n")
+        assert (backend(tmp_path), build_requires(tmp_path)) == ("mesonpy", ["numpy>=2", "pkgconf>=2"])
+
+    def test_a_tree_that_says_nothing_can_be_edited(self, tmp_path: Path) -> None:
+        after = edit_build_requires(tmp_path, BuildRequires(add=["wheel"]), where="")
+        assert after == build_requires(tmp_path) == ["setuptools>=40.8", "wheel"]
 
 
 class TestEdits:

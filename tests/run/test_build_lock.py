@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -74,6 +75,18 @@ def test_what_a_killed_run_left_in_gate_environments_is_swept_too(tmp_path: Path
     with lock.hold(SilentListener(), swept.append):
         assert sorted(swept) == environments
     assert not list(lock.root.rglob("*.running"))
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    lock = BuildLock(tmp_path, "slug")
+    lock.root.write_text("a file")
+
+    def write() -> None:
+        with lock.hold(SilentListener(), lambda _root: None):
+            (lock.root / "requirements").mkdir()
+
+    error = only(write, BuildDirectoryError)
+    assert (error.where, error.why) == (str(lock.root / "requirements"), os.strerror(errno.ENOTDIR))
 
 
 def test_it_is_made_for_us_alone(tmp_path: Path) -> None:

@@ -19,14 +19,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
-from wheelfarm.errors import BuildDirectoryError, ChainError, ProviderError
+from wheelfarm.errors import ChainError, ProviderError
 from wheelfarm.model import FetchedSource, Platform
-from wheelfarm.recipes.build_requirements import backend, edit_build_requires
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.sources.unpacking import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path, PurePath
 
     from wheelfarm.model import PatchedTree, PinnedWheel
@@ -116,15 +114,16 @@ def newest(tree: Path) -> int:
     return latest
 
 
-def _write_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: PurePath) -> None:
+def _write_files(directory: BuildDirectory) -> None:
     """The directories, the wheels for the build environment, and the scripts."""
-    for directory in ("requirements", "inside", "dist", "home", "tmp"):
-        (root / directory).mkdir()
+    root = directory.root
+    for name in ("requirements", "inside", "dist", "home", "tmp"):
+        (root / name).mkdir()
     lines = []
-    for wheel in sorted(requirements, key=lambda each: each.name):
+    for wheel in sorted(directory.requirements, key=lambda each: each.name):
         shutil.copyfile(wheel.path, root / "requirements" / wheel.path.name)
         # By file and hash: this admits nothing else.
-        url = (inside / "requirements" / wheel.path.name).as_uri()
+        url = (directory.inside / "requirements" / wheel.path.name).as_uri()
         lines.append(f"{wheel.name} @ {url} --hash=sha256:{wheel.sha256}\n")
     (root / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     for script in SCRIPTS:
@@ -132,9 +131,9 @@ def _write_files(root: Path, requirements: Sequence[PinnedWheel], *, inside: Pur
         (root / "inside" / script).write_bytes(text)
 
 
-def _unpack_openblas(directory: BuildDirectory, wheel: PinnedWheel | None) -> None:
+def _unpack_openblas(directory: BuildDirectory) -> None:
     """Unpack scipy-openblas32, with a pkg-config file for where the build sees it."""
-    target, where = directory.build.id.target, directory.inside / "provider"
+    target, wheel = directory.build.id.target, directory.provider_wheel
     if wheel is None:
         raise ProviderError(
             f"the variant {directory.build.id.variant!r} has no wheel of its BLAS for {target}",
@@ -154,58 +153,25 @@ def _unpack_openblas(directory: BuildDirectory, wheel: PinnedWheel | None) -> No
             what = f"{wheel.path.name} holds {len(names)} import libraries"
             raise ProviderError(what, where=str(wheel.path))
         library = names[0]
-    text = _PKG_CONFIG.format(prefix=where.as_posix(), version=wheel.version, library=library)
+    where = (directory.inside / "provider").as_posix()
+    text = _PKG_CONFIG.format(prefix=where, version=wheel.version, library=library)
     (provider / "pkgconfig" / "scipy-openblas.pc").write_text(text, encoding="utf-8")
 
 
-def make_directory(
-    build: Build,
-    *,
-    root: Path,
-    inside: PurePath,
-    tree: PatchedTree,
-    requirements: Sequence[PinnedWheel],
-    provider: PinnedWheel | None,
-    epoch: int,
-    jobs: int,
-) -> BuildDirectory:
-    """Make the build directory around a patched tree in `root/source`; see `BuildDirectory` for the rest.
+def write_directory(directory: BuildDirectory) -> None:
+    """Write what a build needs around its source tree: requirements, scripts and provider.
 
     Raises:
-        BuildDirectoryError: when the directory cannot be written.
         ChainError: when a wheel of the farm that the plan pinned is not among the requirements.
-        RecipeError: where an edit of the build requirements has no effect.
         ProviderError: when the provider's wheel is missing or is not what it should be.
     """
-    farm = {wheel.name for wheel in requirements if wheel.farm}
+    build = directory.build
+    farm = {wheel.name for wheel in directory.requirements if wheel.farm}
     for upstream in build.upstream:
         if upstream.name not in farm:
             raise ChainError(
                 f"the farm's wheel of {upstream.name} is not in the build directory", where=str(build.id)
             )
-    try:
-        _write_files(root, requirements, inside=inside)
-        build_requires = edit_build_requires(
-            tree.path, build.recipe.table.build_requires, where=build.recipe.where
-        )
-        directory = BuildDirectory(
-            build=build,
-            root=root,
-            inside=inside,
-            tree=tree,
-            requirements=tuple(requirements),
-            backend=backend(tree.path),
-            build_requires=tuple(build_requires),
-            epoch=epoch,
-            jobs=jobs,
-            provider_wheel=provider,
-        )
-        if directory.provider is Provider.SCIPY_OPENBLAS32:
-            _unpack_openblas(directory, provider)
-    except OSError as problem:
-        raise BuildDirectoryError(
-            f"cannot make the build directory of {build.id}",
-            where=problem.filename or str(root),
-            why=problem.strerror,
-        ) from problem
-    return directory
+    _write_files(directory)
+    if directory.provider is Provider.SCIPY_OPENBLAS32:
+        _unpack_openblas(directory)

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import check_settings
-from wheelfarm.build.directory import SOURCE, BuildDirectory, make_directory, newest
+from wheelfarm.build.directory import SOURCE, BuildDirectory, newest, write_directory
 from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.splits import divide
@@ -24,6 +24,7 @@ from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import PatchedTree, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
+from wheelfarm.recipes.build_requirements import backend, edit_build_requires
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
@@ -302,19 +303,23 @@ class BuildPipeline:
             epoch = newest(tree)
             check_unchanged(build)
             patches = apply(tree, build.patches, recipe=build.id.name, environ=settings.environ)
-            # The programs that know a project's options take as long as laying out the rest.
+            edits, where = build.recipe.table.build_requires, build.recipe.where
+            directory = BuildDirectory(
+                build=build,
+                root=root,
+                inside=self.services.engine.inside(root, target),
+                tree=PatchedTree(source=source, path=tree, patches=patches),
+                requirements=(*locked, *upstream),
+                backend=backend(tree),
+                build_requires=tuple(edit_build_requires(tree, edits, where=where)),
+                epoch=epoch,
+                jobs=self.jobs,
+                provider_wheel=provider,
+            )
+            # The programs that know a project's options take as long as writing the rest.
             with ThreadPoolExecutor(max_workers=1) as pool:
                 unchecked = pool.submit(check_settings, build, tree, programs_environment(settings))
-                directory = make_directory(
-                    build,
-                    root=root,
-                    inside=self.services.engine.inside(root, target),
-                    tree=PatchedTree(source=source, path=tree, patches=patches),
-                    requirements=[*locked, *upstream],
-                    provider=provider,
-                    epoch=epoch,
-                    jobs=self.jobs,
-                )
+                write_directory(directory)
             for why in unchecked.result():
                 self.listener.on_line(f"{build.recipe.where}: {why}")
             return directory
