@@ -143,7 +143,9 @@ class Runner:
         try:
             run.to_end()
         except KeyboardInterrupt as interrupt:
-            run.stop()
+            # A second interrupt during the message would end the run before its builds have ended.
+            with suppress(KeyboardInterrupt), defer_signals():
+                run.stop()
             raise Interrupted(run.outcomes()) from interrupt
         except BaseException:
             run.stop()
@@ -198,7 +200,7 @@ class _Run:
     def stop(self) -> None:
         """Tell the running builds to stop, wait for them, and record those that came to an end.
 
-        Further interrupts change nothing: it takes a few seconds at most, and must leave nothing running.
+        It takes a few seconds at most, and must leave nothing running.
         """
         if self._running:
             logger.info("stopping the running builds")
@@ -206,8 +208,7 @@ class _Run:
         deadline = time.monotonic() + _GRACE
         ended: set[Future[Outcome]] = set()
         while len(ended) < len(self._running) and (left := deadline - time.monotonic()) > 0:
-            with suppress(KeyboardInterrupt):
-                ended = wait(self._running, timeout=left).done
+            ended = wait(self._running, timeout=left).done
         for future in [future for future in self._running if future in ended]:
             error = future.exception()
             if error is None or (isinstance(error, FarmError) and not isinstance(error, CancelledRunError)):
