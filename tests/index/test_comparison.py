@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import parse_wheel_filename
 
-from support.candidates import TARGETS, listed, make_candidate, published, tagged_digest
+from support.candidates import TARGETS, is_same, listed, make_candidate, published, tagged_digest
 from support.raised import raised
 from wheelfarm.errors import ConflictError, IncompleteError
 from wheelfarm.index.build_tags import build_tag, of_release, superseded
@@ -44,7 +44,7 @@ def compared(
         candidates,
         listing,
         ReleaseRules(needed=needed, owned=owned),
-        tagged_digest=tagged_digest,
+        is_same=is_same,
         next_build=next_build,
     )
 
@@ -209,7 +209,7 @@ def uploaded(found: Comparison) -> list[tuple[Name, ListedFile]]:
 
 def compared_all(wheelhouse: list[Candidate], listing: list[tuple[Name, ListedFile]]) -> Comparison:
     rules = ReleaseRules(needed=needed, owned=set(map(Name, NAMES)))
-    return compare(wheelhouse, listing_of(listing), rules, tagged_digest=tagged_digest)
+    return compare(wheelhouse, listing_of(listing), rules, is_same=is_same)
 
 
 @given(WHEELHOUSES, WHEELHOUSES)

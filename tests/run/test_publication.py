@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.farm import builds_of, make_farm
 from support.publishing import VARIANT, publishing_farm, stock
+from wheelfarm.index.comparison import State
 from wheelfarm.run.publication import Publication
 from wheelfarm.run.reuse import Published
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
@@ -23,7 +25,23 @@ def test_a_directory_of_its_own_holds_the_published_wheels_and_nothing_is_tempor
     done = Publication(farm=farm, index_name="internal", variant=VARIANT, directory=directory).publish()
     assert len(done.to_upload) == 4
     assert len(list(directory.rglob("*.whl"))) == 4
-    assert not farm.settings.work.exists()
+    assert [path.name for path in farm.settings.work.iterdir()] == ["published.json"]
+
+
+@pytest.mark.parametrize("damage", [None, "", "[]", '{"a": "b"}'])
+def test_wheels_that_are_published_already_are_written_again_only_without_memory(
+    tmp_path: Path, damage: str | None
+) -> None:
+    farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": (tmp_path / "public").as_uri()})
+    stock(farm.wheelhouse)
+    memory, directory = farm.settings.work / "published.json", tmp_path / "published"
+    Publication(farm=farm, index_name="internal", variant=VARIANT).publish()
+    if damage is not None:
+        memory.write_text(damage)
+    again = Publication(farm=farm, index_name="internal", variant=VARIANT, directory=directory).compare()
+    assert {each.state for each in again.differences} == {State.SAME}
+    assert len(list(directory.rglob("*.whl"))) == (0 if damage is None else 4)
+    assert len(json.loads(memory.read_bytes())) >= 4
 
 
 @pytest.mark.parametrize(("host", "requested"), [("wheels.example.org", False), ("localhost:9", True)])

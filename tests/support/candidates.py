@@ -47,6 +47,10 @@ def make_candidate(
     return Candidate(project=Name(name), variant="plain", file=file, path=Path(filename), requires=needs)
 
 
+def is_same(wheel: Candidate, tag: str, digest: Digest | None) -> bool:
+    return tagged_digest(wheel, tag) == digest
+
+
 def tagged_digest(wheel: Candidate, tag: str) -> Digest:
     """A digest of the bytes that a candidate has with a build tag."""
     return key_of(wheel.sha256 + tag)

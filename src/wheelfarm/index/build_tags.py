@@ -6,15 +6,17 @@ comes from, and wins over builds with a lower number, so that nothing published 
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from wheelfarm.index.candidates import verify_candidate
-from wheelfarm.system.files import sha256_of_file
+from wheelfarm.system.files import sha256_of_file, write_atomically
 from wheelfarm.wheelhouse.tags import served
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import write_tagged
@@ -102,11 +104,37 @@ class Tagger:
     Args:
         wheelhouse: where the build records are.
         directory: where the wheels go.
+        memory: the file that names the digests of wheels that were written before, if there is one.
     """
 
     wheelhouse: Wheelhouse
     directory: Path
+    memory: Path | None = None
     _written: dict[tuple[Path, str], Candidate] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """The digest of each wheel that was written, by that of the stored wheel and the build tag."""
+        try:
+            found = json.loads(self.memory.read_bytes()) if self.memory else None
+        except (OSError, ValueError):
+            found = None
+        return found if isinstance(found, dict) else {}
+
+    def is_same(self, candidate: Candidate, tag: str, digest: Digest | None) -> bool:
+        """Whether the wheel with a build tag has a digest; only one that is not known to is written."""
+        known = self._digests.get(f"{candidate.sha256} {tag}")
+        return (known is not None and known == digest) or self.tag(candidate, tag).sha256 == digest
+
+    def remember(self) -> None:
+        """Write down the digests of all wheels that were written."""
+        new = {
+            f"{stored.sha256} {tag}": made.sha256
+            for (_, tag), made in self._written.items()
+            if (stored := made.stored)
+        }
+        if self.memory and not new.items() <= self._digests.items():
+            write_atomically(self.memory, json.dumps(self._digests | new, indent=0).encode(), "the digests")
 
     def tag(self, candidate: Candidate, tag: str) -> Candidate:
         """The wheel with a build tag in its name and in WHEEL; the same wheel and tag make the same bytes.

@@ -112,7 +112,7 @@ def compare(
     listing: Listing,
     rules: ReleaseRules,
     *,
-    tagged_digest: Callable[[Candidate, str], Digest],
+    is_same: Callable[[Candidate, str, Digest | None], bool],
     next_build: bool = False,
 ) -> Comparison:
     """Compare candidates with what an index lists.
@@ -121,12 +121,12 @@ def compare(
         candidates: stored wheels, dependencies before dependents.
         listing: the files of the candidates' projects, and of the farm's distributions that they require.
         rules: what makes a release complete.
-        tagged_digest: the digest of a candidate's bytes with a build tag.
+        is_same: whether a candidate with a build tag has a digest.
         next_build: give conflicting wheels the next build number.
     """
     candidates = tuple(candidates)
     found = [
-        _compare_one(candidate, listing.get(candidate.project, ()), tagged_digest, next_build=next_build)
+        _compare_one(candidate, listing.get(candidate.project, ()), is_same, next_build=next_build)
         for candidate in candidates
     ]
     judged = _without_incomplete(found, rules, listing)
@@ -152,7 +152,7 @@ def _identity(filename: str) -> object:
 def _compare_one(
     candidate: Candidate,
     files: Sequence[ListedFile],
-    tagged_digest: Callable[[Candidate, str], Digest],
+    is_same: Callable[[Candidate, str, Digest | None], bool],
     *,
     next_build: bool,
 ) -> Difference:
@@ -170,7 +170,7 @@ def _compare_one(
         )
 
     for number, file in own:
-        if tagged_digest(candidate, build_tag(number, key)) == file.sha256:
+        if is_same(candidate, build_tag(number, key), file.sha256):
             return difference(State.SAME, number)
     highest, before = max(((slot.number, file.filename) for slot, file in slots), default=(0, ""))
     if own and not next_build:

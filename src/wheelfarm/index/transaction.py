@@ -61,7 +61,7 @@ class Transaction:
             self.candidates,
             self.index.list_files(sorted(projects | required), keys),
             self.rules,
-            tagged_digest=lambda candidate, tag: self.tagger.tag(candidate, tag).sha256,
+            is_same=self.tagger.is_same,
             next_build=self.next_build,
         )
         return Comparison(tuple(each for each in found.differences if each.project in projects))

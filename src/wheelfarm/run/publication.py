@@ -140,15 +140,17 @@ class Publication:
         """The transaction that publishes some releases and what they need of the farm, or all."""
         farm = self.farm
         with self._open_directory() as directory:
+            tagger = Tagger(farm.wheelhouse, Path(directory), farm.settings.work / "published.json")
             yield Transaction(
                 index=self.index,
                 candidates=find_candidates(farm.wheelhouse, self.variant, wanted, self.members),
-                tagger=Tagger(farm.wheelhouse, Path(directory)),
+                tagger=tagger,
                 rules=ReleaseRules(needed=self.needed, owned=self.owned(), members=self.members),
                 timeout=self._table.listing_timeout,
                 sleep=self.sleep,
                 next_build=next_build,
             )
+            tagger.remember()
 
     def compare(
         self, wanted: Mapping[Name, str | None] | None = None, *, next_build: bool = False
