@@ -396,6 +396,7 @@ def test_a_list_of_files(tmp_path: Path, index: Index) -> None:
     subprocess.run([env / "bin" / "python", "-m", "pip", "check"], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_install_tags_are_mesons(tmp_path: Path, index: Index) -> None:
     farm = tiny_farm(tmp_path / "farm", index, {"tinybase": {"splits": TESTS}})
     error = run_farm(farm).error("tinybase")

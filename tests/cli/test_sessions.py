@@ -228,6 +228,7 @@ def test_a_stamp_whose_program_is_gone_is_not_valid(farm: Path) -> None:
     assert "chain numpy" in calls.read_text()
 
 
+@pytest.mark.slow
 def test_the_tools_environment_is_made_once_also_by_two_runs_at_once(farm: Path) -> None:
     runs = [_start(farm, "-s", "tools") for _ in range(2)]
     outputs = [run.communicate(timeout=120)[1] for run in runs]

@@ -145,6 +145,7 @@ class TestDownstream:
         )
         return results[build.id.name], listener.lines
 
+    @pytest.mark.slow
     def test_a_stored_wheel_works_with_the_new_one(self, chain: Settings, tmp_path: Path) -> None:
         results, _ = self.results(chain, tmp_path)
         assert [result.name for result in results[-2:]] == [
@@ -161,6 +162,7 @@ class TestDownstream:
         assert str(error.hint).startswith("inv chain tinytop builds both")
         assert error.log == tmp_path / "gate-tinytop-cp311.log"
 
+    @pytest.mark.slow
     def test_one_that_this_run_builds_again_stops_nothing(self, chain: Settings, tmp_path: Path) -> None:
         recipe = chain.recipes / "tinytop" / "recipe.toml"
         recipe.write_text(recipe.read_text() + '\n[environment]\nCFLAGS = "-O0"\n')

@@ -118,10 +118,14 @@ def build_wheel(directory, settings=None, metadata=None):
     ("names", "said"),
     [
         ([], "left no wheel for tinyleaf"),
-        (["tinyleaf-1.0-py3-none-any.whl", "tinyleaf-1.1-py3-none-any.whl"], "left 2 wheels for tinyleaf"),
-        (["otherleaf-1.0-py3-none-any.whl"], "made otherleaf 1.0"),
+        pytest.param(
+            ["tinyleaf-1.0-py3-none-any.whl", "tinyleaf-1.1-py3-none-any.whl"],
+            "left 2 wheels for tinyleaf",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["otherleaf-1.0-py3-none-any.whl"], "made otherleaf 1.0", marks=pytest.mark.slow),
         (["tinyleaf-1.0.1-py3-none-any.whl"], "made tinyleaf 1.0.1"),
-        (["tinyleaf.whl"], "not a wheel's name"),
+        pytest.param(["tinyleaf.whl"], "not a wheel's name", marks=pytest.mark.slow),
     ],
 )
 def test_a_build_yields_one_wheel_of_the_recipe(
@@ -233,6 +237,7 @@ def test_of_two_runs_at_once_one_builds(index: Index, tmp_path: Path) -> None:
     check_tidy(settings.wheelhouse, VARIANT)
 
 
+@pytest.mark.slow
 def test_after_kills_the_next_run_succeeds(index: Index, tmp_path: Path) -> None:
     """Each kill leaves the children of the run behind, as a real one does."""
     settings = tiny_farm(tmp_path / "farm", index, LEAF)

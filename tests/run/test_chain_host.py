@@ -147,6 +147,7 @@ def test_a_changed_smoke_test_is_run_and_nothing_compiled(chain: Settings) -> No
     assert run_farm(chain).states == {"tinybase": "cached", "tinytop": "cached"}
 
 
+@pytest.mark.slow
 def test_a_changed_smoke_test_that_fails_leaves_the_stored_wheel_as_it_was(chain: Settings) -> None:
     before = snapshot(chain.wheelhouse)
     edit(chain, "recipes/tinybase/smoke.py", "== 42", "== 43")
@@ -199,6 +200,7 @@ def test_a_wheel_with_other_bytes_upstream_rebuilds_what_was_built_on_it(chain: 
     assert "has other bytes" in why
 
 
+@pytest.mark.slow
 def test_a_truncated_stored_wheel_is_built_again(chain: Settings) -> None:
     wheel = run_farm(chain).wheel("tinybase")
     wheel.write_bytes(wheel.read_bytes()[:-100])

@@ -108,6 +108,7 @@ def metadata(name):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", TAMPERING)
 def test_an_environment_that_was_tampered_with_proves_nothing(
     chain: Settings, index: Index, tmp_path: Path, how: str
