@@ -20,6 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import tomlkit
+
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "src")]
 
@@ -97,7 +99,9 @@ class Bench:
         place.parent.mkdir(exist_ok=True)
         place.write_text(PATCH + text)
         recipe = self.root / "recipes" / self.package / "recipe.toml"
-        recipe.write_text(recipe.read_text() + f'\n[[patches]]\nfile = "{name}"\n')
+        document = tomlkit.parse(recipe.read_text())
+        document["patches"].append({"file": name})
+        recipe.write_text(tomlkit.dumps(document))
 
 
 def targets(package: str, engine: str) -> tuple[float, ...]:
