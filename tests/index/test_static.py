@@ -93,7 +93,7 @@ def test_a_conflict_with_a_publisher_at_the_same_time(tmp_path: Path, place: str
     one = farm_at(tmp_path / "one", place)
     two = publishing_farm(tmp_path / "two", {"kind": "static", "url": place})
     stock(two.wheelhouse, content="other", inputs_of="")
-    tagger = Tagger(two.wheelhouse, tmp_path)
+    tagger = Tagger(two.wheelhouse, tmp_path, tmp_path / "published.json")
     left = publication(two).compare().to_upload
     wheels = [tagger.tag(each.candidate, each.tag) for each in left if each.candidate]
     publish(one)

@@ -28,7 +28,7 @@ def test_a_directory_of_its_own_holds_the_published_wheels_and_nothing_is_tempor
     assert [path.name for path in farm.settings.work.iterdir()] == ["published.json"]
 
 
-@pytest.mark.parametrize("damage", [None, "", "[]", '{"a": "b"}'])
+@pytest.mark.parametrize("damage", [None, "", "[]", '{"a": "b"}', "[" * 200_000])
 def test_wheels_that_are_published_already_are_written_again_only_without_memory(
     tmp_path: Path, damage: str | None
 ) -> None:
@@ -42,6 +42,15 @@ def test_wheels_that_are_published_already_are_written_again_only_without_memory
     assert {each.state for each in again.differences} == {State.SAME}
     assert len(list(directory.rglob("*.whl"))) == (0 if damage is None else 4)
     assert len(json.loads(memory.read_bytes())) >= 4
+
+
+def test_digests_that_cannot_be_remembered_are_a_warning(tmp_path: Path, messages: list[str]) -> None:
+    farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": (tmp_path / "public").as_uri()})
+    stock(farm.wheelhouse)
+    (farm.settings.work / "published.json").mkdir(parents=True)
+    done = Publication(farm=farm, index_name="internal", variant=VARIANT).publish()
+    assert len(done.to_upload) == 4
+    assert "published.json is not written: " in messages[-1]
 
 
 @pytest.mark.parametrize(("host", "requested"), [("wheels.example.org", False), ("localhost:9", True)])

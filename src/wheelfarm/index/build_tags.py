@@ -6,7 +6,6 @@ comes from, and wins over builds with a lower number, so that nothing published 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
+from pydantic import TypeAdapter
 
 from wheelfarm.index.candidates import verify_candidate
-from wheelfarm.system.files import sha256_of_file, write_atomically
+from wheelfarm.system.files import RememberedValues, sha256_of_file
 from wheelfarm.wheelhouse.tags import served
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import write_tagged
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 _DIGITS: Final = 12
+_DIGESTS: Final = TypeAdapter(dict[str, str])
 
 
 def short_key(key: Digest) -> str:
@@ -104,22 +105,22 @@ class Tagger:
     Args:
         wheelhouse: where the build records are.
         directory: where the wheels go.
-        memory: the file that names the digests of wheels that were written before, if there is one.
+        memory: the file that remembers the digests of the wheels that were written.
     """
 
     wheelhouse: Wheelhouse
     directory: Path
-    memory: Path | None = None
+    memory: Path
     _written: dict[tuple[Path, str], Candidate] = field(default_factory=dict, init=False)
+
+    @property
+    def _values(self) -> RememberedValues[str]:
+        return RememberedValues(self.memory, _DIGESTS)
 
     @cached_property
     def _digests(self) -> dict[str, str]:
         """The digest of each wheel that was written, by that of the stored wheel and the build tag."""
-        try:
-            found = json.loads(self.memory.read_bytes()) if self.memory else None
-        except (OSError, ValueError):
-            found = None
-        return found if isinstance(found, dict) else {}
+        return self._values.read()
 
     def is_same(self, candidate: Candidate, tag: str, digest: Digest | None) -> bool:
         """Whether the wheel with a build tag has a digest; only one that is not known to is written."""
@@ -128,13 +129,13 @@ class Tagger:
 
     def remember(self) -> None:
         """Write down the digests of all wheels that were written."""
-        new = {
-            f"{stored.sha256} {tag}": made.sha256
-            for (_, tag), made in self._written.items()
-            if (stored := made.stored)
-        }
-        if self.memory and not new.items() <= self._digests.items():
-            write_atomically(self.memory, json.dumps(self._digests | new, indent=0).encode(), "the digests")
+        self._values.add(
+            {
+                f"{stored.sha256} {tag}": made.sha256
+                for (_, tag), made in self._written.items()
+                if (stored := made.stored)
+            }
+        )
 
     def tag(self, candidate: Candidate, tag: str) -> Candidate:
         """The wheel with a build tag in its name and in WHEEL; the same wheel and tag make the same bytes.

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
-from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import GitCommit
 from wheelfarm.plan.build import BuildId
 from wheelfarm.recipes.recipe import cost_of
@@ -19,12 +18,10 @@ from wheelfarm.recipes.strict import size_of
 from wheelfarm.run.outcome import State
 from wheelfarm.run.schedule import Duration, Need
 from wheelfarm.sources.cache import Cache
-from wheelfarm.system.files import write_atomically
-from wheelfarm.system.logs import get_logger
+from wheelfarm.system.files import RememberedValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from wheelfarm.run.reuse import Published
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
-logger = get_logger(__name__)
 
 _OVERHEAD: Final = 10.0
 """Seconds of each build for its environment, its repair and its gate."""
@@ -50,7 +46,7 @@ class _Measured(BaseModel, strict=True):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-_FILE: Final = TypeAdapter(dict[str, _Measured])
+_DURATIONS: Final = TypeAdapter(dict[str, _Measured])
 
 
 def need(build: Build) -> Need:
@@ -101,20 +97,20 @@ def estimate(cost: float | None, jobs: int) -> Duration:
 class DurationEstimates:
     """The durations of earlier runs, in a file of the farm, and estimates for all other builds.
 
-    They make a schedule good, not right: a file that cannot be read or written is a warning, and no error.
+    They make a schedule good, not right.
     """
 
     settings: Settings
 
     @property
-    def _file(self) -> Path:
-        return self.settings.work / "durations.json"
+    def _values(self) -> RememberedValues[_Measured]:
+        return RememberedValues(self.settings.work / "durations.json", _DURATIONS)
 
     def expected(
         self, plan: Plan, wheelhouse: Wheelhouse, published: Published | None = None
     ) -> Mapping[BuildId, Duration]:
         """How long each build of a plan takes now: no time for what is stored or published."""
-        known, durations = self._read(), dict[BuildId, Duration]()
+        known, durations = self._values.read(), dict[BuildId, Duration]()
         for build in plan.builds:
             if wheelhouse.find(build.id.variant, build.key) or (published and published.find(build)):
                 durations[build.id] = Duration()
@@ -128,25 +124,7 @@ class DurationEstimates:
         """Write down how long builds took, except those that a cache made shorter."""
         whole = [each for each in outcomes if each.state is State.BUILT and not _cached(each)]
         if whole:
-            # The run has read the file before: what is wrong with it is said once.
-            known = self._read(warn=False) | {
-                _key(each.build): _Measured(seconds=each.seconds) for each in whole
-            }
-            try:
-                write_atomically(self._file, _FILE.dump_json(known, indent=1) + b"\n")
-            except WheelhouseError as error:
-                logger.warning("%s is not written: %s", self._file, error.why)
-
-    def _read(self, *, warn: bool = True) -> dict[str, _Measured]:
-        try:
-            return _FILE.validate_json(self._file.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValidationError) as error:
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-            if warn:
-                logger.warning("%s is not used: %.100s", self._file, why)
-            return {}
+            self._values.add({_key(each.build): _Measured(seconds=each.seconds) for each in whole})
 
     def _cost(self, build: Build) -> float | None:
         """CPU seconds of a build on the reference machine: the recipe's, or by the size of the source."""

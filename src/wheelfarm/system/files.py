@@ -13,14 +13,23 @@ import os
 import secrets
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from pydantic import ValidationError
 
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import Digest
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from pydantic import TypeAdapter
+
+logger = get_logger(__name__)
+T = TypeVar("T")
 
 TEMPORARY_PREFIX: Final = ".tmp-"
 """How the names of unfinished files begin."""
@@ -133,6 +142,40 @@ def write_if_changed(path: Path, data: bytes) -> None:
         if path.is_file() and path.read_bytes() == data:
             return
     write_atomically(path, data)
+
+
+@dataclass(frozen=True)
+class RememberedValues(Generic[T]):
+    """Values by key in a JSON file that save work in later runs.
+
+    Nothing depends on them: a file that cannot be read or written is a warning, and no error.
+    """
+
+    path: Path
+    adapter: TypeAdapter[dict[str, T]]
+
+    def read(self, *, warn: bool = True) -> dict[str, T]:
+        """All values; none when the file is missing or damaged."""
+        try:
+            return self.adapter.validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValidationError) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+            if warn:
+                logger.warning("%s is not used: %.100s", self.path, why)
+            return {}
+
+    def add(self, values: Mapping[str, T]) -> None:
+        """Write some values beside the others."""
+        # A run has read the file before: what is wrong with it is said once.
+        known = self.read(warn=False)
+        if known == (together := known | dict(values)):
+            return
+        try:
+            write_atomically(self.path, self.adapter.dump_json(together, indent=1) + b"\n")
+        except WheelhouseError as error:
+            logger.warning("%s is not written: %s", self.path, error.why)
 
 
 def copy_verified(source: Path, path: Path, sha256: Digest) -> None:
