@@ -130,6 +130,32 @@ class TestInterrupt:
 
         assert list(self.interrupted(make(a=[]), {"a": again})) == ["a"]
 
+    @pytest.mark.parametrize("first", [KeyboardInterrupt, ZeroDivisionError])
+    def test_an_interrupt_while_builds_are_stopped(self, make: Make, first: type[BaseException]) -> None:
+        began, cancelled, ended = threading.Event(), threading.Event(), threading.Event()
+
+        def perform(build: Build, _share: int) -> Outcome:
+            if name(build) == "a":
+                assert began.wait(WAIT)
+                return built(build)
+            began.set()
+            assert cancelled.wait(WAIT)
+            ended.set()
+            return built(build)
+
+        def fail(_outcome: Outcome) -> None:
+            if not cancelled.is_set():
+                raise first
+
+        def cancel() -> None:
+            signal.raise_signal(signal.SIGINT)
+            cancelled.set()
+
+        with pytest.raises((Interrupted, ZeroDivisionError)) as caught:
+            Runner(budget=FOUR, cancel=cancel).run(make(a=[], b=[]), perform, OutcomeListener(fail))
+        assert ended.is_set()
+        assert isinstance(caught.value, Interrupted) == (first is KeyboardInterrupt)
+
     def test_while_a_build_is_begun(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         original = runner.begin
 

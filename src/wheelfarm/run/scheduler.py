@@ -143,9 +143,7 @@ class Runner:
         try:
             run.to_end()
         except KeyboardInterrupt as interrupt:
-            # A second interrupt during the message would end the run before its builds have ended.
-            with suppress(KeyboardInterrupt), defer_signals():
-                run.stop()
+            run.stop()
             raise Interrupted(run.outcomes()) from interrupt
         except BaseException:
             run.stop()
@@ -200,19 +198,19 @@ class _Run:
     def stop(self) -> None:
         """Tell the running builds to stop, wait for them, and record those that came to an end.
 
-        It takes a few seconds at most, and must leave nothing running.
+        Further interrupts change nothing: it takes a few seconds at most, and must leave nothing running.
         """
-        if self._running:
-            logger.info("stopping the running builds")
-        self._runner.cancel()
-        deadline = time.monotonic() + _GRACE
-        ended: set[Future[Outcome]] = set()
-        while len(ended) < len(self._running) and (left := deadline - time.monotonic()) > 0:
-            ended = wait(self._running, timeout=left).done
-        for future in [future for future in self._running if future in ended]:
-            error = future.exception()
-            if error is None or (isinstance(error, FarmError) and not isinstance(error, CancelledRunError)):
-                self._record(self._outcome(future))
+        with suppress(KeyboardInterrupt), defer_signals():
+            if self._running:
+                logger.info("stopping the running builds")
+            self._runner.cancel()
+            ended = wait(self._running, timeout=_GRACE).done
+            for future in [future for future in self._running if future in ended]:
+                error = future.exception()
+                if error is None or (
+                    isinstance(error, FarmError) and not isinstance(error, CancelledRunError)
+                ):
+                    self._record(self._outcome(future))
 
     def _submit(self, build_id: BuildId, share: int) -> None:
         self._attempts[build_id] += 1
