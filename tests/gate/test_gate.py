@@ -19,7 +19,7 @@ from wheelfarm.errors import ChainError, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.gate import GateTests, pass_gates
 from wheelfarm.model import Python
-from wheelfarm.recipes.recipe_set import LoadedRecipe
+from wheelfarm.recipes.layers import resolve
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.test_environments import GateTestPlanner
 from wheelfarm.system.environment import allowed
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.recipe import Recipe
     from wheelfarm.recipes.settings import Settings
 
 HERE = Python(major=3, minor=11)
@@ -109,13 +110,12 @@ def test_a_recipe_is_resolved_once_a_plan(
 ) -> None:
     """In the search for system packages, in the plan, and for the gate of what is not in the plan."""
     calls: Counter[tuple[str, str, str]] = Counter()
-    resolve = LoadedRecipe.resolve
 
-    def counted(recipe: LoadedRecipe, *, variant: str, target: Target) -> ResolvedRecipe:
+    def counted(recipe: Recipe, *, variant: str, target: Target, **layers: Any) -> ResolvedRecipe:
         calls[recipe.name, variant, str(target)] += 1
-        return resolve(recipe, variant=variant, target=target)
+        return resolve(recipe, variant=variant, target=target, **layers)
 
-    monkeypatch.setattr(LoadedRecipe, "resolve", counted)
+    monkeypatch.setattr("wheelfarm.recipes.recipe_set.resolve", counted)
     farm = Farm(settings=chain)
     farm.missing(["tinybase"])
     plan = farm.plan(["tinybase"])

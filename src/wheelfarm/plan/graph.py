@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from graphlib import CycleError as GraphCycle
 from graphlib import TopologicalSorter
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
@@ -24,29 +23,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import LockedRequirement, Target
     from wheelfarm.plan.build import Toolchain
     from wheelfarm.recipes.farm_settings import Variant
-    from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
-
-
-class ResolvedRecipes:
-    """The recipes of a plan with their layers applied, each once for a variant and target."""
-
-    def __init__(self) -> None:
-        self._resolved: dict[tuple[Name, str, Target], ResolvedRecipe] = {}
-        self._lock = Lock()  # the gates of several builds run at once
-
-    def find(self, recipe: LoadedRecipe, variant: str, target: Target) -> ResolvedRecipe:
-        """The values of a recipe for a variant and target.
-
-        Raises:
-            RecipeError: where layers do not fit together.
-        """
-        key = recipe.name, variant, target
-        with self._lock:
-            if key not in self._resolved:
-                self._resolved[key] = recipe.resolve(variant=variant, target=target)
-            return self._resolved[key]
 
 
 @dataclass(frozen=True)
@@ -56,7 +34,6 @@ class Plan:
     builds: tuple[Build, ...]
     skipped: tuple[str, ...] = ()
     """What was not requested by name and is not built here, each with the reason."""
-    resolved: ResolvedRecipes = field(default_factory=ResolvedRecipes)
 
     def build(self, build_id: BuildId) -> Build:
         return next(build for build in self.builds if build.id == build_id)
@@ -123,7 +100,6 @@ def make_plan(
     names: Sequence[str] | None,
     variant: str,
     toolchains: Sequence[Toolchain],
-    resolved: ResolvedRecipes | None = None,
 ) -> Plan:
     """The builds for the requested recipes and all that they need, for each target.
 
@@ -133,7 +109,6 @@ def make_plan(
         names: distributions; None for all.
         variant: the variant's name.
         toolchains: one for each target, as its engine found it.
-        resolved: where the recipes of the plan are resolved, and may be already.
 
     Raises:
         UsageError: for an unknown recipe or variant, or a target that a recipe does not serve.
@@ -142,7 +117,6 @@ def make_plan(
         LockError: when a lock file is missing or not locked.
     """
     table = settings.choose_variant(variant)
-    resolved = resolved or ResolvedRecipes()
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
     entries = order(recipes, names)
     requested = None if names is None else {recipes.find(name).name for name in names}
@@ -167,13 +141,12 @@ def make_plan(
                 recipe,
                 toolchain,
                 id=BuildId(name=recipe.name, variant=variant, target=target),
-                resolved=resolved.find(recipe, variant, target),
                 variant=table,
                 provider_requirements=applicable(provider_lock, target),
                 reason=_reason(recipe, entries, requested),
             )
             builds[build.id] = _keyed(build, builds)
-    return Plan(tuple(builds.values()), tuple(skipped), resolved)
+    return Plan(tuple(builds.values()), tuple(skipped))
 
 
 def _reason(recipe: LoadedRecipe, entries: Sequence[LoadedRecipe], requested: Collection[Name] | None) -> str:
@@ -189,7 +162,6 @@ def _build(
     toolchain: Toolchain,
     *,
     id: BuildId,  # noqa: A002 - as the field
-    resolved: ResolvedRecipe,
     variant: Variant,
     provider_requirements: tuple[LockedRequirement, ...],
     reason: str,
@@ -203,7 +175,7 @@ def _build(
     return Build(
         id=id,
         recipe=recipe,
-        resolved=resolved,
+        resolved=recipe.resolve(variant=id.variant, target=target),
         variant=variant,
         engine=toolchain.engine,
         toolchain=toolchain,

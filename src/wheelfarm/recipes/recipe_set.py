@@ -40,6 +40,10 @@ class LoadedRecipe:
         default_factory=dict, init=False, repr=False, compare=False
     )
     """Lock file → its lines: several targets read the same file."""
+    _resolved: dict[tuple[str, Target], ResolvedRecipe] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Variant and target → values: the plan, its toolchains and the gates ask for the same."""
 
     @property
     def name(self) -> Name:
@@ -67,16 +71,18 @@ class LoadedRecipe:
         Raises:
             RecipeError: where layers or expectations contradict each other.
         """
-        resolved = resolve(
-            self.table,
-            where=self.where,
-            defaults=self.defaults,
-            blas_expect=self.blas_expects.get(variant, Expect()),
-            variant=variant,
-            target=target,
-        )
-        check_expectations(resolved, recipe=self.table, target=target, where=self.where)
-        return resolved
+        if (variant, target) not in self._resolved:
+            resolved = resolve(
+                self.table,
+                where=self.where,
+                defaults=self.defaults,
+                blas_expect=self.blas_expects.get(variant, Expect()),
+                variant=variant,
+                target=target,
+            )
+            check_expectations(resolved, recipe=self.table, target=target, where=self.where)
+            self._resolved[variant, target] = resolved
+        return self._resolved[variant, target]
 
     def series(self, *, variant: str, target: Target) -> tuple[Path, ...]:
         """The patches that apply here, in the recipe's order."""

@@ -12,7 +12,7 @@ from wheelfarm.build.environment import check_environment
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.errors import Collector, EngineError, SystemPackageError
 from wheelfarm.model import EngineName
-from wheelfarm.plan.graph import ResolvedRecipes, make_plan, order
+from wheelfarm.plan.graph import make_plan, order
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.build_pipeline import run_build
@@ -75,10 +75,6 @@ class Farm:
         return Published(self.settings, self.wheelhouse)
 
     @cached_property
-    def _resolved(self) -> ResolvedRecipes:
-        return ResolvedRecipes()
-
-    @cached_property
     def estimates(self) -> DurationEstimates:
         return DurationEstimates(self.settings)
 
@@ -106,7 +102,6 @@ class Farm:
             names=names,
             variant=self.settings.variant,
             toolchains=toolchains,
-            resolved=self._resolved,
         )
         problems = Collector()
         for build in plan.builds:
@@ -132,7 +127,7 @@ class Farm:
     def _resolve(self, entries: Iterable[LoadedRecipe]) -> list[ResolvedRecipe]:
         """The values of the recipes for each target."""
         variant, targets = self.settings.variant, self.targets()
-        return [self._resolved.find(recipe, variant, target) for recipe in entries for target in targets]
+        return [recipe.resolve(variant=variant, target=target) for recipe in entries for target in targets]
 
     def missing(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """System packages that the host engine needs and this machine lacks; none for containers.

@@ -191,7 +191,7 @@ class GateTestPlanner:
         locked = self._locked(build, recipe.test_requirements(target), target)
         return CleanEnvironment(
             recipe=recipe,
-            resolved=self.services.plan.resolved.find(recipe, variant, target),
+            resolved=recipe.resolve(variant=variant, target=target),
             target=target,
             wheel=stored,
             run_with=(wheel, *locked, *farm),
