@@ -210,6 +210,13 @@ def test_an_unknown_variant_gets_the_nearest_name_and_its_origin(tmp_path: Path)
     assert error.hint == "valid are: netlib, plain"
 
 
+def test_a_farm_without_variants_learns_how_to_add_one(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.wheelfarm]\n")
+    error = only(lambda: load(tmp_path, environ={}), UsageError)
+    assert error.what == "unknown variant 'openblas'"
+    assert error.hint == "add [tool.wheelfarm.variants.<name>]"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [(b"a =\n", "line"), (b"a = 1\na = 2\n", "line"), (b"\xff", "utf-8"), (None, "No such file")],

@@ -66,17 +66,17 @@ class Settings(FarmTable):
 
     def choose_variant(self, name: str) -> Variant:
         """The variant of that name; a UsageError names the nearest."""
-        return _choose(name, self.variants, "variant", self.origins.get("variant"))
+        return _choose(name, self.variants, "variants", self.origins.get("variant"))
 
     def choose_index(self, name: str) -> IndexTable:
         """The index of that name; a UsageError names the nearest."""
         return _choose(name, self.indexes, "index", "pyproject.toml: tool.wheelfarm.index")
 
 
-def _choose(name: str, known: Mapping[str, T], noun: str, where: str | None) -> T:
+def _choose(name: str, known: Mapping[str, T], table: str, where: str | None) -> T:
     if name not in known:
-        hint = suggestion(name, known) if known else f"add [tool.wheelfarm.{noun}.<name>]"
-        raise UsageError(f"unknown {noun} {name!r}", where=where, hint=hint)
+        hint = suggestion(name, known) if known else f"add [tool.wheelfarm.{table}.<name>]"
+        raise UsageError(f"unknown {table.removesuffix('s')} {name!r}", where=where, hint=hint)
     return known[name]
 
 
