@@ -217,7 +217,7 @@ def _lacks(main: Name, wheels: Sequence[Candidate], rules: ReleaseRules, absent:
     return "; ".join(lacking)
 
 
-MISSING: Final = "missing"
+_NOT_STORED: Final = "missing"
 """A target that the index asks for, and for which there is no stored wheel."""
 _STORED: Final = {State.UPLOAD, State.SAME, State.CONFLICTING, State.INCOMPLETE}
 _PUBLISHED: Final = {State.SAME, State.CONFLICTING, State.FOREIGN}
@@ -268,5 +268,5 @@ def target_statuses(
                 target=target,
                 stored=False,
                 published=False,
-                state=MISSING,
+                state=_NOT_STORED,
             )
