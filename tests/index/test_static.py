@@ -302,6 +302,25 @@ def test_an_attestation_is_removed_with_its_wheel(tmp_path: Path) -> None:
     assert len(beside) == 2
 
 
+def test_attestations_are_read_of_the_wanted_release_alone(tmp_path: Path) -> None:
+    farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public"})
+    for version in ("1.0", "2.0"):
+        store(farm.wheelhouse, "alpha", version, tag="py3-none-any")
+        publication(farm).publish()
+    read: list[str] = []
+
+    class Logged(Directory):
+        def read(self, path: str) -> bytes | None:
+            read.append(path)
+            return super().read(path)
+
+    index = publication(farm).index
+    assert isinstance(index, StaticIndex)
+    logged = replace(index, storage=Logged(tmp_path / "public" / VARIANT))
+    assert len(logged.attestations(Name("alpha"), "1.0")) == 1
+    assert not [path for path in read if "alpha-2.0" in path]
+
+
 @pytest.mark.parametrize("sign", [True, False])
 def test_an_index_that_nobody_outside_should_hear_of(
     tmp_path: Path,

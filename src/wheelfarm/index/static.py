@@ -96,9 +96,9 @@ class StaticIndex:
         files = self._project_index(project).files
         names = of_release([file.filename for file in files], version)
         found = {}
-        for file in files:
+        for file in (each for each in files if each.filename in names):
             texts = [self.storage.read(f"{file.path}{suffix}") for suffix in _SUFFIXES]
-            if file.filename in names and texts[0] is not None:
+            if texts[0] is not None:
                 record, made, signature = ((text or b"").decode(errors="replace") for text in texts)
                 found[file.sha256] = Attestation(record=record, statement=made, signature=signature)
         return found
