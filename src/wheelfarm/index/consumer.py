@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from wheelfarm.errors import LockError, ProcessError
-from wheelfarm.system.process import Command, run
+from wheelfarm.recipes.lock_compiler import compile_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -135,29 +133,13 @@ def resolve(
     """
     if not from_elsewhere(candidates):
         return ""
-    projects = sorted({candidate.project for candidate in candidates})
+    projects = {candidate.project for candidate in candidates}
     wanted = sorted({f"{candidate.project}=={candidate.version}" for candidate in candidates})
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
-        output = Path(scratch) / "requirements.txt"
-        command = Command(
-            argv=(
-                *("uv", "pip", "compile", "--no-config", "--universal", "--generate-hashes", "--no-header"),
-                *("--no-annotate", "--quiet", "--python-version", python, "--only-binary", ":all:"),
-                *("--no-emit-index-url", "--index-strategy", "first-index"),
-                *(word for project in projects for word in ("--no-emit-package", project)),
-                *("--output-file", str(output), "-"),
-            ),
-            # The urls may hold credentials, so they are no arguments.
-            env={**env, "UV_INDEX": simple, **({"UV_DEFAULT_INDEX": public} if public else {})},
-            stdin="\n".join(wanted) + "\n",
-            time_limit=300,
+    try:
+        return compile_requirements(
+            wanted, projects, python=python, env={**env, "UV_INDEX": simple}, index_url=public
         )
-        try:
-            run(command)
-        except ProcessError as problem:
-            raise LockError(
-                "what the wheels need from elsewhere does not resolve",
-                where=", ".join(wanted),
-                why=problem.why,
-            ) from problem
-        return output.read_text(encoding="utf-8")
+    except ProcessError as problem:
+        raise LockError(
+            "what the wheels need from elsewhere does not resolve", where=", ".join(wanted), why=problem.why
+        ) from problem

