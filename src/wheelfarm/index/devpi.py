@@ -6,7 +6,6 @@ devpi pushes all files of a release from one index to another in one transaction
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.upload import UploadIndex
+from wheelfarm.model import sha256_of_bytes
 from wheelfarm.sources.network import MISSING, read_whole
 from wheelfarm.system.logs import get_logger
 
@@ -79,7 +79,7 @@ class DevpiIndex(UploadIndex):
         # devpi answers 404 to those who may not push; a user may make indexes of their own only.
         user = self.client.credentials[0] if self.client.credentials else self._path.partition("/")[0]
         listed = "".join(sorted(f"{wheel.filename} {wheel.sha256}\n" for wheel in wheels))
-        digest = hashlib.sha256(listed.encode()).hexdigest()[:12]
+        digest = sha256_of_bytes(listed.encode())[:12]
         path = f"{user}/{self._path.rpartition('/')[2]}-staging-{digest}"
         url = f"{self.url.removesuffix(f'{self._path}/')}{path}/"
         try:

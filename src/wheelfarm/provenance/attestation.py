@@ -6,14 +6,13 @@ record alone, so whoever has the record can make it again; docs/reference/proven
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecordError, UnverifiedError
-from wheelfarm.model import Digest
+from wheelfarm.model import sha256_of_bytes
 from wheelfarm.provenance.record import Record, read_embedded_record
 from wheelfarm.provenance.sbom import MEMBER, check_sbom
 from wheelfarm.provenance.sbom_components import purl
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from wheelfarm.model import Digest
     from wheelfarm.provenance.record import EmbeddedRecord
     from wheelfarm.wheels.archive import Wheel
 
@@ -67,7 +67,8 @@ def statement(record: Record, text: str, sbom: Digest | None) -> str:
         text: the record as it is published.
         sbom: the digest of the SBOM in the wheel, where it has one.
     """
-    byproducts = {RECORD: _sha256(text)} | ({SBOM: sbom} if sbom else {})
+    digest = sha256_of_bytes(text.encode("utf-8", "surrogateescape"))
+    byproducts = {RECORD: digest} | ({SBOM: sbom} if sbom else {})
     document = {
         "_type": STATEMENT,
         "subject": [{"name": record.wheel.filename, "digest": {"sha256": record.wheel.sha256}}],
@@ -96,16 +97,12 @@ def statement(record: Record, text: str, sbom: Digest | None) -> str:
                     "finishedOn": record.finished.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 },
                 "byproducts": [
-                    {"name": name, "digest": {"sha256": digest}} for name, digest in byproducts.items()
+                    {"name": name, "digest": {"sha256": sha256}} for name, sha256 in byproducts.items()
                 ],
             },
         },
     }
     return json.dumps(document, sort_keys=True) + "\n"
-
-
-def _sha256(text: str) -> Digest:
-    return Digest(hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest())
 
 
 def _dependencies(record: Record) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,6 @@ The tar has each file as it is committed: attributes that leave files out or cha
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 import re
 import tarfile
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 from wheelfarm.errors import NetworkError, SourceError
+from wheelfarm.model import sha256_of_bytes
 from wheelfarm.sources.cache import chunks_of
 from wheelfarm.sources.urls import credentials_of, offline_error, secrets_of, shown, without_credentials
 from wheelfarm.system.environment import allowed
@@ -142,7 +142,7 @@ class Checkout:
         """The tree of a commit and, below it, those of its submodules."""
         repository = Repository(self, url, commit)
         repository.fetch()
-        yield repository.archive(scratch / hashlib.sha256(prefix.encode()).hexdigest(), prefix)
+        yield repository.archive(scratch / sha256_of_bytes(prefix.encode()), prefix)
         if submodules:
             for module_path, module_url, module_commit in repository.submodules():
                 logger.info("fetching submodule %s%s", prefix, module_path)
@@ -198,7 +198,7 @@ class Repository:
     @property
     def path(self) -> Path:
         """The bare repository; one for each url and kind of hash."""
-        key = hashlib.sha256(f"{len(self.commit)} {shown(self.url)}".encode()).hexdigest()
+        key = sha256_of_bytes(f"{len(self.commit)} {shown(self.url)}".encode())
         return self.checkout.cache.root / "git" / f"{key[:32]}.git"
 
     def _resolve(self, url: str, path: str) -> str:
