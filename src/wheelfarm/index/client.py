@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import netrc
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from wheelfarm.errors import ProcessError, PublishError, RefusedError
-from wheelfarm.model import Digest
+from wheelfarm.sources.cache import write_chunks
 from wheelfarm.sources.network import MISSING, RETRIED, HttpClient, read_whole
 from wheelfarm.sources.urls import host_of, shown
 from wheelfarm.system.environment import which
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import requests
+
+    from wheelfarm.model import Digest
 
 _HOPS: Final = 5
 _KEYRING: Final = 60.0
@@ -114,12 +115,8 @@ class IndexClient(HttpClient):
         """
 
         def write(chunks: Iterable[bytes]) -> Digest:
-            digest = hashlib.sha256()
             with path.open("wb") as file:
-                for chunk in chunks:
-                    digest.update(chunk)
-                    file.write(chunk)
-            return Digest(digest.hexdigest())
+                return write_chunks(file, chunks)
 
         return self.download(url, write)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import HashError, UsageError
 from wheelfarm.model import Digest, parse_digest, sha256_of_json
@@ -48,13 +48,9 @@ class Cache:
         Raises:
             HashError: when it is another; nothing is stored then.
         """
-        hasher = hashlib.sha256()
         with temporary_path(self.root / "sha256") as draft:
             with draft.open("xb") as file:
-                for chunk in chunks:
-                    hasher.update(chunk)
-                    file.write(chunk)
-            digest = Digest(hasher.hexdigest())
+                digest = write_chunks(file, chunks)
             if accepted is not None and digest not in accepted:
                 raise mismatch(filename, origin, pinned=accepted, found=digest)
             path = self._directory(digest) / (_UNSAFE.sub("_", filename).lstrip(".") or "file")
@@ -93,6 +89,15 @@ def chunks_of(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk
+
+
+def write_chunks(file: IO[bytes], chunks: Iterable[bytes]) -> Digest:
+    """Write a file piece by piece, and return the sha256 of what was written."""
+    hasher = hashlib.sha256()
+    for chunk in chunks:
+        hasher.update(chunk)
+        file.write(chunk)
+    return Digest(hasher.hexdigest())
 
 
 def mismatch(filename: str, origin: str, *, pinned: Collection[Digest], found: str) -> HashError:
