@@ -40,8 +40,8 @@ _HINTS: Final = {
 
 def refusal(what: str, url: str, status: int, text: str = "") -> RefusedError:
     """The error for a response that is not a success."""
-    said = " ".join(text.split())[:200]
-    why = f"status {status}{f': {said}' if said else ''}"
+    reason = " ".join(text.split())[:200]
+    why = f"status {status}{f': {reason}' if reason else ''}"
     error = RefusedError(what, where=shown(url), why=why, hint=_HINTS.get(status))
     error.status, error.retryable = status, status in RETRIED
     return error

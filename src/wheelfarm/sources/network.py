@@ -215,7 +215,7 @@ class HttpClient:
 
 
 def read_whole(answer: requests.Response) -> requests.Response:
-    """Read an answer to its end, inside the retries of `HttpClient.get`."""
+    """Read an answer to its end, inside the retries of `HttpClient.consume`."""
     _ = answer.content
     return answer
 
