@@ -127,9 +127,11 @@ def _contents(before: Wheel, after: Wheel, binary_facts: Mapping[str, Any]) -> d
                 facts = binary_facts.get(name)
                 members.append(member | ({"facts": facts} if facts else {}) | _member(name, *texts))
         archive = _archive(first, second)
-    if not (members or archive) and before.path.read_bytes() != after.path.read_bytes():
-        # Extra fields, comments or padding.
-        archive = {"offset": first_difference(before.path.read_bytes(), after.path.read_bytes())}
+    if not (members or archive):
+        files = before.path.read_bytes(), after.path.read_bytes()
+        if files[0] != files[1]:
+            # Extra fields, comments or padding.
+            archive = {"offset": first_difference(*files)}
     return {"members": members, "archive": archive}
 
 
