@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.wheels.archive import read_member, unreadable_as_wheel_error
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
-from wheelfarm.wheels.contents import Kind, kind_of
+from wheelfarm.wheels.contents import Kind, contents
 from wheelfarm.wheels.linkage import binary_format_of, linkage
 
 if TYPE_CHECKING:
@@ -85,9 +85,8 @@ def _facts(wheel: Wheel, binaries: Sequence[Binary]) -> dict[str, str | list[str
 
 
 def _sizes(wheel: Wheel) -> dict[str, int]:
-    kinds = dict.fromkeys(map(str, Kind), 0)
-    for member in wheel.members:
-        kinds[str(kind_of(member.name))] += member.size
+    shares = {str(kind): share.size for kind, share in contents(wheel).kinds}
+    kinds = dict.fromkeys(map(str, Kind), 0) | shares
     return {"packed": wheel.packed, "unpacked": wheel.unpacked, "files": len(wheel.members)} | kinds
 
 
