@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _HASH: Final = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{8}|[0-9a-f]{24})?(?=\.)")
 _PLATFORM: Final = re.compile(r"\.(?:cpython-[0-9]+t?|cp[0-9]+t?|abi3)[^./]*(?=\.(?:so|pyd)$)")
 _FACTS: Final = ("machine", "glibc", "macos", "stripped", "has_debug")
-_HEAD: Final = 64
 _LINES: Final = 12
 """The most lines of a text's difference."""
 _WINDOW: Final = 200
@@ -150,7 +149,7 @@ def _content(info: zipfile.ZipInfo) -> tuple[int, int]:
 def _member(name: str, before: bytes, after: bytes) -> dict[str, Any]:
     if name.endswith(".dist-info/RECORD"):
         return {"cause": "it lists the digests of the other members"}
-    kinds = binary_format_of(before[:_HEAD]), binary_format_of(after[:_HEAD])
+    kinds = binary_format_of(before), binary_format_of(after)
     if kinds[0] is not None and kinds[0] == kinds[1]:
         # The parser is heavy, and most wheels that are compared have no binary that differs.
         from wheelfarm.wheels.sections import differing_sections  # noqa: PLC0415

@@ -65,17 +65,17 @@ def _read(archive: zipfile.ZipFile, name: str) -> list[Binary]:
     return binaries
 
 
-def binary_format_of(head: bytes) -> BinaryFormat | None:
-    """The binary format that a file's first 64 bytes show; None for anything else."""
-    match head[:4]:
+def binary_format_of(data: bytes) -> BinaryFormat | None:
+    """The binary format that a file's first 64 bytes show; None for anything else. More may follow."""
+    match data[:4]:
         case b"\x7fELF":
             return BinaryFormat.ELF
         case magic if magic in _MACHO:
             return BinaryFormat.MACHO
         # A Java class begins like a fat binary, with its version where that has a small count of slices.
-        case magic if magic == _FAT and int.from_bytes(head[4:8]) < _MOST_SLICES:
+        case magic if magic == _FAT and int.from_bytes(data[4:8]) < _MOST_SLICES:
             return BinaryFormat.MACHO
-        case magic if magic.startswith(b"MZ") and len(head) == _HEAD:
+        case magic if magic.startswith(b"MZ") and len(data) >= _HEAD:
             return BinaryFormat.PE
         case _:
             return None
