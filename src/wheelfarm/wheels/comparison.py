@@ -151,7 +151,7 @@ def _member(name: str, before: bytes, after: bytes) -> dict[str, Any]:
         return {"cause": "it lists the digests of the other members"}
     kinds = binary_format_of(before), binary_format_of(after)
     if kinds[0] is not None and kinds[0] == kinds[1]:
-        # The parser is heavy, and most wheels that are compared have no binary that differs.
+        # It imports the parser, which wheels without binaries do not need.
         from wheelfarm.wheels.sections import differing_sections  # noqa: PLC0415
 
         sections = differing_sections(before, after, kinds[0])
