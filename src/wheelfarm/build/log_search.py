@@ -90,7 +90,7 @@ class Search:
         self.first = 1
         """The number in the log of the first of the lines."""
         self.ending: Failure | None = None
-        self._found: dict[Rank, dict[str, Finding]] = defaultdict(dict)
+        self._found: dict[Rank, list[Finding]] = defaultdict(list)
         self._keys: set[str] = set()
         self._edge, self._failed = 0, tuple[int, ...]()
         for number, text in enumerate(log, start=1):
@@ -109,7 +109,7 @@ class Search:
     @property
     def findings(self) -> list[Finding]:
         """Those of the best rank, first to last."""
-        return list(self._found[min(self._found)].values()) if self._found else []
+        return self._found[min(self._found)] if self._found else []
 
     def relevant(self) -> list[int]:
         """The lines of the first finding, and of those that go with it; without one, the last lines."""
@@ -205,7 +205,7 @@ class Search:
         if key in self._keys or len(self._found.get(rank, ())) == _FINDINGS:
             return
         self._keys.add(key)
-        self._found[rank][key] = Finding(
+        finding = Finding(
             failure=failure,
             at=at,
             head=head,
@@ -214,6 +214,7 @@ class Search:
             edge=self._edge,
             failed=self._failed,
         )
+        self._found[rank].append(finding)
 
     def _tail(self, finding: Finding) -> Sequence[int]:
         """The lines after a finding that belong to its message."""
