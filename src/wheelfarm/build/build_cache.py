@@ -20,7 +20,7 @@ import shutil
 import stat
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -181,4 +181,4 @@ class BuildCache:
             self.root.mkdir(parents=True)
             if self.build_dir is not None:
                 self.build_dir.rename(self.root / _BUILD)
-            write_atomically(self.root / _DESCRIPTION, json.dumps(asdict(current)).encode())
+            write_atomically(self.root / _DESCRIPTION, json.dumps(vars(current)).encode())
