@@ -74,7 +74,7 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
     """The variables that the build sees, for both engines: how many jobs, the recipe's, then the farm's own.
 
     Raises:
-        RecipeError: when the recipe sets a variable that is the farm's.
+        RecipeError: as `check_environment`.
     """
     build, provider = directory.build, directory.provider_dir
     check_environment(build)
