@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from support.actions.expressions import interpolate
-from support.workflows import document_of, render, workflow_farm
+from support.workflows import document_of, load_yaml, render, workflow_farm
 from wheelfarm.ci import github
 from wheelfarm.ci.github import INSTALL, LAST_RUN, REPORTS, RUNNERS, SERVICE_RUNNER, WHEELS, compiler_paths
-from wheelfarm.ci.workflow_file import DEFAULT_PINS, ActionPin, load_yaml, read_pins
+from wheelfarm.ci.workflow_file import DEFAULT_PINS, ActionPin, read_pins
 from wheelfarm.errors import WorkflowError
 
 ROOT = Path(__file__).parents[2]

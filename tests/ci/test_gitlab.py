@@ -6,9 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from support.workflows import jobs_of, workflow_farm
+from support.workflows import jobs_of, load_yaml, workflow_farm
 from wheelfarm.ci.gitlab import render_gitlab
-from wheelfarm.ci.workflow_file import load_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,10 @@ from support.actions.hosting import TOKEN, Hosting
 from support.door import Door
 from support.farm import write_farm
 from support.publishing import TARGETS, publication, publishing_farm, stock, store
-from support.workflows import SOME
+from support.workflows import SOME, load_yaml
 from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
 from wheelfarm.ci.github_runs import find_last_run
-from wheelfarm.ci.workflow_file import DEFAULT_PINS, load_yaml
+from wheelfarm.ci.workflow_file import DEFAULT_PINS
 from wheelfarm.errors import NetworkError, UsageError
 from wheelfarm.recipes.settings import load
 

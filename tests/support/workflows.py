@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ruamel.yaml import YAML
+
 from support.farm import make_farm
 from wheelfarm.ci.github import render_github
 from wheelfarm.ci.matrix import make_jobs
-from wheelfarm.ci.workflow_file import DEFAULT_PINS, load_yaml
+from wheelfarm.ci.workflow_file import DEFAULT_PINS
 from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
@@ -45,6 +47,11 @@ def jobs_of(settings: Settings) -> dict[str, Job]:
 def render(settings: Settings) -> str:
     """The rendered workflow of a farm."""
     return render_github(tuple(jobs_of(settings).values()), settings, DEFAULT_PINS)
+
+
+def load_yaml(text: str) -> Any:
+    """The content of a YAML file as plain values."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def document_of(settings: Settings) -> Any:

@@ -101,11 +101,6 @@ def _wrap(line: str) -> list[str]:
     return [indent + start, *(f"{indent}  {each}" for each in wrapped), f"{indent}]"]
 
 
-def load_yaml(text: str) -> Any:  # noqa: ANN401 - whatever a file holds
-    """Read the content of a YAML file as plain values."""
-    return YAML(typ="safe", pure=True).load(text)
-
-
 @dataclass(frozen=True)
 class ActionPin:
     """The commit of an action, and its version."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from support.actions.expressions import Status, UnknownConstructError, as_text, condition, interpolate
 from support.actions.hosting import TOKEN, Machine, combinations
-from wheelfarm.ci.workflow_file import load_yaml
+from support.workflows import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
