@@ -83,10 +83,10 @@ def texts(paths: Iterable[Path]) -> dict[str, str]:
     return {f"{path.parent.name}/{path.name}": text(path) for path in files}
 
 
-def described(
-    kind: str, name: str, version: str, paths: Iterable[Path], license_: str | None = None
+def describe_package(
+    kind: str, name: str, version: str, found: dict[str, str], license_: str | None = None
 ) -> Package:
-    package: Package = {"kind": kind, "name": name, "version": version, "texts": texts(paths)}
+    package: Package = {"kind": kind, "name": name, "version": version, "texts": found}
     return package if license_ is None else {**package, "license": license_}
 
 
@@ -97,7 +97,7 @@ def dpkg(path: str, root: Path) -> Package | None:
     name = name.split(",")[0]
     version = output("dpkg-query", "-W", "-f=${Version}", name)
     name = name.partition(":")[0]
-    return described("deb", name, version, copyright_of(name, root))
+    return describe_package("deb", name, version, texts(copyright_of(name, root)))
 
 
 def copyright_of(name: str, root: Path) -> list[Path]:
@@ -120,7 +120,8 @@ def rpm(path: str, root: Path) -> Package | None:
         return None
     name, version, license_ = words[:3]
     files = output("rpm", "-q", "--licensefiles", name).splitlines()
-    return described("rpm", name, version, (root / file.lstrip("/") for file in files), license_)
+    found = texts(root / file.lstrip("/") for file in files)
+    return describe_package("rpm", name, version, found, license_)
 
 
 def apk(path: str, root: Path) -> Package | None:
@@ -130,7 +131,8 @@ def apk(path: str, root: Path) -> Package | None:
         return None
     name, version = match.groups()
     license_ = "".join(output("apk", "info", "--license", name).splitlines()[1:2]).strip()
-    return described("apk", name, version, (root / "usr/share/licenses" / name).glob("*"), license_)
+    found = texts((root / "usr/share/licenses" / name).glob("*"))
+    return describe_package("apk", name, version, found, license_)
 
 
 def brew(path: Path) -> Package | None:
@@ -141,9 +143,9 @@ def brew(path: Path) -> Package | None:
     formula = keg / ".brew" / f"{name}.rb"
     license_ = re.search(r'^\s*license "(.+)"$', text(formula), re.MULTILINE) if formula.is_file() else None
     files = texts(each for each in keg.iterdir() if LICENSES.fullmatch(each.name))
-    package = described("brew", name, version, (), license_[1] if license_ else "")
     # The directory is named after the version.
-    return {**package, "texts": {f"{name}/{file.rpartition('/')[2]}": each for file, each in files.items()}}
+    found = {f"{name}/{file.rpartition('/')[2]}": each for file, each in files.items()}
+    return describe_package("brew", name, version, found, license_[1] if license_ else "")
 
 
 def vcpkg(path: Path) -> Package | None:
@@ -154,7 +156,8 @@ def vcpkg(path: Path) -> Package | None:
     for each in sorted((installed / "vcpkg" / "info").glob(f"*_{triplet}.list")):
         if path.relative_to(installed).as_posix() in text(each).splitlines():
             name, version, _ = each.name.split("_", 2)
-            return described("vcpkg", name, version, [installed / triplet / "share" / name / "copyright"])
+            found = texts([installed / triplet / "share" / name / "copyright"])
+            return describe_package("vcpkg", name, version, found)
     return None
 
 
