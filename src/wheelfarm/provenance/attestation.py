@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecordError, UnverifiedError
@@ -48,15 +47,6 @@ class Attestation:
     """The in-toto statement."""
     signature: str = ""
     """The statement's Sigstore bundle; empty without an identity."""
-
-    @cached_property
-    def read(self) -> Record:
-        """The build record.
-
-        Raises:
-            RecordError: when it cannot be read.
-        """
-        return Record.from_json(self.record, "the published build record")
 
 
 def statement(record: Record, text: str, sbom: Digest | None) -> str:
@@ -159,7 +149,7 @@ def verify_attestation(path: Path, sha256: Digest, attestation: Attestation) -> 
     """
     problems = Collector()
     try:
-        record = attestation.read
+        record = Record.from_json(attestation.record, path.name)
     except RecordError as error:
         raise UnverifiedError(
             f"the build record of {path.name} cannot be read", where=path.name, why=error.why, hint=_AGAIN
