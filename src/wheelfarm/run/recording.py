@@ -83,7 +83,17 @@ def document(
     return embed(directory, wheel, provenance, target, members={EMBEDDED: record})
 
 
-def _record(build: Build, embedded: EmbeddedRecord, path: Path, **more: Any) -> Record:  # noqa: ANN401
+def recorded_wheel(wheel: RepairedWheel) -> RecordedWheel:
+    """A wheel's file, as its record names it."""
+    return RecordedWheel(
+        filename=wheel.path.name,
+        sha256=wheel.sha256,
+        size=wheel.path.stat().st_size,
+        built_sha256=wheel.built_sha256,
+    )
+
+
+def _record(build: Build, embedded: EmbeddedRecord, wheel: RepairedWheel, **more: Any) -> Record:  # noqa: ANN401
     """The record of a wheel from its plan, its embedded record and its contents."""
     tables = {
         "system-packages": build.resolved.system_packages.model_dump(by_alias=True),
@@ -105,7 +115,8 @@ def _record(build: Build, embedded: EmbeddedRecord, path: Path, **more: Any) -> 
         build_requirements=embedded.build_requirements,
         upstream=embedded.upstream,
         toolchain=embedded.toolchain,
-        sizes={kind.value: share.size for kind, share in contents(open_wheel(path)).kinds},
+        wheel=recorded_wheel(wheel),
+        sizes={kind.value: share.size for kind, share in contents(open_wheel(wheel.path)).kinds},
         **more,
     )
 
@@ -129,7 +140,7 @@ def make_record(
     return _record(
         build,
         embedded,
-        repaired.path,
+        repaired,
         gate_key=build.gate_key,
         source=embedded.source.model_copy(update={"url": url}),
         patches=directory.tree.patches,
@@ -137,12 +148,6 @@ def make_record(
         environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
-        wheel=RecordedWheel(
-            filename=repaired.path.name,
-            sha256=repaired.sha256,
-            size=repaired.path.stat().st_size,
-            built_sha256=repaired.built_sha256,
-        ),
         gate_results=tuple(asdict(result) for result in results),
         times=dict(times),
         started=started.replace(microsecond=0),
@@ -151,7 +156,7 @@ def make_record(
     )
 
 
-def record_from_embedded(build: Build, embedded: EmbeddedRecord, path: Path) -> Record:
+def record_from_embedded(build: Build, embedded: EmbeddedRecord, wheel: RepairedWheel) -> Record:
     """The record of a published wheel, made from the plan and the record in the wheel.
 
     It has no results of a gate, and does not claim that the build began from nothing: the embedded record
@@ -161,7 +166,7 @@ def record_from_embedded(build: Build, embedded: EmbeddedRecord, path: Path) -> 
     return _record(
         build,
         embedded,
-        path,
+        wheel,
         gate_key=Digest("0" * 64),
         source=embedded.source,
         patches=tuple(map(_read_patch, build.patches)),
@@ -169,12 +174,6 @@ def record_from_embedded(build: Build, embedded: EmbeddedRecord, path: Path) -> 
         environment=embedded.inputs.environment,
         compiler_cache=None,
         build_cache=True,
-        wheel=RecordedWheel(
-            filename=path.name,
-            sha256=sha256_of_file(path),
-            size=path.stat().st_size,
-            built_sha256=None,
-        ),
         gate_results=(),
         times={},
         started=now,

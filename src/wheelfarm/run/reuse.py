@@ -6,7 +6,7 @@ An index that cannot be used costs one warning a run, and a build; it never fail
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -16,9 +16,8 @@ from wheelfarm.index.factory import open_index
 from wheelfarm.index.verify import fetch_listed
 from wheelfarm.model import RepairedWheel
 from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
-from wheelfarm.provenance.record import RecordedWheel
 from wheelfarm.run.decision import built_on_others
-from wheelfarm.run.recording import record_from_embedded, regated
+from wheelfarm.run.recording import record_from_embedded, recorded_wheel, regated
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.tags import serves
@@ -179,24 +178,18 @@ def fetch_published(
     if table.signer:
         check_signature(fetched, attestation, identity=table.signer, issuer=table.issuer)
     path = write_tagged(open_wheel(fetched), directory, "").path
-    restored = sha256_of_file(path)
+    restored = RepairedWheel(path=path, sha256=sha256_of_file(path))
     if attestation is None:
-        record = record_from_embedded(build, embedded, path)
-    else:
-        record = verify_attestation(fetched, sha256, attestation)
-        if record.wheel.unnumbered != restored:
-            raise UnverifiedError(
-                f"{path.name} cannot be restored from {wheel.file.filename}",
-                where=wheel.file.url,
-                why=f"its sha256 was {record.wheel.unnumbered} before publishing, and is {restored}",
-            )
-    stored = RecordedWheel(
-        filename=path.name,
-        sha256=restored,
-        size=path.stat().st_size,
-        built_sha256=record.wheel.built_sha256,
-    )
-    return RepairedWheel(path=path, sha256=restored), record.model_copy(update={"wheel": stored})
+        return restored, record_from_embedded(build, embedded, restored)
+    record = verify_attestation(fetched, sha256, attestation)
+    if record.wheel.unnumbered != restored.sha256:
+        raise UnverifiedError(
+            f"{path.name} cannot be restored from {wheel.file.filename}",
+            where=wheel.file.url,
+            why=f"its sha256 was {record.wheel.unnumbered} before publishing, and is {restored.sha256}",
+        )
+    restored = replace(restored, built_sha256=record.wheel.built_sha256)
+    return restored, record.model_copy(update={"wheel": recorded_wheel(restored)})
 
 
 def reuse_build(
