@@ -27,7 +27,7 @@ def inspection_lines(wheel: Mapping[str, Any], width: int | None = None) -> Iter
     head = {
         f"{wheel['name']} {wheel['version']}": f"{size(sizes['packed'])} packed, {size(unpacked)} unpacked, "
         f"{sizes['members']} files",
-        "BLAS": "; ".join(map(_blas, wheel["blas"])) or "none",
+        "BLAS": "; ".join(map(blas_text, wheel["blas"])) or "none",
         "tag": ", ".join(wheel["tags"]) + (f", build {wheel['build']}" if wheel["build"] else ""),
         "could be saved": _savings(wheel, unpacked),
     }
@@ -65,7 +65,8 @@ def _shares(title: str, parts: Mapping[str, tuple[int, int]], whole: int, width:
         yield from table_lines(columns, rows, right=columns[1:4], whole=columns, width=width)
 
 
-def _blas(blas: Mapping[str, Any]) -> str:
+def blas_text(blas: Mapping[str, Any]) -> str:
+    """A BLAS library, such as `openblas, lp64, OpenBLAS 0.3.30`."""
     return ", ".join(str(blas[key]) for key in ("provider", "interface", "build") if blas.get(key))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.model import CacheUse
 from wheelfarm.report.page.graph import HEIGHT, WIDTH, draw
 from wheelfarm.report.text import duration, size
+from wheelfarm.report.wheel import blas_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,11 +173,6 @@ def moment(time: datetime | str) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def blas_text(blas: Mapping[str, Any]) -> str:
-    """A BLAS library, such as `openblas, lp64, OpenBLAS 0.3.30`."""
-    return ", ".join(str(blas[key]) for key in ("provider", "interface", "build") if blas[key])
 
 
 def wheel_blas(wheel: SurveyedWheel) -> str:
