@@ -164,10 +164,9 @@ def cache_share(use: CacheUse | None) -> str:
     return f"{100 * use.rate():.0f}\N{NO-BREAK SPACE}%" if use.compiles else "\N{EN DASH}"
 
 
-def moment(time: datetime | str) -> str:
+def moment(time: datetime) -> str:
     """A moment in UTC, to the minute."""
-    text = time if isinstance(time, str) else time.isoformat()
-    return text[:16].replace("T", " ")
+    return f"{time:%Y-%m-%d %H:%M}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
