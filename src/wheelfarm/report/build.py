@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.diagnosis import failure_of
-from wheelfarm.report.text import about, duration, size, table_lines
+from wheelfarm.report.text import about, counts, duration, size, table_lines
 from wheelfarm.run.outcome import State
 
 if TYPE_CHECKING:
@@ -43,11 +42,11 @@ def decision_lines(
         ],
         "why": [f"{'; '.join(each.why)} [{each.build.reason}]" for each in decisions],
     }
-    counts = ", ".join(f"{count} {action}" for action, count in Counter(columns["action"]).items())
+    actions = counts(columns["action"]) or "no builds"
     shared = [columns.pop(name)[0] for name in _SHARED if len(set(columns[name])) == 1]
     rows = list(zip(*columns.values(), strict=True))
     return [
-        ": ".join(filter(None, (counts or "no builds", ", ".join(shared)))),
+        ": ".join(filter(None, (actions, ", ".join(shared)))),
         *table_lines([*columns], rows, right=("time",), whole=[*columns][:-1], width=width),
     ]
 
@@ -144,9 +143,9 @@ def summary_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def count_line(outcomes: Sequence[Outcome]) -> str:
     """How many builds ended how."""
-    counts = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
+    ended = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
     retried = sum(outcome.retried for outcome in outcomes)
-    text = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
+    text = ", ".join(f"{count} {state.value}" for state, count in ended.items() if count)
     return f"{text} ({retried} retried)" if retried else text or "nothing to do"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.index.comparison import State
-from wheelfarm.report.text import size, table_lines
+from wheelfarm.report.text import counts, size, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +20,7 @@ _NARROW: Final = 72
 
 def comparison_lines(comparison: Comparison, width: int | None = None) -> Iterator[str]:
     """The number of wheels in each state, then those that are not the same already, with the reason."""
-    yield _counts(each.state.value for each in comparison.differences) or "nothing to publish"
+    yield counts(each.state.value for each in comparison.differences) or "nothing to publish"
     rows = [
         (
             each.state.value,
@@ -70,7 +69,7 @@ def status_lines(
     variant: str, target_statuses: Sequence[TargetStatus], width: int | None = None
 ) -> Iterator[str]:
     """The number of wheels in each state, then a row for each package, version and target."""
-    yield f"variant {variant}: {_counts(each.state for each in target_statuses) or 'no wheels'}"
+    yield f"variant {variant}: {counts(each.state for each in target_statuses) or 'no wheels'}"
     columns = {
         "package": [each.project for each in target_statuses],
         "version": [each.version for each in target_statuses],
@@ -84,10 +83,6 @@ def status_lines(
     rows = list(zip(*columns.values(), strict=True))
     if rows:
         yield from table_lines([*columns], rows, whole=[*columns], width=width)
-
-
-def _counts(states: Iterable[str]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in Counter(states).items())
 
 
 def status_data(variant: str, target_statuses: Iterable[TargetStatus]) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
-"""Durations, sizes, bars and tables as text for people."""
+"""Durations, sizes, counts, bars and tables as text for people."""
 
 from __future__ import annotations
 
 import io
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _MINUTE: Final = 60
 _BAR: Final = 20
@@ -51,6 +52,11 @@ def size(count: int) -> str:
         if round(count / unit, 1) >= 1:
             return f"{count / unit:.1f} {name}"
     return f"{count} B" if count else "0"
+
+
+def counts(words: Iterable[str]) -> str:
+    """How often each word occurs, such as 3 build, 1 nothing; empty without any."""
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
 
 
 def bar(share: float) -> str:
