@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.report.text import size, table_lines
+from wheelfarm.report.text import first_names, size, table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -96,8 +96,7 @@ def _size_cells(pair: Mapping[str, Any]) -> list[str]:
 
 def _text(value: object, shown: int = _SHOWN) -> str:
     if isinstance(value, list):
-        more = [f"and {len(value) - shown} more"] if len(value) > shown else []
-        return ", ".join([*map(str, value[:shown]), *more])
+        return first_names([*map(str, value)], shown)
     return "" if value is None else str(value)
 
 

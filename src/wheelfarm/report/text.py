@@ -1,4 +1,4 @@
-"""Durations, sizes, counts, bars and tables as text for people."""
+"""Durations, sizes, counts, names, bars and tables as text for people."""
 
 from __future__ import annotations
 
@@ -57,6 +57,12 @@ def size(count: int) -> str:
 def counts(words: Iterable[str]) -> str:
     """How often each word occurs, such as 3 build, 1 nothing; empty without any."""
     return ", ".join(f"{count} {word}" for word, count in Counter(words).items())
+
+
+def first_names(names: Sequence[str], shown: int) -> str:
+    """The first of some names, and how many more there are."""
+    more = [f"and {len(names) - shown} more"] if len(names) > shown else []
+    return ", ".join([*names[:shown], *more])
 
 
 def bar(share: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.report.difference import difference_lines
-from wheelfarm.report.text import bar, duration, size, table_lines
+from wheelfarm.report.text import bar, duration, first_names, size, table_lines
 from wheelfarm.wheels.comparison import common_name
 
 if TYPE_CHECKING:
@@ -109,9 +109,8 @@ def _details(wheel: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _names(members: Sequence[str]) -> str:
-    """The first of some members, and how many more there are: `--json` has all."""
-    more = [f"and {len(members) - _NAMES} more"] if len(members) > _NAMES else []
-    return ", ".join([*map(common_name, members[:_NAMES]), *more])
+    """The first of some members: `--json` has all."""
+    return first_names([*map(common_name, members)], _NAMES)
 
 
 def _text(value: object) -> str:
