@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.environment_report import read_library_provenance
 from wheelfarm.errors import ChainError, RecordError
-from wheelfarm.model import AppliedPatch, ConfigSettings, Digest, LockedRequirement, Sdist, parse_name
+from wheelfarm.model import ConfigSettings, Digest, LockedRequirement, Sdist, parse_name
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.provenance.record import (
@@ -28,8 +28,8 @@ from wheelfarm.recipes.farm_settings import Variant
 from wheelfarm.recipes.layers import ResolvedRecipe
 from wheelfarm.recipes.recipe import Expect, Recipe, SystemPackages, Test
 from wheelfarm.recipes.recipe_set import LoadedRecipe
+from wheelfarm.sources.patches import read_patch
 from wheelfarm.sources.urls import shown
-from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import contents
 
@@ -169,7 +169,7 @@ def record_from_embedded(build: Build, embedded: EmbeddedRecord, wheel: Repaired
         wheel,
         gate_key=Digest("0" * 64),
         source=embedded.source,
-        patches=tuple(map(_read_patch, build.patches)),
+        patches=tuple(map(read_patch, build.patches)),
         config_settings=embedded.inputs.config_settings,
         environment=embedded.inputs.environment,
         compiler_cache=None,
@@ -180,11 +180,6 @@ def record_from_embedded(build: Build, embedded: EmbeddedRecord, wheel: Repaired
         finished=now,
         log=PurePosixPath("logs") / f"{build.id.slug}.log",
     )
-
-
-def _read_patch(path: Path) -> AppliedPatch:
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
-    return AppliedPatch(file=path.name, sha256=sha256_of_file(path), text=text)
 
 
 def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record:

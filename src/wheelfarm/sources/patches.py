@@ -122,6 +122,13 @@ _OTHER: Final = re.compile(r"(?:error|fatal): (?:.+?: )?(.+)")
 _REFRESH: Final = "refresh it: apply it by hand to the new source, and write the file anew with git diff"
 
 
+def read_patch(path: Path) -> AppliedPatch:
+    """A patch as a record names it."""
+    content = path.read_bytes()
+    text = content.decode("utf-8", "surrogateescape")
+    return AppliedPatch(file=path.name, sha256=sha256_of_bytes(content), text=text)
+
+
 def apply(
     tree: Path, series: Sequence[Path], *, recipe: Name, environ: Mapping[str, str]
 ) -> tuple[AppliedPatch, ...]:
@@ -166,12 +173,7 @@ class _Application:
         written = check if check.returncode else self._git()
         if written.returncode:
             raise self._error(f"{self.patch.name} could not be applied", why=written.output.strip())
-        content = self.patch.read_bytes()
-        return AppliedPatch(
-            file=self.patch.name,
-            sha256=sha256_of_bytes(content),
-            text=content.decode("utf-8", "surrogateescape"),
-        )
+        return read_patch(self.patch)
 
     def _problems(self, output: str) -> Iterator[PatchError]:
         """The errors in the output of git, file by file in the order of the patch."""
