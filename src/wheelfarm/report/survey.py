@@ -111,7 +111,10 @@ class Survey:
     """Why public wheels were left out; empty when they were compared."""
 
     def as_data(self) -> dict[str, object]:
-        """JSON-ready values; the text of each record is left out, since its values are there."""
+        """JSON-ready values: without the text of records, since its values are there.
+
+        Of an earlier build's record they have the key, the version and the end.
+        """
         data = cast("dict[str, object]", to_jsonable_python(self, fallback=_problem_data))
         for variant in cast("list[dict[str, list[dict[str, object]]]]", data["variants"]):
             for wheel in variant["wheels"]:
