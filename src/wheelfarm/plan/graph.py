@@ -118,14 +118,14 @@ def make_plan(
     """
     table = settings.choose_variant(variant)
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
-    entries = order(recipes, names)
+    ordered = order(recipes, names)
     requested = None if names is None else {recipes.find(name).name for name in names}
     builds: dict[BuildId, Build] = {}
     skipped: list[str] = []
     for toolchain in toolchains:
         target = toolchain.target
         absent: set[Name] = set()
-        for recipe in entries:
+        for recipe in ordered:
             refusal = serves(recipe, target, table.provider)
             if not refusal and (missing := sorted(absent & _needs(recipe))):
                 refusal = f"it needs {', '.join(missing)}"
@@ -143,17 +143,17 @@ def make_plan(
                 id=BuildId(name=recipe.name, variant=variant, target=target),
                 variant=table,
                 provider_requirements=applicable(provider_lock, target),
-                reason=_reason(recipe, entries, requested),
+                reason=_reason(recipe, ordered, requested),
             )
             builds[build.id] = _keyed(build, builds)
     return Plan(tuple(builds.values()), tuple(skipped))
 
 
-def _reason(recipe: LoadedRecipe, entries: Sequence[LoadedRecipe], requested: Collection[Name] | None) -> str:
+def _reason(recipe: LoadedRecipe, ordered: Sequence[LoadedRecipe], requested: Collection[Name] | None) -> str:
     """Why a build is in the plan."""
     if requested is None or recipe.name in requested:
         return "requested"
-    return f"for {', '.join(other.name for other in entries if recipe.name in _needs(other))}"
+    return f"for {', '.join(other.name for other in ordered if recipe.name in _needs(other))}"
 
 
 def _build(

@@ -167,7 +167,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         PinnedWheel(name=r.name, version=r.version, path=Path(f"{r.name}.whl"), sha256=build.key)
         for r in build.requirements
     ]
-    stage = BuildDirectory(
+    directory = BuildDirectory(
         build=build,
         root=root,
         inside=farm.engine.inside(root, build.id.target),
@@ -178,7 +178,7 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         epoch=0,
         jobs=farm.settings.jobs,
     )
-    rendering = farm.engine.render(stage)
+    rendering = farm.engine.render(directory)
     record = read_record(farm.wheelhouse, build.id.variant, build.key)
     return {
         "id": str(build.id),

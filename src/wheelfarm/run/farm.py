@@ -92,9 +92,9 @@ class Farm:
         Raises:
             FarmError: for anything wrong in recipes, options or this machine; before any work.
         """
-        entries = order(self.recipes, names)
-        packages = self._system_packages(entries)
-        programs = {name for each in self._resolve(entries) for name in named_programs(each.environment)}
+        recipes = order(self.recipes, names)
+        packages = self._system_packages(recipes)
+        programs = {name for each in self._resolve(recipes) for name in named_programs(each.environment)}
         toolchains = [self.engine.toolchain(target, packages, sorted(programs)) for target in self.targets()]
         plan = make_plan(
             self.recipes,
@@ -112,22 +112,22 @@ class Farm:
         problems.check()
         return plan
 
-    def _system_packages(self, entries: Sequence[LoadedRecipe]) -> Mapping[str, list[str]]:
+    def _system_packages(self, recipes: Sequence[LoadedRecipe]) -> Mapping[str, list[str]]:
         """System packages of the host per package manager, for the recipes of a plan."""
         variant = self.settings.choose_variant(self.settings.variant)
         wanted: dict[str, list[str]] = {"apt": [], "dnf": []}
-        tables = [each.system_packages for each in self._resolve(entries)]
-        if any(recipe.table.blas for recipe in entries):
+        tables = [each.system_packages for each in self._resolve(recipes)]
+        if any(recipe.table.blas for recipe in recipes):
             tables.append(variant.system_packages)
         for table in tables:
             wanted["apt"] += table.apt
             wanted["dnf"] += table.dnf
         return wanted
 
-    def _resolve(self, entries: Iterable[LoadedRecipe]) -> list[ResolvedRecipe]:
+    def _resolve(self, recipes: Iterable[LoadedRecipe]) -> list[ResolvedRecipe]:
         """The values of the recipes for each target."""
         variant, targets = self.settings.variant, self.targets()
-        return [recipe.resolve(variant=variant, target=target) for recipe in entries for target in targets]
+        return [recipe.resolve(variant=variant, target=target) for recipe in recipes for target in targets]
 
     def missing(self, names: Sequence[str] | None) -> tuple[str, ...]:
         """System packages that the host engine needs and this machine lacks; none for containers.
@@ -137,10 +137,10 @@ class Farm:
         """
         if self.engine.name is not EngineName.HOST:
             return ()
-        entries = order(self.recipes, names)
-        languages = {language for recipe in entries for language in recipe.table.compilers}
+        recipes = order(self.recipes, names)
+        languages = {language for recipe in recipes for language in recipe.table.compilers}
         machine = Machine(allowed(self.settings.environ))
-        return machine.missing(languages=languages, packages=self._system_packages(entries))
+        return machine.missing(languages=languages, packages=self._system_packages(recipes))
 
     def provide(self, names: Sequence[str] | None) -> None:
         """Install what `missing` says, when we are root; a compiler's version is part of the build key.

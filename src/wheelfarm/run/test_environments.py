@@ -92,18 +92,18 @@ class GateTestPlanner:
         return (*locked, *(pinned(self.stored(each)) for each in build.run))
 
     def plan_all(self, build: Build, wheels: Mapping[Name, RepairedWheel]) -> list[tuple[Build, GateTests]]:
-        """The subject of the gate and its environments for each wheel of a build, the main one first."""
+        """The build and the environments that the gate tests each wheel with, the main one first."""
         main, *splits = (
             PinnedWheel(name=name, version=build.version, path=wheel.path, sha256=wheel.sha256, farm=True)
             for name, wheel in wheels.items()
         )
         companions = self.companions(build)
-        subjects = [(build, self.plan_tests(build, main, companions))]
+        tests = [(build, self.plan_tests(build, main, companions))]
         for split in splits:
             seen = split_as_build(build, split.name, main=open_wheel(main.path), wheel=open_wheel(split.path))
             # A split has one environment: with the build's Python, next to the main wheel.
-            subjects.append((seen, GateTests(own=(CleanEnvironment.of(seen, split, (main, *companions)),))))
-        return subjects
+            tests.append((seen, GateTests(own=(CleanEnvironment.of(seen, split, (main, *companions)),))))
+        return tests
 
     def plan_tests(
         self, build: Build, wheel: PinnedWheel, companions: Iterable[PinnedWheel] | None = None
