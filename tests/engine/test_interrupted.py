@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 from support.index import Index
 from support.packages import make_sdist, tinyleaf
 from support.store import check_tidy
-from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
+from support.tiny import LEAF, VARIANT, child_command, kill_runs, run_farm, tiny_farm
 from wheelfarm.build.containers import container_engine
 
 if TYPE_CHECKING:
@@ -116,12 +115,7 @@ def test_after_kills_at_any_instant_the_next_run_succeeds(
     index: Index, container: dict[str, str], tmp_path: Path
 ) -> None:
     settings = slow_farm(tmp_path / "slow", index, container, 2)
-    chance = random.Random(time.time_ns())  # noqa: S311 - not for secrets
-    for _ in range(6):
-        process = start(settings)
-        time.sleep(chance.uniform(0.5, 9))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    kill_runs(lambda: start(settings), times=6, within=(0.5, 9))
     run = run_farm(settings)
     assert run.states["tinyleaf"] in {"built", "cached"}, run.error("tinyleaf")
     assert containers(settings) == []

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 import re
-import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +12,7 @@ import pytest
 from support.index import Index
 from support.packages import BROKEN, make_sdist, tinyleaf
 from support.store import check_tidy, listed
-from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
+from support.tiny import LEAF, VARIANT, child_command, kill_runs, run_farm, tiny_farm
 from wheelfarm.run.farm import passing
 from wheelfarm.run.scheduler import Retry
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
@@ -239,14 +236,8 @@ def test_of_two_runs_at_once_one_builds(index: Index, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_after_kills_the_next_run_succeeds(index: Index, tmp_path: Path) -> None:
-    """Each kill leaves the children of the run behind, as a real one does."""
     settings = tiny_farm(tmp_path / "farm", index, LEAF)
-    chance = random.Random(time.time_ns())  # noqa: S311 - not for secrets
-    for _ in range(3):
-        process = start(settings)
-        time.sleep(chance.uniform(0.3, 3))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    kill_runs(lambda: start(settings), times=3, within=(0.3, 3))
     run = run_farm(settings)
     assert run.states["tinyleaf"] in {"built", "cached"}, run.error("tinyleaf")
     check_tidy(settings.wheelhouse, VARIANT)

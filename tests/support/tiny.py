@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +36,8 @@ from wheelfarm.run.farm import Farm
 from wheelfarm.run.scheduler import Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import subprocess
+    from collections.abc import Callable, Mapping
 
     from support.farm import Table
     from wheelfarm.errors import FarmError
@@ -159,6 +162,19 @@ def child_command(settings: Settings, *words: str) -> tuple[list[str], dict[str,
     paths = os.pathsep.join(path for path in sys.path if path)
     env = {**settings.environ, "PYTHONPATH": paths}
     return [sys.executable, "-m", "support.tiny", str(settings.root), *words], {"env": env, "text": True}
+
+
+def kill_runs(start: Callable[[], subprocess.Popen[str]], *, times: int, within: tuple[float, float]) -> None:
+    """Start a run and kill it at a random instant, several times.
+
+    Each kill leaves the children of the run behind, as a real one does.
+    """
+    chance = random.Random(time.time_ns())  # noqa: S311 - not for secrets
+    for _ in range(times):
+        process = start()
+        time.sleep(chance.uniform(*within))
+        process.kill()
+        process.communicate()
 
 
 def _fill_disk_of(directory: str) -> None:
