@@ -116,7 +116,7 @@ class TestOptions:
         self.options(farm, {})
         self.options(farm, {"build-verbosity": 2, "dependency-versions": "latest"})
         build = build_for(farm, cibuildwheel={"build-verbosity": 2})
-        engine = Cibuildwheel(farm, ContainerEngine("podman"))
+        engine = Cibuildwheel(farm, ContainerEngine("podman", storage=""))
         assert engine.options(make_stage(build, engine))["build-verbosity"] == 2
 
     @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ class TestPhase:
         ],
     )
     def test_cibuildwheel_s_headlines_tell(self, farm: Settings, output: str, phase: Phase) -> None:
-        engine = Cibuildwheel(farm, ContainerEngine("podman"))
+        engine = Cibuildwheel(farm, ContainerEngine("podman", storage=""))
         (step,) = engine.render(make_stage(build_for(farm), engine)).steps
         assert step.phase_in(output.splitlines()) is phase
 
@@ -221,7 +221,7 @@ class TestContainers:
         assert not ContainerEngine("docker", storage="overlay").can_overlay(Path("/stage"))
 
     def test_where_a_stage_is_seen(self, farm: Settings) -> None:
-        engine, root = Cibuildwheel(farm, ContainerEngine("podman")), Path("/stage")
+        engine, root = Cibuildwheel(farm, ContainerEngine("podman", storage="")), Path("/stage")
         assert engine.inside(root, Target.parse("cp311-musllinux_x86_64")) == PurePosixPath("/project")
         assert engine.inside(root, Target.parse("cp311-macosx_arm64")) == root
         assert Host(farm).inside(root, Target.parse("cp311-manylinux_x86_64")) == root

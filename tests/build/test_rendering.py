@@ -281,7 +281,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def read(oracle: Oracle, build: Build, farm: Settings) -> dict[str, Any]:
     """What cibuildwheel makes of the rendering of a build."""
-    engine = Cibuildwheel(farm, ContainerEngine("podman"))
+    engine = Cibuildwheel(farm, ContainerEngine("podman", storage=""))
     return oracle.read(engine.render(make_stage(build, engine)), build.id.target)
 
 

@@ -6,6 +6,7 @@ import configparser
 import hashlib
 import tomllib
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.recipes.settings import Settings
 
-_QUERIES: Final = {
-    "podman": ("info", "--format", "{{.Store.GraphDriverName}}"),
-    # A docker client without a daemon is common: only the server's answer counts.
-    "docker": ("version", "--format", "{{.Server.Version}}"),
-}
+# A docker client without a daemon is common: only the server's answer counts.
+_VERSION: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
 
 _LIST_PYTHONS: Final = """\
 for python in /opt/python/cp3*-cp3*/bin/python; do "$python" -I -c '
@@ -44,15 +42,21 @@ class ContainerEngine:
     program: str
     env: Mapping[str, str] = field(default_factory=dict)
     """The environment that it runs in."""
-    storage: str = ""
-    """Podman's storage driver, such as overlay."""
+    storage: str | None = None
+    """Podman's storage driver, such as overlay; None to query it when it is needed."""
 
     def can_overlay(self, root: Path) -> bool:
         """Whether it can mount a directory as an overlay, in which a container's changes are its own.
 
         Podman can with overlay storage; docker has no such option. The option cannot hold a colon.
         """
-        return self.program == "podman" and ":" not in str(root) and self.storage == "overlay"
+        return self.program == "podman" and ":" not in str(root) and self._driver == "overlay"
+
+    @cached_property
+    def _driver(self) -> str:
+        # The query takes ten times as long as that for the version: only a build needs it.
+        query = ("info", "--format", "{{.Store.GraphDriverName}}")
+        return self._output(*query).strip() if self.storage is None else self.storage
 
     def label(self, root: Path) -> str:
         """The option that labels a container with its build directory."""
@@ -127,14 +131,13 @@ def python_directory(python: Python) -> str:
 def container_engine(settings: Settings) -> ContainerEngine | None:
     """The container engine that answers here; None when there is none."""
     env = programs_environment(settings)
-    for program in (settings.container_engine,) if settings.container_engine else tuple(_QUERIES):
+    for program in (settings.container_engine,) if settings.container_engine else tuple(_VERSION):
         if which(program, env) is not None:
-            command = Command(argv=(program, *_QUERIES[program]), env=env, time_limit=30)
             try:
-                answer = run(command).output.strip()
+                run(Command(argv=(program, *_VERSION[program]), env=env, time_limit=30))
             except ProcessError:
                 continue
-            return ContainerEngine(program, env, storage=answer if program == "podman" else "")
+            return ContainerEngine(program, env)
     return None
 
 
