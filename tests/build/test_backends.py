@@ -127,6 +127,13 @@ class TestMesonOptions:
         assert check_meson_options(build, tree, {"PATH": ""}) == (
             "setup-args are not checked: there is no meson here"
         )
+        # A Meson that describes its options in another way.
+        other = tmp_path / "bin" / "meson"
+        other.parent.mkdir()
+        other.write_text("""#!/bin/sh\necho '[{"name": "blas"}]'\n""")
+        other.chmod(0o755)
+        found = check_meson_options(build, tree, {"PATH": f"{other.parent}{os.pathsep}{env['PATH']}"})
+        assert str(found).startswith("setup-args are not checked: meson introspect fails")
         (tree / "meson.build").write_text("project(")
         found = check_meson_options(build, tree, env)
         assert str(found).startswith("setup-args are not checked: meson introspect fails")

@@ -139,12 +139,13 @@ def check_meson_options(build: Build, tree: Path, env: Mapping[str, str]) -> str
     try:
         output = run(Command(argv=argv, env=env, cwd=tree, time_limit=_TIME_LIMIT)).output
         options = {option["name"]: option for option in json.loads(output)}
+        found = list(find_problems(arguments, options))
     except (ProcessError, ValueError, KeyError, TypeError) as problem:
         why = problem.why or problem.what if isinstance(problem, ProcessError) else str(problem)
         return f"setup-args are not checked: meson introspect fails: {str(why).splitlines()[0]:.200}"
     problems = Collector()
     origin = build.resolved.origins["config-settings.setup-args"]
-    for argument, why in find_problems(arguments, options):
+    for argument, why in found:
         problems.add(RecipeError(f"{build.id.name} cannot be set up with {argument}", where=origin, why=why))
     problems.check()
     return None
