@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -11,7 +12,6 @@ import pytest
 from filelock import FileLock
 
 from support.index import Index, add_meson
-from support.messages import captured_messages
 from support.patches import FILES, PatchMaker, write
 from support.surveyed import Stock
 from support.surveyed import chain as chain_of_wheels
@@ -31,11 +31,28 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
+class _ListHandler(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        self.lines.append(f"{level}{record.getMessage()}")
+
+
 @pytest.fixture
 def messages() -> Iterator[list[str]]:
     """The messages of the farm so far, as a person reads them."""
-    with captured_messages() as lines:
-        yield lines
+    logger, handler = logging.getLogger("wheelfarm"), _ListHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield handler.lines
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from support.farm import write_farm
 from support.records import sample_embedded, sample_inputs, sample_record
 from support.wheels import make_wheel
-from wheelfarm.model import Digest, Name, Target
+from wheelfarm.model import Name, Target
 from wheelfarm.provenance.record import EMBEDDED, RecordedWheel
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
@@ -131,11 +131,6 @@ def publishing_farm(
 def publication(farm: Farm) -> Publication:
     """The farm's plain wheels, and its index."""
     return Publication(farm=farm, index_name="internal", variant=VARIANT, sleep=lambda _seconds: None)
-
-
-def digest_in(listing: Mapping[Name, Iterable[object]]) -> dict[str, Digest]:
-    """The digests that a listing tells, by file name."""
-    return {file.filename: file.sha256 for files in listing.values() for file in files}  # type: ignore[attr-defined]
 
 
 def failures_at_once(publish: Callable[[Farm], object], farms: Iterable[Farm]) -> list[BaseException]:
