@@ -65,6 +65,15 @@ def test_what_another_run_uses_stays(settings: Settings) -> None:
     assert {"object.o", "x.c", "alpha.whl"} <= set(files(settings))
 
 
+def test_what_another_run_removes_meanwhile_is_no_error(settings: Settings) -> None:
+    other = settings.stages / BUILD.replace("alpha", "beta")
+    other.mkdir()
+    found = clean(Farm(settings=settings), wheels=False, dry_run=False)
+    first = next(found)
+    other.rmdir()
+    assert [first.size, *(each.size for each in found)] == [1000, 100, 10, 1]
+
+
 def test_the_task(
     settings: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,12 +62,13 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
     """
     settings, idle = farm.settings, True
     for stages in (settings.stages, settings.work / "stages", settings.work / WORK / "stages"):
-        names = sorted(path.name for path in stages.glob("*") if path.is_dir())
-        for slug in dict.fromkeys(name.removesuffix(".cache") for name in names):
+        slugs = {path.name.removesuffix(".cache") for path in stages.glob("*") if path.is_dir()}
+        for slug in sorted(slugs):
             with BuildLock(stages, slug).try_hold() as locked:
                 idle = idle and locked
                 for kind, name in ((Leftover.CACHE, f"{slug}.cache"), (Leftover.FAILED, slug)):
-                    if locked and name in names:
+                    # Only under the lock: until then, the run that it belongs to may remove it.
+                    if locked and (stages / name).is_dir():
                         yield _remove(kind, stages / name, dry_run=dry_run)
     container = container_engine(settings)
     volumes = container.volumes(volumes_of(settings)) if container else {}
