@@ -34,8 +34,8 @@ RECIPES: Final[Mapping[str, Table]] = {
 
 def tag_of(target: str) -> str:
     """The tag of a wheel for a target of Linux."""
-    python, _, place = target.partition("-")
-    return f"{python}-{python}-{place.replace('manylinux', 'manylinux_2_28')}"
+    python, _, suffix = target.partition("-")
+    return f"{python}-{python}-{suffix.replace('manylinux', 'manylinux_2_28')}"
 
 
 def store(

@@ -133,7 +133,7 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
     """Build stored wheels again from their records alone, from nothing, and compare the bytes."""
     farm, engine = call.farm, call.options["engine"]
     wanted = EngineName(str(engine)) if engine else None
-    rebuilds = [
+    reproductions = [
         Reproduction.of(
             *_records(farm, name, target, wanted),
             settings=farm.settings,
@@ -144,11 +144,11 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
         for target in farm.targets()
     ]
     # All of them, before the first one is compiled.
-    prepared = [_preparation(each) for each in rebuilds]
+    prepared = [_preparation(each) for each in reproductions]
     if call.dry_run:
         call.show(prepared, (line for each in prepared for line in preparation_lines(each)))
         return
-    results = [_result(rebuilt) for each in rebuilds for rebuilt in _run(call, each)]
+    results = [_result(reproduced) for each in reproductions for reproduced in _run(call, each)]
     call.show(results, (line for each in results for line in reproduction_lines(each)))
     others = [each["id"] for each in results if not each["identical"]]
     if others:
@@ -187,14 +187,14 @@ def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) 
     return sorted(build, key=lambda record: (record.distribution != record.recipe, record.distribution))
 
 
-def _preparation(rebuild: Reproduction) -> dict[str, Any]:
-    build, record = rebuild.build, rebuild.record
+def _preparation(reproduction: Reproduction) -> dict[str, Any]:
+    build, record = reproduction.build, reproduction.record
     return {
         "id": str(build.id),
-        "wheels": {each.wheel.filename: each.wheel.sha256 for each in (record, *rebuild.splits)},
+        "wheels": {each.wheel.filename: each.wheel.sha256 for each in (record, *reproduction.splits)},
         "key": record.key,
         "engine": str(record.engine),
-        "directory": str(rebuild.root),
+        "directory": str(reproduction.root),
         "source": f"{record.source.filename} {record.source.sha256}",
         "patches": [patch.file for patch in record.patches],
         "requirements": [f"{each.name}=={each.version}" for each in build.requirements],
@@ -202,33 +202,33 @@ def _preparation(rebuild: Reproduction) -> dict[str, Any]:
     }
 
 
-def _run(call: Invocation, rebuild: Reproduction) -> tuple[ReproducedWheel, ...]:
-    build, record = rebuild.build, rebuild.record
+def _run(call: Invocation, reproduction: Reproduction) -> tuple[ReproducedWheel, ...]:
+    build, record = reproduction.build, reproduction.record
     # The time of a build with a compiler cache says nothing about one from nothing.
     expected = {build.id: record.times["build"]} if record.from_nothing and "build" in record.times else {}
     environ = call.farm.settings.environ
     with RunReport(call.screen, builds=[build], expected=expected, environ=environ) as report:
         report.start(build)
         try:
-            return rebuild.run(report)
+            return reproduction.run(report)
         finally:
             report.leave(build)
 
 
-def _result(rebuilt: ReproducedWheel) -> dict[str, Any]:
-    before, after = rebuilt.before, rebuilt.after
+def _result(reproduced: ReproducedWheel) -> dict[str, Any]:
+    before, after = reproduced.before, reproduced.after
     result: dict[str, Any] = {
         "id": f"{before.distribution} ({before.variant}, {before.target}, {before.engine})",
         "wheel": before.wheel.filename,
         "before": before.wheel.sha256,
         "after": after.wheel.sha256,
-        "identical": rebuilt.identical,
+        "identical": reproduced.identical,
         "seconds": sum(after.times.values()),
         "inputs": input_difference(before, after),
     }
-    if rebuilt.identical:
+    if reproduced.identical:
         return result
-    one, other = open_wheel(rebuilt.stored), open_wheel(rebuilt.wheel)
+    one, other = open_wheel(reproduced.stored), open_wheel(reproduced.wheel)
     found = {"before": one.path.name, "after": str(other.path)}
     found |= difference(one, other)
     return result | {"difference": found}

@@ -22,7 +22,7 @@ PLATFORM_SUFFIXES: Final = (
     *("win_amd64", "win_arm64", "win32"),
 )
 """What stands after the interpreter in a build identifier: system and architecture."""
-_TARGET: Final = re.compile(rf"cp(?P<major>[1-9]){_VERSION}-(?P<place>{'|'.join(PLATFORM_SUFFIXES)})")
+_TARGET: Final = re.compile(rf"cp(?P<major>[1-9]){_VERSION}-(?P<suffix>{'|'.join(PLATFORM_SUFFIXES)})")
 
 
 class Platform(StrEnum):
@@ -99,7 +99,7 @@ class Target:
                 why="one looks like cp312-manylinux_x86_64, cp313-macosx_arm64 or cp311-win_amd64",
             )
         python = Python(major=int(match["major"]), minor=int(match["minor"]), threads=match["threads"])
-        system, _, arch = match["place"].replace("win32", "win_32").partition("_")
+        system, _, arch = match["suffix"].replace("win32", "win_32").partition("_")
         return cls(python=python, system=system, arch=arch)
 
     @property
