@@ -1,6 +1,6 @@
 """The nox sessions of a farm: build-<name> and test-<name> for every recipe, and what CI jobs run.
 
-They need nox and the standard library alone; the farm's own libraries are in the environment that they make.
+They need nox and what nox itself depends on; the farm's own libraries are in the environment that they make.
 They do not validate recipes: a broken recipe gets a session too, which reports what is wrong.
 """
 

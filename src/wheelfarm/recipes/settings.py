@@ -48,7 +48,7 @@ _PATHS: Final = ("recipes", "patches", "wheelhouse", "work", "stages", "cache")
 
 
 class Settings(FarmTable):
-    """`[tool.wheelfarm]` with variables and options laid over it; paths are below the farm."""
+    """`[tool.wheelfarm]` with variables and options laid over it; relative paths are below the farm."""
 
     root: Path
     environ: Mapping[str, str]
