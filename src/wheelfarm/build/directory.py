@@ -38,6 +38,7 @@ SCRIPTS: Final = (
     "environment_report.py",
     "netlib.py",
     "compilers.py",
+    "programs.py",
     "prepare_build_cache.py",
     "library_provenance.py",
 )

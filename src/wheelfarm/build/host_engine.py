@@ -15,16 +15,18 @@ from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
 from wheelfarm.build.directory import ENVIRONMENT
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import build_environment, config_settings
+from wheelfarm.build.refused_programs import visible_programs
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.errors import EngineError
-from wheelfarm.model import EngineName
+from wheelfarm.model import EngineName, Platform
 from wheelfarm.plan.build import Toolchain
-from wheelfarm.system.environment import allowed, which
+from wheelfarm.system.environment import allowed, system_environment, which
 from wheelfarm.system.machine import Machine, glibc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from wheelfarm.build.commands import BuildCommand
     from wheelfarm.build.compiler_cache import CompilerCache
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Python, Target
@@ -75,7 +77,7 @@ class Host:
         self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
     ) -> Toolchain:
         """The interpreter, the compilers, the system packages and the tools of this machine."""
-        machine = self.machine
+        machine, builder = self.machine, Machine(system_environment(self.settings.environ))
         python = machine.python(target.python)
         if not machine.has_headers(python):
             raise EngineError(
@@ -90,12 +92,12 @@ class Host:
                     f"{program} is not installed",
                     hint="python -m pip install -e '.[programs]', or run it through nox",
                 )
-        manager = machine.manager()
+        manager = builder.manager()
         facts = {
             "python": machine.describe_python(python),
             "glibc": ".".join(map(str, glibc())),
             tool.distribution: version(tool.distribution),
-            "linker": machine.describe("ld"),
+            "linker": builder.describe("ld"),
             "patchelf": Machine(programs_environment(self.settings)).describe("patchelf"),
             "stages": str(self.stages),
         }
@@ -103,9 +105,9 @@ class Host:
             engine=self.name,
             target=target,
             facts=facts,
-            compilers=machine.compilers(),
-            packages=machine.packages(manager, packages.get(manager, ())) if manager else {},
-            programs={program: machine.describe(program) for program in programs},
+            compilers=builder.compilers(),
+            packages=builder.packages(manager, packages.get(manager, ())) if manager else {},
+            programs={program: builder.describe(program) for program in programs},
             manager=manager,
             glibc=glibc(),
         )
@@ -122,32 +124,39 @@ class Host:
             build_cache=self.build_cache(directory) is not None,
             output=directory.dist,
         )
-        steps = [
-            host_step(each, directory, python=python, env=build_env if each.as_backend else host | variables)
-            for each in commands
-        ]
+        # The report describes the compilers that the backend has found.
+        system = host | variables | {"PATH": system_environment(self.settings.environ)["PATH"]}
+
+        def env(command: BuildCommand) -> Mapping[str, str]:
+            if command.as_backend:
+                return build_env
+            return system if command.phase is Phase.ENVIRONMENT_REPORT else host | variables
+
+        steps = [host_step(each, directory, python=python, env=env(each)) for each in commands]
         settings = config_settings(directory).for_build()
         frontend = (python, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(directory.built))
         argv = (*frontend, *settings, str(source))
         before = sum(step.phase in {Phase.ENVIRONMENT, Phase.PROVIDER} for step in steps)
         steps.insert(before, Step(phase=Phase.BUILD, argv=argv, env=build_env, cwd=source))
-        return Rendering(steps=(*self._environment_steps(directory, host), *steps))
+        return Rendering(steps=(*self._environment_steps(directory, host, build_env), *steps))
 
     def _build_env(self, directory: BuildDirectory, variables: Mapping[str, str]) -> dict[str, str]:
         """The environment of the backend: little of this machine, and nothing of the user's home."""
         root, cache = directory.root, self.compiler_cache
         # What lies in a home directory, such as setuptools' own settings, is no part of the key.
-        host = allowed(self.settings.environ).items()
+        host = system_environment(self.settings.environ).items()
         env = {name: value for name, value in host if not name.startswith("XDG_")} | dict(variables)
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
-        path = [str(_python_of(root).parent)]
+        path = [str(_python_of(root).parent), str(root / "programs")]
         if cache is not None:
             env |= cache.environment(storage=cache.storage, directory=root)
             path.append(compilers_path(root))
         return env | {"PATH": os.pathsep.join([*path, env.get("PATH", os.defpath)])}
 
-    def _environment_steps(self, directory: BuildDirectory, host: Mapping[str, str]) -> list[Step]:
-        """The steps that make the build environment."""
+    def _environment_steps(
+        self, directory: BuildDirectory, host: Mapping[str, str], build_env: Mapping[str, str]
+    ) -> list[Step]:
+        """The steps that make the build environment, and that hide programs of this machine from it."""
         root, python = directory.root, str(_python_of(directory.root))
         interpreter = str(self.machine.python(directory.build.id.target.python))
         uv = ("uv", "--offline", "--no-config")
@@ -156,7 +165,13 @@ class Host:
             (*uv, "venv", "--no-project", "--python", interpreter, str(root / ENVIRONMENT)),
             (*uv, *install, "--require-hashes", "--requirements", str(root / "requirements.txt")),
         )
-        return [Step(phase=Phase.ENVIRONMENT, argv=argv, env=host, cwd=root) for argv in commands]
+        steps = [Step(phase=Phase.ENVIRONMENT, argv=argv, env=host, cwd=root) for argv in commands]
+        if directory.build.id.target.platform is Platform.LINUX:
+            script, build = str(root / "inside" / "programs.py"), directory.build
+            visible = (*visible_programs(build), "--", *build.all_system_packages)
+            argv = (python, "-I", script, *visible)
+            steps.append(Step(phase=Phase.ENVIRONMENT, argv=argv, env=build_env, cwd=root))
+        return steps
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         if self.compiler_cache is None or directory.build_dir is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.diagnosis import classify
 from wheelfarm.build.engine import WHEEL, Phase
+from wheelfarm.build.refused_programs import advise, refused_programs
 from wheelfarm.build.repair import only_wheel
 from wheelfarm.errors import (
     BuildError,
@@ -19,6 +20,7 @@ from wheelfarm.errors import (
     ProviderError,
     RepairError,
 )
+from wheelfarm.system.machine import Machine
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.build.engine import Engine, ProgressListener, Rendering, Step
-    from wheelfarm.plan.build import Build
 
 _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
     Phase.START: EngineError,
@@ -105,7 +106,7 @@ def run_rendering(
             ready = _with_built_wheel(step, directory)
             run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
         except ProcessError as problem:
-            raise _failure(step, directory.build, problem, log) from problem
+            raise _failure(step, directory, problem, log) from problem
 
 
 def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
@@ -118,12 +119,17 @@ def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
     return replace(step, argv=tuple(str(wheel) if word == WHEEL else word for word in step.argv))
 
 
-def _failure(step: Step, build: Build, problem: ProcessError, log: Path) -> FarmError:
+def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: Path) -> FarmError:
     """The error of a failed step, classified by its log."""
+    build = directory.build
     with log.open(encoding="utf-8", errors="replace") as lines:
         phase = step.phase_in(lines)
         lines.seek(0)
         diagnosis = classify(problem, lines, phase)
+    refused = refused_programs(directory.root)
+    if phase is Phase.BUILD and any(diagnosis.cause is None or name in diagnosis.cause for name in refused):
+        cause, hint = advise(refused, build, Machine(step.env))
+        diagnosis = replace(diagnosis, cause=cause, hint=hint)
     where = f"{log.name}, line {diagnosis.where[0]}" if diagnosis.where else None
     details = "\n".join(diagnosis.lines) or problem.what
     error = _ERRORS[phase](

@@ -13,7 +13,7 @@ from wheelfarm.cli.stamp import Stamp, environment_digest, file_state, output_di
 from wheelfarm.model import EngineName
 from wheelfarm.report.build import outcome_line
 from wheelfarm.run.outcome import Outcome, State
-from wheelfarm.system.environment import allowed, which
+from wheelfarm.system.environment import allowed, system_environment, which
 from wheelfarm.system.files import write_atomically
 from wheelfarm.system.machine import PROGRAMS, Machine
 from wheelfarm.system.process import Command, run
@@ -81,8 +81,9 @@ def _commands(farm: Farm, plan: Plan) -> Iterator[tuple[str, ...]]:
         for image in sorted({farm.engine.image(build.id.target) for build in plan.builds}):
             yield (farm.engine.container.program, "image", "inspect", "--format", "{{.Id}}", image)
     else:
-        env = allowed(farm.settings.environ)
-        yield from ((program, "--version") for program in PROGRAMS.values() if which(program, env))
+        env = system_environment(farm.settings.environ)
+        found = (which(program, env) for program in PROGRAMS.values())
+        yield from ((str(path), "--version") for path in found if path)
 
 
 def write_stamp(

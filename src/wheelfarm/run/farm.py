@@ -22,7 +22,7 @@ from wheelfarm.run.reuse import Published
 from wheelfarm.run.schedule import Budget, Duration, simulate
 from wheelfarm.run.scheduler import Retry, Runner
 from wheelfarm.run.services import BuildServices, choose_engine
-from wheelfarm.system.environment import allowed
+from wheelfarm.system.environment import system_environment
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.machine import Machine, memory, target_here, use_one_heap
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
@@ -139,7 +139,7 @@ class Farm:
             return ()
         recipes = order(self.recipes, names)
         languages = {language for recipe in recipes for language in recipe.table.compilers}
-        machine = Machine(allowed(self.settings.environ))
+        machine = Machine(system_environment(self.settings.environ))
         return machine.missing(languages=languages, packages=self._system_packages(recipes))
 
     def provide(self, names: Sequence[str] | None) -> None:
@@ -157,7 +157,7 @@ class Farm:
                 raise SystemPackageError(
                     "cannot write the log", where=str(logs), why=problem.strerror
                 ) from problem
-            machine = Machine(allowed(self.settings.environ))
+            machine = Machine(system_environment(self.settings.environ))
             machine.install(lacking, log=logs / "system-packages.log")
 
     def services(self, plan: Plan, listener: RunListener) -> BuildServices:

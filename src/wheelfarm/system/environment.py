@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,6 +42,15 @@ def allowed(environ: Mapping[str, str], *, keep: Iterable[str] = ()) -> dict[str
         for name, value in sorted(environ.items())
         if name.upper() in _ALLOWED_ON_WINDOWS or any(fnmatchcase(name, pattern) for pattern in patterns)
     }
+
+
+_SYSTEM_PATH: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+def system_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The same, but on Linux without the user's own directories on PATH, such as ~/.local/bin."""
+    env = allowed(environ)
+    return env | {"PATH": os.pathsep.join(_SYSTEM_PATH)} if sys.platform == "linux" else env
 
 
 def which(program: str, env: Mapping[str, str]) -> Path | None:

@@ -167,6 +167,15 @@ class Machine:
             if found.get(name) and version in {"", found[name]}
         }
 
+    def owner(self, path: str) -> str | None:
+        """The system package that installed a file; None where it is unknown."""
+        for name in dict.fromkeys((path, os.path.realpath(path), path.removeprefix("/usr"))):
+            if line := self._output("dpkg-query", "-S", name):
+                return line.partition(":")[0]
+            if line := self._output("rpm", "-qf", "--queryformat", "%{NAME}\\n", name):
+                return line.splitlines()[0]
+        return None
+
     def missing(self, *, languages: Iterable[str], packages: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
         """The system packages to install for compilers and libraries that are not here.
 

@@ -1,0 +1,124 @@
+"""Which programs of the machine a build on the host sees, and the advice about those that it does not see."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.farm import builds_of, make_farm
+from support.packages import tinyleaf
+from support.tiny import LEAF, run_farm, tiny_farm, tiny_index
+from wheelfarm.build.inside import programs
+from wheelfarm.build.refused_programs import advise, refused_programs, visible_programs
+from wheelfarm.errors import BuildError
+from wheelfarm.system.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Hide = Callable[..., list[str]]
+
+DPKG = 'for each; do test "$each" = swig-package && echo "$SYSTEM/swig"; done; exit 0'
+"""A dpkg-query -L that knows one package."""
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Path:
+    """The directory of a system's programs: four tools, and two names of one compiler."""
+    directory = tmp_path / "system"
+    directory.mkdir()
+    for name in ("cmake", "swig", "gcc", "c++", "sed"):
+        (directory / name).write_text("#!/bin/sh\necho the real one\n")
+        (directory / name).chmod(0o755)
+    (directory / "cc").symlink_to("gcc")
+    return directory
+
+
+@pytest.fixture
+def hide(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> Hide:
+    """Hides the programs of the system but some; returns the names of those that are hidden."""
+    (tmp_path / "bin").mkdir()
+    query = tmp_path / "bin" / "dpkg-query"
+    query.write_text(f"#!/bin/sh\nSYSTEM={system}\n{DPKG}\n")
+    query.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+
+    def run(*visible: str, packages: tuple[str, ...] = ()) -> list[str]:
+        programs.main(list(visible), list(packages), tmp_path, str(system))
+        return sorted(path.name for path in (tmp_path / "programs").iterdir())
+
+    return run
+
+
+def test_tools_that_the_key_does_not_hold_are_hidden(hide: Hide, tmp_path: Path) -> None:
+    assert hide("cc") == ["c++", "cmake", "swig"]  # sed is no build tool, and gcc is cc
+    finished = subprocess.run(
+        [tmp_path / "programs" / "cmake", "--version"], capture_output=True, text=True, check=False
+    )
+    real = tmp_path / "system" / "cmake"
+    assert (finished.returncode, finished.stdout) == (127, "")
+    assert finished.stderr == f"wheelfarm refuses cmake: {real} is no part of the build key\n"
+    assert refused_programs(tmp_path) == {"cmake": str(real)}
+
+
+def test_a_program_that_the_recipe_names_by_its_path_is_visible(hide: Hide, system: Path) -> None:
+    assert hide("cc", "c++", str(system / "cmake")) == ["swig"]
+
+
+def test_what_a_system_package_of_the_recipe_installs_is_visible(hide: Hide) -> None:
+    assert hide("cc", "c++", packages=("swig-package=1.0",)) == ["cmake"]
+
+
+def test_the_recipe_says_which_compilers_are_visible(tmp_path: Path) -> None:
+    table = {"compilers": ["c", "fortran"], "environment": {"CXX": "ccache g++-12 -m64", "SWIG": "swig"}}
+    build = builds_of(make_farm(tmp_path, {"alpha": table}))["alpha"]
+    assert visible_programs(build) == ("cc", "gcc", "gfortran", "f77", "f95", "ccache", "g++-12")
+
+
+def test_the_advice_names_the_lines_to_add(tmp_path: Path) -> None:
+    build = builds_of(make_farm(tmp_path, {"alpha": {"compilers": ["c"]}}))["alpha"]
+    nowhere = Machine({"PATH": ""})
+    cause, hint = advise({"cmake": "/opt/cmake", "g++": "/usr/bin/g++"}, build, nowhere)
+    assert cause == "the build called cmake (/opt/cmake), g++ (/usr/bin/g++), which its key does not hold"
+    assert hint == (
+        'cmake: [build-requires] add = ["cmake"]; g++: compilers = ["c", "c++"]; then inv recipe.lock alpha'
+    )
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="asks dpkg")
+def test_the_advice_names_the_system_package(tmp_path: Path) -> None:
+    build = builds_of(make_farm(tmp_path))["alpha"]
+    _, hint = advise({"bison": "/usr/bin/dpkg"}, build, Machine({"PATH": "/usr/bin:/bin"}))
+    assert hint == 'bison: [system-packages] apt = ["dpkg"]; then inv recipe.lock alpha'
+
+
+CALLS_GIT = """\
+import shutil
+import subprocess
+
+assert shutil.which("users-own") is None
+subprocess.run(["git", "--version"], check=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a build has the whole PATH")
+def test_a_build_sees_no_program_of_the_user_and_no_tool_outside_its_key(tmp_path: Path) -> None:
+    files = tinyleaf()
+    files["setup.py"] = CALLS_GIT + files["setup.py"]
+    index = tiny_index(tmp_path / "index", tinyleaf=files)
+    own = tmp_path / "home" / ".local" / "bin" / "users-own"
+    own.parent.mkdir(parents=True)
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    path = f"{own.parent}:{os.environ['PATH']}"
+    settings = tiny_farm(tmp_path / "farm", index, LEAF, environ={"PATH": path})
+    error = run_farm(settings).error("tinyleaf")
+    assert isinstance(error, BuildError)
+    assert "the build called git (/usr/bin/git), which its key does not hold" in str(error.why)
+    assert "git: " in str(error.hint)
