@@ -1,7 +1,8 @@
 """Measures rebuilds: what a whole command takes after a small change, as a share of the cold build.
 
-Each package is built in a farm of its own with an empty compiler cache, then changed and built again: another
-install tag, a patch to one .py file, a patch to one .c file. Minutes for numpy, half an hour for scipy.
+The packages are built one after the other in a farm of their own with an empty compiler cache. Each is then changed
+and built again: another install tag, a patch to one .py file, a patch to one .c file. Minutes for numpy, half an
+hour for scipy.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ PATCH: Final = "Why: to measure a rebuild.\nUpstream: none, inappropriate\n\n"
 
 
 class Bench:
-    """A farm in which rebuilds of one package are measured."""
+    """A farm in which rebuilds are measured."""
 
-    def __init__(self, root: Path, package: str, engine: str) -> None:
-        self.root, self.package = root, package
+    def __init__(self, root: Path, engine: str) -> None:
+        self.root = root
         for part in PARTS:
             source = ROOT / part
             (shutil.copytree if source.is_dir() else shutil.copy)(source, root / part)
@@ -78,14 +79,14 @@ class Bench:
             if (shared / part).is_dir():
                 shutil.copytree(shared / part, self.root / "cache" / part)
 
-    def change_tag(self) -> None:
+    def change_tag(self, package: str) -> None:
         """Another install tag, which no file carries."""
-        recipe = self.root / "recipes" / self.package / "recipe.toml"
+        recipe = self.root / "recipes" / package / "recipe.toml"
         recipe.write_text(recipe.read_text().replace(",devel", ",devel,none-such"))
 
-    def patch(self, file: str) -> None:
+    def patch(self, package: str, file: str) -> None:
         """Add a patch that adds a line to a file of the source."""
-        archive = next((self.root / "cache" / "sha256").rglob(f"{self.package}-*.tar.gz"))
+        archive = next((self.root / "cache" / "sha256").rglob(f"{package}-*.tar.gz"))
         with tarfile.open(archive) as tar:
             top = archive.name.removesuffix(".tar.gz")
             member = tar.extractfile(f"{top}/{file}")
@@ -95,10 +96,10 @@ class Bench:
         line = "# measured\n" if file.endswith(".py") else "int wheelfarm_measured = 1;\n"
         text = "".join(difflib.unified_diff(old, [*old, line], f"a/{file}", f"b/{file}"))
         name = f"9{len(file):03}-measure-{Path(file).suffix[1:]}.patch"
-        place = self.root / "patches" / self.package / name
+        place = self.root / "patches" / package / name
         place.parent.mkdir(exist_ok=True)
         place.write_text(PATCH + text)
-        recipe = self.root / "recipes" / self.package / "recipe.toml"
+        recipe = self.root / "recipes" / package / "recipe.toml"
         document = tomlkit.parse(recipe.read_text())
         document["patches"].append({"file": name})
         recipe.write_text(tomlkit.dumps(document))
@@ -109,37 +110,34 @@ def targets(package: str, engine: str) -> tuple[float, ...]:
     return (10.0, 10.0, 10.0) if (package, engine) == ("numpy", "cibuildwheel") else TARGETS[package]
 
 
-def measure(package: str, engine: str) -> list[Figure]:
+def measure(bench: Bench, package: str, engine: str) -> list[Figure]:
     """The figures of one package."""
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-bench-") as scratch:
-        bench = Bench(Path(scratch), package, engine)
-        bench.fetch_sources()
-        if package != "numpy":
-            bench.chain("numpy")
-        cold, outcome = bench.chain(package)
-        peak, times = outcome["peak-memory"] / 1e6, outcome["times"]
-        own = 100 * (1 - (times["build"] + times["fetch"]) / times["total"])
-        steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in times.items())
-        figures = [
-            Figure(f"{package} ({engine}): seconds of the cold build", cold, "s"),
-            Figure(f"{package} ({engine}): memory of the farm's own process", peak, "MB", 100.0),
-            Figure(f"{package} ({engine}): the farm's own time in the cold build ({steps})", own, "%", 2.0),
-        ]
-        script, code = FILES[package]
-        changes = (
-            ("another install tag", bench.change_tag),
-            ("a patch to one .py file", lambda: bench.patch(script)),
-            ("a patch to one .c file", lambda: bench.patch(code)),
-        )
-        for (what, change), target in zip(changes, targets(package, engine), strict=True):
-            change()
-            seconds, outcome = bench.chain(package)
-            cache, reused = outcome["compiler-cache"] or {}, outcome["build-cache"]
-            counts = f"{cache.get('hits')} hits, {cache.get('misses')} misses"
-            detail = f"{seconds:.1f} s, {counts}, build cache {reused}"
-            share = 100 * seconds / cold
-            figures.append(Figure(f"{package} ({engine}) after {what} ({detail})", share, "%", target))
-        return figures
+    if package != "numpy":
+        bench.chain("numpy")
+    cold, outcome = bench.chain(package)
+    peak, times = outcome["peak-memory"] / 1e6, outcome["times"]
+    own = 100 * (1 - (times["build"] + times["fetch"]) / times["total"])
+    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in times.items())
+    figures = [
+        Figure(f"{package} ({engine}): seconds of the cold build", cold, "s"),
+        Figure(f"{package} ({engine}): memory of the farm's own process", peak, "MB", 100.0),
+        Figure(f"{package} ({engine}): the farm's own time in the cold build ({steps})", own, "%", 2.0),
+    ]
+    script, code = FILES[package]
+    changes = (
+        ("another install tag", lambda: bench.change_tag(package)),
+        ("a patch to one .py file", lambda: bench.patch(package, script)),
+        ("a patch to one .c file", lambda: bench.patch(package, code)),
+    )
+    for (what, change), target in zip(changes, targets(package, engine), strict=True):
+        change()
+        seconds, outcome = bench.chain(package)
+        cache, reused = outcome["compiler-cache"] or {}, outcome["build-cache"]
+        counts = f"{cache.get('hits')} hits, {cache.get('misses')} misses"
+        detail = f"{seconds:.1f} s, {counts}, build cache {reused}"
+        share = 100 * seconds / cold
+        figures.append(Figure(f"{package} ({engine}) after {what} ({detail})", share, "%", target))
+    return figures
 
 
 def main() -> None:
@@ -149,10 +147,14 @@ def main() -> None:
     parser.add_argument("--engine", default="host")
     parser.add_argument("--json", type=Path, default=ROOT / ".wheelfarm" / "rebuilds.json")
     arguments = parser.parse_args()
-    figures = [
-        figure for package in arguments.packages.split(",") for figure in measure(package, arguments.engine)
-    ]
-    print("\n".join(str(figure) for figure in figures))
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="wheelfarm-bench-") as scratch:
+        bench = Bench(Path(scratch), arguments.engine)
+        bench.fetch_sources()
+        for package in arguments.packages.split(","):
+            measured = measure(bench, package, arguments.engine)
+            print("\n".join(map(str, measured)), flush=True)
+            figures += measured
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
 

@@ -120,3 +120,37 @@ def test_more_wheels_than_a_command_line_holds(tmp_path: Path, monkeypatch: pyte
         [wheels[0].filename, wheels[1].filename],
         [wheels[2].filename],
     ]
+
+
+def test_two_processes_upload_many_wheels_but_dependents_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wheelfarm.index.upload._MANY", 2)
+    wheels = [make_candidate(name) for name in ("alpha", "beta")]
+    wheels += [make_candidate(name, requires=["alpha"]) for name in ("gamma", "delta")]
+    # Each waits for the other of its wave, and would wait for ever if that did not run beside it.
+    meet = f"""
+        echo "$6" >> {tmp_path}/arguments
+        case "$6" in *alpha*|*beta*) count=2;; *) count=4;; esac
+        while [ "$(/usr/bin/env -S PATH=/usr/bin:/bin wc -l < {tmp_path}/arguments)" -lt $count ]; do :; done
+    """
+    upload_index("http://x.invalid/", fake_twine(tmp_path, meet)).upload(wheels)
+    names = [line.rsplit("/", 1)[-1] for line in (tmp_path / "arguments").read_text().splitlines()]
+    assert sorted(names[:2]) == sorted(wheel.filename for wheel in wheels[:2])
+    assert sorted(names[2:]) == sorted(wheel.filename for wheel in wheels[2:])
+
+
+def test_a_final_failure_of_two_processes_is_reported_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wheelfarm.index.upload._MANY", 2)
+    wheels = [make_candidate(name) for name in ("alpha", "beta")]
+    script = """
+        case "$6" in
+          *alpha*) echo "requests.exceptions.ConnectionError: gone"; exit 1;;
+          *) echo "what now"; exit 1;;
+        esac
+    """
+    with pytest.raises(UploadFailure) as caught:
+        upload_index("http://x.invalid/", fake_twine(tmp_path, script)).upload(wheels)
+    assert caught.value.error.why == "what now"

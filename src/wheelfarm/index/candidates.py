@@ -8,6 +8,7 @@ from __future__ import annotations
 import graphlib
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
@@ -148,20 +149,32 @@ def _of_version(
         )
 
 
-def dependencies_first(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Candidates with dependencies before dependents; unchanged where distributions need each other."""
+def dependency_waves(candidates: Iterable[Candidate]) -> tuple[tuple[Candidate, ...], ...]:
+    """Group candidates so that each needs earlier groups only; one group where distributions need each other."""
     by_project: defaultdict[Name, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         by_project[candidate.project].append(candidate)
-    needed = {
-        project: sorted({name for each in group for name in each.requires & by_project.keys()} - {project})
-        for project, group in by_project.items()
-    }
+    sorter = graphlib.TopologicalSorter(
+        {
+            project: sorted({name for each in group for name in each.requires & by_project.keys()} - {project})
+            for project, group in by_project.items()
+        }
+    )
+    waves: list[tuple[Name, ...]] = []
     try:
-        order = list(graphlib.TopologicalSorter(needed).static_order())
+        sorter.prepare()
     except graphlib.CycleError:
-        order = list(needed)
-    return tuple(candidate for project in order for candidate in by_project[project])
+        waves.append(tuple(by_project))
+    else:
+        while sorter:
+            waves.append(sorter.get_ready())
+            sorter.done(*waves[-1])
+    return tuple(tuple(each for project in wave for each in by_project[project]) for wave in waves)
+
+
+def dependencies_first(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Candidates with dependencies before dependents; unchanged where distributions need each other."""
+    return tuple(chain.from_iterable(dependency_waves(candidates)))
 
 
 def verify_candidate(wheelhouse: Wheelhouse, candidate: Candidate) -> Record:

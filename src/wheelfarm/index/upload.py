@@ -1,6 +1,6 @@
 """Indexes that take uploads as the public one does: pypiserver, Artifactory, Nexus, CodeArtifact and more.
 
-twine uploads, as a program: one process for many files. What went wrong is read from its output.
+twine uploads, as a program: one process for few files, two for many. What went wrong is read from its output.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from wheelfarm.errors import NetworkError, PublishError, RefusedError, UsageError
 from wheelfarm.index.build_tags import BuildSlot
+from wheelfarm.index.candidates import dependency_waves
 from wheelfarm.index.client import refusal
 from wheelfarm.index.protocol import ListedFile, Listing, UploadFailure
 from wheelfarm.model import parse_digest
@@ -40,6 +42,10 @@ _READERS: Final = 8
 """Pages that are read at the same time."""
 _BATCH: Final = 100 if os.name == "nt" else 2000
 """Files in one command: Windows takes 32,767 characters, Linux 2 MiB with the environment."""
+_SENDERS: Final = 2
+"""twine processes at the same time: on loopback a third one no longer helps."""
+_MANY: Final = 100
+"""Wheels that are worth a second process, which takes a second to start."""
 _PLAIN: Final = {
     "NO_COLOR": "1",
     # rich breaks lines where it thinks that the terminal ends.
@@ -129,10 +135,33 @@ class UploadIndex:
         return self.client.fetch(file.url, path)
 
     def upload(self, wheels: Sequence[Candidate]) -> None:
-        for first in range(0, len(wheels), _BATCH):
-            self._run_twine([wheel.path for wheel in wheels[first : first + _BATCH]])
+        waves = dependency_waves(wheels)
+        if max(map(len, waves), default=0) < _MANY:
+            self._run_twine([wheel.path for wheel in wheels], Event())
+            return
+        for wave in waves:
+            self._upload_wave([wheel.path for wheel in wave])
 
-    def _run_twine(self, files: Sequence[Path]) -> None:
+    def _upload_wave(self, files: Sequence[Path]) -> None:
+        """Upload files of which none needs another, with two processes at the same time."""
+        cancelled = Event()
+        with ThreadPoolExecutor(_SENDERS) as pool:
+            senders = [
+                pool.submit(self._run_twine, files[first::_SENDERS], cancelled) for first in range(_SENDERS)
+            ]
+            try:
+                failures = [failure for sender in senders if (failure := sender.exception())]
+            except BaseException:  # an interrupt
+                cancelled.set()
+                raise
+        for failure in sorted(failures, key=_retryable):
+            raise failure
+
+    def _run_twine(self, files: Sequence[Path], cancelled: Event) -> None:
+        for first in range(0, len(files), _BATCH):
+            self._run_twine_once(files[first : first + _BATCH], cancelled)
+
+    def _run_twine_once(self, files: Sequence[Path], cancelled: Event) -> None:
         """Upload files in this order, with one process.
 
         Raises:
@@ -159,6 +188,7 @@ class UploadIndex:
                 env={**self.env, **_PLAIN, "TWINE_USERNAME": username, "TWINE_PASSWORD": password},
                 log=self.log,
                 secrets=(password,) if password else (),
+                cancelled=cancelled,
             ),
             on_line=on_line,
             check=False,
@@ -181,6 +211,11 @@ class UploadIndex:
             why="upload servers have no common interface for it",
             hint=f"{verb} them with the server's own tools; the farm can do it in static indexes",
         )
+
+
+def _retryable(failure: BaseException) -> bool:
+    """Whether another try may help; a final failure is reported before such a one."""
+    return isinstance(failure, UploadFailure) and failure.error.retryable
 
 
 def _listed_file(package: DistributionPackage) -> ListedFile:
