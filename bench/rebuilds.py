@@ -1,8 +1,8 @@
 """Measures rebuilds: what a whole command takes after a small change, as a share of the cold build.
 
-The packages are built one after the other in a farm of their own with an empty compiler cache. Each is then changed
-and built again: another install tag, a patch to one .py file, a patch to one .c file. Minutes for numpy, half an
-hour for scipy.
+The packages are built one after the other in a farm of their own with an empty compiler cache. Each is then
+changed and built again: another install tag, a patch to one .py file, a patch to one .c file. Minutes for
+numpy, half an hour for scipy.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import io
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ from wheelfarm.report.live import picture
 from wheelfarm.report.progress import Progress, RunningBuild
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SCIPY = RunningBuild(
     label="scipy",
@@ -40,7 +39,6 @@ PANDAS = RunningBuild(
 LATE = replace(PANDAS, label="pywavelets", prior=30, started=1000)
 UNKNOWN = replace(PANDAS, label="statsmodels", prior=None)
 NOW = 1123
-GOLDEN = Path(__file__).parents[1] / "golden" / "report"
 
 
 class Totals(Progress):
@@ -77,9 +75,8 @@ def shown(
 
 
 @pytest.mark.parametrize("width", [200, 100, 80, 60, 40, 12])
-def test_the_picture(width: int) -> None:
-    golden = GOLDEN / f"{width}-columns.txt"
-    assert "\n".join([*shown(width), ""]) == golden.read_text(encoding="utf-8")
+def test_the_picture(golden: Callable[[str, str], None], width: int) -> None:
+    golden(f"report/{width}-columns.txt", "\n".join([*shown(width), ""]))
 
 
 def test_no_line_is_too_long_and_no_number_is_cut() -> None:

@@ -58,9 +58,9 @@ def test_lines_of_output_give_step_verb_and_file() -> None:
         (running(step=1, steps=100), None, None, 0.01, False),
         (running(step=10, steps=40), 200, 150, 0.25, False),
         # As fast as estimated, twice as fast, half as fast.
-        (running(prior=200, step=10, steps=40), 200, 150, 0.25, False),
-        (running(prior=200, step=20, steps=40), 150, 100, 0.5, False),
-        (running(prior=50, step=10, steps=40), 87.5, 37.5, 0.25, True),
+        (running(prior=200, step=10, steps=40), 225, 175, 0.25, False),
+        (running(prior=200, step=20, steps=40), 179.29, 129.29, 0.5, False),
+        (running(prior=50, step=10, steps=40), 93.75, 43.75, 0.25, True),
         # The last steps never give the whole.
         (running(prior=200, step=40, steps=40), 50, 5, 0.99, False),
         # Past the estimate, without steps.
@@ -70,8 +70,19 @@ def test_lines_of_output_give_step_verb_and_file() -> None:
 def test_estimates_follow_the_steps(
     build: RunningBuild, expected: float | None, left: float | None, share: float | None, *, late: bool
 ) -> None:
-    found = (build.expected(150), build.left(150), build.share(150), build.late(150))
-    assert found == (expected, left, share, late)
+    found = (build.expected(150), build.left(150))
+    assert found == (pytest.approx(expected, abs=0.01), pytest.approx(left, abs=0.01))
+    assert (build.share(150), build.late(150)) == (share, late)
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "step"), [(60, 173), (120, 174), (180, 181), (240, 213), (300, 248), (360, 293), (420, 366)]
+)
+def test_the_steps_of_numpy_give_its_duration_within_30_percent(elapsed: float, step: int) -> None:
+    """Of 474 steps a third end in the first minute, and the build takes 470 s; as measured on two CPUs."""
+    for prior in (400, 470):
+        expected = running(started=0.0, prior=prior, steps=474, step=step).expected(elapsed)
+        assert expected == pytest.approx(470, rel=0.3)
 
 
 def test_totals(builds: list[Build]) -> None:

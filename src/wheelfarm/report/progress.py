@@ -132,8 +132,8 @@ class RunningBuild:
         done = self.step / self.steps if self.steps else 0.0
         if self.prior is None:
             return (now - self.started) / done if done > _LATE else None
-        # Steps differ much in length, so that their pace counts little at first.
-        return self.prior if not done else (1 - done) * self.prior + (now - self.started)
+        # Steps differ in length, and short ones come first: numpy does a third of them in a minute of eight.
+        return self.prior if not done else (1 - done**1.5) * self.prior + (now - self.started)
 
     def late(self, now: float) -> bool:
         """Whether the build takes longer than was estimated before it."""
