@@ -67,7 +67,7 @@ def test_jobs_have_least_permissions_time_limits_and_no_logic(tmp_path: Path) ->
             assert run in {INSTALL, 'test "$RESULTS" = "success success"'} or run.startswith("nox -s ")
             assert "${{" not in run
             if step.get("uses", "").startswith("actions/checkout@"):
-                assert step["with"] == {"persist-credentials": False}
+                assert step["with"].items() >= {"persist-credentials": False}.items()
 
 
 def test_build_wheel_uses_the_directories_that_the_sessions_use() -> None:
@@ -114,14 +114,25 @@ def test_the_publishing_job_alone_has_the_identity_and_the_secret(tmp_path: Path
     jobs = document_of(settings)["jobs"]
     job = jobs["publish"]
     assert job["environment"] == "publish"
-    assert "github.event_name == 'push'" in job["if"]
-    assert "refs/heads/main" in job["if"]
-    assert job["needs"] == ["summary"]
+    assert job["needs"] == ["verify"]
+    assert "if" not in job  # a job that needs a skipped one is skipped
+    verify = jobs["verify"]
+    assert "github.event_name == 'push'" in verify["if"]
+    assert "refs/heads/main" in verify["if"]
+    assert verify["needs"] == ["summary"]
+    assert verify["permissions"] == READ_RUNS
+    # Without the history it could not tell whether a tag is on the main branch.
+    assert verify["steps"][0]["with"]["fetch-depth"] == 0
+    # GitHub would drop all but the last of the runs that wait.
+    assert job["concurrency"] == {"group": "publish", "queue": "max"}
     assert job["permissions"] == {"contents": "read", "id-token": "write", "attestations": "write"}
-    assert re.findall(r"secrets\.\w+", render(settings) + BUILD_WHEEL) == ["secrets.PASSWORD"]
-    # GitHub attests the published files, after they have their build numbers.
-    *_, published, attested = job["steps"]
-    assert published["env"] == {"TWINE_PASSWORD": "${{ secrets.PASSWORD }}"}
+    assert re.findall(r"secrets\.\w+", render(settings) + BUILD_WHEEL) == ["secrets.PASSWORD"] * 2
+    # GitHub attests the published files: when they have their build numbers, and before anybody sees them.
+    *before, prepared, attested, published = job["steps"]
+    assert not any("secrets" in str(step) for step in before)
+    assert prepared["env"] == published["env"] == {"TWINE_PASSWORD": "${{ secrets.PASSWORD }}"}
+    assert prepared["run"] == f"{published['run']} --prepare"
+    assert attested["if"] == "steps.prepare.outputs.wheels != '0'"
     assert attested["uses"].startswith("actions/attest-build-provenance@")
     assert attested["with"] == {"subject-path": "ci-artifacts/published/*/*.whl"}
     assert not any("cache" in str(step.get("uses")) for step in job["steps"])

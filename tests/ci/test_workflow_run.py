@@ -46,7 +46,7 @@ def hosting(tmp_path_factory: pytest.TempPathFactory, index: Index) -> Hosting:
     output = "\n".join(finished.logs.values())
     assert set(finished.results.values()) == {"success"}, output
     assert finished.results.keys() == {
-        *("plan", "summary", "publish", "all-green"),
+        *("plan", "summary", "verify", "publish", "all-green"),
         *(f"build-{name}-linux-x86_64" for name in ("tinybase", "tinytop", "tinyleaf")),
     }
     assert SECRETS["PASSWORD"] not in output
@@ -92,6 +92,7 @@ def test_a_pull_request_builds_what_changed_with_wheels_of_the_last_run(hosting:
         "build-tinyleaf-linux-x86_64": "skipped",
         "build-tinytop-linux-x86_64": "success",
         "summary": "success",
+        "verify": "skipped",
         "publish": "skipped",
         "all-green": "success",
     }, "\n".join(finished.logs.values())

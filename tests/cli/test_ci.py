@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.actions.hosting import TOKEN, Hosting
+from support.actions.hosting import REVIEWED, TOKEN, Hosting
+from support.actions.repository import commit
 from support.door import Door
 from support.farm import write_farm
 from support.publishing import TARGETS, publication, publishing_farm, stock, store
 from support.workflows import SOME, load_yaml
 from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
-from wheelfarm.ci.github_runs import find_last_run
+from wheelfarm.ci.github_runs import check_commit, check_environment, find_last_run
 from wheelfarm.ci.workflow_file import DEFAULT_PINS
-from wheelfarm.errors import NetworkError, UsageError
+from wheelfarm.errors import NetworkError, UsageError, WorkflowError
 from wheelfarm.recipes.settings import load
 
 if TYPE_CHECKING:
@@ -179,7 +181,7 @@ def test_the_last_run_is_the_last_one_with_records(farm: Door) -> None:
         assert _last(farm, environ) == "11"
         (farm / "artifacts/12/records").mkdir(parents=True)
         assert _last(farm, environ) == "12"
-        with pytest.raises(NetworkError, match="cannot be listed") as caught:
+        with pytest.raises(NetworkError, match="cannot be used") as caught:
             _last(farm, environ | {"GITHUB_TOKEN": "other"})
         assert caught.value.why == "the answer has status 403"
         assert "other" not in str(caught.value)
@@ -187,6 +189,77 @@ def test_the_last_run_is_the_last_one_with_records(farm: Door) -> None:
         _last(farm, environ)
     with pytest.raises(UsageError):
         _last(farm, {})
+
+
+@pytest.mark.parametrize(
+    ("source", "labels", "built"),
+    [
+        ({"full_name": "a/b"}, [], True),
+        ({"full_name": "else/b"}, [], False),
+        ({"full_name": "else/b"}, ["docs"], False),
+        ({"full_name": "else/b"}, ["docs", "build-wheels"], True),
+        (None, [], False),  # the fork was deleted
+    ],
+)
+def test_a_pull_request_of_a_fork_is_built_once_it_has_the_label(
+    farm: Door,
+    source: dict[str, str] | None,
+    labels: list[str],
+    built: bool,  # noqa: FBT001
+) -> None:
+    pull = {"number": 7, "head": {"repo": source}, "labels": [{"name": label} for label in labels]}
+    event = farm / "event.json"
+    event.write_text(json.dumps({"action": "opened", "pull_request": pull}))
+    environ = {"GITHUB_EVENT_PATH": str(event), "GITHUB_REPOSITORY": "a/b"}
+    done = farm.ci("plan", GITHUB_EVENT_NAME="pull_request", **environ)
+    assert (done.returncode == 0) is built, done.stderr
+    assert ("next: look at what it changes, then give it the label build-wheels" in done.stderr) is not built
+    event.write_text(json.dumps({"ref": "refs/heads/main"}))
+    assert farm.ci("plan", GITHUB_EVENT_NAME="push", **environ).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("environments", "error"),
+    [
+        ({"publish": REVIEWED}, None),
+        ({}, "the environment of the publishing job does not exist"),
+        ({"publish": {"protection_rules": []}}, "nobody has to approve what is published"),
+        ({"publish": {"protection_rules": [{"type": "wait_timer"}]}}, "nobody has to approve"),
+        ({"publish": {"protection_rules": [{"type": "required_reviewers", "reviewers": []}]}}, "nobody has"),
+    ],
+)
+def test_a_run_publishes_only_when_somebody_has_to_approve(
+    farm: Door, environments: dict[str, dict[str, Any]], error: str | None
+) -> None:
+    hosting = Hosting(farm.root, farm.root, environments=environments)
+    with hosting.api() as address:
+        environ = {"GITHUB_API_URL": address, "GITHUB_REPOSITORY": "a/b", "GITHUB_TOKEN": TOKEN}
+        settings = load(farm.root, environ={"PATH": "/usr/bin", "HOME": str(farm.root), **environ})
+        if error is None:
+            check_environment(settings, "publish")
+        else:
+            with pytest.raises(WorkflowError, match=error):
+                check_environment(settings, "publish")
+
+
+def test_a_tag_publishes_only_a_commit_of_the_main_branch(farm: Door, tmp_path: Path) -> None:
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    shutil.copytree(farm.root, origin)
+    commit(origin, "a farm")
+    subprocess.run(["git", "clone", "--quiet", str(origin), str(clone)], check=True)
+    settings = load(
+        clone, environ={"PATH": "/usr/bin:/bin", "HOME": str(farm.root), "GITHUB_REF": "refs/tags/v1"}
+    )
+    check_commit(settings)
+    (clone / "added").touch()
+    commit(clone, "beside the branch")
+    with pytest.raises(WorkflowError, match="the commit is not on the branch main") as caught:
+        check_commit(settings)
+    assert caught.value.where == "refs/tags/v1"
+    # A checkout without the branch cannot tell, and does not let it pass.
+    subprocess.run(["git", "update-ref", "-d", "refs/remotes/origin/main"], cwd=clone, check=True)
+    with pytest.raises(WorkflowError, match="the commit is not on the branch main"):
+        check_commit(settings)
 
 
 INDEX = {"kind": "static", "url": "../public"}

@@ -131,14 +131,17 @@ class _Renderer:
         jobs = {"plan": self._plan(), **{job.id: self._build(job) for job in self.jobs}}
         jobs["summary"] = self._summary(builds)
         if ci.publish is not None:
-            jobs["publish"] = self._publish(ci.publish)
+            jobs |= {"verify": self._verify(), "publish": self._publish(ci.publish)}
         jobs["all-green"] = _ALL_GREEN
-        inputs = {name: {"description": text, "type": "string"} for name, text in _DISPATCH.items()}
+        inputs = {name: flow_map({"description": text, "type": "string"}) for name, text in _DISPATCH.items()}
         return {
             "name": "farm",
             "on": {
                 "push": {"branches": flow_list([ci.branch]), "tags": flow_list([ci.tags])},
-                "pull_request": {"branches": flow_list([ci.branch])},
+                "pull_request": {
+                    "branches": flow_list([ci.branch]),
+                    "types": flow_list(["opened", "synchronize", "reopened", "labeled"]),
+                },
                 "workflow_dispatch": {"inputs": inputs},
             },
             "permissions": {},
@@ -178,7 +181,8 @@ class _Renderer:
             "env": environment | {"LAST_RUN": f"${{{{ {run_id} }}}}"},
         }
         fetch = self._download("download its records", RECORDS_ARTIFACT, LAST_RUN)
-        fetch["with"] |= {"run-id": f"${{{{ {run_id} }}}}", "github-token": "${{ github.token }}"}
+        token = {"run-id": f"${{{{ {run_id} }}}}", "github-token": "${{ github.token }}"}
+        fetch["with"] = dict(fetch["with"]) | token
         return {
             "name": "plan",
             "runs-on": SERVICE_RUNNER,
@@ -215,56 +219,86 @@ class _Renderer:
             ],
         }
 
-    def _publish(self, publish: Publishing) -> Document:
-        """All wheels of a full run to an index, after an approval; without caches."""
+    def _verify(self) -> Document:
+        """Check that the run may publish, before anybody has to approve: without secrets and identity."""
         ci = self.settings.ci
+        ref = f"(github.ref == 'refs/heads/{ci.branch}' || startsWith(github.ref, 'refs/tags/'))"
+        return {
+            "name": "verify",
+            "needs": flow_list(["summary"]),
+            "if": f"github.event_name == 'push' && {ref}",
+            "runs-on": SERVICE_RUNNER,
+            "timeout-minutes": 20,
+            "permissions": CommentedValue(
+                flow_map({"contents": "read", "actions": "read"}),
+                "checkout; the environment and its reviewers",
+            ),
+            "steps": [
+                *self._setup(history=True),
+                {"name": "verify", "run": "nox -s ci-verify", "env": {"GITHUB_TOKEN": "${{ github.token }}"}},
+            ],
+        }
+
+    def _publish(self, publish: Publishing) -> Document:
+        """All wheels of a full run to an index, after an approval; without caches.
+
+        They are attested first: a wheel in the index is never without its attestation.
+        """
         environment = {"TWINE_USERNAME": publish.username} if publish.username else {}
         if publish.secret:
             environment["TWINE_PASSWORD"] = f"${{{{ secrets.{publish.secret} }}}}"
+        with_secret = {"env": environment} if environment else {}
         permissions = {"contents": CommentedValue("read", "checkout")}
         if publish.attest or self.settings.choose_index(publish.index).sign:
             permissions["id-token"] = CommentedValue("write", "the identity that signs provenance")
         if publish.attest:
             permissions["attestations"] = CommentedValue("write", "GitHub stores its own")
-        send: Document = {"name": "publish", "run": f"nox -s ci-publish -- --index {publish.index}"}
+        send = f"nox -s ci-publish -- --index {publish.index}"
         # The published files, not the stored ones: the build tag in name and WHEEL changes their bytes.
-        attest: Document = {
-            "name": "attest",
-            "uses": pinned_action("actions/attest-build-provenance", self.pins),
-            "with": {"subject-path": f"{PUBLISHED}/*/*.whl"},
-        }
-        ref = f"(github.ref == 'refs/heads/{ci.branch}' || startsWith(github.ref, 'refs/tags/'))"
+        attest: list[Document] = [
+            {"name": "prepare", "id": "prepare", "run": f"{send} --prepare", **with_secret},
+            {
+                "name": "attest",
+                "if": "steps.prepare.outputs.wheels != '0'",
+                "uses": pinned_action("actions/attest-build-provenance", self.pins),
+                "with": {"subject-path": f"{PUBLISHED}/*/*.whl"},
+            },
+        ]
         return {
             "name": "publish",
-            "needs": flow_list(["summary"]),
-            "if": f"github.event_name == 'push' && {ref}",
+            "needs": flow_list(["verify"]),
             "runs-on": SERVICE_RUNNER,
             "timeout-minutes": 60,
             "environment": publish.environment,
-            "concurrency": {"group": "publish", "cancel-in-progress": False},
+            "concurrency": flow_map({"group": "publish", "queue": "max"}),
             "permissions": permissions,
             "steps": [
                 *self._setup(),
                 self._download("download all wheels of this run", "wheels-*", WHEELS),
                 {"name": "collect", "run": "nox -s ci-collect"},
-                send | ({"env": environment} if environment else {}),
-                *([attest] if publish.attest else []),
+                *(attest if publish.attest else []),
+                {"name": "publish", "run": send, **with_secret},
             ],
         }
 
-    def _setup(self) -> list[Document]:
+    def _setup(self, *, history: bool = False) -> list[Document]:
         checkout = pinned_action("actions/checkout", self.pins)
         python = pinned_action("actions/setup-python", self.pins)
+        options = {"persist-credentials": False} | ({"fetch-depth": 0} if history else {})
         return [
-            {"uses": checkout, "with": {"persist-credentials": False}},
-            {"uses": python, "with": {"python-version": "3.11"}},
+            {"uses": checkout, "with": flow_map(options)},
+            {"uses": python, "with": flow_map({"python-version": "3.11"})},
             {"name": "install nox", "run": INSTALL},
         ]
 
     def _download(self, name: str, pattern: str, path: str) -> Document:
         """A step; the pattern may match nothing: the session checks what must be there."""
         words = {"pattern": pattern, "path": path, "digest-mismatch": "error"}
-        return {"name": name, "uses": pinned_action("actions/download-artifact", self.pins), "with": words}
+        return {
+            "name": name,
+            "uses": pinned_action("actions/download-artifact", self.pins),
+            "with": flow_map(words),
+        }
 
 
 def _read_runs() -> CommentedValue:

@@ -43,7 +43,7 @@ def flow_list(values: Iterable[object]) -> CommentedSeq:
     return node
 
 
-def flow_map(values: Mapping[str, str]) -> CommentedMap:
+def flow_map(values: Mapping[str, object]) -> CommentedMap:
     """A mapping in one line."""
     node = CommentedMap(values)
     node.fa.set_flow_style()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from invoke.exceptions import Exit
 
 from wheelfarm.ci.github import FARM, PUBLISHED, RECORDS_ARTIFACT, compiler_paths
-from wheelfarm.ci.github_runs import find_last_run
+from wheelfarm.ci.github_runs import check_commit, check_environment, check_fork, find_last_run
 from wheelfarm.ci.matrix import MatrixEntry, make_jobs
 from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_selection, select_entries
 from wheelfarm.cli.task import Invocation, exit_codes, parse_packages
@@ -62,6 +62,7 @@ def plan(*, packages: str, variant: str, platforms: str, last_run: str) -> None:
     """Select the matrix entries to run: of a pull request, those that something changed for."""
     call = Invocation({})
     farm = call.farm
+    check_fork(farm.settings)
     jobs = make_jobs(farm.recipes, farm.settings)
     names = parse_packages(packages) if packages else None
     requested = Filter(names=names, variants=_split(variant), platforms=_split(platforms))
@@ -148,8 +149,22 @@ def collect() -> None:
     CiArtifacts(farm).import_wheels(entry for job in jobs for entry in job.entries)
 
 
-def publish(*, index: str, dry_run: bool) -> None:
-    """Publish the wheels of all variants, with build numbers where they are needed: all, or none."""
+def verify() -> None:
+    """Check that a full run may publish: a commit of the main branch, and reviewers."""
+    settings = Invocation({}).farm.settings
+    publishing = settings.ci.publish
+    if publishing is None:
+        raise UsageError("the workflow publishes nothing", hint="add [tool.wheelfarm.ci.publish]")
+    check_commit(settings)
+    if publishing.reviewers:
+        check_environment(settings, publishing.environment)
+
+
+def publish(*, index: str, dry_run: bool, prepare: bool) -> None:
+    """Publish the wheels of all variants, with build numbers where they are needed: all, or none.
+
+    With `--prepare` only write them under their published names.
+    """
     call, problems = Invocation({}), Collector()
     farm, screen = call.farm, call.screen
     name = choose_index_name(farm, index or None)
@@ -167,6 +182,10 @@ def publish(*, index: str, dry_run: bool) -> None:
         with problems.collect():
             found.check(name)
     problems.check()
+    if prepare:
+        counts = [len(publication.prepare().to_upload) for publication in publications]
+        _set_outputs(call, wheels=str(sum(counts)))
+        return
     for publication in () if dry_run else publications:
         done = publication.publish(None)
         screen.say(f"{len(done.to_upload)} published, and {name} lists them")
@@ -179,9 +198,10 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], str]]] = {
     "build": (build, "package --platform --variant --python"),
     "summary": (summary, ""),
     "collect": (collect, ""),
-    "publish": (publish, "--index --dry-run"),
+    "verify": (verify, ""),
+    "publish": (publish, "--index --dry-run --prepare"),
 }
-_FLAG: Final = "--dry-run"
+_FLAGS: Final = {"--dry-run", "--prepare"}
 
 
 def main(words: Sequence[str]) -> int:
@@ -191,7 +211,7 @@ def main(words: Sequence[str]) -> int:
     for name, (function, options) in _COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
         for option in options.split():
-            if option == _FLAG:
+            if option in _FLAGS:
                 command.add_argument(option, action="store_true")
             else:
                 command.add_argument(option, default="")

@@ -32,6 +32,7 @@ _CI: Final = {
     "build": "Build one matrix entry of the workflow with the wheels of other jobs.",
     "summary": "Write the table of a run, and collect its records.",
     "collect": "Store the wheels of all jobs.",
+    "verify": "Check that a full run may publish.",
     "publish": "Publish the wheels of all variants, or none.",
 }
 _INTERRUPT_TIMEOUT: Final = 20.0

@@ -150,13 +150,15 @@ def _of_version(
 
 
 def dependency_waves(candidates: Iterable[Candidate]) -> tuple[tuple[Candidate, ...], ...]:
-    """Group candidates so that each needs earlier groups only; one group where distributions need each other."""
+    """Group candidates so that each needs earlier groups only; those in a cycle are one group with all."""
     by_project: defaultdict[Name, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         by_project[candidate.project].append(candidate)
     sorter = graphlib.TopologicalSorter(
         {
-            project: sorted({name for each in group for name in each.requires & by_project.keys()} - {project})
+            project: sorted(
+                {name for each in group for name in each.requires & by_project.keys()} - {project}
+            )
             for project, group in by_project.items()
         }
     )

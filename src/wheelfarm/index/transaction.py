@@ -80,6 +80,15 @@ class Transaction:
             found = self._compare_once()
         return found
 
+    def prepare(self) -> Comparison:
+        """Write what the index lacks under its published names; raises what `publish` does first."""
+        found = self.compare()
+        found.check(self.index.name)
+        for each in found.to_upload:
+            if each.candidate:
+                self.tagger.tag(each.candidate, each.tag)
+        return found
+
     def publish(self) -> Comparison:
         """Upload what the index lacks, or raise before the first byte.
 
@@ -91,8 +100,7 @@ class Transaction:
             UnprovenError: when a wheel is not the one that passed the gate.
             PublishError, NetworkError: when the index refuses, has trouble, or does not list what it took.
         """
-        before = self.compare()
-        before.check(self.index.name)
+        before = self.prepare()
         self._upload(before.to_upload)
         return before
 

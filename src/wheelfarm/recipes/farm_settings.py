@@ -169,6 +169,11 @@ class Publishing(StrictModel):
         pattern=_REF,
         description="The environment of the job, whose reviewers approve it",
     )
+    reviewers: bool = Field(
+        default=True,
+        description="Whether the environment must have required reviewers, which a private repository "
+        "has with some plans only",
+    )
     username: str | None = Field(
         default=None,
         description="For the index; `__token__` by default, as for indexes that take tokens",

@@ -171,6 +171,11 @@ class Publication:
             if each.candidate is not None:
                 verify_candidate(self.farm.wheelhouse, each.candidate)
 
+    def prepare(self) -> Comparison:
+        """Write the wheels that the index lacks under their published names into `directory`."""
+        with self._transaction(None) as transaction:
+            return transaction.prepare()
+
     def publish(
         self, wanted: Mapping[Name, str | None] | None = None, *, next_build: bool = False
     ) -> Comparison:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _EXTGLOB: Final = re.compile(r"@\(([^()]*)\)")
 TOKEN: Final = "the-token-of-this-run"
+REVIEWED: Final = {"protection_rules": [{"type": "required_reviewers", "reviewers": [{"type": "User"}]}]}
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -55,6 +56,7 @@ class Hosting:
     runs: list[str] = field(default_factory=list)
     """Ids of full runs, the last one first; those whose builds all succeeded have records."""
     attested: dict[str, bytes] = field(default_factory=dict)
+    environments: dict[str, dict[str, Any]] = field(default_factory=lambda: {"publish": REVIEWED})
     requests: list[str] = field(default_factory=list)
     """Paths and queries that the API received."""
 
@@ -72,6 +74,7 @@ class Hosting:
         known[action](dict(words), machine)
 
     def _checkout(self, words: dict[str, Any], machine: Machine) -> None:
+        words.pop("fetch-depth", None)  # a clone has the whole history
         if words != {"persist-credentials": False} or machine.permissions.get("contents") != "read":
             raise UnknownConstructError(f"a checkout with {words} and {machine.permissions}")
         subprocess.run(
@@ -139,9 +142,11 @@ class Hosting:
             raise FileNotFoundError(f"nothing to attest: {pattern}")
         self.attested |= {path.name: path.read_bytes() for path in found}
 
-    def listed(self, url: str) -> dict[str, list[dict[str, Any]]]:
-        """The list of runs, or of a run's artifacts with a name."""
+    def answer(self, url: str) -> dict[str, Any] | None:
+        """An environment, the list of runs, or of a run's artifacts with a name; None for what is missing."""
         path, _, query = url.partition("?")
+        if "/environments/" in path:
+            return self.environments.get(path.rsplit("/", 1)[-1])
         if not path.endswith("/artifacts"):
             return {"workflow_runs": [{"id": int(run)} for run in self.runs]}
         name = dict(parse_qsl(query))["name"]
@@ -157,9 +162,10 @@ class Hosting:
             def do_GET(self) -> None:
                 hosting.requests.append(self.path)
                 allowed = self.headers["Authorization"] == f"Bearer {TOKEN}"
-                self.send_response(200 if allowed else 403)
+                answer = hosting.answer(self.path) if allowed else {}
+                self.send_response(403 if not allowed else 404 if answer is None else 200)
                 self.end_headers()
-                self.wfile.write(json.dumps(hosting.listed(self.path)).encode() if allowed else b"{}")
+                self.wfile.write(json.dumps(answer).encode())
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 """Say nothing."""

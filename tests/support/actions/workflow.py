@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from support.actions.hosting import Hosting
 
+REPOSITORY: Final = "somebody/farm"
 _WORKFLOW: Final = {"name", "on", "permissions", "defaults", "concurrency", "jobs"}
 _JOB: Final = {
     *("name", "needs", "if", "runs-on", "timeout-minutes", "permissions", "strategy", "outputs", "steps"),
@@ -209,7 +210,7 @@ class _Steps:
             "CI": "true",
             "GITHUB_ACTIONS": "true",
             "GITHUB_API_URL": of.api,
-            "GITHUB_REPOSITORY": "somebody/farm",
+            "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_EVENT_NAME": of.event.name,
             "GITHUB_REF": of.event.ref,
             "GITHUB_RUN_ID": of.id,
