@@ -104,8 +104,20 @@ def _details(wheel: Mapping[str, Any]) -> dict[str, str]:
         "debug information": _names(linkage["with_debug"]),
         "rpaths": ", ".join(linkage["rpaths"]),
         "system libraries": ", ".join(wheel["externals"]),
-        "SBOM": _text(wheel.get("sbom", ())),
+        "vendored": "; ".join(map(_component, _scope(wheel, "required"))),
+        "built with": ", ".join(map(_component, _scope(wheel, "excluded"))),
     }
+
+
+def _scope(wheel: Mapping[str, Any], scope: str) -> list[Mapping[str, str]]:
+    """The components of a scope in the SBOM; the wheel's own has none."""
+    return [each for each in wheel.get("sbom", ()) if each.get("scope") == scope]
+
+
+def _component(component: Mapping[str, str]) -> str:
+    """Name and version, then license and files where they are known."""
+    texts = (component.get("license"), component.get("files"))
+    return ", ".join([f"{component['name']} {component.get('version', '')}".rstrip(), *filter(None, texts)])
 
 
 def _names(members: Sequence[str]) -> str:
