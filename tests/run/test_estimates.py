@@ -34,7 +34,7 @@ UNKNOWN = Duration(10, 100)
 @pytest.fixture(autouse=True)
 def _reference_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reference machine, which nothing else uses."""
-    monkeypatch.setattr(estimates, "machine_speed", lambda: 1.0)
+    monkeypatch.setattr(estimates, "machine_speed", lambda _jobs: 1.0)
     monkeypatch.setattr(estimates, "free_share", lambda _jobs: 1.0)
 
 
@@ -159,17 +159,23 @@ class TestFirstBuild:
     ) -> None:
         farm = make_farm(tmp_path, {"alpha": {"cost": "8 min"}})
         assert list(expected(farm).values()) == [Duration(10, 480)]
-        monkeypatch.setattr(estimates, "machine_speed", lambda: 0.5)
+        monkeypatch.setattr(estimates, "machine_speed", lambda _jobs: 0.5)
         assert list(expected(farm).values()) == [Duration(10, 960)]
 
     def test_estimates_grow_with_the_cost(self) -> None:
         assert 0 < estimate(0, 1).on(1) < estimate(None, 1).on(1) < estimate(1000, 1).on(1)
 
 
-def test_the_speed_of_this_machine_is_measured_once() -> None:
-    speed = machine_speed()
+@pytest.mark.parametrize("directories", [("/usr/bin", "/bin"), ("/nowhere",)])
+def test_the_speed_of_this_machine_is_measured_once(
+    directories: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a compiler where there is one, or else by sorting."""
+    monkeypatch.setattr("wheelfarm.system.environment._SYSTEM_PATH", directories)
+    machine_speed.cache_clear()
+    speed = machine_speed(2)
     assert 0.02 < speed < 20
-    assert machine_speed() == speed
+    assert machine_speed(2) == speed
 
 
 @pytest.mark.parametrize(("load", "share"), [(0, 1), (4, 1), (6, 0.8), (12, 0.5), (100, 0.5)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, Field, TypeAdapter
@@ -18,7 +20,9 @@ from wheelfarm.recipes.strict import size_of
 from wheelfarm.run.outcome import State
 from wheelfarm.run.schedule import Duration, Need
 from wheelfarm.sources.cache import Cache
+from wheelfarm.system.environment import system_environment, which
 from wheelfarm.system.files import RememberedValues
+from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +40,23 @@ _OVERHEAD: Final = 10.0
 _COST_PER_BYTE: Final = 40e-6
 """CPU seconds for a byte of source: numpy takes 18 s and scipy 76 s for a megabyte."""
 _UNKNOWN_COST: Final = 100.0
-_REFERENCE: Final = 0.021
+_SORTING: Final = 0.021
 """Seconds that the reference machine sorts for: one core of an AMD EPYC of 2023."""
+_COMPILING: Final = 0.15
+"""Seconds that it compiles `_SOURCE` for."""
+_SOURCE: Final = "\n".join(
+    f"""double f{n}(double *a, int n) {{
+  double s = 0;
+  for (int i = 0; i < n; i++) {{ if (a[i] > {n}) s += a[i] * {n}; else s -= a[(i * {n}) % n]; }}
+  return s;
+}}
+int g{n}(const char *s) {{
+  int k = 0;
+  while (*s) {{ switch (*s++) {{ case 'a': k += {n}; break; case 'b': k *= 3; break; default: k ^= {n}; }} }}
+  return k;
+}}"""
+    for n in range(16)
+)
 _SPARED: Final = 0.1
 """The share of its compiles beyond which a compiler cache makes a build's duration say little of the next."""
 
@@ -57,11 +76,15 @@ def need(build: Build) -> Need:
 
 
 @cache
-def machine_speed() -> float:
-    """How much faster than the reference machine a core of this one is; measured once, in 0.2 s.
+def machine_speed(jobs: int) -> float:
+    """How much faster than the reference machine a core of this one compiles; measured once, in a second.
 
-    Sorting is compiled code that branches and follows pointers, as compilers do.
+    As many compilers run as a build would use: two processors of a cloud machine may be threads of one core.
+    Without a compiler, sorting is measured: code that branches and follows pointers, as compilers do.
     """
+    compiling = _compiling(jobs)
+    if compiling is not None:
+        return _COMPILING / max(compiling, 1e-3)
     chance = random.Random(1)  # noqa: S311 - not for secrets
     numbers = [chance.random() for _ in range(100_000)]
     rounds = []
@@ -70,7 +93,25 @@ def machine_speed() -> float:
         sorted(numbers)
         rounds.append(time.process_time() - began)
     # Other programs can only make a round slower.
-    return _REFERENCE / max(min(rounds), 1e-3)
+    return _SORTING / max(min(rounds), 1e-3)
+
+
+def _compiling(jobs: int) -> float | None:
+    """The CPU seconds of each of some C compilers that run at the same time; None without one."""
+    env = system_environment({})
+    # CPU time of children does not exist on Windows; on macOS `cc` may ask for an installation.
+    if sys.platform != "linux" or which("cc", env) is None:
+        return None
+    import resource  # noqa: PLC0415 - it is not there on Windows
+
+    command = Command(argv=("cc", "-O2", "-x", "c", "-S", "-o", os.devnull, "-"), env=env, stdin=_SOURCE)
+    began = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with ThreadPoolExecutor(jobs) as pool:
+        finished = list(pool.map(partial(run, check=False), [command] * jobs))
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if any(each.returncode for each in finished):
+        return None
+    return (ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime) / jobs
 
 
 def free_share(jobs: int) -> float:
@@ -89,7 +130,7 @@ def estimate(cost: float | None, jobs: int) -> Duration:
         cost: CPU seconds on the reference machine; None when they are unknown.
         jobs: the processors that a run may use.
     """
-    work = (_UNKNOWN_COST if cost is None else cost) / machine_speed()
+    work = (_UNKNOWN_COST if cost is None else cost) / machine_speed(jobs)
     return Duration(_OVERHEAD, work / free_share(jobs))
 
 
