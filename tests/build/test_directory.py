@@ -16,10 +16,11 @@ from support.archives import digest
 from support.farm import builds_of, make_farm, make_toolchain
 from support.raised import only
 from support.wheels import make_wheel
-from wheelfarm.build.directory import BuildDirectory, newest, write_directory
+from wheelfarm.build.directory import BuildDirectory, write_directory
 from wheelfarm.errors import ChainError, ProviderError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
 from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.sources.unpacking import newest
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -255,3 +256,23 @@ class TestFile:
     def test_all_files_are_read_before_one_is_applied(self, tree: Path, make: PatchMaker) -> None:
         good, bad, worse = make({"new": b"x\n"}), make({"new2": b"x\n"}, b""), make({"new3": b"x\n"}, b"")
         assert len(refused(tree, good, bad, worse)) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Why:" + b" " * 200_000 + b"\n",
+        b"Why:" + b" " * 200_000 + b"\nWhy:\n" + b"\t" * 200_000,
+        HEADER + b"--- a/x\n+++ b/x\n@@ -" + b"9" * 5000 + b" +1 @@\n",
+        HEADER + b"--- a/x\n+++ b/x\n@@ -1,999999999999999999 +1 @@\n x\n",
+        HEADER + b"diff --git a/.git/hooks/x b/.git/hooks/x\nnew file mode 100755\n--- /dev/null\n"
+        b"+++ b/.git/hooks/x\n@@ -0,0 +1 @@\n+x\n",
+        HEADER + b"--- a/x\0y\n+++ b/x\0y\n@@ -1 +1 @@\n-a\n+b\n",
+        HEADER + b"\xff\xfe" * 1000,
+    ],
+)
+def test_a_hostile_patch_is_refused_soon(text: bytes, tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "0001-x.patch").write_bytes(text)
+    started = time.process_time()
+    assert refused(tree, tmp_path / "0001-x.patch")
+    assert time.process_time() - started < 5

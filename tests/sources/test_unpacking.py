@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from support.archives import WHEN, Entry, directory, fetched, hardlink, make_tar, make_zip, symlink
 from wheelfarm.errors import ArchiveError, FarmError, GroupError, SourceError
 from wheelfarm.model import Digest, FetchedSource, Name
-from wheelfarm.sources import archives
+from wheelfarm.sources import archive_checks
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 
 if TYPE_CHECKING:
@@ -76,6 +76,18 @@ class TestGood:
         into = tmp_path / "into"
         into.mkdir()
         assert unpack(fetched(make_tar(tmp_path / "t", entries)), into) == into
+
+    @pytest.mark.parametrize(
+        "strays",
+        [
+            [Entry("._pkg-1.0"), Entry("pax_global_header", b"52 comment=1")],
+            [directory("__MACOSX"), Entry("__MACOSX/._pkg-1.0"), Entry(".DS_Store")],
+        ],
+    )
+    def test_strays_beside_the_top(
+        self, strays: list[Entry], make: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        assert unpack(fetched(make([*strays, *GOOD])), tmp_path / "into").name == "pkg-1.0"
 
     def test_dots_and_repeated_directories(self, tmp_path: Path) -> None:
         entries = [directory("."), directory("./p"), directory("p"), Entry("./p//x", b"1")]
@@ -190,9 +202,9 @@ class TestUnsafe:
     def test_limits(self, limit: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         entries = [Entry("a", b"x" * 10), hardlink("b", "a"), Entry("c")]
         source = fetched(make_tar(tmp_path / "t", entries))
-        monkeypatch.setattr(archives, limit, most)
+        monkeypatch.setattr(archive_checks, limit, most)
         unpack(source, tmp_path / "into")
-        monkeypatch.setattr(archives, limit, most - 1)
+        monkeypatch.setattr(archive_checks, limit, most - 1)
         with pytest.raises(ArchiveError, match="too large"):
             unpack(source, tmp_path / "other")
 
@@ -200,7 +212,7 @@ class TestUnsafe:
     def test_a_bomb_is_not_unpacked(
         self, compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(archives, "MAX_SIZE", 1 << 20)
+        monkeypatch.setattr(archive_checks, "MAX_SIZE", 1 << 20)
         source = fetched(make_tar(tmp_path / "t", [Entry("a", bytes(5 << 20))], compression))
         with pytest.raises(ArchiveError, match="too large"):
             unpack(source, tmp_path / "into")

@@ -11,9 +11,7 @@ dist/              what comes out
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -101,18 +99,6 @@ class BuildDirectory:
     def dist(self) -> Path:
         """Where the engine puts the repaired wheel."""
         return self.root / "dist"
-
-
-def newest(tree: Path) -> int:
-    """The time of the newest file, in seconds; 1980 at least, the beginning of zip's time."""
-    latest = 315532800
-    for directory, directories, names in os.walk(tree):
-        for name in (*directories, *names):
-            found = os.lstat(os.path.join(directory, name))  # noqa: PTH118 - ten thousand: Path is slower
-            # A link's own time is when it was unpacked.
-            if not stat.S_ISLNK(found.st_mode):
-                latest = max(latest, int(found.st_mtime))
-    return latest
 
 
 def _write_files(directory: BuildDirectory) -> None:

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import check_settings
-from wheelfarm.build.directory import SOURCE, BuildDirectory, newest, write_directory
+from wheelfarm.build.directory import SOURCE, BuildDirectory, write_directory
 from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.splits import divide
@@ -35,7 +35,7 @@ from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
 from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
 from wheelfarm.sources.patches import apply
-from wheelfarm.sources.unpacking import check_pkg_info, unpack
+from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,37 +1,36 @@
-"""Members of a tar or zip archive, and which of them are safe to unpack.
-
-The rules are those of PEP 706's data filter and stricter: an unsafe archive is refused, not corrected.
-"""
+"""Reads the members of a tar or zip archive, which may be damaged or hostile."""
 
 from __future__ import annotations
 
 import calendar
 import lzma
-import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
-from itertools import islice
+from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Final
 
-from wheelfarm.errors import ArchiveError, Collector
+from wheelfarm.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Parts = tuple[str, ...]
 
-MAX_SIZE: Final = 4 << 30
-"""Bytes of all members together."""
-MAX_MEMBERS: Final = 500_000
-_MAX_PROBLEMS: Final = 50
-"""Problems that the error lists."""
+_MAX_HEADER: Final = 1 << 20
+"""Bytes of one extended header of a tar, such as a long name."""
+_MAX_HEADERS: Final = 16 << 20
+"""Bytes of all of them: Python reads about 1 MB of them in a second."""
+_MAX_CHAIN: Final = 10
+"""Extended headers of one member."""
+_MAX_SHOWN: Final = 200
+"""Characters of a name that an error shows."""
 _LONGEST_LINK: Final = 4096
 _LATEST: Final = 2**32 - 1
 """The last second that all file systems can store."""
@@ -45,9 +44,10 @@ _DAMAGE: Final = (
     lzma.LZMAError,
     EOFError,
     OSError,  # of gzip and bz2; and a full disk
-    NotImplementedError,  # a compression that zipfile does not know
+    # What tarfile and zipfile raise for headers that they do not expect.
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError),
+    struct.error,
 )
-_DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
 class Kind(StrEnum):
@@ -57,6 +57,7 @@ class Kind(StrEnum):
     DIRECTORY = "directory"
     SYMLINK = "symbolic link"
     HARDLINK = "hard link"
+    SPARSE = "sparse file"
     SPECIAL = "device, fifo or socket"
 
 
@@ -83,7 +84,7 @@ class Member:
     open: Callable[[], IO[bytes]]
     encrypted: bool = False
 
-    @property
+    @cached_property
     def parts(self) -> Parts:
         return parts_of(self.name)
 
@@ -93,39 +94,98 @@ def parts_of(name: str) -> Parts:
     return tuple(part for part in name.split("/") if part not in {"", "."})
 
 
+def escaped(name: str) -> str:
+    """A name from outside, as an error may show it: without control characters, and not without end."""
+    text = "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode()
+        for each in name[:_MAX_SHOWN]
+    )
+    return text if len(name) <= _MAX_SHOWN else f"{text}…"
+
+
 @contextmanager
-def open_archive(path: Path) -> Iterator[Iterator[Member]]:
+def open_archive(path: Path, content: IO[bytes] | None = None) -> Iterator[Iterator[Member]]:
     """Open a tar (plain or compressed with what this Python knows) or a zip, by content, not by name.
+
+    Args:
+        path: the file.
+        content: what to read in its place: an archive in an archive.
 
     Raises:
         ArchiveError: when it is neither or damaged; also for damage that the block finds while it reads.
     """
     try:
-        with path.open("rb") as file:
+        with nullcontext(content) if content else path.open("rb") as file:
             start = file.read(4)
-        if start in _ZIP_STARTS:
-            with zipfile.ZipFile(path) as archive:
-                yield _zip_members(archive)
-        else:
-            with tarfile.open(path) as tar:
-                yield _tar_members(tar)
+            file.seek(0)
+            # A zip may have a script before it.
+            if start in _ZIP_STARTS or start.startswith(b"#!"):
+                with zipfile.ZipFile(file) as archive:
+                    yield _zip_members(archive)
+            else:
+                with tarfile.open(fileobj=file, tarinfo=_limited_headers(), encoding="utf-8") as tar:
+                    yield _tar_members(tar)
     except _DAMAGE as error:
         raise ArchiveError(
             f"{path.name} cannot be unpacked",
             where=str(path),
-            why=str(error) or "it ends too early",
+            why=escaped(str(error)) or "it ends too early",
             hint="supported are tar (plain, gz, bz2, xz; zst from Python 3.14 on) and zip",
         ) from error
 
 
+_EXTENDED: Final = frozenset(
+    {
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    }
+)
+
+
+def _limited_headers() -> type[tarfile.TarInfo]:
+    """A class for the headers of one archive that limits the extended ones.
+
+    tarfile reads each of them whole, and calls itself for the header after it.
+    """
+    size = chain = 0
+
+    class Header(tarfile.TarInfo):
+        __slots__ = ()
+
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Header:
+            nonlocal size, chain
+            header = super().frombuf(buf, encoding, errors)
+            extended = header.type in _EXTENDED
+            chain = chain + 1 if extended else 0
+            size += header.size if extended else 0
+            if header.size < 0:
+                raise tarfile.TarError(f"{header.name} has a negative size")
+            if chain > _MAX_CHAIN or size > _MAX_HEADERS or (extended and header.size > _MAX_HEADER):
+                raise tarfile.TarError(f"the extended headers before {header.name} are too many or too large")
+            if header.type == tarfile.GNUTYPE_SPARSE:
+                raise tarfile.TarError(f"{header.name} is a sparse file")
+            return header
+
+        def _proc_gnusparse_10(self, *_: object) -> None:
+            """Refuse a map that tarfile would read from the content, however long."""
+            raise tarfile.TarError(f"{self.name} is a sparse file")
+
+    return Header
+
+
 def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
     for info in archive:
+        if info.size < 0:
+            raise tarfile.TarError(f"{info.name} has a negative size")
+        kind = Kind.FILE if info.isreg() else _TAR_KINDS.get(info.type, Kind.SPECIAL)
         yield Member(
             name=info.name,
-            kind=Kind.FILE if info.isreg() else _TAR_KINDS.get(info.type, Kind.SPECIAL),
+            kind=Kind.SPARSE if info.issparse() else kind,
             size=info.size,
             executable=bool(info.mode & stat.S_IXUSR),
-            time=min(max(info.mtime, 0), _LATEST),
+            # In this order: NaN becomes 0.
+            time=min(max(0, info.mtime), _LATEST),
             link=info.linkname,
             open=partial(_open_tar_member, archive, info),
         )
@@ -138,7 +198,7 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
 
 def _open_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     content = archive.extractfile(info)
-    if content is None:  # pragma: no cover - only files and hard links to them are opened
+    if content is None:  # pragma: no cover - only files are opened
         raise tarfile.ReadError(f"{info.name} has no content")
     return content
 
@@ -146,12 +206,16 @@ def _open_tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[byte
 def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
     for info in archive.infolist():
         mode = info.external_attr >> 16  # 0 unless the archive was made on Unix
-        kind = Kind.DIRECTORY if info.is_dir() else _ZIP_KINDS.get(stat.S_IFMT(mode), Kind.SPECIAL)
+        # zipfile cuts `filename` at a null byte, and its is_dir fails for an empty one.
+        directory = info.orig_filename.endswith("/")
+        kind = Kind.DIRECTORY if directory else _ZIP_KINDS.get(stat.S_IFMT(mode), Kind.SPECIAL)
         encrypted, link = bool(info.flag_bits & 1), ""
         if kind is Kind.SYMLINK and not encrypted:
             with archive.open(info) as content:
                 link = content.read(_LONGEST_LINK).decode("utf-8", "surrogateescape")
         year, month, day, *clock = info.date_time
+        if month > 12:  # noqa: PLR2004 - the bits of a month reach to 15
+            raise zipfile.BadZipFile(f"{info.orig_filename} is dated in month {month}")
         yield Member(
             name=info.orig_filename,
             kind=kind,
@@ -163,91 +227,3 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
             encrypted=encrypted,
             open=partial(archive.open, info),
         )
-
-
-def safe_members(members: Iterable[Member], path: Path) -> dict[Parts, Member]:
-    """The members by the parts of their names, in the order of the archive at `path`.
-
-    The targets of symbolic links are not checked here: that is `unpack`'s, when all else is unpacked.
-
-    Raises:
-        ArchiveError: when the archive is too large or a member is unsafe; several as a group.
-    """
-    found = list(_limited(members, path))
-    problems = _problems(found)
-    collector = Collector()
-    for name, why in islice(problems, _MAX_PROBLEMS):
-        collector.add(unsafe(path, name, why))
-    if more := sum(1 for _ in problems):
-        collector.add(ArchiveError(f"{path.name} has {more} further members that are not safe to unpack"))
-    collector.check()
-    return {member.parts: member for member in found if member.parts}
-
-
-def unsafe(path: Path, name: str, why: str) -> ArchiveError:
-    """The error for an unsafe member."""
-    return ArchiveError(f"{path.name} is not safe to unpack", where=name, why=why)
-
-
-def _limited(members: Iterable[Member], path: Path) -> Iterator[Member]:
-    """The members up to the limits: a compression bomb is not read to its end."""
-    total = 0
-    sizes: dict[str, int] = {}
-    for count, member in enumerate(members, 1):
-        sizes[member.name] = member.size
-        # A hard link becomes a copy.
-        total += sizes.get(member.link, 0) if member.kind is Kind.HARDLINK else member.size
-        if total > MAX_SIZE or count > MAX_MEMBERS:
-            raise ArchiveError(
-                f"{path.name} is too large to unpack",
-                where=member.name,
-                why=f"it has more than {MAX_SIZE} bytes or {MAX_MEMBERS} members when unpacked",
-            )
-        yield member
-
-
-def _problems(members: Iterable[Member]) -> Iterator[tuple[str, str]]:
-    """Name and reason of each unsafe member."""
-    kinds: dict[Parts, Kind] = {}
-    named: list[Member] = []
-    for member in members:
-        earlier = kinds.get(member.parts)
-        if why := _name_problem(member):
-            yield member.name, why
-        # Some programs name a directory again.
-        elif earlier is not None and not earlier is member.kind is Kind.DIRECTORY:
-            yield member.name, "it is there twice"
-        else:
-            kinds[member.parts] = member.kind
-            named.append(member)
-    for member in named:
-        if why := _tree_problem(member, kinds):
-            yield member.name, why
-
-
-def _name_problem(member: Member) -> str | None:
-    parts = re.split(r"[/\\]", member.name)
-    problems = (
-        ("\0" in member.name, "its name has a null byte"),
-        (len(parts) > 1 and not parts[0], "its path is absolute"),
-        (".." in parts, "its path leads upwards with '..'"),
-        (any(map(_DRIVE.match, parts)), "its path names a drive"),
-        (member.kind is Kind.SPECIAL, f"it is a {member.kind}"),
-        (member.encrypted, "it is encrypted"),
-        (not member.parts and member.kind is not Kind.DIRECTORY, "it has no name"),
-    )
-    return next((why for wrong, why in problems if wrong), None)
-
-
-def _tree_problem(member: Member, kinds: Mapping[Parts, Kind]) -> str | None:
-    parts = member.parts
-    for depth in range(1, len(parts)):
-        above = kinds.get(parts[:depth], Kind.DIRECTORY)
-        if above is not Kind.DIRECTORY:
-            return f"{'/'.join(parts[:depth])} above it is a {above}"
-    if member.kind is Kind.HARDLINK and kinds.get(parts_of(member.link)) is not Kind.FILE:
-        return f"it is a hard link to {member.link!r}, which is no file of this archive"
-    steps = re.split(r"[/\\]", member.link)
-    if member.kind is Kind.SYMLINK and (not steps[0] or any(map(_DRIVE.match, steps))):
-        return f"it is a symbolic link that leads out, to {member.link!r}"
-    return None

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name
 
 
-_FIELD: Final = r"(?mi)^{}:[ \t]*(?:\n(?![A-Z][A-Za-z-]*:))?[ \t]*\S"
+_FIELD: Final = r"(?mi)^{}:[ \t]*(?:\n(?![A-Z][A-Za-z-]*:)[ \t]*)?\S"
 """A field with its text on the same line or the next."""
-_HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK: Final = re.compile(r"@@ -(\d{1,18})(?:,(\d{1,18}))? \+\d+(?:,(\d{1,18}))? @@")
 _DIFF: Final = re.compile(r"diff --git |--- [^ ]")
 _WITHOUT_HUNKS: Final = (
     *("old mode ", "new file mode ", "deleted file mode "),

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 import tempfile
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.version import InvalidVersion, Version
 
 from wheelfarm.errors import ArchiveError, Collector, FarmError, SourceError
 from wheelfarm.model import parse_name
-from wheelfarm.sources.archives import Kind, open_archive, safe_members, unsafe
+from wheelfarm.sources.archive_checks import safe_members, unsafe
+from wheelfarm.sources.archives import Kind, open_archive, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from wheelfarm.model import FetchedSource
     from wheelfarm.sources.archives import Member, Parts
@@ -29,7 +32,8 @@ def unpack(source: FetchedSource, into: Path) -> Path:
     exist yet or be empty, appears when all is in it.
 
     Returns:
-        The only directory at the top of the archive, or `into` when there is more at the top.
+        The only directory at the top of the archive, or `into` when there is more. What systems and
+        tools leave beside it does not count.
 
     Raises:
         ArchiveError: when the archive is damaged, too large or unsafe; several unsafe members as a group.
@@ -56,9 +60,13 @@ def unpack(source: FetchedSource, into: Path) -> Path:
     return into.joinpath(*top)
 
 
+_STRAYS: Final = re.compile(r"\._.*|__MACOSX|\.DS_Store|pax_global_header")
+"""What macOS puts beside a directory that it archives, and what old programs make of git's comment."""
+
+
 def _top(members: Mapping[Parts, Member]) -> Parts:
     """The only directory at the top; nothing when there is more."""
-    tops = {parts[:1] for parts in members}
+    tops = {parts[:1] for parts in members if not _STRAYS.fullmatch(parts[0])}
     if len(tops) != 1:
         return ()
     (only,) = tops
@@ -82,7 +90,9 @@ def _write(members: Mapping[Parts, Member], root: Path) -> None:
         if member.kind is Kind.DIRECTORY:
             os.makedirs(path, exist_ok=True)  # noqa: PTH103
         else:
-            with member.open() as content, open(path, "xb") as file:  # noqa: PTH123
+            # tarfile would look for the target of a hard link by its spelling.
+            file_member = members[parts_of(member.link)] if member.kind is Kind.HARDLINK else member
+            with file_member.open() as content, open(path, "xb") as file:  # noqa: PTH123
                 shutil.copyfileobj(content, file)
             os.chmod(path, 0o755 if member.executable else 0o644)  # noqa: PTH101
         os.utime(path, (member.time, member.time))
@@ -96,24 +106,49 @@ def _write(members: Mapping[Parts, Member], root: Path) -> None:
 
 def _check_links(members: Mapping[Parts, Member], top: Path, root: Path, archive: Path) -> None:
     """Refuse symbolic links that leave the tree, as this system follows them, or that never end."""
-    problems, inside = Collector(), top.resolve()
+    problems = Collector()
     for parts, member in members.items():
-        if member.kind is Kind.SYMLINK:
-            path = root.joinpath(*parts)
-            if _is_circular(path) or not Path(os.path.realpath(path)).is_relative_to(inside):
-                why = f"it is a symbolic link that leads out or in a circle, to {member.link!r}"
-                problems.add(unsafe(archive, member.name, why))
+        if member.kind is Kind.SYMLINK and link_leads_out(root.joinpath(*parts), top):
+            why = f"it is a symbolic link that leads out or in a circle, to {member.link!r}"
+            problems.add(unsafe(archive, member.name, why))
     problems.check()
 
 
-def _is_circular(path: Path) -> bool:
+def link_leads_out(path: Path, tree: Path) -> bool:
+    """Whether a symbolic link leads out of a tree, as this system follows it, or in a circle."""
     try:
-        path.resolve(strict=True)
+        # The system gives up after a few dozen links; realpath does not.
+        path.stat()
     except FileNotFoundError:
-        return False  # a link to a missing file
-    except (OSError, RuntimeError):
+        pass  # a link to a missing file
+    except OSError:
         return True
-    return False
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(tree))
+
+
+def files_below(tree: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Everything in a tree but its directories, by its path in the tree."""
+    top, waiting = os.fspath(tree), [""]
+    while waiting:
+        directory = waiting.pop()
+        with os.scandir(f"{top}/{directory}") as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{directory}{entry.name}/")
+                else:
+                    yield f"{directory}{entry.name}", entry
+
+
+def newest(tree: Path) -> int:
+    """The time of the newest file, in seconds; 1980 at least, the beginning of zip's time."""
+    latest = 315532800
+    for directory, directories, names in os.walk(tree):
+        for name in (*directories, *names):
+            found = os.lstat(os.path.join(directory, name))  # noqa: PTH118 - ten thousand: Path is slower
+            # A link's own time is when it was unpacked.
+            if not stat.S_ISLNK(found.st_mode):
+                latest = max(latest, int(found.st_mtime))
+    return latest
 
 
 def check_pkg_info(source: FetchedSource, tree: Path) -> None:
