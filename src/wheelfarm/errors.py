@@ -137,7 +137,7 @@ class NetworkError(FarmError, slug="network", exit_code=20):
 
 
 class SourceError(FarmError, slug="source", exit_code=21):
-    """The index or repository does not have the pinned source: an unknown version, file or commit."""
+    """The index or repository does not have the pinned source, or the source holds what is not source."""
 
 
 class HashError(FarmError, slug="hash", exit_code=22):

@@ -56,7 +56,7 @@ def report_of(stage: BuildDirectory) -> dict[str, Any]:
     other = {"name": "pip", "version": "26", "files": {}}
     return {
         "wheels": ["alpha.whl"],
-        "built": {"filename": "alpha.whl", "sha256": "1" * 64},
+        "built": {"filename": "alpha.whl", "sha256": "1" * 64, "members": {}},
         "compilers": {"c": "cc 12"},
         "packages": {"libblas-dev": "3.11"},
         "compiler-cache": None,

@@ -120,11 +120,12 @@ class Cibuildwheel:
 
     def render(self, directory: BuildDirectory) -> Rendering:
         """The configuration file and the one command."""
-        target, root, source = directory.build.id.target, directory.root, directory.tree.path
+        target, root, source = directory.build.id.target, directory.root, directory.tree.project
+        package = source.relative_to(root).as_posix()
         container = self._container_for(target)
         overlay = container is not None and container.can_overlay(root)
         argv = (
-            *("cibuildwheel", source.name, "--config-file", str(root / CONFIG)),
+            *("cibuildwheel", package, "--config-file", str(root / CONFIG)),
             *("--only", target.identifier, "--output-dir", str(directory.dist)),
         )
         env = programs_environment(self.settings) | {"TMPDIR": str(root / "tmp")}
@@ -132,7 +133,7 @@ class Cibuildwheel:
         step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=cwd, headlines=_HEADLINES)
         files = {CONFIG: tomlkit.dumps({"tool": {"cibuildwheel": self.options(directory)}})}
         read = (source / name for name in (_PROJECT_FILES if overlay else ()))
-        copies = {f"{OVERLAID}/{source.name}/{path.name}": path for path in read if path.is_file()}
+        copies = {f"{OVERLAID}/{package}/{path.name}": path for path in read if path.is_file()}
         return Rendering(files=files, copies=copies, steps=(step,))
 
     def options(self, directory: BuildDirectory) -> dict[str, Any]:

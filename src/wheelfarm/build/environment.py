@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import Version
 
 from wheelfarm.build.backends import MESON_PYTHON, with_tags
+from wheelfarm.build.versions import version_variables
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Platform
 from wheelfarm.plan.inputs import named_programs
@@ -21,7 +22,7 @@ RESERVED: Final = frozenset(
     {
         *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONSTARTUP", "VIRTUAL_ENV", "LD_PRELOAD"),
         *("PATH", "HOME", "SOURCE_DATE_EPOCH", "PYTHONHASHSEED", "PKG_CONFIG_PATH"),
-        *("PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK"),
+        *("PIP_NO_INDEX", "PIP_DISABLE_PIP_VERSION_CHECK", "GIT_CEILING_DIRECTORIES"),
         *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),
     }
 )
@@ -87,6 +88,7 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
         "CMAKE_BUILD_PARALLEL_LEVEL": str(directory.jobs),
         "NPY_NUM_BUILD_JOBS": str(directory.jobs),
         **compilers,
+        **version_variables(directory),
         **build.resolved.environment,
         **_deployment_target(directory),
         **({"PKG_CONFIG_PATH": (provider / "pkgconfig").as_posix()} if provider else {}),
@@ -98,6 +100,8 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
         # Nor may a build script fetch what nobody has verified: Meson's wraps, CMake's FetchContent, curl.
         **{name: "" if name.lower() == "no_proxy" else _NOWHERE for name in PROXIES},
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        # The repository that the farm is in is none of the source's.
+        "GIT_CEILING_DIRECTORIES": directory.inside.as_posix(),
     }
 
 

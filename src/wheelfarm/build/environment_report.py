@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wheelfarm.errors import ChainError, Collector, YieldError
+from wheelfarm.errors import ChainError, Collector, SourceError, YieldError
 from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
+from wheelfarm.sources.inspection import BUILD_PRODUCT
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class BuiltWheel(BaseModel):
     """The wheel as the backend made it."""
 
     sha256: Digest
+    members: dict[str, Digest]
 
 
 class InstalledDistribution(BaseModel):
@@ -123,6 +125,33 @@ def read_environment_report(directory: BuildDirectory) -> EnvironmentReport:
             why=", ".join(report.wheels),
         )
     return report
+
+
+def verify_built(directory: BuildDirectory, report: EnvironmentReport) -> None:
+    """Refuse a built wheel with a file of the source that is not source, unless the recipe lets it in.
+
+    Raises:
+        SourceError: a group, for each such file.
+    """
+    problems, recipe = Collector(), directory.build.recipe
+    # What setuptools left in build/ and is no binary may equal the file that it comes from.
+    files = {
+        each.sha256: each
+        for each in directory.tree.non_source
+        if not (each.in_wheel or each.kind == BUILD_PRODUCT)
+    }
+    for member, sha256 in report.built.members.items():
+        if found := files.get(sha256):
+            problems.add(
+                SourceError(
+                    f"{member} of the built wheel was not built: it is a file of the source",
+                    where=f"{directory.tree.source.path.name}: {found.file}",
+                    why=f"{found.kind}, allowed in the source only: {found.reason}",
+                    hint=f"remove it by source.remove in {recipe.where}, so that it is built; or allow it in "
+                    "the wheel, by source.allow-in-wheel in the place of source.allow",
+                )
+            )
+    problems.check()
 
 
 def _difference(pinned: PinnedWheel, found: InstalledDistribution | None) -> str | None:

@@ -115,7 +115,7 @@ class Host:
     def render(self, directory: BuildDirectory) -> Rendering:
         """A new environment of the pinned wheels, the build in it, the report, and the repair."""
         root, cache = directory.root, self.compiler_cache
-        python, source = str(_python_of(root)), directory.tree.path
+        python, source = str(_python_of(root)), directory.tree.project
         host, variables = programs_environment(self.settings), build_environment(directory)
         build_env = self._build_env(directory, variables)
         commands = build_commands(

@@ -179,5 +179,6 @@ def check_name(filename: str, *, name: Name, version: str) -> None:
             f"the build of {name} {version} made {found} {found_version}",
             where=filename,
             why="the source says another name or version than the recipe",
-            hint="correct `name` and `version` in the recipe",
+            hint="correct `name` and `version` in the recipe; where the source computes its version from a "
+            "repository, add a patch that writes it down",
         )

@@ -89,12 +89,31 @@ class AppliedPatch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NonSourceFile:
+    """A file of a source tree that is not source, and why the recipe allows it."""
+
+    file: str
+    kind: Annotated[str, "what its content is, such as ELF binary"]
+    sha256: Digest
+    reason: str
+    in_wheel: Annotated[bool, "whether the wheel may have it too"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PatchedTree:
     """A source tree with its patch series applied."""
 
     source: FetchedSource
     path: Path
+    """The whole tree."""
+    subdirectory: str = "."
+    """The project's directory in it."""
     patches: tuple[AppliedPatch, ...] = ()
+    non_source: tuple[NonSourceFile, ...] = ()
+
+    @property
+    def project(self) -> Path:
+        return self.path / self.subdirectory
 
 
 @dataclass(frozen=True, kw_only=True)

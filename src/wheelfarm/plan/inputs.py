@@ -86,19 +86,22 @@ class SourceInput(_Input):
     sha256: Digest | None = None
     commit: str | None = None
     submodules: bool = False
+    subdirectory: str | None = Field(default=None, description="of the project in the source")
+    remove: tuple[str, ...] = Field(default=(), description="globs of the files that are removed from it")
     url: str | None = Field(
         default=None, description="of a repository whose submodules follow its url; without credentials"
     )
 
     @classmethod
     def of(cls, recipe: Recipe) -> SourceInput:
-        pins = recipe.source.model_dump(exclude={"url"})
+        pins = recipe.source.model_dump(exclude={"url", "allow", "allow_in_wheel"})
         if pins.get("submodules"):
             pins["url"] = recipe.source.model_dump()["url"].rpartition("@")[2]
         return cls(**pins)
 
     def key_part(self) -> str:
         names = {"kind", "commit", "submodules", "url"} if self.kind == "git" else {"kind", "sha256"}
+        names |= {name for name in ("subdirectory", "remove") if getattr(self, name)}
         return json.dumps(self.model_dump(include=names), sort_keys=True)
 
 

@@ -32,6 +32,7 @@ from wheelfarm.model import (
     EngineName,
     EnvironmentEntry,
     Name,
+    NonSourceFile,
     Target,
     parse_digest,
 )
@@ -249,6 +250,12 @@ class Record(_Document):
     source: RecordedSource = Field(description="the verified source archive")
     patches: tuple[Annotated[AppliedPatch, AfterValidator(_digests)], ...] = Field(
         description="the patch series, in the order of application"
+    )
+    non_source: tuple[Annotated[NonSourceFile, AfterValidator(_digests)], ...] | None = Field(
+        default=None,
+        description="files of the patched source that are not source (compiled code, products of an earlier "
+        "build, Git LFS pointers), all of which the recipe allows; null in older records, and for a wheel "
+        "that was reused from an index",
     )
     config_settings: Mapping[str, tuple[str, ...]] = Field(
         description="PEP 517 config settings as passed: key to values"

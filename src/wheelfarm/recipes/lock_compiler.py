@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import LockError, ProcessError
 from wheelfarm.model import Python, Target
 from wheelfarm.recipes.build_requirements import backend, build_requires, edited
-from wheelfarm.sources.patches import apply
+from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import unpack
 from wheelfarm.system.process import Command, run
 
@@ -122,7 +122,7 @@ class LockCompiler:
             # A patch may change the requirements; the default variant's series on Linux stands for all.
             target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
             series = recipe.series(variant=self.settings.variant, target=target)
-            apply(tree, series, recipe=recipe.name, environ=self.settings.environ)
+            tree = patch_tree(recipe, source, tree, series, environ=self.settings.environ).project
             builds = edited(build_requires(tree), recipe.table.build_requires, where=recipe.where)
             path = tree / "pyproject.toml"
             document = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -15,6 +15,7 @@ from wheelfarm.recipes.strict import (
     Module,
     NameText,
     PlatformName,
+    ReasonText,
     RequirementText,
     SizeText,
     Specifiers,
@@ -79,14 +80,35 @@ class Test(StrictModel):
     suite: Suite | None = Field(default=None, description="The upstream test suite")
 
 
-class SdistSource(StrictModel):
+class _Source(StrictModel):
+    """What each kind of source may say of its files."""
+
+    subdirectory: FileText | None = Field(
+        default=None, description="The project's directory, where it is not the top of the source"
+    )
+    remove: list[str] = Field(
+        default=[],
+        description="Globs of files that are removed before the patches apply, such as a compiled module; "
+        "each must match something",
+    )
+    allow: dict[str, ReasonText] = Field(
+        default={},
+        description="Glob → reason, for files that are not source (compiled code, products of an earlier "
+        "build, Git LFS pointers) and do not get into the wheel; each glob must match one",
+    )
+    allow_in_wheel: dict[str, ReasonText] = Field(
+        default={}, description="The same for files that get into the wheel, such as a launcher for Windows"
+    )
+
+
+class SdistSource(_Source):
     """A source distribution of the recipe's version, from the configured index."""
 
     kind: Literal["sdist"]
     sha256: DigestText
 
 
-class GitSource(StrictModel):
+class GitSource(_Source):
     """A commit of a git repository."""
 
     kind: Literal["git"]
@@ -95,7 +117,7 @@ class GitSource(StrictModel):
     submodules: bool = False
 
 
-class ArchiveSource(StrictModel):
+class ArchiveSource(_Source):
     """An archive at a url."""
 
     kind: Literal["archive"]

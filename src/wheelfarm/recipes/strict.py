@@ -246,6 +246,7 @@ DigestText = Annotated[
 VersionText = Annotated[str, readable_by(Version, InvalidVersion, "a version (PEP 440)")]
 Specifiers = Annotated[str, readable_by(SpecifierSet, InvalidSpecifier, "a version range (PEP 440)")]
 RequirementText = Annotated[str, readable_by(Requirement, InvalidRequirement, "a requirement (PEP 508)")]
+ReasonText = Annotated[str, Field(pattern=r"\S")]
 FileText = Annotated[str, AfterValidator(_file)]
 Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
 ConfigKey = Annotated[str, Field(pattern="^[^=]+$")]  # frontends take key=value

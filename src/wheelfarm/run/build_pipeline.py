@@ -19,13 +19,15 @@ from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
+from wheelfarm.build.versions import check_version_source
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
-from wheelfarm.model import PatchedTree, RepairedWheel
+from wheelfarm.model import RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires
 from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import Outcome, State
@@ -34,7 +36,6 @@ from wheelfarm.run.reuse import reuse_build
 from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
 from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
-from wheelfarm.sources.patches import apply
 from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
 
 if TYPE_CHECKING:
@@ -302,23 +303,26 @@ class BuildPipeline:
             check_pkg_info(source, tree)
             epoch = newest(tree)
             check_unchanged(build)
-            patches = apply(tree, build.patches, recipe=build.id.name, environ=settings.environ)
+            patched = patch_tree(build.recipe, source, tree, build.patches, environ=settings.environ)
             edits, where = build.recipe.table.build_requires, build.recipe.where
             directory = BuildDirectory(
                 build=build,
                 root=root,
                 inside=self.services.engine.inside(root, target),
-                tree=PatchedTree(source=source, path=tree, patches=patches),
+                tree=patched,
                 requirements=(*locked, *upstream),
-                backend=backend(tree),
-                build_requires=tuple(edit_build_requires(tree, edits, where=where)),
+                backend=backend(patched.project),
+                build_requires=tuple(edit_build_requires(patched.project, edits, where=where)),
                 epoch=epoch,
                 jobs=self.jobs,
                 provider_wheel=provider,
             )
+            check_version_source(directory)
             # The programs that know a project's options take as long as writing the rest.
             with ThreadPoolExecutor(max_workers=1) as pool:
-                unchecked = pool.submit(check_settings, build, tree, programs_environment(settings))
+                unchecked = pool.submit(
+                    check_settings, build, patched.project, programs_environment(settings)
+                )
                 write_directory(directory)
             for why in unchecked.result():
                 self.listener.on_line(f"{build.recipe.where}: {why}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.build.backends import MESON_PYTHON
-from wheelfarm.build.directory import BuildDirectory
+from wheelfarm.build.directory import SOURCE, BuildDirectory
 from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.model import Digest, FetchedSource, Name, PatchedTree, PinnedWheel
 from wheelfarm.provenance.record import Record, compare_keys
@@ -167,11 +167,12 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         PinnedWheel(name=r.name, version=r.version, path=Path(f"{r.name}.whl"), sha256=build.key)
         for r in build.requirements
     ]
+    table = build.recipe.table.source
     directory = BuildDirectory(
         build=build,
         root=root,
         inside=farm.engine.inside(root, build.id.target),
-        tree=PatchedTree(source=source, path=root / "source"),
+        tree=PatchedTree(source=source, path=root / SOURCE, subdirectory=table.subdirectory or "."),
         requirements=tuple(wheels),
         backend=MESON_PYTHON if any(r.name == Name("meson-python") for r in build.requirements) else "",
         build_requires=(),

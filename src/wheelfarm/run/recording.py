@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,6 +145,7 @@ def make_record(
         gate_key=build.gate_key,
         source=embedded.source.model_copy(update={"url": url}),
         patches=directory.tree.patches,
+        non_source=directory.tree.non_source,
         config_settings=dict(config_settings(directory).items),
         environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
@@ -280,6 +282,8 @@ def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
     source: dict[str, Any] = inputs.source.model_dump(exclude_defaults=True)
     if inputs.source.kind != "sdist":
         source["url"] = record.source.url or ""
+    for each in record.non_source or ():
+        source.setdefault("allow-in-wheel" if each.in_wheel else "allow", {})[escape(each.file)] = each.reason
     document = {
         "name": record.recipe,
         "version": inputs.version,

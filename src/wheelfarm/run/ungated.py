@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.environment_report import (
     read_environment_report,
     read_library_provenance,
+    verify_built,
     verify_environment,
 )
 from wheelfarm.build.repair import only_wheel
@@ -33,6 +34,7 @@ def verify_repaired(directory: BuildDirectory) -> RepairedWheel:
         FarmError: when it does not, or when there is not one wheel.
     """
     build, report = directory.build, read_environment_report(directory)
+    verify_built(directory, report)
     path = only_wheel(directory.dist, name=build.id.name, version=build.version, made_by="the repair tool")
     return RepairedWheel(
         path=path,

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,13 @@ NO_COMPILES = frozenset(
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def members(wheel: Path) -> dict[str, str]:
+    """The digest of each file of the built wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [info for info in archive.infolist() if not info.is_dir()]
+        return {info.filename: hashlib.sha256(archive.read(info)).hexdigest() for info in names}
 
 
 def installed() -> Iterator[dict[str, object]]:
@@ -103,7 +111,7 @@ def main(wheel: Path, output: Path, names: list[str]) -> None:
     report = {
         "python": sys.version,
         "wheels": sorted(path.name for path in wheel.parent.glob("*.whl")),
-        "built": {"filename": wheel.name, "sha256": digest(wheel)},
+        "built": {"filename": wheel.name, "sha256": digest(wheel), "members": members(wheel)},
         "compilers": compilers(),
         "packages": packages(names),
         "compiler-cache": cache_use(Path(__file__).parents[1] / "ccache.log"),
