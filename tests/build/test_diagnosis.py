@@ -316,6 +316,37 @@ class TestEdges:
         found = classify(BuildError("no"), "_configtest.c:1:10: fatal error: omp.h: No such file", "build")
         assert (found.cause, found.hint) == (None, None)
 
+    @pytest.mark.parametrize(
+        ("module", "cause", "edit"),
+        [
+            (
+                "pkg_resources",
+                "setuptools has no pkg_resources since version 82",
+                '[build-requires] replace = { setuptools = "setuptools<81" }',
+            ),
+            ("pkg_resources.extern", "setuptools has no pkg_resources since version 82", "setuptools<81"),
+            ("distutils.msvccompiler", "setuptools has no distutils.msvccompiler since version 74", "<74"),
+            ("distutils", "Python has no distutils since version 3.12", 'add = ["setuptools"]'),
+            ("numpy.distutils", "numpy has no numpy.distutils with Python 3.12 and newer", '"<3.12"'),
+            ("numpy.distutils.core", "numpy has no numpy.distutils with Python 3.12", '"<3.12"'),
+            (
+                "Cython.Old",
+                "Cython is in the build environment, in a version without Cython.Old",
+                "replace =",
+            ),
+            ("a.b.c", "a is in the build environment, in a version without a.b.c", "replace = "),
+            ("numpyy", "the build environment lacks numpyy", "inv recipe.lock"),
+        ],
+    )
+    def test_a_missing_module(self, module: str, cause: str, edit: str) -> None:
+        log = (
+            'Traceback (most recent call last):\n  File "setup.py", line 1, in <module>\n'
+            f"    import {module}\nModuleNotFoundError: No module named '{module}'\n"
+        )
+        found = classify(BuildError("it failed"), log, "build")
+        assert str(found.cause).startswith(cause)
+        assert edit in str(found.hint)
+
     def test_rust_prints_a_snippet(self) -> None:
         text = "error[E0425]: cannot find value `x`\n --> src/lib.rs:1:5\n  |\n1 | x\n  | ^\n"
         assert classify(BuildError("no"), text, "build").where == (1, 2, 3, 4)

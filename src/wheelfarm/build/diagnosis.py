@@ -57,7 +57,20 @@ _PACKAGES: Final = "name the package that brings it under system-packages in the
 _COMPILERS: Final = "install the compilers that the recipe names, or use an image that has them"
 _REQUIREMENT: Final = "add what brings it to build-requires in the recipe, then run inv recipe.lock"
 _OPTIONS: Final = "correct config-settings in the recipe: the project's own option files name what there is"
+_OTHER_VERSION: Final = (
+    "lock the version that the source is written for, as [build-requires] replace = "
+    '{ name = "name<2" } in the recipe, then inv recipe.lock'
+)
 _LIBRARIES: Final = "name the library in the recipe, or look at what the variant's provider links"
+
+
+def _older_setuptools(version: int) -> str:
+    """The edits that lock a setuptools before a version."""
+    return (
+        f'[build-requires] replace = {{ setuptools = "setuptools<{version}" }} in the recipe, or add = '
+        f'["setuptools<{version}"] where the source does not require it, then inv recipe.lock'
+    )
+
 
 # Cause, next step, and the patterns of messages; the first match counts, and {0} is the pattern's group.
 _BY_MESSAGE: Final = (
@@ -112,6 +125,30 @@ _BY_MESSAGE: Final = (
         r"(?:unrecognized arguments:|config-settings:\n) *(\S+)",
     ),
     ("the option {0} cannot have this value", _OPTIONS, r'for option "([^"]+)"'),
+    (
+        "setuptools has no pkg_resources since version 82",
+        _older_setuptools(81),
+        r"No module named 'pkg_resources[\w.]*'",
+    ),
+    (
+        "setuptools has no distutils.msvccompiler since version 74",
+        _older_setuptools(74),
+        r"No module named 'distutils\.(?:msvc|_msvc)\w*'",
+    ),
+    (
+        "Python has no distutils since version 3.12, and setuptools, which has it, is not there",
+        '[build-requires] add = ["setuptools"] in the recipe, then inv recipe.lock',
+        r"No module named 'distutils'",
+    ),
+    (
+        "numpy has no numpy.distutils with Python 3.12 and newer",
+        'build a version of the source that does not use it, or for older Pythons only: python = "<3.12"',
+        r"No module named 'numpy\.distutils[\w.]*'",
+    ),
+    (
+        *("{0} is in the build environment, in a version without {0}.{1}", _OTHER_VERSION),
+        r"No module named '(\w+)\.([\w.]+)'",
+    ),
     (
         *("the build environment lacks {0}", _REQUIREMENT),
         *(r"(?:Unmet|Missing) dependencies[^\n]*\n\s*([\w.-]+)", r"No module named '([\w.]+)'"),
