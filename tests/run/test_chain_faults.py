@@ -12,7 +12,7 @@ import pytest
 from support.index import Index
 from support.packages import BROKEN, make_sdist, tinyleaf
 from support.store import check_tidy, listed
-from support.tiny import LEAF, VARIANT, child_command, kill_runs, run_farm, tiny_farm
+from support.tiny import LEAF, VARIANT, child_command, kill_runs, run_farm, tiny_farm, tiny_index
 from wheelfarm.run.farm import passing
 from wheelfarm.run.scheduler import Retry
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
@@ -242,3 +242,15 @@ def test_after_kills_the_next_run_succeeds(index: Index, tmp_path: Path) -> None
     assert run.states["tinyleaf"] in {"built", "cached"}, run.error("tinyleaf")
     check_tidy(settings.wheelhouse, VARIANT)
     assert run_farm(settings).states == {"tinyleaf": "cached"}
+
+
+def test_a_run_requirement_that_the_farm_builds_is_named_by_the_recipe(tmp_path: Path) -> None:
+    files = tinyleaf()
+    pyproject = files["pyproject.toml"].replace("dependencies = []", 'dynamic = ["dependencies"]')
+    setup = files["setup.py"].replace("setup(", 'setup(install_requires=["tinybase"], ')
+    index = tiny_index(tmp_path / "index", tinyleaf=files | {"pyproject.toml": pyproject, "setup.py": setup})
+    settings = tiny_farm(tmp_path / "farm", index, {"tinyleaf": {}, "tinybase": {}})
+    error = run_farm(settings, "tinyleaf").error("tinyleaf")
+    assert error.what == "tinyleaf needs to run tinybase, which the farm has a recipe for"
+    assert error.hint == 'requires = { run = ["tinybase"] }, then inv recipe.lock tinyleaf'
+    check_nothing_stored(settings)

@@ -5,23 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import SourceError
+from wheelfarm.recipes.backend_hook import VERSION_VARIABLES
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
 
-_VARIABLES: Final = {
-    **dict.fromkeys(("setuptools-scm", "hatch-vcs", "flit-scm"), "SETUPTOOLS_SCM_PRETEND_VERSION"),
-    "pdm-backend": "PDM_BUILD_SCM_VERSION",
-    "pbr": "PBR_VERSION",
-}
-"""Build requirement → the variable by which it takes the version."""
 _WITHOUT: Final = "versioningit"
 
 
 def version_variables(directory: BuildDirectory) -> dict[str, str]:
     """The variables with the recipe's version, for what the build requires."""
     names = _required(directory)
-    return {each: directory.build.version for name, each in _VARIABLES.items() if name in names}
+    return {each: directory.build.version for name, each in VERSION_VARIABLES.items() if name in names}
 
 
 def check_version_source(directory: BuildDirectory) -> None:

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import parse_packages, task
 from wheelfarm.errors import Collector, RecipeError
-from wheelfarm.model import Target
 from wheelfarm.plan.graph import order
-from wheelfarm.recipes.lock_compiler import LockCompiler
+from wheelfarm.recipes.lock_checks import check_added, check_locks
+from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
+from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe_set import recipe_schema
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.sources.patches import check_header
 from wheelfarm.system.files import write_atomically
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from wheelfarm.cli.task import Invocation
     from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.run.farm import Farm
 
-_HEADER = "# Written by `inv recipe.lock {name}`: what builds and tests may install, by version and hash.\n"
+logger = get_logger(__name__)
+
 _SCHEMA = "docs/reference/recipe.schema.json"
 
 
@@ -48,13 +49,8 @@ def check(call: Invocation, packages: str) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
     farm, problems = call.farm, Collector()
     entries = order(farm.recipes, parse_packages(packages))
-    targets = [
-        Target(python=python, system=system, arch=arch)
-        for python in farm.settings.pythons
-        for system, arch in (("manylinux", "x86_64"), ("macosx", "arm64"), ("win", "amd64"))
-    ]
     for recipe in entries:
-        _check_recipe(recipe, farm.settings.variants, targets, problems)
+        _check_recipe(recipe, farm, problems)
     with problems.collect():
         _check_schema(farm)
     problems.check()
@@ -63,11 +59,9 @@ def check(call: Invocation, packages: str) -> None:
     call.screen.say(f"{len(entries)} recipes OK")
 
 
-def _check_recipe(
-    recipe: LoadedRecipe, variants: Iterable[str], targets: Sequence[Target], problems: Collector
-) -> None:
-    unresolved = Collector()
-    for variant in variants:
+def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None:
+    unresolved, targets = Collector(), targets_of(farm.settings)
+    for variant in farm.settings.variants:
         for target in targets:
             # A check has no plan that the recipe could be resolved for.
             with unresolved.collect():
@@ -77,6 +71,15 @@ def _check_recipe(
         problems.add(error)
     with problems.collect():
         recipe.build_requirements(targets[0])
+        if recipe.lock_header("build.lock") is None:
+            lock = f"{recipe.where.removesuffix('recipe.toml')}build.lock"
+            hint = f"inv recipe.lock {recipe.name} writes one that does"
+            logger.warning(
+                "%s does not say what it was made for, so nobody sees when it is stale: %s", lock, hint
+            )
+            check_added(recipe, targets, problems)
+    with problems.collect():
+        check_locks(recipe, farm.recipes, targets, problems)
     with problems.collect():
         recipe.test_requirements(targets[0])
     if recipe.table.test.suite is not None:
@@ -120,10 +123,9 @@ def lock(call: Invocation, packages: str) -> None:
         if names is None or recipe.name in names:
             for name, text in compiler.compile(recipe).items():
                 if not call.dry_run:
-                    header = _HEADER.format(name=recipe.name)
-                    write_atomically(recipe.directory / name, (header + text).encode(), "the lock")
+                    write_atomically(recipe.directory / name, text.encode(), "the lock")
                 file = f"{recipe.where.removesuffix('recipe.toml')}{name}"
-                pinned[file] = text.count("==")
+                pinned[file] = len(parse_lines(text, file))
                 call.screen.say(f"{file}: {pinned[file]} pinned")
     if call.json:
         call.screen.data(pinned)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from wheelfarm.errors import CycleError, UsageError
+from wheelfarm.errors import Collector, CycleError, UsageError
 from wheelfarm.model import Name, Platform
 from wheelfarm.plan.build import Build, BuildId, gate_parts
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.lock_checks import check_locks
 from wheelfarm.recipes.locks import applicable, parse_lock
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def make_plan(
         UsageError: for an unknown recipe or variant, or a target that a recipe does not serve.
         CycleError: when recipes need each other in a circle.
         RecipeError: where layers do not fit together.
-        LockError: when a lock file is missing or not locked.
+        LockError: when a lock file is missing, not locked or stale, or pins what the farm builds.
     """
     table = settings.choose_variant(variant)
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
@@ -172,6 +173,9 @@ def _build(
         return tuple(replace(id, name=Name(name)) for name in of)
 
     requires, target = recipe.table.requires, id.target
+    problems = Collector()
+    check_locks(recipe, recipes, [target], problems)
+    problems.check()
     return Build(
         id=id,
         recipe=recipe,

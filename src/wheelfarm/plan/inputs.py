@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.recipe import BuildRequires, Split  # noqa: TC001 - as above
+from wheelfarm.sources.patches import header_and_diff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,24 +32,17 @@ def wheel_key(build_key: Digest, recipe: str, distribution: str) -> Digest:
     )
 
 
-_DIFF: Final = re.compile(rb"^(diff |--- )", re.MULTILINE)
 _LINK: Final = re.compile(rb"^Upstream:[ \t]*(https?://[!-~]+)", re.MULTILINE)
-
-
-def _header_and_diff(path: Path) -> tuple[bytes, bytes]:
-    text = path.read_bytes()
-    start = _DIFF.search(text)
-    return (text[: start.start()], text[start.start() :]) if start else (b"", text)
 
 
 def diff_digest(path: Path) -> Digest:
     """The sha256 of a patch without its header: a better explanation needs no compiler."""
-    return sha256_of_bytes(_header_and_diff(path)[1])
+    return sha256_of_bytes(header_and_diff(path)[1])
 
 
 def upstream_link(path: Path) -> str:
     """The link to the issue or change that a patch's header names; empty where there is none."""
-    found = _LINK.search(_header_and_diff(path)[0])
+    found = _LINK.search(header_and_diff(path)[0])
     return found[1].decode().rstrip(".,;)") if found else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Final
 
 import tomlkit
@@ -51,6 +52,24 @@ def build_requires(tree: Path) -> list[str]:
     return [
         str(text) for text in _document(tree).get("build-system", {}).get("requires", ["setuptools>=40.8"])
     ]
+
+
+def static_run_requires(tree: Path) -> list[str]:
+    """The run requirements that a source states without a build: in pyproject.toml or PKG-INFO (PEP 643).
+
+    Raises:
+        BuildDirectoryError: when pyproject.toml is not TOML.
+    """
+    project = _document(tree).get("project", {})
+    if "dependencies" in project:
+        return [str(text) for text in project["dependencies"]]
+    info = tree / "PKG-INFO"
+    text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
+    fields = HeaderParser().parsestr(text)
+    dynamic = {str(name).lower() for name in fields.get_all("Dynamic", ())}
+    # Before Metadata 2.2 any field of a source distribution may differ from that of its wheel.
+    old = str(fields.get("Metadata-Version", "1")).startswith(("1", "2.0", "2.1"))
+    return [] if old or "requires-dist" in dynamic else list(map(str, fields.get_all("Requires-Dist", ())))
 
 
 def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list[str]:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import LockError, ProcessError
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from wheelfarm.errors import Collector, LockError, ProcessError
 from wheelfarm.model import Python, Target
-from wheelfarm.recipes.build_requirements import backend, build_requires, edited
+from wheelfarm.recipes.backend_hook import ask_backend
+from wheelfarm.recipes.build_requirements import backend, edit_build_requires, static_run_requires
+from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, required_names
+from wheelfarm.recipes.lock_header import MadeFor
+from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import unpack
+from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.sources.fetcher import Fetcher
+
+logger = get_logger(__name__)
 
 _FRONTEND: Final = "build>=1.6"
 _SUITE: Final = ("pytest>=8", "pytest-xdist>=3.6")
@@ -55,8 +65,6 @@ def compile_requirements(
     Raises:
         ProcessError: when they do not resolve.
     """
-    # The urls may hold credentials, so they are no arguments.
-    index = {"UV_DEFAULT_INDEX": index_url} if index_url else {}
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
         output, bounds = Path(scratch) / "lock.txt", Path(scratch) / "constraints.txt"
         bounds.write_text(constraints, encoding="utf-8")
@@ -66,12 +74,27 @@ def compile_requirements(
                 *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
                 *("--constraints", str(bounds), "--output-file", str(output), "-"),
             ),
-            env={**env, "UV_NO_PROGRESS": "1", **index},
+            env={**env, "UV_NO_PROGRESS": "1", **_index(index_url)},
             stdin="\n".join(requires) + "\n",
             time_limit=300,
         )
         run(command)
         return output.read_text(encoding="utf-8")
+
+
+def _index(url: str | None) -> dict[str, str]:
+    """The variable of uv's index; the url may hold credentials, so it is no argument."""
+    return {"UV_DEFAULT_INDEX": url} if url else {}
+
+
+def targets_of(settings: Settings) -> list[Target]:
+    """A target of each system for each Python of the farm: markers may hold for one of them only."""
+    systems = (("manylinux", "x86_64"), ("macosx", "arm64"), ("win", "amd64"))
+    return [
+        Target(python=python, system=system, arch=arch)
+        for python in settings.pythons
+        for system, arch in systems
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,28 +117,52 @@ class LockCompiler:
         """The contents of the locks of a recipe, by file name.
 
         Raises:
-            LockError: when requirements do not resolve.
+            LockError: when requirements do not resolve, when the farm has recipes for some of them that the
+                recipe does not name, or when the source compiles Rust.
             FarmError: when the source cannot be fetched, unpacked or patched.
         """
-        builds, runs = self._requires(recipe)
-        requires, suite = recipe.table.requires, recipe.table.test.suite
-        run_names = {recipe.name, *requires.run, *requires.host}
-        test = self._resolve(recipe, runs, run_names)
+        made_for = self._requires(recipe)
+        targets, problems = targets_of(self.settings), Collector()
+        own, suite = recipe.table.requires, recipe.table.test.suite
+        builds, runs = [*made_for.requires, _FRONTEND], made_for.run_requires
+        host, run = self.recipes.run_closure(own.host), self.recipes.run_closure([*own.run, *own.host])
+        check_rust(recipe, required_names(builds, targets), problems)
+        problems.check()
+        test = self._resolve(recipe, runs, [recipe.name, *run])
         locks = {
-            "build.lock": self._resolve(recipe, builds, requires.host),
+            "build.lock": self._resolve(recipe, builds, host),
             "test.lock": test,
             # The suite runs with what test.lock pins, which it may need too.
             "suite.lock": self._resolve(
                 recipe,
                 [*_SUITE, *suite.requires] if suite else [],
-                {*run_names, *self.recipes.run_closure([recipe.name])},
+                {*own.host, *self.recipes.run_closure([recipe.name])},
                 constraints=test,
             ),
         }
-        return {name: text for name, text in locks.items() if text or name == "build.lock"}
+        check_pins(
+            recipe,
+            self.recipes,
+            targets,
+            made_for=made_for,
+            build=parse_lines(locks["build.lock"], "build.lock"),
+            test=parse_lines(test, "test.lock"),
+            problems=problems,
+        )
+        problems.check()
+        headers = {
+            "build.lock": made_for,
+            "test.lock": made_for.of_tests(runs),
+            "suite.lock": made_for.of_tests(suite.requires if suite else []),
+        }
+        return {
+            name: headers[name].render(recipe.name) + text
+            for name, text in locks.items()
+            if text or name == "build.lock"
+        }
 
-    def _requires(self, recipe: LoadedRecipe) -> tuple[list[str], list[str]]:
-        """The requirements of the build, and of the installed wheel where pyproject.toml names them."""
+    def _requires(self, recipe: LoadedRecipe) -> MadeFor:
+        """The requirements of the build, and of the installed wheel where the source states them."""
         source = self.fetcher.source(recipe.name, recipe.source)
         with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
             tree = unpack(source, Path(scratch) / "source")
@@ -123,11 +170,40 @@ class LockCompiler:
             target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
             series = recipe.series(variant=self.settings.variant, target=target)
             tree = patch_tree(recipe, source, tree, series, environ=self.settings.environ).project
-            builds = edited(build_requires(tree), recipe.table.build_requires, where=recipe.where)
-            path = tree / "pyproject.toml"
-            document = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            runs = list(document.get("project", {}).get("dependencies", ()))
-            return [*builds, _FRONTEND, *_OF_BACKEND.get(backend(tree), ())], runs
+            runs = static_run_requires(tree)
+            static = edit_build_requires(tree, recipe.table.build_requires, where=recipe.where)
+            static += _OF_BACKEND.get(backend(tree), ())
+            if not RUST.intersection(required_names(static, targets_of(self.settings))):
+                resolved = recipe.resolve(variant=self.settings.variant, target=target)
+                static += self._dynamic(recipe, tree, static, resolved)
+            return MadeFor.of(recipe, static, runs)
+
+    def _dynamic(
+        self, recipe: LoadedRecipe, tree: Path, static: Sequence[str], resolved: ResolvedRecipe
+    ) -> list[str]:
+        """What the backend requires on top of the static requirements, as far as it answers."""
+        # The backend may import what it builds with, so nothing is left out here.
+        pinned = self._resolve(recipe, [*static, _FRONTEND], ())
+        with tempfile.TemporaryDirectory(prefix="wheelfarm-backend-") as scratch:
+            try:
+                env = {**self.env, **_index(self.settings.index_url)}
+                answer = ask_backend(
+                    tree, pinned, Path(scratch), resolved, version=recipe.table.version, env=env
+                )
+            except ProcessError as problem:
+                logger.warning(
+                    "%s: the backend does not say what it requires beside the static requirements: %s",
+                    recipe.where,
+                    (problem.why or problem.what).strip().splitlines()[-1],
+                )
+                return []
+        # That of the farm for a backend knows all platforms, and the answer this one only.
+        known = {canonicalize_name(Requirement(each).name) for each in _OF_BACKEND.get(backend(tree), ())}
+        return [
+            each
+            for each in answer
+            if canonicalize_name(Requirement(each).name) not in known and each not in static
+        ]
 
     def _resolve(
         self, recipe: LoadedRecipe, requires: Sequence[str], left_out: Iterable[str], *, constraints: str = ""

@@ -54,11 +54,16 @@ def parse_lock(path: Path) -> tuple[LockedRequirement, ...]:
             why=problem.strerror,
             hint="inv recipe.lock writes it",
         ) from problem
+    return parse_lines(text, str(path))
+
+
+def parse_lines(text: str, where: str) -> tuple[LockedRequirement, ...]:
+    """The locked requirements of a text; see `parse_lock`."""
     problems = Collector()
     locked: list[LockedRequirement] = []
     for number, line in _logical_lines(text):
         with problems.collect():
-            locked.append(_parse_line(line, f"{path}:{number}"))
+            locked.append(_parse_line(line, f"{where}:{number}"))
     problems.check()
     return tuple(locked)
 
@@ -103,19 +108,24 @@ _MARKERS: dict[Platform, dict[str, str]] = {
 }
 
 
-def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[LockedRequirement, ...]:
-    """Those whose environment marker (PEP 508) holds for the target.
-
-    Raises:
-        LockError: for each name that more than one of them is for.
-    """
-    environment = _MARKERS[target.platform] | {
+def marker_environment(target: Target) -> dict[str, str]:
+    """The values of environment markers (PEP 508) for a target."""
+    return _MARKERS[target.platform] | {
         "python_version": f"{target.python.major}.{target.python.minor}",
         "python_full_version": f"{target.python.major}.{target.python.minor}.0",
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
         "platform_machine": _WINDOWS_MACHINES[target.arch] if target.system == "win" else target.arch,
     }
+
+
+def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[LockedRequirement, ...]:
+    """Those whose environment marker holds for the target.
+
+    Raises:
+        LockError: for each name that more than one of them is for.
+    """
+    environment = marker_environment(target)
     found = tuple(r for r in locked if r.marker is None or Marker(r.marker).evaluate(environment))
     problems = Collector()
     for name, count in Counter(each.name for each in found).items():

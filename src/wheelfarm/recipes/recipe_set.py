@@ -12,6 +12,7 @@ from wheelfarm.errors import Collector, RecipeError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
 from wheelfarm.recipes.checks import check_defaults, check_expectations, check_recipe, check_set
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
+from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.recipe import Expect, GitSource, Layered, Recipe, SdistSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
@@ -97,10 +98,21 @@ class LoadedRecipe:
             and (patch.platforms is None or target.platform in patch.platforms)
         )
 
-    def _locked(self, file: str, target: Target) -> tuple[LockedRequirement, ...]:
+    def _lock(self, file: str) -> tuple[LockedRequirement, ...]:
         if file not in self._locks:
             self._locks[file] = parse_lock(self.directory / file)
-        return applicable(self._locks[file], target)
+        return self._locks[file]
+
+    def pins(self, file: str) -> tuple[LockedRequirement, ...]:
+        """The lines of a lock for all targets; none without the file."""
+        return self._lock(file) if (self.directory / file).exists() else ()
+
+    def lock_header(self, file: str) -> MadeFor | None:
+        """What a lock was made for; None where the file is missing or does not say it."""
+        return read_header(self.directory / file)
+
+    def _locked(self, file: str, target: Target) -> tuple[LockedRequirement, ...]:
+        return applicable(self._lock(file), target)
 
     def build_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
         """The locked build requirements for a target.

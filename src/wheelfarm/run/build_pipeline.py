@@ -20,6 +20,7 @@ from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
 from wheelfarm.build.versions import check_version_source
+from wheelfarm.errors import Collector
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import RepairedWheel
@@ -27,6 +28,7 @@ from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires
 from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.lock_checks import check_farm_requirements
 from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
@@ -37,6 +39,7 @@ from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
 from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
 from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
+from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -278,6 +281,7 @@ class BuildPipeline:
             repaired = self._compile(directory)
         else:
             self.listener.on_line("using the wheel that an earlier run built")
+        self._check_run_requires(repaired)
         with self.timings.step("split"):
             plan = read_environment_report(directory).install_plan
             wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
@@ -285,6 +289,19 @@ class BuildPipeline:
             finished = self.root / _FINISHED
             documented = {name: document(directory, name, each, finished) for name, each in wheels.items()}
         return directory, documented
+
+    def _check_run_requires(self, wheel: RepairedWheel) -> None:
+        """Refuse a wheel that needs what the farm builds and the recipe does not name; it stays ungated."""
+        build, problems = self.build, Collector()
+        check_farm_requirements(
+            build.recipe,
+            self.services.recipes,
+            [build.id.target],
+            requires=(),
+            run_requires=open_wheel(wheel.path).metadata.requires_dist,
+            problems=problems,
+        )
+        problems.check()
 
     def _lay_out(self, upstream: Sequence[PinnedWheel]) -> BuildDirectory:
         """Fetch the source and the locked wheels, patch the source tree, and lay out the build directory."""

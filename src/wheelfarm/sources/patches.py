@@ -122,6 +122,16 @@ _OTHER: Final = re.compile(r"(?:error|fatal): (?:.+?: )?(.+)")
 _REFRESH: Final = "refresh it: apply it by hand to the new source, and write the file anew with git diff"
 
 
+_BEGINNING: Final = re.compile(rb"^(diff |--- )", re.MULTILINE)
+
+
+def header_and_diff(path: Path) -> tuple[bytes, bytes]:
+    """The two parts of a patch file."""
+    text = path.read_bytes()
+    start = _BEGINNING.search(text)
+    return (text[: start.start()], text[start.start() :]) if start else (b"", text)
+
+
 def read_patch(path: Path) -> AppliedPatch:
     """A patch as a record names it."""
     content = path.read_bytes()

@@ -1,0 +1,173 @@
+"""Checks of locks without network: whether they fit the recipe, and pin nothing that the farm builds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from wheelfarm.errors import LockError
+from wheelfarm.model import Name
+from wheelfarm.recipes.lock_header import MadeFor
+from wheelfarm.recipes.locks import marker_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wheelfarm.errors import Collector
+    from wheelfarm.model import LockedRequirement, Target
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+
+RUST: Final = frozenset({"maturin", "setuptools-rust", "hatch-rs"})
+"""Distributions that compile Rust for a backend."""
+_FRONTEND: Final = frozenset({"build", "packaging", "pyproject-hooks", "colorama"})
+"""What pypa/build needs: nothing is compiled against it."""
+
+
+def required_names(requirements: Iterable[str], targets: Sequence[Target]) -> dict[Name, str]:
+    """The distributions that are required for some target without extras, each with its requirement."""
+    found: dict[Name, str] = {}
+    for text in requirements:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue  # of metadata that an old tool wrote
+        marker = requirement.marker
+        if marker is None or any(
+            marker.evaluate({**marker_environment(target), "extra": ""}) for target in targets
+        ):
+            found.setdefault(Name(canonicalize_name(requirement.name)), text)
+    return found
+
+
+def check_farm_requirements(
+    recipe: LoadedRecipe,
+    recipes: RecipeSet,
+    targets: Sequence[Target],
+    *,
+    requires: Iterable[str],
+    run_requires: Iterable[str],
+    problems: Collector,
+) -> None:
+    """Collect requirements that the farm has recipes for and that the recipe does not name."""
+    own = recipe.table.requires
+    missing: dict[str, dict[Name, str]] = {}
+    for kind, texts in (("host", requires), ("run", run_requires)):
+        known = {recipe.name, *recipes.run_closure(getattr(own, kind))}
+        missing[kind] = {
+            name: text
+            for name, text in required_names(texts, targets).items()
+            if name in recipes.by_name and name not in known
+        }
+    # The line to add has both, so that one correction is enough.
+    lists = {kind: [*getattr(own, kind), *names] for kind, names in missing.items()}
+    line = ", ".join(f"{kind} = {json.dumps(names)}" for kind, names in lists.items() if names)
+    needs = {"host": "is built with", "run": "needs to run"}
+    for kind, names in missing.items():
+        for name, text in names.items():
+            problems.add(
+                LockError(
+                    f"{recipe.name} {needs[kind]} {name}, which the farm has a recipe for",
+                    where=f"{recipe.where}: requires.{kind}",
+                    why=f"{text!r} would come from the index, and not be the farm's own wheel",
+                    hint=f"requires = {{ {line} }}, then inv recipe.lock {recipe.name}",
+                )
+            )
+
+
+def check_rust(recipe: LoadedRecipe, names: Iterable[str], problems: Collector) -> None:
+    """Collect that a source compiles Rust, which the farm does not build."""
+    for name in sorted(RUST.intersection(names)):
+        problems.add(
+            LockError(
+                f"{recipe.name} is built with {name}, which compiles Rust: the farm does not build that",
+                where=recipe.where,
+                why="it needs cargo and rustc, whose versions no part of the build key holds, and its crates "
+                "inside the source (cargo vendor), since a build has no network",
+                hint=f"take the wheel of {recipe.name} from the index: remove the recipe, and "
+                "what needs it has it in its locks",
+            )
+        )
+
+
+def check_locks(
+    recipe: LoadedRecipe, recipes: RecipeSet, targets: Sequence[Target], problems: Collector
+) -> None:
+    """Collect what is wrong with the locks of a recipe."""
+    now, suite, pinned = MadeFor.of(recipe), recipe.table.test.suite, recipe.pins("build.lock")
+    check_rust(recipe, {each.name for each in pinned}, problems)
+    suite_requires = suite.requires if suite else []
+    for file, expected in (
+        ("build.lock", now),
+        ("test.lock", now.of_tests([])),
+        ("suite.lock", now.of_tests(suite_requires)),
+    ):
+        found = recipe.lock_header(file)
+        if found is not None and (stale := found.differences(expected)):
+            problems.add(
+                LockError(
+                    f"{file} is stale",
+                    where=f"{recipe.where.removesuffix('recipe.toml')}{file}",
+                    why=f"since it was written, {'; '.join(stale)}",
+                    hint=f"inv recipe.lock {recipe.name}",
+                )
+            )
+    check_pins(
+        recipe,
+        recipes,
+        targets,
+        made_for=recipe.lock_header("build.lock") or now,
+        build=pinned,
+        test=recipe.pins("test.lock"),
+        problems=problems,
+    )
+
+
+def check_pins(
+    recipe: LoadedRecipe,
+    recipes: RecipeSet,
+    targets: Sequence[Target],
+    *,
+    made_for: MadeFor,
+    build: Sequence[LockedRequirement],
+    test: Sequence[LockedRequirement],
+    problems: Collector,
+) -> None:
+    """Collect requirements, also those that others bring, for which the farm has recipes."""
+    stated = required_names(made_for.requires, targets)
+    check_farm_requirements(
+        recipe,
+        recipes,
+        targets,
+        requires=[*made_for.requires, *_lines(build, leave_out=_FRONTEND - stated.keys())],
+        run_requires=[*made_for.run_requires, *_lines(test)],
+        problems=problems,
+    )
+
+
+def _lines(pinned: Iterable[LockedRequirement], leave_out: Iterable[str] = ()) -> list[str]:
+    return [
+        f"{each.name}=={each.version}" + (f" ; {each.marker}" if each.marker else "")
+        for each in pinned
+        if each.name not in leave_out
+    ]
+
+
+def check_added(recipe: LoadedRecipe, targets: Sequence[Target], problems: Collector) -> None:
+    """Collect what the recipe adds and build.lock does not pin: a lock without a header may be stale too."""
+    edits, pinned = recipe.table.build_requires, recipe.pins("build.lock")
+    for name, text in required_names((*edits.add, *edits.replace.values()), targets).items():
+        versions = [each.version for each in pinned if each.name == name]
+        allowed = Requirement(text).specifier
+        known = name in recipe.table.requires.host
+        if not known and not any(allowed.contains(each, prereleases=True) for each in versions):
+            problems.add(
+                LockError(
+                    f"build.lock does not pin {text}",
+                    where=f"{recipe.where}: build-requires",
+                    why=f"it pins {name} {', '.join(versions)}" if versions else f"it pins no {name}",
+                    hint=f"inv recipe.lock {recipe.name}",
+                )
+            )

@@ -1,0 +1,115 @@
+"""The header of a lock: what it was made for, as comments in TOML."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Final, Self
+
+import tomlkit
+from pydantic import Field
+
+from wheelfarm.errors import LockError
+from wheelfarm.model import GitCommit, sha256_of_bytes
+from wheelfarm.recipes.recipe import BuildRequires
+from wheelfarm.recipes.strict import StrictModel, parse
+from wheelfarm.sources.patches import header_and_diff
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
+
+_TITLE: Final = "# Written by `inv recipe.lock {}`: what builds and tests may install, by version and hash.\n"
+_TABLE: Final = "# [made-for]\n"
+_CHANGED: Final = re.compile(
+    rb"^\+\+\+ [^/\s]+/(?:.*/)?(?:pyproject\.toml|setup\.(?:py|cfg))\s*$", re.MULTILINE
+)
+"""The new name of a file that states requirements, in a patch."""
+
+
+class MadeFor(StrictModel):
+    """What a lock was made for."""
+
+    version: str
+    source: str
+    patches: list[str] = Field(default=[])
+    """Each patch of a file that states requirements, with the digest of its diff."""
+    build_requires: BuildRequires = BuildRequires()
+    requires: list[str] = Field(default=[])
+    """What the lock pins. Of a build, those after the recipe's edits and those that the backend names."""
+    run_requires: list[str] = Field(default=[])
+    """The run requirements that the source states without a build."""
+
+    @classmethod
+    def of(cls, recipe: LoadedRecipe, requires: Sequence[str] = (), runs: Sequence[str] = ()) -> Self:
+        """What a lock of a recipe is made for now."""
+        source, files = recipe.source, (recipe.patches / patch.file for patch in recipe.table.patches)
+        patches = {path.name: header_and_diff(path)[1] for path in files if path.is_file()}
+        return cls.model_construct(
+            version=source.version,
+            source=source.commit if isinstance(source, GitCommit) else source.sha256,
+            patches=[
+                f"{name} {sha256_of_bytes(diff)[:12]}"
+                for name, diff in patches.items()
+                if _CHANGED.search(diff)
+            ],
+            build_requires=recipe.table.build_requires,
+            requires=list(requires),
+            run_requires=list(runs),
+        )
+
+    def of_tests(self, requires: Sequence[str]) -> Self:
+        """The same for a lock of the tests."""
+        changes = {"build_requires": BuildRequires(), "requires": list(requires), "run_requires": []}
+        return self.model_copy(update=changes)
+
+    def render(self, name: str) -> str:
+        """The header as comment lines."""
+        lines = tomlkit.dumps(self.model_dump(by_alias=True, exclude_defaults=True)).splitlines()
+        # A table of its own would end the one above it.
+        return _TITLE.format(name) + _TABLE + "".join(f"# {line}".rstrip() + "\n" for line in lines)
+
+    def differences(self, now: MadeFor) -> list[str]:
+        """How the recipe has changed since; requirements that only the source knows are not compared."""
+        derived = {"run_requires"} if now.requires else {"run_requires", "requires"}
+        before, after = (each.model_dump(by_alias=True, exclude=derived) for each in (self, now))
+        return [
+            f"{key} was {_shown(before[key])}, and is {_shown(after[key])}"
+            for key in after
+            if before[key] != after[key]
+        ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {each}" for key, each in value.items() if each) or "unedited"
+    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
+def read_header(path: Path) -> MadeFor | None:
+    """The header of a lock; None for a lock without one.
+
+    Raises:
+        LockError: when the header is not valid.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    _, table, rest = text.partition(_TABLE)
+    if not table:
+        return None
+    lines = []
+    for line in rest.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#"))
+    try:
+        document = tomllib.loads("\n".join(lines))
+    except tomllib.TOMLDecodeError as problem:
+        raise LockError(
+            f"the header of {path.name} is not valid",
+            where=str(path),
+            why=str(problem),
+            hint="inv recipe.lock writes it anew",
+        ) from problem
+    return parse(MadeFor, document, where=str(path), error=LockError)
