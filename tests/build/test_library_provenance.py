@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from support.archives import digest
 from support.wheels import make_wheel
+from wheelfarm.build.environment_report import LibraryProvenance, SystemPackage
 from wheelfarm.build.inside import library_provenance
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ CONTENT = b"\x7fELF a library"
 def provenance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """The provenance of a wheel with these members, on a machine with these programs, written in shell."""
 
-    def found(members: list[str], *given: Path, **bodies: str) -> dict[str, Any]:
+    def found(members: Mapping[str, bytes] | list[str], *given: Path, **bodies: str) -> dict[str, Any]:
         monkeypatch.setenv("PATH", programs(tmp_path / "bin", **bodies))
         (tmp_path / "wheels").mkdir()
-        make_wheel(tmp_path / "wheels", "demo", "1.0", dict.fromkeys(members, b"vendored"))
+        files = members if isinstance(members, Mapping) else dict.fromkeys(members, b"vendored")
+        make_wheel(tmp_path / "wheels", "demo", "1.0", dict(files))
         output = tmp_path / "out" / "provenance.json"
         library_provenance.main(tmp_path / "wheels", output, [str(path) for path in given], tmp_path)
         answer: dict[str, Any] = json.loads(output.read_text(encoding="utf-8"))
@@ -178,3 +181,81 @@ def test_a_port_of_vcpkg(tmp_path: Path, provenance: Provenance) -> None:
     found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("vcpkg", "zlib", "1.3.1")
     assert found["texts"] == {"zlib/copyright": "Zlib"}
+
+
+DPKG_QUERY = """case "$2" in
+"-f=\\${Package}|"*)
+    printf 'libpq-dev||libpq5 (= 15), libssl-dev, \\n'
+    printf 'libpq5|libpq-any|libc6 (>= 2.36), libssl3 | libssl1, \\n'
+    printf 'all-dev||mail-any, libpq-dev, \\n'
+    printf 'postbox|mail-any (= 1), other|, \\n';;
+*) exit 1;;
+esac"""
+
+
+def test_what_a_recipe_could_name(tmp_path: Path, provenance: Provenance) -> None:
+    lay(tmp_path, {"usr/lib/libpq.so.5.15": CONTENT, "usr/lib/libssl.so.3": CONTENT + b"2"})
+    (tmp_path / "usr/lib/libpq.so.5").symlink_to("libpq.so.5.15")
+    (tmp_path / "usr/lib/libpq.so").symlink_to("libpq.so.5.15")
+    answers = f"""case "$2" in
+    */libpq.so) echo "libpq-dev: $2";;
+    {tmp_path}/*/libpq.so.5.15) echo "libpq5:amd64: $2";;
+    {tmp_path}/*/libssl.so.3) echo "libssl3:amd64: $2";;
+    *) exit 1;;
+    esac"""
+    direct = f"demo.libs/{mangled('libpq', '.so.5', CONTENT)}"
+    indirect = f"demo.libs/{mangled('libssl', '.so.3', CONTENT + b'2')}"
+    extension = direct.rpartition("/")[2].encode()
+    document = provenance(
+        {
+            direct: b"vendored",
+            indirect: b"vendored",
+            "demo/_ext.so": extension,
+            "demo/x.py": indirect.encode(),
+        },
+        **{"dpkg": answers, "dpkg-query": DPKG_QUERY},
+    )
+    assert document["direct"] == [direct]
+    assert document["packages"][direct]["development"] == "libpq-dev"
+    assert "development" not in document["packages"][indirect]
+    found = LibraryProvenance.model_validate(document)
+    assert {member: each.development for member, each in found.unnamed().items()} == {direct: "libpq-dev"}
+
+
+@pytest.mark.parametrize(
+    ("named", "brings"),
+    [
+        (["libpq-dev=15"], {"libpq5", "libssl-dev", "libc6", "libssl3", "libssl1"}),
+        (["all-dev"], {"postbox", "libpq5"}),
+        (["unknown"], {"unknown"}),
+    ],
+)
+def test_what_a_named_package_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: list[str], brings: set[str]
+) -> None:
+    monkeypatch.setenv("PATH", programs(tmp_path / "bin", **{"dpkg-query": DPKG_QUERY}))
+    assert library_provenance.packages_with_dependencies(named) >= brings
+
+
+def system_package(name: str, development: str = "") -> SystemPackage:
+    return SystemPackage(kind="deb", name=name, version="1", development=development)
+
+
+def test_which_packages_should_be_named() -> None:
+    packages = {
+        "a.libs/libx.so": system_package("libx1", "libx-dev"),
+        "a.libs/liby.so": system_package("liby1", "liby-dev"),
+        "a.libs/libz.so": system_package("libz1"),
+        "a.libs/libgfortran.so": system_package("libgfortran5"),
+        "a.libs/libindirect.so": system_package("libindirect1"),
+        "a.libs/libbrew.dylib": SystemPackage(kind="brew", name="b", version="1"),
+        "a.libs/libunknown.so": None,
+    }
+    found = LibraryProvenance(
+        kind="deb",
+        distribution="debian",
+        packages=packages,
+        direct=tuple(name for name in packages if "indirect" not in name),
+        named=("liby-dev",),
+    )
+    assert list(found.unnamed()) == ["a.libs/libx.so", "a.libs/libz.so"]

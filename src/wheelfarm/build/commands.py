@@ -70,13 +70,16 @@ def build_commands(
     repair, variables = TOOLS[target.platform].command(
         wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries
     )
+    packages = directory.build.all_system_packages
     report = (PYTHON, "-I", script("environment_report.py"), WHEEL, str(output / ENVIRONMENT_REPORT))
     provenance = (PYTHON, "-I", script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [
         *commands,
-        BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *directory.build.all_system_packages)),
+        BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *packages)),
         BuildCommand(phase=Phase.REPAIR, argv=repair, env=variables),
-        BuildCommand(phase=Phase.REPAIR, argv=(*provenance, *([libraries] if libraries else []))),
+        BuildCommand(
+            phase=Phase.REPAIR, argv=(*provenance, *([libraries] if libraries else []), "--", *packages)
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ Scripts write both where the build runs; see `inside/`.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -78,6 +79,8 @@ class SystemPackage(BaseModel):
     """The license in a word; empty where the package has texts only."""
     texts: dict[str, str] = {}
     """License texts by directory and name."""
+    development: str = ""
+    """The package with what the library is linked by, such as libpq-dev; empty where none is known."""
 
 
 class LibraryProvenance(BaseModel):
@@ -91,8 +94,27 @@ class LibraryProvenance(BaseModel):
     """The ID of the Linux distribution, such as debian; empty elsewhere."""
     packages: dict[str, SystemPackage | None]
     """The package by member of the wheel; None where it is unknown."""
+    direct: tuple[str, ...] = ()
+    """The members that the wheel's own binaries need, and not another library only."""
+    named: tuple[str, ...] = ()
+    """The system packages that the recipe or the variant names, with those that they depend on."""
+
+    def unnamed(self) -> dict[str, SystemPackage]:
+        """The packages of directly needed libraries that the recipe should name, each with a member."""
+        found: dict[str, SystemPackage] = {}
+        for member in self.direct:
+            package = self.packages.get(member)
+            if package is not None and package.kind in {"deb", "rpm"} and package.name not in self.named:
+                found.setdefault(member, package)
+        return {
+            member: package
+            for member, package in found.items()
+            if package.development not in self.named and not _OF_COMPILERS.match(package.name)
+        }
 
 
+_OF_COMPILERS: Final = re.compile(r"lib(?:gomp|gfortran|quadmath|gcc|stdc\+\+|atomic|itm|[atlu]+san)[\d.-]*")
+"""Run-time libraries that come with the compilers."""
 _Model = TypeVar("_Model", bound=BaseModel)
 
 

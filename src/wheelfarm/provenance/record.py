@@ -271,6 +271,9 @@ class Record(_Document):
     build_cache: Annotated[bool, Strict()] = Field(
         description="whether the build started from an earlier build directory"
     )
+    warnings: tuple[str, ...] = Field(
+        default=(), description="what should be looked at although the build ended well"
+    )
     wheel: RecordedWheel = Field(description="the stored wheel")
     sizes: Mapping[str, _Int] = Field(description="unpacked bytes by kind of content")
     gate_results: tuple[Any, ...] = Field(description="what each check of the gate found")

@@ -199,7 +199,7 @@ class BuildPipeline:
             outcome,
             cache_use=record.compiler_cache,
             build_cache=record.build_cache,
-            warnings=slow_compiles(record, predecessor),
+            warnings=(*record.warnings, *slow_compiles(record, predecessor)),
         )
 
     def _reuse(self, found: PublishedBuild) -> Outcome | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -150,6 +151,7 @@ def make_record(
         environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
+        warnings=unnamed_packages(directory),
         gate_results=tuple(asdict(result) for result in results),
         times=dict(times),
         started=started.replace(microsecond=0),
@@ -188,6 +190,24 @@ def regated(record: Record, build: Build, results: tuple[Result, ...]) -> Record
     """The record of a wheel that was not built again, but passed a gate that has changed."""
     changes = {"gate_key": build.gate_key, "gate_results": tuple(map(asdict, results))}
     return record.model_copy(update=changes)
+
+
+def unnamed_packages(directory: BuildDirectory) -> tuple[str, ...]:
+    """A warning for each system package whose library repair put into the wheel and that nobody names."""
+    build = directory.build
+    managers = {"deb": "apt", "rpm": "dnf"}
+    lines: dict[str, list[str]] = defaultdict(list)
+    managed = {}
+    for member, package in read_library_provenance(directory).unnamed().items():
+        name = package.development or package.name
+        lines[name].append(member.rpartition("/")[2])
+        managed[name] = managers[package.kind]
+    return tuple(
+        f"{', '.join(files)} comes from a system package that the recipe does not name, so a build elsewhere "
+        f"may lack it: [system-packages] {managed[name]} = "
+        f"{json.dumps([*build.system_packages[managed[name]], name])} in {build.recipe.where}"
+        for name, files in lines.items()
+    )
 
 
 _ENOUGH: Final = 0.9

@@ -4,7 +4,7 @@ The repair tools name a copy after the original file and, but for delocate, the 
 that the original is found, and by dpkg, rpm, apk, Homebrew or vcpkg its package.
 Uses the standard library only, since it runs with the target's interpreter.
 
-Usage: library_provenance.py WHEEL-DIRECTORY OUTPUT [LIBRARY-DIRECTORY…]
+Usage: library_provenance.py WHEEL-DIRECTORY OUTPUT [LIBRARY-DIRECTORY…] [-- SYSTEM-PACKAGE…]
 """
 
 from __future__ import annotations
@@ -161,12 +161,42 @@ def vcpkg(path: Path) -> Package | None:
     return None
 
 
-def package_of(path: Path, root: Path) -> Package | None:
-    """The system package that a file comes from; None when it is unknown."""
+def original_of(path: Path) -> Path:
+    """The file that a library of the provider's directory is a copy of; else the file itself."""
     copied = path.parent / "copied.json"
-    if copied.is_file():
-        path = Path(json.loads(copied.read_bytes()).get(path.name, path))
-    real = path.resolve()
+    return Path(json.loads(copied.read_bytes()).get(path.name, path)) if copied.is_file() else path
+
+
+def development_package(path: Path, root: Path) -> str:
+    """The system package of the link lib….so that a linker reads for a library; empty without one."""
+    link = path.with_name(re.sub(r"\.so[.\d]*$", ".so", path.name))
+    found = package_of(link, root, follow=False) if link != path and link.is_symlink() else None
+    return str(found["name"]) if found else ""
+
+
+def packages_with_dependencies(names: Iterable[str]) -> set[str]:
+    """The packages, and what dpkg has installed because they depend on it; of rpm the packages alone."""
+    depends: dict[str, set[str]] = {}
+    listing = output("dpkg-query", "-W", "-f=${Package}|${Provides}|${Depends}, ${Pre-Depends}\\n")
+    for line in listing.splitlines():
+        name, provides, needed = line.split("|", 2)
+        words = set(re.findall(r"(?:^|[,|]) *([a-z0-9][a-z0-9+.-]+)", needed))
+        for each in (name, *re.findall(r"(?:^|,) *([a-z0-9][a-z0-9+.-]+)", provides)):
+            depends[each] = depends.get(each, set()) | words | {name}
+    found: set[str] = set()
+    waiting = [name.partition("=")[0] for name in names]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += depends.get(name, ())
+    return found
+
+
+def package_of(path: Path, root: Path, *, follow: bool = True) -> Package | None:
+    """The system package that a file comes from; None when it is unknown."""
+    path = original_of(path)
+    real = path.resolve() if follow else path
     # On a merged /usr dpkg may list either name, and the link or its target.
     names = [each.as_posix() for each in (real, path)]
     names += [name.removeprefix("/usr") for name in names if name.startswith("/usr/lib")]
@@ -181,19 +211,40 @@ def distribution(root: Path) -> str:
     return match[1] if match else ""
 
 
-def main(wheels: Path, target: Path, given: list[str], root: Path) -> None:
+def directly_needed(wheels: Iterable[Path], vendored: dict[str, str]) -> list[str]:
+    """The vendored libraries whose names are in a binary that is not vendored itself."""
+    needed = set()
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for name in archive.namelist():
+                if name not in vendored and re.search(r"\.(?:so|pyd|dylib|dll)\b", name):
+                    data = archive.read(name)
+                    needed |= {member for member, file in vendored.items() if file.encode() in data}
+    return sorted(needed)
+
+
+def main(wheels: Path, target: Path, given: list[str], root: Path, named: Iterable[str] = ()) -> None:
     names = [name for wheel in wheels.glob("*.whl") for name in zipfile.ZipFile(wheel).namelist()]
     vendored = {name: match[1] for name in names if (match := VENDORED.search(name))}
     directories = list(dict.fromkeys(library_directories(given, root))) if vendored else []
     packages = {}
     for member, name in sorted(vendored.items()):
         path = find_original(name, directories)
-        packages[member] = path and package_of(path, root)
+        package = packages[member] = path and package_of(path, root)
+        if path and package and (development := development_package(original_of(path), root)):
+            package["development"] = development
     kind = next((kind for kind, program in MANAGERS.items() if shutil.which(program)), "")
-    document = {"kind": kind, "distribution": distribution(root), "packages": packages}
+    document = {
+        "kind": kind,
+        "distribution": distribution(root),
+        "packages": packages,
+        "direct": directly_needed(wheels.glob("*.whl"), vendored),
+        "named": sorted(packages_with_dependencies(named)) if vendored else [],
+    }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(document), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:], Path("/"))
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:end], Path("/"), sys.argv[end + 1 :])
