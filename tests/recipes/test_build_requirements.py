@@ -33,7 +33,14 @@ class TestReading:
             (tmp_path / "pyproject.toml").write_text(text)
         assert (backend(tmp_path), build_requires(tmp_path)) == expected
 
-    @pytest.mark.parametrize("text", ["[build-system", 'a = "\ud800"'])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("[build-system", 'a = "\ud800"', "build-system = 3", "[[build-system]]", "a = " + "[" * 9999),
+            *("[build-system]\nrequires = 'x'", "[build-system]\nrequires = [1]", f"a = {'9' * 5000}"),
+            *("[build-system]\nbuild-backend = []", "[project]\ndependencies = {}"),
+        ],
+    )
     def test_what_cannot_be_read(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "pyproject.toml").write_bytes(text.encode("utf-8", "surrogatepass"))
         only(lambda: backend(tmp_path), BuildDirectoryError)

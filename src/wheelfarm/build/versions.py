@@ -29,7 +29,8 @@ def check_version_source(directory: BuildDirectory) -> None:
     path = project / "pyproject.toml"
     if _WITHOUT not in _required(directory) or (project / "PKG-INFO").is_file():
         return
-    if "default-version" not in path.read_text(encoding="utf-8"):
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if "default-version" not in text:
         raise SourceError(
             f"the version of {name} is not in its source",
             where=f"{directory.tree.source.path.name}: {path.name}",

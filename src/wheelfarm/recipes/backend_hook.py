@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import LockError
-from wheelfarm.recipes.build_requirements import SETUPTOOLS
+from wheelfarm.recipes.build_requirements import read_build_system
 from wheelfarm.system.environment import system_environment
 from wheelfarm.system.process import Command, run
 
@@ -69,6 +68,7 @@ def ask_backend(
     Raises:
         ProcessError: when the environment cannot be made, or the backend fails.
         LockError: when the answer is not a list of strings.
+        BuildDirectoryError: when pyproject.toml is not valid.
     """
     environment, lock, answer = scratch / "env", scratch / "requirements.txt", scratch / "answer.json"
     python = environment / _BIN / f"python{'.exe' if os.name == 'nt' else ''}"
@@ -80,11 +80,11 @@ def ask_backend(
         ("pip", "install", "--python", str(python), *install),
     ):
         run(Command(argv=("uv", "--no-config", "--quiet", *words), env=env, time_limit=600))
-    build_system = _build_system(tree)
+    build_system = read_build_system(tree)
     question = {
         "tree": str(tree),
-        "backend": build_system.get("build-backend", SETUPTOOLS),
-        "path": build_system.get("backend-path"),
+        "backend": build_system.build_backend,
+        "path": build_system.backend_path,
         "settings": {
             key: values[0] if len(values) == 1 else list(values)
             for key, values in resolved.config_settings.items
@@ -105,13 +105,6 @@ def ask_backend(
     if not isinstance(found, list):
         raise LockError(f"the backend answers {found!r}, not a list of requirements", where=str(tree))
     return found
-
-
-def _build_system(tree: Path) -> dict[str, Any]:
-    path = tree / "pyproject.toml"
-    document = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    table: dict[str, Any] = document.get("build-system", {})
-    return table
 
 
 def _hook_environment(scratch: Path, programs: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,67 +2,101 @@
 
 from __future__ import annotations
 
+import tomllib
 from email.parser import HeaderParser
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import tomlkit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
+from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wheelfarm.recipes.recipe import BuildRequires
+
+T = TypeVar("T")
 
 SETUPTOOLS: Final = "setuptools.build_meta:__legacy__"
 """The backend of a tree that names none (PEP 517)."""
 _UPPER: Final = {"<", "<=", "==", "~=", "==="}
 
 
-def _document(tree: Path) -> tomlkit.TOMLDocument:
+class BuildSystem(BaseModel):
+    """The table of PEP 517 and 518."""
+
+    requires: list[str] = ["setuptools>=40.8"]
+    build_backend: str = Field(default=SETUPTOOLS, alias="build-backend")
+    backend_path: list[str] | None = Field(default=None, alias="backend-path")
+
+
+class _Project(BaseModel):
+    dependencies: list[str] | None = None
+
+
+class _Pyproject(BaseModel):
+    build_system: BuildSystem = Field(default=BuildSystem(), alias="build-system")
+    project: _Project = _Project()
+
+
+def _read(tree: Path, parse: Callable[[str], T]) -> T:
     path = tree / "pyproject.toml"
     try:
-        return tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    except (TOMLKitError, UnicodeDecodeError) as problem:
-        raise BuildDirectoryError(
-            "the source's pyproject.toml is not valid", where=str(path), why=str(problem)
-        ) from problem
+        return parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    except ValidationError as invalid:
+        details = invalid.errors(include_url=False)[0]
+        why = f"{'.'.join(map(str, details['loc']))}: {details['msg']}"
+    # tomlkit and tomllib read nested arrays by recursion.
+    except (TOMLKitError, ValueError, RecursionError) as problem:
+        why = str(problem)
+    raise BuildDirectoryError("the source's pyproject.toml is not valid", where=str(path), why=why)
+
+
+def _pyproject(tree: Path) -> _Pyproject:
+    return _read(tree, lambda text: _Pyproject.model_validate(tomllib.loads(text)))
+
+
+def read_build_system(tree: Path) -> BuildSystem:
+    """What the tree says of its build.
+
+    Raises:
+        BuildDirectoryError: when pyproject.toml is not valid.
+    """
+    return _pyproject(tree).build_system
 
 
 def backend(tree: Path) -> str:
     """The build backend that the tree names (PEP 517).
 
     Raises:
-        BuildDirectoryError: when pyproject.toml is not TOML.
+        BuildDirectoryError: when pyproject.toml is not valid.
     """
-    return str(_document(tree).get("build-system", {}).get("build-backend", SETUPTOOLS))
+    return read_build_system(tree).build_backend
 
 
 def build_requires(tree: Path) -> list[str]:
     """The build requirements of the tree (PEP 518).
 
     Raises:
-        BuildDirectoryError: when pyproject.toml is not TOML.
+        BuildDirectoryError: when pyproject.toml is not valid.
     """
-    return [
-        str(text) for text in _document(tree).get("build-system", {}).get("requires", ["setuptools>=40.8"])
-    ]
+    return read_build_system(tree).requires
 
 
 def static_run_requires(tree: Path) -> list[str]:
     """The run requirements that a source states without a build: in pyproject.toml or PKG-INFO (PEP 643).
 
     Raises:
-        BuildDirectoryError: when pyproject.toml is not TOML.
+        BuildDirectoryError: when pyproject.toml is not valid.
     """
-    project = _document(tree).get("project", {})
-    if "dependencies" in project:
-        return [str(text) for text in project["dependencies"]]
+    if (dependencies := _pyproject(tree).project.dependencies) is not None:
+        return dependencies
     info = tree / "PKG-INFO"
     text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
     fields = HeaderParser().parsestr(text)
@@ -129,7 +163,7 @@ def edit_build_requires(tree: Path, edits: BuildRequires, *, where: str) -> list
     before = build_requires(tree)
     after = edited(before, edits, where=where)
     if after != before:
-        document = _document(tree)
+        document = _read(tree, tomlkit.parse)
         if "build-system" not in document:
             document["build-system"] = tomlkit.table()
         document["build-system"]["requires"] = after

@@ -11,12 +11,12 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelfarm.errors import ArchiveError, Collector, FarmError, SourceError
 from wheelfarm.model import parse_name
 from wheelfarm.sources.archive_checks import safe_members, unsafe
-from wheelfarm.sources.archives import Kind, open_archive, parts_of
+from wheelfarm.sources.archives import Kind, escaped, open_archive, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,6 +60,7 @@ def unpack(source: FetchedSource, into: Path) -> Path:
     return into.joinpath(*top)
 
 
+_MAX_PKG_INFO: Final = 1 << 20
 _STRAYS: Final = re.compile(r"\._.*|__MACOSX|\.DS_Store|pax_global_header")
 """What macOS puts beside a directory that it archives, and what old programs make of git's comment."""
 
@@ -160,15 +161,16 @@ def check_pkg_info(source: FetchedSource, tree: Path) -> None:
     path = tree / "PKG-INFO"
     if not path.is_file():
         return
-    fields = HeaderParser().parsestr(path.read_text(encoding="utf-8", errors="replace"))
+    with path.open(encoding="utf-8", errors="replace") as file:
+        fields = HeaderParser().parsestr(file.read(_MAX_PKG_INFO))
     name, version = str(fields.get("Name", "?")), str(fields.get("Version", "?"))
     try:
         same = parse_name(name) == source.name and Version(version) == Version(source.version)
-    except (FarmError, InvalidVersion):
+    except (FarmError, ValueError):  # also of a number with thousands of digits
         same = False
     if not same:
         raise SourceError(
-            f"the source of {source.name} {source.version} is {name} {version}",
+            f"the source of {source.name} {source.version} is {escaped(name)} {escaped(version)}",
             where=source.path.name,
             why="the sha256 in the recipe pins another version's file",
             hint="correct `version` and `sha256` together",
