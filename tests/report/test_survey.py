@@ -161,7 +161,7 @@ class TestBroken:
             (b"{", "the record is not JSON"),
             (b"{}", "recipe: missing"),
             (b'{"schema": 99}', "its schema is 99; this wheelfarm reads up to 4"),
-            (b"\xff", "the record is not text"),
+            (b"\xff", "is not UTF-8: invalid start byte: 0xff"),
             (None, "the record cannot be read: No such file"),
         ],
     )

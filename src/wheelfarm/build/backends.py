@@ -6,7 +6,6 @@ of a project's own string option. `meson introspect` reads the build files witho
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from wheelfarm.errors import Collector, ProcessError, RecipeError
 from wheelfarm.recipes.build_requirements import backend
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.system.environment import which
+from wheelfarm.system.files import parse_json
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def check_meson_options(build: Build, tree: Path, env: Mapping[str, str]) -> str
     argv = ("meson", "introspect", "--buildoptions", str(tree / "meson.build"))
     try:
         output = run(Command(argv=argv, env=env, cwd=tree, time_limit=_TIME_LIMIT)).output
-        options = {option["name"]: option for option in json.loads(output)}
+        options = {option["name"]: option for option in parse_json(output)}
         found = list(find_problems(arguments, options))
     except (ProcessError, ValueError, KeyError, TypeError) as problem:
         why = problem.why or problem.what if isinstance(problem, ProcessError) else str(problem)

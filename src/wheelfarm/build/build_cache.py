@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.model import sha256_of_json
-from wheelfarm.system.files import write_atomically
+from wheelfarm.system.files import parse_json, write_atomically
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
@@ -117,7 +117,7 @@ class CachedBuild:
     @classmethod
     def read(cls, path: Path) -> CachedBuild | None:
         try:
-            document = json.loads(path.read_bytes())
+            document = parse_json(path.read_bytes())
             sources = {str(name): (str(pair[0]), int(pair[1])) for name, pair in document["sources"].items()}
             return cls(document["token"], document["inputs"], sources)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):

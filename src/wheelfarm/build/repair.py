@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 from packaging.version import Version
 
 from wheelfarm.errors import Collector, RepairError, YieldError
 from wheelfarm.model import Platform
+from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.wheels.binary import BinaryFormat, externals
 
 if TYPE_CHECKING:

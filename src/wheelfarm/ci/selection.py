@@ -11,6 +11,7 @@ from wheelfarm.errors import UsageError
 from wheelfarm.model import sha256_of_json
 from wheelfarm.plan.build import gate_parts
 from wheelfarm.recipes.strict import suggestion
+from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -130,14 +131,20 @@ def dump_selection(jobs: Sequence[Job], selected: Collection[MatrixEntry], last_
 
 def load_selection(jobs: Sequence[Job], text: str) -> frozenset[MatrixEntry]:
     """Read the entries from what `dump_selection` wrote; none from an empty text."""
-    plans = json.loads(text or "{}")
     selected = set()
-    for job in jobs:
-        matrix = plans.get(job.id, {}).get("matrix", {"variant": [], "python": [], "exclude": []})
-        for entry in job.entries:
-            pair = {"variant": entry.variant, "python": str(entry.python)}
-            if all(value in matrix[axis] for axis, value in pair.items()) and pair not in matrix["exclude"]:
-                selected.add(entry)
+    try:
+        plans = parse_json(text or "{}")
+        for job in jobs:
+            matrix = plans.get(job.id, {}).get("matrix", {"variant": [], "python": [], "exclude": []})
+            for entry in job.entries:
+                pair = {"variant": entry.variant, "python": str(entry.python)}
+                if all(value in matrix[axis] for axis, value in pair.items()) and (
+                    pair not in matrix["exclude"]
+                ):
+                    selected.add(entry)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        hint = "the job `plan` of the workflow has it as an output"
+        raise UsageError("the selected jobs cannot be read", why=f"{error!r:.200}", hint=hint) from error
     return frozenset(selected)
 
 
@@ -152,7 +159,7 @@ class JobResults:
         """Parse the value of a variable."""
         hint = "the workflow sets it to toJSON(needs)"
         try:
-            jobs = json.loads(text)
+            jobs = parse_json(text)
         except ValueError as error:
             raise UsageError(f"{where} is not JSON", why=str(error), hint=hint) from error
         if not isinstance(jobs, dict) or not all(isinstance(each, dict) for each in jobs.values()):

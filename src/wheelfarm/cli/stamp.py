@@ -57,7 +57,7 @@ class Stamp:
         """The stamp in a file; None when there is none that can be read."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
     def is_valid(self, environ: Mapping[str, str], output: Callable[[list[str]], str]) -> bool:

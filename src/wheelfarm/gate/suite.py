@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from wheelfarm.build.steps import run_step
 from wheelfarm.errors import ProcessError, SuiteError, UsageError
 from wheelfarm.gate.clean_environment import write_environment
 from wheelfarm.model import Name
+from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -208,6 +208,6 @@ def run_suite(
 
 def _read_answer(path: Path) -> dict[str, Any] | None:
     try:
-        return dict(json.loads(path.read_bytes()))
+        return dict(parse_json(path.read_bytes()))
     except (OSError, ValueError):
         return None

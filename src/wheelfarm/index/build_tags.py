@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 from packaging.version import Version
 from pydantic import TypeAdapter
 
 from wheelfarm.index.candidates import verify_candidate
+from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.system.files import RememberedValues, sha256_of_file
 from wheelfarm.wheelhouse.tags import served
 from wheelfarm.wheels.archive import open_wheel

@@ -8,10 +8,11 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 
 from wheelfarm.errors import Collector, ConflictError, IncompleteError
 from wheelfarm.index.build_tags import BuildSlot, build_tag, short_key
+from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.rewrite import tagged_name
 

@@ -6,7 +6,6 @@ makes a release visible. It is written as a whole, `index.json` last, since the 
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from wheelfarm.index.build_tags import BuildSlot, of_release
 from wheelfarm.index.protocol import ListedFile, Listing
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
+from wheelfarm.system.files import parse_json
 from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.simple_index import IndexedFile, ProjectIndex, root_html, root_json
 
@@ -184,7 +184,7 @@ class StaticIndex:
         """Name a new project on the first page, which is its own list of projects."""
         page = self.storage.read(f"{_FIRST}.json")
         try:
-            listed = json.loads(page)["projects"] if page is not None else []
+            listed = parse_json(page)["projects"] if page is not None else []
             known = {Name(canonicalize_name(each["name"])) for each in listed}
         except (ValueError, KeyError, TypeError) as error:
             raise PublishError(

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from wheelfarm.errors import PublishError
 from wheelfarm.sources.urls import local_path
-from wheelfarm.system.files import copy_verified, write_atomically
+from wheelfarm.system.files import copy_verified, parse_json, write_atomically
 from wheelfarm.system.locks import LockTimeoutError, hold_lock
 from wheelfarm.system.logs import get_logger
 
@@ -179,7 +179,7 @@ class Bucket:
 
         def renew() -> None:
             note = self.read(LOCK)
-            if note is None or json.loads(note)["publisher"] != publisher:
+            if note is None or parse_json(note)["publisher"] != publisher:
                 raise PublishError(
                     "another publisher has taken over the index",
                     where=self.root,
@@ -192,7 +192,7 @@ class Bucket:
             yield renew
         finally:
             note = self.read(LOCK)
-            if note is not None and json.loads(note)["publisher"] == publisher:
+            if note is not None and parse_json(note)["publisher"] == publisher:
                 self.remove(LOCK)
 
     def _acquire(self, note: bytes) -> None:
@@ -248,10 +248,16 @@ def open_storage(url: str, root: Path) -> Storage:
     Raises:
         PublishError: when fsspec or the store's own library is not installed, or cannot use the url.
     """
-    if (local := local_path(url)) is not None:
+    local = root / url if "://" not in url else local_path(url)
+    if local is not None:
+        if local.exists() and not local.is_dir():
+            raise PublishError(
+                "the static index is no directory",
+                where=str(local),
+                why="its url in [tool.wheelfarm.index] names a file",
+                hint="name a directory, which may be missing, or move the file away",
+            )
         return Directory(local)
-    if "://" not in url:
-        return Directory(root / url)
     try:
         import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - only object stores need it
 

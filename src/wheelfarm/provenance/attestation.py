@@ -16,6 +16,7 @@ from wheelfarm.provenance.record import Record, read_embedded_record
 from wheelfarm.provenance.sbom import MEMBER, check_sbom
 from wheelfarm.provenance.sbom_components import purl
 from wheelfarm.provenance.signing import signed_text
+from wheelfarm.system.files import parse_json
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _difference(text: str, made: str) -> str:
     if not text:
         return "there is none"
     try:
-        return _first_difference(json.loads(text), json.loads(made))
+        return _first_difference(parse_json(text), parse_json(made))
     except (ValueError, RecursionError) as error:
         return f"it is not JSON: {error}"
 

@@ -37,6 +37,7 @@ from wheelfarm.model import (
     parse_digest,
 )
 from wheelfarm.plan.inputs import BuildInputs  # noqa: TC001 - as above
+from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
     from wheelfarm.wheels.archive import Wheel
@@ -159,7 +160,7 @@ class _Document(_Model):
         """
         # Not by pydantic: the text of a patch may hold lone surrogates, which its JSON parser refuses.
         try:
-            document = json.loads(text)
+            document = parse_json(text)
         except ValueError as error:
             raise RecordError("the record is not JSON", where=where, why=str(error)) from error
         version = document.get("schema") if isinstance(document, dict) else None

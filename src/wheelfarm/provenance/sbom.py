@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -25,7 +26,7 @@ from wheelfarm.provenance.sbom_components import (
     purl,
     with_license_files,
 )
-from wheelfarm.system.files import sha256_of_file
+from wheelfarm.system.files import parse_json, sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import vendored
 from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
@@ -291,15 +292,26 @@ def read_components(wheel: Wheel) -> tuple[dict[str, str], ...]:
     for member in wheel.members:
         if member.name.startswith(prefix) and member.name.endswith(".json"):
             bill = _parse(wheel.read(member.name), member.name)
-            package = bill.get("metadata", {}).get("component")
-            found += [_summary(each) for each in (package, *bill.get("components", [])) if each]
+            with _sound(member.name):
+                package = bill.get("metadata", {}).get("component")
+                found += [_summary(each) for each in (package, *bill.get("components", [])) if each]
     return tuple(found)
+
+
+@contextmanager
+def _sound(where: str) -> Iterator[None]:
+    """Raise a WheelError for a document that does not have the form of CycloneDX."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as problem:
+        what = "this bill of materials is no sound CycloneDX document"
+        raise WheelError(what, where=where, why=f"{problem!r:.200}") from problem
 
 
 def _parse(data: bytes, where: str) -> Mapping[str, Any]:
     """Parse a document; one in another format is empty."""
     try:
-        bill = json.loads(data)
+        bill = parse_json(data)
     except ValueError as problem:
         raise WheelError("this bill of materials is not JSON", where=where, why=str(problem)) from problem
     return bill if isinstance(bill, dict) and bill.get("bomFormat") == "CycloneDX" else {}
@@ -329,12 +341,13 @@ def check_sbom(wheel: Wheel) -> int:
             where=where,
             hint="let the farm build it: nox -s build-<name>",
         )
-    listed = {
-        (file["name"], digest["content"])
-        for component in _parse(wheel.read(where), where).get("components", [])
-        for file in component.get("components", [])
-        for digest in file.get("hashes", [])
-    }
+    with _sound(where):
+        listed = {
+            (file["name"], digest["content"])
+            for component in _parse(wheel.read(where), where).get("components", [])
+            for file in component.get("components", [])
+            for digest in file.get("hashes", [])
+        }
     libraries = vendored(wheel)
     missing = [each.name for each in libraries if (each.name, each.sha256) not in listed]
     if missing:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
+from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ class _Pyproject(BaseModel):
 def _read(tree: Path, parse: Callable[[str], T]) -> T:
     path = tree / "pyproject.toml"
     try:
-        return parse(path.read_text(encoding="utf-8") if path.exists() else "")
+        return parse(read_text(path, BuildDirectoryError) if path.exists() else "")
     except ValidationError as invalid:
         details = invalid.errors(include_url=False)[0]
         why = f"{'.'.join(map(str, details['loc']))}: {details['msg']}"

@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from wheelfarm.errors import Collector, FarmError, LockError
 from wheelfarm.model import LockedRequirement, Platform, parse_digest, parse_name
+from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import Target
 
+_HINT = "inv recipe.lock writes it"
 _HASH = re.compile(r"--hash=sha256:(\S+)")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 
@@ -46,13 +48,13 @@ def parse_lock(path: Path) -> tuple[LockedRequirement, ...]:
         LockError: for a missing file and for each line that is not `name==version --hash=sha256:…`.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, LockError, _HINT)
     except OSError as problem:
         raise LockError(
             f"cannot read {path.name}",
             where=str(path),
             why=problem.strerror,
-            hint="inv recipe.lock writes it",
+            hint=_HINT,
         ) from problem
     return parse_lines(text, str(path))
 

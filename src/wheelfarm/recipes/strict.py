@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from wheelfarm.errors import Collector, FarmError
 from wheelfarm.model import Platform, parse_digest, parse_name
+from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 
 def _kebab(name: str) -> str:
     return name.replace("_", "-")
+
+
+_MOST_PARTS: Final = 100
+_LONG_KEY: Final = re.compile(rf"(?:[\w-]+\s*\.\s*){{{_MOST_PARTS}}}")
+"""The parser takes the square of the number of parts."""
 
 
 class StrictModel(BaseModel):
@@ -166,10 +172,13 @@ def read_toml(path: Path, *, error: type[FarmError]) -> dict[str, Any]:
         FarmError: of class `error`, when it is missing, unreadable, not UTF-8 or not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path, error)
+        if _LONG_KEY.search(text):
+            raise error(f"{path.name} has a key of {_MOST_PARTS} parts or more", where=str(path))
+        return tomllib.loads(text)
     except OSError as problem:
         raise error(f"cannot read {path.name}", where=str(path), why=problem.strerror) from problem
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+    except (tomllib.TOMLDecodeError, RecursionError) as problem:
         raise error(f"{path.name} is not valid TOML", where=str(path), why=str(problem)) from problem
 
 

@@ -231,8 +231,6 @@ class _VariantReader:
             self.record_problems[key] = error
         except FarmError as error:
             self.record_problems[key] = RecordError("the record cannot be read", why=error.why)
-        except UnicodeDecodeError as error:
-            self.record_problems[key] = RecordError("the record is not text", why=str(error))
 
     def read_wheel(self, name: Name, file: IndexedFile, anchor: str) -> SurveyedWheel:
         self.progress(f"reading {file.filename}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.build.steps import mark_of
 from wheelfarm.errors import BuildDirectoryError
 from wheelfarm.gate.clean_environment import GATE
+from wheelfarm.system.files import os_problem
 from wheelfarm.system.locks import LockTimeoutError, hold_lock
 from wheelfarm.system.process_group import end_left_behind
 
@@ -57,12 +58,8 @@ class BuildLock:
                         sweep(each)
                 yield
         except OSError as problem:
-            raise BuildDirectoryError(
-                f"{self.slug}: a file or directory cannot be used",
-                where=str(problem.filename or self.root),
-                why=problem.strerror or str(problem),
-                hint="look for a full disk, missing rights, or a file where a directory should be",
-            ) from problem
+            what = f"{self.slug}: a file or directory cannot be used"
+            raise os_problem(BuildDirectoryError, what, problem, self.root) from problem
 
     def _environments(self) -> list[Path]:
         """The test environments that a killed run was in: each has its own mark and containers."""

@@ -15,7 +15,7 @@ from wheelfarm.plan.build import BuildId, Toolchain
 from wheelfarm.plan.graph import make_plan
 from wheelfarm.provenance.record import Record
 from wheelfarm.run.decision import Action, decide
-from wheelfarm.system.files import write_atomically
+from wheelfarm.system.files import parse_json, write_atomically
 from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.artifacts import export_artifact, find_artifacts, import_artifact
 
@@ -120,7 +120,7 @@ class CiArtifacts:
 
     def read_outcomes(self) -> dict[str, dict[str, object]]:
         """Read the outcomes of all reports, by the slug of their entry."""
-        documents = (json.loads(path.read_bytes()) for path in self._outcome_files())
+        documents = (parse_json(path.read_bytes()) for path in self._outcome_files())
         return {str(document["entry"]): document for document in documents}
 
     def collect_records(self) -> None:

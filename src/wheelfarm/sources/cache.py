@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import HashError, UsageError
 from wheelfarm.model import Digest, parse_digest, sha256_of_json
-from wheelfarm.system.files import rename_durably, sha256_of_file, temporary_path
+from wheelfarm.system.files import parse_json, rename_durably, sha256_of_file, temporary_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -60,7 +60,7 @@ class Cache:
     def recall(self, question: Mapping[str, Any]) -> tuple[Path, Digest] | None:
         """The file that is the stored answer, if it still exists and is whole."""
         try:
-            digest = parse_digest(json.loads(self._answer(question).read_bytes())["sha256"])
+            digest = parse_digest(parse_json(self._answer(question).read_bytes())["sha256"])
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError, UsageError):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
+import math
 import os
 import secrets
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic import TypeAdapter
+
+    from wheelfarm.errors import FarmError
 
 logger = get_logger(__name__)
 T = TypeVar("T")
@@ -67,14 +71,63 @@ def explain_os_errors(where: Path, noun: str = _NOUN) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why, hint = _REASONS.get(error.errno, (None, None))
-        reason = error.strerror or str(error)
-        raise WheelhouseError(
-            f"{noun} cannot be read or written",
-            where=str(error.filename or where),
-            why=f"{why} ({reason})" if why else reason,
+        raise os_problem(WheelhouseError, f"{noun} cannot be read or written", error, where) from error
+
+
+def os_problem(kind: type[FarmError], what: str, error: OSError, where: Path | None = None) -> FarmError:
+    """An OSError as an error of the farm, with cause and hint.
+
+    Args:
+        kind: the class of the result.
+        what: what cannot be done.
+        error: the OSError.
+        where: the file or directory, for an OSError without a file name.
+    """
+    why, hint = _REASONS.get(error.errno, (None, None))
+    reason, file = error.strerror or str(error), error.filename or where
+    found = kind(
+        what, where=str(file) if file else None, why=f"{why} ({reason})" if why else reason, hint=hint
+    )
+    found.failure = "out-of-disk" if why == _FULL[0] else None
+    return found
+
+
+def read_text(path: Path, error: type[FarmError], hint: str = "save it as UTF-8") -> str:
+    """The text of a file.
+
+    Raises:
+        OSError: when it cannot be read.
+        FarmError: of class `error`, when it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise error(
+            f"{path.name} is not UTF-8",
+            where=f"{path}, byte {problem.start}",
+            why=f"{problem.reason}: 0x{problem.object[problem.start]:02x}",
             hint=hint,
-        ) from error
+        ) from problem
+
+
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
+    """Parse JSON, whoever wrote it.
+
+    Raises:
+        ValueError: when it is not JSON, is nested too deeply, or has a number that JSON does not have, such
+            as NaN, or that no float can hold.
+    """
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError as problem:
+        raise ValueError("it is nested too deeply") from problem
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.20} is no number of JSON")
+    return number
 
 
 def sha256_of_file(path: Path) -> Digest:
@@ -112,6 +165,10 @@ def temporary_path(directory: Path) -> Iterator[Path]:
     path = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     try:
         yield path
+    except OSError as error:
+        # A write to a full disk does not say to which file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         path.unlink(missing_ok=True)
 
@@ -157,11 +214,13 @@ class RememberedValues(Generic[T]):
     def read(self, *, warn: bool = True) -> dict[str, T]:
         """All values; none when the file is missing or damaged."""
         try:
-            return self.adapter.validate_json(self.path.read_bytes())
+            text = self.path.read_bytes()
+            parse_json(text)  # pydantic's own parser takes NaN
+            return self.adapter.validate_json(text)
         except FileNotFoundError:
             return {}
-        except (OSError, ValidationError) as error:
-            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        except (OSError, ValueError) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             if warn:
                 logger.warning("%s is not used: %.100s", self.path, why)
             return {}

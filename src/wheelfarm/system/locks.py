@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from filelock import FileLock, Timeout
 
 from wheelfarm.errors import WheelhouseError
-from wheelfarm.system.files import ensure_directory, explain_os_errors
+from wheelfarm.system.files import ensure_directory, explain_os_errors, parse_json
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Lock:
     def _holder(self) -> str:
         """The process that holds the lock, as its note says."""
         try:
-            note = json.loads((self.root / HOLDER).read_bytes())
+            note = parse_json((self.root / HOLDER).read_bytes())
             return f"process {note['pid']} ({note['command']})"
         except (OSError, ValueError, KeyError, TypeError):
             return "another process"  # it has just begun, just ended, or died while it wrote the note

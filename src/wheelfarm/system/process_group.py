@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
+from wheelfarm.system.files import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -119,7 +121,7 @@ def end_left_behind(mark: Path) -> bool:
     identifies its leader. Does nothing on a system without /proc.
     """
     try:
-        note = json.loads(mark.read_bytes())
+        note = parse_json(mark.read_bytes())
         pid, started = int(note["pid"]), note["started"]
     except FileNotFoundError:
         return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import HashError, UsageError, WheelhouseError
 from wheelfarm.model import Digest, parse_digest
-from wheelfarm.system.files import explain_os_errors, sha256_of_file, write_atomically
+from wheelfarm.system.files import explain_os_errors, parse_json, read_text, sha256_of_file, write_atomically
 from wheelfarm.wheelhouse.layout import DescribedWheel, Layout
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def find_artifacts(root: Path) -> Iterator[Artifact]:
     """
     for path in sorted(root.rglob(MANIFEST)):
         try:
-            document = json.loads(path.read_bytes())
+            document = parse_json(path.read_bytes())
             files = {str(name): parse_digest(value) for name, value in document["files"].items()}
             yield Artifact(directory=path.parent, name=str(document["name"]), files=files)
         except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
@@ -116,7 +116,7 @@ def import_artifact(wheelhouse: Wheelhouse, artifact: Artifact) -> list[StoredWh
             continue
         layout = Layout(root=artifact.directory, variant=variant)
         with explain_os_errors(artifact.directory):
-            record = (artifact.directory / name).read_text(encoding="utf-8")
+            record = read_text(artifact.directory / name, WheelhouseError)
         described = DescribedWheel.read(record, name)
         stored.append(
             wheelhouse.store(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 
 from wheelfarm.errors import UsageError, WheelError, WheelhouseError
 from wheelfarm.model import Digest, Name, StoredWheel, parse_digest
-from wheelfarm.system.files import explain_os_errors, sha256_of_file
+from wheelfarm.model.wheel_names import parse_wheel_filename
+from wheelfarm.system.files import explain_os_errors, parse_json, sha256_of_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +87,7 @@ class DescribedWheel:
             WheelhouseError: when they are not there.
         """
         try:
-            wheel = json.loads(record)["wheel"]
+            wheel = parse_json(record)["wheel"]
             name_and_version(wheel["filename"])
             return cls(
                 filename=wheel["filename"], sha256=parse_digest(wheel["sha256"]), size=int(wheel["size"])

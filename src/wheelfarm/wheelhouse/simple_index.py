@@ -18,7 +18,7 @@ from packaging.version import Version
 
 from wheelfarm.errors import UsageError, WheelError, WheelhouseError
 from wheelfarm.model import Digest, Name, parse_digest
-from wheelfarm.system.files import sha256_of_file, write_if_changed
+from wheelfarm.system.files import parse_json, sha256_of_file, write_if_changed
 from wheelfarm.wheelhouse.layout import metadata_of, name_and_version, wheel_path
 from wheelfarm.wheelhouse.tags import served
 
@@ -180,7 +180,7 @@ class ProjectIndex:
             WheelhouseError: when something else has written it.
         """
         try:
-            files = tuple(IndexedFile.from_mapping(item) for item in json.loads(page)["files"])
+            files = tuple(IndexedFile.from_mapping(item) for item in parse_json(page)["files"])
         except (ValueError, KeyError, TypeError, AttributeError, UsageError, WheelError) as error:
             raise WheelhouseError(
                 f"the index page of {project} is damaged",

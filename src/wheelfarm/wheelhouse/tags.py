@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
-from packaging.utils import parse_wheel_filename
+
+from wheelfarm.model.wheel_names import parse_wheel_filename
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

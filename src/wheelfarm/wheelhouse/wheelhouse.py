@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_version
 
-from wheelfarm.errors import WheelhouseError
+from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.system.files import (
     copy_verified,
     explain_os_errors,
+    read_text,
     sha256_of_file,
     write_atomically,
     write_if_changed,
@@ -168,7 +169,7 @@ class Wheelhouse:
         """The text of a build record."""
         path = self._layout(variant).record(key)
         with explain_os_errors(path):
-            return path.read_text(encoding="utf-8")
+            return read_text(path, RecordError)
 
     def records(self, variant: str) -> Iterator[tuple[Digest, str]]:
         """All build records of a variant by build key, also those of wheels that are not listed any more."""

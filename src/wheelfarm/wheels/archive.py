@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 
 from wheelfarm.errors import Collector, WheelError
 from wheelfarm.model import Name
+from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.wheels.dist_info import check_agreement, check_tags, locate, read_metadata, read_record
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Wheel:
         return {
             member.name: member.sha256
             for member in self.members
-            if member.sha256 is not None and not member.name.partition("/")[0].endswith(".data")
+            if member.sha256 is not None and not re.match(r"[^/]*\.data/", member.name)
         }
 
     def read(self, name: str) -> bytes:

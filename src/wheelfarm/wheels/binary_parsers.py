@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING, Final
 
 import lief
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # What matters of its messages is in the result.
 lief.logging.disable()
+warnings.filterwarnings("ignore", message=".* is not a valid ", category=RuntimeWarning)
 
 _GLIBC: Final = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 _DEBUG: Final = (".debug_", ".zdebug_")

@@ -64,7 +64,7 @@ def kind_of(name: str) -> Kind:
     parts = name.split("/")
     if parts[0].endswith(".dist-info"):
         return Kind.METADATA
-    if parts[0].endswith(".data"):
+    if parts[0].endswith(".data") and len(parts) > 2:  # noqa: PLR2004 - a scheme, and a path in it
         parts = parts[2:]
     *directories, file = parts
     stem = file.partition(".")[0]
@@ -116,7 +116,7 @@ def _packages(wheel: Wheel) -> tuple[str, ...]:
     found = set()
     for member in wheel.members:
         top, *rest = member.name.split("/")
-        if top.endswith(".data"):
+        if top.endswith(".data") and len(rest) > 1:
             # Only these two schemes end up on the import path (binary distribution format specification).
             if rest[0] not in {"purelib", "platlib"}:
                 continue

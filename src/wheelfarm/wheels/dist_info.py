@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
 import email
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from packaging.tags import Tag, parse_tag
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelfarm.errors import Collector, UsageError, WheelError
 from wheelfarm.model import Name, parse_digest, parse_name
+from wheelfarm.model.wheel_names import check_tag_count, parse_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
+
+    from packaging.tags import Tag
 
     from wheelfarm.model import Digest
 
@@ -67,7 +68,7 @@ def read_metadata(data: bytes, where: str) -> Metadata:
             requires_python=str(parsed.requires_python or ""),
             requires_dist=tuple(str(requirement) for requirement in parsed.requires_dist or ()),
         )
-    except (core.InvalidMetadata, ExceptionGroup, UsageError) as error:
+    except (core.InvalidMetadata, ExceptionGroup, UsageError, ValueError, RecursionError) as error:
         raise WheelError("METADATA is not valid core metadata", where=where, why=str(error)) from error
 
 
@@ -76,7 +77,7 @@ def check_agreement(dist_info: str, metadata: Metadata, name: Name, version: Ver
     named, _, versioned = dist_info.removesuffix(SUFFIX).partition("-")
     try:
         directory = parse_name(named), str(Version(versioned))
-    except (UsageError, InvalidVersion):
+    except (UsageError, ValueError):
         directory = Name(named), versioned
     for where, found in (
         (f"{dist_info}/METADATA", (metadata.name, metadata.version)),
@@ -98,7 +99,12 @@ def check_tags(data: bytes, where: str, expected: frozenset[Tag]) -> None:
             f"the wheel format {message.get('Wheel-Version', 'without a version')!r} is not known",
             where=where,
         )
-    stated = frozenset(tag for line in message.get_all("Tag", []) for tag in parse_tag(str(line)))
+    lines = list(map(str, message.get_all("Tag", [])))
+    try:
+        check_tag_count(".".join(lines))  # a point more a line counts too many, not too few
+        stated = frozenset(tag for line in lines for tag in parse_tags(line))
+    except ValueError as error:
+        raise WheelError("WHEEL has no valid tags", where=where, why=str(error)) from error
     if stated != expected:
         raise WheelError(
             "has other tags than the file name",
@@ -155,7 +161,7 @@ def _digest(value: str, where: str) -> Digest:
     try:
         digest = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).hex()
         return parse_digest(digest if algorithm == "sha256" else value)
-    except (UsageError, binascii.Error) as error:
+    except (UsageError, ValueError) as error:
         raise WheelError(f"RECORD has no usable hash: {value!r}", where=where, why=str(error)) from error
 
 

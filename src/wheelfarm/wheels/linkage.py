@@ -59,9 +59,13 @@ def _read(archive: zipfile.ZipFile, name: str) -> list[Binary]:
     # Importing the parser costs more than reading most wheels.
     from wheelfarm.wheels.binary_parsers import READERS  # noqa: PLC0415
 
-    binaries = READERS[binary_format](data, name)
+    why = "it is damaged or truncated"
+    try:
+        binaries = READERS[binary_format](data, name)
+    except Exception as error:  # noqa: BLE001 - the parser has no class of its own for names and numbers
+        binaries, why = [], f"{type(error).__name__}: {error}"
     if not binaries:
-        raise WheelError(f"this {binary_format} binary cannot be read", where=name)
+        raise WheelError(f"this {binary_format} binary cannot be read", where=name, why=why)
     return binaries
 
 

@@ -67,7 +67,7 @@ def parts(data: bytes, kind: BinaryFormat) -> dict[str, bytes] | None:
     """
     try:
         ranges = _READERS[kind](data)
-    except (SystemError, ValueError):
+    except Exception:  # noqa: BLE001
         # The parser's answer to a number that none of its enumerations has, or to a name that is no text.
         return None
     if not ranges or any(offset + size > len(data) for _, offset, size in ranges):

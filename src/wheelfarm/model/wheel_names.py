@@ -1,0 +1,53 @@
+"""The file names of wheels and their tags, whoever wrote them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from packaging import tags, utils
+from packaging.utils import InvalidWheelFilename
+
+if TYPE_CHECKING:
+    from packaging.tags import Tag
+    from packaging.utils import BuildTag, NormalizedName
+    from packaging.version import Version
+
+_LONGEST: Final = 255
+"""Characters of a file name, as file systems have it."""
+_MOST_TAGS: Final = 1000
+"""A compressed set of tags stands for the product of its three parts (PEP 425)."""
+
+
+def parse_wheel_filename(filename: str) -> tuple[NormalizedName, Version, BuildTag, frozenset[Tag]]:
+    """The parts of a wheel's file name.
+
+    Raises:
+        InvalidWheelFilename: when it is not a wheel's, or has too many tags.
+    """
+    if len(filename) > _LONGEST:
+        raise InvalidWheelFilename(f"it has {len(filename):,} characters, and {_LONGEST} at most")
+    try:
+        check_tag_count(filename.removesuffix(".whl"))
+        return utils.parse_wheel_filename(filename)
+    except InvalidWheelFilename:
+        raise
+    except ValueError as error:
+        raise InvalidWheelFilename(str(error)) from error
+
+
+def check_tag_count(text: str) -> None:
+    """Raise a ValueError for a compressed set of more tags than any wheel has."""
+    count = math.prod(part.count(".") + 1 for part in text.rsplit("-", 3)[-3:])
+    if count > _MOST_TAGS:
+        raise ValueError(f"it stands for {count:,} tags, and for {_MOST_TAGS:,} at most")
+
+
+def parse_tags(text: str) -> frozenset[Tag]:
+    """The tags of a compressed set.
+
+    Raises:
+        ValueError: when it is none, or has too many tags.
+    """
+    check_tag_count(text)
+    return tags.parse_tag(text)
