@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import netrc
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,10 @@ from urllib.parse import urljoin, urlsplit
 
 from wheelfarm.errors import ProcessError, PublishError, RefusedError
 from wheelfarm.sources.cache import write_chunks
-from wheelfarm.sources.network import MISSING, RETRIED, HttpClient, read_whole
+from wheelfarm.sources.network import MISSING, RETRIED, HttpClient
 from wheelfarm.sources.urls import host_of, shown
 from wheelfarm.system.environment import which
+from wheelfarm.system.files import parse_json
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class IndexClient(HttpClient):
         """
         for _ in range(_HOPS):
             headers = {"Accept": accept}
-            answer = self.consume(url, read_whole, allow_redirects=False, headers=headers)
+            answer = self.consume(url, self.read_whole, allow_redirects=False, headers=headers)
             if answer.status_code in MISSING:
                 return None
             if not answer.is_redirect:
@@ -118,6 +118,7 @@ class IndexClient(HttpClient):
             with path.open("wb") as file:
                 return write_chunks(file, chunks)
 
+        self.check_link(url)
         return self.download(url, write)
 
 
@@ -192,7 +193,7 @@ def _from_keyring(url: str, env: Mapping[str, str], username: str | None) -> Cre
     argv = ["keyring", "--mode", "creds", "--output", "json", "get", url, *([username] if username else [])]
     try:
         output = run(Command(argv=tuple(argv), env=env, time_limit=_KEYRING)).output
-        found = json.loads(output.strip().rpartition("\n")[2])
+        found = parse_json(output.strip().rpartition("\n")[2])
         return Credentials(found["username"], found["password"], "keyring")
     except (ProcessError, ValueError, KeyError, TypeError):
         return None  # it has none, or there is no keyring on this machine

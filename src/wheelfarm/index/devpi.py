@@ -15,7 +15,7 @@ from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.upload import UploadIndex
 from wheelfarm.model import sha256_of_bytes
-from wheelfarm.sources.network import MISSING, read_whole
+from wheelfarm.sources.network import MISSING
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _CONFLICT: Final = 409
 def is_devpi(client: IndexClient) -> bool:
     """Whether the server is a devpi, which sets a header in all responses."""
     headers = {"Accept": "application/json"}
-    answer = client.consume(client.index_url, read_whole, headers=headers, allow_redirects=False)
+    answer = client.consume(client.index_url, client.read_whole, headers=headers, allow_redirects=False)
     return _HEADER in answer.headers
 
 

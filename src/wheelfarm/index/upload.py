@@ -98,21 +98,22 @@ class UploadIndex:
         """The files on a project's page; none without such a page."""
         url = f"{self.url}{self.simple.strip('/')}/{project}/"
         # Heavy to import, and only publishing needs it.
-        from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
+        from wheelfarm.sources.simple_page import ACCEPT, read_page  # noqa: PLC0415
 
-        answer = self.client.find(url, accept=ACCEPT_ANY)
+        answer = self.client.find(url, accept=ACCEPT)
         if answer is None:
             return ()
+        kind = answer.headers.get("Content-Type", "text/html")
         try:
-            page = ProjectPage.from_response(answer, project)
-        except (ValueError, UnsupportedRepoVersionError) as error:
+            page = read_page(answer.content, kind, url=answer.url, name=project)
+        except ValueError as error:
             raise PublishError(
                 f"the page of {project} cannot be read",
                 where=url,
                 why=str(error)[:200],
                 hint="is this a simple index? `simple` of the index in pyproject.toml says where it is",
             ) from error
-        return tuple(map(_listed_file, page.packages))
+        return tuple(map(listed_file, page))
 
     def _with_digest(self, file: ListedFile, keys: Collection[str]) -> ListedFile:
         """Compute the sha256 of a file where it is needed: older servers state md5 or nothing."""
@@ -218,7 +219,8 @@ def _retryable(failure: BaseException) -> bool:
     return isinstance(failure, UploadFailure) and failure.error.retryable
 
 
-def _listed_file(package: DistributionPackage) -> ListedFile:
+def listed_file(package: DistributionPackage) -> ListedFile:
+    """A file of a simple page as the index lists it."""
     try:
         sha256 = parse_digest(package.digests.get("sha256", ""))
     except UsageError:

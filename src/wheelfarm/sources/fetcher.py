@@ -127,6 +127,7 @@ class Fetcher:
         for digest in accepted:
             if file.digests.get("sha256", "").lower() == digest and (cached := self._cache.find(digest)):
                 return cached, digest
+        self._network.check_link(file.url)
         return self._store(file.url, file.filename, accepted)
 
     def _store(self, url: str, filename: str, accepted: Collection[Digest]) -> tuple[Path, Digest]:

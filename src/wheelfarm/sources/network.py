@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
@@ -9,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from wheelfarm.errors import NetworkError, SourceError
+from wheelfarm.errors import FarmError, NetworkError, SourceError
 from wheelfarm.sources.cache import CHUNK, chunks_of
 from wheelfarm.sources.urls import (
     credentials_of,
@@ -23,7 +27,7 @@ from wheelfarm.sources.urls import (
 from wheelfarm.system.logs import add_secrets, get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -41,6 +45,7 @@ _TROUBLE: Final = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
     urllib3.exceptions.HTTPError,
 )
 
@@ -61,12 +66,100 @@ class _Retry(urllib3.Retry):
         _pool: Any = None,  # noqa: ANN401 - as urllib3 has it
         _stacktrace: Any = None,  # noqa: ANN401
     ) -> Self:
-        if error is not None and _UNTRUSTED in str(error):
+        deadline: _Deadline | None = getattr(_local, "deadline", None)
+        if error is not None and (_UNTRUSTED in str(error) or (deadline and deadline.passed)):
             raise urllib3.exceptions.MaxRetryError(_pool, url or "", error)
         retry = super().increment(method, url, response, error, _pool, _stacktrace)
         reason = f"status {response.status}" if response is not None else innermost(error)
         logger.info("%s%s: %s; trying again", getattr(_pool, "host", ""), shown(url or ""), reason)
         return retry
+
+
+_local: Final = threading.local()
+"""`deadline` is that of the request of this thread."""
+
+
+class _Deadline:
+    """Cuts the connection of a request that takes too long.
+
+    A server that sends a byte now and then never runs into a time limit for silence.
+    """
+
+    def __init__(self) -> None:
+        self.passed = False
+        self.socket: socket.socket | None = None
+
+    def cut(self) -> None:
+        self.passed = True
+        with suppress(OSError, TypeError):
+            # That of ssl would take the connection from the thread that reads.
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # type: ignore[arg-type]
+
+
+class _Watched(HTTPConnection):
+    """A connection that the deadline of its thread can cut, from before the answer's first byte."""
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        deadline: _Deadline | None = getattr(_local, "deadline", None)
+        if deadline is not None:
+            deadline.socket = self.sock
+        return super().getresponse()
+
+
+class _WatchedTls(_Watched, HTTPSConnection):
+    """The same for https."""
+
+
+class _Adapter(HTTPAdapter):
+    """Makes such connections."""
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        pool = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = _WatchedTls if pool.scheme == "https" else _Watched
+        return pool
+
+
+@contextmanager
+def _deadline(url: str, seconds: float) -> Iterator[None]:
+    """Cut the requests of the block, and raise a NetworkError, when they take longer."""
+    deadline = _local.deadline = _Deadline()
+    timer = threading.Timer(seconds, deadline.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (FarmError, *_TROUBLE):
+        # Also what makes nothing of an answer that was cut.
+        if not deadline.passed:
+            raise
+    finally:
+        timer.cancel()
+        _local.deadline = None
+    # An answer without length ends where its connection does.
+    if deadline.passed:
+        raise NetworkError(
+            "the answer takes too long",
+            where=shown(url),
+            why=f"it was not complete after {seconds:g} s",
+            hint="is the server overloaded, or the network slow? run it again",
+        )
+
+
+def _limited(chunks: Iterable[bytes], url: str, largest: int) -> Iterator[bytes]:
+    """The chunks of an answer. Raises a NetworkError when they are more than it may have."""
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > largest:
+            error = NetworkError(
+                f"the answer has more than {largest:,} bytes",
+                where=shown(url),
+                why="the farm reads no further; compressed bytes count as what they unpack to",
+                hint="check the url and the server",
+            )
+            error.retryable = False
+            raise error
+        yield chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +178,12 @@ class HttpClient:
 
     backoff: ClassVar[float] = 0.5
     """Factor of the pauses before the retries (urllib3.util.Retry)."""
+    largest_page: ClassVar[int] = 32 * 1024**2
+    largest_file: ClassVar[int] = 4 * 1024**3
+    """Bytes of an answer: of a page, and of a file that is written to the disk."""
+    longest_page: ClassVar[float] = 300
+    longest_file: ClassVar[float] = 3600
+    """Seconds from a request to the end of its answer."""
 
     index_url: str = field(repr=False)
     credentials: tuple[str, str] | None = field(default=None, repr=False)
@@ -104,7 +203,7 @@ class HttpClient:
         )
         session = requests.Session()
         for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
+            session.mount(scheme, _Adapter(max_retries=retry))
         return session
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
@@ -116,8 +215,16 @@ class HttpClient:
             options: of `requests.request`.
 
         Raises:
-            NetworkError: offline, or when the server cannot be reached.
+            NetworkError: offline, when the server cannot be reached, or when its answer is too long.
         """
+        with _deadline(url, self.longest_page), self._send(method, url, **options) as answer:
+            try:
+                return self.read_whole(answer)
+            except _TROUBLE as error:
+                raise self._unreachable(url, error) from None
+
+    def _send(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
+        """Send a request; the body of the answer is not read yet."""
         if self.offline:
             raise offline_error(url)
         auth = credentials_of(url)
@@ -130,6 +237,7 @@ class HttpClient:
                 without_credentials(url),
                 auth=auth,
                 timeout=self.timeout,
+                stream=True,
                 # None leaves it to REQUESTS_CA_BUNDLE, which wins over the value of a session.
                 verify=self.authorities or None,
                 **options,
@@ -141,7 +249,25 @@ class HttpClient:
                 "this url cannot be requested", where=shown(url), why=type(error).__name__
             ) from None
 
-    def get(self, url: str, consume: Callable[[requests.Response], T], **headers: str) -> T:
+    def read_whole(self, answer: requests.Response) -> requests.Response:
+        """Read a page to its end, inside the retries of `consume`.
+
+        Raises:
+            NetworkError: when it is too large.
+        """
+        chunks = _limited(answer.iter_content(CHUNK), answer.url, self.largest_page)
+        # There is no other way to give a body to an answer that was sent for with `stream`.
+        answer._content = b"".join(chunks)  # noqa: SLF001
+        return answer
+
+    def get(
+        self,
+        url: str,
+        consume: Callable[[requests.Response], T],
+        *,
+        seconds: float | None = None,
+        **headers: str,
+    ) -> T:
         """Pass an answer to a function; from its start again when the connection breaks on the way.
 
         Raises:
@@ -153,20 +279,32 @@ class HttpClient:
             self.check(answer, url)
             return consume(answer)
 
-        return self.consume(url, check_and_consume, headers=headers)
+        return self.consume(url, check_and_consume, seconds=seconds, headers=headers)
 
-    def consume(self, url: str, consume: Callable[[requests.Response], T], **options: Any) -> T:  # noqa: ANN401
+    def consume(
+        self,
+        url: str,
+        consume: Callable[[requests.Response], T],
+        *,
+        seconds: float | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> T:
         """Pass an answer of any status to a function; again when the connection breaks on the way.
+
+        Each try may take as many seconds as a page by default.
 
         Raises:
             NetworkError: offline, or when the server cannot be reached.
         """
         for left in reversed(range(self.tries)):
-            with self.request("GET", url, stream=True, **options) as answer:
+            with (
+                _deadline(url, seconds or self.longest_page),
+                self._send("GET", url, **options) as answer,
+            ):
                 try:
                     return consume(answer)
                 except _TROUBLE as error:
-                    if not left:
+                    if not left or _local.deadline.passed:
                         raise self._unreachable(url, error) from None
                     logger.info("%s: %s; trying again", shown(url), innermost(error))
         raise AssertionError  # pragma: no cover
@@ -185,8 +323,23 @@ class HttpClient:
         # A server must not compress on the way: the digest is that of the file itself.
         headers = {"Accept-Encoding": "identity"}
         return self.get(
-            url, lambda answer: consume(answer.raw.stream(CHUNK, decode_content=False)), **headers
+            url,
+            lambda answer: consume(
+                _limited(answer.raw.stream(CHUNK, decode_content=False), url, self.largest_file)
+            ),
+            seconds=self.longest_file,
+            **headers,
         )
+
+    def check_link(self, url: str) -> None:
+        """Raise a SourceError for a link of a page on a server to a file of this machine."""
+        if local_path(url) is not None and local_path(self.index_url) is None:
+            raise SourceError(
+                "the index links to a file of this machine",
+                where=shown(url),
+                why=f"{shown(self.index_url)} is no directory of this machine",
+                hint="do not use this index before you know why",
+            )
 
     def _unreachable(self, url: str, error: Exception) -> NetworkError:
         untrusted = _UNTRUSTED in str(error)
@@ -212,12 +365,6 @@ class HttpClient:
         if not answer.ok:
             hint = "are the credentials set?" if status in _DENIED else None
             raise NetworkError("the server refuses", where=shown(url), why=f"status {status}", hint=hint)
-
-
-def read_whole(answer: requests.Response) -> requests.Response:
-    """Read an answer to its end, inside the retries of `HttpClient.consume`."""
-    _ = answer.content
-    return answer
 
 
 def innermost(error: BaseException | None) -> str:

@@ -8,10 +8,11 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import InvalidWheelFilename
+from packaging.version import Version
 
 from wheelfarm.errors import SourceError
+from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.sources.cache import mismatch
 from wheelfarm.sources.urls import local_path, shown
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from packaging.tags import Tag
-    from pypi_simple import DistributionPackage, ProjectPage
+    from pypi_simple import DistributionPackage
 
     from wheelfarm.model import Digest, Name, Target
     from wheelfarm.sources.network import HttpClient
@@ -104,7 +105,7 @@ class Project:
             ) from error
         # A page of thousands of files is a tree of 20 MB with cycles.
         gc.collect()
-        return cls(name, shown(url), tuple(page.packages))
+        return cls(name, shown(url), tuple(page))
 
     def sdist(self, version: str, pinned: Digest) -> DistributionPackage:
         """The source distribution of a version with the pinned digest.
@@ -174,20 +175,16 @@ class Project:
         )
 
 
-def _read(name: Name, url: str, network: HttpClient) -> ProjectPage:
+def _read(name: Name, url: str, network: HttpClient) -> list[DistributionPackage]:
     # Heavy to import, and with a filled cache no page is read.
-    from pypi_simple import ACCEPT_ANY, ProjectPage, UnsupportedRepoVersionError  # noqa: PLC0415
+    from wheelfarm.sources.simple_page import ACCEPT, read_page  # noqa: PLC0415
 
-    from wheelfarm.sources.network import read_whole  # noqa: PLC0415
-
-    try:
-        if local_path(url) is not None:
-            page = f"{url}index.html"
-            html = network.download(page, b"".join)
-            return ProjectPage.from_html(name, html, base_url=page)
-        return ProjectPage.from_response(network.get(url, read_whole, Accept=ACCEPT_ANY), name)
-    except UnsupportedRepoVersionError as error:
-        raise ValueError(str(error)) from error
+    if local_path(url) is not None:
+        page = f"{url}index.html"
+        return read_page(network.download(page, b"".join), "text/html", url=page, name=name)
+    answer = network.get(url, network.read_whole, Accept=ACCEPT)
+    kind = answer.headers.get("Content-Type", "text/html")
+    return read_page(answer.content, kind, url=answer.url, name=name)
 
 
 def _rank(file: DistributionPackage, ranks: Mapping[Tag, int]) -> tuple[int, int, str] | None:
@@ -204,7 +201,7 @@ def _rank(file: DistributionPackage, ranks: Mapping[Tag, int]) -> tuple[int, int
 def _version(file: DistributionPackage) -> Version | None:
     try:
         return Version(file.version or "")
-    except InvalidVersion:
+    except ValueError:
         return None
 
 

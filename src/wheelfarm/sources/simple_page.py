@@ -1,0 +1,92 @@
+"""Reads the page of a project in a simple index: HTML (PEP 503) or JSON (PEP 691), whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+from email.message import Message
+from html import unescape
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
+
+from pypi_simple import ACCEPT_ANY, DistributionPackage, Link, ProjectPage, UnsupportedRepoVersionError
+from pypi_simple.html_stream import iterhtmldecode
+from pypi_simple.util import check_repo_version
+
+from wheelfarm.system.files import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCEPT: Final = ACCEPT_ANY
+_JSON: Final = "application/vnd.pypi.simple.v1+json"
+_HTML: Final = ("text/html", "application/vnd.pypi.simple.v1+html")
+_LONGEST_TEXT: Final = 1000
+"""Characters of a link's text; file names are shorter."""
+_LONGEST_TAG: Final = 8192
+"""Characters of a tag; urls with a signature are long."""
+_START: Final = re.compile(r"<!--|<(a|base|meta)(?=[\s/>])", re.IGNORECASE)
+_REST: Final = re.compile(r"""(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""")
+_ATTRIBUTE: Final = re.compile(r"""([^\s=>"'/]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>"']++))?""")
+_END: Final = re.compile(r"</?a(?=[\s/>])", re.IGNORECASE)
+_TAG: Final = re.compile("<[^<>]*+>")
+
+
+def read_page(content: bytes, kind: str, *, url: str, name: str) -> list[DistributionPackage]:
+    """The files on a page.
+
+    Args:
+        content: the body of the answer.
+        kind: its Content-Type.
+        url: where it is, for relative links.
+        name: the project.
+
+    Raises:
+        ValueError: when it is no page of a simple index, whatever is wrong with it.
+    """
+    header = Message()
+    header["Content-Type"] = kind
+    try:
+        if header.get_content_type() == _JSON:
+            return ProjectPage.from_json_data(parse_json(content), url).packages
+        if header.get_content_type() in _HTML:
+            return _read_html(content, header.get_content_charset(), url, name)
+    except (UnsupportedRepoVersionError, RecursionError, LookupError) as error:
+        raise ValueError(str(error)) from error
+    raise ValueError(f"the server answers with {kind}")
+
+
+def _read_html(content: bytes, charset: str | None, url: str, name: str) -> list[DistributionPackage]:
+    text = "".join(iterhtmldecode([content], http_charset=charset))
+    return [DistributionPackage.from_link(link, name) for link in _links(text, url)]
+
+
+def _links(text: str, url: str) -> Iterator[Link]:
+    """The links of a page.
+
+    Python's own parser, and with it BeautifulSoup, takes the square of the time for tags and comments that
+    are not closed. This one looks at each character a limited number of times.
+    """
+    at, based = 0, False
+    while found := _START.search(text, at):
+        at = found.end()
+        if found[0] == "<!--":
+            at = text.find("-->", at)
+            if at < 0:
+                return
+            continue
+        rest = _REST.match(text, at, at + _LONGEST_TAG)
+        if rest is None:
+            continue
+        at = rest.end()
+        attributes = {
+            each[1].lower(): unescape((each[2] or "").strip("\"'")) for each in _ATTRIBUTE.finditer(rest[0])
+        }
+        match found[1].lower():
+            case "base" if "href" in attributes and not based:
+                url, based = urljoin(url, attributes["href"]), True
+            case "meta" if attributes.get("name") == "pypi:repository-version":
+                check_repo_version(attributes.get("content", ""))
+            case "a" if "href" in attributes:
+                end = _END.search(text, at, at + _LONGEST_TEXT)
+                label = unescape(_TAG.sub("", text[at : end.start() if end else at + _LONGEST_TEXT]))
+                yield Link(text=label.strip(), url=urljoin(url, attributes.pop("href")), attrs={**attributes})
