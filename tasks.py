@@ -1,12 +1,17 @@
 """The farm's tasks: `inv -l` lists them, `inv --help TASK` shows the options of one."""
 
-from invoke.collection import Collection
-from invoke.main import program
+from wheelfarm.system.signals import end_at_signals
 
-from wheelfarm.cli import ci, index, recipe, wheel
-from wheelfarm.cli.build import chain, clean, explain, plan, why
-from wheelfarm.cli.program import adopt
-from wheelfarm.cli.stored import report, reproduce, run_tests
+# The rest takes a while to import.
+end_at_signals()
+
+from invoke.collection import Collection  # noqa: E402
+from invoke.main import program  # noqa: E402
+
+from wheelfarm.cli import ci, index, recipe, wheel  # noqa: E402
+from wheelfarm.cli.build import chain, clean, explain, plan, why  # noqa: E402
+from wheelfarm.cli.program import adopt  # noqa: E402
+from wheelfarm.cli.stored import report, reproduce, run_tests  # noqa: E402
 
 namespace = Collection(
     *(chain, plan, explain, why, run_tests, reproduce, report, clean),

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def printable(text: str) -> str:
+    """The text as one line that a terminal shows as it is, whoever wrote it.
+
+    Colors are removed. Control and formatting characters, such as escapes, line feeds and marks that reverse
+    the direction, become what Python writes for them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each
+        if each.isprintable() or each == "\t" or unicodedata.category(each) == "Zs"
+        else each.encode("unicode_escape").decode()
+        for each in _COLOR.sub("", text)
+    )
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    """The lines of a text; only the first begins with a label, also where the text imitates one."""
+    first, *rest = (printable(line.removesuffix("\r")) for line in text.split("\n"))
+    return [f"{label}: {first}", *(f"    {line}" for line in rest)]
 
 
 class FarmError(Exception):
@@ -53,8 +80,8 @@ class FarmError(Exception):
     def lines(self) -> list[str]:
         """The error as plain lines, most important first."""
         labels = (("where", self.where), ("why", self.why), ("log", self.log), ("next", self.hint))
-        details = [f"  {label}: {text}" for label, text in labels if text]
-        return [f"error[{self.slug}]: {self.what}", *details]
+        texts = [(f"error[{self.slug}]", self.what), *((f"  {name}", text) for name, text in labels if text)]
+        return [line for label, text in texts for line in _labelled(label, str(text))]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -79,12 +106,26 @@ class GroupError(FarmError, slug="several"):
 class Collector:
     """Collects errors while work goes on; `check` raises them."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Collector | None = None) -> None:
         self.errors: list[FarmError] = []
+        self._whole = whole
+        self._parts: dict[str, Collector] = {}
+
+    def of(self, name: str) -> Collector:
+        """The collector for the errors of one recipe; they are errors of this collector too."""
+        return self._parts.setdefault(name, Collector(self))
+
+    def by_name(self) -> dict[str, FarmError]:
+        """The errors of each recipe that has any, as one."""
+        return {name: part.error() for name, part in self._parts.items() if part.errors}
 
     def add(self, error: FarmError) -> None:
-        """Add an error; a group is added as its members."""
-        self.errors.extend(error.errors if isinstance(error, GroupError) else (error,))
+        """Add an error; a group is added as its members, and an error that is here already not again."""
+        for each in error.errors if isinstance(error, GroupError) else (error,):
+            if each not in self.errors:
+                self.errors.append(each)
+        if self._whole is not None:
+            self._whole.add(error)
 
     @contextmanager
     def collect(self) -> Iterator[None]:
@@ -106,6 +147,10 @@ class Collector:
         """
         if self.errors:
             raise self.error()
+
+
+class UnexpectedError(FarmError, slug="unexpected", exit_code=75):
+    """The farm itself has a defect: an exception that it does not expect; its log has the traceback."""
 
 
 class UsageError(FarmError, slug="usage", exit_code=2):

@@ -146,7 +146,7 @@ def test_all_problems_of_all_recipes_come_at_once(tmp_path: Path) -> None:
         "two": {"version": "?"},
         "three": {"name": "four"},
     }
-    errors = raised(lambda: read_recipes(make_farm(tmp_path, tables)), RecipeError)
+    errors = raised(lambda: read_recipes(make_farm(tmp_path, tables)).check(), RecipeError)
     assert [(error.where, error.what) for error in errors] == [
         ("recipes/one/recipe.toml: source.sha256", "missing key 'sha256'"),
         ("recipes/one/recipe.toml: blas", "bad value 1"),
@@ -158,7 +158,7 @@ def test_all_problems_of_all_recipes_come_at_once(tmp_path: Path) -> None:
 
 def test_a_recipe_that_is_not_toml(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, files={"recipes/alpha/recipe.toml": "name ="})
-    error = only(lambda: read_recipes(settings), RecipeError)
+    error = only(lambda: read_recipes(settings).check(), RecipeError)
     assert error.where == str(tmp_path / "recipes/alpha/recipe.toml")
 
 
@@ -284,7 +284,7 @@ class TestDownstream:
         needs = {"requires": {"run": ["alpha"]}}
         beyond = {"requires": {"run": ["beta"]}}
         recipes = {"alpha": {"test": {"downstream": downstream}}, "beta": needs, "gamma": beyond, "delta": {}}
-        read_recipes(make_farm(root, recipes))
+        read_recipes(make_farm(root, recipes)).check()
 
     @pytest.mark.parametrize("downstream", [[], ["beta"], ["gamma", "beta"]])
     def test_what_needs_it_to_run(self, tmp_path: Path, downstream: list[str]) -> None:

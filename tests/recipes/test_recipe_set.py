@@ -21,7 +21,9 @@ PATCH = "Why: x\n\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
 
 def _read(root: Path, table: dict[str, Any], *patches: str, files: dict[str, str] | None = None) -> RecipeSet:
     bodies = {f"alpha/{name}": PATCH for name in patches}
-    return read_recipes(make_farm(root, {"alpha": table}, patches=bodies, files=files))
+    recipes = read_recipes(make_farm(root, {"alpha": table}, patches=bodies, files=files))
+    recipes.check()
+    return recipes
 
 
 def _listed(*patches: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def test_an_unknown_recipe_gets_the_nearest_name(tmp_path: Path) -> None:
 
 def test_a_farm_without_recipes_directory(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, settings={"recipes": "recipies"})
-    error = only(lambda: read_recipes(settings), RecipeError)
+    error = only(lambda: read_recipes(settings).check(), RecipeError)
     assert error.where == str(tmp_path / "recipies")
 
 
@@ -67,7 +69,7 @@ def test_each_requirement_without_a_recipe_is_an_error(tmp_path: Path, kind: str
         "alpha": {"requires": {kind: ["bata", "gamma"]}},
         "beta": {"requires": {kind: ["xyz"]}},
     }
-    errors = raised(lambda: read_recipes(make_farm(tmp_path, tables)), RecipeError)
+    errors = raised(lambda: read_recipes(make_farm(tmp_path, tables)).check(), RecipeError)
     assert [(error.what.split("'")[1], error.where, error.hint) for error in errors] == [
         ("bata", f"{FILE}: requires.{kind}", "did you mean 'beta'?"),
         ("gamma", f"{FILE}: requires.{kind}", "valid are: alpha, beta"),
@@ -77,7 +79,7 @@ def test_each_requirement_without_a_recipe_is_an_error(tmp_path: Path, kind: str
 
 def test_a_broken_recipe_does_not_blame_what_requires_it(tmp_path: Path) -> None:
     tables: dict[str, Any] = {"alpha": {"requires": {"host": ["beta"]}}, "beta": {"blas": 1}}
-    error = only(lambda: read_recipes(make_farm(tmp_path, tables)), RecipeError)
+    error = only(lambda: read_recipes(make_farm(tmp_path, tables)).check(), RecipeError)
     assert error.where == "recipes/beta/recipe.toml: blas"
 
 
@@ -85,7 +87,7 @@ def test_a_directory_without_a_recipe(tmp_path: Path) -> None:
     settings = make_farm(tmp_path)
     for name in ("beta", ".git", "__pycache__"):
         (settings.recipes / name).mkdir()
-    error = only(lambda: read_recipes(settings), RecipeError)
+    error = only(lambda: read_recipes(settings).check(), RecipeError)
     assert (error.what, "beta" in str(error.where)) == ("cannot read recipe.toml", True)
 
 
@@ -211,6 +213,6 @@ def test_a_patch_that_is_not_listed(tmp_path: Path) -> None:
 
 def test_a_patch_of_no_recipe(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, patches={"alhpa/a.patch": PATCH})
-    error = only(lambda: read_recipes(settings), PatchError)
+    error = only(lambda: read_recipes(settings).check(), PatchError)
     assert (error.where, error.why) == ("patches/alhpa", "there is no recipe 'alhpa'")
     assert error.hint == "did you mean 'alpha'?"

@@ -131,7 +131,7 @@ class TestActions:
         error = BuildError("100 % wrong", why="gcc:\nerror: a, b")
         report.on_outcome(Outcome(build=scipy, state=State.FAILED, why="100 % wrong", error=error))
         report.on_outcome(Outcome(build=builds["numpy"], state=State.BLOCKED, why="blocked by scipy"))
-        said = "error[build]: 100 %25 wrong%0A  why: gcc:%0Aerror: a, b"
+        said = "error[build]: 100 %25 wrong%0A  why: gcc:%0A    error: a, b"
         assert people.getvalue().splitlines() == [
             f"building scipy 1.0 ({PLACE})",
             f"::group::failed   scipy 1.0 ({PLACE}): 100 %25 wrong",

@@ -104,7 +104,11 @@ class TestInterrupt:
         outcomes = self.interrupted(
             make(a=[], b=[], c=[], d=[], e=["b"]), {"a": built, "b": fail, "c": stop, "d": slip}
         )
-        assert {key: str(outcome.state) for key, outcome in outcomes.items()} == {"a": "built", "b": "failed"}
+        assert {key: str(outcome.state) for key, outcome in outcomes.items()} == {
+            "a": "built",
+            "b": "failed",
+            "d": "failed",
+        }
 
     def test_a_build_that_hears_nothing_is_not_waited_for(
         self, make: Make, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import pytest
 
 from support.farm import make_farm, plan_of
 from support.runs import FOUR, NO_SERVER, QUIET, WAIT, Flaky, OutcomeListener, built, by_name, name, plans_in
-from wheelfarm.errors import BuildError, CancelledRunError, EngineError, FarmError, NetworkError
+from wheelfarm.errors import BuildError, EngineError, FarmError, NetworkError, UnexpectedError
 from wheelfarm.run import scheduler as runner
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.run.schedule import Budget, Duration, Need
@@ -257,20 +258,23 @@ class TestRetries:
 
 
 class TestMistakes:
-    def test_one_of_a_build_ends_the_run_and_cancels_the_others(self, make: Make) -> None:
-        cancelled = threading.Event()
-        other = threading.Event()
-
+    @pytest.mark.parametrize("kind", [ZeroDivisionError, RecursionError, SystemExit, asyncio.CancelledError])
+    def test_one_of_a_build_is_the_failure_of_that_build(self, make: Make, kind: type[BaseException]) -> None:
         def perform(build: Build, _share: int) -> Outcome:
             if name(build) == "a":
-                raise ZeroDivisionError
-            assert cancelled.wait(WAIT)
-            other.set()
-            raise CancelledRunError("stopped")
+                raise kind("it slips")
+            return built(build)
 
-        with pytest.raises(ZeroDivisionError):
-            Runner(budget=FOUR, cancel=cancelled.set).run(make(a=[], b=[], c=["a"]), perform, QUIET)
-        assert other.is_set()
+        plan = make(a=[], b=[], c=["a"], d=["b"])
+        outcomes = by_name(Runner(budget=FOUR).run(plan, perform, QUIET))
+        states = {key: outcome.state.value for key, outcome in outcomes.items()}
+        assert states == {"a": "failed", "b": "built", "c": "blocked", "d": "built"}
+        error = outcomes["a"].error
+        assert isinstance(error, UnexpectedError)
+        assert error.what == f"{kind.__name__}: it slips"
+        assert error.log is not None
+        assert "in perform" in error.log.read_text()
+        error.log.unlink()
 
     def test_one_of_the_listener_does_too(self, make: Make) -> None:
         def tell(_outcome: Outcome) -> None:

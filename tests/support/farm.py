@@ -134,14 +134,20 @@ def plan_of(
     toolchains: Sequence[Toolchain] | None = None,
     recipes: RecipeSet | None = None,
 ) -> Plan:
-    """The plan for a farm; all recipes, its own variant and one Linux target by default."""
-    return make_plan(
+    """The plan for a farm; all recipes, its own variant and one Linux target by default.
+
+    Raises:
+        FarmError: what is wrong with any of the recipes.
+    """
+    plan = make_plan(
         recipes or read_recipes(settings),
         settings=settings,
         names=names,
         variant=variant or settings.variant,
         toolchains=[make_toolchain()] if toolchains is None else toolchains,
     )
+    plan.check()
+    return plan
 
 
 def builds_of(settings: Settings, **choices: Any) -> dict[str, Build]:

@@ -11,7 +11,14 @@ from invoke.exceptions import Exit
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import ChainFailedError
-from wheelfarm.report.build import decision_lines, explanation_lines, outcome_data, summary_lines
+from wheelfarm.report.build import (
+    decision_lines,
+    explanation_lines,
+    outcome_data,
+    refused_data,
+    refused_lines,
+    summary_lines,
+)
 from wheelfarm.report.text import about, size
 from wheelfarm.report.workflow import job_summary
 from wheelfarm.run.decision import Action, decide_all, explanation
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelfarm.cli.task import Invocation
-    from wheelfarm.plan.graph import Plan
+    from wheelfarm.plan.graph import Plan, Refused
     from wheelfarm.run.decision import Decision
     from wheelfarm.run.outcome import Outcome
 
@@ -41,7 +48,7 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
         if lacking:
             call.screen.say(f"would install system packages: {' '.join(lacking)}")
             call.screen.say("their versions are part of the build keys, so the plan below may change")
-        _show_plan(call, farm.plan(names))
+        _show_plan(call, call.plan(names))
         return
     before = input_states(farm.settings)
     farm.provide(names)
@@ -51,36 +58,39 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
         outcomes = call.run(selected)
     except Interrupted as interrupt:
         if interrupt.outcomes or call.json:
-            _summarize(call, interrupt.outcomes)
+            _summarize(call, interrupt.outcomes, selected.refused)
         raise
-    _summarize(call, outcomes)
-    _end(call, outcomes)
+    _summarize(call, outcomes, selected.refused)
+    _end(call, outcomes, selected.refused)
     if stamp:
         write_stamp(Path(stamp), farm, selected, outcomes, before)
 
 
-def _summarize(call: Invocation, outcomes: Sequence[Outcome]) -> None:
+def _summarize(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refused]) -> None:
     """Write the outcomes for people, for GitHub's job page, and with `--json` for programs."""
+    call.screen.lines(refused_lines(refused))
     call.screen.lines(summary_lines(outcomes))
     call.append("GITHUB_STEP_SUMMARY", job_summary(outcomes))
     if call.json:
-        data = [outcome_data(each) for each in outcomes]
+        data = [*map(outcome_data, outcomes), *map(refused_data, refused)]
         call.screen.data({"outcomes": data, "peak-memory": peak_memory()})
 
 
-def _end(call: Invocation, outcomes: Sequence[Outcome]) -> None:
+def _end(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refused]) -> None:
     """Exit where a wheel is missing: with the code of the only cause, or the one for several."""
     missing = [str(outcome.build.id) for outcome in outcomes if not outcome.state.good]
+    missing += [each.name for each in refused]
     if missing:
         call.screen.say(f"missing: {', '.join(missing)}")
-        codes = {outcome.error.exit_code for outcome in outcomes if outcome.error is not None}
+        errors = [*(outcome.error for outcome in outcomes), *(each.error for each in refused)]
+        codes = {error.exit_code for error in errors if error is not None}
         raise Exit(code=codes.pop() if len(codes) == 1 else ChainFailedError.exit_code)
 
 
 @task(*PLANNING, "no_remote", "json")
 def plan(call: Invocation, packages: str) -> None:
     """Show what a chain would do, in order, and why."""
-    _show_plan(call, call.farm.plan(parse_packages(packages)))
+    _show_plan(call, call.plan(parse_packages(packages)))
 
 
 def _decisions(call: Invocation, plan: Plan) -> tuple[Decision, ...]:

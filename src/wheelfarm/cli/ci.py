@@ -10,7 +10,7 @@ from wheelfarm.ci.matrix import make_jobs
 from wheelfarm.ci.workflow_file import read_pins
 from wheelfarm.cli.task import task
 from wheelfarm.errors import Collector, UsageError, WorkflowError
-from wheelfarm.system.files import write_atomically
+from wheelfarm.system.files import read_text, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,7 @@ def _render(farm: Farm, provider: str) -> tuple[Path, str]:
     settings = farm.settings
     if provider not in {"github", "gitlab"}:
         raise UsageError(f"unknown provider {provider!r}", hint="say github or gitlab")
+    farm.recipes.check()
     jobs = make_jobs(farm.recipes, settings)
     if settings.ci.publish is not None:
         settings.choose_index(settings.ci.publish.index)
@@ -36,7 +37,7 @@ def _render(farm: Farm, provider: str) -> tuple[Path, str]:
     paths = [*directory.glob("*.yml"), *directory.glob("*.yaml")]
     # The rendered file last: its own pins win.
     paths.sort(key=lambda path: (path.name == FARM, path.name))
-    pins = read_pins({f"{_WORKFLOWS}/{path.name}": path.read_text(encoding="utf-8") for path in paths})
+    pins = read_pins({f"{_WORKFLOWS}/{path.name}": read_text(path, WorkflowError) for path in paths})
     return directory / FARM, render_github(jobs, settings, pins)
 
 
@@ -56,7 +57,7 @@ def check(call: Invocation, *, provider: str = "github") -> None:
     farm, problems = call.farm, Collector()
     path, text = _render(farm, provider)
     where = str(path.relative_to(farm.settings.root))
-    found = path.read_text(encoding="utf-8") if path.is_file() else None
+    found = read_text(path, WorkflowError) if path.is_file() else None
     if found != text:
         problems.add(
             WorkflowError(

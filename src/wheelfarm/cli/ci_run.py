@@ -138,6 +138,7 @@ def summary() -> None:
     if needs.failed:
         what, why = "not every job of the run succeeded", ", ".join(needs.failed)
         raise WorkflowError(what, why=why, hint="their logs say why")
+    farm.recipes.check()
     # A run with records is one whose builds all succeeded.
     artifacts.collect_records()
 
@@ -145,6 +146,7 @@ def summary() -> None:
 def collect() -> None:
     """Store the wheels of all jobs of a full run; fail for each that is missing."""
     farm = Invocation({}).farm
+    farm.recipes.check()
     jobs = make_jobs(farm.recipes, farm.settings)
     CiArtifacts(farm).import_wheels(entry for job in jobs for entry in job.entries)
 

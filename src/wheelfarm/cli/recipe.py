@@ -14,7 +14,7 @@ from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe_set import recipe_schema
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.sources.patches import check_header
-from wheelfarm.system.files import write_atomically
+from wheelfarm.system.files import read_text, write_atomically
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _SCHEMA = "docs/reference/recipe.schema.json"
 def list_recipes(call: Invocation) -> None:
     """List the recipes, in the order in which they build on each other."""
     entries = order(call.farm.recipes)
+    with call.problems.collect():
+        call.farm.recipes.check()
     width = max((len(recipe.name) for recipe in entries), default=0)
     call.show(
         [recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True) for recipe in entries],
@@ -47,8 +49,11 @@ def _recipe_line(recipe: LoadedRecipe, width: int) -> str:
 @task("json")
 def check(call: Invocation, packages: str) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
-    farm, problems = call.farm, Collector()
-    entries = order(farm.recipes, parse_packages(packages))
+    farm, problems, names = call.farm, call.problems, parse_packages(packages)
+    if names is None:
+        with problems.collect():
+            farm.recipes.check()
+    entries = order(farm.recipes, names)
     for recipe in entries:
         _check_recipe(recipe, farm, problems)
     with problems.collect():
@@ -93,7 +98,7 @@ def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None
 def _check_schema(farm: Farm) -> None:
     """A farm may keep the schema for its editors; then it must be this farm's."""
     path = farm.settings.root / _SCHEMA
-    if path.exists() and path.read_text(encoding="utf-8") != recipe_schema():
+    if path.exists() and read_text(path, RecipeError) != recipe_schema():
         raise RecipeError(
             "the JSON Schema of recipes is out of date", where=_SCHEMA, hint="inv recipe.schema"
         )
@@ -119,6 +124,9 @@ def lock(call: Invocation, packages: str) -> None:
         env=programs_environment(farm.settings),
     )
     pinned: dict[str, int] = {}
+    with call.problems.collect():
+        if names is None:
+            farm.recipes.check()
     for recipe in order(farm.recipes, names):
         if names is None or recipe.name in names:
             for name, text in compiler.compile(recipe).items():

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -35,8 +36,10 @@ _CI: Final = {
     "verify": "Check that a full run may publish.",
     "publish": "Publish the wheels of all variants, or none.",
 }
-_INTERRUPT_TIMEOUT: Final = 20.0
-"""Seconds for a run to end after an interrupt; its programs get five, the run itself eight."""
+_INTERRUPT_TIMEOUT: Final = 1.0
+"""Seconds after which an interrupt of nox is passed on: only a terminal's reaches the run too."""
+_END_TIMEOUT: Final = 600.0
+"""Seconds for a run to end then: its programs get five, the run itself eight, a package manager more."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ def _register(
 
 def _run(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> None:
     """Run a module in an environment of the farm."""
+    # At SIGTERM nox would end, and leave behind what it runs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     command = [str(tools_environment(session, root, lock)), "-m", *words]
     session.chdir(root)
     # After Ctrl-C the farm ends its builds and clears the terminal; nox would kill it after half a second.
@@ -161,7 +166,7 @@ def _run(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> N
         external=True,
         env={"PYTHONDONTWRITEBYTECODE": "1"},
         interrupt_timeout=_INTERRUPT_TIMEOUT,
-        terminate_timeout=_INTERRUPT_TIMEOUT,
+        terminate_timeout=_END_TIMEOUT,
     )
 
 

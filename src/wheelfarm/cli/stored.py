@@ -22,6 +22,7 @@ from wheelfarm.run.reproduce import Reproduction
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.run.test_environments import UpstreamSuite
 from wheelfarm.system.files import write_atomically
+from wheelfarm.system.logs import report_unexpected
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.comparison import difference
 
@@ -68,8 +69,8 @@ def run_tests(
     with RunReport(call.screen, builds=builds, environ=call.farm.settings.environ) as report:
         services = call.farm.services(plan, report)
         for build in builds:
-            with problems.collect():
-                pipeline = BuildPipeline(services=services, build=build, jobs=call.farm.settings.jobs)
+            pipeline = BuildPipeline(services=services, build=build, jobs=call.farm.settings.jobs)
+            with problems.collect(), report_unexpected(pipeline.log):
                 for line in _gate(pipeline) if gate else _suite_or_gate(call, pipeline, selection):
                     lines.append(line)
                     if not call.json:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tomllib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -16,16 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-from wheelfarm.errors import BuildDirectoryError, FarmError, UsageError
+from wheelfarm.errors import BuildDirectoryError, Collector, FarmError, UnexpectedError, UsageError
 from wheelfarm.model import parse_name
 from wheelfarm.recipes.settings import load
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import named_releases
+from wheelfarm.system.files import os_problem
+from wheelfarm.system.logs import unexpected
+from wheelfarm.system.signals import ignore_signals, interruptible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build
@@ -87,6 +89,8 @@ class Invocation:
     """One call of a task: the shared options that it got, and where its answer goes."""
 
     options: Mapping[str, str | bool | None]
+    problems: Collector = field(default_factory=Collector)
+    """What makes the task fail once it has done the rest."""
 
     @cached_property
     def farm(self) -> Farm:
@@ -117,10 +121,17 @@ class Invocation:
         else:
             self.screen.result(lines)
 
+    def plan(self, names: Sequence[Name] | None) -> Plan:
+        """The plan for some distributions, or all; the task fails in the end for those that it refuses."""
+        plan = self.farm.plan(names)
+        with self.problems.collect():
+            plan.check()
+        return plan
+
     def select(self, packages: str) -> tuple[Plan, tuple[Build, ...]]:
         """The plan for packages and all that they need, and the builds of the packages themselves."""
         names = parse_packages(packages)
-        plan = self.farm.plan(names)
+        plan = self.plan(names)
         return plan, plan.builds if names is None else plan.only(names).builds
 
     def run(self, plan: Plan) -> tuple[Outcome, ...]:
@@ -175,7 +186,9 @@ class FarmTask(Task["Callable[..., Any]"]):
         """Call the body; its errors become messages and exit codes."""
         options = {name: kwargs.pop(name, None) for name in self.shared}
         with exit_codes():
-            self.body(Invocation(options), *args[1:], **kwargs)
+            call = Invocation(options)
+            self.body(call, *args[1:], **kwargs)
+            call.problems.check()
         self.times_called += 1
 
 
@@ -187,26 +200,32 @@ def task(*shared: str, name: str | None = None, **texts: str) -> Callable[[Body]
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Report the errors of a block, and end with the exit code of their class."""
-    # CI cancels with SIGTERM: it ends children and containers as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     log_to_screen()
-    try:
-        yield
-    except FarmError as error:
-        Screen.standard().error(error)
-        raise Exit(code=error.exit_code) from error
-    except BrokenPipeError:
-        # The reader has ended, as `head` does; what is left has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Exit(code=141) from None
-    except OSError as error:
-        why = error.strerror or str(error)
-        problem = BuildDirectoryError("a file cannot be used", where=error.filename, why=why)
-        Screen.standard().error(problem)
-        raise Exit(code=problem.exit_code) from error
-    except KeyboardInterrupt:
-        Screen.standard().say("interrupted: finished builds are stored")
-        raise Exit(code=130) from None
+    # CI cancels with SIGTERM: it ends children and containers as Ctrl-C does.
+    with interruptible():
+        try:
+            yield
+        except FarmError as error:
+            Screen.standard().error(error)
+            raise Exit(code=error.exit_code) from error
+        except BrokenPipeError:
+            # The reader has ended, as `head` does; what is left has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Exit(code=141) from None
+        except OSError as error:
+            problem = os_problem(BuildDirectoryError, "a file cannot be used", error)
+            Screen.standard().error(problem)
+            raise Exit(code=problem.exit_code) from error
+        except KeyboardInterrupt:
+            # All that ran has ended; another signal would end the line that says so.
+            ignore_signals()
+            Screen.standard().say("interrupted: finished builds are stored")
+            raise Exit(code=130) from None
+        except Exit:
+            raise
+        except Exception as error:
+            Screen.standard().error(unexpected(error))
+            raise Exit(code=UnexpectedError.exit_code) from error
 
 
 def farm_root(start: Path) -> Path:

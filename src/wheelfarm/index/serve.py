@@ -5,22 +5,45 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from wheelfarm.errors import NetworkError, UsageError
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
-    from pathlib import Path
 
 logger = get_logger(__name__)
 
+_LARGEST_BODY: Final = 1 << 16
+"""Bytes of a request's body that are read and ignored."""
+
 
 class _Handler(SimpleHTTPRequestHandler):
+    timeout = 60
+    """Seconds for a connection that says nothing."""
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        """Refuse what is not a file of the wheelhouse: a link may lead out of it."""
+        # Nothing is kept open, so a body is never taken for a request; unread, it would cut off the answer.
+        size = self.headers.get("Content-Length", "0")
+        self.rfile.read(min(int(size), _LARGEST_BODY) if size.isdecimal() else 0)
+        root = Path(self.directory).resolve()
+        try:
+            inside = Path(self.translate_path(self.path)).resolve().is_relative_to(root)
+        except (OSError, ValueError):  # a name that no file can have
+            inside = False
+        if not inside:
+            self.send_error(HTTPStatus.NOT_FOUND, "File not found")
+            return None
+        return super().send_head()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         logger.info("%s %s", self.address_string(), format % args)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from graphlib import CycleError as GraphCycle
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from wheelfarm.errors import Collector, CycleError, UsageError
-from wheelfarm.model import Name, Platform
+from wheelfarm.errors import Collector, UsageError
+from wheelfarm.model import Name, Platform, parse_name
 from wheelfarm.plan.build import Build, BuildId, gate_parts
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.farm_settings import Provider
@@ -19,13 +18,24 @@ from wheelfarm.recipes.lock_checks import check_locks
 from wheelfarm.recipes.locks import applicable, parse_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from wheelfarm.errors import FarmError
     from wheelfarm.model import LockedRequirement, Target
     from wheelfarm.plan.build import Toolchain
     from wheelfarm.recipes.farm_settings import Variant
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A recipe that is not planned: something is wrong with it, or with a recipe that it needs."""
+
+    name: Name
+    error: FarmError
+    culprit: Name | None = None
+    """The recipe that it needs and that has the error; None for its own error."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,15 @@ class Plan:
     builds: tuple[Build, ...]
     skipped: tuple[str, ...] = ()
     """What was not requested by name and is not built here, each with the reason."""
+    refused: tuple[Refused, ...] = ()
+    """What was requested, also with `all`, and cannot be planned."""
+
+    def check(self) -> None:
+        """Raise what is wrong with the refused recipes, all at once."""
+        problems = Collector()
+        for each in self.refused:
+            problems.add(each.error)
+        problems.check()
 
     def build(self, build_id: BuildId) -> Build:
         return next(build for build in self.builds if build.id == build_id)
@@ -45,31 +64,53 @@ class Plan:
 
 
 def order(recipes: RecipeSet, names: Iterable[str] | None = None) -> tuple[LoadedRecipe, ...]:
-    """The requested recipes and all that they need, each after what it needs; None requests all.
+    """The requested recipes and all that they need, each after what it needs; None requests all that it can.
 
     Raises:
         UsageError: for a name without recipe.
-        CycleError: when recipes need each other in a circle; says the circle.
+        FarmError: what is wrong with one of them.
     """
-    graph: dict[Name, set[Name]] = {}
-    waiting = [recipes.find(name).name for name in (recipes.by_name if names is None else names)]
-    while waiting:
-        name = waiting.pop()
-        if name not in graph:
-            graph[name] = _needs(recipes.find(name))
-            waiting.extend(graph[name])
+    names = plannable(recipes, None) if names is None else names
+    graph = {name: _needs(recipes.find(name)) for name in _closure(recipes, names)}
     # Sorted, so that the order depends on nothing but the recipes.
     sorter = TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)})
-    try:
-        return tuple(recipes.find(name) for name in sorter.static_order())
-    except GraphCycle as cycle:
-        # graphlib lists the circle from a needed recipe to the one that needs it.
-        circle = " → ".join(reversed(cycle.args[1]))
-        raise CycleError(
-            "recipes need each other in a circle",
-            where=circle,
-            hint="drop one of these names from `requires` in a recipe of the circle",
-        ) from cycle
+    return tuple(recipes.find(name) for name in sorter.static_order())
+
+
+def _closure(recipes: RecipeSet, names: Iterable[str]) -> set[Name]:
+    """The names and all that they need, also of recipes that cannot be used, whose needs are not known."""
+    found: set[Name] = set()
+    waiting = [parse_name(name) for name in names]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in recipes.broken:
+            waiting.extend(_needs(recipes.find(name)))
+        found.add(name)
+    return found
+
+
+def plannable(recipes: RecipeSet, names: Iterable[str] | None) -> tuple[Name, ...]:
+    """The requested recipes that can be planned; None requests all."""
+    return _requested(recipes, names)[0]
+
+
+def _requested(
+    recipes: RecipeSet, names: Iterable[str] | None
+) -> tuple[tuple[Name, ...], tuple[Refused, ...]]:
+    """The requested recipes that can be planned, and those that cannot."""
+    if names is None:
+        names = (*recipes.by_name, *recipes.broken)
+    good: list[Name] = []
+    refused: dict[Name, Refused] = {}
+    for name in map(parse_name, names):
+        culprits = sorted(_closure(recipes, [name]) & set(recipes.broken))
+        for each in culprits:
+            refused[each] = Refused(name=each, error=recipes.broken[each])
+        if not culprits:
+            good.append(name)
+        elif name not in recipes.broken:
+            refused[name] = Refused(name=name, error=recipes.broken[culprits[0]], culprit=culprits[0])
+    return tuple(good), tuple(refused.values())
 
 
 def _needs(recipe: LoadedRecipe) -> set[Name]:
@@ -101,8 +142,11 @@ def make_plan(
     names: Sequence[str] | None,
     variant: str,
     toolchains: Sequence[Toolchain],
+    checks: Sequence[Callable[[Build], None]] = (),
 ) -> Plan:
     """The builds for the requested recipes and all that they need, for each target.
+
+    What is wrong with a recipe refuses it and what needs it, and nothing else.
 
     Args:
         recipes: the recipes.
@@ -110,19 +154,20 @@ def make_plan(
         names: distributions; None for all.
         variant: the variant's name.
         toolchains: one for each target, as its engine found it.
+        checks: raise a FarmError for a build that cannot succeed.
 
     Raises:
         UsageError: for an unknown recipe or variant, or a target that a recipe does not serve.
-        CycleError: when recipes need each other in a circle.
-        RecipeError: where layers do not fit together.
-        LockError: when a lock file is missing, not locked or stale, or pins what the farm builds.
+        LockError: when the lock file of the variant is missing or not locked.
     """
     table = settings.choose_variant(variant)
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
-    ordered = order(recipes, names)
-    requested = None if names is None else {recipes.find(name).name for name in names}
+    good, refused = _requested(recipes, names)
+    ordered = order(recipes, good)
+    requested = None if names is None else set(good)
     builds: dict[BuildId, Build] = {}
     skipped: list[str] = []
+    problems = Collector()
     for toolchain in toolchains:
         target = toolchain.target
         absent: set[Name] = set()
@@ -137,17 +182,33 @@ def make_plan(
             if refusal:
                 raise UsageError(f"{recipe.name} is not built for {target}", where=recipe.where, why=refusal)
 
-            build = _build(
-                recipes,
-                recipe,
-                toolchain,
-                id=BuildId(name=recipe.name, variant=variant, target=target),
-                variant=table,
-                provider_requirements=applicable(provider_lock, target),
-                reason=_reason(recipe, ordered, requested),
-            )
-            builds[build.id] = _keyed(build, builds)
-    return Plan(tuple(builds.values()), tuple(skipped))
+            provider_requirements = applicable(provider_lock, target)
+            if _closure(recipes, [recipe.name]) & set(problems.by_name()):
+                continue
+            with problems.of(recipe.name).collect():
+                build = _build(
+                    recipes,
+                    recipe,
+                    toolchain,
+                    id=BuildId(name=recipe.name, variant=variant, target=target),
+                    variant=table,
+                    provider_requirements=provider_requirements,
+                    reason=_reason(recipe, ordered, requested),
+                )
+                builds[build.id] = _keyed(build, builds)
+                for check in checks:
+                    with problems.of(recipe.name).collect():
+                        check(builds[build.id])
+    if broken := problems.by_name():
+        return make_plan(
+            recipes.without(broken),
+            settings=settings,
+            names=names,
+            variant=variant,
+            toolchains=toolchains,
+            checks=checks,
+        )
+    return Plan(tuple(builds.values()), tuple(skipped), refused)
 
 
 def _reason(recipe: LoadedRecipe, ordered: Sequence[LoadedRecipe], requested: Collection[Name] | None) -> str:

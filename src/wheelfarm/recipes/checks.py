@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from fnmatch import fnmatchcase
+from graphlib import CycleError as GraphCycle
+from graphlib import TopologicalSorter
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
-from wheelfarm.errors import Collector, PatchError, RecipeError, SettingsError
+from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.layers import FARM
 from wheelfarm.recipes.strict import suggestion
@@ -155,11 +158,12 @@ def check_set(recipes: RecipeSet, present: Collection[str], patches: Path, probl
         recipes: those that could be read.
         present: the names of all, also of those that could not.
         patches: the directory of the patch series.
-        problems: gets the errors.
+        problems: gets the errors of each recipe.
     """
     _check_requires(recipes, present, problems)
+    _check_circles(recipes, problems)
     _check_split_names(recipes, present, problems)
-    _check_downstream(recipes, problems)
+    _check_downstream(recipes, present, problems)
     _check_series(patches, present, problems)
 
 
@@ -171,7 +175,29 @@ def _check_requires(recipes: RecipeSet, present: Collection[str], problems: Coll
                 if name not in present:
                     what = f"{name!r} is required, but the farm has no recipe for it"
                     where = f"{recipe.where}: requires.{kind}"
-                    problems.add(RecipeError(what, where=where, hint=suggestion(name, present)))
+                    hint = suggestion(name, present)
+                    problems.of(recipe.name).add(RecipeError(what, where=where, hint=hint))
+
+
+def _check_circles(recipes: RecipeSet, problems: Collector) -> None:
+    """Each recipe of a circle has the error of the circle."""
+    graph = {each.name: sorted({*each.table.requires.host, *each.table.requires.run}) for each in recipes}
+    while graph:
+        try:
+            TopologicalSorter(graph).prepare()
+        except GraphCycle as cycle:
+            # graphlib lists the circle from a needed recipe to the one that needs it.
+            members = cycle.args[1]
+            error = CycleError(
+                "recipes need each other in a circle",
+                where=" → ".join(reversed(members)),
+                hint="drop one of these names from `requires` in a recipe of the circle",
+            )
+            for name in members[1:]:
+                problems.of(name).add(error)
+                graph.pop(name)
+        else:
+            return
 
 
 def _check_split_names(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
@@ -183,27 +209,29 @@ def _check_split_names(recipes: RecipeSet, present: Collection[str], problems: C
         for name in sorted({name for name in names if count[name] > 1}):
             what = f"two wheels of the farm would be called {name!r}"
             hint = 'give the split another one: name = "..."'
-            problems.add(RecipeError(what, where=f"{recipe.where}: splits", hint=hint))
+            error = RecipeError(what, where=f"{recipe.where}: splits", hint=hint)
+            problems.of(recipe.name).add(error)
 
 
-def _check_downstream(recipes: RecipeSet, problems: Collector) -> None:
+def _check_downstream(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
     """Each recipe that another one names as downstream needs that one to run."""
     for recipe in recipes:
         needing = {
             each.name for each in recipes if recipe.name in recipes.run_closure(each.table.requires.run)
         }
         for name in recipe.table.test.downstream or ():
-            if name not in needing:
+            if name not in needing and (name in recipes.by_name or name not in present):
                 what = f"{name!r} does not need {recipe.name} to run"
                 where = f"{recipe.where}: test.downstream"
-                problems.add(RecipeError(what, where=where, hint=suggestion(name, needing)))
+                hint = suggestion(name, needing)
+                problems.of(recipe.name).add(RecipeError(what, where=where, hint=hint))
 
 
 def _check_series(patches: Path, present: Collection[str], problems: Collector) -> None:
     for path in sorted(patches.rglob("*.patch")):
         name = path.relative_to(patches).parts[0]
-        if name not in present:
-            problems.add(
+        if canonicalize_name(name) not in present:
+            problems.of(name).add(
                 PatchError(
                     f"{path.name} is not listed",
                     where=f"patches/{name}",

@@ -59,7 +59,7 @@ def check_farm_requirements(
         missing[kind] = {
             name: text
             for name, text in required_names(texts, targets).items()
-            if name in recipes.by_name and name not in known
+            if name in recipes and name not in known
         }
     # The line to add has both, so that one correction is enough.
     lists = {kind: [*getattr(own, kind), *names] for kind, names in missing.items()}

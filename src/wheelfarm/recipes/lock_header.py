@@ -14,6 +14,7 @@ from wheelfarm.model import GitCommit, sha256_of_bytes
 from wheelfarm.recipes.recipe import BuildRequires
 from wheelfarm.recipes.strict import StrictModel, parse
 from wheelfarm.sources.patches import header_and_diff
+from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def read_header(path: Path) -> MadeFor | None:
     Raises:
         LockError: when the header is not valid.
     """
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = read_text(path, LockError, "inv recipe.lock writes it") if path.is_file() else ""
     _, table, rest = text.partition(_TABLE)
     if not table:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, RecipeError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from wheelfarm.errors import FarmError
     from wheelfarm.model import LockedRequirement, Source, Target
     from wheelfarm.recipes.settings import Settings
 
@@ -142,13 +144,40 @@ class RecipeSet:
     """All recipes of a farm."""
 
     by_name: Mapping[Name, LoadedRecipe]
+    broken: Mapping[Name, FarmError] = field(default_factory=dict)
+    """What is wrong with each recipe that cannot be used."""
 
     def __iter__(self) -> Iterator[LoadedRecipe]:
         return iter(self.by_name.values())
 
+    def __contains__(self, name: object) -> bool:
+        """Whether the farm has a recipe of that name, also one with an error."""
+        return name in self.by_name or name in self.broken
+
+    def without(self, broken: Mapping[str, FarmError]) -> RecipeSet:
+        """The recipes, of which further ones cannot be used."""
+        return RecipeSet(
+            {name: recipe for name, recipe in self.by_name.items() if name not in broken},
+            {**self.broken, **{Name(name): error for name, error in broken.items()}},
+        )
+
+    def check(self) -> None:
+        """Raise what is wrong with recipes, all at once."""
+        problems = Collector()
+        for error in self.broken.values():
+            problems.add(error)
+        problems.check()
+
     def find(self, name: str) -> LoadedRecipe:
-        """The recipe of that name. Raises UsageError when there is none, with the nearest name."""
+        """The recipe of that name.
+
+        Raises:
+            FarmError: what is wrong with it.
+            UsageError: when there is none, with the nearest name.
+        """
         known = self.by_name.get(parse_name(name))
+        if error := self.broken.get(parse_name(name)):
+            raise error
         if known is None:
             raise UsageError(
                 f"there is no recipe for {name!r}", where="recipes/", hint=suggestion(name, self.by_name)
@@ -193,30 +222,29 @@ def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
 
 
 def read_recipes(settings: Settings) -> RecipeSet:
-    """All recipes of the farm.
+    """All recipes of the farm, with what is wrong in any of them.
 
     Raises:
-        RecipeError: a group with everything that is wrong in any of them.
+        RecipeError: when there is no directory of recipes.
         SettingsError: when `[tool.wheelfarm.defaults]` is wrong.
     """
     if not settings.recipes.is_dir():
         raise RecipeError("there is no recipes directory", where=str(settings.recipes))
     problems = Collector()
     check_defaults(settings, problems)
+    problems.check()
     by_name: dict[Name, LoadedRecipe] = {}
     directories = sorted(
         path for path in settings.recipes.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))
     )
     # A recipe that cannot be read still exists: a recipe that requires it is not wrong.
-    present = {path.name for path in directories}
-    for directory in directories:
-        with problems.collect():
-            recipe = read_recipe(directory, settings)
-            by_name[recipe.name] = recipe
+    present = {path: Name(canonicalize_name(path.name)) for path in directories}
+    for directory, name in present.items():
+        with problems.of(name).collect():
+            by_name[name] = read_recipe(directory, settings)
     recipes = RecipeSet(by_name)
-    check_set(recipes, present, settings.patches, problems)
-    problems.check()
-    return recipes
+    check_set(recipes, set(present.values()), settings.patches, problems)
+    return recipes.without(problems.by_name())
 
 
 def recipe_schema() -> str:

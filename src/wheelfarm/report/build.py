@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.plan.build import BuildId
+    from wheelfarm.plan.graph import Refused
     from wheelfarm.run.decision import Decision
     from wheelfarm.run.outcome import Outcome
 
@@ -66,7 +67,7 @@ def explanation_lines(build: Mapping[str, Any]) -> Iterator[str]:
     for name, split in build["splits"].items():
         yield from (f"{name} gets {key} {' '.join(values)}" for key, values in split.items())
     for name, text in build["files"].items():
-        yield from ("", f"# {name}", text.rstrip())
+        yield from ("", f"# {name}", *text.rstrip().split("\n"))
     yield from _commands(build["steps"], build["directory"])
 
 
@@ -139,6 +140,29 @@ def summary_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
             yield f"failure: {failure_of(outcome.error)}"
             yield from outcome.error.lines()
     yield count_line(outcomes)
+
+
+def refused_lines(refused: Sequence[Refused]) -> Iterator[str]:
+    """What is wrong with recipes that are not built, and what they block."""
+    for each in refused:
+        if each.culprit is None:
+            yield from each.error.lines()
+    for each in refused:
+        if each.culprit is not None:
+            yield f"{State.BLOCKED.value:8} {each.name}: blocked by {each.culprit}, whose recipe has an error"
+
+
+def refused_data(refused: Refused) -> dict[str, Any]:
+    """A recipe that is not built, for programs."""
+    own = refused.culprit is None
+    return {
+        "name": refused.name,
+        "state": (State.FAILED if own else State.BLOCKED).value,
+        "why": refused.error.what if own else f"blocked by {refused.culprit}, whose recipe has an error",
+        "error": refused.error.slug if own else None,
+        "failure": failure_of(refused.error).value if own else None,
+        "blocked-by": refused.culprit,
+    }
 
 
 def count_line(outcomes: Sequence[Outcome]) -> str:

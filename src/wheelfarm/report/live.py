@@ -17,8 +17,9 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from wheelfarm.errors import printable
 from wheelfarm.report.text import clock
-from wheelfarm.run.scheduler import defer_signals
+from wheelfarm.system.signals import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ def _cells(build: RunningBuild, now: float, *, twin: bool) -> dict[str, str]:
         "share": "" if share is None else f"{'' if build.steps else '~'}{int(100 * share)} %",
         "steps": f"{build.step}/{build.steps}" if build.steps else "",
         "time": f"{clock(elapsed):>5} {target}".rstrip(),
-        "doing": f"{build.verb} {build.what}".strip(),
+        "doing": printable(f"{build.verb} {build.what}".strip()),
     }
 
 

@@ -15,7 +15,7 @@ from wheelfarm.report.build import outcome_line
 from wheelfarm.report.progress import Progress
 from wheelfarm.report.text import about, duration
 from wheelfarm.run.outcome import State
-from wheelfarm.run.scheduler import defer_signals
+from wheelfarm.system.signals import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TextIO
 
+from wheelfarm.errors import printable
 from wheelfarm.system.logs import ROOT
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Screen:
 
     def say(self, line: str, style: str = "") -> None:
         """Print a line for people; the style, for a live view, is that of its first word."""
+        line = printable(line)
         if self.overlay is not None:
             self.overlay.say(line, style)
             return
@@ -59,7 +61,7 @@ class Screen:
     def status(self, line: str) -> None:
         """Print a line that the next one replaces; nothing where nobody is watching."""
         if self.live and self.overlay is None:
-            self._write(line[: shutil.get_terminal_size().columns - 1])
+            self._write(printable(line)[: shutil.get_terminal_size().columns - 1])
             self._status = bool(line)
 
     def _write(self, text: str) -> None:
@@ -80,12 +82,12 @@ class Screen:
         """Print the result of a command on standard output."""
         for line in lines:
             self.uncover()  # the two streams are as a rule one terminal
-            self.programs.write(f"{line}\n")
+            self.programs.write(f"{printable(line)}\n")
         self.programs.flush()
 
     def data(self, value: object) -> None:
         """Print the result as JSON, for programs."""
-        self.result([json.dumps(value, indent=1, sort_keys=True)])
+        self.result(json.dumps(value, indent=1, sort_keys=True).split("\n"))
 
     def error(self, error: FarmError) -> None:
         """Print an error: what, where, why, and what to do next."""

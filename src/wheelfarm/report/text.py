@@ -6,6 +6,8 @@ import io
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -94,6 +96,7 @@ def table_lines(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
     remaining = (
         (width or _ENDLESS)

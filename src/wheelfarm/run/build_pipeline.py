@@ -39,6 +39,7 @@ from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
 from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
 from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
+from wheelfarm.system.logs import report_unexpected
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def run_build(services: BuildServices, build: Build, jobs: int) -> Outcome:
     Raises:
         FarmError: whatever goes wrong; then nothing is stored.
     """
-    return BuildPipeline(services=services, build=build, jobs=jobs).run()
+    pipeline = BuildPipeline(services=services, build=build, jobs=jobs)
+    with report_unexpected(pipeline.log):
+        return pipeline.run()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from wheelfarm.build.cibuildwheel_options import check_options
 from wheelfarm.build.diagnosis import failure_of
 from wheelfarm.build.environment import check_environment
 from wheelfarm.build.error_patterns import Failure
-from wheelfarm.errors import Collector, EngineError, SystemPackageError
+from wheelfarm.errors import Collector, EngineError, GroupError, SystemPackageError
 from wheelfarm.model import EngineName
-from wheelfarm.plan.graph import make_plan, order
+from wheelfarm.plan.graph import make_plan, order, plannable
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.build_pipeline import run_build
@@ -62,6 +62,15 @@ class Farm:
         return read_recipes(self.settings)
 
     @cached_property
+    def resolvable(self) -> RecipeSet:
+        """The recipes; those whose layers contradict each other for the targets of this run are broken."""
+        problems = Collector()
+        for recipe in self.recipes:
+            with problems.of(recipe.name).collect():
+                self._resolve([recipe])
+        return self.recipes.without(problems.by_name())
+
+    @cached_property
     def engine(self) -> Engine:
         return choose_engine(self.settings)
 
@@ -89,28 +98,34 @@ class Farm:
     def plan(self, names: Sequence[str] | None) -> Plan:
         """The builds for some distributions, or all, and what they need.
 
+        A recipe with an error refuses only what needs it; see `Plan.refused`.
+
         Raises:
-            FarmError: for anything wrong in recipes, options or this machine; before any work.
+            FarmError: for anything wrong in options or this machine, or with all recipes; before any work.
         """
-        recipes = order(self.recipes, names)
+        recipes = self._planned(names)
         packages = self._system_packages(recipes)
         programs = {name for each in self._resolve(recipes) for name in named_programs(each.environment)}
         toolchains = [self.engine.toolchain(target, packages, sorted(programs)) for target in self.targets()]
         plan = make_plan(
-            self.recipes,
+            self.resolvable,
             settings=self.settings,
             names=names,
             variant=self.settings.variant,
             toolchains=toolchains,
+            checks=(check_environment, check_options),
         )
-        problems = Collector()
-        for build in plan.builds:
-            with problems.collect():
-                check_environment(build)
-            with problems.collect():
-                check_options(build)
-        problems.check()
+        if not plan.builds:
+            plan.check()
+        for name, error in self.resolvable.broken.items():
+            if name not in {each.name for each in plan.refused}:
+                first = error.errors[0] if isinstance(error, GroupError) else error
+                logger.warning("recipe %s has an error: %s (%s)", name, first.what, first.where)
         return plan
+
+    def _planned(self, names: Sequence[str] | None) -> tuple[LoadedRecipe, ...]:
+        """The recipes of a plan, each after what it needs."""
+        return order(self.resolvable, plannable(self.resolvable, names))
 
     def _system_packages(self, recipes: Sequence[LoadedRecipe]) -> Mapping[str, list[str]]:
         """System packages of the host per package manager, for the recipes of a plan."""
@@ -137,7 +152,7 @@ class Farm:
         """
         if self.engine.name is not EngineName.HOST:
             return ()
-        recipes = order(self.recipes, names)
+        recipes = self._planned(names)
         languages = {language for recipe in recipes for language in recipe.table.compilers}
         machine = Machine(system_environment(self.settings.environ))
         return machine.missing(languages=languages, packages=self._system_packages(recipes))

@@ -114,8 +114,9 @@ class Published:
             except FarmError as error:
                 self.warn(name, error)
                 continue
-            except (OSError, ValueError) as error:
-                self.warn(name, PublishError("its response is not that of an index", why=str(error)))
+            except Exception as error:  # noqa: BLE001 - whatever an index does, it costs a build
+                why = f"{type(error).__name__}: {error}"
+                self.warn(name, PublishError("its response is not that of an index", why=why))
                 continue
             if None not in wheels:
                 yield PublishedBuild(index=index, wheels=tuple(each for each in wheels if each))
@@ -237,8 +238,8 @@ def reuse_build(
         raise
     except FarmError as error:
         why = "; ".join(line.strip() for line in error.lines())
-    except (OSError, ValueError) as error:
-        why = str(error)
+    except Exception as error:  # noqa: BLE001 - as above
+        why = f"{type(error).__name__}: {error}"
     else:
         return wheels, records
     listener.on_line(f"warning: {build.id} is built, and not reused from index {found.index.name}: {why}")

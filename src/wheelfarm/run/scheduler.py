@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import signal
 import threading
 import time
 from bisect import insort
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -18,40 +17,16 @@ from wheelfarm.errors import CancelledRunError, FarmError
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.run.outcome import Interrupted, Outcome, State
 from wheelfarm.run.schedule import Budget, Duration, Need, Schedule, Task
-from wheelfarm.system.logs import get_logger
+from wheelfarm.system.logs import get_logger, report_unexpected
+from wheelfarm.system.signals import defer_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from wheelfarm.plan.graph import Plan
     from wheelfarm.run.services import RunListener
 
 logger = get_logger(__name__)
-
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def defer_signals() -> Iterator[None]:
-    """Hold back SIGINT and SIGTERM for a short block, and raise them after it.
-
-    Only the main thread is ever interrupted; elsewhere this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    # A handler that Python has not set is None here, and could not be put back.
-    before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) is not None}
-    for number in before:
-        signal.signal(number, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for each in came:
-            signal.raise_signal(each)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +69,9 @@ def begin(perform: Perform, build: Build, share: int) -> Future[Outcome]:
 
 def _finish(future: Future[Outcome], perform: Perform, build: Build, share: int) -> None:
     try:
-        outcome = perform(build, share)
+        # Whatever it is, the other builds go on.
+        with report_unexpected():
+            outcome = perform(build, share)
     except BaseException as error:  # noqa: BLE001 - result() raises it
         future.set_exception(error)
     else:

@@ -10,9 +10,16 @@ A message loses its secrets before any handler receives it: credentials in urls,
 from __future__ import annotations
 
 import logging
+import os
 import re
+import tempfile
+import traceback
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
+
+from wheelfarm.errors import FarmError, UnexpectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,9 +51,52 @@ def add_secrets(*secrets: str) -> None:
     _secrets.update(secrets)
 
 
+def _without_secrets(text: str) -> str:
+    return redact(_IN_URL.sub("***", text), _secrets)
+
+
 def _hide_secrets(record: logging.LogRecord) -> bool:
-    record.msg, record.args = redact(_IN_URL.sub("***", record.getMessage()), _secrets), ()
+    record.msg, record.args = _without_secrets(record.getMessage()), ()
     return True
+
+
+@contextmanager
+def report_unexpected(log: Path | None = None) -> Iterator[None]:
+    """Turn an exception that the farm does not expect into an error; its traceback is added to a log.
+
+    Args:
+        log: the file; a new one in the system's temporary directory by default.
+
+    Raises:
+        UnexpectedError: for any exception that is neither an error of the farm nor an interrupt.
+    """
+    try:
+        yield
+    except (FarmError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise unexpected(error, log) from error
+
+
+def unexpected(error: BaseException, log: Path | None = None) -> UnexpectedError:
+    """The error of `report_unexpected`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    text = _without_secrets("".join(traceback.format_exception(error)))
+    with suppress(OSError):
+        if log is None:
+            descriptor, name = tempfile.mkstemp(prefix="wheelfarm-", suffix=".log")
+            os.close(descriptor)
+            log = Path(name)
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"\n{text}")
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return UnexpectedError(
+        _without_secrets(what),
+        where=f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else None,
+        why="the farm has a defect here: it does not expect this exception",
+        hint="report it, with the traceback at the end of the log",
+        log=log,
+    )
 
 
 def get_logger(name: str) -> logging.Logger:

@@ -16,6 +16,7 @@ from wheelfarm.model import Python, Target
 from wheelfarm.system.environment import which
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, run
+from wheelfarm.system.signals import defer_signals
 
 if sys.platform != "win32":
     import resource
@@ -43,6 +44,7 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "apt": ("dpkg-query", "-W", "-f=${Package} ${Version} ${db:Status-Status}\\n"),
     "dnf": ("rpm", "-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE} installed\\n"),
 }
+_CONFIGURE: Final = "dpkg --configure -a"
 _SYSTEMS: Final = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}
 _ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
 
@@ -204,6 +206,8 @@ class Machine:
     def install(self, names: tuple[str, ...], *, log: Path) -> None:
         """Install system packages as root.
 
+        An interrupt waits for the package manager: one that is cut off leaves packages half configured.
+
         Raises:
             SystemPackageError: when we are not root, or the package manager fails.
         """
@@ -219,11 +223,19 @@ class Machine:
         for words in commands:
             env = {**self.env, "DEBIAN_FRONTEND": "noninteractive"}
             try:
-                run(Command(argv=words, env=env, log=log, time_limit=1800))
+                with defer_signals(lambda: logger.info("the run ends once the package manager has finished")):
+                    run(Command(argv=words, env=env, log=log, time_limit=1800))
             except ProcessError as problem:
                 raise SystemPackageError(
-                    f"could not install {', '.join(names)}", why=problem.why, hint=typed, log=log
+                    f"could not install {', '.join(names)}",
+                    why=problem.why,
+                    hint=f"{_CONFIGURE} && {typed}" if self._half_configured(problem) else typed,
+                    log=log,
                 ) from problem
+
+    def _half_configured(self, problem: ProcessError) -> bool:
+        """Whether dpkg was cut off, by us or by others, and has to finish before it installs anything."""
+        return _CONFIGURE in (problem.why or "") or bool((self._output("dpkg", "--audit") or "").strip())
 
     def describe(self, program: str) -> str:
         """The first line of a program's --version; (none) when it is not here."""

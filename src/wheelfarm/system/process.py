@@ -21,6 +21,7 @@ from wheelfarm.system import process_group as group
 from wheelfarm.system.environment import which
 from wheelfarm.system.logs import redact
 from wheelfarm.system.process_group import marked
+from wheelfarm.system.signals import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -209,11 +210,16 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
         output = Output(command, log, on_line)
         output.note(f"$ {command}")
         output.note(command.redact(f"# in {command.cwd or Path.cwd()}"))
-        child = _start(command, _stdin(command, stack))
+        child: group.Child | None = None
         try:
+            # An interrupt after its start and before it is known would leave it behind.
+            with defer_signals():
+                child = _start(command, _stdin(command, stack))
             with marked(command.mark, child.pid):
                 code = _follow(child, command, output, began)
         except BaseException as error:
+            if child is None:
+                raise
             group.end(child)
             if isinstance(error, _TimeUpError):
                 limit = f"its time limit of {command.time_limit:g} s"
