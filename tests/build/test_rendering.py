@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from wheelfarm.build.cibuildwheel_options import quote_value, schema_path
 from wheelfarm.build.commands import shell_line
 from wheelfarm.build.compiler_cache import CompilerCache
 from wheelfarm.build.containers import ContainerEngine
+from wheelfarm.build.engine import Phase
 from wheelfarm.build.environment import RESERVED
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.ci.matrix import make_jobs
@@ -283,6 +284,21 @@ def read(oracle: Oracle, build: Build, farm: Settings) -> dict[str, Any]:
     """What cibuildwheel makes of the rendering of a build."""
     engine = Cibuildwheel(farm, ContainerEngine("podman", storage=""))
     return oracle.read(engine.render(make_stage(build, engine)), build.id.target)
+
+
+@pytest.mark.parametrize("storage", ["", "overlay"])
+def test_a_project_in_a_subdirectory(farm: Settings, storage: str, tmp_path: Path) -> None:
+    """cibuildwheel is told the project, and copies the whole source."""
+    engine, build = Cibuildwheel(farm, ContainerEngine("podman", storage=storage)), build_for(farm)
+    stage = make_stage(build, engine, tmp_path)
+    stage = replace(stage, tree=replace(stage.tree, subdirectory="python"))
+    (tmp_path / "source" / "python").mkdir(parents=True)
+    (tmp_path / "source" / "python" / "setup.py").touch()
+    rendering = engine.render(stage)
+    assert rendering.steps[0].argv[:2] == ("cibuildwheel", "source/python")
+    assert list(rendering.copies) == (["overlaid/source/python/setup.py"] if storage else [])
+    (step,) = (step for step in Host(farm).render(stage).steps if step.phase is Phase.BUILD)
+    assert (step.argv[-1], step.cwd) == (str(tmp_path / "source/python"), tmp_path / "source/python")
 
 
 @quick

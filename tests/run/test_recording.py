@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.records import sample_record
+from support.farm import make_farm, make_toolchain
+from support.records import sample_inputs, sample_record
 from wheelfarm.build.diagnosis import advise
 from wheelfarm.build.error_patterns import Failure
-from wheelfarm.model import CacheUse, Digest, RepairedWheel
-from wheelfarm.run.recording import slow_compiles
+from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
+from wheelfarm.plan.inputs import SourceInput
+from wheelfarm.run.recording import recorded_build, slow_compiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +82,22 @@ def test_what_was_built_from_nothing(tmp_path: Path, use: CacheUse | None, chang
 def test_a_cache_that_fails_is_named() -> None:
     line = "ccache: error: Failed to create directory /cache/lock: Read-only file system"
     assert advise(Failure.OTHER, line).hint == "say --no-compiler-cache, or see to the cache's directory"
+
+
+def test_a_recorded_source_is_handled_as_it_was(tmp_path: Path) -> None:
+    pins = SourceInput(kind="sdist", sha256=Digest("b" * 64), subdirectory="python", remove=("build/*",))
+    files = (
+        NonSourceFile(
+            file="t/x[1].so", kind="ELF binary", sha256=Digest("c" * 64), reason="data", in_wheel=False
+        ),
+        NonSourceFile(
+            file="x.exe", kind="PE or DOS binary", sha256=Digest("d" * 64), reason="launcher", in_wheel=True
+        ),
+    )
+    then = sample_record(inputs=sample_inputs(source=pins), non_source=files)
+    build = recorded_build(then, make_toolchain(), (), make_farm(tmp_path))
+    source = build.recipe.table.source
+    assert (source.subdirectory, source.remove) == ("python", ["build/*"])
+    assert (source.allow, source.allow_in_wheel) == ({"t/x[[]1].so": "data"}, {"x.exe": "launcher"})
+    assert build.inputs is not None
+    assert build.inputs.source == pins

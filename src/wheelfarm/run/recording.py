@@ -299,7 +299,7 @@ def recorded_build(
 
 
 def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
-    source: dict[str, Any] = inputs.source.model_dump(exclude_defaults=True)
+    source: dict[str, Any] = inputs.source.model_dump(mode="json", exclude_defaults=True)
     if inputs.source.kind != "sdist":
         source["url"] = record.source.url or ""
     for each in record.non_source or ():
