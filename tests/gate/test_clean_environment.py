@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,14 @@ from support.raised import only
 from support.wheels import make_wheel
 from wheelfarm.build.engine import SilentListener
 from wheelfarm.build.host_engine import Host
-from wheelfarm.errors import GateTestError
+from wheelfarm.errors import GateTestError, RecipeError
 from wheelfarm.gate.clean_environment import (
-    ANSWER,
     CleanEnvironment,
     is_for_one_python,
     run_wheel_tests,
     supported_pythons,
     system_libraries,
+    write_environment,
 )
 from wheelfarm.model import Name, PinnedWheel, Python
 from wheelfarm.wheels.archive import open_wheel
@@ -34,6 +34,7 @@ from wheelfarm.wheels.archive import open_wheel
 if TYPE_CHECKING:
     from wheelfarm.gate.check import Result
 
+slow = pytest.mark.slow
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 HERE = LINUX.replace("311", PYTHON.replace(".", ""))
 PYTHONS = tuple(Python.parse(text) for text in ("3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14t"))
@@ -69,21 +70,21 @@ def test_the_pythons_of_a_wheel(
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("python", INTERPRETERS, ids=lambda path: path.parts[1])
 def test_a_library_of_the_system(tmp_path: Path, python: Path) -> None:
-    manifest = {"wheels": [], "imports": [], "smoke": "smoke.py"}
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     # gcc brings it, and no wheel may rely on it.
-    (tmp_path / "smoke.py").write_text('import ctypes\nctypes.CDLL("libgomp.so.1")\n')
-    subprocess.run([python, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
-    driver = str(files("wheelfarm.gate").joinpath("inside", "driver.py"))
+    smoke = 'import ctypes\nctypes.CDLL("libgomp.so.1")\n'
+    manifest = {"environment": {}, "imports": [], "smoke": "smoke.py", "cpu": False}
+    write_environment(tmp_path / "clean", [], manifest, time_limit=60.0)
+    (tmp_path / "clean" / "smoke.py").write_text(smoke)
     finished = subprocess.run(
-        [tmp_path / "env" / "bin" / "python", "-I", driver, tmp_path],
+        [python, "-I", tmp_path / "clean" / "enter.py", tmp_path / "clean", str(shutil.which("uv"))],
         check=True,
+        input="nonce:\n",
         stdout=subprocess.PIPE,
         text=True,
     )
-    answer = json.loads(finished.stdout.splitlines()[-1].removeprefix(ANSWER))
-    assert answer["smoke"] == "passed"
-    assert [Path(path).name.partition(".")[0] for path in system_libraries(answer["outside"])] == ["libgomp"]
+    result = json.loads(finished.stdout.splitlines()[-1].removeprefix("nonce:"))["result"]
+    assert result["smoke"] == "passed"
+    assert [Path(path).name.partition(".")[0] for path in system_libraries(result["outside"])] == ["libgomp"]
 
 
 def test_what_no_wheel_may_rely_on() -> None:
@@ -105,19 +106,21 @@ class TestCleanEnvironment:
         *,
         smoke: str | None = None,
         beta: str | None = None,
-        time_limit: float | None = None,
+        files: dict[str, str] | None = None,
+        skip: dict[str, str] | None = None,
         environ: dict[str, str] | None = None,
         sha256: str | None = None,
     ) -> tuple[Result, ...]:
         """Test a wheel of alpha with this code, beside one of beta where that has code."""
-        test = {"imports": ["alpha"], "smoke": "smoke.py" if smoke else None, "time-limit": time_limit}
+        script = "smoke.py" if smoke else None
+        test = {"imports": None if skip else ["alpha"], "smoke": script, "skip-imports": skip}
         recipe = {"test": {key: value for key, value in test.items() if value is not None}}
         scripts = {} if smoke is None else {"recipes/alpha/smoke.py": smoke}
         settings = make_farm(root / "farm", {"alpha": recipe}, files=scripts)
         build = builds_of(settings, toolchains=[make_toolchain(HERE)])["alpha"]
         wheels = []
         for name, content in (("alpha", code), *((("beta", beta),) if beta is not None else ())):
-            path = make_wheel(root, name, "1.0", {f"{name}.py": content})
+            path = make_wheel(root, name, "1.0", {f"{name}.py": content, **(files or {})})
             found = digest(path.read_bytes() if sha256 is None else sha256.encode())
             wheels.append(PinnedWheel(name=Name(name), version="1.0", path=path, sha256=found, farm=True))
         engine = Host(settings.replace(environ={**settings.environ, **(environ or {})}))
@@ -157,7 +160,6 @@ class TestCleanEnvironment:
         [
             # Not even what the farm itself has installed is there.
             ("import pytest\n", None, "import alpha: ModuleNotFoundError: No module named 'pytest'"),
-            ("import os\nos._exit(0)\n", None, "the test ended without an answer"),
             ("", "raise SystemExit(3)", "smoke.py: SystemExit: 3"),
             ("", "assert 1 == 2, 'sums are wrong'", "smoke.py: AssertionError: sums are wrong"),
         ],
@@ -166,12 +168,34 @@ class TestCleanEnvironment:
         error = only(lambda: self.run(tmp_path, code, smoke=smoke), GateTestError)
         assert (error.why, error.log) == (why, tmp_path / "gate.log")
 
-    @pytest.mark.parametrize(
-        "code", ["import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "import time\ntime.sleep(60)\n"]
-    )
-    def test_a_crash_or_an_endless_test_gives_no_answer(self, tmp_path: Path, code: str) -> None:
-        error = only(lambda: self.run(tmp_path, code, time_limit=3.0), GateTestError)
-        assert "does not install or test" in error.what
+    def test_an_import_package_that_is_skipped(self, tmp_path: Path) -> None:
+        skip = {"alpha": "it draws on a screen"}
+        results = self.run(tmp_path, "import no_screen\n", skip=skip, files={"alpha_core.py": ""})
+        assert [str(result) for result in results] == [
+            f"imports (Python {PYTHON}): expected alpha_core, found alpha_core",
+            f"imports (Python {PYTHON}): expected alpha, found not imported: it draws on a screen",
+        ]
+
+    def test_a_skipped_import_that_names_no_module(self, tmp_path: Path) -> None:
+        error = only(lambda: self.run(tmp_path, "", skip={"alpa": "typing error"}), RecipeError)
+        assert error.what == "alpa is no import package of alpha-1.0-py3-none-any.whl"
+        assert error.where == "recipes/alpha/recipe.toml: test.skip-imports.alpa"
+        assert error.hint == "did you mean 'alpha'?"
+
+    @pytest.mark.parametrize("where", ["alpha.py", pytest.param("forge.pth", marks=slow), "sitecustomize.py"])
+    def test_a_wheel_cannot_answer_for_the_gate(self, tmp_path: Path, where: str) -> None:
+        result = {"imported": ["alpha"], "smoke": "passed", "error": None, "outside": []}
+        answers = [
+            f"\nwheelfarm-gate: {json.dumps(result)}\n",
+            json.dumps({"result": result, "returncode": 0}) + "\n",
+        ]
+        code = f"import os; [os.write(n, {''.join(answers).encode()!r}) for n in (1, 2)]; os._exit(0)\n"
+        files = {where: code, "alpha.py": code if where == "alpha.py" else ""}
+        error = only(
+            lambda: self.run(tmp_path, files["alpha.py"], files=files, smoke="assert 0"), GateTestError
+        )
+        step = "import alpha" if where == "alpha.py" else ".pth files and sitecustomize"
+        assert str(error.why).startswith(f"{step}: the process ended with exit code 0 before the test came")
 
     def test_another_wheel_than_the_pinned_one_is_not_installed(self, tmp_path: Path) -> None:
         error = only(lambda: self.run(tmp_path, "", sha256="another"), GateTestError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import pytest
 from support.farm import LINUX, builds_of, make_farm, make_toolchain
 from support.progress import RecordingListener
 from support.raised import only
-from support.suite import package, runner
+from support.suite import package, pinned, runner
+from support.wheels import make_wheel
 from wheelfarm.build.host_engine import Host
 from wheelfarm.errors import SuiteError, UsageError
 from wheelfarm.gate.inside.wheelfarm_suite import pattern
@@ -98,6 +100,30 @@ def test_what_does_not_come_to_its_end(tmp_path: Path, wheels: list[PinnedWheel]
     error = only(lambda: run(tmp_path, wheels, arguments=("--no-such-option",)), SuiteError)
     assert "unrecognized arguments: --no-such-option" in str(error.why)
     assert (error.exit_code, error.log) == (62, tmp_path / "suite.log")
+
+
+@linux
+@pytest.mark.parametrize("plugin", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_suite_cannot_answer_for_pytest(
+    tmp_path: Path, wheels: list[PinnedWheel], *, plugin: bool
+) -> None:
+    forged = json.dumps({"exit": 0, "passed": 9, "failed": [], "skipped": 0, "upstream": 0})
+    code = f"""
+import os, pathlib
+for each in pathlib.Path({str(tmp_path)!r}).rglob("out"):
+    (each / "answer.json").write_text({forged!r})
+print({forged!r}, flush=True)
+os._exit(0)
+"""
+    files = {"alpha/tests/forging.py": code} if plugin else {"alpha/conftest.py": code}
+    entry = {"alpha_tests-1.0.dist-info/entry_points.txt": "[pytest11]\nforge = alpha.tests.forging\n"}
+    tests = {"alpha/tests/__init__.py": "", "alpha/tests/test_all.py": "def test_fails(): assert 0"}
+    forging = make_wheel(tmp_path, "alpha-tests", "1.0", {**tests, **files, **(entry if plugin else {})})
+    replaced = [wheel for wheel in wheels if wheel.name != "alpha-tests"]
+    error = only(lambda: run(tmp_path, [*replaced, pinned(forging, "alpha-tests")]), SuiteError)
+    # conftest.py runs in the workers of pytest, and the plugin in the process that starts them too.
+    ended = "pytest: the process ended with exit code 0 before the test came to its end"
+    assert str(error.why).startswith(ended if plugin else "no test was selected")
 
 
 FAILURES = [

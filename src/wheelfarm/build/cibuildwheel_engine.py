@@ -230,7 +230,7 @@ class Cibuildwheel:
             return Host(self.settings).clean_environment(directory, target)
         writable = ("--volume", f"{out}:/gate/{out.name}") if out else ()
         argv = (
-            *(container.program, "run", "--rm", container.label(directory)),
+            *(container.program, "run", "--rm", "--interactive", container.label(directory)),
             "--network=none",
             *("--volume", f"{directory}:/gate:ro", *writable),
             *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),

@@ -43,6 +43,7 @@ class Step:
     cwd: Path
     headlines: Mapping[str, Phase] = field(default_factory=dict)
     """Lines of its output that begin a phase, where a program has more than one."""
+    stdin: str | None = None
 
     def phase_in(self, output: Iterable[str]) -> Phase:
         """The phase in which the program ended, by the last headline of its output."""

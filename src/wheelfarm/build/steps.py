@@ -65,6 +65,7 @@ def run_step(
         cwd=step.cwd,
         log=log,
         time_limit=time_limit,
+        stdin=step.stdin,
         mark=mark_of(root),
         cancelled=listener.cancelled,
     )

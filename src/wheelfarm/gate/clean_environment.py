@@ -7,14 +7,15 @@ import shutil
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import SpecifierSet
 from packaging.tags import compatible_tags, cpython_tags
 
-from wheelfarm.build.steps import run_step
-from wheelfarm.errors import GateTestError, ProcessError
+from wheelfarm.errors import Collector, GateTestError, ProcessError, RecipeError
 from wheelfarm.gate.check import Check, Result, require
+from wheelfarm.gate.tested_code import run_tested
+from wheelfarm.recipes.strict import suggestion
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import contents
 
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 GATE: Final = "gate"
 """The directory of a build directory with its clean environments."""
 _TIME_LIMIT: Final = 600.0
-ANSWER: Final = "wheelfarm-gate: "
-"""The start of the line in which gate/inside/driver.py prints its result."""
 _SYSTEM: Final = (
     *("libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so", "libutil.so", "libresolv.so"),
     *("ld-linux", "ld-musl", "libgcc_s.so", "libstdc++.so", "libz.so", "libexpat.so", "libnsl.so"),
@@ -111,25 +110,48 @@ class CleanEnvironment:
     def slug(self) -> str:
         return f"{self.wheel.name}-{self.target.python.tag}"
 
+    @property
+    def time_limit(self) -> float:
+        return self.resolved.test.time_limit or _TIME_LIMIT
+
+    def imports(self) -> list[str]:
+        """The import packages of the wheel, and what the recipe lists.
+
+        Raises:
+            RecipeError: where the recipe skips a module that would not be imported anyway, or that it lists.
+        """
+        packages = contents(open_wheel(self.wheel.path)).packages
+        listed, skipped = self.resolved.test.imports or (), self.resolved.test.skip_imports or {}
+        problems, key = Collector(), "test.skip-imports"
+        for module in skipped:
+            where = f"{self.resolved.origins.get(f'{key}.{module}', self.recipe.where)}: {key}.{module}"
+            if module in listed:
+                problems.add(RecipeError(f"{module} is in test.imports too", where=where, hint="remove one"))
+            elif module not in packages:
+                what = f"{module} is no import package of {self.wheel.path.name}"
+                hint = suggestion(module, packages)
+                problems.add(RecipeError(what, where=where, why="nothing would import it", hint=hint))
+        problems.check()
+        return [each for each in dict.fromkeys([*packages, *listed]) if each not in skipped]
+
     def write(self, directory: Path) -> None:
         """Write the wheels, the scripts of gate/inside and their manifest into a new directory."""
         test, expect = self.resolved.test, self.resolved.expect
-        packages = contents(open_wheel(self.wheel.path)).packages
         manifest = {
             "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
-            "imports": list(dict.fromkeys([*packages, *(test.imports or ())])),
+            "imports": self.imports(),
             "smoke": "smoke.py" if test.smoke else None,
             "cpu": expect.cpu_baseline is not None or expect.cpu_dispatch is not None,
         }
-        write_environment(directory, (self.wheel, *self.run_with), "driver.py", manifest)
+        write_environment(directory, (self.wheel, *self.run_with), manifest, time_limit=self.time_limit)
         if test.smoke:
             shutil.copyfile(self.recipe.directory / test.smoke, directory / "smoke.py")
 
 
 def write_environment(
-    directory: Path, wheels: Iterable[PinnedWheel], driver: str, manifest: Mapping[str, object]
+    directory: Path, wheels: Iterable[PinnedWheel], manifest: Mapping[str, object], *, time_limit: float
 ) -> None:
-    """Write wheels, a manifest, and a driver of gate/inside in its own directory, into a new directory."""
+    """Write wheels, a manifest and the scripts of gate/inside into a new directory."""
     shutil.rmtree(directory, ignore_errors=True)
     (directory / "driver").mkdir(parents=True)
     listed = []
@@ -137,9 +159,9 @@ def write_environment(
         shutil.copyfile(wheel.path, directory / wheel.path.name)
         listed.append({"name": wheel.name, "file": wheel.path.name, "sha256": wheel.sha256})
     scripts = files("wheelfarm.gate").joinpath("inside")
-    for script, path in (("enter.py", "enter.py"), (driver, f"driver/{driver}")):
-        (directory / path).write_bytes(scripts.joinpath(script).read_bytes())
-    text = json.dumps({"driver": f"driver/{driver}", "wheels": listed, **manifest}, indent=1)
+    for path in ("enter.py", "driver/driver.py", "driver/wheelfarm_suite.py"):
+        (directory / path).write_bytes(scripts.joinpath(path.rpartition("/")[2]).read_bytes())
+    text = json.dumps({"wheels": listed, "time-limit": time_limit, **manifest}, indent=1)
     (directory / "manifest.json").write_text(text, encoding="utf-8")
 
 
@@ -167,31 +189,29 @@ def run_wheel_tests(
         ExpectationError: when the CPU features differ from the expected ones.
     """
     environment.write(directory)
-    step = engine.clean_environment(directory, environment.target)
-    limit, why = environment.resolved.test.time_limit or _TIME_LIMIT, "the test ended without an answer"
-    answer: dict[str, Any] | None = None
+    step, limit = engine.clean_environment(directory, environment.target), environment.time_limit
     try:
-        output = run_step(engine, step, directory, log=log, time_limit=limit, listener=listener).output
-        lines = [line for line in output.splitlines() if line.startswith(ANSWER)]
-        answer = json.loads(lines[-1].removeprefix(ANSWER)) if lines else None
+        report = run_tested(engine, step, directory, log=log, time_limit=limit, listener=listener)
     except ProcessError as problem:
-        why = problem.why or problem.what
-    if answer is None:
-        what = "the wheel does not install or test in a fresh environment"
-        raise _error(build, environment, what, why=why, log=log)
-    if answer["error"]:
-        raise _error(build, environment, "the test failed", why=str(answer["error"]), log=log)
-    outside = system_libraries(answer["outside"])
+        what = "the wheel does not install in a fresh environment"
+        raise _error(build, environment, what, why=problem.why or problem.what, log=log) from problem
+    failure, result = report.failure(limit), report.result
+    if failure or result is None:
+        why, hint = failure or ("there is no result", None)
+        raise _error(build, environment, "the test failed", why=why, hint=hint, log=log)
+    outside = system_libraries(result.outside)
     if outside:
         why = "they were loaded from outside the environment, so another machine may not have them"
         what = "the wheel uses libraries of this machine"
         raise _error(build, environment, what, where=", ".join(outside), why=why, log=log)
-    imported = ", ".join(answer["imported"]) or "none"
+    imported = ", ".join(result.imported) or "none"
     results = [Result(check="imports", expected=imported, found=imported)]
-    if answer["smoke"]:
-        results.append(Result(check="smoke", expected="passed", found=str(answer["smoke"])))
+    for module, reason in (environment.resolved.test.skip_imports or {}).items():
+        results.append(Result(check="imports", expected=module, found=f"not imported: {reason}"))
+    if result.smoke:
+        results.append(Result(check="smoke", expected="passed", found=result.smoke))
     if not environment.downstream:
-        features = _cpu_features(build, answer.get("cpu"))
+        features = _cpu_features(build, result.cpu)
         results += require(build, features, wheel=environment.wheel.path.name)
     return tuple(replace(result, environment=environment.name) for result in results)
 
@@ -202,11 +222,19 @@ def system_libraries(outside: Iterable[str]) -> list[str]:
 
 
 def _error(
-    build: Build, environment: CleanEnvironment, what: str, *, why: str, log: Path, where: str | None = None
+    build: Build,
+    environment: CleanEnvironment,
+    what: str,
+    *,
+    why: str,
+    log: Path,
+    where: str | None = None,
+    hint: str | None = None,
 ) -> GateTestError:
     where = where or environment.recipe.where
     if not environment.downstream:
-        return GateTestError(f"{build.id}: {what}", where=f"{where}, {environment.name}", why=why, log=log)
+        where = f"{where}, {environment.name}"
+        return GateTestError(f"{build.id}: {what}", where=where, why=why, hint=hint, log=log)
     name = environment.wheel.name
     return GateTestError(
         f"{build.id}: the stored wheel of {name} {environment.wheel.version} does not work with it: {what}",

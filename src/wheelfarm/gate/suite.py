@@ -7,11 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.build.steps import run_step
 from wheelfarm.errors import ProcessError, SuiteError, UsageError
 from wheelfarm.gate.clean_environment import write_environment
+from wheelfarm.gate.tested_code import run_tested
 from wheelfarm.model import Name
-from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +25,8 @@ JUNIT: Final = ".xml"
 """Suffix of the results as JUnit XML, next to the log."""
 _OUT: Final = "out"
 """The one directory of the clean environment that the tests write to."""
-_DRIVER: Final = "wheelfarm_suite.py"
 # Without a fixed hash seed, pytest-xdist's workers collect sets of parameters in different orders.
 _ENVIRONMENT: Final = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-_ERROR_LINES: Final = 20
 _EXIT_CODES: Final = {
     2: "pytest was interrupted",
     3: "pytest itself failed",
@@ -176,38 +173,36 @@ def run_suite(
     known = applicable_failures(suite, variant=build.id.variant, target=build.id.target)
     manifest = {
         "environment": _ENVIRONMENT | suite.environment,
-        "words": list(selection.words(suite, where=build.recipe.where)),
-        "known": [{"test": each.test, "reason": each.reason, "run": each.run} for each in known],
-        "jobs": jobs,
-        "out": _OUT,
+        "suite": {
+            "words": list(selection.words(suite, where=build.recipe.where)),
+            "known": [{"test": each.test, "reason": each.reason, "run": each.run} for each in known],
+            "jobs": jobs,
+            "out": _OUT,
+        },
     }
-    write_environment(directory, wheels, _DRIVER, manifest)
+    write_environment(directory, wheels, manifest, time_limit=suite.time_limit)
     out = directory / _OUT
     out.mkdir()
     step = engine.clean_environment(directory, build.id.target, out)
     log.unlink(missing_ok=True)
     began = time.monotonic()
+    answer, hint = None, None
     try:
-        finished = run_step(engine, step, directory, log=log, time_limit=suite.time_limit, listener=listener)
-        why = "\n".join(finished.output.splitlines()[-_ERROR_LINES:]) or "it ended without an answer"
+        report = run_tested(engine, step, directory, log=log, time_limit=suite.time_limit, listener=listener)
+        why, hint = report.failure(suite.time_limit) or ("", None)
+        answer = report.result.suite if report.result and not why else None
+        if answer and answer["exit"] in _EXIT_CODES:
+            why, answer = f"{_EXIT_CODES[answer['exit']]}\n{report.last_lines}", None
     except ProcessError as problem:
         why = problem.why or problem.what
     if (out / "junit.xml").is_file():
         shutil.copyfile(out / "junit.xml", log.with_suffix(JUNIT))
-    answer = _read_answer(out / "answer.json")
-    ending = None if answer is None else _EXIT_CODES.get(answer["exit"])
-    if answer is None or ending is not None:
+    if answer is None:
         raise SuiteError(
             f"{build.id}: the upstream suite did not come to its end",
             where=f"{build.recipe.where}: test.suite",
-            why=f"{ending}\n{why}" if ending else why,
+            why=why,
+            hint=hint,
             log=log,
         )
     return SuiteResult.of(answer, known, whole=selection.whole, seconds=time.monotonic() - began)
-
-
-def _read_answer(path: Path) -> dict[str, Any] | None:
-    try:
-        return dict(parse_json(path.read_bytes()))
-    except (OSError, ValueError):
-        return None

@@ -70,6 +70,11 @@ class Test(StrictModel):
     """What a repaired wheel must pass in a fresh environment."""
 
     imports: list[Module] | None = Field(default=None, description="Modules that must import")
+    skip_imports: dict[Module, Annotated[str, Field(pattern=r"\S")]] | None = Field(
+        default=None,
+        description="Import packages of the wheel that are not imported → the reason, which the record keeps",
+        json_schema_extra={"additionalProperties": False},
+    )
     smoke: FileText | None = Field(default=None, description="A script that must end with exit code 0")
     time_limit: float | None = Field(default=None, gt=0, description="Seconds")
     downstream: list[NameText] | None = Field(

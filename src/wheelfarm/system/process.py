@@ -6,7 +6,6 @@ import codecs
 import queue
 import re
 import shlex
-import signal
 import tempfile
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from wheelfarm.errors import CancelledRunError, ProcessError
 from wheelfarm.system import process_group as group
+from wheelfarm.system.endings import describe_ending, likely_cause
 from wheelfarm.system.environment import which
 from wheelfarm.system.logs import redact
 from wheelfarm.system.process_group import marked
@@ -228,9 +228,9 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
             output.note("# cancelled" if isinstance(error, CancelledRunError) else "# killed")
             raise
         seconds = time.monotonic() - began
-        output.note(f"# {_ending(code)} after {seconds:.1f} s")
+        output.note(f"# {describe_ending(code)} after {seconds:.1f} s")
     if check and code != 0:
-        raise _error(command, _ending(code), output, hint=_hint(code))
+        raise _error(command, describe_ending(code), output, hint=likely_cause(code))
     return Finished(tuple(map(command.redact, command.argv)), code, output.text(), seconds)
 
 
@@ -326,21 +326,6 @@ def _check(command: Command, deadline: float | None) -> None:
         )
     if deadline is not None and time.monotonic() >= deadline:
         raise _TimeUpError
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
-def _hint(code: int) -> str | None:
-    if -code == getattr(signal, "SIGKILL", 9):
-        return "the kernel kills like this when memory runs out: run fewer jobs at once"
-    return None
 
 
 def _error(command: Command, ending: str, output: Output, hint: str | None = None) -> ProcessError:

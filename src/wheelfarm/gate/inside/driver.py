@@ -1,27 +1,64 @@
-"""Runs in a clean environment: imports, the smoke script, and the list of mapped libraries.
+"""Runs in a clean environment: imports, the smoke script and the mapped libraries; or a test suite.
 
-The last line of its output has the result as JSON. Uses the standard library only.
+It is started without site, and reads the address and the key for its reports before code of a wheel runs. It
+has no descriptor for them while tested code runs: each report is a connection of its own, and answers a nonce
+of the process that receives it. Uses the standard library only.
 
-Usage: driver.py DIRECTORY
+Usage: driver.py DIRECTORY <CHANNEL
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import hmac
 import importlib
 import json
+import os
 import runpy
+import site
 import sys
-import sysconfig
+import threading
 import traceback
+from multiprocessing.connection import Client
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-MARK = "wheelfarm-gate: "
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # They load libraries of the interpreter, which say nothing about the wheel.
 STANDARD = (
     *("ssl", "ctypes", "lzma", "bz2", "sqlite3", "hashlib"),
     *("zlib", "readline", "decimal", "curses", "uuid"),
 )
+MESSAGE = 4000
+"""Characters of an exception's message."""
+
+
+def sender() -> Callable[..., None]:
+    """Read the address and the key, and make the function that sends reports."""
+    channel = json.loads(sys.stdin.buffer.read())
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    own = os.getpid()
+
+    def send(
+        *,
+        key: bytes = bytes.fromhex(channel["key"]),
+        connect: Callable[..., Any] = Client,
+        dumps: Callable[..., str] = json.dumps,
+        digest: Callable[..., bytes] = hmac.digest,
+        **report: object,
+    ) -> None:
+        if os.getpid() != own:
+            os._exit(0)  # tested code forked, and its copy of this process must not answer
+        body = dumps(report).encode()
+        with connect(channel["address"]) as connection:
+            nonce = connection.recv_bytes()
+            connection.send_bytes(digest(key, nonce + body, "sha256") + body)
+            connection.recv_bytes()
+
+    return send
 
 
 def mapped() -> set[str]:
@@ -29,7 +66,8 @@ def mapped() -> set[str]:
     maps = Path("/proc/self/maps")
     if not maps.exists():
         return set()
-    paths = {line.split(maxsplit=5)[5] for line in maps.read_text().splitlines() if line.count("/")}
+    lines = maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
     return {path for path in paths if ".so" in Path(path).name}
 
 
@@ -42,40 +80,69 @@ def cpu_features() -> dict[str, list[str]] | None:
     return {"cpu-baseline": list(baseline), "cpu-dispatch": list(dispatch)}
 
 
+def test_wheel(
+    manifest: dict[str, Any], directory: Path, begin: Callable[[str], None], result: dict[str, Any]
+) -> None:
+    """Import and run what the manifest lists."""
+    for module in manifest["imports"]:
+        begin(f"import {module}")
+        importlib.import_module(module)
+        result["imported"].append(module)
+    if manifest["smoke"]:
+        begin(manifest["smoke"])
+        try:
+            runpy.run_path(str(directory / manifest["smoke"]), run_name="__main__")
+        except SystemExit as end:
+            if end.code not in (None, 0):
+                raise
+        result["smoke"] = "passed"
+    if manifest["cpu"]:
+        begin("its CPU features")
+        result["cpu"] = cpu_features()
+
+
 def main(directory: Path) -> None:
     """Test what manifest.json lists."""
+    send, errors = sender(), sys.stderr
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    faulthandler.enable()
     for module in STANDARD:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    before = mapped()
-    result: dict[str, object] = {"imported": [], "smoke": None, "error": None}
-    step = ""
+    before, now = mapped(), ""
+    result: dict[str, Any] = {"imported": [], "smoke": None, "cpu": None, "suite": None, "error": None}
+
+    def begin(step: str) -> None:
+        nonlocal now
+        now = step
+        send(step=step)
+
     try:
-        for module in manifest["imports"]:
-            step = f"import {module}"
-            importlib.import_module(module)
-            result["imported"] = [*result["imported"], module]  # type: ignore[misc]
-        if manifest["smoke"]:
-            step = manifest["smoke"]
-            try:
-                runpy.run_path(str(directory / manifest["smoke"]), run_name="__main__")
-            except SystemExit as end:
-                if end.code not in (None, 0):
-                    raise
-            result["smoke"] = "passed"
-        if manifest["cpu"]:
-            step = "its CPU features"
-            result["cpu"] = cpu_features()
-    except BaseException:  # noqa: BLE001 - a smoke script may end in any way, SystemExit among them
-        traceback.print_exc()
-        result["error"] = f"{step}: {traceback.format_exc().strip().splitlines()[-1]}"
+        begin(".pth files and sitecustomize")
+        # What the interpreter does at its start otherwise.
+        site.main()
+        if "suite" in manifest:
+            begin("pytest")
+            sys.path.insert(0, str(Path(__file__).parent))
+            result["suite"] = importlib.import_module("wheelfarm_suite").run_suite(manifest, directory)
+        else:
+            test_wheel(manifest, directory, begin, result)
+    except BaseException as error:  # noqa: BLE001 - a smoke script may end in any way, SystemExit among them
+        with contextlib.suppress(Exception):
+            traceback.print_exception(error, file=errors)
+        message = "".join(traceback.format_exception_only(type(error), error)).strip()
+        result["error"] = f"{now}: {message[:MESSAGE]}"
+    # It knows the environment only if it is imported after site.
+    sysconfig = importlib.import_module("sysconfig")
     # Not the base prefix: for a system's own Python that is /usr, where every library of the system is.
     own = (sys.prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     outside = (path for path in mapped() - before if not path.startswith(own))
     result["outside"] = sorted(outside)
-    sys.stdout.flush()
-    print(MARK + json.dumps(result), flush=True)  # noqa: T201 - the gate reads it
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    threads = [each for each in threading.enumerate() if each is not threading.main_thread()]
+    send(result=result, threads=[each.name for each in threads if not each.daemon])
 
 
 if __name__ == "__main__":

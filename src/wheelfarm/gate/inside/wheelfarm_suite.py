@@ -1,9 +1,7 @@
-"""Runs an upstream test suite in a clean environment: a program, and the plugin of the pytest that it starts.
+"""Runs an upstream test suite for driver.py: pytest, and the plugin of pytest and of its workers.
 
 The plugin marks known failures as expected ones in xdist's workers. The process that starts them counts the
-results, prints its progress in Ninja's form, and writes answer.json. Uses pytest and the standard library.
-
-Usage: wheelfarm_suite.py DIRECTORY
+results, and prints its progress in Ninja's form. Uses pytest and the standard library.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import sysconfig
 import time
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
 KNOWN = "known-failure"
 SHOWN = 500
-TESTS_FAILED = 1
 EVERY = 1.0
 """Seconds between two lines of progress."""
 
@@ -65,8 +61,7 @@ class Marker:
 class ResultCounter:
     """Counts and prints, in the process that started the workers."""
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.failed: list[dict[str, str]] = []
         self.known: dict[str, Counter[str]] = {"failed": Counter(), "passed": Counter()}
@@ -126,10 +121,8 @@ class ResultCounter:
         category, _letter, _word = yield
         return (category, "", "")
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
-        answer = {
-            "exit": int(exitstatus),
+    def result(self) -> dict[str, Any]:
+        return {
             "passed": self.counts["passed"],
             "failed": self.failed,
             "skipped": self.counts["skipped"],
@@ -138,41 +131,33 @@ class ResultCounter:
             "known-passed": self.known["passed"],
             "matched": sorted(self.matched),
         }
-        (self.out / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin of this process: a worker, or the one that starts them."""
-    directory = Path(os.environ["WHEELFARM_SUITE"])
-    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    """Register the plugin of a worker."""
     if hasattr(config, "workerinput"):
-        config.pluginmanager.register(Marker(manifest["known"], config))
-    else:
-        config.pluginmanager.register(ResultCounter(directory / manifest["out"]))
+        manifest = json.loads(Path(os.environ["WHEELFARM_SUITE"]).read_text(encoding="utf-8"))
+        config.pluginmanager.register(Marker(manifest["suite"]["known"], config))
 
 
-def main(directory: Path) -> int:
-    """Run what manifest.json lists; failed tests are a result, not a failure of this program."""
-    manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-    out = directory / manifest["out"]
+def run_suite(manifest: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Run what the manifest lists; failed tests are a result."""
+    suite = manifest["suite"]
     # No project's settings reach the suite, and a test's id is its path below site-packages.
     settings = Path("pytest.ini")
     settings.write_text("[pytest]\n", encoding="utf-8")
     words = (
         *("-c", str(settings.resolve()), "--rootdir", sysconfig.get_path("platlib")),
         *("-p", Path(__file__).stem, "-p", "no:cacheprovider"),
-        *("-n", str(manifest["jobs"]), "--dist", "worksteal", "--continue-on-collection-errors"),
+        *("-n", str(suite["jobs"]), "--dist", "worksteal", "--continue-on-collection-errors"),
         *("-q", "--tb=short", "--color=no", "--disable-warnings"),
-        f"--junitxml={out / 'junit.xml'}",
-        *manifest["words"],
+        f"--junitxml={directory / suite['out'] / 'junit.xml'}",
+        *suite["words"],
     )
+    os.environ["WHEELFARM_SUITE"] = str(directory / "manifest.json")
     # The suite finds programs of its requirements, such as Meson, by their name.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    ours = {"PATH": path, "PYTHONPATH": str(Path(__file__).parent), "WHEELFARM_SUITE": str(directory)}
-    env = {**os.environ, **ours}
-    code = subprocess.run([sys.executable, "-m", "pytest", *words], env=env, check=False).returncode
-    return 0 if code == TESTS_FAILED else code
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    path = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
+    counter = ResultCounter()
+    code = pytest.main(list(words), plugins=[counter])
+    return {"exit": int(code), **counter.result()}
