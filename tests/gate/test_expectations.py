@@ -20,6 +20,7 @@ from wheelfarm.gate.expectations import (
     check_contents,
     check_expectations,
     check_linkage,
+    check_pure,
     reads_binaries,
     tag_architectures,
 )
@@ -199,6 +200,31 @@ def test_binaries_are_read_when_something_is_expected_of_them(expect: dict[str, 
     assert reads_binaries(Expect.model_validate(expect), compiled=False)
     assert reads_binaries(Expect(), compiled=True)
     assert not reads_binaries(Expect(tests=False), compiled=False)
+
+
+@pytest.mark.parametrize(
+    ("tag", "compiled"),
+    [
+        ("py3-none-any", False),
+        ("py2.py3-none-any", False),
+        ("py2-none-any", None),
+        ("cp311-none-any", None),
+        (f"py3-none-linux_{MACHINE}", None),
+        ("py3-none-any", True),
+    ],
+)
+def test_a_pure_wheel(tmp_path: Path, tag: str, *, compiled: bool | None) -> None:
+    files = {"alpha/data.txt": elf("int f(void) { return 1; }") if compiled else b"no code"}
+    build = builds_of(make_farm(tmp_path / "farm", {"alpha": {"compilers": []}}))["alpha"]
+    wheel = open_wheel(make_wheel(tmp_path, "alpha", "1.0", files, tag=tag))
+    if compiled is False:
+        (result,) = check_pure(build, wheel, {}, tmp_path)
+        assert result.found == tag
+        return
+    error = only(lambda: check_pure(build, wheel, {}, tmp_path), ExpectationError)
+    assert error.what.endswith(f"found {tag} with compiled code" if compiled else f"found {tag}")
+    assert ("alpha/data.txt" in str(error.why)) is bool(compiled)
+    assert 'compilers = ["c"]' in str(error.why)
 
 
 E_MACHINE = 18

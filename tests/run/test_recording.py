@@ -12,6 +12,7 @@ from wheelfarm.build.diagnosis import advise
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
 from wheelfarm.plan.inputs import SourceInput
+from wheelfarm.recipes.recipe import BuiltSource
 from wheelfarm.run.recording import recorded_build, slow_compiles
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def test_a_recorded_source_is_handled_as_it_was(tmp_path: Path) -> None:
     then = sample_record(inputs=sample_inputs(source=pins), non_source=files)
     build = recorded_build(then, make_toolchain(), (), make_farm(tmp_path))
     source = build.recipe.table.source
+    assert isinstance(source, BuiltSource)
     assert (source.subdirectory, source.remove) == ("python", ["build/*"])
     assert (source.allow, source.allow_in_wheel) == ({"t/x[[]1].so": "data"}, {"x.exe": "launcher"})
     assert build.inputs is not None

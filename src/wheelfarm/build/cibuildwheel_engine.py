@@ -19,6 +19,7 @@ from wheelfarm.build.containers import ContainerEngine, default_image, python_di
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import PROXIES, build_environment, config_settings
 from wheelfarm.build.host_engine import Host, programs_environment
+from wheelfarm.build.pure_container import render_in_container
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Platform
 from wheelfarm.plan.build import Toolchain
@@ -123,6 +124,8 @@ class Cibuildwheel:
         target, root, source = directory.build.id.target, directory.root, directory.tree.project
         package = source.relative_to(root).as_posix()
         container = self._container_for(target)
+        if not directory.build.recipe.table.compiled:
+            return self._render_pure(directory, container)
         overlay = container is not None and container.can_overlay(root)
         argv = (
             *("cibuildwheel", package, "--config-file", str(root / CONFIG)),
@@ -135,6 +138,26 @@ class Cibuildwheel:
         read = (source / name for name in (_PROJECT_FILES if overlay else ()))
         copies = {f"{OVERLAID}/{package}/{path.name}": path for path in read if path.is_file()}
         return Rendering(files=files, copies=copies, steps=(step,))
+
+    def _render_pure(self, directory: BuildDirectory, container: ContainerEngine | None) -> Rendering:
+        """The steps of the host engine, in containers where this engine has them."""
+        if container is None:
+            return Host(self.settings).render(directory)
+        if any(directory.build.system_packages.values()):
+            raise EngineError(
+                f"{directory.build.id}: a pure recipe cannot install system packages in a container",
+                where=f"{directory.build.recipe.where}: system-packages",
+                hint="put them into the builder image (images), or use --engine host",
+            )
+        return render_in_container(
+            directory,
+            container,
+            self.image(directory.build.id.target),
+            options=self._uv(),
+            uv=UV_INSIDE,
+            install=_install_line(directory),
+            env=programs_environment(self.settings),
+        )
 
     def options(self, directory: BuildDirectory) -> dict[str, Any]:
         """All options as one flat table: cibuildwheel's platform tables would replace it, not add to it."""

@@ -26,6 +26,8 @@ PYTHON: Final = "{python}"
 DEST: Final = "{dest_dir}"
 """Stands for the directory of the repaired wheel. This and `WHEEL` are cibuildwheel's own placeholders."""
 
+_COPY: Final = "import shutil, sys; shutil.copy2(*sys.argv[1:])"
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildCommand:
@@ -71,6 +73,9 @@ def build_commands(
         wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries
     )
     packages = directory.build.all_system_packages
+    if not directory.build.recipe.table.compiled:
+        # There is nothing to repair, and the tools refuse a pure wheel.
+        repair, variables = (PYTHON, "-I", "-c", _COPY, WHEEL, DEST), {}
     report = (PYTHON, "-I", script("environment_report.py"), WHEEL, str(output / ENVIRONMENT_REPORT))
     provenance = (PYTHON, "-I", script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [

@@ -169,6 +169,11 @@ _BY_MESSAGE: Final = (
         r"([^\s/]+\.(?:dylib|so)) not found(?::|, requested by)",
     ),
     (
+        "the build made a pure wheel: an optional extension failed, or a switch leaves it out",
+        "a recipe of a pure wheel says compilers = []",
+        r"a pure Python wheel was generated",
+    ),
+    (
         "it is repaired already",
         "there is nothing to do: name the wheel as the build has made it",
         r"has already repaired this wheel",

@@ -63,6 +63,8 @@ class Rendering:
     files: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, Path] = field(default_factory=dict)
     """Files to copy with their time, by the path in the build directory."""
+    directories: tuple[Path, ...] = ()
+    """Directories to make."""
 
 
 class Engine(Protocol):

@@ -19,6 +19,7 @@ from wheelfarm.errors import (
     ProcessError,
     ProviderError,
     RepairError,
+    YieldError,
 )
 from wheelfarm.system.machine import Machine
 from wheelfarm.system.process import Command, Finished, run
@@ -97,6 +98,8 @@ def run_rendering(
         FarmError: of the class that belongs to the phase that failed.
         CancelledRunError: when the listener cancels it.
     """
+    for made in rendering.directories:
+        made.mkdir(parents=True, exist_ok=True)
     for name, text in rendering.files.items():
         (directory.root / name).write_text(text, encoding="utf-8")
     for name, path in rendering.copies.items():
@@ -117,6 +120,13 @@ def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
     build = directory.build
     made_by = f"{directory.backend}'s build"
     wheel = only_wheel(directory.built, name=build.id.name, version=build.version, made_by=made_by)
+    if build.recipe.table.compiled and wheel.name.endswith("-none-any.whl"):
+        raise YieldError(
+            f"{build.id}: the build made a pure wheel, {wheel.name}",
+            where=f"{build.recipe.where}: compilers",
+            why="an optional extension failed, or a switch leaves it out: the recipe has compilers",
+            hint="a recipe of a pure wheel says compilers = []",
+        )
     return replace(step, argv=tuple(str(wheel) if word == WHEEL else word for word in step.argv))
 
 

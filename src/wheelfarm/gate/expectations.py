@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.recipes.strict import size_of
+from wheelfarm.wheelhouse.tags import is_pure
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
@@ -45,13 +46,41 @@ def check_expectations(
     Raises:
         ExpectationError: a group with every expectation that is not met.
     """
-    expect, compiled = build.resolved.expect, bool(build.recipe.table.compilers)
+    expect, compiled = build.resolved.expect, build.recipe.table.compiled
     checks = list(check_contents(expect, wheel))
     if reads_binaries(expect, compiled=compiled):
         binaries = linkage_in_child(wheel, env, scratch)
         checks += check_architecture(wheel, binaries)
         checks += check_linkage(expect, binaries, compiled=compiled)
     return require(build, checks, wheel=wheel.path.name)
+
+
+def check_pure(build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path) -> tuple[Result, ...]:
+    """Refuse a wheel that is not for each Python 3 and each platform, or that holds compiled code.
+
+    Raises:
+        ExpectationError: naming its tag, or the members that are compiled code by their content.
+    """
+    own = scratch / "pure"
+    own.mkdir(exist_ok=True)
+    # A source may have another layout than its wheel.
+    allowed = [PurePosixPath(glob).name for glob in build.recipe.table.source.allow_in_wheel]
+    found = sorted({binary.member for binary in linkage_in_child(wheel, env, own)})
+    members = [member for member in found if not matches(PurePosixPath(member).name, allowed)]
+    tag = "-".join(wheel.path.stem.split("-")[-3:])
+    cause = (
+        f"{listed(members)}: compiled code, by its content, that source.allow-in-wheel does not name"
+        if members
+        else "the backend compiled something, or says that it did (has_ext_modules, root_is_pure)"
+    )
+    check = Check.of(
+        "pure",
+        expected="py3-none-any without compiled code",
+        found=f"{tag} with compiled code" if members else tag,
+        ok=is_pure(wheel.tags) and not members,
+        cause=f'{cause}; the recipe of a wheel with compiled code names its compilers, as compilers = ["c"]',
+    )
+    return require(build, [check], wheel=wheel.path.name)
 
 
 def check_contents(expect: Expect, wheel: Wheel) -> Iterator[Check]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.errors import CancelledRunError, Collector, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import run_wheel_tests
-from wheelfarm.gate.expectations import check_expectations
+from wheelfarm.gate.expectations import check_expectations, check_pure
 from wheelfarm.provenance.sbom import check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
 
@@ -61,9 +61,12 @@ class _Gate:
         wheel = open_wheel(self.tests.own[0].wheel.path)
         env = self.engine.clean_environment(self.directory, self.build.id.target).env
         self.directory.mkdir(parents=True, exist_ok=True)
+        expectations = [check_expectations]
+        if not self.build.recipe.table.compiled:
+            expectations.append(check_pure)
         return [
             checks.submit(_check_members, wheel),
-            checks.submit(check_expectations, self.build, wheel, env, self.directory),
+            *(checks.submit(each, self.build, wheel, env, self.directory) for each in expectations),
             *(tests.submit(self.test, environment) for environment in self.tests.own),
             checks.submit(_check_sbom, wheel),
         ]

@@ -55,7 +55,15 @@ class Archive:
     sha256: Digest
 
 
-Source = Sdist | GitCommit | Archive
+@dataclass(frozen=True, kw_only=True)
+class PublicWheel:
+    """A pure wheel by version, from the configured index, that is taken over instead of being built."""
+
+    version: str
+    sha256: Digest
+
+
+Source = Sdist | GitCommit | Archive | PublicWheel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -166,6 +166,7 @@ def make_plan(
     ordered = order(recipes, good)
     requested = None if names is None else set(good)
     builds: dict[BuildId, Build] = {}
+    pure: dict[Name, BuildId] = {}
     skipped: list[str] = []
     problems = Collector()
     for toolchain in toolchains:
@@ -183,7 +184,8 @@ def make_plan(
                 raise UsageError(f"{recipe.name} is not built for {target}", where=recipe.where, why=refusal)
 
             provider_requirements = applicable(provider_lock, target)
-            if _closure(recipes, [recipe.name]) & set(problems.by_name()):
+            # One pure wheel is for all targets.
+            if recipe.name in pure or _closure(recipes, [recipe.name]) & set(problems.by_name()):
                 continue
             with problems.of(recipe.name).collect():
                 build = _build(
@@ -194,7 +196,10 @@ def make_plan(
                     variant=table,
                     provider_requirements=provider_requirements,
                     reason=_reason(recipe, ordered, requested),
+                    pure=pure,
                 )
+                if not recipe.table.compiled:
+                    pure[recipe.name] = build.id
                 builds[build.id] = _keyed(build, builds)
                 for check in checks:
                     with problems.of(recipe.name).collect():
@@ -227,11 +232,12 @@ def _build(
     variant: Variant,
     provider_requirements: tuple[LockedRequirement, ...],
     reason: str,
+    pure: Mapping[Name, BuildId],
 ) -> Build:
-    """A build without its keys."""
+    """A build without its keys; the builds of pure wheels that it needs may be for another target."""
 
     def ids(of: Sequence[str]) -> tuple[BuildId, ...]:
-        return tuple(replace(id, name=Name(name)) for name in of)
+        return tuple(pure.get(Name(name)) or replace(id, name=Name(name)) for name in of)
 
     requires, target = recipe.table.requires, id.target
     problems = Collector()

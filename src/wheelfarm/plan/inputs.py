@@ -76,7 +76,7 @@ class _Input(BaseModel):
 class SourceInput(_Input):
     """What pins a source. The url of an archive or repository changes no byte, and may hold a secret."""
 
-    kind: Literal["sdist", "git", "archive"]
+    kind: Literal["sdist", "git", "archive", "wheel"]
     sha256: Digest | None = None
     commit: str | None = None
     submodules: bool = False
@@ -226,7 +226,10 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         provider_requirements=_locked(build.provider_requirements) if recipe.blas else {},
         upstream=upstream_keys,
         toolchain=toolchain.facts,
-        compilers={name: toolchain.compilers.get(name, "(none)") for name in recipe.compilers},
+        compilers={
+            name: toolchain.compilers.get(name, "(none)")
+            for name in (recipe.compilers if recipe.compiled else ())
+        },
         programs={
             name: toolchain.programs[name]
             for name in named_programs(resolved.environment)

@@ -95,6 +95,8 @@ class SourceKind(StrEnum):
     SDIST = "sdist"
     GIT = "git"
     ARCHIVE = "archive"
+    WHEEL = "wheel"
+    """A public wheel that was taken over, and not built."""
 
 
 class RecordedSource(_Model):

@@ -16,7 +16,7 @@ from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import WheelError
-from wheelfarm.model import GitCommit, Sdist
+from wheelfarm.model import GitCommit, PublicWheel, Sdist
 from wheelfarm.plan.inputs import RULES, diff_digest, upstream_link
 from wheelfarm.provenance.sbom_components import (
     declared_license,
@@ -160,7 +160,7 @@ def _source(directory: BuildDirectory) -> dict[str, Any]:
     fetched = directory.tree.source
     component = {"type": "library", "name": fetched.name, "version": fetched.version}
     match directory.build.recipe.source:
-        case Sdist():
+        case Sdist() | PublicWheel():
             file = purl("pypi", fetched.name, version=fetched.version, file_name=fetched.path.name)
         case GitCommit(commit=commit):
             # The identifier of a git commit in any repository (SWHID specification).

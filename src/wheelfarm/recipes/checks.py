@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.layers import FARM
+from wheelfarm.recipes.recipe import WheelSource
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
 
 _MINORS: Final = range(8, 30)
 """Feature versions of Python 3 that a glob may match, including future ones."""
+
+
+_OF_A_BUILD: Final = frozenset(
+    {
+        *("compilers", "blas", "build_requires", "patches", "config_settings", "environment"),
+        *("system_packages", "cibuildwheel"),
+    }
+)
+"""Keys of a recipe that concern its build alone."""
 
 
 def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) -> None:
@@ -59,6 +69,12 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
     _check_globs(globs, table.python, where, problems, RecipeError)
     _check_suite(recipe, problems)
     _check_patches(recipe, problems)
+    if isinstance(table.source, WheelSource):
+        for name in sorted(table.model_fields_set & _OF_A_BUILD):
+            if getattr(table, name):
+                where = f"{recipe.where}: {name.replace('_', '-')}"
+                why = 'source.kind = "wheel" takes a public wheel over as it is: nothing is built'
+                problems.add(RecipeError("this has no effect", where=where, why=why, hint="remove it"))
 
 
 def check_defaults(settings: Settings, problems: Collector) -> None:
@@ -247,8 +263,8 @@ _COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "c
 
 def _code_contradictions(expect: Expect, recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Each key about compiled code that no wheel of the recipe can meet, and why."""
-    if expect.extensions and not recipe.compilers:
-        yield "extensions", "it expects extension modules, but compilers = [] compiles nothing"
+    if expect.extensions and not recipe.compiled:
+        yield "extensions", "it expects extension modules, but its wheel is pure: compilers = []"
     if expect.extensions is False:
         if expect.blas not in {None, "none"}:
             yield "blas", f"it expects {expect.blas}, but no extension module that could use it"

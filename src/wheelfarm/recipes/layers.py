@@ -160,7 +160,7 @@ def resolve(
         RecipeError: where a layer appends to a single value or replaces nothing.
     """
     stack = _Stack()
-    if recipe.compilers:
+    if recipe.compiled:
         stack.add_layers(built_in_defaults(), where=f"{_BUILT_IN}: ", variant=variant, target=target)
     stack.append(defaults, FARM)
     stack.add_layers(defaults, where=f"{FARM}.", variant=variant, target=target)

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, LockError, ProcessError
-from wheelfarm.model import Python, Target
+from wheelfarm.model import PublicWheel, Python, Target
 from wheelfarm.recipes.backend_hook import ask_backend
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires, static_run_requires
 from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, required_names
@@ -21,6 +21,7 @@ from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import unpack
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, run
+from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -124,7 +125,8 @@ class LockCompiler:
         made_for = self._requires(recipe)
         targets, problems = targets_of(self.settings), Collector()
         own, suite = recipe.table.requires, recipe.table.test.suite
-        builds, runs = [*made_for.requires, _FRONTEND], made_for.run_requires
+        taken_over = isinstance(recipe.source, PublicWheel)
+        builds, runs = [*made_for.requires, *([] if taken_over else [_FRONTEND])], made_for.run_requires
         host, run = self.recipes.run_closure(own.host), self.recipes.run_closure([*own.run, *own.host])
         check_rust(recipe, required_names(builds, targets), problems)
         problems.check()
@@ -164,6 +166,9 @@ class LockCompiler:
     def _requires(self, recipe: LoadedRecipe) -> MadeFor:
         """The requirements of the build, and of the installed wheel where the source states them."""
         source = self.fetcher.source(recipe.name, recipe.source)
+        if isinstance(recipe.source, PublicWheel):
+            runs = [each for each in open_wheel(source.path).metadata.requires_dist if "extra ==" not in each]
+            return MadeFor.of(recipe, [], runs)
         with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
             tree = unpack(source, Path(scratch) / "source")
             # A patch may change the requirements; the default variant's series on Linux stands for all.

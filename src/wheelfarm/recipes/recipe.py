@@ -85,7 +85,7 @@ class Test(StrictModel):
     suite: Suite | None = Field(default=None, description="The upstream test suite")
 
 
-class _Source(StrictModel):
+class BuiltSource(StrictModel):
     """What each kind of source may say of its files."""
 
     subdirectory: FileText | None = Field(
@@ -106,14 +106,14 @@ class _Source(StrictModel):
     )
 
 
-class SdistSource(_Source):
+class SdistSource(BuiltSource):
     """A source distribution of the recipe's version, from the configured index."""
 
     kind: Literal["sdist"]
     sha256: DigestText
 
 
-class GitSource(_Source):
+class GitSource(BuiltSource):
     """A commit of a git repository."""
 
     kind: Literal["git"]
@@ -122,12 +122,22 @@ class GitSource(_Source):
     submodules: bool = False
 
 
-class ArchiveSource(_Source):
+class ArchiveSource(BuiltSource):
     """An archive at a url."""
 
     kind: Literal["archive"]
     url: str
     sha256: DigestText
+
+
+class WheelSource(StrictModel):
+    """A public pure wheel of the recipe's version, from the configured index, taken over and not built."""
+
+    kind: Literal["wheel"]
+    sha256: DigestText
+    allow_in_wheel: dict[str, ReasonText] = Field(
+        default={}, description="Glob → reason, for compiled code in it, such as a launcher for Windows"
+    )
 
 
 class Requires(StrictModel):
@@ -303,9 +313,9 @@ class Recipe(Layered):
     version: VersionText
     summary: str = Field(description="One line: what it is, and what is special about how we build it")
     python: Specifiers = ">=3.11"
-    source: Annotated[SdistSource | GitSource | ArchiveSource, Field(discriminator="kind")]
+    source: Annotated[SdistSource | GitSource | ArchiveSource | WheelSource, Field(discriminator="kind")]
     compilers: list[Literal["c", "c++", "fortran"]] = Field(
-        default=["c", "c++"], description="Languages compiled"
+        default=["c", "c++"], description="Languages compiled; none for a pure wheel"
     )
     cpus: int = Field(default=1, ge=1, description="Processors without which the build should not be started")
     memory: SizeText | None = Field(default=None, description="What the build holds at its peak, as 3G")
@@ -328,6 +338,11 @@ class Recipe(Layered):
     farm: Layers = Field(
         default=Layers(), description="Layer over the farm's defaults, where the recipe says otherwise"
     )
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its wheel holds compiled code; one that does not is pure."""
+        return bool(self.compilers) and not isinstance(self.source, WheelSource)
 
     @property
     def named_splits(self) -> dict[str, Split]:

@@ -10,12 +10,12 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, RecipeError, UsageError
-from wheelfarm.model import Archive, Digest, GitCommit, Name, Sdist, parse_name
+from wheelfarm.model import Archive, Digest, GitCommit, Name, PublicWheel, Sdist, parse_name
 from wheelfarm.recipes.checks import check_defaults, check_expectations, check_recipe, check_set
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
-from wheelfarm.recipes.recipe import Expect, GitSource, Layered, Recipe, SdistSource
+from wheelfarm.recipes.recipe import Expect, GitSource, Layered, Recipe, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 from wheelfarm.system.files import sha256_of_file
 
@@ -62,6 +62,8 @@ class LoadedRecipe:
         source, version = self.table.source, self.table.version
         if isinstance(source, SdistSource):
             return Sdist(version=version, sha256=Digest(source.sha256))
+        if isinstance(source, WheelSource):
+            return PublicWheel(version=version, sha256=Digest(source.sha256))
         if isinstance(source, GitSource):
             return GitCommit(
                 version=version, url=source.url, commit=source.commit, submodules=source.submodules
@@ -122,6 +124,8 @@ class LoadedRecipe:
         Raises:
             LockError: when build.lock is missing or has a line without pin or hash.
         """
+        if isinstance(self.source, PublicWheel):
+            return ()
         return self._locked("build.lock", target)
 
     def test_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:

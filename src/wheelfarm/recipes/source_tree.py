@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, PatchError, RecipeError, SourceError
 from wheelfarm.model import NonSourceFile, PatchedTree
+from wheelfarm.recipes.recipe import WheelSource
 from wheelfarm.sources.archives import escaped
 from wheelfarm.sources.inspection import find_non_source
 from wheelfarm.sources.patches import apply
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.model import FetchedSource
+    from wheelfarm.recipes.recipe import BuiltSource
     from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 _SHOWN: Final = 100
@@ -56,18 +58,20 @@ def patch_tree(
         RecipeError: when a glob of the recipe matches nothing.
     """
     source_table = recipe.table.source
-    _remove(recipe, tree)
+    if isinstance(source_table, WheelSource):
+        return PatchedTree(source=source, path=tree)
+    _remove(source_table, recipe, tree)
     patches = apply(tree, series, recipe=recipe.name, environ=environ)
     if patches:
         _check_links(recipe, tree)
     subdirectory = source_table.subdirectory or "."
     patched = PatchedTree(source=source, path=tree, subdirectory=subdirectory, patches=patches)
     _check_project(recipe, patched)
-    return replace(patched, non_source=_allowed(recipe, patched))
+    return replace(patched, non_source=_allowed(source_table, recipe, patched))
 
 
-def _remove(recipe: LoadedRecipe, tree: Path) -> None:
-    globs, problems = recipe.table.source.remove, Collector()
+def _remove(source: BuiltSource, recipe: LoadedRecipe, tree: Path) -> None:
+    globs, problems = source.remove, Collector()
     files = [file for file, _ in files_below(tree)] if globs else []
     for pattern in globs:
         matches = [file for file in files if fnmatchcase(file, pattern)]
@@ -125,9 +129,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join([*map(escaped, names[:_NAMED]), *more])
 
 
-def _allowed(recipe: LoadedRecipe, tree: PatchedTree) -> tuple[NonSourceFile, ...]:
+def _allowed(source: BuiltSource, recipe: LoadedRecipe, tree: PatchedTree) -> tuple[NonSourceFile, ...]:
     """The files that are not source, with the recipe's reasons."""
-    source, problems = recipe.table.source, Collector()
+    problems = Collector()
     found = dict(find_non_source(tree.path, tree.project))
     reasons: dict[str, tuple[str, bool]] = {}
     for key, globs, in_wheel in (

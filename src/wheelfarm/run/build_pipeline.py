@@ -17,13 +17,14 @@ from wheelfarm.build.backends import check_settings
 from wheelfarm.build.directory import SOURCE, BuildDirectory, write_directory
 from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.build.public_wheel import take_over
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
 from wheelfarm.build.versions import check_version_source
 from wheelfarm.errors import Collector
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
-from wheelfarm.model import RepairedWheel
+from wheelfarm.model import PublicWheel, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires
@@ -356,14 +357,17 @@ class BuildPipeline:
                 cached = cache.restore(directory)
         self.log.write_bytes(b"")
         with self.timings.step("build"):
-            run_rendering(
-                services.engine,
-                services.engine.render(directory),
-                directory,
-                log=self.log,
-                time_limit=services.settings.time_limit,
-                listener=self.listener,
-            )
+            if isinstance(self.build.recipe.source, PublicWheel):
+                take_over(directory)
+            else:
+                run_rendering(
+                    services.engine,
+                    services.engine.render(directory),
+                    directory,
+                    log=self.log,
+                    time_limit=services.settings.time_limit,
+                    listener=self.listener,
+                )
         with self.timings.step("verify"):
             repaired = verify_repaired(directory)
             self.ungated.save(directory)

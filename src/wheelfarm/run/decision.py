@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from wheelfarm.build.backends import MESON_PYTHON
 from wheelfarm.build.directory import SOURCE, BuildDirectory
+from wheelfarm.build.engine import Rendering
 from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.model import Digest, FetchedSource, Name, PatchedTree, PinnedWheel
 from wheelfarm.provenance.record import Record, compare_keys
+from wheelfarm.recipes.recipe import WheelSource
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build, BuildId
@@ -168,18 +170,20 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
         for r in build.requirements
     ]
     table = build.recipe.table.source
+    subdirectory = "." if isinstance(table, WheelSource) else table.subdirectory or "."
     directory = BuildDirectory(
         build=build,
         root=root,
         inside=farm.engine.inside(root, build.id.target),
-        tree=PatchedTree(source=source, path=root / SOURCE, subdirectory=table.subdirectory or "."),
+        tree=PatchedTree(source=source, path=root / SOURCE, subdirectory=subdirectory),
         requirements=tuple(wheels),
         backend=MESON_PYTHON if any(r.name == Name("meson-python") for r in build.requirements) else "",
         build_requires=(),
         epoch=0,
         jobs=farm.settings.jobs,
     )
-    rendering = farm.engine.render(directory)
+    taken_over = isinstance(table, WheelSource)
+    rendering = Rendering(steps=()) if taken_over else farm.engine.render(directory)
     record = read_record(farm.wheelhouse, build.id.variant, build.key)
     return {
         "id": str(build.id),

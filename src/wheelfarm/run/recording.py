@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.environment_report import read_library_provenance
 from wheelfarm.errors import ChainError, RecordError
-from wheelfarm.model import ConfigSettings, Digest, LockedRequirement, Sdist, parse_name
+from wheelfarm.model import ConfigSettings, Digest, LockedRequirement, PublicWheel, Sdist, parse_name
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.provenance.record import (
@@ -137,8 +137,8 @@ def make_record(
     """The record of a build whose wheel has passed the gate."""
     build, embedded = directory.build, embedded_record(directory, distribution, repaired)
     source = build.recipe.source
-    # The index says where an sdist is.
-    url = None if isinstance(source, Sdist) else shown(source.url)
+    # The index says where these are.
+    url = None if isinstance(source, Sdist | PublicWheel) else shown(source.url)
     return _record(
         build,
         embedded,
@@ -151,7 +151,7 @@ def make_record(
         environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
-        warnings=unnamed_packages(directory),
+        warnings=(*taken_over(directory), *unnamed_packages(directory)),
         gate_results=tuple(asdict(result) for result in results),
         times=dict(times),
         started=started.replace(microsecond=0),
@@ -208,6 +208,14 @@ def unnamed_packages(directory: BuildDirectory) -> tuple[str, ...]:
         f"{json.dumps([*build.system_packages[managed[name]], name])} in {build.recipe.where}"
         for name, files in lines.items()
     )
+
+
+def taken_over(directory: BuildDirectory) -> tuple[str, ...]:
+    """A warning where the wheel is a public one."""
+    if not isinstance(directory.build.recipe.source, PublicWheel):
+        return ()
+    wheel = directory.tree.source
+    return (f"{wheel.path.name} (sha256 {wheel.sha256}) was taken over from the index, not built",)
 
 
 _ENOUGH: Final = 0.9
@@ -300,7 +308,7 @@ def recorded_build(
 
 def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
     source: dict[str, Any] = inputs.source.model_dump(mode="json", exclude_defaults=True)
-    if inputs.source.kind != "sdist":
+    if inputs.source.kind in {"git", "archive"}:
         source["url"] = record.source.url or ""
     for each in record.non_source or ():
         source.setdefault("allow-in-wheel" if each.in_wheel else "allow", {})[escape(each.file)] = each.reason

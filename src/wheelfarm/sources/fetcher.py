@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from wheelfarm.errors import SourceError
-from wheelfarm.model import Archive, Digest, FetchedSource, GitCommit, PinnedWheel, Sdist
+from wheelfarm.model import Archive, Digest, FetchedSource, GitCommit, PinnedWheel, PublicWheel, Sdist
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
 from wheelfarm.sources.project import Project
@@ -111,11 +111,13 @@ class Fetcher:
         index_url = self.index_url or PYPI_SIMPLE_ENDPOINT
         return HttpClient(index_url=index_url, offline=self.offline, timeout=self.timeout)
 
-    def _archive(self, name: Name, source: Sdist | Archive) -> Path:
+    def _archive(self, name: Name, source: Sdist | Archive | PublicWheel) -> Path:
         if cached := self._cache.find(source.sha256):
             return cached
-        if isinstance(source, Sdist):
-            file = Project.read(name, self._network).sdist(source.version, source.sha256)
+        if isinstance(source, Sdist | PublicWheel):
+            project = Project.read(name, self._network)
+            choose = project.sdist if isinstance(source, Sdist) else project.pure_wheel
+            file = choose(source.version, source.sha256)
             return self._download(file, {source.sha256})[0]
         filename = unquote(PurePosixPath(urlsplit(source.url).path).name)
         return self._store(source.url, filename, {source.sha256})[0]

@@ -121,6 +121,19 @@ class Project:
             )
         return self._pinned(found, {pinned})
 
+    def pure_wheel(self, version: str, pinned: Digest) -> DistributionPackage:
+        """The wheel of a version for any platform with the pinned digest.
+
+        Raises:
+            SourceError: when there is none of this version.
+            HashError: when there is one, but the index gives it another digest.
+        """
+        found = [file for file in self._of_version(version) if file.filename.endswith("-none-any.whl")]
+        if not found:
+            hint = 'build it from its source: source.kind = "sdist"'
+            raise self._missing(version, "wheel for any platform", hint)
+        return self._pinned(found, {pinned})
+
     def wheel(
         self, version: str, pinned: Collection[Digest], target: Target, glibc: tuple[int, int]
     ) -> DistributionPackage:

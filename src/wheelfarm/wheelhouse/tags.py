@@ -11,7 +11,7 @@ from packaging.tags import Tag
 from wheelfarm.model.wheel_names import parse_wheel_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from wheelfarm.model import Python, Target
 
@@ -50,6 +50,14 @@ def _serves_machine(tag: Tag, target: Target) -> bool:
 def serves(filename: str, target: Target) -> bool:
     """Whether a wheel of this file name is one for the target."""
     return any(_serves_python(tag, target.python) and _serves_machine(tag, target) for tag in _tags(filename))
+
+
+def is_pure(tags: Iterable[Tag]) -> bool:
+    """Whether a wheel with these tags is for each Python 3 and each platform."""
+    found = list(tags)
+    return all((tag.abi, tag.platform) == ("none", "any") for tag in found) and any(
+        tag.interpreter == "py3" for tag in found
+    )
 
 
 def _without_level(platform: str) -> str:

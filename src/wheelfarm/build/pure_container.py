@@ -1,0 +1,81 @@
+"""Builds a pure wheel in a container, by the steps of the host engine: cibuildwheel refuses pure wheels."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.build.commands import DEST, PYTHON, build_commands
+from wheelfarm.build.containers import python_directory
+from wheelfarm.build.directory import ENVIRONMENT, SOURCE
+from wheelfarm.build.engine import WHEEL, Phase, Rendering, Step
+from wheelfarm.build.environment import build_environment, config_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import PurePath
+
+    from wheelfarm.build.containers import ContainerEngine
+    from wheelfarm.build.directory import BuildDirectory
+
+_WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
+"""What the build may change of its directory."""
+
+
+def render_in_container(
+    directory: BuildDirectory,
+    container: ContainerEngine,
+    image: str,
+    *,
+    options: Sequence[str],
+    uv: PurePath,
+    install: str,
+    env: Mapping[str, str],
+) -> Rendering:
+    """A container without network for each step: the environment, the build, and the reports.
+
+    Args:
+        directory: the build directory, of which each container may change what is its own.
+        container: runs the containers.
+        image: the builder image.
+        options: further options of each container.
+        uv: the program in the container, if it runs there.
+        install: the shell's line that installs the build requirements.
+        env: the environment of the container engine.
+    """
+    inside, target = directory.inside, directory.build.id.target
+    interpreter = f"/opt/python/{python_directory(target.python)}/bin/python"
+    made, built = inside / ENVIRONMENT, inside / "built"
+    variables = {**build_environment(directory), "HOME": str(inside / "home"), "TMPDIR": str(inside / "tmp")}
+    user = (f"--user={os.getuid()}:{os.getgid()}",) if container.program == "docker" else ()
+
+    def step(phase: Phase, lines: Iterable[str], write: Iterable[str]) -> Step:
+        volumes = [f"--volume={directory.root}:{inside}:ro"]
+        volumes += [f"--volume={directory.root / name}:{inside / name}" for name in write]
+        script = "\n".join(["set -e", f"PATH={made}/bin:$PATH", f"cd {inside}", *lines])
+        argv = (
+            *(container.program, "run", "--rm", "--network=none", container.label(directory.root), *user),
+            *(*options, *volumes, *(f"--env={name}={value}" for name, value in variables.items())),
+            *(image, "sh", "-c", script),
+        )
+        return Step(phase=phase, argv=argv, env=env, cwd=directory.root)
+
+    # pip takes most of the time of an environment, and uv needs none.
+    make = f"{interpreter} -m venv $({uv} --version >/dev/null 2>&1 && echo --without-pip) {made}"
+    frontend = ("python", "-m", "build", "--no-isolation", "--wheel", "--outdir", str(built))
+    project = inside / SOURCE / directory.tree.subdirectory
+    build = shlex.join((*frontend, *config_settings(directory).for_build(), str(project)))
+    values = {PYTHON: "python", WHEEL: '"$1"', DEST: str(inside / "dist")}
+    commands = [
+        " ".join(values.get(word) or shlex.quote(word) for word in command.argv)
+        for command in build_commands(directory, ccache=None, build_cache=False, output=inside / "dist")
+    ]
+    return Rendering(
+        directories=tuple(directory.root / name for name in (ENVIRONMENT, "built")),
+        steps=(
+            step(Phase.ENVIRONMENT, [make, install], [ENVIRONMENT, "home", "tmp"]),
+            step(Phase.BUILD, [f"cd {shlex.quote(str(project))}", build], _WRITABLE),
+            step(Phase.REPAIR, [f"set -- {built}/*.whl", *commands], ["dist"]),
+        ),
+    )
