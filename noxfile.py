@@ -100,6 +100,12 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def fuzz(session: nox.Session) -> None:
+    """Run every reader on mutations of real inputs; -- --seconds N for each, or --total N for all."""
+    run(session, "test", "python", "tests/fuzz/run.py", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Measure the farm's own time and memory as ratios; prints a table and writes JSON."""
     run(session, "test", "python", "bench/bench.py", *session.posargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import pkgutil
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from wheelfarm.errors import (
     GroupError,
     LockError,
     RecipeError,
+    SourceError,
 )
+from wheelfarm.report.screen import Screen
+from wheelfarm.report.text import table_lines
 
 
 def _subclasses(of: type[FarmError]) -> set[type[FarmError]]:
@@ -111,3 +115,32 @@ def test_a_collector_collects_farm_errors_only() -> None:
     with pytest.raises(ZeroDivisionError), problems.collect():
         _ = 1 // 0
     assert problems.errors == []
+
+
+FORGED = "a\nerror[source]: all is well\n\x1b[2J\u202egnp.exe\r\x9b31m\udc80"
+
+
+def test_an_error_shows_names_from_outside_without_their_escapes() -> None:
+    error = SourceError(FORGED, where=FORGED, why=f"\x1b[31merror\x1b[0m: {FORGED}", hint="x\ty ü 語")
+    lines = error.lines()
+    assert all(line.replace("\t", "").isprintable() for line in lines)
+    assert [line for line in lines if not line.startswith("    ")] == [
+        "error[source]: a",
+        "  where: a",
+        "  why: error: a",
+        "  next: x\ty ü 語",
+    ]
+    assert "    \\x1b[2J\\u202egnp.exe\\r\\x9b31m\\udc80" in lines
+    str(error).encode()
+
+
+def test_a_screen_shows_each_line_as_one() -> None:
+    people, programs = io.StringIO(), io.StringIO()
+    screen = Screen(people, programs)
+    screen.say(FORGED)
+    screen.result([FORGED, *table_lines(["x", "y"], [[FORGED, "1"], ["b", "2"]])])
+    screen.data({"x": FORGED})
+    assert people.getvalue().count("\n") == 1
+    assert all(line.isprintable() for line in people.getvalue().splitlines())
+    assert all(line.isprintable() for line in programs.getvalue().split("\n"))
+    assert "\nerror[source]" not in people.getvalue() + programs.getvalue()

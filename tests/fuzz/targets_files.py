@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter
 
@@ -20,16 +19,13 @@ from wheelfarm.cli.sessions import read_summaries, read_variants
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.errors import ProcessError
 from wheelfarm.index.client import find_credentials
-from wheelfarm.model import Digest, Name, Target
+from wheelfarm.model import Digest, Target
 from wheelfarm.provenance.attestation import Attestation, verify_attestation
 from wheelfarm.provenance.record import Record
-from wheelfarm.recipes.build_requirements import backend, build_requires, edited
 from wheelfarm.recipes.locks import applicable, parse_lock
-from wheelfarm.recipes.recipe import BuildRequires
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.recipes.settings import load
 from wheelfarm.sources.cache import Cache
-from wheelfarm.sources.unpacking import check_pkg_info
 from wheelfarm.system.files import RememberedValues
 from wheelfarm.system.process import Command, Output
 from wheelfarm.wheelhouse.artifacts import find_artifacts
@@ -90,15 +86,6 @@ variants = { plain = "p" }
 [tool.wheelfarm.ci]
 platforms = ["linux-x86_64"]
 """
-_PROJECT: Final = b"""\
-[build-system]
-requires = ["meson-python>=0.15,<0.18", 'numpy>=2.0; python_version >= "3.12"', "Cython~=3.0"]
-build-backend = "mesonpy"
-backend-path = ["."]
-[project]
-name = "alpha"
-dependencies = ["numpy>=2"]
-"""
 _WORKFLOW: Final = b"""\
 on: push
 jobs:
@@ -134,18 +121,6 @@ def _settings(data: bytes) -> None:
 
 def _lock(data: bytes) -> None:
     applicable(parse_lock(written("build.lock", data)), _TARGET)
-
-
-def _project(data: bytes) -> None:
-    tree = written("tree/pyproject.toml", data).parent
-    backend(tree)
-    edits = BuildRequires(loosen=["meson-python"], remove=["Cython"])
-    edited(build_requires(tree), edits, where="x")
-
-
-def _pkg_info(data: bytes) -> None:
-    source: Any = SimpleNamespace(name=Name("alpha"), version="1.0", path=scratch())
-    check_pkg_info(source, written("tree/PKG-INFO", data).parent)
 
 
 def _record(data: bytes) -> None:
@@ -205,8 +180,6 @@ TARGETS: Final = {
     "recipe": _recipe,
     "settings": _settings,
     "lock": _lock,
-    "source-pyproject": _project,
-    "source-pkg-info": _pkg_info,
     "record": _record,
     "attestation-record": partial(_attestation, "record"),
     "attestation-statement": partial(_attestation, "statement"),
@@ -228,8 +201,6 @@ SEEDS: Final[dict[str, list[bytes]]] = {
         LOCK.encode(),
         b"a==1.0 ; python_version < '3.12' \\\n  --hash=sha256:" + b"0" * 64 + b"  # x\n",
     ],
-    "source-pyproject": [_PROJECT],
-    "source-pkg-info": [b"Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n\nText\n"],
     "record": [_RECORD],
     "attestation-record": [_RECORD],
     "attestation-statement": [b'{"_type": "https://in-toto.io/Statement/v1", "subject": [{"name": "a"}]}'],

@@ -333,3 +333,10 @@ def test_an_index_that_nobody_outside_should_hear_of(
     stock(farm.wheelhouse)
     publication(farm).publish(None)
     assert any("statements stay unsigned" in line for line in log.messages) is sign
+
+
+def test_a_url_that_names_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index").write_text("a file")
+    for url in ("index", (tmp_path / "index").as_uri()):
+        error = only(lambda: open_storage(url, tmp_path), PublishError)  # noqa: B023 - called at once
+        assert (error.what, error.where) == ("the static index is no directory", str(tmp_path / "index"))

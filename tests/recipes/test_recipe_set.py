@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.farm import LINUX, make_farm
 from support.raised import only, raised
-from wheelfarm.errors import PatchError, RecipeError, UsageError
+from wheelfarm.errors import GroupError, PatchError, RecipeError, UsageError
 from wheelfarm.model import Target
 from wheelfarm.recipes.recipe_set import RecipeSet, read_recipes
 
@@ -49,6 +50,16 @@ def test_a_farm_without_recipes_directory(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, settings={"recipes": "recipies"})
     error = only(lambda: read_recipes(settings).check(), RecipeError)
     assert error.where == str(tmp_path / "recipies")
+
+
+@pytest.mark.parametrize("key", ["a.b." * 2000 + "c = 1", "a" * 100_000, "a = '" + "1." * 20 + "'"])
+def test_a_recipe_with_an_endless_key_takes_no_time(tmp_path: Path, key: str) -> None:
+    settings = make_farm(tmp_path)
+    (tmp_path / FILE).write_text(f"{key}\n")
+    began = time.process_time()
+    with pytest.raises((RecipeError, GroupError)):
+        read_recipes(settings).check()
+    assert time.process_time() - began < 2
 
 
 def test_an_empty_farm_is_a_farm(tmp_path: Path) -> None:

@@ -7,9 +7,22 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
-from wheelfarm.errors import WheelhouseError
-from wheelfarm.system.files import explain_os_errors, flush_directory, write_atomically
+from support.raised import only
+from wheelfarm.build.diagnosis import failure_of
+from wheelfarm.build.error_patterns import Failure
+from wheelfarm.errors import BuildDirectoryError, LockError, WheelhouseError
+from wheelfarm.system.files import (
+    RememberedValues,
+    explain_os_errors,
+    flush_directory,
+    os_problem,
+    parse_json,
+    read_text,
+    temporary_path,
+    write_atomically,
+)
 
 
 class TestExplainOsErrors:
@@ -59,3 +72,46 @@ class TestWriteAtomically:
     def test_a_directory_that_is_gone_is_not(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             flush_directory(tmp_path / "gone")
+
+
+def test_a_text_that_is_not_utf8_names_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "build.lock"
+    path.write_bytes(b"a==1\n\xe9")
+    error = only(lambda: read_text(path, LockError), LockError)
+    assert (error.what, error.where) == ("build.lock is not UTF-8", f"{path}, byte 5")
+    assert error.why == "unexpected end of data: 0xe9"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("NaN", "NaN is no number"),
+        ("[-Infinity]", "-Infinity is no number"),
+        ('{"a": 1e999}', "1e999 is no number"),
+        ("[" * 100_000, "nested too deeply"),
+        ("9" * 10_000, "digits"),
+        (b"\xff", "decode"),
+        ("", "Expecting value"),
+    ],
+)
+def test_json_that_is_none(text: str | bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse_json(text)
+
+
+def test_json_as_it_should_be() -> None:
+    assert parse_json(b'{"a": [1, 1.5, null, "\xc3\xa9"]}') == {"a": [1, 1.5, None, "é"]}
+
+
+def test_remembered_values_without_nan(tmp_path: Path) -> None:
+    (tmp_path / "values.json").write_text('{"a": NaN}')
+    assert RememberedValues(tmp_path / "values.json", TypeAdapter(dict[str, float])).read() == {}
+
+
+def test_a_full_disk_is_said_with_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space") as caught, temporary_path(tmp_path / "cache"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    error = os_problem(BuildDirectoryError, "it fails", caught.value, tmp_path / "elsewhere")
+    assert str(error.where).startswith(str(tmp_path / "cache"))
+    assert (error.failure, failure_of(error)) == ("out-of-disk", Failure.OUT_OF_DISK)
+    assert "the disk is full" in str(error.why)

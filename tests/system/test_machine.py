@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -16,6 +17,7 @@ from support.raised import only
 from wheelfarm.errors import EngineError, SystemPackageError
 from wheelfarm.model import Platform, Python, Target
 from wheelfarm.system.machine import Machine, glibc, native_target, peak_memory
+from wheelfarm.system.signals import interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -250,6 +252,39 @@ def test_a_manager_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (error.what, error.log) == ("could not install gcc", log)
     assert error.hint == "apt-get update -qq && apt-get install -y --no-install-recommends gcc"
     assert "no space left" in log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_the_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture, number: signal.Signals
+) -> None:
+    monkeypatch.setattr("wheelfarm.system.machine.os.geteuid", lambda: 0)
+    script = f"trap 'echo cut off' INT TERM; kill -{number.value} {os.getpid()}; sleep 0.5; echo configured"
+    machine = _machine(tmp_path, {"apt-get": f'[ "$1" = update ] || {{ {script}; }}'})
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        machine.install(("gcc",), log=tmp_path / "log")
+    logged = (tmp_path / "log").read_text()
+    assert ("configured" in logged, "cut off\n" in logged) == (True, False)
+    assert log.messages[-1] == "the run ends once the package manager has finished"
+
+
+@pytest.mark.parametrize(
+    ("programs", "half"),
+    [
+        ({"apt-get": "echo \"you must manually run 'sudo dpkg --configure -a'\"; exit 100"}, True),
+        ({"apt-get": "exit 100", "dpkg": "echo 'libx is only half configured'"}, True),
+        ({"apt-get": "exit 100", "dpkg": "true"}, False),
+        ({"apt-get": "exit 100"}, False),
+    ],
+)
+def test_a_half_configured_dpkg_is_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str], *, half: bool
+) -> None:
+    monkeypatch.setattr("wheelfarm.system.machine.os.geteuid", lambda: 0)
+    machine = _machine(tmp_path, programs)
+    error = only(lambda: machine.install(("gcc",), log=tmp_path / "log"), SystemPackageError)
+    typed = "apt-get update -qq && apt-get install -y --no-install-recommends gcc"
+    assert error.hint == (f"dpkg --configure -a && {typed}" if half else typed)
 
 
 def test_this_python_is_the_one_outside_of_any_virtual_environment() -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import time
 import zipfile
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.tags import parse_tag
 
-from support.wheels import EPOCH, Fault, make_wheel
+from support.binaries import elf, functions, macho
+from support.wheels import EPOCH, Fault, change_member, make_wheel
 from wheelfarm.errors import GroupError, WheelError
+from wheelfarm.index.build_tags import BuildSlot
 from wheelfarm.wheels import archive
 from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.description import describe
+from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,3 +172,78 @@ def test_files_are_what_an_installation_holds(tmp_path: Path) -> None:
 def test_importing_the_package_does_not_import_the_parser_of_binaries() -> None:
     code = "import sys, wheelfarm.wheels; sys.exit(bool({'lief', 'packaging.metadata'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("member", "data"),
+    [
+        ("RECORD", "demo.py,sha256=é,0\n".encode()),
+        ("RECORD", b"\xff"),
+        ("WHEEL", b"Wheel-Version: 1.0\nTag: py3-none-a\xff\xff\n"),
+        ("WHEEL", b"Wheel-Version: 1.0\nTag: x\n"),
+        # Each stands for a product of tags.
+        (
+            "WHEEL",
+            b"Wheel-Version: 1.0\nTag: " + b"-".join([b".".join([b"a%d" % n for n in range(500)])] * 3),
+        ),
+        ("METADATA", b"Metadata-Version: 2.4\nName: demo\nVersion: " + b"9" * 5000 + b"\n"),
+        (
+            "METADATA",
+            b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\nRequires-Dist: a ; " + b"(" * 5000 + b"\n",
+        ),
+    ],
+)
+def test_hostile_dist_info_is_a_wheel_error(tmp_path: Path, member: str, data: bytes) -> None:
+    wheel = make_wheel(tmp_path)
+    change_member(wheel, f"demo-1.0.dist-info/{member}", data)
+    began = time.process_time()
+    with pytest.raises((WheelError, GroupError)):
+        open_wheel(wheel)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"demo-{'9' * 240}-py3-none-any.whl",
+        f"demo-1.0-{'9' * 5000}-py3-none-any.whl",
+        f"demo-1.0-{'.'.join('a' * 20)}-{'.'.join('b' * 20)}-{'.'.join('c' * 20)}.whl",
+    ],
+)
+def test_a_hostile_file_name_is_no_wheel_of_the_farm(name: str) -> None:
+    began = time.process_time()
+    assert BuildSlot.of(name) is None
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("name", ["demo.data.py", "demo.data", "demo-1.0.data/x", "x.data/purelib/y.py"])
+def test_names_that_look_like_data_directories_are_legal(tmp_path: Path, name: str) -> None:
+    wheel = open_wheel(make_wheel(tmp_path, files={"demo.py": "", name: "x"}))
+    assert describe(wheel)["size"]["members"] == 5
+    assert ("/" in name) != (name in wheel.installed)
+
+
+@pytest.mark.parametrize("machine", [b"\xff\xfe", b"\x00\x00"])
+def test_a_binary_of_an_unknown_machine_is_a_wheel_error_or_passes(tmp_path: Path, machine: bytes) -> None:
+    data = bytearray(elf(functions("a")))
+    data[18:20] = machine
+    mach = bytearray(macho(exported=["_a"]))
+    mach[4:6] = machine
+    for content in (data, mach):
+        wheel = open_wheel(make_wheel(tmp_path, files={"demo.so": bytes(content)}))
+        with suppress(WheelError):
+            linkage(wheel)
+
+
+def test_a_member_without_a_name_is_a_wheel_error(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr(zipfile.ZipInfo("x"), b"")
+    data = wheel.read_bytes()
+    # The length of the name, in both headers, becomes 0; the name is a part of the extra field then.
+    for magic, at in ((b"PK\x01\x02", 28), (b"PK\x03\x04", 26)):
+        start = data.rindex(magic)
+        data = data[: start + at] + b"\0\0\1\0" + data[start + at + 4 :]
+    wheel.write_bytes(data)
+    with pytest.raises((WheelError, GroupError)):
+        open_wheel(wheel)

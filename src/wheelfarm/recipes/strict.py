@@ -35,7 +35,7 @@ def _kebab(name: str) -> str:
 
 
 _MOST_PARTS: Final = 100
-_LONG_KEY: Final = re.compile(rf"(?:[\w-]+\s*\.\s*){{{_MOST_PARTS}}}")
+_LONG_KEY: Final = re.compile(rf"(?<![\w-])(?:[\w-]++\s*+\.\s*+){{{_MOST_PARTS}}}")
 """The parser takes the square of the number of parts."""
 
 

@@ -39,7 +39,7 @@ LARGE_MEMBER: Final = 10 * 1024**2
 
 _CHUNK: Final = 1024**2  # bytes
 _ENCRYPTED: Final = 0x1  # bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4)
-_UNSAFE_NAME: Final = re.compile(r"^/|^[A-Za-z]:|\\|\0|(?:^|/)\.\.(?:/|$)")
+_UNSAFE_NAME: Final = re.compile(r"^$|^/|^[A-Za-z]:|\\|\0|(?:^|/)\.\.(?:/|$)")
 _UNREADABLE: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -149,7 +149,7 @@ def open_wheel(path: Path) -> Wheel:
     problems = Collector()
     with unreadable_as_wheel_error(path.name), zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
-        members = [info for info in infos if not info.is_dir()]
+        members = [info for info in infos if not info.filename.endswith("/")]
         names = {info.filename for info in members}
         for error in (*_bad_names(infos), *_bad_members(infos)):
             problems.add(error)
