@@ -169,7 +169,8 @@ def original_of(path: Path) -> Path:
 
 def development_package(path: Path, root: Path) -> str:
     """The system package of the link lib….so that a linker reads for a library; empty without one."""
-    link = path.with_name(re.sub(r"\.so[.\d]*$", ".so", path.name))
+    # dpkg lists the file below /usr, to which /lib is a link.
+    link = path.parent.resolve() / re.sub(r"\.so[.\d]*$", ".so", path.name)
     found = package_of(link, root, follow=False) if link != path and link.is_symlink() else None
     return str(found["name"]) if found else ""
 
