@@ -78,6 +78,7 @@ def test_a_project_in_a_subdirectory_inside_another_repository(tmp_path: Path) -
     settings = farm(tmp_path, {"python/setup.py": setup}, "python/", subdirectory="python")
     run = run_farm(settings)
     assert run.states == {"tinyleaf": "built"}, str(run.outcomes["tinyleaf"].error)
-    (line,) = (line for line in run.lines if "git says" in line)
-    assert "9.9.9" not in line
+    lines = [line for line in run.lines if "git says" in line]
+    assert lines
+    assert not any("9.9.9" in line for line in lines)
     assert run.record("tinyleaf").key_parts["source"].count('"subdirectory": "python"') == 1
