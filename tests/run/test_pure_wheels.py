@@ -140,6 +140,6 @@ class TestPublicWheel:
     def test_keys_of_a_build_are_errors(self, pure_index: Index, tmp_path: Path) -> None:
         table = {"source": {"kind": "wheel", "sha256": "0" * 64}, "environment": {"A": "1"}}
         settings = pure_farm(tmp_path, pure_index, {"purepub": table})
-        error = only(lambda: read_recipes(settings), RecipeError)
+        error = only(lambda: read_recipes(settings).check(), RecipeError)
         assert error.where == "recipes/purepub/recipe.toml: environment"
         assert 'source.kind = "wheel"' in str(error.why)
