@@ -40,14 +40,20 @@ def run(session: nox.Session, lock: str, program: str, *words: str) -> None:
 @nox.session(venv_backend="none", tags=["check"])
 def tests(session: nox.Session) -> None:
     """The fast tests: no container engine, no network but loopback, under 3 minutes on 2 cores."""
-    words = ("-n", "auto", "--dist", "worksteal", "-m", "not engine and not slow")
+    words = ("-n", "auto", "--dist", "worksteal", "-m", "not engine and not slow and not hostile")
     run(session, "test", "pytest", *words, *session.posargs)
 
 
 @nox.session(name="engine-tests", venv_backend="none", default=False, tags=["check"])
 def engine_tests(session: nox.Session) -> None:
     """Real builds: needs podman or docker and a builder image; see docs/how-to/builder-image.md."""
-    run(session, "test", "pytest", "-m", "(engine or slow) and not server", *session.posargs)
+    run(session, "test", "pytest", "-m", "(engine or slow) and not (server or hostile)", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False, tags=["check"])
+def hostile(session: nox.Session) -> None:
+    """Packages that try to get out of their build, on both engines; needs bubblewrap too."""
+    run(session, "test", "pytest", "-m", "hostile", *session.posargs)
 
 
 @nox.session(name="server-tests", venv_backend="none", default=False, tags=["check"])

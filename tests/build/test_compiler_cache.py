@@ -63,10 +63,10 @@ class TestMake:
         assert copy.stat().st_ino == inode
         # A copy that cannot be run is made again.
         copy.chmod(0o644)
-        assert cache.make() is None
+        assert cache.make(["numpy"]) is None
         assert os.access(copy, os.X_OK)
         # Made here, where it is no error that it cannot be.
-        assert (cache.storage / "lock").is_dir()
+        assert (cache.storage_of("numpy") / "lock").is_dir()
 
     def test_another_program_takes_its_place_in_one_step(self, cache: CompilerCache) -> None:
         """Whoever runs the old one goes on with it: a name that is gone for a moment fails a build."""
@@ -77,12 +77,12 @@ class TestMake:
             assert running.read() == CCACHE
         assert "4.15.0" in (cache.tools / PROGRAM).read_text()
 
-    @pytest.mark.parametrize("place", ["", "ccache", "ccache/host", "ccache/bin", "ccache/host/lock"])
+    @pytest.mark.parametrize("place", ["", "ccache", "ccache/host", "ccache/bin", "ccache/host/numpy"])
     def test_a_file_in_the_way(self, cache: CompilerCache, tmp_path: Path, place: str) -> None:
         way = tmp_path / "cache" / place
         way.parent.mkdir(parents=True, exist_ok=True)
         way.write_text("")
-        problem = cache.make()
+        problem = cache.make(["numpy"])
         assert problem is not None
         assert str(way) in problem
 
@@ -101,7 +101,7 @@ def test_the_variables_of_ccache(cache: CompilerCache) -> None:
         "CCACHE_CONFIGPATH": "/project/no-ccache.conf",
         "CCACHE_TEMPDIR": "/project/tmp",
         "CCACHE_EXTRAFILES": "/project/compilers.txt",
-        "CCACHE_STATSLOG": "/project/ccache.log",
+        "CCACHE_STATSLOG": "/project/tmp/ccache.log",
     }
     assert compilers_path(PurePosixPath("/project")) == "/project/compilers"
 
@@ -207,9 +207,18 @@ class TestReady:
     def test_as_a_program(self, stage: Path, tmp_path: Path) -> None:
         (stage / "inside").mkdir()
         script = shutil.copy(Path(compilers.__file__), stage / "inside")
-        words = [sys.executable, "-I", script, str(program(tmp_path / PROGRAM)), "cc", "no-such-cc"]
+        words = [
+            sys.executable,
+            "-I",
+            "-S",
+            script,
+            "-",
+            str(program(tmp_path / PROGRAM)),
+            "cc",
+            "no-such-cc",
+        ]
         program(tmp_path / "system" / "cc", "#!/bin/sh\n")
-        subprocess.run(words, check=True, env={"PATH": str(tmp_path / "system")})
+        subprocess.run(words, check=True, env={"PATH": str(tmp_path / "system")}, cwd=stage)
         found = {path.name for path in (stage / "compilers").iterdir()}
         assert "cc" in found
         assert "no-such-cc" not in found
@@ -406,10 +415,10 @@ class TestACacheThatCannotBeUsed:
     def test_a_disk_that_is_full_later(self, small: Path, tmp_path: Path) -> None:
         """ccache stores nothing more, and the build goes on."""
         cache = cache_in(small)
-        assert cache.make() is None
+        assert cache.make(["tiny"]) is None
         fill(small, names=True)
         assert compiled(tmp_path, cache) == 1
-        assert "cache_miss" in (tmp_path / "stage" / "ccache.log").read_text()
+        assert "cache_miss" in (tmp_path / "stage" / "tmp" / "ccache.log").read_text()
 
 
 def cache_in(directory: Path) -> CompilerCache:
@@ -429,7 +438,7 @@ def compiled(directory: Path, cache: CompilerCache, include: str = "") -> int:
     (source / "one.c").write_text('#include "value.h"\nint main(void) { return VALUE; }\n')
     shutil.rmtree(stage / "compilers", ignore_errors=True)
     compilers.main(str(cache.tools / PROGRAM), ["gcc"], stage, set())
-    env = os.environ | cache.environment(storage=cache.storage, directory=stage)
+    env = os.environ | cache.environment(storage=cache.storage_of("tiny"), directory=stage)
     env["PATH"] = f"{stage / 'compilers'}{os.pathsep}{env['PATH']}"
     # As ccache sees it, a file that is as new as the compile is not to be trusted.
     for path in source.rglob("*.[ch]"):
@@ -444,18 +453,18 @@ def compiled(directory: Path, cache: CompilerCache, include: str = "") -> int:
 def test_a_header_that_comes_before_another_of_its_name_is_seen(tmp_path: Path) -> None:
     """ccache by itself looks only at those headers that were included before."""
     cache = cache_in(tmp_path / "cache")
-    cache.make()
+    cache.make(["tiny"])
     assert compiled(tmp_path, cache) == compiled(tmp_path, cache) == 1
-    assert "direct_cache_hit" in (tmp_path / "stage" / "ccache.log").read_text()
+    assert "direct_cache_hit" in (tmp_path / "stage" / "tmp" / "ccache.log").read_text()
     assert compiled(tmp_path, cache, include="#define VALUE 2\n") == 2
 
 
 @pytest.mark.slow
 def test_damaged_entries_are_compiled_again(tmp_path: Path) -> None:
     cache = cache_in(tmp_path / "cache")
-    cache.make()
+    cache.make(["tiny"])
     compiled(tmp_path, cache)
-    entries = [path for path in cache.storage.glob("?/?/*") if path.is_file()]
+    entries = [path for path in cache.storage_of("tiny").glob("?/?/*") if path.is_file()]
     assert entries
     for path in entries:
         content = bytearray(path.read_bytes())

@@ -76,6 +76,7 @@ class TestLay:
             "compilers.py",
             "prepare_build_cache.py",
             "library_provenance.py",
+            "programs.py",
         }
         assert (stage.provider, stage.dist.is_dir(), stage.built.exists()) == (Provider.NONE, True, False)
 
@@ -157,7 +158,8 @@ def test_the_environment_report_reads_installed_files_from_disk(tmp_path: Path) 
     """Not from RECORD: a file that was changed after it was installed has another digest."""
     script = Path(__file__).parents[2] / "src/wheelfarm/build/inside/environment_report.py"
     wheel, output = make_wheel(tmp_path), tmp_path / "out" / "environment.json"
-    subprocess.run([sys.executable, "-I", str(script), str(wheel), str(output)], check=True)
+    words = [sys.executable, "-I", "-S", str(script), "-", str(wheel), str(output)]
+    subprocess.run(words, check=True, cwd=tmp_path)
     report = json.loads(output.read_text())
     assert report["wheels"] == [wheel.name]
     assert report["built"] == {"filename": wheel.name, "sha256": digest(wheel.read_bytes())}

@@ -154,7 +154,7 @@ class TestPhase:
     )
     def test_cibuildwheel_s_headlines_tell(self, farm: Settings, output: str, phase: Phase) -> None:
         engine = Cibuildwheel(farm, ContainerEngine("podman", storage=""))
-        (step,) = engine.render(make_stage(build_for(farm), engine)).steps
+        step = engine.render(make_stage(build_for(farm), engine)).steps[0]
         assert step.phase_in(output.splitlines()) is phase
 
     def test_on_the_host_each_step_is_one_program(self) -> None:
@@ -178,6 +178,7 @@ class TestPhase:
         argv = ("sh", "-c", "echo some words; echo error: the cause; exit 3")
         step = Step(phase=phase, argv=argv, env={"PATH": "/usr/bin:/bin"}, cwd=tmp_path)
         stage = make_stage(build_for(farm), Host(farm), tmp_path)
+        (tmp_path / "inside").mkdir()
         listener = RecordingListener()
         with pytest.raises(FarmError) as caught:
             run_rendering(

@@ -43,7 +43,8 @@ def system(tmp_path: Path) -> Path:
 @pytest.fixture
 def hide(tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> Hide:
     """Hides the programs of the system but some; returns the names of those that are hidden."""
-    (tmp_path / "bin").mkdir()
+    for name in ("bin", "tmp"):
+        (tmp_path / name).mkdir()
     query = tmp_path / "bin" / "dpkg-query"
     query.write_text(f"#!/bin/sh\nSYSTEM={system}\n{DPKG}\n")
     query.chmod(0o755)

@@ -148,12 +148,18 @@ class TestCleanEnvironment:
         assert result.found == "alpha"
 
     def test_a_library_of_this_machine(self, tmp_path: Path) -> None:
+        library = next(Path("/usr/lib").glob("*-linux-gnu/libbz2.so.1.0"), Path("/usr/lib64/libbz2.so.1"))
+        code = f"import ctypes\nctypes.CDLL({str(library)!r})\n"
+        error = only(lambda: self.run(tmp_path, code), GateTestError)
+        assert "uses libraries of this machine" in error.what
+        assert error.where == f"{library.resolve()}, Python {PYTHON}"
+
+    def test_a_library_of_a_user_is_not_there(self, tmp_path: Path) -> None:
         library = tmp_path / "libmine.so"
         library.write_bytes(elf("int mine(void) { return 1; }", soname="libmine.so"))
         code = f"import ctypes\nctypes.CDLL({str(library)!r})\n"
         error = only(lambda: self.run(tmp_path, code), GateTestError)
-        assert "uses libraries of this machine" in error.what
-        assert error.where == f"{library}, Python {PYTHON}"
+        assert f"{library}: cannot open shared object file" in str(error.why)
 
     @pytest.mark.parametrize(
         ("code", "smoke", "why"),

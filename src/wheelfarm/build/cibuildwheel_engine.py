@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -15,13 +16,14 @@ from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
 from wheelfarm.build.commands import build_commands, shell_line, shell_lines
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
-from wheelfarm.build.containers import ContainerEngine, default_image, python_directory
+from wheelfarm.build.containers import ContainerEngine, default_image, python_directory, site_packages
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import PROXIES, build_environment, config_settings
+from wheelfarm.build.environment_report import ENVIRONMENT_REPORT
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.build.pure_container import render_in_container
 from wheelfarm.errors import EngineError
-from wheelfarm.model import EngineName, Platform
+from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
 from wheelfarm.system.environment import which
 
@@ -32,13 +34,15 @@ if TYPE_CHECKING:
     from wheelfarm.build.compiler_cache import CompilerCache
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Python, Target
+    from wheelfarm.plan.build import Build
     from wheelfarm.recipes.settings import Settings
 
 CONFIG: Final = "cibuildwheel.toml"
 TOOLS_INSIDE: Final = PurePosixPath("/wheelfarm/ccache")
 STORAGE_INSIDE: Final = PurePosixPath("/wheelfarm/ccache-storage")
 UV_INSIDE: Final = PurePosixPath("/wheelfarm/uv")
-"""Where a container gets the compiler cache and this machine's uv."""
+SCRIPTS_INSIDE: Final = PurePosixPath("/wheelfarm/scripts")
+"""Where a container gets the compiler cache, this machine's uv and the farm's scripts."""
 OVERLAID: Final = "overlaid"
 """Below the build directory: the working directory of cibuildwheel with an overlay mount.
 
@@ -55,6 +59,10 @@ _HEADLINES: Final = {
     "Repairing wheel...": Phase.REPAIR,
 }
 """What cibuildwheel prints; before the first headline it starts the container."""
+_CONFINED: Final = ("--security-opt=no-new-privileges",)
+_NO_NETWORK: Final = ("--network=none", *(f"--env={name}=" for name in PROXIES))
+"""Without proxies too: podman gives a container those of this machine, with their passwords."""
+_REPORT: Final = "environment_report.py"
 _GLIBC: Final = (2, 28)
 """The level of cibuildwheel's default images: wheels for it run in those and in newer ones."""
 
@@ -78,6 +86,11 @@ class Cibuildwheel:
     def stages(self) -> Path:
         """The farm's own directory where containers give a fixed path, else that of the host engine."""
         return self.settings.work / "stages" if self.container else self.settings.stages
+
+    def isolation(self, build: Build) -> Isolation:
+        """Of a container; on macOS and Windows there is none."""
+        container = self._container_for(build.id.target)
+        return Isolation.CONTAINER if container and not build.recipe.table.isolation else Isolation.NONE
 
     def without_compiler_cache(self) -> Cibuildwheel:
         return replace(self, compiler_cache=None)
@@ -133,11 +146,36 @@ class Cibuildwheel:
         )
         env = programs_environment(self.settings) | {"TMPDIR": str(root / "tmp")}
         cwd = root / OVERLAID if overlay else root
+        if container is not None:
+            # The container remains, with no process in it: the environment report is made from its files.
+            env["CIBW_DEBUG_KEEP_CONTAINER"] = "1"
         step = Step(phase=Phase.BUILD, argv=argv, env=env, cwd=cwd, headlines=_HEADLINES)
+        steps = self._around(container, directory, step) if container is not None else [step]
         files = {CONFIG: tomlkit.dumps({"tool": {"cibuildwheel": self.options(directory)}})}
         read = (source / name for name in (_PROJECT_FILES if overlay else ()))
         copies = {f"{OVERLAID}/{package}/{path.name}": path for path in read if path.is_file()}
-        return Rendering(files=files, copies=copies, steps=(step,))
+        return Rendering(files=files, copies=copies, steps=tuple(steps))
+
+    def _around(self, container: ContainerEngine, directory: BuildDirectory, step: Step) -> list[Step]:
+        """The step of a container with those around it: system packages before, environment report after.
+
+        Both are outside of it, since it has no network, and its build may have changed any program in it.
+        """
+        root, target = directory.root, directory.build.id.target
+        line, image, report = _system_packages(directory), self.image(target), str(root / "inside" / _REPORT)
+        commands = container.install_packages(root, image, line) if line else ()
+        before = [Step(phase=Phase.PROVIDER, argv=argv, env=container.env, cwd=root) for argv in commands]
+        after = Step(
+            phase=Phase.ENVIRONMENT_REPORT,
+            argv=(
+                *(sys.executable, "-I", "-S", report),
+                *(str(directory.packages), str(directory.dist / ENVIRONMENT_REPORT)),
+            ),
+            env=container.env,
+            cwd=root,
+            copied_out=site_packages(target.python),
+        )
+        return [*before, step, after]
 
     def _render_pure(self, directory: BuildDirectory, container: ContainerEngine | None) -> Rendering:
         """The steps of the host engine, in containers where this engine has them."""
@@ -153,7 +191,7 @@ class Cibuildwheel:
             directory,
             container,
             self.image(directory.build.id.target),
-            options=self._uv(),
+            options=(*self._uv(), *_CONFINED),
             uv=UV_INSIDE,
             install=_install_line(directory),
             env=programs_environment(self.settings),
@@ -165,6 +203,7 @@ class Cibuildwheel:
         linux = target.platform is Platform.LINUX
         commands = build_commands(
             directory,
+            scripts=SCRIPTS_INSIDE if linux else directory.root / "inside",
             ccache=(TOOLS_INSIDE if linux else cache.tools) / PROGRAM if cache else None,
             build_cache=self.build_cache(directory) is not None,
             output=PurePosixPath("/output") if linux else directory.dist,
@@ -183,8 +222,7 @@ class Cibuildwheel:
             # Its default would install abi3audit from the index, whatever it is that day.
             "audit-command": "",
         }
-        first = [*_system_packages(directory), *lines(Phase.PROVIDER)]
-        if first:
+        if first := lines(Phase.PROVIDER):
             options["before-all"] = " && ".join(first)
         container = self._container_for(target)
         if container is not None:
@@ -193,7 +231,8 @@ class Cibuildwheel:
                 "create-args": self._create_args(directory, container),
                 "disable-host-mount": True,
             }
-            options[f"{target.system}-{target.arch}-image"] = self.image(target)
+            own = container.image_of(directory.root) if _system_packages(directory) else None
+            options[f"{target.system}-{target.arch}-image"] = own or self.image(target)
         return options | dict(directory.build.resolved.cibuildwheel)
 
     def _environment(self, directory: BuildDirectory) -> str:
@@ -201,7 +240,7 @@ class Cibuildwheel:
         cache, linux = self.compiler_cache, directory.build.id.target.platform is Platform.LINUX
         variables = build_environment(directory)
         if cache:
-            storage = STORAGE_INSIDE if linux else cache.storage
+            storage = STORAGE_INSIDE if linux else cache.storage_of(directory.build.id.name)
             variables |= cache.environment(storage=storage, directory=directory.inside)
         where = directory.build.recipe.where
         words = [quote_value(name, value, where=where) for name, value in variables.items()]
@@ -213,12 +252,15 @@ class Cibuildwheel:
     def _create_args(self, directory: BuildDirectory, container: ContainerEngine) -> list[str]:
         """The options of the container: its label, mounts and volumes."""
         cache = self.compiler_cache
-        words = [container.label(directory.root), *self._uv()]
+        words = [container.label(directory.root), *self._uv(), *_CONFINED]
+        words.append(f"--volume={directory.root / 'inside'}:{SCRIPTS_INSIDE}:ro")
+        if not directory.build.recipe.table.isolation:
+            words += _NO_NETWORK
         if container.can_overlay(directory.root):
             words += container.overlay_mount(directory.root, directory.inside)
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
-            words.append(f"--volume={cache.storage}:{STORAGE_INSIDE}")
+            words.append(f"--volume={cache.storage_of(directory.build.id.name)}:{STORAGE_INSIDE}")
         if self.build_cache(directory):
             # One for each farm and build.
             volume = f"{volumes_of(self.settings)}{directory.build.id.slug}"
@@ -254,7 +296,7 @@ class Cibuildwheel:
         writable = ("--volume", f"{out}:/gate/{out.name}") if out else ()
         argv = (
             *(container.program, "run", "--rm", "--interactive", container.label(directory)),
-            "--network=none",
+            *(*_CONFINED, *_NO_NETWORK),
             *("--volume", f"{directory}:/gate:ro", *writable),
             *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
             *(f"/opt/python/{python_directory(target.python)}/bin/python", "-I"),
@@ -264,18 +306,12 @@ class Cibuildwheel:
         return Step(phase=Phase.ENVIRONMENT_REPORT, argv=argv, env=env, cwd=directory)
 
 
-def _with_network(line: str) -> str:
-    """A shell's line with the proxies of the container itself: those of the build lead nowhere."""
-    proxies = 'grep -zi _proxy= /proc/1/environ | xargs -0 sh -c \'exec env "$@" sh -c "$0"\''
-    return f"unset {' '.join(PROXIES)}; {proxies} {shlex.quote(line)}"
-
-
-def _system_packages(directory: BuildDirectory) -> list[str]:
-    """The line that installs system packages with the image's package manager, if there are any."""
+def _system_packages(directory: BuildDirectory) -> str | None:
+    """The shell's line that installs system packages with the image's package manager; None without any."""
     packages = directory.build.system_packages
     apt, dnf = (shlex.join(packages[manager]) for manager in ("apt", "dnf"))
     if directory.build.id.target.platform is not Platform.LINUX or not (apt or dnf):
-        return []
+        return None
     install_apt = f"apt-get update -qq && apt-get install -y --no-install-recommends {apt}"
     branches = (
         ("apt-get", install_apt if apt else ":"),
@@ -283,7 +319,7 @@ def _system_packages(directory: BuildDirectory) -> list[str]:
         ("yum", f"yum install -y {dnf}" if dnf else ":"),
     )
     tests = "; el".join(f"if command -v {program} >/dev/null; then {line}" for program, line in branches)
-    return [_with_network(f"{tests}; else echo 'no known package manager' >&2; exit 1; fi")]
+    return f"{tests}; else echo 'no known package manager' >&2; exit 1; fi"
 
 
 def _install_line(directory: BuildDirectory) -> str:

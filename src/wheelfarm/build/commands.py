@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.compiler_cache import wrapper_arguments
+from wheelfarm.build.directory import ENVIRONMENT as ENVIRONMENT_DIRECTORY
 from wheelfarm.build.engine import WHEEL, Phase, Step
 from wheelfarm.build.environment_report import ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
 from wheelfarm.build.repair import TOOLS
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
 
 PYTHON: Final = "{python}"
-"""Stands for the interpreter of the build environment."""
+"""Stands for an interpreter that no file of the build environment can change."""
+ENVIRONMENT: Final = "{environment}"
+"""Stands for the directory of the build environment, as the argument of a script."""
+_SCRIPT: Final = (PYTHON, "-I", "-S")
+"""Without site: it would execute what .pth files of the environment say."""
 DEST: Final = "{dest_dir}"
 """Stands for the directory of the repaired wheel. This and `WHEEL` are cibuildwheel's own placeholders."""
 
@@ -42,12 +47,18 @@ class BuildCommand:
 
 
 def build_commands(
-    directory: BuildDirectory, *, ccache: PurePath | None, build_cache: bool, output: PurePath
+    directory: BuildDirectory,
+    *,
+    scripts: PurePath,
+    ccache: PurePath | None,
+    build_cache: bool,
+    output: PurePath,
 ) -> list[BuildCommand]:
     """All commands around the backend, in the order of their phases.
 
     Args:
         directory: the build directory.
+        scripts: the directory of the scripts as the build sees it.
         ccache: the program of the compiler cache as the build sees it; None without a compiler cache.
         build_cache: whether the build has a build cache.
         output: the directory that reports are written to, as the build sees it.
@@ -55,18 +66,18 @@ def build_commands(
     target = directory.build.id.target
 
     def script(name: str) -> str:
-        return str(directory.inside / "inside" / name)
+        return str(scripts / name)
 
     commands = []
     if ccache is not None:
         words = wrapper_arguments(ccache, directory.build.resolved.environment)
-        argv = (PYTHON, "-I", script("compilers.py"), *words)
+        argv = (*_SCRIPT, script("compilers.py"), ENVIRONMENT, *words)
         commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv, as_backend=True))
     if build_cache:
-        argv = (PYTHON, "-I", script("prepare_build_cache.py"), str(directory.build_dir))
+        argv = (*_SCRIPT, script("prepare_build_cache.py"), ENVIRONMENT, str(directory.build_dir))
         commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv))
     if directory.provider is Provider.NETLIB:
-        argv = (PYTHON, script("netlib.py"), str(directory.provider_dir))
+        argv = (*_SCRIPT, script("netlib.py"), str(directory.provider_dir))
         commands.append(BuildCommand(phase=Phase.PROVIDER, argv=argv))
     libraries = (directory.provider_dir / "lib").as_posix() if directory.provider_dir else None
     repair, variables = TOOLS[target.platform].command(
@@ -75,9 +86,12 @@ def build_commands(
     packages = directory.build.all_system_packages
     if not directory.build.recipe.table.compiled:
         # There is nothing to repair, and the tools refuse a pure wheel.
-        repair, variables = (PYTHON, "-I", "-c", _COPY, WHEEL, DEST), {}
-    report = (PYTHON, "-I", script("environment_report.py"), WHEEL, str(output / ENVIRONMENT_REPORT))
-    provenance = (PYTHON, "-I", script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
+        repair, variables = (*_SCRIPT, "-c", _COPY, WHEEL, DEST), {}
+    report = (
+        *(*_SCRIPT, script("environment_report.py"), ENVIRONMENT, WHEEL),
+        str(output / ENVIRONMENT_REPORT),
+    )
+    provenance = (*_SCRIPT, script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [
         *commands,
         BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *packages)),
@@ -92,7 +106,8 @@ def host_step(
     command: BuildCommand, directory: BuildDirectory, *, python: str, env: Mapping[str, str]
 ) -> Step:
     """A command as a step of the host engine; the built wheel is filled in when the step runs."""
-    values = {PYTHON: python, DEST: str(directory.dist)}
+    environment = str(directory.root / ENVIRONMENT_DIRECTORY)
+    values = {PYTHON: python, ENVIRONMENT: environment, DEST: str(directory.dist)}
     argv = tuple(values.get(word, word) for word in command.argv)
     return Step(phase=command.phase, argv=argv, env={**env, **command.env}, cwd=directory.root)
 
@@ -104,7 +119,8 @@ def shell_lines(commands: Iterable[BuildCommand], *phases: Phase, target: Target
         if command.phase in phases:
             variables = [f"{name}={value}" for name, value in command.env.items()]
             words = [*(["env", *variables] if variables else []), *command.argv]
-            lines.append(shell_line(["python" if word == PYTHON else word for word in words], target=target))
+            values = {PYTHON: "python", ENVIRONMENT: "-"}
+            lines.append(shell_line([values.get(word, word) for word in words], target=target))
     return lines
 
 

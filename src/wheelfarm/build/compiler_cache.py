@@ -1,4 +1,6 @@
-"""The compiler cache: ccache between a build and its compilers, shared by all builds of an engine.
+"""The compiler cache: ccache between a build and its compilers; each recipe has its own in each engine.
+
+What a build writes there ends up in later builds, so it must not be another recipe's.
 
 A build finds ccache under the compilers' own names, first on its PATH. So no build system needs to know of
 it, and none writes its name into a wheel: with and without the cache the bytes are the same. It hits because
@@ -18,7 +20,7 @@ from wheelfarm.system.files import temporary_path
 from wheelfarm.system.locks import hold_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path, PurePath
 
 PROGRAM: Final = "ccache"
@@ -27,15 +29,16 @@ _NAMES: Final = ("cc", "gcc", "c++", "g++", "clang", "clang++")
 
 @dataclass(frozen=True, kw_only=True)
 class CompilerCache:
-    """The cache on this machine; containers get its two directories mounted."""
+    """The caches of an engine on this machine; containers get two directories mounted."""
 
     program: Path
     """The ccache of the farm, one static binary."""
     tools: Path
     """The directory with a copy of it, which containers can mount."""
     storage: Path
-    """Each engine has its own: paths differ, and containers may write as another user."""
+    """The directory of an engine's caches: paths differ, and containers may write as another user."""
     size: str
+    """The largest that the cache of one recipe may be."""
 
     @classmethod
     def below(cls, directory: Path, *, program: Path, engine: str, size: str) -> CompilerCache:
@@ -43,11 +46,17 @@ class CompilerCache:
         home = directory / PROGRAM
         return cls(program=program, tools=home / "bin", storage=home / engine, size=size)
 
-    def make(self) -> str | None:
-        """Make the directories; why the cache cannot be used, or None."""
+    def storage_of(self, recipe: str) -> Path:
+        """The cache of a recipe."""
+        return self.storage / recipe
+
+    def make(self, recipes: Iterable[str] = ()) -> str | None:
+        """Make the directories, also of some recipes; why the cache cannot be used, or None."""
         try:
-            # ccache creates this itself, but fails hard when it cannot, as on a full disk.
-            (self.storage / "lock").mkdir(parents=True, exist_ok=True)
+            self.storage.mkdir(parents=True, exist_ok=True)
+            for recipe in recipes:
+                # ccache creates this itself, but fails hard when it cannot, as on a full disk.
+                (self.storage_of(recipe) / "lock").mkdir(parents=True, exist_ok=True)
             self.tools.mkdir(parents=True, exist_ok=True)
             with hold_lock(self.tools.with_name("bin.lock")):
                 _copy_program(self.program, self.tools / PROGRAM)
@@ -73,7 +82,7 @@ class CompilerCache:
             # What ccache would not see for itself.
             "CCACHE_EXTRAFILES": (directory / "compilers.txt").as_posix(),
             # Hits and misses, for the environment report.
-            "CCACHE_STATSLOG": (directory / "ccache.log").as_posix(),
+            "CCACHE_STATSLOG": (directory / "tmp" / "ccache.log").as_posix(),
         }
 
 

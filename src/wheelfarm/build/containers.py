@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distribution
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.host_engine import programs_environment
@@ -60,21 +60,51 @@ class ContainerEngine:
 
     def label(self, root: Path) -> str:
         """The option that labels a container with its build directory."""
-        return f"--label=wheelfarm.build={hashlib.sha256(str(root).encode()).hexdigest()[:16]}"
+        return f"--label=wheelfarm.build={_digest_of(root)}"
 
     def overlay_mount(self, root: Path, at: PurePath) -> list[str]:
         """The options of an overlay mount."""
         # Otherwise SELinux would relabel the host's files before a container may read them.
         return [f"--volume={root}:{at}:O", "--security-opt=label=disable"]
 
-    def sweep(self, root: Path) -> None:
-        """Remove the containers of a build directory, in whatever state."""
+    def image_of(self, root: Path) -> str:
+        """The name of a build directory's own image, with the system packages of its build."""
+        return f"localhost/wheelfarm-{_digest_of(root)}"
+
+    def install_packages(self, root: Path, image: str, line: str) -> tuple[tuple[str, ...], ...]:
+        """The commands that make this image: a shell's line in a container of another image, with network."""
+        name = f"wheelfarm-{_digest_of(root)}"
+        return (
+            (self.program, "run", f"--name={name}", self.label(root), image, "sh", "-c", line),
+            (self.program, "commit", name, self.image_of(root)),
+            (self.program, "rm", name),
+        )
+
+    def copy_out(self, root: Path, source: PurePath, target: Path) -> None:
+        """Copy a directory of the one container of a build directory, in which nothing runs any more.
+
+        Raises:
+            EngineError: when it cannot be copied.
+        """
+        found = self._containers(root)
+        words = (self.program, "cp", f"{next(iter(found), '')}:{source}", str(target))
+        finished = run(Command(argv=words, env=self.env, time_limit=600), check=False)
+        if len(found) != 1 or finished.returncode != 0:
+            why = finished.output.strip() if found else "the container is gone"
+            raise EngineError(f"{source} cannot be copied out of the build's container", why=why)
+
+    def _containers(self, root: Path) -> list[str]:
         label = self.label(root).removeprefix("--")
-        found = self._output("ps", "--all", "--quiet", "--filter", label).split()
+        return self._output("ps", "--all", "--quiet", "--filter", label).split()
+
+    def sweep(self, root: Path) -> None:
+        """Remove the containers of a build directory, in whatever state, and its image."""
+        found = self._containers(root)
         if found:
             # podman waits 10 s for a clean end otherwise.
             now = ("--time=0",) if self.program == "podman" else ()
-            self._output("rm", "--force", *now, *found)
+            self._output("rm", "--force", "--volumes", *now, *found)
+        self._output("rmi", self.image_of(root))
 
     def volumes(self, prefix: str) -> dict[str, Path]:
         """The volumes whose names begin with a prefix, each with its mount point on this machine."""
@@ -121,6 +151,16 @@ class ContainerEngine:
         command = Command(argv=(self.program, *words), env=self.env, time_limit=60)
         finished = run(command, check=False)
         return finished.output if finished.returncode == 0 else ""
+
+
+def _digest_of(root: Path) -> str:
+    return hashlib.sha256(str(root).encode()).hexdigest()[:16]
+
+
+def site_packages(python: Python) -> PurePosixPath:
+    """The directory of the packages of a Python in a builder image."""
+    lib = PurePosixPath("/opt/python", python_directory(python), "lib")
+    return lib / f"python{python}" / "site-packages"
 
 
 def python_directory(python: Python) -> str:

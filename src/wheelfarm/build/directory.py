@@ -96,6 +96,11 @@ class BuildDirectory:
         return self.root / "built"
 
     @property
+    def packages(self) -> Path:
+        """Where the packages of a container's build environment are copied to after the build."""
+        return self.root / "packages"
+
+    @property
     def dist(self) -> Path:
         """Where the engine puts the repaired wheel."""
         return self.root / "dist"
@@ -113,9 +118,14 @@ def _write_files(directory: BuildDirectory) -> None:
         url = (directory.inside / "requirements" / wheel.path.name).as_uri()
         lines.append(f"{wheel.name} @ {url} --hash=sha256:{wheel.sha256}\n")
     (root / "requirements.txt").write_text("".join(lines), encoding="utf-8")
+    write_scripts(directory)
+
+
+def write_scripts(directory: BuildDirectory) -> None:
+    """Write the scripts that run where the build runs."""
     for script in SCRIPTS:
         text = files("wheelfarm.build").joinpath("inside", script).read_bytes()
-        (root / "inside" / script).write_bytes(text)
+        (directory.root / "inside" / script).write_bytes(text)
 
 
 def _unpack_openblas(directory: BuildDirectory) -> None:

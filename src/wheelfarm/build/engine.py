@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from wheelfarm.build.compiler_cache import CompilerCache
     from wheelfarm.build.containers import ContainerEngine
     from wheelfarm.build.directory import BuildDirectory
-    from wheelfarm.model import EngineName, Python, Target
-    from wheelfarm.plan.build import Toolchain
+    from wheelfarm.model import EngineName, Isolation, Python, Target
+    from wheelfarm.plan.build import Build, Toolchain
     from wheelfarm.system.process import Flag
+    from wheelfarm.system.sandbox import View
 
 WHEEL: Final = "{wheel}"
 """Stands in a step for the path of the built wheel, whose name only the backend knows."""
@@ -44,6 +45,10 @@ class Step:
     headlines: Mapping[str, Phase] = field(default_factory=dict)
     """Lines of its output that begin a phase, where a program has more than one."""
     stdin: str | None = None
+    view: View | None = None
+    """What it sees, where it runs code of a source or a wheel; None where it is not confined."""
+    copied_out: PurePath | None = None
+    """The directory of the container of an earlier step that this one reads, as `BuildDirectory.packages`."""
 
     def phase_in(self, output: Iterable[str]) -> Phase:
         """The phase in which the program ended, by the last headline of its output."""
@@ -85,6 +90,9 @@ class Engine(Protocol):
     def compiler_cache(self) -> CompilerCache | None: ...
 
     def without_compiler_cache(self) -> Engine: ...
+
+    def isolation(self, build: Build) -> Isolation:
+        """What keeps a build from all that is not its input."""
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         """The build cache of a build; None without one, or where paths differ from build to build."""

@@ -78,6 +78,7 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
         RecipeError: as `check_environment`.
     """
     build, provider = directory.build, directory.provider_dir
+    proxies = {name: "" if name.lower() == "no_proxy" else _NOWHERE for name in PROXIES}
     check_environment(build)
     # Set because Meson puts a ccache that it finds itself before the compiler, and writes so into wheels.
     # On Windows it would then look for a cc instead of MSVC, which ccache is never put before.
@@ -98,7 +99,8 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
         # What a build needs is in its environment already: pip may not bring anything else.
         "PIP_NO_INDEX": "1",
         # Nor may a build script fetch what nobody has verified: Meson's wraps, CMake's FetchContent, curl.
-        **{name: "" if name.lower() == "no_proxy" else _NOWHERE for name in PROXIES},
+        # Where a sandbox leaves it no network, this makes the failure an immediate one.
+        **({} if build.recipe.table.isolation else proxies),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         # The repository that the farm is in is none of the source's.
         "GIT_CEILING_DIRECTORIES": directory.inside.as_posix(),

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.commands import build_commands, host_step
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
-from wheelfarm.build.directory import ENVIRONMENT
+from wheelfarm.build.directory import ENVIRONMENT, SOURCE
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.refused_programs import visible_programs
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.errors import EngineError
-from wheelfarm.model import EngineName, Platform
+from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
 from wheelfarm.system.environment import allowed, system_environment, which
 from wheelfarm.system.machine import Machine, glibc
+from wheelfarm.system.sandbox import View, isolation_here, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
     from wheelfarm.build.compiler_cache import CompilerCache
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Python, Target
+    from wheelfarm.plan.build import Build
     from wheelfarm.recipes.settings import Settings
 
 _BIN: Final = "Scripts" if os.name == "nt" else "bin"
 _PYTHON: Final = "python.exe" if os.name == "nt" else "python"
+_WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
+"""What a build may change of its directory, beside Meson's build directory."""
+_PRIVATE: Final = (*("XDG_", "DOCKER_", "CONTAINER", "SSL_CERT_", "GIT_SSL_", "REQUESTS_CA_", "CURL_CA_"),)
 
 
 def _python_of(root: Path) -> Path:
@@ -65,6 +70,9 @@ class Host:
     def stages(self) -> Path:
         """The same path on every machine: it ends up in wheels and in the compiler cache."""
         return self.settings.stages
+
+    def isolation(self, build: Build) -> Isolation:
+        return Isolation.NONE if build.recipe.table.isolation else isolation_here()
 
     def without_compiler_cache(self) -> Host:
         return replace(self, compiler_cache=None)
@@ -116,10 +124,12 @@ class Host:
         """A new environment of the pinned wheels, the build in it, the report, and the repair."""
         root, cache = directory.root, self.compiler_cache
         python, source = str(_python_of(root)), directory.tree.project
+        interpreter = self.machine.python(directory.build.id.target.python)
         host, variables = programs_environment(self.settings), build_environment(directory)
         build_env = self._build_env(directory, variables)
         commands = build_commands(
             directory,
+            scripts=root / "inside",
             ccache=cache.tools / PROGRAM if cache else None,
             build_cache=self.build_cache(directory) is not None,
             output=directory.dist,
@@ -132,24 +142,44 @@ class Host:
                 return build_env
             return system if command.phase is Phase.ENVIRONMENT_REPORT else host | variables
 
-        steps = [host_step(each, directory, python=python, env=env(each)) for each in commands]
+        steps = [host_step(each, directory, python=str(interpreter), env=env(each)) for each in commands]
         settings = config_settings(directory).for_build()
         frontend = (python, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(directory.built))
         argv = (*frontend, *settings, str(source))
         before = sum(step.phase in {Phase.ENVIRONMENT, Phase.PROVIDER} for step in steps)
-        steps.insert(before, Step(phase=Phase.BUILD, argv=argv, env=build_env, cwd=source))
+        view = None if directory.build.recipe.table.isolation else self._view(directory, interpreter)
+        steps.insert(before, Step(phase=Phase.BUILD, argv=argv, env=build_env, cwd=source, view=view))
         return Rendering(steps=(*self._environment_steps(directory, host, build_env), *steps))
+
+    def _view(self, directory: BuildDirectory, interpreter: Path) -> View:
+        """What the backend sees: the build directory, of which it may change the parts that are its own."""
+        root, cache = directory.root, self.compiler_cache
+        read, write = [root, *prefix_of(interpreter)], [root / name for name in _WRITABLE]
+        if directory.build_dir is not None:
+            write.append(Path(directory.build_dir))
+        if cache is not None:
+            read.append(cache.tools)
+            write.append(cache.storage_of(directory.build.id.name))
+        return View(read=tuple(read), write=tuple(write), hidden=self._hidden)
+
+    @property
+    def _hidden(self) -> tuple[Path, ...]:
+        """The directories of the user and of the farm."""
+        settings, home = self.settings, self.settings.environ.get("HOME")
+        own = (settings.root, settings.work, settings.wheelhouse, settings.cache, settings.stages)
+        return (*own, *([Path(home)] if home else []))
 
     def _build_env(self, directory: BuildDirectory, variables: Mapping[str, str]) -> dict[str, str]:
         """The environment of the backend: little of this machine, and nothing of the user's home."""
         root, cache = directory.root, self.compiler_cache
-        # What lies in a home directory, such as setuptools' own settings, is no part of the key.
+        # What lies in a home directory, such as setuptools' own settings, is no part of the key; and a build
+        # has no use for this machine's container engine and certificates.
         host = system_environment(self.settings.environ).items()
-        env = {name: value for name, value in host if not name.startswith("XDG_")} | dict(variables)
+        env = {name: value for name, value in host if not name.startswith(_PRIVATE)} | dict(variables)
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
         path = [str(_python_of(root).parent), str(root / "programs")]
         if cache is not None:
-            env |= cache.environment(storage=cache.storage, directory=root)
+            env |= cache.environment(storage=cache.storage_of(directory.build.id.name), directory=root)
             path.append(compilers_path(root))
         return env | {"PATH": os.pathsep.join([*path, env.get("PATH", os.defpath)])}
 
@@ -169,7 +199,7 @@ class Host:
         if directory.build.id.target.platform is Platform.LINUX:
             script, build = str(root / "inside" / "programs.py"), directory.build
             visible = (*visible_programs(build), "--", *build.all_system_packages)
-            argv = (python, "-I", script, *visible)
+            argv = (interpreter, "-I", "-S", script, *visible)
             steps.append(Step(phase=Phase.ENVIRONMENT, argv=argv, env=build_env, cwd=root))
         return steps
 
@@ -184,14 +214,19 @@ class Host:
 
     def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """A new environment on this machine, without the build's paths; the test checks what it loads."""
-        del out
         env = programs_environment(self.settings)
         interpreter = str(self.machine.python(target.python))
         uv = str(which("uv", env))
         env = {key: value for key, value in env.items() if not key.startswith(("LD_", "DYLD_"))}
+        scratch = directory / "scratch"
         return Step(
             phase=Phase.ENVIRONMENT_REPORT,
             argv=(interpreter, "-I", str(directory / "enter.py"), str(directory), uv),
-            env=env | {"TMPDIR": str(directory)},
+            env=env | {"TMPDIR": str(scratch)},
             cwd=directory,
+            view=View(
+                read=(directory, Path(uv), *prefix_of(Path(interpreter))),
+                write=(scratch, *((out,) if out else ())),
+                hidden=self._hidden,
+            ),
         )

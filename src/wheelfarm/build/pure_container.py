@@ -6,6 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.build import commands as around
 from wheelfarm.build.commands import DEST, PYTHON, build_commands
 from wheelfarm.build.containers import python_directory
 from wheelfarm.build.directory import ENVIRONMENT, SOURCE
@@ -66,10 +67,12 @@ def render_in_container(
     frontend = ("python", "-m", "build", "--no-isolation", "--wheel", "--outdir", str(built))
     project = inside / SOURCE / directory.tree.subdirectory
     build = shlex.join((*frontend, *config_settings(directory).for_build(), str(project)))
-    values = {PYTHON: "python", WHEEL: '"$1"', DEST: str(inside / "dist")}
+    values = {PYTHON: interpreter, around.ENVIRONMENT: str(made), WHEEL: '"$1"', DEST: str(inside / "dist")}
     commands = [
         " ".join(values.get(word) or shlex.quote(word) for word in command.argv)
-        for command in build_commands(directory, ccache=None, build_cache=False, output=inside / "dist")
+        for command in build_commands(
+            directory, scripts=inside / "inside", ccache=None, build_cache=False, output=inside / "dist"
+        )
     ]
     return Rendering(
         directories=tuple(directory.root / name for name in (ENVIRONMENT, "built")),

@@ -6,8 +6,10 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis import classify
+from wheelfarm.build.diagnosis import Advice, classify
+from wheelfarm.build.directory import write_scripts
 from wheelfarm.build.engine import WHEEL, Phase
+from wheelfarm.build.error_patterns import Failure
 from wheelfarm.build.refused_programs import advise, refused_programs
 from wheelfarm.build.repair import only_wheel
 from wheelfarm.errors import (
@@ -23,6 +25,7 @@ from wheelfarm.errors import (
 )
 from wheelfarm.system.machine import Machine
 from wheelfarm.system.process import Command, Finished, run
+from wheelfarm.system.sandbox import confine, isolation_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +46,11 @@ _NEXT: Final[Mapping[Phase, str]] = {
     Phase.ENVIRONMENT: "inv recipe.lock {} writes a new build.lock",
     Phase.PROVIDER: "remove the other library, or choose another engine",
 }
+_NO_NETWORK: Final = Advice(
+    "builds have no network",
+    "give it by system-packages, a source of its own, a patch or config settings; or let the recipe say "
+    'isolation = "none", with an isolation-reason',
+)
 _TRY_AGAIN: Final = "nox -s build-{} tries again; the build directory remains"
 
 
@@ -70,6 +78,8 @@ def run_step(
         mark=mark_of(root),
         cancelled=listener.cancelled,
     )
+    if step.view is not None:
+        command = confine(command, step.view, isolation_here())
     try:
         return run(command, on_line=listener.on_line)
     except BaseException:
@@ -105,12 +115,19 @@ def run_rendering(
     for name, path in rendering.copies.items():
         (directory.root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, directory.root / name)
-    for step in rendering.steps:
-        try:
-            ready = _with_built_wheel(step, directory)
-            run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
-        except ProcessError as problem:
-            raise _failure(step, directory, problem, log) from problem
+    try:
+        for step in rendering.steps:
+            # Where nothing isolates a build, it can change them.
+            write_scripts(directory)
+            if step.copied_out is not None and engine.container is not None:
+                engine.container.copy_out(directory.root, step.copied_out, directory.packages)
+            try:
+                ready = _with_built_wheel(step, directory)
+                run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
+            except ProcessError as problem:
+                raise _failure(step, directory, problem, log) from problem
+    finally:
+        remove_containers(engine, directory.root)
 
 
 def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
@@ -141,6 +158,11 @@ def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: 
     if phase is Phase.BUILD and any(diagnosis.cause is None or name in diagnosis.cause for name in refused):
         cause, hint = advise(refused, build, Machine(step.env))
         diagnosis = replace(diagnosis, cause=cause, hint=hint)
+    if phase is Phase.BUILD and diagnosis.failure is Failure.NETWORK and not build.recipe.table.isolation:
+        # No failure of the machine: the next try would end the same way.
+        diagnosis = replace(
+            diagnosis, failure=Failure.CONFIGURE, cause=_NO_NETWORK.cause, hint=_NO_NETWORK.hint
+        )
     where = f"{log.name}, line {diagnosis.where[0]}" if diagnosis.where else None
     details = "\n".join(diagnosis.lines) or problem.what
     error = _ERRORS[phase](

@@ -26,7 +26,7 @@ from wheelfarm.model.states import (
     Source,
     StoredWheel,
 )
-from wheelfarm.model.targets import PLATFORM_SUFFIXES, EngineName, Platform, Python, Target
+from wheelfarm.model.targets import PLATFORM_SUFFIXES, EngineName, Isolation, Platform, Python, Target
 
 __all__ = [
     "PLATFORM_SUFFIXES",
@@ -39,6 +39,7 @@ __all__ = [
     "EnvironmentEntry",
     "FetchedSource",
     "GitCommit",
+    "Isolation",
     "LockedRequirement",
     "Name",
     "NonSourceFile",

@@ -40,6 +40,16 @@ class EngineName(StrEnum):
     HOST = "host"
 
 
+class Isolation(StrEnum):
+    """What keeps a build from all that is not its input."""
+
+    BUBBLEWRAP = "bubblewrap"
+    NAMESPACES = "namespaces"
+    """Linux namespaces that `unshare` makes."""
+    CONTAINER = "container"
+    NONE = "none"
+
+
 @dataclass(frozen=True, kw_only=True, order=True)
 class Python:
     """A CPython feature version, such as 3.13, or 3.14t for the free-threaded build."""

@@ -151,6 +151,9 @@ class BuildInputs(_Input):
         Mapping[str, tuple[str, ...]], Field(description="names by package manager; empty without any")
     ]
     system_package_versions: Mapping[str, str]
+    isolation: Annotated[
+        Literal["none"] | None, Field(description="none where the recipe gives the build a network")
+    ] = None
 
     def key_parts(self) -> dict[str, str]:
         """The parts of the build key, small enough that `inv why` can name the one that changed."""
@@ -183,6 +186,8 @@ class BuildInputs(_Input):
         parts |= {f"toolchain.{name}": value for name, value in self.toolchain.items()}
         parts |= {f"compiler.{language}": version for language, version in self.compilers.items()}
         parts |= {f"program.{name}": version for name, version in self.programs.items()}
+        if self.isolation:
+            parts["isolation"] = self.isolation
         if self.system_packages:
             # Which of the names count is known in the container only, so all of them do.
             parts["system-packages"] = json.dumps(dict(self.system_packages), sort_keys=True)
@@ -218,6 +223,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         patches=tuple(map(PatchInput.of, build.patches)),
         build_requires=recipe.build_requires,
         blas=recipe.blas,
+        isolation=recipe.isolation,
         config_settings=dict(resolved.config_settings.items),
         environment=resolved.environment,
         cibuildwheel=resolved.cibuildwheel,

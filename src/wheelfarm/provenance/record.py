@@ -31,6 +31,7 @@ from wheelfarm.model import (
     Digest,
     EngineName,
     EnvironmentEntry,
+    Isolation,
     Name,
     NonSourceFile,
     Target,
@@ -277,6 +278,10 @@ class Record(_Document):
     warnings: tuple[str, ...] = Field(
         default=(), description="what should be looked at although the build ended well"
     )
+    isolation: Isolation | None = Field(
+        default=None, description="what kept the build from the network and this machine; null where unknown"
+    )
+    isolation_reason: str | None = Field(default=None, description="the recipe's, where it wants none")
     wheel: RecordedWheel = Field(description="the stored wheel")
     sizes: Mapping[str, _Int] = Field(description="unpacked bytes by kind of content")
     gate_results: tuple[Any, ...] = Field(description="what each check of the gate found")

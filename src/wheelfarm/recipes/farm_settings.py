@@ -292,6 +292,6 @@ class FarmTable(StrictModel):
         description="Whether ccache and the build cache are used; by default except for releases",
     )
     compiler_cache_size: SizeText = Field(
-        default="5G", description="The largest size of the compiler cache of one engine"
+        default="5G", description="The largest size of the compiler cache of a recipe, for each engine"
     )
     defaults: Layered = Field(default=Layered(), description="The farm's layer below every recipe")

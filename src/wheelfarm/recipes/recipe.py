@@ -325,6 +325,12 @@ class Recipe(Layered):
         description="Processor time of the build on one core of the reference machine, such as 8 min: "
         "the estimate before the first build",
     )
+    isolation: Literal["none"] | None = Field(
+        default=None, description="none: the build has a network, and on the host sees what its user sees"
+    )
+    isolation_reason: str | None = Field(
+        default=None, pattern=r"\S", description="Why the build cannot do without; required with isolation"
+    )
     blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
     requires: Requires = Requires()
     build_requires: BuildRequires = BuildRequires()
@@ -338,6 +344,12 @@ class Recipe(Layered):
     farm: Layers = Field(
         default=Layers(), description="Layer over the farm's defaults, where the recipe says otherwise"
     )
+
+    @model_validator(mode="after")
+    def _isolated_without_reason(self) -> Self:
+        if (self.isolation is None) is not (self.isolation_reason is None):
+            raise ValueError('isolation = "none" needs an isolation-reason, and only that does')
+        return self
 
     @property
     def compiled(self) -> bool:

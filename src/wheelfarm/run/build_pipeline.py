@@ -34,7 +34,7 @@ from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import Outcome, State
-from wheelfarm.run.recording import document, make_record, regated, slow_compiles
+from wheelfarm.run.recording import document, make_record, missing_isolation, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
 from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
@@ -192,6 +192,7 @@ class BuildPipeline:
                     started=started,
                     log=self.log,
                     root=self.services.settings.root,
+                    isolation=self.services.engine.isolation(self.build),
                 )
                 for name, wheel in wheels.items()
             }
@@ -203,7 +204,7 @@ class BuildPipeline:
             outcome,
             cache_use=record.compiler_cache,
             build_cache=record.build_cache,
-            warnings=(*record.warnings, *slow_compiles(record, predecessor)),
+            warnings=(*missing_isolation(record), *record.warnings, *slow_compiles(record, predecessor)),
         )
 
     def _reuse(self, found: PublishedBuild) -> Outcome | None:

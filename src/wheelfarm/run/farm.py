@@ -181,16 +181,16 @@ class Farm:
             settings=self.settings,
             plan=plan,
             recipes=self.recipes,
-            engine=self._with_compiler_cache(),
+            engine=self._with_compiler_cache(plan),
             wheelhouse=self.wheelhouse,
             published=self.published,
             listener=listener,
         )
 
-    def _with_compiler_cache(self) -> Engine:
+    def _with_compiler_cache(self, plan: Plan) -> Engine:
         """The engine with its compiler cache made ready, or without one when that cannot be used."""
         cache = self.engine.compiler_cache
-        problem = cache.make() if cache else None
+        problem = cache.make({build.id.name for build in plan.builds}) if cache else None
         if problem is None:
             return self.engine
         logger.warning("builds go without the compiler cache: %s", problem)

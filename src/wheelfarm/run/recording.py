@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.environment_report import read_library_provenance
 from wheelfarm.errors import ChainError, RecordError
-from wheelfarm.model import ConfigSettings, Digest, LockedRequirement, PublicWheel, Sdist, parse_name
+from wheelfarm.model import (
+    ConfigSettings,
+    Digest,
+    Isolation,
+    LockedRequirement,
+    Platform,
+    PublicWheel,
+    Sdist,
+    parse_name,
+)
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.provenance.record import (
@@ -133,6 +142,7 @@ def make_record(
     started: datetime,
     log: Path,
     root: Path,
+    isolation: Isolation,
 ) -> Record:
     """The record of a build whose wheel has passed the gate."""
     build, embedded = directory.build, embedded_record(directory, distribution, repaired)
@@ -152,6 +162,8 @@ def make_record(
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
         warnings=(*taken_over(directory), *unnamed_packages(directory)),
+        isolation=isolation,
+        isolation_reason=build.recipe.table.isolation_reason,
         gate_results=tuple(asdict(result) for result in results),
         times=dict(times),
         started=started.replace(microsecond=0),
@@ -220,6 +232,16 @@ def taken_over(directory: BuildDirectory) -> tuple[str, ...]:
 
 _ENOUGH: Final = 0.9
 _SHOWN: Final = 3
+
+
+def missing_isolation(record: Record) -> tuple[str, ...]:
+    """A warning where nothing isolated a build."""
+    if record.isolation is not Isolation.NONE:
+        return ()
+    here = "neither bubblewrap nor user namespaces work here: apt-get install bubblewrap"
+    elsewhere = f"there is no sandbox for builds on {record.target.platform}"
+    linux = record.target.platform is Platform.LINUX
+    return (f"not isolated: {record.isolation_reason or (here if linux else elsewhere)}",)
 
 
 def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]:

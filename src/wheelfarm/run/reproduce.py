@@ -275,6 +275,7 @@ class Reproduction:
                 started=started,
                 log=pipeline.log,
                 root=self.settings.work,
+                isolation=pipeline.services.engine.isolation(self.build),
             )
             (directory / f"{name}.json").write_text(after.to_json(), encoding="utf-8")
             found.append(ReproducedWheel(stored=stored, wheel=made.path, before=before, after=after))

@@ -47,6 +47,7 @@ class Command:
         stdin: the text that the child reads; None for an empty input.
         mark: a file that names the child while it runs; see `end_left_behind`.
         cancelled: when set, the command and its children are ended.
+        sandbox: the words before `argv` that confine it; see `sandbox.confine`.
     """
 
     argv: tuple[str, ...]
@@ -58,6 +59,7 @@ class Command:
     stdin: str | None = None
     mark: Path | None = None
     cancelled: Flag | None = None
+    sandbox: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The command line, without its secrets."""
@@ -93,6 +95,8 @@ _BREAK: Final = re.compile("([\r\n])")
 _LINGER: Final = 1.0
 """Seconds for which children may hold the output open after the command has ended."""
 
+_SIGNALLED: Final = 128
+"""What bubblewrap adds to the number of the signal that ended a confined program."""
 _POLL: Final = 0.1
 _CHUNK: Final = 1 << 16
 _AHEAD: Final = 32
@@ -217,6 +221,8 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
                 child = _start(command, _stdin(command, stack))
             with marked(command.mark, child.pid):
                 code = _follow(child, command, output, began)
+                if command.sandbox and code > _SIGNALLED:
+                    code = _SIGNALLED - code
         except BaseException as error:
             if child is None:
                 raise
@@ -257,7 +263,7 @@ def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
     if found is None:
         raise ProcessError(f"{command.program} was not found", where=where, why="not on PATH", hint=hint)
     try:
-        return group.start((str(found), *arguments), command, stdin)
+        return group.start((*command.sandbox, str(found), *arguments), command, stdin)
     except FileNotFoundError:
         why = "neither the file nor, for a script, the interpreter in its first line may be missing"
         raise ProcessError(f"{command.program} was not found", where=where, why=why, hint=hint) from None

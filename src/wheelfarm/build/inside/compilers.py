@@ -4,7 +4,7 @@ Only of those: a build system would take any other link for a compiler. It also 
 check: the names of all files that an #include may find, since a new header that shadows another changes no
 file that ccache reads; and the version of the assembler. Uses the standard library only.
 
-Usage: compilers.py CCACHE NAME…
+Usage: compilers.py ENVIRONMENT CCACHE NAME…, where - is this interpreter's environment
 """
 
 from __future__ import annotations
@@ -81,5 +81,7 @@ def main(ccache: str, names: list[str], directory: Path, packages: set[Path]) ->
 
 
 if __name__ == "__main__":
-    installed = {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
-    main(sys.argv[1], sys.argv[2:], Path(__file__).parents[1], installed)
+    prefix = str(Path(sys.executable).parents[1]) if sys.argv[1] == "-" else sys.argv[1]
+    scheme, base = "nt" if os.name == "nt" else "posix_prefix", {"base": prefix, "platbase": prefix}
+    installed = {Path(sysconfig.get_path(kind, scheme, base)) for kind in ("purelib", "platlib")}
+    main(sys.argv[2], sys.argv[3:], Path.cwd(), installed)

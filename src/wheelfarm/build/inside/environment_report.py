@@ -1,8 +1,11 @@
-"""Runs inside a build, after the backend: reports what the build environment really contains.
+"""Runs in a build directory, after the backend: reports what the build environment really contains.
 
-Uses the standard library only, since it runs with the target's interpreter.
+Uses the standard library only, since it runs with the target's interpreter; with -S, so that no file of the
+environment is executed.
 
-Usage: environment_report.py WHEEL OUTPUT [SYSTEM-PACKAGE…]
+Usage: environment_report.py ENVIRONMENT WHEEL OUTPUT [SYSTEM-PACKAGE…]; - is this interpreter's environment
+or: environment_report.py PACKAGES OUTPUT, which replaces the distributions in OUTPUT, that a container has
+written, by those that are in a copy of its directory of packages
 """
 
 from __future__ import annotations
@@ -13,13 +16,10 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CHECKS = ("meson-private/", "CMakeFiles/", "/conftest", "/configtest")
 HITS = frozenset({"direct_cache_hit", "preprocessed_cache_hit"})
@@ -43,15 +43,25 @@ def members(wheel: Path) -> dict[str, str]:
         return {info.filename: hashlib.sha256(archive.read(info)).hexdigest() for info in names}
 
 
-def installed() -> Iterator[dict[str, object]]:
+def packages_of(prefix: Path) -> list[str]:
+    """The directories of the packages of an environment."""
+    scheme, base = "nt" if os.name == "nt" else "posix_prefix", {"base": str(prefix), "platbase": str(prefix)}
+    return list(dict.fromkeys(sysconfig.get_path(kind, scheme, base) for kind in ("purelib", "platlib")))
+
+
+def installed(directories: list[str]) -> list[dict[str, object]]:
     """Each installed distribution with the digests of its files, read from disk rather than from RECORD."""
-    for distribution in distributions():
+    found: list[dict[str, object]] = []
+    tops = tuple(f"{os.path.realpath(each)}{os.sep}" for each in directories)
+    for distribution in distributions(path=directories):
         files = {}
         for entry in distribution.files or ():
             path = Path(str(distribution.locate_file(entry)))
-            if entry.hash is not None and entry.parts[0] != ".." and path.is_file():
+            inside = os.path.realpath(path).startswith(tops)  # a link may lead elsewhere
+            if entry.hash is not None and entry.parts[0] != ".." and inside and path.is_file():
                 files[entry.as_posix()] = digest(path)
-        yield {"name": distribution.metadata["Name"], "version": distribution.version, "files": files}
+        found.append({"name": distribution.metadata["Name"], "version": distribution.version, "files": files})
+    return sorted(found, key=lambda each: str(each["name"]).lower())
 
 
 def compilers() -> dict[str, str]:
@@ -107,21 +117,32 @@ def install_plan(build: Path) -> dict[str, str]:
     return {entry["destination"]: entry.get("tag") or "" for entry in entries}
 
 
-def main(wheel: Path, output: Path, names: list[str]) -> None:
+def main(prefix: Path, wheel: Path, output: Path, names: list[str]) -> None:
     report = {
         "python": sys.version,
         "wheels": sorted(path.name for path in wheel.parent.glob("*.whl")),
         "built": {"filename": wheel.name, "sha256": digest(wheel), "members": members(wheel)},
         "compilers": compilers(),
         "packages": packages(names),
-        "compiler-cache": cache_use(Path(__file__).parents[1] / "ccache.log"),
-        "build-cache": Path(__file__).parents[1].joinpath("build-cache-used").exists(),
-        "install-plan": install_plan(Path(__file__).parents[1] / "build"),
-        "distributions": sorted(installed(), key=lambda each: str(each["name"]).lower()),
+        "compiler-cache": cache_use(Path("tmp", "ccache.log")),
+        "build-cache": Path("build-cache-used").exists(),
+        "install-plan": install_plan(Path("build")),
+        "distributions": installed(packages_of(prefix)),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report), encoding="utf-8")
 
 
+def correct(packages: str, output: Path) -> None:
+    """Replace the distributions of a report."""
+    report = json.loads(output.read_bytes()) | {"distributions": installed([packages])}
+    output.write_text(json.dumps(report), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    if len(sys.argv) == 3:  # noqa: PLR2004
+        correct(sys.argv[1], Path(sys.argv[2]))
+    else:
+        own = Path(sys.executable).parents[1]
+        prefix = own if sys.argv[1] == "-" else Path(sys.argv[1])
+        main(prefix, Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

@@ -5,7 +5,7 @@ with. Meson caches the results of its configure checks, which may compile source
 a source has changed. All files of the environment get one old time: their hashes are pinned, and that they
 are installed again is no change. Uses the standard library only.
 
-Usage: prepare_build_cache.py BUILD-DIRECTORY
+Usage: prepare_build_cache.py ENVIRONMENT BUILD-DIRECTORY, where - is this interpreter's environment
 """
 
 from __future__ import annotations
@@ -103,12 +103,15 @@ def main(build: Path, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    directory = Path(__file__).parents[1]
+    directory, prefix = Path.cwd(), sys.argv[1]
+    if prefix == "-":
+        prefix = str(Path(sys.executable).parents[1])
     # All of a virtual environment. Of an image's own Python only what was installed since the farm made the
     # build directory: the rest has its time from the image, and a container would first copy each file.
-    own = sys.prefix != sys.base_prefix
+    own = Path(prefix, "pyvenv.cfg").exists()
     kinds = ("data",) if own else ("purelib", "platlib", "scripts")
     since = OLD if own else (directory / "inside" / "build-cache.json").stat().st_mtime
-    for each in {sysconfig.get_path(kind) for kind in kinds}:
+    scheme, base = "nt" if os.name == "nt" else "posix_prefix", {"base": prefix, "platbase": prefix}
+    for each in {sysconfig.get_path(kind, scheme, base) for kind in kinds}:
         set_old_times(Path(each), since)
-    main(Path(sys.argv[1]), directory)
+    main(Path(sys.argv[2]), directory)

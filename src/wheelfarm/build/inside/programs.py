@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-REFUSED = "refused-programs.txt"
+REFUSED = "tmp/refused-programs.txt"  # in the build directory, where the build may write
 # Program → the distribution on the package index that brings it; empty where there is none.
 TOOLS = {
     **dict.fromkeys(("cmake", "cmake3", "ctest", "cpack"), "cmake"),
