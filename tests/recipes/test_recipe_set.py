@@ -52,7 +52,16 @@ def test_a_farm_without_recipes_directory(tmp_path: Path) -> None:
     assert error.where == str(tmp_path / "recipies")
 
 
-@pytest.mark.parametrize("key", ["a.b." * 2000 + "c = 1", "a" * 100_000, "a = '" + "1." * 20 + "'"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a.b." * 2000 + "c = 1",
+        "a = " + "9" * 5000,
+        "a = " + "[" * 50_000,
+        "a" * 100_000,
+        "a = '" + "1." * 20 + "'",
+    ],
+)
 def test_a_recipe_with_an_endless_key_takes_no_time(tmp_path: Path, key: str) -> None:
     settings = make_farm(tmp_path)
     (tmp_path / FILE).write_text(f"{key}\n")

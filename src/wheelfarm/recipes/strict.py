@@ -178,7 +178,7 @@ def read_toml(path: Path, *, error: type[FarmError]) -> dict[str, Any]:
         return tomllib.loads(text)
     except OSError as problem:
         raise error(f"cannot read {path.name}", where=str(path), why=problem.strerror) from problem
-    except (tomllib.TOMLDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:  # also a number of thousands of digits
         raise error(f"{path.name} is not valid TOML", where=str(path), why=str(problem)) from problem
 
 
