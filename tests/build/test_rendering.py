@@ -288,7 +288,7 @@ def read(oracle: Oracle, build: Build, farm: Settings) -> dict[str, Any]:
 
 @pytest.mark.parametrize("storage", ["", "overlay"])
 def test_a_project_in_a_subdirectory(farm: Settings, storage: str, tmp_path: Path) -> None:
-    """cibuildwheel is told the project, and copies the whole source."""
+    """cibuildwheel gets the project, and copies the whole source."""
     engine, build = Cibuildwheel(farm, ContainerEngine("podman", storage=storage)), build_for(farm)
     stage = make_stage(build, engine, tmp_path)
     stage = replace(stage, tree=replace(stage.tree, subdirectory="python"))

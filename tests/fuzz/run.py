@@ -159,10 +159,10 @@ def main(words: Sequence[str] | None = None) -> int:
         if process.exitcode:
             failed.append(name)
         if process.exitcode and process.exitcode < 0:
-            kept = options.save / f"{name}-crash-{options.seed}"
+            saved = options.save / f"{name}-crash-{options.seed}"
             with suppress(OSError):
-                (options.save / f"{name}.current").replace(kept)
-            print(f"{name}: ended by signal {-process.exitcode}: {kept}", flush=True)
+                (options.save / f"{name}.current").replace(saved)
+            print(f"{name}: ended by signal {-process.exitcode}: {saved}", flush=True)
     print(f"failed: {', '.join(failed)}" if failed else "no failures", flush=True)
     return int(bool(failed))
 

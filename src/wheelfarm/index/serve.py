@@ -31,7 +31,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
         """Refuse what is not a file of the wheelhouse: a link may lead out of it."""
-        # Nothing is kept open, so a body is never taken for a request; unread, it would cut off the answer.
+        # No connection stays open: a body is never taken for a request; unread, it would cut off the answer.
         size = self.headers.get("Content-Length", "0")
         self.rfile.read(min(int(size), _LARGEST_BODY) if size.isdecimal() else 0)
         root = Path(self.directory).resolve()
