@@ -143,7 +143,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
 }
 SEEDS: Final[Mapping[str, list[bytes]]] = {
     "archive-tar": [
-        *(_TAR, gzip.compress(_TAR), bz2.compress(_TAR), lzma.compress(_TAR)),
+        *(_TAR, gzip.compress(_TAR, mtime=0), bz2.compress(_TAR), lzma.compress(_TAR)),
         *(content for name, (content, _) in HOSTILE.items() if not name.startswith("zip")),
     ],
     "archive-zip": [*_ZIPS, *(content for name, (content, _) in HOSTILE.items() if name.startswith("zip"))],
@@ -161,7 +161,7 @@ SEEDS: Final[Mapping[str, list[bytes]]] = {
         b'[project]\nname = "x"\ndependencies = ["numpy>=1"]\n[tool.x]\na = {b = [[1, 2.5, 1979-05-27]]}\n',
     ],
     "source-file": [
-        *(_TAR, gzip.compress(gzip.compress(_TAR)), *_ZIPS, b"#!/bin/sh\n" + _ZIPS[0]),
+        *(_TAR, gzip.compress(gzip.compress(_TAR, mtime=0)), *_ZIPS, b"#!/bin/sh\n" + _ZIPS[0]),
         *(b"MZ\0\0", b"\xca\xfe\xba\xbe\0\0\0\x34", b"\xcb\r\r\n" + bytes(12) + b"\xe3" + bytes(12)),
         b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
     ],

@@ -119,7 +119,7 @@ def test_what_compilers_make(tmp_path: Path) -> None:
         b"#!/bin/sh\nexit 1\n",
         b"\x89PNG\r\n\x1a\n" + bytes(30),
         zipped({"arr_0.npy": b"\x93NUMPY\1\0v\0"}),
-        gzip.compress(b"1,2\n3,4\n"),
+        gzip.compress(b"1,2\n3,4\n", mtime=0),
         bz2.compress(tarred({"x.csv": b"1"})),
         struct.pack("<20f", *range(20)),
         "文字".encode("utf-16"),
