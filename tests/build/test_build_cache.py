@@ -271,7 +271,9 @@ class TestPreparing:
         env = stage.root / "env"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(env)], check=True)
         build = stage.root / "build"
-        subprocess.run([str(env / "bin" / "python"), "-I", str(script), str(build)], check=True)
+        subprocess.run(
+            [str(env / "bin" / "python"), "-I", str(script), str(build)], cwd=stage.root, check=True
+        )
         assert (build / prepare_build_cache.MARK).is_file()
         assert (env / "pyvenv.cfg").stat().st_mtime == prepare_build_cache.OLD
 

@@ -50,6 +50,7 @@ class TestEnvironment:
             "PIP_NO_INDEX": "1",
             **{name: "" if "no" in name.lower() else "http://127.0.0.1:9" for name in PROXIES},
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "GIT_CEILING_DIRECTORIES": "/stage",
         }
 
     def test_a_recipe_says_how_many_jobs_when_it_must(self, farm: Settings) -> None:

@@ -142,7 +142,8 @@ def test_all_wrong_recipes_are_listed(farm: Door) -> None:
     assert "the recipe in 'other' is for 'tinybase'" in done.stderr
     listed = farm.wheelfarm("recipe.list")
     assert [line.split()[0] for line in listed.stdout.splitlines()] == ["tinybase", "tinytop"]
-    assert (listed.returncode, listed.stderr) == (11, done.stderr)
+    assert listed.returncode == 11
+    assert done.stderr.endswith(listed.stderr)  # after warnings
 
 
 def test_an_exception_of_a_build_is_its_failure(farm: Door, monkeypatch: pytest.MonkeyPatch) -> None:

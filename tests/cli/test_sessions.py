@@ -158,7 +158,7 @@ def test_every_recipe_has_its_sessions_even_a_broken_one(farm: Path) -> None:
     sessions = {line.split()[1] for line in listed.splitlines() if line[:2] in {"- ", "* "}}
     wanted = {f"{verb}-{name}" for verb in ("build", "test") for name in RECIPES}
     wanted |= {f"{name}({variant})" for name in wanted for variant in ("plain", "netlib")}
-    verbs = ("last", "plan", "prepare", "build", "summary", "collect", "publish")
+    verbs = ("last", "plan", "prepare", "build", "summary", "collect", "verify", "publish")
     assert sessions == wanted | {f"ci-{verb}" for verb in verbs} | {"tools"}
 
 

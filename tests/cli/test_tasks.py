@@ -93,6 +93,7 @@ def test_explain_shows_what_would_be_run(farm: Door) -> None:
     assert [step["phase"] for step in shown["steps"]] == [
         "environment",
         "environment",
+        "environment",
         "build",
         "environment report",
         "repair",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -125,7 +126,7 @@ def test_the_backend_answers_where_it_finds_no_tools(tmp_path: Path) -> None:
 def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lock = compiled(tmp_path / "farm", source(tmp_path / "index"), {})["build.lock"]
     assert "tool" not in pinned(lock)
-    (message,) = caplog.messages
+    (message,) = (each.message for each in caplog.records if each.levelno == logging.WARNING)
     assert message.startswith("recipes/tinyleaf/recipe.toml: the backend does not say what it requires")
     assert message.endswith("AssertionError")
 

@@ -219,13 +219,13 @@ def test_a_farm_without_variants_learns_how_to_add_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"a =\n", "line"), (b"a = 1\na = 2\n", "line"), (b"\xff", "utf-8"), (None, "No such file")],
+    [(b"a =\n", "line"), (b"a = 1\na = 2\n", "line"), (b"\xff", "0xff"), (None, "No such file")],
 )
 def test_a_farm_whose_pyproject_cannot_be_read(tmp_path: Path, content: bytes | None, why: str) -> None:
     if content is not None:
         (tmp_path / "pyproject.toml").write_bytes(content)
     error = only(lambda: load(tmp_path, environ={}), SettingsError)
-    assert error.where == str(tmp_path / "pyproject.toml")
+    assert str(error.where).removesuffix(", byte 0") == str(tmp_path / "pyproject.toml")
     assert why in str(error.why)
 
 

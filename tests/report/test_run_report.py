@@ -72,9 +72,9 @@ def test_a_pipe_gets_a_line_now_and_then(
         f"building numpy 1.0 ({PLACE})",
         f"scipy ({PLACE}): [32/906] 3 %, 32.8 s of about 14 min",
         f"numpy ({PLACE}): 32.8 s",
-        f"scipy ({PLACE}): [64/906] 7 %, 1 min 06 s of about 14 min",
+        f"scipy ({PLACE}): [64/906] 7 %, 1 min 06 s of about 15 min",
         f"numpy ({PLACE}): 1 min 06 s",
-        f"scipy ({PLACE}): [96/906] 10 %, 1 min 38 s of about 14 min",
+        f"scipy ({PLACE}): [96/906] 10 %, 1 min 38 s of about 15 min",
         f"numpy ({PLACE}): 1 min 38 s",
         f"cached   scipy 1.0 ({PLACE}): nothing changed",
     ]

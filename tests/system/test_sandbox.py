@@ -65,7 +65,7 @@ def test_it_has_its_own_directory_and_the_variables_that_it_was_given(
     ("script", "ending"),
     [("exit 3", "ended with exit code 3"), ("kill -SEGV $$", "was ended by SIGSEGV")],
 )
-def test_its_end_is_told_as_without_a_sandbox(
+def test_its_end_is_reported_as_without_a_sandbox(
     kind: Isolation, tmp_path: Path, script: str, ending: str
 ) -> None:
     with pytest.raises(ProcessError, match=f"sh {ending}"):

@@ -279,7 +279,8 @@ class Record(_Document):
         default=(), description="what should be looked at although the build ended well"
     )
     isolation: Isolation | None = Field(
-        default=None, description="what separated the build from the network and this machine; null where unknown"
+        default=None,
+        description="what separated the build from the network and this machine; null where unknown",
     )
     isolation_reason: str | None = Field(default=None, description="the recipe's, where it wants none")
     wheel: RecordedWheel = Field(description="the stored wheel")
