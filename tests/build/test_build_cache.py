@@ -271,9 +271,7 @@ class TestPreparing:
         env = stage.root / "env"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(env)], check=True)
         build = stage.root / "build"
-        subprocess.run(
-            [str(env / "bin" / "python"), "-I", str(script), str(build)], cwd=stage.root, check=True
-        )
+        subprocess.run([sys.executable, "-I", str(script), str(env), str(build)], cwd=stage.root, check=True)
         assert (build / prepare_build_cache.MARK).is_file()
         assert (env / "pyvenv.cfg").stat().st_mtime == prepare_build_cache.OLD
 
