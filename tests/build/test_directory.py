@@ -162,7 +162,9 @@ def test_the_environment_report_reads_installed_files_from_disk(tmp_path: Path) 
     subprocess.run(words, check=True, cwd=tmp_path)
     report = json.loads(output.read_text())
     assert report["wheels"] == [wheel.name]
-    assert report["built"] == {"filename": wheel.name, "sha256": digest(wheel.read_bytes())}
+    built = report["built"]
+    assert (built["filename"], built["sha256"]) == (wheel.name, digest(wheel.read_bytes()))
+    assert built["members"]["demo.py"] == digest(b"")
     installed = {each["name"].lower(): each for each in report["distributions"]}
     path = Path(sys.prefix)
     place = next(path.glob("lib/python*/site-packages/pytest/__init__.py"), None)
