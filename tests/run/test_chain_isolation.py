@@ -11,7 +11,7 @@ import pytest
 
 from support.index import Index
 from support.packages import GENUINE, make_sdist, tinyleaf, tinytop
-from support.seen import ALWAYS, COMPILER, NASTY, added_by_tools, compiler_saw, decoy, serve
+from support.seen import ALWAYS, NASTY, added_by_tools, compiler_saw, decoy, serve
 from support.servers import index_server
 from support.store import listed
 from support.tiny import CHAIN, LEAF, VARIANT, run_farm, tiny_farm, tiny_index
@@ -36,12 +36,14 @@ def test_each_build_sees_its_own_values_and_nothing_of_the_machine(index: Index,
         "CIBW_BUILD": "none",
         "FOREIGN": "1",
     }
+    # Its path: on the host no directory of the user's is on a build's PATH.
+    compiler = f"{Path(sys.executable).resolve()} record_cc.py"
     settings = tiny_farm(
         tmp_path / "farm",
         index,
         {
-            "tinybase": {"environment": NASTY | {"CC": COMPILER}},
-            "tinytop": {"environment": {"CC": COMPILER, "ONLY_TOP": "1"}},
+            "tinybase": {"environment": NASTY | {"CC": compiler}},
+            "tinytop": {"environment": {"CC": compiler, "ONLY_TOP": "1"}},
         },
         environ=foreign,
     )
