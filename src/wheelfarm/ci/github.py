@@ -74,6 +74,8 @@ MATRIX_LIMIT: Final = 256
 """Jobs of a matrix: https://docs.github.com/actions/reference/limits."""
 SIZE_LIMIT: Final = 500_000
 """Bytes of a workflow file."""
+_FOR_LAST_RUN: Final = "checkout; wheels and records of the last full run"
+"""Why a job may read."""
 _SELECTION: Final = "fromJSON(needs.plan.outputs.jobs)['%s']"
 _RUN_WHEN: Final = f"${{{{ !cancelled() && !failure() && {_SELECTION} }}}}"
 """A job that was skipped does not stop its dependents: they use its wheels of the last run."""
@@ -159,7 +161,7 @@ class _Renderer:
         return {
             "needs": flow_list(["plan", *job.needs]),
             "if": _RUN_WHEN % job.id,
-            "permissions": _read_runs(),
+            "permissions": _read_only(_FOR_LAST_RUN),
             "uses": _CALLED,
             "with": inputs,
         }
@@ -187,7 +189,7 @@ class _Renderer:
             "name": "plan",
             "runs-on": SERVICE_RUNNER,
             "timeout-minutes": 20,
-            "permissions": _read_runs(),
+            "permissions": _read_only(_FOR_LAST_RUN),
             "outputs": {"jobs": "${{ steps.plan.outputs.jobs }}"},
             "steps": [*self._setup(), find, {"if": f"{run_id} != ''", **fetch}, select],
         }
@@ -229,10 +231,7 @@ class _Renderer:
             "if": f"github.event_name == 'push' && {ref}",
             "runs-on": SERVICE_RUNNER,
             "timeout-minutes": 20,
-            "permissions": CommentedValue(
-                flow_map({"contents": "read", "actions": "read"}),
-                "checkout; the environment and its reviewers",
-            ),
+            "permissions": _read_only("checkout; the environment and its reviewers"),
             "steps": [
                 *self._setup(history=True),
                 {"name": "verify", "run": "nox -s ci-verify", "env": {"GITHUB_TOKEN": "${{ github.token }}"}},
@@ -301,9 +300,9 @@ class _Renderer:
         }
 
 
-def _read_runs() -> CommentedValue:
-    permissions = {"contents": "read", "actions": "read"}
-    return CommentedValue(flow_map(permissions), "checkout; wheels and records of the last full run")
+def _read_only(reason: str) -> CommentedValue:
+    """Permissions to read the repository, and its runs and environments."""
+    return CommentedValue(flow_map({"contents": "read", "actions": "read"}), reason)
 
 
 _ALL_GREEN: Final[Document] = {
