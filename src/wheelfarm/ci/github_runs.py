@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from wheelfarm.errors import NetworkError, UsageError, WorkflowError
+from wheelfarm.system.files import parse_json, read_text
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def check_fork(settings: Settings) -> None:
         WorkflowError: for a pull request of another repository that lacks the label.
     """
     path = settings.environ.get("GITHUB_EVENT_PATH")
-    event = json.loads(Path(path).read_text("utf-8")) if path else {}
+    event = parse_json(read_text(Path(path), WorkflowError)) if path else {}
     pull = event.get("pull_request") or {}
     source = ((pull.get("head") or {}).get("repo") or {}).get("full_name")
     labels = {label.get("name") for label in pull.get("labels") or ()}
