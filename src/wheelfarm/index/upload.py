@@ -43,9 +43,9 @@ _READERS: Final = 8
 _BATCH: Final = 100 if os.name == "nt" else 2000
 """Files in one command: Windows takes 32,767 characters, Linux 2 MiB with the environment."""
 _SENDERS: Final = 2
-"""twine processes at the same time: on loopback a third one no longer helps."""
+"""twine processes at the same time."""
 _MANY: Final = 100
-"""Wheels that are worth a second process, which takes a second to start."""
+"""Wheels that are worth a second process, which imports twine again."""
 _PLAIN: Final = {
     "NO_COLOR": "1",
     # rich breaks lines where it thinks that the terminal ends.
