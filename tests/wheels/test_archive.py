@@ -181,10 +181,17 @@ def test_importing_the_package_does_not_import_the_parser_of_binaries() -> None:
         ("RECORD", b"\xff"),
         ("WHEEL", b"Wheel-Version: 1.0\nTag: py3-none-a\xff\xff\n"),
         ("WHEEL", b"Wheel-Version: 1.0\nTag: x\n"),
-        # Each stands for a product of tags.
+        # Each stands for a product of tags, or there are many of them.
         (
             "WHEEL",
             b"Wheel-Version: 1.0\nTag: " + b"-".join([b".".join([b"a%d" % n for n in range(500)])] * 3),
+        ),
+        pytest.param(
+            "WHEEL",
+            b"Wheel-Version: 1.0\n"
+            + (b"Tag: " + b"-".join([b".".join([b"a%d" % n for n in range(9)])] * 3) + b"\n") * 20_000
+            + b"Tag: py3-none-any\n",
+            id="WHEEL-lines",
         ),
         ("METADATA", b"Metadata-Version: 2.4\nName: demo\nVersion: " + b"9" * 5000 + b"\n"),
         (

@@ -28,7 +28,7 @@ def parse_wheel_filename(filename: str) -> tuple[NormalizedName, Version, BuildT
     if len(filename) > _LONGEST:
         raise InvalidWheelFilename(f"it has {len(filename):,} characters, and {_LONGEST} at most")
     try:
-        check_tag_count(filename.removesuffix(".whl"))
+        _check_tag_count(filename.removesuffix(".whl"))
         return utils.parse_wheel_filename(filename)
     except InvalidWheelFilename:
         raise
@@ -36,18 +36,18 @@ def parse_wheel_filename(filename: str) -> tuple[NormalizedName, Version, BuildT
         raise InvalidWheelFilename(str(error)) from error
 
 
-def check_tag_count(text: str) -> None:
-    """Raise a ValueError for a compressed set of more tags than any wheel has."""
-    count = math.prod(part.count(".") + 1 for part in text.rsplit("-", 3)[-3:])
-    if count > _MOST_TAGS:
-        raise ValueError(f"it stands for {count:,} tags, and for {_MOST_TAGS:,} at most")
-
-
-def parse_tags(text: str) -> frozenset[Tag]:
-    """The tags of a compressed set.
+def parse_tags(*texts: str) -> frozenset[Tag]:
+    """The tags of one or more compressed sets.
 
     Raises:
-        ValueError: when it is none, or has too many tags.
+        ValueError: when one is none, or they have too many tags together.
     """
-    check_tag_count(text)
-    return tags.parse_tag(text)
+    _check_tag_count(*texts)
+    return frozenset(tag for text in texts for tag in tags.parse_tag(text))
+
+
+def _check_tag_count(*texts: str) -> None:
+    """Raise a ValueError for compressed sets of more tags than any wheel has."""
+    count = sum(math.prod(part.count(".") + 1 for part in text.rsplit("-", 3)[-3:]) for text in texts)
+    if count > _MOST_TAGS:
+        raise ValueError(f"it stands for {count:,} tags, and for {_MOST_TAGS:,} at most")

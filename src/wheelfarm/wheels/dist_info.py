@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from wheelfarm.errors import Collector, UsageError, WheelError
 from wheelfarm.model import Name, parse_digest, parse_name
-from wheelfarm.model.wheel_names import check_tag_count, parse_tags
+from wheelfarm.model.wheel_names import parse_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,10 +99,8 @@ def check_tags(data: bytes, where: str, expected: frozenset[Tag]) -> None:
             f"the wheel format {message.get('Wheel-Version', 'without a version')!r} is not known",
             where=where,
         )
-    lines = list(map(str, message.get_all("Tag", [])))
     try:
-        check_tag_count(".".join(lines))  # a point more a line counts too many, not too few
-        stated = frozenset(tag for line in lines for tag in parse_tags(line))
+        stated = parse_tags(*map(str, message.get_all("Tag", [])))
     except ValueError as error:
         raise WheelError("WHEEL has no valid tags", where=where, why=str(error)) from error
     if stated != expected:
