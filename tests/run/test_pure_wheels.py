@@ -19,6 +19,8 @@ from support.wheels import make_wheel
 from wheelfarm.errors import ExpectationError, HashError, RecipeError, YieldError
 from wheelfarm.plan.graph import make_plan
 from wheelfarm.recipes.recipe_set import read_recipes
+from wheelfarm.run.farm import Farm
+from wheelfarm.system.machine import Machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,6 +138,13 @@ class TestPublicWheel:
         source = {"kind": "wheel", "sha256": "0" * 64}
         run = self.taken(tmp_path, pure_index, {"purepub.py": ""}, source=source)
         assert isinstance(run.error("purepub"), HashError)
+
+    def test_it_needs_no_compiler(
+        self, pure_index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Machine, "compilers", lambda _machine: {})
+        table = {"source": {"kind": "wheel", "sha256": "0" * 64}}
+        assert Farm(settings=pure_farm(tmp_path, pure_index, {"purepub": table})).missing(None) == ()
 
     def test_keys_of_a_build_are_errors(self, pure_index: Index, tmp_path: Path) -> None:
         table = {"source": {"kind": "wheel", "sha256": "0" * 64}, "environment": {"A": "1"}}

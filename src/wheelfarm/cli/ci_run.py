@@ -90,7 +90,7 @@ def _identifier(platform: str) -> str:
 def prepare(*, package: str, platform: str) -> None:
     """Put compilers that a runner has elsewhere first on the PATH of later steps."""
     call = Invocation({"platform": _identifier(platform)})
-    paths = compiler_paths(platform, call.farm.recipes.find(package).table.compilers)
+    paths = compiler_paths(platform, call.farm.recipes.find(package).table.languages)
     call.append("GITHUB_PATH", "".join(f"{path}\n" for path in paths))
     call.screen.result(paths)
 

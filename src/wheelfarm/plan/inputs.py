@@ -232,10 +232,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         provider_requirements=_locked(build.provider_requirements) if recipe.blas else {},
         upstream=upstream_keys,
         toolchain=toolchain.facts,
-        compilers={
-            name: toolchain.compilers.get(name, "(none)")
-            for name in (recipe.compilers if recipe.compiled else ())
-        },
+        compilers={name: toolchain.compilers.get(name, "(none)") for name in recipe.languages},
         programs={
             name: toolchain.programs[name]
             for name in named_programs(resolved.environment)

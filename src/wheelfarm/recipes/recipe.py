@@ -352,9 +352,14 @@ class Recipe(Layered):
         return self
 
     @property
+    def languages(self) -> list[str]:
+        """The languages that its build compiles; none where a public wheel is taken over."""
+        return [] if isinstance(self.source, WheelSource) else [*self.compilers]
+
+    @property
     def compiled(self) -> bool:
         """Whether its wheel holds compiled code; one that does not is pure."""
-        return bool(self.compilers) and not isinstance(self.source, WheelSource)
+        return bool(self.languages)
 
     @property
     def named_splits(self) -> dict[str, Split]:

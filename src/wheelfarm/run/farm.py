@@ -153,7 +153,7 @@ class Farm:
         if self.engine.name is not EngineName.HOST:
             return ()
         recipes = self._planned(names)
-        languages = {language for recipe in recipes for language in recipe.table.compilers}
+        languages = {language for recipe in recipes for language in recipe.table.languages}
         machine = Machine(system_environment(self.settings.environ))
         return machine.missing(languages=languages, packages=self._system_packages(recipes))
 
