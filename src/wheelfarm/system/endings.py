@@ -47,8 +47,8 @@ _STATUS: Final[Mapping[int, tuple[str, str]]] = {
     0xC0000374: ("STATUS_HEAP_CORRUPTION", _MEMORY),
     0xC0000409: ("STATUS_STACK_BUFFER_OVERRUN", _ABORT),
 }
-_SHELL: Final = 128
-"""Shells and container engines report a signal as this plus its number."""
+SIGNALLED: Final = 128
+"""Shells, container engines and sandboxes report a signal as this plus its number."""
 
 
 def _signal_name(number: int) -> str | None:
@@ -64,7 +64,7 @@ def describe_ending(code: int) -> str:
         return f"was ended by {_signal_name(-code) or f'signal {-code}'}"
     if code in _STATUS:
         return f"ended with {_STATUS[code][0]} (exit code {code:#010x})"
-    name = _signal_name(code - _SHELL) if code > _SHELL else None
+    name = _signal_name(code - SIGNALLED) if code > SIGNALLED else None
     return f"ended with exit code {code}" + (f", which stands for {name}" if name else "")
 
 
@@ -72,5 +72,5 @@ def likely_cause(code: int) -> str | None:
     """What most likely ended a process; None where the code does not say it."""
     if code in _STATUS:
         return _STATUS[code][1]
-    number = -code if code < 0 else code - _SHELL
+    number = -code if code < 0 else code - SIGNALLED
     return _SIGNALS.get(_signal_name(number) or "") if number > 0 else None

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from wheelfarm.errors import CancelledRunError, ProcessError
 from wheelfarm.system import process_group as group
-from wheelfarm.system.endings import describe_ending, likely_cause
+from wheelfarm.system.endings import SIGNALLED, describe_ending, likely_cause
 from wheelfarm.system.environment import which
 from wheelfarm.system.logs import redact
 from wheelfarm.system.process_group import marked
@@ -95,8 +95,6 @@ _BREAK: Final = re.compile("([\r\n])")
 _LINGER: Final = 1.0
 """Seconds for which children may hold the output open after the command has ended."""
 
-_SIGNALLED: Final = 128
-"""What bubblewrap adds to the number of the signal that ended a confined program."""
 _POLL: Final = 0.1
 _CHUNK: Final = 1 << 16
 _AHEAD: Final = 32
@@ -221,8 +219,8 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
                 child = _start(command, _stdin(command, stack))
             with marked(command.mark, child.pid):
                 code = _follow(child, command, output, began)
-                if command.sandbox and code > _SIGNALLED:
-                    code = _SIGNALLED - code
+                if command.sandbox and code > SIGNALLED:
+                    code = SIGNALLED - code
         except BaseException as error:
             if child is None:
                 raise
