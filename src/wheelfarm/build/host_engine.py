@@ -67,6 +67,11 @@ class Host:
         return Machine(allowed(self.settings.environ))
 
     @property
+    def _system(self) -> dict[str, str]:
+        """The environment of the compilers and tools that a build finds on this machine."""
+        return system_environment(self.settings.environ)
+
+    @property
     def stages(self) -> Path:
         """The same path on every machine: it ends up in wheels and in the compiler cache."""
         return self.settings.stages
@@ -85,7 +90,7 @@ class Host:
         self, target: Target, packages: Mapping[str, Iterable[str]], programs: Iterable[str]
     ) -> Toolchain:
         """The interpreter, the compilers, the system packages and the tools of this machine."""
-        machine, builder = self.machine, Machine(system_environment(self.settings.environ))
+        machine, builder = self.machine, Machine(self._system)
         python = machine.python(target.python)
         if not machine.has_headers(python):
             raise EngineError(
@@ -135,7 +140,7 @@ class Host:
             output=directory.dist,
         )
         # The report describes the compilers that the backend has found.
-        system = host | variables | {"PATH": system_environment(self.settings.environ)["PATH"]}
+        system = host | variables | {"PATH": self._system["PATH"]}
 
         def env(command: BuildCommand) -> Mapping[str, str]:
             if command.as_backend:
@@ -174,7 +179,7 @@ class Host:
         root, cache = directory.root, self.compiler_cache
         # What lies in a home directory, such as setuptools' own settings, is no part of the key; and a build
         # has no use for this machine's container engine and certificates.
-        host = system_environment(self.settings.environ).items()
+        host = self._system.items()
         env = {name: value for name, value in host if not name.startswith(_PRIVATE)} | dict(variables)
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
         path = [str(_python_of(root).parent), str(root / "programs")]
@@ -200,7 +205,8 @@ class Host:
             script, build = str(root / "inside" / "programs.py"), directory.build
             visible = (*visible_programs(build), "--", *build.all_system_packages)
             argv = (interpreter, "-I", "-S", script, *visible)
-            steps.append(Step(phase=Phase.ENVIRONMENT, argv=argv, env=build_env, cwd=root))
+            env = {**build_env, "PATH": self._system["PATH"]}
+            steps.append(Step(phase=Phase.ENVIRONMENT, argv=argv, env=env, cwd=root))
         return steps
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:

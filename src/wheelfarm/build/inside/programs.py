@@ -4,7 +4,7 @@ A script takes the place of each on the build's PATH. It writes the name into re
 Visible are the programs that the recipe names, the compilers of its languages, and what its system packages
 install: the build key holds their versions. Uses the standard library only.
 
-Usage: programs.py PROGRAM… -- SYSTEM-PACKAGE…
+Usage: programs.py PROGRAM… -- SYSTEM-PACKAGE…, with the PATH of the machine
 """
 
 from __future__ import annotations
@@ -77,5 +77,4 @@ def main(visible: list[str], packages: list[str], directory: Path, path: str) ->
 
 if __name__ == "__main__":
     end = sys.argv.index("--")
-    system = os.environ["PATH"].partition(f"{Path(__file__).parents[1] / 'programs'}{os.pathsep}")[2]
-    main(sys.argv[1:end], sys.argv[end + 1 :], Path(__file__).parents[1], system)
+    main(sys.argv[1:end], sys.argv[end + 1 :], Path(__file__).parents[1], os.environ["PATH"])
