@@ -154,7 +154,7 @@ class Host:
         before = sum(step.phase in {Phase.ENVIRONMENT, Phase.PROVIDER} for step in steps)
         view = None if directory.build.recipe.table.isolation else self._view(directory, interpreter)
         steps.insert(before, Step(phase=Phase.BUILD, argv=argv, env=build_env, cwd=source, view=view))
-        return Rendering(steps=(*self._environment_steps(directory, host, build_env), *steps))
+        return Rendering(steps=(*self._environment_steps(directory, interpreter, host, build_env), *steps))
 
     def _view(self, directory: BuildDirectory, interpreter: Path) -> View:
         """What the backend sees: the build directory, of which it may change the parts that are its own."""
@@ -189,22 +189,25 @@ class Host:
         return env | {"PATH": os.pathsep.join([*path, env.get("PATH", os.defpath)])}
 
     def _environment_steps(
-        self, directory: BuildDirectory, host: Mapping[str, str], build_env: Mapping[str, str]
+        self,
+        directory: BuildDirectory,
+        interpreter: Path,
+        host: Mapping[str, str],
+        build_env: Mapping[str, str],
     ) -> list[Step]:
         """The steps that make the build environment, and that hide programs of this machine from it."""
         root, python = directory.root, str(_python_of(directory.root))
-        interpreter = str(self.machine.python(directory.build.id.target.python))
         uv = ("uv", "--offline", "--no-config")
         install = ("pip", "install", "--python", python, "--no-index", "--no-cache", "--link-mode=copy")
         commands = (
-            (*uv, "venv", "--no-project", "--python", interpreter, str(root / ENVIRONMENT)),
+            (*uv, "venv", "--no-project", "--python", str(interpreter), str(root / ENVIRONMENT)),
             (*uv, *install, "--require-hashes", "--requirements", str(root / "requirements.txt")),
         )
         steps = [Step(phase=Phase.ENVIRONMENT, argv=argv, env=host, cwd=root) for argv in commands]
         if directory.build.id.target.platform is Platform.LINUX:
             script, build = str(root / "inside" / "programs.py"), directory.build
             visible = (*visible_programs(build), "--", *build.all_system_packages)
-            argv = (interpreter, "-I", "-S", script, *visible)
+            argv = (str(interpreter), "-I", "-S", script, *visible)
             env = {**build_env, "PATH": self._system["PATH"]}
             steps.append(Step(phase=Phase.ENVIRONMENT, argv=argv, env=env, cwd=root))
         return steps
@@ -221,17 +224,17 @@ class Host:
     def clean_environment(self, directory: Path, target: Target, out: Path | None = None) -> Step:
         """A new environment on this machine, without the build's paths; the test checks what it loads."""
         env = programs_environment(self.settings)
-        interpreter = str(self.machine.python(target.python))
+        interpreter = self.machine.python(target.python)
         uv = str(which("uv", env))
         env = {key: value for key, value in env.items() if not key.startswith(("LD_", "DYLD_"))}
         scratch = directory / "scratch"
         return Step(
             phase=Phase.ENVIRONMENT_REPORT,
-            argv=(interpreter, "-I", str(directory / "enter.py"), str(directory), uv),
+            argv=(str(interpreter), "-I", str(directory / "enter.py"), str(directory), uv),
             env=env | {"TMPDIR": str(scratch)},
             cwd=directory,
             view=View(
-                read=(directory, Path(uv), *prefix_of(Path(interpreter))),
+                read=(directory, Path(uv), *prefix_of(interpreter)),
                 write=(scratch, *((out,) if out else ())),
                 hidden=self._hidden,
             ),

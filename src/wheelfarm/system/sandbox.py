@@ -139,7 +139,7 @@ def isolation_here() -> Isolation:
 
 
 def prefix_of(program: Path) -> tuple[Path, ...]:
-    """The directory that a program outside the system is installed in, and the links that lead to it."""
+    """The directory that a program is installed in, after its links; none for a program of the system."""
     resolved = program.resolve()
     if any(resolved.is_relative_to(path) for path in _SYSTEM):
         return ()
