@@ -16,7 +16,7 @@ from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
 from wheelfarm.build.commands import build_commands, shell_line, shell_lines
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
-from wheelfarm.build.containers import ContainerEngine, default_image, python_directory, site_packages
+from wheelfarm.build.containers import ContainerEngine, default_image, interpreter_in_image, site_packages
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import PROXIES, build_environment, config_settings
 from wheelfarm.build.environment_report import ENVIRONMENT_REPORT
@@ -299,7 +299,7 @@ class Cibuildwheel:
             *(*_CONFINED, *_NO_NETWORK),
             *("--volume", f"{directory}:/gate:ro", *writable),
             *(*self._uv(), "--env", "OPENBLAS_NUM_THREADS=2", self.image(target)),
-            *(f"/opt/python/{python_directory(target.python)}/bin/python", "-I"),
+            *(str(interpreter_in_image(target.python)), "-I"),
             *("/gate/enter.py", "/gate", str(UV_INSIDE)),
         )
         env = programs_environment(self.settings)

@@ -157,10 +157,14 @@ def _digest_of(root: Path) -> str:
     return hashlib.sha256(str(root).encode()).hexdigest()[:16]
 
 
+def interpreter_in_image(python: Python) -> PurePosixPath:
+    """The interpreter of a Python in a builder image."""
+    return PurePosixPath("/opt/python", python_directory(python), "bin/python")
+
+
 def site_packages(python: Python) -> PurePosixPath:
     """The directory of the packages of a Python in a builder image."""
-    lib = PurePosixPath("/opt/python", python_directory(python), "lib")
-    return lib / f"python{python}" / "site-packages"
+    return interpreter_in_image(python).parents[1] / f"lib/python{python}/site-packages"
 
 
 def python_directory(python: Python) -> str:

@@ -32,6 +32,8 @@ SOURCE: Final = "source"
 """The directory of the patched source tree."""
 ENVIRONMENT: Final = "env"
 """The directory of the build environment."""
+WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
+"""What a confined build may change of its directory, beside Meson's build directory."""
 SCRIPTS: Final = (
     "environment_report.py",
     "netlib.py",

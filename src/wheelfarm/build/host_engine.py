@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.commands import build_commands, host_step
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
-from wheelfarm.build.directory import ENVIRONMENT, SOURCE
+from wheelfarm.build.directory import ENVIRONMENT, WRITABLE
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.refused_programs import visible_programs
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
 _BIN: Final = "Scripts" if os.name == "nt" else "bin"
 _PYTHON: Final = "python.exe" if os.name == "nt" else "python"
-_WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
-"""What a build may change of its directory, beside Meson's build directory."""
-_PRIVATE: Final = (*("XDG_", "DOCKER_", "CONTAINER", "SSL_CERT_", "GIT_SSL_", "REQUESTS_CA_", "CURL_CA_"),)
+_PRIVATE: Final = ("XDG_", "DOCKER_", "CONTAINER", "SSL_CERT_", "GIT_SSL_", "REQUESTS_CA_", "CURL_CA_")
 
 
 def _python_of(root: Path) -> Path:
@@ -159,7 +157,7 @@ class Host:
     def _view(self, directory: BuildDirectory, interpreter: Path) -> View:
         """What the backend sees: the build directory, of which it may change the parts that are its own."""
         root, cache = directory.root, self.compiler_cache
-        read, write = [root, *prefix_of(interpreter)], [root / name for name in _WRITABLE]
+        read, write = [root, *prefix_of(interpreter)], [root / name for name in WRITABLE]
         if directory.build_dir is not None:
             write.append(Path(directory.build_dir))
         if cache is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wheelfarm.build import commands as around
 from wheelfarm.build.commands import DEST, PYTHON, build_commands
-from wheelfarm.build.containers import python_directory
-from wheelfarm.build.directory import ENVIRONMENT, SOURCE
+from wheelfarm.build.containers import interpreter_in_image
+from wheelfarm.build.directory import ENVIRONMENT, SOURCE, WRITABLE
 from wheelfarm.build.engine import WHEEL, Phase, Rendering, Step
 from wheelfarm.build.environment import build_environment, config_settings
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.containers import ContainerEngine
     from wheelfarm.build.directory import BuildDirectory
-
-_WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
-"""What the build may change of its directory."""
 
 
 def render_in_container(
@@ -45,8 +42,8 @@ def render_in_container(
         install: the shell's line that installs the build requirements.
         env: the environment of the container engine.
     """
-    inside, target = directory.inside, directory.build.id.target
-    interpreter = f"/opt/python/{python_directory(target.python)}/bin/python"
+    inside = directory.inside
+    interpreter = str(interpreter_in_image(directory.build.id.target.python))
     made, built = inside / ENVIRONMENT, inside / "built"
     variables = {**build_environment(directory), "HOME": str(inside / "home"), "TMPDIR": str(inside / "tmp")}
     user = (f"--user={os.getuid()}:{os.getgid()}",) if container.program == "docker" else ()
@@ -78,7 +75,7 @@ def render_in_container(
         directories=tuple(directory.root / name for name in (ENVIRONMENT, "built")),
         steps=(
             step(Phase.ENVIRONMENT, [make, install], [ENVIRONMENT, "home", "tmp"]),
-            step(Phase.BUILD, [f"cd {shlex.quote(str(project))}", build], _WRITABLE),
+            step(Phase.BUILD, [f"cd {shlex.quote(str(project))}", build], WRITABLE),
             step(Phase.REPAIR, [f"set -- {built}/*.whl", *commands], ["dist"]),
         ),
     )
