@@ -21,7 +21,7 @@ from wheelfarm.build.environment import PROXIES, build_environment, config_setti
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.build.steps import run_rendering
 from wheelfarm.errors import EngineError, FarmError, RecipeError
-from wheelfarm.model import EngineName, Target
+from wheelfarm.model import EngineName, Isolation, Target
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
@@ -227,6 +227,25 @@ class TestContainers:
         assert engine.inside(root, Target.parse("cp311-musllinux_x86_64")) == PurePosixPath("/project")
         assert engine.inside(root, Target.parse("cp311-macosx_arm64")) == root
         assert Host(farm).inside(root, Target.parse("cp311-manylinux_x86_64")) == root
+
+    @pytest.mark.parametrize("compilers", [["c"], []])
+    @pytest.mark.parametrize("isolation", [Isolation.CONTAINER, Isolation.NONE])
+    def test_a_build_has_a_network_if_its_recipe_says_so(
+        self, tmp_path: Path, compilers: list[str], isolation: Isolation
+    ) -> None:
+        table: dict[str, Any] = {"compilers": compilers}
+        if isolation is Isolation.NONE:
+            table |= {"isolation": "none", "isolation-reason": "it downloads data"}
+        farm = make_farm(tmp_path, {"alpha": table})
+        engine, build = Cibuildwheel(farm, ContainerEngine("podman", storage="")), build_for(farm)
+        assert engine.isolation(build) is isolation
+        stage = make_stage(build, engine)
+        calls = [engine.options(stage)["container-engine"]["create-args"]]
+        if not compilers:
+            calls = [step.argv for step in engine.render(stage).steps]
+        for words in calls:
+            assert "--security-opt=no-new-privileges" in words
+            assert ("--network=none" in words) is (isolation is Isolation.CONTAINER)
 
     def test_the_default_image_is_pinned(self) -> None:
         for identifier, name in (

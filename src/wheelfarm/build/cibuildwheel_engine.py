@@ -191,7 +191,7 @@ class Cibuildwheel:
             directory,
             container,
             self.image(directory.build.id.target),
-            options=(*self._uv(), *_CONFINED),
+            options=(*self._uv(), *_CONFINED, *_network(directory.build)),
             uv=UV_INSIDE,
             install=_install_line(directory),
             env=programs_environment(self.settings),
@@ -254,8 +254,7 @@ class Cibuildwheel:
         cache = self.compiler_cache
         words = [container.label(directory.root), *self._uv(), *_CONFINED]
         words.append(f"--volume={directory.root / 'inside'}:{SCRIPTS_INSIDE}:ro")
-        if not directory.build.recipe.table.isolation:
-            words += _NO_NETWORK
+        words += _network(directory.build)
         if container.can_overlay(directory.root):
             words += container.overlay_mount(directory.root, directory.inside)
         if cache is not None:
@@ -304,6 +303,11 @@ class Cibuildwheel:
         )
         env = programs_environment(self.settings)
         return Step(phase=Phase.ENVIRONMENT_REPORT, argv=argv, env=env, cwd=directory)
+
+
+def _network(build: Build) -> tuple[str, ...]:
+    """The options that keep a build from the network, unless its recipe says that it needs it."""
+    return () if build.recipe.table.isolation else _NO_NETWORK
 
 
 def _system_packages(directory: BuildDirectory) -> str | None:

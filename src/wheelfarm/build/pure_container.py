@@ -31,13 +31,13 @@ def render_in_container(
     install: str,
     env: Mapping[str, str],
 ) -> Rendering:
-    """A container without network for each step: the environment, the build, and the reports.
+    """A container for each step: the environment, the build, and the reports.
 
     Args:
         directory: the build directory, of which each container may change what is its own.
         container: runs the containers.
         image: the builder image.
-        options: further options of each container.
+        options: further options of each container, such as those that confine it.
         uv: the program in the container, if it runs there.
         install: the shell's line that installs the build requirements.
         env: the environment of the container engine.
@@ -53,7 +53,7 @@ def render_in_container(
         volumes += [f"--volume={directory.root / name}:{inside / name}" for name in write]
         script = "\n".join(["set -e", f"PATH={made}/bin:$PATH", f"cd {inside}", *lines])
         argv = (
-            *(container.program, "run", "--rm", "--network=none", container.label(directory.root), *user),
+            *(container.program, "run", "--rm", container.label(directory.root), *user),
             *(*options, *volumes, *(f"--env={name}={value}" for name, value in variables.items())),
             *(image, "sh", "-c", script),
         )
