@@ -1,7 +1,9 @@
-"""A directory for the files that a reader is to read; one for each process."""
+"""A directory for the files that a reader is to read; all readers of a run share it."""
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -9,9 +11,11 @@ from pathlib import Path
 
 @cache
 def scratch() -> Path:
-    """The directory, in memory where there is such a file system."""
+    """The directory, in memory where there is such a file system; it goes when this process ends."""
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes its own directory there
-    return Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+    directory = Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 def written(name: str, data: bytes) -> Path:
