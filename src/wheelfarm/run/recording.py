@@ -208,17 +208,14 @@ def unnamed_packages(directory: BuildDirectory) -> tuple[str, ...]:
     """A warning for each system package whose library repair put into the wheel and that nobody names."""
     build = directory.build
     managers = {"deb": "apt", "rpm": "dnf"}
-    lines: dict[str, list[str]] = defaultdict(list)
-    managed = {}
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for member, package in read_library_provenance(directory).unnamed().items():
-        name = package.development or package.name
-        lines[name].append(member.rpartition("/")[2])
-        managed[name] = managers[package.kind]
+        found[managers[package.kind], package.development or package.name].append(member.rpartition("/")[2])
     return tuple(
         f"{', '.join(files)} comes from a system package that the recipe does not name, so a build elsewhere "
-        f"may lack it: [system-packages] {managed[name]} = "
-        f"{json.dumps([*build.system_packages[managed[name]], name])} in {build.recipe.where}"
-        for name, files in lines.items()
+        f"may lack it: [system-packages] {manager} = "
+        f"{json.dumps([*build.system_packages[manager], name])} in {build.recipe.where}"
+        for (manager, name), files in found.items()
     )
 
 
