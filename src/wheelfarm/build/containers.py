@@ -86,12 +86,14 @@ class ContainerEngine:
         Raises:
             EngineError: when it cannot be copied.
         """
-        found = self._containers(root)
-        words = (self.program, "cp", f"{next(iter(found), '')}:{source}", str(target))
+        what, found = f"{source} cannot be copied out of the build's container", self._containers(root)
+        if len(found) != 1:
+            why = f"there are {len(found)} of them" if found else "the container is gone"
+            raise EngineError(what, why=why)
+        words = (self.program, "cp", f"{found[0]}:{source}", str(target))
         finished = run(Command(argv=words, env=self.env, time_limit=600), check=False)
-        if len(found) != 1 or finished.returncode != 0:
-            why = finished.output.strip() if found else "the container is gone"
-            raise EngineError(f"{source} cannot be copied out of the build's container", why=why)
+        if finished.returncode != 0:
+            raise EngineError(what, why=finished.output.strip())
 
     def _containers(self, root: Path) -> list[str]:
         label = self.label(root).removeprefix("--")
