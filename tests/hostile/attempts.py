@@ -45,6 +45,17 @@ def mark(*directory: str) -> None:
     raise MarkedError
 
 
+def find_process(check: Callable[[Path], bool]) -> None:
+    """Raise unless a process passes that can be read."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if check(path):
+                return
+        except OSError:
+            continue
+    raise OSError("there is no such process")
+
+
 def unix(address: str) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(address)
@@ -130,24 +141,12 @@ def docker_socket() -> None:
 
 @attempt
 def environment_of_ancestors() -> None:
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if T["secret"].encode() in path.read_bytes():
-                return
-        except OSError:
-            continue
-    raise OSError("no process has it")
+    find_process(lambda process: T["secret"].encode() in (process / "environ").read_bytes())
 
 
 @attempt
 def root_of_ancestors() -> None:
-    for path in Path("/proc").glob("[0-9]*/root"):
-        try:
-            if (path / T["home"].lstrip("/")).exists():
-                return
-        except OSError:
-            continue
-    raise OSError("no process sees it")
+    find_process(lambda process: (process / "root" / T["home"].lstrip("/")).exists())
 
 
 @attempt
