@@ -43,6 +43,8 @@ class LoadedRecipe:
         default_factory=dict, init=False, repr=False, compare=False
     )
     """Lock file → its lines: several targets read the same file."""
+    _headers: dict[str, MadeFor | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Lock file → its header: the plan checks the locks for each target."""
     _resolved: dict[tuple[str, Target], ResolvedRecipe] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -113,7 +115,9 @@ class LoadedRecipe:
 
     def lock_header(self, file: str) -> MadeFor | None:
         """What a lock was made for; None where the file is missing or does not say it."""
-        return read_header(self.directory / file)
+        if file not in self._headers:
+            self._headers[file] = read_header(self.directory / file)
+        return self._headers[file]
 
     def _locked(self, file: str, target: Target) -> tuple[LockedRequirement, ...]:
         return applicable(self._lock(file), target)
