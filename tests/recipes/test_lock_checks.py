@@ -174,6 +174,7 @@ def test_markers_and_extras_are_respected(tmp_path: Path) -> None:
     lines = [
         *("A>=1", "b; python_version < '3'", "c; sys_platform == 'win32'", 'd; extra == "x"', "not valid!"),
         *('e; extra == "x" or python_version > "3"', "f[more]==1 ; os_name == 'posix'"),
+        f"g; {'(' * 5000}",
     ]
     assert list(required_names(lines, targets)) == ["a", "c", "e", "f"]
     assert list(required_names(lines, targets[:1])) == ["a", "e", "f"]

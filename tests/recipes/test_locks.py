@@ -74,7 +74,13 @@ def test_a_line_that_is_not_locked(lock: Callable[[str], object], tmp_path: Path
     assert error.hint == "inv recipe.lock writes it anew"
 
 
-@pytest.mark.parametrize("text", ["-r other.txt", "--index-url x", "-e .", "./x.whl", "x = 1", "?"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("-r other.txt", "--index-url x", "-e .", "./x.whl", "x = 1", "?"),
+        pytest.param(f"x==1.0 ; {'(' * 5000}", id="nested"),
+    ],
+)
 def test_a_line_that_is_no_requirement(lock: Callable[[str], object], text: str) -> None:
     assert only(lambda: lock(text), LockError).what == f"not a requirement: {text}"
 

@@ -12,12 +12,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelfarm.errors import RecordError, UnprovenError, UsageError, WheelhouseError
 from wheelfarm.model import Name
+from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.provenance.attestation import Attestation, sbom_digest, statement
 from wheelfarm.provenance.record import Record, RecordedWheel
 from wheelfarm.system.files import sha256_of_file
@@ -69,7 +70,7 @@ def requirements(metadata: bytes) -> frozenset[Name]:
     found = set()
     for line in parse_email(metadata)[0].get("requires_dist", ()):
         try:
-            requirement = Requirement(line)
+            requirement = parse_requirement(line)
         except InvalidRequirement:
             continue  # the gate has read it with the same parser, so only a foreign wheel comes here
         if requirement.marker is None or "extra" not in str(requirement.marker):

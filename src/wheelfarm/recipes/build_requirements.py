@@ -7,13 +7,14 @@ from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import tomlkit
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
+from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
@@ -141,13 +142,13 @@ def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list
 
 def _name(text: str, where: str) -> NormalizedName:
     try:
-        return canonicalize_name(Requirement(text).name)
+        return canonicalize_name(parse_requirement(text).name)
     except InvalidRequirement as problem:
         raise BuildDirectoryError(f"the source requires {text!r}", where=where, why=str(problem)) from problem
 
 
 def _loosened(text: str) -> str:
-    requirement = Requirement(text)
+    requirement = parse_requirement(text)
     requirement.specifier = SpecifierSet(
         ",".join(str(part) for part in requirement.specifier if part.operator not in _UPPER)
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import LockError
 from wheelfarm.model import Name
+from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.lock_header import MadeFor
 from wheelfarm.recipes.locks import marker_environment
 
@@ -31,7 +32,7 @@ def required_names(requirements: Iterable[str], targets: Sequence[Target]) -> di
     found: dict[Name, str] = {}
     for text in requirements:
         try:
-            requirement = Requirement(text)
+            requirement = parse_requirement(text)
         except InvalidRequirement:
             continue  # of metadata that an old tool wrote
         marker = requirement.marker
@@ -160,7 +161,7 @@ def check_added(recipe: LoadedRecipe, targets: Sequence[Target], problems: Colle
     edits, pinned = recipe.table.build_requires, recipe.pins("build.lock")
     for name, text in required_names((*edits.add, *edits.replace.values()), targets).items():
         versions = [each.version for each in pinned if each.name == name]
-        allowed = Requirement(text).specifier
+        allowed = parse_requirement(text).specifier
         known = name in recipe.table.requires.host
         if not known and not any(allowed.contains(each, prereleases=True) for each in versions):
             problems.add(

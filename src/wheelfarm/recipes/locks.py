@@ -7,10 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from wheelfarm.errors import Collector, FarmError, LockError
 from wheelfarm.model import LockedRequirement, Platform, parse_digest, parse_name
+from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def parse_lines(text: str, where: str) -> tuple[LockedRequirement, ...]:
 def _parse_line(line: str, where: str) -> LockedRequirement:
     text = line.partition(" --hash")[0]
     try:
-        requirement = Requirement(text)
+        requirement = parse_requirement(text)
     except InvalidRequirement as problem:
         raise LockError(f"not a requirement: {text}", where=where, why=str(problem)) from problem
     pins = [

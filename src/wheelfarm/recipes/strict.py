@@ -11,7 +11,7 @@ import tomllib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from wheelfarm.errors import Collector, FarmError
 from wheelfarm.model import Platform, parse_digest, parse_name
+from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def parsed_by(parse: Callable[[str], object]) -> BeforeValidator:
 
 
 def readable_by(kind: Callable[[str], object], problem: type[Exception], noun: str) -> AfterValidator:
-    """Validator for a text that a class of `packaging` can read; the text stays as it is."""
+    """Validator for a text that `packaging` can read; the text stays as it is."""
 
     def check(text: str) -> str:
         try:
@@ -254,7 +255,9 @@ DigestText = Annotated[
 ]
 VersionText = Annotated[str, readable_by(Version, InvalidVersion, "a version (PEP 440)")]
 Specifiers = Annotated[str, readable_by(SpecifierSet, InvalidSpecifier, "a version range (PEP 440)")]
-RequirementText = Annotated[str, readable_by(Requirement, InvalidRequirement, "a requirement (PEP 508)")]
+RequirementText = Annotated[
+    str, readable_by(parse_requirement, InvalidRequirement, "a requirement (PEP 508)")
+]
 ReasonText = Annotated[str, Field(pattern=r"\S")]
 FileText = Annotated[str, AfterValidator(_file)]
 Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
