@@ -68,7 +68,6 @@ def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None
     unresolved, targets = Collector(), targets_of(farm.settings)
     for variant in farm.settings.variants:
         for target in targets:
-            # A check has no plan that the recipe could be resolved for.
             with unresolved.collect():
                 recipe.resolve(variant=variant, target=target)
     # What is wrong for every target is reported once.
