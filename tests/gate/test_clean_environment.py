@@ -14,7 +14,7 @@ import pytest
 
 from support.archives import digest
 from support.binaries import elf
-from support.farm import LINUX, builds_of, make_farm, make_toolchain
+from support.farm import HERE, builds_of, make_farm, make_toolchain
 from support.raised import only
 from support.wheels import make_wheel
 from wheelfarm.build.engine import SilentListener
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 slow = pytest.mark.slow
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-HERE = LINUX.replace("311", PYTHON.replace(".", ""))
 PYTHONS = tuple(Python.parse(text) for text in ("3.9", "3.10", "3.11", "3.12", "3.13", "3.13t", "3.14t"))
 NATIVE = "manylinux_2_28_x86_64"
 INTERPRETERS = sorted({Path(sys.executable), *(path for path in [Path("/usr/bin/python3")] if path.exists())})

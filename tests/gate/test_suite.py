@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.farm import LINUX, builds_of, make_farm, make_toolchain
+from support.farm import HERE, builds_of, make_farm, make_toolchain
 from support.progress import RecordingListener
 from support.raised import only
 from support.suite import package, pinned, runner
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the farm's builds are for Linux here")
 
-HERE = LINUX.replace("311", f"{sys.version_info.major}{sys.version_info.minor}")
 FILE = "alpha/tests/test_all.py"
 KNOWN = [
     {"test": f"{FILE}::test_known", "reason": "needs the network"},

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from support.farm import LINUX, make_farm
+from support.farm import HERE, make_farm
 from support.progress import RecordingListener
 from support.raised import only
 from wheelfarm.build.host_engine import Host
@@ -23,7 +23,6 @@ from wheelfarm.model import Target
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
 slow = pytest.mark.slow
 
-_HERE: Final = LINUX.replace("311", f"{sys.version_info.major}{sys.version_info.minor}")
 LEFT_BEHIND: Final = "98.7654321"
 """Seconds that nothing else sleeps: in a sandbox a process does not know its number outside."""
 _FORGED: Final = """
@@ -41,7 +40,7 @@ def run_smoke(root: Path, smoke: str, *, time_limit: float = 60.0) -> Report:
     write_environment(clean, [], manifest, time_limit=time_limit)
     (clean / "smoke.py").write_text(smoke)
     engine = Host(make_farm(root / "farm", {}))
-    step = engine.clean_environment(clean, Target.parse(_HERE))
+    step = engine.clean_environment(clean, Target.parse(HERE))
     listener, log = RecordingListener(), root / "gate.log"
     return run_tested(engine, step, clean, log=log, time_limit=time_limit, listener=listener)
 

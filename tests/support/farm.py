@@ -10,6 +10,7 @@ key. `files` writes anything else, or another content for a file that the factor
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import tomlkit
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Table = Mapping[str, Any]
 
 LINUX: Final = "cp311-manylinux_x86_64"
+HERE: Final = LINUX.replace("311", f"{sys.version_info.major}{sys.version_info.minor}")
+"""The target of this Python."""
 RECIPE: Final[Table] = {
     "version": "1.0",
     "summary": "a small thing",
