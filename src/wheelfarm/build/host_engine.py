@@ -20,7 +20,7 @@ from wheelfarm.build.repair import TOOLS
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
-from wheelfarm.system.environment import allowed, system_environment, which
+from wheelfarm.system.environment import allowed, backend_environment, system_environment, which
 from wheelfarm.system.machine import Machine, glibc
 from wheelfarm.system.sandbox import View, isolation_here, prefix_of
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _BIN: Final = "Scripts" if os.name == "nt" else "bin"
 _PYTHON: Final = "python.exe" if os.name == "nt" else "python"
-_PRIVATE: Final = ("XDG_", "DOCKER_", "CONTAINER", "SSL_CERT_", "GIT_SSL_", "REQUESTS_CA_", "CURL_CA_")
 
 
 def _python_of(root: Path) -> Path:
@@ -175,10 +174,7 @@ class Host:
     def _build_env(self, directory: BuildDirectory, variables: Mapping[str, str]) -> dict[str, str]:
         """The environment of the backend: little of this machine, and nothing of the user's home."""
         root, cache = directory.root, self.compiler_cache
-        # What lies in a home directory, such as setuptools' own settings, is no part of the key; and a build
-        # has no use for this machine's container engine and certificates.
-        host = self._system.items()
-        env = {name: value for name, value in host if not name.startswith(_PRIVATE)} | dict(variables)
+        env = backend_environment(self.settings.environ) | dict(variables)
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
         path = [str(_python_of(root).parent), str(root / "programs")]
         if cache is not None:

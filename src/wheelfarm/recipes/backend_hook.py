@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import LockError
 from wheelfarm.recipes.build_requirements import read_build_system
-from wheelfarm.system.environment import system_environment
+from wheelfarm.system.environment import backend_environment
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _hook_environment(scratch: Path, programs: Path, environ: Mapping[str, str])
 
     A backend that finds CMake, Ninja or patchelf on this machine does not require them.
     """
-    env = {name: value for name, value in system_environment(environ).items() if not name.startswith("XDG_")}
+    env = backend_environment(environ)
     path = env.get("PATH", os.defpath)
     if os.name == "posix":
         links = scratch / "programs"

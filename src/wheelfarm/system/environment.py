@@ -53,6 +53,18 @@ def system_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return env | {"PATH": os.pathsep.join(_SYSTEM_PATH)} if sys.platform == "linux" else env
 
 
+_PRIVATE: Final = ("XDG_", "DOCKER_", "CONTAINER", "SSL_CERT_", "GIT_SSL_", "REQUESTS_CA_", "CURL_CA_")
+
+
+def backend_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The same for a backend, which has no use for the user's settings, container engine and certificates.
+
+    What lies in a home directory, such as setuptools' own settings, is no part of a build key.
+    """
+    found = system_environment(environ).items()
+    return {name: value for name, value in found if not name.startswith(_PRIVATE)}
+
+
 def which(program: str, env: Mapping[str, str]) -> Path | None:
     """The file that a child with this environment would run, or None."""
     found = shutil.which(program, path=env.get("PATH", os.defpath))
