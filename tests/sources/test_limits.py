@@ -31,6 +31,7 @@ DEMO = Name("demo")
 ZEROS = Digest("0" * 64)
 JSON = "application/vnd.pypi.simple.v1+json"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n"
 
 
 @contextmanager
@@ -63,6 +64,12 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 def endless(connection: socket.socket) -> None:
     connection.sendall(HEAD + b"\r\n")
+    while True:
+        connection.sendall(bytes(1 << 16))
+
+
+def endless_redirect(connection: socket.socket) -> None:
+    connection.sendall(REDIRECT)
     while True:
         connection.sendall(bytes(1 << 16))
 
@@ -110,6 +117,15 @@ def test_an_endless_answer(answer: Callable[[socket.socket], None], tmp_path: Pa
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_a_redirect_with_an_endless_body(tmp_path: Path) -> None:
+    with raw_server(endless_redirect) as url:
+        fetcher = Fetcher(cache=tmp_path, index_url=url)
+        archive = Archive(version="1.0", url=f"{url}demo.tar.gz", sha256=ZEROS)
+        for source in (Sdist(version="1.0", sha256=ZEROS), archive):
+            error = only(lambda source=source: fetcher.source(DEMO, source), NetworkError)  # type: ignore[misc]
+            assert error.what == "the answer has more than 1,048,576 bytes"
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -119,6 +135,7 @@ def test_an_endless_answer(answer: Callable[[socket.socket], None], tmp_path: Pa
         drip(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"x" * 1000)[:20]),
         drip(HEAD + b"X-Slow: "),
         drip(b"HTTP/1.1 200 "),
+        drip(REDIRECT),
         drip(),
     ],
 )

@@ -103,6 +103,9 @@ class _Watched(HTTPConnection):
         deadline: _Deadline | None = getattr(_local, "deadline", None)
         if deadline is not None:
             deadline.socket = self.sock
+            # requests follows a redirect whose body was cut.
+            if deadline.passed:
+                deadline.cut()
         return super().getresponse()
 
 
@@ -111,7 +114,28 @@ class _WatchedTls(_Watched, HTTPSConnection):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes such connections."""
+    """Makes such connections, and answers whose content has a limit: requests reads that of a redirect."""
+
+    def __init__(self, largest: int, **options: Any) -> None:  # noqa: ANN401 - of requests
+        super().__init__(**options)
+        self.largest = largest
+
+    def build_response(
+        self, req: requests.PreparedRequest, resp: urllib3.BaseHTTPResponse
+    ) -> requests.Response:
+        answer = super().build_response(req, resp)
+        unlimited = answer.iter_content
+
+        def iter_content(*args: Any, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
+            try:
+                yield from _limited(unlimited(*args, **options), answer.url, self.largest)
+            except NetworkError:
+                # Nobody else has the answer that redirects.
+                answer.close()
+                raise
+
+        answer.iter_content = iter_content  # type: ignore[method-assign]
+        return answer
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         pool = super().get_connection_with_tls_context(*args, **options)
@@ -203,7 +227,7 @@ class HttpClient:
         )
         session = requests.Session()
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Adapter(max_retries=retry))
+            session.mount(scheme, _Adapter(self.largest_page, max_retries=retry))
         return session
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
@@ -255,9 +279,7 @@ class HttpClient:
         Raises:
             NetworkError: when it is too large.
         """
-        chunks = _limited(answer.iter_content(CHUNK), answer.url, self.largest_page)
-        # There is no other way to give a body to an answer that was sent for with `stream`.
-        answer._content = b"".join(chunks)  # noqa: SLF001
+        _ = answer.content
         return answer
 
     def get(
