@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
@@ -103,8 +102,6 @@ class Project:
                 why=str(error),
                 hint="is this a simple index?",
             ) from error
-        # A page of thousands of files is a tree of 20 MB with cycles.
-        gc.collect()
         return cls(name, shown(url), tuple(page))
 
     def sdist(self, version: str, pinned: Digest) -> DistributionPackage:
