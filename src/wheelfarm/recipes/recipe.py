@@ -70,7 +70,7 @@ class Test(StrictModel):
     """What a repaired wheel must pass in a fresh environment."""
 
     imports: list[Module] | None = Field(default=None, description="Modules that must import")
-    skip_imports: dict[Module, Annotated[str, Field(pattern=r"\S")]] | None = Field(
+    skip_imports: dict[Module, ReasonText] | None = Field(
         default=None,
         description="Import packages of the wheel that are not imported → the reason, which the record keeps",
         json_schema_extra={"additionalProperties": False},
@@ -328,8 +328,8 @@ class Recipe(Layered):
     isolation: Literal["none"] | None = Field(
         default=None, description="none: the build has a network, and on the host sees what its user sees"
     )
-    isolation_reason: str | None = Field(
-        default=None, pattern=r"\S", description="Why the build cannot do without; required with isolation"
+    isolation_reason: ReasonText | None = Field(
+        default=None, description="Why the build cannot do without; required with isolation"
     )
     blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
     requires: Requires = Requires()
