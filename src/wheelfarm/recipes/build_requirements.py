@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import tomlkit
@@ -15,6 +14,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
 from wheelfarm.model.requirements import parse_requirement
+from wheelfarm.sources.unpacking import read_pkg_info
 from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ def static_run_requires(tree: Path) -> list[str]:
     """
     if (dependencies := _pyproject(tree).project.dependencies) is not None:
         return dependencies
-    info = tree / "PKG-INFO"
-    text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
-    fields = HeaderParser().parsestr(text)
+    fields = read_pkg_info(tree)
+    if fields is None:
+        return []
     dynamic = {str(name).lower() for name in fields.get_all("Dynamic", ())}
     # Before Metadata 2.2 any field of a source distribution may differ from that of its wheel.
     old = str(fields.get("Metadata-Version", "1")).startswith(("1", "2.0", "2.1"))

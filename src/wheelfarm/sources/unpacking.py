@@ -20,6 +20,7 @@ from wheelfarm.sources.archives import Kind, escaped, open_archive, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from email.message import Message
 
     from wheelfarm.model import FetchedSource
     from wheelfarm.sources.archives import Member, Parts
@@ -152,17 +153,24 @@ def newest(tree: Path) -> int:
     return latest
 
 
+def read_pkg_info(tree: Path) -> Message | None:
+    """The fields of a tree's PKG-INFO; None without the file."""
+    path = tree / "PKG-INFO"
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return HeaderParser().parsestr(file.read(_MAX_PKG_INFO))
+
+
 def check_pkg_info(source: FetchedSource, tree: Path) -> None:
     """Refuse a source tree whose PKG-INFO names another distribution or version than the recipe.
 
     A tree without PKG-INFO, such as that of a commit, is checked by the name of its wheel. The format is that
     of the source distribution specification.
     """
-    path = tree / "PKG-INFO"
-    if not path.is_file():
+    fields = read_pkg_info(tree)
+    if fields is None:
         return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        fields = HeaderParser().parsestr(file.read(_MAX_PKG_INFO))
     name, version = str(fields.get("Name", "?")), str(fields.get("Version", "?"))
     try:
         same = parse_name(name) == source.name and Version(version) == Version(source.version)
