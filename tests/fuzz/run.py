@@ -1,7 +1,5 @@
 """Runs readers on mutations of real inputs: an exception other than a FarmError is a failure, as is a hang.
 
-So is a FarmError with control characters, which would reach a terminal.
-
 Usage: python tests/fuzz/run.py [--seconds N | --total N] [--seed N] [--only NAME,NAME] [--save DIRECTORY]
        python tests/fuzz/run.py --only NAME --input FILE
 
@@ -72,12 +70,8 @@ def run_step(target: Target, data: bytes) -> BaseException | None:
     signal.setitimer(signal.ITIMER_PROF, _STEP)
     try:
         target(data)
-    except FarmError as error:
-        if all(line.isprintable() for line in "\n".join(error.lines()).split("\n")):
-            return None
-        return AssertionError(f"the error is not printable: {error.lines()}").with_traceback(
-            error.__traceback__
-        )
+    except FarmError:
+        return None
     except BaseException as error:  # noqa: BLE001 - that is what this looks for
         return error
     finally:

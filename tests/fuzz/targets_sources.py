@@ -44,12 +44,17 @@ def read_archive(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         (root / "archive").write_bytes(data)
+        expected = {"archive"}
         try:
             unpack(_source(root / "archive"), root / "into")
-        except FarmError:
-            assert [path.name for path in root.iterdir()] == ["archive"]
-            raise
-        assert {path.name for path in root.iterdir()} == {"archive", "into"}
+            expected.add("into")
+        except FarmError as error:
+            _check_printable(error)
+        assert {path.name for path in root.iterdir()} == expected
+
+
+def _check_printable(error: FarmError) -> None:
+    assert all(line.isprintable() for line in "\n".join(error.lines()).split("\n"))
 
 
 def read_patch_file(data: bytes) -> None:
@@ -66,7 +71,10 @@ def read_pkg_info(data: bytes) -> None:
     """Compare PKG-INFO with the recipe's name and version."""
     with tempfile.TemporaryDirectory() as scratch:
         Path(scratch, "PKG-INFO").write_bytes(data)
-        check_pkg_info(_source(Path("sample-1.0.tar.gz")), Path(scratch))
+        try:
+            check_pkg_info(_source(Path("sample-1.0.tar.gz")), Path(scratch))
+        except FarmError as error:
+            _check_printable(error)
 
 
 def read_pyproject(data: bytes) -> None:
