@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from fuzz.scratch import scratch, written
 from support.binaries import elf, functions, macho, pe
+from support.farm import LINUX
 from support.records import sample_embedded, sample_inputs
 from support.wheels import change_member, make_wheel
 from wheelfarm.index.build_tags import BuildSlot
+from wheelfarm.model import Target
 from wheelfarm.provenance.record import EMBEDDED, read_embedded_record
 from wheelfarm.provenance.sbom import read_components
 from wheelfarm.wheelhouse.layout import name_and_version, read_metadata
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+_TARGET: Final = Target.parse(LINUX)
 _INFO: Final = "demo-1.0.dist-info"
 _METADATA: Final = b"""\
 Metadata-Version: 2.4
@@ -72,10 +75,7 @@ def _file_name(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     BuildSlot.of(text)
     if name_and_version(text):
-        from support.farm import LINUX  # noqa: PLC0415
-        from wheelfarm.model import Target  # noqa: PLC0415
-
-        serves(text, Target.parse(LINUX))
+        serves(text, _TARGET)
 
 
 def _open(path: Path) -> None:
@@ -93,7 +93,7 @@ def _binary(path: Path) -> None:
     found = linkage(wheel)
     blas_all(found)
     data = wheel.read("demo.so")
-    kind = binary_format_of(data[:64])
+    kind = binary_format_of(data)
     if kind is not None:
         parts(data, kind)
 
