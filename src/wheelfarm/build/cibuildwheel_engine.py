@@ -133,7 +133,7 @@ class Cibuildwheel:
         )
 
     def render(self, directory: BuildDirectory) -> Rendering:
-        """The configuration file and the one command."""
+        """The configuration file, and the command with the steps around it; for a pure wheel steps alone."""
         target, root, source = directory.build.id.target, directory.root, directory.tree.project
         package = source.relative_to(root).as_posix()
         container = self._container_for(target)
