@@ -149,7 +149,7 @@ def refused_lines(refused: Sequence[Refused]) -> Iterator[str]:
             yield from each.error.lines()
     for each in refused:
         if each.culprit is not None:
-            yield f"{State.BLOCKED.value:8} {each.name}: blocked by {each.culprit}, whose recipe has an error"
+            yield f"{State.BLOCKED.value:8} {each.name}: {_why_refused(each)}"
 
 
 def refused_data(refused: Refused) -> dict[str, Any]:
@@ -158,18 +158,23 @@ def refused_data(refused: Refused) -> dict[str, Any]:
     return {
         "name": refused.name,
         "state": (State.FAILED if own else State.BLOCKED).value,
-        "why": refused.error.what if own else f"blocked by {refused.culprit}, whose recipe has an error",
+        "why": _why_refused(refused),
         "error": refused.error.slug if own else None,
         "failure": failure_of(refused.error).value if own else None,
         "blocked-by": refused.culprit,
     }
 
 
+def _why_refused(refused: Refused) -> str:
+    if refused.culprit is None:
+        return refused.error.what
+    return f"blocked by {refused.culprit}, whose recipe has an error"
+
+
 def count_line(outcomes: Sequence[Outcome]) -> str:
     """How many builds ended how."""
-    ended = {state: sum(outcome.state is state for outcome in outcomes) for state in State}
+    text = counts(state.value for state in State for outcome in outcomes if outcome.state is state)
     retried = sum(outcome.retried for outcome in outcomes)
-    text = ", ".join(f"{count} {state.value}" for state, count in ended.items() if count)
     return f"{text} ({retried} retried)" if retried else text or "nothing to do"
 
 
