@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wheelfarm.wheels.archive import Member, Wheel
 
 
@@ -59,12 +61,17 @@ _KINDS: Final = {
 }
 
 
+def _scheme(parts: Sequence[str]) -> str | None:
+    """The installation scheme of a path in a `.data` directory; None for any other."""
+    return parts[1] if parts[0].endswith(".data") and len(parts) > 2 else None  # noqa: PLR2004
+
+
 def kind_of(name: str) -> Kind:
     """The kind of a member. Tests beat every other kind, extensions included."""
     parts = name.split("/")
     if parts[0].endswith(".dist-info"):
         return Kind.METADATA
-    if parts[0].endswith(".data") and len(parts) > 2:  # noqa: PLR2004 - a scheme, and a path in it
+    if _scheme(parts) is not None:
         parts = parts[2:]
     *directories, file = parts
     stem = file.partition(".")[0]
@@ -115,12 +122,13 @@ def _packages(wheel: Wheel) -> tuple[str, ...]:
     """The names at the top that can be imported: packages, and modules of one file."""
     found = set()
     for member in wheel.members:
-        top, *rest = member.name.split("/")
-        if top.endswith(".data") and len(rest) > 1:
+        parts = member.name.split("/")
+        if (scheme := _scheme(parts)) is not None:
             # Only these two schemes end up on the import path (binary distribution format specification).
-            if rest[0] not in {"purelib", "platlib"}:
+            if scheme not in {"purelib", "platlib"}:
                 continue
-            top, *rest = rest[1:]
+            parts = parts[2:]
+        top, *rest = parts
         code = member.name.endswith(".py") or _EXTENSION.fullmatch(member.name)
         name = top if rest else top.partition(".")[0]
         if code and name.isidentifier():
