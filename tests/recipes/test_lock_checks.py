@@ -97,8 +97,9 @@ def test_a_patch_of_requirements_makes_a_lock_stale(tmp_path: Path, file: str, s
     assert problems_of(settings) == []
 
 
-def test_a_damaged_header(tmp_path: Path) -> None:
-    settings = farm_with(tmp_path, lock=f"# [made-for]\n# version = 1\n# source\n{LOCK}")
+@pytest.mark.parametrize("line", ["source", f"source = {'9' * 5000}", f"source = {'[' * 5000}"])
+def test_a_damaged_header(tmp_path: Path, line: str) -> None:
+    settings = farm_with(tmp_path, lock=f"# [made-for]\n# version = 1\n# {line}\n{LOCK}")
     recipe = read_recipes(settings).find("alpha")
     error = only(lambda: recipe.lock_header("build.lock"), LockError)
     assert error.hint == "inv recipe.lock writes it anew"

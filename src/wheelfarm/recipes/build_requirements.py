@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import tomlkit
@@ -14,6 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
 from wheelfarm.model.requirements import parse_requirement
+from wheelfarm.recipes.strict import parse_toml
 from wheelfarm.sources.unpacking import read_pkg_info
 from wheelfarm.system.files import read_text
 
@@ -54,14 +54,14 @@ def _read(tree: Path, parse: Callable[[str], T]) -> T:
     except ValidationError as invalid:
         details = invalid.errors(include_url=False)[0]
         why = f"{'.'.join(map(str, details['loc']))}: {details['msg']}"
-    # tomlkit and tomllib read nested arrays by recursion.
+    # tomlkit reads nested arrays by recursion.
     except (TOMLKitError, ValueError, RecursionError) as problem:
         why = str(problem)
     raise BuildDirectoryError("the source's pyproject.toml is not valid", where=str(path), why=why)
 
 
 def _pyproject(tree: Path) -> _Pyproject:
-    return _read(tree, lambda text: _Pyproject.model_validate(tomllib.loads(text)))
+    return _read(tree, lambda text: _Pyproject.model_validate(parse_toml(text)))
 
 
 def read_build_system(tree: Path) -> BuildSystem:

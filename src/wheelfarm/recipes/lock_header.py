@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Final, Self
 
 import tomlkit
@@ -12,7 +11,7 @@ from pydantic import Field
 from wheelfarm.errors import LockError
 from wheelfarm.model import GitCommit, sha256_of_bytes
 from wheelfarm.recipes.recipe import BuildRequires
-from wheelfarm.recipes.strict import StrictModel, parse
+from wheelfarm.recipes.strict import StrictModel, parse, parse_toml
 from wheelfarm.sources.patches import header_and_diff
 from wheelfarm.system.files import read_text
 
@@ -105,8 +104,8 @@ def read_header(path: Path) -> MadeFor | None:
             break
         lines.append(line.removeprefix("#"))
     try:
-        document = tomllib.loads("\n".join(lines))
-    except tomllib.TOMLDecodeError as problem:
+        document = parse_toml("\n".join(lines))
+    except ValueError as problem:
         raise LockError(
             f"the header of {path.name} is not valid",
             where=str(path),

@@ -166,6 +166,20 @@ def parse(model: type[Table], data: Mapping[str, Any], *, where: str, error: typ
         raise problems.error() from invalid
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML, whoever wrote it.
+
+    Raises:
+        ValueError: when it is not TOML, is nested too deeply, or has a key of too many parts.
+    """
+    if _LONG_KEY.search(text):
+        raise ValueError(f"it has a key of {_MOST_PARTS} parts or more")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as problem:
+        raise ValueError("it is nested too deeply") from problem
+
+
 def read_toml(path: Path, *, error: type[FarmError]) -> dict[str, Any]:
     """The parsed TOML file.
 
@@ -173,13 +187,10 @@ def read_toml(path: Path, *, error: type[FarmError]) -> dict[str, Any]:
         FarmError: of class `error`, when it is missing, unreadable, not UTF-8 or not TOML.
     """
     try:
-        text = read_text(path, error)
-        if _LONG_KEY.search(text):
-            raise error(f"{path.name} has a key of {_MOST_PARTS} parts or more", where=str(path))
-        return tomllib.loads(text)
+        return parse_toml(read_text(path, error))
     except OSError as problem:
         raise error(f"cannot read {path.name}", where=str(path), why=problem.strerror) from problem
-    except (ValueError, RecursionError) as problem:  # also a number of thousands of digits
+    except ValueError as problem:  # also a number of thousands of digits
         raise error(f"{path.name} is not valid TOML", where=str(path), why=str(problem)) from problem
 
 
