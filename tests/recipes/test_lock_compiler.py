@@ -131,6 +131,16 @@ def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCapt
     assert message.endswith("AssertionError")
 
 
+def test_a_backend_that_names_no_requirement(tmp_path: Path) -> None:
+    text = BACKEND.replace("tool[fast]<1.1", "any tool")
+    error = only(
+        lambda: compiled(tmp_path / "farm", source(tmp_path / "index", **{"own.py": text}), DYNAMIC),
+        LockError,
+    )
+    assert error.what == "the backend of tinyleaf names a requirement that is not valid"
+    assert "any tool" in str(error.why)
+
+
 def test_what_the_farm_builds_is_not_pinned(tmp_path: Path) -> None:
     index = source(tmp_path / "index", requires='"setuptools", "tinybase>=0; python_version > \'3\'"')
     index.add(make_wheel(tmp_path, "tinybase", "1.0", {}))

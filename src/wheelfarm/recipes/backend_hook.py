@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import LockError
 from wheelfarm.recipes.build_requirements import read_build_system
 from wheelfarm.system.environment import backend_environment
 from wheelfarm.system.process import Command, run
@@ -55,7 +54,7 @@ def ask_backend(
     version: str,
     env: Mapping[str, str],
 ) -> list[str]:
-    """What the backend requires beside the static requirements.
+    """What the backend requires beside the static requirements, each as a text that may be anything.
 
     Args:
         tree: the patched source tree; the backend may write into it.
@@ -67,7 +66,6 @@ def ask_backend(
 
     Raises:
         ProcessError: when the environment cannot be made, or the backend fails.
-        LockError: when the answer is not a list of strings.
         BuildDirectoryError: when pyproject.toml is not valid.
     """
     environment, lock, answer = scratch / "env", scratch / "requirements.txt", scratch / "answer.json"
@@ -101,9 +99,7 @@ def ask_backend(
         time_limit=600,
     )
     run(command)
-    found = json.loads(answer.read_text(encoding="utf-8"))
-    if not isinstance(found, list):
-        raise LockError(f"the backend answers {found!r}, not a list of requirements", where=str(tree))
+    found: list[str] = json.loads(answer.read_text(encoding="utf-8"))
     return found
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, LockError, ProcessError
 from wheelfarm.model import PublicWheel, Python, Target
+from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.backend_hook import ask_backend
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires, static_run_requires
 from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, required_names
@@ -204,10 +205,13 @@ class LockCompiler:
                 return []
         # That of the farm for a backend knows all platforms, and the answer this one only.
         known = {canonicalize_name(Requirement(each).name) for each in _OF_BACKEND.get(backend(tree), ())}
+        try:
+            names = [canonicalize_name(parse_requirement(each).name) for each in answer]
+        except InvalidRequirement as problem:
+            what = f"the backend of {recipe.name} names a requirement that is not valid"
+            raise LockError(what, where=recipe.where, why=str(problem)) from problem
         return [
-            each
-            for each in answer
-            if canonicalize_name(Requirement(each).name) not in known and each not in static
+            each for each, name in zip(answer, names, strict=True) if name not in known and each not in static
         ]
 
     def _resolve(
