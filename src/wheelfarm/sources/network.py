@@ -66,17 +66,13 @@ class _Retry(urllib3.Retry):
         _pool: Any = None,  # noqa: ANN401 - as urllib3 has it
         _stacktrace: Any = None,  # noqa: ANN401
     ) -> Self:
-        deadline: _Deadline | None = getattr(_local, "deadline", None)
+        deadline = _local.deadline
         if error is not None and (_UNTRUSTED in str(error) or (deadline and deadline.passed)):
             raise urllib3.exceptions.MaxRetryError(_pool, url or "", error)
         retry = super().increment(method, url, response, error, _pool, _stacktrace)
         reason = f"status {response.status}" if response is not None else innermost(error)
         logger.info("%s%s: %s; trying again", getattr(_pool, "host", ""), shown(url or ""), reason)
         return retry
-
-
-_local: Final = threading.local()
-"""`deadline` is that of the request of this thread."""
 
 
 class _Deadline:
@@ -96,11 +92,19 @@ class _Deadline:
             socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # type: ignore[arg-type]
 
 
+class _Local(threading.local):
+    deadline: _Deadline | None = None
+    """That of the request of this thread."""
+
+
+_local: Final = _Local()
+
+
 class _Watched(HTTPConnection):
     """A connection that the deadline of its thread can cut, from before the answer's first byte."""
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        deadline: _Deadline | None = getattr(_local, "deadline", None)
+        deadline = _local.deadline
         if deadline is not None:
             deadline.socket = self.sock
             # requests follows a redirect whose body was cut.
@@ -144,14 +148,14 @@ class _Adapter(HTTPAdapter):
 
 
 @contextmanager
-def _deadline(url: str, seconds: float) -> Iterator[None]:
+def _deadline(url: str, seconds: float) -> Iterator[_Deadline]:
     """Cut the requests of the block, and raise a NetworkError, when they take longer."""
     deadline = _local.deadline = _Deadline()
     timer = threading.Timer(seconds, deadline.cut)
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield deadline
     except (FarmError, *_TROUBLE):
         # Also what makes nothing of an answer that was cut.
         if not deadline.passed:
@@ -320,13 +324,13 @@ class HttpClient:
         """
         for left in reversed(range(self.tries)):
             with (
-                _deadline(url, seconds or self.longest_page),
+                _deadline(url, seconds or self.longest_page) as deadline,
                 self._send("GET", url, **options) as answer,
             ):
                 try:
                     return consume(answer)
                 except _TROUBLE as error:
-                    if not left or _local.deadline.passed:
+                    if not left or deadline.passed:
                         raise self._unreachable(url, error) from None
                     logger.info("%s: %s; trying again", shown(url), innermost(error))
         raise AssertionError  # pragma: no cover
