@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Name, Python, Target
 from wheelfarm.plan.build import BuildId
-from wheelfarm.plan.graph import order, serves
+from wheelfarm.plan.graph import find_refusal, order
 from wheelfarm.recipes.farm_settings import PLATFORMS
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _supported_entries(
     for variant, table in settings.variants.items():
         for python in sorted(pythons or settings.pythons):
             entry = MatrixEntry(name=job.name, platform=job.platform, variant=variant, python=python)
-            refusal = serves(recipe, entry.build_id.target, table.provider)
+            refusal = find_refusal(recipe, entry.build_id.target, table.provider)
             missing = sorted(each.name for each in job.dependencies_of(entry) if each not in built)
             if refusal is None and missing:
                 refusal = f"it needs {', '.join(missing)}"

@@ -117,7 +117,7 @@ def _needs(recipe: LoadedRecipe) -> set[Name]:
     return {Name(name) for name in (*recipe.table.requires.host, *recipe.table.requires.run)}
 
 
-def serves(recipe: LoadedRecipe, target: Target, provider: Provider = Provider.NONE) -> str | None:
+def find_refusal(recipe: LoadedRecipe, target: Target, provider: Provider = Provider.NONE) -> str | None:
     """Why a recipe is not built for a target with a provider; None when it is."""
     if recipe.table.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
         return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
@@ -173,7 +173,7 @@ def make_plan(
         target = toolchain.target
         absent: set[Name] = set()
         for recipe in ordered:
-            refusal = serves(recipe, target, table.provider)
+            refusal = find_refusal(recipe, target, table.provider)
             if not refusal and (missing := sorted(absent & _needs(recipe))):
                 refusal = f"it needs {', '.join(missing)}"
             if refusal and requested is None:

@@ -20,7 +20,7 @@ from wheelfarm.index.factory import open_index, path_of
 from wheelfarm.index.transaction import Transaction
 from wheelfarm.index.verify import verify_index
 from wheelfarm.model import Name, Target, parse_name
-from wheelfarm.plan.graph import serves
+from wheelfarm.plan.graph import find_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,7 +117,9 @@ class Publication:
         recipe = self.farm.recipes.by_name.get(self.members(project)[0])
         provider = self.farm.settings.choose_variant(self.variant).provider
         targets = map(Target.parse, self._table.targets)
-        return [target for target in targets if recipe is None or serves(recipe, target, provider) is None]
+        return [
+            target for target in targets if recipe is None or find_refusal(recipe, target, provider) is None
+        ]
 
     def owned(self) -> frozenset[Name]:
         """The farm's distributions: those of its recipes, and those in its wheelhouse."""

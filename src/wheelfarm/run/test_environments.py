@@ -15,7 +15,7 @@ from wheelfarm.gate.clean_environment import GATE, CleanEnvironment, is_for_one_
 from wheelfarm.gate.gate import GateTests
 from wheelfarm.gate.suite import run_suite, tests_name
 from wheelfarm.model import PinnedWheel
-from wheelfarm.plan.graph import serves
+from wheelfarm.plan.graph import find_refusal
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import read_record
 from wheelfarm.system.files import sha256_of_file
@@ -150,7 +150,7 @@ class GateTestPlanner:
             python
             for python in supported_pythons(opened, self.services.engine.pythons(target))
             if python != target.python
-            and serves(build.recipe, replace(target, python=python), build.variant.provider) is None
+            and find_refusal(build.recipe, replace(target, python=python), build.variant.provider) is None
         ]
 
     def _companions_with(self, python: Python, build: Build) -> tuple[PinnedWheel, ...]:
