@@ -1,4 +1,4 @@
-"""Which programs of the machine a build on the host sees, and the advice about those that it does not see."""
+"""Which programs of the machine a build on the host sees, and the hints about those that it does not see."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.farm import builds_of, make_farm
 from support.packages import tinyleaf
 from support.tiny import LEAF, run_farm, tiny_farm, tiny_index
 from wheelfarm.build.inside import programs
-from wheelfarm.build.refused_programs import advise, refused_programs, visible_programs
+from wheelfarm.build.refused_programs import explain_refused, refused_programs, visible_programs
 from wheelfarm.errors import BuildError
 from wheelfarm.system.machine import Machine
 
@@ -85,7 +85,7 @@ def test_the_recipe_says_which_compilers_are_visible(tmp_path: Path) -> None:
 def test_the_advice_names_the_lines_to_add(tmp_path: Path) -> None:
     build = builds_of(make_farm(tmp_path, {"alpha": {"compilers": ["c"]}}))["alpha"]
     nowhere = Machine({"PATH": ""})
-    cause, hint = advise({"cmake": "/opt/cmake", "g++": "/usr/bin/g++"}, build, nowhere)
+    cause, hint = explain_refused({"cmake": "/opt/cmake", "g++": "/usr/bin/g++"}, build, nowhere)
     assert cause == "the build called cmake (/opt/cmake), g++ (/usr/bin/g++), which its key does not hold"
     assert hint == (
         'cmake: [build-requires] add = ["cmake"]; g++: compilers = ["c", "c++"]; then inv recipe.lock alpha'
@@ -95,7 +95,7 @@ def test_the_advice_names_the_lines_to_add(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="asks dpkg")
 def test_the_advice_names_the_system_package(tmp_path: Path) -> None:
     build = builds_of(make_farm(tmp_path))["alpha"]
-    _, hint = advise({"bison": "/usr/bin/dpkg"}, build, Machine({"PATH": "/usr/bin:/bin"}))
+    _, hint = explain_refused({"bison": "/usr/bin/dpkg"}, build, Machine({"PATH": "/usr/bin:/bin"}))
     assert hint == 'bison: [system-packages] apt = ["dpkg"]; then inv recipe.lock alpha'
 
 

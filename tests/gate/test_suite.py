@@ -85,7 +85,7 @@ def test_each_way_in_which_a_test_ends(tmp_path: Path, wheels: list[PinnedWheel]
         "alpha/tests/test_broken.py": "collect: ModuleNotFoundError: No module named 'nothing_like_it'",
     }
     assert (verdict.passed, verdict.skipped, verdict.upstream, verdict.expected) == (1, 1, 1, 3)
-    assert verdict.mended == (f"{FILE}::test_mended*",)
+    assert verdict.known_passed == (f"{FILE}::test_mended*",)
     assert verdict.unmatched == (f"{FILE}::test_gone",)
     steps = [line for line in listener.lines if "] Testing " in line]
     assert steps[-1].startswith(f"[11/11] Testing {FILE}")
@@ -149,7 +149,7 @@ def test_counts() -> None:
     assert (found.passed, found.skipped, found.upstream, found.expected) == (41234, 3, 2, 6)
     assert found.failed == (FailedTest(test="b.py::t", why="assert 1 == 2"),)
     # Mended: nothing of it fails. Unmatched: it is no test, where all tests were collected.
-    assert (found.mended, found.unmatched) == (("a.py::y",), ("a.py::w",))
+    assert (found.known_passed, found.unmatched) == (("a.py::y",), ("a.py::w",))
     assert verdict(whole=False).unmatched == ()
     assert not found.good
     assert verdict(failed=[]).good

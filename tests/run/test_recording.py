@@ -8,7 +8,7 @@ import pytest
 
 from support.farm import make_farm, make_toolchain
 from support.records import sample_inputs, sample_record
-from wheelfarm.build.diagnosis import advise
+from wheelfarm.build.diagnosis import find_hints
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
 from wheelfarm.plan.inputs import SourceInput
@@ -82,7 +82,7 @@ def test_what_was_built_from_nothing(tmp_path: Path, use: CacheUse | None, chang
 
 def test_a_cache_that_fails_is_named() -> None:
     line = "ccache: error: Failed to create directory /cache/lock: Read-only file system"
-    assert advise(Failure.OTHER, line).hint == "say --no-compiler-cache, or see to the cache's directory"
+    assert find_hints(Failure.OTHER, line).hint == "say --no-compiler-cache, or see to the cache's directory"
 
 
 def test_a_recorded_source_is_handled_as_it_was(tmp_path: Path) -> None:

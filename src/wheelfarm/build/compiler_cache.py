@@ -60,8 +60,8 @@ class CompilerCache:
             self.tools.mkdir(parents=True, exist_ok=True)
             with hold_lock(self.tools.with_name("bin.lock")):
                 _copy_program(self.program, self.tools / PROGRAM)
-            with tempfile.TemporaryFile(dir=self.storage) as trial:
-                trial.write(bytes(1 << 20))
+            with tempfile.TemporaryFile(dir=self.storage) as probe:
+                probe.write(bytes(1 << 20))
         # filelock raises NotImplementedError on a file system without locks.
         except (OSError, NotImplementedError) as problem:
             why = isinstance(problem, OSError) and problem.strerror

@@ -46,7 +46,7 @@ _BY_PHASE: Final[Mapping[str, Failure]] = {
 }
 
 
-class Advice(NamedTuple):
+class Hints(NamedTuple):
     """The likely cause, as one clause, and the next step."""
 
     cause: str | None = None
@@ -201,31 +201,31 @@ _BY_MESSAGE: Final = (
 )
 
 MACHINE: Final = {
-    Failure.OUT_OF_MEMORY: Advice(
+    Failure.OUT_OF_MEMORY: Hints(
         "the memory ran out",
         "run fewer jobs at once (jobs in [tool.wheelfarm]), or set memory in the recipe",
     ),
-    Failure.OUT_OF_DISK: Advice(
+    Failure.OUT_OF_DISK: Hints(
         "the disk is full, or the quota is used up",
         "free some space below `work`, or set work in [tool.wheelfarm] to another disk",
     ),
-    Failure.TIME_LIMIT: Advice(
+    Failure.TIME_LIMIT: Hints(
         "it takes longer than it may, or it hangs",
         "raise time-limit in [tool.wheelfarm] if it made progress; look at the last lines if it did not",
     ),
-    Failure.NETWORK: Advice(
+    Failure.NETWORK: Hints(
         "a host could not be reached",
         "try again; a build that fetches for itself needs its files pinned in the recipe instead",
     ),
-    Failure.ENGINE: Advice(
+    Failure.ENGINE: Hints(
         "the container engine, its image or a container failed",
         "see that podman or docker runs the image, then try again",
     ),
-    Failure.INTERRUPTED: Advice(
+    Failure.INTERRUPTED: Hints(
         "it was interrupted", "run the same command again: finished builds are stored"
     ),
 }
-"""Failures of the machine, in whatever step, and the advice about each: the recipe does not cause them."""
+"""Failures of the machine, in whatever step, and the hints about each: the recipe does not cause them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,26 +270,26 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
         relevant = found.relevant()
     failure = _failure(error, found, phase)
     lines = [found.lines[at] for at in relevant]
-    # Without a finding, the last lines of a log are a guess: no advice is built on them.
-    advice = advise(failure, "\n".join(lines) if found.findings else "")
+    # Without a finding, the last lines of a log are a guess: no hints are built on them.
+    hints = find_hints(failure, "\n".join(lines) if found.findings else "")
     return Diagnosis(
         failure=failure,
         lines=_shortened(lines),
         where=tuple(found.first + at for at in relevant) if from_log else (),
-        cause=advice.cause,
-        hint=advice.hint or error.hint,
+        cause=hints.cause,
+        hint=hints.hint or error.hint,
     )
 
 
-def advise(failure: Failure, message: str) -> Advice:
-    """The advice for a message; an empty one where nothing is known."""
+def find_hints(failure: Failure, message: str) -> Hints:
+    """The hints for a message; empty ones where nothing is known."""
     if failure in MACHINE:
         return MACHINE[failure]
     for cause, hint, *patterns in _BY_MESSAGE:
         for pattern in patterns:
             if found := re.search(pattern, message):
-                return Advice(cause.format(*found.groups()), hint)
-    return Advice()
+                return Hints(cause.format(*found.groups()), hint)
+    return Hints()
 
 
 def _failure(error: FarmError, search: Search, phase: str) -> Failure:

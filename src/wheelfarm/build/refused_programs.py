@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis import Advice
+from wheelfarm.build.diagnosis import Hints
 from wheelfarm.build.inside.programs import REFUSED, TOOLS
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.system.machine import PROGRAMS
@@ -33,10 +33,10 @@ def refused_programs(root: Path) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in lines)
 
 
-def advise(refused: dict[str, str], build: Build, machine: Machine) -> Advice:
+def explain_refused(refused: dict[str, str], build: Build, machine: Machine) -> Hints:
     """The cause, and the lines of the recipe that let the build use the programs."""
     names = ", ".join(f"{name} ({path})" for name, path in refused.items())
-    return Advice(
+    return Hints(
         f"the build called {names}, which its key does not hold",
         "; ".join(f"{name}: {_remedies(name, path, build, machine)}" for name, path in refused.items())
         + f"; then inv recipe.lock {build.id.name}",

@@ -6,11 +6,11 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis import Advice, classify
+from wheelfarm.build.diagnosis import Hints, classify
 from wheelfarm.build.directory import write_scripts
 from wheelfarm.build.engine import WHEEL, Phase
 from wheelfarm.build.error_patterns import Failure
-from wheelfarm.build.refused_programs import advise, refused_programs
+from wheelfarm.build.refused_programs import explain_refused, refused_programs
 from wheelfarm.build.repair import only_wheel
 from wheelfarm.errors import (
     BuildError,
@@ -46,7 +46,7 @@ _NEXT: Final[Mapping[Phase, str]] = {
     Phase.ENVIRONMENT: "inv recipe.lock {} writes a new build.lock",
     Phase.PROVIDER: "remove the other library, or choose another engine",
 }
-_NO_NETWORK: Final = Advice(
+_NO_NETWORK: Final = Hints(
     "builds have no network",
     "give it by system-packages, a source of its own, a patch or config settings; or let the recipe say "
     'isolation = "none", with an isolation-reason',
@@ -156,7 +156,7 @@ def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: 
         diagnosis = classify(problem, lines, phase)
     refused = refused_programs(directory.root)
     if phase is Phase.BUILD and any(diagnosis.cause is None or name in diagnosis.cause for name in refused):
-        cause, hint = advise(refused, build, Machine(step.env))
+        cause, hint = explain_refused(refused, build, Machine(step.env))
         diagnosis = replace(diagnosis, cause=cause, hint=hint)
     if phase is Phase.BUILD and diagnosis.failure is Failure.NETWORK and not build.recipe.table.isolation:
         # No failure of the machine: the next try would end the same way.

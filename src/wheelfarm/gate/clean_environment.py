@@ -241,7 +241,7 @@ def _error(
         where=where,
         why=why,
         hint=f"inv chain {name} builds both, {name} on the new {build.id.name}; if its test is to blame, "
-        f"mend that, or leave it out of test.downstream in {build.recipe.where}",
+        f"fix that, or leave it out of test.downstream in {build.recipe.where}",
         log=log,
     )
 

@@ -55,7 +55,7 @@ class SuiteResult:
     """Known failures of the recipe that failed."""
     upstream: int
     """Tests that upstream itself expects to fail, whether they failed or not."""
-    mended: tuple[str, ...]
+    known_passed: tuple[str, ...]
     """Known failures of which all tests that ran have passed."""
     unmatched: tuple[str, ...]
     """Known failures that match no test of the suite."""
@@ -83,7 +83,9 @@ class SuiteResult:
             skipped=int(answer["skipped"]),
             expected=sum(fails.values()),
             upstream=int(answer["upstream"]),
-            mended=tuple(test for number, test in numbered if passes.get(number) and not fails.get(number)),
+            known_passed=tuple(
+                test for number, test in numbered if passes.get(number) and not fails.get(number)
+            ),
             unmatched=tuple(
                 test for number, test in numbered if whole and int(number) not in answer["matched"]
             ),

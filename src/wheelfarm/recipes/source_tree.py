@@ -113,9 +113,9 @@ def _check_project(recipe: LoadedRecipe, tree: PatchedTree) -> None:
     paths = [PurePosixPath(file) for file, _ in files_below(tree.path)]
     projects = sorted({path.parent.as_posix() for path in paths if path.name in _PROJECT_FILES})
     others = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
-    place = "" if tree.subdirectory == "." else f" in {tree.subdirectory}"
+    directory = "" if tree.subdirectory == "." else f" in {tree.subdirectory}"
     raise SourceError(
-        f"the source of {recipe.name} has no pyproject.toml or setup.py{place}",
+        f"the source of {recipe.name} has no pyproject.toml or setup.py{directory}",
         where=tree.source.path.name,
         why=f"it has one in {_listed(projects)}"
         if projects

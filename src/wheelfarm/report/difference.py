@@ -124,9 +124,9 @@ def _section_lines(sections: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for each in shown:
         before, after = ("none" if each[side] is None else f"{each[side]:,}" for side in ("before", "after"))
         sizes = f"{before} B" if before == after else f"{before} -> {after} B"
-        place = f", differ at {each['offset']:,}" if "offset" in each else ""
+        offset = f", differ at {each['offset']:,}" if "offset" in each else ""
         cause = f": {each['cause']}" if "cause" in each else ""
-        yield f"{each['section']}  {sizes}{place}{cause}"
+        yield f"{each['section']}  {sizes}{offset}{cause}"
         if "text" in each:
             yield from (f"  {sign} {each['text'][side]}" for sign, side in _SIGNS)
     yield from _more(sections, len(shown))

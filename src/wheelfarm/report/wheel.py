@@ -162,11 +162,11 @@ def suite_lines(verdict: SuiteResult) -> Iterator[str]:
         "passed": verdict.passed,
         "failed": len(verdict.failed),
         "known failures": verdict.expected,
-        "known failures that passed": len(verdict.mended),
+        "known failures that passed": len(verdict.known_passed),
         "expected to fail by upstream": verdict.upstream,
         "skipped": verdict.skipped,
     }
     numbers = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     yield f"{numbers}, in {duration(verdict.seconds)}"
-    yield from (f"known failure no longer fails, remove it: {test}" for test in verdict.mended)
+    yield from (f"known failure no longer fails, remove it: {test}" for test in verdict.known_passed)
     yield from (f"known failure is no test of the suite, remove it: {test}" for test in verdict.unmatched)

@@ -242,7 +242,7 @@ def missing_isolation(record: Record) -> tuple[str, ...]:
 
 
 def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]:
-    """A warning where a rebuild compiled much that had been compiled before, and what may be the reason."""
+    """A warning where a build compiled much that had been compiled before, and what may be the reason."""
     if predecessor is None or record.build_cache or predecessor.engine != record.engine:
         # A build from the build cache compiles only what changed, and that misses. Another engine has a
         # cache of its own.

@@ -72,6 +72,6 @@ def _without_level(platform: str) -> str:
 def served(filename: str) -> frozenset[Tag]:
     """What a wheel of this file name is for: its tags (PEP 425), without the level in their platforms.
 
-    The level, such as glibc's version, is what a build turned out to need, so a rebuild may change it.
+    The level, such as glibc's version, is what a build turned out to need, so the next build may change it.
     """
     return frozenset(Tag(tag.interpreter, tag.abi, _without_level(tag.platform)) for tag in _tags(filename))

@@ -150,8 +150,8 @@ class Reports(threading.Thread):
                 if not connection.poll(SILENCE):
                     continue
                 message = connection.recv_bytes(MESSAGE_LIMIT)
-                proof, body = message[:32], message[32:]
-                if hmac.compare_digest(proof, hmac.digest(self.key, nonce + body, "sha256")):
+                mac, body = message[:32], message[32:]
+                if hmac.compare_digest(mac, hmac.digest(self.key, nonce + body, "sha256")):
                     self.report.update(json.loads(body))
                     connection.send_bytes(b"received")
 
