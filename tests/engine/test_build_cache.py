@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def meson(index: Index, tmp_path: Path) -> Index:
     """The index with the Meson project."""
-    own = Index(tmp_path / "index")
-    own.add(*(index.root / "files").iterdir())
+    own = index.copy(tmp_path / "index")
     add_meson(own)
     return own
 

@@ -118,8 +118,8 @@ def test_an_environment_that_was_tampered_with_proves_nothing(
     """By the source itself, here; the farm's wheel of tinybase was installed and verified before."""
     files = tinytop()
     files["setup.py"] = f"{METADATA}{TAMPERING[how]}\n{files['setup.py']}"
-    own = Index(tmp_path / "index")
-    own.add(*(index.root / "files").iterdir(), make_sdist(tmp_path, "tinytop", files))
+    own = index.copy(tmp_path / "index")
+    own.add(make_sdist(tmp_path, "tinytop", files))
     recipe = chain.recipes / "tinytop" / "recipe.toml"
     old, new = (each.sha256("tinytop-1.0.tar.gz") for each in (index, own))
     recipe.write_text(recipe.read_text().replace(old, new))

@@ -78,8 +78,7 @@ CLAIM: Final = """, distclass=type(
 
 @pytest.mark.slow
 def test_a_recipe_that_is_not_pure_is_refused(pure_index: Index, tmp_path: Path) -> None:
-    index = Index(tmp_path / "index")
-    index.add(*(pure_index.root / "files").iterdir())
+    index = pure_index.copy(tmp_path / "index")
     index.add(pure_sdist(tmp_path, "pureno", [], CLAIM))
     run = run_farm(pure_farm(tmp_path / "farm", index, {"pureno": {}}))
     error = run.error("pureno")
@@ -103,8 +102,8 @@ class TestPublicWheel:
 
     def taken(self, root: Path, pure_index: Index, files: dict[str, Any], **recipe: Any) -> Run:
         wheel = make_wheel(root, "purepub", "1.0", files, requires=["puresix>=1"])
-        index = Index(root / "index")
-        index.add(*(pure_index.root / "files").iterdir(), wheel)
+        index = pure_index.copy(root / "index")
+        index.add(wheel)
         source = {"kind": "wheel", "sha256": digest(wheel.read_bytes())}
         table = {"source": source, "requires": {"run": ["puresix"]}, **recipe}
         return run_farm(pure_farm(root / "farm", index, {"puresix": {}, "purepub": table}))

@@ -44,6 +44,12 @@ class Index:
             shutil.copyfile(path, self.root / "files" / path.name)
         self._write_pages()
 
+    def copy(self, root: Path) -> Index:
+        """The same files in another directory, for those that a test adds."""
+        copied = Index(root)
+        copied.add(*(self.root / "files").iterdir())
+        return copied
+
     def sha256(self, filename: str) -> str:
         """The digest of a file on the index."""
         return digest((self.root / "files" / filename).read_bytes())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from support.farm import make_farm
 from support.index import Index
 from support.packages import make_sdist
-from support.tiny import BUILD
+from support.tiny import BUILD, host_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +33,7 @@ def pure_sdist(root: Path, name: str, requires: list[str], more: str = "", **fil
 
 def chain_index(root: Path, index: Index) -> Index:
     """The index with the two packages of the chain."""
-    own = Index(root / "index")
-    own.add(*(index.root / "files").iterdir())
+    own = index.copy(root / "index")
     own.add(pure_sdist(root, "puresix", []), pure_sdist(root, "puredate", ["puresix"]))
     return own
 
@@ -56,5 +55,5 @@ def pure_farm(
             source = {"kind": "sdist", "sha256": index.sha256(f"{name}-1.0.tar.gz")}
             tables[name] = {"source": source, "compilers": [], **table}
             files[f"recipes/{name}/build.lock"] = index.lock(*BUILD)
-    base = {"index-url": index.url, "engine": "host", "jobs": 1, "time-limit": 120.0}
-    return make_farm(root, tables, settings=base | dict(settings or {}), files=files, environ=environ)
+    own = host_settings(index) | dict(settings or {})
+    return make_farm(root, tables, settings=own, files=files, environ=environ)

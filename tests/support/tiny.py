@@ -87,6 +87,11 @@ def _recipe(name: str, index: Index) -> Table:
     }
 
 
+def host_settings(index: Index) -> dict[str, Any]:
+    """Settings of a farm that builds on this machine what an index has."""
+    return {"index-url": index.url, "engine": "host", "jobs": 1, "time-limit": 120.0}
+
+
 def tiny_farm(
     root: Path,
     index: Index,
@@ -105,8 +110,7 @@ def tiny_farm(
     return make_farm(
         root,
         {name: over(_recipe(name, index), said) for name, said in recipes.items()},
-        settings={"index-url": index.url, "engine": "host", "jobs": 1, "time-limit": 120.0}
-        | dict(settings or {}),
+        settings=host_settings(index) | dict(settings or {}),
         patches=patches,
         files=beside | dict(files or {}),
         environ=environ,
