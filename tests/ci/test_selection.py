@@ -179,7 +179,9 @@ def test_results_of_jobs() -> None:
     assert results.output("b", "jobs") == results.output("nothing", "jobs") == ""
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', '{"plan": "success"}'])
+@pytest.mark.parametrize(
+    "text", [*("", "{", "[]", '"x"'), '{"plan": "success"}', '{"plan": {"outputs": [1]}}']
+)
 def test_damaged_results_are_an_error(text: str) -> None:
     with pytest.raises(UsageError, match="NEEDS"):
         JobResults.parse(text)

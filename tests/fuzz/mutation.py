@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _TOKENS: Final = (
     *(b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xf4\x90", b"\xe2\x98\x83"),
@@ -24,6 +26,7 @@ _LIMITS: Final = (
     *(0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF),
     *(0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, (1 << 64) - 1),
 )
+_VALUES: Final[tuple[Any, ...]] = (None, True, 0, -1, 1.5, "", "x", [], [1], [[]], {}, {"a": 1}, {"": None})
 _NUMBER: Final = re.compile(rb"\d+")
 _WORD: Final = re.compile(rb"[\w.+-]+")
 
@@ -84,8 +87,36 @@ def _swap_lines(data: bytearray, chance: random.Random) -> None:
     data[:] = b"\n".join(lines)
 
 
+def _slots(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Each place in a document: its list or dictionary, and its index or key."""
+    places = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for place, inner in places:
+        yield value, place
+        yield from _slots(inner)
+
+
+def _json_value(data: bytearray, chance: random.Random) -> None:
+    """A value of a JSON document becomes one of another type, goes away or gets another name."""
+    try:
+        document = json.loads(data) if data.startswith((b"{", b"[")) else None
+    except (ValueError, RecursionError):
+        return
+    slots = list(_slots(document)) if document else []
+    if not slots:
+        return
+    holder, place = chance.choice(slots)
+    if chance.random() < 0.8:
+        holder[place] = copy.deepcopy(chance.choice(_VALUES))
+    else:
+        value = holder.pop(place)
+        if isinstance(holder, dict) and chance.random() < 0.5:
+            holder[str(chance.choice(_VALUES))] = value
+    data[:] = json.dumps(document).encode()
+
+
 _MUTATIONS: Final = (
     *(_flip, _set, _limit, _insert, _remove, _repeat, _cut, _swap_lines),
+    *(_json_value, _json_value),
     *(_replace(_NUMBER), _replace(_WORD), _replace(_WORD)),
 )
 

@@ -134,6 +134,7 @@ def test_all_problems_come_at_once() -> None:
     [
         ({"schema": 0}, "schema: Input should be 4, not 0"),
         ({"schema": "1"}, "schema: Input should be 4, not '1'"),
+        ({"schema": [1]}, "schema: Input should be 4, not [1]"),
         ({"recipe": 7}, "recipe: Input should be a valid string, not 7"),
         ({"recipe": "-"}, "recipe: String should match pattern '^[a-z0-9]+(-[a-z0-9]+)*$', not '-'"),
         ({"key": "abc"}, "key: String should match pattern '^[0-9a-f]{64}$', not 'abc'"),

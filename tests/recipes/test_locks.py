@@ -79,6 +79,7 @@ def test_a_line_that_is_not_locked(lock: Callable[[str], object], tmp_path: Path
     [
         *("-r other.txt", "--index-url x", "-e .", "./x.whl", "x = 1", "?"),
         pytest.param(f"x==1.0 ; {'(' * 5000}", id="nested"),
+        pytest.param(f"x==1.0 ; python_version < '{'9' * 5000}'", id="a long number"),
     ],
 )
 def test_a_line_that_is_no_requirement(lock: Callable[[str], object], text: str) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.index import Index
 from support.packages import GENUINE, make_sdist, tinyleaf, tinytop
 from support.seen import ALWAYS, NASTY, added_by_tools, compiler_saw, decoy, serve
 from support.servers import index_server
@@ -18,6 +17,7 @@ from support.tiny import CHAIN, LEAF, VARIANT, run_farm, tiny_farm, tiny_index
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
+    from support.index import Index
     from wheelfarm.recipes.settings import Settings
 
 

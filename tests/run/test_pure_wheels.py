@@ -11,7 +11,6 @@ import pytest
 
 from support.archives import digest
 from support.farm import LINUX, make_toolchain
-from support.index import Index
 from support.pure import CHAIN, chain_index, pure_farm, pure_sdist
 from support.raised import only
 from support.tiny import VARIANT, Run, run_farm
@@ -24,6 +23,8 @@ from wheelfarm.system.machine import Machine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.index import Index
 
 
 @pytest.fixture(scope="module")

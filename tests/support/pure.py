@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from support.farm import make_farm
-from support.index import Index
 from support.packages import make_sdist
 from support.tiny import BUILD, host_settings
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.farm import Table
+    from support.index import Index
     from wheelfarm.recipes.settings import Settings
 
 CHAIN: Final[Mapping[str, Table]] = {"puresix": {}, "puredate": {"requires": {"run": ["puresix"]}}}

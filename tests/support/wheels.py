@@ -35,6 +35,7 @@ class Fault(Enum):
     BACKSLASH_MEMBER = auto()
     DRIVE_MEMBER = auto()
     ENCRYPTED = auto()
+    BEYOND_THE_END = auto()
     TRUNCATED = auto()
     NOT_A_ZIP = auto()
     DAMAGED_MEMBER = auto()
@@ -164,6 +165,8 @@ def _write(path: Path, members: Mapping[str, bytes], fault: Fault | None) -> Non
         case Fault.ENCRYPTED:
             entry = written.index(b"PK\1\2")
             written[entry + 8] |= 1
+        case Fault.BEYOND_THE_END:
+            struct.pack_into("<I", written, written.index(b"PK\1\2") + 20, 0xFF000000)
         case Fault.TRUNCATED:
             del written[len(written) // 2 :]
         case Fault.NOT_A_ZIP:

@@ -162,7 +162,9 @@ class JobResults:
             jobs = parse_json(text)
         except ValueError as error:
             raise UsageError(f"{where} is not JSON", why=str(error), hint=hint) from error
-        if not isinstance(jobs, dict) or not all(isinstance(each, dict) for each in jobs.values()):
+        if not isinstance(jobs, dict) or not all(
+            isinstance(each, dict) and isinstance(each.get("outputs") or {}, dict) for each in jobs.values()
+        ):
             raise UsageError(f"{where} is no object of jobs", hint=hint)
         return cls(jobs)
 

@@ -295,7 +295,8 @@ class Record(_Document):
     @classmethod
     def _upgrade(cls, document: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds
         """Read schemas 1 to 3: 1 has no distribution, 3 has another name for the build cache."""
-        if isinstance(document, dict) and document.get("schema") in {1, 2, 3}:
+        # A tuple, not a set: the value may be a list, which has no hash.
+        if isinstance(document, dict) and document.get("schema") in (1, 2, 3):
             upgraded = {"distribution": document.get("recipe"), **document, "schema": SCHEMA_VERSION}
             if "kept_build" in upgraded:
                 upgraded["build_cache"] = upgraded.pop("kept_build")

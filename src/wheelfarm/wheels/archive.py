@@ -151,7 +151,7 @@ def open_wheel(path: Path) -> Wheel:
         infos = archive.infolist()
         members = [info for info in infos if not info.filename.endswith("/")]
         names = {info.filename for info in members}
-        for error in (*_bad_names(infos), *_bad_members(infos)):
+        for error in (*_bad_names(infos), *_bad_members(infos, path.stat().st_size)):
             problems.add(error)
         with problems.collect():
             name, version, build, tags = _parse_file_name(path.name)
@@ -211,14 +211,23 @@ def _bad_names(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
             yield WheelError(f"a member is there {times} times", where=name)
 
 
-def _bad_members(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
-    """Encrypted members, and too large ones by the stated sizes, beyond which zipfile never reads."""
+def _bad_members(infos: Sequence[zipfile.ZipInfo], size: int) -> Iterator[WheelError]:
+    """Encrypted members, those beyond the end of the archive, and those whose stated size is too large.
+
+    zipfile reads no more than the stated size of a member.
+    """
     total = sum(info.file_size for info in infos)
     if total > LARGEST_TOTAL:
         yield WheelError(f"unpacks to {total:,} bytes", why=f"at most {LARGEST_TOTAL:,} are accepted")
     for info in infos:
         if info.flag_bits & _ENCRYPTED:
             yield WheelError("a member is encrypted", where=info.filename)
+        if info.header_offset + info.compress_size > size:
+            yield WheelError(
+                "a member ends beyond the end of the archive",
+                where=info.filename,
+                why=f"the archive has {size:,} bytes, the member says {info.compress_size:,}",
+            )
         if info.file_size > LARGE_MEMBER and info.file_size > LARGEST_RATIO * info.compress_size:
             yield WheelError(
                 f"a member of {info.compress_size:,} bytes unpacks to {info.file_size:,}",
