@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -21,11 +22,13 @@ from wheelfarm.errors import ChainError, ProviderError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.sources.unpacking import newest
+from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
 
 INSIDE = PurePosixPath("/project")
+SCRIPT = Path(__file__).parents[2] / "src/wheelfarm/build/inside/environment_report.py"
 
 
 def pinned(path: Path, name: str, *, farm: bool = False) -> PinnedWheel:
@@ -156,9 +159,8 @@ def test_the_epoch_is_the_newest_file_but_for_links_and_not_before_zip_s_time(tm
 @pytest.mark.slow  # pip installs
 def test_the_environment_report_reads_installed_files_from_disk(tmp_path: Path) -> None:
     """Not from RECORD: a file that was changed after it was installed has another digest."""
-    script = Path(__file__).parents[2] / "src/wheelfarm/build/inside/environment_report.py"
     wheel, output = make_wheel(tmp_path), tmp_path / "out" / "environment.json"
-    words = [sys.executable, "-I", "-S", str(script), "-", str(wheel), str(output)]
+    words = [sys.executable, "-I", "-S", str(SCRIPT), "-", str(wheel), str(output)]
     subprocess.run(words, check=True, cwd=tmp_path)
     report = json.loads(output.read_text())
     assert report["wheels"] == [wheel.name]
@@ -171,3 +173,30 @@ def test_the_environment_report_reads_installed_files_from_disk(tmp_path: Path) 
     if place is not None:
         assert installed["pytest"]["files"]["pytest/__init__.py"] == digest(place.read_bytes())
     assert report["python"] == sys.version
+
+
+def test_an_archive_of_packages_gives_the_same_report_as_the_directory(tmp_path: Path) -> None:
+    """A hard link in the archive of a container is a file, a symbolic one is none."""
+    packages = tmp_path / "site-packages"
+    wheel = make_wheel(tmp_path, "demo", "1.0", {"demo.py": "x = 1\n", "same.py": "x = 1\n", "link.py": ""})
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    (packages / "same.py").unlink()
+    (packages / "same.py").hardlink_to(packages / "demo.py")
+    (packages / "link.py").unlink()
+    (packages / "link.py").symlink_to("/etc/passwd")
+    vendored = packages / "demo" / "inner-2.0.dist-info"
+    vendored.mkdir(parents=True)
+    (vendored / "METADATA").write_text("Name: inner\nVersion: 2.0\n")
+    output = tmp_path / "environment.json"
+    output.write_text('{"wheels": [], "distributions": []}')
+    tar = ("tar", "-C", str(tmp_path), "-c", "site-packages")
+    archived = subprocess.run(tar, check=True, capture_output=True).stdout
+    subprocess.run([sys.executable, "-I", "-S", str(SCRIPT), str(output)], check=True, input=archived)
+    report = json.loads(output.read_text())
+    assert report["wheels"] == []
+    (found,) = report["distributions"]
+    assert (found["name"], found["version"]) == ("demo", "1.0")
+    assert found["files"] == {
+        path: sha256 for path, sha256 in open_wheel(wheel).installed.items() if path != "link.py"
+    }

@@ -20,6 +20,7 @@ from wheelfarm.system.files import (
     os_problem,
     parse_json,
     read_text,
+    remove_tree,
     temporary_path,
     write_atomically,
 )
@@ -115,3 +116,22 @@ def test_a_full_disk_is_said_with_the_file(tmp_path: Path) -> None:
     assert str(error.where).startswith(str(tmp_path / "cache"))
     assert (error.failure, failure_of(error)) == ("out-of-disk", Failure.OUT_OF_DISK)
     assert "the disk is full" in str(error.why)
+
+
+def test_a_tree_is_removed_with_all_that_is_in_it(tmp_path: Path) -> None:
+    outside, tree = tmp_path / "outside", tmp_path / "tree"
+    outside.mkdir()
+    (outside / "file").touch()
+    for directory in (tree, tree / "a" / "b", tree / "a" / "empty", tree / "c"):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "link").symlink_to(outside)
+        (directory / "dangling").symlink_to("nowhere")
+        for number in range(20):
+            (directory / f"{number}").write_text("x")
+    remove_tree(tree)
+    assert not tree.exists()
+    assert (outside / "file").is_file()
+
+
+def test_removing_a_tree_that_is_not_there_is_no_error(tmp_path: Path) -> None:
+    remove_tree(tmp_path / "nothing")

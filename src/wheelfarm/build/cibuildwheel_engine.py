@@ -167,13 +167,10 @@ class Cibuildwheel:
         before = [Step(phase=Phase.PROVIDER, argv=argv, env=container.env, cwd=root) for argv in commands]
         after = Step(
             phase=Phase.ENVIRONMENT_REPORT,
-            argv=(
-                *(sys.executable, "-I", "-S", report),
-                *(str(directory.packages), str(directory.dist / ENVIRONMENT_REPORT)),
-            ),
+            argv=(sys.executable, "-I", "-S", report, str(directory.dist / ENVIRONMENT_REPORT)),
             env=container.env,
             cwd=root,
-            copied_out=site_packages(target.python),
+            archived=site_packages(target.python),
         )
         return [*before, step, after]
 

@@ -33,6 +33,8 @@ import sys
 print(sys.argv[1].split("/")[3], "%d.%d%s" % (*sys.version_info[:2], "t" * ("t" in sys.abiflags)))
 ' "$python"; done"""
 """A line for each Python of a builder image: the directory's name, and the version that it is."""
+_PIPE: Final = 'directory=$1; shift; "$0" cp "$directory" - | "$@"'
+"""For the shell, with the container engine, the directory and a command with its arguments."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +82,22 @@ class ContainerEngine:
             (self.program, "rm", name),
         )
 
-    def copy_out(self, root: Path, source: PurePath, target: Path) -> None:
-        """Copy a directory of the one container of a build directory, in which nothing runs any more.
+    def piped(self, root: Path, source: PurePath, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """The command that reads a directory of the one container of a build as a tar archive.
+
+        Nothing runs in the container any more. Both podman and docker write the archive; where they fail, it
+        lacks files.
 
         Raises:
-            EngineError: when it cannot be copied.
+            EngineError: when there is no such container, or more than one.
         """
-        what, found = f"{source} cannot be copied out of the build's container", self._containers(root)
+        found = self._containers(root)
         if len(found) != 1:
-            why = f"there are {len(found)} of them" if found else "the container is gone"
-            raise EngineError(what, why=why)
-        words = (self.program, "cp", f"{found[0]}:{source}", str(target))
-        finished = run(Command(argv=words, env=self.env, time_limit=600), check=False)
-        if finished.returncode != 0:
-            raise EngineError(what, why=finished.output.strip())
+            raise EngineError(
+                f"{source} cannot be read from the build's container",
+                why=f"there are {len(found)} of them" if found else "the container is gone",
+            )
+        return ("sh", "-c", _PIPE, self.program, f"{found[0]}:{source}", *argv)
 
     def _containers(self, root: Path) -> list[str]:
         label = self.label(root).removeprefix("--")

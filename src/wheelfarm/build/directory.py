@@ -98,11 +98,6 @@ class BuildDirectory:
         return self.root / "built"
 
     @property
-    def packages(self) -> Path:
-        """Where the packages of a container's build environment are copied to after the build."""
-        return self.root / "packages"
-
-    @property
     def dist(self) -> Path:
         """Where the engine puts the repaired wheel."""
         return self.root / "dist"

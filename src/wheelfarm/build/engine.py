@@ -47,8 +47,8 @@ class Step:
     stdin: str | None = None
     view: View | None = None
     """What it sees, where it runs code of a source or a wheel; None where it is not confined."""
-    copied_out: PurePath | None = None
-    """The directory of the container of an earlier step that this one reads, as `BuildDirectory.packages`."""
+    archived: PurePath | None = None
+    """The directory of an earlier step's container that this one reads, as a tar archive."""
 
     def phase_in(self, output: Iterable[str]) -> Phase:
         """The phase in which the program ended, by the last headline of its output."""

@@ -119,10 +119,11 @@ def run_rendering(
         for step in rendering.steps:
             # Where nothing isolates a build, it can change them.
             write_scripts(directory)
-            if step.copied_out is not None and engine.container is not None:
-                engine.container.copy_out(directory.root, step.copied_out, directory.packages)
+            ready = step
+            if step.archived is not None and engine.container is not None:
+                ready = replace(step, argv=engine.container.piped(directory.root, step.archived, step.argv))
             try:
-                ready = _with_built_wheel(step, directory)
+                ready = _with_built_wheel(ready, directory)
                 run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
             except ProcessError as problem:
                 raise _failure(step, directory, problem, log) from problem

@@ -5,7 +5,6 @@ fetch → patch → build directory → build and repair → verify environment 
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -40,6 +39,7 @@ from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
 from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
 from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
+from wheelfarm.system.files import remove_tree
 from wheelfarm.system.logs import report_unexpected
 from wheelfarm.wheels.archive import open_wheel
 
@@ -144,7 +144,7 @@ class BuildPipeline:
             try:
                 return self._gate(wheels, lock.root)
             finally:
-                shutil.rmtree(lock.root, ignore_errors=True)
+                remove_tree(lock.root)
 
     @contextmanager
     def locked(self, lock: BuildLock) -> Iterator[None]:
@@ -209,7 +209,7 @@ class BuildPipeline:
 
     def _reuse(self, found: PublishedBuild) -> Outcome | None:
         """The build with the wheels of an index, all verified; None when one of them is unusable."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove_tree(self.root)
         reused = reuse_build(
             self.services,
             self.build,
@@ -223,14 +223,14 @@ class BuildPipeline:
             return None
         with self.timings.step("store"):
             outcome = self._store(State.REUSED, *reused)
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove_tree(self.root)
         return outcome
 
     def _gate_again(self) -> Outcome:
         wheelhouse, build = self.services.wheelhouse, self.build
         wheels = _as_repaired(stored_wheels(wheelhouse, build))
         results = self._gate(wheels, self.root)
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove_tree(self.root)
         records = {}
         for name, wheel in wheels.items():
             text = wheelhouse.record(build.id.variant, build.key_of(name))
@@ -270,12 +270,12 @@ class BuildPipeline:
         useless = [path for path in self.root.iterdir() if path.name not in _TESTED and path.is_dir()]
         with ThreadPoolExecutor(max_workers=1) as pool:
             for path in useless:
-                pool.submit(shutil.rmtree, path, ignore_errors=True)
+                pool.submit(remove_tree, path)
             yield
 
     def clear(self) -> None:
         """Remove the build directory and the ungated wheel."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove_tree(self.root)
         self.ungated.remove()
 
     def make_wheels(self, upstream: Sequence[PinnedWheel]) -> tuple[BuildDirectory, Wheels]:
@@ -320,7 +320,7 @@ class BuildPipeline:
                 wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
                 provider = wheels[0] if wheels else None
         with self.timings.step("prepare"):
-            shutil.rmtree(root, ignore_errors=True)
+            remove_tree(root)
             tree = unpack(source, root / "unpacked").rename(root / SOURCE)
             check_pkg_info(source, tree)
             epoch = newest(tree)

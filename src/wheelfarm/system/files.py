@@ -14,7 +14,9 @@ import math
 import os
 import secrets
 import shutil
-from contextlib import contextmanager
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -38,6 +40,8 @@ T = TypeVar("T")
 TEMPORARY_PREFIX: Final = ".tmp-"
 """How the names of unfinished files begin."""
 
+_REMOVALS: Final = 8
+"""Files that are removed at once."""
 _NOUN: Final = "the wheelhouse"
 _FULL: Final = (
     "the disk is full",
@@ -235,6 +239,28 @@ class RememberedValues(Generic[T]):
             write_atomically(self.path, self.adapter.dump_json(together, indent=1) + b"\n")
         except WheelhouseError as error:
             logger.warning("%s is not written: %s", self.path, error.why)
+
+
+def remove_tree(tree: Path) -> None:
+    """Remove a directory with all that is in it, as far as that is possible, with several threads.
+
+    Each removal waits for the file system: ten thousand files one by one can take longer than a test.
+    """
+    levels: defaultdict[int, list[tuple[str, list[str]]]] = defaultdict(list)
+    for parent, _, files in os.walk(tree):
+        levels[parent.count(os.sep)].append((parent, files))
+    with ThreadPoolExecutor(max_workers=_REMOVALS) as pool:
+        for _, level in sorted(levels.items(), reverse=True):
+            list(pool.map(_remove_files, level))
+    shutil.rmtree(tree, ignore_errors=True)  # links to directories, and what could not be removed
+
+
+def _remove_files(directory: tuple[str, list[str]]) -> None:
+    parent, names = directory
+    with suppress(OSError):
+        for name in names:
+            os.unlink(os.path.join(parent, name))  # noqa: PTH108, PTH118 - thousands of files
+        os.rmdir(parent)  # noqa: PTH106
 
 
 def copy_verified(source: Path, path: Path, sha256: Digest) -> None:

@@ -4,23 +4,29 @@ Uses the standard library only, since it runs with the target's interpreter; wit
 environment is executed.
 
 Usage: environment_report.py ENVIRONMENT WHEEL OUTPUT [SYSTEM-PACKAGE…]; - is this interpreter's environment
-or: environment_report.py PACKAGES OUTPUT, which replaces the distributions in OUTPUT, that a container has
-written, by those that are in a copy of its directory of packages
+or: environment_report.py OUTPUT, which replaces the distributions in OUTPUT, that a container has written, by
+those in a tar archive of its directory of packages, from standard input
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
+from email.parser import BytesHeaderParser
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import BinaryIO
 
+METADATA = (".dist-info/METADATA", ".dist-info/RECORD", ".egg-info/PKG-INFO")
 CHECKS = ("meson-private/", "CMakeFiles/", "/conftest", "/configtest")
 HITS = frozenset({"direct_cache_hit", "preprocessed_cache_hit"})
 NO_COMPILES = frozenset(
@@ -61,6 +67,34 @@ def installed(directories: list[str]) -> list[dict[str, object]]:
             if entry.hash is not None and entry.parts[0] != ".." and inside and path.is_file():
                 files[entry.as_posix()] = digest(path)
         found.append({"name": distribution.metadata["Name"], "version": distribution.version, "files": files})
+    return sorted(found, key=lambda each: str(each["name"]).lower())
+
+
+def archived(stream: BinaryIO) -> list[dict[str, object]]:
+    """The same for a tar archive of one directory of packages, whose name comes first in all its names."""
+    digests: dict[str, str] = {}
+    texts: dict[str, bytes] = {}
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            path = member.name.partition("/")[2]
+            file = archive.extractfile(member) if member.isreg() else None
+            if file is not None:
+                data = file.read()
+                digests[path] = hashlib.sha256(data).hexdigest()
+                if path.count("/") == 1 and path.endswith(METADATA):
+                    texts[path] = data
+            elif member.islnk() and (linked := member.linkname.partition("/")[2]) in digests:
+                digests[path] = digests[linked]
+    found: list[dict[str, object]] = []
+    for path, text in texts.items():
+        directory, _, name = path.rpartition("/")
+        if name != "RECORD":
+            message = BytesHeaderParser().parsebytes(text)
+            record = texts.get(f"{directory}/RECORD", b"").decode("utf-8", "replace")
+            rows = (row for row in csv.reader(io.StringIO(record, newline="")) if len(row) > 1 and row[1])
+            files = {row[0]: digests[row[0]] for row in rows if row[0] in digests}
+            named = {key.lower(): str(message[key]) for key in ("Name", "Version")}
+            found.append({**named, "files": files})
     return sorted(found, key=lambda each: str(each["name"]).lower())
 
 
@@ -133,15 +167,15 @@ def main(prefix: Path, wheel: Path, output: Path, names: list[str]) -> None:
     output.write_text(json.dumps(report), encoding="utf-8")
 
 
-def correct(packages: str, output: Path) -> None:
+def correct(output: Path) -> None:
     """Replace the distributions of a report."""
-    report = json.loads(output.read_bytes()) | {"distributions": installed([packages])}
+    report = json.loads(output.read_bytes()) | {"distributions": archived(sys.stdin.buffer)}
     output.write_text(json.dumps(report), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:  # noqa: PLR2004
-        correct(sys.argv[1], Path(sys.argv[2]))
+    if len(sys.argv) == 2:  # noqa: PLR2004
+        correct(Path(sys.argv[1]))
     else:
         own = Path(sys.executable).parents[1]
         prefix = own if sys.argv[1] == "-" else Path(sys.argv[1])
