@@ -91,6 +91,7 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("msvc-header", "compile", (4,), "the header cblas.h is missing"),
     ("msvc-library", "link", (2, 4), "the library openblas.lib is missing"),
     ("msvc-link", "link", (2, 5, 6, 7), "no library that is linked defines cblas_dgemm"),
+    ("network-cmake", "configure", (12, 13, 15, 16, 17, 18, 19, 30, 31), None),
     ("network-git", "network", (2,), "a host could not be reached"),
     ("network-pip-fetch", "network", (2,), "a host could not be reached"),
     ("network-pip", "network", (2,), "a host could not be reached"),
@@ -165,6 +166,19 @@ class TestErrors:
 
     def test_a_wheel_is_tested_without_a_network(self) -> None:
         assert classify(GateTestError("no"), failed_log("network-git"), "test").failure is Failure.TEST
+
+    @pytest.mark.parametrize("name", ["network-git", "network-cmake", "python-after-retry"])
+    def test_a_host_that_was_not_reached_may_be_the_cause(self, name: str) -> None:
+        assert classify(BuildError("no"), failed_log(name), "build").wants_network
+
+    @pytest.mark.parametrize("name", ["cmake-message", "gcc-parallel", "python-module"])
+    def test_it_is_not_the_cause_of_other_errors(self, name: str) -> None:
+        retried = "WARNING: Retrying after connection broken: Network is unreachable\n"
+        plain = classify(BuildError("no"), failed_log(name), "build")
+        tried = classify(BuildError("no"), retried + failed_log(name), "build")
+        assert not plain.wants_network
+        assert tried.wants_network is (name == "cmake-message")
+        assert tried.lines == plain.lines
 
     def test_the_log_of_a_build_is_not_searched_for_a_patch(self) -> None:
         found = classify(PatchError("it does not apply"), failed_log("gcc-parallel"), "build")

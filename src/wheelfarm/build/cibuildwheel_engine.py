@@ -313,7 +313,9 @@ def _system_packages(directory: BuildDirectory) -> str | None:
     apt, dnf = (shlex.join(packages[manager]) for manager in ("apt", "dnf"))
     if directory.build.id.target.platform is not Platform.LINUX or not (apt or dnf):
         return None
-    install_apt = f"apt-get update -qq && apt-get install -y --no-install-recommends {apt}"
+    # Otherwise a mirror that cannot be reached is a warning, and then no package is known.
+    update = "apt-get update -qq -o APT::Update::Error-Mode=any"
+    install_apt = f"{update} && apt-get install -y --no-install-recommends {apt}"
     branches = (
         ("apt-get", install_apt if apt else ":"),
         ("dnf", f"dnf install -y {dnf}" if dnf else ":"),

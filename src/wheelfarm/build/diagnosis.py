@@ -120,6 +120,11 @@ _BY_MESSAGE: Final = (
         r"(?:Unable to locate package|No match for argument:) (\S+)",
     ),
     (
+        "the image's system has another version of {0}",
+        "correct the version under system-packages in the recipe",
+        r"E: Version '[^']+' for '([^']+)' was not found",
+    ),
+    (
         *("the build backend knows no option {0}", _OPTIONS),
         r'Unknown options?:? "([^"]+)"',
         r"(?:unrecognized arguments:|config-settings:\n) *(\S+)",
@@ -200,6 +205,9 @@ _BY_MESSAGE: Final = (
     ),
 )
 
+# What pip and Meson print where the environment of a build lets them download nothing.
+_OFFLINE: Final = re.compile(r"\(from versions: none\)|wrap-based subproject downloading is disabled")
+
 MACHINE: Final = {
     Failure.OUT_OF_MEMORY: Hints(
         "the memory ran out",
@@ -241,6 +249,8 @@ class Diagnosis:
     """The likely cause, as one clause."""
     hint: str | None
     """The next step."""
+    wants_network: bool
+    """Whether the likely cause is that there is no network."""
 
 
 def failure_of(error: FarmError) -> Failure:
@@ -278,6 +288,12 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
         where=tuple(found.first + at for at in relevant) if from_log else (),
         cause=hints.cause,
         hint=hints.hint or error.hint,
+        wants_network=failure is Failure.NETWORK
+        or (
+            failure in {Failure.CONFIGURE, Failure.OTHER}
+            and hints.cause is None
+            and (found.unreachable or bool(_OFFLINE.search("\n".join(lines))))
+        ),
     )
 
 

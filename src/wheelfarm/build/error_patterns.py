@@ -135,6 +135,9 @@ _PATTERNS: Final = (
         *("onnection refused", "Network is unreachable", "No route to host"),
         *("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Could not fetch URL"),
         *("is the internet available", "Request failed after ", "Failed to fetch: "),
+        *("ouldn't resolve host", "nable to resolve host", "ouldn't connect to server"),
+        *("ould not connect to server", ("Failed to connect to ", r"Failed to connect to \S+ port ")),
+        ("getaddrinfo", r"getaddrinfo (?:failed|E[A-Z_]+)"),
         rank=Rank.EXCEPTION,
     ),
     *_patterns(
@@ -175,6 +178,7 @@ _PATTERNS: Final = (
     *_patterns(
         Failure.CONFIGURE,
         ("E: ", r"^E: (?:Unable to locate package|Package '.*' has no installation)"),
+        ("E: Version '", r"^E: Version '.*' for '.*' was not found"),
         *("configure: error: ", "unable to execute '", "No match for argument: "),
         "error: Microsoft Visual C++",
         ("error: command '", r"error: command '.*' failed: No such file"),

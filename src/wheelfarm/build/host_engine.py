@@ -162,14 +162,7 @@ class Host:
         if cache is not None:
             read.append(cache.tools)
             write.append(cache.storage_of(directory.build.id.name))
-        return View(read=tuple(read), write=tuple(write), hidden=self._hidden)
-
-    @property
-    def _hidden(self) -> tuple[Path, ...]:
-        """The directories of the user and of the farm."""
-        settings, home = self.settings, self.settings.environ.get("HOME")
-        own = (settings.root, settings.work, settings.wheelhouse, settings.cache, settings.stages)
-        return (*own, *([Path(home)] if home else []))
+        return View(read=tuple(read), write=tuple(write), hidden=self.settings.private)
 
     def _build_env(self, directory: BuildDirectory, variables: Mapping[str, str]) -> dict[str, str]:
         """The environment of the backend: little of this machine, and nothing of the user's home."""
@@ -230,6 +223,6 @@ class Host:
             view=View(
                 read=(directory, Path(uv), *prefix_of(interpreter)),
                 write=(scratch, *((out,) if out else ())),
-                hidden=self._hidden,
+                hidden=self.settings.private,
             ),
         )

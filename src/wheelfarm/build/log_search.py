@@ -111,6 +111,11 @@ class Search:
         """Those of the best rank, first to last."""
         return self._found[min(self._found)] if self._found else []
 
+    @property
+    def unreachable(self) -> bool:
+        """Whether a host could not be reached, of whatever rank the message is."""
+        return any(each.failure is Failure.NETWORK for found in self._found.values() for each in found)
+
     def relevant(self) -> list[int]:
         """The lines of the first finding, and of those that go with it; without one, the last lines."""
         findings = self.findings

@@ -159,7 +159,7 @@ def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: 
     if phase is Phase.BUILD and any(diagnosis.cause is None or name in diagnosis.cause for name in refused):
         cause, hint = explain_refused(refused, build, Machine(step.env))
         diagnosis = replace(diagnosis, cause=cause, hint=hint)
-    if phase is Phase.BUILD and diagnosis.failure is Failure.NETWORK and not build.recipe.table.isolation:
+    if phase is Phase.BUILD and diagnosis.wants_network and not build.recipe.table.isolation:
         # No failure of the machine: the next try would end the same way.
         diagnosis = replace(
             diagnosis, failure=Failure.CONFIGURE, cause=_NO_NETWORK.cause, hint=_NO_NETWORK.hint

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pydantic import TypeAdapter
+
+from wheelfarm.errors import LockError
+from wheelfarm.model import Isolation
 from wheelfarm.recipes.build_requirements import read_build_system
 from wheelfarm.system.environment import backend_environment
+from wheelfarm.system.files import parse_json
 from wheelfarm.system.process import Command, run
+from wheelfarm.system.sandbox import View, confine, isolation_here, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 VERSION_VARIABLES: Final = {
     **dict.fromkeys(("setuptools-scm", "hatch-vcs", "flit-scm"), "SETUPTOOLS_SCM_PRETEND_VERSION"),
@@ -43,29 +51,36 @@ except subprocess.CalledProcessError:
 with open(question["answer"], "w", encoding="utf-8") as file:
     json.dump([str(each) for each in answer], file)
 """
+_LONGEST: Final = 1_000_000
+"""Bytes of an answer that are read."""
 
 
 def ask_backend(
+    recipe: LoadedRecipe,
+    resolved: ResolvedRecipe,
     tree: Path,
     requirements: str,
     scratch: Path,
-    resolved: ResolvedRecipe,
     *,
-    version: str,
     env: Mapping[str, str],
+    hidden: tuple[Path, ...],
 ) -> list[str]:
     """What the backend requires beside the static requirements, each as a text that may be anything.
 
+    The backend runs the code of the source: it is confined as in a build, unless the recipe says otherwise.
+
     Args:
-        tree: the patched source tree; the backend may write into it.
+        recipe: the recipe.
+        resolved: its values, of which the backend sees the config settings and the environment.
+        tree: the patched source tree, inside `scratch`.
         requirements: the static requirements and pypa/build, pinned with hashes.
-        scratch: an empty directory.
-        resolved: the recipe's values, of which the backend sees the config settings and the environment.
-        version: the recipe's.
+        scratch: a directory of its own, which the backend may change.
         env: the environment of uv.
+        hidden: directories that the backend does not see.
 
     Raises:
         ProcessError: when the environment cannot be made, or the backend fails.
+        LockError: when its answer cannot be read.
         BuildDirectoryError: when pyproject.toml is not valid.
     """
     environment, lock, answer = scratch / "env", scratch / "requirements.txt", scratch / "answer.json"
@@ -92,15 +107,28 @@ def ask_backend(
     command = Command(
         argv=(str(python), "-I", "-c", _SCRIPT),
         env=_hook_environment(scratch, python.parent, env)
-        | dict.fromkeys(VERSION_VARIABLES.values(), version)
+        | dict.fromkeys(VERSION_VARIABLES.values(), recipe.table.version)
         | dict(resolved.environment),
         cwd=tree,
         stdin=json.dumps(question),
         time_limit=600,
     )
-    run(command)
-    found: list[str] = json.loads(answer.read_text(encoding="utf-8"))
-    return found
+    isolation = Isolation.NONE if recipe.table.isolation else isolation_here()
+    view = View(read=prefix_of(Path(interpreter)), write=(scratch,), hidden=hidden)
+    run(confine(command, view, isolation))
+    return _read_answer(answer, recipe)
+
+
+def _read_answer(path: Path, recipe: LoadedRecipe) -> list[str]:
+    """The list of texts in a file that the code of the source may have replaced by anything."""
+    try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST:
+            raise ValueError("it is no file, or a very long one")  # noqa: TRY301
+        return TypeAdapter(list[str]).validate_python(parse_json(path.read_bytes()), strict=True)
+    except (OSError, ValueError) as problem:
+        what = f"the backend of {recipe.name} gives no valid answer about what it requires"
+        raise LockError(what, where=recipe.where, why=str(problem)) from problem
 
 
 def _hook_environment(scratch: Path, programs: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -108,7 +136,7 @@ def _hook_environment(scratch: Path, programs: Path, environ: Mapping[str, str])
 
     A backend that finds CMake, Ninja or patchelf on this machine does not require them.
     """
-    env = backend_environment(environ)
+    env = {key: value for key, value in backend_environment(environ).items() if key.lower()[-6:] != "_proxy"}
     path = env.get("PATH", os.defpath)
     if os.name == "posix":
         links = scratch / "programs"

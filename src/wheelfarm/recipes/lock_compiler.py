@@ -181,30 +181,34 @@ class LockCompiler:
             static += _OF_BACKEND.get(backend(tree), ())
             if not RUST.intersection(required_names(static, targets_of(self.settings))):
                 resolved = recipe.resolve(variant=self.settings.variant, target=target)
-                static += self._dynamic(recipe, tree, static, resolved)
+                static += self._dynamic(recipe, tree, static, resolved, Path(scratch))
             return MadeFor.of(recipe, static, runs)
 
     def _dynamic(
-        self, recipe: LoadedRecipe, tree: Path, static: Sequence[str], resolved: ResolvedRecipe
+        self,
+        recipe: LoadedRecipe,
+        tree: Path,
+        static: Sequence[str],
+        resolved: ResolvedRecipe,
+        scratch: Path,
     ) -> list[str]:
         """What the backend requires on top of the static requirements, as far as it answers."""
-        # The backend may import what it builds with, so nothing is left out here.
-        pinned = self._resolve(recipe, [*static, _FRONTEND], ())
-        with tempfile.TemporaryDirectory(prefix="wheelfarm-backend-") as scratch:
-            try:
-                env = {**self.env, **_index(self.settings.index_url)}
-                answer = ask_backend(
-                    tree, pinned, Path(scratch), resolved, version=recipe.table.version, env=env
-                )
-            except ProcessError as problem:
-                logger.warning(
-                    "%s: the backend does not say what it requires beside the static requirements: %s",
-                    recipe.where,
-                    (problem.why or problem.what).strip().splitlines()[-1],
-                )
-                return []
         # That of the farm for a backend knows all platforms, and the answer this one only.
         known = {canonicalize_name(Requirement(each).name) for each in _OF_BACKEND.get(backend(tree), ())}
+        # The backend may import what it builds with, so nothing is left out here.
+        pinned = self._resolve(recipe, [*static, _FRONTEND], ())
+        env = {**self.env, **_index(self.settings.index_url)}
+        try:
+            answer = ask_backend(
+                recipe, resolved, tree, pinned, scratch, env=env, hidden=self.settings.private
+            )
+        except ProcessError as problem:
+            logger.warning(
+                "%s: the backend does not say what it requires beside the static requirements: %s",
+                recipe.where,
+                (problem.why or problem.what).strip().splitlines()[-1],
+            )
+            return []
         try:
             names = [canonicalize_name(parse_requirement(each).name) for each in answer]
         except InvalidRequirement as problem:

@@ -64,6 +64,13 @@ class Settings(FarmTable):
         """Whether a wheel counts only if nothing that an earlier build compiled went into it."""
         return self.release and not self.compiler_cache
 
+    @property
+    def private(self) -> tuple[Path, ...]:
+        """The directories of the farm and of the user, which the code of a source does not see."""
+        home = self.environ.get("HOME")
+        own = (self.root, self.work, self.wheelhouse, self.cache, self.stages)
+        return (*own, *([Path(home)] if home else []))
+
     def choose_variant(self, name: str) -> Variant:
         """The variant of that name; a UsageError names the nearest."""
         return _choose(name, self.variants, "variants", self.origins.get("variant"))
