@@ -52,7 +52,10 @@ def engine_tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, tags=["check"])
 def hostile(session: nox.Session) -> None:
-    """Packages that try to get out of their build, on both engines; needs bubblewrap too."""
+    """Packages that try to get out of their build, on both engines; or -- --kills N, at any instant."""
+    if any(word.startswith("--kills") for word in session.posargs):
+        run(session, "test", "python", "tests/hostile/kills.py", *session.posargs)
+        return
     run(session, "test", "pytest", "-m", "hostile", *session.posargs)
 
 

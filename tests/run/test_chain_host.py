@@ -92,6 +92,20 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     check_tidy(chain.wheelhouse, VARIANT)
 
 
+@pytest.mark.slow  # a run more
+def test_a_second_run_removes_what_one_has_left_that_was_killed_after_it_stored(chain: Settings) -> None:
+    top = run_farm(chain).build("tinytop")
+    left = [chain.stages / top.id.slug / "dist", chain.work / "ungated" / top.key]
+    for path in left:
+        path.mkdir(parents=True)
+    (chain.wheelhouse / VARIANT / "simple/tinytop/index.html").unlink()
+    (chain.wheelhouse / VARIANT / ".unfinished").touch()
+    assert run_farm(chain).states == {"tinybase": "cached", "tinytop": "cached"}
+    assert not list(chain.stages.glob("*/*"))
+    assert not left[1].exists()
+    check_tidy(chain.wheelhouse, VARIANT)
+
+
 def test_a_second_run_does_nothing(chain: Settings) -> None:
     before = snapshot(chain.wheelhouse)
     run = run_farm(chain)

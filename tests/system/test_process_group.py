@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from wheelfarm.errors import ProcessError
 from wheelfarm.system.process import Command, run
 from wheelfarm.system.process_group import end_left_behind
 
@@ -93,3 +95,31 @@ def test_the_note_is_there_while_the_child_runs(tmp_path: Path) -> None:
     run(command, on_line=heard.append)
     assert not mark.exists()
     assert json.loads(heard[0])["pid"] > 1
+
+
+@pytest.mark.parametrize("event", ["subprocess.Popen", "open"])
+def test_a_kill_before_the_child_is_named(tmp_path: Path, event: str) -> None:
+    """What the child would leave, such as a container, is looked for all the same."""
+    hook = f"""\
+import os, sys
+
+def kill(event, args):
+    if event == {event!r} and (event != "open" or str(args[0]) == "mark" and os.path.exists("mark")):
+        os.kill(os.getpid(), 9)
+
+sys.addaudithook(kill)
+"""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    words = [sys.executable, "-c", hook + PARENT]
+    assert subprocess.run(words, cwd=tmp_path, env=env, check=False).returncode == -signal.SIGKILL
+    assert end_left_behind(tmp_path / "mark")
+    assert not (tmp_path / "mark").exists()
+
+
+def test_the_note_of_a_child_that_is_ended_stays_for_whoever_cleans_up(tmp_path: Path) -> None:
+    command = Command(argv=("sleep", "60"), env={"PATH": "/usr/bin:/bin"}, mark=tmp_path / "mark")
+    with pytest.raises(ProcessError):
+        run(replace(command, time_limit=0.1))
+    pid = json.loads((tmp_path / "mark").read_text())["pid"]
+    assert not alive(pid)
+    assert end_left_behind(tmp_path / "mark")

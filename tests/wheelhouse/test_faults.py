@@ -116,6 +116,23 @@ def test_a_kill_before_each_step_of_a_store(tmp_path: Path, first: str) -> None:
     pytest.fail("a store has no end")
 
 
+def test_pages_that_a_killed_store_has_not_written_are_completed(tmp_path: Path) -> None:
+    """The farm reads the JSON page of a project, which is written first; installers read all of them."""
+    root = tmp_path / "wheelhouse"
+    wheelhouse = Wheelhouse(root)
+    put(wheelhouse, tiny_wheel(tmp_path), "key")
+    simple = root / VARIANT / "simple"
+    for page in ("demo/index.html", "index.html", "index.json"):
+        (simple / page).unlink()
+    (root / VARIANT / ".unfinished").touch()
+    wheelhouse.complete(VARIANT)
+    check_tidy(root)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    wheelhouse.complete(VARIANT)
+    wheelhouse.complete("another")
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
 @pytest.mark.slow
 def test_a_kill_while_a_key_gets_other_bytes(tmp_path: Path) -> None:
     """Not what a farm hopes for, but a build that is not reproducible may be forced to run again."""

@@ -127,7 +127,9 @@ class Host:
         root, cache = directory.root, self.compiler_cache
         python, source = str(_python_of(root)), directory.tree.project
         interpreter = self.machine.python(directory.build.id.target.python)
-        host, variables = programs_environment(self.settings), build_environment(directory)
+        # What a killed program leaves there is removed with the build directory.
+        host = programs_environment(self.settings) | {"TMPDIR": str(root / "tmp")}
+        variables = build_environment(directory)
         build_env = self._build_env(directory, variables)
         commands = build_commands(
             directory,

@@ -68,6 +68,7 @@ def run_step(
         ProcessError: when it fails.
         CancelledRunError: when the listener cancels it.
     """
+    mark = mark_of(root)
     command = Command(
         argv=step.argv,
         env=step.env,
@@ -75,7 +76,7 @@ def run_step(
         log=log,
         time_limit=time_limit,
         stdin=step.stdin,
-        mark=mark_of(root),
+        mark=mark,
         cancelled=listener.cancelled,
     )
     if step.view is not None:
@@ -84,6 +85,7 @@ def run_step(
         return run(command, on_line=listener.on_line)
     except BaseException:
         remove_containers(engine, root)
+        mark.unlink(missing_ok=True)
         raise
 
 

@@ -117,6 +117,7 @@ class BuildPipeline:
         """
         services, timings = self.services, self.timings
         with timings.step("total"), self.locked(self.lock):
+            services.wheelhouse.complete(self.build.id.variant)
             # A second run that wants the same wheel waits for the lock, and then finds it in the wheelhouse.
             decision = decide(
                 services.wheelhouse,
@@ -157,8 +158,11 @@ class BuildPipeline:
         build, wheelhouse = self.build, self.services.wheelhouse
         match decision.action:
             case Action.NOTHING:
+                # A run that was killed after it stored the wheel has left them.
+                self.clear()
                 return self._outcome(State.CACHED, stored_wheels(wheelhouse, build))
             case Action.ACTIVATE:
+                self.clear()
                 keys = [build.key_of(name) for name in build.distributions]
                 activated = [wheelhouse.activate(build.id.variant, key) for key in keys]
                 return self._outcome(State.CACHED, activated)

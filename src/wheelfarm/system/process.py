@@ -45,7 +45,7 @@ class Command:
         time_limit: seconds after which the command and its children are killed.
         secrets: texts to remove from output, log and errors.
         stdin: the text that the child reads; None for an empty input.
-        mark: a file that names the child while it runs; see `end_left_behind`.
+        mark: a file that names the child while it runs, and stays when `run` raises; see `end_left_behind`.
         cancelled: when set, the command and its children are ended.
         sandbox: the words before `argv` that confine it; see `sandbox.confine`.
     """
@@ -214,10 +214,11 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
         output.note(command.redact(f"# in {command.cwd or Path.cwd()}"))
         child: group.Child | None = None
         try:
-            # An interrupt after its start and before it is known would leave it behind.
-            with defer_signals():
-                child = _start(command, _stdin(command, stack))
-            with marked(command.mark, child.pid):
+            with marked(command.mark) as note:
+                # An interrupt after its start and before it is known would leave it behind.
+                with defer_signals():
+                    child = _start(command, _stdin(command, stack))
+                note(child.pid)
                 code = _follow(child, command, output, began)
                 if command.sandbox and code > SIGNALLED:
                     code = SIGNALLED - code

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from wheelfarm.system.process import Command
 
@@ -102,16 +102,21 @@ def _started(pid: int) -> str | None:
 
 
 @contextmanager
-def marked(mark: Path | None, pid: int) -> Iterator[None]:
-    """Write a note about a running child for the block; a kill of the farm leaves the note."""
+def marked(mark: Path | None) -> Iterator[Callable[[int], object]]:
+    """Leave a note from before a child starts until it ends by itself.
+
+    A kill of the farm leaves the note, and so does an exception: whoever cleans up after the child removes
+    it last, since the clean-up can be killed too.
+
+    Yields:
+        Writes the child's number into the note.
+    """
     if mark is None:
-        yield
+        yield lambda _pid: None
         return
-    mark.write_text(json.dumps({"pid": pid, "started": _started(pid)}), encoding="utf-8")
-    try:
-        yield
-    finally:
-        mark.unlink(missing_ok=True)
+    mark.touch()
+    yield lambda pid: mark.write_text(json.dumps({"pid": pid, "started": _started(pid)}), encoding="utf-8")
+    mark.unlink(missing_ok=True)
 
 
 def end_left_behind(mark: Path) -> bool:

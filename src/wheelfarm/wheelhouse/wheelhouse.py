@@ -95,6 +95,13 @@ class Wheelhouse:
             write_atomically(probe, b"")
             probe.unlink()
 
+    def complete(self, variant: str) -> None:
+        """Complete what an interrupted run left of a variant: pages that installers read may be old."""
+        layout = self._layout(variant)
+        if layout.unfinished.exists():
+            with self._writing(layout):
+                pass
+
     def find(self, variant: str, key: Digest, *, verify: bool = False) -> StoredWheel | None:
         """The stored wheel of a build key, current or not; None without one, or when it is damaged.
 
