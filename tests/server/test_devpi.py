@@ -10,7 +10,7 @@ import requests
 
 from support.faults import Fault, proxy
 from support.indexes import PASSWORD, USER, Server, make_devpi_index
-from support.publishing import TARGETS, publication, store
+from support.publishing import TARGETS, failures_at_once, publication, store
 from support.raised import raised
 from support.uploads import farm_for, publish
 from wheelfarm.errors import ConflictError, PublishError
@@ -91,12 +91,33 @@ def test_harm_on_the_way(tmp_path: Path, devpi_server: Server, devpi_index: str,
     assert len(listed(devpi_index, "alpha")) == len(listed(devpi_index, "beta")) == 2
 
 
+def test_a_gateway_in_trouble_at_first(tmp_path: Path, devpi_server: Server, devpi_index: str) -> None:
+    """It hides what the server is, and an upload without staging would show a release in parts."""
+    with proxy(devpi_server.url) as faulty:
+        faulty.faults = [Fault("GET", status=502, times=4)]
+        farm = farm_for(tmp_path / "farm", devpi_index.replace(devpi_server.url, faulty.url))
+        with pytest.raises(PublishError, match="the index has trouble"):
+            publish(farm)
+        assert faulty.count("POST") == 0
+        faulty.faults.clear()
+        publish(farm)
+    assert len(listed(devpi_index, "alpha")) == 2
+
+
 def test_other_bytes_are_refused(tmp_path: Path, devpi_index: str) -> None:
     publish(farm_for(tmp_path / "one", devpi_index))
     before = listed(devpi_index, "beta")
     other = farm_for(tmp_path / "two", devpi_index, content="other", inputs_of="")
     assert raised(lambda: publish(other), ConflictError)
     assert listed(devpi_index, "beta") == before
+
+
+def test_two_publishers_at_once(tmp_path: Path, devpi_index: str) -> None:
+    """They have the same staging index, and one removes it while the other uploads to it."""
+    farms = [farm_for(tmp_path / name, devpi_index) for name in ("one", "two")]
+    assert failures_at_once(publish, farms) == []
+    assert [each.state for each in publish(farms[0]).differences] == [State.SAME] * 4
+    assert len(listed(devpi_index, "alpha")) == len(listed(devpi_index, "beta")) == 2
 
 
 def test_a_wrong_password(tmp_path: Path, devpi_index: str) -> None:

@@ -22,7 +22,7 @@ class Fault:
     """Harm to some requests.
 
     Args:
-        method: to which kind of requests.
+        method: to which kind of requests; to all for `*`.
         times: how many of them; the others pass.
         after: how many pass first.
         status: this answer instead of the server's; the server sees nothing.
@@ -57,7 +57,7 @@ class Proxy:
         with self._lock:
             self.requests.append((method, path))
             for fault in self.faults:
-                if fault.method == method and fault.contains in path.encode() + body and fault.times:
+                if fault.method in {method, "*"} and fault.contains in path.encode() + body and fault.times:
                     if fault.after:
                         fault.after -= 1
                         continue
@@ -104,6 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
             for key, value in answer.getheaders()
             if key.lower() not in {"content-length", "transfer-encoding", "connection"}
         }
+        if self.command == "HEAD" and answer.getheader("Content-Length"):
+            headers["Content-Length"] = str(answer.getheader("Content-Length"))
         self._reply(answer.status, headers, content)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass  # noqa: N815 - the names are http.server's
@@ -144,7 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
-        self.send_header("Content-Length", str(len(content)))
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

@@ -31,8 +31,8 @@ class TestExplainOsErrors:
         ("number", "words"),
         [
             ("ENOSPC", "the disk is full"),
-            ("EACCES", "no write permission"),
-            ("EROFS", "no write permission"),
+            ("EACCES", "no permission to read or to write"),
+            ("EROFS", "the file system is read-only"),
             ("EIO", "Input/output error"),
         ],
     )

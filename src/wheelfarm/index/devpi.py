@@ -15,7 +15,7 @@ from wheelfarm.errors import NetworkError, PublishError, RefusedError
 from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.upload import UploadIndex
 from wheelfarm.model import sha256_of_bytes
-from wheelfarm.sources.network import MISSING
+from wheelfarm.sources.network import MISSING, RETRIED
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -35,9 +35,15 @@ _CONFLICT: Final = 409
 
 
 def is_devpi(client: IndexClient) -> bool:
-    """Whether the server is a devpi, which sets a header in all responses."""
+    """Whether the server is a devpi, which sets a header in all responses.
+
+    Raises:
+        PublishError: when the server has trouble: an upload without staging would show a release in parts.
+    """
     headers = {"Accept": "application/json"}
     answer = client.consume(client.index_url, client.read_whole, headers=headers, allow_redirects=False)
+    if _HEADER not in answer.headers and answer.status_code in RETRIED:
+        client.check(answer, client.index_url)
     return _HEADER in answer.headers
 
 

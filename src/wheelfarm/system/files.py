@@ -47,14 +47,15 @@ _FULL: Final = (
     "the disk is full",
     "free some space; the directories of failed builds in .wheelfarm/stages can go",
 )
-_READ_ONLY: Final = ("no write permission", "change the permissions, or choose another directory")
+_DENIED: Final = ("no permission to read or to write", "change the permissions, or choose another directory")
+_READ_ONLY: Final = ("the file system is read-only", "choose another directory")
 _WRONG_KIND: Final = ("a file is where a directory is needed, or the reverse", "move it away")
 _REASONS: Final[Mapping[int | None, tuple[str, str]]] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EFBIG: _FULL,
-    errno.EACCES: _READ_ONLY,
-    errno.EPERM: _READ_ONLY,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
     errno.EROFS: _READ_ONLY,
     errno.EEXIST: _WRONG_KIND,
     errno.EISDIR: _WRONG_KIND,

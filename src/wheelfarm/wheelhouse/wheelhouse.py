@@ -116,7 +116,8 @@ class Wheelhouse:
         try:
             return layout.stored_wheel(layout.check(key, verify=verify), key)
         except WheelhouseError as error:
-            logger.info("a stored wheel cannot be used again: %s (%s)", error.what, error.where)
+            why = f", {error.why}" if error.why else ""
+            logger.info("a stored wheel cannot be used again: %s (%s%s)", error.what, error.where, why)
             return None
 
     def find_content(self, variant: str, filename: str, sha256: Digest) -> Path | None:
