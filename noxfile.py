@@ -33,7 +33,8 @@ def run(session: nox.Session, lock: str, program: str, *words: str) -> None:
     session.chdir(ROOT)
     programs = tools_environment(session, ROOT, lock).parent
     path = f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    env = {"PATH": path, "PYTHONPATH": str(ROOT / "src")}
+    # Without bytecode each worker of pytest would rewrite all assertions again: 10 s of a processor.
+    env = {"PATH": path, "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": None}
     session.run(str(programs / program), *words, external=True, env=env)
 
 

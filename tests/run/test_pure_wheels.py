@@ -22,9 +22,14 @@ from wheelfarm.run.farm import Farm
 from wheelfarm.system.machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from support.farm import Table
     from support.index import Index
+    from wheelfarm.recipes.settings import Settings
+
+PUBLIC: Final = "import puresix\ndef answer():\n    return 7\n"
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +37,21 @@ def pure_index(index: Index, tmp_path_factory: pytest.TempPathFactory) -> Index:
     return chain_index(tmp_path_factory.mktemp("pure"), index)
 
 
+def public_farm(
+    root: Path, pure_index: Index, files: dict[str, Any], chain: Mapping[str, Table], **recipe: Any
+) -> Settings:
+    """A farm that also takes over purepub, a wheel of the index."""
+    wheel = make_wheel(root, "purepub", "1.0", files, requires=["puresix>=1"])
+    index = pure_index.copy(root / "index")
+    index.add(wheel)
+    source = {"kind": "wheel", "sha256": digest(wheel.read_bytes())}
+    table = {"source": source, "requires": {"run": ["puresix"]}, **recipe}
+    return pure_farm(root / "farm", index, {**chain, "purepub": table})
+
+
 @pytest.fixture(scope="module")
 def pure_run(pure_index: Index, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run_farm(pure_farm(tmp_path_factory.mktemp("farm"), pure_index, CHAIN))
+    return run_farm(public_farm(tmp_path_factory.mktemp("run"), pure_index, {"purepub.py": PUBLIC}, CHAIN))
 
 
 def install(root: Path, wheelhouse: Path, name: str) -> str:
@@ -49,7 +66,7 @@ def install(root: Path, wheelhouse: Path, name: str) -> str:
 
 
 def test_a_pure_recipe_is_built_and_the_farm_is_the_only_index(pure_run: Run, tmp_path: Path) -> None:
-    assert pure_run.states == {"puresix": "built", "puredate": "built"}, [
+    assert pure_run.states == {"puresix": "built", "puredate": "built", "purepub": "built"}, [
         str(outcome.error) for outcome in pure_run.outcomes.values()
     ]
     assert pure_run.wheel("puredate").name == "puredate-1.0-py3-none-any.whl"
@@ -101,31 +118,24 @@ def test_a_compiled_recipe_that_yields_a_pure_wheel_is_refused(pure_index: Index
 class TestPublicWheel:
     """A wheel of the index that is taken over by its hash."""
 
-    def taken(self, root: Path, pure_index: Index, files: dict[str, Any], **recipe: Any) -> Run:
-        wheel = make_wheel(root, "purepub", "1.0", files, requires=["puresix>=1"])
-        index = pure_index.copy(root / "index")
-        index.add(wheel)
-        source = {"kind": "wheel", "sha256": digest(wheel.read_bytes())}
-        table = {"source": source, "requires": {"run": ["puresix"]}, **recipe}
-        return run_farm(pure_farm(root / "farm", index, {"puresix": {}, "purepub": table}))
-
-    def test_it_is_gated_and_stored_and_the_record_says_so(self, pure_index: Index, tmp_path: Path) -> None:
-        code = "import puresix\ndef answer():\n    return 7\n"
-        run = self.taken(tmp_path, pure_index, {"purepub.py": code})
-        assert run.states == {"puresix": "built", "purepub": "built"}, str(run.outcomes["purepub"].error)
-        record = run.record("purepub")
-        public = digest((tmp_path / "purepub-1.0-py3-none-any.whl").read_bytes())
+    def test_it_is_gated_and_stored_and_the_record_says_so(self, pure_run: Run, tmp_path: Path) -> None:
+        record = pure_run.record("purepub")
+        settings = pure_run.settings
+        public = digest((settings.root.parent / "purepub-1.0-py3-none-any.whl").read_bytes())
         assert (record.source.kind, record.source.sha256) == ("wheel", public)
         assert record.wheel.built_sha256 == public
         assert record.build_requirements == ()
         assert (
-            run.outcomes["purepub"].warnings
+            pure_run.outcomes["purepub"].warnings
             == record.warnings
             == (f"purepub-1.0-py3-none-any.whl (sha256 {public}) was taken over from the index, not built",)
         )
-        with zipfile.ZipFile(run.wheel("purepub")) as wheel:
-            assert wheel.read("purepub.py").decode() == code
-        assert install(tmp_path, run.settings.wheelhouse, "purepub") == "7\n"
+        with zipfile.ZipFile(pure_run.wheel("purepub")) as wheel:
+            assert wheel.read("purepub.py").decode() == PUBLIC
+        assert install(tmp_path, settings.wheelhouse, "purepub") == "7\n"
+
+    def taken(self, root: Path, pure_index: Index, files: dict[str, Any], **recipe: Any) -> Run:
+        return run_farm(public_farm(root, pure_index, files, {"puresix": {}}, **recipe))
 
     @pytest.mark.slow
     def test_compiled_code_in_it_is_refused(self, pure_index: Index, tmp_path: Path) -> None:
