@@ -31,8 +31,6 @@ BACKEND: Final = """\
 import os
 import shutil
 
-from setuptools.build_meta import *
-
 def get_requires_for_build_wheel(config_settings=None):
     tools = [name for name in ("cmake", "ninja", "patchelf") if shutil.which(name) is None]
     assert shutil.which("sed") and not os.path.exists(os.path.expanduser("~/.pydistutils.cfg"))
@@ -46,8 +44,8 @@ DYNAMIC: Final = {
 """What a recipe has for the backend."""
 
 
-def source(root: Path, *, requires: str = '"setuptools"', **files: str) -> Index:
-    """An index whose tinyleaf is built by a backend in its own tree."""
+def source(root: Path, *, requires: str = "", **files: str) -> Index:
+    """An index whose tinyleaf is built by a backend in its own tree, which answers one hook."""
     pyproject = f"""\
 [build-system]
 requires = [{requires}]
@@ -115,7 +113,8 @@ def test_requirements_that_do_not_resolve(tmp_path: Path, index: Index) -> None:
 
 
 def test_the_backend_answers_where_it_finds_no_tools(tmp_path: Path) -> None:
-    lock = compiled(tmp_path / "farm", source(tmp_path / "index"), DYNAMIC)["build.lock"]
+    index = source(tmp_path / "index", requires='"setuptools"')
+    lock = compiled(tmp_path / "farm", index, DYNAMIC)["build.lock"]
     assert pinned(lock).items() >= {"tool": "1.0", "quick": "1.0", "cmake": "1.0", "patchelf": "1.0"}.items()
     (tmp_path / "build.lock").write_text(lock)
     header = read_header(tmp_path / "build.lock")
@@ -142,7 +141,7 @@ def test_a_backend_that_names_no_requirement(tmp_path: Path) -> None:
 
 
 def test_what_the_farm_builds_is_not_pinned(tmp_path: Path) -> None:
-    index = source(tmp_path / "index", requires='"setuptools", "tinybase>=0; python_version > \'3\'"')
+    index = source(tmp_path / "index", requires='"tinybase>=0; python_version > \'3\'"')
     index.add(make_wheel(tmp_path, "tinybase", "1.0", {}))
     error = only(lambda: compiled(tmp_path / "farm", index, DYNAMIC, others={"tinybase": {}}), LockError)
     assert error.what == "tinyleaf is built with tinybase, which the farm has a recipe for"
@@ -153,7 +152,7 @@ def test_what_the_farm_builds_is_not_pinned(tmp_path: Path) -> None:
 
 
 def test_a_requirement_of_a_requirement_that_the_farm_builds(tmp_path: Path) -> None:
-    index = source(tmp_path / "index", requires='"setuptools", "other"')
+    index = source(tmp_path / "index", requires='"other"')
     index.add(make_wheel(tmp_path, "tinybase", "1.0", {}))
     index.add(make_wheel(tmp_path, "other", "1.0", {}, requires=["tinybase"]))
     error = only(lambda: compiled(tmp_path / "farm", index, DYNAMIC, others={"tinybase": {}}), LockError)
