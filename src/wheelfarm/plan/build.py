@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, RecipeError
@@ -94,7 +95,7 @@ class Build:
     def version(self) -> str:
         return self.recipe.table.version
 
-    @property
+    @cached_property
     def key(self) -> Digest:
         """The build key: the digest of everything that can change the wheel's bytes."""
         return sha256_of_json(dict(self.key_parts))
@@ -113,7 +114,7 @@ class Build:
         """The key of one of its wheels: the build key, or for a split one that follows from it."""
         return wheel_key(self.key, self.id.name, distribution)
 
-    @property
+    @cached_property
     def gate_key(self) -> Digest:
         """The digest of everything that the gate checks; a change needs no compiler."""
         return sha256_of_json(dict(self.gate_parts) | {"build": self.key})

@@ -185,7 +185,8 @@ def make_plan(
 
             provider_requirements = applicable(provider_lock, target)
             # One pure wheel is for all targets.
-            if recipe.name in pure or _closure(recipes, [recipe.name]) & set(problems.by_name()):
+            broken = problems.by_name()
+            if recipe.name in pure or (broken and _closure(recipes, [recipe.name]) & set(broken)):
                 continue
             with problems.of(recipe.name).collect():
                 build = _build(

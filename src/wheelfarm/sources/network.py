@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from wheelfarm.errors import FarmError, NetworkError, SourceError
+from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.sources.cache import CHUNK, chunks_of
+from wheelfarm.sources.connections import (
+    TROUBLE,
+    UNTRUSTED,
+    LimitedAdapter,
+    LoggedRetry,
+    innermost,
+    limit_size,
+    limit_time,
+)
 from wheelfarm.sources.urls import (
     credentials_of,
     host_of,
@@ -27,167 +30,17 @@ from wheelfarm.sources.urls import (
 from wheelfarm.system.logs import add_secrets, get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
 logger = get_logger(__name__)
 
 _TRIES: Final = 3
-_LONGEST: Final = 60.0
-"""Seconds that a server may ask us to wait before a retry (Retry-After, RFC 9110)."""
 MISSING: Final = frozenset({404, 410})
 _DENIED: Final = frozenset({401, 403})
 RETRIED: Final = frozenset({429, *range(500, 600)})
 """Statuses after which the next request may get another answer (RFC 6585, RFC 9110)."""
-_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
-_TROUBLE: Final = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-    urllib3.exceptions.HTTPError,
-)
-
-
-class _Retry(urllib3.Retry):
-    """Logs each retry, waits no longer than a minute, and does not retry an untrusted certificate."""
-
-    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
-        seconds = super().get_retry_after(response)
-        return None if seconds is None else min(seconds, _LONGEST)
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: urllib3.BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: Any = None,  # noqa: ANN401 - as urllib3 has it
-        _stacktrace: Any = None,  # noqa: ANN401
-    ) -> Self:
-        deadline = _local.deadline
-        if error is not None and (_UNTRUSTED in str(error) or (deadline and deadline.passed)):
-            raise urllib3.exceptions.MaxRetryError(_pool, url or "", error)
-        retry = super().increment(method, url, response, error, _pool, _stacktrace)
-        reason = f"status {response.status}" if response is not None else innermost(error)
-        logger.info("%s%s: %s; trying again", getattr(_pool, "host", ""), shown(url or ""), reason)
-        return retry
-
-
-class _Deadline:
-    """Cuts the connection of a request that takes too long.
-
-    A server that sends a byte now and then never runs into a time limit for silence.
-    """
-
-    def __init__(self) -> None:
-        self.passed = False
-        self.socket: socket.socket | None = None
-
-    def cut(self) -> None:
-        self.passed = True
-        with suppress(OSError, TypeError):
-            # That of ssl would take the connection from the thread that reads.
-            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # type: ignore[arg-type]
-
-
-class _Local(threading.local):
-    deadline: _Deadline | None = None
-    """That of the request of this thread."""
-
-
-_local: Final = _Local()
-
-
-class _Watched(HTTPConnection):
-    """A connection that the deadline of its thread can cut, from before the answer's first byte."""
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        deadline = _local.deadline
-        if deadline is not None:
-            deadline.socket = self.sock
-            # requests follows a redirect whose body was cut.
-            if deadline.passed:
-                deadline.cut()
-        return super().getresponse()
-
-
-class _WatchedTls(_Watched, HTTPSConnection):
-    """The same for https."""
-
-
-class _Adapter(HTTPAdapter):
-    """Makes such connections, and answers whose content has a limit: requests reads that of a redirect."""
-
-    def __init__(self, largest: int, **options: Any) -> None:  # noqa: ANN401 - of requests
-        super().__init__(**options)
-        self.largest = largest
-
-    def build_response(
-        self, req: requests.PreparedRequest, resp: urllib3.BaseHTTPResponse
-    ) -> requests.Response:
-        answer = super().build_response(req, resp)
-        unlimited = answer.iter_content
-
-        def iter_content(*args: Any, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
-            try:
-                yield from _limited(unlimited(*args, **options), answer.url, self.largest)
-            except NetworkError:
-                # Nobody else has the answer that redirects.
-                answer.close()
-                raise
-
-        answer.iter_content = iter_content  # type: ignore[method-assign]
-        return answer
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        pool = super().get_connection_with_tls_context(*args, **options)
-        pool.ConnectionCls = _WatchedTls if pool.scheme == "https" else _Watched
-        return pool
-
-
-@contextmanager
-def _deadline(url: str, seconds: float) -> Iterator[_Deadline]:
-    """Cut the requests of the block, and raise a NetworkError, when they take longer."""
-    deadline = _local.deadline = _Deadline()
-    timer = threading.Timer(seconds, deadline.cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield deadline
-    except (FarmError, *_TROUBLE):
-        # Also what makes nothing of an answer that was cut.
-        if not deadline.passed:
-            raise
-    finally:
-        timer.cancel()
-        _local.deadline = None
-    # An answer without length ends where its connection does.
-    if deadline.passed:
-        raise NetworkError(
-            "the answer takes too long",
-            where=shown(url),
-            why=f"it was not complete after {seconds:g} s",
-            hint="is the server overloaded, or the network slow? run it again",
-        )
-
-
-def _limited(chunks: Iterable[bytes], url: str, largest: int) -> Iterator[bytes]:
-    """The chunks of an answer. Raises a NetworkError when they are more than it may have."""
-    total = 0
-    for chunk in chunks:
-        total += len(chunk)
-        if total > largest:
-            error = NetworkError(
-                f"the answer has more than {largest:,} bytes",
-                where=shown(url),
-                why="the farm reads no further; compressed bytes count as what they unpack to",
-                hint="check the url and the server",
-            )
-            error.retryable = False
-            raise error
-        yield chunk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +75,7 @@ class HttpClient:
 
     @cached_property
     def _session(self) -> requests.Session:
-        retry = _Retry(
+        retry = LoggedRetry(
             total=self.tries - 1,
             backoff_factor=self.backoff,
             status_forcelist=RETRIED,
@@ -231,7 +84,7 @@ class HttpClient:
         )
         session = requests.Session()
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Adapter(self.largest_page, max_retries=retry))
+            session.mount(scheme, LimitedAdapter(self.largest_page, max_retries=retry))
         return session
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
@@ -245,10 +98,10 @@ class HttpClient:
         Raises:
             NetworkError: offline, when the server cannot be reached, or when its answer is too long.
         """
-        with _deadline(url, self.longest_page), self._send(method, url, **options) as answer:
+        with limit_time(url, self.longest_page), self._send(method, url, **options) as answer:
             try:
                 return self.read_whole(answer)
-            except _TROUBLE as error:
+            except TROUBLE as error:
                 raise self._unreachable(url, error) from None
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
@@ -270,7 +123,7 @@ class HttpClient:
                 verify=self.authorities or None,
                 **options,
             )
-        except _TROUBLE as error:
+        except TROUBLE as error:
             raise self._unreachable(url, error) from None
         except requests.RequestException as error:
             raise NetworkError(
@@ -324,12 +177,12 @@ class HttpClient:
         """
         for left in reversed(range(self.tries)):
             with (
-                _deadline(url, seconds or self.longest_page) as deadline,
+                limit_time(url, seconds or self.longest_page) as deadline,
                 self._send("GET", url, **options) as answer,
             ):
                 try:
                     return consume(answer)
-                except _TROUBLE as error:
+                except TROUBLE as error:
                     if not left or deadline.passed:
                         raise self._unreachable(url, error) from None
                     logger.info("%s: %s; trying again", shown(url), innermost(error))
@@ -351,7 +204,7 @@ class HttpClient:
         return self.get(
             url,
             lambda answer: consume(
-                _limited(answer.raw.stream(CHUNK, decode_content=False), url, self.largest_file)
+                limit_size(answer.raw.stream(CHUNK, decode_content=False), url, self.largest_file)
             ),
             seconds=self.longest_file,
             **headers,
@@ -368,7 +221,7 @@ class HttpClient:
             )
 
     def _unreachable(self, url: str, error: Exception) -> NetworkError:
-        untrusted = _UNTRUSTED in str(error)
+        untrusted = UNTRUSTED in str(error)
         tries = 1 if untrusted else self.tries
         return NetworkError(
             "the server could not be reached",
@@ -391,12 +244,3 @@ class HttpClient:
         if not answer.ok:
             hint = "are the credentials set?" if status in _DENIED else None
             raise NetworkError("the server refuses", where=shown(url), why=f"status {status}", hint=hint)
-
-
-def innermost(error: BaseException | None) -> str:
-    """The innermost cause of an error of requests; the outer ones repeat the url with its query."""
-    while True:
-        inner = getattr(error, "reason", None) or (error.args[0] if error and error.args else None)
-        if not isinstance(inner, Exception):
-            return str(error)
-        error = inner
