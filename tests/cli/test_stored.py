@@ -74,6 +74,7 @@ def _store_tests(chain: Settings, root: Path) -> None:
     )
 
 
+@pytest.mark.slow  # runs pytest in a new environment, as gate/test_suite.py does
 def test_the_suite_of_a_stored_wheel(farm: Door, chain: Settings, tmp_path: Path) -> None:
     index = _add_suite(chain, tmp_path / "suite")
     _store_tests(chain, tmp_path)

@@ -141,7 +141,7 @@ def test_a_backend_that_names_no_requirement(tmp_path: Path) -> None:
 
 
 def test_what_the_farm_builds_is_not_pinned(tmp_path: Path) -> None:
-    index = source(tmp_path / "index", requires='"tinybase>=0; python_version > \'3\'"')
+    index = source(tmp_path / "index", requires="\"tinybase>=0; python_version > '3'\"")
     index.add(make_wheel(tmp_path, "tinybase", "1.0", {}))
     error = only(lambda: compiled(tmp_path / "farm", index, DYNAMIC, others={"tinybase": {}}), LockError)
     assert error.what == "tinyleaf is built with tinybase, which the farm has a recipe for"

@@ -233,6 +233,7 @@ def slow_farm(tmp_path: Path) -> Settings:
     return tiny_farm(tmp_path / "farm", index, LEAF, files={"tasks.py": TASKS, "noxfile.py": SESSIONS})
 
 
+@pytest.mark.slow  # builds; run/test_interrupt.py has the interrupt, and the screen is tested above
 def test_an_interrupt_of_a_chain_is_the_last_line(slow_farm: Settings) -> None:
     argv = [sys.executable, "-m", "invoke", "chain", "tinyleaf"]
     with play(argv, 60, slow_farm.root) as terminal:

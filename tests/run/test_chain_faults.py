@@ -169,6 +169,7 @@ class TestSource:
         run = run_farm(settings, retry=Retry(passing=passing))
         assert run.outcomes["tinyleaf"].attempts == 1
 
+    @pytest.mark.slow  # builds; test_fetcher.py has the cache alone
     def test_a_full_cache_needs_no_network(self, chain: Settings) -> None:
         recipe = chain.recipes / "tinytop" / "recipe.toml"
         recipe.write_text(recipe.read_text() + '[environment]\nA = "1"\n')
@@ -244,6 +245,7 @@ def test_after_kills_the_next_run_succeeds(index: Index, tmp_path: Path) -> None
     assert run_farm(settings).states == {"tinyleaf": "cached"}
 
 
+@pytest.mark.slow  # builds; test_lock_checks.py has the check alone
 def test_a_run_requirement_that_the_farm_builds_is_named_by_the_recipe(tmp_path: Path) -> None:
     files = tinyleaf()
     pyproject = files["pyproject.toml"].replace("dependencies = []", 'dynamic = ["dependencies"]')

@@ -151,6 +151,7 @@ def test_a_change_rebuilds_exactly_what_it_must(
         assert "upstream.tinybase" in found["tinytop"][1]
 
 
+@pytest.mark.slow  # gates twice; the decision is tested above
 def test_a_changed_smoke_test_is_run_and_nothing_compiled(chain: Settings) -> None:
     sha256 = run_farm(chain, "tinybase").record("tinybase").wheel.sha256
     edit(chain, "recipes/tinybase/smoke.py", "import tinybase", "import tinybase\nprint('smoking again')")
