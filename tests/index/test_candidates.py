@@ -79,7 +79,7 @@ def test_releases_in_words() -> None:
 def test_which_index(farm: Farm) -> None:
     assert choose_index_name(farm, None) == choose_index_name(farm, "internal") == "internal"
     only(lambda: choose_index_name(farm, "other"), UsageError)
-    assert publication(farm).owned() == {"alpha", "beta"}
+    assert publication(farm).owned == {"alpha", "beta"}
     only(
         lambda: open_index("nosuch", farm.settings, "plain", wheelhouse=farm.wheelhouse),
         UsageError,

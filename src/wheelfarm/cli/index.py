@@ -147,7 +147,7 @@ def prune(
     publication = _publication(call, index)
     if keep < 1:
         raise UsageError("the newest build always stays", hint="--keep 1 or more")
-    names = parse_packages(packages) or sorted(publication.owned())
+    names = parse_packages(packages) or sorted(publication.owned)
     old = superseded(publication.index.list_files(names), keep)
     removes = yes and not call.dry_run
     call.show({"removed": removes, "files": old}, (name for files in old.values() for name in files))

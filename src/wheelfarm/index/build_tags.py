@@ -69,10 +69,6 @@ class BuildSlot:
         digits = rest.removeprefix("_") if rest.startswith("_") else ""
         return cls(version=version, tags=served(filename), number=number, short_key=digits)
 
-    def holds(self, candidate: Candidate) -> bool:
-        """Whether a candidate is for the same version and tags."""
-        return self.version == Version(candidate.version) and self.tags == served(candidate.filename)
-
 
 def of_release(filenames: Iterable[str], version: str) -> tuple[str, ...]:
     """The wheels of a version among file names, however the version is written."""

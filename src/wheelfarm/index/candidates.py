@@ -8,6 +8,7 @@ from __future__ import annotations
 import graphlib
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,12 @@ class Candidate:
         return metadata_of((self.stored or self).path)
 
 
+@lru_cache
 def requirements(metadata: bytes) -> frozenset[Name]:
-    """The distributions that core metadata names as needed, whatever the platform, extras left out."""
+    """The distributions that core metadata names as needed, whatever the platform, extras left out.
+
+    The wheels of a release often have the same metadata.
+    """
     found = set()
     for line in parse_email(metadata)[0].get("requires_dist", ()):
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename
@@ -17,7 +16,7 @@ from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.rewrite import tagged_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.protocol import ListedFile, Listing
@@ -125,9 +124,14 @@ def compare(
         is_same: whether a candidate with a build tag has a digest.
         next_build: give conflicting wheels the next build number.
     """
-    candidates = tuple(candidates)
+    builds = {project: _by_slot(files) for project, files in listing.items()}
     found = [
-        _compare_one(candidate, listing.get(candidate.project, ()), is_same, next_build=next_build)
+        _compare_one(
+            candidate,
+            builds.get(candidate.project, {}).get(candidate.file.slot, ()),
+            is_same,
+            next_build=next_build,
+        )
         for candidate in candidates
     ]
     judged = _without_incomplete(found, rules, listing)
@@ -141,7 +145,6 @@ def compare(
     return Comparison((*judged, *foreign))
 
 
-@lru_cache(maxsize=1 << 16)
 def _identity(filename: str) -> object:
     """What a file name means: an index may change its case and the order of its tags."""
     try:
@@ -150,18 +153,24 @@ def _identity(filename: str) -> object:
         return filename
 
 
+def _by_slot(files: Iterable[ListedFile]) -> Mapping[object, Sequence[tuple[BuildSlot, ListedFile]]]:
+    """The builds among listed files, by what `IndexedFile.slot` says of a stored wheel."""
+    found: defaultdict[object, list[tuple[BuildSlot, ListedFile]]] = defaultdict(list)
+    for file in files:
+        if build := BuildSlot.of(file.filename):
+            found[build.version, build.tags].append((build, file))
+    return found
+
+
 def _compare_one(
     candidate: Candidate,
-    files: Sequence[ListedFile],
+    builds: Sequence[tuple[BuildSlot, ListedFile]],
     is_same: Callable[[Candidate, str, Digest | None], bool],
     *,
     next_build: bool,
 ) -> Difference:
     key = candidate.file.key
-    slots = [
-        (slot, file) for file in files if (slot := BuildSlot.of(file.filename)) and slot.holds(candidate)
-    ]
-    own = [(slot.number, file) for slot, file in slots if slot.short_key == short_key(key)]
+    own = [(build.number, file) for build, file in builds if build.short_key == short_key(key)]
 
     def difference(state: State, number: int, why: str = "") -> Difference:
         tag = build_tag(number, key)
@@ -173,7 +182,7 @@ def _compare_one(
     for number, file in own:
         if is_same(candidate, build_tag(number, key), file.sha256):
             return difference(State.SAME, number)
-    highest, before = max(((slot.number, file.filename) for slot, file in slots), default=(0, ""))
+    highest, before = max(((build.number, file.filename) for build, file in builds), default=(0, ""))
     if own and not next_build:
         why = f"release another version, or give it the free build number {highest + 1}: --next-build"
         return difference(State.CONFLICTING, max(number for number, _ in own), why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from packaging import tags, utils
@@ -19,8 +20,9 @@ _MOST_TAGS: Final = 1000
 """A compressed set of tags stands for the product of its three parts (PEP 425)."""
 
 
+@lru_cache(maxsize=1 << 16)
 def parse_wheel_filename(filename: str) -> tuple[NormalizedName, Version, BuildTag, frozenset[Tag]]:
-    """The parts of a wheel's file name.
+    """The parts of a wheel's file name; cached, since one name is compared with many others.
 
     Raises:
         InvalidWheelFilename: when it is not a wheel's, or has too many tags.

@@ -112,15 +112,21 @@ class Publication:
 
     def needed(self, project: Name) -> Sequence[Target]:
         """The targets of a complete release: those of the index that its recipe supports."""
-        if project not in self.owned():
+        if project not in self.owned:
             return ()
         recipe = self.farm.recipes.by_name.get(self.members(project)[0])
         provider = self.farm.settings.choose_variant(self.variant).provider
-        targets = map(Target.parse, self._table.targets)
         return [
-            target for target in targets if recipe is None or find_refusal(recipe, target, provider) is None
+            target
+            for target in self._targets
+            if recipe is None or find_refusal(recipe, target, provider) is None
         ]
 
+    @cached_property
+    def _targets(self) -> Sequence[Target]:
+        return tuple(map(Target.parse, self._table.targets))
+
+    @cached_property
     def owned(self) -> frozenset[Name]:
         """The farm's distributions: those of its recipes, and those in its wheelhouse."""
         projects = self.farm.wheelhouse.projects(self.variant)
@@ -147,7 +153,7 @@ class Publication:
                 index=self.index,
                 candidates=find_candidates(farm.wheelhouse, self.variant, wanted, self.members),
                 tagger=tagger,
-                rules=ReleaseRules(needed=self.needed, owned=self.owned(), members=self.members),
+                rules=ReleaseRules(needed=self.needed, owned=self.owned, members=self.members),
                 timeout=self._table.listing_timeout,
                 sleep=self.sleep,
                 next_build=next_build,
@@ -187,5 +193,5 @@ class Publication:
 
     def verify(self, wanted: Mapping[Name, str | None] | None) -> Iterator[Verdict]:
         """Verify wheels in the index: some releases, or all that it lists of the farm's distributions."""
-        releases = dict.fromkeys(self.owned()) if wanted is None else wanted
+        releases = dict.fromkeys(self.owned) if wanted is None else wanted
         return verify_index(self.index, releases, signer=self._table.signer, issuer=self._table.issuer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
 _SYSTEMS: Final[Mapping[str, tuple[str, ...]]] = {"manylinux": ("manylinux", "linux")}
 # A platform tag with a level: PEP 600 and its older names, PEP 656, and macOS's version; linux has none.
 _LEVELLED: Final = re.compile(r"(?P<system>(?:many|musl)?linux|macosx)\d*(?:_\d+)*_(?P<arch>.+)")
-
-
-@lru_cache(maxsize=1 << 16)
-def _tags(filename: str) -> frozenset[Tag]:
-    """The tags in a wheel's file name; cached, since many targets are compared with one name."""
-    return parse_wheel_filename(filename)[3]
 
 
 def _serves_python(tag: Tag, python: Python) -> bool:
@@ -49,7 +42,10 @@ def _serves_machine(tag: Tag, target: Target) -> bool:
 
 def serves(filename: str, target: Target) -> bool:
     """Whether a wheel of this file name is one for the target."""
-    return any(_serves_python(tag, target.python) and _serves_machine(tag, target) for tag in _tags(filename))
+    return any(
+        _serves_python(tag, target.python) and _serves_machine(tag, target)
+        for tag in parse_wheel_filename(filename)[3]
+    )
 
 
 def is_pure(tags: Iterable[Tag]) -> bool:
@@ -74,4 +70,7 @@ def served(filename: str) -> frozenset[Tag]:
 
     The level, such as glibc's version, is what a build turned out to need, so the next build may change it.
     """
-    return frozenset(Tag(tag.interpreter, tag.abi, _without_level(tag.platform)) for tag in _tags(filename))
+    return frozenset(
+        Tag(tag.interpreter, tag.abi, _without_level(tag.platform))
+        for tag in parse_wheel_filename(filename)[3]
+    )

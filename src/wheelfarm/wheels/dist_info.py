@@ -7,6 +7,7 @@ import csv
 import email
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from packaging.version import Version
@@ -55,8 +56,12 @@ def locate(names: AbstractSet[str]) -> str:
     return found[0]
 
 
+@lru_cache
 def read_metadata(data: bytes, where: str) -> Metadata:
-    """Read METADATA (core metadata specification); only the fields that the farm uses are validated."""
+    """Read METADATA (core metadata specification); only the fields that the farm uses are validated.
+
+    Cached, since the wheels of a release often have the same.
+    """
     from packaging import metadata as core  # noqa: PLC0415 - as slow as the rest of this package together
 
     try:

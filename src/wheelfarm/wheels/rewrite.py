@@ -130,8 +130,8 @@ def _directories(
     infos: Iterable[zipfile.ZipInfo], files: Iterable[str], wheel: Wheel, changes: Changes
 ) -> dict[str, str]:
     """The new name of each directory entry that is not empty, by the old one."""
-    filled = {f"{parent}/" for name in files for parent in PurePosixPath(name).parents}
     names = {info.filename: _moved(info.filename, wheel, changes) for info in infos if info.is_dir()}
+    filled = {f"{parent}/" for name in files if names for parent in PurePosixPath(name).parents}
     return {old: new for old, new in names.items() if new in filled}
 
 
