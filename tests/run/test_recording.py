@@ -13,7 +13,8 @@ from wheelfarm.build.error_patterns import Failure
 from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
 from wheelfarm.plan.inputs import SourceInput
 from wheelfarm.recipes.recipe import BuiltSource
-from wheelfarm.run.recording import recorded_build, slow_compiles
+from wheelfarm.run.recorded_inputs import recorded_build
+from wheelfarm.run.recording import slow_compiles
 
 if TYPE_CHECKING:
     from pathlib import Path

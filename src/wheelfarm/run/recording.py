@@ -1,30 +1,18 @@
-"""From a finished build to its record, and from a record to the build that its inputs make."""
+"""From a finished build to its record, and the warnings that the record gives."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
-from glob import escape
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.environment_report import read_library_provenance
-from wheelfarm.errors import ChainError, RecordError
-from wheelfarm.model import (
-    ConfigSettings,
-    Digest,
-    Isolation,
-    LockedRequirement,
-    Platform,
-    PublicWheel,
-    Sdist,
-    parse_name,
-)
-from wheelfarm.plan.build import Build, BuildId
-from wheelfarm.plan.inputs import build_inputs
+from wheelfarm.errors import ChainError
+from wheelfarm.model import Digest, Isolation, Platform, PublicWheel, Sdist
 from wheelfarm.provenance.record import (
     EMBEDDED,
     EmbeddedRecord,
@@ -35,10 +23,6 @@ from wheelfarm.provenance.record import (
     UpstreamWheel,
 )
 from wheelfarm.provenance.sbom import embed
-from wheelfarm.recipes.farm_settings import Variant
-from wheelfarm.recipes.layers import ResolvedRecipe
-from wheelfarm.recipes.recipe import Expect, Recipe, SystemPackages, Test
-from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.sources.patches import read_patch
 from wheelfarm.sources.urls import shown
 from wheelfarm.wheels.archive import open_wheel
@@ -51,9 +35,7 @@ if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.gate.check import Result
     from wheelfarm.model import Name, RepairedWheel
-    from wheelfarm.plan.build import Toolchain
-    from wheelfarm.plan.inputs import BuildInputs, RequirementInput
-    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.plan.build import Build
 
 
 def embedded_record(directory: BuildDirectory, distribution: Name, repaired: RepairedWheel) -> EmbeddedRecord:
@@ -262,112 +244,3 @@ def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]
     inputs = ", ".join(differing[:_SHOWN] + more) or nothing
     missed = f"{use.misses} of {use.compiles} compiled again, first {', '.join(use.missed[:_SHOWN])}"
     return (f"the compiler cache spared {use.rate():.0%} only: {missed}; what differs: {inputs}",)
-
-
-def record_path(record: Record) -> str:
-    """The file of a record, for errors."""
-    return f"wheelhouse/{record.variant}/records/{record.key}.json"
-
-
-def recorded_inputs(record: Record) -> BuildInputs:
-    """The inputs in a record.
-
-    Raises:
-        RecordError: when the record is too old to hold them.
-    """
-    if record.inputs is None:
-        raise RecordError(
-            f"the record of {record.recipe} does not hold the inputs of its build",
-            where=record_path(record),
-            why="a wheelfarm before record schema 4 wrote it",
-            hint="check out the commit of the farm that wrote it, or build the wheel again",
-        )
-    return record.inputs
-
-
-def recorded_build(
-    record: Record, toolchain: Toolchain, patches: tuple[Path, ...], settings: Settings
-) -> Build:
-    """The recorded build, with the key that it has on this machine now.
-
-    Args:
-        record: of the main wheel.
-        toolchain: the engine's, here.
-        patches: files with the recorded patches.
-        settings: for the directories of its recipe.
-
-    Raises:
-        RecordError: when the inputs make no recipe.
-    """
-    inputs = recorded_inputs(record)
-    build_id = BuildId(name=record.recipe, variant=record.variant, target=record.target)
-    build = Build(
-        id=build_id,
-        recipe=LoadedRecipe(
-            table=_recipe(record, inputs),
-            directory=settings.recipes / record.recipe,
-            patches=settings.patches / record.recipe,
-        ),
-        resolved=_resolved(record, inputs),
-        variant=Variant(description="as recorded", provider=inputs.provider),
-        engine=record.engine,
-        toolchain=toolchain,
-        patches=patches,
-        requirements=_locked(inputs.requirements),
-        provider_requirements=_locked(inputs.provider_requirements),
-        test_requirements=(),
-        host=(),
-        upstream=tuple(replace(build_id, name=each.name) for each in record.upstream),
-        run=(),
-        reason="to reproduce its wheel",
-    )
-    now = build_inputs(build, inputs.upstream)
-    return replace(build, inputs=now, key_parts=now.key_parts())
-
-
-def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
-    source: dict[str, Any] = inputs.source.model_dump(mode="json", exclude_defaults=True)
-    if inputs.source.kind in {"git", "archive"}:
-        source["url"] = record.source.url or ""
-    for each in record.non_source or ():
-        source.setdefault("allow-in-wheel" if each.in_wheel else "allow", {})[escape(each.file)] = each.reason
-    document = {
-        "name": record.recipe,
-        "version": inputs.version,
-        "summary": "as recorded",
-        "source": source,
-        "compilers": list(inputs.compilers),
-        "blas": inputs.blas,
-        "build-requires": inputs.build_requires,
-        # The key of a split makes its name, unless it has one of its own.
-        "splits": {
-            distribution if split.name else distribution.removeprefix(f"{record.recipe}-"): split
-            for distribution, split in inputs.splits.items()
-        },
-    }
-    try:
-        return Recipe.model_validate(document)
-    except ValueError as problem:
-        what = f"the inputs in the record of {record.recipe} make no recipe"
-        raise RecordError(what, where=record_path(record), why=str(problem)) from problem
-
-
-def _resolved(record: Record, inputs: BuildInputs) -> ResolvedRecipe:
-    origin = f"the record {record.key[:12]}"
-    packages = {manager: list(names) for manager, names in inputs.system_packages.items()}
-    return ResolvedRecipe(
-        config_settings=ConfigSettings.of(inputs.config_settings),
-        environment=inputs.environment,
-        system_packages=SystemPackages.model_validate(packages),
-        cibuildwheel=inputs.cibuildwheel,
-        expect=Expect(),
-        test=Test(),
-        origins=defaultdict(lambda: origin),
-    )
-
-
-def _locked(requirements: Mapping[str, RequirementInput]) -> tuple[LockedRequirement, ...]:
-    return tuple(
-        LockedRequirement(name=parse_name(name), version=each.version, hashes=frozenset(each.hashes))
-        for name, each in requirements.items()
-    )

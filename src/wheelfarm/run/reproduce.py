@@ -16,7 +16,8 @@ from wheelfarm.plan.graph import Plan
 from wheelfarm.provenance.record import compare_keys
 from wheelfarm.recipes.recipe_set import RecipeSet
 from wheelfarm.run.build_pipeline import BuildPipeline
-from wheelfarm.run.recording import make_record, record_path, recorded_build, recorded_inputs
+from wheelfarm.run.recorded_inputs import record_path, recorded_build, recorded_inputs
+from wheelfarm.run.recording import make_record
 from wheelfarm.run.services import BuildServices, choose_engine
 from wheelfarm.system.files import sha256_of_file, write_atomically
 from wheelfarm.wheels.archive import open_wheel
