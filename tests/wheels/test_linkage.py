@@ -168,6 +168,8 @@ def test_a_parser_that_dies_is_an_error(tmp_path: Path) -> None:
     wheel = open_wheel(make_wheel(tmp_path, files={"demo/ext.so": elf(functions("a"))}))
     error = only(lambda: linkage_in_child(wheel, {"PYTHONHOME": str(tmp_path)}, tmp_path), WheelError)
     assert error.what == "the binaries cannot be read"
+    pure = open_wheel(make_wheel(tmp_path, files={"demo/text.so": "no binary"}))
+    assert linkage_in_child(pure, {"PYTHONHOME": str(tmp_path)}, tmp_path) == ()  # there is no child
 
 
 def test_externals_are_matched_by_file_name_and_as_the_system_does() -> None:

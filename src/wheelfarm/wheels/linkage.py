@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -48,9 +49,21 @@ def linkage(wheel: Wheel) -> tuple[Binary, ...]:
     return tuple(found)
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> list[Binary]:
+def _format_of(archive: zipfile.ZipFile, name: str) -> BinaryFormat | None:
     with unreadable_as_wheel_error(name), archive.open(name) as stream:
-        binary_format = binary_format_of(stream.read(_HEAD))
+        return binary_format_of(stream.read(_HEAD))
+
+
+def _may_have_binaries(wheel: Wheel) -> bool:
+    """Whether the child has something to read, or to report."""
+    name = wheel.path.name
+    with suppress(WheelError), unreadable_as_wheel_error(name), zipfile.ZipFile(wheel.path) as archive:
+        return any(_format_of(archive, member.name) for member in wheel.members)
+    return True
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> list[Binary]:
+    binary_format = _format_of(archive, name)
     if binary_format is None:
         return []
     data = read_member(archive, name)
@@ -113,6 +126,8 @@ def linkage_in_child(wheel: Wheel, env: Mapping[str, str], scratch: Path) -> tup
     Raises:
         WheelError: when a binary cannot be read, or the parser dies of it; a group when several cannot.
     """
+    if not _may_have_binaries(wheel):
+        return ()
     output = scratch / "binaries.json"
     argv = (sys.executable, "-P", "-m", "wheelfarm.wheels.linkage", str(wheel.path), str(output))
     env = {**env, "PYTHONPATH": str(Path(__file__).parents[2])}
