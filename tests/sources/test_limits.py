@@ -201,7 +201,10 @@ def test_a_deeply_nested_page_takes_linear_time(nested: Callable[[int], bytes], 
         (JSON, b'{"meta": 1, "name": [], "files": {}}'),
         (JSON, b"\xff"),
         (JSON, b"9" * 10_000),
-        ("text/html; charset=klingon", b"<a href=x>x</a>"),
+        *(
+            (f"text/html; charset={each}", b"<a href=x>x</a>")
+            for each in ("klingon", "uu", "zlib", "punycode")
+        ),
         ("text/html", b'<meta name="pypi:repository-version" content="9.0">'),
         ("application/pdf", b""),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from email.message import Message
 from html import unescape
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
 from pypi_simple import ACCEPT_ANY, DistributionPackage, Link, ProjectPage, UnsupportedRepoVersionError
-from pypi_simple.html_stream import iterhtmldecode
 from pypi_simple.util import check_repo_version
 
 from wheelfarm.system.files import parse_json
@@ -24,6 +24,7 @@ _LONGEST_TEXT: Final = 1000
 """Characters of a link's text; file names are shorter."""
 _LONGEST_TAG: Final = 8192
 """Characters of a tag; urls with a signature are long."""
+_CHARSETS: Final = frozenset({"utf-8", "ascii", "iso8859-1", "cp1252"})
 _START: Final = re.compile(r"<!--|<(a|base|meta)(?=[\s/>])", re.IGNORECASE)
 _REST: Final = re.compile(r"""(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""")
 _ATTRIBUTE: Final = re.compile(r"""([^\s=>"'/]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>"']++))?""")
@@ -56,7 +57,11 @@ def read_page(content: bytes, kind: str, *, url: str, name: str) -> list[Distrib
 
 
 def _read_html(content: bytes, charset: str | None, url: str, name: str) -> list[DistributionPackage]:
-    text = "".join(iterhtmldecode([content], http_charset=charset))
+    """The files on a page in HTML, which is UTF-8 unless its header says another encoding of text."""
+    # Python has codecs which are slow or unpack, such as punycode and zlib.
+    if charset is not None and codecs.lookup(charset).name not in _CHARSETS:
+        raise ValueError(f"the server answers in {charset}")
+    text = content.decode(charset or "utf-8", "replace")
     return [DistributionPackage.from_link(link, name) for link in _links(text, url)]
 
 
