@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.farm import make_farm
+from support.farm import container_variables, make_farm
 from support.tiny import tiny_index
 from wheelfarm.build.containers import container_engine
 
 if TYPE_CHECKING:
     from support.index import Index
 
-IMAGE = "WHEELFARM_IMAGE_MANYLINUX_X86_64"
-
 
 @pytest.fixture(scope="session")
 def container(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The variables that a farm with containers needs."""
-    names = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", IMAGE)
-    environ = {name: os.environ[name] for name in names if name in os.environ}
+    environ = container_variables("HOME")
     settings = make_farm(tmp_path_factory.mktemp("farm"), environ=environ)
     assert container_engine(settings), "neither podman nor docker answers here: see .ci/provision-engine"
     return environ

@@ -31,6 +31,7 @@ HERE: Final = Path(__file__).parent
 SOURCE: Final = HERE.parents[1] / "src"
 sys.path[:0] = [str(HERE.parent), str(SOURCE)]
 
+from support.farm import container_variables  # noqa: E402
 from support.store import check_tidy, check_whole  # noqa: E402
 from support.tiny import CHAIN, LEAF, VARIANT, tiny_farm, tiny_index  # noqa: E402
 from wheelfarm.build.containers import container_engine  # noqa: E402
@@ -58,7 +59,6 @@ _PROMISED: Final = 30.0
 _HANG: Final = 900.0
 _READS: Final = ("plan all", "report", "index.export all")
 """Tasks that read the wheelhouse."""
-_CONTAINERS: Final = ("HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "WHEELFARM_IMAGE_MANYLINUX_X86_64")
 _TASKS: Final = "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
 _NOXFILE: Final = """\
 import sys
@@ -90,14 +90,13 @@ class Farm:
 
     def __post_init__(self) -> None:
         index = tiny_index(self.root / "index")
-        names = ("PATH", *(_CONTAINERS if self.engine == "cibuildwheel" else ()))
         self.settings = tiny_farm(
             self.root / "farm",
             index,
             {**CHAIN, **LEAF},
             settings={"engine": self.engine, "time-limit": _HANG},
             files={"tasks.py": _TASKS, "noxfile.py": _NOXFILE},
-            environ={name: os.environ[name] for name in names if name in os.environ},
+            environ=container_variables("HOME") if self.engine == "cibuildwheel" else None,
         )
         self.layout = Layout(root=self.settings.wheelhouse, variant=VARIANT)
         self.container = container_engine(self.settings) if self.engine == "cibuildwheel" else None

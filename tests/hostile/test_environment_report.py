@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.farm import container_variables
 from support.packages import tinyleaf
 from support.tiny import run_farm, tiny_farm, tiny_index
 
@@ -44,9 +44,13 @@ def test_the_report_is_made_from_outside(tmp_path: Path, engine: str) -> None:
     files = tinyleaf()
     files["setup.py"] = f"{TAMPER}\n{files['setup.py']}"
     index = tiny_index(tmp_path / "index", tinyleaf=files)
-    names = ("PATH", "HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "WHEELFARM_IMAGE_MANYLINUX_X86_64")
-    environ = {name: os.environ[name] for name in names if name in os.environ}
-    farm = tiny_farm(tmp_path / "farm", index, {"tinyleaf": {}}, settings={"engine": engine}, environ=environ)
+    farm = tiny_farm(
+        tmp_path / "farm",
+        index,
+        {"tinyleaf": {}},
+        settings={"engine": engine},
+        environ=container_variables("HOME"),
+    )
     run = run_farm(farm)
     error = run.error("tinyleaf")
     assert error.slug == "chain", str(error)

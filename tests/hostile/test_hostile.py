@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wheelfarm
+from support.farm import container_variables
 from support.packages import tinyleaf
 from support.tiny import tiny_farm, tiny_index
 from wheelfarm.model import Isolation
@@ -218,9 +219,7 @@ def test_without_isolation_they_get_out(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_none_gets_out_of_a_container(tmp_path: Path) -> None:
-    names = ("PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST", "WHEELFARM_IMAGE_MANYLINUX_X86_64")
-    environ = {name: os.environ[name] for name in names if name in os.environ}
-    outcome = run_hostile(tmp_path, "cibuildwheel", environ=environ)
+    outcome = run_hostile(tmp_path, "cibuildwheel", environ=container_variables())
     assert outcome.out == set()
     assert len(outcome.tried) >= 20
     assert outcome.record.isolation is Isolation.CONTAINER

@@ -116,6 +116,12 @@ def make_farm(
     return load(root, environ=clean | dict(environ or {}))
 
 
+def container_variables(*more: str) -> dict[str, str]:
+    """The variables of this process by which a farm finds a container engine and its image."""
+    names = ("PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST", "WHEELFARM_IMAGE_MANYLINUX_X86_64", *more)
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def make_toolchain(target: str = LINUX, **changes: Any) -> Toolchain:
     """The toolchain of a made-up engine for a target."""
     facts: dict[str, Any] = {
