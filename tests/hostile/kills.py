@@ -138,7 +138,7 @@ class Farm:
         while True:
             how = _choose(self.chance, DOORS)
             began, process = time.monotonic(), self.start(*STARTS[how])
-            if killed < most and self.chance.random() < 0.8:
+            if killed < most and self.chance.random() < 0.9:
                 self.wait_for_aim(process, due)
                 if process.poll() is None:
                     self.kill(process)
@@ -300,7 +300,7 @@ def main() -> int:
         try:
             while (left := options.kills - total.total() - farm.kills.total()) > 0:
                 before = farm.kills.total()
-                farm.run_round(min(left, 6))
+                farm.run_round(min(left, 20))
                 if farm.kills.total() // 10 > before // 10:
                     say(f"{farm.kills.total()} kills after {time.monotonic() - began:.0f} s")
                     report(farm.kills, say)

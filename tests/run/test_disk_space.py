@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +18,7 @@ from wheelfarm.cli.build import clean as task
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.disk_space import Leftover, clean
 from wheelfarm.run.farm import Farm
+from wheelfarm.system.process_group import marked
 
 if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
@@ -63,6 +68,24 @@ def test_what_another_run_uses_stays(settings: Settings) -> None:
         gone = list(clean(Farm(settings=settings), wheels=False, dry_run=False))
     assert [(each.kind, each.size) for each in gone] == [(Leftover.CACHE, 10)]
     assert {"object.o", "x.c", "alpha.whl"} <= set(files(settings))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are identified by /proc")
+def test_what_a_killed_run_left_running_is_ended(settings: Settings) -> None:
+    """Otherwise nobody would end it, unless the same build runs again."""
+    mark = settings.stages / "gone.running"
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as left:
+        with marked(mark) as note:
+            note(left.pid)
+            noted = mark.read_text()
+        mark.write_text(noted)
+        list(clean(Farm(settings=settings), wheels=False, dry_run=True))
+        assert left.poll() is None
+        threading.Thread(target=left.wait).start()  # as init does, when the farm is gone
+        list(clean(Farm(settings=settings), wheels=False, dry_run=False))
+        assert left.wait(5) == -signal.SIGKILL
+    assert not mark.exists()
 
 
 def test_what_another_run_removes_meanwhile_is_no_error(settings: Settings) -> None:

@@ -39,7 +39,7 @@ class BuildLock:
         return self.stages / f"{self.slug}.lock"
 
     @contextmanager
-    def hold(self, listener: ProgressListener, sweep: Callable[[Path], None]) -> Iterator[None]:
+    def hold(self, listener: ProgressListener, sweep: Callable[[Path], object]) -> Iterator[None]:
         """Hold the lock, after waiting for another run; and end what a killed run left running here.
 
         Args:
@@ -53,13 +53,17 @@ class BuildLock:
         try:
             make_private(self.stages)
             with hold_lock(self._lock, on_wait=lambda _waited: listener.on_line(message)):
-                for each in (self.root, *self._environments()):
-                    if end_left_behind(mark_of(each)):
-                        sweep(each)
+                self.end_left_behind(sweep)
                 yield
         except OSError as problem:
             what = f"{self.slug}: a file or directory cannot be used"
             raise os_problem(BuildDirectoryError, what, problem, self.root) from problem
+
+    def end_left_behind(self, sweep: Callable[[Path], object]) -> None:
+        """End what a killed run left running here; only under the lock."""
+        for each in (self.root, *self._environments()):
+            if end_left_behind(mark_of(each)):
+                sweep(each)
 
     def _environments(self) -> list[Path]:
         """The test environments that a killed run was in: each has its own mark and containers."""

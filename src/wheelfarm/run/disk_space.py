@@ -7,6 +7,7 @@ import shutil
 import stat
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.cibuildwheel_engine import volumes_of
@@ -17,7 +18,6 @@ from wheelfarm.run.ungated import UNGATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from wheelfarm.run.farm import Farm
 
@@ -47,7 +47,7 @@ class Space:
 
 
 def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
-    """Remove the leftovers of builds that have ended; what another run uses stays.
+    """Remove the leftovers of builds that have ended, and end what killed runs left; what runs now stays.
 
     The build directories of the host engine are shared by all farms of a machine: those of others go too.
 
@@ -61,16 +61,17 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
         WheelhouseError: when a page of the index is damaged.
     """
     settings, idle = farm.settings, True
-    for stages in (settings.stages, settings.work / "stages", settings.work / WORK / "stages"):
-        slugs = {path.name.removesuffix(".cache") for path in stages.glob("*") if path.is_dir()}
-        for slug in sorted(slugs):
-            with BuildLock(stages, slug).try_hold() as locked:
-                idle = idle and locked
-                for kind, name in ((Leftover.CACHE, f"{slug}.cache"), (Leftover.FAILED, slug)):
-                    # Only under the lock: until then, the run that it belongs to may remove it.
-                    if locked and (stages / name).is_dir():
-                        yield _remove(kind, stages / name, dry_run=dry_run)
     container = container_engine(settings)
+    places = (settings.stages, settings.work / "stages", settings.work / WORK / "stages")
+    for lock in (BuildLock(stages, slug) for stages in places for slug in _slugs(stages)):
+        with lock.try_hold() as locked:
+            idle = idle and locked
+            if locked and not dry_run:
+                lock.end_left_behind(container.sweep if container else lambda _root: None)
+            for kind, path in ((Leftover.CACHE, Path(f"{lock.root}.cache")), (Leftover.FAILED, lock.root)):
+                # Only under the lock: until then, the run that it belongs to may remove it.
+                if locked and path.is_dir():
+                    yield _remove(kind, path, dry_run=dry_run)
     volumes = container.volumes(volumes_of(settings)) if container else {}
     for volume, path in volumes.items():
         size = _size(path)
@@ -82,6 +83,12 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
     for variant in farm.wheelhouse.variants() if wheels else ():
         for removed in farm.wheelhouse.collect_garbage(variant, (), dry_run=dry_run):
             yield Space(kind=Leftover.WHEEL, place=str(removed.path), size=removed.size)
+
+
+def _slugs(stages: Path) -> list[str]:
+    """The builds that have left a directory, a cache, or the note of a process that runs."""
+    found = (path for path in stages.glob("*") if path.is_dir() or path.suffix == ".running")
+    return sorted({path.name.removesuffix(".cache").removesuffix(".running") for path in found})
 
 
 def _remove(kind: Leftover, path: Path, *, dry_run: bool) -> Space:
