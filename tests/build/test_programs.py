@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from support.farm import Table
+
     Hide = Callable[..., list[str]]
 
 DPKG = 'for each; do test "$each" = swig-package && echo "$SYSTEM/swig"; done; exit 0'
@@ -123,3 +125,35 @@ def test_a_build_sees_no_program_of_the_user_and_no_tool_outside_its_key(tmp_pat
     assert isinstance(error, BuildError)
     assert "the build called git (/usr/bin/git), which its key does not hold" in str(error.why)
     assert "git: " in str(error.hint)
+
+
+PROBES = """\
+import subprocess
+
+subprocess.run("git describe --tags || true", shell=True)
+with open("../tmp/refused-programs.txt", "a") as file:
+    file.write("no-tool /bin/x\\nmore\\ncmake \\x1b[31m\\n")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [False, True])
+def test_a_build_that_goes_on_without_a_program_ends_with_a_warning(tmp_path: Path, named: bool) -> None:  # noqa: FBT001
+    """In outcome and record; what the build itself writes into the list is left out."""
+    files = tinyleaf()
+    files["setup.py"] = PROBES + files["setup.py"]
+    index = tiny_index(tmp_path / "index", tinyleaf=files)
+    packages: Table = {"system-packages": {"apt": ["git"]}} if named else {}
+    run = run_farm(tiny_farm(tmp_path / "farm", index, {"tinyleaf": packages}))
+    outcome = run.outcomes["tinyleaf"]
+    assert run.states == {"tinyleaf": "built"}, outcome.error
+    assert tuple(run.record("tinyleaf").warnings) == outcome.warnings
+    if named:
+        assert outcome.warnings == ()
+        return
+    (warning,) = outcome.warnings
+    assert warning.startswith(
+        "the build called git (/usr/bin/git), which its key does not hold, and went on without: git: "
+    )
+    assert '[system-packages] apt = ["git"]; then inv recipe.lock tinyleaf' in warning
+    assert warning.endswith("a source holds no repository, so what names its version there gets none")

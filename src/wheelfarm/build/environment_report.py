@@ -55,6 +55,8 @@ class EnvironmentReport(BaseModel):
     compiler_cache: CacheUse | None
     build_cache: bool
     """Whether the build continued from the build cache."""
+    refused: dict[str, str] = {}
+    """Build tools of the machine that the build called and did not get, each with its file."""
     install_plan: dict[str, str]
     """Meson's install tag by destination, empty where it has none; no entries of another backend."""
     distributions: tuple[InstalledDistribution, ...]

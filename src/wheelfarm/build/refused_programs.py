@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.diagnosis import Hints
+from wheelfarm.build.environment_report import read_environment_report
+from wheelfarm.build.inside.environment_report import refused
 from wheelfarm.build.inside.programs import REFUSED, TOOLS
+from wheelfarm.build.versions import version_variables
 from wheelfarm.plan.inputs import named_programs
-from wheelfarm.system.machine import PROGRAMS
+from wheelfarm.system.machine import PROGRAMS, Machine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.plan.build import Build
-    from wheelfarm.system.machine import Machine
 
+_REPOSITORIES: Final = frozenset({"git", "hg"})
 _COMPILERS: Final = {"c": ("cc", "gcc"), "c++": ("c++", "g++"), "fortran": ("gfortran", "f77", "f95")}
 """The usual names of a compiler, by the language that the recipe lists."""
 
@@ -28,19 +33,36 @@ def visible_programs(build: Build) -> tuple[str, ...]:
 
 def refused_programs(root: Path) -> dict[str, str]:
     """The programs that a build was refused, each with its file, in the order of the calls."""
-    path = root / REFUSED
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return dict(line.split(" ", 1) for line in lines)
+    return _known(refused(root / REFUSED))
 
 
-def explain_refused(refused: dict[str, str], build: Build, machine: Machine) -> Hints:
+def _known(found: dict[str, str]) -> dict[str, str]:
+    """Without what the build itself may have written."""
+    return {name: path for name, path in found.items() if name in TOOLS}
+
+
+def explain_refused(programs: dict[str, str], build: Build, machine: Machine) -> Hints:
     """The cause, and the lines of the recipe that let the build use the programs."""
-    names = ", ".join(f"{name} ({path})" for name, path in refused.items())
+    names = ", ".join(f"{name} ({path})" for name, path in programs.items())
     return Hints(
         f"the build called {names}, which its key does not hold",
-        "; ".join(f"{name}: {_remedies(name, path, build, machine)}" for name, path in refused.items())
+        "; ".join(f"{name}: {_remedies(name, path, build, machine)}" for name, path in programs.items())
         + f"; then inv recipe.lock {build.id.name}",
     )
+
+
+def warn_of_refused(directory: BuildDirectory) -> tuple[str, ...]:
+    """A warning where a build went on without programs that it called."""
+    build, found = directory.build, _known(read_environment_report(directory).refused)
+    if version_variables(directory):
+        # Such backends ask git and hg for more than the version, which they have from the farm.
+        found = {name: path for name, path in found.items() if name not in _REPOSITORIES}
+    if not found:
+        return ()
+    cause, hint = explain_refused(found, build, Machine({"PATH": os.defpath}))
+    if _REPOSITORIES.intersection(found):
+        hint += "; a source holds no repository, so what names its version there gets none"
+    return (f"{cause}, and went on without: {hint}",)
 
 
 def _remedies(name: str, path: str, build: Build, machine: Machine) -> str:

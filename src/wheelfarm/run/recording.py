@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.environment_report import read_library_provenance
+from wheelfarm.build.refused_programs import warn_of_refused
 from wheelfarm.errors import ChainError
 from wheelfarm.model import Digest, Isolation, Platform, PublicWheel, Sdist
 from wheelfarm.provenance.record import (
@@ -143,7 +144,7 @@ def make_record(
         environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
-        warnings=(*taken_over(directory), *unnamed_packages(directory)),
+        warnings=(*taken_over(directory), *unnamed_packages(directory), *warn_of_refused(directory)),
         isolation=isolation,
         isolation_reason=build.recipe.table.isolation_reason,
         gate_results=tuple(asdict(result) for result in results),

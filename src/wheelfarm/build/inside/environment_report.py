@@ -151,6 +151,12 @@ def install_plan(build: Path) -> dict[str, str]:
     return {entry["destination"]: entry.get("tag") or "" for entry in entries}
 
 
+def refused(calls: Path) -> dict[str, str]:
+    """The programs that programs.py has refused, each with its file; the build may write what it likes."""
+    lines = calls.read_text(encoding="utf-8", errors="replace").splitlines() if calls.is_file() else []
+    return dict(line.split(" ", 1) for line in lines if " " in line and line.isprintable())
+
+
 def main(prefix: Path, wheel: Path, output: Path, names: list[str]) -> None:
     report = {
         "python": sys.version,
@@ -160,6 +166,7 @@ def main(prefix: Path, wheel: Path, output: Path, names: list[str]) -> None:
         "packages": packages(names),
         "compiler-cache": cache_use(Path("tmp", "ccache.log")),
         "build-cache": Path("build-cache-used").exists(),
+        "refused": refused(Path("tmp", "refused-programs.txt")),
         "install-plan": install_plan(Path("build")),
         "distributions": installed(packages_of(prefix)),
     }
