@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+DEEP = "[" * 100_000
+"""What a parser of JSON gives up on by a RecursionError."""
+
 
 @pytest.fixture
 def filled(chain: Settings, tmp_path: Path) -> Settings:
@@ -170,6 +173,14 @@ def no_wheel(public: Path) -> None:
     one(public, "wheels/*/tinybase-*.whl").unlink()
 
 
+def deep_record(public: Path) -> None:
+    record_of(public).write_text(DEEP)
+
+
+def deep_statement(public: Path) -> None:
+    one(public, "wheels/*/tinybase-*.provenance.json").write_text(DEEP)
+
+
 @pytest.mark.parametrize(
     ("harm", "expected"),
     [
@@ -180,6 +191,8 @@ def no_wheel(public: Path) -> None:
         (no_statement, "provenance statement"),
         (no_wheel, "listed and not there"),
         (other_parts, "another key_parts"),
+        (deep_record, "nested too deeply"),
+        (deep_statement, "nested too deeply"),
     ],
 )
 def test_a_lie_means_a_warning_and_a_build(
@@ -218,7 +231,7 @@ def test_a_lie_ends_in_a_build_and_a_whole_wheelhouse(filled: Settings, tmp_path
     check_tidy(clone.wheelhouse, VARIANT)
 
 
-@pytest.mark.parametrize("answer", [Reply(b"", status=503), Reply(b"<html>", status=200), None])
+@pytest.mark.parametrize("answer", [Reply(b"", status=503), Reply(b"<html>"), Reply(DEEP.encode()), None])
 def test_an_index_that_cannot_be_used_is_reported_once(
     filled: Settings, tmp_path: Path, answer: Reply | None, messages: list[str]
 ) -> None:

@@ -60,9 +60,9 @@ def warn_of_refused(directory: BuildDirectory) -> tuple[str, ...]:
     if not found:
         return ()
     cause, hint = explain_refused(found, build, Machine({"PATH": os.defpath}))
-    if _REPOSITORIES.intersection(found):
-        hint += "; a source holds no repository, so what names its version there gets none"
-    return (f"{cause}, and went on without: {hint}",)
+    none = "; a source holds no repository, so what names its version there gets none"
+    more = none if _REPOSITORIES.intersection(found) else ""
+    return (f"{cause}, and went on without: {hint}{more}",)
 
 
 def _remedies(name: str, path: str, build: Build, machine: Machine) -> str:
