@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
+import requests
 from figures import Figure
 
 from support.faults import proxy
@@ -53,23 +55,28 @@ def publishing(work: Path) -> list[Figure]:
         [_round(farm, work / f"{away:g}-{number}", away) for number in range(RUNS)] for away in (0.0, AWAY)
     )
     place = f"{AWAY * 1e3:g} ms from the server"
-    near_typed, near_bare, again = map(median, zip(*near, strict=True))
-    far_typed, far_bare, _ = map(median, zip(*far, strict=True))
+    near_typed, near_bare, again, pages = map(median, zip(*near, strict=True))
+    far_typed, far_bare, *_ = map(median, zip(*far, strict=True))
     return [
         Figure(f"publish {wheels} wheels: times twine upload", near_typed, "x", 1.0),
         Figure("the same, twine without a progress bar", near_bare, "x"),
         Figure(f"the same, {place}", far_typed, "x", 1.0),
         Figure(f"the same, {place}, without a bar", far_bare, "x"),
         Figure("publish the same again: share of the first", again, "%", 5.0),
+        Figure("the server's pages alone: share of the first", pages, "%"),
     ]
 
 
 class _Round(NamedTuple):
-    """A publish as a multiple of twine as one types it, of twine without a bar; the next one in per cent."""
+    """A publish as a multiple of twine as one types it, or without a bar; the rest in per cent of it.
+
+    That is the same publish again, and the server's pages alone.
+    """
 
     typed: float
     bare: float
     again: float
+    pages: float
 
 
 def _round(farm: Farm, work: Path, away: float) -> _Round:
@@ -83,6 +90,7 @@ def _round(farm: Farm, work: Path, away: float) -> _Round:
     with pypiserver(work / "farm") as server:
         with _far(server.url, away) as url:
             own, again = (_published(farm, url) for _ in range(2))
+            pages = _read_pages(url)
         names = {path.name for path in server.root.iterdir()}
         if len(names) != len(find_candidates(farm.wheelhouse, VARIANT)):
             raise SystemExit(f"the server has {len(names)} files, which are not all wheels")
@@ -91,7 +99,17 @@ def _round(farm: Farm, work: Path, away: float) -> _Round:
             _twine(work / f"twine-{number}", away, options, files)
             for number, options in enumerate(([], ["--disable-progress-bar"]))
         )
-    return _Round(typed=own / typed, bare=own / bare, again=100 * again / own)
+    return _Round(typed=own / typed, bare=own / bare, again=100 * again / own, pages=100 * pages / own)
+
+
+def _read_pages(url: str) -> float:
+    """The seconds that the pages of all packages take, as many at once as the farm reads."""
+    started = time.perf_counter()
+    with ThreadPoolExecutor(8) as pool:
+        pages = [f"{url}simple/package{number:02}/" for number in range(PACKAGES)]
+        for answer in pool.map(requests.get, pages):
+            answer.raise_for_status()
+    return time.perf_counter() - started
 
 
 def _twine(work: Path, away: float, options: Iterable[str], files: Iterable[str]) -> float:

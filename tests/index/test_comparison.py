@@ -13,7 +13,7 @@ from packaging.utils import parse_wheel_filename
 from support.candidates import TARGETS, is_same, listed, make_candidate, published, tagged_digest
 from support.raised import raised
 from wheelfarm.errors import ConflictError, IncompleteError
-from wheelfarm.index.build_tags import build_tag, of_release, superseded
+from wheelfarm.index.build_tags import BuildSlot, build_tag, of_release, superseded
 from wheelfarm.index.candidates import Candidate, dependencies_first, requirements
 from wheelfarm.index.comparison import Comparison, ReleaseRules, State, compare, target_statuses
 from wheelfarm.index.protocol import ListedFile
@@ -61,6 +61,20 @@ def test_missing_wheels_are_uploaded_under_a_build_tag() -> None:
     assert found.to_upload[0].filename == f"alpha-1.0-1_{key}-cp311-cp311-manylinux_2_28_x86_64.whl"
     assert parse_wheel_filename(found.to_upload[0].filename)[2] == (1, f"_{key}")
     found.check("internal")
+
+
+def test_each_listed_name_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    of = BuildSlot.of
+
+    def count(filename: str) -> BuildSlot | None:
+        read.append(filename)
+        return of(filename)
+
+    monkeypatch.setattr(BuildSlot, "of", count)
+    files = tuple(published(wheel, number) for wheel in BOTH for number in (1, 2))
+    assert states(compared(BOTH, {ALPHA: files}))[:2] == [State.SAME] * 2
+    assert read == [file.filename for file in files]
 
 
 def test_same_conflicting_and_foreign() -> None:
