@@ -137,24 +137,29 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         return archive.read(name)
 
 
-def open_wheel(path: Path) -> Wheel:
+def open_wheel(path: Path, filename: str = "") -> Wheel:
     """Read and check a wheel's structure; `verify` checks its bytes.
 
     The file name, METADATA and WHEEL must agree, and RECORD must list every file (binary distribution
     format specification).
 
+    Args:
+        path: the wheel.
+        filename: the name that it gets; by default its own.
+
     Raises:
         WheelError: when the structure is not sound; a GroupError of them when several things are wrong.
     """
     problems = Collector()
-    with unreadable_as_wheel_error(path.name), zipfile.ZipFile(path) as archive:
+    filename = filename or path.name
+    with unreadable_as_wheel_error(filename), zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
         members = [info for info in infos if not info.filename.endswith("/")]
         names = {info.filename for info in members}
         for error in (*_bad_names(infos), *_bad_members(infos, path.stat().st_size)):
             problems.add(error)
         with problems.collect():
-            name, version, build, tags = _parse_file_name(path.name)
+            name, version, build, tags = _parse_file_name(filename)
         with problems.collect():
             dist_info = locate(names)
         problems.check()  # only a sound archive is read further

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from zipremove import ZipFile  # type: ignore[import-untyped]
 
 from wheelfarm.errors import WheelError
+from wheelfarm.system.files import temporary_path
 from wheelfarm.wheels.archive import open_wheel, unreadable_as_wheel_error
 from wheelfarm.wheels.dist_info import RECORD, SIGNATURES, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from wheelfarm.wheels.archive import Wheel
 
 
 _DATA_DESCRIPTOR: Final = 0x8  # bit 3 of the general purpose flags (APPNOTE.TXT 4.4.4)
-_TEMPORARY: Final = ".tmp-rewrite-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +58,11 @@ def rewrite_wheel(wheel: Wheel, path: Path, changes: Changes) -> Wheel:
         OSError: when it cannot be written.
     """
     names = _names(wheel, changes)
-    with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=path.parent) as scratch:
-        draft = Path(scratch, path.name)
+    with temporary_path(path.parent) as draft:
         shutil.copyfile(wheel.path, draft)
         with unreadable_as_wheel_error(wheel.path.name), ZipFile(draft, "a") as archive:
             _rewrite(archive, wheel, names, changes)
-        rewritten = open_wheel(draft)
+        rewritten = open_wheel(draft, path.name)
         draft.replace(path)
     return replace(rewritten, path=path)
 
