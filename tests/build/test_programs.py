@@ -111,6 +111,7 @@ subprocess.run(["git", "--version"], check=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a build has the whole PATH")
+@pytest.mark.slow  # builds; what is hidden, and the advice, are tested above
 def test_a_build_sees_no_program_of_the_user_and_no_tool_outside_its_key(tmp_path: Path) -> None:
     files = tinyleaf()
     files["setup.py"] = CALLS_GIT + files["setup.py"]

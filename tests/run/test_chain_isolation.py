@@ -133,6 +133,7 @@ def test_an_environment_that_was_tampered_with_proves_nothing(
     assert not (chain.work / "ungated" / run.build("tinytop").key).exists()
 
 
+@pytest.mark.slow  # builds; system/test_sandbox.py has the sandbox alone
 def test_a_build_script_cannot_download(tmp_path: Path) -> None:
     """Not even from this machine: whatever it fetches, nobody has verified."""
     with index_server() as server:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,6 +61,15 @@ def test_it_has_its_own_directory_and_the_variables_that_it_was_given(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own", "read"]
     assert int(lines[-1]) < 100  # the numbers of its processes are its own
     assert finished.seconds < 20  # and the one that stays behind was ended
+
+
+def test_it_reaches_no_server_of_this_machine(kind: Isolation, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect = f"bash -c 'echo hello >/dev/tcp/127.0.0.1/{server.getsockname()[1]}'"
+        assert subprocess.run(["sh", "-c", connect], check=False).returncode == 0
+        finished = shell(kind, tmp_path, connect, check=False)
+    assert finished.returncode != 0
+    assert "Connection refused" in finished.output
 
 
 @pytest.mark.parametrize(
