@@ -61,6 +61,7 @@ _OTHER_VERSION: Final = (
     "lock the version that the source is written for, as [build-requires] replace = "
     '{ name = "name<2" } in the recipe, then inv recipe.lock'
 )
+PURE_HINT: Final = "a recipe of a pure wheel says compilers = []"
 _LIBRARIES: Final = "name the library in the recipe, or look at what the variant's provider links"
 
 
@@ -175,7 +176,7 @@ _BY_MESSAGE: Final = (
     ),
     (
         "the build made a pure wheel: an optional extension failed, or a switch leaves it out",
-        "a recipe of a pure wheel says compilers = []",
+        PURE_HINT,
         r"a pure Python wheel was generated",
     ),
     (

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis import Hints, classify
+from wheelfarm.build.diagnosis import PURE_HINT, Hints, classify
 from wheelfarm.build.directory import write_scripts
 from wheelfarm.build.engine import WHEEL, Phase
 from wheelfarm.build.error_patterns import Failure
@@ -145,7 +145,7 @@ def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
             f"{build.id}: the build made a pure wheel, {wheel.name}",
             where=f"{build.recipe.where}: compilers",
             why="an optional extension failed, or a switch leaves it out: the recipe has compilers",
-            hint="a recipe of a pure wheel says compilers = []",
+            hint=PURE_HINT,
         )
     return replace(step, argv=tuple(str(wheel) if word == WHEEL else word for word in step.argv))
 
