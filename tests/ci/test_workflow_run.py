@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.actions.hosting import Hosting
-from support.actions.repository import commit, make_repository
-from support.actions.workflow import Event, run_workflow
+from support.actions.repository import commit, git, make_repository
+from support.actions.workflow import Event, Finished, run_workflow
 from support.door import Door
 from support.tiny import CHAIN, tiny_farm
 from wheelfarm.ci.github import WHEELS
@@ -74,6 +74,40 @@ def test_a_machine_has_its_own_wheels_and_those_that_it_needs(hosting: Hosting) 
     assert {path.name.partition("-")[0] for path in leaf.rglob("*.whl")} == {"tinyleaf"}
     top = next((hosting.root / "machines").glob("100-build-tinytop-*")) / "work/wheelhouse"
     assert {path.name.partition("-")[0] for path in top.rglob("*.whl")} == {"tinybase", "tinytop"}
+
+
+def _run_tag(hosting: Hosting, tag: str, run: str) -> Finished:
+    """Run the jobs of a pushed tag that come after its builds, with the wheels of the full run."""
+    shutil.copytree(hosting.root / "artifacts/100", hosting.root / "artifacts" / run)
+    builds = {f"build-{name}-linux-x86_64" for name in ("tinybase", "tinytop", "tinyleaf")}
+    event = Event(name="push", ref=f"refs/tags/{tag}", secrets=SECRETS)
+    return run_workflow(hosting, event, run=run, done=frozenset({"plan", "summary"} | builds))
+
+
+def test_a_tag_on_main_publishes(hosting: Hosting) -> None:
+    """Also one of a commit that is not the last; an empty index gets all wheels, attested."""
+    wheels = {path.name for path in (hosting.root / "published").rglob("*.whl")}
+    shutil.rmtree(hosting.root / "published")
+    hosting.attested.clear()
+    git(hosting.repository, "tag", "v1.0")
+    git(hosting.repository, "commit", "--quiet", "--allow-empty", "--message", "a later one")
+    finished = _run_tag(hosting, "v1.0", "110")
+    assert set(finished.results.values()) == {"success"}, "\n".join(finished.logs.values())
+    published = {path.name: path.read_bytes() for path in (hosting.root / "published").rglob("*.whl")}
+    assert published.keys() == wheels
+    assert published == hosting.attested
+
+
+def test_a_tag_beside_main_is_refused(hosting: Hosting) -> None:
+    """Whoever may push a tag could publish any commit otherwise."""
+    git(hosting.repository, "checkout", "--quiet", "-b", "beside")
+    git(hosting.repository, "commit", "--quiet", "--allow-empty", "--message", "not reviewed")
+    git(hosting.repository, "tag", "v1.1")
+    git(hosting.repository, "checkout", "--quiet", "main")
+    finished = _run_tag(hosting, "v1.1", "111")
+    output = "\n".join(finished.logs.values())
+    assert (finished.results["verify"], finished.results["publish"]) == ("failure", "skipped"), output
+    assert "error[workflow]: the commit is not on the branch main\n  where: refs/tags/v1.1" in output
 
 
 def _change(hosting: Hosting, name: str) -> None:

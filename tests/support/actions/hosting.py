@@ -43,6 +43,8 @@ class Machine:
     workspace: Path
     run: str
     permissions: Mapping[str, str]
+    ref: str = "refs/heads/main"
+    """What the run is for."""
     paths: list[str] = field(default_factory=list)
     """Directories that come first on PATH."""
 
@@ -82,6 +84,9 @@ class Hosting:
             check=True,
             capture_output=True,
         )
+        if machine.ref.startswith("refs/tags/"):
+            detach = ["git", "checkout", "--quiet", "--detach", machine.ref]
+            subprocess.run(detach, cwd=machine.workspace, check=True, capture_output=True)
 
     def _python(self, words: dict[str, Any], machine: Machine) -> None:
         own = f"{sys.version_info.major}.{sys.version_info.minor}"

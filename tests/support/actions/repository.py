@@ -23,7 +23,12 @@ _GIT: Final = ("git", *(word for value in _CONFIG for word in ("-c", value)))
 def commit(root: Path, message: str) -> None:
     """Commit all that there is."""
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", message]):
-        subprocess.run([*_GIT, *words], cwd=root, check=True, capture_output=True)
+        git(root, *words)
+
+
+def git(root: Path, *words: str) -> None:
+    """Run git in a repository."""
+    subprocess.run([*_GIT, *words], cwd=root, check=True, capture_output=True)
 
 
 def make_repository(root: Path, index: Index, python: Python, published: Path) -> Settings:

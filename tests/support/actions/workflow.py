@@ -65,6 +65,7 @@ class _Run:
     id: str
     api: str
     tamper: Callable[[str, Path], None]
+    done: frozenset[str]
     finished: Finished = field(default_factory=Finished)
 
     def load(self, file: str) -> dict[str, Any]:
@@ -90,8 +91,8 @@ class _Run:
                 failure=any(done[each]["result"] == "failure" for each in before),
             )
             contexts = self.contexts() | {"inputs": dict(self.event.inputs), "needs": needs}
-            done[name] = {"result": "skipped", "outputs": {}}
-            if condition(jobs[name].get("if"), contexts, status):
+            done[name] = {"result": "success" if name in self.done else "skipped", "outputs": {}}
+            if name not in self.done and condition(jobs[name].get("if"), contexts, status):
                 run = self.call if "uses" in jobs[name] else self.job
                 done[name] = run(name, jobs[name], contexts)
             self.finished.results[name] = done[name]["result"]
@@ -143,7 +144,12 @@ class _Steps:
         directory = self.of.hosting.root / "machines" / f"{self.of.id}-{self.name}"
         for part in ("home", "temp", "files"):
             (directory / part).mkdir(parents=True)
-        machine = Machine(workspace=directory / "work", run=self.of.id, permissions=self.job["permissions"])
+        machine = Machine(
+            workspace=directory / "work",
+            run=self.of.id,
+            permissions=self.job["permissions"],
+            ref=self.of.event.ref,
+        )
         finished, status = self.of.finished, Status()
         finished.logs[self.name] = finished.pages[self.name] = ""
         self.contexts["env"] = self.texts(self.job.get("env", {}))
@@ -224,6 +230,7 @@ def run_workflow(
     *,
     run: str,
     tamper: Callable[[str, Path], None] = lambda _step, _workspace: None,
+    done: frozenset[str] = frozenset(),
 ) -> Finished:
     """Run farm.yml of a repository.
 
@@ -232,11 +239,12 @@ def run_workflow(
         event: why it runs.
         run: its id.
         tamper: is called after each step that uses an action, to do harm.
+        done: jobs that have succeeded before, such as those before a job that somebody runs again.
 
     Raises:
         UnknownConstructError: for anything in it that this runner does not know.
     """
     with hosting.api() as address:
-        this = _Run(hosting, event, run, address, tamper)
+        this = _Run(hosting, event, run, address, tamper, done)
         this.workflow(".github/workflows/farm.yml")
     return this.finished
