@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.index import Index
-from support.packages import BROKEN, make_sdist, tinybase, tinytop
+from support.packages import BROKEN, make_sdist, tinybase, tinyleaf, tinytop
 from support.seen import ALWAYS, COMPILER, NASTY, compiler_saw, decoy, serve
 from support.servers import index_server
 from support.store import check_tidy
@@ -190,3 +190,15 @@ def test_a_wheel_that_needs_the_build_s_library_fails_in_a_fresh_container(
     with pytest.raises(GateTestError, match="the test failed") as caught:
         run_wheel_tests(build, clean, farm.engine, tmp_path / "clean", log=log, listener=SilentListener())
     assert "libtiny.so: cannot open shared object file" in str(caught.value.why)
+
+
+def test_a_project_in_a_subdirectory(index: Index, container: dict[str, str], tmp_path: Path) -> None:
+    """Its parent is there, since it may read from it."""
+    code = "assert open('../shared.txt').read() == 'of all'\n"
+    files = {f"python/{name}": text for name, text in tinyleaf().items()} | {"shared.txt": "of all"}
+    files["python/setup.py"] = code + files["python/setup.py"]
+    own = index_with(tmp_path / "own", index, tinyleaf=files)
+    recipes: dict[str, Table] = {"tinyleaf": {"source": {"subdirectory": "python"}}}
+    settings = farm_with(tmp_path / "farm", own, container, recipes=recipes, settings={"time-limit": 600.0})
+    run = run_farm(settings)
+    assert run.states == {"tinyleaf": "built"}, str(run.outcomes["tinyleaf"].error)
