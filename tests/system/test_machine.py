@@ -323,6 +323,14 @@ def test_the_pythons_of_a_machine(tmp_path: Path) -> None:
     assert machine.pythons() == (Python.parse("3.8"), THIS, Python.parse("3.99t"))
 
 
+def test_each_is_run_once(tmp_path: Path) -> None:
+    machine = _machine(tmp_path, {"python3.99": f"echo >>{tmp_path}/runs", "python3.98": "exit 1"})
+    for _ in range(2):
+        assert machine.pythons() == (THIS, Python.parse("3.99"))
+        assert machine.python(Python.parse("3.99")) == tmp_path / "python3.99"
+    assert (tmp_path / "runs").read_text() == "\n"
+
+
 def test_headers_are_looked_for(tmp_path: Path) -> None:
     machine = _machine(tmp_path, {"with": f"echo {tmp_path}/include", "without": f"echo {tmp_path}"})
     (tmp_path / "include").mkdir()

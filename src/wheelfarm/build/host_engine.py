@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
@@ -59,7 +60,7 @@ class Host:
     name: EngineName = EngineName.HOST
     container: None = None
 
-    @property
+    @cached_property
     def machine(self) -> Machine:
         return Machine(allowed(self.settings.environ))
 
