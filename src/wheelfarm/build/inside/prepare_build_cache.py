@@ -17,6 +17,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +46,15 @@ def files(directory: Path) -> Iterator[str]:
 
 def set_old_times(directory: Path, since: float = OLD) -> None:
     """Set the time of all files that are newer than `since` (seconds), where that is possible."""
-    for path in files(directory):
-        try:
+
+    def set_old_time(path: str) -> None:
+        with suppress(OSError):
             if os.lstat(path).st_mtime > since:
                 os.utime(path, (OLD, OLD))
-        except OSError:
-            pass
+
+    # With several threads: each may wait until the disk has the file, which was written just now.
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        list(pool.map(set_old_time, files(directory)))
 
 
 def system(root: Path) -> str:
