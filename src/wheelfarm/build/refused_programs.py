@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
 
 _REPOSITORIES: Final = frozenset({"git", "hg"})
+_OF_MESON: Final = frozenset({"pkg-config", "pkgconf"})
 _COMPILERS: Final = {"c": ("cc", "gcc"), "c++": ("c++", "g++"), "fortran": ("gfortran", "f77", "f95")}
 """The usual names of a compiler, by the language that the recipe lists."""
 
@@ -54,9 +55,14 @@ def explain_refused(programs: dict[str, str], build: Build, machine: Machine) ->
 def warn_of_refused(directory: BuildDirectory) -> tuple[str, ...]:
     """A warning where a build went on without programs that it called."""
     build, found = directory.build, _known(read_environment_report(directory).refused)
-    if version_variables(directory):
-        # Such backends ask git and hg for more than the version, which they have from the farm.
-        found = {name: path for name, path in found.items() if name not in _REPOSITORIES}
+    probed: frozenset[str] = frozenset()
+    if version_variables(directory) or directory.build_dir is not None:
+        # The farm gives such backends the version, and Meson projects have it in their source.
+        probed |= _REPOSITORIES
+    if directory.build_dir is not None:
+        # Meson asks it for Python's headers in each project, and then finds them by Python itself.
+        probed |= _OF_MESON
+    found = {name: path for name, path in found.items() if name not in probed}
     if not found:
         return ()
     cause, hint = explain_refused(found, build, Machine({"PATH": os.defpath}))
