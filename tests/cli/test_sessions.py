@@ -51,7 +51,11 @@ def test_a_summary_has_name_version_text_and_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"name =", b"\xff\xfe", b"", b"requires = 3", b"requires.host = 'numpy'", b"[requires.host]"]
+    "content",
+    [
+        *(b"name =", b"\xff\xfe", b"", b"requires = 3", b"requires.host = 'numpy'", b"[requires.host]"),
+        pytest.param(b"name = " + b"[" * 5000, id="nested"),
+    ],
 )
 def test_a_broken_recipe_is_still_listed(tmp_path: Path, content: bytes) -> None:
     root = write_farm(tmp_path, {"alpha": {}, "broken": {}})
@@ -68,7 +72,11 @@ def test_variants_and_recipes_are_those_of_the_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "tool = 3", "[tool]\nwheelfarm = 3", "[tool.wheelfarm]\nvariants = ['x']", "broken ="]
+    "text",
+    [
+        *("", "tool = 3", "[tool]\nwheelfarm = 3", "[tool.wheelfarm]\nvariants = ['x']", "broken ="),
+        pytest.param(f"tool = {'[' * 5000}", id="nested"),
+    ],
 )
 def test_a_broken_farm_has_the_default_variant(tmp_path: Path, text: str) -> None:
     root = write_farm(tmp_path, files={"pyproject.toml": text})

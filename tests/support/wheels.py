@@ -36,6 +36,7 @@ class Fault(Enum):
     DRIVE_MEMBER = auto()
     ENCRYPTED = auto()
     BEYOND_THE_END = auto()
+    NAME_NOT_UTF8 = auto()
     TRUNCATED = auto()
     NOT_A_ZIP = auto()
     DAMAGED_MEMBER = auto()
@@ -165,6 +166,10 @@ def _write(path: Path, members: Mapping[str, bytes], fault: Fault | None) -> Non
         case Fault.ENCRYPTED:
             entry = written.index(b"PK\1\2")
             written[entry + 8] |= 1
+        case Fault.NAME_NOT_UTF8:
+            entry = written.index(b"PK\1\2")
+            struct.pack_into("<H", written, entry + 8, 1 << 11)  # the name is UTF-8 (APPNOTE.TXT 4.4.4)
+            written[entry + 46] = 0xFF
         case Fault.BEYOND_THE_END:
             struct.pack_into("<I", written, written.index(b"PK\1\2") + 20, 0xFF000000)
         case Fault.TRUNCATED:

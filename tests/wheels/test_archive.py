@@ -40,6 +40,7 @@ REFUSED_ON_OPENING = {
     Fault.BACKSLASH_MEMBER: ("unsafe", r"'..\\evil.py'"),
     Fault.DRIVE_MEMBER: ("unsafe", "'C:evil.py'"),
     Fault.ENCRYPTED: ("encrypted", "demo.py"),
+    Fault.NAME_NOT_UTF8: ("cannot be read", "demo-1.0-py3-none-any.whl"),
     Fault.BEYOND_THE_END: ("beyond the end", "demo.py"),
     Fault.TRUNCATED: ("truncated", "demo-1.0-py3-none-any.whl"),
     Fault.NOT_A_ZIP: ("not a zip", "demo-1.0-py3-none-any.whl"),

@@ -246,7 +246,7 @@ def _has_table(project: Path) -> bool:
     text = project.read_text(encoding="utf-8", errors="replace")
     try:
         tool = tomllib.loads(text).get("tool")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return "tool.wheelfarm" in text
     return isinstance(tool, dict) and "wheelfarm" in tool
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -62,7 +63,7 @@ def read_metadata(wheel: Path) -> bytes:
             ]
             if len(found) == 1:
                 return archive.read(found[0])
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise WheelError(f"{wheel.name} is not a zip file", where=str(wheel), why=str(error)) from error
     raise WheelError(
         f"{wheel.name} must hold one METADATA file",

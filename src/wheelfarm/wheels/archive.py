@@ -47,6 +47,7 @@ _UNREADABLE: Final = (
     EOFError,
     NotImplementedError,
     OSError,
+    UnicodeDecodeError,  # of a name that is not the UTF-8 that it says it is
 )
 
 
