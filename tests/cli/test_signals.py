@@ -37,7 +37,7 @@ def _members(session: int) -> list[str]:
             environment = (path / "environ").read_bytes()
         except OSError:
             continue
-        if f"WHEELFARM_TEST={session}".encode() in environment:
+        if f"MARK_OF_TEST={session}".encode() in environment:
             found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found
 
@@ -54,7 +54,7 @@ def _interrupt(
     process = subprocess.Popen(
         [sys.executable, *words],
         cwd=root,
-        env={**env, "WHEELFARM_TEST": str(mark)},
+        env={**env, "MARK_OF_TEST": str(mark)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
