@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.locks import compile_lock
 from support.packages import tinyleaf
 from support.raised import only
 from support.servers import index_server
 from support.tiny import tiny_farm, tiny_index
 from support.wheels import make_wheel
-from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import LockError
 from wheelfarm.model import Isolation
-from wheelfarm.recipes.lock_compiler import LockCompiler
-from wheelfarm.recipes.recipe_set import read_recipes
-from wheelfarm.run.services import make_fetcher
 from wheelfarm.system.sandbox import isolation_here
 
 if TYPE_CHECKING:
@@ -85,14 +82,7 @@ class BuildBackendHookCaller:
 
 def lock(tmp_path: Path, index: Index, recipe: Table) -> str:
     settings = tiny_farm(tmp_path / "farm", index, {"tinyleaf": recipe}, environ=dict(os.environ))
-    recipes = read_recipes(settings)
-    compiler = LockCompiler(
-        settings=settings,
-        recipes=recipes,
-        fetcher=make_fetcher(settings),
-        env=programs_environment(settings),
-    )
-    return compiler.compile(recipes.find("tinyleaf"))["build.lock"]
+    return compile_lock(settings, "tinyleaf")["build.lock"]
 
 
 def hostile_index(root: Path, *wheels: str, **code: dict[str, str]) -> Index:

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from support.locks import compile_lock
 from support.raised import only
 from support.tiny import BUILD, tiny_farm, tiny_index
 from support.wheels import make_wheel
-from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import LockError
-from wheelfarm.recipes.lock_compiler import LockCompiler
 from wheelfarm.recipes.lock_header import read_header
 from wheelfarm.recipes.locks import parse_lines, parse_lock
-from wheelfarm.recipes.recipe_set import read_recipes
-from wheelfarm.run.services import make_fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,14 +79,7 @@ def compiled(
     root: Path, index: Index, table: dict[str, Any], *, others: Mapping[str, Table] = NOTHING
 ) -> dict[str, str]:
     settings = tiny_farm(root, index, {"tinyleaf": table, **others})
-    recipes = read_recipes(settings)
-    compiler = LockCompiler(
-        settings=settings,
-        recipes=recipes,
-        fetcher=make_fetcher(settings),
-        env=programs_environment(settings),
-    )
-    return compiler.compile(recipes.find("tinyleaf"))
+    return compile_lock(settings, "tinyleaf")
 
 
 def test_a_lock_pins_what_comes_from_outside_the_farm(tmp_path: Path, index: Index) -> None:
