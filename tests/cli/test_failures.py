@@ -14,7 +14,7 @@ from invoke.exceptions import Exit
 from support.door import Door
 from wheelfarm.cli.task import Invocation, task
 from wheelfarm.errors import FarmError, UnexpectedError
-from wheelfarm.run import build_pipeline
+from wheelfarm.run import build_layout
 from wheelfarm.sources import unpacking
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def test_an_exception_of_a_build_is_its_failure(farm: Door, monkeypatch: pytest.
             raise ValueError("month must be in 1..12\x1b[31m")
         return original(source, directory)
 
-    monkeypatch.setattr(build_pipeline, "unpack", unpack)
+    monkeypatch.setattr(build_layout, "unpack", unpack)
     for name in ("tinybase", "tinytop"):
         recipe = farm / f"recipes/{name}/recipe.toml"
         recipe.write_text(recipe.read_text() + '[environment]\nA = "1"\n')

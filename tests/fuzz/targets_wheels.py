@@ -13,7 +13,7 @@ from support.wheels import change_member, make_wheel
 from wheelfarm.index.build_tags import BuildSlot
 from wheelfarm.model import Target
 from wheelfarm.provenance.record import EMBEDDED, read_embedded_record
-from wheelfarm.provenance.sbom import read_components
+from wheelfarm.provenance.sbom_reader import read_components
 from wheelfarm.wheelhouse.layout import name_and_version, read_metadata
 from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.archive import open_wheel, verify

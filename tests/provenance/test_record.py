@@ -10,7 +10,7 @@ import pytest
 
 from support.records import sample_record
 from wheelfarm.errors import RecordError
-from wheelfarm.provenance.record import SCHEMA_VERSION, Record, compare_keys, input_difference, schema
+from wheelfarm.provenance.record import SCHEMA_VERSION, Record, schema
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
@@ -79,35 +79,6 @@ def test_a_record_of_schema_3_is_read() -> None:
 def test_a_wrong_record_of_schema_1_is_an_error() -> None:
     why = refused(json.dumps(first_schema() | {"patches": 1, "color": "blue"})).why
     assert why == "patches: Input should be a valid tuple, not 1; color: not a key of a record"
-
-
-def test_inputs_that_two_builds_do_not_share() -> None:
-    before = sample_record()
-    after = sample_record(
-        config_settings={"setup-args": ("-Dblas=netlib",)},
-        environment={},
-        toolchain={"gcc": "13.1.0"},
-        key_parts={"cibuildwheel.build-verbosity": "1"},
-    )
-    assert input_difference(before, before) == {}
-    assert input_difference(before, after) == {
-        "config-settings.setup-args": {
-            "before": "-Dblas=openblas -Dlapack=openblas",
-            "after": "-Dblas=netlib",
-        },
-        "environment.CFLAGS": {"before": "-O2 -g0", "after": None},
-        "toolchain.gcc": {"before": "12.2.0", "after": "13.1.0"},
-        "cibuildwheel.build-verbosity": {"before": None, "after": "1"},
-    }
-
-
-def test_only_options_are_listed_where_one_wheel_has_no_record() -> None:
-    found = input_difference(None, sample_record())
-    assert list(found) == [
-        *("engine", "variant", "patch.1", "config-settings.setup-args", "environment.CFLAGS")
-    ]
-    assert found["variant"] == {"before": None, "after": "openblas"}
-    assert input_difference(None, None) == {}
 
 
 def test_a_newer_record_needs_an_upgrade() -> None:
@@ -184,14 +155,3 @@ def test_the_schema_accepts_a_record() -> None:
 def test_the_schema_refuses_what_the_reader_refuses(changes: dict[str, object]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(sample_record().to_mapping() | changes, schema(), jsonschema.Draft202012Validator)
-
-
-def test_compare_says_what_changed() -> None:
-    old = {"source": "a" * 64, "patches": "b" * 64, "target": "cp312", "same": "x"}
-    new = {"source": "c" * 64, "compiler": "gcc 12", "target": "cp313", "same": "x"}
-    assert compare_keys(old, new) == [
-        "compiler was added: gcc 12",
-        "patches was removed: it was bbbbbbbbbbbb",
-        "source changed from aaaaaaaaaaaa to cccccccccccc",
-        "target changed from cp312 to cp313",
-    ]

@@ -13,7 +13,7 @@ import pytest
 from support.store import check_tidy, check_whole
 from support.tiny import BUILD, VARIANT, run_farm
 from wheelfarm.provenance.record import read_embedded_record
-from wheelfarm.provenance.sbom import read_components
+from wheelfarm.provenance.sbom_reader import read_components
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.decision import decide_all
 from wheelfarm.run.farm import Farm

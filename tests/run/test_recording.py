@@ -12,7 +12,7 @@ from wheelfarm.build.diagnosis import find_hints
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
 from wheelfarm.plan.inputs import SourceInput
-from wheelfarm.recipes.recipe import BuiltSource
+from wheelfarm.recipes.source_table import BuiltSource
 from wheelfarm.run.recorded_inputs import recorded_build
 from wheelfarm.run.recording import slow_compiles
 

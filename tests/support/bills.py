@@ -17,7 +17,8 @@ from support.wheels import make_wheel
 from wheelfarm.build.environment_report import LibraryProvenance, SystemPackage
 from wheelfarm.build.host_engine import Host
 from wheelfarm.model import AppliedPatch, Digest, EnvironmentEntry, Name, PinnedWheel, RepairedWheel
-from wheelfarm.provenance.sbom import MEMBER, check_sbom, embed
+from wheelfarm.provenance.sbom import embed
+from wheelfarm.provenance.sbom_reader import MEMBER, check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.contents import vendored
 

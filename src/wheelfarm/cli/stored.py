@@ -11,7 +11,8 @@ from wheelfarm.cli.task import ALL, PLANNING, parse_packages, task
 from wheelfarm.errors import Collector, RecordError, ReproductionError, SuiteError, UsageError
 from wheelfarm.gate.suite import JUNIT, Selection, tests_name
 from wheelfarm.model import EngineName
-from wheelfarm.provenance.record import Record, input_difference
+from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.record_comparison import input_difference
 from wheelfarm.recipes.settings import parse_size
 from wheelfarm.report.page.html import render_page
 from wheelfarm.report.run_report import RunReport

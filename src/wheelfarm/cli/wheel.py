@@ -17,8 +17,9 @@ from wheelfarm.cli.task import PLANNING, Invocation, task
 from wheelfarm.errors import ProcessError, RecordError, RepairError, UsageError, WheelError
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import PinnedWheel, Platform, parse_name
-from wheelfarm.provenance.record import Record, input_difference
-from wheelfarm.provenance.sbom import read_components
+from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.record_comparison import input_difference
+from wheelfarm.provenance.sbom_reader import read_components
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines
 from wheelfarm.run.build_pipeline import BuildPipeline

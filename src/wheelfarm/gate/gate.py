@@ -10,7 +10,7 @@ from wheelfarm.errors import CancelledRunError, Collector, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import run_wheel_tests
 from wheelfarm.gate.expectations import check_expectations, check_pure
-from wheelfarm.provenance.sbom import check_sbom
+from wheelfarm.provenance.sbom_reader import check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.errors import Collector, RecordError, UnverifiedError
 from wheelfarm.model import sha256_of_bytes
 from wheelfarm.provenance.record import Record, read_embedded_record
-from wheelfarm.provenance.sbom import MEMBER, check_sbom
 from wheelfarm.provenance.sbom_components import purl
+from wheelfarm.provenance.sbom_reader import MEMBER, check_sbom
 from wheelfarm.provenance.signing import signed_text
 from wheelfarm.system.files import parse_json
 from wheelfarm.wheels.archive import open_wheel, verify

@@ -1,4 +1,4 @@
-"""The SBOM of a wheel: CycloneDX 1.6 as JSON, embedded in the wheel, read and checked.
+"""The SBOM of a wheel: CycloneDX 1.6 as JSON, embedded in the wheel.
 
 The farm writes the document itself because every byte of it is a byte of the wheel: a library's next release
 would change wheels whose build key is the same (docs/decisions/0013). The tests have the real schema.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -26,9 +25,9 @@ from wheelfarm.provenance.sbom_components import (
     purl,
     with_license_files,
 )
-from wheelfarm.system.files import parse_json, sha256_of_file
+from wheelfarm.provenance.sbom_reader import MEMBER, parse_bill
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.contents import vendored
 from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from wheelfarm.provenance.sbom_components import Package
     from wheelfarm.wheels.archive import Wheel
 
-MEMBER: Final = "sboms/wheelfarm.cdx.json"
-"""The farm's document, in `.dist-info` (PEP 770)."""
 _AUDITWHEEL: Final = "sboms/auditwheel.cdx.json"
 _LICENSES: Final = "vendored"
 """The directory of the license texts below `.dist-info/licenses`."""
@@ -85,7 +82,7 @@ def embed(
     )
     theirs = f"{inside}/{_AUDITWHEEL}"
     if theirs in wheel.names:
-        bill = _merged(bill, _parse_auditwheel(wheel.read(theirs), theirs))
+        bill = _merged(bill, _auditwheel_bill(wheel.read(theirs), theirs))
     texts = {f"{_LICENSES}/{name}": text for each in packages for name, text in each.texts.items()}
     written = {
         # Packed by us, so that publishing can add a build tag and a farm that reuses the wheel remove it.
@@ -240,10 +237,10 @@ def _tools(
             yield {"type": "library", "name": name, "version": version, "scope": "excluded", "purl": ref}
 
 
-def _parse_auditwheel(data: bytes, where: str) -> Mapping[str, Any]:
+def _auditwheel_bill(data: bytes, where: str) -> Mapping[str, Any]:
     why: str | None = "it is no CycloneDX document"
     try:
-        found = _parse(data, where)
+        found = parse_bill(data, where)
         if found and found["metadata"]["component"]["bom-ref"]:
             return found
     except (WheelError, KeyError, TypeError) as problem:
@@ -279,82 +276,3 @@ def _serialize(bill: Mapping[str, Any]) -> bytes:
     content = json.dumps(bill, sort_keys=True, ensure_ascii=False)
     serial = f"urn:uuid:{uuid.uuid5(_NAMESPACE, content)}"
     return (json.dumps({**bill, "serialNumber": serial}, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def read_components(wheel: Wheel) -> tuple[dict[str, str], ...]:
-    """The components of every CycloneDX document of a wheel: name, version, license, scope and files.
-
-    Raises:
-        WheelError: when a document cannot be read.
-    """
-    prefix = f"{wheel.dist_info}/sboms/"
-    found = []
-    for member in wheel.members:
-        if member.name.startswith(prefix) and member.name.endswith(".json"):
-            bill = _parse(wheel.read(member.name), member.name)
-            with _sound(member.name):
-                package = bill.get("metadata", {}).get("component")
-                found += [_summary(each) for each in (package, *bill.get("components", [])) if each]
-    return tuple(found)
-
-
-@contextmanager
-def _sound(where: str) -> Iterator[None]:
-    """Raise a WheelError for a document that does not have the form of CycloneDX."""
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError) as problem:
-        what = "this bill of materials is no sound CycloneDX document"
-        raise WheelError(what, where=where, why=f"{problem!r:.200}") from problem
-
-
-def _parse(data: bytes, where: str) -> Mapping[str, Any]:
-    """Parse a document; one in another format is empty."""
-    try:
-        bill = parse_json(data)
-    except ValueError as problem:
-        raise WheelError("this bill of materials is not JSON", where=where, why=str(problem)) from problem
-    return bill if isinstance(bill, dict) and bill.get("bomFormat") == "CycloneDX" else {}
-
-
-def _summary(component: Mapping[str, Any]) -> dict[str, str]:
-    licenses = [
-        each.get("expression") or each["license"].get("id") or each["license"].get("name", "")
-        for each in component.get("licenses", [])
-    ]
-    files = [each["name"] for each in component.get("components", []) if each["type"] == "file"]
-    fields = {key: component.get(key, "") for key in ("name", "version", "scope")}
-    fields |= {"license": ", ".join(licenses), "files": ", ".join(files)}
-    return {key: str(value) for key, value in fields.items() if value}
-
-
-def check_sbom(wheel: Wheel) -> int:
-    """Count the vendored libraries, all of which the farm's SBOM must list with their digests.
-
-    Raises:
-        WheelError: when there is no such document, or a library is missing from it.
-    """
-    where = f"{wheel.dist_info}/{MEMBER}"
-    if where not in wheel.names:
-        raise WheelError(
-            "the wheel has no bill of materials of the farm",
-            where=where,
-            hint="let the farm build it: nox -s build-<name>",
-        )
-    with _sound(where):
-        listed = {
-            (file["name"], digest["content"])
-            for component in _parse(wheel.read(where), where).get("components", [])
-            for file in component.get("components", [])
-            for digest in file.get("hashes", [])
-        }
-    libraries = vendored(wheel)
-    missing = [each.name for each in libraries if (each.name, each.sha256) not in listed]
-    if missing:
-        raise WheelError(
-            "vendored libraries are not in the wheel's bill of materials",
-            where=where,
-            why=", ".join(missing),
-            hint="something changed the wheel after it was finished",
-        )
-    return len(libraries)

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.layers import FARM
-from wheelfarm.recipes.recipe import WheelSource
+from wheelfarm.recipes.source_table import WheelSource
 from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:

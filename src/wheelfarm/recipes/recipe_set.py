@@ -15,7 +15,8 @@ from wheelfarm.recipes.checks import check_defaults, check_expectations, check_r
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
-from wheelfarm.recipes.recipe import Expect, GitSource, Layered, Recipe, SdistSource, WheelSource
+from wheelfarm.recipes.recipe import Expect, Layered, Recipe
+from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 from wheelfarm.system.files import sha256_of_file
 

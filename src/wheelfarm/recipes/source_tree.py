@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, PatchError, RecipeError, SourceError
 from wheelfarm.model import NonSourceFile, PatchedTree
-from wheelfarm.recipes.recipe import WheelSource
+from wheelfarm.recipes.source_table import WheelSource
 from wheelfarm.sources.archives import escaped
 from wheelfarm.sources.inspection import find_non_source
 from wheelfarm.sources.patches import apply
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.model import FetchedSource
-    from wheelfarm.recipes.recipe import BuiltSource
     from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.source_table import BuiltSource
 
 _SHOWN: Final = 100
 """Files that an error names."""

@@ -12,24 +12,18 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.backends import check_settings
-from wheelfarm.build.directory import SOURCE, BuildDirectory, write_directory
 from wheelfarm.build.environment_report import read_environment_report
-from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.public_wheel import take_over
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
-from wheelfarm.build.versions import check_version_source
 from wheelfarm.errors import Collector
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import PublicWheel, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
-from wheelfarm.recipes.build_requirements import backend, edit_build_requires
-from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.lock_checks import check_farm_requirements
-from wheelfarm.recipes.source_tree import patch_tree
+from wheelfarm.run.build_layout import lay_out
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import Outcome, State
@@ -38,7 +32,6 @@ from wheelfarm.run.reuse import reuse_build
 from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
 from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
-from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
 from wheelfarm.system.files import remove_tree
 from wheelfarm.system.logs import report_unexpected
 from wheelfarm.wheels.archive import open_wheel
@@ -47,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.gate.check import Result
     from wheelfarm.model import Name, PinnedWheel, StoredWheel
     from wheelfarm.plan.build import Build
@@ -284,7 +278,7 @@ class BuildPipeline:
 
     def make_wheels(self, upstream: Sequence[PinnedWheel]) -> tuple[BuildDirectory, Wheels]:
         """All steps before the gate, with the farm's wheels for the build environment."""
-        directory = self._lay_out(upstream)
+        directory = lay_out(self, upstream)
         repaired = self.ungated.restore(directory, from_nothing=self.services.settings.from_nothing)
         if repaired is None:
             repaired = self._compile(directory)
@@ -311,48 +305,6 @@ class BuildPipeline:
             problems=problems,
         )
         problems.check()
-
-    def _lay_out(self, upstream: Sequence[PinnedWheel]) -> BuildDirectory:
-        """Fetch the source and the locked wheels, patch the source tree, and lay out the build directory."""
-        build, fetcher, root = self.build, self.services.fetcher, self.root
-        settings, target, glibc = self.services.settings, build.id.target, build.toolchain.glibc
-        with self.timings.step("fetch"):
-            source = fetcher.source(build.id.name, build.recipe.source)
-            locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
-            provider = None
-            if build.recipe.table.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
-                wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
-                provider = wheels[0] if wheels else None
-        with self.timings.step("prepare"):
-            remove_tree(root)
-            tree = unpack(source, root / "unpacked").rename(root / SOURCE)
-            check_pkg_info(source, tree)
-            epoch = newest(tree)
-            check_unchanged(build)
-            patched = patch_tree(build.recipe, source, tree, build.patches, environ=settings.environ)
-            edits, where = build.recipe.table.build_requires, build.recipe.where
-            directory = BuildDirectory(
-                build=build,
-                root=root,
-                inside=self.services.engine.inside(root, target),
-                tree=patched,
-                requirements=(*locked, *upstream),
-                backend=backend(patched.project),
-                build_requires=tuple(edit_build_requires(patched.project, edits, where=where)),
-                epoch=epoch,
-                jobs=self.jobs,
-                provider_wheel=provider,
-            )
-            check_version_source(directory)
-            # The programs that know a project's options take as long as writing the rest.
-            with ThreadPoolExecutor(max_workers=1) as pool:
-                unchecked = pool.submit(
-                    check_settings, build, patched.project, programs_environment(settings)
-                )
-                write_directory(directory)
-            for why in unchecked.result():
-                self.listener.on_line(f"{build.recipe.where}: {why}")
-            return directory
 
     def _compile(self, directory: BuildDirectory) -> RepairedWheel:
         """Let the engine build and repair, and keep the result until the gate lets it pass."""

@@ -12,8 +12,9 @@ from wheelfarm.build.directory import SOURCE, BuildDirectory
 from wheelfarm.build.engine import Rendering
 from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.model import Digest, FetchedSource, Name, PatchedTree, PinnedWheel
-from wheelfarm.provenance.record import Record, compare_keys
-from wheelfarm.recipes.recipe import WheelSource
+from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.record_comparison import compare_keys
+from wheelfarm.recipes.source_table import WheelSource
 
 if TYPE_CHECKING:
     from wheelfarm.plan.build import Build, BuildId

@@ -13,7 +13,7 @@ from wheelfarm.build.containers import container_engine, default_image
 from wheelfarm.errors import ChainError, Collector, EngineError, PatchError, RecordError, SourceError
 from wheelfarm.model import PinnedWheel, sha256_of_bytes
 from wheelfarm.plan.graph import Plan
-from wheelfarm.provenance.record import compare_keys
+from wheelfarm.provenance.record_comparison import compare_keys
 from wheelfarm.recipes.recipe_set import RecipeSet
 from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.recorded_inputs import record_path, recorded_build, recorded_inputs

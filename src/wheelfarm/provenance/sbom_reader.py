@@ -1,0 +1,101 @@
+"""The SBOMs that a wheel has: their components, and whether the farm's own lists what was vendored."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from wheelfarm.errors import WheelError
+from wheelfarm.system.files import parse_json
+from wheelfarm.wheels.contents import vendored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wheelfarm.wheels.archive import Wheel
+
+MEMBER: Final = "sboms/wheelfarm.cdx.json"
+"""The farm's own SBOM, in `.dist-info` (PEP 770)."""
+
+
+def read_components(wheel: Wheel) -> tuple[dict[str, str], ...]:
+    """The components of every CycloneDX document of a wheel: name, version, license, scope and files.
+
+    Raises:
+        WheelError: when a document cannot be read.
+    """
+    prefix = f"{wheel.dist_info}/sboms/"
+    found = []
+    for member in wheel.members:
+        if member.name.startswith(prefix) and member.name.endswith(".json"):
+            bill = parse_bill(wheel.read(member.name), member.name)
+            with _sound(member.name):
+                package = bill.get("metadata", {}).get("component")
+                found += [_summary(each) for each in (package, *bill.get("components", [])) if each]
+    return tuple(found)
+
+
+@contextmanager
+def _sound(where: str) -> Iterator[None]:
+    """Raise a WheelError for a document that does not have the form of CycloneDX."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as problem:
+        what = "this bill of materials is no sound CycloneDX document"
+        raise WheelError(what, where=where, why=f"{problem!r:.200}") from problem
+
+
+def parse_bill(data: bytes, where: str) -> Mapping[str, Any]:
+    """Parse a document; one in another format is empty.
+
+    Raises:
+        WheelError: when it is not JSON.
+    """
+    try:
+        bill = parse_json(data)
+    except ValueError as problem:
+        raise WheelError("this bill of materials is not JSON", where=where, why=str(problem)) from problem
+    return bill if isinstance(bill, dict) and bill.get("bomFormat") == "CycloneDX" else {}
+
+
+def _summary(component: Mapping[str, Any]) -> dict[str, str]:
+    licenses = [
+        each.get("expression") or each["license"].get("id") or each["license"].get("name", "")
+        for each in component.get("licenses", [])
+    ]
+    files = [each["name"] for each in component.get("components", []) if each["type"] == "file"]
+    fields = {key: component.get(key, "") for key in ("name", "version", "scope")}
+    fields |= {"license": ", ".join(licenses), "files": ", ".join(files)}
+    return {key: str(value) for key, value in fields.items() if value}
+
+
+def check_sbom(wheel: Wheel) -> int:
+    """Count the vendored libraries, all of which the farm's SBOM must list with their digests.
+
+    Raises:
+        WheelError: when there is no such document, or a library is missing from it.
+    """
+    where = f"{wheel.dist_info}/{MEMBER}"
+    if where not in wheel.names:
+        raise WheelError(
+            "the wheel has no bill of materials of the farm",
+            where=where,
+            hint="let the farm build it: nox -s build-<name>",
+        )
+    with _sound(where):
+        listed = {
+            (file["name"], digest["content"])
+            for component in parse_bill(wheel.read(where), where).get("components", [])
+            for file in component.get("components", [])
+            for digest in file.get("hashes", [])
+        }
+    libraries = vendored(wheel)
+    missing = [each.name for each in libraries if (each.name, each.sha256) not in listed]
+    if missing:
+        raise WheelError(
+            "vendored libraries are not in the wheel's bill of materials",
+            where=where,
+            why=", ".join(missing),
+            hint="something changed the wheel after it was finished",
+        )
+    return len(libraries)

@@ -1,0 +1,64 @@
+"""The `source` table of recipe.toml: where the source of a recipe comes from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from wheelfarm.recipes.strict import CommitText, DigestText, FileText, ReasonText, StrictModel
+
+
+class BuiltSource(StrictModel):
+    """What each kind of source may say of its files."""
+
+    subdirectory: FileText | None = Field(
+        default=None, description="The project's directory, where it is not the top of the source"
+    )
+    remove: list[str] = Field(
+        default=[],
+        description="Globs of files that are removed before the patches apply, such as a compiled module; "
+        "each must match something",
+    )
+    allow: dict[str, ReasonText] = Field(
+        default={},
+        description="Glob → reason, for files that are not source (compiled code, products of an earlier "
+        "build, Git LFS pointers) and do not get into the wheel; each glob must match one",
+    )
+    allow_in_wheel: dict[str, ReasonText] = Field(
+        default={}, description="The same for files that get into the wheel, such as a launcher for Windows"
+    )
+
+
+class SdistSource(BuiltSource):
+    """A source distribution of the recipe's version, from the configured index."""
+
+    kind: Literal["sdist"]
+    sha256: DigestText
+
+
+class GitSource(BuiltSource):
+    """A commit of a git repository."""
+
+    kind: Literal["git"]
+    url: str
+    commit: CommitText
+    submodules: bool = False
+
+
+class ArchiveSource(BuiltSource):
+    """An archive at a url."""
+
+    kind: Literal["archive"]
+    url: str
+    sha256: DigestText
+
+
+class WheelSource(StrictModel):
+    """A public pure wheel of the recipe's version, from the configured index, taken over and not built."""
+
+    kind: Literal["wheel"]
+    sha256: DigestText
+    allow_in_wheel: dict[str, ReasonText] = Field(
+        default={}, description="Glob → reason, for compiled code in it, such as a launcher for Windows"
+    )

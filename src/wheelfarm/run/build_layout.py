@@ -1,0 +1,71 @@
+"""The first steps of a build: fetch, patch, and write the build directory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from wheelfarm.build.backends import check_settings
+from wheelfarm.build.directory import SOURCE, BuildDirectory, write_directory
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.build.versions import check_version_source
+from wheelfarm.plan.build import check_unchanged
+from wheelfarm.recipes.build_requirements import backend, edit_build_requires
+from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.source_tree import patch_tree
+from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
+from wheelfarm.system.files import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wheelfarm.model import PinnedWheel
+    from wheelfarm.run.build_pipeline import BuildPipeline
+
+
+def lay_out(pipeline: BuildPipeline, upstream: Sequence[PinnedWheel]) -> BuildDirectory:
+    """Fetch the source and the locked wheels, patch the source tree, and write the build directory.
+
+    The upstream wheels are the farm's own, for the build environment.
+
+    Raises:
+        FarmError: whatever goes wrong; the directory then stays as it is.
+    """
+    build, root, services = pipeline.build, pipeline.root, pipeline.services
+    fetcher, settings = services.fetcher, services.settings
+    target, glibc = build.id.target, build.toolchain.glibc
+    with pipeline.timings.step("fetch"):
+        source = fetcher.source(build.id.name, build.recipe.source)
+        locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
+        provider = None
+        if build.recipe.table.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
+            wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
+            provider = wheels[0] if wheels else None
+    with pipeline.timings.step("prepare"):
+        remove_tree(root)
+        tree = unpack(source, root / "unpacked").rename(root / SOURCE)
+        check_pkg_info(source, tree)
+        epoch = newest(tree)
+        check_unchanged(build)
+        patched = patch_tree(build.recipe, source, tree, build.patches, environ=settings.environ)
+        edits, where = build.recipe.table.build_requires, build.recipe.where
+        directory = BuildDirectory(
+            build=build,
+            root=root,
+            inside=services.engine.inside(root, target),
+            tree=patched,
+            requirements=(*locked, *upstream),
+            backend=backend(patched.project),
+            build_requires=tuple(edit_build_requires(patched.project, edits, where=where)),
+            epoch=epoch,
+            jobs=pipeline.jobs,
+            provider_wheel=provider,
+        )
+        check_version_source(directory)
+        # The programs that know a project's options take as long as writing the rest.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            unchecked = pool.submit(check_settings, build, patched.project, programs_environment(settings))
+            write_directory(directory)
+        for why in unchecked.result():
+            pipeline.listener.on_line(f"{build.recipe.where}: {why}")
+        return directory

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.records import sample_record
+from wheelfarm.provenance.record_comparison import compare_keys, input_difference
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
+
+
+def test_inputs_that_two_builds_do_not_share() -> None:
+    before = sample_record()
+    after = sample_record(
+        config_settings={"setup-args": ("-Dblas=netlib",)},
+        environment={},
+        toolchain={"gcc": "13.1.0"},
+        key_parts={"cibuildwheel.build-verbosity": "1"},
+    )
+    assert input_difference(before, before) == {}
+    assert input_difference(before, after) == {
+        "config-settings.setup-args": {
+            "before": "-Dblas=openblas -Dlapack=openblas",
+            "after": "-Dblas=netlib",
+        },
+        "environment.CFLAGS": {"before": "-O2 -g0", "after": None},
+        "toolchain.gcc": {"before": "12.2.0", "after": "13.1.0"},
+        "cibuildwheel.build-verbosity": {"before": None, "after": "1"},
+    }
+
+
+def test_only_options_are_listed_where_one_wheel_has_no_record() -> None:
+    found = input_difference(None, sample_record())
+    assert list(found) == [
+        *("engine", "variant", "patch.1", "config-settings.setup-args", "environment.CFLAGS")
+    ]
+    assert found["variant"] == {"before": None, "after": "openblas"}
+    assert input_difference(None, None) == {}
+
+
+def test_compare_says_what_changed() -> None:
+    old = {"source": "a" * 64, "patches": "b" * 64, "target": "cp312", "same": "x"}
+    new = {"source": "c" * 64, "compiler": "gcc 12", "target": "cp313", "same": "x"}
+    assert compare_keys(old, new) == [
+        "compiler was added: gcc 12",
+        "patches was removed: it was bbbbbbbbbbbb",
+        "source changed from aaaaaaaaaaaa to cccccccccccc",
+        "target changed from cp312 to cp313",
+    ]
