@@ -96,6 +96,7 @@ def test_a_time_limit_ends_all_of_it(kind: Isolation, tmp_path: Path) -> None:
 def test_nothing_is_confined_where_there_is_no_isolation(tmp_path: Path) -> None:
     command = Command(argv=("true",), env={})
     assert confine(command, View(write=(tmp_path / "new",)), Isolation.NONE) is command
+    assert (tmp_path / "new").is_dir()
 
 
 def test_the_log_names_the_program_and_not_the_sandbox(kind: Isolation, tmp_path: Path) -> None:

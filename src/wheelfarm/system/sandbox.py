@@ -114,11 +114,11 @@ def _words(mounts: Iterable[Mount], cwd: Path, isolation: Isolation) -> tuple[st
 
 
 def confine(command: Command, view: View, isolation: Isolation) -> Command:
-    """The command as it runs confined; unchanged where there is no isolation."""
-    if isolation is Isolation.NONE:
-        return command
+    """The command as it runs confined; unchanged where there is no isolation. Directories to write to are made."""
     for path in view.write:
         path.mkdir(exist_ok=True)
+    if isolation is Isolation.NONE:
+        return command
     cwd = command.cwd or Path("/")
     return replace(command, sandbox=_words(_mounts(view), cwd, isolation))
 
