@@ -32,8 +32,10 @@ SOURCE: Final = HERE.parents[1] / "src"
 sys.path[:0] = [str(HERE.parent), str(SOURCE)]
 
 from support.farm import container_variables  # noqa: E402
+from support.forked import Forked  # noqa: E402
+from support.packages import tinybase, tinyleaf, tinytop  # noqa: E402
 from support.store import check_tidy, check_whole  # noqa: E402
-from support.tiny import CHAIN, LEAF, VARIANT, tiny_farm, tiny_index  # noqa: E402
+from support.tiny import BUILD, CHAIN, LEAF, VARIANT, tiny_farm, tiny_index  # noqa: E402
 from wheelfarm.build.containers import container_engine  # noqa: E402
 from wheelfarm.system.files import TEMPORARY_PREFIX  # noqa: E402
 from wheelfarm.wheelhouse.layout import Layout  # noqa: E402
@@ -42,13 +44,15 @@ from wheelfarm.wheels.archive import open_wheel, verify  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Process = subprocess.Popen[str] | Forked
+
 NAMES: Final = (*CHAIN, *LEAF)
 STARTS: Final = {
     "farm": ("-m", "wheelfarm.cli.start", "chain", "all"),
     "nox": ("-m", "nox", "-s", "build-tinytop", "build-tinyleaf"),
 }
-DOORS: Final = {"farm": 4, "nox": 1}
-"""How often a run is started by which of them."""
+DOORS: Final = {"fork": 8, "farm": 1, "nox": 1}
+"""How often a run is started by which of them; a fork of this process has imported the farm already."""
 AIMS: Final = {"any": 5, "store": 4, "stored": 1}
 """When a run is killed, and how often."""
 ENDS: Final = {signal.SIGKILL: 6, signal.SIGTERM: 2, signal.SIGINT: 2}
@@ -59,6 +63,16 @@ _PROMISED: Final = 30.0
 _HANG: Final = 900.0
 _READS: Final = ("plan all", "report", "index.export all")
 """Tasks that read the wheelhouse."""
+_PROJECT: Final = """\
+[build-system]
+requires = [{requires}]
+build-backend = "direct_backend"
+backend-path = ["."]
+[project]
+name = "{name}"
+version = "1.0"
+dependencies = [{requires}]
+"""
 _TASKS: Final = "from wheelfarm.cli.program import collection\n\nnamespace = collection()\n"
 _NOXFILE: Final = """\
 import sys
@@ -70,6 +84,19 @@ sessions.register_recipes(Path(__file__).parent)
 """
 
 
+def packages() -> dict[str, dict[str, str]]:
+    """The files of the packages, which a backend of their own builds."""
+    own = {"direct_backend.py": (HERE.parent / "support" / "direct_backend.py").read_text()}
+    return {
+        name: {
+            **{path: text for path, text in files.items() if path.startswith(("native/", f"{name}/"))},
+            "pyproject.toml": _PROJECT.format(name=name, requires='"tinybase"' * (name == "tinytop")),
+            **own,
+        }
+        for name, files in (("tinybase", tinybase()), ("tinytop", tinytop()), ("tinyleaf", tinyleaf()))
+    }
+
+
 @dataclass
 class Farm:
     """A farm of three tiny packages, of which runs are killed."""
@@ -77,8 +104,8 @@ class Farm:
     root: Path
     engine: str
     chance: random.Random
-    seconds: float = 20.0
-    """How long a run takes."""
+    seconds: float = 5.0
+    """How long a wheel takes."""
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often a run was killed, by phase and signal."""
     finished: int = 0
@@ -89,13 +116,18 @@ class Farm:
     """All records that were there."""
 
     def __post_init__(self) -> None:
-        index = tiny_index(self.root / "index")
+        index = tiny_index(self.root / "index", **packages())
+        lock = index.lock(*BUILD[1:])
         self.settings = tiny_farm(
             self.root / "farm",
             index,
             {**CHAIN, **LEAF},
             settings={"engine": self.engine, "time-limit": _HANG},
-            files={"tasks.py": _TASKS, "noxfile.py": _NOXFILE},
+            files={
+                "tasks.py": _TASKS,
+                "noxfile.py": _NOXFILE,
+                **{f"recipes/{name}/build.lock": lock for name in NAMES},
+            },
             environ=container_variables("HOME") if self.engine == "cibuildwheel" else None,
         )
         self.layout = Layout(root=self.settings.wheelhouse, variant=VARIANT)
@@ -103,6 +135,12 @@ class Farm:
         self.temporary = self.root / "temporary"
         self.temporary.mkdir()
         self.env = {**self.settings.environ, "PYTHONPATH": str(SOURCE), "TMPDIR": str(self.temporary)}
+
+    def start_run(self, how: str) -> Process:
+        """Start a chain in the farm, in a process group of its own."""
+        if how == "fork":
+            return Forked(("chain", "all"), self.root / "output", self.settings.root, self.env)
+        return self.start(*STARTS[how])
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start Python in the farm, in a process group of its own."""
@@ -137,26 +175,32 @@ class Farm:
         due, killed = self.edit(), 0
         while True:
             how = _choose(self.chance, DOORS)
-            began, process = time.monotonic(), self.start(*STARTS[how])
-            if killed < most and self.chance.random() < 0.9:
-                self.wait_for_aim(process, due)
+            left = due - len(self.records_now() - self.records)
+            began, process = time.monotonic(), self.start_run(how)
+            if killed < most and self.chance.random() < (0.95 if left else 0.5):
+                self.wait_for_aim(process, left)
                 if process.poll() is None:
                     self.kill(process)
                     killed += 1
                     continue
             self.check_end(process, how)
-            if not killed:
-                self.seconds = 0.7 * self.seconds + 0.3 * (time.monotonic() - began)
+            if left == due:
+                self.seconds = 0.5 * (self.seconds + (time.monotonic() - began) / due)
             return killed
 
-    def wait_for_aim(self, process: subprocess.Popen[str], due: int) -> None:
-        """Wait until the instant at which this run is to be killed, or until it ends."""
-        aim = _choose(self.chance, AIMS)
+    def wait_for_aim(self, process: Process, left: int) -> None:
+        """Wait until the instant at which this run is to be killed, or until it ends.
+
+        Args:
+            process: the run.
+            left: how many wheels it has to store.
+        """
+        aim = _choose(self.chance, AIMS) if left else "any"
         if aim == "any":
             with suppress(subprocess.TimeoutExpired):
-                process.wait(self.chance.uniform(0, self.seconds))
+                process.wait(self.chance.uniform(0, self.seconds * max(left, 0.2)))
             return
-        nth = due if aim == "stored" else self.chance.randint(1, due)
+        nth = left if aim == "stored" else self.chance.randint(1, left)
         unfinished = self.layout.unfinished
         stores, before, deadline = 0, unfinished.exists(), time.monotonic() + _HANG
         while stores < nth and process.poll() is None:
@@ -164,7 +208,7 @@ class Farm:
             time.sleep(0.001)
             stores += (now := unfinished.exists()) and not before
             before = now
-        time.sleep(self.chance.uniform(0, _STORE if aim == "store" else 1.5))
+        time.sleep(self.chance.uniform(0, _STORE if aim == "store" else 0.5))
 
     def phase(self) -> str:
         """The phase that the run is in: that of the build which has come furthest."""
@@ -180,7 +224,7 @@ class Farm:
             return "prepare"
         return "stored" if self.records_now() - self.records else "start"
 
-    def kill(self, process: subprocess.Popen[str]) -> None:
+    def kill(self, process: Process) -> None:
         """End a run, and check what it leaves at once."""
         number = _choose(self.chance, ENDS)
         phase = self.phase()
@@ -220,7 +264,7 @@ class Farm:
             assert (place / described["wheel"]["filename"]).is_file(), record
             assert (self.settings.root / described["log"]).is_file(), record
 
-    def check_end(self, process: subprocess.Popen[str], how: str) -> None:
+    def check_end(self, process: Process, how: str) -> None:
         """Assert that a run ends well, and that it has removed what those before it have left."""
         process.wait(_HANG)
         said = self.output()

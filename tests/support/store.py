@@ -107,6 +107,12 @@ def collect_and_die(root: Path, step: int) -> None:
     Wheelhouse(root).collect_garbage(VARIANT, [])
 
 
+def try_and_die(root: Path, step: int) -> None:
+    """Check that one may write, and be killed right before the given step that touches the wheelhouse."""
+    _die_before(root, step)
+    Wheelhouse(root).ensure_writable(VARIANT)
+
+
 def _die_before(root: Path, step: int) -> None:
     left = step
 

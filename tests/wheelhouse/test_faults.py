@@ -28,6 +28,7 @@ from support.store import (
     put_forever,
     stock,
     tiny_wheel,
+    try_and_die,
 )
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.system.files import write_atomically
@@ -171,6 +172,19 @@ def test_a_kill_before_each_step_of_a_collection(tmp_path: Path) -> None:
             return
         assert exitcode == -signal.SIGKILL
     pytest.fail("a collection has no end")
+
+
+def test_a_kill_before_each_step_of_the_question_whether_one_may_write(tmp_path: Path) -> None:
+    root = tmp_path / "wheelhouse"
+    put(Wheelhouse(root), tiny_wheel(tmp_path), "key")
+    for step in range(1, 20):
+        exitcode = ended(try_and_die, root, step)
+        Wheelhouse(root).ensure_writable(VARIANT)
+        check_tidy(root)
+        if exitcode == 0:
+            assert step > 3
+            return
+    pytest.fail("it has no end")
 
 
 def test_four_processes_at_once(tmp_path: Path) -> None:

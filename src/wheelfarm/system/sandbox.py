@@ -114,7 +114,7 @@ def _words(mounts: Iterable[Mount], cwd: Path, isolation: Isolation) -> tuple[st
 
 
 def confine(command: Command, view: View, isolation: Isolation) -> Command:
-    """The command as it runs confined; unchanged where there is no isolation. Directories to write to are made."""
+    """Make the directories to write to, and the command that runs confined: the same without isolation."""
     for path in view.write:
         path.mkdir(exist_ok=True)
     if isolation is Isolation.NONE:

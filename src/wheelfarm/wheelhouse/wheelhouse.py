@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_version
 
 from wheelfarm.errors import RecordError, WheelhouseError
 from wheelfarm.system.files import (
+    TEMPORARY_PREFIX,
     copy_verified,
     explain_os_errors,
     read_text,
@@ -91,7 +92,10 @@ class Wheelhouse:
     def ensure_writable(self, variant: str) -> None:
         """Raise, before hours are spent on a wheel, when it could not be stored."""
         probe = self._layout(variant).directory / ".writable"
-        with self._lock.hold():
+        with self._lock.hold(), explain_os_errors(probe.parent):
+            # A run that was killed here has left a file.
+            for left in (*probe.parent.glob(f"{TEMPORARY_PREFIX}*"), probe):
+                left.unlink(missing_ok=True)
             write_atomically(probe, b"")
             probe.unlink()
 
