@@ -72,6 +72,7 @@ def test_both_are_built_and_recorded(chain: Settings) -> None:
     assert [patch.file for patch in base.patches] == ["0001-sum.patch"]
     assert [(result["check"], result["found"]) for result in top.gate_results] == [
         ("record", "8 members as it says"),
+        ("metadata", "valid"),
         ("architecture", platform.machine()),
         ("extensions", f"tinytop/_ext.{sysconfig.get_config_var('EXT_SUFFIX').removeprefix('.')}"),
         ("stripped", "none with them"),

@@ -76,9 +76,13 @@ def make_wheel(
     build: str = "",
     requires: Iterable[str] = (),
     requires_python: str = "",
+    fields: Iterable[str] = ("Metadata-Version: 2.4",),
     fault: Fault | None = None,
 ) -> Path:
-    """Write a wheel that holds `files` (by default one empty module) and return its path."""
+    """Write a wheel that holds `files` (by default one empty module) and return its path.
+
+    `fields` are the first lines of METADATA.
+    """
     escaped = name.replace("-", "_")
     dist_info = (
         _DIST_INFO.get(fault, f"{escaped}-{version}.dist-info") if fault else f"{escaped}-{version}.dist-info"
@@ -93,7 +97,9 @@ def make_wheel(
         members["other-1.0.dist-info/METADATA"] = b""
     if fault in _UNSAFE_MEMBERS:
         members[_UNSAFE_MEMBERS[fault]] = b""
-    members[f"{dist_info}/METADATA"] = _metadata(name, version, requires, requires_python, fault)
+    members[f"{dist_info}/METADATA"] = _lines(
+        [*fields, *_fields(name, version, requires, requires_python, fault)]
+    )
     members[f"{dist_info}/WHEEL"] = _wheel(tag, build, fault)
     record = _record(members, f"{dist_info}/RECORD", fault)
     if fault is not Fault.NO_RECORD:
@@ -104,18 +110,16 @@ def make_wheel(
     return path
 
 
-def _metadata(
+def _fields(
     name: str, version: str, requires: Iterable[str], requires_python: str, fault: Fault | None
-) -> bytes:
-    lines = [
-        "Metadata-Version: 2.4",
+) -> list[str]:
+    return [
         f"Name: {'other' if fault is Fault.OTHER_NAME else name}",
         f"Version: {'9.9' if fault is Fault.OTHER_VERSION else version}",
         *([f"Requires-Python: {requires_python}"] if requires_python else []),
         *(f"Requires-Dist: {requirement}" for requirement in requires),
         *(["Requires-Dist: not a requirement!"] if fault is Fault.BAD_REQUIREMENT else []),
     ]
-    return ("\n".join(lines) + "\n").encode()
 
 
 def _wheel(tag: str, build: str, fault: Fault | None) -> bytes:
@@ -127,6 +131,10 @@ def _wheel(tag: str, build: str, fault: Fault | None) -> bytes:
         *([f"Build: {build}"] if build else []),
         *(f"Tag: {one}" for one in tags),
     ]
+    return _lines(lines)
+
+
+def _lines(lines: Iterable[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.errors import CancelledRunError, Collector, GateTestError
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import run_wheel_tests
+from wheelfarm.gate.core_metadata import check_core_metadata
 from wheelfarm.gate.expectations import check_expectations, check_pure
 from wheelfarm.provenance.sbom_reader import check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
@@ -66,6 +67,7 @@ class _Gate:
             expectations.append(check_pure)
         return [
             checks.submit(_check_members, wheel),
+            checks.submit(check_core_metadata, self.build, wheel),
             *(checks.submit(each, self.build, wheel, env, self.directory) for each in expectations),
             *(tests.submit(self.test, environment) for environment in self.tests.own),
             checks.submit(_check_sbom, wheel),

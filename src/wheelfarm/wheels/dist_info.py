@@ -17,7 +17,7 @@ from wheelfarm.model import Name, parse_digest, parse_name
 from wheelfarm.model.wheel_names import parse_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
     from packaging.tags import Tag
@@ -75,6 +75,56 @@ def read_metadata(data: bytes, where: str) -> Metadata:
         )
     except (core.InvalidMetadata, ExceptionGroup, UsageError, ValueError, RecursionError) as error:
         raise WheelError("METADATA is not valid core metadata", where=where, why=str(error)) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvalidField:
+    """A field of METADATA that an index refuses."""
+
+    field: str
+    """Its name, in lower case."""
+    values: tuple[str, ...]
+    why: str
+
+
+def invalid_fields(data: bytes, dist_info: str, names: AbstractSet[str]) -> Iterator[InvalidField]:
+    """The fields of METADATA that an index refuses, as twine finds them before it sends a wheel.
+
+    `names` are the files of the wheel: those of License-File are below `.dist-info/licenses` (PEP 639).
+    Before Metadata-Version 2.4 there is no such field. setuptools wrote it with other versions, and indexes
+    ignore it there.
+    """
+    from packaging import metadata as core  # noqa: PLC0415 - see `read_metadata`
+
+    message = email.message_from_bytes(data)
+
+    def invalid(field: str, why: str, value: str | None = None) -> InvalidField:
+        values = [value] if value is not None else map(str, message.get_all(field, []))
+        return InvalidField(field=field, values=tuple(values), why=why)
+
+    raw, unparsed = core.parse_email(data)
+    stated = raw.get("metadata_version", "")
+    if stated in {"1.0", "1.1", "1.2", "2.1", "2.2", "2.3"}:
+        raw.pop("license_files", None)
+    for field in sorted(unparsed):
+        yield invalid(field, "the specification has no such field, or it is there twice or not in UTF-8")
+    try:
+        core.Metadata.from_raw(raw)
+    except ExceptionGroup as group:
+        errors = (error for error in group.exceptions if isinstance(error, core.InvalidMetadata))
+        for error in sorted(errors, key=lambda error: error.field):
+            if error.field == "license-file":
+                raw.pop("license_files")
+            if error.field not in unparsed:
+                yield invalid(error.field, str(error.__cause__ or error))
+    for name in raw.get("license_files", ()):
+        if f"{dist_info}/licenses/{name}" not in names:
+            yield invalid("license-file", f"the wheel has no {dist_info}/licenses/{name}", name)
+
+
+def read_generator(data: bytes) -> str:
+    """What WHEEL says has written the wheel, such as `setuptools (80.9.0)`; empty when it does not."""
+    return str(email.message_from_bytes(data).get("Generator", ""))
 
 
 def check_agreement(dist_info: str, metadata: Metadata, name: Name, version: Version) -> None:

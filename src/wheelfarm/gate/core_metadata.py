@@ -1,0 +1,53 @@
+"""Refuses core metadata that an index would refuse, before the wheel is stored."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import Collector, WheelError
+from wheelfarm.gate.check import Result, listed
+from wheelfarm.model import PublicWheel
+from wheelfarm.wheels.dist_info import InvalidField, invalid_fields, read_generator
+
+if TYPE_CHECKING:
+    from wheelfarm.plan.build import Build
+    from wheelfarm.wheels.archive import Wheel
+
+_NEWER: Final = re.compile(r"introduced in metadata version ([\d.]+)")
+
+
+def check_core_metadata(build: Build, wheel: Wheel) -> tuple[Result, ...]:
+    """Refuse a wheel with core metadata that twine and indexes refuse.
+
+    Raises:
+        WheelError: a group with every field, its value and the remedy.
+    """
+    problems, where = Collector(), f"{wheel.dist_info}/METADATA"
+    generator = read_generator(wheel.read(f"{wheel.dist_info}/WHEEL")) or "an unknown backend"
+    for invalid in invalid_fields(wheel.read(where), wheel.dist_info, wheel.names):
+        # As the specification writes it; the parser has it in lower case.
+        field = invalid.field.title()
+        values = listed((f"{value:.100}" for value in invalid.values), "without a value")
+        problems.add(
+            WheelError(
+                f"{wheel.path.name}: indexes refuse {field}: {values}",
+                where=where,
+                why=f"{invalid.why}; {generator} wrote it",
+                hint=_remedy(build, invalid, field),
+            )
+        )
+    problems.check()
+    return (Result(check="metadata", expected="valid core metadata", found="valid"),)
+
+
+def _remedy(build: Build, invalid: InvalidField, field: str) -> str:
+    if isinstance(build.recipe.source, PublicWheel):
+        return f'let the farm build {build.id.name}: source.kind = "sdist"; or take another version over'
+    patch = f"correct {field} in the project's metadata by a patch: inv patch.start {build.id.name}"
+    if newer := _NEWER.search(invalid.why):
+        return (
+            f"take a backend that writes Metadata-Version {newer[1]}: [build-requires] replace, then "
+            f"inv recipe.lock {build.id.name}; or {patch}"
+        )
+    return patch
