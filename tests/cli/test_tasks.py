@@ -14,6 +14,7 @@ import pytest
 
 from support.binaries import elf
 from support.door import Door
+from support.farm import make_farm
 from support.index import Index
 from support.wheels import Fault, make_wheel
 from wheelfarm.recipes.settings import load
@@ -193,6 +194,19 @@ class TestWheel:
         words = ("wheel.inspect", "tinytop", "--public", "--json")
         described = data(farm.inv(*words, WHEELFARM_INDEX_URL=own.url))
         assert described["file"] == "tinytop-1.0-py3-none-any.whl"
+
+    def test_a_file_that_unpacks_to_more_than_the_limit(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_farm(tmp_path / "farm", settings={"limits": {"unpacked": "1M"}})
+        large = str(make_wheel(tmp_path, "large", files={"zeros.bin": bytes(1 << 20)}))
+        for task in ("wheel.inspect", "wheel.gate"):
+            finished = Door(tmp_path / "farm", capsys, monkeypatch).inv(task, large)
+            assert finished.returncode == 23
+            assert "unpacks to 1,048,576 bytes or more; at most 1,000,000 are accepted" in finished.stderr
+            assert "next: if you trust it, raise `unpacked` in [tool.wheelfarm.limits]" in finished.stderr
+        # Outside of a farm the defaults hold.
+        assert Door(tmp_path, capsys, monkeypatch).inv("wheel.inspect", large).returncode == 0
 
     def test_gate(self, farm: Door, stored: str) -> None:
         finished = farm.inv("wheel.gate", stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from support.farm import make_farm
 from support.raised import only, raised
 from wheelfarm.errors import SettingsError, UsageError
+from wheelfarm.model import DEFAULT_LIMITS
 from wheelfarm.recipes.farm_settings import IndexKind
+from wheelfarm.run.services import make_fetcher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +25,15 @@ INDEX = {"kind": "simple-upload", "url": "https://index.invalid/pypi", "targets"
 
 def settings(tmp_path: Path, **table: Any) -> Settings:
     return make_farm(tmp_path, settings={"index": {"internal": {**INDEX, **table}}})
+
+
+def test_limits(tmp_path: Path) -> None:
+    assert make_farm(tmp_path / "a").limits.values() == DEFAULT_LIMITS
+    farm = make_farm(tmp_path / "b", settings={"limits": {"unpacked": "1.5G", "page-time": 10.0}})
+    assert farm.limits.values() == replace(DEFAULT_LIMITS, unpacked=1_500_000_000, page_time=10.0)
+    assert make_fetcher(farm).limits == farm.limits.values()
+    error = only(lambda: make_farm(tmp_path / "c", settings={"limits": {"unpack": "1G"}}), SettingsError)
+    assert (error.what, error.hint) == ("unknown key 'unpack'", "did you mean 'unpacked'?")
 
 
 def test_a_table(tmp_path: Path) -> None:

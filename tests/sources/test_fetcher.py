@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,9 @@ import requests
 
 from support.archives import digest
 from support.servers import IndexServer, Reply, index_server, project_page
-from wheelfarm.errors import HashError, NetworkError, SourceError
-from wheelfarm.model import Archive, LockedRequirement, Sdist, Target, parse_digest, parse_name
+from support.wheels import make_wheel
+from wheelfarm.errors import ArchiveError, HashError, NetworkError, SourceError
+from wheelfarm.model import Archive, Limits, LockedRequirement, Sdist, Target, parse_digest, parse_name
 from wheelfarm.sources.fetcher import Fetcher
 from wheelfarm.sources.network import HttpClient
 
@@ -397,6 +399,19 @@ class TestWheel:
         ) as caught:
             self.wheel(fetcher)
         assert "win_amd64" in str(caught.value.why)
+
+    def test_one_that_unpacks_to_more_than_the_limit(
+        self, index: IndexServer, fetcher: Fetcher, tmp_path: Path
+    ) -> None:
+        """It is refused before anything installs it, fetched anew or from the cache."""
+        path = make_wheel(tmp_path, "tool", "3.0", {"tool.bin": bytes(4000)})
+        index.replies["/simple/tool/"].clear()
+        index.add("tool", {path.name: path.read_bytes()})
+        small, pinned = replace(fetcher, limits=Limits(unpacked=4000)), {digest(path.read_bytes())}
+        for _ in range(2):
+            with pytest.raises(ArchiveError, match="at most 4,000 are accepted"):
+                self.wheel(small, hashes=pinned, version="3.0")
+        assert self.wheel(fetcher, hashes=pinned, version="3.0").path.name == path.name
 
 
 class TestPublished:

@@ -11,7 +11,7 @@ import pytest
 from support.archives import Entry, fetched, hardlink, make_tar, symlink
 from support.hostile_archives import HOSTILE, NUL, file, pax
 from wheelfarm.errors import ArchiveError, FarmError, GroupError
-from wheelfarm.sources import archive_checks
+from wheelfarm.model import Limits
 from wheelfarm.sources.unpacking import unpack
 
 if TYPE_CHECKING:
@@ -33,26 +33,19 @@ def test_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["p/big", "./p/big", "p//big", "p/./big"])
-def test_the_limit_counts_hard_links_under_any_spelling(
-    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limit_counts_hard_links_under_any_spelling(spelling: str, tmp_path: Path) -> None:
     links = [hardlink(f"p/{number}", spelling) for number in range(3)]
     source = fetched(make_tar(tmp_path / "t", [Entry("p/big", b"x" * 1000), *links]))
-    monkeypatch.setattr(archive_checks, "MAX_SIZE", 4000)
-    top = unpack(source, tmp_path / "into")
+    top = unpack(source, tmp_path / "into", Limits(unpacked=4000))
     assert {path.read_bytes() for path in top.iterdir()} == {b"x" * 1000}
-    monkeypatch.setattr(archive_checks, "MAX_SIZE", 3999)
-    with pytest.raises(ArchiveError, match="too large"):
-        unpack(source, tmp_path / "other")
+    with pytest.raises(ArchiveError, match="4,000 bytes or more"):
+        unpack(source, tmp_path / "other", Limits(unpacked=3999))
 
 
-def test_the_limit_counts_directories_that_no_member_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limit_counts_directories_that_no_member_names(tmp_path: Path) -> None:
     source = fetched(make_tar(tmp_path / "t", [Entry(f"{number}/a/b/c/d/x") for number in range(9)]))
-    monkeypatch.setattr(archive_checks, "MAX_MEMBERS", 53)
-    with pytest.raises(ArchiveError, match="too large"):
-        unpack(source, tmp_path / "into")
+    with pytest.raises(ArchiveError, match="more than 53 members"):
+        unpack(source, tmp_path / "into", Limits(members=53))
 
 
 @pytest.mark.parametrize("time_", ["nan", "-inf", "inf", "1e400"])

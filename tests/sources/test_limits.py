@@ -17,7 +17,7 @@ from support.raised import only
 from support.servers import Reply, index_server
 from wheelfarm.errors import FarmError, NetworkError, SourceError
 from wheelfarm.index.client import IndexClient
-from wheelfarm.model import Archive, Digest, Name, Sdist
+from wheelfarm.model import Archive, Digest, Limits, Name, Sdist
 from wheelfarm.sources.fetcher import Fetcher
 from wheelfarm.sources.network import HttpClient
 from wheelfarm.sources.project import Project
@@ -92,26 +92,26 @@ def drip(*head: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
+SMALL = Limits(page=1 << 20, download=1 << 21, page_time=0.5, download_time=0.5)
+
+
 @pytest.fixture(autouse=True)
-def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HttpClient, "backoff", 0.01)
-    monkeypatch.setattr(HttpClient, "largest_page", 1 << 20)
-    monkeypatch.setattr(HttpClient, "largest_file", 1 << 21)
-    monkeypatch.setattr(HttpClient, "longest_page", 0.5)
-    monkeypatch.setattr(HttpClient, "longest_file", 0.5)
 
 
 @pytest.mark.parametrize("answer", [endless, endless_in_chunks])
 def test_an_endless_answer(answer: Callable[[socket.socket], None], tmp_path: Path) -> None:
     with raw_server(answer) as url:
-        fetcher = Fetcher(cache=tmp_path, index_url=url)
+        fetcher = Fetcher(cache=tmp_path, index_url=url, limits=SMALL)
         error = only(lambda: fetcher.source(DEMO, Sdist(version="1.0", sha256=ZEROS)), NetworkError)
         assert (error.what, error.retryable) == ("the answer has more than 1,048,576 bytes", False)
         archive = Archive(version="1.0", url=f"{url}demo.tar.gz", sha256=ZEROS)
         error = only(lambda: fetcher.source(DEMO, archive), NetworkError)
         assert error.what == "the answer has more than 2,097,152 bytes"
+        assert "raise `download` in [tool.wheelfarm.limits]" in str(error.hint)
         assert str(error.where).startswith(url)
-        client = IndexClient(index_url=url)
+        client = IndexClient(index_url=url, limits=SMALL)
         only(lambda: client.find(url), NetworkError)
         only(lambda: client.call("POST", url), NetworkError)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -119,7 +119,7 @@ def test_an_endless_answer(answer: Callable[[socket.socket], None], tmp_path: Pa
 
 def test_a_redirect_with_an_endless_body(tmp_path: Path) -> None:
     with raw_server(endless_redirect) as url:
-        fetcher = Fetcher(cache=tmp_path, index_url=url)
+        fetcher = Fetcher(cache=tmp_path, index_url=url, limits=SMALL)
         archive = Archive(version="1.0", url=f"{url}demo.tar.gz", sha256=ZEROS)
         for source in (Sdist(version="1.0", sha256=ZEROS), archive):
             error = only(lambda source=source: fetcher.source(DEMO, source), NetworkError)  # type: ignore[misc]
@@ -142,13 +142,16 @@ def test_a_redirect_with_an_endless_body(tmp_path: Path) -> None:
 def test_a_drip_ends_at_the_time_limit(answer: Callable[[socket.socket], None], tmp_path: Path) -> None:
     with raw_server(answer) as url:
         began = time.monotonic()
-        error = only(lambda: IndexClient(index_url=url).find(url), NetworkError)
+        error = only(lambda: IndexClient(index_url=url, limits=SMALL).find(url), NetworkError)
         assert (error.what, error.why) == (
             "the answer takes too long",
             "it was not complete after 0.5 s",
         )
+        assert "raise `page-time` in [tool.wheelfarm.limits]" in str(error.hint)
         archive = Archive(version="1.0", url=f"{url}demo.tar.gz", sha256=ZEROS)
-        error = only(lambda: Fetcher(cache=tmp_path, index_url=url).source(DEMO, archive), NetworkError)
+        error = only(
+            lambda: Fetcher(cache=tmp_path, index_url=url, limits=SMALL).source(DEMO, archive), NetworkError
+        )
         assert error.what == "the answer takes too long"
         assert time.monotonic() - began < 20
 
@@ -158,7 +161,7 @@ def test_a_page_that_unpacks_to_much() -> None:
         body = gzip.compress(bytes(50 << 20))
         headers = {"Content-Encoding": "gzip", "Content-Type": "text/html"}
         server.replies["/simple/demo/"].append(Reply(body, headers=headers))
-        client = HttpClient(index_url=server.url)
+        client = HttpClient(index_url=server.url, limits=SMALL)
         error = only(lambda: Project.read(DEMO, client), NetworkError)
         assert error.what == "the answer has more than 1,048,576 bytes"
         assert "unpack" in str(error.why)
@@ -212,7 +215,7 @@ def test_a_deeply_nested_page_takes_linear_time(nested: Callable[[int], bytes], 
 def test_a_hostile_page_is_a_source_error(kind: str, body: bytes) -> None:
     with index_server() as server:
         server.replies["/simple/demo/"].append(Reply(body, headers={"Content-Type": kind}))
-        error = only(lambda: Project.read(DEMO, HttpClient(index_url=server.url)), SourceError)
+        error = only(lambda: Project.read(DEMO, HttpClient(index_url=server.url, limits=SMALL)), SourceError)
         assert error.what == "the page of demo cannot be read"
 
 
@@ -223,10 +226,10 @@ def test_a_page_of_a_server_may_not_link_to_a_file(tmp_path: Path) -> None:
     with index_server() as server:
         link = f'<a href="{secret.as_uri()}#sha256={pinned}">demo-1.0.tar.gz</a>'.encode()
         server.replies["/simple/demo/"].append(Reply(link, headers={"Content-Type": "text/html"}))
-        fetcher = Fetcher(cache=tmp_path / "cache", index_url=server.url)
+        fetcher = Fetcher(cache=tmp_path / "cache", index_url=server.url, limits=SMALL)
         error = only(lambda: fetcher.source(DEMO, Sdist(version="1.0", sha256=pinned)), SourceError)
         assert error.what == "the index links to a file of this machine"
-        client = IndexClient(index_url=server.url)
+        client = IndexClient(index_url=server.url, limits=SMALL)
         only(lambda: client.fetch(secret.as_uri(), tmp_path / "x"), SourceError)
     # A recipe may name one, and an index in a directory has no other links.
     assert fetcher.source(DEMO, Archive(version="1.0", url=secret.as_uri(), sha256=pinned)).sha256 == pinned
@@ -240,7 +243,7 @@ def test_redirects_do_not_lead_to_a_file(tmp_path: Path) -> None:
         server.replies["/demo.tar.gz"].append(reply)
         url = f"http://{server.host}/demo.tar.gz"
         with pytest.raises(FarmError):
-            Fetcher(cache=tmp_path / "cache", index_url=server.url).source(
+            Fetcher(cache=tmp_path / "cache", index_url=server.url, limits=SMALL).source(
                 DEMO, Archive(version="1.0", url=url, sha256=ZEROS)
             )
 
@@ -254,5 +257,5 @@ def test_json_with_a_link_of_another_host_works(tmp_path: Path) -> None:
         )
         server.replies["/x"].append(Reply(b"body"))
         pinned = Digest(digest(b"body"))
-        fetcher = Fetcher(cache=tmp_path, index_url=server.url)
+        fetcher = Fetcher(cache=tmp_path, index_url=server.url, limits=SMALL)
         assert fetcher.source(DEMO, Sdist(version="1.0", sha256=pinned)).path.read_bytes() == b"body"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import stat
 import tarfile
 import tempfile
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +18,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.archives import WHEN, Entry, directory, fetched, hardlink, make_tar, make_zip, symlink
+from support.raised import only
 from wheelfarm.errors import ArchiveError, FarmError, GroupError, SourceError
-from wheelfarm.model import Digest, FetchedSource, Name
-from wheelfarm.sources import archive_checks
+from wheelfarm.model import Digest, FetchedSource, Limits, Name
+from wheelfarm.sources.archive_checks import check_size
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 
 if TYPE_CHECKING:
@@ -198,24 +201,61 @@ class TestUnsafe:
         assert len(caught.value.errors) == 51
         assert "10 further members" in str(caught.value.errors[-1])
 
-    @pytest.mark.parametrize(("limit", "most"), [("MAX_SIZE", 20), ("MAX_MEMBERS", 3)])
-    def test_limits(self, limit: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("limit", "most", "what"),
+        [
+            ("unpacked", 20, "t unpacks to 20 bytes or more; at most 19 are accepted"),
+            ("members", 3, "t has more than 2 members and directories"),
+        ],
+    )
+    def test_limits(self, limit: str, most: int, what: str, tmp_path: Path) -> None:
         entries = [Entry("a", b"x" * 10), hardlink("b", "a"), Entry("c")]
         source = fetched(make_tar(tmp_path / "t", entries))
-        monkeypatch.setattr(archive_checks, limit, most)
-        unpack(source, tmp_path / "into")
-        monkeypatch.setattr(archive_checks, limit, most - 1)
-        with pytest.raises(ArchiveError, match="too large"):
-            unpack(source, tmp_path / "other")
+        unpack(source, tmp_path / "into", Limits(**{limit: most}))
+        error = only(
+            lambda: unpack(source, tmp_path / "other", Limits(**{limit: most - 1})),
+            ArchiveError,
+        )
+        assert (error.what, error.retryable) == (what, False)
+        assert error.hint == f"if you trust it, raise `{limit}` in [tool.wheelfarm.limits]"
 
     @pytest.mark.parametrize("compression", ["gz", "bz2", "xz"])
-    def test_a_bomb_is_not_unpacked(
-        self, compression: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(archive_checks, "MAX_SIZE", 1 << 20)
+    def test_a_bomb_is_not_unpacked(self, compression: str, tmp_path: Path) -> None:
         source = fetched(make_tar(tmp_path / "t", [Entry("a", bytes(5 << 20))], compression))
-        with pytest.raises(ArchiveError, match="too large"):
-            unpack(source, tmp_path / "into")
+        with pytest.raises(ArchiveError, match="5,242,880 bytes or more"):
+            unpack(source, tmp_path / "into", Limits(unpacked=1 << 20))
+        assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+    def test_overlapping_members_count_as_what_they_unpack_to(self, tmp_path: Path) -> None:
+        """The kind of bomb that has one compressed stream for a thousand members."""
+        with zipfile.ZipFile(path := tmp_path / "z.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("p/000", bytes(1 << 20))
+            only_one = archive.filelist[0]
+            for number in range(1, 1000):
+                twin = copy.copy(only_one)
+                twin.filename = twin.orig_filename = f"p/{number:03}"
+                archive.filelist.append(twin)
+        assert path.stat().st_size < 100_000
+        small = Limits(unpacked=500 << 20)
+        for call in (
+            lambda: unpack(fetched(path), tmp_path / "into", small),
+            lambda: check_size(path, small),
+        ):
+            assert "unpacks to 525,336,576 bytes or more" in only(call, ArchiveError).what
+
+    def test_an_archive_in_an_archive_is_not_unpacked(self, tmp_path: Path) -> None:
+        inner = make_tar(tmp_path / "inner", [Entry("a", bytes(5 << 20))], "xz").read_bytes()
+        source = fetched(make_tar(tmp_path / "t", [Entry("p/bomb.tar.xz", inner)], "xz"))
+        top = unpack(source, tmp_path / "into", Limits(unpacked=1 << 20))
+        assert (top / "bomb.tar.xz").read_bytes() == inner
+
+    @pytest.mark.parametrize("compression", ["", "xz"])
+    def test_the_time_limit(self, compression: str, tmp_path: Path) -> None:
+        entries = [Entry(f"p/{number}", bytes(1 << 20)) for number in range(3)]
+        source = fetched(make_tar(tmp_path / "t", entries, compression))
+        error = only(lambda: unpack(source, tmp_path / "into", Limits(unpack_time=1e-6)), ArchiveError)
+        assert error.what == "t takes more than 1e-06 s to unpack"
+        assert "raise `unpack-time`" in str(error.hint)
         assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 

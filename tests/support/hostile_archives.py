@@ -122,7 +122,7 @@ HOSTILE: Final[Mapping[str, tuple[bytes, str]]] = {
     "negative-pax-size": (_tar(pax({"size": "-1024"}), file(b"p/x")), "negative"),
     "huge-size": (
         _tar(header(b"p/x", size=b"\x80" + b"\x7f" * 11)),
-        "more than",
+        "limit",
     ),
     "backslash": (_tar(file(b"p\\x")), "backslash"),
     "capitals": (_tar(file(b"p/Read"), file(b"p/read")), "capitals or Unicode"),

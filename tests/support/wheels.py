@@ -40,7 +40,7 @@ class Fault(Enum):
     TRUNCATED = auto()
     NOT_A_ZIP = auto()
     DAMAGED_MEMBER = auto()
-    BOMB = auto()
+    LARGE_RECORD = auto()
     BAD_FILE_NAME = auto()
     OTHER_NAME = auto()
     OTHER_VERSION = auto()
@@ -91,8 +91,6 @@ def make_wheel(
         path: text.encode() if isinstance(text, str) else text
         for path, text in ({f"{escaped}.py": ""} if files is None else files).items()
     }
-    if fault is Fault.BOMB:
-        members["zeros.bin"] = bytes(11 * 1024**2)
     if fault is Fault.TWO_DIST_INFO:
         members["other-1.0.dist-info/METADATA"] = b""
     if fault in _UNSAFE_MEMBERS:
@@ -154,6 +152,8 @@ def _record(members: Mapping[str, bytes], record: str, fault: Fault | None) -> b
     if fault is Fault.SHORT_LINE:
         rows.append("short.py")
     data = ("\n".join([*rows, f"{record},,"]) + "\n").encode()
+    if fault is Fault.LARGE_RECORD:
+        data += b"\n" * 5000
     return data + b"\xff" if fault is Fault.RECORD_NOT_UTF8 else data
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
 from wheelfarm.errors import ChainError, ProviderError
-from wheelfarm.model import FetchedSource, Platform
+from wheelfarm.model import DEFAULT_LIMITS, FetchedSource, Limits, Platform
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.sources.unpacking import unpack
 
@@ -73,6 +73,7 @@ class BuildDirectory:
     """SOURCE_DATE_EPOCH: seconds, the newest file of the source."""
     jobs: int = 1
     """Its share of the processors."""
+    limits: Limits = DEFAULT_LIMITS
     provider_wheel: PinnedWheel | None = None
     """The wheel of the BLAS provider, where it is one."""
 
@@ -134,7 +135,7 @@ def _unpack_openblas(directory: BuildDirectory) -> None:
             hint="add it to the variant's lock file",
         )
     archive = FetchedSource(name=wheel.name, version=wheel.version, path=wheel.path, sha256=wheel.sha256)
-    unpacked = unpack(archive, directory.root / "provider-wheel") / "scipy_openblas32"
+    unpacked = unpack(archive, directory.root / "provider-wheel", directory.limits) / "scipy_openblas32"
     if not (unpacked / "lib").is_dir():
         raise ProviderError(f"{wheel.path.name} holds no scipy_openblas32/lib", where=str(wheel.path))
     provider, library = directory.root / "provider", "scipy_openblas"

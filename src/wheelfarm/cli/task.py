@@ -16,7 +16,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 from wheelfarm.errors import BuildDirectoryError, Collector, FarmError, UnexpectedError, UsageError
-from wheelfarm.model import parse_name
+from wheelfarm.model import DEFAULT_LIMITS, Limits, parse_name
 from wheelfarm.recipes.settings import load
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen, log_to_screen
@@ -101,6 +101,15 @@ class Invocation:
             if value and (option := OPTIONS[name]).setting
         }
         return Farm(settings=load(farm_root(Path.cwd()), options=values))
+
+    @property
+    def limits(self) -> Limits:
+        """Those of the farm; the defaults outside of one."""
+        try:
+            farm_root(Path.cwd())
+        except UsageError:
+            return DEFAULT_LIMITS
+        return self.farm.settings.limits.values()
 
     @property
     def screen(self) -> Screen:

@@ -24,6 +24,7 @@ from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines
 from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.services import SilentRunListener, make_fetcher
+from wheelfarm.sources.archive_checks import check_size
 from wheelfarm.system.files import sha256_of_file, write_atomically
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel, verify
@@ -51,12 +52,13 @@ def _is_file(word: str) -> bool:
     return word.endswith(".whl")
 
 
-def _wheel_file(path: str) -> Wheel:
+def _wheel_file(call: Invocation, path: str) -> Wheel:
     file = Path(path)
     if not file.is_file():
         raise UsageError(
             f"there is no file {path}", hint="name a wheel; wheelhouse/*/wheels/ holds the farm's"
         )
+    check_size(file, call.limits)
     return open_wheel(file)
 
 
@@ -85,7 +87,7 @@ def _public_wheel(call: Invocation, name: str) -> Wheel:
 
 
 def _named_wheel(call: Invocation, word: str) -> Wheel:
-    return _wheel_file(word) if _is_file(word) else _stored_wheel(call, word)
+    return _wheel_file(call, word) if _is_file(word) else _stored_wheel(call, word)
 
 
 @task(*PLANNING, "json", public="the wheel that the index has of the distribution")
@@ -162,7 +164,7 @@ def _platform(wheel: Wheel) -> Platform:
 )
 def repair(call: Invocation, wheel: str, *, libraries: str | None = None, output: str = "repaired") -> None:
     """Run the repair tool of a wheel's platform on it; for another system than this one, repairwheel."""
-    opened, settings = _wheel_file(wheel), call.farm.settings
+    opened, settings = _wheel_file(call, wheel), call.farm.settings
     tool = tool_for(_platform(opened), _HERE.get(sys.platform, Platform.LINUX))
     arch = architecture(opened.platform_tag)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-repair-") as scratch:
@@ -205,7 +207,7 @@ def _refusal(problem: ProcessError, output: list[str], program: str, wheel: Whee
 @task("variant", "engine", "json", wheel="a wheel file of a recipe's distribution")
 def gate(call: Invocation, wheel: str) -> None:
     """Put any wheel through the gate of its recipe: expectations, then tests in a clean environment."""
-    opened = _wheel_file(wheel)
+    opened = _wheel_file(call, wheel)
     verify(opened)
     pythons = sorted({tag.interpreter[2:] for tag in opened.tags if tag.interpreter.startswith("cp")})
     if not pythons:

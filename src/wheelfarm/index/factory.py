@@ -127,6 +127,7 @@ def _client(url: str, settings: Settings, *, read_only: bool) -> IndexClient:
         credentials=(found.username, found.password) if found else None,
         authorities=env.get("TWINE_CERT"),
         tries=_READING_TRIES if read_only else _PUBLISHING_TRIES,
+        limits=settings.limits.values(),
     )
 
 

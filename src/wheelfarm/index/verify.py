@@ -12,12 +12,13 @@ from packaging.version import Version
 from wheelfarm.errors import FarmError, UnverifiedError
 from wheelfarm.index.build_tags import BuildSlot
 from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
+from wheelfarm.sources.archive_checks import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wheelfarm.index.protocol import IndexProtocol, ListedFile
-    from wheelfarm.model import Digest, Name
+    from wheelfarm.model import Digest, Limits, Name
     from wheelfarm.provenance.attestation import Attestation
 
 
@@ -37,7 +38,12 @@ class Verdict:
 
 
 def verify_index(
-    index: IndexProtocol, wanted: Mapping[Name, str | None], *, signer: str | None, issuer: str
+    index: IndexProtocol,
+    wanted: Mapping[Name, str | None],
+    *,
+    signer: str | None,
+    issuer: str,
+    limits: Limits,
 ) -> Iterator[Verdict]:
     """Verify each wheel that an index lists of some distributions, or of one version of them.
 
@@ -46,6 +52,7 @@ def verify_index(
         wanted: distributions, each with a version or None for all.
         signer: identity that must have signed the attestations; None for unsigned ones too.
         issuer: identity provider of the signer.
+        limits: of what a wheel may unpack to.
 
     Raises:
         NetworkError, PublishError: when the index cannot be reached, or refuses.
@@ -56,7 +63,7 @@ def verify_index(
         release = project, str(slot.version)
         if release not in attestations:
             attestations[release] = index.attestations(*release)
-        sha256 = fetch_listed(index, file, path)
+        sha256 = fetch_listed(index, file, path, limits)
         key = verify_wheel(path, slot.short_key).key
         attestation = attestations[release].get(sha256)
         if attestation is not None:
@@ -78,11 +85,12 @@ def verify_index(
                     yield Verdict(project=project, filename=file.filename, error=error)
 
 
-def fetch_listed(index: IndexProtocol, file: ListedFile, path: Path) -> Digest:
+def fetch_listed(index: IndexProtocol, file: ListedFile, path: Path, limits: Limits) -> Digest:
     """Fetch a file and compare it with the digest that the index lists.
 
     Raises:
         UnverifiedError: when they differ.
+        ArchiveError: when it unpacks to more than the limits.
         NetworkError, PublishError: see `IndexProtocol.fetch`.
     """
     sha256 = index.fetch(file, path)
@@ -93,4 +101,5 @@ def fetch_listed(index: IndexProtocol, file: ListedFile, path: Path) -> Digest:
             why=f"its sha256 is {sha256}, the index lists {file.sha256}",
             hint="do not install it; check the server",
         )
+    check_size(path, limits)
     return sha256

@@ -1,5 +1,6 @@
 """Frozen values without input or output; the `parse` functions refuse what is not valid."""
 
+from wheelfarm.model.limits import DEFAULT_LIMITS, Limits, raise_hint
 from wheelfarm.model.names import (
     ConfigSettings,
     Digest,
@@ -29,6 +30,7 @@ from wheelfarm.model.states import (
 from wheelfarm.model.targets import PLATFORM_SUFFIXES, EngineName, Isolation, Platform, Python, Target
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "PLATFORM_SUFFIXES",
     "AppliedPatch",
     "Archive",
@@ -40,6 +42,7 @@ __all__ = [
     "FetchedSource",
     "GitCommit",
     "Isolation",
+    "Limits",
     "LockedRequirement",
     "Name",
     "NonSourceFile",
@@ -55,6 +58,7 @@ __all__ = [
     "Target",
     "parse_digest",
     "parse_name",
+    "raise_hint",
     "sha256_of_bytes",
     "sha256_of_json",
 ]

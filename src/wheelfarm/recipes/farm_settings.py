@@ -12,7 +12,7 @@ import platformdirs
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Python, Target
+from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
 from wheelfarm.recipes.recipe import Expect, Layered, SystemPackages
 from wheelfarm.recipes.strict import SizeText, StrictModel, one_of, parsed_by, size_of
 
@@ -234,6 +234,29 @@ class Variant(StrictModel):
     expect: Expect = Field(default=Expect(), description="What must be true of a wheel that links its BLAS")
 
 
+class LimitsTable(StrictModel):
+    """`[tool.wheelfarm.limits]`: for what comes from outside; the farm's own builds have none of them."""
+
+    unpacked: SizeText = Field(
+        default="8G", description="What a source or a wheel of an index or a file may unpack to, all in all"
+    )
+    members: int = Field(
+        default=500_000, ge=1, description="Members of one archive, and the directories above them"
+    )
+    unpack_time: float = Field(default=600, gt=0, description="Seconds that unpacking a source may take")
+    download: SizeText = Field(default="4G", description="The size of a file from a server")
+    download_time: float = Field(default=3600, gt=0, description="Seconds that a file may take to arrive")
+    page: SizeText = Field(
+        default="32M", description="The size of an index's page, unpacked where the server compresses it"
+    )
+    page_time: float = Field(default=300, gt=0, description="Seconds that a page may take to arrive")
+
+    def values(self) -> Limits:
+        """The limits as numbers."""
+        sizes = {name: size_of(getattr(self, name)) for name in ("unpacked", "download", "page")}
+        return Limits(**{**dict(self), **sizes})
+
+
 class FarmTable(StrictModel):
     """`[tool.wheelfarm]`."""
 
@@ -279,6 +302,9 @@ class FarmTable(StrictModel):
         default=None, description="Memory for all builds together, as 12G; by default what the machine has"
     )
     time_limit: float = Field(default=7200, gt=0, description="Seconds that one build may take")
+    limits: LimitsTable = Field(
+        default=LimitsTable(), description="For what comes from outside, in size and time"
+    )
     offline: bool = False
     remote: bool = Field(
         default=True,

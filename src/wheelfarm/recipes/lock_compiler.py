@@ -171,7 +171,7 @@ class LockCompiler:
             runs = [each for each in open_wheel(source.path).metadata.requires_dist if "extra ==" not in each]
             return MadeFor.of(recipe, [], runs)
         with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
-            tree = unpack(source, Path(scratch) / "source")
+            tree = unpack(source, Path(scratch) / "source", self.settings.limits.values())
             # A patch may change the requirements; the default variant's series on Linux stands for all.
             target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
             series = recipe.series(variant=self.settings.variant, target=target)

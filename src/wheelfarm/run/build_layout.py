@@ -43,7 +43,7 @@ def lay_out(pipeline: BuildPipeline, upstream: Sequence[PinnedWheel]) -> BuildDi
             provider = wheels[0] if wheels else None
     with pipeline.timings.step("prepare"):
         remove_tree(root)
-        tree = unpack(source, root / "unpacked").rename(root / SOURCE)
+        tree = unpack(source, root / "unpacked", fetcher.limits).rename(root / SOURCE)
         check_pkg_info(source, tree)
         epoch = newest(tree)
         check_unchanged(build)
@@ -59,6 +59,7 @@ def lay_out(pipeline: BuildPipeline, upstream: Sequence[PinnedWheel]) -> BuildDi
             build_requires=tuple(edit_build_requires(patched.project, edits, where=where)),
             epoch=epoch,
             jobs=pipeline.jobs,
+            limits=fetcher.limits,
             provider_wheel=provider,
         )
         check_version_source(directory)

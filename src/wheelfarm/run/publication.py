@@ -194,4 +194,10 @@ class Publication:
     def verify(self, wanted: Mapping[Name, str | None] | None) -> Iterator[Verdict]:
         """Verify wheels in the index: some releases, or all that it lists of the farm's distributions."""
         releases = dict.fromkeys(self.owned) if wanted is None else wanted
-        return verify_index(self.index, releases, signer=self._table.signer, issuer=self._table.issuer)
+        return verify_index(
+            self.index,
+            releases,
+            signer=self._table.signer,
+            issuer=self._table.issuer,
+            limits=self.farm.settings.limits.values(),
+        )

@@ -165,7 +165,7 @@ def fetch_published(
     """
     fetched = directory / "published" / wheel.file.filename
     fetched.parent.mkdir(parents=True, exist_ok=True)
-    sha256 = fetch_listed(index, wheel.file, fetched)
+    sha256 = fetch_listed(index, wheel.file, fetched, settings.limits.values())
     key = build.key_of(wheel.distribution)
     embedded = verify_wheel(fetched, short_key(key))
     if embedded.key != key or embedded.distribution != wheel.distribution:

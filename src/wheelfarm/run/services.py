@@ -119,6 +119,7 @@ def make_fetcher(settings: Settings) -> Fetcher:
         index_url=settings.index_url,
         offline=settings.offline,
         environ=settings.environ,
+        limits=settings.limits.values(),
     )
 
 

@@ -6,23 +6,23 @@ The rules are those of PEP 706's data filter and stricter: an unsafe archive is 
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
+import zipfile
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import ArchiveError, Collector
-from wheelfarm.sources.archives import Kind, escaped, parts_of
+from wheelfarm.model import raise_hint
+from wheelfarm.sources.archives import Kind, escaped, open_archive, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from wheelfarm.model import Limits
     from wheelfarm.sources.archives import Member, Parts
 
-MAX_SIZE: Final = 4 << 30
-"""Bytes of all members together."""
-MAX_MEMBERS: Final = 500_000
-"""Members, and the directories above them."""
 _MAX_DEPTH: Final = 100
 """Directories above a member."""
 _MAX_PART: Final = 255
@@ -35,15 +35,42 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def safe_members(members: Iterable[Member], path: Path) -> dict[Parts, Member]:
-    """The members by the parts of their names, in the order of the archive at `path`.
+class Watch:
+    """Raises when reading an archive takes longer than `limits.unpack-time`."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path, self.most = path, limits.unpack_time
+        self.began = time.monotonic()
+
+    def check(self) -> None:
+        """Raise an ArchiveError when the time is over."""
+        if time.monotonic() - self.began > self.most:
+            raise _too_much(self.path, "unpack_time", f"takes more than {self.most:g} s to unpack")
+
+
+def check_size(path: Path, limits: Limits) -> None:
+    """Refuse a wheel from outside that unpacks to more than the limits; what reads it refuses another file.
+
+    Raises:
+        ArchiveError: when it does, or when it is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with open_archive(path) as members:
+        for _ in _limited(members, Watch(path, limits), limits):
+            pass
+
+
+def safe_members(members: Iterable[Member], watch: Watch, limits: Limits) -> dict[Parts, Member]:
+    """The members by the parts of their names, in the order of the archive.
 
     The targets of symbolic links are not checked here: that is `unpack`'s, when all else is unpacked.
 
     Raises:
         ArchiveError: when the archive is too large or a member is unsafe; several as a group.
     """
-    found = list(_limited(members, path))
+    path = watch.path
+    found = list(_limited(members, watch, limits))
     problems = _problems(found)
     collector = Collector()
     for name, why in islice(problems, _MAX_PROBLEMS):
@@ -59,7 +86,18 @@ def unsafe(path: Path, name: str, why: str) -> ArchiveError:
     return ArchiveError(f"{path.name} is not safe to unpack", where=escaped(name), why=escaped(why))
 
 
-def _limited(members: Iterable[Member], path: Path) -> Iterator[Member]:
+def _too_much(path: Path, limit: str, what: str, where: str | None = None) -> ArchiveError:
+    error = ArchiveError(
+        f"{path.name} {what}",
+        where=where and escaped(where),
+        why=f"this is the limit for what comes from outside; {path} has {path.stat().st_size:,} bytes",
+        hint=f"if you trust it, {raise_hint(limit)}",
+    )
+    error.retryable = False
+    return error
+
+
+def _limited(members: Iterable[Member], watch: Watch, limits: Limits) -> Iterator[Member]:
     """The members up to the limits: a compression bomb is not read to its end."""
     total = 0
     # By the path that is written: "./x" and "x" are the same file.
@@ -75,13 +113,13 @@ def _limited(members: Iterable[Member], path: Path) -> Iterator[Member]:
         while depth > 0 and parts[:depth] not in above:
             above.add(parts[:depth])
             depth -= 1
-        if total > MAX_SIZE or count + len(above) > MAX_MEMBERS:
-            raise ArchiveError(
-                f"{path.name} is too large to unpack",
-                where=escaped(member.name),
-                why=f"it has more than {MAX_SIZE} bytes, or {MAX_MEMBERS} members and directories, "
-                "when unpacked",
-            )
+        if total > limits.unpacked:
+            what = f"unpacks to {total:,} bytes or more; at most {limits.unpacked:,} are accepted"
+            raise _too_much(watch.path, "unpacked", what, member.name)
+        if count + len(above) > limits.members:
+            what = f"has more than {limits.members:,} members and directories"
+            raise _too_much(watch.path, "members", what, member.name)
+        watch.check()
         yield member
 
 

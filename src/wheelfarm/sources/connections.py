@@ -13,6 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from wheelfarm.errors import FarmError, NetworkError
+from wheelfarm.model import raise_hint
 from wheelfarm.sources.urls import shown
 from wheelfarm.system.logs import get_logger
 
@@ -115,7 +116,7 @@ class LimitedAdapter(HTTPAdapter):
 
         def iter_content(*args: Any, **options: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
             try:
-                yield from limit_size(unlimited(*args, **options), answer.url, self.largest)
+                yield from limit_size(unlimited(*args, **options), answer.url, self.largest, "page")
             except NetworkError:
                 # Nobody else has the answer that redirects.
                 answer.close()
@@ -131,8 +132,8 @@ class LimitedAdapter(HTTPAdapter):
 
 
 @contextmanager
-def limit_time(url: str, seconds: float) -> Iterator[Deadline]:
-    """Cut the requests of the block, and raise a NetworkError, when they take longer."""
+def limit_time(url: str, seconds: float, limit: str) -> Iterator[Deadline]:
+    """Cut the requests of the block, and raise a NetworkError that names the limit, when they take longer."""
     deadline = _local.deadline = Deadline()
     timer = threading.Timer(seconds, deadline.cut)
     timer.daemon = True
@@ -152,12 +153,12 @@ def limit_time(url: str, seconds: float) -> Iterator[Deadline]:
             "the answer takes too long",
             where=shown(url),
             why=f"it was not complete after {seconds:g} s",
-            hint="is the server overloaded, or the network slow? run it again",
+            hint=f"run it again; where the network is slow, {raise_hint(limit)}",
         )
 
 
-def limit_size(chunks: Iterable[bytes], url: str, largest: int) -> Iterator[bytes]:
-    """The chunks of an answer. Raises a NetworkError when they are more than it may have."""
+def limit_size(chunks: Iterable[bytes], url: str, largest: int, limit: str) -> Iterator[bytes]:
+    """The chunks of an answer. Raises a NetworkError that names the limit when they are more."""
     total = 0
     for chunk in chunks:
         total += len(chunk)
@@ -166,7 +167,7 @@ def limit_size(chunks: Iterable[bytes], url: str, largest: int) -> Iterator[byte
                 f"the answer has more than {largest:,} bytes",
                 where=shown(url),
                 why="the farm reads no further; compressed bytes count as what they unpack to",
-                hint="check the url and the server",
+                hint=f"check the url and the server; where both are right, {raise_hint(limit)}",
             )
             error.retryable = False
             raise error

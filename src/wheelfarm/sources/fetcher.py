@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from wheelfarm.errors import SourceError
-from wheelfarm.model import Archive, Digest, FetchedSource, GitCommit, PinnedWheel, PublicWheel, Sdist
+from wheelfarm.model import (
+    DEFAULT_LIMITS,
+    Archive,
+    Digest,
+    FetchedSource,
+    GitCommit,
+    Limits,
+    PinnedWheel,
+    PublicWheel,
+    Sdist,
+)
+from wheelfarm.sources.archive_checks import check_size
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
 from wheelfarm.sources.project import Project
@@ -39,6 +50,7 @@ class Fetcher:
     """Seconds without an answer after which a server counts as gone."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """The host's environment, for git."""
+    limits: Limits = DEFAULT_LIMITS
 
     def source(self, name: Name, source: Source) -> FetchedSource:
         """The archive of a source; for a commit, a tar that is the same on each machine.
@@ -53,6 +65,8 @@ class Fetcher:
             path, digest = self._commit(name, source)
         else:
             path, digest = self._archive(name, source), source.sha256
+        if isinstance(source, PublicWheel):
+            check_size(path, self.limits)
         return FetchedSource(name=name, version=source.version, path=path, sha256=digest)
 
     def wheel(self, requirement: LockedRequirement, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
@@ -64,6 +78,7 @@ class Fetcher:
             NetworkError: when it is not in the cache and the server cannot be reached.
             SourceError: when the index has no wheel of this version for the target.
             HashError: when its wheels, or the bytes that arrive, are none of the locked ones.
+            ArchiveError: when it unpacks to more than the limit.
         """
         question = {
             "wheel": requirement.name,
@@ -78,9 +93,7 @@ class Fetcher:
             file = project.wheel(requirement.version, requirement.hashes, target, glibc)
             answer = self._download(file, requirement.hashes)
             self._cache.remember(question, answer[1])
-        return PinnedWheel(
-            name=requirement.name, version=requirement.version, path=answer[0], sha256=answer[1]
-        )
+        return self._pinned(requirement.name, requirement.version, *answer)
 
     def published(self, name: Name, version: str, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
         """The wheel that the index has for a target, to compare with; not for builds.
@@ -94,7 +107,10 @@ class Fetcher:
         digest = Digest(file.digests.get("sha256", "").lower())
         if not digest:
             raise SourceError(f"the index gives no digest for {file.filename}", where=shown(file.url))
-        path, _ = self._download(file, {digest})
+        return self._pinned(name, version, *self._download(file, {digest}))
+
+    def _pinned(self, name: Name, version: str, path: Path, digest: Digest) -> PinnedWheel:
+        check_size(path, self.limits)
         return PinnedWheel(name=name, version=version, path=path, sha256=digest)
 
     @property
@@ -109,7 +125,7 @@ class Fetcher:
         from wheelfarm.sources.network import HttpClient  # noqa: PLC0415
 
         index_url = self.index_url or PYPI_SIMPLE_ENDPOINT
-        return HttpClient(index_url=index_url, offline=self.offline, timeout=self.timeout)
+        return HttpClient(index_url=index_url, offline=self.offline, timeout=self.timeout, limits=self.limits)
 
     def _archive(self, name: Name, source: Sdist | Archive | PublicWheel) -> Path:
         if cached := self._cache.find(source.sha256):

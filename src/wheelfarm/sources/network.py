@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import requests
 
 from wheelfarm.errors import NetworkError, SourceError
+from wheelfarm.model import DEFAULT_LIMITS, Limits
 from wheelfarm.sources.cache import CHUNK, chunks_of
 from wheelfarm.sources.connections import (
     TROUBLE,
@@ -31,6 +32,9 @@ from wheelfarm.system.logs import add_secrets, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+
+    from wheelfarm.sources.connections import Deadline
 
 T = TypeVar("T")
 
@@ -55,16 +59,11 @@ class HttpClient:
             connection and for the answer.
         authorities: a file of trusted certificates; by default those of requests.
         tries: how often a request is sent while it fails for a reason that may pass.
+        limits: of answers; a time is that from a request to the end of its answer.
     """
 
     backoff: ClassVar[float] = 0.5
     """Factor of the pauses before the retries (urllib3.util.Retry)."""
-    largest_page: ClassVar[int] = 32 * 1024**2
-    largest_file: ClassVar[int] = 4 * 1024**3
-    """Bytes of an answer: of a page, and of a file that is written to the disk."""
-    longest_page: ClassVar[float] = 300
-    longest_file: ClassVar[float] = 3600
-    """Seconds from a request to the end of its answer."""
 
     index_url: str = field(repr=False)
     credentials: tuple[str, str] | None = field(default=None, repr=False)
@@ -72,6 +71,7 @@ class HttpClient:
     timeout: float | tuple[float, float] = 60
     authorities: str | None = None
     tries: int = _TRIES
+    limits: Limits = DEFAULT_LIMITS
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -84,7 +84,7 @@ class HttpClient:
         )
         session = requests.Session()
         for scheme in ("https://", "http://"):
-            session.mount(scheme, LimitedAdapter(self.largest_page, max_retries=retry))
+            session.mount(scheme, LimitedAdapter(self.limits.page, max_retries=retry))
         return session
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
@@ -98,11 +98,14 @@ class HttpClient:
         Raises:
             NetworkError: offline, when the server cannot be reached, or when its answer is too long.
         """
-        with limit_time(url, self.longest_page), self._send(method, url, **options) as answer:
+        with self._limit_time(url, "page_time"), self._send(method, url, **options) as answer:
             try:
                 return self.read_whole(answer)
             except TROUBLE as error:
                 raise self._unreachable(url, error) from None
+
+    def _limit_time(self, url: str, limit: str) -> AbstractContextManager[Deadline]:
+        return limit_time(url, getattr(self.limits, limit), limit)
 
     def _send(self, method: str, url: str, **options: Any) -> requests.Response:  # noqa: ANN401 - of requests
         """Send a request; the body of the answer is not read yet."""
@@ -144,7 +147,7 @@ class HttpClient:
         url: str,
         consume: Callable[[requests.Response], T],
         *,
-        seconds: float | None = None,
+        limit: str = "page_time",
         **headers: str,
     ) -> T:
         """Pass an answer to a function; from its start again when the connection breaks on the way.
@@ -158,26 +161,26 @@ class HttpClient:
             self.check(answer, url)
             return consume(answer)
 
-        return self.consume(url, check_and_consume, seconds=seconds, headers=headers)
+        return self.consume(url, check_and_consume, limit=limit, headers=headers)
 
     def consume(
         self,
         url: str,
         consume: Callable[[requests.Response], T],
         *,
-        seconds: float | None = None,
+        limit: str = "page_time",
         **options: Any,  # noqa: ANN401
     ) -> T:
         """Pass an answer of any status to a function; again when the connection breaks on the way.
 
-        Each try may take as many seconds as a page by default.
+        Each try may take as long as a page by default.
 
         Raises:
             NetworkError: offline, or when the server cannot be reached.
         """
         for left in reversed(range(self.tries)):
             with (
-                limit_time(url, seconds or self.longest_page) as deadline,
+                self._limit_time(url, limit) as deadline,
                 self._send("GET", url, **options) as answer,
             ):
                 try:
@@ -204,9 +207,11 @@ class HttpClient:
         return self.get(
             url,
             lambda answer: consume(
-                limit_size(answer.raw.stream(CHUNK, decode_content=False), url, self.largest_file)
+                limit_size(
+                    answer.raw.stream(CHUNK, decode_content=False), url, self.limits.download, "download"
+                )
             ),
-            seconds=self.longest_file,
+            limit="download_time",
             **headers,
         )
 

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Final
 from packaging.version import Version
 
 from wheelfarm.errors import ArchiveError, Collector, FarmError, SourceError
-from wheelfarm.model import parse_name
-from wheelfarm.sources.archive_checks import safe_members, unsafe
+from wheelfarm.model import DEFAULT_LIMITS, parse_name
+from wheelfarm.sources.archive_checks import Watch, safe_members, unsafe
 from wheelfarm.sources.archives import Kind, escaped, open_archive, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from email.message import Message
 
-    from wheelfarm.model import FetchedSource
+    from wheelfarm.model import FetchedSource, Limits
     from wheelfarm.sources.archives import Member, Parts
 
 
-def unpack(source: FetchedSource, into: Path) -> Path:
+def unpack(source: FetchedSource, into: Path, limits: Limits = DEFAULT_LIMITS) -> Path:
     """Unpack an archive into a new directory.
 
     Of the modes only executable bits are used; times are those of the archive. The directory, which must not
@@ -44,12 +44,13 @@ def unpack(source: FetchedSource, into: Path) -> Path:
             f"{source.path.name} cannot be unpacked", where=str(into), why="the directory is not empty"
         )
     into.parent.mkdir(parents=True, exist_ok=True)
+    watch = Watch(source.path, limits)
     with open_archive(source.path) as archive:
-        members = safe_members(archive, source.path)
+        members = safe_members(archive, watch, limits)
         top = _top(members)
         draft = Path(tempfile.mkdtemp(prefix=f".{into.name}-", dir=into.parent))
         try:
-            _write(members, draft)
+            _write(members, draft, watch)
             _check_links(members, draft.joinpath(*top), draft, source.path)
             draft.chmod(0o755)
             if into.exists():
@@ -62,6 +63,7 @@ def unpack(source: FetchedSource, into: Path) -> Path:
 
 
 _MAX_PKG_INFO: Final = 1 << 20
+_CHUNK: Final = 1 << 20
 _STRAYS: Final = re.compile(r"\._.*|__MACOSX|\.DS_Store|pax_global_header")
 """What macOS puts beside a directory that it archives, and what old programs make of git's comment."""
 
@@ -76,7 +78,7 @@ def _top(members: Mapping[Parts, Member]) -> Parts:
     return only if is_directory else ()
 
 
-def _write(members: Mapping[Parts, Member], root: Path) -> None:
+def _write(members: Mapping[Parts, Member], root: Path, watch: Watch) -> None:
     # Plain strings: with ten thousand members, a Path for each takes longer than the system's calls.
     top, latest = os.fspath(root), max((member.time for member in members.values()), default=0)
     made: set[Parts] = set()
@@ -95,7 +97,9 @@ def _write(members: Mapping[Parts, Member], root: Path) -> None:
             # tarfile would look for the target of a hard link by its spelling.
             file_member = members[parts_of(member.link)] if member.kind is Kind.HARDLINK else member
             with file_member.open() as content, open(path, "xb") as file:  # noqa: PTH123
-                shutil.copyfileobj(content, file)
+                while chunk := content.read(_CHUNK):
+                    file.write(chunk)
+                    watch.check()
             os.chmod(path, 0o755 if member.executable else 0o644)  # noqa: PTH101
         os.utime(path, (member.time, member.time))
     # Filling a directory changes its time; one that the archive does not list gets the latest time.

@@ -18,7 +18,7 @@ from packaging.utils import InvalidWheelFilename
 from wheelfarm.errors import Collector, WheelError
 from wheelfarm.model import Name
 from wheelfarm.model.wheel_names import parse_wheel_filename
-from wheelfarm.wheels.dist_info import check_agreement, check_tags, locate, read_metadata, read_record
+from wheelfarm.wheels.dist_info import SUFFIX, check_agreement, check_tags, locate, read_metadata, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     from wheelfarm.model import Digest
     from wheelfarm.wheels.dist_info import Metadata
 
-LARGEST_TOTAL: Final = 4 * 1024**3
-"""Bytes that a wheel may unpack to; real ones stay far below."""
-LARGEST_RATIO: Final = 200
-"""How many bytes a byte may unpack to in a large member; deflate reaches 1,032, real data about 20."""
-LARGE_MEMBER: Final = 10 * 1024**2
-"""Bytes from which on a member's ratio counts; small files of one repeated letter are harmless."""
-
+LARGEST_METADATA: Final = 16_000_000
+"""Bytes of METADATA and of WHEEL, which are read whole."""
+_ROW: Final = 256
+"""Bytes of a line of RECORD beside the file's name."""
 _CHUNK: Final = 1024**2  # bytes
 _ENCRYPTED: Final = 0x1  # bit 0 of the general purpose flags (APPNOTE.TXT 4.4.4)
 _UNSAFE_NAME: Final = re.compile(r"^$|^/|^[A-Za-z]:|\\|\0|(?:^|/)\.\.(?:/|$)")
@@ -218,13 +215,8 @@ def _bad_names(infos: Sequence[zipfile.ZipInfo]) -> Iterator[WheelError]:
 
 
 def _bad_members(infos: Sequence[zipfile.ZipInfo], size: int) -> Iterator[WheelError]:
-    """Encrypted members, those beyond the end of the archive, and those whose stated size is too large.
-
-    zipfile reads no more than the stated size of a member.
-    """
-    total = sum(info.file_size for info in infos)
-    if total > LARGEST_TOTAL:
-        yield WheelError(f"unpacks to {total:,} bytes", why=f"at most {LARGEST_TOTAL:,} are accepted")
+    """Encrypted members, those beyond the end of the archive, and metadata that is too large to read."""
+    record = sum(_ROW + 2 * len(info.filename.encode()) for info in infos)
     for info in infos:
         if info.flag_bits & _ENCRYPTED:
             yield WheelError("a member is encrypted", where=info.filename)
@@ -234,11 +226,14 @@ def _bad_members(infos: Sequence[zipfile.ZipInfo], size: int) -> Iterator[WheelE
                 where=info.filename,
                 why=f"the archive has {size:,} bytes, the member says {info.compress_size:,}",
             )
-        if info.file_size > LARGE_MEMBER and info.file_size > LARGEST_RATIO * info.compress_size:
+        # zipfile reads no more than the stated size of a member.
+        most = {"METADATA": LARGEST_METADATA, "WHEEL": LARGEST_METADATA, "RECORD": record}
+        directory, _, name = info.filename.partition("/")
+        if directory.endswith(SUFFIX) and info.file_size > most.get(name, info.file_size):
             yield WheelError(
-                f"a member of {info.compress_size:,} bytes unpacks to {info.file_size:,}",
+                f"{name} is too large to read",
                 where=info.filename,
-                why=f"a large member may grow by a factor of {LARGEST_RATIO} at most",
+                why=f"it has {info.file_size:,} bytes; at most {most[name]:,} are accepted",
             )
 
 
