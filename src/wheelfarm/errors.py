@@ -226,7 +226,7 @@ class ChainError(FarmError, slug="chain", exit_code=45):
 
 
 class RepairError(FarmError, slug="repair", exit_code=50):
-    """The repair tool refused the wheel or did not write exactly one."""
+    """RECORD of the built wheel is wrong, or the repair tool refused the wheel or wrote not exactly one."""
 
 
 class WheelError(FarmError, slug="wheel", exit_code=51):

@@ -74,6 +74,7 @@ class TestLay:
             wheel.path.name for wheel in wheels
         }
         assert {path.name for path in (stage.root / "inside").iterdir()} == {
+            "check_record.py",
             "environment_report.py",
             "netlib.py",
             "compilers.py",

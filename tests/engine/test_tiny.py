@@ -14,6 +14,7 @@ from support.servers import index_server
 from support.store import check_tidy
 from support.tiny import ABI3, CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
 from support.wheels import make_wheel
+from support.wrong_record import check_the_error_of_a_build
 from wheelfarm.build.engine import SilentListener
 from wheelfarm.errors import GateTestError
 from wheelfarm.gate.clean_environment import CleanEnvironment, run_wheel_tests
@@ -65,7 +66,7 @@ def check_chain(run: Run) -> None:
     for record in (base, top):
         checks = [result["check"] for result in record.gate_results]
         assert checks == [
-            *("record", "architecture", "extensions", "stripped"),
+            *("record", "metadata", "architecture", "extensions", "stripped"),
             *("imports", "smoke", "sbom"),
         ]
         assert record.engine == "cibuildwheel"
@@ -202,3 +203,9 @@ def test_a_project_in_a_subdirectory(index: Index, container: dict[str, str], tm
     settings = farm_with(tmp_path / "farm", own, container, recipes=recipes, settings={"time-limit": 600.0})
     run = run_farm(settings)
     assert run.states == {"tinyleaf": "built"}, str(run.outcomes["tinyleaf"].error)
+
+
+def test_a_wrong_record_is_found_before_the_repair_tool_runs(
+    index: Index, container: dict[str, str], tmp_path: Path
+) -> None:
+    check_the_error_of_a_build(tmp_path, index, settings=CIBUILDWHEEL, environ=container)

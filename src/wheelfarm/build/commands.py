@@ -95,6 +95,7 @@ def build_commands(
     return [
         *commands,
         BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *packages)),
+        BuildCommand(phase=Phase.REPAIR, argv=(*_SCRIPT, script("check_record.py"), WHEEL)),
         BuildCommand(phase=Phase.REPAIR, argv=repair, env=variables),
         BuildCommand(
             phase=Phase.REPAIR, argv=(*provenance, *([libraries] if libraries else []), "--", *packages)

@@ -180,6 +180,11 @@ _BY_MESSAGE: Final = (
         r"a pure Python wheel was generated",
     ),
     (
+        "{0} writes a wrong RECORD",
+        "lock another backend by [build-requires] replace, or correct it by a patch (inv patch.start)",
+        r"error: RECORD of \S+, which (.+) wrote, is wrong",
+    ),
+    (
         "it is repaired already",
         "there is nothing to do: name the wheel as the build has made it",
         r"has already repaired this wheel",

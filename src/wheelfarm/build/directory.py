@@ -35,6 +35,7 @@ ENVIRONMENT: Final = "env"
 WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
 """What a confined build may change of its directory, beside Meson's build directory."""
 SCRIPTS: Final = (
+    "check_record.py",
     "environment_report.py",
     "netlib.py",
     "compilers.py",

@@ -157,6 +157,8 @@ _PATTERNS: Final = (
     ),
     *_patterns(Failure.LINK, "Undefined symbols for architecture", follow=Follow.INDENTED),
     *_patterns(Failure.REPAIR, "has already repaired this wheel"),
+    # inside/check_record.py
+    *_patterns(Failure.REPAIR, ("error: RECORD of ", "^error: RECORD of "), follow=Follow.INDENTED),
     *_patterns(
         Failure.SETTINGS,
         ("Unknown option", r"\b(?:ERROR|error): Unknown options?\b"),
