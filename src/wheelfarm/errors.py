@@ -31,6 +31,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number and its noun, such as 1 wheel, 2 wheels, 1,200 libraries."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def _labelled(label: str, text: str) -> list[str]:
     """The lines of a text; only the first begins with a label, also where the text imitates one."""
     first, *rest = (printable(line.removesuffix("\r")) for line in text.split("\n"))
@@ -91,7 +96,7 @@ class GroupError(FarmError, slug="several"):
     """Several errors that were found in one go."""
 
     def __init__(self, errors: Sequence[FarmError]) -> None:
-        super().__init__(f"{len(errors)} problems found")
+        super().__init__(f"{counted(len(errors), 'problem')} found")
         self.errors = tuple(errors)
 
     @property

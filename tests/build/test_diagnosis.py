@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+import traceback
 
 import pytest
 
@@ -48,10 +49,15 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("clang-old-caret", "compile", (6, 7, 8), None),
     ("cmake-blas", "configure", (11, 12), "CMake finds no BLAS"),
     ("cmake-compile", "compile", (16, 19, 20, 21, 22), None),
-    ("cmake-compiler", "configure", (10, 11, 13, 15, 17, 19, 21), "the compiler itself does not work"),
+    (
+        "cmake-compiler",
+        "configure",
+        (10, 11, 13, 15, 17, 19, 21, 22, 23, 24, 25, 31),
+        "the compiler itself does not work",
+    ),
     ("cmake-make", "compile", (17, 18, 19, 20), None),
     ("cmake-message", "configure", (11, 12, 14), None),
-    ("cmake-package", "configure", (11, 12, 13, 15, 16, 17, 18), "CMake finds no HDF5X"),
+    ("cmake-package", "configure", (11, 12, 13, 15, 16, 17, 18, 20, 21, 22, 23), "CMake finds no HDF5X"),
     ("colours", "compile", (1, 2, 3), None),
     ("cython-name", "compile", (31, 34, 37, 38, 39, 40, 42), None),
     ("cython-pxd", "compile", (31, 34, 37, 38, 40), "Cython finds no numpyy.pxd"),
@@ -82,7 +88,7 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("memory-python", "out-of-memory", (2, 3), "the memory ran out"),
     ("memory-virtual", "out-of-memory", (1,), "the memory ran out"),
     ("meson-choice", "settings", (9,), "the option blas cannot have this value"),
-    ("meson-compiler-broken", "configure", (11, 12, 16), "the compiler itself does not work"),
+    ("meson-compiler-broken", "configure", (11, 12, 14, 15, 16, 18), "the compiler itself does not work"),
     ("meson-compiler-missing", "configure", (11, 12, 13), "the compiler nosuchcc does not run"),
     ("meson-dependency", "configure", (17,), "Meson finds no openblas-none"),
     ("meson-option", "settings", (9,), "the build backend knows no option allow-noblas"),
@@ -91,7 +97,7 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("msvc-header", "compile", (4,), "the header cblas.h is missing"),
     ("msvc-library", "link", (2, 4), "the library openblas.lib is missing"),
     ("msvc-link", "link", (2, 5, 6, 7), "no library that is linked defines cblas_dgemm"),
-    ("network-cmake", "configure", (12, 13, 15, 16, 17, 18, 19, 30, 31), None),
+    ("network-cmake", "configure", (12, 13, 15, 16, 17, 18, 19, 20, 21, 23, 25), None),
     ("network-git", "network", (2,), "a host could not be reached"),
     ("network-pip-fetch", "network", (2,), "a host could not be reached"),
     ("network-pip", "network", (2,), "a host could not be reached"),
@@ -321,6 +327,68 @@ class TestEdges:
     def test_an_empty_line_in_a_traceback(self) -> None:
         text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\n\nValueError: no\n'
         assert classify(BuildError("no"), text, "build").where == (2, 3, 5)
+
+    def test_the_message_of_an_exception_is_whole(self) -> None:
+        """A name that matters may stand at its end."""
+        more = [f"    tried: /usr/lib{number}/libcore.so" for number in range(18)]
+        message = [
+            "RuntimeError: cannot find what pkg._ext needs",
+            *more[:9],
+            "",
+            *more[9:],
+            "  wanted: libcore",
+        ]
+        trace = ["Traceback (most recent call last):", '  File "tool.py", line 3, in f', "    g()", *message]
+        after = ["ERROR Backend subprocess exited when trying to invoke build_wheel", "more output"]
+        found = classify(BuildError("no"), "\n".join([*trace, *after]), "build")
+        assert found.lines == (*trace[1:4], *more, "  wanted: libcore")
+
+    def test_a_message_that_goes_on_without_indentation(self) -> None:
+        text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n'
+        text += "ValueError: these are missing:\n- alpha\n- beta\n\nERROR Backend subprocess exited\n"
+        lines = ("ValueError: these are missing:", "- alpha", "- beta")
+        assert classify(BuildError("no"), text, "build").lines[1:] == lines
+        text = text.replace("ValueError: these are missing:", "ValueError:")
+        assert classify(BuildError("no"), text, "build").lines[1:] == ("ValueError:", *lines[1:])
+
+    def test_exceptions_that_led_to_others_are_whole(self) -> None:
+        frame = 'Traceback (most recent call last):\n  File "x.py", line {}, in f\n    f()\n'
+        first = "LookupError: no library:\n  libfirst.so\n" + "  more\n" * 12 + "\n  libend.so\n"
+        cause = "\nThe above exception was the direct cause of the following exception:\n\n"
+        during = "\nDuring handling of the above exception, another exception occurred:\n\n"
+        text = f"{frame.format(1)}{first}{cause}{frame.format(2)}KeyError: 'second'\n{during}"
+        text += f"{frame.format(3)}RuntimeError: third\n    the name that matters\n"
+        lines = [line.strip() for line in classify(BuildError("no"), text, "build").lines]
+        expected = ["libfirst.so", "libend.so", "KeyError: 'second'", "the name that matters"]
+        assert [line for line in lines if line in expected] == expected
+
+    def test_an_exception_group(self) -> None:
+        inner = ExceptionGroup("inner", [OSError("third")])
+        members = [ValueError("first\n  libone.so"), TypeError("second"), inner]
+        for member in members[:1]:
+            with pytest.raises(ValueError, match="first"):
+                raise member
+        with pytest.raises(ExceptionGroup) as caught:
+            raise ExceptionGroup("two wheels", members)
+        for indent in ("", "  "):
+            text = textwrap.indent("".join(traceback.format_exception(caught.value)), indent)
+            lines = [line.lstrip(" |") for line in classify(BuildError("no"), text, "build").lines]
+            expected = ["ExceptionGroup: two wheels (3 sub-exceptions)", "ValueError: first", "libone.so"]
+            expected += ["TypeError: second", "OSError: third"]
+            assert [line for line in lines if line in expected] == expected
+
+    def test_an_error_of_meson_with_an_empty_line(self) -> None:
+        message = "meson.build:3:0: ERROR: Problem encountered: no BLAS\n\n  set -Dblas=openblas\nor none\n"
+        text = f"{message}\nA full log can be found at /build/meson-log.txt\nmore\n"
+        lines = classify(BuildError("no"), text, "build").lines
+        assert lines[1:] == ("  set -Dblas=openblas", "or none")
+
+    def test_an_error_of_cmake_is_whole(self) -> None:
+        message = "CMake Error at CMakeLists.txt:3 (message):\n" + "".join(
+            f"  reason {number}\n\n" for number in range(11)
+        )
+        text = f"{message}\nCall Stack (most recent call first):\n  CMakeLists.txt:9 (f)\n"
+        assert classify(BuildError("no"), text, "build").lines[-1] == "  reason 10"
 
     def test_a_duplicate_of_lower_rank_hides_nothing(self) -> None:
         text = "error: yes\nTraceback (most recent call last):\nerror: yes\nerror: no\n"

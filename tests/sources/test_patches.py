@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -103,7 +105,7 @@ class TestInexact:
             "sample: 0001-change.patch: a.txt: hunk 1 of 2: @@ -7,7 +7,7 @@ line 6",
             "sample: 0001-change.patch: a.txt: hunk 2 of 2: @@ -27,7 +27,7 @@ line 26",
         ]
-        assert errors[0].what == "0001-change.patch applies with an offset of 1 lines, not exactly"
+        assert errors[0].what == "0001-change.patch applies with an offset of 1 line, not exactly"
         assert "refresh it" in str(errors[0].hint)
 
     def test_fuzz(self, tree: Path, make: PatchMaker) -> None:
@@ -141,7 +143,49 @@ class TestInexact:
     def test_other_line_ends(self, tree: Path, make: PatchMaker) -> None:
         one = make({"sub/b.txt": b"1\ntwo\nthree\n"})
         (tree / "sub/b.txt").write_bytes(b"one\r\ntwo\r\nthree\r\n")
-        assert len(refused(tree, one)) == 1
+        (error,) = refused(tree, one)
+        assert error.why == "the source has CRLF here, the patch LF"
+        subprocess.run(shlex.split(str(error.hint)), check=True)
+        patch(tree, one)
+        assert (tree / "sub/b.txt").read_bytes() == b"1\r\ntwo\r\nthree\r\n"
+
+    def test_a_patch_whose_line_ends_an_editor_has_changed(self, tree: Path, make: PatchMaker) -> None:
+        one = make({"a.txt": edited(l10="ten", l50="fifty"), "sub/b.txt": b"1\ntwo\nthree"})
+        one.write_bytes(one.read_bytes().replace(b"\n", b"\r\n"))
+        errors = refused(tree, one)
+        assert {error.why for error in errors} == {"the source has LF here, the patch CRLF"}
+        assert len(errors) == 2  # git names the first hunk of each file
+        for error in errors:
+            subprocess.run(shlex.split(str(error.hint)), check=True)
+        patch(tree, one)
+        assert (tree / "a.txt").read_bytes() == edited(l10="ten", l50="fifty")
+        assert (tree / "sub/b.txt").read_bytes() == b"1\ntwo\nthree"
+
+    def test_line_ends_that_differ_within_the_source(self, tree: Path, make: PatchMaker) -> None:
+        one = make({"sub/b.txt": b"1\ntwo\nthree\n", "a.txt": edited(l10="ten", l50="fifty")})
+        (tree / "sub/b.txt").write_bytes(b"one\r\ntwo\nthree\n")
+        lines = FILES["a.txt"].split(b"\n")
+        (tree / "a.txt").write_bytes(b"\r\n".join(lines[:30]) + b"\r\n" + b"\n".join(lines[30:]))
+        first, second = refused(tree, one)
+        assert first.why == "the source has CRLF here, the patch LF"
+        assert second.why == "the source has CRLF and LF here, the patch LF"
+        assert "by hand" in str(second.hint)
+        # The other hunk of a.txt stays as it is.
+        subprocess.run(shlex.split(str(first.hint)), check=True)
+        assert [error.where for error in refused(tree, one)] == [second.where]
+
+    def test_other_lines_and_other_line_ends(self, tree: Path, make: PatchMaker) -> None:
+        one = make({"sub/b.txt": b"1\ntwo\nthree\n"})
+        (tree / "sub/b.txt").write_bytes(b"other\r\ntwo\r\nthree\r\n")
+        assert refused(tree, one)[0].why == "the source does not have the lines that it changes"
+
+    def test_line_ends_and_an_offset(self, tree: Path, make: PatchMaker) -> None:
+        one = make({"a.txt": edited(l10="ten")})
+        (tree / "a.txt").write_bytes(b"line 0\r\n" + FILES["a.txt"].replace(b"\n", b"\r\n"))
+        (error,) = refused(tree, one)
+        assert error.why == "the source has CRLF here, the patch LF"
+        subprocess.run(shlex.split(str(error.hint)), check=True)
+        assert "with an offset of 1 line," in refused(tree, one)[0].what
 
     def test_another_binary(self, tree: Path, make: PatchMaker) -> None:
         one = make({"blob.bin": b"\0new"})

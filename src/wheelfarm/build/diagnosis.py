@@ -248,7 +248,7 @@ class Diagnosis:
 
     failure: Failure
     lines: tuple[str, ...]
-    """The relevant lines, at most 12, without colors, in the order of the log."""
+    """The relevant lines, without colors, in the order of the log. The first message is whole."""
     where: tuple[int, ...]
     """The number in the log of each of the lines, from 1; empty when they are not from a log."""
     cause: str | None

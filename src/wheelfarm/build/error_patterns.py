@@ -55,8 +55,10 @@ class Follow(Enum):
     """The source line and the caret that compilers show."""
     INDENTED = auto()
     """All that is indented further, across empty lines."""
+    EXCEPTION = auto()
+    """As INDENTED; after a colon, what is not indented too, up to an empty line."""
     PARAGRAPH = auto()
-    """All up to an empty line."""
+    """All up to an empty line, or to Meson's note about its log."""
     CYTHON = auto()
     """All up to the position and message that end Cython's block."""
 

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MOST: Final = 12
-"""Lines that are shown."""
+"""Lines that are shown, unless the first message and the exceptions that it led to are longer."""
 _LONGEST: Final = 2000
 """Characters of a line that are searched: compiler commands run to megabytes, messages do not."""
+_MOST_WHOLE: Final = 3 * MOST
 _MOST_AFTER: Final = 6
-"""Lines after a message that are shown."""
+"""Lines after another message than the first that are shown."""
 _READ: Final = 24
-"""Lines after a message that are searched for its end."""
+"""Lines after a message that are searched for its end, and shown of the first one."""
 _FINDINGS: Final = 12
 """Findings of each rank that are collected: more than are shown."""
 _LAST: Final = 8
@@ -40,6 +41,7 @@ _ATTEMPT: Final = re.compile(r"total=\d+|0x[0-9a-f]+")
 
 # The farm's notes about each command, and cibuildwheel's mark at the end of each of its steps.
 _SUCCESS: Final = re.compile(r"^# ended with exit code 0 after |^ {20,}(?:✓|done) \d+\.\d+s$")
+_MESON_END: Final = "A full log can be found at "
 _TIME_UP: Final = "# killed at its time limit of "
 _INTERRUPTED: Final = "# killed"
 _IGNORED: Final = (
@@ -51,17 +53,22 @@ _EDGE: Final = re.compile(r"^\s*(?:\[\d+/\d+\] |(?P<failed>FAILED: ))")
 _FORTRAN: Final = re.compile(r"^\s*(?:Fatal )?Error: ")
 _FORTRAN_POSITION: Final = re.compile(r"^\s*(?:[A-Za-z]:)?[^:\s][^:]{0,400}:\d+(?::\d+(?:-\d+)?)?:$")
 
-_TRACEBACK: Final = re.compile(r"^(\s*)Traceback \(most recent call last\):")
+# With what a line of it begins: an exception group has its members behind a bar (PEP 654).
+_TRACEBACK: Final = re.compile(
+    r"^(\s*(?:\| \s*)?|(?P<group>\s*)\+ Exception Group )Traceback \(most recent call last\):"
+)
+_MEMBER: Final = re.compile(r"^\s*\+(?:-\+)?-+ (?:\d+|\.\.\.) -+$")
+_MARGIN: Final = re.compile(r"^\s*\| ")
 _FRAME: Final = 'File "'
 # Frames of the import system and of the runner of build backends are innermost but irrelevant.
 _RUNNERS: Final = ("<frozen ", "importlib", "pyproject_hooks")
-_CHAINED: Final = ("the direct cause of the following exception", "another exception occurred:")
+_CHAINED: Final = ("the direct cause of the following exception:", "another exception occurred:")
 # Exceptions about the failure of a program whose own message is in the log.
 _ECHOES: Final = re.compile(
     r"(?:^|\.)(?:CalledProcessError|BackendUnavailable|BackendOperationFailed|HookException|SystemExit"
     r"|CompileError|LinkError|InstallationSubprocessError|MetadataGenerationFailed|FailedLiveProcessError)\b"
 )
-_EXCEPTION: Final = re.compile(r"^[A-Za-z_][\w.]*(?:: .*)?$")
+_EXCEPTION: Final = re.compile(r"^[A-Za-z_][\w.]*(?::(?: .*)?)?$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +110,13 @@ class Search:
                 self.lines.append(plain)
         at = 0
         while at < len(self.lines):
-            traceback = _TRACEBACK.match(self.lines[at])
-            at = self._read_traceback(at, traceback[1]) if traceback else self._read_line(at)
+            if traceback := _TRACEBACK.match(self.lines[at]):
+                bar = traceback["group"]
+                at = self._read_traceback(at, traceback[1] if bar is None else f"{bar}| ")
+            elif _MEMBER.match(self.lines[at]):
+                at = self._read_member(at + 1)
+            else:
+                at = self._read_line(at)
 
     @property
     def findings(self) -> list[Finding]:
@@ -125,11 +137,12 @@ class Search:
         first = findings[0]
         relevant = [at for at in first.failed if at != first.at]
         for finding in findings:
-            message = [*finding.head, finding.at, *self._tail(finding)[:_MOST_AFTER]]
-            more = [at for at in message if at not in relevant]
+            whole = finding is first or finding.chained
+            tail = self._tail(finding)[: None if whole else _MOST_AFTER]
+            more = [at for at in (*finding.head, finding.at, *tail) if at not in relevant]
             # The errors of a compiler in a failed configuration are evidence, not another failure.
             alike = finding.edge == first.edge and first.failure in {finding.failure, Failure.CONFIGURE}
-            if (finding.chained or alike) and len(relevant) + len(more) <= MOST:
+            if (whole or alike) and len(relevant) + len(more) <= (_MOST_WHOLE if whole else MOST):
                 relevant += more
         return relevant
 
@@ -174,22 +187,31 @@ class Search:
                     return at
                 self._add_exception(at, frame, start)
                 return at + 1
-            if text.lstrip().startswith(_FRAME):
+            if text.removeprefix(indent).lstrip().startswith(_FRAME):
                 in_frame = not any(runner in text for runner in _RUNNERS)
                 frame = (at,) if in_frame else frame
             elif in_frame and text.strip(" ~^"):
                 frame, in_frame = (*frame, at), False
         return len(self.lines)
 
+    def _read_member(self, at: int) -> int:
+        """Search the begin of a member of an exception group, which may have no traceback."""
+        text = self.lines[at] if at < len(self.lines) else ""
+        if (margin := _MARGIN.match(text)) and _EXCEPTION.match(text[margin.end() :]):
+            self._add_exception(at, (), at)
+            return at + 1
+        return at
+
     def _add_exception(self, at: int, frame: tuple[int, ...], start: int) -> None:
-        text = self.lines[at]
+        text = _MARGIN.sub("", self.lines[at])
         if _ECHOES.search(text.split(": ", 1)[0]):
             return
-        before = next(filter(None, reversed(self.lines[max(0, start - _BEFORE) : start])), "")
+        above = (each.strip(" |") for each in reversed(self.lines[max(0, start - _BEFORE) : start]))
+        chained = next(filter(None, above), "").endswith(_CHAINED)
         failure, rank = Failure.OTHER, Rank.EXCEPTION
         if found := match_line(text):
             failure, rank = found.failure, min(found.rank, rank)
-        self._add(rank, failure, at, head=frame, chained=before.endswith(_CHAINED))
+        self._add(rank, failure, at, head=frame, follow=Follow.EXCEPTION, chained=chained)
 
     def _add(
         self,
@@ -221,6 +243,22 @@ class Search:
         )
         self._found[rank].append(finding)
 
+    def _indented(self, at: int, after: Iterable[int], margin: str) -> list[int]:
+        """The lines that are indented further than a line, across empty ones; a margin does not count."""
+        texts = {each: self.lines[each].removeprefix(margin) for each in (at, *after)}
+        depth, bar = _depth(texts[at]), margin.rstrip()
+        block = takewhile(lambda each: texts[each] in {"", bar} or _depth(texts[each]) > depth, after)
+        return [each for each in block if texts[each] not in {"", bar}]
+
+    def _exception(self, at: int, after: Iterable[int]) -> list[int]:
+        """The further lines of an exception's message: what goes on after a colon need not be indented."""
+        text = self.lines[at]
+        margin = _MARGIN.match(text)
+        block = self._indented(at, after, margin[0] if margin else "")
+        if block or margin or not text.endswith((":", ",", "(", "[")):
+            return block
+        return list(takewhile(lambda at: self.lines[at] and not _ends_message(self.lines[at]), after))
+
     def _tail(self, finding: Finding) -> Sequence[int]:
         """The lines after a finding that belong to its message."""
         lines, start = self.lines, finding.at + 1
@@ -228,15 +266,16 @@ class Search:
         match finding.follow:
             case Follow.SNIPPET:
                 # GCC before 9 and Clang before 16 print the source line and the caret without bars.
-                if len(after) > 1 and lines[start] and _is_caret(lines[start + 1]):
-                    return after[:2]
-                return list(takewhile(lambda at: _BAR.match(lines[at]), after))[:3]
+                plain = len(after) > 1 and lines[start] and _is_caret(lines[start + 1])
+                return after[:2] if plain else list(takewhile(lambda at: _BAR.match(lines[at]), after))[:3]
             case Follow.INDENTED:
-                depth = _depth(lines[finding.at])
-                block = takewhile(lambda at: not lines[at] or _depth(lines[at]) > depth, after)
-                return [at for at in block if lines[at]]
+                return self._indented(finding.at, after, "")
+            case Follow.EXCEPTION:
+                return self._exception(finding.at, after)
             case Follow.PARAGRAPH:
-                return list(takewhile(lambda at: lines[at], after))
+                noted = next((at for at in after if lines[at].lstrip().startswith(_MESON_END)), 0)
+                block = range(start, noted) if noted else takewhile(lambda at: lines[at], after)
+                return [at for at in block if lines[at]]
             case Follow.CYTHON:
                 inner = list(takewhile(lambda at: not _CYTHON_END.match(lines[at]), after))
                 end = after[len(inner) : len(inner) + 1]
@@ -244,6 +283,10 @@ class Search:
                 return [*shown[-_MOST_AFTER + len(end) :], *end]
             case _:
                 return ()
+
+
+def _ends_message(text: str) -> bool:
+    return text.startswith(_IGNORED) or _TRACEBACK.match(text) is not None or match_line(text) is not None
 
 
 def _depth(text: str) -> int:

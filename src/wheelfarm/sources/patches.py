@@ -9,9 +9,10 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import Collector, PatchError
+from wheelfarm.errors import Collector, PatchError, counted
 from wheelfarm.model import AppliedPatch, sha256_of_bytes
 from wheelfarm.sources.git import git_environment
+from wheelfarm.sources.line_ends import line_end_problem
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ class Hunk:
 
     line: str
     start: int
+    number: int
+    last: int
+    """Its first and its last line in the patch."""
+    old: tuple[str, ...]
+    """The lines of the file that it concerns, with any carriage return."""
 
 
 def check_header(path: Path) -> None:
@@ -45,7 +51,8 @@ def check_header(path: Path) -> None:
     Raises:
         PatchError: when a field is missing or empty.
     """
-    header = "\n".join(takewhile(lambda line: not _DIFF.match(line) and line != "---", _lines(path)))
+    lines = (line.removesuffix("\r") for line in _lines(path))
+    header = "\n".join(takewhile(lambda line: not _DIFF.match(line) and line != "---", lines))
     fields = ("Why", "Upstream")
     missing = [f"{name}:" for name in fields if not re.search(_FIELD.format(name), header)]
     if missing:
@@ -66,7 +73,9 @@ def read_hunks(path: Path) -> list[list[Hunk]]:
     files: list[list[Hunk]] = []
     changes = named = False
     lines = _lines(path)
+    number = 0
     for line in lines:
+        number += 1
         # A diff of git begins with its own line, any other with the first of its two names.
         if line.startswith("diff --git "):
             files.append([])
@@ -76,8 +85,9 @@ def read_hunks(path: Path) -> list[list[Hunk]]:
                 files.append([])
             named = True
         elif files and (match := _HUNK.match(line)):
-            files[-1].append(Hunk(line, int(match[1])))
-            _skip(lines, int(match[2] or 1), int(match[3] or 1))
+            old, read = _read_hunk(lines, int(match[2] or 1), int(match[3] or 1))
+            files[-1].append(Hunk(line.removesuffix("\r"), int(match[1]), number, number + read, old))
+            number += read
         changes = changes or line.startswith(_WITHOUT_HUNKS)
     if not changes and not any(files):
         raise PatchError(
@@ -89,14 +99,20 @@ def read_hunks(path: Path) -> list[list[Hunk]]:
     return files
 
 
-def _skip(lines: Iterator[str], old: int, new: int) -> None:
-    """Skip the lines of a hunk, which are arbitrary text."""
+def _read_hunk(lines: Iterator[str], old: int, new: int) -> tuple[tuple[str, ...], int]:
+    """The old lines of a hunk, which are arbitrary text, and how many lines it has in the patch."""
+    found: list[str] = []
+    read = 0
     while old > 0 or new > 0:
         line = next(lines, None)
         if line is None:
-            return
-        old -= line[:1] not in {"+", "\\"}
+            break
+        read += 1
+        if line[:1] not in {"+", "\\"}:
+            found.append(line[1:])
+            old -= 1
         new -= line[:1] not in {"-", "\\"}
+    return tuple(found), read
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -104,7 +120,7 @@ def _lines(path: Path) -> Iterator[str]:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
         raise PatchError(f"{path.name} cannot be read", where=str(path), why=error.strerror) from None
-    yield from (line.removesuffix("\r") for line in text.split("\n"))
+    yield from text.split("\n")
 
 
 _CHECKING: Final = re.compile(r"Checking patch (.+)\.\.\.")
@@ -196,8 +212,9 @@ class _Application:
                 if _leads_out(target):
                     yield self._outside(target)
             elif match := _MOVED.fullmatch(line):
+                offset = counted(int(match[2]), "line")
                 yield self._error(
-                    f"{self.patch.name} applies with an offset of {match[2]} lines, not exactly",
+                    f"{self.patch.name} applies with an offset of {offset}, not exactly",
                     target,
                     _named(int(match[1]), hunks),
                     why="the source has changed above it",
@@ -205,13 +222,10 @@ class _Application:
                 )
             elif match := _FAILED.fullmatch(line):
                 number = next((n for n, hunk in enumerate(hunks, 1) if hunk.start == int(match[1])), 0)
-                yield self._error(
-                    f"{self.patch.name} does not apply",
-                    target,
-                    _named(number, hunks),
-                    why="the source does not have the lines that it changes",
-                    hint=_REFRESH,
-                )
+                ends = number and line_end_problem(self.tree / target, self.patch, hunks[number - 1], hunks)
+                why, hint = ends or ("the source does not have the lines that it changes", _REFRESH)
+                what, place = f"{self.patch.name} does not apply", _named(number, hunks)
+                yield self._error(what, target, place, why=why, hint=hint)
             elif _OUTSIDE.match(line):
                 yield self._outside(target)
             elif not _REPEATED.fullmatch(line) and (match := _OTHER.fullmatch(line)):
