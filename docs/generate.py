@@ -19,6 +19,7 @@ from wheelfarm.cli.program import collection
 from wheelfarm.recipes.farm_settings import FarmTable
 from wheelfarm.recipes.recipe import Recipe
 from wheelfarm.recipes.settings import OVERRIDABLE, PREFIX
+from wheelfarm.wheels.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +44,16 @@ unknown variables that begin with `WHEELFARM_` are errors.
 
 Where `index-url` is not set, the farm uses the index that pip and uv use on this machine: `PIP_INDEX_URL`,
 `UV_DEFAULT_INDEX`, `UV_INDEX_URL`, then pip's configuration file, then the public index.
+"""
+EXAMINATION: Final = """\
+The gate examines every wheel that passes it, and `inv wheel.inspect` any wheel: all its ELF, Mach-O and PE
+binaries, those of vendored libraries too, and where its members are. The gate refuses a wheel with an error;
+a note is in the build record and in the report. A recipe allows what it must, with a reason:
+
+    [expect]
+    allow = { "rpath: pkg/_ext*" = "the driver is installed there" }
+
+The key is a rule, or a rule and a glob of members. What allows nothing is an error.
 """
 ERRORS: Final = """\
 Every error says what happened, where, why, and what to do next; its slug stands in brackets. A task ends with
@@ -243,10 +254,26 @@ def tasks_page() -> str:
     return "\n".join((NOTICE, "# Tasks and sessions\n", TASKS, *sections))
 
 
+def examination_page() -> str:
+    """Every rule of the examination."""
+    rows = [
+        (
+            f"`{rule.name}`",
+            "error" if rule.error else "note",
+            f"Members {rule.meaning} ([reference]({rule.reference}))",
+            f"{rule.remedy[0].upper()}{rule.remedy[1:]}",
+        )
+        for rule in RULES.values()
+    ]
+    table = _table(("rule", "", "meaning", "remedy"), rows)
+    return f"{NOTICE}\n# The examination of wheels\n\n{EXAMINATION}\n{table}"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "recipe.md": recipe_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
+    "examination.md": examination_page,
     "tasks.md": tasks_page,
 }
 

@@ -91,12 +91,16 @@ def build_commands(
         *(*_SCRIPT, script("environment_report.py"), ENVIRONMENT, WHEEL),
         str(output / ENVIRONMENT_REPORT),
     )
+    rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST)
+    has_rpaths = directory.build.recipe.table.compiled and target.platform is Platform.LINUX
     provenance = (*_SCRIPT, script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [
         *commands,
         BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *packages)),
         BuildCommand(phase=Phase.REPAIR, argv=(*_SCRIPT, script("check_record.py"), WHEEL)),
         BuildCommand(phase=Phase.REPAIR, argv=repair, env=variables),
+        # delocate does this itself.
+        *([BuildCommand(phase=Phase.REPAIR, argv=rpaths)] if has_rpaths else []),
         BuildCommand(
             phase=Phase.REPAIR, argv=(*provenance, *([libraries] if libraries else []), "--", *packages)
         ),

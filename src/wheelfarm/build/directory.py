@@ -42,6 +42,7 @@ SCRIPTS: Final = (
     "programs.py",
     "prepare_build_cache.py",
     "library_provenance.py",
+    "remove_rpaths.py",
 )
 
 

@@ -170,7 +170,9 @@ class Host:
     def _build_env(self, directory: BuildDirectory, variables: Mapping[str, str]) -> dict[str, str]:
         """The environment of the backend: little of this machine, and nothing of the user's home."""
         root, cache = directory.root, self.compiler_cache
-        env = backend_environment(self.settings.environ) | dict(variables)
+        interpreter = self.machine.python(directory.build.id.target.python)
+        linkers = self.machine.linkers(interpreter, variables)
+        env = backend_environment(self.settings.environ) | linkers | dict(variables)
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
         path = [str(_python_of(root).parent), str(root / "programs")]
         if cache is not None:

@@ -42,11 +42,13 @@ class Check:
     ok: bool
     cause: str = ""
     """Where a difference shows, and what in the recipe most likely caused it."""
+    hint: str = ""
+    """What to do next; by default, to look at the wheel."""
 
     @classmethod
-    def of(cls, check: str, *, expected: str, found: str, ok: bool, cause: str = "") -> Check:
+    def of(cls, check: str, *, expected: str, found: str, ok: bool, cause: str = "", hint: str = "") -> Check:
         """One with the name of its key below `expect`."""
-        return cls(result=Result(check=check, expected=expected, found=found), ok=ok, cause=cause)
+        return cls(result=Result(check=check, expected=expected, found=found), ok=ok, cause=cause, hint=hint)
 
 
 def require(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Result, ...]:
@@ -66,7 +68,7 @@ def require(build: Build, checks: Iterable[Check], *, wheel: str) -> tuple[Resul
                 f"{build.id}: {check.result}",
                 where=f"{origin}: {key}" if has_key else origin,
                 why=check.cause,
-                hint=f"inv wheel.inspect {wheel} shows what is inside",
+                hint=check.hint or f"inv wheel.inspect {wheel} shows what is inside",
             )
         )
     problems.check()

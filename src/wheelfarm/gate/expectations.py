@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.gate.check import Check, listed, matches, require
+from wheelfarm.gate.examination import check_findings
 from wheelfarm.recipes.strict import size_of
 from wheelfarm.wheelhouse.tags import is_pure
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
+from wheelfarm.wheels.examination import examine, platform_level
 from wheelfarm.wheels.linkage import linkage_in_child
 
 if TYPE_CHECKING:
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
 
-_LEVEL: Final = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)(?:_.*)?")
-# The manylinux levels from before PEP 600 are aliases of these.
-_LEGACY: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 # Platform compatibility tags: PEP 425, 600 and 656; those of Apple and Windows as packaging writes them.
 _PLATFORM: Final = re.compile(
     r"(?:(?:many|musl)?linux\w*?|macosx_\d+_\d+|win)_?"
@@ -48,10 +47,12 @@ def check_expectations(
     """
     expect, compiled = build.resolved.expect, build.recipe.table.compiled
     checks = list(check_contents(expect, wheel))
+    binaries: tuple[Binary, ...] = ()
     if reads_binaries(expect, compiled=compiled):
         binaries = linkage_in_child(wheel, env, scratch)
         checks += check_architecture(wheel, binaries)
         checks += check_linkage(expect, binaries, compiled=compiled)
+    checks += check_findings(expect.allow or {}, examine(wheel, binaries))
     return require(build, checks, wheel=wheel.path.name)
 
 
@@ -153,20 +154,11 @@ def _files(wheel: Wheel, *, present: list[str], absent: list[str]) -> Iterator[C
         )
 
 
-def _level(tag: str) -> tuple[str, tuple[int, int]] | None:
-    """System and version of a platform tag; None for one that has none, such as win_amd64."""
-    for name, version in _LEGACY.items():
-        if tag == name or tag.startswith(f"{name}_"):
-            return "manylinux", version
-    match = _LEVEL.fullmatch(tag)
-    return (match[1], (int(match[2]), int(match[3]))) if match else None
-
-
 def _platform_tag(wheel: Wheel, wanted: str) -> Check:
     """Whether the wheel is for systems at least as old as the tag says; several tags mean any of them."""
-    limit = _level(wanted)
+    limit = platform_level(wanted)
     tags = wheel.platform_tag.split(".")
-    levels = [level for tag in tags if (level := _level(tag)) is not None]
+    levels = [level for tag in tags if (level := platform_level(tag)) is not None]
     if limit is None:
         ok = wanted in tags
     else:

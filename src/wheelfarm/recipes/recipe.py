@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from wheelfarm.recipes.source_table import ArchiveSource, GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import (
@@ -22,7 +22,9 @@ from wheelfarm.recipes.strict import (
     StrictModel,
     VariableName,
     VersionText,
+    suggestion,
 )
+from wheelfarm.wheels.rules import RULES
 
 CostText = Annotated[str, Field(pattern=r"^[1-9]\d{0,3} (s|min)$")]
 """A duration, such as 40 s or 8 min."""
@@ -170,6 +172,21 @@ class Expect(StrictModel):
         default=None,
         description="Whether there are extension modules; by default there must be when anything is compiled",
     )
+    allow: dict[str, ReasonText] | None = Field(
+        default=None,
+        description="What the examination may find: the name of its rule, or `rule: glob of members` → the "
+        "reason; each must be found",
+    )
+
+    @field_validator("allow")
+    @classmethod
+    def _known_rules(cls, allow: dict[str, ReasonText] | None) -> dict[str, ReasonText] | None:
+        for key in allow or {}:
+            name = key.partition(":")[0].strip()
+            if name not in RULES:
+                hint = suggestion(name, RULES) or f"they are {', '.join(RULES)}"
+                raise ValueError(f"{name!r} is no rule of the examination: {hint}")
+        return allow
 
 
 class Split(StrictModel):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.text import bar, duration, first_names, size, table_lines
 from wheelfarm.wheels.comparison import common_name
+from wheelfarm.wheels.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,10 +46,24 @@ def inspection_lines(wheel: Mapping[str, Any], width: int | None = None) -> Iter
         yield from table_lines(
             ("size", "kind", "largest files"), files, right=("size",), whole=("size", "kind"), width=width
         )
+    if wheel["findings"]:
+        yield ""
+        columns = ("examination", "", "files", "members")
+        rows = [*_findings(wheel["findings"])]
+        yield from table_lines(columns, rows, right=("files",), whole=columns[:3], width=width)
     details = [(name, text) for name, text in _details(wheel).items() if text]
     if details:
         yield ""
         yield from table_lines(("", " "), details, width=width)
+
+
+def _findings(findings: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str, str, str]]:
+    """A row for each rule: its name, whether the gate refuses it, and the members."""
+    for rule in dict.fromkeys(each["rule"] for each in findings):
+        found = [each for each in findings if each["rule"] == rule]
+        members = [f"{each['member']} {each['detail']}".rstrip() for each in found]
+        level = "error" if RULES[rule].error else "note"
+        yield rule, level, str(len({each["member"] for each in found})), first_names(members, _NAMES)
 
 
 def _shares(title: str, parts: Mapping[str, tuple[int, int]], whole: int, width: int | None) -> Iterator[str]:
@@ -99,14 +114,24 @@ def _details(wheel: Mapping[str, Any]) -> dict[str, str]:
         "requires": "; ".join(wheel["requires_dist"]),
         "binaries": f"{formats} for {', '.join(linkage['machines'])}" if linkage["binaries"] else "",
         "newest glibc symbol": linkage["glibc"],
+        "newest libstdc++ symbol": linkage["libstdcxx"],
         "macOS": f"{linkage['macos']} or newer" if linkage["macos"] else "",
         "not stripped": _names(linkage["unstripped"]),
         "debug information": _names(linkage["with_debug"]),
         "rpaths": ", ".join(linkage["rpaths"]),
+        "hardening": _hardening(linkage),
         "system libraries": ", ".join(wheel["externals"]),
         "vendored": "; ".join(map(_component, _scope(wheel, "required"))),
         "built with": ", ".join(map(_component, _scope(wheel, "excluded"))),
     }
+
+
+def _hardening(linkage: Mapping[str, Any]) -> str:
+    """What protects all binaries, or how many of them."""
+    total = linkage["binaries"]
+    return ", ".join(
+        name if count == total else f"{name} in {count}" for name, count in linkage["hardening"].items()
+    )
 
 
 def _scope(wheel: Mapping[str, Any], scope: str) -> list[Mapping[str, str]]:

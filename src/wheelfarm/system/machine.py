@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform as host_platform
 import re
+import shlex
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,6 +46,8 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "apt": ("dpkg-query", "-W", "-f=${Package} ${Version} ${db:Status-Status}\\n"),
     "dnf": ("rpm", "-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE} installed\\n"),
 }
+_LINKERS: Final = {"LDSHARED": "CC", "LDCXXSHARED": "CXX"}
+_RPATH: Final = re.compile(r"(?<!\S)-Wl,(?:-rpath|-R)[,=](\S+)")
 _CONFIGURE: Final = "dpkg --configure -a"
 _SYSTEMS: Final = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}
 _ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
@@ -254,6 +258,27 @@ class Machine:
             str(interpreter), "-c", "import sysconfig; print(sysconfig.get_path('include'))"
         )
         return include is not None and Path(include.strip(), "Python.h").is_file()
+
+    def linkers(self, interpreter: Path, compilers: Mapping[str, str]) -> dict[str, str]:
+        """The linkers that setuptools would call, without directories that the interpreter was built with.
+
+        pyenv, conda and Homebrew put their own into each extension module (pypa/auditwheel#562). There is
+        none of those variables where the interpreter has no such directory.
+
+        Args:
+            interpreter: the Python of a build.
+            compilers: CC and CXX, where they are set.
+        """
+        code = f"import json, sysconfig; print(json.dumps(sysconfig.get_config_vars(*{[*_LINKERS]})))"
+        commands = json.loads(self._output(str(interpreter), "-I", "-c", code) or "[]")
+        found = {}
+        for (name, compiler), command in zip(_LINKERS.items(), commands, strict=False):
+            places = set(_RPATH.findall(command or ""))
+            if places:
+                program, *words = shlex.split(_RPATH.sub("", command))
+                kept = [word for word in words if word.removeprefix("-L") not in places]
+                found[name] = f"{compilers.get(compiler, program)} {shlex.join(kept)}"
+        return found
 
     def python(self, python: Python) -> Path:
         """The interpreter of that version. Raises EngineError when it is not here."""

@@ -45,11 +45,25 @@ class Binary:
     """What other libraries must define; for PE, what it imports by name."""
     glibc: str = ""
     """The newest version of glibc that a symbol needs, such as 2.28; empty when none does."""
+    libstdcxx: str = ""
+    """The newest version of libstdc++ (GLIBCXX) that a symbol needs, such as 3.4.29."""
     macos: str = ""
     """The oldest macOS that it says it runs on, such as 14.0; empty in other formats."""
     stripped: bool = False
     """There is no symbol table beside the one that the loader needs."""
     has_debug: bool = False
+    content: str = ""
+    """A digest of its code and its constants, which a repair tool does not change."""
+    level: str = ""
+    """The instruction-set level that it says it needs, such as x86-64-v3; most linkers write none."""
+    executable_stack: bool = False
+    """The loader has to make the stack executable; glibc 2.41 refuses to."""
+    writable_code: bool = False
+    """A part of it is in memory writable and executable at once."""
+    text_relocations: bool = False
+    """The loader has to write into its code (DT_TEXTREL)."""
+    hardening: frozenset[str] = frozenset()
+    """What protects it: relro, bind-now, stack-protector, fortify, ibt, shstk; aslr, nx and cfg for PE."""
     marks: frozenset[str] = field(default=frozenset(), repr=False)
     """Texts in its data that show BLAS inside; see `blas.marks`."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
 import warnings
 from typing import TYPE_CHECKING, Final
 
@@ -12,13 +14,13 @@ from wheelfarm.wheels.binary import Binary, BinaryFormat, newest_version
 from wheelfarm.wheels.blas import marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 # What matters of its messages is in the result.
 lief.logging.disable()
 warnings.filterwarnings("ignore", message=".* is not a valid ", category=RuntimeWarning)
 
-_GLIBC: Final = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
+_VERSION: Final = re.compile(r"(GLIBC|GLIBCXX)_(\d+(?:\.\d+)+)")
 _DEBUG: Final = (".debug_", ".zdebug_")
 _ELF_MACHINES: Final = {
     lief.ELF.ARCH.I386: "i686",
@@ -28,7 +30,34 @@ _ELF_MACHINES: Final = {
     lief.ELF.ARCH.S390: "s390x",
     lief.ELF.ARCH.LOONGARCH: "loongarch64",
 }
+_STACK_BY_DEFAULT: Final = (lief.ELF.ARCH.I386, lief.ELF.ARCH.X86_64, lief.ELF.ARCH.ARM, lief.ELF.ARCH.S390)
+"""Where a file that does not say how its stack is has an executable one (glibc, sysdeps/*/stackinfo.h)."""
+_Characteristic = lief.PE.Section.CHARACTERISTICS
+_PE_HARDENING: Final = {
+    lief.PE.OptionalHeader.DLL_CHARACTERISTICS.DYNAMIC_BASE: "aslr",
+    lief.PE.OptionalHeader.DLL_CHARACTERISTICS.NX_COMPAT: "nx",
+    lief.PE.OptionalHeader.DLL_CHARACTERISTICS.GUARD_CF: "cfg",
+}
 _PE_MACHINES: Final = {lief.PE.Header.MACHINE_TYPES.I386: "win32"}
+
+_Tag = lief.ELF.DynamicEntry.TAG
+# Values of DT_FLAGS and DT_FLAGS_1 (elf.h).
+_TEXTREL: Final = 0x4
+_BIND_NOW: Final = 0x8
+_NOW: Final = 0x1
+# Properties of x86 and their bits (elf.h: GNU_PROPERTY_X86_*).
+_FEATURES: Final = 0xC0000002
+_IBT: Final = 0x1
+_SHSTK: Final = 0x2
+_NEEDED: Final = 0xC0008002
+_LEVELS: Final = {2: "x86-64-v2", 3: "x86-64-v3", 4: "x86-64-v4"}
+"""By the number of the highest bit: the first is the baseline's."""
+_NOTE_HEAD: Final = 16
+_WORD: Final = 4
+_CONTENT: Final = frozenset({".text", ".rodata", ".data", "__text", "__const", "__cstring"})
+_FORTIFIED: Final = re.compile(r"__(?!stack_chk)\w+_chk")
+_WRITE_AND_EXECUTE: Final = 0x2 | 0x4
+"""VM_PROT_WRITE and VM_PROT_EXECUTE (mach/vm_prot.h)."""
 
 # The type byte of a Mach-O symbol (mach-o/nlist.h).
 _STAB: Final = 0xE0
@@ -48,6 +77,16 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
     sections = [str(section.name) for section in parsed.sections]
     exported = frozenset(str(symbol.name) for symbol in parsed.dynamic_symbols if symbol.shndx)
     soname = parsed.get(lief.ELF.DynamicEntry.TAG.SONAME)
+    undefined = frozenset(str(symbol.name) for symbol in parsed.dynamic_symbols if not symbol.shndx) - {""}
+    versions = [
+        match.groups()  # private versions have no number
+        for requirement in parsed.symbols_version_requirement
+        for version in requirement.get_auxiliary_symbols()
+        if (match := _VERSION.fullmatch(str(version.name)))
+    ]
+    segments = {segment.type: segment for segment in parsed.segments}
+    stack = segments.get(lief.ELF.Segment.TYPE.GNU_STACK)
+    properties = _gnu_properties(parsed)
     functions = (symbol for symbol in parsed.symtab_symbols if symbol.shndx and symbol.is_function)
     return [
         Binary(
@@ -64,19 +103,75 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
             ),
             exported=exported,
             hidden=frozenset(str(symbol.name) for symbol in functions) - exported,
-            undefined=frozenset(str(symbol.name) for symbol in parsed.dynamic_symbols if not symbol.shndx)
-            - {""},
-            glibc=newest_version(
-                match[1]  # private versions have no number
-                for requirement in parsed.symbols_version_requirement
-                for version in requirement.get_auxiliary_symbols()
-                if (match := _GLIBC.fullmatch(str(version.name)))
-            ),
+            undefined=undefined,
+            glibc=newest_version(number for name, number in versions if name == "GLIBC"),
+            libstdcxx=newest_version(number for name, number in versions if name == "GLIBCXX"),
             stripped=".symtab" not in sections,
             has_debug=any(name.startswith(_DEBUG) for name in sections),
+            executable_stack=stack.has(lief.ELF.Segment.FLAGS.X)
+            if stack is not None
+            else parsed.header.machine_type in _STACK_BY_DEFAULT,
+            writable_code=any(
+                segment.has(lief.ELF.Segment.FLAGS.W) and segment.has(lief.ELF.Segment.FLAGS.X)
+                for segment in parsed.segments
+                if segment.type is lief.ELF.Segment.TYPE.LOAD
+            ),
+            text_relocations=_has_flag(parsed, _Tag.FLAGS, _TEXTREL) or parsed.has(_Tag.TEXTREL),
+            hardening=_elf_hardening(parsed, undefined, properties.get(_FEATURES, 0)),
+            content=_digest(bytes(each.content) for each in parsed.sections if each.name in _CONTENT),
+            level=_LEVELS.get(properties.get(_NEEDED, 0).bit_length(), ""),
             marks=marks(data),
         )
     ]
+
+
+def _has_flag(parsed: lief.ELF.Binary, tag: lief.ELF.DynamicEntry.TAG, flag: int) -> bool:
+    entry = parsed.get(tag)
+    return isinstance(entry, lief.ELF.DynamicEntry) and bool(entry.value & flag)
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    """The sha256 of sections; empty when there is none, or all are."""
+    found = [part for part in parts if part]
+    return hashlib.sha256(b"".join(found)).hexdigest() if found else ""
+
+
+def _gnu_properties(parsed: lief.ELF.Binary) -> dict[int, int]:
+    """The bits of the x86 properties in .note.gnu.property (Linux extensions to the gABI)."""
+    section = parsed.get_section(".note.gnu.property")
+    if section is None or parsed.header.machine_type is not lief.ELF.ARCH.X86_64:
+        return {}
+    data, found, at = bytes(section.content), {}, _NOTE_HEAD
+    while at + 12 <= len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        if size == _WORD:
+            found[kind] = struct.unpack_from("<I", data, at + 8)[0]
+        at += 8 + -(-size // 8) * 8
+    return found
+
+
+def _elf_hardening(parsed: lief.ELF.Binary, undefined: frozenset[str], features: int) -> frozenset[str]:
+    bind_now = (
+        parsed.has(_Tag.BIND_NOW)
+        or _has_flag(parsed, _Tag.FLAGS, _BIND_NOW)
+        or _has_flag(parsed, _Tag.FLAGS_1, _NOW)
+    )
+    found = {
+        "relro": any(segment.type is lief.ELF.Segment.TYPE.GNU_RELRO for segment in parsed.segments),
+        "bind-now": bind_now,
+        "ibt": bool(features & _IBT),
+        "shstk": bool(features & _SHSTK),
+    }
+    return frozenset(name for name, there in found.items() if there) | _library_hardening(undefined)
+
+
+def _library_hardening(undefined: frozenset[str]) -> frozenset[str]:
+    """What the C library does for a binary, by the functions that it calls."""
+    found = {
+        "stack-protector": not undefined.isdisjoint({"__stack_chk_fail", "__stack_chk_fail_local"}),
+        "fortify": any(_FORTIFIED.fullmatch(name) for name in undefined),
+    }
+    return frozenset(name for name, there in found.items() if there)
 
 
 def _is_whole(header: lief.ELF.Header, size: int) -> bool:
@@ -131,6 +226,12 @@ def _read_slice(parsed: lief.MachO.Binary, member: str, texts: frozenset[str]) -
         macos=".".join(map(str, minimum[:2])),
         stripped=not hidden,
         has_debug=debug,
+        executable_stack=parsed.header.has(lief.MachO.Header.FLAGS.ALLOW_STACK_EXECUTION),
+        writable_code=any(
+            segment.init_protection & _WRITE_AND_EXECUTE == _WRITE_AND_EXECUTE for segment in parsed.segments
+        ),
+        hardening=_library_hardening(frozenset(undefined)),
+        content=_digest(bytes(each.content) for each in parsed.sections if each.name in _CONTENT),
         marks=texts,
     )
 
@@ -159,6 +260,15 @@ def read_pe(data: bytes, member: str) -> list[Binary]:
             # Linkers of GNU and LLVM can leave COFF symbols and DWARF inside; MSVC writes a separate PDB.
             stripped=parsed.header.numberof_symbols == 0,
             has_debug=any(section_name(section).startswith(".debug_") for section in parsed.sections),
+            writable_code=any(
+                section.has_characteristic(_Characteristic.MEM_WRITE)
+                and section.has_characteristic(_Characteristic.MEM_EXECUTE)
+                for section in parsed.sections
+            ),
+            hardening=frozenset(
+                name for flag, name in _PE_HARDENING.items() if parsed.optional_header.has(flag)
+            ),
+            content=_digest(bytes(each.content) for each in parsed.sections if each.name in _CONTENT),
             marks=marks(data),
         )
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.wheels.binary import externals, newest_version
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
+from wheelfarm.wheels.examination import examine
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def describe(wheel: Wheel) -> dict[str, Any]:
         ],
         "removable": _removable(wheel, binaries),
         "linkage": _linkage(binaries),
+        "findings": [asdict(each) for each in examine(wheel, binaries)],
         "externals": externals(binaries),
         "blas": [
             {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(one).items()}
@@ -94,5 +96,7 @@ def _linkage(binaries: Sequence[Binary]) -> dict[str, Any]:
         "with_debug": sorted({binary.member for binary in binaries if binary.has_debug}),
         "rpaths": sorted({path for binary in binaries for path in binary.rpaths}),
         "glibc": newest_version(binary.glibc for binary in binaries),
+        "libstdcxx": newest_version(binary.libstdcxx for binary in binaries),
+        "hardening": dict(sorted(Counter(name for binary in binaries for name in binary.hardening).items())),
         "macos": newest_version(binary.macos for binary in binaries),
     }

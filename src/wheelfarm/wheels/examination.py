@@ -1,0 +1,172 @@
+"""Examines a wheel and its binaries: what makes it fail elsewhere, or costs its user something."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from posixpath import dirname, normpath
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.wheels.binary import BinaryFormat
+from wheelfarm.wheels.comparison import common_name
+from wheelfarm.wheels.contents import contents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from packaging.tags import Tag
+
+    from wheelfarm.wheels.archive import Wheel
+    from wheelfarm.wheels.binary import Binary
+
+_LEVEL: Final = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)(?:_.*)?")
+# The manylinux levels from before PEP 600 are aliases of these.
+_LEGACY: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_ORIGIN: Final = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)")
+_LOADER: Final = re.compile(r"@(?:loader_path|executable_path)(?=/|$)")
+_DATA: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
+_FROM_REPAIR: Final = re.compile(r"[^/]+\.libs|\.dylibs")
+_ONE_PYTHON: Final = re.compile(r"\.(?:cpython-|cp)\d")
+_OF_PYTHON: Final = re.compile(r"_?Py(?!Init)")
+_COMMON: Final = frozenset({"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmarks"})
+"""Names of packages at the top that several projects install by mistake."""
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """A rule that a member of a wheel does not keep."""
+
+    rule: str
+    member: str
+    detail: str = ""
+
+
+def examine(wheel: Wheel, binaries: Sequence[Binary]) -> tuple[Finding, ...]:
+    """All findings in a wheel, ordered by rule and member."""
+    found = set(_outside_packages(wheel))
+    for binary in binaries:
+        found |= set(_one(binary))
+        found |= set(_newer_system(binary, wheel.platform_tag))
+        if binary.extension:
+            found |= set(_stable_abi(binary, wheel.tags))
+    return tuple(sorted(found | set(_twice(binaries))))
+
+
+def _one(binary: Binary) -> Iterator[Finding]:
+    """What is wrong with one binary."""
+    if binary.executable_stack:
+        yield Finding("executable-stack", binary.member)
+    if binary.writable_code:
+        yield Finding("writable-code", binary.member)
+    if binary.text_relocations:
+        yield Finding("text-relocations", binary.member)
+    if binary.level:
+        yield Finding("instruction-set", binary.member, binary.level)
+    for entry in binary.rpaths:
+        if why := rpath_problem(binary, entry):
+            yield Finding("rpath", binary.member, f"{entry!r}: {why}")
+
+
+def rpath_problem(binary: Binary, entry: str) -> str:
+    """Why an entry of a binary's RPATH or RUNPATH is of no use elsewhere; empty when it is.
+
+    The entry must be relative to the binary (ld.so(8), dyld(1)) and stay in site-packages.
+    """
+    origin = _LOADER if binary.format is BinaryFormat.MACHO else _ORIGIN
+    if not entry:
+        return "the current directory"
+    found = origin.match(entry)
+    if found is None:
+        if binary.format is BinaryFormat.MACHO and entry.startswith("@rpath"):
+            return ""
+        return "a directory of the build machine" if entry.startswith("/") else "relative to any directory"
+    place = dirname(_DATA.sub("", binary.member))
+    inside = normpath(f"{place}/{entry[found.end() :]}" if place else f".{entry[found.end() :]}")
+    return "outside site-packages" if inside.split("/")[0] == ".." else ""
+
+
+def platform_level(tag: str) -> tuple[str, tuple[int, int]] | None:
+    """System and version of a platform tag; None for one that has none, such as win_amd64."""
+    for name, version in _LEGACY.items():
+        if tag == name or tag.startswith(f"{name}_"):
+            return "manylinux", version
+    match = _LEVEL.fullmatch(tag)
+    return (match[1], (int(match[2]), int(match[3]))) if match else None
+
+
+def _newer_system(binary: Binary, platform_tag: str) -> Iterator[Finding]:
+    """A symbol or a build version newer than the oldest system of the wheel's tags."""
+    levels = [level for tag in platform_tag.split(".") if (level := platform_level(tag)) is not None]
+    for system, name, needed in (("manylinux", "glibc", binary.glibc), ("macosx", "macOS", binary.macos)):
+        oldest = min((version for each, version in levels if each == system), default=None)
+        if oldest and needed and _numbers(needed) > oldest:
+            text = ".".join(map(str, oldest))
+            yield Finding("newer-system", binary.member, f"{name} {needed}, and the tag says {text}")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2])
+
+
+def _stable_abi(binary: Binary, tags: Iterable[Tag]) -> Iterator[Finding]:
+    """What a module for the stable ABI uses of CPython that the oldest Python of its tag lacks."""
+    file = binary.member.rpartition("/")[2]
+    claimed = any(tag.abi == "abi3" for tag in tags)
+    if claimed and _ONE_PYTHON.search(file):
+        yield Finding("stable-abi", binary.member, "its file name is for one Python, and the tag says abi3")
+    elif claimed or ".abi3." in file:
+        from abi3info import DATAS, FUNCTIONS  # noqa: PLC0415 - a large table for few wheels
+        from abi3info.models import Symbol  # noqa: PLC0415
+
+        oldest = min(_python_of(tag.interpreter) for tag in tags)
+        for name in sorted(filter(_OF_PYTHON.match, binary.undefined)):
+            known = FUNCTIONS.get(Symbol(name)) or DATAS.get(Symbol(name))
+            if known is None:
+                yield Finding("stable-abi", binary.member, f"{name} is not in it")
+            elif (known.added.major, known.added.minor) > oldest:
+                since = f"{known.added.major}.{known.added.minor}"
+                detail = f"{name} is in it since Python {since}, and the tag says {oldest[0]}.{oldest[1]}"
+                yield Finding("stable-abi", binary.member, detail)
+
+
+def _python_of(interpreter: str) -> tuple[int, int]:
+    """The version of a Python tag (PEP 425): 3.11 of cp311."""
+    digits = re.sub(r"\D", "", interpreter)
+    return int(digits[:1] or 0), int(digits[1:] or 0)
+
+
+def _twice(binaries: Iterable[Binary]) -> Iterator[Finding]:
+    """Libraries that a wheel has more than once: by content, and by name."""
+    by_content, by_name = defaultdict[tuple[str, str], set[str]](set), defaultdict[str, set[str]](set)
+    for binary in binaries:
+        if binary.extension:
+            continue
+        by_content[binary.content, binary.machine].add(binary.member)
+        name = common_name(binary.member).rpartition("/")[2]
+        by_name[re.sub(r"\.so(?:\.\d+)*$", ".so", name)].add(binary.member)
+    same = [members for (content, _), members in by_content.items() if content and len(members) > 1]
+    for members in same:
+        yield from (Finding("library-twice", each, listed_others(members, each)) for each in members)
+    for members in by_name.values():
+        if len(members) > 1 and members not in same:
+            yield from (Finding("soname-twice", each, listed_others(members, each)) for each in members)
+
+
+def listed_others(members: Iterable[str], member: str) -> str:
+    """The members but one."""
+    return f"as {', '.join(sorted(set(members) - {member}))}"
+
+
+def _outside_packages(wheel: Wheel) -> Iterator[Finding]:
+    """Files at the top that belong to no import package, and packages with a name that many have."""
+    packages = set(contents(wheel).packages)
+    for member in wheel.members:
+        name = _DATA.sub("", member.name)
+        top, _, rest = name.partition("/")
+        if top == wheel.dist_info or top.endswith(".data") or _FROM_REPAIR.fullmatch(top):
+            continue
+        own = top if rest else top.partition(".")[0]
+        known = own in packages or (not rest and name.endswith((".pth", ".pyi"))) or own.endswith("-stubs")
+        if not known or (rest and own in _COMMON):
+            yield Finding("outside-packages", member.name)

@@ -1,0 +1,51 @@
+"""The script that removes directories of the build machine from the RPATH of a wheel's binaries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.binaries import calls, elf
+from support.wheels import make_wheel
+from wheelfarm.build import inside
+from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.linkage import linkage
+
+SCRIPT = Path(inside.__path__[0]) / "remove_rpaths.py"
+EXT = "pkg/_ext.cpython-311-x86_64-linux-gnu.so"
+TAG = "cp311-cp311-manylinux_2_28_x86_64"
+
+
+def rpaths_after(root: Path, **entries: str) -> tuple[dict[str, tuple[str, ...]], str]:
+    files = {
+        f"pkg/{name}.so": elf(calls(), flags=("-s", f"-Wl,-rpath,{entry}")) for name, entry in entries.items()
+    }
+    wheel = make_wheel(root, "pkg", "1.0", {"pkg/a,b.txt": "a name with a comma", **files}, tag=TAG)
+    before = wheel.read_bytes()
+    words = [sys.executable, "-I", "-S", str(SCRIPT), str(root)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    found = open_wheel(wheel)
+    verify(found)
+    if not done.stdout:
+        assert wheel.read_bytes() == before
+    return {each.member: each.rpaths for each in linkage(found)}, done.stdout
+
+
+@pytest.mark.parametrize("entry", ["/home/ci/build/lib", "build/lib", "$ORIGIN/../../lib", "RIGIN/lib"])
+def test_a_useless_entry_goes(tmp_path: Path, entry: str) -> None:
+    found, said = rpaths_after(tmp_path, ext=entry)
+    assert found == {"pkg/ext.so": ()}
+    assert said == f"removed from the rpath of pkg/ext.so: {entry!r}\n"
+
+
+def test_a_useful_entry_stays(tmp_path: Path) -> None:
+    assert rpaths_after(tmp_path, ext="$ORIGIN/../pkg.libs") == ({"pkg/ext.so": ("$ORIGIN/../pkg.libs",)}, "")
+
+
+def test_of_several_entries_the_useful_ones_stay(tmp_path: Path) -> None:
+    found, said = rpaths_after(tmp_path, one="/opt/lib::$ORIGIN/lib:lib", two="$ORIGIN")
+    assert found == {"pkg/one.so": ("$ORIGIN/lib",), "pkg/two.so": ("$ORIGIN",)}
+    assert said == "removed from the rpath of pkg/one.so: '/opt/lib', '', 'lib'\n"

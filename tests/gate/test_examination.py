@@ -1,0 +1,68 @@
+"""What the gate says of findings, and what a recipe allows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.binaries import calls, elf
+from support.farm import builds_of, make_farm
+from support.raised import only, raised
+from support.wheels import make_wheel
+from wheelfarm.errors import ExpectationError, FarmError
+from wheelfarm.gate.expectations import check_expectations
+from wheelfarm.wheels.archive import open_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.gate.check import Result
+
+EXT = "alpha/_ext.so"
+STACK = elf(calls(), flags=("-s", "-Wl,-z,execstack"))
+
+
+def checked(root: Path, files: dict[str, Any], allow: dict[str, str] | None = None) -> dict[str, Result]:
+    expect = {"allow": allow} if allow else {}
+    build = builds_of(make_farm(root / "farm", {"alpha": {"compilers": ["c"], "expect": expect}}))["alpha"]
+    tag = "cp311-cp311-manylinux_2_28_x86_64"
+    wheel = open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag))
+    return {each.check: each for each in check_expectations(build, wheel, {}, root)}
+
+
+def test_a_finding_is_an_error_with_member_reference_and_remedy(tmp_path: Path) -> None:
+    error = only(lambda: checked(tmp_path, {EXT: STACK}), ExpectationError)
+    assert error.what.endswith(f"executable-stack: expected none, found 1: {EXT}")
+    assert str(error.why).startswith("they need an executable stack, which glibc 2.41 and later refuse")
+    assert str(error.why).endswith("see https://github.com/pypa/auditwheel/issues/634")
+    assert error.hint == (
+        "link with -Wl,-z,noexecstack, and give assembler files a .note.GNU-stack section; "
+        'or [expect] allow = { executable-stack = "reason" }'
+    )
+
+
+@pytest.mark.parametrize("key", ["executable-stack", "executable-stack: alpha/*.so"])
+def test_a_recipe_allows_what_it_names(tmp_path: Path, key: str) -> None:
+    found = checked(tmp_path, {EXT: STACK}, {key: "it makes trampolines"})
+    assert "executable-stack" not in found
+
+
+def test_an_allowance_is_for_the_members_that_it_names(tmp_path: Path) -> None:
+    allow = {"executable-stack: alpha/other*": "it makes trampolines"}
+    errors = raised(lambda: checked(tmp_path, {EXT: STACK}, allow), ExpectationError)
+    assert [each.what.split(": ")[1] for each in errors] == [
+        "executable-stack",
+        "allow.executable-stack",
+    ]
+    assert errors[1].hint == "remove 'executable-stack: alpha/other*' from expect.allow"
+
+
+def test_a_note_is_a_result_and_no_error(tmp_path: Path) -> None:
+    found = checked(tmp_path, {EXT: elf(calls()), "README.md": ""})
+    assert found["outside-packages"].found == "1: README.md"
+
+
+def test_an_unknown_rule_is_an_error_of_the_recipe(tmp_path: Path) -> None:
+    with pytest.raises(FarmError, match="did you mean 'executable-stack'"):
+        checked(tmp_path, {EXT: STACK}, {"executable-stak": "a reason"})

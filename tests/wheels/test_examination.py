@@ -1,0 +1,181 @@
+"""Findings in wheels whose binaries real compilers and linkers made, and in Mach-O and PE files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.binaries import calls, elf, functions
+from support.wheels import make_wheel
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.binary import Binary, BinaryFormat
+from wheelfarm.wheels.examination import Finding, examine, rpath_problem
+from wheelfarm.wheels.linkage import linkage
+from wheelfarm.wheels.rules import RULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXT = "pkg/_ext.cpython-311-x86_64-linux-gnu.so"
+TAG = "cp311-cp311-manylinux_2_28_x86_64"
+
+
+def findings(root: Path, files: dict[str, Any], tag: str = TAG) -> list[Finding]:
+    root.mkdir(exist_ok=True)
+    wheel = open_wheel(make_wheel(root, "pkg", "1.0", {"pkg/__init__.py": "", **files}, tag=tag))
+    found = examine(wheel, linkage(wheel))
+    assert all(each.rule in RULES for each in found)
+    return list(found)
+
+
+def extension(*flags: str, code: str = "") -> bytes:
+    return elf(code + calls(), flags=("-s", *flags))
+
+
+def test_a_sound_wheel_has_no_findings(tmp_path: Path) -> None:
+    assert findings(tmp_path, {EXT: extension("-Wl,-rpath,$ORIGIN/../pkg.libs")}) == []
+
+
+def test_an_executable_stack(tmp_path: Path) -> None:
+    library = elf(functions("f"), flags=("-s", "-Wl,-z,execstack"))
+    files = {EXT: extension("-Wl,-z,execstack"), "pkg.libs/libf-12345678.so.1": library}
+    assert findings(tmp_path, files) == [
+        Finding("executable-stack", "pkg.libs/libf-12345678.so.1"),
+        Finding("executable-stack", EXT),
+    ]
+
+
+def test_an_assembler_file_without_a_note_makes_the_stack_executable(tmp_path: Path) -> None:
+    source = tmp_path / "stack.S"
+    source.write_text(".globl stack_f\nstack_f: ret\n")
+    assert findings(tmp_path, {EXT: extension("-x", "assembler", str(source))}) == [
+        Finding("executable-stack", EXT)
+    ]
+
+
+def test_relocations_in_code(tmp_path: Path) -> None:
+    source = tmp_path / "text.S"
+    note = '.section .note.GNU-stack,"",@progbits\n'
+    source.write_text(f".globl text_f\ntext_f: movabs $text_f, %rax\nret\n{note}")
+    assert findings(tmp_path, {EXT: extension("-x", "assembler", str(source), "-Wl,-z,notext")}) == [
+        Finding("text-relocations", EXT)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("/home/ci/build/lib", "a directory of the build machine"),
+        ("build/lib", "relative to any directory"),
+        ("$ORIGIN/../../lib", "outside site-packages"),
+        ("$ORIGINAL/lib", "relative to any directory"),
+        ("RIGIN/lib", "relative to any directory"),
+        ("", "the current directory"),
+        ("$ORIGIN", ""),
+        ("${ORIGIN}/../pkg.libs", ""),
+        ("$ORIGIN/../other/lib", ""),
+    ],
+)
+def test_an_entry_of_the_rpath(entry: str, why: str) -> None:
+    for member in (EXT, f"pkg-1.0.data/platlib/{EXT}"):
+        binary = Binary(member=member, format=BinaryFormat.ELF, machine="x86_64")
+        assert rpath_problem(binary, entry) == why
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("@loader_path/../.dylibs", ""),
+        ("@loader_path/../../lib", "outside site-packages"),
+        ("/usr/local/lib", "a directory of the build machine"),
+        ("$ORIGIN", "relative to any directory"),
+    ],
+)
+def test_an_entry_of_a_mach_o_rpath(entry: str, why: str) -> None:
+    binary = Binary(member="pkg/_ext.so", format=BinaryFormat.MACHO, machine="arm64")
+    assert rpath_problem(binary, entry) == why
+
+
+def test_the_rpath_of_a_real_binary(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, {EXT: extension("-Wl,-rpath,/home/ci/build/lib:$ORIGIN")})
+    assert found == Finding("rpath", EXT, "'/home/ci/build/lib': a directory of the build machine")
+
+
+def test_a_glibc_that_is_newer_than_the_tag(tmp_path: Path) -> None:
+    code = "#include <math.h>\ndouble g(double x) { return fmod(x, exp(x)); }\n"  # exp@GLIBC_2.29
+    files = {EXT: extension("-lm", code=code)}
+    assert findings(tmp_path / "old", files) == [
+        Finding("newer-system", EXT, "glibc 2.29, and the tag says 2.28")
+    ]
+    assert findings(tmp_path / "older", files, "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64")
+    assert findings(tmp_path / "new", files, "cp311-cp311-manylinux_2_31_x86_64") == []
+
+
+def test_an_instruction_set_that_the_file_says_it_needs(tmp_path: Path) -> None:
+    assert findings(tmp_path, {EXT: extension("-Wl,-z,x86-64-v3")}) == [
+        Finding("instruction-set", EXT, "x86-64-v3")
+    ]
+
+
+class TestStableAbi:
+    ABI3 = "pkg/_ext.abi3.so"
+
+    def found(self, root: Path, member: str, *functions_used: str, tag: str) -> list[Finding]:
+        return findings(root, {member: elf(calls(*functions_used))}, f"{tag}-manylinux_2_28_x86_64")
+
+    def test_a_sound_module(self, tmp_path: Path) -> None:
+        names = ("PyLong_FromLong", "PyModule_Create2", "_Py_Dealloc")
+        assert self.found(tmp_path, self.ABI3, *names, tag="cp311-abi3") == []
+
+    def test_the_file_name_is_for_one_python(self, tmp_path: Path) -> None:
+        detail = "its file name is for one Python, and the tag says abi3"
+        assert self.found(tmp_path, EXT, "PyLong_FromLong", tag="cp311-abi3") == [
+            Finding("stable-abi", EXT, detail)
+        ]
+
+    def test_a_private_function(self, tmp_path: Path) -> None:
+        assert self.found(tmp_path, self.ABI3, "_PyLong_NumBits", tag="cp311-abi3") == [
+            Finding("stable-abi", self.ABI3, "_PyLong_NumBits is not in it")
+        ]
+
+    def test_a_function_that_is_newer_than_the_tag(self, tmp_path: Path) -> None:
+        name = "PyUnicode_AsUTF8AndSize"
+        detail = f"{name} is in it since Python 3.10, and the tag says 3.8"
+        assert self.found(tmp_path / "8", self.ABI3, name, tag="cp38-abi3") == [
+            Finding("stable-abi", self.ABI3, detail)
+        ]
+        assert self.found(tmp_path / "10", self.ABI3, name, tag="cp310-abi3") == []
+
+    def test_a_module_for_one_python_may_use_all(self, tmp_path: Path) -> None:
+        assert self.found(tmp_path, EXT, "_PyLong_NumBits", tag="cp311-cp311") == []
+
+
+def test_one_library_under_two_sonames(tmp_path: Path) -> None:
+    one, two = (elf(functions("f", "g"), soname=name) for name in ("liba.so.1", "libb.so.1"))
+    files = {EXT: extension(), "pkg.libs/liba-11111111.so.1": one, "pkg.libs/libb-22222222.so.1": two}
+    assert findings(tmp_path, files) == [
+        Finding("library-twice", "pkg.libs/liba-11111111.so.1", "as pkg.libs/libb-22222222.so.1"),
+        Finding("library-twice", "pkg.libs/libb-22222222.so.1", "as pkg.libs/liba-11111111.so.1"),
+    ]
+
+
+def test_two_libraries_of_one_name(tmp_path: Path) -> None:
+    one, two = elf(functions("f")), elf(functions("f", "g"))
+    names = "pkg.libs/libgomp-11111111.so.1.0.0", "pkg.libs/libgomp-22222222.so.1"
+    assert findings(tmp_path, {EXT: extension(), names[0]: one, names[1]: two}) == [
+        Finding("soname-twice", names[0], f"as {names[1]}"),
+        Finding("soname-twice", names[1], f"as {names[0]}"),
+    ]
+
+
+def test_members_outside_import_packages(tmp_path: Path) -> None:
+    files: dict[str, Any] = dict.fromkeys(
+        ("lib/libfoo.a", "include/foo.h", "README.md", "tests/__init__.py", "tests/test_a.py"), ""
+    )
+    fine = dict.fromkeys(
+        ("_pkg.py", "pkg.pth", "pkg-stubs/__init__.pyi", "pkg.libs/COPYING", "pkg-1.0.data/scripts/pkg"), ""
+    )
+    found = findings(tmp_path, {EXT: extension(), **files, **fine})
+    assert [each.member for each in found] == sorted(files)
+    assert {each.rule for each in found} == {"outside-packages"}
