@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from packaging.utils import parse_wheel_filename
 
 from support.wheels import make_wheel
 from wheelfarm.errors import WheelError
+from wheelfarm.index.serve import serving
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.rewrite import Changes, rewrite_wheel, tagged_name, write_tagged
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 FILES = {"demo/__init__.py": "x = 1\n", "demo/a.py": "a = 1\n" * 99, "demo/tests/test_a.py": "import demo\n"}
 INFO = "demo-1.0.dist-info"
+UNIX_TIME = struct.pack("<HHBl", 0x5455, 5, 1, 1600000000)
+"""An extra field that is not ZIP64's (APPNOTE.TXT 4.6.1)."""
 TAG = "12_762d9660f05c"
 TAGGED = {"demo/__init__.py": "x = 1\n", f"{INFO}/sboms/wheelfarm.cdx.json": "{}"}
 
@@ -56,16 +60,38 @@ def with_directories(path: Path) -> Path:
     return path
 
 
+def with_zip64(path: Path, place: str) -> Path:
+    """A wheel with ZIP64 sizes, as `force_zip64` writes them, and as other programs write large archives.
+
+    They stand beside each member, behind its bytes (streamed), or in the central directory.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = [(info, archive.read(info)) for info in archive.infolist()]
+    stream = OneWay() if place == "behind" else io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch, zipfile.ZipFile(stream, "w") as archive:
+        if place == "directory":
+            patch.setattr(zipfile, "ZIP64_LIMIT", 0)
+        for info, data in members:
+            new = zipfile.ZipInfo(info.filename, info.date_time)
+            new.extra, new.compress_type = UNIX_TIME, info.compress_type
+            with archive.open(new, "w", force_zip64=True) as member:
+                member.write(data)
+    path.write_bytes(stream.getvalue())
+    return path
+
+
+class OneWay(io.BytesIO):
+    """A stream that cannot go back, so that zipfile writes the sizes behind the bytes."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
 def streamed(path: Path) -> Path:
     """A wheel as it comes from what cannot go back: the sizes stand behind the bytes."""
-
-    class OneWay(io.BytesIO):
-        def seekable(self) -> bool:
-            return False
-
-        def tell(self) -> int:
-            raise io.UnsupportedOperation
-
     with zipfile.ZipFile(path) as archive:
         members = [(info, archive.read(info)) for info in archive.infolist()]
     stream = OneWay()
@@ -191,6 +217,39 @@ def test_pip_installs_it(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True)
     assert (tmp_path / "site" / INFO / "sboms" / "x.json").read_bytes() == b"{}"
     assert not (tmp_path / "site" / "demo" / "a.py").exists()
+
+
+def uv_installs(wheel: str, site: Path) -> None:
+    words = ["uv", "pip", "install", "--no-cache", "--no-config", "--no-index", "--target", str(site), wheel]
+    subprocess.run([*words, "--python", sys.executable], check=True, capture_output=True)
+    assert (site / INFO / "sboms" / "x.json").read_bytes() == b"{}"
+    assert not (site / "demo" / "a.py").exists()
+
+
+ZIP64_PLACES = ["beside", "behind", "directory"]
+
+
+def rewritten_zip64(root: Path, place: str) -> Path:
+    wheel = with_zip64(make_wheel(root, files=FILES), place)
+    changes = Changes(written={f"{INFO}/sboms/x.json": b"{}"}, dropped=frozenset({"demo/a.py"}))
+    return edit(wheel, changes)[0]
+
+
+@pytest.mark.parametrize("place", ZIP64_PLACES)
+def test_zip64_sizes_do_not_stay_where_they_are_not_needed(tmp_path: Path, place: str) -> None:
+    path = rewritten_zip64(tmp_path, place)
+    with zipfile.ZipFile(path) as archive:
+        assert {info.extra for info in archive.infolist()} == {UNIX_TIME, b""}
+    verify(open_wheel(path))
+    uv_installs(str(path), tmp_path / "site")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ZIP64_PLACES)
+def test_uv_installs_rewritten_zip64_from_an_index(tmp_path: Path, place: str) -> None:
+    path = rewritten_zip64(tmp_path, place)
+    with serving(path.parent, host="127.0.0.1", port=0) as url:
+        uv_installs(f"demo @ {url}/{path.name}", tmp_path / "site")
 
 
 @pytest.mark.parametrize("before", ["", "3"])

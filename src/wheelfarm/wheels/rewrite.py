@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import struct
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _DATA_DESCRIPTOR: Final = 0x8  # bit 3 of the general purpose flags (APPNOTE.TXT 4.4.4)
+_ZIP64: Final = 1  # the extended information (APPNOTE.TXT 4.5.3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,8 @@ def _rewrite(archive: ZipFile, wheel: Wheel, names: Mapping[str, str], changes: 
     dist_info = f"{changes.dist_info or wheel.dist_info}/"
     model = archive.getinfo(f"{wheel.dist_info}/METADATA")
     infos = list(archive.infolist())
+    for info in infos:
+        info.extra = _without_zip64(info.extra)
     homes = {**names, **_directories(infos, [*names.values(), *changes.written], wheel, changes)}
     gone: list[zipfile.ZipInfo] = []
     for inside in (False, True):
@@ -144,6 +148,21 @@ def _move(archive: ZipFile, info: zipfile.ZipInfo, home: str | None) -> None:
     archive.remove(info)
     if home and described:
         archive.writestr(_like(info, home), data)
+
+
+def _without_zip64(extra: bytes) -> bytes:
+    """The extra fields of a member without its ZIP64 sizes, which zipfile adds again where it needs them.
+
+    zipfile keeps the field of the archive that it reads, beside sizes that are not those of ZIP64; uv refuses
+    such a wheel (pypa/wheel#692).
+    """
+    fields, at = b"", 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind != _ZIP64:
+            fields += extra[at : at + 4 + length]
+        at += 4 + length
+    return fields + extra[at:]
 
 
 def _like(model: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
