@@ -96,7 +96,7 @@ def test_what_an_index_refuses_is_an_error_with_the_field_the_value_and_who_wrot
     assert error.where == f"{INFO}/METADATA"
     assert why in str(error.why)
     assert str(error.why).endswith("; wheelfarm-tests wrote it")
-    assert "inv patch.start alpha" in str(error.hint)
+    assert "docs/how-to/patch-a-source.md" in str(error.hint)
 
 
 def test_a_field_of_a_newer_version_is_a_reason_for_another_backend(build: Build, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_field_of_a_newer_version_is_a_reason_for_another_backend(build: Build
     assert error.hint == (
         "take a backend that writes Metadata-Version 2.4: [build-requires] replace, then "
         "inv recipe.lock alpha; or correct License-Expression in the project's metadata by a patch: "
-        "inv patch.start alpha"
+        "docs/how-to/patch-a-source.md"
     )
 
 

@@ -25,4 +25,4 @@ def check_the_error_of_a_build(root: Path, index: Index, **words: Any) -> None:
     assert str(error.why).startswith("direct 1 writes a wrong RECORD\nerror: RECORD of tinyleaf-1.0-cp311-")
     assert "'tinyleaf/a,b.txt,sha256=" in str(error.why)
     assert "has 4 columns, not path, hash and size; tinyleaf/a,b.txt needs quotes" in str(error.why)
-    assert "inv patch.start" in str(error.hint)
+    assert "patch-a-source.md" in str(error.hint)

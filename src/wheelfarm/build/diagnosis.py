@@ -181,7 +181,7 @@ _BY_MESSAGE: Final = (
     ),
     (
         "{0} writes a wrong RECORD",
-        "lock another backend by [build-requires] replace, or correct it by a patch (inv patch.start)",
+        "lock another backend by [build-requires] replace, or patch it: docs/how-to/patch-a-source.md",
         r"error: RECORD of \S+, which (.+) wrote, is wrong",
     ),
     (

@@ -44,7 +44,7 @@ def check_core_metadata(build: Build, wheel: Wheel) -> tuple[Result, ...]:
 def _remedy(build: Build, invalid: InvalidField, field: str) -> str:
     if isinstance(build.recipe.source, PublicWheel):
         return f'let the farm build {build.id.name}: source.kind = "sdist"; or take another version over'
-    patch = f"correct {field} in the project's metadata by a patch: inv patch.start {build.id.name}"
+    patch = f"correct {field} in the project's metadata by a patch: docs/how-to/patch-a-source.md"
     if newer := _NEWER.search(invalid.why):
         return (
             f"take a backend that writes Metadata-Version {newer[1]}: [build-requires] replace, then "
