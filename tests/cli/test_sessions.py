@@ -55,6 +55,7 @@ def test_a_summary_has_name_version_text_and_needs(tmp_path: Path) -> None:
     [
         *(b"name =", b"\xff\xfe", b"", b"requires = 3", b"requires.host = 'numpy'", b"[requires.host]"),
         pytest.param(b"name = " + b"[" * 5000, id="nested"),
+        pytest.param(b"a." * 20_000 + b"a = 1", id="a key of many parts"),
     ],
 )
 def test_a_broken_recipe_is_still_listed(tmp_path: Path, content: bytes) -> None:
@@ -76,6 +77,7 @@ def test_variants_and_recipes_are_those_of_the_settings(tmp_path: Path) -> None:
     [
         *("", "tool = 3", "[tool]\nwheelfarm = 3", "[tool.wheelfarm]\nvariants = ['x']", "broken ="),
         pytest.param(f"tool = {'[' * 5000}", id="nested"),
+        pytest.param(f"{'a.' * 20_000}a = 1", id="a key of many parts"),
     ],
 )
 def test_a_broken_farm_has_the_default_variant(tmp_path: Path, text: str) -> None:

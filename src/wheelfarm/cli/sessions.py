@@ -13,7 +13,6 @@ import re
 import signal
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ import nox
 
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.cli.tools import tools_environment
+from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,8 +54,8 @@ class RecipeSummary:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parse_toml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
 
 

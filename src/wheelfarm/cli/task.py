@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +24,7 @@ from wheelfarm.run.publication import named_releases
 from wheelfarm.system.files import os_problem
 from wheelfarm.system.logs import unexpected
 from wheelfarm.system.signals import ignore_signals, interruptible
+from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -254,8 +254,8 @@ def _has_table(project: Path) -> bool:
     """Whether there is `[tool.wheelfarm]`; in a broken file its name is enough: `load` reports the rest."""
     text = project.read_text(encoding="utf-8", errors="replace")
     try:
-        tool = tomllib.loads(text).get("tool")
-    except (tomllib.TOMLDecodeError, RecursionError):
+        tool = parse_toml(text).get("tool")
+    except ValueError:
         return "tool.wheelfarm" in text
     return isinstance(tool, dict) and "wheelfarm" in tool
 

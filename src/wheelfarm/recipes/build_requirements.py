@@ -13,9 +13,9 @@ from tomlkit.exceptions import TOMLKitError
 
 from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
 from wheelfarm.model.requirements import parse_requirement
-from wheelfarm.recipes.strict import parse_toml
 from wheelfarm.sources.unpacking import read_pkg_info
 from wheelfarm.system.files import read_text
+from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

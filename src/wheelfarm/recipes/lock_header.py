@@ -11,9 +11,10 @@ from pydantic import Field
 from wheelfarm.errors import LockError
 from wheelfarm.model import GitCommit, sha256_of_bytes
 from wheelfarm.recipes.recipe import BuildRequires
-from wheelfarm.recipes.strict import StrictModel, parse, parse_toml
+from wheelfarm.recipes.strict import StrictModel, parse
 from wheelfarm.sources.patches import header_and_diff
 from wheelfarm.system.files import read_text
+from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

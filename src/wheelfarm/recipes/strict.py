@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args
 
@@ -21,6 +20,7 @@ from wheelfarm.errors import Collector, FarmError
 from wheelfarm.model import Platform, parse_digest, parse_name
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.system.files import read_text
+from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
 def _kebab(name: str) -> str:
     return name.replace("_", "-")
-
-
-_MOST_PARTS: Final = 100
-_LONG_KEY: Final = re.compile(rf"(?<![\w-])(?:[\w-]++\s*+\.\s*+){{{_MOST_PARTS}}}")
-"""The parser takes the square of the number of parts."""
 
 
 class StrictModel(BaseModel):
@@ -164,20 +159,6 @@ def parse(model: type[Table], data: Mapping[str, Any], *, where: str, error: typ
             if not any(other != path and other[: len(path)] == path for other in found):
                 problems.add(problem)
         raise problems.error() from invalid
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML, whoever wrote it.
-
-    Raises:
-        ValueError: when it is not TOML, is nested too deeply, or has a key of too many parts.
-    """
-    if _LONG_KEY.search(text):
-        raise ValueError(f"it has a key of {_MOST_PARTS} parts or more")
-    try:
-        return tomllib.loads(text)
-    except RecursionError as problem:
-        raise ValueError("it is nested too deeply") from problem
 
 
 def read_toml(path: Path, *, error: type[FarmError]) -> dict[str, Any]:
