@@ -298,7 +298,7 @@ class UnprovenError(FarmError, slug="unproven", exit_code=93):
 
 
 class UnverifiedError(FarmError, slug="unverified", exit_code=95):
-    """A wheel in an index does not match its record, its SBOM or its attestation."""
+    """A wheel in an index does not match its record, SBOM, attestation or core metadata (PEP 658)."""
 
 
 class ChainFailedError(FarmError, slug="chain-failed", exit_code=80):

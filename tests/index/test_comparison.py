@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import parse_wheel_filename
 
+from support.archives import digest
 from support.candidates import TARGETS, is_same, listed, make_candidate, published, tagged_digest
 from support.raised import raised
 from wheelfarm.errors import ConflictError, IncompleteError
@@ -17,7 +19,7 @@ from wheelfarm.index.build_tags import BuildSlot, build_tag, of_release, superse
 from wheelfarm.index.candidates import Candidate, dependencies_first, requirements
 from wheelfarm.index.comparison import Comparison, ReleaseRules, State, compare, target_statuses
 from wheelfarm.index.protocol import ListedFile
-from wheelfarm.model import Name, Target
+from wheelfarm.model import Digest, Name, Target
 from wheelfarm.wheelhouse.tags import serves
 
 if TYPE_CHECKING:
@@ -87,6 +89,18 @@ def test_same_conflicting_and_foreign() -> None:
     anyway = compared(BOTH, {ALPHA: there}, next_build=True)
     assert anyway.to_upload[0].filename == published(BOTH[1], 2).filename
     assert states(compared(BOTH, {ALPHA: (*there, published(BOTH[1], 2))}))[:2] == [State.SAME] * 2
+
+
+def test_other_core_metadata_beside_the_same_wheel() -> None:
+    wheel = BOTH[0]
+    file = published(wheel)
+    own = wheel.file.metadata_sha256
+    same: list[Digest | bool] = [False, True, own]
+    for metadata in (*same, digest(b"other")):
+        found = compared([wheel], {ALPHA: (replace(file, metadata=metadata),)})
+        assert states(found) == [State.SAME if metadata in same else State.DAMAGED]
+    beside = replace(file, metadata=own, metadata_matches=False)
+    assert states(compared([wheel], {ALPHA: (beside,)})) == [State.DAMAGED]
 
 
 def test_a_file_without_a_digest_is_a_conflict() -> None:

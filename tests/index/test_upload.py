@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.archives import digest
 from support.candidates import make_candidate
 from support.raised import only
 from support.servers import IndexServer, Reply, index_server
-from wheelfarm.errors import PublishError, RefusedError
+from support.wheels import make_wheel
+from wheelfarm.errors import PublishError, RefusedError, UnverifiedError
 from wheelfarm.index.client import IndexClient
 from wheelfarm.index.protocol import UploadFailure
 from wheelfarm.index.upload import UploadIndex
+from wheelfarm.index.verify import check_metadata
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = "0123456789ab"
+METADATA = b"Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\n"
 WHEEL = f"alpha-1.0-1_{KEY}-py3-none-any.whl"
 
 
@@ -57,6 +61,45 @@ def test_a_listing_without_digests_is_hashed() -> None:
         error = only(lambda: index.yank(Name("alpha"), [], ""), PublishError)
         assert "yanked" in error.what
         assert "removed" in only(lambda: index.remove(Name("alpha"), []), PublishError).what
+
+
+@pytest.mark.parametrize(
+    ("attribute", "beside", "why"),
+    [
+        ("", None, None),
+        ('data-core-metadata="true"', METADATA, None),
+        (f'data-core-metadata="sha256={digest(METADATA)}"', METADATA, None),
+        (f'data-dist-info-metadata="sha256={digest(METADATA)}"', METADATA, None),
+        ('data-core-metadata="true"', b"other", "beside it, and the index lists True"),
+        ('data-core-metadata="true"', None, "they are not there"),
+        (f'data-core-metadata="sha256={"0" * 64}"', METADATA, f"the index lists {'0' * 64}"),
+    ],
+)
+def test_core_metadata_beside_a_wheel(
+    tmp_path: Path, attribute: str, beside: bytes | None, why: str | None
+) -> None:
+    wheel = make_wheel(tmp_path, "alpha", fields=["Metadata-Version: 2.1"])
+    with index_server() as server:
+        page = f'<a href="/files/{wheel.name}" {attribute}>{wheel.name}</a>'
+        server.replies["/simple/alpha/"].append(Reply(page.encode(), headers={"Content-Type": "text/html"}))
+        if beside is not None:
+            server.replies[f"/files/{wheel.name}.metadata"].append(Reply(beside))
+        index = index_at(server)
+        (file,) = index.list_files([Name("alpha")])[Name("alpha")]
+        if why is None:
+            check_metadata(index, file, wheel)
+        else:
+            error = only(lambda: check_metadata(index, file, wheel), UnverifiedError)
+            assert error.what == f"the core metadata beside {wheel.name} are not the wheel's"
+            assert why in str(error.why)
+
+
+def test_core_metadata_of_an_upload_server_are_not_mended() -> None:
+    with index_server() as server:
+        index = index_at(server)
+        error = only(lambda: index.mend_metadata(Name("alpha"), {WHEEL: METADATA}), PublishError)
+        assert error.what == "index internal has other core metadata than the wheels of alpha"
+        assert WHEEL in str(error.where)
 
 
 def test_a_file_without_a_digest_that_lies_elsewhere() -> None:

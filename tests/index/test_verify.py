@@ -9,6 +9,7 @@ import pytest
 
 from support.publishing import VARIANT, publication, publishing_farm, stock
 from wheelfarm.errors import UnverifiedError
+from wheelfarm.index.comparison import State
 from wheelfarm.model import Name
 from wheelfarm.provenance.record import EMBEDDED
 from wheelfarm.report.index import verdict_data, verdict_line
@@ -112,9 +113,74 @@ def changed_statement(public: Path) -> None:
     path.write_text(path.read_text().replace("12.2.0", "13.1.0"))
 
 
+def metadata_of(public: Path) -> Path:
+    return wheel_of(public).with_name(f"{wheel_of(public).name}.metadata")
+
+
+def changed_metadata(public: Path) -> None:
+    metadata_of(public).write_text(metadata_of(public).read_text() + "Requires-Dist: evil\n")
+
+
+def changed_metadata_of_the_same_length(public: Path) -> None:
+    metadata_of(public).write_text(metadata_of(public).read_text().replace("1.0", "1.1"))
+
+
+def lost_metadata(public: Path) -> None:
+    metadata_of(public).unlink()
+
+
+def changed_metadata_and_page(public: Path) -> None:
+    changed_metadata(public)
+    list_metadata(public, sha256_of_file(metadata_of(public)))
+
+
+def list_metadata(public: Path, sha256: str) -> None:
+    """List a digest of the core metadata of one wheel."""
+    page = public / "simple/beta/index.json"
+    document = json.loads(page.read_text())
+    (file,) = (each for each in document["files"] if each["filename"] == wheel_of(public).name)
+    file["core-metadata"] = file["dist-info-metadata"] = {"sha256": sha256}
+    page.write_text(json.dumps(document))
+
+
+def other_digest_of_metadata(public: Path) -> None:
+    list_metadata(public, "0" * 64)
+
+
+METADATA = [
+    changed_metadata_of_the_same_length,
+    changed_metadata_and_page,
+    pytest.param(changed_metadata, marks=pytest.mark.slow),
+    pytest.param(lost_metadata, marks=pytest.mark.slow),
+    pytest.param(other_digest_of_metadata, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("harm", METADATA)
+def test_publishing_mends_core_metadata(farm: Farm, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """What the pages say of other wheels, and when they were stored, stays."""
+    public = tmp_path / "public" / VARIANT
+    pages = {path: path.read_bytes() for path in (public / "simple/beta").iterdir()}
+    metadata = metadata_of(public).read_bytes()
+    harm(public)
+    (damaged,) = publication(farm).compare().of(State.DAMAGED)
+    assert (damaged.filename, damaged.why) == (
+        wheel_of(public).name,
+        "the core metadata beside it are not the wheel's",
+    )
+    assert publication(farm).publish(None).to_upload == ()
+    assert {each.error for each in verdicts(farm).values()} == {None}
+    assert metadata_of(public).read_bytes() == metadata
+    assert {path: path.read_bytes() for path in (public / "simple/beta").iterdir()} == pages
+    assert {each.state for each in publication(farm).compare().differences} == {State.SAME}
+
+
 @pytest.mark.parametrize(
     ("harm", "expected"),
     [
+        (lost_metadata, "the core metadata beside beta-1.0-1_"),
+        (other_digest_of_metadata, "the core metadata beside beta-1.0-1_"),
+        (changed_metadata_and_page, "the core metadata beside beta-1.0-1_"),
         (changed_wheel, "has other bytes than index internal lists"),
         (changed_wheel_and_page, "the build record does not match"),
         (lost_wheel, "is listed and not there"),

@@ -11,7 +11,7 @@ from wheelfarm.cli.task import parse_packages, parse_releases, task
 from wheelfarm.errors import Collector, UsageError
 from wheelfarm.index.build_tags import of_release, superseded
 from wheelfarm.index.candidates import find_candidates
-from wheelfarm.index.comparison import target_statuses
+from wheelfarm.index.comparison import State, target_statuses
 from wheelfarm.index.consumer import Tool, consumer_lines, from_elsewhere, pins, resolve
 from wheelfarm.index.factory import read_url
 from wheelfarm.recipes.farm_settings import WHEELHOUSE
@@ -57,6 +57,8 @@ def publish(call: Invocation, packages: str, *, index: str | None = None, next_b
     found = publication.publish(wanted, next_build=next_build)
     call.show(comparison_data(found), comparison_lines(found, call.screen.width))
     call.screen.say(f"{len(found.to_upload)} published, and {publication.index_name} lists them")
+    if mended := found.of(State.DAMAGED):
+        call.screen.say(f"{len(mended)} with core metadata beside them written again")
 
 
 @task("json", packages="distributions, or all", variant="one variant; all that the index takes by default")

@@ -60,11 +60,6 @@ class Candidate:
     def sha256(self) -> Digest:
         return self.file.sha256
 
-    @property
-    def metadata_path(self) -> Path:
-        """Its core metadata (PEP 658), beside the stored wheel."""
-        return metadata_of((self.stored or self).path)
-
 
 @lru_cache
 def requirements(metadata: bytes) -> frozenset[Name]:

@@ -41,6 +41,8 @@ class State(StrEnum):
 
     UPLOAD = "to upload"
     SAME = "same"
+    DAMAGED = "other metadata"
+    """The wheel is the same, and the core metadata beside it (PEP 658) are not the wheel's."""
     CONFLICTING = "conflicting"
     """Published from the same build key with other bytes."""
     INCOMPLETE = "incomplete"
@@ -181,7 +183,9 @@ def _compare_one(
 
     for number, file in own:
         if is_same(candidate, build_tag(number, key), file.sha256):
-            return difference(State.SAME, number)
+            if file.metadata_matches and file.metadata in {True, False, candidate.file.metadata_sha256}:
+                return difference(State.SAME, number)
+            return difference(State.DAMAGED, number, "the core metadata beside it are not the wheel's")
     highest, before = max(((build.number, file.filename) for build, file in builds), default=(0, ""))
     if own and not next_build:
         why = f"release another version, or give it the free build number {highest + 1}: --next-build"
@@ -229,8 +233,8 @@ def _lacks(main: Name, wheels: Sequence[Candidate], rules: ReleaseRules, absent:
 
 _NOT_STORED: Final = "missing"
 """A target that the index asks for, and for which there is no stored wheel."""
-_STORED: Final = {State.UPLOAD, State.SAME, State.CONFLICTING, State.INCOMPLETE}
-_PUBLISHED: Final = {State.SAME, State.CONFLICTING, State.FOREIGN}
+_STORED: Final = {State.UPLOAD, State.SAME, State.DAMAGED, State.CONFLICTING, State.INCOMPLETE}
+_PUBLISHED: Final = {State.SAME, State.DAMAGED, State.CONFLICTING, State.FOREIGN}
 
 
 @dataclass(frozen=True, kw_only=True)

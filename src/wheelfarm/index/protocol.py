@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from wheelfarm.errors import PublishError
 from wheelfarm.model import Digest, Name
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.provenance.attestation import Attestation
+
+METADATA: Final = ".metadata"
+"""What the name of the core metadata beside a wheel adds to the wheel's (PEP 658)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,10 @@ class ListedFile:
     url: str = ""
     """Without credentials."""
     yanked: bool = False
+    metadata: Digest | bool = False
+    """The sha256 of its core metadata beside it (PEP 658); True where the index does not state it."""
+    metadata_matches: bool = True
+    """False where the core metadata beside it were read, and have another sha256."""
 
     def __post_init__(self) -> None:
         if set(self.filename) & set("/\\\0"):
@@ -96,6 +103,9 @@ class IndexProtocol(Protocol):
         Raises:
             UploadFailure: when some did not arrive.
         """
+
+    def mend_metadata(self, project: Name, metadata: Mapping[str, bytes]) -> None:
+        """Write the core metadata beside wheels again (PEP 658), by file name."""
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         """Yank files (PEP 592), or undo it when the reason is None."""

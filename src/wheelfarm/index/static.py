@@ -15,11 +15,12 @@ from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
 from wheelfarm.index.build_tags import BuildSlot, of_release
-from wheelfarm.index.protocol import ListedFile, Listing
+from wheelfarm.index.protocol import METADATA, ListedFile, Listing
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.system.files import parse_json
 from wheelfarm.system.logs import get_logger
+from wheelfarm.wheelhouse.layout import read_metadata
 from wheelfarm.wheelhouse.simple_index import IndexedFile, ProjectIndex, root_html, root_json
 
 if TYPE_CHECKING:
@@ -58,25 +59,30 @@ class StaticIndex:
     def list_files(self, projects: Collection[Name], keys: Collection[str] = ()) -> Listing:
         """List files; one whose bytes were lost is left out, so that it is written again."""
 
-        def exists(file: IndexedFile) -> bool:
+        def listed(file: IndexedFile) -> ListedFile | None:
             slot = BuildSlot.of(file.filename)
             wanted = slot is not None and slot.short_key in keys
-            return not wanted or self.storage.size(file.path) == file.size
+            if wanted and self.storage.size(file.path) != file.size:
+                return None
+            return ListedFile(
+                filename=file.filename,
+                sha256=file.sha256,
+                url=file.path,
+                yanked=file.yanked is not None,
+                metadata=file.metadata_sha256,
+                metadata_matches=not wanted or self._has_metadata(file),
+            )
 
         with ThreadPoolExecutor(_READERS) as pool:
             return {
-                index.project: tuple(
-                    ListedFile(
-                        filename=file.filename,
-                        sha256=file.sha256,
-                        url=file.path,
-                        yanked=file.yanked is not None,
-                    )
-                    for file, is_there in zip(index.files, pool.map(exists, index.files), strict=True)
-                    if is_there
-                )
+                index.project: tuple(filter(None, pool.map(listed, index.files)))
                 for index in list(pool.map(self._project_index, projects))
             }
+
+    def _has_metadata(self, file: IndexedFile) -> bool:
+        """Whether the core metadata beside a wheel are those that the page states (PEP 658)."""
+        metadata = self.storage.read(f"{file.path}{METADATA}")
+        return metadata is not None and sha256_of_bytes(metadata) == file.metadata_sha256
 
     def _project_index(self, project: Name) -> ProjectIndex:
         page = self.storage.read(f"simple/{project}/index.json")
@@ -149,11 +155,11 @@ class StaticIndex:
         """Write a wheel, which no page lists yet, and make its attestation."""
         file = wheel.file
         logger.info("writing %s", wheel.filename)
-        metadata, attestation = wheel.metadata_path.read_bytes(), self.attest(wheel)
+        metadata, attestation = read_metadata(wheel.path), self.attest(wheel)
         if self.storage.size(file.path) != file.size:
             self.storage.put(wheel.path, file.path, file.sha256)
-        if self.storage.size(f"{file.path}.metadata") != len(metadata):
-            self.storage.write(f"{file.path}.metadata", metadata)
+        if self.storage.read(f"{file.path}{METADATA}") != metadata:
+            self.storage.write(f"{file.path}{METADATA}", metadata)
         return attestation
 
     def _write_attestation(self, wheel: Candidate, attestation: Attestation) -> None:
@@ -198,6 +204,17 @@ class StaticIndex:
             self.storage.write(f"{_FIRST}.html", root_html(names))
             self.storage.write(f"{_FIRST}.json", root_json(names))
 
+    def mend_metadata(self, project: Name, metadata: Mapping[str, bytes]) -> None:
+        """Write the core metadata beside wheels again, then the pages with their digests."""
+        with self.storage.locked() as renew:
+            renew()
+            index = self._project_index(project)
+            for file in (each for each in index.files if each.filename in metadata):
+                data = metadata[file.filename]
+                self.storage.write(f"{file.path}{METADATA}", data)
+                index = index.adding(replace(file, metadata_sha256=sha256_of_bytes(data)))
+            self._write(index, new=False)
+
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         self._change(project, lambda index: index.yanking(lambda file: file.filename in filenames, reason))
 
@@ -207,7 +224,7 @@ class StaticIndex:
         self._change(project, lambda index: index.without(lambda file: file.filename in filenames))
         paths = {file.path for file in self._project_index(project).files}
         for file in gone:
-            for suffix in () if file.path in paths else (".metadata", *_SUFFIXES, ""):
+            for suffix in () if file.path in paths else (METADATA, *_SUFFIXES, ""):
                 self.storage.remove(f"{file.path}{suffix}")
 
     def _change(self, project: Name, change: Callable[[ProjectIndex], ProjectIndex]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import NetworkError, PublishError
+from wheelfarm.errors import Collector, NetworkError, PublishError
 from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.comparison import Comparison, State, compare
 from wheelfarm.index.protocol import UploadFailure
 from wheelfarm.system.logs import get_logger
+from wheelfarm.wheelhouse.layout import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.comparison import Difference, ReleaseRules
     from wheelfarm.index.protocol import IndexProtocol
+    from wheelfarm.model import Name
 
 logger = get_logger(__name__)
 
@@ -90,10 +93,10 @@ class Transaction:
         return found
 
     def publish(self) -> Comparison:
-        """Upload what the index lacks, or raise before the first byte.
+        """Upload what the index lacks, or raise before the first byte; then mend core metadata.
 
         Returns:
-            The states before; what was to upload is in the index now.
+            The states before; what was to upload is in the index now, and its core metadata are the wheels'.
 
         Raises:
             ConflictError, IncompleteError: when something may not be published as it is.
@@ -102,7 +105,21 @@ class Transaction:
         """
         before = self.prepare()
         self._upload(before.to_upload)
+        self._mend(before.of(State.DAMAGED))
         return before
+
+    def _mend(self, damaged: Sequence[Difference]) -> None:
+        """Write core metadata beside published wheels again (PEP 658); raise where the index cannot do it."""
+        metadata: defaultdict[Name, dict[str, bytes]] = defaultdict(dict)
+        for each in damaged:
+            if each.candidate:
+                # Not the file beside it: that may be the one that was changed.
+                metadata[each.project][each.filename] = read_metadata(each.candidate.path)
+        problems = Collector()
+        for project, files in metadata.items():
+            with problems.collect():
+                self.index.mend_metadata(project, files)
+        problems.check()
 
     def _upload(self, left: tuple[Difference, ...]) -> None:
         """Upload until the index has all of it."""

@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -197,6 +198,14 @@ class UploadIndex:
         if finished.returncode:
             raise UploadFailure(_twine_error(finished.output, self.url, self.log), sent[-1] if sent else None)
 
+    def mend_metadata(self, project: Name, metadata: Mapping[str, bytes]) -> None:
+        raise PublishError(
+            f"index {self.name} has other core metadata than the wheels of {project}",
+            where=f"{self.url}: {', '.join(sorted(metadata))}",
+            why="installers read the file beside the wheel (PEP 658), which an upload server makes itself",
+            hint="let the server make it again with its own tools; the farm can do it in static indexes",
+        )
+
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         del filenames, reason
         raise self._unsupported("yank", "yanked", project)
@@ -225,8 +234,16 @@ def listed_file(package: DistributionPackage) -> ListedFile:
         sha256 = parse_digest(package.digests.get("sha256", ""))
     except UsageError:
         sha256 = None
-    url = urlunsplit(urlsplit(package.url)._replace(fragment=""))
-    return ListedFile(filename=package.filename, sha256=sha256, url=url, yanked=package.is_yanked)
+    metadata: Digest | bool = bool(package.has_metadata)
+    with suppress(UsageError):
+        metadata = parse_digest((package.metadata_digests or {}).get("sha256", ""))
+    return ListedFile(
+        filename=package.filename,
+        sha256=sha256,
+        url=urlunsplit(urlsplit(package.url)._replace(fragment="")),
+        yanked=package.is_yanked,
+        metadata=metadata,
+    )
 
 
 def _twine_error(output: str, url: str, log: Path | None) -> FarmError:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from wheelfarm.errors import FarmError, UnverifiedError
+from wheelfarm.errors import FarmError, PublishError, UnverifiedError
 from wheelfarm.index.build_tags import BuildSlot
+from wheelfarm.index.protocol import METADATA
+from wheelfarm.model import sha256_of_bytes
 from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
 from wheelfarm.sources.archive_checks import check_size
+from wheelfarm.wheelhouse.layout import read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,6 +68,7 @@ def verify_index(
             attestations[release] = index.attestations(*release)
         sha256 = fetch_listed(index, file, path, limits)
         key = verify_wheel(path, slot.short_key).key
+        check_metadata(index, file, path)
         attestation = attestations[release].get(sha256)
         if attestation is not None:
             verify_attestation(path, sha256, attestation)
@@ -83,6 +87,30 @@ def verify_index(
                     yield verify(project, file, slot, Path(scratch, file.filename))
                 except FarmError as error:
                     yield Verdict(project=project, filename=file.filename, error=error)
+
+
+def check_metadata(index: IndexProtocol, file: ListedFile, wheel: Path) -> None:
+    """Compare the core metadata beside a wheel (PEP 658) with the wheel, and with what the index lists.
+
+    Raises:
+        UnverifiedError: when they differ, or are not there.
+        NetworkError: see `IndexProtocol.fetch`.
+    """
+    if file.metadata is False:
+        return
+    own, beside = sha256_of_bytes(read_metadata(wheel)), replace(file, url=f"{file.url}{METADATA}")
+    try:
+        found = index.fetch(beside, wheel.with_name(f"{wheel.name}{METADATA}"))
+        why = f"the sha256 is {own} in the wheel, {found} beside it, and the index lists {file.metadata}"
+    except PublishError as error:
+        found, why = None, f"the index lists them, and they are not there: {error.what}"
+    if found != own or file.metadata not in {True, own}:
+        raise UnverifiedError(
+            f"the core metadata beside {file.filename} are not the wheel's",
+            where=beside.url,
+            why=why,
+            hint="inv index.publish writes them again, where the index lets it",
+        )
 
 
 def fetch_listed(index: IndexProtocol, file: ListedFile, path: Path, limits: Limits) -> Digest:
