@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.utils import parse_wheel_filename
 
 from support.door import Door
 from support.farm import write_farm
@@ -18,6 +19,7 @@ from wheelfarm.build.repair import (
     TOOLS,
     architecture,
     check_name,
+    check_normalized,
     check_repaired,
     library_source,
     only_wheel,
@@ -92,6 +94,8 @@ def test_only_one_wheel_may_come_out(tmp_path: Path) -> None:
         ("my_demo-1.0.1-py3-none-any.whl", "made my-demo 1.0.1"),
         ("my_demo-1.0+local-py3-none-any.whl", "made my-demo 1.0+local"),
         ("my_demo.whl", "not a wheel's name"),
+        ("my-demo-1.0-py3-none-any.whl", "not a wheel's name"),
+        ("my__demo-1.0-py3-none-any.whl", "not a wheel's name"),
     ],
 )
 def test_names(filename: str, said: str) -> None:
@@ -102,6 +106,36 @@ def test_names(filename: str, said: str) -> None:
 def _binary(machine: str = "arm64", needed: tuple[str, ...] = (), **changes: str) -> Binary:
     said = {"member": "demo/ext.so", "format": BinaryFormat.MACHO} | changes
     return Binary(machine=machine, needed=needed, **said)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("filename", "normalized"),
+    [
+        ("PyYAML-6.0-py3-none-any.whl", "pyyaml-6.0-"),
+        ("zope.interface-5.0-1-py3-none-any.whl", "zope_interface-5.0-"),
+        ("demo-1.0.RC1-py3-none-any.whl", "demo-1.0rc1-"),
+        ("demo-1.0+Local_1-py3-none-any.whl", "demo-1.0+local.1-"),
+        ("demo-01.0-py3-none-any.whl", "demo-1.0-"),
+    ],
+)
+def test_an_old_name_is_read_and_not_built(filename: str, normalized: str) -> None:
+    name, version, _, _ = parse_wheel_filename(filename)
+    check_name(filename, name=Name(name), version=str(version))
+    error = only(lambda: check_normalized(filename), YieldError)
+    assert normalized in str(error.why)
+    assert f"inv recipe.lock {name}" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "pyyaml-6.0-py3-none-any.whl",
+        "zope_interface-5.0.0-1_0123456789ab-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+        "demo-1!1.0.post1+local.1-py3-none-any.whl",
+    ],
+)
+def test_a_new_name_is_normalized(filename: str) -> None:
+    check_normalized(filename)
 
 
 def test_a_wheel_of_another_system_is_repaired_by_another_tool() -> None:

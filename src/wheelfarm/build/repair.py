@@ -183,3 +183,16 @@ def check_name(filename: str, *, name: Name, version: str) -> None:
             hint="correct `name` and `version` in the recipe; where the source computes its version from a "
             "repository, add a patch that writes it down",
         )
+
+
+def check_normalized(filename: str) -> None:
+    """Refuse a wheel's file name that the binary distribution format lets be read, and not be written."""
+    name, version, _, _ = parse_wheel_filename(filename)
+    normalized = f"{name.replace('-', '_')}-{version}-"
+    if not filename.startswith(normalized):
+        raise YieldError(
+            f"{filename} does not have the name of a new wheel",
+            where=filename,
+            why=f"the specification normalizes name and version, as {normalized}*.whl; older backends do not",
+            hint=f"lock a newer backend: [build-requires] replace, then inv recipe.lock {name}",
+        )

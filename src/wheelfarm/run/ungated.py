@@ -12,9 +12,9 @@ from wheelfarm.build.environment_report import (
     verify_built,
     verify_environment,
 )
-from wheelfarm.build.repair import only_wheel
+from wheelfarm.build.repair import check_normalized, only_wheel
 from wheelfarm.errors import CancelledRunError, FarmError
-from wheelfarm.model import RepairedWheel
+from wheelfarm.model import PublicWheel, RepairedWheel
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel, verify
 
@@ -36,6 +36,8 @@ def verify_repaired(directory: BuildDirectory) -> RepairedWheel:
     build, report = directory.build, read_environment_report(directory)
     verify_built(directory, report)
     path = only_wheel(directory.dist, name=build.id.name, version=build.version, made_by="the repair tool")
+    if not isinstance(build.recipe.source, PublicWheel):
+        check_normalized(path.name)
     return RepairedWheel(
         path=path,
         sha256=sha256_of_file(path),
