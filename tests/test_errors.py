@@ -19,6 +19,7 @@ from wheelfarm.errors import (
     LockError,
     RecipeError,
     SourceError,
+    counted,
 )
 from wheelfarm.report.screen import Screen
 from wheelfarm.report.text import table_lines
@@ -144,3 +145,16 @@ def test_a_screen_shows_each_line_as_one() -> None:
     assert all(line.isprintable() for line in people.getvalue().splitlines())
     assert all(line.isprintable() for line in programs.getvalue().split("\n"))
     assert "\nerror[source]" not in people.getvalue() + programs.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("number", "nouns", "text"),
+    [
+        (0, ("wheel",), "0 wheels"),
+        (1, ("wheel",), "1 wheel"),
+        (1200, ("library", "libraries"), "1,200 libraries"),
+        (1, ("library", "libraries"), "1 library"),
+    ],
+)
+def test_a_number_and_its_noun(number: int, nouns: tuple[str, ...], text: str) -> None:
+    assert counted(number, *nouns) == text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,23 @@ def test_a_banned_word_is_found_in_prose_and_in_names(text: str) -> None:
 @pytest.mark.parametrize("text", ["wheelhouse", "understanding", "roommate", "basket"])
 def test_a_word_that_contains_a_banned_one_passes(text: str) -> None:
     assert not PATTERN.search(text)
+
+
+NUMBER = re.compile(r"len\(|sum\(|\.count\(|(?:^|[._])(?:jobs|lines|tries|total|count|times|more)$")
+PLURAL = re.compile(r" (?:[a-z]+ )?(?!times|has|does|is|was|names|lists|bytes)([a-z]{3,}[^s\W]s)\b")
+# Of a number that is never 1.
+ALWAYS_MANY = {"jobs", "builds", "tags", "characters", "columns"}
+
+
+@pytest.mark.slow
+def test_a_number_has_its_noun_in_singular_and_plural() -> None:
+    """`counted` writes both."""
+    found = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for number, text in pairwise(node.values if isinstance(node, ast.JoinedStr) else ()):
+                if isinstance(number, ast.FormattedValue) and isinstance(text, ast.Constant):
+                    noun = PLURAL.match(str(text.value))
+                    if noun and noun[1] not in ALWAYS_MANY and NUMBER.search(ast.unparse(number.value)):
+                        found.append(f"{path.relative_to(ROOT)}:{number.lineno}: {noun[0]}")
+    assert found == []

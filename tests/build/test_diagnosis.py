@@ -38,13 +38,13 @@ BY_CLASS = {
     "repair": "RepairError",
     "test": "GateTestError",
     "interrupted": "CancelledRunError",
-    "other": "FarmError BuildDirectoryError BuildError WheelhouseError RecordError ReproductionError "
-    "ProcessError ChainFailedError",
+    "backend": "BuildError ProcessError",
+    "other": "FarmError BuildDirectoryError WheelhouseError RecordError ReproductionError ChainFailedError",
 }
 
 # Log, class, numbers of the relevant lines, likely cause.
 LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
-    ("backend-unavailable", "other", (19,), "the build environment lacks tinybackend"),
+    ("backend-unavailable", "configure", (19,), "the build environment lacks tinybackend"),
     ("clang-macos-link", "link", (2, 4, 5, 6, 8), "no library that is linked defines _cblas_dgemm"),
     ("clang-old-caret", "compile", (6, 7, 8), None),
     ("cmake-blas", "configure", (11, 12), "CMake finds no BLAS"),
@@ -65,7 +65,7 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("disk-compiler", "out-of-disk", (1,), "the disk is full, or the quota is used up"),
     ("disk-linker", "out-of-disk", (1,), "the disk is full, or the quota is used up"),
     ("disk-python", "out-of-disk", (2, 3), "the disk is full, or the quota is used up"),
-    ("earlier-commands", "other", (9, 10, 11, 12, 13, 14, 15, 16), None),
+    ("earlier-commands", "backend", (9, 10, 11, 12, 13, 14, 15, 16), None),
     ("engine-conmon", "engine", (2,), "the container engine, its image or a container failed"),
     ("engine-docker-daemon", "engine", (1,), "the container engine, its image or a container failed"),
     ("engine-docker-stopped", "engine", (2,), "the container engine, its image or a container failed"),
@@ -104,20 +104,20 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("network-uv", "network", (2, 3, 8), "a host could not be reached"),
     ("pip-indented", "compile", (6, 8, 9, 10), "the header fftw3.h is missing"),
     ("provider-apt", "configure", (3,), "the image's system has no package libopenblas-devel"),
-    ("python-after-retry", "other", (4, 5, 7), None),
-    ("python-chained", "other", (3, 4, 25, 26), None),
-    ("python-echo", "other", (9, 10, 11), None),
-    ("python-module", "other", (18, 19), "the build environment lacks numpyy"),
+    ("python-after-retry", "backend", (4, 5, 7), None),
+    ("python-chained", "backend", (3, 4, 25, 26), None),
+    ("python-echo", "backend", (9, 10, 11), None),
+    ("python-module", "configure", (18, 19), "the build environment lacks numpyy"),
     ("repair-again", "repair", (3,), "it is repaired already"),
-    ("repair-dll", "other", (13, 14, 15), "the repair tool does not find answer.dll"),
-    ("repair-dylib", "other", (3, 12), "the repair tool does not find libanswer.dylib"),
-    ("repair-forbidden", "other", (5,), "the wheel uses symbols that its platform tag does not allow"),
-    ("repair-library", "other", (13, 14, 15), "the repair tool does not find libfar.so"),
-    ("repair-tag", "other", (5,), "the wheel uses symbols that are newer than its platform tag"),
+    ("repair-dll", "backend", (13, 14, 15), "the repair tool does not find answer.dll"),
+    ("repair-dylib", "backend", (3, 12), "the repair tool does not find libanswer.dylib"),
+    ("repair-forbidden", "backend", (5,), "the wheel uses symbols that its platform tag does not allow"),
+    ("repair-library", "backend", (13, 14, 15), "the repair tool does not find libfar.so"),
+    ("repair-tag", "backend", (5,), "the wheel uses symbols that are newer than its platform tag"),
     ("requirements-unmet", "configure", (3, 4, 5, 6, 7, 8, 9), "the build environment lacks numpyy"),
     ("requirements-unsolvable", "settings", (2, 3), "no set of wheels fits the requirements"),
     ("scikit-build-core-option", "settings", (2, 3), "the build backend knows no option cmake.defin"),
-    ("setup-exit", "other", (1, 2), None),
+    ("setup-exit", "backend", (1, 2), None),
     ("setuptools-cython", "compile", (5, 8, 9, 10, 11, 13), None),
     ("setuptools-gcc", "compile", (12, 13, 14), None),
     ("time-limit", "time-limit", (3, 4, 5, 6), "it takes longer than it may, or it hangs"),
@@ -140,7 +140,7 @@ class TestErrors:
             (Phase.START, "engine"),
             (Phase.ENVIRONMENT, "settings"),
             (Phase.PROVIDER, "configure"),
-            (Phase.BUILD, "other"),
+            (Phase.BUILD, "backend"),
             (Phase.ENVIRONMENT_REPORT, "gate"),
             (Phase.REPAIR, "repair"),
             ("test", "test"),
@@ -202,6 +202,20 @@ class TestErrors:
     def test_the_end_of_the_output_is_used_without_a_log(self) -> None:
         found = classify(BuildError("no", why="x.c:1:2: error: no"), "", "build")
         assert (found.failure, found.lines, found.where) == (Failure.COMPILE, ("x.c:1:2: error: no",), ())
+
+    @pytest.mark.parametrize(
+        ("message", "failure"),
+        [
+            ("ModuleNotFoundError: No module named 'pkg_resources'", "configure"),
+            ("pip._vendor.pyproject_hooks._impl.BackendUnavailable: Cannot import 'tool'", "backend"),
+            ("LookupError: setuptools-scm was unable to detect version for /build/source.", "backend"),
+            ("RuntimeError: no library:\n  tried libcore.so", "backend"),
+            ("something unknown", "backend"),
+        ],
+    )
+    def test_what_ends_a_build_has_a_class(self, message: str, failure: str) -> None:
+        text = f'Traceback (most recent call last):\n  File "setup.py", line 1, in f\n{message}\n'
+        assert classify(ProcessError("it ended with 1"), text, Phase.BUILD).failure == failure
 
     def test_the_first_of_a_group_counts(self) -> None:
         group = GroupError([PatchError("one"), SettingsError("two")])
@@ -301,7 +315,7 @@ class TestEdges:
         done = f"{'':60}✓ 1.25s"
         for end in ("# ended with exit code 0 after 1.0 s", done):
             found = classify(BuildError("no"), f"x.c:1:2: error: no\n{end}\nthe rest\n", "build")
-            assert (found.failure, found.lines, found.where) == (Failure.OTHER, ("the rest",), (3,))
+            assert (found.failure, found.lines, found.where) == (Failure.BACKEND, ("the rest",), (3,))
 
     def test_at_most_twelve_lines(self) -> None:
         text = "\n".join(f"x.o: undefined reference to `f{number}'" for number in range(100))
@@ -318,11 +332,11 @@ class TestEdges:
             assert classify(BuildError("no"), text, "build").failure is Failure.COMPILE
 
     def test_fortran_needs_a_position(self) -> None:
-        assert classify(BuildError("no"), "Error: something else", "build").failure is Failure.OTHER
+        assert classify(BuildError("no"), "Error: something else", "build").failure is Failure.BACKEND
 
     def test_a_traceback_that_is_cut_short(self) -> None:
         text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n--- other output ---\nend'
-        assert classify(BuildError("no"), text, "build").failure is Failure.OTHER
+        assert classify(BuildError("no"), text, "build").failure is Failure.BACKEND
 
     def test_an_empty_line_in_a_traceback(self) -> None:
         text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\n\nValueError: no\n'

@@ -31,7 +31,7 @@ def test_publish_status_yank_prune_and_config(door: Door) -> None:
     assert not (root / "public").exists()
     done = door.inv("index.publish", "all", "--json")
     assert {each["state"] for each in json.loads(done.stdout)} == {"to upload"}
-    assert "4 published, and internal lists them" in done.stderr
+    assert "4 wheels published and listed by internal" in done.stderr
     rows = json.loads(door.inv("index.status", "all", "--json").stdout)
     assert {(each["variant"], each["state"]) for each in rows} == {("plain", "same")}
     table = door.inv("index.status", "alpha").stdout.splitlines()

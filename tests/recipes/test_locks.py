@@ -103,7 +103,7 @@ def test_all_bad_lines_come_at_once_each_with_its_number(lock: Callable[[str], o
 
 def test_a_missing_lock_says_who_writes_it(tmp_path: Path) -> None:
     error = only(lambda: parse_lock(tmp_path / "build.lock"), LockError)
-    assert error.hint == "inv recipe.lock writes it"
+    assert error.hint == f"inv recipe.lock {tmp_path.name} writes it"
 
 
 def test_a_recipe_reads_its_locks(tmp_path: Path) -> None:

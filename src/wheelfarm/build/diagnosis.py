@@ -30,7 +30,8 @@ _BY_SLUG: Final[Mapping[str, Failure | None]] = {
     "repair": Failure.REPAIR,
     **dict.fromkeys(("test", "suite"), Failure.TEST),
     "cancelled": Failure.INTERRUPTED,
-    **dict.fromkeys(("build", "process"), None),  # decided by the log, or else by the phase
+    # Decided by the log, or else by the phase.
+    **dict.fromkeys(("build", "process"), None),
 }
 """The class of an error by its slug; OTHER for slugs that are not here."""
 _FROM_A_PROGRAM: Final = frozenset({"lock", "provider", "build", "chain", "repair", "test", "process"})
@@ -38,6 +39,7 @@ _FROM_A_PROGRAM: Final = frozenset({"lock", "provider", "build", "chain", "repai
 _BY_PHASE: Final[Mapping[str, Failure]] = {
     "engine start-up": Failure.ENGINE,
     "environment": Failure.SETTINGS,
+    "build": Failure.BACKEND,
     "provider": Failure.CONFIGURE,
     "environment report": Failure.GATE,
     "repair": Failure.REPAIR,
@@ -62,7 +64,14 @@ _OTHER_VERSION: Final = (
     '{ name = "name<2" } in the recipe, then inv recipe.lock'
 )
 PURE_HINT: Final = "a recipe of a pure wheel says compilers = []"
-_LIBRARIES: Final = "name the library in the recipe, or look at what the variant's provider links"
+_LIBRARIES: Final = (
+    "link the library that defines it: by the project's own options, or LDFLAGS under [environment] in the "
+    "recipe; the BLAS comes from the variant's provider"
+)
+_LOST: Final = (
+    "name the package that brings it under system-packages in the recipe; what the build itself made "
+    "has to be installed into the wheel"
+)
 
 
 def _older_setuptools(version: int) -> str:
@@ -169,7 +178,7 @@ _BY_MESSAGE: Final = (
         r"too-recent versioned symbols",
     ),
     (
-        *("the repair tool does not find {0}", _LIBRARIES),
+        *("the repair tool does not find {0}", _LOST),
         r'required library "([^"]+)" could not be located',
         r"Error: Unable to find library: (\S+)",
         r"([^\s/]+\.(?:dylib|so)) not found(?::|, requested by)",
@@ -296,7 +305,7 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
         hint=hints.hint or error.hint,
         wants_network=failure is Failure.NETWORK
         or (
-            failure in {Failure.CONFIGURE, Failure.OTHER}
+            failure in {Failure.CONFIGURE, Failure.BACKEND, Failure.OTHER}
             and hints.cause is None
             and (found.unreachable or bool(_OFFLINE.search("\n".join(lines))))
         ),

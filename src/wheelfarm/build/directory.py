@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
-from wheelfarm.errors import ChainError, ProviderError
+from wheelfarm.errors import ChainError, ProviderError, counted
 from wheelfarm.model import DEFAULT_LIMITS, FetchedSource, Limits, Platform
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.sources.unpacking import unpack
@@ -147,7 +147,7 @@ def _unpack_openblas(directory: BuildDirectory) -> None:
     if target.platform is Platform.WINDOWS:
         names = [path.stem for path in (provider / "lib").glob("*.lib")]
         if len(names) != 1:
-            what = f"{wheel.path.name} holds {len(names)} import libraries"
+            what = f"{wheel.path.name} holds {counted(len(names), 'import library', 'import libraries')}"
             raise ProviderError(what, where=str(wheel.path))
         library = names[0]
     where = (directory.inside / "provider").as_posix()

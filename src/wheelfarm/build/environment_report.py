@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wheelfarm.errors import ChainError, Collector, SourceError, YieldError
+from wheelfarm.errors import ChainError, Collector, SourceError, YieldError, counted
 from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
 from wheelfarm.sources.inspection import BUILD_PRODUCT
 from wheelfarm.wheels.archive import open_wheel
@@ -143,8 +143,9 @@ def read_environment_report(directory: BuildDirectory) -> EnvironmentReport:
     """
     report = _read(EnvironmentReport, directory.dist / ENVIRONMENT_REPORT, directory, "environment report")
     if len(report.wheels) != 1:
+        left = counted(len(report.wheels), "wheel")
         raise YieldError(
-            f"{directory.backend}'s build left {len(report.wheels)} wheels for {directory.build.id.name}",
+            f"{directory.backend}'s build left {left} for {directory.build.id.name}",
             where=directory.build.recipe.where,
             why=", ".join(report.wheels),
         )

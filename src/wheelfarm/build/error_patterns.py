@@ -18,6 +18,8 @@ class Failure(StrEnum):
     """A recipe, a lock, a setting or an option is invalid."""
     CONFIGURE = "configure"
     """A requirement of the build is missing, or is not found."""
+    BACKEND = "backend"
+    """The build backend, or code of the project that it runs, failed in another way."""
     COMPILE = "compile"
     LINK = "link"
     """A linker or loader lacks a library or a symbol, or finds it twice."""
@@ -173,6 +175,11 @@ _PATTERNS: Final = (
         follow=Follow.INDENTED,
     ),
     *_patterns(Failure.CONFIGURE, ("ERROR: ", _MESON), follow=Follow.PARAGRAPH),
+    *_patterns(
+        Failure.CONFIGURE,
+        ("No module named '", r"^\s*(?:\w+: )?ModuleNotFoundError: No module named '"),
+        rank=Rank.EXCEPTION,
+    ),
     *_patterns(
         Failure.CONFIGURE,
         ("CMake Error", r"^\s*CMake Error(?:: | at | in )"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.utils import InvalidWheelFilename
 from packaging.version import Version
 
-from wheelfarm.errors import Collector, RepairError, YieldError
+from wheelfarm.errors import Collector, RepairError, YieldError, counted
 from wheelfarm.model import Platform
 from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.wheels.binary import BinaryFormat, externals
@@ -160,7 +160,7 @@ def only_wheel(directory: Path, *, name: Name, version: str, made_by: str) -> Pa
     wheels = sorted(directory.glob("*.whl"))
     if len(wheels) != 1:
         raise YieldError(
-            f"{made_by} left {len(wheels) or 'no'} wheel{'s' if len(wheels) > 1 else ''} for {name}",
+            f"{made_by} left {counted(len(wheels), 'wheel') if wheels else 'no wheel'} for {name}",
             where=str(directory),
             why=", ".join(path.name for path in wheels) or "the directory is empty",
             hint="a recipe is for one distribution: look at the source's build configuration",

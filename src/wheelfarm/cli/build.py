@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, parse_packages, task
-from wheelfarm.errors import ChainFailedError
+from wheelfarm.errors import ChainFailedError, counted
 from wheelfarm.report.build import (
     decision_lines,
     explanation_lines,
@@ -121,7 +121,7 @@ def _show_plan(call: Invocation, plan: Plan) -> None:
     )
     if not call.json and any(each.action is not Action.NOTHING for each in decisions):
         farm = call.farm
-        call.screen.say(f"about {about(farm.simulate(plan))} on {farm.settings.jobs} processors")
+        call.screen.say(f"about {about(farm.simulate(plan))} on {counted(farm.settings.jobs, 'processor')}")
 
 
 @task(*PLANNING, "no_remote", "json")

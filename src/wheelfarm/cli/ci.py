@@ -9,7 +9,7 @@ from wheelfarm.ci.github import BUILD_WHEEL, FARM, render_github
 from wheelfarm.ci.matrix import make_jobs
 from wheelfarm.ci.workflow_file import read_pins
 from wheelfarm.cli.task import task
-from wheelfarm.errors import Collector, UsageError, WorkflowError
+from wheelfarm.errors import Collector, UsageError, WorkflowError, counted
 from wheelfarm.system.files import read_text, write_atomically
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def render(call: Invocation, *, provider: str = "github") -> None:
     if not call.dry_run:
         write_atomically(path, text.encode(), "the workflow")
     file, lines = str(path.relative_to(call.farm.settings.root)), len(text.splitlines())
-    call.show({"file": file, "lines": lines}, [f"{file}: {lines} lines"])
+    call.show({"file": file, "lines": lines}, [f"{file}: {counted(lines, 'line')}"])
 
 
 @task("json", provider=_PROVIDER)

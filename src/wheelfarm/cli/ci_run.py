@@ -16,7 +16,7 @@ from wheelfarm.ci.github_runs import check_commit, check_environment, check_fork
 from wheelfarm.ci.matrix import MatrixEntry, make_jobs
 from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_selection, select_entries
 from wheelfarm.cli.task import Invocation, exit_codes, parse_packages
-from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError
+from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError, counted
 from wheelfarm.model import EngineName, parse_name
 from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
@@ -73,7 +73,7 @@ def plan(*, packages: str, variant: str, platforms: str, last_run: str) -> None:
     selected = select_entries(jobs, requested, unchanged, full=full)
     total = sum(len(job.entries) for job in jobs)
     call.screen.say(
-        f"{len(selected)} of {total} builds run; the last full run has {len(unchanged)} unchanged"
+        f"builds to run: {len(selected)} of {total}; unchanged since the last full run: {len(unchanged)}"
     )
     call.screen.lines(f"  {entry.slug}" for job in jobs for entry in job.entries if entry in selected)
     _set_outputs(call, jobs=dump_selection(jobs, selected, last_run))
@@ -190,7 +190,7 @@ def publish(*, index: str, dry_run: bool, prepare: bool) -> None:
         return
     for publication in () if dry_run else publications:
         done = publication.publish(None)
-        screen.say(f"{len(done.to_upload)} published, and {name} lists them")
+        screen.say(f"{counted(len(done.to_upload), 'wheel')} published and listed by {name}")
 
 
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], str]]] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import parse_packages, parse_releases, task
-from wheelfarm.errors import Collector, UsageError
+from wheelfarm.errors import Collector, UsageError, counted
 from wheelfarm.index.build_tags import of_release, superseded
 from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.comparison import State, target_statuses
@@ -56,9 +56,11 @@ def publish(call: Invocation, packages: str, *, index: str | None = None, next_b
         return
     found = publication.publish(wanted, next_build=next_build)
     call.show(comparison_data(found), comparison_lines(found, call.screen.width))
-    call.screen.say(f"{len(found.to_upload)} published, and {publication.index_name} lists them")
+    call.screen.say(
+        f"{counted(len(found.to_upload), 'wheel')} published and listed by {publication.index_name}"
+    )
     if mended := found.of(State.DAMAGED):
-        call.screen.say(f"{len(mended)} with core metadata beside them written again")
+        call.screen.say(f"{counted(len(mended), 'wheel')} whose core metadata is written again")
 
 
 @task("json", packages="distributions, or all", variant="one variant; all that the index takes by default")
@@ -94,7 +96,9 @@ def verify(call: Invocation, packages: str, *, index: str | None = None) -> None
     if call.json:
         call.screen.data(data)
     problems.check()
-    call.screen.say(f"{len(data)} verified" if data else f"{publication.index_name} lists none of these")
+    call.screen.say(
+        f"{counted(len(data), 'wheel')} verified" if data else f"{publication.index_name} lists none of these"
+    )
 
 
 def _release(text: str) -> tuple[Name, str]:
@@ -224,6 +228,6 @@ def export(call: Invocation, packages: str, *, output: str = "requirements.txt")
     if not call.dry_run:
         write_atomically(Path(output), text.encode(), "the requirements file")
     call.show(data, text.splitlines() if call.dry_run else ())
-    call.screen.say(f"{output}: {ours} of the farm, {others.count('==')} others")
+    call.screen.say(f"{output}: {ours} of the farm, {counted(others.count('=='), 'other')}")
     if from_elsewhere(chosen):
         call.screen.say("packages from outside the farm come from another index; the hashes pin their files")

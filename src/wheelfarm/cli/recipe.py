@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import parse_packages, task
-from wheelfarm.errors import Collector, RecipeError
+from wheelfarm.errors import Collector, RecipeError, counted
 from wheelfarm.plan.graph import order
 from wheelfarm.recipes.lock_checks import check_added, check_locks
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
@@ -61,7 +61,7 @@ def check(call: Invocation, packages: str) -> None:
     problems.check()
     if call.json:
         call.screen.data([recipe.name for recipe in entries])
-    call.screen.say(f"{len(entries)} recipes OK")
+    call.screen.say(f"{counted(len(entries), 'recipe')} OK")
 
 
 def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None:

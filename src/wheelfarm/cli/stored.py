@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.cli.task import ALL, PLANNING, parse_packages, task
-from wheelfarm.errors import Collector, RecordError, ReproductionError, SuiteError, UsageError
+from wheelfarm.errors import Collector, RecordError, ReproductionError, SuiteError, UsageError, counted
 from wheelfarm.gate.suite import JUNIT, Selection, tests_name
 from wheelfarm.model import EngineName
 from wheelfarm.provenance.record import Record
@@ -111,7 +111,7 @@ def _suite(call: Invocation, upstream: UpstreamSuite, suite: Suite, selection: S
     call.screen.say(f"{build.id}: each test is in {log.with_suffix(JUNIT)}")
     if not verdict.good:
         raise SuiteError(
-            f"{build.id}: {len(verdict.failed)} tests of the upstream suite fail",
+            f"{build.id}: the upstream suite has {counted(len(verdict.failed), 'failure')}",
             where=f"{build.recipe.where}: test.suite",
             why=_failures(verdict),
             hint="look at each; list one that is not the wheel's fault in test.suite.known-failures, "
@@ -277,7 +277,7 @@ def report(
             raise UsageError(f"{file} is a directory", hint="--output names a file")
         if not call.dry_run:
             write_atomically(file, render_page(survey).encode(), "the report")
-        screen.say(f"{file}: {sum(len(each.wheels) for each in survey.variants)} wheels")
+        screen.say(f"{file}: {counted(sum(len(each.wheels) for each in survey.variants), 'wheel')}")
 
 
 def _public_wheels(farm: Farm, *, wanted: bool) -> PublicWheels:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.errors import counted
 from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.gate.examination import check_findings
 from wheelfarm.recipes.strict import size_of
@@ -105,7 +106,11 @@ def _tests(wheel: Wheel, *, wanted: bool) -> Check:
         for member in wheel.members
         if kind_of(member.name) is Kind.TESTS and not member.name.endswith("/conftest.py")
     ]
-    found = f"{len(tests)} files, {sum(member.size for member in tests):,} bytes" if tests else "none inside"
+    found = (
+        f"{counted(len(tests), 'file')}, {sum(member.size for member in tests):,} bytes"
+        if tests
+        else "none inside"
+    )
     names = listed((member.name for member in tests), "")
     cause = (
         "an install tag, a patch or the source leaves the test suite out"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelfarm.errors import CancelledRunError, Collector, GateTestError
+from wheelfarm.errors import CancelledRunError, Collector, GateTestError, counted
 from wheelfarm.gate.check import Result
 from wheelfarm.gate.clean_environment import run_wheel_tests
 from wheelfarm.gate.core_metadata import check_core_metadata
@@ -165,7 +165,7 @@ def _log_for(log: Path, slug: str) -> Path:
 
 def _check_members(wheel: Wheel) -> tuple[Result, ...]:
     verify(wheel)
-    found = f"{len(wheel.members)} members as it says"
+    found = f"{counted(len(wheel.members), 'member')} as it says"
     return (Result(check="record", expected="every member as RECORD says", found=found),)
 
 

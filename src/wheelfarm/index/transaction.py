@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import Collector, NetworkError, PublishError
+from wheelfarm.errors import Collector, NetworkError, PublishError, counted
 from wheelfarm.index.build_tags import short_key
 from wheelfarm.index.comparison import Comparison, State, compare
 from wheelfarm.index.protocol import UploadFailure
@@ -169,8 +169,9 @@ class Transaction:
     def _not_listed(self, left: Sequence[Difference]) -> PublishError:
         names = [each.filename for each in left]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004
+        accepted = counted(len(names), "wheel that it does not list", "wheels that it does not list")
         return PublishError(
-            f"the index accepted {len(names)} wheels that it does not list",
+            f"the index accepted {accepted}",
             where=f"index {self.index.name}",
             why=f"missing after {self.timeout:g} s: {', '.join(names[:3])}{more}",
             hint="look at the server's log; an index that lists late needs a higher `listing-timeout`",

@@ -65,7 +65,7 @@ class Python:
         if match is None:
             raise UsageError(
                 f"{text!r} is not a Python version",
-                why="a feature version is expected",
+                why="a feature version is expected, such as 3.12",
                 hint="say, for example, 3.12",
             )
         return cls(major=int(match["major"]), minor=int(match["minor"]), threads=match["threads"])

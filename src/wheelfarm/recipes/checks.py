@@ -16,7 +16,7 @@ from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, Set
 from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.layers import FARM
 from wheelfarm.recipes.source_table import WheelSource
-from wheelfarm.recipes.strict import suggestion
+from wheelfarm.recipes.strict import nearest, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -183,6 +183,9 @@ def check_set(recipes: RecipeSet, present: Collection[str], patches: Path, probl
     _check_series(patches, present, problems)
 
 
+_NO_RECIPE: Final = "write recipes/{}/recipe.toml, or take it out: what an index brings is in the lock alone"
+
+
 def _check_requires(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
     for recipe in recipes:
         requires = recipe.table.requires
@@ -191,7 +194,8 @@ def _check_requires(recipes: RecipeSet, present: Collection[str], problems: Coll
                 if name not in present:
                     what = f"{name!r} is required, but the farm has no recipe for it"
                     where = f"{recipe.where}: requires.{kind}"
-                    hint = suggestion(name, present)
+                    near = nearest(name, present)
+                    hint = f"did you mean {near!r}?" if near else _NO_RECIPE.format(name)
                     problems.of(recipe.name).add(RecipeError(what, where=where, hint=hint))
 
 

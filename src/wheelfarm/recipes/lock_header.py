@@ -95,7 +95,9 @@ def read_header(path: Path) -> MadeFor | None:
     Raises:
         LockError: when the header is not valid.
     """
-    text = read_text(path, LockError, "inv recipe.lock writes it") if path.is_file() else ""
+    text = (
+        read_text(path, LockError, f"inv recipe.lock {path.parent.name} writes it") if path.is_file() else ""
+    )
     _, table, rest = text.partition(_TABLE)
     if not table:
         return None

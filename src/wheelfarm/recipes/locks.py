@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import Target
 
-_HINT = "inv recipe.lock writes it"
 _HASH = re.compile(r"--hash=sha256:(\S+)")
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 
@@ -48,14 +47,16 @@ def parse_lock(path: Path) -> tuple[LockedRequirement, ...]:
     Raises:
         LockError: for a missing file and for each line that is not `name==version --hash=sha256:…`.
     """
+    own = path.name in {"build.lock", "test.lock", "suite.lock"}
+    hint = f"inv recipe.lock {path.parent.name} writes it" if own else None
     try:
-        text = read_text(path, LockError, _HINT)
+        text = read_text(path, LockError, hint or "lock it anew")
     except OSError as problem:
         raise LockError(
             f"cannot read {path.name}",
             where=str(path),
             why=problem.strerror,
-            hint=_HINT,
+            hint=hint,
         ) from problem
     return parse_lines(text, str(path))
 

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import Collector, PatchError, RecipeError, SourceError
+from wheelfarm.errors import Collector, PatchError, RecipeError, SourceError, counted
 from wheelfarm.model import NonSourceFile, PatchedTree
 from wheelfarm.recipes.source_table import WheelSource
 from wheelfarm.sources.archives import escaped
@@ -167,7 +167,8 @@ def _refusal(recipe: LoadedRecipe, source: FetchedSource, refused: Mapping[str, 
     globs = [json.dumps(pattern, ensure_ascii=False) for pattern in _globs_of(refused)]
     pointers = any("pointer" in kind for kind in refused.values())
     return SourceError(
-        f"the source of {recipe.name} {source.version} has {len(refused)} files that are not source",
+        f"the source of {recipe.name} {source.version} has "
+        + counted(len(refused), "file that is not source", "files that are not source"),
         where=source.path.name,
         why="\n".join(files),
         hint="\n".join(

@@ -6,6 +6,7 @@ pydantic finds the problems; this module says them in our words, with file, key 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args
@@ -103,6 +104,17 @@ def _place(details: ErrorDetails, data: object) -> _Path:
     return (*path, details["loc"][-1]) if details["type"] == "missing" else path
 
 
+_EXPECTED: Final = {
+    **dict.fromkeys(("list_type", "tuple_type"), "a list is expected"),
+    "string_type": "a text in quotes is expected",
+    "bool_type": "true or false is expected",
+    "int_type": "a whole number is expected",
+    "float_type": "a number is expected",
+    **dict.fromkeys(("dict_type", "model_type"), "a table is expected"),
+}
+"""The type of pydantic's problem → the same in the words of TOML."""
+
+
 def _problem(
     model: type[BaseModel], details: ErrorDetails, path: _Path, *, where: str, error: type[FarmError]
 ) -> FarmError:
@@ -124,8 +136,10 @@ def _problem(
     # A validator that knows of a secret in the value says what may be shown of it.
     value = context.get("shown", details["input"])
     # What our own validators say comes without pydantic's "Value error, ".
-    why = str(context.get("error", details["msg"]))
+    why = str(context.get("error", _EXPECTED.get(details["type"], details["msg"])))
     hint = suggestion(str(value), _quoted(context["expected"])) if "expected" in context else None
+    if details["type"] in {"list_type", "tuple_type"} and isinstance(value, str):
+        hint = f"write [{json.dumps(value, ensure_ascii=False)}]"
     # This is how pydantic marks a key of a table with free keys.
     kind = "key" if details["loc"][-1:] == ("[key]",) else "value"
     return error(f"bad {kind} {value!r}", where=where, why=why, hint=hint)
@@ -241,6 +255,11 @@ def size_of(text: str) -> int:
     return max(1, round(float(text[:-1]) * factor))
 
 
+def _size_text(text: str) -> str:
+    size_of(text)
+    return text
+
+
 NameText = Annotated[str, parsed_by(parse_name)]
 DigestText = Annotated[
     str, parsed_by(parse_digest), Field(json_schema_extra={"pattern": "^[0-9a-fA-F]{64}$"})
@@ -259,5 +278,5 @@ InstallTag = Annotated[str, Field(pattern=r"^[^,\s]+$")]  # Meson separates tags
 SplitKey = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
 PlatformName = Annotated[Platform, Field(strict=False)]
 CommitText = Annotated[str, AfterValidator(_commit)]
-SizeText = Annotated[str, Field(pattern=_SIZE.pattern)]
+SizeText = Annotated[str, AfterValidator(_size_text), Field(json_schema_extra={"pattern": _SIZE.pattern})]
 """An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.errors import counted
 from wheelfarm.report.text import first_names, size, table_lines
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def _summary(members: Sequence[Mapping[str, Any]], *, same: bool) -> str:
     if same:
         return "no difference"
     gone, new = (sum(each[side] is None for each in members) for side in ("after", "before"))
-    return f"{len(members) - gone - new} members differ, {gone} only before, {new} only after"
+    differ = counted(len(members) - gone - new, "member differs", "members differ")
+    return f"{differ}, {gone} only before, {new} only after"
 
 
 def _chosen_options(options: Mapping[str, Mapping[str, str | None]]) -> dict[str, Mapping[str, str | None]]:

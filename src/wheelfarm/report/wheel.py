@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.errors import counted
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.text import bar, duration, first_names, size, table_lines
 from wheelfarm.wheels.comparison import common_name
@@ -27,7 +28,7 @@ def inspection_lines(wheel: Mapping[str, Any], width: int | None = None) -> Iter
     unpacked = sizes["unpacked"]
     head = {
         f"{wheel['name']} {wheel['version']}": f"{size(sizes['packed'])} packed, {size(unpacked)} unpacked, "
-        f"{sizes['members']} files",
+        + counted(sizes["members"], "file"),
         "BLAS": "; ".join(map(blas_text, wheel["blas"])) or "none",
         "tag": ", ".join(wheel["tags"]) + (f", build {wheel['build']}" if wheel["build"] else ""),
         "could be saved": _savings(wheel, unpacked),
@@ -96,7 +97,7 @@ def _savings(wheel: Mapping[str, Any], unpacked: int) -> str:
     unstripped = len({*linkage["unstripped"], *linkage["with_debug"]})
     savings = [f"up to {size(total)}, {_percent(total, unpacked)}"] if total else []
     if unstripped:
-        savings.append(f"the symbols of {unstripped} binar{'y' if unstripped == 1 else 'ies'}")
+        savings.append(f"the symbols of {counted(unstripped, 'binary', 'binaries')}")
     return "; ".join(savings) or "nothing known"
 
 

@@ -12,7 +12,7 @@ import zipfile
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import ArchiveError, Collector
+from wheelfarm.errors import ArchiveError, Collector, counted
 from wheelfarm.model import raise_hint
 from wheelfarm.sources.archives import Kind, escaped, open_archive, parts_of
 
@@ -76,7 +76,8 @@ def safe_members(members: Iterable[Member], watch: Watch, limits: Limits) -> dic
     for name, why in islice(problems, _MAX_PROBLEMS):
         collector.add(unsafe(path, name, why))
     if more := sum(1 for _ in problems):
-        collector.add(ArchiveError(f"{path.name} has {more} further members that are not safe to unpack"))
+        further = counted(more, "further member that is", "further members that are")
+        collector.add(ArchiveError(f"{path.name} has {further} not safe to unpack"))
     collector.check()
     return {member.parts: member for member in found if member.parts}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import requests
 
-from wheelfarm.errors import NetworkError, SourceError
+from wheelfarm.errors import NetworkError, SourceError, counted
 from wheelfarm.model import DEFAULT_LIMITS, Limits
 from wheelfarm.sources.cache import CHUNK, chunks_of
 from wheelfarm.sources.connections import (
@@ -231,7 +231,7 @@ class HttpClient:
         return NetworkError(
             "the server could not be reached",
             where=shown(url),
-            why=f"{innermost(error)} ({tries} {'try' if tries == 1 else 'tries'})",
+            why=f"{innermost(error)} ({counted(tries, 'try', 'tries')})",
             hint="name the file of its authority's certificate in REQUESTS_CA_BUNDLE, or in TWINE_CERT for "
             "an index that you publish to"
             if untrusted
@@ -244,7 +244,7 @@ class HttpClient:
         if status in MISSING:
             raise SourceError("the server does not have this file", where=shown(url), why=f"status {status}")
         if status in RETRIED:
-            why = f"status {status} ({self.tries} tries)"
+            why = f"status {status} ({counted(self.tries, 'try', 'tries')})"
             raise NetworkError("the server has an error", where=shown(url), why=why)
         if not answer.ok:
             hint = "are the credentials set?" if status in _DENIED else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from packaging.utils import InvalidWheelFilename
 
-from wheelfarm.errors import UsageError, WheelError, WheelhouseError
+from wheelfarm.errors import UsageError, WheelError, WheelhouseError, counted
 from wheelfarm.model import Digest, Name, StoredWheel, parse_digest
 from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.system.files import explain_os_errors, parse_json, sha256_of_file
@@ -177,7 +177,7 @@ class Layout:
             if not path.is_file():
                 problem = "missing"
             elif (size := path.stat().st_size) != wheel.size:
-                problem = f"damaged: it has {size} bytes instead of {wheel.size}"
+                problem = f"damaged: it has {counted(size, 'byte')} instead of {wheel.size}"
             elif verify and sha256_of_file(path) != wheel.sha256:
                 problem = "damaged: its sha256 is not the recorded one"
         if problem:

@@ -45,8 +45,9 @@ def problems(data: bytes, record: str, names: set[str]) -> Iterator[str]:
             # The longest, since one name may begin with another.
             files = sorted((name for name in names if written.startswith(f"{name},")), key=len)
             listed.update(files[-1:])
+            columns = "1 column" if len(row) == 1 else f"{len(row)} columns"
             quotes = f"; {files[-1]} needs quotes" if files else ""
-            yield f"line {line}, {written.strip()!r}, has {len(row)} columns, not path, hash and size{quotes}"
+            yield f"line {line}, {written.strip()!r}, has {columns}, not path, hash and size{quotes}"
     except csv.Error as error:
         yield f"line {rows.line_num}, {lines[start - 1].strip()!r}, is no row of a table: {error}"
         return

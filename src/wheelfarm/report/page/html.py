@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.errors import counted
 from wheelfarm.model import CacheUse
 from wheelfarm.report.page.graph import HEIGHT, WIDTH, draw
 from wheelfarm.report.text import duration, size
@@ -56,7 +57,7 @@ def _environment() -> Environment:
     environment.globals |= {"KINDS": KINDS, "BOX": {"width": WIDTH, "height": HEIGHT}}
     functions = (change, cache_share, gate_table, kind_size, percent, wheel_blas)
     environment.globals |= {function.__name__: function for function in functions}
-    environment.filters |= {"size": size, "duration": duration, "round_size": round_size, "count": count}
+    environment.filters |= {"size": size, "duration": duration, "round_size": round_size, "count": counted}
     environment.filters |= {"moment": moment, "blas_text": blas_text}
     return environment
 
@@ -167,11 +168,6 @@ def cache_share(use: CacheUse | None) -> str:
 def moment(time: datetime) -> str:
     """A moment in UTC, to the minute."""
     return f"{time:%Y-%m-%d %H:%M}"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def wheel_blas(wheel: SurveyedWheel) -> str:
