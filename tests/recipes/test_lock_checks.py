@@ -9,7 +9,7 @@ import pytest
 from support.farm import LOCK, make_farm, plan_of
 from support.raised import only
 from wheelfarm.errors import Collector, LockError
-from wheelfarm.recipes.lock_checks import check_added, check_locks, required_names
+from wheelfarm.recipes.lock_checks import check_added, check_locks, check_run_requirements, required_names
 from wheelfarm.recipes.lock_compiler import targets_of
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.recipe_set import read_recipes
@@ -144,6 +144,32 @@ def test_a_run_requirement_that_the_farm_builds(tmp_path: Path, pinned: bool) ->
     (error,) = problems_of(settings)
     assert error.what == "alpha needs to run numpy, which the farm has a recipe for"
     assert error.hint == 'requires = { host = ["numpy"], run = ["numpy"] }, then inv recipe.lock alpha'
+
+
+@pytest.mark.parametrize(
+    ("run", "stated", "missing"),
+    [
+        (["numpy"], ["numpy>=2"], None),
+        (["NumPy"], ['numpy>=2; python_version < "3"'], None),
+        (["numpy"], ['numpy; extra == "all"'], None),
+        (["numpy", "pandas"], ["pandas"], None),
+        ([], ["numpy"], None),
+        (["numpy"], ["six"], "six"),
+        (["pandas"], ["numpy", "six"], "numpy, six"),
+        (["numpy"], [], "nothing"),
+    ],
+)
+def test_what_the_recipe_names_and_the_wheel_does_not_require(
+    tmp_path: Path, run: list[str], stated: list[str], missing: str | None
+) -> None:
+    recipes = read_recipes(farm_with(tmp_path, {"requires": {"run": run}}))
+    problems = Collector()
+    check_run_requirements(recipes.find("alpha"), recipes, stated, problems)
+    assert [(error.where, error.why) for error in problems.errors] == (
+        [("recipes/alpha/recipe.toml: requires.run", f"Requires-Dist of the wheel: {missing}")]
+        if missing
+        else []
+    )
 
 
 def test_what_a_required_recipe_brings_need_not_be_named(tmp_path: Path) -> None:

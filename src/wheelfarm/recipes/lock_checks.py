@@ -78,6 +78,28 @@ def check_farm_requirements(
             )
 
 
+def check_run_requirements(
+    recipe: LoadedRecipe, recipes: RecipeSet, stated: Iterable[str], problems: Collector
+) -> None:
+    """Collect what the recipe names to run the wheel, and the wheel's metadata do not: it is not installed.
+
+    Whatever marker or extra the metadata have it under counts, and so does what another requirement brings.
+    """
+    lines = list(stated)
+    known = recipes.run_closure(canonicalize_name(parse_requirement(line).name) for line in lines)
+    for name in recipe.table.requires.run:
+        if Name(canonicalize_name(name)) not in known:
+            problems.add(
+                LockError(
+                    f"{recipe.name} does not require {name}, which its recipe names",
+                    where=f"{recipe.where}: requires.run",
+                    why=f"Requires-Dist of the wheel: {', '.join(lines) or 'nothing'}",
+                    hint=f"add it to the project's dependencies by a patch: inv patch.start {recipe.name}; "
+                    "or remove it from requires.run",
+                )
+            )
+
+
 def check_rust(recipe: LoadedRecipe, names: Iterable[str], problems: Collector) -> None:
     """Collect that a source compiles Rust, which the farm does not build."""
     for name in sorted(RUST.intersection(names)):

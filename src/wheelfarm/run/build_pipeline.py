@@ -22,7 +22,7 @@ from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import PublicWheel, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
-from wheelfarm.recipes.lock_checks import check_farm_requirements
+from wheelfarm.recipes.lock_checks import check_farm_requirements, check_run_requirements
 from wheelfarm.run.build_layout import lay_out
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
@@ -294,16 +294,18 @@ class BuildPipeline:
         return directory, documented
 
     def _check_run_requires(self, wheel: RepairedWheel) -> None:
-        """Refuse a wheel that needs what the farm builds and the recipe does not name; it stays ungated."""
+        """Refuse a wheel that needs others of the farm than the recipe names; it stays ungated."""
         build, problems = self.build, Collector()
+        stated = open_wheel(wheel.path).metadata.requires_dist
         check_farm_requirements(
             build.recipe,
             self.services.recipes,
             [build.id.target],
             requires=(),
-            run_requires=open_wheel(wheel.path).metadata.requires_dist,
+            run_requires=stated,
             problems=problems,
         )
+        check_run_requirements(build.recipe, self.services.recipes, stated, problems)
         problems.check()
 
     def _compile(self, directory: BuildDirectory) -> RepairedWheel:
