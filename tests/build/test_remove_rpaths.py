@@ -19,13 +19,13 @@ EXT = "pkg/_ext.cpython-311-x86_64-linux-gnu.so"
 TAG = "cp311-cp311-manylinux_2_28_x86_64"
 
 
-def rpaths_after(root: Path, **entries: str) -> tuple[dict[str, tuple[str, ...]], str]:
+def rpaths_after(root: Path, *allowed: str, **entries: str) -> tuple[dict[str, tuple[str, ...]], str]:
     files = {
         f"pkg/{name}.so": elf(calls(), flags=("-s", f"-Wl,-rpath,{entry}")) for name, entry in entries.items()
     }
     wheel = make_wheel(root, "pkg", "1.0", {"pkg/a,b.txt": "a name with a comma", **files}, tag=TAG)
     before = wheel.read_bytes()
-    words = [sys.executable, "-I", "-S", str(SCRIPT), str(root)]
+    words = [sys.executable, "-I", "-S", str(SCRIPT), str(root), *allowed]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     found = open_wheel(wheel)
     verify(found)
@@ -49,3 +49,9 @@ def test_of_several_entries_the_useful_ones_stay(tmp_path: Path) -> None:
     found, said = rpaths_after(tmp_path, one="/opt/lib::$ORIGIN/lib:lib", two="$ORIGIN")
     assert found == {"pkg/one.so": ("$ORIGIN/lib",), "pkg/two.so": ("$ORIGIN",)}
     assert said == "removed from the rpath of pkg/one.so: '/opt/lib', '', 'lib'\n"
+
+
+def test_an_entry_that_the_recipe_allows_stays(tmp_path: Path) -> None:
+    found, said = rpaths_after(tmp_path, "pkg/driver*", driver="/opt/driver/lib", ext="/opt/driver/lib")
+    assert found == {"pkg/driver.so": ("/opt/driver/lib",), "pkg/ext.so": ()}
+    assert "pkg/driver.so" not in said

@@ -14,6 +14,7 @@ from wheelfarm.build.environment_report import ENVIRONMENT_REPORT, LIBRARY_PROVE
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.model import Platform
 from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.wheels.rules import allowed_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +92,8 @@ def build_commands(
         *(*_SCRIPT, script("environment_report.py"), ENVIRONMENT, WHEEL),
         str(output / ENVIRONMENT_REPORT),
     )
-    rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST)
+    allowed = allowed_members(directory.build.resolved.expect.allow or (), "rpath")
+    rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST, *allowed)
     has_rpaths = directory.build.recipe.table.compiled and target.platform is Platform.LINUX
     provenance = (*_SCRIPT, script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [

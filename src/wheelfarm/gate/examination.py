@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.gate.check import Check, listed, matches
 from wheelfarm.wheels.examination import Finding
-from wheelfarm.wheels.rules import RULES
+from wheelfarm.wheels.rules import RULES, parse_allowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,5 +50,5 @@ def check_findings(allow: Mapping[str, str], findings: Iterable[Finding]) -> Ite
 
 
 def _allows(key: str, finding: Finding) -> bool:
-    rule, _, glob = key.partition(":")
-    return rule.strip() == finding.rule and matches(finding.member, [glob.strip() or "*"])
+    rule, glob = parse_allowance(key)
+    return rule == finding.rule and matches(finding.member, [glob])

@@ -13,6 +13,7 @@ from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.recipe import BuildRequires, Split  # noqa: TC001 - as above
 from wheelfarm.sources.patches import header_and_diff
+from wheelfarm.wheels.rules import allowed_members
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +155,9 @@ class BuildInputs(_Input):
     isolation: Annotated[
         Literal["none"] | None, Field(description="none where the recipe gives the build a network")
     ] = None
+    kept_rpaths: Annotated[
+        tuple[str, ...], Field(description="globs of the members whose RPATH the recipe allows")
+    ] = ()
 
     def key_parts(self) -> dict[str, str]:
         """The parts of the build key, small enough that `inv why` can name the one that changed."""
@@ -188,6 +192,8 @@ class BuildInputs(_Input):
         parts |= {f"program.{name}": version for name, version in self.programs.items()}
         if self.isolation:
             parts["isolation"] = self.isolation
+        if self.kept_rpaths:
+            parts["kept-rpaths"] = json.dumps(self.kept_rpaths)
         if self.system_packages:
             # Which of the names count is known in the container only, so all of them do.
             parts["system-packages"] = json.dumps(dict(self.system_packages), sort_keys=True)
@@ -224,6 +230,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         build_requires=recipe.build_requires,
         blas=recipe.blas,
         isolation=recipe.isolation,
+        kept_rpaths=allowed_members(resolved.expect.allow or (), "rpath"),
         config_settings=dict(resolved.config_settings.items),
         environment=resolved.environment,
         cibuildwheel=resolved.cibuildwheel,

@@ -24,7 +24,7 @@ from wheelfarm.recipes.strict import (
     VersionText,
     suggestion,
 )
-from wheelfarm.wheels.rules import RULES
+from wheelfarm.wheels.rules import RULES, parse_allowance
 
 CostText = Annotated[str, Field(pattern=r"^[1-9]\d{0,3} (s|min)$")]
 """A duration, such as 40 s or 8 min."""
@@ -182,7 +182,7 @@ class Expect(StrictModel):
     @classmethod
     def _known_rules(cls, allow: dict[str, ReasonText] | None) -> dict[str, ReasonText] | None:
         for key in allow or {}:
-            name = key.partition(":")[0].strip()
+            name, _ = parse_allowance(key)
             if name not in RULES:
                 hint = suggestion(name, RULES) or f"they are {', '.join(RULES)}"
                 raise ValueError(f"{name!r} is no rule of the examination: {hint}")

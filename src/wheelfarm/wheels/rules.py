@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +105,14 @@ RULES: Final[Mapping[str, Rule]] = {
     )
 }
 """By name. `docs/reference/examination.md` is made from it."""
+
+
+def parse_allowance(key: str) -> tuple[str, str]:
+    """The rule and the glob of members in a key of `expect.allow`; without a glob, all members."""
+    rule, _, glob = key.partition(":")
+    return rule.strip(), glob.strip() or "*"
+
+
+def allowed_members(allow: Iterable[str], rule: str) -> tuple[str, ...]:
+    """The globs of members for which the keys of `expect.allow` allow a rule, sorted."""
+    return tuple(sorted(glob for name, glob in map(parse_allowance, allow) if name == rule))

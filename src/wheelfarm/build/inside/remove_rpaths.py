@@ -5,7 +5,7 @@ told: directories of the build, of a Python with an RPATH in its own linker opti
 an empty entry. The directories that remain begin with $ORIGIN and stay in site-packages. Uses the standard
 library and patchelf, which the repair tool needs too.
 
-Usage: remove_rpaths.py DIRECTORY, which has one wheel
+Usage: remove_rpaths.py DIRECTORY GLOB…, for the one wheel there, but for members that a glob matches
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 ORIGIN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)")
@@ -68,13 +69,13 @@ def with_record(record: bytes, changed: dict[str, bytes]) -> bytes:
     return text.getvalue().encode()
 
 
-def rewrite(wheel: Path, directory: Path) -> None:
+def rewrite(wheel: Path, directory: Path, allowed: list[str]) -> None:
     with zipfile.ZipFile(wheel) as archive:
         changed = {}
         for info in archive.infolist():
             with archive.open(info) as stream:
                 head = stream.read(4)
-            if head == b"\x7fELF":
+            if head == b"\x7fELF" and not any(fnmatchcase(info.filename, glob) for glob in allowed):
                 data = archive.read(info)
                 new = edited(info.filename, data, directory / "binary")
                 if new is not data:
@@ -92,4 +93,4 @@ def rewrite(wheel: Path, directory: Path) -> None:
 if __name__ == "__main__":
     (only,) = Path(sys.argv[1]).glob("*.whl")
     with tempfile.TemporaryDirectory() as scratch:
-        rewrite(only, Path(scratch))
+        rewrite(only, Path(scratch), sys.argv[2:])
