@@ -155,7 +155,7 @@ class BuildInputs(_Input):
     isolation: Annotated[
         Literal["none"] | None, Field(description="none where the recipe gives the build a network")
     ] = None
-    kept_rpaths: Annotated[
+    allowed_rpaths: Annotated[
         tuple[str, ...], Field(description="globs of the members whose RPATH the recipe allows")
     ] = ()
 
@@ -192,8 +192,8 @@ class BuildInputs(_Input):
         parts |= {f"program.{name}": version for name, version in self.programs.items()}
         if self.isolation:
             parts["isolation"] = self.isolation
-        if self.kept_rpaths:
-            parts["kept-rpaths"] = json.dumps(self.kept_rpaths)
+        if self.allowed_rpaths:
+            parts["allowed-rpaths"] = json.dumps(self.allowed_rpaths)
         if self.system_packages:
             # Which of the names count is known in the container only, so all of them do.
             parts["system-packages"] = json.dumps(dict(self.system_packages), sort_keys=True)
@@ -230,7 +230,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         build_requires=recipe.build_requires,
         blas=recipe.blas,
         isolation=recipe.isolation,
-        kept_rpaths=allowed_members(resolved.expect.allow or (), "rpath"),
+        allowed_rpaths=allowed_members(resolved.expect.allow or (), "rpath"),
         config_settings=dict(resolved.config_settings.items),
         environment=resolved.environment,
         cibuildwheel=resolved.cibuildwheel,

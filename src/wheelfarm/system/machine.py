@@ -276,8 +276,8 @@ class Machine:
             places = set(_RPATH.findall(command or ""))
             if places:
                 program, *words = shlex.split(_RPATH.sub("", command))
-                kept = [word for word in words if word.removeprefix("-L") not in places]
-                found[name] = f"{compilers.get(compiler, program)} {shlex.join(kept)}"
+                left = [word for word in words if word.removeprefix("-L") not in places]
+                found[name] = f"{compilers.get(compiler, program)} {shlex.join(left)}"
         return found
 
     def python(self, python: Python) -> Path:

@@ -15,7 +15,7 @@ class Rule:
 
     Args:
         name: its name, which `expect.allow` takes.
-        error: whether the gate refuses a wheel; else it is only told.
+        error: whether the gate refuses a wheel; else it is a note.
         meaning: what is wrong, after a number of members.
         remedy: what to change.
         reference: where the consequence is described.

@@ -1,7 +1,7 @@
 """Runs where the build runs, after the repair: removes what no other machine has from RPATH and RUNPATH.
 
-The repair tool edits only binaries that need a library which it has put in. Others keep what the linker was
-told: directories of the build, of a Python with an RPATH in its own linker options (pyenv, conda, Homebrew),
+The repair tool edits only binaries that need a library which it has put in. Others have what the linker was
+given: directories of the build, of a Python with an RPATH in its own linker options (pyenv, conda, Homebrew),
 an empty entry. The directories that remain begin with $ORIGIN and stay in site-packages. Uses the standard
 library and patchelf, which the repair tool needs too.
 
@@ -45,13 +45,13 @@ def edited(member: str, data: bytes, path: Path) -> bytes:
         [PATCHELF, "--print-rpath", str(path)], capture_output=True, text=True, check=False
     ).stdout.rstrip("\n")
     entries = found.split(":") if found else []
-    kept = [entry for entry in entries if useful(member, entry)]
-    if kept == entries:
+    left = [entry for entry in entries if useful(member, entry)]
+    if left == entries:
         return data
     # As auditwheel does: DT_RPATH, which LD_LIBRARY_PATH does not come before.
-    words = ["--force-rpath", "--set-rpath", ":".join(kept)] if kept else ["--remove-rpath"]
+    words = ["--force-rpath", "--set-rpath", ":".join(left)] if left else ["--remove-rpath"]
     subprocess.run([PATCHELF, *words, str(path)], check=True)
-    removed = ", ".join(repr(entry) for entry in entries if entry not in kept)
+    removed = ", ".join(repr(entry) for entry in entries if entry not in left)
     sys.stdout.write(f"removed from the rpath of {member}: {removed}\n")
     return path.read_bytes()
 
