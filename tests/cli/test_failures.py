@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from support.door import Done
     from wheelfarm.model import FetchedSource
+    from wheelfarm.model.limits import Limits
 
 
 @pytest.fixture
@@ -149,10 +150,10 @@ def test_all_wrong_recipes_are_listed(farm: Door) -> None:
 def test_an_exception_of_a_build_is_its_failure(farm: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     original = unpacking.unpack
 
-    def unpack(source: FetchedSource, directory: Path) -> Path:
+    def unpack(source: FetchedSource, directory: Path, limits: Limits) -> Path:
         if source.name == "tinybase":
             raise ValueError("month must be in 1..12\x1b[31m")
-        return original(source, directory)
+        return original(source, directory, limits)
 
     monkeypatch.setattr(build_layout, "unpack", unpack)
     for name in ("tinybase", "tinytop"):

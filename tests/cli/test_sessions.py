@@ -102,6 +102,7 @@ def test_sessions_need_only_the_standard_library_and_nox(tmp_path: Path) -> None
     ours = {name for name in printed if name.partition(".")[0] == "wheelfarm"}
     assert {name.partition(".")[0] for name in printed} - {"wheelfarm"} <= sys.stdlib_module_names
     modules = {f"wheelfarm.cli.{name}" for name in ("stamp", "sessions", "tools")}
+    modules |= {"wheelfarm.system", "wheelfarm.system.toml"}
     assert ours == {"wheelfarm", "wheelfarm.cli", *modules}
 
 

@@ -328,7 +328,7 @@ class TestExpectations:
     def test_a_test_suite_that_must_be_there(self, tmp_path: Path) -> None:
         suite = {"alpha/tests/test_a.py": b"pass"}
         (result,) = self.checked(tmp_path / "with", {"tests": True}, suite)
-        assert str(result) == "tests: expected some inside, found 1 files, 4 bytes"
+        assert str(result) == "tests: expected some inside, found 1 file, 4 bytes"
         error = only(lambda: self.checked(tmp_path / "without", {"tests": True}, {}), ExpectationError)
         assert error.what.endswith("tests: expected some inside, found none inside")
 
@@ -371,7 +371,7 @@ class TestExpectations:
         expect = {"blas": "reference", "interface": "lp64", "tests": False}
         errors = raised(lambda: self.checked(tmp_path, expect, files), ExpectationError)
         assert [error.what.partition(": ")[2] for error in errors] == [
-            "tests: expected none inside, found 1 files, 5 bytes",
+            "tests: expected none inside, found 1 file, 5 bytes",
             "blas: expected reference, found openblas",
             "interface: expected lp64, found ilp64",
         ]
