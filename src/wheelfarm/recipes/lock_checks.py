@@ -94,7 +94,7 @@ def check_run_requirements(
                     f"{recipe.name} does not require {name}, which its recipe names",
                     where=f"{recipe.where}: requires.run",
                     why=f"Requires-Dist of the wheel: {', '.join(lines) or 'nothing'}",
-                    hint=f"add it to the project's dependencies by a patch: inv patch.start {recipe.name}; "
+                    hint="add it to the project's dependencies by a patch (docs/how-to/patch-a-source.md), "
                     "or remove it from requires.run",
                 )
             )
