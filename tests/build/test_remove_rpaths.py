@@ -10,11 +10,13 @@ import pytest
 
 from support.binaries import calls, elf
 from support.wheels import make_wheel
-from wheelfarm.build import inside
+from wheelfarm.build.inside import remove_rpaths
 from wheelfarm.wheels.archive import open_wheel, verify
+from wheelfarm.wheels.binary import Binary, BinaryFormat
+from wheelfarm.wheels.examination import rpath_problem
 from wheelfarm.wheels.linkage import linkage
 
-SCRIPT = Path(inside.__path__[0]) / "remove_rpaths.py"
+SCRIPT = Path(remove_rpaths.__file__)
 EXT = "pkg/_ext.cpython-311-x86_64-linux-gnu.so"
 TAG = "cp311-cp311-manylinux_2_28_x86_64"
 
@@ -55,3 +57,13 @@ def test_an_entry_that_the_recipe_allows_stays(tmp_path: Path) -> None:
     found, said = rpaths_after(tmp_path, "pkg/driver*", driver="/opt/driver/lib", ext="/opt/driver/lib")
     assert found == {"pkg/driver.so": ("/opt/driver/lib",), "pkg/ext.so": ()}
     assert "pkg/driver.so" not in said
+
+
+@pytest.mark.parametrize("member", [EXT, "_ext.so", "pkg-1.0.data/platlib/_ext.so", "pkg/a/b/_ext.so"])
+@pytest.mark.parametrize(
+    "entry", ["", "/opt", "lib", "$ORIGIN", "${ORIGIN}/lib", "$ORIGINAL", "$ORIGIN/..", "$ORIGIN/../../lib"]
+)
+def test_what_the_script_leaves_is_what_the_gate_accepts(member: str, entry: str) -> None:
+    """The script runs without the farm, so the two have the rule each for itself."""
+    binary = Binary(member=member, format=BinaryFormat.ELF, machine="x86_64")
+    assert remove_rpaths.useful(member, entry) == (not rpath_problem(binary, entry))

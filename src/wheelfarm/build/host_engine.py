@@ -131,7 +131,7 @@ class Host:
         # What a killed program leaves there is removed with the build directory.
         host = programs_environment(self.settings) | {"TMPDIR": str(root / "tmp")}
         variables = build_environment(directory)
-        build_env = self._build_env(directory, variables)
+        build_env = self._build_env(directory, variables, self.machine.linkers(interpreter, variables))
         commands = build_commands(
             directory,
             scripts=root / "inside",
@@ -167,12 +167,12 @@ class Host:
             write.append(cache.storage_of(directory.build.id.name))
         return View(read=tuple(read), write=tuple(write), hidden=self.settings.private)
 
-    def _build_env(self, directory: BuildDirectory, variables: Mapping[str, str]) -> dict[str, str]:
+    def _build_env(
+        self, directory: BuildDirectory, variables: Mapping[str, str], linkers: Mapping[str, str]
+    ) -> dict[str, str]:
         """The environment of the backend: little of this machine, and nothing of the user's home."""
         root, cache = directory.root, self.compiler_cache
-        interpreter = self.machine.python(directory.build.id.target.python)
-        linkers = self.machine.linkers(interpreter, variables)
-        env = backend_environment(self.settings.environ) | linkers | dict(variables)
+        env = backend_environment(self.settings.environ) | dict(linkers) | dict(variables)
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
         path = [str(_python_of(root).parent), str(root / "programs")]
         if cache is not None:

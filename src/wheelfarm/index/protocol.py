@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from wheelfarm.errors import PublishError
 from wheelfarm.model import Digest, Name
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.provenance.attestation import Attestation
-
-METADATA: Final = ".metadata"
-"""What the name of the core metadata beside a wheel adds to the wheel's (PEP 658)."""
 
 
 @dataclass(frozen=True, kw_only=True)

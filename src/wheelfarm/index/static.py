@@ -15,12 +15,12 @@ from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
 from wheelfarm.index.build_tags import BuildSlot, of_release
-from wheelfarm.index.protocol import METADATA, ListedFile, Listing
+from wheelfarm.index.protocol import ListedFile, Listing
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.system.files import parse_json
 from wheelfarm.system.logs import get_logger
-from wheelfarm.wheelhouse.layout import read_metadata
+from wheelfarm.wheelhouse.layout import METADATA, read_metadata
 from wheelfarm.wheelhouse.simple_index import IndexedFile, ProjectIndex, root_html, root_json
 
 if TYPE_CHECKING:

@@ -11,11 +11,10 @@ from packaging.version import Version
 
 from wheelfarm.errors import FarmError, PublishError, UnverifiedError
 from wheelfarm.index.build_tags import BuildSlot
-from wheelfarm.index.protocol import METADATA
 from wheelfarm.model import sha256_of_bytes
 from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
 from wheelfarm.sources.archive_checks import check_size
-from wheelfarm.wheelhouse.layout import read_metadata
+from wheelfarm.wheelhouse.layout import METADATA, read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

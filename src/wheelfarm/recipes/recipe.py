@@ -184,8 +184,7 @@ class Expect(StrictModel):
         for key in allow or {}:
             name, _ = parse_allowance(key)
             if name not in RULES:
-                hint = suggestion(name, RULES) or f"they are {', '.join(RULES)}"
-                raise ValueError(f"{name!r} is no rule of the examination: {hint}")
+                raise ValueError(f"{name!r} is no rule of the examination: {suggestion(name, RULES)}")
         return allow
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import counted
@@ -60,8 +62,8 @@ def inspection_lines(wheel: Mapping[str, Any], width: int | None = None) -> Iter
 
 def _findings(findings: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str, str, str]]:
     """A row for each rule: its name, whether the gate refuses it, and the members."""
-    for rule in dict.fromkeys(each["rule"] for each in findings):
-        found = [each for each in findings if each["rule"] == rule]
+    for rule, group in groupby(findings, itemgetter("rule")):
+        found = list(group)
         members = [f"{each['member']} {each['detail']}".rstrip() for each in found]
         level = "error" if RULES[rule].error else "note"
         yield rule, level, str(len({each["member"] for each in found})), first_names(members, _NAMES)

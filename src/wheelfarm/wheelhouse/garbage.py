@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import WheelhouseError
 from wheelfarm.system.files import TEMPORARY_PREFIX, ensure_directory, flush_directory
-from wheelfarm.wheelhouse.layout import DescribedWheel, metadata_of
+from wheelfarm.wheelhouse.layout import METADATA, DescribedWheel, metadata_of
 from wheelfarm.wheelhouse.simple_index import project_indexes, write_project, write_root
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse.layout import Layout
 
 # What the farm writes and may therefore remove; other files stay.
-_OURS: Final = ("records/*.json", "wheels/*/*.whl", "wheels/*/*.whl.metadata", f"**/{TEMPORARY_PREFIX}*")
+_OURS: Final = ("records/*.json", "wheels/*/*.whl", f"wheels/*/*.whl{METADATA}", f"**/{TEMPORARY_PREFIX}*")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.wheelhouse.simple_index import IndexedFile
 
+METADATA: Final = ".metadata"
+"""What the name of the core metadata beside a wheel adds to the wheel's (PEP 658)."""
 _VARIANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -30,7 +32,7 @@ def wheel_path(sha256: Digest, filename: str) -> str:
 
 def metadata_of(wheel: Path) -> Path:
     """The file with a wheel's core metadata (PEP 658)."""
-    return wheel.with_name(f"{wheel.name}.metadata")
+    return wheel.with_name(f"{wheel.name}{METADATA}")
 
 
 def name_and_version(filename: str) -> tuple[Name, str]:

@@ -84,8 +84,7 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
         for version in requirement.get_auxiliary_symbols()
         if (match := _VERSION.fullmatch(str(version.name)))
     ]
-    segments = {segment.type: segment for segment in parsed.segments}
-    stack = segments.get(lief.ELF.Segment.TYPE.GNU_STACK)
+    stack = parsed.get(lief.ELF.Segment.TYPE.GNU_STACK)
     properties = _gnu_properties(parsed)
     functions = (symbol for symbol in parsed.symtab_symbols if symbol.shndx and symbol.is_function)
     return [
@@ -109,7 +108,7 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
             stripped=".symtab" not in sections,
             has_debug=any(name.startswith(_DEBUG) for name in sections),
             executable_stack=stack.has(lief.ELF.Segment.FLAGS.X)
-            if stack is not None
+            if isinstance(stack, lief.ELF.Segment)
             else parsed.header.machine_type in _STACK_BY_DEFAULT,
             writable_code=any(
                 segment.has(lief.ELF.Segment.FLAGS.W) and segment.has(lief.ELF.Segment.FLAGS.X)
@@ -118,7 +117,7 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
             ),
             text_relocations=_has_flag(parsed, _Tag.FLAGS, _TEXTREL) or parsed.has(_Tag.TEXTREL),
             hardening=_elf_hardening(parsed, undefined, properties.get(_FEATURES, 0)),
-            content=_digest(bytes(each.content) for each in parsed.sections if each.name in _CONTENT),
+            content=_content(parsed.sections),
             level=_LEVELS.get(properties.get(_NEEDED, 0).bit_length(), ""),
             marks=marks(data),
         )
@@ -130,10 +129,18 @@ def _has_flag(parsed: lief.ELF.Binary, tag: lief.ELF.DynamicEntry.TAG, flag: int
     return isinstance(entry, lief.ELF.DynamicEntry) and bool(entry.value & flag)
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    """The sha256 of sections; empty when there is none, or all are."""
-    found = [part for part in parts if part]
-    return hashlib.sha256(b"".join(found)).hexdigest() if found else ""
+def _content(sections: Iterable[lief.Section]) -> str:
+    """The sha256 of the sections of code and constants; empty when there is none, or all are."""
+    digest, found = hashlib.sha256(), False
+    for section in sections:
+        if section.name in _CONTENT and section.content:
+            digest.update(section.content)
+            found = True
+    return digest.hexdigest() if found else ""
+
+
+def _present(found: Mapping[str, bool]) -> frozenset[str]:
+    return frozenset(name for name, there in found.items() if there)
 
 
 def _gnu_properties(parsed: lief.ELF.Binary) -> dict[int, int]:
@@ -157,12 +164,12 @@ def _elf_hardening(parsed: lief.ELF.Binary, undefined: frozenset[str], features:
         or _has_flag(parsed, _Tag.FLAGS_1, _NOW)
     )
     found = {
-        "relro": any(segment.type is lief.ELF.Segment.TYPE.GNU_RELRO for segment in parsed.segments),
+        "relro": parsed.has(lief.ELF.Segment.TYPE.GNU_RELRO),
         "bind-now": bind_now,
         "ibt": bool(features & _IBT),
         "shstk": bool(features & _SHSTK),
     }
-    return frozenset(name for name, there in found.items() if there) | _library_hardening(undefined)
+    return _present(found) | _library_hardening(undefined)
 
 
 def _library_hardening(undefined: frozenset[str]) -> frozenset[str]:
@@ -171,7 +178,7 @@ def _library_hardening(undefined: frozenset[str]) -> frozenset[str]:
         "stack-protector": not undefined.isdisjoint({"__stack_chk_fail", "__stack_chk_fail_local"}),
         "fortify": any(_FORTIFIED.fullmatch(name) for name in undefined),
     }
-    return frozenset(name for name, there in found.items() if there)
+    return _present(found)
 
 
 def _is_whole(header: lief.ELF.Header, size: int) -> bool:
@@ -231,7 +238,7 @@ def _read_slice(parsed: lief.MachO.Binary, member: str, texts: frozenset[str]) -
             segment.init_protection & _WRITE_AND_EXECUTE == _WRITE_AND_EXECUTE for segment in parsed.segments
         ),
         hardening=_library_hardening(frozenset(undefined)),
-        content=_digest(bytes(each.content) for each in parsed.sections if each.name in _CONTENT),
+        content=_content(parsed.sections),
         marks=texts,
     )
 
@@ -265,10 +272,10 @@ def read_pe(data: bytes, member: str) -> list[Binary]:
                 and section.has_characteristic(_Characteristic.MEM_EXECUTE)
                 for section in parsed.sections
             ),
-            hardening=frozenset(
-                name for flag, name in _PE_HARDENING.items() if parsed.optional_header.has(flag)
+            hardening=_present(
+                {name: parsed.optional_header.has(flag) for flag, name in _PE_HARDENING.items()}
             ),
-            content=_digest(bytes(each.content) for each in parsed.sections if each.name in _CONTENT),
+            content=_content(parsed.sections),
             marks=marks(data),
         )
     ]

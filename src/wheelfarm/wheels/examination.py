@@ -81,8 +81,8 @@ def rpath_problem(binary: Binary, entry: str) -> str:
         if binary.format is BinaryFormat.MACHO and entry.startswith("@rpath"):
             return ""
         return "a directory of the build machine" if entry.startswith("/") else "relative to any directory"
-    place = dirname(_DATA.sub("", binary.member))
-    inside = normpath(f"{place}/{entry[found.end() :]}" if place else f".{entry[found.end() :]}")
+    place = dirname(_DATA.sub("", binary.member)) or "."
+    inside = normpath(f"{place}/{entry[found.end() :]}")
     return "outside site-packages" if inside.split("/")[0] == ".." else ""
 
 
@@ -147,15 +147,14 @@ def _twice(binaries: Iterable[Binary]) -> Iterator[Finding]:
         by_name[re.sub(r"\.so(?:\.\d+)*$", ".so", name)].add(binary.member)
     same = [members for (content, _), members in by_content.items() if content and len(members) > 1]
     for members in same:
-        yield from (Finding("library-twice", each, listed_others(members, each)) for each in members)
+        yield from (Finding("library-twice", each, _others(members, each)) for each in members)
     for members in by_name.values():
         if len(members) > 1 and members not in same:
-            yield from (Finding("soname-twice", each, listed_others(members, each)) for each in members)
+            yield from (Finding("soname-twice", each, _others(members, each)) for each in members)
 
 
-def listed_others(members: Iterable[str], member: str) -> str:
-    """The members but one."""
-    return f"as {', '.join(sorted(set(members) - {member}))}"
+def _others(members: set[str], member: str) -> str:
+    return f"as {', '.join(sorted(members - {member}))}"
 
 
 def _outside_packages(wheel: Wheel) -> Iterator[Finding]:

@@ -87,7 +87,7 @@ def rewrite(wheel: Path, directory: Path, allowed: list[str]) -> None:
         with zipfile.ZipFile(directory / wheel.name, "w") as output:
             for info in archive.infolist():
                 output.writestr(info, members.get(info.filename) or archive.read(info), info.compress_type)
-    wheel.write_bytes((directory / wheel.name).read_bytes())
+    shutil.copyfile(directory / wheel.name, wheel)
 
 
 if __name__ == "__main__":
