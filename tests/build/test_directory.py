@@ -76,6 +76,7 @@ class TestLay:
         assert {path.name for path in (stage.root / "inside").iterdir()} == {
             "check_record.py",
             "remove_rpaths.py",
+            "strip_libraries.py",
             "environment_report.py",
             "netlib.py",
             "compilers.py",

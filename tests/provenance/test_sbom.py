@@ -11,6 +11,7 @@ import pytest
 from support.archives import digest
 from support.bills import (
     BLAS,
+    BUILT,
     GCC,
     INFO,
     SOURCES,
@@ -89,7 +90,10 @@ def test_the_url_of_a_source_is_left_out(tmp_path: Path, source: str) -> None:
 
 def test_the_same_each_time(tmp_path: Path) -> None:
     wheel, stage = repaired(tmp_path, {"alpha.libs/libx-12345678.so": b"x"}), stage_of(tmp_path)
-    texts = [embed(stage, wheel, provenance(), stage.root / "finished").path.read_bytes() for _ in "ab"]
+    texts = [
+        embed(stage, wheel, provenance(), stage.root / "finished", built=BUILT).path.read_bytes()
+        for _ in "ab"
+    ]
     assert texts[0] == texts[1]
 
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
-from support.bills import BLAS, GCC, INFO, embedded, mangled, provenance, provider, repaired, stage_of
+from support.archives import digest
+from support.bills import BLAS, BUILT, GCC, INFO, embedded, mangled, provenance, provider, repaired, stage_of
 from wheelfarm.build.environment_report import SystemPackage
 from wheelfarm.errors import WheelError
 from wheelfarm.provenance.sbom import embed
@@ -34,6 +35,16 @@ def test_a_copy_from_a_wheel_by_each_tool(tmp_path: Path, member: str) -> None:
     stage = stage_of(tmp_path, requirements=(provider(tmp_path),))
     bill, _ = embedded(stage, repaired(tmp_path, {member: b"changed"}), provenance())
     assert bill["components"][0]["purl"] == "pkg:pypi/blas32@1.0"
+
+
+def test_a_copy_of_a_library_that_was_stripped_before_the_repair(tmp_path: Path) -> None:
+    stage, stripped = stage_of(tmp_path, provider_wheel=provider(tmp_path)), b"\x7fELF less"
+    member = f"alpha.libs/{mangled('libblas32.so', stripped)}"
+    found = provenance().model_copy(update={"stripped": {digest(stripped): digest(BLAS)}})
+    bill, _ = embedded(stage, repaired(tmp_path, {member: stripped}), found)
+    assert bill["components"][0]["purl"] == "pkg:pypi/blas32@1.0"
+    other, _ = embedded(stage, repaired(tmp_path, {member: stripped}), provenance())
+    assert other["components"][0]["name"] == "libblas32.so"
 
 
 def test_another_library_of_that_name_is_none(tmp_path: Path) -> None:
@@ -95,7 +106,7 @@ def test_what_auditwheel_lists_is_taken_over_once(tmp_path: Path, package: Syste
 def test_what_auditwheel_cannot_have_written(tmp_path: Path, text: bytes) -> None:
     wheel = repaired(tmp_path, {}, {f"{INFO}/sboms/auditwheel.cdx.json": text})
     with pytest.raises(WheelError, match="bill of materials cannot be read"):
-        embed(stage_of(tmp_path), wheel, provenance(), tmp_path / "out")
+        embed(stage_of(tmp_path), wheel, provenance(), tmp_path / "out", built=BUILT)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.bills import (
+    BUILT,
     GCC,
     INFO,
     provenance,
@@ -16,7 +17,7 @@ from support.bills import (
 from support.wheels import make_wheel
 from wheelfarm.errors import WheelError
 from wheelfarm.provenance.sbom import embed
-from wheelfarm.provenance.sbom_reader import MEMBER, check_sbom, read_components
+from wheelfarm.provenance.sbom_reader import MEMBER, check_sbom, read_components, vendored_members
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 def wheel_in(root: Path) -> Path:
     member = "alpha.libs/libgfortran-12345678.so.5"
-    wheel, stage = repaired(root, {member: b"x"}), stage_of(root)
-    return embed(stage, wheel, provenance({member: GCC}), stage.root / "finished").path
+    wheel, stage = repaired(root, {member: b"\x7fELF"}), stage_of(root)
+    return embed(stage, wheel, provenance({member: GCC}), stage.root / "finished", built=BUILT).path
 
 
 def test_components(tmp_path: Path) -> None:
@@ -47,13 +48,29 @@ def test_a_wheel_without(tmp_path: Path) -> None:
         check_sbom(wheel)
 
 
-@pytest.mark.parametrize("where", ["alpha.libs/libnew-12345678.so", "alpha.libs/libgfortran-12345678.so.5"])
-def test_a_library_that_is_not_listed(tmp_path: Path, where: str) -> None:
-    path = wheel_in(tmp_path)
-    wheel = rewrite_wheel(open_wheel(path), path, Changes(written={where: b"another"}))
-    with pytest.raises(WheelError, match="not in the wheel's bill") as caught:
+@pytest.mark.parametrize("change", ["dropped", "changed"])
+def test_a_wheel_without_a_library_that_is_listed(tmp_path: Path, change: str) -> None:
+    path, where = wheel_in(tmp_path), "alpha.libs/libgfortran-12345678.so.5"
+    changes = Changes(written={where: b"another"})
+    if change == "dropped":
+        changes = Changes(dropped=frozenset({where}))
+    wheel = rewrite_wheel(open_wheel(path), path, changes)
+    with pytest.raises(WheelError, match="does not have the libraries") as caught:
         check_sbom(wheel)
     assert caught.value.why == where
+
+
+def test_vendored_is_what_the_repair_added_whatever_its_name_is(tmp_path: Path) -> None:
+    odd = "alpha.libs/libgomp-12345678.so.1.0.0-8.5.0-28.el8.x86_64.debug"
+    own = ".alpha.mesonpy.libs/libown.so"
+    wheel = repaired(tmp_path, {odd: b"", own: b""}, {"alpha.libs/data.txt": b"x"})
+    path = embed(stage_of(tmp_path), wheel, provenance(), tmp_path / "finished", built=BUILT | {own}).path
+    assert vendored_members(open_wheel(path)) == {odd}
+
+
+def test_vendored_of_a_wheel_of_others_is_in_directories_of_repair_tools(tmp_path: Path) -> None:
+    files = {"a.libs/libx.so.1": b"", "a/libown.so": b"", "a/ext.so": b""}
+    assert vendored_members(open_wheel(make_wheel(tmp_path, files=files))) == {"a.libs/libx.so.1"}
 
 
 def test_one_that_is_no_json(tmp_path: Path) -> None:

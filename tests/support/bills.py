@@ -20,7 +20,7 @@ from wheelfarm.model import AppliedPatch, Digest, EnvironmentEntry, Name, Pinned
 from wheelfarm.provenance.sbom import embed
 from wheelfarm.provenance.sbom_reader import MEMBER, check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
-from wheelfarm.wheels.contents import vendored
+from wheelfarm.wheels.linkage import added_binaries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
 
 INFO: Final = "alpha-1.0.dist-info"
+BUILT: Final = frozenset({"alpha/ext.so"})
+"""The binaries of the wheel as the backend made it."""
 BLAS: Final = b"\x7fELF blas as it came"
 COMPILERS: Final = (
     ("compiler c", "cc (Debian 12.2.0-14) 12.2.0"),
@@ -81,7 +83,11 @@ def provider(root: Path) -> PinnedWheel:
 
 
 def repaired(root: Path, libraries: dict[str, bytes], more: dict[str, bytes] | None = None) -> RepairedWheel:
-    files = {"alpha/ext.so": b"\x7fELF", **libraries, **(more or {})}
+    """A wheel with an extension and libraries; the beginning of a binary precedes a content without it."""
+    binaries = {
+        name: data if data.startswith(b"\x7fELF") else b"\x7fELF" + data for name, data in libraries.items()
+    }
+    files = {"alpha/ext.so": b"\x7fELF", **binaries, **(more or {})}
     path = make_wheel(root, "alpha", "1.0", files, tag="cp311-cp311-manylinux_2_28_x86_64")
     environment = (
         EnvironmentEntry(name=Name("pip"), version="26.3", sha256=None),
@@ -104,11 +110,11 @@ def embedded(
     stage: BuildDirectory, wheel: RepairedWheel, provenance: LibraryProvenance
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The embedded document, which the real schema accepts, and all members."""
-    done = embed(stage, wheel, provenance, stage.root / "finished")
+    done = embed(stage, wheel, provenance, stage.root / "finished", built=BUILT)
     assert (done.sha256, done.built_sha256) == (digest(done.path.read_bytes()), wheel.built_sha256)
     opened = open_wheel(done.path)
     verify(opened)
-    assert check_sbom(opened) == len(vendored(opened))
+    assert check_sbom(opened) == len(added_binaries(opened, BUILT))
     found = members(done.path)
     problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(found[f"{INFO}/{MEMBER}"].decode())
     assert problem is None, problem

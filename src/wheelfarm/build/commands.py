@@ -95,11 +95,15 @@ def build_commands(
     allowed = allowed_members(directory.build.resolved.expect.allow or (), "rpath")
     rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST, *allowed)
     has_rpaths = directory.build.recipe.table.compiled and target.platform is Platform.LINUX
+    strip = (*_SCRIPT, script("strip_libraries.py"), str(libraries), str(output / LIBRARY_PROVENANCE))
+    strips = directory.provider is Provider.SCIPY_OPENBLAS32 and target.platform is Platform.LINUX
     provenance = (*_SCRIPT, script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [
         *commands,
         BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *packages)),
         BuildCommand(phase=Phase.REPAIR, argv=(*_SCRIPT, script("check_record.py"), WHEEL)),
+        # Netlib's come stripped from the system, and are found by their digest.
+        *([BuildCommand(phase=Phase.REPAIR, argv=strip)] if strips else []),
         BuildCommand(phase=Phase.REPAIR, argv=repair, env=variables),
         # delocate does this itself.
         *([BuildCommand(phase=Phase.REPAIR, argv=rpaths)] if has_rpaths else []),

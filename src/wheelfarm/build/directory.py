@@ -34,16 +34,6 @@ ENVIRONMENT: Final = "env"
 """The directory of the build environment."""
 WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
 """What a confined build may change of its directory, beside Meson's build directory."""
-SCRIPTS: Final = (
-    "check_record.py",
-    "environment_report.py",
-    "netlib.py",
-    "compilers.py",
-    "programs.py",
-    "prepare_build_cache.py",
-    "library_provenance.py",
-    "remove_rpaths.py",
-)
 
 
 # Without the -rpath of the original: the repair tool puts the library beside the extension modules.
@@ -123,9 +113,9 @@ def _write_files(directory: BuildDirectory) -> None:
 
 def write_scripts(directory: BuildDirectory) -> None:
     """Write the scripts that run where the build runs."""
-    for script in SCRIPTS:
-        text = files("wheelfarm.build").joinpath("inside", script).read_bytes()
-        (directory.root / "inside" / script).write_bytes(text)
+    for script in files("wheelfarm.build").joinpath("inside").iterdir():
+        if script.name.endswith(".py"):
+            (directory.root / "inside" / script.name).write_bytes(script.read_bytes())
 
 
 def _unpack_openblas(directory: BuildDirectory) -> None:

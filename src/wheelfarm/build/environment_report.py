@@ -98,6 +98,8 @@ class LibraryProvenance(BaseModel):
     """The package by member of the wheel; None where it is unknown."""
     direct: tuple[str, ...] = ()
     """The members that the wheel's own binaries need, and not another library only."""
+    stripped: dict[Digest, Digest] = {}
+    """Libraries of the BLAS provider: the sha256 before they were stripped, by the sha256 after it."""
     named: tuple[str, ...] = ()
     """The system packages that the recipe or the variant names, with those that they depend on."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import counted
 from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.gate.examination import check_findings
+from wheelfarm.provenance.sbom_reader import vendored_members
 from wheelfarm.recipes.strict import size_of
 from wheelfarm.wheelhouse.tags import is_pure
 from wheelfarm.wheels.binary import externals
@@ -20,6 +21,7 @@ from wheelfarm.wheels.linkage import linkage_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from wheelfarm.gate.check import Result
@@ -52,7 +54,8 @@ def check_expectations(
     if reads_binaries(expect, compiled=compiled):
         binaries = linkage_in_child(wheel, env, scratch)
         checks += check_architecture(wheel, binaries)
-        checks += check_linkage(expect, binaries, compiled=compiled)
+        vendored = vendored_members(wheel)
+        checks += check_linkage(expect, binaries, vendored=vendored, compiled=compiled)
     checks += check_findings(expect.allow or {}, examine(wheel, binaries))
     return require(build, checks, wheel=wheel.path.name)
 
@@ -223,19 +226,29 @@ def reads_binaries(expect: Expect, *, compiled: bool) -> bool:
     return compiled or any(value is not None for value in values)
 
 
-def check_linkage(expect: Expect, binaries: Sequence[Binary], *, compiled: bool) -> Iterator[Check]:
-    """Compare a wheel's binaries with the expectations; a compiled wheel must have an extension module."""
+def check_linkage(
+    expect: Expect, binaries: Sequence[Binary], *, vendored: AbstractSet[str], compiled: bool
+) -> Iterator[Check]:
+    """Compare a wheel's binaries with the expectations; a compiled wheel must have an extension module.
+
+    Args:
+        expect: the expectations.
+        binaries: those of the wheel.
+        vendored: the members that the repair tool added.
+        compiled: whether the recipe has compilers.
+    """
     wanted = expect.extensions if expect.extensions is not None else compiled or None
     if wanted is not None:
         yield _extensions(binaries, wanted=wanted)
     if expect.blas is not None or expect.interface is not None:
         yield from _blas(expect, binaries)
     if expect.stripped is not None:
-        yield _stripped(binaries, wanted=expect.stripped)
+        built = [binary for binary in binaries if binary.member not in vendored]
+        yield _stripped(built, wanted=expect.stripped)
     if expect.needs is not None:
         yield _needs(binaries, expect.needs)
     if expect.vendors is not None:
-        yield _vendors(binaries, expect.vendors)
+        yield _vendors(vendored, expect.vendors)
 
 
 def _extensions(binaries: Sequence[Binary], *, wanted: bool) -> Check:
@@ -273,13 +286,8 @@ def _blas(expect: Expect, binaries: Sequence[Binary]) -> Iterator[Check]:
         yield Check.of("interface", expected=expect.interface, found=there, ok=ok, cause=evidence)
 
 
-def _is_vendored(binary: Binary) -> bool:
-    return kind_of(binary.member) is Kind.LIBRARY and not binary.extension
-
-
-def _stripped(binaries: Sequence[Binary], *, wanted: bool) -> Check:
+def _stripped(built: Sequence[Binary], *, wanted: bool) -> Check:
     """Binaries of the build; vendored libraries stay as they are."""
-    built = [binary for binary in binaries if not _is_vendored(binary)]
     full = sorted({binary.member for binary in built if not binary.stripped or binary.has_debug})
     cause = (
         f"{listed(full)}: the linker's option does not reach them (LDFLAGS; meson-python ignores -Dstrip)"
@@ -304,9 +312,9 @@ def _needs(binaries: Sequence[Binary], allowed: Sequence[str]) -> Check:
     return Check.of("needs", expected=listed(allowed, "nothing"), found=found, ok=not strange, cause=cause)
 
 
-def _vendors(binaries: Sequence[Binary], allowed: Sequence[str]) -> Check:
+def _vendors(vendored: AbstractSet[str], allowed: Sequence[str]) -> Check:
     """The libraries that the repair tool added."""
-    names = sorted({PurePosixPath(binary.member).name for binary in binaries if _is_vendored(binary)})
+    names = sorted({PurePosixPath(member).name for member in vendored})
     strange = [name for name in names if not matches(name, allowed)]
     cause = f"{listed(strange)}: an option, or a library of the system, links it"
     found = listed(names)

@@ -28,10 +28,11 @@ from wheelfarm.provenance.sbom_components import (
 from wheelfarm.provenance.sbom_reader import MEMBER, parse_bill
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.linkage import added_binaries
 from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from email.message import Message
     from pathlib import Path
 
@@ -54,6 +55,8 @@ def embed(
     repaired: RepairedWheel,
     provenance: LibraryProvenance,
     output: Path,
+    *,
+    built: Collection[str],
     members: Mapping[str, bytes] | None = None,
 ) -> RepairedWheel:
     """Rewrite a repaired wheel with its SBOM and the license texts of its vendored libraries.
@@ -66,6 +69,7 @@ def embed(
         repaired: the wheel, with the build environment and toolchain that the environment report states.
         provenance: the system packages of its vendored libraries.
         output: the directory of the new wheel; it is made.
+        built: the names of the members that the wheel had before the repair: other libraries are vendored.
         members: further members of `.dist-info`, by name.
 
     Raises:
@@ -75,8 +79,9 @@ def embed(
     wheel = open_wheel(repaired.path)
     inside = wheel.dist_info
     metadata = wheel.read(f"{inside}/METADATA")
+    vendored = added_binaries(wheel, built)
     sources = ([directory.provider_wheel] if directory.provider_wheel else []) + list(directory.requirements)
-    packages = find_packages(wheel, sources, provenance)
+    packages = find_packages(vendored, sources, provenance)
     bill = _document(
         directory, repaired, wheel, message_from_bytes(metadata), packages=packages, provenance=provenance
     )

@@ -11,15 +11,15 @@ from urllib.parse import quote
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.contents import Kind, kind_of, vendored
+from wheelfarm.wheels.contents import Kind, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from email.message import Message
 
     from wheelfarm.build.environment_report import LibraryProvenance, SystemPackage
-    from wheelfarm.model import PinnedWheel
-    from wheelfarm.wheels.archive import Member, Wheel
+    from wheelfarm.model import Digest, PinnedWheel
+    from wheelfarm.wheels.archive import Member
 
 _MANGLED: Final = re.compile(r"(.+)-([0-9a-f]{8}|[0-9a-f]{32})(\..+)")
 """A name with the beginning of a sha256: 8 digits (auditwheel) or 32 (delvewheel); delocate adds none."""
@@ -65,9 +65,10 @@ class Library:
             return cls(member=member, name=file)
         return cls(member=member, name=match[1] + match[3], beginning=match[2])
 
-    def is_of(self, member: Member) -> bool:
-        """Whether it is a copy of a wheel's member."""
-        same = member.sha256 is not None and member.sha256.startswith(self.beginning)
+    def is_of(self, member: Member, stripped: Mapping[Digest, Digest]) -> bool:
+        """Whether it is a copy of a wheel's member, or of what was left of that by `strip`."""
+        digests = [member.sha256, *(new for new, old in stripped.items() if old == member.sha256)]
+        same = any(digest is not None and digest.startswith(self.beginning) for digest in digests)
         return same and member.name.rpartition("/")[2] == self.name
 
 
@@ -86,24 +87,24 @@ class Package:
 
 
 def find_packages(
-    wheel: Wheel, sources: Iterable[PinnedWheel], provenance: LibraryProvenance
+    vendored: Iterable[Member], sources: Iterable[PinnedWheel], provenance: LibraryProvenance
 ) -> tuple[Package, ...]:
     """Find the origin of each vendored library: a system package, a wheel, or unknown.
 
     Args:
-        wheel: the repaired wheel.
+        vendored: the libraries in the repaired wheel.
         sources: wheels that may have supplied libraries, the likely ones first; system packages precede them.
         provenance: the system packages of the libraries.
     """
     origins, rest = list[Package](), list[Library]()
-    for library in map(Library.of, vendored(wheel)):
+    for library in map(Library.of, vendored):
         package = provenance.packages.get(library.member.name)
         if package is None:
             rest.append(library)
         else:
             origins.append(_system_package(package, library, provenance.distribution))
     for pinned in sources:
-        supplier = _supplier(pinned, rest) if rest else None
+        supplier = _supplier(pinned, rest, provenance.stripped) if rest else None
         if supplier is not None:
             origins.append(supplier)
             rest = [library for library in rest if library not in supplier.libraries]
@@ -120,11 +121,13 @@ def find_packages(
     return tuple(found[ref] for ref in sorted(found))
 
 
-def _supplier(pinned: PinnedWheel, libraries: Iterable[Library]) -> Package | None:
+def _supplier(
+    pinned: PinnedWheel, libraries: Iterable[Library], stripped: Mapping[Digest, Digest]
+) -> Package | None:
     """A wheel as the origin of those libraries that are copies of its own; None when none is."""
     wheel = open_wheel(pinned.path)
     binaries = [member for member in wheel.members if kind_of(member.name) in {Kind.LIBRARY, Kind.EXTENSION}]
-    copies = tuple(each for each in libraries if any(each.is_of(member) for member in binaries))
+    copies = tuple(each for each in libraries if any(each.is_of(member, stripped) for member in binaries))
     if not copies:
         return None
     ref = purl("pypi", wheel.name, version=wheel.version)

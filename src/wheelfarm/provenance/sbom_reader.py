@@ -69,11 +69,39 @@ def _summary(component: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in fields.items() if value}
 
 
-def check_sbom(wheel: Wheel) -> int:
-    """Count the vendored libraries, all of which the farm's SBOM must list with their digests.
+def vendored_members(wheel: Wheel) -> frozenset[str]:
+    """The members that the repair tool added, as the farm's SBOM lists them.
+
+    For a wheel without that document they are the libraries in directories of repair tools.
 
     Raises:
-        WheelError: when there is no such document, or a library is missing from it.
+        WheelError: when the document cannot be read.
+    """
+    where = f"{wheel.dist_info}/{MEMBER}"
+    if where in wheel.names:
+        return frozenset(name for name, _ in _listed_files(wheel, where))
+    return frozenset(member.name for member in vendored(wheel))
+
+
+def _listed_files(wheel: Wheel, where: str) -> set[tuple[str, str]]:
+    """Name and sha256 of the files that components of a document are made of."""
+    bill = parse_bill(wheel.read(where), where)
+    with _sound(where):
+        return {
+            (file["name"], digest["content"])
+            for component in bill.get("components", [])
+            for file in component.get("components", [])
+            for digest in file.get("hashes", [])
+        }
+
+
+def check_sbom(wheel: Wheel) -> int:
+    """Count the vendored libraries that the farm's SBOM lists, which must be in the wheel as it says.
+
+    The document lists what the repair tool added; see `sbom.embed`.
+
+    Raises:
+        WheelError: when there is no such document, or a library that it lists is another one.
     """
     where = f"{wheel.dist_info}/{MEMBER}"
     if where not in wheel.names:
@@ -82,20 +110,13 @@ def check_sbom(wheel: Wheel) -> int:
             where=where,
             hint="let the farm build it: nox -s build-<name>",
         )
-    with _sound(where):
-        listed = {
-            (file["name"], digest["content"])
-            for component in parse_bill(wheel.read(where), where).get("components", [])
-            for file in component.get("components", [])
-            for digest in file.get("hashes", [])
-        }
-    libraries = vendored(wheel)
-    missing = [each.name for each in libraries if (each.name, each.sha256) not in listed]
-    if missing:
+    listed = _listed_files(wheel, where)
+    found = {(member.name, member.sha256) for member in wheel.members}
+    if missing := sorted(name for name, _ in listed - found):
         raise WheelError(
-            "vendored libraries are not in the wheel's bill of materials",
+            "the wheel does not have the libraries that its bill of materials lists",
             where=where,
             why=", ".join(missing),
             hint="something changed the wheel after it was finished",
         )
-    return len(libraries)
+    return len(listed)

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.environment import build_environment, config_settings
-from wheelfarm.build.environment_report import read_library_provenance
+from wheelfarm.build.environment_report import read_environment_report, read_library_provenance
 from wheelfarm.build.refused_programs import warn_of_refused
 from wheelfarm.errors import ChainError
 from wheelfarm.model import Digest, Isolation, Platform, PublicWheel, Sdist
@@ -74,7 +74,8 @@ def document(
     """The wheel with its SBOM, license texts and embedded record, in a directory of its own."""
     record = embedded_record(directory, distribution, wheel).to_json().encode()
     provenance = read_library_provenance(directory)
-    return embed(directory, wheel, provenance, target, members={EMBEDDED: record})
+    built = read_environment_report(directory).built.members
+    return embed(directory, wheel, provenance, target, built=built, members={EMBEDDED: record})
 
 
 def recorded_wheel(wheel: RepairedWheel) -> RecordedWheel:

@@ -51,7 +51,8 @@ _TEST_FILE: Final = re.compile(r"(?:test_.*|conftest)\.py")
 # Extensions that only tests use stand beside the others: numpy's _umath_tests, scipy's _test_ccallback.
 _TEST_EXTENSION: Final = re.compile(r"_*test_.*|.*_tests")
 _VENDORED: Final = re.compile(r"(?:^|/)(?:[^/]*\.libs|\.dylibs)/")
-_LIBRARY: Final = re.compile(r".*\.(?:dylib|dll|a|lib)|.*\.so(?:\.\d+)+|lib[^.]*\.so")
+# What follows the version may be anything: libgomp.so.1.0.0-8.5.0-28.el8.x86_64.debug.
+_LIBRARY: Final = re.compile(r".*\.(?:dylib|dll|a|lib)|.*\.so\.\d.*|lib[^.]*\.so")
 _EXTENSION: Final = re.compile(r".*\.(?:so|pyd)")
 _KINDS: Final = {
     "py": Kind.PYTHON,
@@ -90,7 +91,10 @@ def kind_of(name: str) -> Kind:
 
 
 def vendored(wheel: Wheel) -> tuple[Member, ...]:
-    """The libraries in the directories of repair tools."""
+    """The libraries in directories with the names that repair tools use.
+
+    This is for wheels with no record of their repair: meson-python has such a directory for a project's own.
+    """
     return tuple(
         member
         for member in wheel.members

@@ -20,9 +20,9 @@ from wheelfarm.wheels.archive import open_wheel, read_member, unreadable_as_whee
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from wheelfarm.wheels.archive import Wheel
+    from wheelfarm.wheels.archive import Member, Wheel
 
 _HEAD: Final = 64  # bytes; a PE file's pointer to its real header ends there
 _FAT: Final = b"\xca\xfe\xba\xbe"
@@ -47,6 +47,18 @@ def linkage(wheel: Wheel) -> tuple[Binary, ...]:
                 found += _read(archive, member.name)
     problems.check()
     return tuple(found)
+
+
+def added_binaries(wheel: Wheel, built: Collection[str]) -> tuple[Member, ...]:
+    """The binaries that a repair tool added to a wheel, whatever their names are.
+
+    Args:
+        wheel: the repaired wheel.
+        built: the names of the members that it had before.
+    """
+    with unreadable_as_wheel_error(wheel.path.name), zipfile.ZipFile(wheel.path) as archive:
+        added = (member for member in wheel.members if member.name not in built)
+        return tuple(member for member in added if _format_of(archive, member.name))
 
 
 def _format_of(archive: zipfile.ZipFile, name: str) -> BinaryFormat | None:

@@ -236,6 +236,8 @@ def main(wheels: Path, target: Path, given: list[str], root: Path, named: Iterab
             package["development"] = development
     kind = next((kind for kind, program in MANAGERS.items() if shutil.which(program)), "")
     document = {
+        # What `strip_libraries.py` wrote.
+        **(json.loads(target.read_bytes()) if target.is_file() else {}),
         "kind": kind,
         "distribution": distribution(root),
         "packages": packages,
