@@ -10,6 +10,7 @@ from support.binaries import calls, elf, functions
 from support.wheels import make_wheel
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
+from wheelfarm.wheels.binary_parsers import source_paths
 from wheelfarm.wheels.examination import Finding, examine, rpath_problem
 from wheelfarm.wheels.linkage import linkage
 from wheelfarm.wheels.rules import RULES
@@ -179,3 +180,37 @@ def test_members_outside_import_packages(tmp_path: Path) -> None:
     found = findings(tmp_path, {EXT: extension(), **files, **fine})
     assert [each.member for each in found] == sorted(files)
     assert {each.rule for each in found} == {"outside-packages"}
+
+
+def test_symbol_tables_and_debug_information(tmp_path: Path) -> None:
+    files = {EXT: elf(calls(), flags=("-g",)), "pkg/_two.so": elf(functions("f"), flags=())}
+    kinds = {(each.rule, each.detail) for each in findings(tmp_path, files) if each.rule == "not-stripped"}
+    assert kinds == {("not-stripped", "symbol table"), ("not-stripped", "debug information")}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("/project/src/core/a.cpp", "/project/src/core/a.cpp"),
+        ("failed at /home/ci/b.f90: no", "/home/ci/b.f90"),
+        ("D:\\\\a\\\\pkg\\\\c.c", "\\a\\pkg\\c.c"),
+        ("../src/core/a.cpp", None),
+        ("src/core/a.cpp", None),
+        ("https://example.org/a.c", None),
+        ("/usr/include/c++/12/bits/stl_vector.h", None),
+        ("/rustc/1b2c/library/core/src/str.rs", None),
+        ("/run/socket", None),
+        ("/etc/a.conf", None),
+    ],
+)
+def test_a_source_file_of_the_build_machine(tmp_path: Path, text: str, found: str | None) -> None:
+    ext = extension(code=f'const char *const pkg_text = "{text}";')
+    assert findings(tmp_path, {EXT: ext}) == (
+        [Finding("source-paths", EXT, f"such as {found}")] if found else []
+    )
+
+
+def test_paths_of_any_length_are_searched_in_short_time() -> None:
+    assert source_paths(b" /" + b"a/" * 2_000_000) == ()
+    assert source_paths(b" /" + b"a" * 2_000_000) == ()
+    assert source_paths(b" /a" * 500_000) == ()

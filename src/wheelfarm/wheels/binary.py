@@ -64,6 +64,8 @@ class Binary:
     """The loader has to write into its code (DT_TEXTREL)."""
     hardening: frozenset[str] = frozenset()
     """What protects it: relro, bind-now, stack-protector, fortify, ibt, shstk; aslr, nx and cfg for PE."""
+    source_paths: tuple[str, ...] = field(default=(), repr=False)
+    """Files of the machine that built it which its texts name, in order; the first few."""
     marks: frozenset[str] = field(default=frozenset(), repr=False)
     """Texts in its data that show BLAS inside; see `blas.marks`."""
 

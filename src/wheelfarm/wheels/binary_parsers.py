@@ -6,6 +6,7 @@ import hashlib
 import re
 import struct
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import lief
@@ -21,6 +22,20 @@ lief.logging.disable()
 warnings.filterwarnings("ignore", message=".* is not a valid ", category=RuntimeWarning)
 
 _VERSION: Final = re.compile(r"(GLIBC|GLIBCXX)_(\d+(?:\.\d+)+)")
+_SOURCE: Final = rb"\.(?:c|cc|cpp|cxx|h|hh|hpp|hxx|m|mm|f|f90|F90|pyx|rs|go)"
+# Each begins with a character that is searched for fast. Paths of the system and of Rust's own library are
+# the same on every machine.
+_SOURCE_PATHS: Final = (
+    re.compile(
+        rb"/(?<![\w./+$-]/)(?!usr/|opt/rh/|rustc?/)(?:[\w.+@~-]{1,255}/){1,40}[\w.+-]{1,255}"
+        + _SOURCE
+        + rb"(?![\w/])"
+    ),
+    re.compile(
+        rb":\\(?<=[A-Za-z]:\\)(?:[\w.+@~ -]{1,255}[\\/]){1,40}[\w.+-]{1,255}" + _SOURCE + rb"(?![\w\\])"
+    ),
+)
+_MOST_PATHS: Final = 3
 _DEBUG: Final = (".debug_", ".zdebug_")
 _ELF_MACHINES: Final = {
     lief.ELF.ARCH.I386: "i686",
@@ -119,6 +134,7 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
             hardening=_elf_hardening(parsed, undefined, properties.get(_FEATURES, 0)),
             content=_content(parsed.sections),
             level=_LEVELS.get(properties.get(_NEEDED, 0).bit_length(), ""),
+            source_paths=source_paths(data),
             marks=marks(data),
         )
     ]
@@ -193,8 +209,9 @@ def read_macho(data: bytes, member: str) -> list[Binary]:
     config = lief.MachO.ParserConfig()
     config.parse_dyld_bindings = config.parse_dyld_rebases = False
     slices = lief.MachO.parse(data, config)
-    texts = marks(data)
-    return [] if slices is None else [_read_slice(parsed, member, texts) for parsed in slices]
+    texts, paths = marks(data), source_paths(data)
+    found = [] if slices is None else [_read_slice(parsed, member, texts) for parsed in slices]
+    return [replace(binary, source_paths=paths) for binary in found]
 
 
 def _read_slice(parsed: lief.MachO.Binary, member: str, texts: frozenset[str]) -> Binary:
@@ -276,9 +293,16 @@ def read_pe(data: bytes, member: str) -> list[Binary]:
                 {name: parsed.optional_header.has(flag) for flag, name in _PE_HARDENING.items()}
             ),
             content=_content(parsed.sections),
+            source_paths=source_paths(data),
             marks=marks(data),
         )
     ]
+
+
+def source_paths(data: bytes) -> tuple[str, ...]:
+    """Absolute paths of source files in a binary, which __FILE__ and debug information put there."""
+    found = sorted({path for pattern in _SOURCE_PATHS for path in pattern.findall(data)})[:_MOST_PATHS]
+    return tuple(path.decode("ascii", "replace").removeprefix(":") for path in found)
 
 
 def section_name(section: lief.PE.Section) -> str:

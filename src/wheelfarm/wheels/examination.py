@@ -61,6 +61,11 @@ def _one(binary: Binary) -> Iterator[Finding]:
         yield Finding("writable-code", binary.member)
     if binary.text_relocations:
         yield Finding("text-relocations", binary.member)
+    if binary.source_paths:
+        yield Finding("source-paths", binary.member, f"such as {binary.source_paths[0]}")
+    if binary.has_debug or not binary.stripped:
+        detail = "debug information" if binary.has_debug else "symbol table"
+        yield Finding("not-stripped", binary.member, detail)
     if binary.level:
         yield Finding("instruction-set", binary.member, binary.level)
     for entry in binary.rpaths:

@@ -82,6 +82,20 @@ RULES: Final[Mapping[str, Rule]] = {
             reference="https://gitlab.com/x86-psABIs/x86-64-ABI",
         ),
         Rule(
+            name="not-stripped",
+            error=False,
+            meaning="have a symbol table or debug information, which nothing needs at run time",
+            remedy="link with -Wl,-s, or strip the library before the repair",
+            reference="https://sourceware.org/binutils/docs/binutils/strip.html",
+        ),
+        Rule(
+            name="source-paths",
+            error=False,
+            meaning="name files of the machine that built them, so that another directory makes other bytes",
+            remedy="compile with -ffile-prefix-map=$PWD=. or, for Rust, --remap-path-prefix",
+            reference="https://reproducible-builds.org/docs/build-path/",
+        ),
+        Rule(
             name="library-twice",
             error=False,
             meaning="are one library under several names: the same code and constants",
