@@ -15,20 +15,25 @@ from wheelfarm.gate.expectations import check_expectations
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from wheelfarm.gate.check import Result
+    from wheelfarm.wheels.archive import Wheel
 
 EXT = "alpha/_ext.so"
+SOUND = elf(calls())
 STACK = elf(calls(), flags=("-s", "-Wl,-z,execstack"))
 
 
-def checked(root: Path, files: dict[str, Any], allow: dict[str, str] | None = None) -> dict[str, Result]:
+def checked(
+    root: Path, files: dict[str, Any], allow: dict[str, str] | None = None, beside: Iterable[Wheel] = ()
+) -> dict[str, Result]:
     expect = {"allow": allow} if allow else {}
     build = builds_of(make_farm(root / "farm", {"alpha": {"compilers": ["c"], "expect": expect}}))["alpha"]
     tag = "cp311-cp311-manylinux_2_28_x86_64"
     wheel = open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag))
-    return {each.check: each for each in check_expectations(build, wheel, {}, root)}
+    return {each.check: each for each in check_expectations(build, wheel, {}, root, beside=beside)}
 
 
 def test_a_finding_is_an_error_with_member_reference_and_remedy(tmp_path: Path) -> None:
@@ -66,3 +71,12 @@ def test_a_note_is_a_result_and_no_error(tmp_path: Path) -> None:
 def test_an_unknown_rule_is_an_error_of_the_recipe(tmp_path: Path) -> None:
     with pytest.raises(FarmError, match="did you mean 'executable-stack'"):
         checked(tmp_path, {EXT: STACK}, {"executable-stak": "a reason"})
+
+
+def test_a_path_of_a_wheel_beside_it_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "beta").mkdir()
+    beta = open_wheel(make_wheel(tmp_path / "beta", "beta", "1.0", {"lib/libfoo.a": "2"}))
+    error = only(
+        lambda: checked(tmp_path, {EXT: SOUND, "lib/libfoo.a": "1"}, beside=[beta]), ExpectationError
+    )
+    assert "path-twice: expected none, found 1: lib/libfoo.a (in beta-1.0-py3-none-any.whl too)" in error.what

@@ -11,7 +11,7 @@ from support.wheels import make_wheel
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 from wheelfarm.wheels.binary_parsers import source_paths
-from wheelfarm.wheels.examination import Finding, examine, rpath_problem
+from wheelfarm.wheels.examination import Finding, examine, examine_beside, rpath_problem
 from wheelfarm.wheels.linkage import linkage
 from wheelfarm.wheels.rules import RULES
 
@@ -214,3 +214,58 @@ def test_paths_of_any_length_are_searched_in_short_time() -> None:
     assert source_paths(b" /" + b"a/" * 2_000_000) == ()
     assert source_paths(b" /" + b"a" * 2_000_000) == ()
     assert source_paths(b" /a" * 500_000) == ()
+
+
+class TestBeside:
+    """Two wheels that are installed together."""
+
+    def beside(self, root: Path, one: dict[str, Any], other: dict[str, Any]) -> list[Finding]:
+        wheels = []
+        for name, files in (("pkg", one), ("other", other)):
+            (root / name).mkdir()
+            wheels.append(open_wheel(make_wheel(root / name, name, "1.0", files, tag=TAG)))
+        return list(examine_beside(wheels[0], wheels[1:]))
+
+    def test_one_path_in_both(self, tmp_path: Path) -> None:
+        one = {
+            "include/foo.h": "1",
+            "README.md": "same",
+            "pkg/__init__.py": "",
+            "pkg-1.0.data/purelib/a.py": "",
+        }
+        two = {"include/foo.h": "2", "README.md": "same", "other/__init__.py": "", "a.py": "x"}
+        detail = f"in other-1.0-{TAG}.whl too"
+        assert self.beside(tmp_path, one, two) == [
+            Finding("path-twice", name, detail) for name in ("README.md", "a.py", "include/foo.h")
+        ]
+
+    @pytest.mark.parametrize("scheme", ["data", "scripts"])
+    def test_one_path_below_a_scheme_of_both(self, tmp_path: Path, scheme: str) -> None:
+        one, two = {f"pkg-1.0.data/{scheme}/x": "1"}, {f"other-1.0.data/{scheme}/x": "2", "x": ""}
+        assert [each.member for each in self.beside(tmp_path, one, two)] == [f".data/{scheme}/x"]
+
+    def test_headers_of_two_distributions_do_not_meet(self, tmp_path: Path) -> None:
+        one, two = {"pkg-1.0.data/headers/x.h": "1"}, {"other-1.0.data/headers/x.h": "2"}
+        assert self.beside(tmp_path, one, two) == []
+
+    def test_packages_of_one_namespace_may_share_its_init(self, tmp_path: Path) -> None:
+        names = ("space/__init__.py", "space/b/__init__.py")
+        same, differs = dict.fromkeys(names, ""), {names[0]: "", names[1]: "import os"}
+        assert [each.member for each in self.beside(tmp_path, same, differs)] == [names[1]]
+
+    def test_copies_of_a_library(self, tmp_path: Path) -> None:
+        one = {"pkg.libs/libgomp-12345678.so.1.0.0": "1", "pkg.libs/libz-12345678.so.1": "z"}
+        two = {"other.libs/libgomp-87654321.so.1.1": "2", "other.libs/libz-12345678.so.1": "z"}
+        wheel = f"other-1.0-{TAG}.whl"
+        assert self.beside(tmp_path, one, two) == [
+            Finding(
+                "library-twice",
+                "pkg.libs/libz-12345678.so.1",
+                f"as other.libs/libz-12345678.so.1 of {wheel}",
+            ),
+            Finding(
+                "soname-twice",
+                "pkg.libs/libgomp-12345678.so.1.0.0",
+                f"as other.libs/libgomp-87654321.so.1.1 of {wheel}",
+            ),
+        ]

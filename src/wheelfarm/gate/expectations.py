@@ -16,11 +16,11 @@ from wheelfarm.wheelhouse.tags import is_pure
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
-from wheelfarm.wheels.examination import examine, platform_level
+from wheelfarm.wheels.examination import examine, examine_beside, platform_level
 from wheelfarm.wheels.linkage import linkage_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -39,11 +39,16 @@ _ALIASES: Final = {"universal2": frozenset({"x86_64", "arm64"}), "32": frozenset
 
 
 def check_expectations(
-    build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path
+    build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path, *, beside: Iterable[Wheel] = ()
 ) -> tuple[Result, ...]:
     """Compare a repaired wheel with what its recipe expects.
 
-    A child process reads its binaries: with the environment `env`, and the directory `scratch`.
+    Args:
+        build: whose wheel it is.
+        wheel: the wheel.
+        env: the environment of the child process that reads its binaries.
+        scratch: a directory for that process.
+        beside: the wheels that are installed with it.
 
     Raises:
         ExpectationError: a group with every expectation that is not met.
@@ -56,7 +61,8 @@ def check_expectations(
         checks += check_architecture(wheel, binaries)
         vendored = vendored_members(wheel)
         checks += check_linkage(expect, binaries, vendored=vendored, compiled=compiled)
-    checks += check_findings(expect.allow or {}, examine(wheel, binaries))
+    findings = (*examine(wheel, binaries), *examine_beside(wheel, beside))
+    checks += check_findings(expect.allow or {}, findings)
     return require(build, checks, wheel=wheel.path.name)
 
 

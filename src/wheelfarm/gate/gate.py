@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelfarm.errors import CancelledRunError, Collector, GateTestError, counted
@@ -59,12 +60,13 @@ class _Gate:
         self, checks: ThreadPoolExecutor, tests: ThreadPoolExecutor
     ) -> list[Future[tuple[Result, ...]]]:
         """Start everything that needs no other result, in the order of the results."""
-        wheel = open_wheel(self.tests.own[0].wheel.path)
+        first = self.tests.own[0]
+        wheel, beside = open_wheel(first.wheel.path), [open_wheel(each.path) for each in first.run_with]
         env = self.engine.clean_environment(self.directory, self.build.id.target).env
         self.directory.mkdir(parents=True, exist_ok=True)
-        expectations = [check_expectations]
+        expectations = [partial(check_expectations, beside=beside)]
         if not self.build.recipe.table.compiled:
-            expectations.append(check_pure)
+            expectations.append(partial(check_pure))
         return [
             checks.submit(_check_members, wheel),
             checks.submit(check_core_metadata, self.build, wheel),

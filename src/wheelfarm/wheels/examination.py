@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.wheels.binary import BinaryFormat
 from wheelfarm.wheels.comparison import common_name
-from wheelfarm.wheels.contents import contents
+from wheelfarm.wheels.contents import Kind, contents, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.tags import Tag
 
+    from wheelfarm.model import Digest
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
 
@@ -26,6 +27,8 @@ _LEGACY: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014
 _ORIGIN: Final = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)")
 _LOADER: Final = re.compile(r"@(?:loader_path|executable_path)(?=/|$)")
 _DATA: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
+_HEADERS: Final = re.compile(r"[^/]+\.data/headers/")
+_SCHEME: Final = re.compile(r"[^/]+(?=\.data/)")
 _FROM_REPAIR: Final = re.compile(r"[^/]+\.libs|\.dylibs")
 _ONE_PYTHON: Final = re.compile(r"\.(?:cpython-|cp)\d")
 _OF_PYTHON: Final = re.compile(r"_?Py(?!Init)")
@@ -148,14 +151,50 @@ def _twice(binaries: Iterable[Binary]) -> Iterator[Finding]:
         if binary.extension:
             continue
         by_content[binary.content, binary.machine].add(binary.member)
-        name = common_name(binary.member).rpartition("/")[2]
-        by_name[re.sub(r"\.so(?:\.\d+)*$", ".so", name)].add(binary.member)
+        by_name[_library_of(binary.member)].add(binary.member)
     same = [members for (content, _), members in by_content.items() if content and len(members) > 1]
     for members in same:
         yield from (Finding("library-twice", each, _others(members, each)) for each in members)
     for members in by_name.values():
         if len(members) > 1 and members not in same:
             yield from (Finding("soname-twice", each, _others(members, each)) for each in members)
+
+
+def examine_beside(wheel: Wheel, others: Iterable[Wheel]) -> tuple[Finding, ...]:
+    """What a wheel has in common with others that are installed beside it: paths, and copies of libraries.
+
+    Equal files `__init__.py` are no finding: packages that share a namespace had them before PEP 420.
+    """
+    own, found = _installed(wheel), list[Finding]()
+    libraries = {_library_of(member): member for member in own if kind_of(member) is Kind.LIBRARY}
+    for other in others:
+        theirs = _installed(other)
+        for member in own.keys() & theirs.keys():
+            if own[member] != theirs[member] or not member.endswith("__init__.py"):
+                found.append(Finding("path-twice", member, f"in {other.path.name} too"))
+        for member in theirs:
+            same = libraries.get(_library_of(member)) if kind_of(member) is Kind.LIBRARY else None
+            if same is not None:
+                rule = "library-twice" if own[same] == theirs[member] else "soname-twice"
+                found.append(Finding(rule, same, f"as {member} of {other.path.name}"))
+    return tuple(sorted(found))
+
+
+def _installed(wheel: Wheel) -> dict[str, Digest | None]:
+    """The sha256 of each member by its path in site-packages, or below the scheme that it belongs to."""
+    found = {}
+    for member in wheel.members:
+        if not member.name.startswith(f"{wheel.dist_info}/"):
+            path = _DATA.sub("", member.name)
+            # Headers have a directory for each distribution (binary distribution format specification).
+            if not _HEADERS.match(path):
+                found[_SCHEME.sub("", path)] = member.sha256
+    return found
+
+
+def _library_of(member: str) -> str:
+    """The name of a library without what a repair tool and a version add to it."""
+    return re.sub(r"\.so(?:\.\d+)*$", ".so", common_name(member).rpartition("/")[2])
 
 
 def _others(members: set[str], member: str) -> str:

@@ -75,6 +75,13 @@ RULES: Final[Mapping[str, Rule]] = {
             reference="https://docs.python.org/3/c-api/stable.html",
         ),
         Rule(
+            name="path-twice",
+            error=True,
+            meaning="are in another wheel of its environment too, and the later one overwrites them",
+            remedy="leave them out of one wheel: a split, an install tag or a patch",
+            reference="https://packaging.python.org/en/latest/specifications/binary-distribution-format/",
+        ),
+        Rule(
             name="instruction-set",
             error=False,
             meaning="say that they need a newer processor than the platform's oldest",
