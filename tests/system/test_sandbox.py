@@ -113,3 +113,8 @@ def test_the_prefix_of_a_program_outside_the_system(tmp_path: Path) -> None:
     link.symlink_to(program)
     assert prefix_of(link) == (tmp_path / "3.11",)
     assert prefix_of(Path("/usr/bin/env")) == ()
+
+
+def test_it_runs_though_it_sees_no_directory_of_its_path(kind: Isolation, tmp_path: Path) -> None:
+    command = Command(argv=("/bin/sh", "-c", "echo run"), env={"PATH": str(tmp_path / "bin")}, cwd=Path("/"))
+    assert run(confine(command, View(), kind)).output == "run\n"

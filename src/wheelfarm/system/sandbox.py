@@ -39,7 +39,7 @@ _BUBBLEWRAP: Final = (
     *("--unshare-cgroup-try", "--die-with-parent", "--cap-drop", "ALL", "--dev", "/dev", "--proc", "/proc"),
 )
 # Bubblewrap sets it, and compilers write it into debug information.
-_WITHOUT_PWD: Final = ("--", "env", "-u", "PWD")
+_WITHOUT_PWD: Final = ("--", "/usr/bin/env", "-u", "PWD")
 _UNSHARE: Final = (
     *("unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--pid", "--fork"),
     *("--kill-child", "--net", "--ipc", "--uts"),
