@@ -115,6 +115,12 @@ def fuzz(session: nox.Session) -> None:
     run(session, "test", "python", "tests/fuzz/run.py", *session.posargs)
 
 
+@nox.session(name="public-wheels", venv_backend="none", default=False)
+def public_wheels(session: nox.Session) -> None:
+    """Examine 50 public wheels, which it downloads once; -- --write writes the result for the docs."""
+    run(session, "test", "python", "tests/public/run.py", *session.posargs)
+
+
 @nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Measure the farm's own time and memory as ratios; prints a table and writes JSON."""

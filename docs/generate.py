@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm import errors
 from wheelfarm.cli.program import collection
+from wheelfarm.errors import counted
 from wheelfarm.recipes.farm_settings import FarmTable
 from wheelfarm.recipes.recipe import Recipe
 from wheelfarm.recipes.settings import OVERRIDABLE, PREFIX
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DOCS: Final = Path(__file__).parent
 REFERENCE: Final = DOCS / "reference"
+PUBLIC: Final = DOCS.parent / "tests" / "public"
 NOTICE: Final = "<!-- Written by docs/generate.py from the code: change that, and run it again. -->"
 Schema = dict[str, Any]
 
@@ -53,7 +55,62 @@ a note is in the build record and in the report. A recipe allows what it must, w
     [expect]
     allow = { "rpath: pkg/_ext*" = "the driver is installed there" }
 
-The key is a rule, or a rule and a glob of members. What allows nothing is an error.
+The key is a rule, or a rule and a glob of members. What allows nothing is an error. An
+allowed note is not shown any more.
+"""
+_SPECIFICATIONS: Final = "https://packaging.python.org/en/latest/specifications"
+_TAGS: Final = f"{_SPECIFICATIONS}/platform-compatibility-tags/"
+OTHER_CHECKS: Final = (
+    (
+        "`record`",
+        "error",
+        f"A member differs from RECORD ([reference]({_SPECIFICATIONS}/recording-installed-packages/))",
+        "Build it again; the error names the row and the backend",
+        "no",
+        "none",
+    ),
+    (
+        "`metadata`",
+        "error",
+        f"METADATA has a field that indexes refuse ([reference]({_SPECIFICATIONS}/core-metadata/))",
+        "The error names the field, who wrote it and the remedy",
+        "no",
+        "none",
+    ),
+    (
+        "`architecture`",
+        "error",
+        f"Members are for a processor that is not the tag's ([reference]({_TAGS}))",
+        "Correct CC, CFLAGS or ARCHFLAGS",
+        "no",
+        "none",
+    ),
+    (
+        "`sbom`",
+        "error",
+        "A vendored library is not in the bill of materials ([reference](https://peps.python.org/pep-0770/))",
+        "Build it with the farm, which writes one",
+        "no",
+        "the farm's own only",
+    ),
+    (
+        "system package",
+        "warning",
+        "A vendored library is of a system package that nobody names ([how to](../how-to/write-a-recipe.md))",
+        "Add the line of the warning to `system-packages`",
+        "name the package",
+        "the farm's own only",
+    ),
+)
+"""What the gate and the build look at besides, in the columns of the rules."""
+PUBLIC_WHEELS: Final = """\
+## How public wheels fare
+
+`nox -s public-wheels` examines {count} well-known public wheels with compiled code for Linux, macOS and
+Windows, {size} MB, which it downloads once, by name and hash. It fails when the reader cannot read one, when
+one takes longer than 5 s of a processor, or when one has an error that `tests/public/wheels.toml` does not
+explain. The slowest took {slowest} s. A false error in one of them is a fault of the farm. These are the
+true ones:
 """
 ERRORS: Final = """\
 Every error says what happened, where, why, and what to do next; its slug stands in brackets. A task ends with
@@ -80,6 +137,7 @@ The nox sessions call the same tasks, in an environment that they make on first 
 | `test-<name>`, `test-<name>(<variant>)` | `inv test <name>`: the upstream suite, else the gate |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
 | `engine-tests`, `server-tests` | this project's tests that need a container engine, or real index servers |
+| `public-wheels` | examines 50 public wheels: [how they fare](examination.md) |
 | `bench`, `bench-rebuilds` | measure the farm's own time and memory |
 | `lock` | writes `requirements/*.txt` anew |
 | `ci-plan`, `ci-build`, … | what the jobs of the CI workflow run |
@@ -255,18 +313,65 @@ def tasks_page() -> str:
 
 
 def examination_page() -> str:
-    """Every rule of the examination."""
+    """Every rule of the examination, and how public wheels fare."""
+    fared = json.loads((PUBLIC / "result.json").read_text(encoding="utf-8"))
     rows = [
         (
             f"`{rule.name}`",
             "error" if rule.error else "note",
             f"Members {rule.meaning} ([reference]({rule.reference}))",
             f"{rule.remedy[0].upper()}{rule.remedy[1:]}",
+            f"`allow = {{ {rule.name} = … }}`",
+            _with_rule(rule.name, fared),
         )
         for rule in RULES.values()
     ]
-    table = _table(("rule", "", "meaning", "remedy"), rows)
-    return f"{NOTICE}\n# The examination of wheels\n\n{EXAMINATION}\n{table}"
+    head = ("rule", "", "meaning", "remedy", "turn off", "public wheels")
+    table = _table(head, [*rows, *OTHER_CHECKS])
+    listed = tomllib.loads((PUBLIC / "wheels.toml").read_text(encoding="utf-8"))["wheel"]
+    errors = [
+        (_short(each["file"]), f"`{key}`", why)
+        for each in listed
+        for key, why in each.get("allow", {}).items()
+    ]
+    text = PUBLIC_WHEELS.format(
+        count=len(fared),
+        size=round(sum(each["size"] for each in fared.values()) / 1e6),
+        slowest=max(each["seconds"] for each in fared.values()),
+    )
+    wheels = _table(
+        ("wheel", "size", "binaries", "time", "errors", "notes"),
+        [
+            (
+                _short(file),
+                f"{each['size'] / 1e6:.1f} MB",
+                each["binaries"],
+                f"{each['seconds']} s",
+                _counts({rule: len(members) for rule, members in each["errors"].items()}),
+                _counts(each["notes"]),
+            )
+            for file, each in fared.items()
+        ],
+    )
+    true_errors = _table(("wheel", "rule and member", "why it is an error"), errors)
+    return f"{NOTICE}\n# The examination of wheels\n\n{EXAMINATION}\n{table}\n{text}\n{true_errors}\n{wheels}"
+
+
+def _with_rule(rule: str, fared: Mapping[str, Any]) -> str:
+    """How many members of how many public wheels do not keep a rule."""
+    counts = [len(each["errors"].get(rule, ())) or each["notes"].get(rule, 0) for each in fared.values()]
+    found = [count for count in counts if count]
+    return f"{counted(sum(found), 'member')} in {counted(len(found), 'wheel')}" if found else "none"
+
+
+def _counts(by_rule: Mapping[str, int]) -> str:
+    return ", ".join(f"`{rule}` {count}" for rule, count in sorted(by_rule.items()))
+
+
+def _short(file: str) -> str:
+    """Name, version and first platform tag of a wheel's file name."""
+    name, version, *_, platforms = file.removesuffix(".whl").split("-")
+    return f"{name} {version} {platforms.split('.')[0]}"
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {

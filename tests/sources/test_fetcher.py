@@ -420,3 +420,21 @@ class TestPublished:
         found = fetcher.published(parse_name("tool"), "2.0", TARGET, (2, 28))
         assert found.path.name == "tool-2.0-1-cp312-cp312-manylinux_2_28_x86_64.whl"
         assert found.sha256 == digest(WHEELS[found.path.name])
+
+
+class TestFile:
+    NAME = "tool-2.0-1-cp312-cp312-manylinux_2_28_x86_64.whl"
+
+    def test_by_name_and_digest(self, index: IndexServer, fetcher: Fetcher) -> None:
+        index.add("tool", WHEELS)
+        wanted = digest(WHEELS[self.NAME])
+        assert fetcher.file(parse_name("tool"), self.NAME, wanted).name == self.NAME
+        # From the cache, without the index.
+        assert replace(fetcher, offline=True).file(parse_name("tool"), self.NAME, wanted).name == self.NAME
+
+    def test_one_that_is_not_there_or_another(self, index: IndexServer, fetcher: Fetcher) -> None:
+        index.add("tool", WHEELS)
+        with pytest.raises(SourceError, match=r"the index has no other\.whl"):
+            fetcher.file(parse_name("tool"), "other.whl", digest(b"other"))
+        with pytest.raises(HashError):
+            fetcher.file(parse_name("tool"), self.NAME, digest(b"other"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.binaries import calls, elf, functions
+from support.binaries import calls, elf, functions, macho
 from support.wheels import make_wheel
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
@@ -113,6 +113,48 @@ def test_a_glibc_that_is_newer_than_the_tag(tmp_path: Path) -> None:
     assert findings(tmp_path / "new", files, "cp311-cp311-manylinux_2_31_x86_64") == []
 
 
+def test_relocations_that_only_a_newer_glibc_reads(tmp_path: Path) -> None:
+    files = {EXT: extension("-Wl,-z,pack-relative-relocs", code="static int a; int *b = &a;\n")}
+    assert findings(tmp_path, files) == [Finding("newer-system", EXT, "glibc 2.36, and the tag says 2.28")]
+
+
+ARM64, X86_64 = 0x0100000C, 0x01000007
+
+
+@pytest.mark.parametrize(
+    ("tag", "cpu", "minimum", "found"),
+    [
+        # macOS for arm64 begins with 11.0; a wheel for both processors has the tag of the older one.
+        ("macosx_10_9_universal2", ARM64, (11, 0), ""),
+        ("macosx_10_9_universal2", ARM64, (11, 3), "macOS 11.3, and the tag says 11.0"),
+        ("macosx_10_9_universal2", X86_64, (11, 0), "macOS 11.0, and the tag says 10.9"),
+        ("macosx_10_9_universal2", X86_64, (10, 9), ""),
+        ("macosx_10_16_x86_64", X86_64, (11, 0), ""),
+        ("macosx_12_0_arm64", ARM64, (14, 0), "macOS 14.0, and the tag says 12.0"),
+    ],
+)
+def test_a_macos_that_is_newer_than_the_tag(
+    tag: str, cpu: int, minimum: tuple[int, int], found: str, tmp_path: Path
+) -> None:
+    files = {"pkg/_ext.so": macho(exported=("PyInit__ext",), minimum=minimum, cpu=cpu)}
+    expected = [Finding("newer-system", "pkg/_ext.so", found)] if found else []
+    assert findings(tmp_path, files, f"cp311-cp311-{tag}") == expected
+
+
+@pytest.mark.parametrize(
+    ("needed", "rule"),
+    [("/usr/lib/libSystem.B.dylib", "unused-rpath"), ("@rpath/libf.dylib", "rpath")],
+)
+def test_dyld_reads_rpaths_for_names_that_ask_for_it(needed: str, rule: str, tmp_path: Path) -> None:
+    extension = macho(exported=("PyInit__ext",), needed=("@loader_path/libg.dylib",), rpaths=("/opt/lib",))
+    library = macho(install_name="@loader_path/libg.dylib", needed=(needed,))
+    files = {"pkg/_ext.so": extension, "pkg/libg.dylib": library}
+    detail = "'/opt/lib': a directory of the build machine"
+    assert findings(tmp_path, files, "cp311-cp311-macosx_14_0_arm64") == [
+        Finding(rule, "pkg/_ext.so", detail)
+    ]
+
+
 def test_an_instruction_set_that_the_file_says_it_needs(tmp_path: Path) -> None:
     assert findings(tmp_path, {EXT: extension("-Wl,-z,x86-64-v3")}) == [
         Finding("instruction-set", EXT, "x86-64-v3")
@@ -177,6 +219,7 @@ def test_members_outside_import_packages(tmp_path: Path) -> None:
     fine = dict.fromkeys(
         ("_pkg.py", "pkg.pth", "pkg-stubs/__init__.pyi", "pkg.libs/COPYING", "pkg-1.0.data/scripts/pkg"), ""
     )
+    fine["6ec57f84c680d3a3778b__mypyc.cpython-311-x86_64-linux-gnu.so"] = ""
     found = findings(tmp_path, {EXT: extension(), **files, **fine})
     assert [each.member for each in found] == sorted(files)
     assert {each.rule for each in found} == {"outside-packages"}

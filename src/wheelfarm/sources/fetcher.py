@@ -109,6 +109,16 @@ class Fetcher:
             raise SourceError(f"the index gives no digest for {file.filename}", where=shown(file.url))
         return self._pinned(name, version, *self._download(file, {digest}))
 
+    def file(self, name: Name, filename: str, digest: Digest) -> Path:
+        """The file of a project with this name and digest, whatever system it is for.
+
+        Raises:
+            NetworkError, SourceError, HashError: as `wheel`.
+        """
+        if cached := self._cache.find(digest):
+            return cached
+        return self._download(Project.read(name, self._network).file(filename, digest), {digest})[0]
+
     def _pinned(self, name: Name, version: str, path: Path, digest: Digest) -> PinnedWheel:
         check_size(path, self.limits)
         return PinnedWheel(name=name, version=version, path=path, sha256=digest)

@@ -149,6 +149,18 @@ class Project:
             raise self._missing(version, f"wheel for {fits}", hint)
         return self._pinned([file for _, file in fitting], pinned)
 
+    def file(self, filename: str, pinned: Digest) -> DistributionPackage:
+        """The file with this name and the pinned digest.
+
+        Raises:
+            SourceError: when there is none of this name.
+            HashError: when there is one, but the index gives it another digest.
+        """
+        found = [file for file in self.files if file.filename == filename]
+        if not found:
+            raise SourceError(f"the index has no {filename}", where=self.url)
+        return self._pinned(found, {pinned})
+
     def _pinned(
         self, files: Sequence[DistributionPackage], pinned: Collection[Digest]
     ) -> DistributionPackage:

@@ -47,6 +47,8 @@ class Binary:
     """The newest version of glibc that a symbol needs, such as 2.28; empty when none does."""
     libstdcxx: str = ""
     """The newest version of libstdc++ (GLIBCXX) that a symbol needs, such as 3.4.29."""
+    versions: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The versions of glibc and libstdc++ that the loader must find, as GLIBC_2.34, each with symbols."""
     macos: str = ""
     """The oldest macOS that it says it runs on, such as 14.0; empty in other formats."""
     stripped: bool = False

@@ -7,12 +7,14 @@ import re
 import struct
 import warnings
 from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 import lief
 
-from wheelfarm.wheels.binary import Binary, BinaryFormat, newest_version
+from wheelfarm.wheels.binary import Binary, BinaryFormat
 from wheelfarm.wheels.blas import marks
+from wheelfarm.wheels.elf_symbols import defined_functions, needed_versions, newest_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 lief.logging.disable()
 warnings.filterwarnings("ignore", message=".* is not a valid ", category=RuntimeWarning)
 
-_VERSION: Final = re.compile(r"(GLIBC|GLIBCXX)_(\d+(?:\.\d+)+)")
 _SOURCE: Final = rb"\.(?:c|cc|cpp|cxx|h|hh|hpp|hxx|m|mm|f|f90|F90|pyx|rs|go)"
 # Each begins with a character that is searched for fast. Paths of the system and of Rust's own library are
 # the same on every machine.
@@ -86,22 +87,19 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
     """Read an ELF file, without its relocations and notes; an empty list when it is not sound."""
     config = lief.ELF.ParserConfig()
     config.parse_relocations = config.parse_notes = config.parse_overlay = False
-    parsed = lief.ELF.parse(data, config)
+    # lief makes an object of each symbol: half of the time.
+    config.parse_symtab_symbols = False
+    # As a stream: bytes take half as long again.
+    parsed = lief.ELF.parse(BytesIO(data), config)
     if parsed is None or not _is_whole(parsed.header, len(data)):
         return []
     sections = [str(section.name) for section in parsed.sections]
     exported = frozenset(str(symbol.name) for symbol in parsed.dynamic_symbols if symbol.shndx)
     soname = parsed.get(lief.ELF.DynamicEntry.TAG.SONAME)
     undefined = frozenset(str(symbol.name) for symbol in parsed.dynamic_symbols if not symbol.shndx) - {""}
-    versions = [
-        match.groups()  # private versions have no number
-        for requirement in parsed.symbols_version_requirement
-        for version in requirement.get_auxiliary_symbols()
-        if (match := _VERSION.fullmatch(str(version.name)))
-    ]
+    versions = needed_versions(parsed)
     stack = parsed.get(lief.ELF.Segment.TYPE.GNU_STACK)
     properties = _gnu_properties(parsed)
-    functions = (symbol for symbol in parsed.symtab_symbols if symbol.shndx and symbol.is_function)
     return [
         Binary(
             member=member,
@@ -116,10 +114,11 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
                 for path in entry.paths
             ),
             exported=exported,
-            hidden=frozenset(str(symbol.name) for symbol in functions) - exported,
+            hidden=defined_functions(parsed) - exported,
             undefined=undefined,
-            glibc=newest_version(number for name, number in versions if name == "GLIBC"),
-            libstdcxx=newest_version(number for name, number in versions if name == "GLIBCXX"),
+            glibc=newest_needed(versions, "GLIBC_"),
+            libstdcxx=newest_needed(versions, "GLIBCXX_"),
+            versions=tuple(versions.items()),
             stripped=".symtab" not in sections,
             has_debug=any(name.startswith(_DEBUG) for name in sections),
             executable_stack=stack.has(lief.ELF.Segment.FLAGS.X)

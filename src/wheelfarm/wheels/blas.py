@@ -95,7 +95,7 @@ _OPENBLAS_VERSION: Final = re.compile(rb"OpenBLAS \d+(?:\.\d+)+")
 
 # Each routine hands its own name, padded to six letters, to xerbla when an argument is wrong: stripped code
 # with hidden symbols still contains them. One alone may be a word in a docstring.
-_XERBLA: Final = (b"DGEMM ", b"DTRSM ", b"DGETRF", b"DGESV ", b"DPOTRF")
+_XERBLA: Final = re.compile(rb"DGEMM |DTRSM |DGETRF|DGESV |DPOTRF")
 _ENOUGH: Final = 2
 
 # Names that only one implementation has, the surest first: FlexiBLAS and others wrap or copy the rest.
@@ -125,7 +125,7 @@ _SHOWN: Final = 8
 
 def marks(data: bytes) -> frozenset[str]:
     """The texts in a binary that show BLAS or LAPACK inside it; empty for nearly all."""
-    found = {text.decode() for text in _XERBLA if text in data}
+    found = {text.decode() for text in set(_XERBLA.findall(data))}
     if len(found) < _ENOUGH:
         return frozenset()
     found |= {match.decode() for match in _OPENBLAS_VERSION.findall(data)}

@@ -32,6 +32,12 @@ _SCHEME: Final = re.compile(r"[^/]+(?=\.data/)")
 _FROM_REPAIR: Final = re.compile(r"[^/]+\.libs|\.dylibs")
 _ONE_PYTHON: Final = re.compile(r"\.(?:cpython-|cp)\d")
 _OF_PYTHON: Final = re.compile(r"_?Py(?!Init)")
+_SEARCHED: Final = "@rpath/"
+"""What dyld replaces by each LC_RPATH: no other name makes it read them (dyld(1))."""
+_FIRST_ARM64: Final = (11, 0)
+"""The first macOS for this processor: a tag for both processors may be of an older one."""
+_ALSO_11: Final = (10, 16)
+"""What macOS 11 says it is to a Python that was built for an older one: such a Python makes tags of it."""
 _COMMON: Final = frozenset({"test", "tests", "testing", "doc", "docs", "example", "examples", "benchmarks"})
 """Names of packages at the top that several projects install by mistake."""
 
@@ -48,8 +54,10 @@ class Finding:
 def examine(wheel: Wheel, binaries: Sequence[Binary]) -> tuple[Finding, ...]:
     """All findings in a wheel, ordered by rule and member."""
     found = set(_outside_packages(wheel))
+    searched = any(name.startswith(_SEARCHED) for binary in binaries for name in binary.needed)
     for binary in binaries:
         found |= set(_one(binary))
+        found |= set(_rpaths(binary, searched=searched))
         found |= set(_newer_system(binary, wheel.platform_tag))
         if binary.extension:
             found |= set(_stable_abi(binary, wheel.tags))
@@ -71,9 +79,14 @@ def _one(binary: Binary) -> Iterator[Finding]:
         yield Finding("not-stripped", binary.member, detail)
     if binary.level:
         yield Finding("instruction-set", binary.member, binary.level)
+
+
+def _rpaths(binary: Binary, *, searched: bool) -> Iterator[Finding]:
+    """Entries of no use elsewhere; `searched` says whether a Mach-O binary of the wheel needs `@rpath/…`."""
+    rule = "rpath" if searched or binary.format is not BinaryFormat.MACHO else "unused-rpath"
     for entry in binary.rpaths:
         if why := rpath_problem(binary, entry):
-            yield Finding("rpath", binary.member, f"{entry!r}: {why}")
+            yield Finding(rule, binary.member, f"{entry!r}: {why}")
 
 
 def rpath_problem(binary: Binary, entry: str) -> str:
@@ -108,6 +121,8 @@ def _newer_system(binary: Binary, platform_tag: str) -> Iterator[Finding]:
     levels = [level for tag in platform_tag.split(".") if (level := platform_level(tag)) is not None]
     for system, name, needed in (("manylinux", "glibc", binary.glibc), ("macosx", "macOS", binary.macos)):
         oldest = min((version for each, version in levels if each == system), default=None)
+        if oldest and system == "macosx" and (binary.machine == "arm64" or oldest == _ALSO_11):
+            oldest = max(oldest, _FIRST_ARM64)
         if oldest and needed and _numbers(needed) > oldest:
             text = ".".join(map(str, oldest))
             yield Finding("newer-system", binary.member, f"{name} {needed}, and the tag says {text}")
@@ -210,6 +225,11 @@ def _outside_packages(wheel: Wheel) -> Iterator[Finding]:
         if top == wheel.dist_info or top.endswith(".data") or _FROM_REPAIR.fullmatch(top):
             continue
         own = top if rest else top.partition(".")[0]
-        known = own in packages or (not rest and name.endswith((".pth", ".pyi"))) or own.endswith("-stubs")
+        known = own in packages or (not rest and _is_module(name)) or own.endswith("-stubs")
         if not known or (rest and own in _COMMON):
             yield Finding("outside-packages", member.name)
+
+
+def _is_module(name: str) -> bool:
+    """Whether a file at the top belongs there: mypyc's modules have names that no `import` can write."""
+    return name.endswith((".pth", ".pyi")) or kind_of(name) is Kind.EXTENSION

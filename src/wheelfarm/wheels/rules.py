@@ -61,6 +61,13 @@ RULES: Final[Mapping[str, Rule]] = {
             reference="https://github.com/pypa/auditwheel/issues/562",
         ),
         Rule(
+            name="unused-rpath",
+            error=False,
+            meaning="have an LC_RPATH with a directory of the build machine, which dyld never reads",
+            remedy="remove it: install_name_tool -delete_rpath, or delocate-wheel --sanitize-rpaths",
+            reference="https://github.com/matthew-brett/delocate",
+        ),
+        Rule(
             name="newer-system",
             error=True,
             meaning="need a newer system than the wheel's tag says",
