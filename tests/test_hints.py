@@ -179,7 +179,7 @@ def test_the_limits_that_a_message_names_exist() -> None:
     ("text", "names"),
     [
         ('[build-requires] replace = { a = "a<2" } in the recipe', []),
-        ("[repairs] exclude = []", ["[repairs]", "exclude ="]),
+        ("[repairs] exclud = []", ["[repairs]", "exclud ="]),
         ('[build-requires] replase = ["a"]', ["[build-requires] replase", "replase ="]),
         ("[tool.wheelfarm.index.<name>] and [tool.wheelfarm.….<name>]", []),
         ("raise `unpack` in [tool.wheelfarm.limits]", ["unpack in [tool.wheelfarm.limits]"]),

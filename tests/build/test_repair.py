@@ -57,6 +57,15 @@ def test_command_lines(platform: Platform, line: str, more: str, variables: dict
         assert (" ".join(argv), found) == expected
 
 
+@pytest.mark.parametrize("platform", Platform)
+def test_what_is_excluded_is_a_glob_or_its_literal_beginning(platform: Platform) -> None:
+    globs = ("libmkl_*.so.?", "libcore.so.2")
+    argv, _ = TOOLS[platform].command(wheel="W", dest="D", arch="arm64", libraries=None, exclude=globs)
+    words = ("libmkl_", "libcore.so.2") if platform is Platform.MACOS else globs
+    more = ("--ignore-missing-dependencies",) if platform is Platform.MACOS else ()
+    assert argv[argv.index("--exclude") :] == ("--exclude", words[0], "--exclude", words[1], *more)
+
+
 @pytest.mark.parametrize(
     ("tag", "arch"),
     [
@@ -235,10 +244,12 @@ def _sound(path: Path, library: str) -> Wheel:
     return wheel
 
 
-def _run_tool(platform: Platform, wheel: Path, out: Path, arch: str, *path: Path) -> Path:
+def _run_tool(
+    platform: Platform, wheel: Path, out: Path, arch: str, *path: Path, exclude: tuple[str, ...] = ()
+) -> Path:
     """The platform's own tool, with the very words that a build has."""
     words, variables = TOOLS[platform].command(
-        wheel=str(wheel), dest=str(out), arch=arch, libraries=str(wheel.parent)
+        wheel=str(wheel), dest=str(out), arch=arch, libraries=str(wheel.parent), exclude=exclude
     )
     programs = os.pathsep.join([*map(str, path), str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
@@ -274,6 +285,28 @@ class TestRealRepairs:
         """With LLVM's tools in the place of Apple's; it says for which processors."""
         wheel, tools = wheel_of(made, arch), macos_tools(tmp_path / "tools")
         _sound(_run_tool(Platform.MACOS, wheel, tmp_path / "out", arch, tools), "libanswer.dylib")
+
+    @pytest.mark.parametrize("system", ["windows", "arm64"])
+    def test_a_library_that_another_wheel_has_stays_out(
+        self, farm: Door, made: Path, tmp_path: Path, system: str
+    ) -> None:
+        """Of delvewheel and delocate themselves, and of repairwheel."""
+        wheel, library = wheel_of(made, system), SYSTEMS[system].library
+        glob = f"{library.partition('.')[0]}.*"
+        if system == "windows":
+            repaired = _run_tool(Platform.WINDOWS, wheel, tmp_path / "own", "amd64", exclude=(glob,))
+        else:
+            tools = macos_tools(tmp_path / "tools")
+            moved = tmp_path / "alone" / wheel.name
+            moved.parent.mkdir()
+            moved.write_bytes(wheel.read_bytes())
+            repaired = _run_tool(Platform.MACOS, moved, tmp_path / "own", system, tools, exclude=(glob,))
+        words = ("--exclude", glob, "--libraries", str(wheel.parent), "--output", str(farm / "out"))
+        done = farm.inv("wheel.repair", str(wheel), *words)
+        assert done.returncode == 0, done.stderr
+        for path in (repaired, *(farm / "out").glob("*.whl")):
+            (extension,) = linkage(open_wheel(path))
+            assert any(name.endswith(library) for name in extension.needed)
 
     @pytest.mark.parametrize("system", ["windows", "arm64", "linux"])
     def test_a_library_that_is_not_there(self, farm: Door, made: Path, system: str) -> None:

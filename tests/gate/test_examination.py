@@ -15,7 +15,7 @@ from wheelfarm.gate.expectations import check_expectations
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
     from pathlib import Path
 
     from wheelfarm.gate.check import Result
@@ -27,7 +27,7 @@ STACK = elf(calls(), flags=("-s", "-Wl,-z,execstack"))
 
 
 def checked(
-    root: Path, files: dict[str, Any], allow: dict[str, str] | None = None, beside: Iterable[Wheel] = ()
+    root: Path, files: dict[str, Any], allow: dict[str, str] | None = None, beside: Collection[Wheel] = ()
 ) -> dict[str, Result]:
     expect = {"allow": allow} if allow else {}
     build = builds_of(make_farm(root / "farm", {"alpha": {"compilers": ["c"], "expect": expect}}))["alpha"]

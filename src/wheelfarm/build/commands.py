@@ -81,8 +81,9 @@ def build_commands(
         argv = (*_SCRIPT, script("netlib.py"), str(directory.provider_dir))
         commands.append(BuildCommand(phase=Phase.PROVIDER, argv=argv))
     libraries = (directory.provider_dir / "lib").as_posix() if directory.provider_dir else None
+    excluded = directory.build.resolved.repair.exclude
     repair, variables = TOOLS[target.platform].command(
-        wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries
+        wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries, exclude=excluded
     )
     packages = directory.build.all_system_packages
     if not directory.build.recipe.table.compiled:
@@ -93,7 +94,8 @@ def build_commands(
         str(output / ENVIRONMENT_REPORT),
     )
     allowed = allowed_members(directory.build.resolved.expect.allow or (), "rpath")
-    rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST, *allowed)
+    # The gate looks up whether they lead to a library of another wheel.
+    rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST, *(["--outside"] if excluded else []), *allowed)
     has_rpaths = directory.build.recipe.table.compiled and target.platform is Platform.LINUX
     strip = (*_SCRIPT, script("strip_libraries.py"), str(libraries), str(output / LIBRARY_PROVENANCE))
     strips = directory.provider is Provider.SCIPY_OPENBLAS32 and target.platform is Platform.LINUX

@@ -68,6 +68,7 @@ _LIBRARIES: Final = (
     "link the library that defines it: by the project's own options, or LDFLAGS under [environment] in the "
     "recipe; the BLAS comes from the variant's provider"
 )
+LOST_LIBRARY: Final = "the repair tool does not find {0}"
 _LOST: Final = (
     "name the package that brings it under system-packages in the recipe; what the build itself made "
     "has to be installed into the wheel"
@@ -178,7 +179,7 @@ _BY_MESSAGE: Final = (
         r"too-recent versioned symbols",
     ),
     (
-        *("the repair tool does not find {0}", _LOST),
+        *(LOST_LIBRARY, _LOST),
         r'required library "([^"]+)" could not be located',
         r"Error: Unable to find library: (\S+)",
         r"([^\s/]+\.(?:dylib|so)) not found(?::|, requested by)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename
@@ -13,12 +14,15 @@ from packaging.version import Version
 from wheelfarm.errors import Collector, RepairError, YieldError, counted
 from wheelfarm.model import Platform
 from wheelfarm.model.wheel_names import parse_wheel_filename
+from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import BinaryFormat, externals
+from wheelfarm.wheels.exclusion import is_excluded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Name
     from wheelfarm.wheels.binary import Binary
 
@@ -58,11 +62,14 @@ _SYSTEM: Final[Mapping[BinaryFormat, tuple[str, ...]]] = {
         *("msvcrt.dll", "version.dll", "psapi.dll", "shlwapi.dll", "dbghelp.dll", "iphlpapi.dll"),
     ),
 }
+_LITERAL: Final = re.compile(r"[^*?\[]+")
 _BOTH: Final = {"universal2": ("arm64", "x86_64")}
 
 
-def check_repaired(binaries: Iterable[Binary], platform_tag: str) -> None:
+def check_repaired(binaries: Iterable[Binary], platform_tag: str, exclude: Iterable[str] = ()) -> None:
     """Refuse a wheel with binaries for another processor, or that need libraries of this machine.
+
+    Libraries that a glob of `exclude` matches belong to other wheels.
 
     Raises:
         RepairError: a group with each binary or library.
@@ -80,7 +87,9 @@ def check_repaired(binaries: Iterable[Binary], platform_tag: str) -> None:
                     hint=f"name the directory with the libraries for {arch}: --libraries",
                 )
             )
-    for library, members in externals(binaries).items():
+    needed = externals(binaries)
+    for library in (each for each in needed if not is_excluded(each, exclude)):
+        members = needed[library]
         formats = {binary.format for binary in binaries if binary.member in members}
         if not all(any(fnmatchcase(library.lower(), glob) for glob in _SYSTEM[each]) for each in formats):
             problems.add(
@@ -103,13 +112,28 @@ class Tool:
     argv: tuple[str, ...]
     library_variable: str | None = None
     library_argv: tuple[str, ...] = ()
+    excluding_argv: tuple[str, ...] = ()
+    """Words that it needs with --exclude."""
+    takes_globs: bool = True
+    """Whether its --exclude takes globs of file names, and not a part of the path."""
 
     def command(
-        self, *, wheel: str, dest: str, arch: str, libraries: str | None
+        self, *, wheel: str, dest: str, arch: str, libraries: str | None, exclude: Iterable[str] = ()
     ) -> tuple[tuple[str, ...], dict[str, str]]:
-        """The arguments and variables for a wheel, with a directory of libraries unknown to the loader."""
+        """The arguments and variables for a wheel.
+
+        Args:
+            wheel: the built wheel.
+            dest: the directory of the repaired one.
+            arch: the architecture of its platform tag.
+            libraries: a directory of libraries that is unknown to the loader.
+            exclude: globs of the libraries that are not copied.
+        """
         values = {"wheel": wheel, "dest": dest, "arch": arch, "libraries": libraries or ""}
-        words = (self.program, *self.argv, *(self.library_argv if libraries else ()))
+        excluded = [glob if self.takes_globs else _LITERAL.match(glob)[0] for glob in exclude]  # type: ignore[index]
+        options = [word for glob in excluded for word in ("--exclude", glob)]
+        options += self.excluding_argv if excluded else ()
+        words = (self.program, *self.argv, *options, *(self.library_argv if libraries else ()))
         filled = tuple(values[word[1:-1]] if word.startswith("@") else word for word in words)
         variables = {self.library_variable: libraries} if self.library_variable and libraries else {}
         return filled, variables
@@ -125,6 +149,9 @@ TOOLS: Final[Mapping[Platform, Tool]] = {
         "delocate",
         ("--require-archs", "@arch@", "--wheel-dir", "@dest@", "-v", "@wheel@"),
         library_variable="DYLD_LIBRARY_PATH",
+        # It looks for each library, also for one that it does not copy.
+        excluding_argv=("--ignore-missing-dependencies",),
+        takes_globs=False,
     ),
     Platform.WINDOWS: Tool(
         "delvewheel", "delvewheel", ("repair", *_TO_DEST), library_argv=("--add-path", "@libraries@")
@@ -196,3 +223,26 @@ def check_normalized(filename: str) -> None:
             why=f"the specification normalizes name and version, as {normalized}*.whl; older backends do not",
             hint=f"lock a newer backend: [build-requires] replace, then inv recipe.lock {name}",
         )
+
+
+def propose_exclude(library: str, directory: BuildDirectory) -> str | None:
+    """The line that leaves a library to the farm's wheel that has it; None where no run requirement has it.
+
+    Args:
+        library: its file name, as before the repair.
+        directory: of the build.
+    """
+    build = directory.build
+    needed = {each.name for each in build.run}
+    for pinned in directory.requirements:
+        if not pinned.farm or pinned.name not in needed:
+            continue
+        for member in open_wheel(pinned.path).names:
+            if PurePosixPath(member).name == library:
+                glob = re.sub(r"\.so\.\d.*", ".so.*", library)
+                line = f'[repair] exclude = ["{glob}"] in {build.recipe.where}'
+                return (
+                    f"{line} leaves {library} to {pinned.name}, which has {member}; "
+                    "the extension must have an RPATH from $ORIGIN to it"
+                )
+    return None

@@ -160,15 +160,26 @@ def _platform(wheel: Wheel) -> Platform:
     *("dry_run", "json"),
     wheel="a wheel file",
     libraries="a directory with its libraries",
+    exclude="globs of libraries to leave out, separated by commas",
     output="a directory",
 )
-def repair(call: Invocation, wheel: str, *, libraries: str | None = None, output: str = "repaired") -> None:
+def repair(
+    call: Invocation,
+    wheel: str,
+    *,
+    libraries: str | None = None,
+    exclude: str = "",
+    output: str = "repaired",
+) -> None:
     """Run the repair tool of a wheel's platform on it; for another system than this one, repairwheel."""
+    globs = [glob.strip() for glob in exclude.split(",") if glob.strip()]
     opened, settings = _wheel_file(call, wheel), call.farm.settings
     tool = tool_for(_platform(opened), _HERE.get(sys.platform, Platform.LINUX))
     arch = architecture(opened.platform_tag)
     with tempfile.TemporaryDirectory(prefix="wheelfarm-repair-") as scratch:
-        argv, variables = tool.command(wheel=str(opened.path), dest=scratch, arch=arch, libraries=libraries)
+        argv, variables = tool.command(
+            wheel=str(opened.path), dest=scratch, arch=arch, libraries=libraries, exclude=globs
+        )
         env = programs_environment(settings) | variables
         output_lines: list[str] = []
 
@@ -183,7 +194,7 @@ def repair(call: Invocation, wheel: str, *, libraries: str | None = None, output
         found = only_wheel(Path(scratch), name=opened.name, version=opened.version, made_by=tool.program)
         repaired = open_wheel(found)
         verify(repaired)
-        check_repaired(linkage(repaired), repaired.platform_tag)
+        check_repaired(linkage(repaired), repaired.platform_tag, globs)
         path = Path(output) / found.name
         if not call.dry_run:
             write_atomically(path, found.read_bytes(), "the repaired wheel")

@@ -6,11 +6,36 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from wheelfarm.gate.check import Check, listed, matches
-from wheelfarm.wheels.examination import Finding
+from wheelfarm.wheels.examination import Finding, examine, examine_beside
+from wheelfarm.wheels.exclusion import examine_exclusion
 from wheelfarm.wheels.rules import RULES, parse_allowance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from wheelfarm.plan.build import Build
+    from wheelfarm.wheels.archive import Wheel
+    from wheelfarm.wheels.binary import Binary
+
+
+def check_examination(
+    build: Build, wheel: Wheel, binaries: Sequence[Binary], beside: Collection[Wheel]
+) -> Iterator[Check]:
+    """Check what the examination finds in a wheel, alone and beside those that are installed with it."""
+    exclude = build.resolved.repair.exclude
+    exclusion = examine_exclusion(wheel, binaries, exclude, beside, python=str(build.id.target.python))
+    if exclude:
+        useless = [glob for glob in exclude if glob not in exclusion.matched]
+        yield Check.of(
+            "repair.exclude",
+            expected="each matches a needed library",
+            found=f"nothing for {listed(useless)}" if useless else "all do",
+            ok=not useless,
+            cause="no binary of the wheel needs such a library, or the wheel has it itself",
+            hint="correct or remove it: [repair] exclude",
+        )
+    findings = {*examine(wheel, binaries), *examine_beside(wheel, beside)} - exclusion.proved
+    yield from check_findings(build.resolved.expect.allow or {}, sorted(findings.union(exclusion.findings)))
 
 
 def check_findings(allow: Mapping[str, str], findings: Iterable[Finding]) -> Iterator[Check]:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import counted
 from wheelfarm.gate.check import Check, listed, matches, require
-from wheelfarm.gate.examination import check_findings
+from wheelfarm.gate.examination import check_examination
 from wheelfarm.provenance.sbom_reader import vendored_members
 from wheelfarm.recipes.strict import size_of
 from wheelfarm.wheelhouse.tags import is_pure
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
-from wheelfarm.wheels.examination import examine, examine_beside, platform_level
+from wheelfarm.wheels.examination import platform_level
 from wheelfarm.wheels.linkage import linkage_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -39,7 +39,7 @@ _ALIASES: Final = {"universal2": frozenset({"x86_64", "arm64"}), "32": frozenset
 
 
 def check_expectations(
-    build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path, *, beside: Iterable[Wheel] = ()
+    build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path, *, beside: Collection[Wheel] = ()
 ) -> tuple[Result, ...]:
     """Compare a repaired wheel with what its recipe expects.
 
@@ -56,13 +56,13 @@ def check_expectations(
     expect, compiled = build.resolved.expect, build.recipe.table.compiled
     checks = list(check_contents(expect, wheel))
     binaries: tuple[Binary, ...] = ()
-    if reads_binaries(expect, compiled=compiled):
+    exclude = build.resolved.repair.exclude
+    if reads_binaries(expect, compiled=compiled) or exclude:
         binaries = linkage_in_child(wheel, env, scratch)
         checks += check_architecture(wheel, binaries)
         vendored = vendored_members(wheel)
-        checks += check_linkage(expect, binaries, vendored=vendored, compiled=compiled)
-    findings = (*examine(wheel, binaries), *examine_beside(wheel, beside))
-    checks += check_findings(expect.allow or {}, findings)
+        checks += check_linkage(expect, binaries, vendored=vendored, compiled=compiled, exclude=exclude)
+    checks += check_examination(build, wheel, binaries, beside)
     return require(build, checks, wheel=wheel.path.name)
 
 
@@ -233,7 +233,12 @@ def reads_binaries(expect: Expect, *, compiled: bool) -> bool:
 
 
 def check_linkage(
-    expect: Expect, binaries: Sequence[Binary], *, vendored: AbstractSet[str], compiled: bool
+    expect: Expect,
+    binaries: Sequence[Binary],
+    *,
+    vendored: AbstractSet[str],
+    compiled: bool,
+    exclude: Sequence[str] = (),
 ) -> Iterator[Check]:
     """Compare a wheel's binaries with the expectations; a compiled wheel must have an extension module.
 
@@ -242,6 +247,7 @@ def check_linkage(
         binaries: those of the wheel.
         vendored: the members that the repair tool added.
         compiled: whether the recipe has compilers.
+        exclude: globs of the libraries that the repair left to other wheels.
     """
     wanted = expect.extensions if expect.extensions is not None else compiled or None
     if wanted is not None:
@@ -252,7 +258,7 @@ def check_linkage(
         built = [binary for binary in binaries if binary.member not in vendored]
         yield _stripped(built, wanted=expect.stripped)
     if expect.needs is not None:
-        yield _needs(binaries, expect.needs)
+        yield _needs(binaries, [*expect.needs, *exclude])
     if expect.vendors is not None:
         yield _vendors(vendored, expect.vendors)
 

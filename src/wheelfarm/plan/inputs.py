@@ -155,6 +155,9 @@ class BuildInputs(_Input):
     isolation: Annotated[
         Literal["none"] | None, Field(description="none where the recipe gives the build a network")
     ] = None
+    repair_exclude: Annotated[
+        tuple[str, ...], Field(description="globs of the libraries that the repair leaves out")
+    ] = ()
     allowed_rpaths: Annotated[
         tuple[str, ...], Field(description="globs of the members whose RPATH the recipe allows")
     ] = ()
@@ -192,6 +195,8 @@ class BuildInputs(_Input):
         parts |= {f"program.{name}": version for name, version in self.programs.items()}
         if self.isolation:
             parts["isolation"] = self.isolation
+        if self.repair_exclude:
+            parts["repair.exclude"] = json.dumps(self.repair_exclude)
         if self.allowed_rpaths:
             parts["allowed-rpaths"] = json.dumps(self.allowed_rpaths)
         if self.system_packages:
@@ -230,6 +235,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         build_requires=recipe.build_requires,
         blas=recipe.blas,
         isolation=recipe.isolation,
+        repair_exclude=tuple(resolved.repair.exclude),
         allowed_rpaths=allowed_members(resolved.expect.allow or (), "rpath"),
         config_settings=dict(resolved.config_settings.items),
         environment=resolved.environment,

@@ -36,7 +36,7 @@ _MINORS: Final = range(8, 30)
 _OF_A_BUILD: Final = frozenset(
     {
         *("compilers", "blas", "build_requires", "patches", "config_settings", "environment"),
-        *("system_packages", "cibuildwheel"),
+        *("system_packages", "cibuildwheel", "repair"),
     }
 )
 """Keys of a recipe that concern its build alone."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
-from wheelfarm.recipes.recipe import Expect, Layer, Layered, SystemPackages, Test
+from wheelfarm.recipes.recipe import Expect, Layer, Layered, Repair, SystemPackages, Test
 from wheelfarm.recipes.strict import parse
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class ResolvedRecipe:
     environment: Mapping[str, str]
     system_packages: SystemPackages
     cibuildwheel: Mapping[str, Any]
+    repair: Repair
     expect: Expect
     test: Test
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -178,6 +179,7 @@ def resolve(
         environment=stack.table("environment"),
         system_packages=SystemPackages.model_validate(stack.table("system-packages")),
         cibuildwheel=stack.table("cibuildwheel"),
+        repair=Repair.model_validate(stack.table("repair")),
         expect=Expect.model_validate(stack.table("expect")),
         test=Test.model_validate(stack.table("test")),
         origins=stack.origins,

@@ -26,6 +26,8 @@ from wheelfarm.recipes.strict import (
 )
 from wheelfarm.wheels.rules import RULES, parse_allowance
 
+LibraryGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{4,}[A-Za-z0-9_.+*?\[\]-]*$")]
+# delocate excludes by a part of the path: what precedes the first wildcard.
 CostText = Annotated[str, Field(pattern=r"^[1-9]\d{0,3} (s|min)$")]
 """A duration, such as 40 s or 8 min."""
 
@@ -221,6 +223,16 @@ class SystemPackages(StrictModel):
     dnf: list[str] = []
 
 
+class Repair(StrictModel):
+    """What the repair tool does not copy."""
+
+    exclude: list[LibraryGlob] = Field(
+        default=[],
+        description="Globs of the file names of libraries that stay out, since wheels that it needs to run "
+        "install them; each must match",
+    )
+
+
 class Layer(StrictModel):
     """What each layer may say."""
 
@@ -236,6 +248,7 @@ class Layer(StrictModel):
     cibuildwheel: dict[str, Any] = Field(
         default={}, description="Further options of cibuildwheel, passed through"
     )
+    repair: Repair = Repair()
     expect: Expect = Expect()
     test: Test = Test()
 

@@ -13,7 +13,7 @@ from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.farm_settings import Variant
 from wheelfarm.recipes.layers import ResolvedRecipe
-from wheelfarm.recipes.recipe import Expect, Recipe, SystemPackages, Test
+from wheelfarm.recipes.recipe import Expect, Recipe, Repair, SystemPackages, Test
 from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def _resolved(record: Record, inputs: BuildInputs) -> ResolvedRecipe:
         environment=inputs.environment,
         system_packages=SystemPackages.model_validate(packages),
         cibuildwheel=inputs.cibuildwheel,
-        expect=Expect(),
+        repair=Repair(exclude=[*inputs.repair_exclude]),
+        expect=Expect(allow={f"rpath: {glob}": "as recorded" for glob in inputs.allowed_rpaths} or None),
         test=Test(),
         origins=defaultdict(lambda: origin),
     )

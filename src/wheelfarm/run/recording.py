@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.environment_report import read_environment_report, read_library_provenance
 from wheelfarm.build.refused_programs import warn_of_refused
+from wheelfarm.build.repair import propose_exclude
 from wheelfarm.errors import ChainError
 from wheelfarm.model import Digest, Isolation, Platform, PublicWheel, Sdist
 from wheelfarm.provenance.record import (
@@ -24,6 +25,8 @@ from wheelfarm.provenance.record import (
     UpstreamWheel,
 )
 from wheelfarm.provenance.sbom import embed
+from wheelfarm.provenance.sbom_components import Library
+from wheelfarm.provenance.sbom_reader import vendored_members
 from wheelfarm.sources.patches import read_patch
 from wheelfarm.sources.urls import shown
 from wheelfarm.wheels.archive import open_wheel
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from wheelfarm.gate.check import Result
     from wheelfarm.model import Name, RepairedWheel
     from wheelfarm.plan.build import Build
+    from wheelfarm.wheels.archive import Wheel
 
 
 def embedded_record(directory: BuildDirectory, distribution: Name, repaired: RepairedWheel) -> EmbeddedRecord:
@@ -145,7 +149,12 @@ def make_record(
         environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
-        warnings=(*taken_over(directory), *unnamed_packages(directory), *warn_of_refused(directory)),
+        warnings=(
+            *taken_over(directory),
+            *unnamed_packages(directory),
+            *copied_libraries(directory, open_wheel(repaired.path)),
+            *warn_of_refused(directory),
+        ),
         isolation=isolation,
         isolation_reason=build.recipe.table.isolation_reason,
         gate_results=tuple(asdict(result) for result in results),
@@ -201,6 +210,14 @@ def unnamed_packages(directory: BuildDirectory) -> tuple[str, ...]:
         f"{json.dumps([*build.system_packages[manager], name])} in {build.recipe.where}"
         for (manager, name), files in found.items()
     )
+
+
+def copied_libraries(directory: BuildDirectory, wheel: Wheel) -> tuple[str, ...]:
+    """A warning for each library that the repair copied from a wheel that the wheel needs to run anyway."""
+    vendored = vendored_members(wheel)
+    members = [member for member in wheel.members if member.name in vendored]
+    found = (propose_exclude(Library.of(member).name, directory) for member in members)
+    return tuple(f"the repair copied a library that another wheel installs: {line}" for line in found if line)
 
 
 def taken_over(directory: BuildDirectory) -> tuple[str, ...]:

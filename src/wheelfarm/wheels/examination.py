@@ -85,8 +85,22 @@ def _rpaths(binary: Binary, *, searched: bool) -> Iterator[Finding]:
     """Entries of no use elsewhere; `searched` says whether a Mach-O binary of the wheel needs `@rpath/…`."""
     rule = "rpath" if searched or binary.format is not BinaryFormat.MACHO else "unused-rpath"
     for entry in binary.rpaths:
-        if why := rpath_problem(binary, entry):
-            yield Finding(rule, binary.member, f"{entry!r}: {why}")
+        if finding := rpath_finding(binary, entry, rule):
+            yield finding
+
+
+def rpath_finding(binary: Binary, entry: str, rule: str = "rpath") -> Finding | None:
+    """The finding for an entry; None for a sound one."""
+    why = rpath_problem(binary, entry)
+    return Finding(rule, binary.member, f"{entry!r}: {why}") if why else None
+
+
+def rpath_target(binary: Binary, entry: str, site: str) -> str | None:
+    """The directory that an entry leads to, with site-packages at `site`; None when it is not relative."""
+    found = (_LOADER if binary.format is BinaryFormat.MACHO else _ORIGIN).match(entry)
+    if found is None:
+        return None
+    return normpath(f"{site}/{dirname(_DATA.sub('', binary.member))}/{entry[found.end() :]}")
 
 
 def rpath_problem(binary: Binary, entry: str) -> str:
@@ -94,17 +108,14 @@ def rpath_problem(binary: Binary, entry: str) -> str:
 
     The entry must be relative to the binary (ld.so(8), dyld(1)) and stay in site-packages.
     """
-    origin = _LOADER if binary.format is BinaryFormat.MACHO else _ORIGIN
     if not entry:
         return "the current directory"
-    found = origin.match(entry)
-    if found is None:
+    target = rpath_target(binary, entry, ".")
+    if target is None:
         if binary.format is BinaryFormat.MACHO and entry.startswith("@rpath"):
             return ""
         return "a directory of the build machine" if entry.startswith("/") else "relative to any directory"
-    place = dirname(_DATA.sub("", binary.member)) or "."
-    inside = normpath(f"{place}/{entry[found.end() :]}")
-    return "outside site-packages" if inside.split("/")[0] == ".." else ""
+    return "outside site-packages" if target.split("/")[0] == ".." else ""
 
 
 def platform_level(tag: str) -> tuple[str, tuple[int, int]] | None:
@@ -180,10 +191,10 @@ def examine_beside(wheel: Wheel, others: Iterable[Wheel]) -> tuple[Finding, ...]
 
     Equal files `__init__.py` are no finding: packages that share a namespace had them before PEP 420.
     """
-    own, found = _installed(wheel), list[Finding]()
+    own, found = installed_paths(wheel), list[Finding]()
     libraries = {_library_of(member): member for member in own if kind_of(member) is Kind.LIBRARY}
     for other in others:
-        theirs = _installed(other)
+        theirs = installed_paths(other)
         for member in own.keys() & theirs.keys():
             if own[member] != theirs[member] or not member.endswith("__init__.py"):
                 found.append(Finding("path-twice", member, f"in {other.path.name} too"))
@@ -195,8 +206,8 @@ def examine_beside(wheel: Wheel, others: Iterable[Wheel]) -> tuple[Finding, ...]
     return tuple(sorted(found))
 
 
-def _installed(wheel: Wheel) -> dict[str, Digest | None]:
-    """The sha256 of each member by its path in site-packages, or below the scheme that it belongs to."""
+def installed_paths(wheel: Wheel) -> dict[str, Digest | None]:
+    """The sha256 of each member by its path in site-packages, or below `.data/` and the scheme's name."""
     found = {}
     for member in wheel.members:
         if not member.name.startswith(f"{wheel.dist_info}/"):

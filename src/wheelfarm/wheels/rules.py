@@ -82,6 +82,13 @@ RULES: Final[Mapping[str, Rule]] = {
             reference="https://docs.python.org/3/c-api/stable.html",
         ),
         Rule(
+            name="library-elsewhere",
+            error=True,
+            meaning="need a library that repair.exclude leaves to another wheel, and may not find it",
+            remedy="name its wheel in the dependencies and in requires.run, and link with a relative RPATH",
+            reference="https://github.com/pypa/auditwheel/issues/391",
+        ),
+        Rule(
             name="path-twice",
             error=True,
             meaning="are in another wheel of its environment too, and the later one overwrites them",

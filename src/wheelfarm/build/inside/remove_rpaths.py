@@ -5,7 +5,8 @@ given: directories of the build, of a Python with an RPATH in its own linker opt
 an empty entry. The directories that remain begin with $ORIGIN and stay in site-packages. Uses the standard
 library and patchelf, which the repair tool needs too.
 
-Usage: remove_rpaths.py DIRECTORY GLOB…, for the one wheel there, but for members that a glob matches
+Usage: remove_rpaths.py DIRECTORY [--outside] [GLOB…], for the one wheel there, but for members that a glob
+matches; with --outside, entries that begin with $ORIGIN and lead out of site-packages stay too
 """
 
 from __future__ import annotations
@@ -29,23 +30,23 @@ PATCHELF = shutil.which("patchelf") or "patchelf"
 DATA = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
 
 
-def useful(member: str, entry: str) -> bool:
+def useful(member: str, entry: str, *, outside: bool = False) -> bool:
     """Whether an entry is relative to its binary and stays in site-packages (ld.so(8))."""
     found = ORIGIN.match(entry)
-    if found is None:
-        return False
+    if found is None or outside:
+        return found is not None
     place = posixpath.dirname(DATA.sub("", member)) or "."
     return posixpath.normpath(f"{place}/{entry[found.end() :]}").split("/")[0] != ".."
 
 
-def edited(member: str, data: bytes, path: Path) -> bytes:
+def edited(member: str, data: bytes, path: Path, *, outside: bool) -> bytes:
     """The bytes of a binary without the entries that are of no use; the same where there is none."""
     path.write_bytes(data)
     found = subprocess.run(
         [PATCHELF, "--print-rpath", str(path)], capture_output=True, text=True, check=False
     ).stdout.rstrip("\n")
     entries = found.split(":") if found else []
-    left = [entry for entry in entries if useful(member, entry)]
+    left = [entry for entry in entries if useful(member, entry, outside=outside)]
     if left == entries:
         return data
     # As auditwheel does: DT_RPATH, which LD_LIBRARY_PATH does not come before.
@@ -69,7 +70,7 @@ def with_record(record: bytes, changed: dict[str, bytes]) -> bytes:
     return text.getvalue().encode()
 
 
-def rewrite(wheel: Path, directory: Path, allowed: list[str]) -> None:
+def rewrite(wheel: Path, directory: Path, allowed: list[str], *, outside: bool) -> None:
     with zipfile.ZipFile(wheel) as archive:
         changed = {}
         for info in archive.infolist():
@@ -77,7 +78,7 @@ def rewrite(wheel: Path, directory: Path, allowed: list[str]) -> None:
                 head = stream.read(4)
             if head == b"\x7fELF" and not any(fnmatchcase(info.filename, glob) for glob in allowed):
                 data = archive.read(info)
-                new = edited(info.filename, data, directory / "binary")
+                new = edited(info.filename, data, directory / "binary", outside=outside)
                 if new is not data:
                     changed[info.filename] = new
         if not changed:
@@ -93,4 +94,5 @@ def rewrite(wheel: Path, directory: Path, allowed: list[str]) -> None:
 if __name__ == "__main__":
     (only,) = Path(sys.argv[1]).glob("*.whl")
     with tempfile.TemporaryDirectory() as scratch:
-        rewrite(only, Path(scratch), sys.argv[2:])
+        globs = [word for word in sys.argv[2:] if word != "--outside"]
+        rewrite(only, Path(scratch), globs, outside="--outside" in sys.argv)
