@@ -110,6 +110,20 @@ def test_a_lost_file_is_written_again(tmp_path: Path) -> None:
     assert lost.is_file()
 
 
+def test_core_metadata_beside_a_wheel_are_mended(tmp_path: Path, place: str) -> None:
+    farm, storage = farm_at(tmp_path / "farm", place), open_storage(f"{place}/{VARIANT}", tmp_path)
+    publish(farm)
+    beta, alpha = (page(place, tmp_path, name)["files"][0]["url"] for name in ("beta", "alpha"))
+    paths = [f"{url.removeprefix('../../')}.metadata" for url in (beta, alpha)]
+    before = [storage.read(path) for path in paths]
+    storage.write(paths[0], b"Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+    storage.remove(paths[1])
+    assert len(publication(farm).compare().of(State.DAMAGED)) == 2
+    assert publish(farm).to_upload == ()
+    assert [storage.read(path) for path in paths] == before
+    assert None not in before
+
+
 def test_a_page_of_somebody_else(tmp_path: Path) -> None:
     other = tmp_path / "public" / VARIANT / "simple/alpha/index.json"
     other.parent.mkdir(parents=True)
