@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm import errors
 from wheelfarm.cli.program import collection
 from wheelfarm.errors import counted
+from wheelfarm.gate.systems import systems
 from wheelfarm.recipes.farm_settings import FarmTable
 from wheelfarm.recipes.recipe import Recipe
 from wheelfarm.recipes.settings import OVERRIDABLE, PREFIX
@@ -111,6 +112,13 @@ Windows, {size} MB, which it downloads once, by name and hash. It fails when the
 one takes longer than 5 s of a processor, or when one has an error that `tests/public/wheels.toml` does not
 explain. The slowest took {slowest} s. A false error in one of them is a fault of the farm. These are the
 true ones:
+"""
+SYSTEMS: Final = """\
+`inv wheel.gate WHEEL --like NAME` [compares a wheel with a system](../how-to/check-another-system.md). Each
+system has the libraries of its C library besides. A library counts where every image of the system has it,
+since rpm, dpkg, apk or the runtime needs it; what only the standard image has, as libexpat, does not. The
+versions of libstdc++ follow from gcc's ([table](https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html)).
+A test compares the table of Debian 12 with a real one; the others are as their references say.
 """
 ERRORS: Final = """\
 Every error says what happened, where, why, and what to do next; its slug stands in brackets. A task ends with
@@ -374,11 +382,30 @@ def _short(file: str) -> str:
     return f"{name} {version} {platforms.split('.')[0]}"
 
 
+def systems_page() -> str:
+    """Every system that a wheel can be compared with."""
+    rows = [
+        (
+            f"`{name}`",
+            system.title,
+            system.libc,
+            f"GLIBCXX {system.glibcxx}, CXXABI {system.cxxabi}" if system.glibcxx else "none",
+            ", ".join(f"`{library}`" for library in system.libraries),
+            f"`{system.image}`",
+            ", ".join(f"[{number}]({url})" for number, url in enumerate(system.references, 1)),
+        )
+        for name, system in systems().items()
+    ]
+    head = ("name", "system", "C library", "libstdc++", "libraries besides", "image", "references")
+    return f"{NOTICE}\n# Systems\n\n{SYSTEMS}\n{_table(head, rows)}"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "recipe.md": recipe_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "examination.md": examination_page,
+    "systems.md": systems_page,
     "tasks.md": tasks_page,
 }
 

@@ -213,6 +213,23 @@ class TestWheel:
         assert "smoke (Python 3.11): expected passed, found passed" in finished.stdout
         assert "smoke (tinytop 1.0): expected passed, found passed in its own gate" in finished.stdout
 
+    def test_another_system(self, farm: Door, stored: str) -> None:
+        found = data(farm.inv("wheel.gate", "tinytop", "--like", "debian12", "--json"))
+        assert (found["system"], found["findings"], found["missing"]) == ("debian12", [], [])
+        assert found["beside"] == [Path(stored).name]
+        assert found["not_tried"]
+        finished = farm.inv("wheel.gate", stored, "--like", "alpine3.20")
+        assert finished.returncode == 60
+        assert finished.stdout.startswith("Alpine Linux 3.20, musl 1.2: ")
+        assert "pip refuses it on musl 1.2" in finished.stdout
+        assert "next: build in an older builder image" in finished.stderr
+
+    def test_a_system_that_is_not_known(self, farm: Door, stored: str) -> None:
+        for words in (("--like", "alpine3.2"), ("--image", "localhost/none")):
+            finished = farm.inv("wheel.gate", stored, *words)
+            assert (finished.returncode, finished.stdout) == (2, "")
+        assert "did you mean 'alpine3.20'?" in farm.inv("wheel.gate", stored, "--like", "alpine3.2").stderr
+
     def test_what_is_wrong_with_a_wheel(self, farm: Door, tmp_path: Path) -> None:
         files = {"tinybase/__init__.py": "raise OSError('not on this machine')\n"}
         wheel = make_wheel(tmp_path, "tinybase", "1.0", files, tag=f"cp{TAG}-cp{TAG}-linux_x86_64")

@@ -6,6 +6,7 @@ import re
 import sys
 import tempfile
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,15 +15,25 @@ from wheelfarm.build.engine import SilentListener
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for
 from wheelfarm.cli.task import PLANNING, Invocation, task
-from wheelfarm.errors import ProcessError, RecordError, RepairError, UsageError, WheelError
+from wheelfarm.errors import (
+    ExpectationError,
+    GateTestError,
+    ProcessError,
+    RecordError,
+    RepairError,
+    UsageError,
+    WheelError,
+)
 from wheelfarm.gate.gate import pass_gates
+from wheelfarm.gate.systems import REMEDIES, find_system
 from wheelfarm.model import PinnedWheel, Platform, parse_name
 from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.record_comparison import input_difference
 from wheelfarm.provenance.sbom_reader import read_components
 from wheelfarm.report.difference import difference_lines
-from wheelfarm.report.wheel import inspection_lines
+from wheelfarm.report.wheel import inspection_lines, system_lines
 from wheelfarm.run.build_pipeline import BuildPipeline
+from wheelfarm.run.other_systems import check_on_system
 from wheelfarm.run.services import SilentRunListener, make_fetcher
 from wheelfarm.sources.archive_checks import check_size
 from wheelfarm.system.files import sha256_of_file, write_atomically
@@ -215,9 +226,20 @@ def _refusal(problem: ProcessError, output: list[str], program: str, wheel: Whee
     )
 
 
-@task("variant", "engine", "json", wheel="a wheel file of a recipe's distribution")
-def gate(call: Invocation, wheel: str) -> None:
+@task(
+    *("variant", "engine", "json"),
+    wheel="a wheel file of a recipe's distribution; with --like any wheel file, or a distribution",
+    like="a system, such as rhel9 or alpine3.20, to compare the wheel with instead",
+    image="with --like: the image to test it in, if it is on this machine",
+)
+def gate(call: Invocation, wheel: str, *, like: str = "", image: str = "") -> None:
     """Put any wheel through the gate of its recipe: expectations, then tests in a clean environment."""
+    if like:
+        find_system(like)
+        _gate_like(call, _named_wheel(call, wheel), like, image)
+        return
+    if image:
+        raise UsageError("--image names the image of a system", hint="name the system too: --like debian12")
     opened = _wheel_file(call, wheel)
     verify(opened)
     pythons = sorted({tag.interpreter[2:] for tag in opened.tags if tag.interpreter.startswith("cp")})
@@ -245,3 +267,24 @@ def gate(call: Invocation, wheel: str) -> None:
         )
     lines = [str(result) for result in results[build.id.name]]
     call.show(lines, lines)
+
+
+def _gate_like(call: Invocation, wheel: Wheel, like: str, image: str) -> None:
+    """Compare a wheel with another system, and test it there."""
+    verify(wheel)
+    result = check_on_system(call.farm, wheel, like, image)
+    lines = system_lines(result, REMEDIES, call.screen.width)
+    call.show({"wheel": wheel.path.name, "system": like} | asdict(result), lines)
+    if result.findings:
+        first = result.findings[0]
+        call.problems.add(
+            ExpectationError(
+                f"{wheel.path.name} does not work on {result.title}",
+                where=first.member,
+                why=f"{first.rule}: {first.detail}",
+                hint=REMEDIES[first.rule],
+            )
+        )
+    if result.failure:
+        what = f"{wheel.path.name} fails in the image {result.image}"
+        call.problems.add(GateTestError(what, where=result.title, why=result.failure))

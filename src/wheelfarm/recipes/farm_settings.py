@@ -295,6 +295,9 @@ class FarmTable(StrictModel):
     images: dict[LinuxSuffix, str] = Field(
         default={}, description="Builder image per platform, as manylinux_x86_64"
     )
+    system_images: dict[str, str] = Field(
+        default={}, description="Image by system, as debian12, in which `inv wheel.gate --like` tests a wheel"
+    )
     jobs: Annotated[int, Field(ge=0), AfterValidator(_processors)] = Field(
         default=0, validate_default=True, description="Processors for all builds that run at once; 0 is all"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.gate.suite import SuiteResult
+    from wheelfarm.run.other_systems import SystemResult
 
 _LARGEST: Final = 8
 """Files that are shown."""
@@ -67,6 +69,36 @@ def _findings(findings: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str,
         members = [f"{each['member']} {each['detail']}".rstrip() for each in found]
         level = "error" if RULES[rule].error else "note"
         yield rule, level, str(len({each["member"] for each in found})), first_names(members, _NAMES)
+
+
+def system_lines(
+    result: SystemResult, remedies: Mapping[str, str], width: int | None = None
+) -> Iterator[str]:
+    """How a wheel fares on another system: the answer, what differs, and what was tried there."""
+    differences = counted(len(result.findings), "difference")
+    yield f"{result.title}: {differences if result.findings else 'nothing is missing'}"
+    if result.findings:
+        yield ""
+        members = defaultdict[tuple[str, str], list[str]](list)
+        for each in result.findings:
+            members[each.rule, each.detail].append(each.member)
+        rows = [
+            (rule, detail, str(len(found)), first_names([*map(common_name, found)], _NAMES))
+            for (rule, detail), found in members.items()
+        ]
+        columns = ("differs", "what", "files", "members")
+        yield from table_lines(columns, rows, right=("files",), whole=("differs", "files"), width=width)
+        yield ""
+        yield from (f"{rule}: {remedies[rule]}" for rule in dict.fromkeys(rule for rule, _ in members))
+    yield f"beside it: {', '.join(result.beside) or 'no other wheel'}"
+    if result.missing:
+        yield f"not compared, since the wheelhouse lacks it: {', '.join(result.missing)}"
+    if result.tried:
+        yield f"passed in {result.image}: {result.tried}"
+    elif result.failure:
+        yield f"failed in {result.image}: {result.failure}"
+    else:
+        yield f"not tried there: {result.not_tried}"
 
 
 def _shares(title: str, parts: Mapping[str, tuple[int, int]], whole: int, width: int | None) -> Iterator[str]:
