@@ -58,6 +58,16 @@ a note is in the build record and in the report. A recipe allows what it must, w
 
 The key is a rule, or a rule and a glob of members. What allows nothing is an error. An
 allowed note is not shown any more.
+
+The instruction set is known from two sources. Any binary may say in a note which level it needs, where it was
+linked with `-z x86-64-v3` or the like. Of wheels that the farm has built, the record holds with which options
+the objects of each binary were compiled: [](../how-to/write-a-recipe.md#choose-the-instruction-set). It holds
+no objects of a compiler that is called by its path, of MSVC, of assembly, of ready-made static libraries, and
+none that were renamed before the link. Code is not disassembled: an instruction in it does not show whether a
+check stands before it.
+
+Whether a module enables the GIL shows when a free-threaded Python imports it. The gate of a wheel for such a
+Python does; it names the first module of a process only.
 """
 _SPECIFICATIONS: Final = "https://packaging.python.org/en/latest/specifications"
 _TAGS: Final = f"{_SPECIFICATIONS}/platform-compatibility-tags/"

@@ -80,6 +80,7 @@ class TestLay:
             "environment_report.py",
             "netlib.py",
             "compilers.py",
+            "compiled_objects.py",
             "prepare_build_cache.py",
             "library_provenance.py",
             "programs.py",

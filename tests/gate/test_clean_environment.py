@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -19,20 +20,23 @@ from support.raised import only
 from support.wheels import make_wheel
 from wheelfarm.build.engine import SilentListener
 from wheelfarm.build.host_engine import Host
-from wheelfarm.errors import GateTestError, RecipeError
+from wheelfarm.errors import ExpectationError, GateTestError, RecipeError
 from wheelfarm.gate.clean_environment import (
     CleanEnvironment,
+    check_gil,
     is_for_one_python,
     run_wheel_tests,
     supported_pythons,
     system_libraries,
     write_environment,
 )
+from wheelfarm.gate.inside import driver
 from wheelfarm.model import Name, PinnedWheel, Python
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from wheelfarm.gate.check import Result
+    from wheelfarm.plan.build import Build
 
 slow = pytest.mark.slow
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -189,7 +193,7 @@ class TestCleanEnvironment:
 
     @pytest.mark.parametrize("where", ["alpha.py", pytest.param("forge.pth", marks=slow), "sitecustomize.py"])
     def test_a_wheel_cannot_answer_for_the_gate(self, tmp_path: Path, where: str) -> None:
-        result = {"imported": ["alpha"], "smoke": "passed", "error": None, "outside": []}
+        result = {"imported": ["alpha"], "smoke": "passed", "error": None, "outside": [], "gil": []}
         answers = [
             f"\nwheelfarm-gate: {json.dumps(result)}\n",
             json.dumps({"result": result, "returncode": 0}) + "\n",
@@ -205,3 +209,87 @@ class TestCleanEnvironment:
     def test_another_wheel_than_the_pinned_one_is_not_installed(self, tmp_path: Path) -> None:
         error = only(lambda: self.run(tmp_path, "", sha256="another"), GateTestError)
         assert "ash mismatch" in str(error.log and error.log.read_text())
+
+
+# As CPython 3.13 prints it (Python/import.c).
+GIL: Final = (
+    "The global interpreter lock (GIL) has been enabled to load module 'alpha._ext', which has not declared "
+    "that it can run safely without the GIL. To override this behavior and keep the GIL disabled (at your "
+    "own risk), run with PYTHON_GIL=0 or -Xgil=0."
+)
+EXTENSION: Final = """
+#include <Python.h>
+static PyModuleDef_Slot slots[] = {
+#ifdef SAFE
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_ext", NULL, 0, NULL, slots};
+PyMODINIT_FUNC PyInit__ext(void) { return PyModuleDef_Init(&module); }
+"""
+FREE_THREADED: Final = shutil.which("python3.13t")
+
+
+class TestGil:
+    def environment(
+        self, root: Path, allow: dict[str, str], *, target: str = HERE, files: dict[str, bytes | str]
+    ) -> tuple[Build, CleanEnvironment, Host]:
+        recipe = {"compilers": ["c"], "expect": {"allow": allow}}
+        settings = make_farm(root / "farm", {"alpha": recipe})
+        build = builds_of(settings, toolchains=[make_toolchain(target)])["alpha"]
+        python = target.partition("-")[0]
+        tag = f"{python.removesuffix('t')}-{python}-manylinux_2_17_x86_64"
+        path = make_wheel(root, "alpha", "1.0", {"alpha/__init__.py": "", **files}, tag=tag)
+        wheel = PinnedWheel(name=Name("alpha"), version="1.0", path=path, sha256=digest(path.read_bytes()))
+        return build, CleanEnvironment.of(build, wheel), Host(settings)
+
+    def test_the_interpreter_names_a_module_that_enables_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        modules, shown = list[str](), list[str]()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            monkeypatch.setattr(warnings, "showwarning", lambda message, *_: shown.append(str(message)))
+            driver.note_gil(modules)
+            warnings.warn(GIL, RuntimeWarning, stacklevel=1)
+            warnings.warn_explicit("the sum overflows", UserWarning, "alpha.py", 1)
+        assert modules == ["alpha._ext"]
+        assert shown == [GIL, "the sum overflows"]
+
+    def test_a_module_of_another_wheel_is_none_of_this_one(self, tmp_path: Path) -> None:
+        _, environment, _ = self.environment(tmp_path, {}, files={})
+        assert list(check_gil(environment, [])) == []
+        assert list(check_gil(environment, ["beta._ext"])) == []
+        (check,) = check_gil(environment, ["alpha._ext"])
+        assert not check.ok
+        assert check.result.found == "1: alpha/_ext"
+        assert check.hint.startswith("declare Py_mod_gil, ")
+
+    def test_a_recipe_allows_it_and_most_pythons_do_not_need_that(self, tmp_path: Path) -> None:
+        allow = {"gil: alpha/_e*": "its state is global", "executable-stack": "no concern of this test"}
+        _, environment, _ = self.environment(tmp_path, allow, files={})
+        assert list(check_gil(environment, ["alpha._ext"])) == []
+        assert list(check_gil(environment, [])) == []
+
+    @slow
+    @pytest.mark.skipif(FREE_THREADED is None, reason="there is no python3.13t")
+    @pytest.mark.parametrize("safe", [False, True])
+    def test_a_free_threaded_python(self, tmp_path: Path, *, safe: bool) -> None:
+        words = [str(FREE_THREADED), "-c", "import sysconfig; print(sysconfig.get_path('include'))"]
+        include = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+        flags = (f"-I{include}", *(["-DSAFE"] if safe else []))
+        files: dict[str, bytes | str] = {
+            "alpha/__init__.py": "import alpha._ext\n",
+            "alpha/_ext.so": elf(EXTENSION, flags=flags),
+        }
+        target = "cp313t-manylinux_x86_64"
+        build, environment, engine = self.environment(tmp_path, {}, target=target, files=files)
+
+        def run() -> tuple[Result, ...]:
+            log, listener = tmp_path / "gate.log", SilentListener()
+            clean = tmp_path / "clean"
+            return run_wheel_tests(build, environment, engine, clean, log=log, listener=listener)
+
+        if safe:
+            assert run()
+        else:
+            error = only(run, ExpectationError)
+            assert error.what.endswith("gil: expected none, found 1: alpha/_ext")

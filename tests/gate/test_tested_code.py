@@ -27,7 +27,8 @@ LEFT_BEHIND: Final = "98.7654321"
 """Seconds that nothing else sleeps: in a sandbox a process does not know its number outside."""
 _FORGED: Final = """
 import json, os
-result = {"imported": ["alpha"], "smoke": "passed", "cpu": None, "suite": None, "error": None, "outside": []}
+result = {"imported": ["alpha"], "smoke": "passed", "cpu": None, "suite": None, "error": None, "outside": [],
+          "gil": []}
 report = json.dumps({"step": "smoke.py", "result": result, "threads": [], "returncode": 0}) + "\\n"
 forged = ("\\nwheelfarm-gate: " + report + report + "0" * 64 + report).encode()
 """

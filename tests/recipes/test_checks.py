@@ -30,7 +30,7 @@ def resolved(root: Path, recipe: dict[str, Any], target: str = LINUX) -> Resolve
         ({"extensions": False, "blas": "openblas"}, "blas"),
         ({"extensions": False, "stripped": True}, "stripped"),
         ({"extensions": False, "vendors": ["libgomp*"]}, "vendors"),
-        ({"extensions": False, "cpu-baseline": ["AVX2"]}, "cpu-baseline"),
+        ({"extensions": False, "cpu-dispatch": ["AVX2"]}, "cpu-dispatch"),
         ({"extensions": False, "abi3": True}, "abi3"),
         ({"files": {"present": ["alpha/a.h"], "absent": ["*.h"]}}, "files"),
         ({"files": {"present": ["alpha/tests/*"], "absent": ["*/tests/*"]}}, "files"),

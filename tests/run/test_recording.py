@@ -104,3 +104,14 @@ def test_a_recorded_source_is_handled_as_it_was(tmp_path: Path) -> None:
     assert (source.allow, source.allow_in_wheel) == ({"t/x[[]1].so": "data"}, {"x.exe": "launcher"})
     assert build.inputs is not None
     assert build.inputs.source == pins
+
+
+def test_what_a_recipe_allowed_is_allowed_when_its_wheel_is_reproduced(tmp_path: Path) -> None:
+    inputs = sample_inputs(processor="vendor_id: then", allowed_rpaths=("pkg/_a*",))
+    toolchain, farm = make_toolchain(processor="vendor_id: now"), make_farm(tmp_path)
+    build = recorded_build(sample_record(inputs=inputs), toolchain, (), farm)
+    assert build.inputs is not None
+    assert (build.inputs.allowed_rpaths, build.inputs.processor) == (("pkg/_a*",), "vendor_id: now")
+    plain = recorded_build(sample_record(inputs=sample_inputs()), toolchain, (), farm)
+    assert plain.inputs is not None
+    assert plain.inputs.processor is None

@@ -157,7 +157,7 @@ def test_dyld_reads_rpaths_for_names_that_ask_for_it(needed: str, rule: str, tmp
 
 def test_an_instruction_set_that_the_file_says_it_needs(tmp_path: Path) -> None:
     assert findings(tmp_path, {EXT: extension("-Wl,-z,x86-64-v3")}) == [
-        Finding("instruction-set", EXT, "x86-64-v3")
+        Finding("instruction-set", EXT, "x86-64-v3, by its own note")
     ]
 
 

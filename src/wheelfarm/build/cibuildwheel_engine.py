@@ -14,8 +14,8 @@ import tomlkit
 
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
-from wheelfarm.build.commands import build_commands, shell_line, shell_lines
-from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
+from wheelfarm.build.commands import build_commands, records_calls, shell_line, shell_lines
+from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, processor_namespace
 from wheelfarm.build.containers import ContainerEngine, default_image, interpreter_in_image, site_packages
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import PROXIES, build_environment, config_settings
@@ -26,6 +26,7 @@ from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
 from wheelfarm.system.environment import which
+from wheelfarm.system.machine import processor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -117,6 +118,7 @@ class Cibuildwheel:
                 compilers=machine.compilers(),
                 packages={},
                 programs={program: machine.describe(program) for program in programs},
+                processor=processor(),
             )
         # The image pins them; the build record holds what is installed on top.
         del packages, programs
@@ -129,7 +131,13 @@ class Cibuildwheel:
         where = f"images.{target.system}_{target.arch}"
         facts["image"] = self.container.image_id(self.image(target), where=where)
         return Toolchain(
-            engine=self.name, target=target, facts=facts, compilers={}, packages={}, glibc=_GLIBC
+            engine=self.name,
+            target=target,
+            facts=facts,
+            compilers={},
+            packages={},
+            glibc=_GLIBC,
+            processor=processor(),
         )
 
     def render(self, directory: BuildDirectory) -> Rendering:
@@ -239,9 +247,10 @@ class Cibuildwheel:
         if cache:
             storage = STORAGE_INSIDE if linux else cache.storage_of(directory.build.id.name)
             variables |= cache.environment(storage=storage, directory=directory.inside)
+            variables |= processor_namespace(directory.build)
         where = directory.build.recipe.where
         words = [quote_value(name, value, where=where) for name, value in variables.items()]
-        if cache:
+        if records_calls(directory.build):
             path = quote_value("PATH", f"{compilers_path(directory.inside)}:", where="stages")
             words.append(f'{path.removesuffix(chr(34))}$PATH"')
         return " ".join(words)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.compiler_cache import wrapper_arguments
 from wheelfarm.build.directory import ENVIRONMENT as ENVIRONMENT_DIRECTORY
 from wheelfarm.build.engine import WHEEL, Phase, Step
-from wheelfarm.build.environment_report import ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
+from wheelfarm.build.environment_report import COMPILED_OBJECTS, ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.model import Platform
 from wheelfarm.recipes.farm_settings import Provider
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Target
+    from wheelfarm.plan.build import Build
 
 PYTHON: Final = "{python}"
 """Stands for an interpreter that no file of the build environment can change."""
@@ -47,6 +48,11 @@ class BuildCommand:
     """Whether it must find the same programs as the backend."""
 
 
+def records_calls(build: Build) -> bool:
+    """Whether scripts stand before the compilers: MSVC is not called by a name on the PATH."""
+    return build.recipe.table.compiled and build.id.target.platform is not Platform.WINDOWS
+
+
 def build_commands(
     directory: BuildDirectory,
     *,
@@ -69,8 +75,8 @@ def build_commands(
     def script(name: str) -> str:
         return str(scripts / name)
 
-    commands = []
-    if ccache is not None:
+    commands, compiled = [], directory.build.recipe.table.compiled
+    if records_calls(directory.build):
         words = wrapper_arguments(ccache, directory.build.resolved.environment)
         argv = (*_SCRIPT, script("compilers.py"), ENVIRONMENT, *words)
         commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv, as_backend=True))
@@ -86,7 +92,7 @@ def build_commands(
         wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries, exclude=excluded
     )
     packages = directory.build.all_system_packages
-    if not directory.build.recipe.table.compiled:
+    if not compiled:
         # There is nothing to repair, and the tools refuse a pure wheel.
         repair, variables = (*_SCRIPT, "-c", _COPY, WHEEL, DEST), {}
     report = (
@@ -96,13 +102,19 @@ def build_commands(
     allowed = allowed_members(directory.build.resolved.expect.allow or (), "rpath")
     # The gate looks up whether they lead to a library of another wheel.
     rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST, *(["--outside"] if excluded else []), *allowed)
-    has_rpaths = directory.build.recipe.table.compiled and target.platform is Platform.LINUX
+    has_rpaths = compiled and target.platform is Platform.LINUX
     strip = (*_SCRIPT, script("strip_libraries.py"), str(libraries), str(output / LIBRARY_PROVENANCE))
     strips = directory.provider is Provider.SCIPY_OPENBLAS32 and target.platform is Platform.LINUX
+    objects = (*_SCRIPT, script("compiled_objects.py"), WHEEL, str(output / COMPILED_OBJECTS))
     provenance = (*_SCRIPT, script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [
         *commands,
         BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=(*report, *packages)),
+        *(
+            [BuildCommand(phase=Phase.ENVIRONMENT_REPORT, argv=objects)]
+            if records_calls(directory.build)
+            else []
+        ),
         BuildCommand(phase=Phase.REPAIR, argv=(*_SCRIPT, script("check_record.py"), WHEEL)),
         # Netlib's come stripped from the system, and are found by their digest.
         *([BuildCommand(phase=Phase.REPAIR, argv=strip)] if strips else []),

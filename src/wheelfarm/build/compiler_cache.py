@@ -2,9 +2,10 @@
 
 What a build writes there ends up in later builds, so it must not be another recipe's.
 
-A build finds ccache under the compilers' own names, first on its PATH. So no build system needs to know of
-it, and none writes its name into a wheel: with and without the cache the bytes are the same. It hits because
-every path of a build is fixed. `inside/compilers.py` prepares it where the build runs.
+A build finds scripts under the compilers' own names, first on its PATH, which write down each call and run
+ccache. So no build system needs to know of it, and none writes its name into a wheel: with and without the
+cache the bytes are the same. It hits because every path of a build is fixed. `inside/compilers.py` writes the
+scripts where the build runs, also without a cache.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.model import sha256_of_json
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.system.files import temporary_path
 from wheelfarm.system.locks import hold_lock
@@ -23,8 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path, PurePath
 
+    from wheelfarm.plan.build import Build
+
 PROGRAM: Final = "ccache"
-_NAMES: Final = ("cc", "gcc", "c++", "g++", "clang", "clang++")
+_NAMES: Final = (
+    *("cc", "gcc", "c++", "g++", "clang", "clang++"),
+    *("gfortran", "flang", "flang-new", "f77", "f95", "ar", "gcc-ar", "llvm-ar"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,17 +93,23 @@ class CompilerCache:
         }
 
 
+def processor_namespace(build: Build) -> dict[str, str]:
+    """The variable that keeps the compiles for one processor from others, where the recipe allows them."""
+    processor = build.inputs.processor if build.inputs else None
+    return {"CCACHE_NAMESPACE": sha256_of_json(processor)} if processor else {}
+
+
 def compilers_path(directory: PurePath) -> str:
-    """The first entry of a build's PATH: ccache under the names of the compilers."""
+    """The first entry of a build's PATH: scripts under the names of the compilers."""
     return (directory / "compilers").as_posix()
 
 
-def wrapper_arguments(program: PurePath, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The arguments of `inside/compilers.py`: ccache as the build sees it, and names of compilers.
+def wrapper_arguments(program: PurePath | None, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The arguments of `inside/compilers.py`: ccache as the build sees it, if any, and names of compilers.
 
     Variables of the recipe may name compilers among other programs.
     """
-    return (program.as_posix(), *dict.fromkeys([*_NAMES, *named_programs(environment)]))
+    return (program.as_posix() if program else "-", *dict.fromkeys([*_NAMES, *named_programs(environment)]))
 
 
 def _copy_program(program: Path, target: Path) -> None:

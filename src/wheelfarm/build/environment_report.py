@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from wheelfarm.errors import ChainError, Collector, SourceError, YieldError, counted
-from wheelfarm.model import CacheUse, Digest, EnvironmentEntry, parse_name
+from wheelfarm.model import CacheUse, CompiledObjects, Digest, EnvironmentEntry, parse_name
 from wheelfarm.sources.inspection import BUILD_PRODUCT
 from wheelfarm.wheels.archive import open_wheel
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_REPORT: Final = "environment.json"
 LIBRARY_PROVENANCE: Final = "library-provenance.json"
+COMPILED_OBJECTS: Final = "compiled-objects.json"
 """Files in the `dist` of a build directory."""
 
 
@@ -152,6 +153,18 @@ def read_environment_report(directory: BuildDirectory) -> EnvironmentReport:
             why=", ".join(report.wheels),
         )
     return report
+
+
+def read_compiled_objects(directory: BuildDirectory) -> CompiledObjects:
+    """How the objects in the wheel were compiled; nothing where a build does not record it.
+
+    Raises:
+        ChainError: when the file is damaged.
+    """
+    path = directory.dist / COMPILED_OBJECTS
+    if not path.exists():
+        return CompiledObjects()
+    return _read(RootModel[CompiledObjects], path, directory, "report of compiled objects").root
 
 
 def verify_built(directory: BuildDirectory, report: EnvironmentReport) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.commands import build_commands, host_step
-from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
+from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, processor_namespace
 from wheelfarm.build.directory import ENVIRONMENT, WRITABLE
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import build_environment, config_settings
@@ -22,7 +22,7 @@ from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
 from wheelfarm.system.environment import allowed, backend_environment, system_environment, which
-from wheelfarm.system.machine import Machine, glibc
+from wheelfarm.system.machine import Machine, glibc, processor
 from wheelfarm.system.sandbox import View, isolation_here, prefix_of
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Host:
             programs={program: builder.describe(program) for program in programs},
             manager=manager,
             glibc=glibc(),
+            processor=processor(),
         )
 
     def render(self, directory: BuildDirectory) -> Rendering:
@@ -174,10 +175,10 @@ class Host:
         root, cache = directory.root, self.compiler_cache
         env = backend_environment(self.settings.environ) | dict(linkers) | dict(variables)
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
-        path = [str(_python_of(root).parent), str(root / "programs")]
+        path = [str(_python_of(root).parent), str(root / "programs"), compilers_path(root)]
         if cache is not None:
             env |= cache.environment(storage=cache.storage_of(directory.build.id.name), directory=root)
-            path.append(compilers_path(root))
+            env |= processor_namespace(directory.build)
         return env | {"PATH": os.pathsep.join([*path, env.get("PATH", os.defpath)])}
 
     def _environment_steps(

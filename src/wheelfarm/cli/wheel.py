@@ -106,7 +106,9 @@ def inspect(call: Invocation, wheel: str, *, public: bool = False) -> None:
     """Show a wheel's contents by kind, linkage, BLAS, tags and SBOM, and what could be removed."""
     opened = _public_wheel(call, wheel) if public and not _is_file(wheel) else _named_wheel(call, wheel)
     verify(opened)
-    description = describe(opened) | {"sbom": list(read_components(opened))}
+    (record,) = _records(call, opened)
+    known = (record.compiled, record.instruction_set) if record else ()
+    description = describe(opened, *known) | {"sbom": list(read_components(opened))}
     call.show(description, inspection_lines(description, call.screen.width))
 
 

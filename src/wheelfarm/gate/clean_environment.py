@@ -14,10 +14,13 @@ from packaging.tags import compatible_tags, cpython_tags
 
 from wheelfarm.errors import Collector, GateTestError, ProcessError, RecipeError
 from wheelfarm.gate.check import Check, Result, require
+from wheelfarm.gate.examination import check_findings
 from wheelfarm.gate.tested_code import run_tested
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import contents
+from wheelfarm.wheels.examination import Finding
+from wheelfarm.wheels.rules import RUN_TIME, parse_allowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -141,7 +144,7 @@ class CleanEnvironment:
             "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
             "imports": self.imports(),
             "smoke": "smoke.py" if test.smoke else None,
-            "cpu": expect.cpu_baseline is not None or expect.cpu_dispatch is not None,
+            "cpu": expect.cpu_dispatch is not None,
         }
         write_environment(directory, (self.wheel, *self.run_with), manifest, time_limit=self.time_limit)
         if test.smoke:
@@ -186,7 +189,7 @@ def run_wheel_tests(
 
     Raises:
         GateTestError: when a test fails, or the wheel uses a library of this machine.
-        ExpectationError: when the CPU features differ from the expected ones.
+        ExpectationError: when the CPU features differ from the expected ones, or a module enables the GIL.
     """
     environment.write(directory)
     step, limit = engine.clean_environment(directory, environment.target), environment.time_limit
@@ -211,8 +214,8 @@ def run_wheel_tests(
     if result.smoke:
         results.append(Result(check="smoke", expected="passed", found=result.smoke))
     if not environment.downstream:
-        features = _cpu_features(build, result.cpu)
-        results += require(build, features, wheel=environment.wheel.path.name)
+        checks = [*_cpu_dispatch(build, result.cpu), *check_gil(environment, result.gil)]
+        results += require(build, checks, wheel=environment.wheel.path.name)
     return tuple(replace(result, environment=environment.name) for result in results)
 
 
@@ -246,19 +249,27 @@ def _error(
     )
 
 
-def _cpu_features(build: Build, reported: dict[str, list[str]] | None) -> Iterator[Check]:
-    """Compare the CPU features that the imported package reports."""
-    expect = build.resolved.expect
-    for key, wanted in (("cpu-baseline", expect.cpu_baseline), ("cpu-dispatch", expect.cpu_dispatch)):
-        if wanted is None:
-            continue
-        found = None if reported is None else reported[key]
+def _cpu_dispatch(build: Build, reported: list[str] | None) -> Iterator[Check]:
+    """Compare the CPU features for which the imported package has code beside its baseline."""
+    wanted = build.resolved.expect.cpu_dispatch
+    if wanted is not None:
         yield Check.of(
-            key,
+            "cpu-dispatch",
             expected=" ".join(sorted(wanted)) or "none",
-            found="nothing reported" if found is None else " ".join(sorted(found)) or "none",
-            ok=found is not None and set(found) == set(wanted),
-            cause=f"the option {key} in setup-args, or what the compiler can do"
-            if found is not None
+            found="nothing reported" if reported is None else " ".join(sorted(reported)) or "none",
+            ok=reported is not None and set(reported) == set(wanted),
+            cause="the option cpu-dispatch in setup-args, or what the compiler can do"
+            if reported is not None
             else "only numpy reports its CPU features",
         )
+
+
+def check_gil(environment: CleanEnvironment, modules: Iterable[str]) -> Iterator[Check]:
+    """The wheel's modules that have enabled the GIL; only the first of a process is known."""
+    packages = {"", *contents(open_wheel(environment.wheel.path)).packages}
+    found = [
+        Finding("gil", module.replace(".", "/")) for module in modules if module.split(".")[0] in packages
+    ]
+    allow = (environment.resolved.expect.allow or {}).items()
+    allowed = {key: reason for key, reason in allow if parse_allowance(key)[0] in RUN_TIME}
+    yield from check_findings(allowed, found)

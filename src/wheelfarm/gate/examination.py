@@ -8,20 +8,30 @@ from typing import TYPE_CHECKING
 from wheelfarm.gate.check import Check, listed, matches
 from wheelfarm.wheels.examination import Finding, examine, examine_beside
 from wheelfarm.wheels.exclusion import examine_exclusion
-from wheelfarm.wheels.rules import RULES, parse_allowance
+from wheelfarm.wheels.instruction_sets import LEVELS, NATIVE, baseline_level, beyond, required_level
+from wheelfarm.wheels.rules import RULES, RUN_TIME, parse_allowance
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from wheelfarm.model import CompiledObjects
     from wheelfarm.plan.build import Build
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
 
 
 def check_examination(
-    build: Build, wheel: Wheel, binaries: Sequence[Binary], beside: Collection[Wheel]
+    build: Build,
+    wheel: Wheel,
+    binaries: Sequence[Binary],
+    beside: Collection[Wheel],
+    compiled: CompiledObjects | None = None,
 ) -> Iterator[Check]:
     """Check what the examination finds in a wheel, alone and beside those that are installed with it."""
+    wanted = build.resolved.expect.instruction_set
+    applies = wanted == baseline_level(wheel.platform_tag, wanted)
+    if compiled and compiled.objects and wanted and wanted != NATIVE and applies:
+        yield _instruction_set(wanted, compiled)
     exclude = build.resolved.repair.exclude
     exclusion = examine_exclusion(wheel, binaries, exclude, beside, python=str(build.id.target.python))
     if exclude:
@@ -34,12 +44,31 @@ def check_examination(
             cause="no binary of the wheel needs such a library, or the wheel has it itself",
             hint="correct or remove it: [repair] exclude",
         )
-    findings = {*examine(wheel, binaries), *examine_beside(wheel, beside)} - exclusion.proved
+    findings = {
+        *examine(wheel, binaries, compiled, wanted),
+        *examine_beside(wheel, beside),
+    } - exclusion.proved
     yield from check_findings(build.resolved.expect.allow or {}, sorted(findings.union(exclusion.findings)))
+
+
+def _instruction_set(wanted: str, compiled: CompiledObjects) -> Check:
+    """Whether the binaries need the level; what is above it is a finding."""
+    found = required_level(compiled, wanted)
+    options = sorted({each for objects in compiled.objects.values() for each in objects if each})
+    return Check.of(
+        "instruction-set",
+        expected=wanted,
+        found=found,
+        ok=bool(beyond(LEVELS[found], wanted)) or found == wanted,
+        cause=f"no binary has it in all its objects; the compilers were called with {listed(options)}: "
+        "see CFLAGS, CXXFLAGS, FFLAGS and the project's own option",
+    )
 
 
 def check_findings(allow: Mapping[str, str], findings: Iterable[Finding]) -> Iterator[Check]:
     """A check for each rule that a member does not keep, and for each allowance that nothing needs.
+
+    Of the rules for the run time there is none that nothing needs: most Pythons have the GIL.
 
     Args:
         allow: `RULE` or `RULE: GLOB of members` → the recipe's reason.
@@ -63,7 +92,7 @@ def check_findings(allow: Mapping[str, str], findings: Iterable[Finding]) -> Ite
             hint=f'{rule.remedy}; or [expect] allow = {{ {name} = "reason" }}',
         )
     for key in allow:
-        if key not in used:
+        if key not in used and parse_allowance(key)[0] not in RUN_TIME:
             yield Check.of(
                 f"allow.{key}",
                 expected="something to allow",

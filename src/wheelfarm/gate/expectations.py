@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.gate.check import Result
+    from wheelfarm.model import CompiledObjects
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Expect
     from wheelfarm.wheels.archive import Wheel
@@ -39,7 +40,13 @@ _ALIASES: Final = {"universal2": frozenset({"x86_64", "arm64"}), "32": frozenset
 
 
 def check_expectations(
-    build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path, *, beside: Collection[Wheel] = ()
+    build: Build,
+    wheel: Wheel,
+    env: Mapping[str, str],
+    scratch: Path,
+    *,
+    beside: Collection[Wheel] = (),
+    compiled: CompiledObjects | None = None,
 ) -> tuple[Result, ...]:
     """Compare a repaired wheel with what its recipe expects.
 
@@ -49,20 +56,21 @@ def check_expectations(
         env: the environment of the child process that reads its binaries.
         scratch: a directory for that process.
         beside: the wheels that are installed with it.
+        compiled: how the objects in it were compiled, where that is known.
 
     Raises:
         ExpectationError: a group with every expectation that is not met.
     """
-    expect, compiled = build.resolved.expect, build.recipe.table.compiled
+    expect, has_code = build.resolved.expect, build.recipe.table.compiled
     checks = list(check_contents(expect, wheel))
     binaries: tuple[Binary, ...] = ()
     exclude = build.resolved.repair.exclude
-    if reads_binaries(expect, compiled=compiled) or exclude:
+    if reads_binaries(expect, compiled=has_code) or exclude:
         binaries = linkage_in_child(wheel, env, scratch)
         checks += check_architecture(wheel, binaries)
         vendored = vendored_members(wheel)
-        checks += check_linkage(expect, binaries, vendored=vendored, compiled=compiled, exclude=exclude)
-    checks += check_examination(build, wheel, binaries, beside)
+        checks += check_linkage(expect, binaries, vendored=vendored, compiled=has_code, exclude=exclude)
+    checks += check_examination(build, wheel, binaries, beside, compiled)
     return require(build, checks, wheel=wheel.path.name)
 
 

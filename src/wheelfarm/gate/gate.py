@@ -16,13 +16,13 @@ from wheelfarm.provenance.sbom_reader import check_sbom
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from wheelfarm.build.engine import Engine, ProgressListener
     from wheelfarm.gate.clean_environment import CleanEnvironment
-    from wheelfarm.model import Name
+    from wheelfarm.model import CompiledObjects, Name
     from wheelfarm.plan.build import Build
     from wheelfarm.wheels.archive import Wheel
 
@@ -35,12 +35,14 @@ class GateTests:
         own: a clean environment for each Python that the wheel supports, that of its build first.
         downstream: those of stored wheels that need it; they run when its own tests have passed.
         replaced: downstream wheels that this run builds again: their failure is a warning.
+        compiled: how the objects in it were compiled, where that is known.
         skipped: a result for each environment that cannot be made, with the reason.
     """
 
     own: tuple[CleanEnvironment, ...]
     downstream: tuple[CleanEnvironment, ...] = ()
     replaced: frozenset[Name] = frozenset()
+    compiled: CompiledObjects | None = None
     skipped: tuple[Result, ...] = ()
 
 
@@ -64,9 +66,11 @@ class _Gate:
         wheel, beside = open_wheel(first.wheel.path), [open_wheel(each.path) for each in first.run_with]
         env = self.engine.clean_environment(self.directory, self.build.id.target).env
         self.directory.mkdir(parents=True, exist_ok=True)
-        expectations = [partial(check_expectations, beside=beside)]
+        expectations: list[Callable[..., tuple[Result, ...]]] = [
+            partial(check_expectations, beside=beside, compiled=self.tests.compiled)
+        ]
         if not self.build.recipe.table.compiled:
-            expectations.append(partial(check_pure))
+            expectations.append(check_pure)
         return [
             checks.submit(_check_members, wheel),
             checks.submit(check_core_metadata, self.build, wheel),

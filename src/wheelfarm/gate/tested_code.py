@@ -34,10 +34,11 @@ class DriverResult(BaseModel):
 
     imported: list[str]
     smoke: str | None
-    cpu: dict[str, list[str]] | None
+    cpu: list[str] | None
     suite: dict[str, Any] | None
     error: str | None
     outside: list[str]
+    gil: list[str]
 
 
 class Report(BaseModel):

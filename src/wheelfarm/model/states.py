@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping  # noqa: TC003 - records read these hints at run time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from wheelfarm.model.names import Digest, Name  # noqa: TC001 - records read these hints at run time
@@ -26,6 +27,20 @@ class CacheUse:
     def rate(self) -> float:
         """The share of compiles that was spared, from 0 to 1."""
         return self.hits / self.compiles if self.compiles else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledObjects:
+    """How the objects in a wheel's binaries were compiled, as far as the calls of the compilers show it."""
+
+    objects: Annotated[
+        Mapping[str, Mapping[str, int]],
+        "member to the number of objects by those of their options that choose instructions",
+    ] = field(default_factory=dict)
+    features: Annotated[
+        Mapping[str, tuple[str, ...]],
+        "the same options to what they choose beyond the architecture's baseline, as compilers name it",
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +176,7 @@ class RepairedWheel:
     """The use of the compiler cache; None without one."""
     build_cache: bool = False
     """Whether the build continued in a cached build directory."""
+    compiled: CompiledObjects = field(default_factory=CompiledObjects)
 
     @property
     def from_nothing(self) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Recipe
 
-RULES: Final = "7"
+RULES: Final = "8"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
 
 
@@ -158,6 +158,9 @@ class BuildInputs(_Input):
     repair_exclude: Annotated[
         tuple[str, ...], Field(description="globs of the libraries that the repair leaves out")
     ] = ()
+    processor: Annotated[
+        str | None, Field(description="of the machine, where the recipe allows code for it alone")
+    ] = None
     allowed_rpaths: Annotated[
         tuple[str, ...], Field(description="globs of the members whose RPATH the recipe allows")
     ] = ()
@@ -197,6 +200,8 @@ class BuildInputs(_Input):
             parts["isolation"] = self.isolation
         if self.repair_exclude:
             parts["repair.exclude"] = json.dumps(self.repair_exclude)
+        if self.processor:
+            parts["processor"] = self.processor
         if self.allowed_rpaths:
             parts["allowed-rpaths"] = json.dumps(self.allowed_rpaths)
         if self.system_packages:
@@ -236,6 +241,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         blas=recipe.blas,
         isolation=recipe.isolation,
         repair_exclude=tuple(resolved.repair.exclude),
+        processor=toolchain.processor if resolved.expect.native else None,
         allowed_rpaths=allowed_members(resolved.expect.allow or (), "rpath"),
         config_settings=dict(resolved.config_settings.items),
         environment=resolved.environment,

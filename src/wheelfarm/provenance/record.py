@@ -27,6 +27,7 @@ from wheelfarm.errors import RecordError, UsageError
 from wheelfarm.model import (
     AppliedPatch,
     CacheUse,
+    CompiledObjects,
     Digest,
     EngineName,
     EnvironmentEntry,
@@ -274,6 +275,9 @@ class Record(_Document):
     build_cache: Annotated[bool, Strict()] = Field(
         description="whether the build started from an earlier build directory"
     )
+    compiled: CompiledObjects = Field(
+        default=CompiledObjects(), description="how the objects in the wheel's binaries were compiled"
+    )
     warnings: tuple[str, ...] = Field(
         default=(), description="what should be looked at although the build ended well"
     )
@@ -301,6 +305,12 @@ class Record(_Document):
                 upgraded["build_cache"] = upgraded.pop("kept_build")
             return upgraded
         return document
+
+    @property
+    def instruction_set(self) -> str | None:
+        """The level that the recipe expects."""
+        found = self.resolved.get("expect", {}).get("instruction-set")
+        return str(found) if found else None
 
     @property
     def from_nothing(self) -> bool:

@@ -261,7 +261,7 @@ def _check_series(patches: Path, present: Collection[str], problems: Collector) 
             )
 
 
-_COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_baseline", "cpu_dispatch")
+_COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_dispatch")
 """Expectations that only a wheel with compiled code can meet."""
 
 

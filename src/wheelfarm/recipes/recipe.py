@@ -24,10 +24,23 @@ from wheelfarm.recipes.strict import (
     VersionText,
     suggestion,
 )
+from wheelfarm.wheels.instruction_sets import NATIVE
 from wheelfarm.wheels.rules import RULES, parse_allowance
 
 LibraryGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{4,}[A-Za-z0-9_.+*?\[\]-]*$")]
 # delocate excludes by a part of the path: what precedes the first wildcard.
+InstructionSet = Literal[
+    "x86-64",
+    "x86-64-v2",
+    "x86-64-v3",
+    "x86-64-v4",
+    "armv8-a",
+    "armv8.1-a",
+    "armv8.3-a",
+    "armv8.4-a",
+    "armv9-a",
+    "native",
+]
 CostText = Annotated[str, Field(pattern=r"^[1-9]\d{0,3} (s|min)$")]
 """A duration, such as 40 s or 8 min."""
 
@@ -156,8 +169,10 @@ class Expect(StrictModel):
         default=None,
         description="Globs of the libraries that repair may put in; any other is an error",
     )
-    cpu_baseline: list[str] | None = Field(
-        default=None, description="CPU features that the wheel cannot do without, as numpy reports them"
+    instruction_set: InstructionSet | None = Field(
+        default=None,
+        description="The level that the binaries need, and none above it; native: this machine's, which is "
+        "then in the build key",
     )
     cpu_dispatch: list[str] | None = Field(
         default=None, description="CPU features that it uses where they are, as numpy reports them"
@@ -179,6 +194,12 @@ class Expect(StrictModel):
         description="What the examination may find: the name of its rule, or `rule: glob of members` → the "
         "reason; each must be found",
     )
+
+    @property
+    def native(self) -> bool:
+        """Whether the bytes may depend on the processor of the build."""
+        rules = {parse_allowance(key)[0] for key in self.allow or ()}
+        return self.instruction_set == NATIVE or not rules.isdisjoint({"native-code", "native-tuning"})
 
     @field_validator("allow")
     @classmethod

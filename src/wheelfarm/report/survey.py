@@ -241,7 +241,7 @@ class _VariantReader:
             problems.append(RecordError(what, why=record.wheel.filename))
         content = None
         try:
-            content = self.read_content(file)
+            content = self.read_content(file, record)
         except FarmError as error:
             problems.append(error)
         target = record.target if record else _target_of(file.filename)
@@ -260,14 +260,15 @@ class _VariantReader:
             problems=tuple(problems),
         )
 
-    def read_content(self, file: IndexedFile) -> Mapping[str, Any]:
+    def read_content(self, file: IndexedFile, record: Record | None) -> Mapping[str, Any]:
         path = self.wheelhouse.root / self.variant / file.path
         if not path.is_file():
             raise WheelError("the wheel is missing", hint="build it again")
         if sha256_of_file(path) != file.sha256:
             why = "its sha256 is not the one that the index lists"
             raise WheelError("the wheel is damaged", why=why, hint="build it again")
-        return describe(open_wheel(path))
+        known = (record.compiled, record.instruction_set) if record else ()
+        return describe(open_wheel(path), *known)
 
     def earlier_builds(self, record: Record | None) -> tuple[Record, ...]:
         """Records of other builds of the same distribution for the same target, newest first."""

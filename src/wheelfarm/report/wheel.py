@@ -153,12 +153,17 @@ def _details(wheel: Mapping[str, Any]) -> dict[str, str]:
         "macOS": f"{linkage['macos']} or newer" if linkage["macos"] else "",
         "not stripped": _names(linkage["unstripped"]),
         "debug information": _names(linkage["with_debug"]),
+        "instruction set": _levels(**wheel.get("instruction_set", {})),
         "rpaths": ", ".join(linkage["rpaths"]),
         "hardening": _hardening(linkage),
         "system libraries": ", ".join(wheel["externals"]),
         "vendored": "; ".join(map(_component, _scope(wheel, "required"))),
         "built with": ", ".join(map(_component, _scope(wheel, "excluded"))),
     }
+
+
+def _levels(required: str = "", highest: str = "") -> str:
+    return required if required == highest else f"{required}; up to {highest} behind a dispatch"
 
 
 def _hardening(linkage: Mapping[str, Any]) -> str:

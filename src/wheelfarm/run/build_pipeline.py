@@ -6,7 +6,7 @@ fetch → patch → build directory → build and repair → verify environment 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -16,10 +16,10 @@ from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.public_wheel import take_over
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
-from wheelfarm.errors import Collector
+from wheelfarm.errors import Collector, RecordError
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
-from wheelfarm.model import PublicWheel, RepairedWheel
+from wheelfarm.model import CompiledObjects, PublicWheel, RepairedWheel
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.lock_checks import check_farm_requirements, check_run_requirements
@@ -133,7 +133,7 @@ class BuildPipeline:
         Raises:
             FarmError: when a wheel is missing or does not pass.
         """
-        wheels = _as_repaired(stored_wheels(self.services.wheelhouse, self.build))
+        wheels = self._stored_as_repaired()
         lock = BuildLock(self.services.engine.stages, f"{self.build.id.slug}-gate")
         with self.locked(lock):
             try:
@@ -226,7 +226,7 @@ class BuildPipeline:
 
     def _gate_again(self) -> Outcome:
         wheelhouse, build = self.services.wheelhouse, self.build
-        wheels = _as_repaired(stored_wheels(wheelhouse, build))
+        wheels = self._stored_as_repaired()
         results = self._gate(wheels, self.root)
         remove_tree(self.root)
         records = {}
@@ -335,7 +335,13 @@ class BuildPipeline:
                 cache.save(cached)
         return repaired
 
-
-def _as_repaired(stored: Sequence[StoredWheel]) -> Wheels:
-    """Stored wheels as the gate takes them."""
-    return {wheel.name: RepairedWheel(path=wheel.path, sha256=wheel.sha256) for wheel in stored}
+    def _stored_as_repaired(self) -> Wheels:
+        """Stored wheels as the gate takes them."""
+        wheelhouse, wheels = self.services.wheelhouse, {}
+        for wheel in stored_wheels(wheelhouse, self.build):
+            compiled = CompiledObjects()
+            with suppress(RecordError):
+                text = wheelhouse.record(wheel.variant, wheel.key)
+                compiled = Record.from_json(text, str(wheel.path)).compiled
+            wheels[wheel.name] = RepairedWheel(path=wheel.path, sha256=wheel.sha256, compiled=compiled)
+        return wheels

@@ -15,6 +15,7 @@ from wheelfarm.recipes.farm_settings import Variant
 from wheelfarm.recipes.layers import ResolvedRecipe
 from wheelfarm.recipes.recipe import Expect, Recipe, Repair, SystemPackages, Test
 from wheelfarm.recipes.recipe_set import LoadedRecipe
+from wheelfarm.wheels.instruction_sets import NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,6 +117,9 @@ def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
 
 def _resolved(record: Record, inputs: BuildInputs) -> ResolvedRecipe:
     origin = f"the record {record.key[:12]}"
+    expect: dict[str, object] = {"allow": {f"rpath: {glob}": origin for glob in inputs.allowed_rpaths}}
+    if inputs.processor:
+        expect["instruction-set"] = NATIVE
     packages = {manager: list(names) for manager, names in inputs.system_packages.items()}
     return ResolvedRecipe(
         config_settings=ConfigSettings.of(inputs.config_settings),
@@ -123,7 +127,7 @@ def _resolved(record: Record, inputs: BuildInputs) -> ResolvedRecipe:
         system_packages=SystemPackages.model_validate(packages),
         cibuildwheel=inputs.cibuildwheel,
         repair=Repair(exclude=[*inputs.repair_exclude]),
-        expect=Expect(allow={f"rpath: {glob}": "as recorded" for glob in inputs.allowed_rpaths} or None),
+        expect=Expect.model_validate(expect),
         test=Test(),
         origins=defaultdict(lambda: origin),
     )

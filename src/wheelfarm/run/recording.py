@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.build.commands import records_calls
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.environment_report import read_environment_report, read_library_provenance
 from wheelfarm.build.refused_programs import warn_of_refused
 from wheelfarm.build.repair import propose_exclude
-from wheelfarm.errors import ChainError
+from wheelfarm.errors import ChainError, counted
 from wheelfarm.model import Digest, Isolation, Platform, PublicWheel, Sdist
 from wheelfarm.provenance.record import (
     EMBEDDED,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.gate.check import Result
-    from wheelfarm.model import Name, RepairedWheel
+    from wheelfarm.model import CompiledObjects, Name, RepairedWheel
     from wheelfarm.plan.build import Build
     from wheelfarm.wheels.archive import Wheel
 
@@ -149,11 +150,13 @@ def make_record(
         environment=build_environment(directory),
         compiler_cache=repaired.cache_use,
         build_cache=repaired.build_cache,
+        compiled=repaired.compiled,
         warnings=(
             *taken_over(directory),
             *unnamed_packages(directory),
             *copied_libraries(directory, open_wheel(repaired.path)),
             *warn_of_refused(directory),
+            *unknown_compiles(directory, repaired.compiled),
         ),
         isolation=isolation,
         isolation_reason=build.recipe.table.isolation_reason,
@@ -226,6 +229,20 @@ def taken_over(directory: BuildDirectory) -> tuple[str, ...]:
         return ()
     wheel = directory.tree.source
     return (f"{wheel.path.name} (sha256 {wheel.sha256}) was taken over from the index, not built",)
+
+
+def unknown_compiles(directory: BuildDirectory, compiled: CompiledObjects) -> tuple[str, ...]:
+    """A warning where the build has modules that no recorded call of a compiler made."""
+    build = directory.build
+    if not records_calls(build) or isinstance(build.recipe.source, PublicWheel):
+        return ()
+    members = read_environment_report(directory).built.members
+    unknown = [each for each in members if each.endswith(".so") and each not in compiled.objects]
+    if not unknown:
+        return ()
+    more = f" and {counted(len(unknown) - 1, 'other')}" if len(unknown) > 1 else ""
+    why = "a compiler that is called by its path, or a file that was not built here"
+    return (f"how {unknown[0]}{more} was compiled is not recorded, nor its instruction set: {why}",)
 
 
 _ENOUGH: Final = 0.9

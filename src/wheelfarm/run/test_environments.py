@@ -98,11 +98,13 @@ class GateTestPlanner:
             for name, wheel in wheels.items()
         )
         companions = self.companions(build)
-        tests = [(build, self.plan_tests(build, main, companions))]
+        compiled = next(iter(wheels.values())).compiled
+        tests = [(build, replace(self.plan_tests(build, main, companions), compiled=compiled))]
         for split in splits:
             seen = split_as_build(build, split.name, main=open_wheel(main.path), wheel=open_wheel(split.path))
             # A split has one environment: with the build's Python, next to the main wheel.
-            tests.append((seen, GateTests(own=(CleanEnvironment.of(seen, split, (main, *companions)),))))
+            own = (CleanEnvironment.of(seen, split, (main, *companions)),)
+            tests.append((seen, GateTests(own=own, compiled=compiled)))
         return tests
 
     def plan_tests(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.environment_report import (
+    read_compiled_objects,
     read_environment_report,
     read_library_provenance,
     verify_built,
@@ -46,6 +47,7 @@ def verify_repaired(directory: BuildDirectory) -> RepairedWheel:
         toolchain=report.toolchain,
         cache_use=report.compiler_cache,
         build_cache=report.build_cache,
+        compiled=read_compiled_objects(directory),
     )
 
 

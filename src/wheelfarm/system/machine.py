@@ -48,6 +48,8 @@ _QUERY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _LINKERS: Final = {"LDSHARED": "CC", "LDCXXSHARED": "CXX"}
 _RPATH: Final = re.compile(r"(?<!\S)-Wl,(?:-rpath|-R)[,=](\S+)")
+# Lines of /proc/cpuinfo, on x86 and on Arm.
+_PROCESSOR: Final = re.compile(r"vendor_id|cpu family|model\s*$|cache size|flags|CPU |Features")
 _CONFIGURE: Final = "dpkg --configure -a"
 _SYSTEMS: Final = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}
 _ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
@@ -110,6 +112,17 @@ def memory() -> int | None:
         with suppress(OSError, ValueError):
             found.append(int(limit.read_text(encoding="utf-8")))
     return min(found, default=None)
+
+
+def processor() -> str:
+    """The processor of this machine with its features: what a compiler's -march=native depends on."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0].splitlines()
+        facts = (line.partition(":") for line in lines)
+        return "; ".join(
+            f"{key.strip()}: {value.strip()}" for key, _, value in facts if _PROCESSOR.match(key)
+        )
+    return host_platform.processor()
 
 
 def peak_memory() -> int | None:

@@ -10,11 +10,13 @@ from wheelfarm.wheels.binary import externals, newest_version
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
 from wheelfarm.wheels.examination import examine
+from wheelfarm.wheels.instruction_sets import baseline_level, describe_levels
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wheelfarm.model import CompiledObjects
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
 
@@ -23,8 +25,15 @@ _OFTEN_USELESS: Final = (Kind.TESTS, Kind.HEADER, Kind.TYPING)
 _SOURCES: Final = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".pyx", ".pyx.in", ".rs")
 
 
-def describe(wheel: Wheel) -> dict[str, Any]:
+def describe(
+    wheel: Wheel, compiled: CompiledObjects | None = None, baseline: str | None = None
+) -> dict[str, Any]:
     """The wheel as strings, numbers, lists and tables; sizes are bytes.
+
+    Args:
+        wheel: the wheel.
+        compiled: how the objects in it were compiled, where it has a record.
+        baseline: the instruction-set level that its recipe expects.
 
     Raises:
         WheelError: when a member cannot be read.
@@ -53,7 +62,8 @@ def describe(wheel: Wheel) -> dict[str, Any]:
         ],
         "removable": _removable(wheel, binaries),
         "linkage": _linkage(binaries),
-        "findings": [asdict(each) for each in examine(wheel, binaries)],
+        "instruction_set": describe_levels(compiled, baseline_level(wheel.platform_tag, None)),
+        "findings": [asdict(each) for each in examine(wheel, binaries, compiled, baseline)],
         "externals": externals(binaries),
         "blas": [
             {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(one).items()}

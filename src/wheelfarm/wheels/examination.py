@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.wheels.binary import BinaryFormat
 from wheelfarm.wheels.comparison import common_name
 from wheelfarm.wheels.contents import Kind, contents, kind_of
+from wheelfarm.wheels.instruction_sets import LEVELS, NATIVE, baseline_level, beyond, unsuitable_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from packaging.tags import Tag
 
-    from wheelfarm.model import Digest
+    from wheelfarm.model import CompiledObjects, Digest
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
 
@@ -51,10 +52,30 @@ class Finding:
     detail: str = ""
 
 
-def examine(wheel: Wheel, binaries: Sequence[Binary]) -> tuple[Finding, ...]:
-    """All findings in a wheel, ordered by rule and member."""
+def examine(
+    wheel: Wheel,
+    binaries: Sequence[Binary],
+    compiled: CompiledObjects | None = None,
+    baseline: str | None = None,
+) -> tuple[Finding, ...]:
+    """All findings in a wheel, ordered by rule and member.
+
+    Args:
+        wheel: the wheel.
+        binaries: its binaries.
+        compiled: how their objects were compiled, where that is known.
+        baseline: the instruction-set level that they may need, or native; by default the platform's.
+    """
     found = set(_outside_packages(wheel))
     searched = any(name.startswith(_SEARCHED) for binary in binaries for name in binary.needed)
+    level = baseline_level(wheel.platform_tag, baseline)
+    for binary in binaries if level != NATIVE else ():
+        objects = compiled.objects.get(binary.member, {}) if compiled else {}
+        if binary.level and level and beyond(LEVELS[binary.level], level):
+            found.add(Finding("instruction-set", binary.member, f"{binary.level}, by its own note"))
+        if compiled:
+            details = unsuitable_objects(objects, compiled, level)
+            found |= {Finding(rule, binary.member, detail) for rule, detail in details}
     for binary in binaries:
         found |= set(_one(binary))
         found |= set(_rpaths(binary, searched=searched))
@@ -77,8 +98,6 @@ def _one(binary: Binary) -> Iterator[Finding]:
     if binary.has_debug or not binary.stripped:
         detail = "debug information" if binary.has_debug else "symbol table"
         yield Finding("not-stripped", binary.member, detail)
-    if binary.level:
-        yield Finding("instruction-set", binary.member, binary.level)
 
 
 def _rpaths(binary: Binary, *, searched: bool) -> Iterator[Finding]:

@@ -97,9 +97,9 @@ RULES: Final[Mapping[str, Rule]] = {
         ),
         Rule(
             name="instruction-set",
-            error=False,
-            meaning="say that they need a newer processor than the platform's oldest",
-            remedy="drop -march and -mcpu, or dispatch at run time",
+            error=True,
+            meaning="need a newer processor than the baseline: elsewhere the process ends with SIGILL",
+            remedy="drop the option and dispatch at run time, or say [expect] instruction-set",
             reference="https://gitlab.com/x86-psABIs/x86-64-ABI",
         ),
         Rule(
@@ -115,6 +115,27 @@ RULES: Final[Mapping[str, Rule]] = {
             meaning="name files of the machine that built them, so that another directory makes other bytes",
             remedy="compile with -ffile-prefix-map=$PWD=. or, for Rust, --remap-path-prefix",
             reference="https://reproducible-builds.org/docs/build-path/",
+        ),
+        Rule(
+            name="native-code",
+            error=True,
+            meaning="were compiled for the processor of the build: elsewhere the process ends with SIGILL",
+            remedy='drop -march=native and -mcpu=native, or say [expect] instruction-set = "native"',
+            reference="https://gcc.gnu.org/onlinedocs/gcc/x86-Options.html",
+        ),
+        Rule(
+            name="native-tuning",
+            error=False,
+            meaning="were tuned for the processor of the build, so that another machine makes other bytes",
+            remedy="name a processor in -mtune, or drop it",
+            reference="https://gcc.gnu.org/onlinedocs/gcc/x86-Options.html",
+        ),
+        Rule(
+            name="gil",
+            error=True,
+            meaning="enable the GIL of a free-threaded Python, for all threads of the process",
+            remedy="declare Py_mod_gil, once the module is safe without the GIL",
+            reference="https://docs.python.org/3/howto/free-threading-extensions.html",
         ),
         Rule(
             name="library-twice",
@@ -140,6 +161,8 @@ RULES: Final[Mapping[str, Rule]] = {
     )
 }
 """By name. `docs/reference/examination.md` is made from it."""
+RUN_TIME: Final = frozenset({"gil"})
+"""The rules for what a wheel does in a clean environment."""
 
 
 def parse_allowance(key: str) -> tuple[str, str]:

@@ -1,16 +1,19 @@
-"""Runs where the build runs, before it: links ccache under the names of the installed compilers.
+"""Runs where the build runs, before it: puts a script under the name of each compiler, and of ar.
 
-Only of those: a build system would take any other link for a compiler. It also lists what ccache does not
-check: the names of all files that an #include may find, since a new header that shadows another changes no
-file that ccache reads; and the version of the assembler. Uses the standard library only.
+It writes the arguments into a file, of which compiled_objects.py makes its report, and runs the program: a
+compiler of C or C++ behind ccache, where that is used. Only installed programs get one: a build system would
+take any other script for a compiler. For ccache it also lists what that does not check: the names of all
+files that an #include may find, since a new header that shadows another changes no file that ccache reads;
+and the version of the assembler. Uses the standard library only.
 
-Usage: compilers.py ENVIRONMENT CCACHE NAME…, where - is this interpreter's environment
+Usage: compilers.py ENVIRONMENT CCACHE NAME…, where - is this interpreter's environment, and no ccache
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -29,8 +32,22 @@ INCLUDED = frozenset(
         *(".c", ".cc", ".cpp", ".cxx", ".c++", ".i", ".ii", ".m", ".mm", ".gch", ".pch"),
     }
 )
-# A compiler that is called by its path cannot be replaced.
-COMPILER = re.compile(r"([a-z0-9_]+-)*(cc|gcc|c\+\+|g\+\+|clang|clang\+\+)(-[0-9.]+)?")
+# A program that is called by its path cannot be replaced.
+CACHED = re.compile(r"([a-z0-9_]+-)*(cc|gcc|c\+\+|g\+\+|clang|clang\+\+)(-[0-9.]+)?")
+COMPILER = re.compile(rf"{CACHED.pattern}|([a-z0-9_]+-)*(gfortran|flang|flang-new|f77|f95|ar)(-[0-9.]+)?")
+CALLS = "tmp/compiler-calls"  # in the build directory, where the build may write
+# A file for each process, so that calls at the same time do not mix; a dash takes less than 1 ms for it. An
+# argument with @ may name a file of arguments, which is gone when the build ends.
+SCRIPT = """\
+#!/bin/sh
+{{
+    printf '%s\\0' "$#" "$PWD" {program} "$@"
+    for word; do
+        case $word in @*) printf '%s\\0' "$(cat -- "${{word#@}}")" ;; esac
+    done
+}} 2>/dev/null >>{calls}/$$
+exec {command} "$@"
+"""
 
 
 def output(*words: str) -> str:
@@ -56,32 +73,42 @@ def includable(directory: Path) -> Iterator[str]:
                 yield os.path.join(parent, name)  # noqa: PTH118
 
 
-def python_compilers() -> list[str]:
-    """The compilers that this Python was built with: setuptools calls them by these names."""
-    values = (sysconfig.get_config_var(name) for name in ("CC", "CXX", "LDSHARED", "LDCXXSHARED"))
+def python_programs() -> list[str]:
+    """The programs that this Python was built with: setuptools calls them by these names."""
+    values = (sysconfig.get_config_var(name) for name in ("CC", "CXX", "LDSHARED", "LDCXXSHARED", "AR"))
     return [value.split()[0] for value in values if value]
 
 
-def main(ccache: str, names: list[str], directory: Path, packages: set[Path]) -> None:
-    if not usable(ccache):
-        sys.stderr.write(f"no compiler cache: {ccache} does not run here, or is older than {OLDEST}\n")
-        return
-    assembler = output("as", "--version").partition("\n")[0]
-    lines = [assembler]
+def list_includable(directory: Path, packages: set[Path]) -> None:
+    """Write what ccache does not check into compilers.txt."""
+    lines = [output("as", "--version").partition("\n")[0]]
     for tree in (directory / "source", *sorted(packages)):
         lines += includable(tree)
     text = "\n".join(lines) + "\n"
     (directory / "compilers.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
-    links = directory / "compilers"
-    path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != links)
-    links.mkdir()
-    for name in dict.fromkeys([*names, *python_compilers()]):
-        if COMPILER.fullmatch(name) and shutil.which(name, path=path):
-            (links / name).symlink_to(ccache)
+
+
+def main(ccache: str | None, names: list[str], directory: Path, packages: set[Path]) -> None:
+    if ccache and not usable(ccache):
+        sys.stderr.write(f"no compiler cache: {ccache} does not run here, or is older than {OLDEST}\n")
+        ccache = None
+    if ccache:
+        list_includable(directory, packages)
+    scripts, calls = directory / "compilers", directory / CALLS
+    path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != scripts)
+    scripts.mkdir()
+    calls.mkdir(parents=True, exist_ok=True)
+    for name in dict.fromkeys([*names, *python_programs()]):
+        found = shutil.which(name, path=path)
+        if COMPILER.fullmatch(name) and found:
+            command = [ccache, found] if ccache and CACHED.fullmatch(name) else [found]
+            words = {"program": shlex.quote(found), "calls": shlex.quote(str(calls))}
+            (scripts / name).write_text(SCRIPT.format(command=shlex.join(command), **words), encoding="utf-8")
+            (scripts / name).chmod(0o755)
 
 
 if __name__ == "__main__":
     prefix = str(Path(sys.executable).parents[1]) if sys.argv[1] == "-" else sys.argv[1]
     scheme, base = "nt" if os.name == "nt" else "posix_prefix", {"base": prefix, "platbase": prefix}
     installed = {Path(sysconfig.get_path(kind, scheme, base)) for kind in ("purelib", "platlib")}
-    main(sys.argv[2], sys.argv[3:], Path.cwd(), installed)
+    main(None if sys.argv[2] == "-" else sys.argv[2], sys.argv[3:], Path.cwd(), installed)

@@ -15,11 +15,13 @@ import hmac
 import importlib
 import json
 import os
+import re
 import runpy
 import site
 import sys
 import threading
 import traceback
+import warnings
 from multiprocessing.connection import Client
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ STANDARD = (
     *("ssl", "ctypes", "lzma", "bz2", "sqlite3", "hashlib"),
     *("zlib", "readline", "decimal", "curses", "uuid"),
 )
+GIL = r"The global interpreter lock \(GIL\) has been enabled to load module '([^']*)'"
 MESSAGE = 4000
 """Characters of an exception's message."""
 
@@ -71,13 +74,28 @@ def mapped() -> set[str]:
     return {path for path in paths if ".so" in Path(path).name}
 
 
-def cpu_features() -> dict[str, list[str]] | None:
+def cpu_dispatch() -> list[str] | None:
     """What numpy reports; None without numpy."""
-    module = sys.modules.get("numpy._core._multiarray_umath")
-    baseline, dispatch = (getattr(module, f"__cpu_{kind}__", None) for kind in ("baseline", "dispatch"))
-    if baseline is None or dispatch is None:
-        return None
-    return {"cpu-baseline": list(baseline), "cpu-dispatch": list(dispatch)}
+    found = getattr(sys.modules.get("numpy._core._multiarray_umath"), "__cpu_dispatch__", None)
+    return None if found is None else list(found)
+
+
+def has_no_gil() -> bool:
+    """Whether threads run at once: modules that do not support it change that (PEP 703)."""
+    return not getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def note_gil(modules: list[str]) -> None:
+    """Add a module that enables the GIL to the list, as the interpreter warns; all warnings are shown."""
+    show = warnings.showwarning
+
+    def note(message: Warning | str, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        if found := re.match(GIL, str(message)):
+            modules.append(found[1])
+        show(message, *args, **options)
+
+    warnings.filterwarnings("always", message=GIL, category=RuntimeWarning)
+    warnings.showwarning = note
 
 
 def test_wheel(
@@ -98,7 +116,7 @@ def test_wheel(
         result["smoke"] = "passed"
     if manifest["cpu"]:
         begin("its CPU features")
-        result["cpu"] = cpu_features()
+        result["cpu"] = cpu_dispatch()
 
 
 def main(directory: Path) -> None:
@@ -111,6 +129,9 @@ def main(directory: Path) -> None:
             importlib.import_module(module)
     before, now = mapped(), ""
     result: dict[str, Any] = {"imported": [], "smoke": None, "cpu": None, "suite": None, "error": None}
+    result["gil"], without_gil = [], has_no_gil()
+    if without_gil:
+        note_gil(result["gil"])
 
     def begin(step: str) -> None:
         nonlocal now
@@ -132,6 +153,9 @@ def main(directory: Path) -> None:
             traceback.print_exception(error, file=errors)
         message = "".join(traceback.format_exception_only(type(error), error)).strip()
         result["error"] = f"{now}: {message[:MESSAGE]}"
+    if without_gil and not has_no_gil() and not result["gil"]:
+        # The module's own filter hides the warning.
+        result["gil"].append("")
     # It knows the environment only if it is imported after site.
     sysconfig = importlib.import_module("sysconfig")
     # Not the base prefix: for a system's own Python that is /usr, where every library of the system is.
