@@ -65,10 +65,12 @@ def check_chain(run: Run) -> None:
     assert environment["auditwheel"].sha256 is None
     for record in (base, top):
         checks = [result["check"] for result in record.gate_results]
-        assert checks == [
+        # What repair copies from a build is not stripped.
+        assert [check for check in checks if check != "not-stripped"] == [
             *("record", "metadata", "architecture", "extensions", "stripped"),
             *("imports", "smoke", "sbom"),
         ]
+        assert [*record.compiled.objects.values()] == [{"": 1}]
         assert record.engine == "cibuildwheel"
     with zipfile.ZipFile(run.wheel("tinybase")) as wheel:
         assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
