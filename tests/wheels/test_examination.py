@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -210,6 +211,19 @@ def test_two_libraries_of_one_name(tmp_path: Path) -> None:
         Finding("soname-twice", names[0], f"as {names[1]}"),
         Finding("soname-twice", names[1], f"as {names[0]}"),
     ]
+
+
+def test_programs_for_several_systems(tmp_path: Path) -> None:
+    files = {"pkg/linux/tool": elf(functions("f")), "pkg/macos/tool": macho(exported=("main",))}
+    assert findings(tmp_path, files, "py3-none-any") == []
+
+
+def test_an_object_file_for_the_users_linker(tmp_path: Path) -> None:
+    source, made = tmp_path / "device.c", tmp_path / "device.o"
+    source.write_text("int device(void) { return 1; }\n")
+    subprocess.run(["gcc", "-c", "-o", made, source], check=True)
+    files = {EXT: extension(), "pkg/lib/device.o": made.read_bytes()}
+    assert findings(tmp_path / "wheel", files) == []
 
 
 def test_members_outside_import_packages(tmp_path: Path) -> None:

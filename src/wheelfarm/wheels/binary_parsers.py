@@ -99,6 +99,7 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
     undefined = frozenset(str(symbol.name) for symbol in parsed.dynamic_symbols if not symbol.shndx) - {""}
     versions = needed_versions(parsed)
     stack = parsed.get(lief.ELF.Segment.TYPE.GNU_STACK)
+    relocatable = parsed.header.file_type is lief.ELF.Header.FILE_TYPE.REL
     properties = _gnu_properties(parsed)
     return [
         Binary(
@@ -119,11 +120,12 @@ def read_elf(data: bytes, member: str) -> list[Binary]:
             glibc=newest_needed(versions, "GLIBC_"),
             libstdcxx=newest_needed(versions, "GLIBCXX_"),
             versions=tuple(versions.items()),
-            stripped=".symtab" not in sections,
+            # What is linked into others needs its symbols, and the stack is theirs.
+            stripped=relocatable or ".symtab" not in sections,
             has_debug=any(name.startswith(_DEBUG) for name in sections),
             executable_stack=stack.has(lief.ELF.Segment.FLAGS.X)
             if isinstance(stack, lief.ELF.Segment)
-            else parsed.header.machine_type in _STACK_BY_DEFAULT,
+            else parsed.header.machine_type in _STACK_BY_DEFAULT and not relocatable,
             writable_code=any(
                 segment.has(lief.ELF.Segment.FLAGS.W) and segment.has(lief.ELF.Segment.FLAGS.X)
                 for segment in parsed.segments

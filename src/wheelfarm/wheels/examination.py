@@ -191,12 +191,14 @@ def _python_of(interpreter: str) -> tuple[int, int]:
 
 def _twice(binaries: Iterable[Binary]) -> Iterator[Finding]:
     """Libraries that a wheel has more than once: by content, and by name."""
-    by_content, by_name = defaultdict[tuple[str, str], set[str]](set), defaultdict[str, set[str]](set)
+    by_content = defaultdict[tuple[str, str], set[str]](set)
+    # A wheel may have a program for each of several systems: no process loads two of them.
+    by_name = defaultdict[tuple[str, BinaryFormat, str], set[str]](set)
     for binary in binaries:
         if binary.extension:
             continue
         by_content[binary.content, binary.machine].add(binary.member)
-        by_name[_library_of(binary.member)].add(binary.member)
+        by_name[_library_of(binary.member), binary.format, binary.machine].add(binary.member)
     same = [members for (content, _), members in by_content.items() if content and len(members) > 1]
     for members in same:
         yield from (Finding("library-twice", each, _others(members, each)) for each in members)
