@@ -8,7 +8,7 @@ end_at_signals()
 from invoke.collection import Collection  # noqa: E402
 from invoke.main import program  # noqa: E402
 
-from wheelfarm.cli import ci, index, recipe, wheel  # noqa: E402
+from wheelfarm.cli import ci, deploy, index, recipe, wheel  # noqa: E402
 from wheelfarm.cli.build import chain, clean, explain, plan, why  # noqa: E402
 from wheelfarm.cli.program import adopt  # noqa: E402
 from wheelfarm.cli.stored import report, reproduce, run_tests  # noqa: E402
@@ -18,6 +18,7 @@ namespace = Collection(
     recipe,
     wheel,
     index,
+    deploy,
     ci,
 )
 # `inv` itself cannot say what was meant by a word that it does not know.

@@ -301,5 +301,9 @@ class UnverifiedError(FarmError, slug="unverified", exit_code=95):
     """A wheel in an index does not match its record, SBOM, attestation or core metadata (PEP 658)."""
 
 
+class DeployError(FarmError, slug="deploy", exit_code=85):
+    """What is deployed cannot be made, is too large, or does not work."""
+
+
 class ChainFailedError(FarmError, slug="chain-failed", exit_code=80):
     """At least one of the requested builds is missing at the end of a run."""

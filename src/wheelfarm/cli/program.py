@@ -11,7 +11,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from wheelfarm import __version__
-from wheelfarm.cli import build, ci, index, recipe, stored, wheel
+from wheelfarm.cli import build, ci, deploy, index, recipe, stored, wheel
 from wheelfarm.errors import UsageError
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.screen import Screen
@@ -25,7 +25,7 @@ def collection() -> Collection:
     tasks = Collection.from_module(build, name="wheelfarm")
     for task in (stored.run_tests, stored.reproduce, stored.report):
         tasks.add_task(task)
-    for group in (recipe, wheel, index, ci):
+    for group in (recipe, wheel, index, deploy, ci):
         tasks.add_collection(Collection.from_module(group))
     return tasks
 

@@ -7,19 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import Requirement
-
 from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
 from wheelfarm.build.containers import container_engine, interpreter_in_image
 from wheelfarm.build.engine import SilentListener
-from wheelfarm.errors import EngineError, FarmError, ProcessError
+from wheelfarm.errors import EngineError, ProcessError
 from wheelfarm.gate.clean_environment import CleanEnvironment, supported_pythons, write_environment
 from wheelfarm.gate.expectations import tag_architectures
 from wheelfarm.gate.systems import compare, find_system
 from wheelfarm.gate.tested_code import run_tested
-from wheelfarm.model import PinnedWheel, Python, Target, parse_name
-from wheelfarm.run.services import make_fetcher
-from wheelfarm.run.test_environments import pinned
+from wheelfarm.model import PinnedWheel, Python, Target
+from wheelfarm.run.companions import find_companions
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import contents
@@ -97,7 +94,7 @@ def check_on_system(farm: Farm, wheel: Wheel, name: str, image: str) -> SystemRe
         find_system(each, f"system-images.{each}")
     system = find_system(name)
     target = _target(wheel, system, farm.settings.pythons)
-    beside, missing = _companions(farm, wheel, target, system)
+    beside, missing = find_companions(farm, [wheel], target, system.glibc)
     linked = {each.path.name: linkage(open_wheel(each.path)) for each in beside}
     result = SystemResult(
         title=f"{system.title}, {system.libc}",
@@ -172,32 +169,3 @@ def _target(wheel: Wheel, system: System, pythons: Sequence[Python]) -> Target:
     python = next(iter(supported_pythons(wheel, wanted)), wanted[0])
     arch = min(tag_architectures(wheel.platform_tag), default="x86_64")
     return Target(python=python, system="musllinux" if system.musl else "manylinux", arch=arch)
-
-
-def _companions(
-    farm: Farm, wheel: Wheel, target: Target, system: System
-) -> tuple[list[PinnedWheel], list[str]]:
-    """The wheels of the wheelhouse and of the recipe's lock that a wheel requires, and what is in neither."""
-    found, missing = dict[str, PinnedWheel](), list[str]()
-    recipe, glibc = farm.recipes.by_name.get(wheel.name), tuple(map(int, (system.glibc or "2.17").split(".")))
-    for locked in recipe.test_requirements(target) if recipe else ():
-        try:
-            found[locked.name] = make_fetcher(farm.settings).wheel(locked, target, (glibc[0], glibc[1]))
-        except FarmError:
-            missing.append(f"{locked.name}=={locked.version} of the lock")
-    markers = {"python_version": f"{target.python.major}.{target.python.minor}", "extra": ""}
-    waiting = [wheel]
-    while waiting:
-        for requirement in map(Requirement, waiting.pop().metadata.requires_dist):
-            name = parse_name(requirement.name)
-            applies = requirement.marker is None or requirement.marker.evaluate(markers)
-            if name in found or not applies:
-                continue
-            current = farm.wheelhouse.current(farm.settings.variant, name, target=target)
-            stored = [each for each in current if requirement.specifier.contains(each.version)]
-            if stored:
-                found[name] = pinned(stored[-1])
-                waiting.append(open_wheel(stored[-1].path))
-            else:
-                missing.append(str(requirement))
-    return [*found.values()], missing

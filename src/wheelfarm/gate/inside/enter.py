@@ -19,11 +19,13 @@ import json
 import os
 import secrets
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import venv
+import zipfile
 from contextlib import suppress
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -37,6 +39,7 @@ SILENCE = 10.0
 """Seconds that a connection may take to send its message."""
 LINGER = 1.0
 """Seconds for the last output, after the child and its descendants have ended."""
+SITE_PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
 LINUX = sys.platform == "linux"
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, CAP_SYS_PTRACE = 4, 24, 36, 19
 
@@ -62,14 +65,17 @@ def make_environment(env_dir: Path, requirements: Path, uv: str | None, env: dic
     """Make an environment with the required wheels; returns its interpreter."""
     python = env_dir / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     checks = ["--no-index", "--require-hashes", "--quiet", "-r", str(requirements)]
+    needed = bool(requirements.read_text(encoding="utf-8").strip())
     # uv is mounted from another system at times; where it does not run, pip does the same more slowly.
     if uv and runs(uv, env):
         words = [uv, "--offline", "--no-config", "--no-cache", "--quiet"]
         run([*words, "venv", "--no-project", "--python", sys.executable, str(env_dir)], env, env_dir.parent)
-        run([*words, "pip", "install", "--python", str(python), *checks], env, env_dir.parent)
+        install = [*words, "pip", "install", "--python", str(python)]
     else:
-        venv.create(env_dir, with_pip=True)
-        run([str(python), "-m", "pip", "--isolated", "install", *checks], env, env_dir.parent)
+        venv.create(env_dir, with_pip=needed)
+        install = [str(python), "-m", "pip", "--isolated", "install"]
+    if needed:
+        run([*install, *checks], env, env_dir.parent)
     return python
 
 
@@ -164,6 +170,18 @@ def address() -> str | None:
     return None if os.name == "nt" else f"/tmp/{name}"  # noqa: S108 - a socket with a name of its own
 
 
+def unpack_layer(path: Path, directory: Path) -> None:
+    """Unpack a ZIP file with its symbolic links."""
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if stat.S_ISLNK(info.external_attr >> 16):
+                link = directory / info.filename
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(archive.read(info).decode())
+            else:
+                archive.extract(info, directory)
+
+
 def run_tests(words: list[str], env: dict[str, str], cwd: Path, time_limit: float) -> dict[str, Any]:
     """Run the driver to its end or its time limit, and say how it ended."""
     key, where = secrets.token_bytes(32), address()
@@ -209,6 +227,13 @@ def main(directory: Path, uv: str | None) -> None:
         (root / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (root / "work").mkdir()
         python = make_environment(root / "env", root / "requirements.txt", uv, env)
+        if "layer" in manifest:
+            # As Lambda has it: its libraries are found by the loader, its packages by Python.
+            layer = root / "env" / "opt"
+            unpack_layer(directory / manifest["layer"], layer)
+            packages = subprocess.check_output([str(python), "-I", "-c", SITE_PACKAGES], text=True).strip()
+            Path(packages, "layer.pth").write_text(f"{layer / 'python'}\n", encoding="utf-8")
+            env["LD_LIBRARY_PATH"] = str(layer / "lib")
         if LINUX:
             shield()
         # Without site, so that the driver has its key before code of the wheels runs, such as a .pth file's.

@@ -1,0 +1,1 @@
+"""What is deployed of wheels: a Lambda layer, a container image."""
