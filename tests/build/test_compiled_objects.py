@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from support.tiny import Run
     from wheelfarm.errors import FarmError
 
+slow = pytest.mark.slow
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the compilers are those of this machine")
 
 CCACHE: Final = Path(sys.executable).with_name(PROGRAM)
@@ -75,7 +76,10 @@ def builder(tmp_path: Path) -> Builder:
             id="objects",
         ),
         pytest.param(
-            ["gcc -shared -march=native one.c two.c -o _ext.so"], {"-march=native": 2}, id="at once"
+            ["gcc -shared -march=native one.c two.c -o _ext.so"],
+            {"-march=native": 2},
+            id="at once",
+            marks=slow,
         ),
         pytest.param(
             ["gcc -c -mfma one.c two.c", "ar rcs lib1.a one.o", "gcc -shared two.o -L. -l1 -o _ext.so"],
@@ -90,6 +94,7 @@ def builder(tmp_path: Path) -> Builder:
             ],
             {"": 1},
             id="whole static library",
+            marks=slow,
         ),
         pytest.param(
             [
@@ -108,19 +113,25 @@ def builder(tmp_path: Path) -> Builder:
             ],
             {"": 1},
             id="an object that is compiled again",
+            marks=slow,
         ),
         pytest.param(
             ["gcc -E -mavx2 one.c >one.i; gcc -c one.c; gcc --version; gcc -shared one.o -o _ext.so"],
             {"": 1},
             id="calls that compile nothing",
+            marks=slow,
         ),
         pytest.param(
-            ["gcc -c -mavx2 one.c; mv one.o renamed.o; gcc -shared renamed.o -o _ext.so"], None, id="renamed"
+            ["gcc -c -mavx2 one.c; mv one.o renamed.o; gcc -shared renamed.o -o _ext.so"],
+            None,
+            id="renamed",
+            marks=slow,
         ),
         pytest.param(
             ["printf '.text\\n' >a.S; gcc -c a.S; gcc -c -mavx2 one.c; gcc -shared a.o one.o -o _ext.so"],
             {"-mavx2": 1},
             id="assembly",
+            marks=slow,
         ),
     ],
 )
@@ -149,6 +160,7 @@ def test_options_that_the_compiler_does_not_take_are_left_out() -> None:
     assert found == {}
 
 
+@slow
 def test_calls_at_the_same_time_do_not_mix(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     long = " ".join(f"-DNAME{number}={'x' * 200}" for number in range(100))
 
@@ -162,6 +174,7 @@ def test_calls_at_the_same_time_do_not_mix(builder: Builder, monkeypatch: pytest
     assert found == {"_ext.so": {"-mavx": 12, "-mfma": 12}}
 
 
+@slow
 @pytest.mark.skipif(not CCACHE.exists(), reason="there is no ccache")
 def test_a_hit_of_the_compiler_cache_is_recorded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     builder = Builder(tmp_path, CCACHE)
@@ -191,8 +204,10 @@ def test_a_call_has_the_input_output_and_exit_code_of_the_compiler(builder: Buil
             for gcc in (script, "/usr/bin/gcc")
         )
         assert (own.returncode, own.stdout, own.stderr) == (real.returncode, real.stdout, real.stderr)
+    builder.run("gcc -g -O2 -c one.c -o own.o; /usr/bin/gcc -g -O2 -c one.c -o real.o; cmp own.o real.o")
 
 
+@slow
 def test_what_a_build_from_the_build_cache_does_not_compile_is_known(
     builder: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,7 +309,7 @@ def errors_of(run: Run) -> list[FarmError]:
     return list(error.errors) if isinstance(error, GroupError) else [error]
 
 
-@pytest.mark.slow
+@slow
 class TestBuilds:
     def test_code_above_the_baseline_is_refused_and_a_dispatch_is_not(
         self, tmp_path: Path, leaf_index: Index
