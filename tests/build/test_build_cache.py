@@ -467,22 +467,29 @@ def test_only_what_has_changed_is_compiled_and_the_wheel_is_that_of_a_clean_buil
     farm = tmp_path / "farm"
     first = run(farm, meson_index)
     values, cached, missed = made(first)
+    compiled = [first.record(NAME).compiled]
     assert (values, cached) == ("13 2 7 1 5 3", False)
     assert sorted(missed) == ["ext.c", "one.c", "trial.c", "two.c"]
     # A compile, a generator's input, and what Meson tries.
     changed = {TWO: "int two(void) { return 20; }\n", TABLE: "6\n", TRIAL: "#error no\n"}
     second = run(farm, meson_index, changed)
     values, cached, missed = made(second)
+    compiled.append(second.record(NAME).compiled)
     assert (values, cached) == ("13 20 7 0 6 3", True)
     assert sorted(missed) == ["ext.c", "two.c"]
     assert second.outcomes[NAME].warnings == ()
     clean = run(farm, meson_index, changed, settings=WITHOUT)
     assert made(clean) == ("13 20 7 0 6 3", False, ())
+    compiled.append(clean.record(NAME).compiled)
     assert sha256(clean) == sha256(second)
     # Taken back: what was made of the patched files is newer than the files.
     third = run(farm, meson_index)
     assert made(third) == ("13 2 7 1 5 3", True, ())
     assert sha256(third) == sha256(first)
+    # What is not compiled again is known nevertheless.
+    compiled.append(third.record(NAME).compiled)
+    assert [*compiled[0].objects.values()] == [{"": 3}]
+    assert compiled == [compiled[0]] * 4
 
 
 @pytest.mark.slow
