@@ -365,7 +365,7 @@ def examination_page() -> str:
                 f"{each['size'] / 1e6:.1f} MB",
                 each["binaries"],
                 f"{each['seconds']} s",
-                _counts({rule: len(members) for rule, members in each["errors"].items()}),
+                _counts({rule: count for rule, count in _members(each).items() if RULES[rule].error}),
                 _counts(each["notes"]),
             )
             for file, each in fared.items()
@@ -377,9 +377,17 @@ def examination_page() -> str:
 
 def _with_rule(rule: str, fared: Mapping[str, Any]) -> str:
     """How many members of how many public wheels do not keep a rule."""
-    counts = [len(each["errors"].get(rule, ())) or each["notes"].get(rule, 0) for each in fared.values()]
+    counts = [_members(each).get(rule, 0) for each in fared.values()]
     found = [count for count in counts if count]
     return f"{counted(sum(found), 'member')} in {counted(len(found), 'wheel')}" if found else "none"
+
+
+def _members(wheel: Mapping[str, Any]) -> dict[str, int]:
+    """How many members of a public wheel do not keep a rule."""
+    errors = {
+        rule: len({text.partition(": ")[0] for text in found}) for rule, found in wheel["errors"].items()
+    }
+    return errors | wheel["notes"]
 
 
 def _counts(by_rule: Mapping[str, int]) -> str:

@@ -223,6 +223,8 @@ class TestWheel:
         assert finished.stdout.startswith("Alpine Linux 3.20, musl 1.2: ")
         assert "pip refuses it on musl 1.2" in finished.stdout
         assert "next: build in an older builder image" in finished.stderr
+        elsewhere = replace(farm, root=Path("/"))
+        assert "this is none" in elsewhere.inv("wheel.gate", stored, "--like", "debian12").stdout
 
     def test_a_system_that_is_not_known(self, farm: Door, stored: str) -> None:
         for words in (("--like", "alpine3.2"), ("--image", "localhost/none")):

@@ -274,7 +274,12 @@ def gate(call: Invocation, wheel: str, *, like: str = "", image: str = "") -> No
 def _gate_like(call: Invocation, wheel: Wheel, like: str, image: str) -> None:
     """Compare a wheel with another system, and test it there."""
     verify(wheel)
-    result = check_on_system(call.farm, wheel, like, image)
+    try:
+        farm = call.farm
+    except UsageError:
+        # A file can be compared anywhere.
+        farm = None
+    result = check_on_system(farm, wheel, like, image)
     lines = system_lines(result, REMEDIES, call.screen.width)
     call.show({"wheel": wheel.path.name, "system": like} | asdict(result), lines)
     if result.findings:

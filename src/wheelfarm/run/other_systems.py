@@ -46,9 +46,9 @@ class SystemResult:
 
     title: str
     findings: tuple[Finding, ...]
-    beside: tuple[str, ...]
+    beside: tuple[str, ...] = ()
     """The wheels that are installed with it."""
-    missing: tuple[str, ...]
+    missing: tuple[str, ...] = ()
     """The run requirements that neither the wheelhouse nor a lock has."""
     image: str
     tried: str = ""
@@ -77,11 +77,11 @@ class _ImageEngine(Cibuildwheel):
         return replace(step, argv=(*start, *step.argv[at + 1 :]))
 
 
-def check_on_system(farm: Farm, wheel: Wheel, name: str, image: str) -> SystemResult:
+def check_on_system(farm: Farm | None, wheel: Wheel, name: str, image: str) -> SystemResult:
     """Compare a wheel with a system, and test it in an image of it where that is on this machine.
 
     Args:
-        farm: its wheelhouse and locks have the run requirements.
+        farm: its wheelhouse and locks have the run requirements; without one, nothing is tested in an image.
         wheel: the wheel.
         name: of the system.
         image: the image; empty for that of the settings or of the system.
@@ -90,14 +90,22 @@ def check_on_system(farm: Farm, wheel: Wheel, name: str, image: str) -> SystemRe
         UsageError: for a name that no system has.
         WheelError: when a binary cannot be read, or the wheel is for another operating system.
     """
+    system = find_system(name)
+    if farm is None:
+        return SystemResult(
+            title=_title(system),
+            findings=compare(system, wheel, linkage(wheel), {}),
+            missing=wheel.metadata.requires_dist,
+            image=system.image,
+            not_tried="the run requirements come from a farm, and this is none",
+        )
     for each in farm.settings.system_images:
         find_system(each, f"system-images.{each}")
-    system = find_system(name)
     target = _target(wheel, system, farm.settings.pythons)
     beside, missing = find_companions(farm, [wheel], target, system.glibc)
     linked = {each.path.name: linkage(open_wheel(each.path)) for each in beside}
     result = SystemResult(
-        title=f"{system.title}, {system.libc}",
+        title=_title(system),
         findings=compare(system, wheel, linkage(wheel), linked),
         beside=tuple(linked),
         missing=tuple(missing),
@@ -115,6 +123,10 @@ def check_on_system(farm: Farm, wheel: Wheel, name: str, image: str) -> SystemRe
         return replace(result, not_tried=f"the wheelhouse has no {', '.join(missing)}")
     engine = _ImageEngine(farm.settings, container, test_image=result.image)
     return _try(engine, wheel, beside, target=target, farm=farm, result=result)
+
+
+def _title(system: System) -> str:
+    return f"{system.title}, {system.libc}"
 
 
 def _try(
