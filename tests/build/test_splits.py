@@ -208,6 +208,7 @@ class TestGate:
     def test_what_the_main_wheel_may_need_and_what_repair_put_into_it(self, tmp_path: Path) -> None:
         splits = {"tests": {"install-tags": ["tests"], "imports": ["alpha.tests"]}}
         expect = {"needs": ["libc.so.6"], "stripped": True, "tests": False, "vendors": ["libx*"]}
+        expect |= {"instruction-set": "x86-64-v2"}
         build = build_with(tmp_path, splits, expect=expect)
         main, tests = divided(tmp_path, build, whole(tmp_path), PLAN).values()
         found = split_as_build(build, Name("alpha-tests"), main=main, wheel=tests)
@@ -216,6 +217,7 @@ class TestGate:
         assert found.resolved.expect.model_dump(exclude_none=True) == {
             "needs": ["libc.so.6", "libx-12.so"],
             "stripped": True,
+            "instruction_set": "x86-64-v2",
             "extensions": True,
         }
 

@@ -169,8 +169,8 @@ def _write_split(wheel: Wheel, build: Build, name: Name, members: frozenset[str]
 def split_as_build(build: Build, name: Name, *, main: Wheel, wheel: Wheel) -> Build:
     """The build that the gate checks for a split.
 
-    A split may need the libraries that the main wheel may, and those that the repair put into that; stripping
-    and platform tag are as for the main wheel, and its test is its imports.
+    A split may need the libraries that the main wheel may, and those that the repair put into that.
+    Stripping, platform tag and instruction set are as for the main wheel, and its test is its imports.
     """
     expect = build.resolved.expect
     libraries = (member.name for member in main.members if kind_of(member.name) is Kind.LIBRARY)
@@ -179,6 +179,7 @@ def split_as_build(build: Build, name: Name, *, main: Wheel, wheel: Wheel) -> Bu
         "needs": None if expect.needs is None else [*expect.needs, *vendored],
         "stripped": expect.stripped,
         "platform-tag": expect.platform_tag,
+        "instruction-set": expect.instruction_set,
         "extensions": any(member.name.endswith(_EXTENSIONS) for member in wheel.members),
     }
     test = Test(imports=build.splits[name].imports)
