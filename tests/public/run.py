@@ -120,7 +120,7 @@ def examine_file(path: Path) -> tuple[Examined, list[str]]:
 
 
 def _allowed(file: str) -> Mapping[str, str]:
-    return next(each.get("allow", {}) for each in wheels() if each["file"] == file)
+    return next((each.get("allow", {}) for each in wheels() if each["file"] == file), {})
 
 
 def wheels() -> list[dict[str, Any]]:
