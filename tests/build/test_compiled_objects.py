@@ -296,10 +296,18 @@ def leaf_index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 def leaf(
-    root: Path, index: Index, modules: str, expect: dict[str, Any], *, flags: str = "", cache: bool = True
+    root: Path,
+    index: Index,
+    modules: str,
+    expect: dict[str, Any],
+    *,
+    flags: str = "",
+    cc: str = "gcc",
+    cache: bool = True,
 ) -> Run:
     """A run of a farm with the package of all these modules."""
-    recipe = {"environment": {"MODULES": modules, "CFLAGS": flags}, "expect": expect}
+    environment = {"MODULES": modules, "CFLAGS": flags, "CC": cc}
+    recipe = {"environment": environment, "expect": expect}
     settings = {"compiler-cache": cache}
     return run_farm(tiny_farm(root / "farm", index, {"tinyleaf": recipe}, settings=settings))
 
@@ -349,3 +357,11 @@ class TestBuilds:
         expect = {"instruction-set": "x86-64-v3"}
         run = leaf(tmp_path, leaf_index, "attribute avx2", expect, flags="-march=x86-64-v3")
         assert run.states == {"tinyleaf": "built"}
+
+    def test_a_compiler_that_is_called_by_its_path_is_a_warning(
+        self, tmp_path: Path, leaf_index: Index
+    ) -> None:
+        run = leaf(tmp_path, leaf_index, "attribute", {}, cc="/usr/bin/gcc")
+        assert run.record("tinyleaf").compiled.objects == {}
+        (warning,) = run.outcomes["tinyleaf"].warnings
+        assert warning.startswith(f"how tinyleaf/attribute{SUFFIX} was compiled is not recorded, ")
