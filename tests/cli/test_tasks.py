@@ -94,7 +94,7 @@ def test_explain_shows_what_would_be_run(farm: Door) -> None:
     assert [step["phase"] for step in shown["steps"]] == [
         *("environment" for _ in range(4)),  # make it, fill it, hide programs, scripts before the compilers
         "build",
-        *("environment report" for _ in range(2)),  # what it contains, what the compilers were asked for
+        *("environment report" for _ in range(2)),  # what it contains, what the compilers received
         *("repair" for _ in range(4)),  # check RECORD, repair, remove RPATHs, provenance of libraries
     ]
     assert shown["origins"]["test.imports"] == "recipes/tinytop/recipe.toml"
