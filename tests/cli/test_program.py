@@ -30,6 +30,7 @@ WRITES = {
     "recipe.lock",
     "recipe.schema",
     "wheel.repair",
+    "deploy.layer",
 }
 WRITES |= {f"index.{name}" for name in ("publish", "yank", "prune", "export")}
 PRINTS_JSON_ANYWAY = "recipe.schema"

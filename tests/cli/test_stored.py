@@ -87,6 +87,7 @@ def test_the_suite_of_a_stored_wheel(farm: Door, chain: Settings, tmp_path: Path
     assert str(results) in finished.stderr
 
 
+@pytest.mark.slow
 def test_without_a_suite_or_a_tests_wheel_the_gate_tests_it(
     farm: Door, chain: Settings, tmp_path: Path
 ) -> None:

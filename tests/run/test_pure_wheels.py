@@ -65,6 +65,7 @@ def install(root: Path, wheelhouse: Path, name: str) -> str:
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_a_pure_recipe_is_built_and_the_farm_is_the_only_index(pure_run: Run, tmp_path: Path) -> None:
     assert pure_run.states == {"puresix": "built", "puredate": "built", "purepub": "built"}, [
         str(outcome.error) for outcome in pure_run.outcomes.values()
@@ -107,6 +108,7 @@ def test_a_recipe_that_is_not_pure_is_refused(pure_index: Index, tmp_path: Path)
     assert 'compilers = ["c"]' in str(error.why)
 
 
+@pytest.mark.slow
 def test_a_compiled_recipe_that_yields_a_pure_wheel_is_refused(pure_index: Index, tmp_path: Path) -> None:
     run = run_farm(pure_farm(tmp_path, pure_index, {"puresix": {"compilers": ["c"]}}))
     error = run.error("puresix")
@@ -118,6 +120,7 @@ def test_a_compiled_recipe_that_yields_a_pure_wheel_is_refused(pure_index: Index
 class TestPublicWheel:
     """A wheel of the index that is taken over by its hash."""
 
+    @pytest.mark.slow
     def test_it_is_gated_and_stored_and_the_record_says_so(self, pure_run: Run, tmp_path: Path) -> None:
         record = pure_run.record("purepub")
         settings = pure_run.settings
