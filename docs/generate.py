@@ -114,6 +114,10 @@ OTHER_CHECKS: Final = (
     ),
 )
 """What the gate and the build look at besides, in the columns of the rules."""
+_BEYOND_THE_FILE: Final = frozenset(
+    {"path-twice", "library-elsewhere", "native-code", "native-tuning", "gil"}
+)
+"""Rules that compare a wheel with its build, with others or with a run: a public file has none of these."""
 PUBLIC_WHEELS: Final = """\
 ## How public wheels fare
 
@@ -377,6 +381,8 @@ def examination_page() -> str:
 
 def _with_rule(rule: str, fared: Mapping[str, Any]) -> str:
     """How many members of how many public wheels do not keep a rule."""
+    if rule in _BEYOND_THE_FILE:
+        return "the farm's own only"
     counts = [_members(each).get(rule, 0) for each in fared.values()]
     found = [count for count in counts if count]
     return f"{counted(sum(found), 'member')} in {counted(len(found), 'wheel')}" if found else "none"
