@@ -74,6 +74,7 @@ def test_a_run_with_nothing_to_do(farm: Door) -> None:
     assert "2 cached" in finished.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_tells_what_and_why(farm: Door, tmp_path: Path) -> None:
     root = tmp_path / "farm"
     shutil.copytree(farm.root, root, symlinks=True)
@@ -205,6 +206,7 @@ class TestWheel:
         # Outside of a farm the defaults hold.
         assert Door(tmp_path, capsys, monkeypatch).inv("wheel.inspect", large).returncode == 0
 
+    @pytest.mark.slow
     def test_gate(self, farm: Door, stored: str) -> None:
         finished = farm.inv("wheel.gate", stored)
         assert finished.returncode == 0, finished.stderr

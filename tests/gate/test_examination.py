@@ -11,8 +11,10 @@ from support.farm import builds_of, make_farm
 from support.raised import only, raised
 from support.wheels import make_wheel
 from wheelfarm.errors import ExpectationError, FarmError
-from wheelfarm.gate.expectations import check_expectations
+from wheelfarm.gate.check import require
+from wheelfarm.gate.examination import check_examination
 from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,7 +35,8 @@ def checked(
     build = builds_of(make_farm(root / "farm", {"alpha": {"compilers": ["c"], "expect": expect}}))["alpha"]
     tag = "cp311-cp311-manylinux_2_28_x86_64"
     wheel = open_wheel(make_wheel(root, "alpha", "1.0", files, tag=tag))
-    return {each.check: each for each in check_expectations(build, wheel, {}, root, beside=beside)}
+    checks = check_examination(build, wheel, linkage(wheel), beside)
+    return {each.check: each for each in require(build, checks, wheel=wheel.path.name)}
 
 
 def test_a_finding_is_an_error_with_member_reference_and_remedy(tmp_path: Path) -> None:

@@ -333,6 +333,7 @@ class TestExpectations:
         error = only(lambda: self.checked(tmp_path / "without", {"tests": True}, {}), ExpectationError)
         assert error.what.endswith("tests: expected some inside, found none inside")
 
+    @pytest.mark.slow
     def test_another_provider(self, tmp_path: Path) -> None:
         files = self.wheel_with(REFERENCE, ("dgemm_",))
         error = only(lambda: self.checked(tmp_path, {"blas": "openblas"}, files), ExpectationError)
@@ -359,6 +360,7 @@ class TestExpectations:
         error = only(lambda: self.checked(tmp_path, expect, {}), ExpectationError)
         assert error.where == f"recipes/alpha/recipe.toml: expect.{key}"
 
+    @pytest.mark.slow
     def test_two_providers_are_one_too_many(self, tmp_path: Path) -> None:
         files = self.wheel_with(OPENBLAS, ("dgemm_",), "libopenblas.so")
         second = self.wheel_with(REFERENCE, ("dgemm_",), "libblas.so")

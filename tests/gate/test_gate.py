@@ -127,6 +127,7 @@ def test_a_recipe_is_resolved_once_a_plan(
     assert calls == {("tinybase", VARIANT, str(target)): 1, ("tinytop", VARIANT, str(target)): 1}
 
 
+@pytest.mark.slow
 class TestDownstream:
     def results(
         self, settings: Settings, root: Path, code: str = "", *, version: str = "1.0"

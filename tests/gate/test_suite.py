@@ -76,6 +76,7 @@ def run(
 
 
 @linux
+@pytest.mark.slow
 def test_each_way_in_which_a_test_ends(tmp_path: Path, wheels: list[PinnedWheel]) -> None:
     listener = RecordingListener()
     verdict = run(tmp_path, wheels, listener=listener, fast=True)
@@ -95,6 +96,7 @@ def test_each_way_in_which_a_test_ends(tmp_path: Path, wheels: list[PinnedWheel]
 
 
 @linux
+@pytest.mark.slow
 def test_what_does_not_come_to_its_end(tmp_path: Path, wheels: list[PinnedWheel]) -> None:
     error = only(lambda: run(tmp_path, wheels, arguments=("--no-such-option",)), SuiteError)
     assert "unrecognized arguments: --no-such-option" in str(error.why)

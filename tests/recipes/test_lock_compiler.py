@@ -120,6 +120,7 @@ def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCapt
     assert message.endswith("AssertionError")
 
 
+@pytest.mark.slow
 def test_a_backend_that_names_no_requirement(tmp_path: Path) -> None:
     text = BACKEND.replace("tool[fast]<1.1", "any tool")
     error = only(
@@ -130,6 +131,7 @@ def test_a_backend_that_names_no_requirement(tmp_path: Path) -> None:
     assert "any tool" in str(error.why)
 
 
+@pytest.mark.slow
 def test_what_the_farm_builds_is_not_pinned(tmp_path: Path) -> None:
     index = source(tmp_path / "index", requires="\"tinybase>=0; python_version > '3'\"")
     index.add(make_wheel(tmp_path, "tinybase", "1.0", {}))

@@ -126,6 +126,7 @@ def test_an_interrupt_leaves_a_clean_screen(script: list[str]) -> None:
     assert terminal.picture.cursor_shown
 
 
+@pytest.mark.slow
 def test_messages_of_other_libraries_go_above_the_rows(script: list[str]) -> None:
     with play([*script, "others"]) as terminal:
         assert terminal.finish() == 0
@@ -147,6 +148,7 @@ def test_a_report_that_nobody_ends_is_cleared_at_exit(script: list[str]) -> None
     assert terminal.picture.cursor_shown
 
 
+@pytest.mark.slow
 def test_a_terminal_that_changes_its_width(script: list[str]) -> None:
     with play([*script, "run"], columns=120) as terminal:
         terminal.read_until("2 running")
@@ -195,6 +197,7 @@ def test_rows_that_the_terminal_broke_are_drawn_over() -> None:
     view.close()  # nor does a terminal that has gone away end the program
 
 
+@pytest.mark.slow
 def test_without_colour(script: list[str]) -> None:
     with play([*script, "run", "NO_COLOR=1"]) as terminal:
         terminal.finish()

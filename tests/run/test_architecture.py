@@ -16,6 +16,8 @@ from wheelfarm.build.repair import Tool
 from wheelfarm.cli.program import FarmProgram, collection
 from wheelfarm.system.process import run
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 

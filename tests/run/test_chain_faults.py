@@ -125,6 +125,7 @@ def build_wheel(directory, settings=None, metadata=None):
         pytest.param(["tinyleaf.whl"], "not a wheel's name", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_build_yields_one_wheel_of_the_recipe(
     index: Index, tmp_path: Path, names: list[str], said: str
 ) -> None:
@@ -191,6 +192,7 @@ class TestDisk:
         settings.work.write_text("a file")
         assert failed(settings).slug == "build-directory"
 
+    @pytest.mark.slow
     def test_a_full_disk(self, index: Index, tmp_path: Path) -> None:
         """Already when sources are fetched."""
         settings = tiny_farm(tmp_path / "farm", index, LEAF)

@@ -81,6 +81,7 @@ def test_the_json_page_has_the_files_of_the_index(listed: list[IndexedFile]) -> 
 
 
 @given(st.lists(files, max_size=8))
+@pytest.mark.slow
 def test_a_version_has_one_current_wheel_which_is_the_last(listed: list[IndexedFile]) -> None:
     # 1 and 1.0 are two file names and one version (PEP 440).
     last = {Version(file.version): file for file in listed}
