@@ -24,7 +24,7 @@ from wheelfarm.gate.expectations import (
     reads_binaries,
     tag_architectures,
 )
-from wheelfarm.recipes.recipe import Expect
+from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 

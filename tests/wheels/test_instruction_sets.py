@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from wheelfarm.model import CompiledObjects
-from wheelfarm.recipes.recipe import InstructionSet
+from wheelfarm.recipes.expect_table import InstructionSet
 from wheelfarm.wheels.instruction_sets import (
     LEVELS,
     baseline_level,

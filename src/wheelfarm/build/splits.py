@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import main_tags
 from wheelfarm.errors import Collector, SplitError
-from wheelfarm.recipes.recipe import Expect, Test
+from wheelfarm.recipes.expect_table import Expect
+from wheelfarm.recipes.recipe import Test
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import Kind, kind_of

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wheelfarm.gate.check import Result
     from wheelfarm.model import CompiledObjects
     from wheelfarm.plan.build import Build
-    from wheelfarm.recipes.recipe import Expect
+    from wheelfarm.recipes.expect_table import Expect
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
 

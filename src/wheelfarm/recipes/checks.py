@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from wheelfarm.errors import FarmError
     from wheelfarm.model import Target
+    from wheelfarm.recipes.expect_table import Expect
     from wheelfarm.recipes.layers import ResolvedRecipe
-    from wheelfarm.recipes.recipe import Expect, Recipe
+    from wheelfarm.recipes.recipe import Recipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
 

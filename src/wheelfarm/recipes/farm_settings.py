@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, fiel
 from pydantic_core import PydanticCustomError
 
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
-from wheelfarm.recipes.recipe import Expect, Layered, SystemPackages
+from wheelfarm.recipes.expect_table import Expect
+from wheelfarm.recipes.recipe import Layered, SystemPackages
 from wheelfarm.recipes.strict import SizeText, StrictModel, one_of, parsed_by, size_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
-from wheelfarm.recipes.recipe import Expect, Layer, Layered, Repair, SystemPackages, Test
+from wheelfarm.recipes.expect_table import Expect
+from wheelfarm.recipes.recipe import Layer, Layered, Repair, SystemPackages, Test
 from wheelfarm.recipes.strict import parse
 
 if TYPE_CHECKING:

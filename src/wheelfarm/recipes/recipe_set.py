@@ -12,10 +12,11 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import Collector, RecipeError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, PublicWheel, Sdist, parse_name
 from wheelfarm.recipes.checks import check_defaults, check_expectations, check_recipe, check_set
+from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
-from wheelfarm.recipes.recipe import Expect, Layered, Recipe
+from wheelfarm.recipes.recipe import Layered, Recipe
 from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 from wheelfarm.system.files import sha256_of_file
