@@ -326,3 +326,35 @@ class TestBeside:
                 f"as other.libs/libgomp-87654321.so.1.1 of {wheel}",
             ),
         ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "version", "own", "found"),
+    [
+        ("manylinux_2_28_x86_64", "3.4.24", False, ""),
+        (
+            "manylinux_2_28_x86_64",
+            "3.4.25",
+            False,
+            "GLIBCXX_3.4.25, and systems of the tag may have 3.4.24 at most",
+        ),
+        ("manylinux2014_x86_64.manylinux_2_28_x86_64", "3.4.20", False, "3.4.19 at most"),
+        ("manylinux_2_45_x86_64", "3.4.33", False, ""),
+        ("musllinux_1_2_x86_64", "3.4.33", False, ""),
+        ("manylinux_2_28_x86_64", "3.4.33", True, ""),
+    ],
+)
+def test_a_newer_libstdcxx_than_the_tag_promises(
+    tmp_path: Path,
+    tag: str,
+    version: str,
+    found: str,
+    *,
+    own: bool,
+) -> None:
+    wheel = open_wheel(make_wheel(tmp_path, "pkg", "1.0", {EXT: ""}, tag=f"cp311-cp311-{tag}"))
+    elf_file: dict[str, Any] = {"format": BinaryFormat.ELF, "machine": "x86_64", "stripped": True}
+    needs = Binary(member=EXT, needed=("libstdc++.so.6",), libstdcxx=version, **elf_file)
+    library = Binary(member="pkg.libs/libstdc++.so.6", soname="libstdc++.so.6", **elf_file)
+    details = [each.detail for each in examine(wheel, [needs, library] if own else [needs])]
+    assert [found in each for each in details] == ([True] if found else [])

@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 _LEVEL: Final = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)(?:_.*)?")
 # The manylinux levels from before PEP 600 are aliases of these.
 _LEGACY: Final = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+_CXX: Final = "libstdc++.so.6"
+_GLIBCXX: Final = {
+    (2, 5): "3.4.8",
+    (2, 12): "3.4.13",
+    (2, 17): "3.4.19",
+    (2, 24): "3.4.22",
+    (2, 27): "3.4.24",
+    (2, 31): "3.4.28",
+    (2, 34): "3.4.29",
+    (2, 35): "3.4.30",
+    (2, 39): "3.4.33",
+}
+"""glibc → the newest libstdc++ of all systems that have it (PEP 600), as auditwheel's policies say."""
 _ORIGIN: Final = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)")
 _LOADER: Final = re.compile(r"@(?:loader_path|executable_path)(?=/|$)")
 _DATA: Final = re.compile(r"[^/]+\.data/(?:pure|plat)lib/")
@@ -80,6 +93,8 @@ def examine(
         found |= set(_one(binary))
         found |= set(_rpaths(binary, searched=searched))
         found |= set(_newer_system(binary, wheel.platform_tag))
+        if _CXX in binary.needed and not any(_CXX in each.names for each in binaries):
+            found |= set(_newer_libstdcxx(binary, wheel.platform_tag))
         if binary.extension:
             found |= set(_stable_abi(binary, wheel.tags))
     return tuple(sorted(found | set(_twice(binaries))))
@@ -156,6 +171,20 @@ def _newer_system(binary: Binary, platform_tag: str) -> Iterator[Finding]:
         if oldest and needed and _numbers(needed) > oldest:
             text = ".".join(map(str, oldest))
             yield Finding("newer-system", binary.member, f"{name} {needed}, and the tag says {text}")
+
+
+def _newer_libstdcxx(binary: Binary, platform_tag: str) -> Iterator[Finding]:
+    """A symbol of libstdc++ that systems with the glibc of the wheel's oldest tag need not have."""
+    levels = [level for tag in platform_tag.split(".") if (level := platform_level(tag)) is not None]
+    oldest = min((version for system, version in levels if system == "manylinux"), default=None)
+    known = [version for version in _GLIBCXX if oldest and version <= oldest]
+    if known and binary.libstdcxx and _all_numbers(binary.libstdcxx) > _all_numbers(_GLIBCXX[max(known)]):
+        detail = f"GLIBCXX_{binary.libstdcxx}, and systems of the tag may have {_GLIBCXX[max(known)]} at most"
+        yield Finding("newer-system", binary.member, detail)
+
+
+def _all_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
 
 
 def _numbers(text: str) -> tuple[int, ...]:
