@@ -270,7 +270,7 @@ class TestGil:
         assert list(check_gil(environment, [])) == []
 
     @slow
-    @pytest.mark.skipif(FREE_THREADED is None, reason="there is no python3.13t")
+    @pytest.mark.free_threaded
     @pytest.mark.parametrize("safe", [False, True])
     def test_a_free_threaded_python(self, tmp_path: Path, *, safe: bool) -> None:
         words = [str(FREE_THREADED), "-c", "import sysconfig; print(sysconfig.get_path('include'))"]
