@@ -1,6 +1,6 @@
 """Runs where the build runs, between the backend and the repair tool: strips the BLAS provider's libraries.
 
-They come with symbol tables that nothing needs at run time, 2 MB in each wheel. After the repair it is too
+They come with symbol tables that nothing needs at run time, 1 MB in each wheel. After the repair it is too
 late: a library that patchelf has edited does not survive strip.
 
 Usage: strip_libraries.py DIRECTORY OUTPUT, which gets the sha256 before by the one after, as JSON
