@@ -132,7 +132,8 @@ SYSTEMS: Final = """\
 system has the libraries of its C library besides. A library counts where every image of the system has it,
 since rpm, dpkg, apk or the runtime needs it; what only the standard image has, as libexpat, does not. The
 versions of libstdc++ follow from gcc's ([table](https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html)).
-A test compares the table of Debian 12 with a real one; the others are as their references say.
+A test compares the table of Debian 12 with a real one. The others are from general knowledge: the references
+say where to check them.
 """
 ERRORS: Final = """\
 Every error says what happened, where, why, and what to do next; its slug stands in brackets. A task ends with
