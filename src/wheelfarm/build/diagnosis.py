@@ -68,7 +68,7 @@ _LIBRARIES: Final = (
     "link the library that defines it: by the project's own options, or LDFLAGS under [environment] in the "
     "recipe; the BLAS comes from the variant's provider"
 )
-LOST_LIBRARY: Final = "the repair tool does not find {0}"
+_LOST_LIBRARY: Final = "the repair tool does not find "
 _LOST: Final = (
     "name the package that brings it under system-packages in the recipe; what the build itself made "
     "has to be installed into the wheel"
@@ -179,7 +179,7 @@ _BY_MESSAGE: Final = (
         r"too-recent versioned symbols",
     ),
     (
-        *(LOST_LIBRARY, _LOST),
+        *(f"{_LOST_LIBRARY}{{0}}", _LOST),
         r'required library "([^"]+)" could not be located',
         r"Error: Unable to find library: (\S+)",
         r"([^\s/]+\.(?:dylib|so)) not found(?::|, requested by)",
@@ -267,6 +267,11 @@ class Diagnosis:
     """The next step."""
     wants_network: bool
     """Whether the likely cause is that there is no network."""
+
+
+def lost_library(cause: str | None) -> str | None:
+    """The library that the repair tool does not find, where that is a cause; None where it is another one."""
+    return cause.removeprefix(_LOST_LIBRARY) if cause and cause.startswith(_LOST_LIBRARY) else None
 
 
 def failure_of(error: FarmError) -> Failure:

@@ -62,7 +62,7 @@ _SYSTEM: Final[Mapping[BinaryFormat, tuple[str, ...]]] = {
         *("msvcrt.dll", "version.dll", "psapi.dll", "shlwapi.dll", "dbghelp.dll", "iphlpapi.dll"),
     ),
 }
-_LITERAL: Final = re.compile(r"[^*?\[]+")
+_WILDCARD: Final = re.compile(r"[*?\[]")
 _BOTH: Final = {"universal2": ("arm64", "x86_64")}
 
 
@@ -130,7 +130,7 @@ class Tool:
             exclude: globs of the libraries that are not copied.
         """
         values = {"wheel": wheel, "dest": dest, "arch": arch, "libraries": libraries or ""}
-        excluded = [glob if self.takes_globs else _LITERAL.match(glob)[0] for glob in exclude]  # type: ignore[index]
+        excluded = [glob if self.takes_globs else _WILDCARD.split(glob)[0] for glob in exclude]
         options = [word for glob in excluded for word in ("--exclude", glob)]
         options += self.excluding_argv if excluded else ()
         words = (self.program, *self.argv, *options, *(self.library_argv if libraries else ()))

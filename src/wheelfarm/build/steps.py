@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis import LOST_LIBRARY, PURE_HINT, Hints, classify
+from wheelfarm.build.diagnosis import PURE_HINT, Hints, classify, lost_library
 from wheelfarm.build.directory import write_scripts
 from wheelfarm.build.engine import WHEEL, Phase
 from wheelfarm.build.error_patterns import Failure
@@ -170,8 +169,8 @@ def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: 
         )
     where = f"{log.name}, line {diagnosis.where[0]}" if diagnosis.where else None
     details = "\n".join(diagnosis.lines) or problem.what
-    lost = re.fullmatch(LOST_LIBRARY.format(r"(\S+)"), diagnosis.cause or "")
-    if lost and (line := propose_exclude(PurePath(lost[1]).name, directory)):
+    lost = lost_library(diagnosis.cause)
+    if lost and (line := propose_exclude(PurePath(lost).name, directory)):
         diagnosis = replace(diagnosis, hint=line)
     error = _ERRORS[phase](
         f"{build.id}: {phase} failed",

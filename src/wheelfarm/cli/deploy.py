@@ -10,7 +10,7 @@ from wheelfarm.cli.task import parse_packages, task
 from wheelfarm.deploy.lambda_layer import MOST, plan_layer
 from wheelfarm.deploy.tree import DROPPABLE
 from wheelfarm.errors import UsageError
-from wheelfarm.recipes.settings import parse_size
+from wheelfarm.recipes.settings import parse_size, split_words
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.deploy import layer_lines
 
@@ -61,7 +61,7 @@ def layer(
 
 def _dropped(keep: str) -> frozenset[Kind]:
     """The kinds of files that are left out."""
-    wanted = {word.strip() for word in keep.split(",") if word.strip()}
+    wanted = set(split_words(keep))
     known = [str(kind) for kind in DROPPABLE]
     for word in sorted(wanted - set(known)):
         raise UsageError(f"{word!r} is no kind of files", where="--keep", hint=suggestion(word, known))

@@ -16,7 +16,7 @@ from invoke.tasks import Task
 
 from wheelfarm.errors import BuildDirectoryError, Collector, FarmError, UnexpectedError, UsageError
 from wheelfarm.model import DEFAULT_LIMITS, Limits, parse_name
-from wheelfarm.recipes.settings import load
+from wheelfarm.recipes.settings import load, split_words
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.farm import Farm
@@ -264,7 +264,7 @@ def parse_packages(text: str) -> list[Name] | None:
     """Distributions separated by commas; None for all."""
     if text == ALL:
         return None
-    names = [parse_name(part.strip()) for part in text.split(",") if part.strip()]
+    names = [parse_name(word) for word in split_words(text)]
     if not names:
         raise UsageError(f"{text!r} names no package", hint="inv recipe.list shows what there is")
     return names

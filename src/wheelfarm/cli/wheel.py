@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from contextlib import suppress
@@ -10,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.build.diagnosis import classify
+from wheelfarm.build.diagnosis import classify, lost_library
 from wheelfarm.build.engine import SilentListener
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for
@@ -30,6 +29,7 @@ from wheelfarm.model import PinnedWheel, Platform, parse_name
 from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.record_comparison import input_difference
 from wheelfarm.provenance.sbom_reader import read_components
+from wheelfarm.recipes.settings import split_words
 from wheelfarm.report.difference import difference_lines
 from wheelfarm.report.wheel import inspection_lines, system_lines
 from wheelfarm.run.build_pipeline import BuildPipeline
@@ -185,7 +185,7 @@ def repair(
     output: str = "repaired",
 ) -> None:
     """Run the repair tool of a wheel's platform on it; for another system than this one, repairwheel."""
-    globs = [glob.strip() for glob in exclude.split(",") if glob.strip()]
+    globs = split_words(exclude)
     opened, settings = _wheel_file(call, wheel), call.farm.settings
     tool = tool_for(_platform(opened), _HERE.get(sys.platform, Platform.LINUX))
     arch = architecture(opened.platform_tag)
@@ -217,8 +217,8 @@ def repair(
 def _refusal(problem: ProcessError, output: list[str], program: str, wheel: Wheel) -> RepairError:
     """The error of a repair tool, with what provides the library that it lacks."""
     failure = classify(problem, "\n".join(output) or problem.why, "repair")
-    library = re.search(r"does not find (\S+)$", failure.cause or "")
-    provider = library_source(library[1]) if library else None
+    library = lost_library(failure.cause)
+    provider = library_source(library) if library else None
     return RepairError(
         f"{program} refuses {wheel.path.name}" + (f": {failure.cause}" if failure.cause else ""),
         why="\n".join(failure.lines) or problem.what,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wheelfarm.errors import Collector, DeployError, ProcessError
-from wheelfarm.gate.clean_environment import CleanEnvironment, system_libraries, write_environment
+from wheelfarm.gate.clean_environment import CleanEnvironment, system_libraries
 from wheelfarm.gate.tested_code import run_tested
 
 if TYPE_CHECKING:
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.engine import Engine, ProgressListener
-
-_LAYER: Final = "layer.zip"
 
 
 def check_layer(
@@ -49,18 +46,8 @@ def check_layer(
 def _check(
     layer: Path, environment: CleanEnvironment, engine: Engine, directory: Path, listener: ProgressListener
 ) -> None:
-    test, limit = environment.resolved.test, environment.time_limit
-    manifest = {
-        "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
-        "imports": environment.imports(),
-        "smoke": "smoke.py" if test.smoke else None,
-        "cpu": False,
-        "layer": _LAYER,
-    }
-    write_environment(directory, (), manifest, time_limit=limit)
-    shutil.copyfile(layer, directory / _LAYER)
-    if test.smoke:
-        shutil.copyfile(environment.recipe.directory / test.smoke, directory / "smoke.py")
+    environment.write(directory, layer)
+    limit = environment.time_limit
     step, log = engine.clean_environment(directory, environment.target), directory.with_suffix(".log")
     what = f"{environment.wheel.name} does not work from the layer"
     try:

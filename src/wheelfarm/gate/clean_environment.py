@@ -137,16 +137,23 @@ class CleanEnvironment:
         problems.check()
         return [each for each in dict.fromkeys([*packages, *listed]) if each not in skipped]
 
-    def write(self, directory: Path) -> None:
-        """Write the wheels, the scripts of gate/inside and their manifest into a new directory."""
+    def write(self, directory: Path, layer: Path | None = None) -> None:
+        """Write the wheels, the scripts of gate/inside and their manifest into a new directory.
+
+        With the ZIP file of a layer, its content takes the place of the wheels.
+        """
         test, expect = self.resolved.test, self.resolved.expect
-        manifest = {
+        manifest: dict[str, object] = {
             "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
             "imports": self.imports(),
             "smoke": "smoke.py" if test.smoke else None,
             "cpu": expect.cpu_dispatch is not None,
         }
-        write_environment(directory, (self.wheel, *self.run_with), manifest, time_limit=self.time_limit)
+        wheels = () if layer else (self.wheel, *self.run_with)
+        more = {"layer": layer.name} if layer else {}
+        write_environment(directory, wheels, manifest | more, time_limit=self.time_limit)
+        if layer:
+            shutil.copyfile(layer, directory / layer.name)
         if test.smoke:
             shutil.copyfile(self.recipe.directory / test.smoke, directory / "smoke.py")
 

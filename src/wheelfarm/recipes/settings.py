@@ -165,7 +165,8 @@ def _overrides(environ: Mapping[str, str], options: Mapping[str, str | None]) ->
             yield _Override(key, option, "--python" if key == "pythons" else f"--{key}", UsageError)
 
 
-def _split(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
+    """The words of an option or a variable, which commas separate."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -181,7 +182,7 @@ def _processors(text: str) -> int:
 
 
 _KINDS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
-    "pythons": (_split, "versions, separated by commas"),
+    "pythons": (split_words, "versions, separated by commas"),
     "jobs": (_processors, "a number of processors, at least 1; leave it out for all of this machine's"),
     "time-limit": (float, "a number of seconds"),
     **dict.fromkeys(("offline", "remote", "release", "compiler-cache"), (_switch, "1, true, 0 or false")),

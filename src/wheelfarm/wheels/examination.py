@@ -163,9 +163,8 @@ def platform_level(tag: str) -> tuple[str, tuple[int, int]] | None:
 
 def _newer_system(binary: Binary, platform_tag: str) -> Iterator[Finding]:
     """A symbol or a build version newer than the oldest system of the wheel's tags."""
-    levels = [level for tag in platform_tag.split(".") if (level := platform_level(tag)) is not None]
     for system, name, needed in (("manylinux", "glibc", binary.glibc), ("macosx", "macOS", binary.macos)):
-        oldest = min((version for each, version in levels if each == system), default=None)
+        oldest = _oldest(platform_tag, system)
         if oldest and system == "macosx" and (binary.machine == "arm64" or oldest == _ALSO_11):
             oldest = max(oldest, _FIRST_ARM64)
         if oldest and needed and _numbers(needed) > oldest:
@@ -173,10 +172,15 @@ def _newer_system(binary: Binary, platform_tag: str) -> Iterator[Finding]:
             yield Finding("newer-system", binary.member, f"{name} {needed}, and the tag says {text}")
 
 
+def _oldest(platform_tag: str, system: str) -> tuple[int, int] | None:
+    """The oldest version of a system among the tags of a wheel; None where none is for it."""
+    levels = map(platform_level, platform_tag.split("."))
+    return min((level[1] for level in levels if level and level[0] == system), default=None)
+
+
 def _newer_libstdcxx(binary: Binary, platform_tag: str) -> Iterator[Finding]:
     """A symbol of libstdc++ that systems with the glibc of the wheel's oldest tag need not have."""
-    levels = [level for tag in platform_tag.split(".") if (level := platform_level(tag)) is not None]
-    oldest = min((version for system, version in levels if system == "manylinux"), default=None)
+    oldest = _oldest(platform_tag, "manylinux")
     known = [version for version in _GLIBCXX if oldest and version <= oldest]
     if known and binary.libstdcxx and _all_numbers(binary.libstdcxx) > _all_numbers(_GLIBCXX[max(known)]):
         detail = f"GLIBCXX_{binary.libstdcxx}, and systems of the tag may have {_GLIBCXX[max(known)]} at most"
