@@ -133,6 +133,12 @@ def bench_rebuilds(session: nox.Session) -> None:
     run(session, "test", "python", "bench/rebuilds.py", *session.posargs)
 
 
+@nox.session(name="bench-stack", venv_backend="none", default=False)
+def bench_stack(session: nox.Session) -> None:
+    """Compare wheels of numpy, scipy, pandas and scikit-learn with the public ones in speed; minutes."""
+    run(session, "test", "python", "bench/stack.py", *session.posargs)
+
+
 @nox.session(venv_backend="none", default=False)
 def lock(session: nox.Session) -> None:
     """Write requirements/*.txt anew, from pyproject.toml."""

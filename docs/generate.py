@@ -162,6 +162,7 @@ The nox sessions call the same tasks, in an environment that they make on first 
 | `engine-tests`, `server-tests` | this project's tests that need a container engine, or real index servers |
 | `public-wheels` | examines 50 public wheels: [how they fare](examination.md) |
 | `bench`, `bench-rebuilds` | measure the farm's own time and memory |
+| `bench-stack` | compares the speed of stored wheels with [the public ones](../how-to/compare-speed.md) |
 | `lock` | writes `requirements/*.txt` anew |
 | `ci-plan`, `ci-build`, … | what the jobs of the CI workflow run |
 """
