@@ -98,3 +98,43 @@ def test_a_package_that_does_not_work_from_the_layer(farm: Door, chain: Settings
     assert "tinytop does not work from the layer" in done.stderr
     assert "No module named 'nosuch'" in done.stderr
     assert (farm / "layer.zip").read_text() == "an earlier one"
+
+
+NO_ENGINE = {"WHEELFARM_CONTAINER_ENGINE": "docker", "DOCKER_HOST": "unix:///none"}
+
+
+def test_without_a_container_engine_the_build_context_is_made(farm: Door) -> None:
+    """tests/engine/test_image.py has what an engine does."""
+    contexts = []
+    for name in ("one", "two"):
+        done = farm.inv("deploy.image", "tinytop", "--output", name, "--tag", "localhost/a:1", **NO_ENGINE)
+        assert done.returncode == 0, done.stderr
+        assert "neither the base was examined nor the image built" in done.stdout
+        command = f"podman build --layers=false --timestamp=315532800 --file={name}/Containerfile {name}"
+        assert done.stdout.endswith(f"next: {command} --tag=localhost/a:1\n")
+        contexts.append({path.name: path.read_bytes() for path in (farm / name).iterdir()})
+    assert contexts[0] == contexts[1]
+    assert contexts[0].keys() == {"Containerfile", "opt.tar"}
+
+
+@pytest.mark.parametrize(
+    ("words", "messages"),
+    [
+        (["tinytop"], ["neither podman nor docker answers here", "--output DIRECTORY"]),
+        (["tinytop", "--tag", "A b"], ["'A b' is no name of an image", "--tag"]),
+        (["tinytop", "--base", "a\nRUN b"], ["is no name of an image", "--base"]),
+        (["tinytop", "--platform", "musllinux_x86_64"], ["not made of wheels for musllinux", "--platform"]),
+        (["tinytop", "--python", "3.11,3.12"], ["an image is for one Python", "3.11, 3.12 are chosen"]),
+        (["nosuch", "--output", "out"], ["the wheelhouse has no nosuch", "inv chain nosuch"]),
+        (
+            ["tinytop", "--output", "out", "--limit", "1k"],
+            ["the image has ", "and the limit is 1,000", "without tinytop and what only it needs: "],
+        ),
+        (["tinytop", "--output", "pyproject.toml/out"], ["pyproject.toml"]),
+    ],
+)
+def test_an_image_that_cannot_be_made(farm: Door, words: list[str], messages: list[str]) -> None:
+    done = farm.inv("deploy.image", *words, **NO_ENGINE)
+    assert done.returncode not in {0, 75}, done.stderr
+    assert [each for each in messages if each not in done.stderr] == [], done.stderr
+    assert not (farm / "out").exists()

@@ -31,6 +31,7 @@ WRITES = {
     "recipe.schema",
     "wheel.repair",
     "deploy.layer",
+    "deploy.image",
 }
 WRITES |= {f"index.{name}" for name in ("publish", "yank", "prune", "export")}
 PRINTS_JSON_ANYWAY = "recipe.schema"

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distribution
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import EngineError, ProcessError
 from wheelfarm.model import Python
 from wheelfarm.system.environment import which
+from wheelfarm.system.files import parse_json
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import Target
     from wheelfarm.recipes.settings import Settings
+    from wheelfarm.system.process import Finished
 
 # A docker client without a daemon is common: only the server's answer counts.
 _VERSION: Final = {"podman": ("version",), "docker": ("version", "--format", "{{.Server.Version}}")}
@@ -35,6 +37,8 @@ print(sys.argv[1].split("/")[3], "%d.%d%s" % (*sys.version_info[:2], "t" * ("t" 
 """A line for each Python of a builder image: the directory's name, and the version that it is."""
 _PIPE: Final = 'directory=$1; shift; "$0" cp "$directory" - | "$@"'
 """For the shell, with the container engine, the directory and a command with its arguments."""
+CONTAINERFILE: Final = "Containerfile"
+_BUILD: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,46 @@ class ContainerEngine:
                 hint=f"{self.program} pull {image}, or name the image by digest",
             )
         return found
+
+    def inspect(self, image: str) -> dict[str, Any] | None:
+        """What the program knows of an image; None where that is not here."""
+        found = parse_json(self._output("image", "inspect", image) or "[]")
+        return found[0] if found else None
+
+    def run_python(self, image: str, code: str) -> Finished:
+        """Run code with the Python of any image, without network; whether it works is up to the caller."""
+        options = ("--rm", "--pull=never", "--network=none", "--entrypoint=python3")
+        argv = (self.program, "run", *options, image, "-I", "-c", code)
+        return run(Command(argv=argv, env=self.env, time_limit=60), check=False)
+
+    def build_words(self, context: str, *, epoch: int) -> tuple[str, ...]:
+        """The command that builds the Containerfile of a directory, as one layer: the same each time."""
+        podman = ("--layers=false", f"--timestamp={epoch}")
+        same = podman if self.program == "podman" else (f"--build-arg=SOURCE_DATE_EPOCH={epoch}",)
+        return (self.program, "build", *same, f"--file={context}/{CONTAINERFILE}", context)
+
+    def build(self, context: Path, *, epoch: int) -> str:
+        """Build the Containerfile of a directory from what is here; returns the image, which has no name.
+
+        Raises:
+            ProcessError: when it cannot be built.
+        """
+        local = ("--pull=never",) if self.program == "podman" else ()
+        argv = (*self.build_words(str(context), epoch=epoch), "--quiet", "--network=none", *local)
+        return run(Command(argv=argv, env=self.env, time_limit=_BUILD)).output.split()[-1]
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image a name, which another image may have until now.
+
+        Raises:
+            ProcessError: when that is no name.
+        """
+        run(Command(argv=(self.program, "tag", image, name), env=self.env, time_limit=60))
+
+    def remove_unnamed(self, image: str) -> None:
+        """Remove an image, unless an earlier build gave the same image a name."""
+        if not (self.inspect(image) or {}).get("RepoTags"):
+            self._output("rmi", image)
 
     def pythons(self, image: str) -> tuple[Python, ...]:
         """The Pythons of a builder image, oldest first; none where the image cannot be run."""

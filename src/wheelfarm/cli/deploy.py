@@ -1,21 +1,29 @@
-"""deploy.layer: what runs elsewhere, made of stored wheels."""
+"""deploy.layer, .image: what runs elsewhere, made of stored wheels."""
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheelfarm.build.containers import ContainerEngine
 from wheelfarm.build.engine import SilentListener
 from wheelfarm.cli.task import parse_packages, task
-from wheelfarm.deploy.lambda_layer import MOST, plan_layer
+from wheelfarm.deploy.base_image import check_name
+from wheelfarm.deploy.image import plan_image
+from wheelfarm.deploy.lambda_layer import MOST, check_layer_limit, make_layer, plan_layer
 from wheelfarm.deploy.tree import DROPPABLE
-from wheelfarm.errors import UsageError
+from wheelfarm.deploy.tree_files import EPOCH
+from wheelfarm.errors import EngineError, UsageError
 from wheelfarm.recipes.settings import parse_size, split_words
 from wheelfarm.recipes.strict import suggestion
-from wheelfarm.report.deploy import layer_lines
+from wheelfarm.report.deploy import image_lines, layer_lines
 
 if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
+    from wheelfarm.deploy.deployment import Deployment
+    from wheelfarm.model import Name
     from wheelfarm.wheels.contents import Kind
 
 
@@ -39,24 +47,82 @@ def layer(
 ) -> None:
     """Make an AWS Lambda layer of stored wheels and all that they need, and test it from its ZIP file."""
     allowed, drop = parse_size(limit) if limit else MOST, _dropped(keep)
-    names = parse_packages(packages) or [recipe.name for recipe in call.farm.recipes]
-    planned = plan_layer(call.farm, names, like, drop=drop, pyc=pyc)
-    planned.check_limit(allowed)
-    data: dict[str, Any] = {
-        "system": planned.system.title,
-        "wheels": {each.path.name: each.sha256 for each in planned.selection.wheels},
-        "sizes": planned.tree.sizes(),
-        "bytecode": planned.unpacked - planned.tree.size,
-        "unpacked": planned.unpacked,
-        "limit": allowed,
-        "left-out": {f"{name}: {kind}": count for (name, kind), count in planned.tree.dropped.items()},
-        "linked": planned.tree.saved_by_links,
-    }
+    planned = plan_layer(call.farm, _names(call, packages), like, drop=drop, pyc=pyc)
+    check_layer_limit(planned, allowed)
+    data = _planned(planned) | {"limit": allowed}
     if not call.dry_run:
         path = Path(output)
-        data["tested"] = planned.make(path, SilentListener())
+        data["tested"] = make_layer(planned, path, SilentListener())
         data |= {"file": str(path), "zipped": path.stat().st_size}
     call.show(data, layer_lines(data, call.screen.width))
+
+
+@task(
+    *("variant", "python", "platform", "dry_run", "json"),
+    base="the image that it is built on, which has a Python; docker.io/library/python:X.Y-slim by default",
+    tag="the name that it gets",
+    limit="the most bytes that it may have with its base, such as 300M",
+    keep="kinds of files to keep, separated by commas: tests, header, typing",
+    pyc="with bytecode, which takes space and starts faster",
+    output="a directory for its build context; without a container engine, only that is made",
+    compare="build the image of pip and the public wheels on the same base too, and compare the sizes",
+)
+def image(
+    call: Invocation,
+    packages: str,
+    *,
+    base: str = "",
+    tag: str = "localhost/wheelfarm-image:latest",
+    limit: str = "",
+    keep: str = "",
+    pyc: bool = False,
+    output: str = "",
+    compare: bool = False,
+) -> None:
+    """Make a container image of stored wheels and all that they need, and test it without network."""
+    check_name(tag, "--tag")
+    allowed, drop = parse_size(limit) if limit else None, _dropped(keep)
+    planned = plan_image(call.farm, _names(call, packages), base, drop=drop, pyc=pyc)
+    if allowed is not None:
+        planned.check_limit(allowed)
+    container, examined = planned.container, planned.examined
+    data = _planned(planned.content) | {"limit": allowed, "base": planned.base}
+    data |= {"base-size": examined.size, "base-digest": examined.digest} if examined else {}
+    if container is None and not output:
+        raise EngineError(
+            "neither podman nor docker answers here",
+            why="one of them builds the image and tests it",
+            hint="install podman; or --output DIRECTORY writes the build context alone",
+        )
+    if not call.dry_run:
+        if container is not None:
+            built = planned.build(container, tag, SilentListener(), limit=allowed)
+            data |= {"image": tag, **asdict(built)}
+        if output:
+            planned.write_context(Path(output))
+            words = (container or ContainerEngine("podman")).build_words(output, epoch=EPOCH)
+            data |= {"context": output, "command": shlex.join((*words, f"--tag={tag}"))}
+        if container is not None and compare:
+            naive, kinds = planned.build_naive(container)
+            data["public"] = {"size": naive.size, "kinds": kinds}
+    call.show(data, image_lines(data, call.screen.width))
+
+
+def _names(call: Invocation, packages: str) -> list[Name]:
+    return parse_packages(packages) or [recipe.name for recipe in call.farm.recipes]
+
+
+def _planned(content: Deployment) -> dict[str, Any]:
+    """What both have, as data."""
+    return {
+        "system": content.system.title,
+        "wheels": {each.path.name: each.sha256 for each in content.selection.wheels},
+        "sizes": content.tree.sizes(),
+        "bytecode": content.unpacked - content.tree.size,
+        "unpacked": content.unpacked,
+        "left-out": {f"{name}: {kind}": count for (name, kind), count in content.tree.dropped.items()},
+        "linked": content.tree.saved_by_links,
+    }
 
 
 def _dropped(keep: str) -> frozenset[Kind]:

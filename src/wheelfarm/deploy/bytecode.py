@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Python
 
 PREFIX: Final = "/opt"
-"""Where Lambda has a layer: tracebacks name its files."""
+"""Where Lambda has a layer, and an image its packages: tracebacks name their files."""
 _TIME_LIMIT: Final = 600.0
 _COMPILE: Final = """\
 import sys

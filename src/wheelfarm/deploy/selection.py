@@ -66,8 +66,13 @@ def select_wheels(farm: Farm, names: Iterable[Name], target: Target, system: Sys
     return Selection(requested=tuple(found), wheels=tuple(wheels), target=target)
 
 
-def check_system(wheels: Sequence[PinnedWheel], system: System) -> None:
+def check_system(wheels: Sequence[PinnedWheel], system: System, option: str) -> None:
     """Refuse wheels that do not run on a system: too new a tag or symbol, or a library that is not there.
+
+    Args:
+        wheels: all of them.
+        system: the system.
+        option: the command line's option that chooses it.
 
     Raises:
         DeployError: a group, for each wheel, with its first finding.
@@ -85,7 +90,7 @@ def check_system(wheels: Sequence[PinnedWheel], system: System) -> None:
                     f"{name} does not run on {system.title}",
                     where=first.member,
                     why=first.detail,
-                    hint=f"{REMEDIES[first.rule]}; or another system: --like",
+                    hint=f"{REMEDIES[first.rule]}; or another system: {option}",
                 )
             )
     problems.check()

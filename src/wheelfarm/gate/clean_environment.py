@@ -137,21 +137,27 @@ class CleanEnvironment:
         problems.check()
         return [each for each in dict.fromkeys([*packages, *listed]) if each not in skipped]
 
-    def write(self, directory: Path, layer: Path | None = None) -> None:
+    def write(
+        self, directory: Path, *, layer: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
         """Write the wheels, the scripts of gate/inside and their manifest into a new directory.
 
-        With the ZIP file of a layer, its content takes the place of the wheels.
+        Args:
+            directory: it is replaced.
+            layer: the ZIP file of a layer, whose content takes the place of the wheels.
+            variables: those of an image that has the content of the wheels at its PYTHONPATH.
         """
         test, expect = self.resolved.test, self.resolved.expect
         manifest: dict[str, object] = {
-            "environment": {"PYTHONDONTWRITEBYTECODE": "1"},
+            "environment": {"PYTHONDONTWRITEBYTECODE": "1", **(variables or {})},
             "imports": self.imports(),
             "smoke": "smoke.py" if test.smoke else None,
             "cpu": expect.cpu_dispatch is not None,
         }
-        wheels = () if layer else (self.wheel, *self.run_with)
-        more = {"layer": layer.name} if layer else {}
-        write_environment(directory, wheels, manifest | more, time_limit=self.time_limit)
+        wheels = () if layer or variables else (self.wheel, *self.run_with)
+        manifest |= {"layer": layer.name} if layer else {}
+        manifest |= {"path": [variables["PYTHONPATH"]]} if variables else {}
+        write_environment(directory, wheels, manifest, time_limit=self.time_limit)
         if layer:
             shutil.copyfile(layer, directory / layer.name)
         if test.smoke:

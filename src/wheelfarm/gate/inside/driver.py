@@ -141,6 +141,7 @@ def main(directory: Path) -> None:
     try:
         begin(".pth files and sitecustomize")
         # What the interpreter does at its start otherwise.
+        sys.path[:0] = manifest.get("path", [])
         site.main()
         if "suite" in manifest:
             begin("pytest")

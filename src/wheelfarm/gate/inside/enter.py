@@ -226,7 +226,10 @@ def main(directory: Path, uv: str | None) -> None:
         ]
         (root / "requirements.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (root / "work").mkdir()
-        python = make_environment(root / "env", root / "requirements.txt", uv, env)
+        if "path" in manifest:
+            python = Path(sys.executable)  # of an image, which has the wheels
+        else:
+            python = make_environment(root / "env", root / "requirements.txt", uv, env)
         if "layer" in manifest:
             # As Lambda has it: its libraries are found by the loader, its packages by Python.
             layer = root / "env" / "opt"
