@@ -92,6 +92,11 @@ def means_of_document(data: Mapping[str, Any], side: str, threads: int) -> dict[
     return means_found
 
 
+def distinct_sides(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sides without those that have the wheels of the first one once more."""
+    return [side for side in data["sides"] if side["label"] not in data["against-itself"]]
+
+
 def noise(found: Sequence[Ratio]) -> dict[str, float]:
     """How far equal wheels seem to differ: the mean, and percent that a share of them is within."""
     off = sorted(100 * abs(each.ratio - 1) for each in found if each.ratio is not None)
@@ -138,7 +143,7 @@ def lines(data: Mapping[str, Any]) -> Iterator[str]:
         if noise := each.get("noise"):
             within = ", ".join(f"{share} within {noise[share]:.1f} %" for share in ("50 %", "90 %", "100 %"))
             yield f"noise, threads {each['threads']}: mean {noise['mean']:.3f}; of the operations, {within}"
-    yield from ("", "Installed sizes, without bytecode", *_sizes(data["sides"]))
+    yield from ("", "Installed sizes, without bytecode", *_sizes(distinct_sides(data)))
     for threads in data["threads"]:
         yield from ("", f"Operations, threads {threads}, the slowest first")
         yield from _operations([each for each in data["operations"] if each["threads"] == threads], first)

@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from comparison import means_of_document, sizes_by_kind
+from comparison import distinct_sides, means_of_document, sizes_by_kind
 
 from wheelfarm.report.text import size
 
@@ -24,7 +24,7 @@ TICKS: Final = (0.4, 0.6, 0.8, 1, 1.25, 1.6, 2.5)
 def draw(data: Mapping[str, Any]) -> str:
     """The text of the SVG."""
     parts = list(_parts(data))
-    width, height = _label(data) + (PANEL + GAP) * max(1, len(data["threads"])), max(y for y, _ in parts) + 20
+    width, height = _label(data) + (PANEL + GAP) * max(2, len(data["threads"])), max(y for y, _ in parts) + 20
     style = 'font-family="sans-serif" font-size="11"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" {style}>'
     title = f"speed relative to {data['sides'][0]['label']}, and installed sizes; {data['processor']}"
@@ -79,7 +79,7 @@ def _label(data: Mapping[str, Any]) -> int:
 
 
 def _sizes(data: Mapping[str, Any], top: int) -> Iterator[tuple[int, str]]:
-    sides = {side["label"]: sizes_by_kind(side["sizes"]) for side in data["sides"]}
+    sides = {side["label"]: sizes_by_kind(side["sizes"]) for side in distinct_sides(data)}
     label = _label(data)
     largest = max(sum(kinds.values()) for kinds in sides.values())
     yield _text(10, top, "installed, without bytecode", weight="bold")

@@ -45,9 +45,9 @@ IMPORTED: Final = {
 }
 IMPORT: Final = """\
 import time
-began = time.perf_counter()
+began = time.process_time()
 import {0}
-seconds = time.perf_counter() - began
+seconds = time.process_time() - began
 import {1} as package
 print(seconds, package.__version__)
 """
