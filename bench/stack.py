@@ -11,6 +11,7 @@ import argparse
 import ast
 import datetime as dt
 import json
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -189,8 +190,12 @@ def compare(arguments: argparse.Namespace) -> bool:
 
 def main() -> None:
     """Compare; errors end with their exit code."""
+    # As Ctrl-C, so that the environments and workers do not stay.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(0 if compare(arguments_of()) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except FarmError as problem:
         print(problem, file=sys.stderr)
         sys.exit(problem.exit_code)

@@ -121,6 +121,24 @@ def test_the_import_is_timed_in_new_processes(numpy: Path, broken: Path, tmp_pat
     assert found["seconds"] > 0
 
 
+def test_an_interrupt_leaves_nothing(numpy: Path, broken: Path, tmp_path: Path) -> None:
+    words = ("--baseline", numpy, "--wheels", broken, "--json", tmp_path / "result.json")
+    argv = [sys.executable, str(ROOT / "bench/stack.py"), *map(str, words), *selected("numpy.s*")]
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = os.environ | {"TMPDIR": str(scratch)}
+    with subprocess.Popen(
+        argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        while "pass 1 of" not in running.stderr.readline():
+            assert running.poll() is None
+        running.terminate()
+        assert running.wait() == 130
+    assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "result.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
