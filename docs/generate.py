@@ -132,8 +132,8 @@ SYSTEMS: Final = """\
 system has the libraries of its C library besides. A library counts where every image of the system has it,
 since rpm, dpkg, apk or the runtime needs it; what only the standard image has, as libexpat, does not. The
 versions of glibc and libstdc++ are those that [pep600_compliance](https://github.com/mayeut/pep600_compliance)
-has read from the images of these systems, and AWS Lambda's are those of its first images on the same system. The
-libraries besides are from general knowledge, but for Debian 12, whose table a test compares with a real one.
+has read from the images of these systems. AWS Lambda's are those that its system began with. The libraries
+besides are from general knowledge, but for Debian 12, whose table a test compares with a real one.
 """
 ERRORS: Final = """\
 Every error says what happened, where, why, and what to do next; its slug stands in brackets. A task ends with

@@ -36,25 +36,27 @@ TWO: Final = {"one.c": "int one(void) { return 1; }\n", "two.c": "int two(void) 
 class Builder:
     """A build directory in which a shell calls the compilers."""
 
-    def __init__(self, root: Path, ccache: Path | None = None) -> None:
+    def __init__(self, root: Path, ccache: Path | None = None, flags: dict[str, str] | None = None) -> None:
         self.root = root
         self.source = root / "source"
         self.source.mkdir()
         for name, text in TWO.items():
             (self.source / name).write_text(text)
-        compilers.main(str(ccache) if ccache else None, ["gcc", "g++", "ar", "gfortran"], root, set())
+        compilers.main(str(ccache) if ccache else None, ["gcc", "g++", "ar", "gfortran"], root, set(), flags)
         self.env = {**os.environ, "PATH": f"{root / 'compilers'}:{os.environ['PATH']}"}
         self.env |= {"CCACHE_DIR": str(root / "ccache"), "CCACHE_STATSLOG": str(root / "ccache.log")}
 
     def run(self, *lines: str) -> None:
         subprocess.run(["sh", "-ec", "\n".join(lines)], check=True, env=self.env, cwd=self.source)
 
-    def report(self, monkeypatch: pytest.MonkeyPatch, *members: str) -> dict[str, Any]:
+    def report(
+        self, monkeypatch: pytest.MonkeyPatch, *members: str, globs: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         monkeypatch.chdir(self.root)
         with ZipFile("built.whl", "w") as wheel:
             for member in members:
                 wheel.writestr(member, "")
-        compiled_objects.main(Path("built.whl"), Path("dist", "report.json"))
+        compiled_objects.main(Path("built.whl"), Path("dist", "report.json"), globs)
         return dict(json.loads(Path("dist", "report.json").read_bytes()))
 
 
@@ -365,3 +367,19 @@ class TestBuilds:
         assert run.record("tinyleaf").compiled.objects == {}
         (warning,) = run.outcomes["tinyleaf"].warnings
         assert warning.startswith(f"how tinyleaf/attribute{SUFFIX} was compiled is not recorded, ")
+
+
+def test_flags_of_the_recipe_come_last_where_a_glob_matches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A glob matches the end of the path of a source or of an object; the last one counts most."""
+    flags = {"source/o*.c": "-mno-avx2", "lib/two.o": "-mavx2 -DX=1", "one.c": "-mfma", "none/*": "-O3"}
+    builder = Builder(tmp_path, flags=flags)
+    builder.run(
+        "mkdir lib; gcc -c ../source/one.c -mavx -o one.o",
+        "gcc -c two.c -o lib/two.o",
+        "ar rcs libone.a one.o; gcc -shared lib/two.o libone.a -o _ext.so",
+    )
+    report = builder.report(monkeypatch, "_ext.so", globs=tuple(flags))
+    assert report["objects"] == {"_ext.so": {"-mavx -mno-avx2 -mfma": 1, "-mavx2": 1}}
+    assert report["unmatched"] == ["none/*"]

@@ -75,7 +75,7 @@ class TestLay:
         }
         assert {path.name for path in (stage.root / "inside").iterdir()} == {
             "check_record.py",
-            "remove_rpaths.py",
+            "edit_rpaths.py",
             "strip_libraries.py",
             "environment_report.py",
             "netlib.py",

@@ -134,7 +134,7 @@ def check_binaries(
     binaries: list[Binary], *, compiled: bool = False, **expect: Any
 ) -> dict[str, tuple[bool, str]]:
     vendored = {each.member for each in binaries if not each.extension}
-    found = check_linkage(Expect.model_validate(expect), binaries, vendored=vendored, compiled=compiled)
+    found = check_linkage(Expect.model_validate(expect), binaries, vendored=vendored, modules=compiled)
     return {check.result.check: (check.ok, check.result.found) for check in found}
 
 
@@ -168,7 +168,7 @@ def test_a_library_that_another_machine_may_not_have(binary_format: BinaryFormat
         BinaryFormat.PE: "mkl_rt.2.dll",
     }[binary_format]
     binaries = binaries_of(binary_format, needed=(strange,))
-    (check,) = check_linkage(Expect(needs=ALLOWED), binaries, vendored=frozenset(), compiled=False)
+    (check,) = check_linkage(Expect(needs=ALLOWED), binaries, vendored=frozenset(), modules=False)
     assert (check.ok, check.result.found) == (False, strange)
     assert f"{strange} by alpha/ext." in check.cause
     assert check_binaries(binaries, needs=[*ALLOWED, strange.rpartition("/")[2]])["needs"][0]

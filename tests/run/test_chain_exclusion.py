@@ -53,9 +53,12 @@ def test_without_the_line_the_farm_proposes_it(tmp_path: Path) -> None:
     assert (error.slug, error.hint and error.hint.startswith(LINE)) == ("repair", True)
 
 
-def test_a_library_that_would_not_be_found_is_an_error(tmp_path: Path) -> None:
-    error = error_of(tmp_path / "path", path="$ORIGIN/lib")
-    assert "its RPATH does not lead to libcore.so.2 of corea; $ORIGIN/../corea/lib does" in str(error)
+@pytest.mark.parametrize("path", ["", "absolute", "$ORIGIN/lib"])
+def test_the_farm_adds_the_way_to_it(tmp_path: Path, path: str) -> None:
+    run = run_farm(linked_farm(tmp_path, path=path))
+    assert run.states == {"corea": "built", "coreb": "built"}, str(run.outcomes["coreb"].error)
+    (ext,) = linkage(open_wheel(run.wheel("coreb")))
+    assert ext.rpaths == (*([path] if path.startswith("$") else []), PATH_TO_IT)
 
 
 def test_a_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:

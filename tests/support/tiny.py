@@ -148,7 +148,7 @@ class Run:
 
     def record(self, name: str) -> Record:
         """The record of a build's stored wheel."""
-        text = Farm(settings=self.settings).wheelhouse.record(VARIANT, self.build(name).key)
+        text = Farm(settings=self.settings).wheelhouse.record(self.settings.variant, self.build(name).key)
         return Record.from_json(text, name)
 
 

@@ -76,9 +76,11 @@ def build_commands(
         return str(scripts / name)
 
     commands, compiled = [], directory.build.recipe.table.compiled
+    compiler_flags = directory.build.resolved.compiler_flags
     if records_calls(directory.build):
         words = wrapper_arguments(ccache, directory.build.resolved.environment)
-        argv = (*_SCRIPT, script("compilers.py"), ENVIRONMENT, *words)
+        flags = [f"--flags={glob}={' '.join(each)}" for glob, each in compiler_flags.items()]
+        argv = (*_SCRIPT, script("compilers.py"), ENVIRONMENT, *words, *flags)
         commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv, as_backend=True))
     if build_cache:
         argv = (*_SCRIPT, script("prepare_build_cache.py"), ENVIRONMENT, str(directory.build_dir))
@@ -86,10 +88,14 @@ def build_commands(
     if directory.provider is Provider.NETLIB:
         argv = (*_SCRIPT, script("netlib.py"), str(directory.provider_dir))
         commands.append(BuildCommand(phase=Phase.PROVIDER, argv=argv))
-    libraries = (directory.provider_dir / "lib").as_posix() if directory.provider_dir else None
+    libraries = [path.as_posix() for path in directory.library_path]
     excluded = directory.build.resolved.repair.exclude
     repair, variables = TOOLS[target.platform].command(
-        wheel=WHEEL, dest=DEST, arch=target.arch, libraries=libraries, exclude=excluded
+        wheel=WHEEL,
+        dest=DEST,
+        arch=target.arch,
+        libraries=target.platform.path_separator.join(libraries),
+        exclude=excluded,
     )
     packages = directory.build.all_system_packages
     if not compiled:
@@ -100,12 +106,20 @@ def build_commands(
         str(output / ENVIRONMENT_REPORT),
     )
     allowed = allowed_members(directory.build.resolved.expect.allow or (), "rpath")
-    # The gate looks up whether they lead to a library of another wheel.
-    rpaths = (*_SCRIPT, script("remove_rpaths.py"), DEST, *(["--outside"] if excluded else []), *allowed)
+    options = [word for glob in excluded for word in ("--exclude", glob)]
+    options += [word for glob in allowed for word in ("--allow", glob)]
+    rpaths = (*_SCRIPT, script("edit_rpaths.py"), DEST, ENVIRONMENT, *options)
     has_rpaths = compiled and target.platform is Platform.LINUX
-    strip = (*_SCRIPT, script("strip_libraries.py"), str(libraries), str(output / LIBRARY_PROVENANCE))
+    provided = f"{directory.provider_dir}/lib"
+    strip = (*_SCRIPT, script("strip_libraries.py"), provided, str(output / LIBRARY_PROVENANCE))
     strips = directory.provider is Provider.SCIPY_OPENBLAS32 and target.platform is Platform.LINUX
-    objects = (*_SCRIPT, script("compiled_objects.py"), WHEEL, str(output / COMPILED_OBJECTS))
+    objects = (
+        *_SCRIPT,
+        script("compiled_objects.py"),
+        WHEEL,
+        str(output / COMPILED_OBJECTS),
+        *compiler_flags,
+    )
     provenance = (*_SCRIPT, script("library_provenance.py"), DEST, str(output / LIBRARY_PROVENANCE))
     return [
         *commands,
@@ -121,9 +135,7 @@ def build_commands(
         BuildCommand(phase=Phase.REPAIR, argv=repair, env=variables),
         # delocate does this itself.
         *([BuildCommand(phase=Phase.REPAIR, argv=rpaths)] if has_rpaths else []),
-        BuildCommand(
-            phase=Phase.REPAIR, argv=(*provenance, *([libraries] if libraries else []), "--", *packages)
-        ),
+        BuildCommand(phase=Phase.REPAIR, argv=(*provenance, *libraries, "--", *packages)),
     ]
 
 

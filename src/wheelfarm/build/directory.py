@@ -4,6 +4,7 @@ source/            the patched source tree
 requirements/      wheels for the build environment, verified: from the lock and from the farm
 requirements.txt   each of them by file and sha256
 provider/          BLAS and LAPACK: a wheel, or what inside/netlib.py copies from the system
+libraries/         the farm's wheels of C libraries, unpacked
 inside/            scripts that run where the build runs
 env/               the build environment, where it is made on this machine
 dist/              what comes out
@@ -14,6 +15,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
@@ -21,6 +23,8 @@ from wheelfarm.errors import ChainError, ProviderError, counted
 from wheelfarm.model import DEFAULT_LIMITS, FetchedSource, Limits, Platform
 from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.sources.unpacking import unpack
+from wheelfarm.wheelhouse.tags import is_library
+from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path, PurePath
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import PatchedTree, PinnedWheel
     from wheelfarm.plan.build import Build
 
+LIBRARIES: Final = "libraries"
+"""The directory of the unpacked wheels of C libraries."""
 SOURCE: Final = "source"
 """The directory of the patched source tree."""
 ENVIRONMENT: Final = "env"
@@ -81,6 +87,32 @@ class BuildDirectory:
         return self.inside / "provider" if laid_out else None
 
     @property
+    def libraries(self) -> tuple[PinnedWheel, ...]:
+        """The farm's wheels that hold a C library for all Pythons."""
+        return tuple(each for each in self.requirements if each.farm and is_library(each.path.name))
+
+    @property
+    def pkg_config_path(self) -> tuple[PurePath, ...]:
+        """The directories of pkg-config files that the build finds, as it sees them."""
+        own = [self.provider_dir / "pkgconfig"] if self.provider_dir else []
+        return (*own, *self._directories("*.pc"))
+
+    @property
+    def library_path(self) -> tuple[PurePath, ...]:
+        """The directories of shared libraries that the repair tool finds, as it sees them."""
+        own = [self.provider_dir / "lib"] if self.provider_dir else []
+        return (*own, *self._directories("*.so*", "*.dylib", "*.dll"))
+
+    def _directories(self, *globs: str) -> list[PurePath]:
+        found = {
+            self.inside / LIBRARIES / pinned.name / PurePosixPath(member).parent
+            for pinned in self.libraries
+            for member in open_wheel(pinned.path).names
+            if any(PurePosixPath(member).match(glob) for glob in globs)
+        }
+        return sorted(found)
+
+    @property
     def build_dir(self) -> PurePath | None:
         """Meson's build directory as the build sees it; None with another backend."""
         return self.inside / "build" if self.backend == MESON_PYTHON else None
@@ -118,6 +150,10 @@ def write_scripts(directory: BuildDirectory) -> None:
             (directory.root / "inside" / script.name).write_bytes(script.read_bytes())
 
 
+def _as_archive(wheel: PinnedWheel) -> FetchedSource:
+    return FetchedSource(name=wheel.name, version=wheel.version, path=wheel.path, sha256=wheel.sha256)
+
+
 def _unpack_openblas(directory: BuildDirectory) -> None:
     """Unpack scipy-openblas32, with a pkg-config file for where the build sees it."""
     target, wheel = directory.build.id.target, directory.provider_wheel
@@ -126,8 +162,9 @@ def _unpack_openblas(directory: BuildDirectory) -> None:
             f"the variant {directory.build.id.variant!r} has no wheel of its BLAS for {target}",
             hint="add it to the variant's lock file",
         )
-    archive = FetchedSource(name=wheel.name, version=wheel.version, path=wheel.path, sha256=wheel.sha256)
-    unpacked = unpack(archive, directory.root / "provider-wheel", directory.limits) / "scipy_openblas32"
+    unpacked = (
+        unpack(_as_archive(wheel), directory.root / "provider-wheel", directory.limits) / "scipy_openblas32"
+    )
     if not (unpacked / "lib").is_dir():
         raise ProviderError(f"{wheel.path.name} holds no scipy_openblas32/lib", where=str(wheel.path))
     provider, library = directory.root / "provider", "scipy_openblas"
@@ -162,3 +199,5 @@ def write_directory(directory: BuildDirectory) -> None:
     _write_files(directory)
     if directory.provider is Provider.SCIPY_OPENBLAS32:
         _unpack_openblas(directory)
+    for pinned in directory.libraries:
+        unpack(_as_archive(pinned), directory.root / LIBRARIES / pinned.name, directory.limits)

@@ -77,7 +77,8 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
     Raises:
         RecipeError: as `check_environment`.
     """
-    build, provider = directory.build, directory.provider_dir
+    build, separator = directory.build, directory.build.id.target.platform.path_separator
+    found = [path.as_posix() for path in directory.pkg_config_path]
     proxies = {name: "" if name.lower() == "no_proxy" else _NOWHERE for name in PROXIES}
     check_environment(build)
     # Set because Meson puts a ccache that it finds itself before the compiler, and writes so into wheels.
@@ -92,7 +93,7 @@ def build_environment(directory: BuildDirectory) -> dict[str, str]:
         **version_variables(directory),
         **build.resolved.environment,
         **_deployment_target(directory),
-        **({"PKG_CONFIG_PATH": (provider / "pkgconfig").as_posix()} if provider else {}),
+        **({"PKG_CONFIG_PATH": separator.join(found)} if found else {}),
         "SOURCE_DATE_EPOCH": str(directory.epoch),
         # auditwheel's and some generators' output follows the order of sets.
         "PYTHONHASHSEED": "0",

@@ -7,11 +7,12 @@ Scripts write both where the build runs; see `inside/`.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from wheelfarm.errors import ChainError, Collector, SourceError, YieldError, counted
+from wheelfarm.errors import BuildError, ChainError, Collector, SourceError, YieldError, counted
 from wheelfarm.model import CacheUse, CompiledObjects, Digest, EnvironmentEntry, parse_name
 from wheelfarm.sources.inspection import BUILD_PRODUCT
 from wheelfarm.wheels.archive import open_wheel
@@ -155,16 +156,37 @@ def read_environment_report(directory: BuildDirectory) -> EnvironmentReport:
     return report
 
 
+@dataclass(frozen=True, kw_only=True)
+class _CompilerReport(CompiledObjects):
+    """What compiled_objects.py writes."""
+
+    unmatched: tuple[str, ...] = ()
+    """Globs of the recipe's compiler flags that match no source and no object."""
+
+
 def read_compiled_objects(directory: BuildDirectory) -> CompiledObjects:
     """How the objects in the wheel were compiled; nothing where a build does not record it.
 
     Raises:
         ChainError: when the file is damaged.
+        BuildError: a group, for each glob of the recipe's compiler flags that matches nothing.
     """
     path = directory.dist / COMPILED_OBJECTS
     if not path.exists():
         return CompiledObjects()
-    return _read(RootModel[CompiledObjects], path, directory, "report of compiled objects").root
+    report = _read(RootModel[_CompilerReport], path, directory, "report of compiled objects").root
+    problems = Collector()
+    for glob in report.unmatched:
+        problems.add(
+            BuildError(
+                f"no source or object that was compiled matches {glob!r}",
+                where=f"{directory.build.recipe.where}: compiler-flags",
+                why="its flags changed nothing",
+                hint="the log of the build has the paths: the end of one of them must match",
+            )
+        )
+    problems.check()
+    return CompiledObjects(objects=report.objects, features=report.features)
 
 
 def verify_built(directory: BuildDirectory, report: EnvironmentReport) -> None:

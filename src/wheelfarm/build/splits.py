@@ -43,7 +43,9 @@ _COPIED_FIELDS: Final = frozenset(
 def divide(
     build: Build, repaired: RepairedWheel, install_plan: Mapping[str, str], directory: Path
 ) -> dict[Name, RepairedWheel]:
-    """Write the wheels of a build, by distribution, the main one first; without splits it is the whole.
+    """Write the wheels of a build, by distribution, the main one first.
+
+    Without splits, and without requirements that the farm adds, it is the whole.
 
     Args:
         build: whose wheel it is.
@@ -55,16 +57,28 @@ def divide(
         SplitError: when the wheel cannot be divided as the recipe says, or lacks files that have no tag.
     """
     _check_tagged(build, install_plan)
-    if not build.splits:
+    if not build.splits and not build.added_requires:
         return {build.id.name: repaired}
     whole = open_wheel(repaired.path)
-    members = _members_by_split(build, whole, install_plan)
+    members = _members_by_split(build, whole, install_plan) if build.splits else {}
     directory.mkdir(exist_ok=True)
     removed = frozenset[str]().union(*members.values())
-    main = rewrite_wheel(whole, directory / whole.path.name, Changes(dropped=removed)).path
+    changes = Changes(dropped=removed, written=_added_requires(build, whole))
+    main = rewrite_wheel(whole, directory / whole.path.name, changes).path
     paths = {build.id.name: main}
     paths |= {name: _write_split(whole, build, name, members[name], directory) for name in build.splits}
     return {name: replace(repaired, path=path, sha256=sha256_of_file(path)) for name, path in paths.items()}
+
+
+def _added_requires(build: Build, whole: Wheel) -> dict[str, bytes]:
+    """METADATA with the requirements that the farm adds, below the other fields; none without any."""
+    if not build.added_requires:
+        return {}
+    name = f"{whole.dist_info}/METADATA"
+    with zipfile.ZipFile(whole.path) as archive:
+        header, blank, description = archive.read(name).decode().replace("\r\n", "\n").partition("\n\n")
+    lines = [header.rstrip("\n"), *(f"Requires-Dist: {each}" for each in build.added_requires)]
+    return {name: ("\n".join(lines) + (blank or "\n") + description).encode()}
 
 
 def _tags_by_path(install_plan: Mapping[str, str]) -> dict[PurePosixPath, str]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
+
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Name, Python, Target
 from wheelfarm.plan.build import BuildId
-from wheelfarm.plan.graph import find_refusal, order
+from wheelfarm.plan.graph import find_refusal, order_all
 from wheelfarm.recipes.farm_settings import PLATFORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
@@ -47,13 +49,20 @@ class Job:
     name: Name
     platform: str
     entries: tuple[MatrixEntry, ...]
-    dependencies: tuple[Name, ...]
-    """Recipes whose wheels its builds and tests use."""
+    needed: Mapping[str, tuple[Name, ...]]
+    """Variant → recipes whose wheels its builds and tests use."""
+    pythons: Mapping[Name, Python]
+    """The Python of the only entry of recipes whose wheel is for all Pythons."""
 
     @property
     def id(self) -> str:
         """Its key in the workflow's `jobs`."""
         return f"build-{self.name}-{self.platform}"
+
+    @property
+    def dependencies(self) -> tuple[Name, ...]:
+        """Recipes whose wheels its builds and tests use in some variant."""
+        return tuple(dict.fromkeys(name for names in self.needed.values() for name in names))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -63,8 +72,8 @@ class Job:
     def dependencies_of(self, entry: MatrixEntry) -> tuple[MatrixEntry, ...]:
         """The entries of other jobs whose wheels an entry uses."""
         return tuple(
-            MatrixEntry(name=name, platform=entry.platform, variant=entry.variant, python=entry.python)
-            for name in self.dependencies
+            replace(entry, name=name, python=self.pythons.get(name, entry.python))
+            for name in self.needed[entry.variant]
         )
 
 
@@ -74,16 +83,32 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
     Raises:
         RecipeError: for each recipe that no platform builds.
     """
-    ordered, jobs, problems = order(recipes), list[Job](), Collector()
+    by_variant = {variant: recipes.in_variant(variant) for variant in settings.variants}
+    ordered, jobs, problems = order_all(by_variant.values()), list[Job](), Collector()
     refusals: dict[Name, list[str]] = {recipe.name: [] for recipe in ordered}
+    pythons = tuple(sorted(settings.ci.pythons or settings.pythons))
+    chosen = {recipe.name: _pythons(recipe, pythons) for recipe in ordered}
+    only = {
+        recipe.name: chosen[recipe.name][0]
+        for recipe in ordered
+        if not recipe.table.for_one_python and chosen[recipe.name]
+    }
     for platform in settings.ci.platforms:
         built: set[MatrixEntry] = set()
         for recipe in ordered:
-            requires = recipe.table.requires
-            closure = {*recipes.run_closure(requires.host), *recipes.run_closure(requires.run)}
-            dependencies = tuple(other.name for other in ordered if other.name in closure)
-            job = Job(name=recipe.name, platform=platform, entries=(), dependencies=dependencies)
-            entries = tuple(_supported_entries(job, recipe, settings, built, refusals[recipe.name]))
+            closures = {variant: _closure(each, recipe.name) for variant, each in by_variant.items()}
+            needed = {
+                variant: tuple(other.name for other in ordered if other.name in closure)
+                for variant, closure in closures.items()
+            }
+            job = Job(name=recipe.name, platform=platform, entries=(), needed=needed, pythons=only)
+            own = [only[recipe.name]] if recipe.name in only else pythons
+            possible = (
+                MatrixEntry(name=recipe.name, platform=platform, variant=variant, python=python)
+                for variant in settings.variants
+                for python in own
+            )
+            entries = tuple(_supported_entries(job, recipe, possible, built, refusals[recipe.name]))
             built.update(entries)
             if entries:
                 jobs.append(replace(job, entries=entries))
@@ -97,19 +122,31 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
+def _closure(recipes: RecipeSet, name: Name) -> set[Name]:
+    requires = recipes.find(name).table.requires
+    return {*recipes.run_closure(requires.host), *recipes.run_closure(requires.run)}
+
+
+def _pythons(recipe: LoadedRecipe, pythons: Sequence[Python]) -> list[Python]:
+    """Those that the recipe is for."""
+    supported = SpecifierSet(recipe.table.python)
+    return [python for python in pythons if supported.contains(f"{python.major}.{python.minor}")]
+
+
 def _supported_entries(
-    job: Job, recipe: LoadedRecipe, settings: Settings, built: Collection[MatrixEntry], refusals: list[str]
+    job: Job,
+    recipe: LoadedRecipe,
+    possible: Iterable[MatrixEntry],
+    built: Collection[MatrixEntry],
+    refusals: list[str],
 ) -> Iterator[MatrixEntry]:
     """Yield the entries that the recipe and its dependencies are built for, and list why others are not."""
-    pythons = settings.ci.pythons
-    for variant, table in settings.variants.items():
-        for python in sorted(pythons or settings.pythons):
-            entry = MatrixEntry(name=job.name, platform=job.platform, variant=variant, python=python)
-            refusal = find_refusal(recipe, entry.build_id.target, table.provider)
-            missing = sorted(each.name for each in job.dependencies_of(entry) if each not in built)
-            if refusal is None and missing:
-                refusal = f"it needs {', '.join(missing)}"
-            if refusal is None:
-                yield entry
-            else:
-                refusals.append(refusal)
+    for entry in possible:
+        refusal = find_refusal(recipe, entry.build_id.target, entry.variant)
+        missing = sorted(each.name for each in job.dependencies_of(entry) if each not in built)
+        if refusal is None and missing:
+            refusal = f"it needs {', '.join(missing)}"
+        if refusal is None:
+            yield entry
+        else:
+            refusals.append(refusal)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import parse_packages, task
 from wheelfarm.errors import Collector, RecipeError, counted
-from wheelfarm.plan.graph import order
+from wheelfarm.plan.graph import is_built, order
 from wheelfarm.recipes.lock_checks import check_added, check_locks
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.locks import parse_lines
@@ -68,6 +68,9 @@ def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None
     unresolved, targets = Collector(), targets_of(farm.settings)
     for variant in farm.settings.variants:
         for target in targets:
+            # Layers that meet in no build may contradict each other.
+            if not is_built(farm.recipes, recipe, target, variant):
+                continue
             with unresolved.collect():
                 recipe.resolve(variant=variant, target=target)
     # What is wrong for every target is reported once.

@@ -12,7 +12,7 @@ from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.gate.examination import check_examination
 from wheelfarm.provenance.sbom_reader import vendored_members
 from wheelfarm.recipes.strict import size_of
-from wheelfarm.wheelhouse.tags import is_pure
+from wheelfarm.wheelhouse.tags import is_library, is_pure
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of
@@ -62,14 +62,16 @@ def check_expectations(
         ExpectationError: a group with every expectation that is not met.
     """
     expect, has_code = build.resolved.expect, build.recipe.table.compiled
-    checks = list(check_contents(expect, wheel))
+    checks = [*check_abi(build, wheel), *check_contents(expect, wheel)]
     binaries: tuple[Binary, ...] = ()
     exclude = build.resolved.repair.exclude
     if reads_binaries(expect, compiled=has_code) or exclude:
         binaries = linkage_in_child(wheel, env, scratch)
         checks += check_architecture(wheel, binaries)
         vendored = vendored_members(wheel)
-        checks += check_linkage(expect, binaries, vendored=vendored, compiled=has_code, exclude=exclude)
+        # The library of an abi none is no extension module.
+        modules = build.recipe.table.for_one_python
+        checks += check_linkage(expect, binaries, vendored=vendored, modules=modules, exclude=exclude)
     checks += check_examination(build, wheel, binaries, beside, compiled)
     return require(build, checks, wheel=wheel.path.name)
 
@@ -100,6 +102,18 @@ def check_pure(build: Build, wheel: Wheel, env: Mapping[str, str], scratch: Path
         cause=f'{cause}; the recipe of a wheel with compiled code names its compilers, as compilers = ["c"]',
     )
     return require(build, [check], wheel=wheel.path.name)
+
+
+def check_abi(build: Build, wheel: Wheel) -> Iterator[Check]:
+    """Compare the tag of a wheel with what the recipe says of its ABI."""
+    if build.recipe.table.abi == "none" and build.id.name == wheel.name:
+        yield Check.of(
+            "abi",
+            expected="py3-none of one platform",
+            found="-".join(wheel.path.stem.split("-")[-3:]),
+            ok=is_library(wheel.path.name),
+            cause='the recipe says abi = "none"; the backend chooses the tag',
+        )
 
 
 def check_contents(expect: Expect, wheel: Wheel) -> Iterator[Check]:
@@ -245,7 +259,7 @@ def check_linkage(
     binaries: Sequence[Binary],
     *,
     vendored: AbstractSet[str],
-    compiled: bool,
+    modules: bool,
     exclude: Sequence[str] = (),
 ) -> Iterator[Check]:
     """Compare a wheel's binaries with the expectations; a compiled wheel must have an extension module.
@@ -254,10 +268,10 @@ def check_linkage(
         expect: the expectations.
         binaries: those of the wheel.
         vendored: the members that the repair tool added.
-        compiled: whether the recipe has compilers.
+        modules: whether there are extension modules, unless the expectations say it.
         exclude: globs of the libraries that the repair left to other wheels.
     """
-    wanted = expect.extensions if expect.extensions is not None else compiled or None
+    wanted = expect.extensions if expect.extensions is not None else modules or None
     if wanted is not None:
         yield _extensions(binaries, wanted=wanted)
     if expect.blas is not None or expect.interface is not None:

@@ -32,6 +32,11 @@ class Platform(StrEnum):
     MACOS = "macos"
     WINDOWS = "windows"
 
+    @property
+    def path_separator(self) -> str:
+        """What stands between the directories of a variable such as PATH."""
+        return ";" if self is Platform.WINDOWS else ":"
+
 
 class EngineName(StrEnum):
     """What runs a build."""
@@ -118,9 +123,14 @@ class Target:
 
     @property
     def identifier(self) -> str:
-        """As cibuildwheel writes it (win32 has no architecture of its own)."""
+        """As cibuildwheel writes it."""
+        return f"{self.python.tag}-{self.platform_suffix}"
+
+    @property
+    def platform_suffix(self) -> str:
+        """Its second half, such as manylinux_x86_64; win32 has no architecture of its own."""
         suffix = "32" if self.system == "win" and self.arch == "32" else f"_{self.arch}"
-        return f"{self.python.tag}-{self.system}{suffix}"
+        return f"{self.system}{suffix}"
 
     def __str__(self) -> str:
         return self.identifier

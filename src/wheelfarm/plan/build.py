@@ -88,6 +88,8 @@ class Build:
     run: tuple[BuildId, ...]
     """All builds whose wheels the installed wheel needs."""
     reason: str
+    added_requires: tuple[str, ...] = ()
+    """Requirements that the farm adds to the metadata of the wheel."""
     inputs: BuildInputs | None = None
     """All that can change the bytes of its wheels; None until the plan knows the keys of what it needs."""
     key_parts: Mapping[str, str] = field(default_factory=dict)

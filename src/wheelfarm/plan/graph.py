@@ -72,9 +72,25 @@ def order(recipes: RecipeSet, names: Iterable[str] | None = None) -> tuple[Loade
     """
     names = plannable(recipes, None) if names is None else names
     graph = {name: _needs(recipes.find(name)) for name in _closure(recipes, names)}
+    return tuple(map(recipes.find, _sorted(graph)))
+
+
+def order_all(sets: Collection[RecipeSet]) -> tuple[LoadedRecipe, ...]:
+    """All recipes that can be planned, each after what it needs in one of the variants.
+
+    Args:
+        sets: the recipes as each variant needs them.
+    """
+    graph: dict[Name, set[Name]] = {}
+    for recipes in sets:
+        for recipe in order(recipes):
+            graph.setdefault(recipe.name, set()).update(_needs(recipe))
+    return tuple(map(next(iter(sets)).find, _sorted(graph)))
+
+
+def _sorted(graph: Mapping[Name, Iterable[Name]]) -> Iterable[Name]:
     # Sorted, so that the order depends on nothing but the recipes.
-    sorter = TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)})
-    return tuple(recipes.find(name) for name in sorter.static_order())
+    return TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)}).static_order()
 
 
 def _closure(recipes: RecipeSet, names: Iterable[str]) -> set[Name]:
@@ -117,14 +133,24 @@ def _needs(recipe: LoadedRecipe) -> set[Name]:
     return {Name(name) for name in (*recipe.table.requires.host, *recipe.table.requires.run)}
 
 
-def find_refusal(recipe: LoadedRecipe, target: Target, provider: Provider = Provider.NONE) -> str | None:
-    """Why a recipe is not built for a target with a provider; None when it is."""
-    if recipe.table.blas and provider is Provider.NETLIB and target.platform is not Platform.LINUX:
+def _blas_refusal(recipe: LoadedRecipe, target: Target, variant: str) -> str | None:
+    provider = recipe.variants[variant].provider if variant in recipe.variants else Provider.NONE
+    if recipe.supplies and variant not in recipe.supplies:
+        return f"it is the BLAS of the variant {' and '.join(recipe.supplies)} only"
+    if provider is Provider.NETLIB and target.platform is not Platform.LINUX:
         return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
-    if recipe.table.blas and provider is Provider.NETLIB and target.system == "musllinux":
+    if provider is Provider.NETLIB and target.system == "musllinux":
         return "netlib's BLAS and LAPACK are taken from apt or dnf, which musllinux's images do not have"
-    if recipe.table.blas and provider is Provider.ACCELERATE and target.platform is not Platform.MACOS:
+    if provider is Provider.ACCELERATE and target.platform is not Platform.MACOS:
         return "Accelerate is part of macOS"
+    return None
+
+
+def find_refusal(recipe: LoadedRecipe, target: Target, variant: str) -> str | None:
+    """Why a recipe is not built for a target in a variant; None when it is."""
+    refusal = _blas_refusal(recipe, target, variant) if recipe.table.blas or recipe.supplies else None
+    if refusal:
+        return refusal
     supported = SpecifierSet(recipe.table.python)
     version = f"{target.python.major}.{target.python.minor}"
     if not supported.contains(version):
@@ -160,20 +186,20 @@ def make_plan(
         UsageError: for an unknown recipe or variant, or a target that a recipe does not serve.
         LockError: when the lock file of the variant is missing or not locked.
     """
-    table = settings.choose_variant(variant)
+    table, recipes = settings.choose_variant(variant), recipes.in_variant(variant)
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
     good, refused = _requested(recipes, names)
     ordered = order(recipes, good)
     requested = None if names is None else set(good)
     builds: dict[BuildId, Build] = {}
-    pure: dict[Name, BuildId] = {}
+    shared: dict[tuple[Name, str], BuildId] = {}
     skipped: list[str] = []
     problems = Collector()
     for toolchain in toolchains:
         target = toolchain.target
         absent: set[Name] = set()
         for recipe in ordered:
-            refusal = find_refusal(recipe, target, table.provider)
+            refusal = find_refusal(recipe, target, variant)
             if not refusal and (missing := sorted(absent & _needs(recipe))):
                 refusal = f"it needs {', '.join(missing)}"
             if refusal and requested is None:
@@ -184,9 +210,11 @@ def make_plan(
                 raise UsageError(f"{recipe.name} is not built for {target}", where=recipe.where, why=refusal)
 
             provider_requirements = applicable(provider_lock, target)
-            # One pure wheel is for all targets.
+            # One pure wheel is for all targets, and one of abi none for all Pythons.
             broken = problems.by_name()
-            if recipe.name in pure or (broken and _closure(recipes, [recipe.name]) & set(broken)):
+            if (recipe.name, recipe.table.shared_by(target)) in shared or (
+                broken and _closure(recipes, [recipe.name]) & set(broken)
+            ):
                 continue
             with problems.of(recipe.name).collect():
                 build = _build(
@@ -197,10 +225,9 @@ def make_plan(
                     variant=table,
                     provider_requirements=provider_requirements,
                     reason=_reason(recipe, ordered, requested),
-                    pure=pure,
+                    shared=shared,
                 )
-                if not recipe.table.compiled:
-                    pure[recipe.name] = build.id
+                shared[recipe.name, recipe.table.shared_by(target)] = build.id
                 builds[build.id] = _keyed(build, builds)
                 for check in checks:
                     with problems.of(recipe.name).collect():
@@ -215,6 +242,12 @@ def make_plan(
             checks=checks,
         )
     return Plan(tuple(builds.values()), tuple(skipped), refused)
+
+
+def is_built(recipes: RecipeSet, recipe: LoadedRecipe, target: Target, variant: str) -> bool:
+    """Whether a recipe and all that it needs in a variant are built for a target."""
+    needed = _closure(recipes.in_variant(variant), [recipe.name])
+    return all(find_refusal(recipes.find(name), target, variant) is None for name in needed)
 
 
 def _reason(recipe: LoadedRecipe, ordered: Sequence[LoadedRecipe], requested: Collection[Name] | None) -> str:
@@ -233,14 +266,15 @@ def _build(
     variant: Variant,
     provider_requirements: tuple[LockedRequirement, ...],
     reason: str,
-    pure: Mapping[Name, BuildId],
+    shared: Mapping[tuple[Name, str], BuildId],
 ) -> Build:
-    """A build without its keys; the builds of pure wheels that it needs may be for another target."""
+    """A build without its keys; builds that it needs may be for another target, which shares their wheels."""
 
     def ids(of: Sequence[str]) -> tuple[BuildId, ...]:
-        return tuple(pure.get(Name(name)) or replace(id, name=Name(name)) for name in of)
+        return tuple(shared[Name(name), recipes.find(name).table.shared_by(target)] for name in of)
 
     requires, target = recipe.table.requires, id.target
+    supplier = recipes.find(variant.recipe) if recipe.table.blas and variant.recipe else None
     problems = Collector()
     check_locks(recipe, recipes, [target], problems)
     problems.check()
@@ -258,6 +292,7 @@ def _build(
         host=ids(requires.host),
         upstream=ids(recipes.run_closure(requires.host)),
         run=ids(recipes.run_closure(requires.run)),
+        added_requires=(f"{supplier.name}=={supplier.table.version}",) if supplier else (),
         reason=reason,
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Recipe
 
-RULES: Final = "8"
+RULES: Final = "9"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
 
 
@@ -129,7 +129,9 @@ class BuildInputs(_Input):
     name: Annotated[str, Field(description="the recipe's name")]
     version: str
     engine: EngineName
-    target: Annotated[str, Field(description="cibuildwheel build identifier")]
+    target: Annotated[
+        str, Field(description="cibuildwheel build identifier, or the part of it that the wheel is for")
+    ]
     variant: str
     provider: Annotated[Provider, Field(description="what supplies BLAS to this build")]
     source: SourceInput
@@ -140,6 +142,9 @@ class BuildInputs(_Input):
     blas: Annotated[bool, Field(description="whether the build links the variant's BLAS")]
     config_settings: Annotated[Mapping[str, tuple[str, ...]], Field(description="those of the recipe")]
     environment: Annotated[Mapping[str, str], Field(description="variables of the recipe")]
+    compiler_flags: Annotated[
+        Mapping[str, tuple[str, ...]], Field(description="glob of sources or objects to flags")
+    ] = Field(default_factory=dict)
     cibuildwheel: Annotated[Mapping[str, Any], Field(description="further options of cibuildwheel")]
     splits: Annotated[Mapping[str, Split], Field(description="by distribution; without their imports")]
     requirements: Annotated[Mapping[str, RequirementInput], Field(description="locked build requirements")]
@@ -157,6 +162,9 @@ class BuildInputs(_Input):
     ] = None
     repair_exclude: Annotated[
         tuple[str, ...], Field(description="globs of the libraries that the repair leaves out")
+    ] = ()
+    added_requires: Annotated[
+        tuple[str, ...], Field(description="requirements that the metadata of the wheel get")
     ] = ()
     processor: Annotated[
         str | None, Field(description="of the machine, where the recipe allows code for it alone")
@@ -180,6 +188,9 @@ class BuildInputs(_Input):
         }
         parts |= {f"config-settings.{key}": json.dumps(each) for key, each in self.config_settings.items()}
         parts |= {f"environment.{name}": value for name, value in self.environment.items()}
+        if self.compiler_flags:
+            # The last glob that matches counts most.
+            parts["compiler-flags"] = json.dumps([*self.compiler_flags.items()])
         parts |= {
             f"cibuildwheel.{name}": json.dumps(value, sort_keys=True)
             for name, value in self.cibuildwheel.items()
@@ -200,6 +211,8 @@ class BuildInputs(_Input):
             parts["isolation"] = self.isolation
         if self.repair_exclude:
             parts["repair.exclude"] = json.dumps(self.repair_exclude)
+        if self.added_requires:
+            parts["added-requires"] = json.dumps(self.added_requires)
         if self.processor:
             parts["processor"] = self.processor
         if self.allowed_rpaths:
@@ -232,7 +245,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         name=build.id.name,
         version=recipe.version,
         engine=build.engine,
-        target=build.id.target.identifier,
+        target=recipe.shared_by(build.id.target),
         variant=build.id.variant,
         provider=build.variant.provider if recipe.blas else Provider.NONE,
         source=SourceInput.of(recipe),
@@ -241,16 +254,21 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         blas=recipe.blas,
         isolation=recipe.isolation,
         repair_exclude=tuple(resolved.repair.exclude),
+        added_requires=build.added_requires,
         processor=toolchain.processor if resolved.expect.native else None,
         allowed_rpaths=allowed_members(resolved.expect.allow or (), "rpath"),
         config_settings=dict(resolved.config_settings.items),
         environment=resolved.environment,
+        compiler_flags=resolved.compiler_flags,
         cibuildwheel=resolved.cibuildwheel,
         splits={name: split.model_copy(update={"imports": []}) for name, split in build.splits.items()},
         requirements=_locked(build.requirements),
         provider_requirements=_locked(build.provider_requirements) if recipe.blas else {},
         upstream=upstream_keys,
-        toolchain=toolchain.facts,
+        # The interpreter only runs the backend of what is no extension.
+        toolchain={
+            name: fact for name, fact in toolchain.facts.items() if name != "python" or recipe.for_one_python
+        },
         compilers={name: toolchain.compilers.get(name, "(none)") for name in recipe.languages},
         programs={
             name: toolchain.programs[name]

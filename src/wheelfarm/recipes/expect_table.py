@@ -81,7 +81,8 @@ class Expect(StrictModel):
     abi3: bool | None = Field(default=None, description="Whether it is for the stable ABI")
     extensions: bool | None = Field(
         default=None,
-        description="Whether there are extension modules; by default there must be when anything is compiled",
+        description="Whether there are extension modules; by default there must be when anything is "
+        "compiled, unless the recipe says an abi",
     )
     allow: dict[str, ReasonText] | None = Field(
         default=None,

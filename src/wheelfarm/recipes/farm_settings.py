@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import platformdirs
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
 from wheelfarm.recipes.expect_table import Expect
-from wheelfarm.recipes.recipe import Layered, SystemPackages
-from wheelfarm.recipes.strict import SizeText, StrictModel, one_of, parsed_by, size_of
+from wheelfarm.recipes.recipe import Layer, Layered, Repair, SystemPackages
+from wheelfarm.recipes.strict import NameText, SizeText, StrictModel, one_of, parsed_by, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -219,6 +219,7 @@ class Provider(StrEnum):
 
     SCIPY_OPENBLAS32 = "scipy-openblas32"
     NETLIB = "netlib"
+    RECIPE = "recipe"
     ACCELERATE = "accelerate"
     NONE = "none"
 
@@ -231,8 +232,23 @@ class Variant(StrictModel):
     lock: str | None = Field(
         default=None, min_length=1, description="Lock file with the wheels of the provider"
     )
+    recipe: NameText | None = Field(
+        default=None, description="The recipe whose wheel has the BLAS, where that is the provider"
+    )
     system_packages: SystemPackages = SystemPackages()
     expect: Expect = Field(default=Expect(), description="What must be true of a wheel that links its BLAS")
+    repair: Repair = Field(default=Repair(), description="What the repair of such a wheel leaves out")
+
+    @model_validator(mode="after")
+    def _recipe_of_provider(self) -> Self:
+        if (self.provider is Provider.RECIPE) is not (self.recipe is not None):
+            raise ValueError('provider = "recipe" needs the name of a recipe, and only that does')
+        return self
+
+    @property
+    def blas_layer(self) -> Layer:
+        """The layer below each recipe that links its BLAS."""
+        return Layer.model_construct({"expect", "repair"}, expect=self.expect, repair=self.repair)
 
 
 class LimitsTable(StrictModel):

@@ -41,6 +41,8 @@ class ResolvedRecipe:
     repair: Repair
     expect: Expect
     test: Test
+    compiler_flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Glob of sources or objects → flags that their compiles get last."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Key path, such as `environment.CFLAGS`, → the layers that gave the value."""
 
@@ -146,7 +148,7 @@ def _applicable(layered: Layered, variant: str, target: Target) -> Iterator[tupl
 
 
 def resolve(
-    recipe: Recipe, *, where: str, defaults: Layered, blas_expect: Expect, variant: str, target: Target
+    recipe: Recipe, *, where: str, defaults: Layered, blas: Layer, variant: str, target: Target
 ) -> ResolvedRecipe:
     """The recipe's values for one variant and target.
 
@@ -154,7 +156,7 @@ def resolve(
         recipe: the parsed recipe.
         where: its file, for origins and errors.
         defaults: the farm's layer, `[tool.wheelfarm.defaults]`.
-        blas_expect: what the variant expects of wheels that link its BLAS.
+        blas: the layer of the variant below recipes that link its BLAS.
         variant: the variant's name.
         target: what the values are for.
 
@@ -167,8 +169,7 @@ def resolve(
     stack.append(defaults, FARM)
     stack.add_layers(defaults, where=f"{FARM}.", variant=variant, target=target)
     if recipe.blas:
-        layer = Layer.model_construct({"expect"}, expect=blas_expect)
-        stack.append(layer, f"pyproject.toml: tool.wheelfarm.variants.{variant}")
+        stack.append(blas, f"pyproject.toml: tool.wheelfarm.variants.{variant}")
     stack.add_base(recipe, where)
     stack.add(recipe.farm, f"{where}: farm")
     stack.add_layers(recipe, where=f"{where}: ", variant=variant, target=target)
@@ -183,5 +184,6 @@ def resolve(
         repair=Repair.model_validate(stack.table("repair")),
         expect=Expect.model_validate(stack.table("expect")),
         test=Test.model_validate(stack.table("test")),
+        compiler_flags={glob: tuple(flags) for glob, flags in stack.table("compiler-flags").items()},
         origins=stack.origins,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -25,8 +25,14 @@ from wheelfarm.recipes.strict import (
     VersionText,
 )
 
+if TYPE_CHECKING:
+    from wheelfarm.model import Target
+
 # delocate excludes by a part of the path: what precedes the first wildcard.
 LibraryGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{4,}[A-Za-z0-9_.+*?\[\]-]*$")]
+SourceGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+/*?\[\]-]*$")]
+"""The end of the path of sources or objects: scripts of sh and fnmatch read it alike."""
+CompilerFlag = Annotated[str, Field(pattern=r"^-[A-Za-z0-9_=,.+:-]+$")]
 CostText = Annotated[str, Field(pattern=r"^[1-9]\d{0,3} (s|min)$")]
 """A duration, such as 40 s or 8 min."""
 
@@ -170,6 +176,12 @@ class Layer(StrictModel):
         description="Reaches the build unchanged",
         json_schema_extra={"additionalProperties": False},
     )
+    compiler_flags: dict[SourceGlob, list[CompilerFlag]] = Field(
+        default={},
+        description="Glob of the end of the paths of sources or objects → flags that their compiles get "
+        "last, on Linux and macOS; of several globs the last one counts most, and each must match",
+        json_schema_extra={"additionalProperties": False},
+    )
     system_packages: SystemPackages = SystemPackages()
     cibuildwheel: dict[str, Any] = Field(
         default={}, description="Further options of cibuildwheel, passed through"
@@ -216,6 +228,10 @@ class Recipe(Layered):
     compilers: list[Literal["c", "c++", "fortran"]] = Field(
         default=["c", "c++"], description="Languages compiled; none for a pure wheel"
     )
+    abi: Literal["none"] | None = Field(
+        default=None,
+        description="none: one wheel serves all Pythons of a platform, as that of a C library",
+    )
     cpus: int = Field(default=1, ge=1, description="Processors without which the build should not be started")
     memory: SizeText | None = Field(default=None, description="What the build holds at its peak, as 3G")
     exclusive: bool = Field(default=False, description="Whether nothing else may run at the same time")
@@ -259,6 +275,17 @@ class Recipe(Layered):
     def compiled(self) -> bool:
         """Whether its wheel holds compiled code; one that does not is pure."""
         return bool(self.languages)
+
+    @property
+    def for_one_python(self) -> bool:
+        """Whether each Python needs a wheel of its own."""
+        return self.compiled and self.abi is None
+
+    def shared_by(self, target: Target) -> str:
+        """What the targets that share a wheel have in common: nothing, a platform, or the identifier."""
+        if not self.compiled:
+            return "any"
+        return target.identifier if self.for_one_python else target.platform_suffix
 
     @property
     def named_splits(self) -> dict[str, Split]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
@@ -12,11 +12,10 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import Collector, RecipeError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, PublicWheel, Sdist, parse_name
 from wheelfarm.recipes.checks import check_defaults, check_expectations, check_recipe, check_set
-from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
-from wheelfarm.recipes.recipe import Layered, Recipe
+from wheelfarm.recipes.recipe import Layer, Layered, Recipe, Requires
 from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 from wheelfarm.system.files import sha256_of_file
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.errors import FarmError
     from wheelfarm.model import LockedRequirement, Source, Target
+    from wheelfarm.recipes.farm_settings import Variant
     from wheelfarm.recipes.settings import Settings
 
 
@@ -39,8 +39,8 @@ class LoadedRecipe:
     patches: Path
     defaults: Layered = field(default_factory=Layered)
     """The farm's layer, `[tool.wheelfarm.defaults]`."""
-    blas_expects: Mapping[str, Expect] = field(default_factory=dict)
-    """Variant → what must be true of wheels that link its BLAS."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """All variants of the farm."""
     _locks: dict[str, tuple[LockedRequirement, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -60,6 +60,22 @@ class LoadedRecipe:
     def where(self) -> str:
         """The recipe's file, for errors and origins."""
         return f"{self.directory.parent.name}/{self.directory.name}/recipe.toml"
+
+    @property
+    def supplies(self) -> tuple[str, ...]:
+        """The variants whose BLAS its wheel is."""
+        return tuple(sorted(name for name, each in self.variants.items() if each.recipe == self.name))
+
+    def in_variant(self, variant: str) -> LoadedRecipe:
+        """The recipe as a variant needs it: what links a BLAS of the farm requires its wheel."""
+        if not self.table.blas:
+            return self
+        suppliers, own = {each.recipe for each in self.variants.values()}, self.variants[variant].recipe
+        requires = {
+            kind: [*(name for name in names if name not in suppliers), *([own] if own else [])]
+            for kind, names in self.table.requires
+        }
+        return replace(self, table=self.table.model_copy(update={"requires": Requires(**requires)}))
 
     @property
     def source(self) -> Source:
@@ -85,7 +101,7 @@ class LoadedRecipe:
                 self.table,
                 where=self.where,
                 defaults=self.defaults,
-                blas_expect=self.blas_expects.get(variant, Expect()),
+                blas=self.variants[variant].blas_layer if variant in self.variants else Layer(),
                 variant=variant,
                 target=target,
             )
@@ -171,6 +187,11 @@ class RecipeSet:
             {**self.broken, **{Name(name): error for name, error in broken.items()}},
         )
 
+    def in_variant(self, variant: str) -> RecipeSet:
+        """The recipes as a variant needs them."""
+        by_name = {name: recipe.in_variant(variant) for name, recipe in self.by_name.items()}
+        return RecipeSet(by_name, self.broken)
+
     def check(self) -> None:
         """Raise what is wrong with recipes, all at once."""
         problems = Collector()
@@ -215,7 +236,7 @@ def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
         directory=directory,
         patches=settings.patches / directory.name,
         defaults=settings.defaults,
-        blas_expects={name: variant.expect for name, variant in settings.variants.items()},
+        variants=settings.variants,
     )
     problems = Collector()
     if recipe.name != directory.name:
@@ -252,7 +273,7 @@ def read_recipes(settings: Settings) -> RecipeSet:
     for directory, name in present.items():
         with problems.of(name).collect():
             by_name[name] = read_recipe(directory, settings)
-    recipes = RecipeSet(by_name)
+    recipes = RecipeSet(by_name).in_variant(settings.variant)
     check_set(recipes, set(present.values()), settings.patches, problems)
     return recipes.without(problems.by_name())
 

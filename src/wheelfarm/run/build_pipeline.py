@@ -284,10 +284,10 @@ class BuildPipeline:
             repaired = self._compile(directory)
         else:
             self.listener.on_line("using the wheel that an earlier run built")
-        self._check_run_requires(repaired)
         with self.timings.step("split"):
             plan = read_environment_report(directory).install_plan
             wheels = divide(self.build, repaired, plan, self.root / _SPLIT)
+        self._check_run_requires(wheels[self.build.id.name])
         with self.timings.step("document"):
             finished = self.root / _FINISHED
             documented = {name: document(directory, name, each, finished) for name, each in wheels.items()}

@@ -83,6 +83,7 @@ def recorded_build(
         host=(),
         upstream=tuple(replace(build_id, name=each.name) for each in record.upstream),
         run=(),
+        added_requires=inputs.added_requires,
         reason="to reproduce its wheel",
     )
     now = build_inputs(build, inputs.upstream)
@@ -125,6 +126,7 @@ def _resolved(record: Record, inputs: BuildInputs) -> ResolvedRecipe:
     return ResolvedRecipe(
         config_settings=ConfigSettings.of(inputs.config_settings),
         environment=inputs.environment,
+        compiler_flags=inputs.compiler_flags,
         system_packages=SystemPackages.model_validate(packages),
         cibuildwheel=inputs.cibuildwheel,
         repair=Repair(exclude=[*inputs.repair_exclude]),

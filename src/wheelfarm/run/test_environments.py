@@ -152,7 +152,7 @@ class GateTestPlanner:
             python
             for python in supported_pythons(opened, self.services.engine.pythons(target))
             if python != target.python
-            and find_refusal(build.recipe, replace(target, python=python), build.variant.provider) is None
+            and find_refusal(build.recipe, replace(target, python=python), build.id.variant) is None
         ]
 
     def _companions_with(self, python: Python, build: Build) -> tuple[PinnedWheel, ...]:

@@ -56,6 +56,14 @@ def is_pure(tags: Iterable[Tag]) -> bool:
     )
 
 
+def is_library(filename: str) -> bool:
+    """Whether a wheel of this file name is for one platform and all Pythons: a C library, or a program."""
+    return all(
+        tag.abi == "none" and tag.platform != "any" and tag.interpreter == "py3"
+        for tag in parse_wheel_filename(filename)[3]
+    )
+
+
 def _without_level(platform: str) -> str:
     levelled = _LEVELLED.fullmatch(platform)
     if levelled is None:  # any, or one of Windows

@@ -110,7 +110,7 @@ _OWN_NAMES: Final = (
 _LIBRARY_NAMES: Final = (
     (Provider.ACCELERATE, re.compile(r"/(?:accelerate|veclib)\.framework/")),
     (Provider.FLEXIBLAS, re.compile(r"^(?:lib)?flexiblas")),
-    (Provider.OPENBLAS, re.compile(r"^(?:lib)?(?:scipy_)?openblas")),
+    (Provider.OPENBLAS, re.compile(r"^(?:lib)?(?:[a-z0-9]+_)?openblas")),
     (Provider.MKL, re.compile(r"^(?:lib)?mkl_")),
     (Provider.BLIS, re.compile(r"^(?:lib)?blis(?![a-z])")),
     (Provider.ATLAS, re.compile(r"^lib(?:[st]?atlas|f77blas|ptcblas)")),

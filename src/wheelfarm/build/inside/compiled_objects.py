@@ -6,7 +6,7 @@ they come to: the macros that it defines with them, beyond those of the architec
 continues from the build cache compiles little, so what is known stays in Meson's build directory. Uses the
 standard library only.
 
-Usage: compiled_objects.py WHEEL OUTPUT
+Usage: compiled_objects.py WHEEL OUTPUT [GLOB…], of the sources or objects that the recipe has flags for
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import zipfile
 from collections import Counter
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from posixpath import basename, join, normpath
 from typing import TYPE_CHECKING, Any
@@ -158,11 +159,11 @@ class Objects:
         sources = [
             word for word in inputs if (compiles or SOURCE.fullmatch(word)) and not ASSEMBLY.fullmatch(word)
         ]
-        own: Parts = {source: Counter([options]) for source in sources}
+        own: Parts = {normpath(join(cwd, source)): Counter([options]) for source in sources}
         if compiles:
             for source in sources:
                 output = (values["-o"] or [re.sub(r"\.\w+$", ".o", basename(source))])[-1]
-                self.made[normpath(join(cwd, output))] = {source: own[source]}
+                self.made[normpath(join(cwd, output))] = {normpath(join(cwd, source)): Counter([options])}
             return
         libraries = [f"{place}/lib{name}.a" for name in values["-l"] for place in values["-L"]]
         paths = [normpath(join(cwd, path)) for path in (*inputs, *libraries)]
@@ -218,7 +219,13 @@ def features(compilers: dict[str, str], wanted: set[str]) -> dict[str, list[str]
     return found
 
 
-def main(wheel: Path, output: Path) -> None:
+def unmatched(objects: Objects, globs: Iterable[str]) -> list[str]:
+    """The globs that match the path of no source and no object."""
+    paths = {path for made, parts in objects.made.items() for path in (made, *parts)}
+    return [glob for glob in globs if not any(fnmatchcase(path, f"*/{glob}") for path in paths)]
+
+
+def main(wheel: Path, output: Path, globs: Iterable[str] = ()) -> None:
     known: dict[str, Any] = {"made": {}, "linked": {}, "compilers": {}}
     with suppress(OSError, ValueError):
         known = json.loads(KNOWN.read_bytes())
@@ -231,9 +238,10 @@ def main(wheel: Path, output: Path) -> None:
         found = objects.of_members(archive.namelist())
     wanted = {options for each in found.values() for options in each}
     report = {"objects": found, "features": features(objects.compilers, wanted)}
+    report["unmatched"] = unmatched(objects, globs)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

@@ -6,11 +6,15 @@ take any other script for a compiler. For ccache it also lists what that does no
 files that an #include may find, since a new header that shadows another changes no file that ccache reads;
 and the version of the assembler. Uses the standard library only.
 
-Usage: compilers.py ENVIRONMENT CCACHE NAME…, where - is this interpreter's environment, and no ccache
+The same script adds the recipe's flags for some sources, as the last ones.
+
+Usage: compilers.py ENVIRONMENT CCACHE NAME… [--flags GLOB=FLAGS]…, where - is this interpreter's environment,
+and no ccache
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -35,12 +39,13 @@ INCLUDED = frozenset(
 # A program that is called by its path cannot be replaced.
 CACHED = re.compile(r"([a-z0-9_]+-)*(cc|gcc|c\+\+|g\+\+|clang|clang\+\+)(-[0-9.]+)?")
 COMPILER = re.compile(rf"{CACHED.pattern}|([a-z0-9_]+-)*(gfortran|flang|flang-new|f77|f95|ar)(-[0-9.]+)?")
+ARCHIVER = re.compile(r"([a-z0-9_]+-)*ar(-[0-9.]+)?")
 CALLS = "tmp/compiler-calls"  # in the build directory, where the build may write
 # A file for each process, so that calls at the same time do not mix; a dash takes less than 1 ms for it. An
 # argument with @ may name a file of arguments, which is gone when the build ends.
 SCRIPT = """\
 #!/bin/sh
-{{
+{flags}{{
     printf '%s\\0' "$#" "$PWD" {program} "$@"
     for word; do
         case $word in @*) printf '%s\\0' "$(cat -- "${{word#@}}")" ;; esac
@@ -48,6 +53,23 @@ SCRIPT = """\
 }} 2>/dev/null >>{calls}/$$
 exec {command} "$@"
 """
+# The arguments of a link may be objects too.
+FLAGS = """\
+case " $* " in *" -c "*)
+{cases}
+    set -- "$@"{added}
+esac
+"""
+CASE = "    for word; do case $PWD/$word in */-*) ;; */{glob}) flags{number}='{flags}' ;; esac; done"
+
+
+def flags_script(flags: dict[str, str]) -> str:
+    """The lines that add flags to the compiles of what a glob matches."""
+    cases = [
+        CASE.format(glob=glob, number=number, flags=each) for number, (glob, each) in enumerate(flags.items())
+    ]
+    added = "".join(f" $flags{number}" for number in range(len(flags)))
+    return FLAGS.format(cases="\n".join(cases), added=added) if flags else ""
 
 
 def output(*words: str) -> str:
@@ -88,7 +110,13 @@ def list_includable(directory: Path, packages: set[Path]) -> None:
     (directory / "compilers.txt").write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
-def main(ccache: str | None, names: list[str], directory: Path, packages: set[Path]) -> None:
+def main(
+    ccache: str | None,
+    names: list[str],
+    directory: Path,
+    packages: set[Path],
+    flags: dict[str, str] | None = None,
+) -> None:
     if ccache and not usable(ccache):
         sys.stderr.write(f"no compiler cache: {ccache} does not run here, or is older than {OLDEST}\n")
         ccache = None
@@ -102,13 +130,25 @@ def main(ccache: str | None, names: list[str], directory: Path, packages: set[Pa
         found = shutil.which(name, path=path)
         if COMPILER.fullmatch(name) and found:
             command = [ccache, found] if ccache and CACHED.fullmatch(name) else [found]
-            words = {"program": shlex.quote(found), "calls": shlex.quote(str(calls))}
-            (scripts / name).write_text(SCRIPT.format(command=shlex.join(command), **words), encoding="utf-8")
+            words = {
+                "program": shlex.quote(found),
+                "calls": shlex.quote(str(calls)),
+                "command": shlex.join(command),
+                "flags": "" if ARCHIVER.fullmatch(name) else flags_script(flags or {}),
+            }
+            (scripts / name).write_text(SCRIPT.format(**words), encoding="utf-8")
             (scripts / name).chmod(0o755)
 
 
 if __name__ == "__main__":
-    prefix = str(Path(sys.executable).parents[1]) if sys.argv[1] == "-" else sys.argv[1]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("environment")
+    parser.add_argument("ccache")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--flags", action="append", default=[])
+    given = parser.parse_args()
+    prefix = str(Path(sys.executable).parents[1]) if given.environment == "-" else given.environment
     scheme, base = "nt" if os.name == "nt" else "posix_prefix", {"base": prefix, "platbase": prefix}
     installed = {Path(sysconfig.get_path(kind, scheme, base)) for kind in ("purelib", "platlib")}
-    main(None if sys.argv[2] == "-" else sys.argv[2], sys.argv[3:], Path.cwd(), installed)
+    by_glob = dict(each.split("=", 1) for each in given.flags)
+    main(None if given.ccache == "-" else given.ccache, given.names, Path.cwd(), installed, by_glob)

@@ -1,22 +1,23 @@
-"""The script that removes directories of the build machine from the RPATH of a wheel's binaries."""
+"""The script that edits the RPATH of a wheel's binaries."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from support.binaries import calls, elf
 from support.wheels import make_wheel
-from wheelfarm.build.inside import remove_rpaths
+from wheelfarm.build.inside import edit_rpaths
 from wheelfarm.wheels.archive import open_wheel, verify
 from wheelfarm.wheels.binary import Binary, BinaryFormat
 from wheelfarm.wheels.examination import rpath_problem
 from wheelfarm.wheels.linkage import linkage
 
-SCRIPT = Path(remove_rpaths.__file__)
+SCRIPT = Path(edit_rpaths.__file__)
 EXT = "pkg/_ext.cpython-311-x86_64-linux-gnu.so"
 TAG = "cp311-cp311-manylinux_2_28_x86_64"
 
@@ -27,7 +28,15 @@ def rpaths_after(root: Path, *allowed: str, **entries: str) -> tuple[dict[str, t
     }
     wheel = make_wheel(root, "pkg", "1.0", {"pkg/a,b.txt": "a name with a comma", **files}, tag=TAG)
     before = wheel.read_bytes()
-    words = [sys.executable, "-I", "-S", str(SCRIPT), str(root), *allowed]
+    words = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(SCRIPT),
+        str(root),
+        "-",
+        *(f"--allow={glob}" for glob in allowed),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     found = open_wheel(wheel)
     verify(found)
@@ -59,6 +68,37 @@ def test_an_entry_that_the_recipe_allows_stays(tmp_path: Path) -> None:
     assert "pkg/driver.so" not in said
 
 
+@pytest.mark.parametrize(
+    ("place", "way"),
+    [("lib/libz9.so.1", "$ORIGIN/../../.."), ("SITE/other/lib/libz9.so.1", "$ORIGIN/../other/lib")],
+)
+def test_the_way_to_an_excluded_library_is_added(tmp_path: Path, place: str, way: str) -> None:
+    """The library may be in site-packages or below the prefix, as those of MKL are."""
+    environment, directory = tmp_path / "env", tmp_path / "dist"
+    site = sysconfig.get_path("platlib", "posix_prefix", {"base": "", "platbase": ""}).lstrip("/")
+    library = environment / place.replace("SITE", site)
+    library.parent.mkdir(parents=True)
+    library.write_bytes(elf("int z9(void) { return 1; }", soname="libz9.so.1"))
+    files = {"pkg/ext.so": elf(calls(), needs=("libz9.so.1",)), "pkg/other.so": elf(calls())}
+    directory.mkdir()
+    wheel = make_wheel(directory, "pkg", "1.0", files, tag=TAG)
+    words = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(SCRIPT),
+        str(directory),
+        str(environment),
+        "--exclude=libz9.so.*",
+    ]
+    for _ in range(2):  # the second time there is nothing to do
+        subprocess.run(words, capture_output=True, text=True, check=True)
+        assert {each.member: each.rpaths for each in linkage(open_wheel(wheel))} == {
+            "pkg/ext.so": (way,),
+            "pkg/other.so": (),
+        }
+
+
 @pytest.mark.parametrize("member", [EXT, "_ext.so", "pkg-1.0.data/platlib/_ext.so", "pkg/a/b/_ext.so"])
 @pytest.mark.parametrize(
     "entry", ["", "/opt", "lib", "$ORIGIN", "${ORIGIN}/lib", "$ORIGINAL", "$ORIGIN/..", "$ORIGIN/../../lib"]
@@ -66,4 +106,4 @@ def test_an_entry_that_the_recipe_allows_stays(tmp_path: Path) -> None:
 def test_what_the_script_leaves_is_what_the_gate_accepts(member: str, entry: str) -> None:
     """The script runs without the farm, so the two have the rule each for itself."""
     binary = Binary(member=member, format=BinaryFormat.ELF, machine="x86_64")
-    assert remove_rpaths.useful(member, entry) == (not rpath_problem(binary, entry))
+    assert edit_rpaths.useful(member, entry) == (not rpath_problem(binary, entry))
