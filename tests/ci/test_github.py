@@ -191,7 +191,7 @@ def test_the_same_recipes_make_the_same_bytes(tmp_path: Path) -> None:
 def test_the_workflow_of_this_repository_is_short_and_has_known_runners() -> None:
     """actionlint's own list of runners is older than some of them."""
     text = (ROOT / ".github/workflows/farm.yml").read_text("utf-8")
-    assert len(text.splitlines()) < 600
+    assert len(text.splitlines()) < 650
     labels = set(re.findall(r"(?:runs-on|runner): (\S+)", text))
     assert labels <= {SERVICE_RUNNER, *RUNNERS.values()}
 
