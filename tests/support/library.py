@@ -89,6 +89,7 @@ def tinyuse() -> dict[str, str]:
         "pyproject.toml": system + project,
         "setup.py": _USER,
         "tinyuse/__init__.py": "from tinyuse._ext import answer\n",
+        "tinyuse/more.py": "",
         "ext.c": _MODULE,
     }
 
@@ -107,7 +108,11 @@ def library_farm(
         index.add(make_sdist(root, name, files))
     own: dict[str, dict[str, Any]] = {
         "tinyblas": over({"abi": "none", "test": {"imports": ["tinyblas"]}}, recipe or {}),
-        "tinyuse": {"blas": True, "test": {"smoke": "smoke.py"}},
+        "tinyuse": {
+            "blas": True,
+            "test": {"smoke": "smoke.py"},
+            "splits": {"more": {"files": ["tinyuse/more.py"]}},
+        },
     }
     recipes = {
         name: over(

@@ -34,7 +34,8 @@ def check_examination(
         yield _instruction_set(wanted, compiled)
     exclude = build.resolved.repair.exclude
     exclusion = examine_exclusion(wheel, binaries, exclude, beside, python=str(build.id.target.python))
-    if exclude:
+    # A split need not have the binaries that need it.
+    if exclude and build.id.name == build.recipe.name:
         useless = [glob for glob in exclude if glob not in exclusion.matched]
         yield Check.of(
             "repair.exclude",
