@@ -182,7 +182,8 @@ class ContainerEngine:
 
     def remove_unnamed(self, image: str) -> None:
         """Remove an image, unless an earlier build gave the same image a name."""
-        if not (self.inspect(image) or {}).get("RepoTags"):
+        known = self.inspect(image)
+        if known is not None and not known.get("RepoTags"):
             self._output("rmi", image)
 
     def pythons(self, image: str) -> tuple[Python, ...]:
