@@ -62,7 +62,9 @@ def ratios(measured: Iterable[Measured], sides: Sequence[str]) -> list[Ratio]:
             values: dict[str, Any] = {"ratio": None, "error": error or ("" if pairs else "not timed")}
             if pairs and not error:
                 each = [one / other for one, other in pairs]
-                low, _, high = statistics.quantiles(each, n=4) if len(each) > 1 else each * 3
+                low, _, high = (
+                    statistics.quantiles(each, n=4, method="inclusive") if len(each) > 1 else each * 3
+                )
                 values |= {
                     "ratio": statistics.median(each),
                     "low": low,
