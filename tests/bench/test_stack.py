@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ("numpy.add_float64", "numpy.matmul_float64")
 BROKEN = """
