@@ -14,7 +14,7 @@ from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
 from wheelfarm.plan.inputs import SourceInput
 from wheelfarm.recipes.source_table import BuiltSource
 from wheelfarm.run.recorded_inputs import recorded_build
-from wheelfarm.run.recording import slow_compiles
+from wheelfarm.run.recording import grown, slow_compiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,3 +115,18 @@ def test_what_a_recipe_allowed_is_allowed_when_its_wheel_is_reproduced(tmp_path:
     plain = recorded_build(sample_record(inputs=sample_inputs()), toolchain, (), farm)
     assert plain.inputs is not None
     assert plain.inputs.processor is None
+
+
+def test_a_wheel_that_has_grown_says_by_what() -> None:
+    before = record(None, sizes={"extension": 9_000_000, "python": 1_000_000, "data": 500_000})
+    now = record(None, sizes={"extension": 9_200_000, "python": 900_000, "library": 50_000, "data": 500_000})
+    (warning,) = grown(now, before)
+    what, _, kinds = warning.partition(": ")
+    assert what == "the wheel has grown by 1.4%, to 10,650,000 bytes unpacked"
+    assert kinds == "extension +200,000 bytes, library +50,000 bytes"
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000, 1_010_000])
+def test_a_wheel_of_the_same_size_or_smaller_has_not_grown(size: int) -> None:
+    assert grown(record(None, sizes={"extension": size}), record(None, sizes={"extension": 1_000_000})) == ()
+    assert grown(record(None, sizes={"extension": size}), None) == ()

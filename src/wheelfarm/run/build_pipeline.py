@@ -27,7 +27,7 @@ from wheelfarm.run.build_layout import lay_out
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import Outcome, State
-from wheelfarm.run.recording import document, make_record, missing_isolation, regated, slow_compiles
+from wheelfarm.run.recording import document, grown, make_record, missing_isolation, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
 from wheelfarm.run.services import BuildListener, BuildServices, Timings
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
@@ -202,7 +202,12 @@ class BuildPipeline:
             outcome,
             cache_use=record.compiler_cache,
             build_cache=record.build_cache,
-            warnings=(*missing_isolation(record), *record.warnings, *slow_compiles(record, predecessor)),
+            warnings=(
+                *missing_isolation(record),
+                *record.warnings,
+                *slow_compiles(record, predecessor),
+                *grown(record, predecessor),
+            ),
         )
 
     def _reuse(self, found: PublishedBuild) -> Outcome | None:
