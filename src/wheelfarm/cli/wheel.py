@@ -26,7 +26,7 @@ from wheelfarm.errors import (
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.gate.systems import REMEDIES, find_system
 from wheelfarm.model import PinnedWheel, Platform, parse_name
-from wheelfarm.provenance.record import Record, read_embedded_record
+from wheelfarm.provenance.record import Record
 from wheelfarm.provenance.record_comparison import input_difference
 from wheelfarm.provenance.sbom_reader import read_components
 from wheelfarm.recipes.settings import split_words
@@ -106,7 +106,7 @@ def inspect(call: Invocation, wheel: str, *, public: bool = False) -> None:
     """Show a wheel's contents by kind, linkage, BLAS, tags and SBOM, and what could be removed."""
     opened = _public_wheel(call, wheel) if public and not _is_file(wheel) else _named_wheel(call, wheel)
     verify(opened)
-    record = _record(call, opened)
+    (record,) = _records(call, opened)
     known = (record.compiled, record.instruction_set) if record else ()
     description = describe(opened, *known) | {"sbom": list(read_components(opened))}
     call.show(description, inspection_lines(description, call.screen.width))
@@ -124,7 +124,7 @@ def diff(call: Invocation, before: str, after: str) -> None:
     if one.name != other.name:
         raise WheelError(f"{one.name} and {other.name} are two distributions", where=other.path.name)
     found: dict[str, Any] = {"before": one.path.name, "after": other.path.name}
-    options = input_difference(_record(call, one), _record(call, other))
+    options = input_difference(*_records(call, one, other))
     found |= {"options": options} if options else {}
     found |= difference(one, other)
     call.show(found, difference_lines(found, call.screen.width))
@@ -142,16 +142,23 @@ def _two_wheels(call: Invocation, *words: str) -> tuple[Wheel, ...]:
     )
 
 
-def _record(call: Invocation, wheel: Wheel) -> Record | None:
-    """The build record of a wheel that is this farm's; None for any other."""
-    # Two files can be compared anywhere, and a broken record is nobody's.
-    with suppress(UsageError, RecordError):
-        wheelhouse, embedded = call.farm.wheelhouse, read_embedded_record(wheel)
-        variant = embedded.inputs.variant
-        if variant in wheelhouse.variants() and embedded.key in wheelhouse.recorded_keys(variant):
-            record = Record.from_json(wheelhouse.record(variant, embedded.key), embedded.key)
-            return record if record.wheel.sha256 == sha256_of_file(wheel.path) else None
-    return None
+def _records(call: Invocation, *wheels: Wheel) -> list[Record | None]:
+    """The build records of wheels that are this farm's; None for any other."""
+    try:
+        wheelhouse = call.farm.wheelhouse
+    except UsageError:
+        # Two files can be compared anywhere.
+        return [None for _ in wheels]
+    digests = [sha256_of_file(wheel.path) for wheel in wheels]
+    found: dict[str, Record] = {}
+    for variant in wheelhouse.variants():
+        for key, text in wheelhouse.records(variant):
+            # Parsing every record is slow; a broken one is nobody's.
+            if any(digest in text for digest in digests):
+                with suppress(RecordError):
+                    record = Record.from_json(text, key)
+                    found[record.wheel.sha256] = record
+    return [found.get(digest) for digest in digests]
 
 
 def _platform(wheel: Wheel) -> Platform:
