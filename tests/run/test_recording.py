@@ -117,6 +117,14 @@ def test_what_a_recipe_allowed_is_allowed_when_its_wheel_is_reproduced(tmp_path:
     assert plain.inputs.processor is None
 
 
+@pytest.mark.parametrize("target", ["cp312-manylinux_x86_64", "manylinux_x86_64"])
+def test_what_a_wheel_serves_is_the_same_when_it_is_reproduced(tmp_path: Path, target: str) -> None:
+    then = sample_record(inputs=sample_inputs(target=target, compilers={"c": "gcc 12"}))
+    build = recorded_build(then, make_toolchain(), (), make_farm(tmp_path))
+    assert build.inputs is not None
+    assert build.inputs.target == target
+
+
 def test_a_wheel_that_has_grown_says_by_what() -> None:
     before = record(None, sizes={"extension": 9_000_000, "python": 1_000_000, "data": 500_000})
     now = record(None, sizes={"extension": 9_200_000, "python": 900_000, "library": 50_000, "data": 500_000})

@@ -102,6 +102,7 @@ def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
         "summary": "as recorded",
         "source": source,
         "compilers": list(inputs.compilers),
+        "abi": "none" if inputs.target == record.target.platform_suffix else None,
         "blas": inputs.blas,
         "build-requires": inputs.build_requires,
         # The key of a split makes its name, unless it has one of its own.
