@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.door import Door
 from support.farm import container_variables, make_farm
 from support.tiny import tiny_index
 from wheelfarm.build.containers import container_engine
@@ -34,3 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "engine" in item.path.parts[-2:]:
             item.add_marker("engine")
+
+
+@pytest.fixture
+def farm(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Door:
+    """The farm of the tiny packages with their wheels, whose tasks are called as from a shell."""
+    return Door(Path(shutil.copytree(built, tmp_path / "farm", symlinks=True)), capsys, monkeypatch)

@@ -6,18 +6,17 @@ import json
 import shutil
 import subprocess
 from base64 import b64encode
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from support.door import Door
 from support.index import seed_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from support.door import Done
+    from support.door import Done, Door
     from support.index import Index
 
 SLIM: Final = "localhost/wheelfarm-slim:bookworm"
@@ -47,13 +46,6 @@ def image_id(name: str) -> str:
 
 def images() -> set[str]:
     return set(podman("images", "--quiet", "--all", "--no-trunc").replace("sha256:", "").split())
-
-
-@pytest.fixture
-def farm(
-    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Door:
-    return Door(Path(shutil.copytree(built, tmp_path / "farm", symlinks=True)), capsys, monkeypatch)
 
 
 @pytest.fixture

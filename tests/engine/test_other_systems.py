@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,24 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.door import Door
 from support.wheels import make_wheel
 from wheelfarm.gate.systems import find_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.door import Done
+    from support.door import Done, Door
 
 LIKE = ("wheel.gate", "--like", "debian12", "--image")
 TAG = "cp311-cp311-manylinux2014_x86_64"
-
-
-@pytest.fixture
-def farm(
-    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Door:
-    return Door(Path(shutil.copytree(built, tmp_path / "farm", symlinks=True)), capsys, monkeypatch)
 
 
 @pytest.fixture

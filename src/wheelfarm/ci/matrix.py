@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
-
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Name, Python, Target
 from wheelfarm.plan.build import BuildId
@@ -14,7 +12,7 @@ from wheelfarm.plan.graph import find_refusal, order_all
 from wheelfarm.recipes.farm_settings import PLATFORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
@@ -87,12 +85,12 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
     ordered, jobs, problems = order_all(by_variant.values()), list[Job](), Collector()
     refusals: dict[Name, list[str]] = {recipe.name: [] for recipe in ordered}
     pythons = tuple(sorted(settings.ci.pythons or settings.pythons))
-    chosen = {recipe.name: _pythons(recipe, pythons) for recipe in ordered}
-    only = {
-        recipe.name: chosen[recipe.name][0]
+    supported = {
+        recipe.name: [python for python in pythons if recipe.table.supports(python)]
         for recipe in ordered
-        if not recipe.table.for_one_python and chosen[recipe.name]
+        if not recipe.table.for_one_python
     }
+    only = {name: found[0] for name, found in supported.items() if found}
     for platform in settings.ci.platforms:
         built: set[MatrixEntry] = set()
         for recipe in ordered:
@@ -125,12 +123,6 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
 def _closure(recipes: RecipeSet, name: Name) -> set[Name]:
     requires = recipes.find(name).table.requires
     return {*recipes.run_closure(requires.host), *recipes.run_closure(requires.run)}
-
-
-def _pythons(recipe: LoadedRecipe, pythons: Sequence[Python]) -> list[Python]:
-    """Those that the recipe is for."""
-    supported = SpecifierSet(recipe.table.python)
-    return [python for python in pythons if supported.contains(f"{python.major}.{python.minor}")]
 
 
 def _supported_entries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.containers import ContainerEngine
 from wheelfarm.build.engine import SilentListener
@@ -27,13 +27,19 @@ if TYPE_CHECKING:
     from wheelfarm.wheels.contents import Kind
 
 
+_CONTENT: Final = {
+    "keep": "kinds of files to keep, separated by commas: tests, header, typing",
+    "pyc": "with bytecode, which takes space and starts faster",
+}
+"""The options of both tasks that say what is laid out, with their help."""
+
+
 @task(
     *("variant", "python", "platform", "engine", "dry_run", "json"),
     limit="the most bytes that it may have unpacked, such as 200M; Lambda's own limit by default",
     like="the system that it runs on, as in wheel.gate; that of Lambda's runtime by default",
-    keep="kinds of files to keep, separated by commas: tests, header, typing",
-    pyc="with bytecode, which takes space and starts faster",
     output="the ZIP file",
+    **_CONTENT,
 )
 def layer(
     call: Invocation,
@@ -62,10 +68,9 @@ def layer(
     base="the image that it is built on, which has a Python; docker.io/library/python:X.Y-slim by default",
     tag="the name that it gets",
     limit="the most bytes that it may have with its base, such as 300M",
-    keep="kinds of files to keep, separated by commas: tests, header, typing",
-    pyc="with bytecode, which takes space and starts faster",
     output="a directory for its build context; without a container engine, only that is made",
     compare="build the image of pip and the public wheels on the same base too, and compare the sizes",
+    **_CONTENT,
 )
 def image(
     call: Invocation,

@@ -151,10 +151,8 @@ def find_refusal(recipe: LoadedRecipe, target: Target, variant: str) -> str | No
     refusal = _blas_refusal(recipe, target, variant) if recipe.table.blas or recipe.supplies else None
     if refusal:
         return refusal
-    supported = SpecifierSet(recipe.table.python)
-    version = f"{target.python.major}.{target.python.minor}"
-    if not supported.contains(version):
-        return f"{recipe.name} {recipe.table.version} is for Python {supported}"
+    if not recipe.table.supports(target.python):
+        return f"{recipe.name} {recipe.table.version} is for Python {SpecifierSet(recipe.table.python)}"
     for skip in recipe.table.skip:
         if fnmatchcase(target.identifier, skip.targets):
             return f"{recipe.name} skips {skip.targets}: {skip.reason}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+from packaging.specifiers import SpecifierSet
 from pydantic import ConfigDict, Field, model_validator
 
 from wheelfarm.recipes.expect_table import Expect
@@ -26,7 +27,7 @@ from wheelfarm.recipes.strict import (
 )
 
 if TYPE_CHECKING:
-    from wheelfarm.model import Target
+    from wheelfarm.model import Python, Target
 
 # delocate excludes by a part of the path: what precedes the first wildcard.
 LibraryGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{4,}[A-Za-z0-9_.+*?\[\]-]*$")]
@@ -280,6 +281,10 @@ class Recipe(Layered):
     def for_one_python(self) -> bool:
         """Whether each Python needs a wheel of its own."""
         return self.compiled and self.abi is None
+
+    def supports(self, python: Python) -> bool:
+        """Whether it is built for a Python."""
+        return SpecifierSet(self.python).contains(f"{python.major}.{python.minor}")
 
     def shared_by(self, target: Target) -> str:
         """What the targets that share a wheel have in common: nothing, a platform, or the identifier."""
