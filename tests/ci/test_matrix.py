@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.raised import raised
 from support.workflows import CHAIN, jobs_of, workflow_farm
 from wheelfarm.errors import RecipeError
 from wheelfarm.recipes.farm_settings import PLATFORMS
+from wheelfarm.recipes.settings import load
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wheelfarm.ci.matrix import Job
 
 
@@ -54,6 +54,22 @@ def test_a_skip_of_a_recipe_also_skips_its_dependents(tmp_path: Path) -> None:
     jobs = jobs_of(workflow_farm(tmp_path, {**CHAIN, "scipy": {**CHAIN["scipy"], "skip": skip}}))
     windows = {job.name for job in jobs.values() if job.platform == "windows-amd64"}
     assert windows == {"numpy", "alone"}
+
+
+def test_a_job_needs_nothing_of_a_variant_that_its_platform_does_not_build(tmp_path: Path) -> None:
+    """GitHub refuses a workflow in which a job needs one that does not exist."""
+    small = {"small": {"description": "the farm's own", "provider": "recipe", "recipe": "library"}}
+    skip = [{"targets": "*-musllinux_*", "reason": "glibc only"}]
+    recipes = {"library": {"abi": "none", "skip": skip}, "numpy": {"blas": True}}
+    jobs = jobs_of(workflow_farm(tmp_path, recipes, variants=small))
+    assert jobs["build-numpy-linux-x86_64"].needs == ("build-library-linux-x86_64",)
+    assert variants(jobs["build-numpy-musllinux-x86_64"]) == {"plain"}
+    assert jobs["build-numpy-musllinux-x86_64"].needs == ()
+
+
+def test_the_workflow_of_this_farm_has_each_job_that_another_needs() -> None:
+    jobs = jobs_of(load(Path(__file__).parents[2], environ={}))
+    assert {need for job in jobs.values() for need in job.needs} <= set(jobs)
 
 
 def test_a_recipe_for_no_platform_is_an_error(tmp_path: Path) -> None:

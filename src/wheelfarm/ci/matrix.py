@@ -109,7 +109,10 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
             entries = tuple(_supported_entries(job, recipe, possible, built, refusals[recipe.name]))
             built.update(entries)
             if entries:
-                jobs.append(replace(job, entries=entries))
+                # A platform may have no entry of a variant, and then no job of what that variant alone needs.
+                own_variants = dict.fromkeys(entry.variant for entry in entries)
+                needed = {variant: needed[variant] for variant in own_variants}
+                jobs.append(replace(job, entries=entries, needed=needed))
     for recipe in ordered:
         if not any(job.name == recipe.name for job in jobs):
             what = f"{recipe.name} is built for no platform"
