@@ -257,6 +257,14 @@ def test_the_tools_environment_is_made_once_also_by_two_runs_at_once(farm: Path)
     assert file_state(python.parent / "pip") == before
 
 
+@pytest.mark.slow
+def test_install_only_makes_the_environment_and_runs_nothing(farm: Path) -> None:
+    _, err = _nox(farm, "--install-only", "-s", "build-numpy")
+    assert (farm / ".nox/farm-farm/bin/python").exists()
+    assert "as --install-only is set" in err
+    assert not (farm / "wheelhouse").exists()
+
+
 def test_a_run_waits_for_the_one_that_makes_the_environment(farm: Path) -> None:
     (farm / ".nox").mkdir()
     with FileLock(farm / ".nox/farm-farm.lock"):

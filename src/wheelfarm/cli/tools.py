@@ -61,9 +61,10 @@ def _made_from(env_dir: Path) -> str | None:
 
 def _make(session: nox.Session, env_dir: Path, python: Path, file: Path) -> None:
     words = ["-m", "virtualenv", "--clear", "--no-periodic-update", "--quiet", str(env_dir)]
-    session.run(sys.executable, *words, external=True, silent=True)
+    # `run_install`, so that `nox --install-only` makes the environment too.
+    session.run_install(sys.executable, *words, external=True, silent=True)
     install = ["-m", "pip", "install", "--quiet", "--require-hashes", "--disable-pip-version-check"]
-    session.run(str(python), *install, "-r", str(file), external=True)
+    session.run_install(str(python), *install, "-r", str(file), external=True)
     (site,) = (
         env_dir.glob("[Ll]ib/python*/site-packages") if os.name != "nt" else [env_dir / "Lib/site-packages"]
     )
