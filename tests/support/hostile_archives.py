@@ -86,7 +86,8 @@ _LONG: Final = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDT
 HOSTILE: Final[Mapping[str, tuple[bytes, str]]] = {
     **{
         f"chain-{kind.decode()}": (
-            _tar(*[header(b"h", kind, size=b"1") + padded(b"x")] * 2000, file(b"p/x")),
+            # A valid record: Debian's tarfile refuses others before the farm counts them.
+            _tar(*[pax(b"5 a=\n", kind)] * 2000, file(b"p/x")),
             "too many",
         )
         for kind in _LONG
@@ -94,7 +95,9 @@ HOSTILE: Final[Mapping[str, tuple[bytes, str]]] = {
     "long-header": (_tar(pax(b"6 a=b\n" * 200_000), file(b"p/x")), "too large"),
     "header-that-says-128-MB": (_tar(header(b"h", tarfile.XHDTYPE, size=b"%o" % (128 << 20))), "too large"),
     "many-headers": (
-        _tar(*itertools.chain.from_iterable((pax(b"x" * 900_000), file(b"p/%d" % n)) for n in range(20))),
+        _tar(
+            *itertools.chain.from_iterable((pax({"a": "x" * 900_000}), file(b"p/%d" % n)) for n in range(20))
+        ),
         "too many",
     ),
     "deep": (_tar(pax({"path": "d/" * 1500 + "x"}), file(b"p")), "1000 bytes|below more than"),
