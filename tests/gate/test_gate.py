@@ -26,6 +26,7 @@ from wheelfarm.system.environment import allowed
 from wheelfarm.system.machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from support.index import Index
@@ -111,9 +112,9 @@ def test_a_recipe_is_resolved_once_a_plan(
     """In the search for system packages, in the plan, and for the gate of what is not in the plan."""
     calls: Counter[tuple[str, str, str]] = Counter()
 
-    def counted(recipe: Recipe, *, variant: str, target: Target, **layers: Any) -> ResolvedRecipe:
-        calls[recipe.name, variant, str(target)] += 1
-        return resolve(recipe, variant=variant, target=target, **layers)
+    def counted(recipe: Recipe, *, lineage: Sequence[str], target: Target, **layers: Any) -> ResolvedRecipe:
+        calls[recipe.name, lineage[-1], str(target)] += 1
+        return resolve(recipe, lineage=lineage, target=target, **layers)
 
     monkeypatch.setattr("wheelfarm.recipes.recipe_set.resolve", counted)
     farm = Farm(settings=chain)

@@ -245,7 +245,7 @@ def test_known_failures_are_for_variants_and_platforms(tmp_path: Path) -> None:
 
     def tests(variant: str, target: str) -> list[str]:
         return [
-            each.test for each in applicable_failures(suite, variant=variant, target=Target.parse(target))
+            each.test for each in applicable_failures(suite, lineage=[variant], target=Target.parse(target))
         ]
 
     assert tests("plain", "cp311-manylinux_x86_64") == [KNOWN["test"]]

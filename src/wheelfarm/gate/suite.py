@@ -13,7 +13,7 @@ from wheelfarm.gate.tested_code import run_tested
 from wheelfarm.model import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.build.engine import Engine, ProgressListener
@@ -93,13 +93,15 @@ class SuiteResult:
         )
 
 
-def applicable_failures(suite: Suite, *, variant: str, target: Target) -> tuple[KnownFailure, ...]:
-    """The known failures of a variant and target."""
+def applicable_failures(
+    suite: Suite, *, lineage: Collection[str], target: Target
+) -> tuple[KnownFailure, ...]:
+    """The known failures of a target, in a variant or one that it extends."""
     return tuple(
         known
         for known in suite.known_failures
         if (known.platforms is None or target.platform in known.platforms)
-        and (known.variants is None or variant in known.variants)
+        and (known.variants is None or not set(lineage).isdisjoint(known.variants))
     )
 
 
@@ -172,7 +174,7 @@ def run_suite(
         SuiteError: when pytest does not finish.
         UsageError: when the selection needs a quick subset and the recipe has none.
     """
-    known = applicable_failures(suite, variant=build.id.variant, target=build.id.target)
+    known = applicable_failures(suite, lineage=build.recipe.lineage(build.id.variant), target=build.id.target)
     manifest = {
         "environment": _ENVIRONMENT | suite.environment,
         "suite": {

@@ -228,6 +228,11 @@ class Variant(StrictModel):
     """A named, farm-wide choice; each has its own index in the wheelhouse."""
 
     description: str
+    extends: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Another variant, whose values and layers count where this one says nothing else",
+    )
     provider: Annotated[Provider, Field(strict=False)] = Provider.NONE
     lock: str | None = Field(
         default=None, min_length=1, description="Lock file with the wheels of the provider"

@@ -1,5 +1,7 @@
 """Resolves the layers of a recipe: built-in → farm → BLAS → recipe → variant → platform → target.
 
+The layers of a variant come after those of the one that it extends.
+
 A layer that would silently change a value of a lower one is an error: it must say `replace`.
 """
 
@@ -19,7 +21,7 @@ from wheelfarm.recipes.recipe import Layer, Layered, Repair, SystemPackages, Tes
 from wheelfarm.recipes.strict import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.model import Target
     from wheelfarm.recipes.recipe import Layers, Recipe
@@ -28,6 +30,10 @@ FARM: Final = "pyproject.toml: tool.wheelfarm.defaults"
 _BUILT_IN: Final = "wheelfarm/recipes/defaults.toml"
 _NESTED: Final = ("expect", "test")
 """Tables whose own tables make dotted keys; all others are two levels deep."""
+_WORDS: Final = frozenset(
+    f"environment.{name}" for name in ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "FFLAGS", "FCFLAGS", "LDFLAGS")
+)
+"""Texts that are lists of options, which compilers and linkers read from left to right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +97,8 @@ class _Stack:
             elif isinstance(old, list) or (path.startswith("config-settings.") and isinstance(value, list)):
                 items = [each if isinstance(each, list) else [each] for each in (old, value)]
                 self._set(path, [*items[0], *items[1]], f"{self.origins[path]} + {where}")
+            elif path in _WORDS:
+                self._set(path, f"{old} {value}", f"{self.origins[path]} + {where}")
             else:
                 hint = f"say it under `replace` instead: {where.removesuffix('append')}replace.{path}"
                 self._refuse(path, "has a value already: it cannot be appended to", where, hint)
@@ -110,8 +118,8 @@ class _Stack:
                 self._refuse(path, "has a default of the farm", f"{where}: {path}", hint)
             self._set(path, value, where)
 
-    def add_layers(self, layered: Layered, *, where: str, variant: str, target: Target) -> None:
-        for layers, path in _applicable(layered, variant, target):
+    def add_layers(self, layered: Layered, *, where: str, lineage: Sequence[str], target: Target) -> None:
+        for layers, path in _applicable(layered, lineage, target):
             self.add(layers, f"{where}{path}")
 
     def add(self, layers: Layers, where: str) -> None:
@@ -137,9 +145,10 @@ class _Stack:
         return table
 
 
-def _applicable(layered: Layered, variant: str, target: Target) -> Iterator[tuple[Layers, str]]:
-    if variant in layered.variants:
-        yield layered.variants[variant], f"variants.{variant}"
+def _applicable(layered: Layered, lineage: Sequence[str], target: Target) -> Iterator[tuple[Layers, str]]:
+    for variant in lineage:
+        if variant in layered.variants:
+            yield layered.variants[variant], f"variants.{variant}"
     if target.platform in layered.platforms:
         yield layered.platforms[target.platform], f"platforms.{target.platform}"
     for glob, layers in layered.targets.items():
@@ -148,7 +157,7 @@ def _applicable(layered: Layered, variant: str, target: Target) -> Iterator[tupl
 
 
 def resolve(
-    recipe: Recipe, *, where: str, defaults: Layered, blas: Layer, variant: str, target: Target
+    recipe: Recipe, *, where: str, defaults: Layered, blas: Layer, lineage: Sequence[str], target: Target
 ) -> ResolvedRecipe:
     """The recipe's values for one variant and target.
 
@@ -157,7 +166,7 @@ def resolve(
         where: its file, for origins and errors.
         defaults: the farm's layer, `[tool.wheelfarm.defaults]`.
         blas: the layer of the variant below recipes that link its BLAS.
-        variant: the variant's name.
+        lineage: the variant's name, after the names of those that it extends.
         target: what the values are for.
 
     Raises:
@@ -165,14 +174,14 @@ def resolve(
     """
     stack = _Stack()
     if recipe.compiled:
-        stack.add_layers(built_in_defaults(), where=f"{_BUILT_IN}: ", variant=variant, target=target)
+        stack.add_layers(built_in_defaults(), where=f"{_BUILT_IN}: ", lineage=lineage, target=target)
     stack.append(defaults, FARM)
-    stack.add_layers(defaults, where=f"{FARM}.", variant=variant, target=target)
+    stack.add_layers(defaults, where=f"{FARM}.", lineage=lineage, target=target)
     if recipe.blas:
-        stack.append(blas, f"pyproject.toml: tool.wheelfarm.variants.{variant}")
+        stack.append(blas, f"pyproject.toml: tool.wheelfarm.variants.{lineage[-1]}")
     stack.add_base(recipe, where)
     stack.add(recipe.farm, f"{where}: farm")
-    stack.add_layers(recipe, where=f"{where}: ", variant=variant, target=target)
+    stack.add_layers(recipe, where=f"{where}: ", lineage=lineage, target=target)
     stack.problems.check()
     if stack.values.get("expect.extensions") is False:
         stack.drop_built_in_expectations()

@@ -18,6 +18,7 @@ from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.recipe import Layer, Layered, Recipe, Requires
 from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
+from wheelfarm.recipes.variants import lineage
 from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class LoadedRecipe:
         """The variants whose BLAS its wheel is."""
         return tuple(sorted(name for name, each in self.variants.items() if each.recipe == self.name))
 
+    def lineage(self, variant: str) -> tuple[str, ...]:
+        """A variant and those that it extends; the variant itself is the last."""
+        return lineage(self.variants, variant)
+
     def in_variant(self, variant: str) -> LoadedRecipe:
         """The recipe as a variant needs it: what links a BLAS of the farm requires its wheel."""
         if not self.table.blas:
@@ -102,7 +107,7 @@ class LoadedRecipe:
                 where=self.where,
                 defaults=self.defaults,
                 blas=self.variants[variant].blas_layer if variant in self.variants else Layer(),
-                variant=variant,
+                lineage=self.lineage(variant),
                 target=target,
             )
             check_expectations(resolved, recipe=self.table, target=target, where=self.where)
@@ -111,6 +116,7 @@ class LoadedRecipe:
 
     def series(self, *, variant: str, target: Target) -> tuple[Path, ...]:
         """The patches that apply here, in the recipe's order."""
+        variants = set(self.lineage(variant))
         return tuple(
             self.patches / patch.file
             for patch in self.table.patches
@@ -118,7 +124,7 @@ class LoadedRecipe:
                 patch.versions is None
                 or SpecifierSet(patch.versions).contains(self.table.version, prereleases=True)
             )
-            and (patch.variants is None or variant in patch.variants)
+            and (patch.variants is None or not variants.isdisjoint(patch.variants))
             and (patch.platforms is None or target.platform in patch.platforms)
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from wheelfarm.errors import Collector, SettingsError, UsageError
 from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, IndexTable, Variant
 from wheelfarm.recipes.strict import SIZE_NOUN, parse, read_toml, size_of, suggestion
+from wheelfarm.recipes.variants import derive_variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -109,6 +110,7 @@ def load(
         **{name: root / getattr(farm, name) for name in _PATHS},
         "index_url": index_url,
         "pythons": tuple(sorted(set(farm.pythons))),
+        "variants": derive_variants(farm.variants),
         "images": farm.images | images,
         "compiler_cache": not farm.release if farm.compiler_cache is None else farm.compiler_cache,
     }
