@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from support.raised import raised
 from support.workflows import CHAIN, jobs_of, workflow_farm
@@ -60,7 +60,7 @@ def test_a_job_needs_nothing_of_a_variant_that_its_platform_does_not_build(tmp_p
     """GitHub refuses a workflow in which a job needs one that does not exist."""
     small = {"small": {"description": "the farm's own", "provider": "recipe", "recipe": "library"}}
     skip = [{"targets": "*-musllinux_*", "reason": "glibc only"}]
-    recipes = {"library": {"abi": "none", "skip": skip}, "numpy": {"blas": True}}
+    recipes: dict[str, dict[str, Any]] = {"library": {"abi": "none", "skip": skip}, "numpy": {"blas": True}}
     jobs = jobs_of(workflow_farm(tmp_path, recipes, variants=small))
     assert jobs["build-numpy-linux-x86_64"].needs == ("build-library-linux-x86_64",)
     assert variants(jobs["build-numpy-musllinux-x86_64"]) == {"plain"}
