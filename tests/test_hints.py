@@ -30,8 +30,8 @@ OTHERS: Final = {
     *("tool.versioningit", "programs", "made-for"),
 }
 """Tables of other programs and files."""
-OTHER_KEYS: Final = {"default-version"}
-"""Keys in them."""
+OTHER_KEYS: Final = {"default-version", "glibc"}
+"""Keys in them, and a variable of a script."""
 LEFT_OUT: Final = {"index/consumer.py"}
 """Writes the files of other programs."""
 
@@ -58,7 +58,7 @@ def keys_of(model: type[BaseModel], path: str) -> dict[str, set[str]]:
     return tables
 
 
-TABLES: Final = keys_of(Recipe, "") | keys_of(FarmTable, FARM)
+TABLES: Final = keys_of(Recipe, "") | keys_of(FarmTable, FARM) | {"sizes.*.*": {FREE}}
 KEYS: Final = frozenset[str]().union(*TABLES.values())
 CONTEXTS: Final = {context.name: set(context.flags) for context in collection().to_contexts()}
 FLAGS: Final = frozenset[str]().union(*CONTEXTS.values())

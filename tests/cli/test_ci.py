@@ -16,6 +16,7 @@ from support.actions.repository import commit
 from support.door import Door
 from support.farm import write_farm
 from support.publishing import TARGETS, publication, publishing_farm, stock, store
+from support.records import sample_record
 from support.workflows import SOME, load_yaml
 from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
 from wheelfarm.ci.github_runs import check_commit, check_environment, find_last_run
@@ -297,3 +298,33 @@ def test_errors_of_all_variants_come_at_once(
     done = Door(farms[1].settings.root, capsys, monkeypatch).ci("publish")
     assert done.returncode != 0
     assert done.stderr.count("error[conflict]") == 4
+
+
+def _write_records(directory: Path, **sizes: int) -> None:
+    """Records of wheels of that many bytes unpacked, by distribution."""
+    records = directory / "plain" / "records"
+    records.mkdir(parents=True)
+    for name, size in sizes.items():
+        content = {"extension": size, "python": 100_000}
+        record = sample_record(
+            recipe="numpy", distribution=name.replace("_", "-"), variant="plain", sizes=content
+        )
+        (records / f"{name}.json").write_text(record.to_json(), encoding="utf-8")
+
+
+def test_the_summary_of_a_run_says_which_wheels_have_grown(farm: Door) -> None:
+    """By more than a hundredth, since the last full run; splits too."""
+    last, own = farm / "ci-artifacts/last-run", farm / "ci-artifacts/reports/numpy-macos-arm64-plain-3.11"
+    _write_records(last / "records", numpy=900_000, numpy_tests=900_000, numpy_small=900_000)
+    _write_records(own, numpy=910_000, numpy_tests=912_000, numpy_small=800_000, numpy_new=900_000)
+    needs = {"plan": {"result": "success"}}
+    done = farm.ci("summary", NEEDS=json.dumps(needs))
+    assert done.returncode == 0, done.stderr
+    title, _, _, _, *rows = done.stdout.partition("### Sizes: ")[2].splitlines()
+    assert title == "1 wheel larger by more than 1 % than in the last full run, unpacked"
+    (row,) = rows
+    assert row.startswith("| numpy-tests 1.17.1 | plain | cp312-manylinux_x86_64 | 1.0 MB | 1.0 MB | +1.2% ")
+    assert row.endswith("| extension +12,000 bytes |")
+    # Without a last run, or when nothing has grown, there is nothing to say.
+    shutil.rmtree(last)
+    assert "Sizes" not in farm.ci("summary", NEEDS=json.dumps(needs)).stdout

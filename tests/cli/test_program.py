@@ -29,6 +29,7 @@ WRITES = {
     "ci.render",
     "recipe.lock",
     "recipe.schema",
+    "recipe.sizes",
     "wheel.repair",
     "deploy.layer",
     "deploy.image",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from support.surveyed import MEGABYTE, TAG, Stock
 from support.wheels import make_wheel
 from wheelfarm.errors import SourceError
 from wheelfarm.model import AppliedPatch, CacheUse, Digest
-from wheelfarm.report.page.html import cache_share, change, render_page, round_size
+from wheelfarm.report.page.html import cache_share, change, history, render_page, round_size
 from wheelfarm.report.survey import PublicWheels
 from wheelfarm.wheels.archive import open_wheel
 
@@ -256,6 +257,24 @@ class TestNumbers:
     def test_a_size_that_somebody_chose(self) -> None:
         assert round_size(250 * MEGABYTE) == "250 MB"
         assert round_size(1_500_000) == "1.5 MB"
+
+    def test_sizes_over_time(self, stock: Stock) -> None:
+        """All builds, newest first, each with its change since the one before, whichever is listed."""
+        sizes = {0: 1_000_000, 1: 1_012_000, 2: 1_012_000, 3: 506_000}
+        for hour, size in sizes.items():
+            finished = datetime(2026, 1, 1, hour, tzinfo=UTC)
+            stock.add("demo", f"1.{hour}", key=str(hour), finished=finished, sizes={"python": size})
+        wheel = next(each for each in stock.survey().variants[0].wheels if each.file.version == "1.1")
+        rows = [(row["record"].version, row["unpacked"], row["unpacked_change"]) for row in history(wheel)]
+        assert rows == [
+            ("1.3", 506_000, "\N{MINUS SIGN}50.0%"),
+            ("1.2", 1_012_000, ""),
+            ("1.1", 1_012_000, "+1.2%"),
+            ("1.0", 1_000_000, ""),
+        ]
+        page = render_page(stock.survey())
+        assert "Sizes over time: 3 other builds" in page
+        assert "<td>this wheel</td>" in page
 
     def test_the_share_of_the_cache(self) -> None:
         assert cache_share(None) == "not used"

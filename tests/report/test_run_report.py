@@ -186,6 +186,10 @@ class TestActions:
         )
         assert "cache" not in job_summary([replace(built, attempts=1, cache_use=None)])
         assert job_summary([]).startswith("### Wheels: nothing to do\n")
+        warned = replace(built, warnings=("it has grown | by 2%",))
+        assert job_summary([warned]).endswith(
+            "\n\n- :warning: numpy (plain, cp311-manylinux_x86_64): it has grown \\| by 2%\n"
+        )
 
 
 @pytest.mark.parametrize("environ", [{}, {"GITHUB_ACTIONS": "true"}])

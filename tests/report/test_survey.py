@@ -77,6 +77,15 @@ class TestWhole:
         assert past[0].compiler_cache == CacheUse(hits=1900, misses=3, missed=("a.c", "b.c", "c.c"))
         assert past[0].wheel.sha256 == stock.find("demo").file.sha256
 
+    def test_data_of_other_builds_has_their_sizes(self, stock: Stock) -> None:
+        for hour, size in enumerate((1000, 2000)):
+            finished = datetime(2026, 1, 1, hour, tzinfo=UTC)
+            stock.add("demo", key=str(hour), finished=finished, sizes={"python": size, "data": 1})
+        (variant,) = json.loads(json.dumps(stock.survey().as_data()))["variants"]
+        (past,) = variant["wheels"][0]["past"]
+        assert past.keys() == {"key", "version", "finished", "packed", "unpacked"}
+        assert (past["unpacked"], past["packed"]) == (1001, stock.find("demo").past[0].wheel.size)
+
     def test_it_is_data_that_json_can_hold(self, three: Stock) -> None:
         data = json.loads(json.dumps(three.survey().as_data()))
         (variant,) = data["variants"]

@@ -14,7 +14,7 @@ from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
 from wheelfarm.plan.inputs import SourceInput
 from wheelfarm.recipes.source_table import BuiltSource
 from wheelfarm.run.recorded_inputs import recorded_build
-from wheelfarm.run.recording import grown, slow_compiles
+from wheelfarm.run.recording import slow_compiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,18 +123,3 @@ def test_what_a_wheel_serves_is_the_same_when_it_is_reproduced(tmp_path: Path, t
     build = recorded_build(then, make_toolchain(), (), make_farm(tmp_path))
     assert build.inputs is not None
     assert build.inputs.target == target
-
-
-def test_a_wheel_that_has_grown_says_by_what() -> None:
-    before = record(None, sizes={"extension": 9_000_000, "python": 1_000_000, "data": 500_000})
-    now = record(None, sizes={"extension": 9_200_000, "python": 900_000, "library": 50_000, "data": 500_000})
-    (warning,) = grown(now, before)
-    what, _, kinds = warning.partition(": ")
-    assert what == "the wheel has grown by 1.4%, to 10,650,000 bytes unpacked"
-    assert kinds == "extension +200,000 bytes, library +50,000 bytes"
-
-
-@pytest.mark.parametrize("size", [1, 1_000_000, 1_010_000])
-def test_a_wheel_of_the_same_size_or_smaller_has_not_grown(size: int) -> None:
-    assert grown(record(None, sizes={"extension": size}), record(None, sizes={"extension": 1_000_000})) == ()
-    assert grown(record(None, sizes={"extension": size}), None) == ()

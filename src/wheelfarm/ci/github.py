@@ -182,16 +182,14 @@ class _Renderer:
             "run": f"nox -s ci-plan -- {words}".replace("$LAST-RUN", "$LAST_RUN"),
             "env": environment | {"LAST_RUN": f"${{{{ {run_id} }}}}"},
         }
-        fetch = self._download("download its records", RECORDS_ARTIFACT, LAST_RUN)
-        token = {"run-id": f"${{{{ {run_id} }}}}", "github-token": "${{ github.token }}"}
-        fetch["with"] = dict(fetch["with"]) | token
+        fetch = self._download_of(run_id, "download its records")
         return {
             "name": "plan",
             "runs-on": SERVICE_RUNNER,
             "timeout-minutes": 20,
             "permissions": _read_only(_FOR_LAST_RUN),
-            "outputs": {"jobs": "${{ steps.plan.outputs.jobs }}"},
-            "steps": [*self._setup(), find, {"if": f"{run_id} != ''", **fetch}, select],
+            "outputs": {"jobs": "${{ steps.plan.outputs.jobs }}", "last-run": f"${{{{ {run_id} }}}}"},
+            "steps": [*self._setup(), find, fetch, select],
         }
 
     def _summary(self, builds: Sequence[str]) -> Document:
@@ -212,10 +210,11 @@ class _Renderer:
             "if": "${{ !cancelled() && needs.plan.result == 'success' }}",
             "runs-on": SERVICE_RUNNER,
             "timeout-minutes": 20,
-            "permissions": {"contents": CommentedValue("read", "checkout")},
+            "permissions": _read_only("checkout; records of the last full run"),
             "steps": [
                 *self._setup(),
                 self._download("download the reports", "report-*", REPORTS),
+                self._download_of("needs.plan.outputs.last-run", "download the records to compare with"),
                 {"name": "summarize", "run": "nox -s ci-summary", "env": {"NEEDS": "${{ toJSON(needs) }}"}},
                 upload,
             ],
@@ -289,6 +288,12 @@ class _Renderer:
             {"uses": python, "with": flow_map({"python-version": "3.11"})},
             {"name": "install nox", "run": INSTALL},
         ]
+
+    def _download_of(self, run_id: str, name: str) -> Document:
+        """A step that downloads the records of another run, if there is one."""
+        fetch = self._download(name, RECORDS_ARTIFACT, LAST_RUN)
+        token = {"run-id": f"${{{{ {run_id} }}}}", "github-token": "${{ github.token }}"}
+        return {"if": f"{run_id} != ''", **fetch, "with": dict(fetch["with"]) | token}
 
     def _download(self, name: str, pattern: str, path: str) -> Document:
         """A step; the pattern may match nothing: the session checks what must be there."""

@@ -22,7 +22,7 @@ from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.build import outcome_data
 from wheelfarm.report.index import comparison_lines
-from wheelfarm.report.workflow import job_summary, workflow_summary
+from wheelfarm.report.workflow import growth_summary, job_summary, workflow_summary
 from wheelfarm.run.ci_artifacts import CiArtifacts
 from wheelfarm.run.publication import Publication, choose_index_name
 
@@ -134,7 +134,9 @@ def summary() -> None:
     entries = [entry for job in jobs for entry in job.entries]
     results = {entry.slug: needs.result(job.id) for job in jobs for entry in job.entries}
     selected = load_selection(jobs, needs.output("plan", "jobs"))
-    _write_summary(call, workflow_summary(entries, selected, artifacts.read_outcomes(), results))
+    table = workflow_summary(entries, selected, artifacts.read_outcomes(), results)
+    grown = growth_summary(artifacts.find_grown_wheels())
+    _write_summary(call, "\n".join(filter(None, (table, grown))))
     if needs.failed:
         what, why = "not every job of the run succeeded", ", ".join(needs.failed)
         raise WorkflowError(what, why=why, hint="their logs say why")

@@ -1,4 +1,4 @@
-"""recipe.list, recipe.check, recipe.lock, recipe.schema."""
+"""recipe.list, recipe.check, recipe.sizes, recipe.lock, recipe.schema."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import parse_packages, task
-from wheelfarm.errors import Collector, RecipeError, counted
+from wheelfarm.errors import Collector, RecipeError, UsageError, counted
 from wheelfarm.plan.graph import is_built, order
 from wheelfarm.recipes.lock_checks import check_added, check_locks
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe_set import recipe_schema
+from wheelfarm.recipes.sizes import FILE as SIZES
+from wheelfarm.recipes.sizes import merge_sizes, render_sizes
+from wheelfarm.report.sizes import sizes_data, sizes_lines
 from wheelfarm.run.services import make_fetcher
+from wheelfarm.run.stored_sizes import sizes_of, stored_sizes
 from wheelfarm.sources.patches import check_header
-from wheelfarm.system.files import read_text, write_atomically
+from wheelfarm.system.files import read_text, write_atomically, write_if_changed
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -46,8 +50,8 @@ def _recipe_line(recipe: LoadedRecipe, width: int) -> str:
     return f"{recipe.name:{width}}  {recipe.table.version:8}  {recipe.table.summary}{needed}"
 
 
-@task("json")
-def check(call: Invocation, packages: str) -> None:
+@task("json", sizes="the limits of sizes too: an error where one is more than 3 % above the stored wheel")
+def check(call: Invocation, packages: str, *, sizes: bool = False) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
     farm, problems, names = call.farm, call.problems, parse_packages(packages)
     if names is None:
@@ -58,6 +62,10 @@ def check(call: Invocation, packages: str) -> None:
         _check_recipe(recipe, farm, problems)
     with problems.collect():
         _check_schema(farm)
+    for stored in stored_sizes(farm.wheelhouse, entries, farm.settings.variants) if sizes else ():
+        for problem in stored.loose():
+            what = f"{stored.recipe.name} ({stored.record.variant}, {stored.key}): a limit guards nothing"
+            problems.add(RecipeError(what, where=stored.recipe.where, why=problem))
     problems.check()
     if call.json:
         call.screen.data([recipe.name for recipe in entries])
@@ -95,6 +103,31 @@ def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None
     for patch in recipe.table.patches:
         with problems.collect():
             check_header(recipe.patches / patch.file)
+
+
+@task("dry_run", "json", variant="one variant; all that the wheelhouse has by default")
+def sizes(call: Invocation, packages: str, *, variant: str | None = None) -> None:
+    """Write sizes.toml: what stored wheels measure, of which the gate allows 2 % more."""
+    farm, names = call.farm, parse_packages(packages)
+    if variant is not None:
+        farm.settings.choose_variant(variant)
+    with call.problems.collect():
+        if names is None:
+            farm.recipes.check()
+    entries = [each for each in order(farm.recipes, names) if names is None or each.name in names]
+    measured = list(stored_sizes(farm.wheelhouse, entries, [variant] if variant else farm.settings.variants))
+    missing = [
+        each.name for each in entries if names and each.name not in {of.recipe.name for of in measured}
+    ]
+    if missing:
+        what = f"the wheelhouse has no wheel of {', '.join(missing)} to measure"
+        raise UsageError(what, hint=f"nox -s build-{missing[0]}")
+    for recipe in entries:
+        found = sizes_of(each for each in measured if each.recipe.name == recipe.name)
+        text = render_sizes(recipe.name, merge_sizes(recipe.sizes, found))
+        if found and not call.dry_run:
+            write_if_changed(recipe.directory / SIZES, text.encode())
+    call.show(sizes_data(measured), sizes_lines(measured, call.screen.width))
 
 
 def _check_schema(farm: Farm) -> None:

@@ -11,6 +11,7 @@ from wheelfarm.errors import counted
 from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.gate.examination import check_examination
 from wheelfarm.provenance.sbom_reader import vendored_members
+from wheelfarm.recipes.sizes import MeasuredSize
 from wheelfarm.recipes.strict import size_of
 from wheelfarm.wheelhouse.tags import is_library, is_pure
 from wheelfarm.wheels.binary import externals
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from wheelfarm.gate.check import Result
     from wheelfarm.model import CompiledObjects
     from wheelfarm.plan.build import Build
-    from wheelfarm.recipes.expect_table import Expect
+    from wheelfarm.recipes.expect_table import Expect, MaxSize
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
 
@@ -62,7 +63,7 @@ def check_expectations(
         ExpectationError: a group with every expectation that is not met.
     """
     expect, has_code = build.resolved.expect, build.recipe.table.compiled
-    checks = [*check_abi(build, wheel), *check_contents(expect, wheel)]
+    checks = [*check_abi(build, wheel), *check_contents(expect, wheel, growth=_growth_hint(build, wheel))]
     binaries: tuple[Binary, ...] = ()
     exclude = build.resolved.repair.exclude
     if reads_binaries(expect, compiled=has_code) or exclude:
@@ -116,12 +117,12 @@ def check_abi(build: Build, wheel: Wheel) -> Iterator[Check]:
         )
 
 
-def check_contents(expect: Expect, wheel: Wheel) -> Iterator[Check]:
-    """Compare what a wheel holds with what is expected of it."""
+def check_contents(expect: Expect, wheel: Wheel, *, growth: str = "") -> Iterator[Check]:
+    """Compare what a wheel holds with what is expected of it; `growth` says what to do if it is too large."""
     if expect.tests is not None:
         yield _tests(wheel, wanted=expect.tests)
     if expect.max_size is not None:
-        yield from _sizes(wheel, file=expect.max_size.file, unpacked=expect.max_size.unpacked)
+        yield from _sizes(wheel, expect.max_size, growth)
     if expect.files is not None:
         yield from _files(wheel, present=expect.files.present, absent=expect.files.absent)
     if expect.platform_tag is not None:
@@ -152,8 +153,21 @@ def _tests(wheel: Wheel, *, wanted: bool) -> Check:
     return Check.of("tests", expected=expected, found=found, ok=bool(tests) is wanted, cause=cause)
 
 
-def _sizes(wheel: Wheel, *, file: str | None, unpacked: str | None) -> Iterator[Check]:
-    for key, limit, size in (("file", file, wheel.packed), ("unpacked", unpacked, wheel.unpacked)):
+def _growth_hint(build: Build, wheel: Wheel) -> str:
+    """How to agree to a size beyond the measured one; empty where the recipe itself says the limit."""
+    id_, file = build.id, build.recipe.sizes_file
+    if file not in build.resolved.origins.values():
+        return ""
+    size = MeasuredSize(file=wheel.packed, unpacked=wheel.unpacked)
+    return (
+        f"inv wheel.inspect {wheel.path.name} shows what is inside; if it has to be as large, say so in "
+        f"{file}, [sizes.{id_.variant}.{build.engine}]: {build.recipe.table.shared_by(id_.target)} = {size}"
+    )
+
+
+def _sizes(wheel: Wheel, limits: MaxSize, growth: str) -> Iterator[Check]:
+    for key, size in (("file", wheel.packed), ("unpacked", wheel.unpacked)):
+        limit = getattr(limits, key)
         if limit is None:
             continue
         summary = contents(wheel, largest=3)
@@ -165,6 +179,7 @@ def _sizes(wheel: Wheel, *, file: str | None, unpacked: str | None) -> Iterator[
             found=f"{size:,} bytes",
             ok=size <= size_of(limit),
             cause=f"by kind: {kinds}; largest: {largest}; debug information, tests or a second library?",
+            hint=growth,
         )
 
 

@@ -279,7 +279,7 @@ def _build(
     return Build(
         id=id,
         recipe=recipe,
-        resolved=recipe.resolve(variant=id.variant, target=target),
+        resolved=recipe.resolve_for(toolchain.engine, variant=id.variant, target=target),
         variant=variant,
         engine=toolchain.engine,
         toolchain=toolchain,

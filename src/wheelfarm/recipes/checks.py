@@ -66,6 +66,8 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
         for name in known.variants or ()
     ]
     _check_variants(named, where, settings, problems, RecipeError)
+    measured = (("sizes", name) for name in recipe.sizes)
+    _check_variants(measured, recipe.sizes_file, settings, problems, RecipeError)
     globs = [("targets", glob) for glob in table.targets] + [("skip", skip.targets) for skip in table.skip]
     _check_globs(globs, table.python, where, problems, RecipeError)
     _check_suite(recipe, problems)

@@ -16,6 +16,8 @@ from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.recipe import Layer, Layered, Recipe, Requires
+from wheelfarm.recipes.sizes import FILE as SIZES
+from wheelfarm.recipes.sizes import limit_sizes, read_sizes
 from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 from wheelfarm.recipes.variants import lineage
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.errors import FarmError
-    from wheelfarm.model import LockedRequirement, Source, Target
+    from wheelfarm.model import EngineName, LockedRequirement, Source, Target
     from wheelfarm.recipes.farm_settings import Variant
     from wheelfarm.recipes.settings import Settings
+    from wheelfarm.recipes.sizes import MeasuredSize, Sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class LoadedRecipe:
     """The farm's layer, `[tool.wheelfarm.defaults]`."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     """All variants of the farm."""
+    sizes: Sizes = field(default_factory=dict)
+    """What its wheels measured."""
     _locks: dict[str, tuple[LockedRequirement, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -61,6 +66,15 @@ class LoadedRecipe:
     def where(self) -> str:
         """The recipe's file, for errors and origins."""
         return f"{self.directory.parent.name}/{self.directory.name}/recipe.toml"
+
+    @property
+    def sizes_file(self) -> str:
+        """The file of the measured sizes, for errors and origins."""
+        return f"{self.where.removesuffix('recipe.toml')}{SIZES}"
+
+    def measured(self, *, variant: str, engine: EngineName, target: Target) -> MeasuredSize | None:
+        """The measured size of a wheel; None where nobody has measured it."""
+        return self.sizes.get(variant, {}).get(engine, {}).get(self.table.shared_by(target))
 
     @property
     def supplies(self) -> tuple[str, ...]:
@@ -113,6 +127,12 @@ class LoadedRecipe:
             check_expectations(resolved, recipe=self.table, target=target, where=self.where)
             self._resolved[variant, target] = resolved
         return self._resolved[variant, target]
+
+    def resolve_for(self, engine: EngineName, *, variant: str, target: Target) -> ResolvedRecipe:
+        """The same for a build by an engine: with the limits that follow from measured sizes."""
+        resolved = self.resolve(variant=variant, target=target)
+        measured = self.measured(variant=variant, engine=engine, target=target)
+        return limit_sizes(resolved, measured, self.sizes_file) if measured else resolved
 
     def series(self, *, variant: str, target: Target) -> tuple[Path, ...]:
         """The patches that apply here, in the recipe's order."""
@@ -243,6 +263,7 @@ def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
         patches=settings.patches / directory.name,
         defaults=settings.defaults,
         variants=settings.variants,
+        sizes=read_sizes(directory / SIZES, where.replace("recipe.toml", SIZES)),
     )
     problems = Collector()
     if recipe.name != directory.name:

@@ -113,16 +113,19 @@ class Survey:
     def as_data(self) -> dict[str, object]:
         """JSON-ready values: without the text of records, since its values are there.
 
-        Of an earlier build's record they have the key, the version and the end.
+        Of another build's record they have the key, the version, the end, and the sizes in bytes.
         """
         data = cast("dict[str, object]", to_jsonable_python(self, fallback=_problem_data))
         for variant in cast("list[dict[str, list[dict[str, object]]]]", data["variants"]):
             for wheel in variant["wheels"]:
                 del wheel["document"]
-                for record in cast("list[dict[str, object]]", wheel["past"]):
-                    for name in record.keys() - {"key", "version", "finished"}:
-                        del record[name]
+                wheel["past"] = [_past_data(record) for record in cast("list[dict[str, Any]]", wheel["past"])]
         return data
+
+
+def _past_data(record: Mapping[str, Any]) -> dict[str, Any]:
+    sizes = {"packed": record["wheel"]["size"], "unpacked": sum(record["sizes"].values())}
+    return {name: record[name] for name in ("key", "version", "finished")} | sizes
 
 
 def _problem_data(error: FarmError) -> dict[str, str | None]:

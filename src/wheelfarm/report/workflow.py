@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from wheelfarm.errors import counted
 from wheelfarm.report.build import count_line
 from wheelfarm.report.text import duration, size
 from wheelfarm.run.outcome import State
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.ci.matrix import MatrixEntry
     from wheelfarm.run.outcome import Outcome
+    from wheelfarm.run.stored_sizes import Growth
 
 
 def job_summary(outcomes: Sequence[Outcome]) -> str:
@@ -23,7 +25,9 @@ def job_summary(outcomes: Sequence[Outcome]) -> str:
     cached = any(outcome.cache_use for outcome in outcomes)
     width = len(columns) if cached else len(columns) - 1
     rows = [_job_cells(outcome)[:width] for outcome in outcomes]
-    return _summary(f"Wheels: {count_line(outcomes)}", columns[:width], rows, right=columns[4:])
+    warnings = [f"{each.build.id}: {warning}" for each in outcomes for warning in each.warnings]
+    table = _summary(f"Wheels: {count_line(outcomes)}", columns[:width], rows, right=columns[4:])
+    return table + _warning_list(warnings)
 
 
 def _job_cells(outcome: Outcome) -> list[str]:
@@ -51,6 +55,32 @@ def _state(outcome: Outcome) -> str:
     return f"{state} (attempt {outcome.attempts})" if outcome.retried else state
 
 
+def _warning_list(warnings: Sequence[str]) -> str:
+    """Warnings as a list in Markdown; empty without any."""
+    return "\n".join(["", *(f"- :warning: {_escape(each)}" for each in warnings), ""]) if warnings else ""
+
+
+def growth_summary(grown: Sequence[Growth]) -> str:
+    """The wheels that are more than a hundredth larger than those of the last full run; empty without any."""
+    columns = ["wheel", "variant", "target", "before", "now", "change", "grown by"]
+    rows = [
+        [
+            f"{each.record.distribution} {each.record.version}",
+            each.record.variant,
+            str(each.record.target),
+            size(each.before),
+            size(each.after),
+            f"{each.share:+.1%}",
+            each.largest,
+        ]
+        for each in sorted(grown, key=lambda each: -each.share)
+    ]
+    title = (
+        f"Sizes: {counted(len(rows), 'wheel')} larger by more than 1 % than in the last full run, unpacked"
+    )
+    return _summary(title, columns, rows, right=columns[3:6]) if rows else ""
+
+
 def workflow_summary(
     entries: Sequence[MatrixEntry],
     selected: Collection[MatrixEntry],
@@ -75,7 +105,14 @@ def workflow_summary(
     counts = [f"{count} {state}" for state, count in sorted(states.items())]
     if len(rows) < len(entries):
         counts.append(f"{len(entries) - len(rows)} left out")
-    return _summary(f"Farm: {', '.join(counts) or 'nothing to do'}", columns, rows)
+    warnings = [
+        f"{entry.slug}: {warning}"
+        for entry in entries
+        if entry in selected
+        for warning in cast("list[str]", outcomes.get(entry.slug, {}).get("warnings", []))
+    ]
+    title = f"Farm: {', '.join(counts) or 'nothing to do'}"
+    return _summary(title, columns, rows) + _warning_list(warnings)
 
 
 def _entry_cells(entry: MatrixEntry, outcome: Mapping[str, object] | None, result: str) -> list[str]:

@@ -27,9 +27,10 @@ from wheelfarm.run.build_layout import lay_out
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import Outcome, State
-from wheelfarm.run.recording import document, grown, make_record, missing_isolation, regated, slow_compiles
+from wheelfarm.run.recording import document, make_record, missing_isolation, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
 from wheelfarm.run.services import BuildListener, BuildServices, Timings
+from wheelfarm.run.stored_sizes import grown, loose_limits, measured_size
 from wheelfarm.run.test_environments import GateTestPlanner, pinned, stored_wheels
 from wheelfarm.run.ungated import UNGATED, UngatedWheel, verify_repaired
 from wheelfarm.system.files import remove_tree
@@ -207,6 +208,7 @@ class BuildPipeline:
                 *record.warnings,
                 *slow_compiles(record, predecessor),
                 *grown(record, predecessor),
+                *loose_limits(self.build.resolved, measured_size(record), self.build.recipe),
             ),
         )
 

@@ -15,12 +15,13 @@ from wheelfarm.plan.build import BuildId, Toolchain
 from wheelfarm.plan.graph import make_plan
 from wheelfarm.provenance.record import Record
 from wheelfarm.run.decision import Action, decide
+from wheelfarm.run.stored_sizes import growth
 from wheelfarm.system.files import parse_json, write_atomically
 from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.artifacts import export_artifact, find_artifacts, import_artifact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from wheelfarm.ci.matrix import Job, MatrixEntry
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
     from wheelfarm.run.farm import Farm
+    from wheelfarm.run.stored_sizes import Growth
     from wheelfarm.wheelhouse.artifacts import Artifact
 
 logger = get_logger(__name__)
@@ -151,14 +153,28 @@ class CiArtifacts:
             unchanged |= find_unchanged(plan.builds, records)
         return frozenset(unchanged)
 
+    def find_grown_wheels(self) -> list[Growth]:
+        """Find the wheels of all reports that are larger than those of the last full run."""
+        before = {_slot(record): record for record in self._records(LAST_RUN)}
+        found = [growth(record, before.get(_slot(record))) for record in self._records(REPORTS)]
+        return [each for each in found if each is not None]
+
     def _last_records(self) -> dict[BuildId, Record]:
-        found: dict[BuildId, Record] = {}
-        for path in sorted(self._directory(LAST_RUN).rglob("records/*.json")):
+        return {
+            BuildId(name=record.recipe, variant=record.variant, target=record.target): record
+            for record in self._records(LAST_RUN)
+            if record.distribution == record.recipe
+        }
+
+    def _records(self, directory: str) -> Iterator[Record]:
+        """The records among some artifacts that can be read."""
+        for path in sorted(self._directory(directory).rglob("records/*.json")):
             try:
-                record = Record.from_json(path.read_bytes(), str(path))
+                yield Record.from_json(path.read_bytes(), str(path))
             except RecordError as error:
-                logger.info("%s: %s; its entry is built again", path.name, error.what)
-                continue
-            if record.distribution == record.recipe:
-                found[BuildId(name=record.recipe, variant=record.variant, target=record.target)] = record
-        return found
+                logger.info("%s: %s; it counts as missing", path.name, error.what)
+
+
+def _slot(record: Record) -> BuildId:
+    """What a wheel takes the place of."""
+    return BuildId(name=record.distribution, variant=record.variant, target=record.target)

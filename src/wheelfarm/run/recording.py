@@ -246,8 +246,6 @@ def unknown_compiles(directory: BuildDirectory, compiled: CompiledObjects) -> tu
 
 
 _ENOUGH: Final = 0.9
-_GROWTH: Final = 0.01
-"""Of the unpacked size: a larger one is worth a word."""
 _SHOWN: Final = 3
 
 
@@ -282,15 +280,3 @@ def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]
     inputs = ", ".join(differing[:_SHOWN] + more) or nothing
     missed = f"{use.misses} of {use.compiles} compiled again, first {', '.join(use.missed[:_SHOWN])}"
     return (f"the compiler cache spared {use.rate():.0%} only: {missed}; what differs: {inputs}",)
-
-
-def grown(record: Record, predecessor: Record | None) -> tuple[str, ...]:
-    """A warning where a wheel is larger than the one before, unpacked, and what has grown in it."""
-    before = sum(predecessor.sizes.values()) if predecessor else 0
-    more = sum(record.sizes.values()) - before
-    if predecessor is None or more <= before * _GROWTH:
-        return ()
-    by_kind = {kind: size - predecessor.sizes.get(kind, 0) for kind, size in record.sizes.items()}
-    largest = sorted(by_kind, key=lambda kind: by_kind[kind], reverse=True)[:_SHOWN]
-    shown = ", ".join(f"{kind} {by_kind[kind]:+,} bytes" for kind in largest if by_kind[kind] > 0)
-    return (f"the wheel has grown by {more / before:.1%}, to {before + more:,} bytes unpacked: {shown}",)

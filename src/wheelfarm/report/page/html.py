@@ -11,6 +11,7 @@ from wheelfarm.model import CacheUse
 from wheelfarm.report.page.graph import HEIGHT, WIDTH, draw
 from wheelfarm.report.text import duration, size
 from wheelfarm.report.wheel import blas_text
+from wheelfarm.run.stored_sizes import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"KINDS": KINDS, "BOX": {"width": WIDTH, "height": HEIGHT}}
-    functions = (change, cache_share, gate_table, kind_size, percent, wheel_blas)
+    functions = (change, cache_share, gate_table, history, kind_size, percent, wheel_blas)
     environment.globals |= {function.__name__: function for function in functions}
     environment.filters |= {"size": size, "duration": duration, "round_size": round_size, "count": counted}
     environment.filters |= {"moment": moment, "blas_text": blas_text}
@@ -151,6 +152,24 @@ def change(ours: float, theirs: float) -> str:
     per_cent = round(100 * (ours - theirs) / theirs)
     sign = "+" if per_cent > 0 else "\N{MINUS SIGN}" if per_cent < 0 else "±"
     return f"{sign}{abs(per_cent)}\N{NO-BREAK SPACE}%"
+
+
+def history(wheel: SurveyedWheel) -> list[dict[str, Any]]:
+    """All builds of a wheel that have a record, newest first, each with its change since the one before."""
+    records = [*([wheel.record] if wheel.record else []), *wheel.past]
+    records.sort(key=lambda each: (each.finished, each.key), reverse=True)
+    sizes = [{"packed": each.wheel.size, "unpacked": unpacked(each)} for each in records]
+    rows: list[dict[str, Any]] = []
+    for record, own, before in zip(records, sizes, [*sizes[1:], {}], strict=True):
+        changes = {f"{key}_change": exact_change(own[key], before.get(key, 0)) for key in own}
+        largest = max(each["unpacked"] for each in sizes)
+        rows.append({"record": record, "largest": largest, **own, **changes})
+    return rows
+
+
+def exact_change(after: int, before: int) -> str:
+    """The change of a size to a tenth of a per cent; empty for none, and where nothing was before."""
+    return f"{after / before - 1:+.1%}".replace("-", "\N{MINUS SIGN}") if before and after != before else ""
 
 
 def round_size(count: int) -> str:
