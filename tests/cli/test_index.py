@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.door import Door
+from support.farm import write_farm
 from support.publishing import publishing_farm, stock, store
+from support.surveyed import Stock
 from wheelfarm.errors import UsageError
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -60,3 +63,40 @@ def test_serve_refuses_a_host_that_others_can_reach(door: Door) -> None:
     refused = door.inv("index.serve", "--host", "192.0.2.1")
     assert refused.returncode == UsageError.exit_code
     assert "pypi-server run" in refused.stderr
+
+
+class TestCpu:
+    """What `index.config` says of the CPU: no tag of a wheel does."""
+
+    @pytest.fixture
+    def door(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> Door:
+        fast = {"description": "for newer CPUs", "extends": "plain"}
+        root = write_farm(tmp_path / "farm", settings={"variants": {"fast": fast}})
+        stock = Stock(root)
+        for variant, level in {"plain": "x86-64-v2", "fast": "x86-64-v3"}.items():
+            stock.add("alpha", variant=variant, resolved={"expect": {"instruction-set": level}})
+        return Door(root, capsys, monkeypatch)
+
+    @pytest.mark.parametrize("tool", ["pip", "uv", "poetry", "docker"])
+    def test_wheels_for_newer_cpus_name_the_level_and_the_other_index(self, door: Door, tool: str) -> None:
+        shown = door.inv("index.config", tool, "all", "--variant", "fast", "--index", "wheelhouse")
+        assert shown.returncode == 0, shown.stderr
+        assert "\n# The wheels of fast need a CPU of the level x86-64-v3." in shown.stdout
+        other = shown.stdout.splitlines()[-1]
+        assert other.startswith("# For all other CPUs there is an index of its own: ")
+        assert other.endswith(" --variant plain")
+        if tool in {"uv", "poetry"}:
+            tomllib.loads(shown.stdout)
+
+    def test_wheels_for_all_cpus_name_the_index_for_newer_ones(self, door: Door) -> None:
+        shown = door.inv("index.config", "pip", "all", "--index", "wheelhouse")
+        assert "need a CPU" not in shown.stdout
+        last = shown.stdout.splitlines()[-1]
+        assert last.startswith("# For CPUs of the level x86-64-v3 there is an index of its own: ")
+        assert last.endswith(" --variant fast")
+
+    def test_it_is_data_too(self, door: Door) -> None:
+        shown = door.inv("index.config", "pip", "all", "--variant", "fast", "--index", "wheelhouse", "--json")
+        assert json.loads(shown.stdout)["cpu"] == "x86-64-v3"

@@ -23,6 +23,7 @@ from wheelfarm.build.host_engine import Host
 from wheelfarm.errors import ExpectationError, GateTestError, RecipeError
 from wheelfarm.gate.clean_environment import (
     CleanEnvironment,
+    _cpu_dispatch,
     check_gil,
     is_for_one_python,
     run_wheel_tests,
@@ -88,6 +89,28 @@ def test_a_library_of_the_system(tmp_path: Path, python: Path) -> None:
     result = json.loads(finished.stdout.splitlines()[-1].removeprefix("nonce:"))["result"]
     assert result["smoke"] == "passed"
     assert [Path(path).name.partition(".")[0] for path in system_libraries(result["outside"])] == ["libgomp"]
+
+
+@pytest.mark.parametrize(
+    ("features", "found"),
+    [
+        ({"baseline": ["X86_V2"], "dispatch": ["X86_V3", "X86_V4"]}, "X86_V3 X86_V4"),
+        # What all code uses needs no dispatch.
+        ({"baseline": ["X86_V2", "X86_V3"], "dispatch": ["X86_V4"]}, "X86_V3 X86_V4"),
+        ({"baseline": ["X86_V2"], "dispatch": ["X86_V4"]}, None),
+        ({"baseline": ["X86_V2"], "dispatch": ["X86_V3", "X86_V4", "AVX512_ICL"]}, None),
+        (None, None),
+    ],
+)
+def test_features_that_are_used_where_they_are(
+    tmp_path: Path, features: dict[str, list[str]] | None, found: str | None
+) -> None:
+    expect = {"cpu-dispatch": ["X86_V3", "X86_V4"]}
+    build = builds_of(make_farm(tmp_path, {"alpha": {"compilers": ["c"], "expect": expect}}))["alpha"]
+    (check,) = _cpu_dispatch(build, features)
+    assert check.ok is (found is not None)
+    if found:
+        assert check.result.found == found
 
 
 def test_what_no_wheel_may_rely_on() -> None:

@@ -13,6 +13,7 @@ from support.wheels import make_wheel
 from wheelfarm.errors import ExpectationError, FarmError
 from wheelfarm.gate.check import require
 from wheelfarm.gate.examination import check_examination
+from wheelfarm.model import CompiledObjects
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.linkage import linkage
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 EXT = "alpha/_ext.so"
 SOUND = elf(calls())
+MARK = ("-Wl,-z,x86-64-v3",)
 STACK = elf(calls(), flags=("-s", "-Wl,-z,execstack"))
 
 
@@ -83,3 +85,25 @@ def test_a_path_of_a_wheel_beside_it_is_an_error(tmp_path: Path) -> None:
         lambda: checked(tmp_path, {EXT: SOUND, "lib/libfoo.a": "1"}, beside=[beta]), ExpectationError
     )
     assert "path-twice: expected none, found 1: lib/libfoo.a (in beta-1.0-py3-none-any.whl too)" in error.what
+
+
+@pytest.mark.parametrize(("mark", "found"), [((), "x86-64-v3"), (MARK, "x86-64-v3, marked in 1 of 1 binary")])
+def test_the_level_of_binaries_and_their_marks(tmp_path: Path, mark: tuple[str, ...], found: str) -> None:
+    """glibc refuses to load a binary whose mark is above the processor."""
+    expect = {"instruction-set": "x86-64-v3"}
+    build = builds_of(make_farm(tmp_path / "farm", {"alpha": {"compilers": ["c"], "expect": expect}}))[
+        "alpha"
+    ]
+    files: dict[str, str | bytes] = {"alpha/__init__.py": "", EXT: elf(calls(), flags=("-s", *mark))}
+    wheel = open_wheel(make_wheel(tmp_path, "alpha", "1.0", files, tag="cp311-cp311-manylinux_2_28_x86_64"))
+    option = "-march=x86-64-v3"
+    compiled = CompiledObjects(objects={EXT: {option: 2}}, features={option: ("AVX2", "BMI2")})
+    checks = list(check_examination(build, wheel, linkage(wheel), (), compiled))
+    (check,) = [each for each in checks if each.result.check == "instruction-set"]
+    assert (check.ok, check.result.found) == (True, found)
+
+
+def test_a_mark_above_the_expected_level_is_a_finding(tmp_path: Path) -> None:
+    files = {"alpha/__init__.py": "", EXT: elf(calls(), flags=("-s", *MARK))}
+    error = only(lambda: checked(tmp_path, files), ExpectationError)
+    assert "x86-64-v3, by its own note" in str(error)

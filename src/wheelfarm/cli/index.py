@@ -12,10 +12,19 @@ from wheelfarm.errors import Collector, UsageError, counted
 from wheelfarm.index.build_tags import of_release, superseded
 from wheelfarm.index.candidates import find_candidates
 from wheelfarm.index.comparison import State, target_statuses
-from wheelfarm.index.consumer import Tool, consumer_lines, from_elsewhere, pins, resolve
+from wheelfarm.index.consumer import (
+    Tool,
+    consumer_lines,
+    cpu_lines,
+    from_elsewhere,
+    pins,
+    required_level,
+    resolve,
+)
 from wheelfarm.index.factory import read_url
 from wheelfarm.recipes.farm_settings import WHEELHOUSE
 from wheelfarm.recipes.strict import suggestion
+from wheelfarm.recipes.variants import related
 from wheelfarm.report.index import (
     comparison_data,
     comparison_lines,
@@ -199,12 +208,18 @@ def config(call: Invocation, tool: str, packages: str, *, index: str | None = No
         raise UsageError(f"unknown tool {tool!r}", hint=suggestion(tool, list(Tool)))
     farm = call.farm
     name = WHEELHOUSE if index == WHEELHOUSE else choose_index_name(farm, index)
-    names = {
-        each.project: each.version
-        for each in find_candidates(farm.wheelhouse, farm.settings.variant, parse_releases(packages))
+    variant, wheelhouse = farm.settings.variant, farm.wheelhouse
+    candidates = find_candidates(wheelhouse, variant, parse_releases(packages))
+    names = {each.project: each.version for each in candidates}
+    level = required_level(wheelhouse, candidates)
+    others = {
+        other: required_level(wheelhouse, find_candidates(wheelhouse, other))
+        for other in related(farm.settings.variants, variant)
+        if other in wheelhouse.variants()
     }
-    lines = consumer_lines(Tool(tool), index=name, url=_url(farm, name), names=names)
-    call.show({"tool": tool, "index": name, "lines": lines}, lines)
+    cpu = cpu_lines(level, variant, {other: needed for other, needed in others.items() if needed != level})
+    lines = [*consumer_lines(Tool(tool), index=name, url=_url(farm, name), names=names), *cpu]
+    call.show({"tool": tool, "index": name, "cpu": level, "lines": lines}, lines)
 
 
 @task(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from wheelfarm.errors import counted
 from wheelfarm.gate.check import Check, listed, matches
 from wheelfarm.wheels.examination import Finding, examine, examine_beside
 from wheelfarm.wheels.exclusion import examine_exclusion
@@ -31,7 +32,7 @@ def check_examination(
     wanted = build.resolved.expect.instruction_set
     applies = wanted == baseline_level(wheel.platform_tag, wanted)
     if compiled and compiled.objects and wanted and wanted != NATIVE and applies:
-        yield _instruction_set(wanted, compiled)
+        yield _instruction_set(wanted, compiled, binaries)
     exclude = build.resolved.repair.exclude
     exclusion = examine_exclusion(wheel, binaries, exclude, beside, python=str(build.id.target.python))
     # A split need not have the binaries that need it.
@@ -52,14 +53,19 @@ def check_examination(
     yield from check_findings(build.resolved.expect.allow or {}, sorted(findings.union(exclusion.findings)))
 
 
-def _instruction_set(wanted: str, compiled: CompiledObjects) -> Check:
-    """Whether the binaries need the level; what is above it is a finding."""
+def _instruction_set(wanted: str, compiled: CompiledObjects, binaries: Sequence[Binary]) -> Check:
+    """Whether the binaries need the level; what is above it is a finding.
+
+    A system whose dynamic linker reads the marks of binaries refuses those that its processor cannot run.
+    """
     found = required_level(compiled, wanted)
+    marked = sum(binary.level == found for binary in binaries)
+    marks = f", marked in {marked} of {counted(len(binaries), 'binary', 'binaries')}" if marked else ""
     options = sorted({each for objects in compiled.objects.values() for each in objects if each})
     return Check.of(
         "instruction-set",
         expected=wanted,
-        found=found,
+        found=f"{found}{marks}",
         ok=bool(beyond(LEVELS[found], wanted)) or found == wanted,
         cause=f"no binary has it in all its objects; the compilers were called with {listed(options)}: "
         "see CFLAGS, CXXFLAGS, FFLAGS and the project's own option",

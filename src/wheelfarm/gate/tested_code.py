@@ -34,7 +34,8 @@ class DriverResult(BaseModel):
 
     imported: list[str]
     smoke: str | None
-    cpu: list[str] | None
+    cpu: dict[str, list[str]] | None
+    """The CPU features of numpy's baseline and of its dispatch; None where nothing reports them."""
     suite: dict[str, Any] | None
     error: str | None
     outside: list[str]

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from wheelfarm.errors import LockError, ProcessError
+from wheelfarm.errors import LockError, ProcessError, RecordError, WheelhouseError
+from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.lock_compiler import compile_requirements
+from wheelfarm.wheels.instruction_sets import LEVELS, NATIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.model import Name
+    from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
+
+
+_USUAL: Final = frozenset({"x86-64", "x86-64-v2", "armv8-a"})
+"""Levels that each machine of these days has."""
 
 
 class Tool(StrEnum):
@@ -95,6 +103,40 @@ def consumer_lines(tool: Tool, *, index: str, url: str, names: Mapping[Name, str
         poetry_dependencies="\n".join(pinned),
     )
     return text.rstrip("\n").splitlines()
+
+
+def cpu_lines(level: str | None, variant: str, others: Mapping[str, str | None]) -> list[str]:
+    """Comments about the CPU that the wheels of an index need, which no tag of a wheel says.
+
+    Args:
+        level: the level that the wheels need; None for what each processor of the platform has.
+        variant: their variant.
+        others: variants that are the same for other processors → the level of each.
+    """
+    found = []
+    if level:
+        found += [
+            f"# The wheels of {variant} need a CPU of the level {level}. No tag of a wheel says so:",
+            "# installers take them on any CPU, and on one that has less the import fails.",
+            "# /lib64/ld-linux-x86-64.so.2 --help lists the levels of a machine (glibc 2.33 and newer).",
+        ]
+    for name, needed in sorted(others.items()):
+        which = f"CPUs of the level {needed}" if needed else "all other CPUs"
+        found.append(
+            f"# For {which} there is an index of its own: inv index.config TOOL all --variant {name}"
+        )
+    return found
+
+
+def required_level(wheelhouse: Wheelhouse, candidates: Iterable[Candidate]) -> str | None:
+    """The highest level above the oldest usual one that the records of wheels name; None without any."""
+    found: set[str] = set()
+    for each in candidates:
+        with suppress(RecordError, WheelhouseError):
+            record = Record.from_json(wheelhouse.record(each.variant, each.file.key), each.filename)
+            if record.instruction_set and record.instruction_set not in _USUAL:
+                found.add(record.instruction_set)
+    return max(found, key=[*LEVELS, NATIVE].index, default=None)
 
 
 def pins(candidates: Iterable[Candidate]) -> str:

@@ -25,6 +25,15 @@ def lineage(variants: Mapping[str, Variant], name: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def related(variants: Mapping[str, Variant], name: str) -> tuple[str, ...]:
+    """The variants that a variant extends, and those that extend it."""
+    return tuple(
+        other
+        for other in variants
+        if other != name and (name in lineage(variants, other) or other in lineage(variants, name))
+    )
+
+
 def derive_variants(variants: Mapping[str, Variant]) -> dict[str, Variant]:
     """The variants, each with the values of the one that it extends below its own.
 

@@ -74,10 +74,11 @@ def mapped() -> set[str]:
     return {path for path in paths if ".so" in Path(path).name}
 
 
-def cpu_dispatch() -> list[str] | None:
+def cpu_features() -> dict[str, list[str]] | None:
     """What numpy reports; None without numpy."""
-    found = getattr(sys.modules.get("numpy._core._multiarray_umath"), "__cpu_dispatch__", None)
-    return None if found is None else list(found)
+    module = sys.modules.get("numpy._core._multiarray_umath")
+    found = {kind: getattr(module, f"__cpu_{kind}__", None) for kind in ("baseline", "dispatch")}
+    return {kind: list(each or ()) for kind, each in found.items()} if any(found.values()) else None
 
 
 def has_no_gil() -> bool:
@@ -116,7 +117,7 @@ def test_wheel(
         result["smoke"] = "passed"
     if manifest["cpu"]:
         begin("its CPU features")
-        result["cpu"] = cpu_dispatch()
+        result["cpu"] = cpu_features()
 
 
 def main(directory: Path) -> None:
