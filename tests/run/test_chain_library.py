@@ -8,8 +8,12 @@ import pytest
 
 from support.farm import make_toolchain, plan_of
 from support.library import library_farm
+from support.runs import LineListener
 from support.tiny import run_farm
 from wheelfarm.errors import UsageError
+from wheelfarm.run.farm import Farm
+from wheelfarm.run.reproduce import Reproduction
+from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.linkage import linkage
 
@@ -32,6 +36,15 @@ def test_what_links_it_requires_its_wheel_and_finds_it_beside(tmp_path: Path) ->
     inputs = run.record("tinyuse").inputs
     assert inputs is not None
     assert (inputs.added_requires, [*inputs.upstream]) == (("tinyblas==1.0",), ["tinyblas"])
+
+
+@pytest.mark.slow
+def test_what_links_it_is_reproduced_from_its_record_alone(tmp_path: Path) -> None:
+    run = run_farm(library_farm(tmp_path))
+    wheelhouse = Farm(settings=run.settings).wheelhouse
+    reproduction = Reproduction.of(run.record("tinyuse"), settings=run.settings, wheelhouse=wheelhouse)
+    (again,) = reproduction.run(LineListener([]))
+    assert sha256_of_file(again.wheel) == run.record("tinyuse").wheel.sha256
 
 
 @pytest.mark.slow

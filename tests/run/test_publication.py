@@ -10,6 +10,8 @@ import pytest
 from support.farm import builds_of, make_farm
 from support.publishing import VARIANT, publishing_farm, stock
 from wheelfarm.index.comparison import State
+from wheelfarm.model import Name
+from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
 from wheelfarm.run.reuse import Published
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
@@ -63,3 +65,14 @@ def test_an_index_with_an_example_host_gets_no_requests(
     (build,) = builds_of(settings).values()
     assert published.find(build) is None
     assert bool(messages) == requested
+
+
+def test_a_release_needs_no_target_that_its_variant_is_not_built_for(tmp_path: Path) -> None:
+    targets = ["cp311-manylinux_x86_64", "cp311-macosx_arm64"]
+    table = {"kind": "static", "url": (tmp_path / "public").as_uri(), "targets": targets}
+    settings = make_farm(
+        tmp_path, {"linked": {"blas": True}, "free": {}}, settings={"index": {"internal": table}}
+    )
+    publication = Publication(farm=Farm(settings=settings), index_name="internal", variant="netlib")
+    needed = {name: [*map(str, publication.needed(Name(name)))] for name in ("linked", "free")}
+    assert needed == {"linked": targets[:1], "free": targets}

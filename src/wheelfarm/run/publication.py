@@ -115,11 +115,10 @@ class Publication:
         if project not in self.owned:
             return ()
         recipe = self.farm.recipes.by_name.get(self.members(project)[0])
-        provider = self.farm.settings.choose_variant(self.variant).provider
         return [
             target
             for target in self._targets
-            if recipe is None or find_refusal(recipe, target, provider) is None
+            if recipe is None or find_refusal(recipe, target, self.variant) is None
         ]
 
     @cached_property

@@ -73,7 +73,8 @@ def recorded_build(
             patches=settings.patches / record.recipe,
         ),
         resolved=_resolved(record, inputs),
-        variant=Variant(description="as recorded", provider=inputs.provider),
+        # Without the lock or recipe that it had then.
+        variant=Variant.model_construct(description="as recorded", provider=inputs.provider),
         engine=record.engine,
         toolchain=toolchain,
         patches=patches,
