@@ -20,11 +20,13 @@ from support.wheels import make_wheel
 from wheelfarm.build.directory import BuildDirectory, write_directory
 from wheelfarm.errors import ChainError, ProviderError
 from wheelfarm.model import FetchedSource, Name, PatchedTree, PinnedWheel
-from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.providers import Provider
 from wheelfarm.sources.unpacking import newest
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from wheelfarm.plan.build import Build
 
 INSIDE = PurePosixPath("/project")
@@ -37,7 +39,7 @@ def pinned(path: Path, name: str, *, farm: bool = False) -> PinnedWheel:
 
 
 def laid(
-    build: Build, root: Path, *wheels: PinnedWheel, provider: PinnedWheel | None = None
+    build: Build, root: Path, *wheels: PinnedWheel, provider: Iterable[PinnedWheel] = ()
 ) -> BuildDirectory:
     root.mkdir()
     source = FetchedSource(name=Name("alpha"), version="1.0", path=root / "alpha.tar.gz", sha256=digest(b""))
@@ -50,7 +52,7 @@ def laid(
         backend="",
         build_requires=(),
         epoch=1,
-        provider_wheel=provider,
+        provider_wheels=tuple(provider),
     )
     write_directory(directory)
     return directory
@@ -97,22 +99,54 @@ class TestLay:
         assert stage.requirements == (replace(wheel, farm=True),)
 
 
+HASH = f"--hash=sha256:{'c' * 64}"
+
+
+def linking(root: Path, provider: str, *pinned: str) -> Build:
+    """The build of a recipe that links the BLAS of a provider."""
+    variants = {"fast": {"description": "fast", "provider": provider, "lock": "fast.lock"}}
+    settings = make_farm(
+        root,
+        {"alpha": {"blas": True}},
+        settings={"variants": variants, "variant": "fast"},
+        files={"fast.lock": "".join(f"{name}==1.0 {HASH}\n" for name in pinned)},
+    )
+    return builds_of(settings)["alpha"]
+
+
+MKL = {
+    "mkl": {"lib/libmkl_rt.so.3": "", "lib/libmkl_core.so.3": ""},
+    "mkl-devel": {
+        "lib/pkgconfig/mkl-sdl.pc": "prefix=${pcfiledir}/../..\nlibdir=${prefix}/lib\nName: mkl\n"
+        "Description: MKL\nVersion: 1\nLibs: -L${libdir} ${libdir}/libmkl_rt.so.3 -lm\n",
+        "lib/pkgconfig/mkl-static-lp64-seq.pc": "",
+    },
+    "mkl-include": {"include/mkl.h": ""},
+}
+"""Distribution → what it installs below the prefix."""
+
+
+def mkl_wheels(directory: Path, contents: Mapping[str, Mapping[str, str]]) -> list[PinnedWheel]:
+    wheels = []
+    for name, files in contents.items():
+        data = f"{name.replace('-', '_')}-1.0.data/data"
+        members = {f"{data}/{path}": text.encode() for path, text in files.items()}
+        wheels.append(pinned(make_wheel(directory, name, "1.0", members), name))
+    return wheels
+
+
 class TestProvider:
     @pytest.fixture
     def blas(self, tmp_path: Path) -> Build:
-        variants = {"fast": {"description": "OpenBLAS", "provider": "scipy-openblas32"}}
-        settings = make_farm(
-            tmp_path / "farm", {"alpha": {"blas": True}}, settings={"variants": variants, "variant": "fast"}
-        )
-        return builds_of(settings)["alpha"]
+        return linking(tmp_path / "farm", "scipy-openblas32", "scipy-openblas32")
 
-    def wheel(self, directory: Path, *names: str) -> PinnedWheel:
-        files = {f"scipy_openblas32/{name}": b"" for name in names}
-        return pinned(make_wheel(directory, "scipy-openblas32", "1.0", files), "scipy-openblas32")
+    def wheel(self, directory: Path, *names: str, bits: int = 32) -> PinnedWheel:
+        files = {f"scipy_openblas{bits}/{name}": b"" for name in names}
+        return pinned(make_wheel(directory, f"scipy-openblas{bits}", "1.0", files), f"scipy-openblas{bits}")
 
     def test_openblas_is_unpacked_with_a_pkg_config_file(self, blas: Build, tmp_path: Path) -> None:
         wheel = self.wheel(tmp_path, "lib/libscipy_openblas.so", "include/cblas.h")
-        stage = laid(blas, tmp_path / "stage", provider=wheel)
+        stage = laid(blas, tmp_path / "stage", provider=[wheel])
         provider = stage.root / "provider"
         assert (provider / "lib" / "libscipy_openblas.so").is_file()
         assert (provider / "include" / "cblas.h").is_file()
@@ -126,19 +160,46 @@ class TestProvider:
         target = make_toolchain("cp311-win_amd64").target
         windows = replace(blas, id=replace(blas.id, target=target))
         wheel = self.wheel(tmp_path, "lib/libscipy_openblas-abc.lib", "include/cblas.h")
-        stage = laid(windows, tmp_path / "stage", provider=wheel)
+        stage = laid(windows, tmp_path / "stage", provider=[wheel])
         text = (stage.root / "provider" / "pkgconfig" / "scipy-openblas.pc").read_text()
         assert "-llibscipy_openblas-abc\n" in text
         (tmp_path / "none").mkdir()
         bad = self.wheel(tmp_path / "none", "lib/x.dll", "include/cblas.h")
-        error = only(lambda: laid(windows, tmp_path / "other", provider=bad), ProviderError)
+        error = only(lambda: laid(windows, tmp_path / "other", provider=[bad]), ProviderError)
         assert "0 import libraries" in error.what
 
-    def test_no_wheel_or_one_without_libraries(self, blas: Build, tmp_path: Path) -> None:
-        error = only(lambda: laid(blas, tmp_path / "one"), ProviderError)
-        assert "'fast' has no wheel of its BLAS" in error.what
+    def test_one_with_64_bit_integers_has_other_symbols(self, tmp_path: Path) -> None:
+        build = linking(tmp_path / "farm", "scipy-openblas64", "scipy-openblas64")
+        wheel = self.wheel(tmp_path, "lib/libscipy_openblas64_.so", "include/cblas.h", bits=64)
+        stage = laid(build, tmp_path / "stage", provider=[wheel])
+        text = (stage.root / "provider" / "pkgconfig" / "scipy-openblas.pc").read_text()
+        assert "Libs: -L${libdir} -lscipy_openblas64_\n" in text
+        assert "-DBLAS_SYMBOL_PREFIX=scipy_ -DBLAS_SYMBOL_SUFFIX=64_ -DHAVE_BLAS_ILP64" in text
+
+    def test_of_mkl_only_what_is_linked_is_there(self, tmp_path: Path) -> None:
+        build = linking(tmp_path / "farm", "mkl", "mkl", "mkl-devel", "mkl-include")
+        stage = laid(build, tmp_path / "stage", provider=mkl_wheels(tmp_path, MKL))
+        provider = stage.root / "provider"
+        found = sorted(
+            path.relative_to(provider).as_posix() for path in provider.rglob("*") if path.is_file()
+        )
+        assert found == ["include/mkl.h", "lib/libmkl_rt.so.3", "pkgconfig/mkl-sdl.pc"]
+        lines = (provider / "pkgconfig" / "mkl-sdl.pc").read_text().splitlines()
+        assert lines[0] == "prefix=${pcfiledir}/.."
+
+    @pytest.mark.parametrize(
+        ("name", "lost"), [("mkl", "lib/libmkl_rt.so.3"), ("mkl-include", "include/mkl.h")]
+    )
+    def test_another_mkl(self, tmp_path: Path, name: str, lost: str) -> None:
+        build = linking(tmp_path / "farm", "mkl", "mkl", "mkl-devel", "mkl-include")
+        files = {each: content for each, content in MKL[name].items() if each != lost}
+        wheels = mkl_wheels(tmp_path, {**MKL, name: files})
+        error = only(lambda: laid(build, tmp_path / "stage", provider=wheels), ProviderError)
+        assert f"holds no {lost.partition('/')[0]} of MKL" in error.what
+
+    def test_one_without_libraries(self, blas: Build, tmp_path: Path) -> None:
         wheel = self.wheel(tmp_path, "include/cblas.h")
-        error = only(lambda: laid(blas, tmp_path / "two", provider=wheel), ProviderError)
+        error = only(lambda: laid(blas, tmp_path / "two", provider=[wheel]), ProviderError)
         assert "holds no scipy_openblas32/lib" in error.what
 
     def test_only_what_links_blas_gets_one(self, tmp_path: Path) -> None:

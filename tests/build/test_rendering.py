@@ -52,18 +52,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(path.parent.name for path in ROOT.glob("recipes/*/recipe.toml"))
-VARIANTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["wheelfarm"]["variants"]
+FARM = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["wheelfarm"]
+VARIANTS = FARM["variants"]
 SUPPLIERS = {table.get("recipe"): name for name, table in VARIANTS.items()}
 BUILT = [
     (recipe, variant)
-    for variant in sorted(VARIANTS)
+    for variant in sorted(FARM["ci"]["variants"])
     for recipe in RECIPES
     if SUPPLIERS.get(recipe, variant) == variant
 ]
-"""The recipes of each variant: one that supplies its BLAS is built for no other."""
+"""The recipes of each variant of the workflow: one that supplies its BLAS is built for no other."""
 PLATFORM_SUFFIXES = tuple(PLATFORMS.values())
 LINUX = ["cp311-manylinux_x86_64", "cp313-manylinux_x86_64"]
-ON_LINUX = [(recipe, variant) for recipe, variant in BUILT if variant != "accelerate"]
+OTHERS = [("numpy", variant) for variant in sorted(VARIANTS.keys() - FARM["ci"]["variants"])]
+"""Variants that no workflow builds, of which the recipe that differs most is enough."""
+ON_LINUX = [*((recipe, variant) for recipe, variant in BUILT if variant != "accelerate"), *OTHERS]
 STAGE = Path("/stage")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="paths are written as on Linux")
 

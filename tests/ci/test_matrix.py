@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from support.raised import raised
+from support.raised import only, raised
 from support.workflows import CHAIN, jobs_of, workflow_farm
-from wheelfarm.errors import RecipeError
+from wheelfarm.errors import RecipeError, SettingsError
 from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.settings import load
 
@@ -56,12 +56,15 @@ def test_a_skip_of_a_recipe_also_skips_its_dependents(tmp_path: Path) -> None:
     assert windows == {"numpy", "alone"}
 
 
+LIBRARY: Final[dict[str, dict[str, Any]]] = {"library": {"abi": "none"}, "numpy": {"blas": True}}
+SMALL: Final = {"small": {"description": "the farm's own", "provider": "recipe", "recipe": "library"}}
+
+
 def test_a_job_needs_nothing_of_a_variant_that_its_platform_does_not_build(tmp_path: Path) -> None:
     """GitHub refuses a workflow in which a job needs one that does not exist."""
-    small = {"small": {"description": "the farm's own", "provider": "recipe", "recipe": "library"}}
     skip = [{"targets": "*-musllinux_*", "reason": "glibc only"}]
-    recipes: dict[str, dict[str, Any]] = {"library": {"abi": "none", "skip": skip}, "numpy": {"blas": True}}
-    jobs = jobs_of(workflow_farm(tmp_path, recipes, variants=small))
+    recipes = {**LIBRARY, "library": {**LIBRARY["library"], "skip": skip}}
+    jobs = jobs_of(workflow_farm(tmp_path, recipes, variants=SMALL))
     assert jobs["build-numpy-linux-x86_64"].needs == ("build-library-linux-x86_64",)
     assert variants(jobs["build-numpy-musllinux-x86_64"]) == {"plain"}
     assert jobs["build-numpy-musllinux-x86_64"].needs == ()
@@ -85,3 +88,18 @@ def test_a_recipe_for_no_platform_is_an_error(tmp_path: Path) -> None:
 def test_recipes_of_a_circle_have_no_job(tmp_path: Path) -> None:
     recipes = {"a": {"requires": {"host": ["b"]}}, "b": {"requires": {"run": ["a"]}}, "c": {}}
     assert {job.name for job in jobs_of(workflow_farm(tmp_path, recipes)).values()} == {"c"}
+
+
+def test_only_the_variants_of_ci_are_built(tmp_path: Path) -> None:
+    ci = {"platforms": ["linux-x86_64"], "variants": ["plain"]}
+    jobs = jobs_of(workflow_farm(tmp_path, LIBRARY, ci=ci, variants=SMALL))
+    assert {job.name: variants(job) for job in jobs.values()} == {"numpy": {"plain"}}
+
+
+def test_an_unknown_variant_of_ci(tmp_path: Path) -> None:
+    ci = {"platforms": ["linux-x86_64"], "variants": ["plane"]}
+    error = only(lambda: jobs_of(workflow_farm(tmp_path, ci=ci)), SettingsError)
+    assert (error.where, error.hint) == (
+        "pyproject.toml: tool.wheelfarm.ci.variants",
+        "did you mean 'plain'?",
+    )

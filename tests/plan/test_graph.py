@@ -109,11 +109,15 @@ def test_build_holds_all_that_the_engine_needs(tmp_path: Path) -> None:
     }
     variant = {
         "description": "x",
+        "provider": "scipy-openblas32",
         "lock": "variants/x.lock",
         "system-packages": {"apt": ["libblas-dev", "liblapack-dev"]},
     }
     locked = f"--hash=sha256:{'c' * 64}\n"
-    lock = f"openblas==1 ; sys_platform == 'linux' {locked}win==1 ; os_name == 'nt' {locked}"
+    lock = "".join(
+        f"scipy-openblas32=={version} ; sys_platform == '{system}' {locked}"
+        for version, system in ((1, "linux"), (2, "win32"))
+    )
     settings = make_farm(
         tmp_path,
         {"alpha": table, "beta": {"system-packages": {"apt": ["liby-dev"]}}},
@@ -127,13 +131,14 @@ def test_build_holds_all_that_the_engine_needs(tmp_path: Path) -> None:
     assert alpha.patches == (tmp_path / "patches/alpha/a.patch",)
     assert alpha.resolved.environment == {"A": "1"}
     assert [each.name for each in alpha.requirements] == ["setuptools"]
-    assert [each.name for each in alpha.provider_requirements] == ["openblas"]
+    assert [(each.name, each.version) for each in alpha.provider_requirements] == [("scipy-openblas32", "1")]
     assert [each.name for each in alpha.test_requirements] == ["tester"]
     assert alpha.system_packages == {
         "apt": ("libx-dev", "libblas-dev", "liblapack-dev"),
         "dnf": ("x-devel",),
     }
-    # What links no BLAS needs none of the variant's packages.
+    # What links no BLAS needs nothing of the variant.
+    assert builds["beta"].provider_requirements == ()
     assert builds["beta"].system_packages == {"apt": ("liby-dev",), "dnf": ()}
 
 

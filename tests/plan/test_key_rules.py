@@ -35,6 +35,7 @@ RUN: Final[Mapping[str, tuple[str, ...]]] = {
 BLAS: Final = {"base", "apart"}
 FORTRAN: Final = {"middle", "apart"}
 NAMES: Final = sorted(HOST)
+BLAS_LOCK: Final = f"scipy-openblas32==0.3.34 --hash=sha256:{'c' * 64}\n"
 HEADER: Final = "Why: it is needed\nUpstream: none\n\n"
 BODY: Final = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
 
@@ -99,7 +100,7 @@ def _sketch() -> Sketch:
         settings={"variants": {"plain": {"provider": "scipy-openblas32", "lock": "plain.lock"}}},
         patches={f"{name}/0001.patch": HEADER + BODY for name in NAMES},
         files={
-            "plain.lock": LOCK,
+            "plain.lock": BLAS_LOCK,
             **{f"recipes/{name}/smoke.py": "pass\n" for name in NAMES},
             **{f"recipes/{name}/test.lock": LOCK for name in NAMES},
         },
@@ -219,7 +220,7 @@ OF_SEVERAL: Final[dict[str, tuple[Sketch, set[str]]]] = {
     "Fortran compiler": (SKETCH.tools("compilers", fortran="gfortran 13"), FORTRAN),
     "other system package": (SKETCH.tools("packages", libother="2"), set()),
     "provider": (SKETCH.variant(provider="netlib"), BLAS),
-    "provider's wheel": (SKETCH.file("plain.lock", LOCK.replace("80.9.0", "80.9.1")), BLAS),
+    "provider's wheel": (SKETCH.file("plain.lock", BLAS_LOCK.replace("0.3.34", "0.3.35")), BLAS),
     "provider's packages": (SKETCH.variant(**{"system-packages": {"apt": ["z"]}}), BLAS),
     "the farm's layer": (SKETCH.farm(defaults={"environment": {"NEW": "1"}}), set(NAMES)),
     "no package manager": (replace(SKETCH, toolchain=SKETCH.toolchain | {"manager": None}), set(NAMES)),

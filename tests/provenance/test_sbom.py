@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def test_the_whole_document(tmp_path: Path) -> None:
-    stage = stage_of(tmp_path, provider_wheel=provider(tmp_path))
+    stage = stage_of(tmp_path, provider_wheels=(provider(tmp_path),))
     blas, fortran = (
         f"alpha.libs/{mangled('libblas32.so', BLAS)}",
         "alpha.libs/libgfortran-12345678.so.5.0.0",
@@ -51,7 +51,7 @@ def test_the_whole_document(tmp_path: Path) -> None:
 
     named = {each["name"]: each for each in bill["components"]}
     assert list(named) == ["libgfortran5", "blas32", "pip", "setuptools"]
-    assert named["blas32"]["hashes"][0]["content"] == stage.provider_wheel.sha256  # type: ignore[union-attr]
+    assert named["blas32"]["hashes"][0]["content"] == stage.provider_wheels[0].sha256
     (file,) = named["blas32"]["components"]
     assert (file["name"], file["hashes"][0]["content"]) == (blas, digest(BLAS + b" patched"))
     assert named["libgfortran5"]["purl"] == "pkg:deb/debian/libgfortran5@12.2.0-14%2Bb1"

@@ -38,7 +38,7 @@ def test_a_copy_from_a_wheel_by_each_tool(tmp_path: Path, member: str) -> None:
 
 
 def test_a_copy_of_a_library_that_was_stripped_before_the_repair(tmp_path: Path) -> None:
-    stage, stripped = stage_of(tmp_path, provider_wheel=provider(tmp_path)), b"\x7fELF less"
+    stage, stripped = stage_of(tmp_path, provider_wheels=(provider(tmp_path),)), b"\x7fELF less"
     member = f"alpha.libs/{mangled('libblas32.so', stripped)}"
     found = provenance().model_copy(update={"stripped": {digest(stripped): digest(BLAS)}})
     bill, _ = embedded(stage, repaired(tmp_path, {member: stripped}), found)
@@ -48,7 +48,7 @@ def test_a_copy_of_a_library_that_was_stripped_before_the_repair(tmp_path: Path)
 
 
 def test_another_library_of_that_name_is_none(tmp_path: Path) -> None:
-    stage = stage_of(tmp_path, provider_wheel=provider(tmp_path))
+    stage = stage_of(tmp_path, provider_wheels=(provider(tmp_path),))
     member = "alpha.libs/libblas32-00000000.so"
     bill, _ = embedded(stage, repaired(tmp_path, {member: b"another"}), provenance({member: None}))
     unknown = bill["components"][0]

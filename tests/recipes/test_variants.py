@@ -11,7 +11,7 @@ from support.raised import only
 from wheelfarm.errors import RecipeError, SettingsError
 from wheelfarm.gate.suite import applicable_failures
 from wheelfarm.model import Target
-from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.providers import Provider
 from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:

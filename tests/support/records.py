@@ -16,7 +16,7 @@ from wheelfarm.provenance.record import (
     SourceKind,
     UpstreamWheel,
 )
-from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.providers import Provider
 from wheelfarm.recipes.recipe import BuildRequires
 
 

@@ -11,9 +11,10 @@ from wheelfarm.build.compiler_cache import wrapper_arguments
 from wheelfarm.build.directory import ENVIRONMENT as ENVIRONMENT_DIRECTORY
 from wheelfarm.build.engine import WHEEL, Phase, Step
 from wheelfarm.build.environment_report import COMPILED_OBJECTS, ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
+from wheelfarm.build.provider_files import OPENBLAS
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.model import Platform
-from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.providers import Provider
 from wheelfarm.wheels.rules import allowed_members
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def build_commands(
     has_rpaths = compiled and target.platform is Platform.LINUX
     provided = f"{directory.provider_dir}/lib"
     strip = (*_SCRIPT, script("strip_libraries.py"), provided, str(output / LIBRARY_PROVENANCE))
-    strips = directory.provider is Provider.SCIPY_OPENBLAS32 and target.platform is Platform.LINUX
+    strips = directory.provider in OPENBLAS and target.platform is Platform.LINUX
     objects = (
         *_SCRIPT,
         script("compiled_objects.py"),
@@ -130,7 +131,7 @@ def build_commands(
             else []
         ),
         BuildCommand(phase=Phase.REPAIR, argv=(*_SCRIPT, script("check_record.py"), WHEEL)),
-        # Netlib's come stripped from the system, and are found by their digest.
+        # Netlib's come stripped from the system and are found by their digest; MKL's stay out.
         *([BuildCommand(phase=Phase.REPAIR, argv=strip)] if strips else []),
         BuildCommand(phase=Phase.REPAIR, argv=repair, env=variables),
         # delocate does this itself.

@@ -3,7 +3,7 @@
 source/            the patched source tree
 requirements/      wheels for the build environment, verified: from the lock and from the farm
 requirements.txt   each of them by file and sha256
-provider/          BLAS and LAPACK: a wheel, or what inside/netlib.py copies from the system
+provider/          BLAS and LAPACK: of wheels, or what inside/netlib.py copies from the system
 libraries/         the farm's wheels of C libraries, unpacked
 inside/            scripts that run where the build runs
 env/               the build environment, where it is made on this machine
@@ -19,10 +19,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import MESON_PYTHON
-from wheelfarm.errors import ChainError, ProviderError, counted
-from wheelfarm.model import DEFAULT_LIMITS, FetchedSource, Limits, Platform
-from wheelfarm.recipes.farm_settings import Provider
-from wheelfarm.sources.unpacking import unpack
+from wheelfarm.build.provider_files import unpack_pinned, write_provider
+from wheelfarm.errors import ChainError
+from wheelfarm.model import DEFAULT_LIMITS, Limits
+from wheelfarm.recipes.providers import UNPACKED, Provider
 from wheelfarm.wheelhouse.tags import is_library
 from wheelfarm.wheels.archive import open_wheel
 
@@ -42,19 +42,6 @@ WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
 """What a confined build may change of its directory, beside Meson's build directory."""
 
 
-# Without the -rpath of the original: the repair tool puts the library beside the extension modules.
-_PKG_CONFIG: Final = """\
-prefix={prefix}
-libdir=${{prefix}}/lib
-includedir=${{prefix}}/include
-Name: scipy-openblas
-Description: OpenBLAS, as the wheels on the public index have it
-Version: {version}
-Libs: -L${{libdir}} -l{library}
-Cflags: -I${{includedir}} -DBLAS_SYMBOL_PREFIX=scipy_
-"""
-
-
 @dataclass(frozen=True, kw_only=True)
 class BuildDirectory:
     """The directory of one build, with what belongs to it."""
@@ -72,18 +59,18 @@ class BuildDirectory:
     jobs: int = 1
     """Its share of the processors."""
     limits: Limits = DEFAULT_LIMITS
-    provider_wheel: PinnedWheel | None = None
-    """The wheel of the BLAS provider, where it is one."""
+    provider_wheels: tuple[PinnedWheel, ...] = ()
+    """The wheels that the BLAS provider is unpacked from."""
 
     @property
     def provider(self) -> Provider:
         """The BLAS provider of this build."""
-        return self.build.variant.provider if self.build.recipe.table.blas else Provider.NONE
+        return self.build.provider
 
     @property
     def provider_dir(self) -> PurePath | None:
         """The provider's libraries and pkg-config files as the build sees them; compilers find Accelerate."""
-        laid_out = self.provider in {Provider.SCIPY_OPENBLAS32, Provider.NETLIB}
+        laid_out = self.provider in {*UNPACKED, Provider.NETLIB}
         return self.inside / "provider" if laid_out else None
 
     @property
@@ -150,44 +137,12 @@ def write_scripts(directory: BuildDirectory) -> None:
             (directory.root / "inside" / script.name).write_bytes(script.read_bytes())
 
 
-def _as_archive(wheel: PinnedWheel) -> FetchedSource:
-    return FetchedSource(name=wheel.name, version=wheel.version, path=wheel.path, sha256=wheel.sha256)
-
-
-def _unpack_openblas(directory: BuildDirectory) -> None:
-    """Unpack scipy-openblas32, with a pkg-config file for where the build sees it."""
-    target, wheel = directory.build.id.target, directory.provider_wheel
-    if wheel is None:
-        raise ProviderError(
-            f"the variant {directory.build.id.variant!r} has no wheel of its BLAS for {target}",
-            hint="add it to the variant's lock file",
-        )
-    unpacked = (
-        unpack(_as_archive(wheel), directory.root / "provider-wheel", directory.limits) / "scipy_openblas32"
-    )
-    if not (unpacked / "lib").is_dir():
-        raise ProviderError(f"{wheel.path.name} holds no scipy_openblas32/lib", where=str(wheel.path))
-    provider, library = directory.root / "provider", "scipy_openblas"
-    (provider / "pkgconfig").mkdir(parents=True)
-    for part in ("lib", "include"):
-        (unpacked / part).rename(provider / part)
-    if target.platform is Platform.WINDOWS:
-        names = [path.stem for path in (provider / "lib").glob("*.lib")]
-        if len(names) != 1:
-            what = f"{wheel.path.name} holds {counted(len(names), 'import library', 'import libraries')}"
-            raise ProviderError(what, where=str(wheel.path))
-        library = names[0]
-    where = (directory.inside / "provider").as_posix()
-    text = _PKG_CONFIG.format(prefix=where, version=wheel.version, library=library)
-    (provider / "pkgconfig" / "scipy-openblas.pc").write_text(text, encoding="utf-8")
-
-
 def write_directory(directory: BuildDirectory) -> None:
     """Write what a build needs around its source tree: requirements, scripts and provider.
 
     Raises:
         ChainError: when a wheel of the farm that the plan pinned is not among the requirements.
-        ProviderError: when the provider's wheel is missing or is not what it should be.
+        ProviderError: when a wheel of the provider is not what it should be.
     """
     build = directory.build
     farm = {wheel.name for wheel in directory.requirements if wheel.farm}
@@ -197,7 +152,6 @@ def write_directory(directory: BuildDirectory) -> None:
                 f"the farm's wheel of {upstream.name} is not in the build directory", where=str(build.id)
             )
     _write_files(directory)
-    if directory.provider is Provider.SCIPY_OPENBLAS32:
-        _unpack_openblas(directory)
+    write_provider(directory)
     for pinned in directory.libraries:
-        unpack(_as_archive(pinned), directory.root / LIBRARIES / pinned.name, directory.limits)
+        unpack_pinned(pinned, directory.root / LIBRARIES / pinned.name, directory.limits)

@@ -11,7 +11,7 @@ from wheelfarm.build.versions import version_variables
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import Platform
 from wheelfarm.plan.inputs import named_programs
-from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.providers import Provider
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory

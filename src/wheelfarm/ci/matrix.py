@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wheelfarm.errors import Collector, RecipeError
+from wheelfarm.errors import Collector, RecipeError, SettingsError
 from wheelfarm.model import Name, Python, Target
 from wheelfarm.plan.build import BuildId
 from wheelfarm.plan.graph import find_refusal, order_all
 from wheelfarm.recipes.farm_settings import PLATFORMS
+from wheelfarm.recipes.strict import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -79,10 +80,19 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
     """Make the jobs of a full run: by platform, each after those that it needs.
 
     Raises:
+        SettingsError: for each unknown variant of `[tool.wheelfarm.ci]`.
         RecipeError: for each recipe that no platform builds.
     """
-    by_variant = {variant: recipes.in_variant(variant) for variant in settings.variants}
-    ordered, jobs, problems = order_all(by_variant.values()), list[Job](), Collector()
+    problems = Collector()
+    where = "pyproject.toml: tool.wheelfarm.ci.variants"
+    for variant in settings.ci.variants or ():
+        if variant not in settings.variants:
+            hint = suggestion(variant, settings.variants)
+            problems.add(SettingsError(f"unknown variant {variant!r}", where=where, hint=hint))
+    problems.check()
+    variants = settings.ci.variants or [*settings.variants]
+    by_variant = {variant: recipes.in_variant(variant) for variant in variants}
+    ordered, jobs = order_all(by_variant.values()), list[Job]()
     refusals: dict[Name, list[str]] = {recipe.name: [] for recipe in ordered}
     pythons = tuple(sorted(settings.ci.pythons or settings.pythons))
     supported = {
@@ -103,7 +113,7 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
             own = [only[recipe.name]] if recipe.name in only else pythons
             possible = (
                 MatrixEntry(name=recipe.name, platform=platform, variant=variant, python=python)
-                for variant in settings.variants
+                for variant in variants
                 for python in own
             )
             entries = tuple(_supported_entries(job, recipe, possible, built, refusals[recipe.name]))
@@ -114,7 +124,8 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
                 needed = {variant: needed[variant] for variant in own_variants}
                 jobs.append(replace(job, entries=entries, needed=needed))
     for recipe in ordered:
-        if not any(job.name == recipe.name for job in jobs):
+        is_unused = bool(recipe.supplies) and set(recipe.supplies).isdisjoint(variants)
+        if not is_unused and not any(job.name == recipe.name for job in jobs):
             what = f"{recipe.name} is built for no platform"
             why = "; ".join(dict.fromkeys(refusals[recipe.name]))
             hint = "drop a `skip` of the recipe, or add a platform to [tool.wheelfarm.ci]"

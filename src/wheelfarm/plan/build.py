@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import Digest, Name, sha256_of_json
 from wheelfarm.plan.inputs import PatchInput, wheel_key
+from wheelfarm.recipes.providers import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import EngineName, LockedRequirement, Target
     from wheelfarm.plan.inputs import BuildInputs
-    from wheelfarm.recipes.farm_settings import Variant
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe import Split
     from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.variant_table import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,11 @@ class Build:
     """All that can change the bytes of its wheels; None until the plan knows the keys of what it needs."""
     key_parts: Mapping[str, str] = field(default_factory=dict)
     gate_parts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def provider(self) -> Provider:
+        """The BLAS provider; none where it links no BLAS."""
+        return self.variant.provider_of(self.id.name) if self.recipe.table.blas else Provider.NONE
 
     @property
     def version(self) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 
-from wheelfarm.errors import Collector, UsageError
-from wheelfarm.model import Name, Platform, parse_name
+from wheelfarm.errors import Collector, LockError, UsageError
+from wheelfarm.model import Name, parse_name
 from wheelfarm.plan.build import Build, BuildId, gate_parts
 from wheelfarm.plan.inputs import build_inputs
-from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.lock_checks import check_locks
 from wheelfarm.recipes.locks import applicable, parse_lock
+from wheelfarm.recipes.providers import UNPACKED, Provider, find_provider_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
     from wheelfarm.model import LockedRequirement, Target
     from wheelfarm.plan.build import Toolchain
-    from wheelfarm.recipes.farm_settings import Variant
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
+    from wheelfarm.recipes.variant_table import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,28 +134,24 @@ def _needs(recipe: LoadedRecipe) -> set[Name]:
 
 
 def _blas_refusal(recipe: LoadedRecipe, target: Target, variant: str) -> str | None:
-    provider = recipe.variants[variant].provider if variant in recipe.variants else Provider.NONE
     if recipe.supplies and variant not in recipe.supplies:
         return f"it is the BLAS of the variant {' and '.join(recipe.supplies)} only"
-    if provider is Provider.NETLIB and target.platform is not Platform.LINUX:
-        return "netlib's BLAS and LAPACK are taken from the system packages of Linux"
-    if provider is Provider.NETLIB and target.system == "musllinux":
-        return "netlib's BLAS and LAPACK are taken from apt or dnf, which musllinux's images do not have"
-    if provider is Provider.ACCELERATE and target.platform is not Platform.MACOS:
-        return "Accelerate is part of macOS"
-    return None
+    if not recipe.table.blas or variant not in recipe.variants:
+        return None
+    return find_provider_refusal(recipe.variants[variant].provider_of(recipe.name), target)
 
 
 def find_refusal(recipe: LoadedRecipe, target: Target, variant: str) -> str | None:
     """Why a recipe is not built for a target in a variant; None when it is."""
-    refusal = _blas_refusal(recipe, target, variant) if recipe.table.blas or recipe.supplies else None
-    if refusal:
+    if refusal := _blas_refusal(recipe, target, variant):
         return refusal
     if not recipe.table.supports(target.python):
         return f"{recipe.name} {recipe.table.version} is for Python {SpecifierSet(recipe.table.python)}"
     for skip in recipe.table.skip:
-        if fnmatchcase(target.identifier, skip.targets):
-            return f"{recipe.name} skips {skip.targets}: {skip.reason}"
+        is_other = skip.variants is not None and set(skip.variants).isdisjoint(recipe.lineage(variant))
+        if not is_other and fnmatchcase(target.identifier, skip.targets):
+            skipped = " in ".join([skip.targets, *([f"the variant {variant}"] if skip.variants else [])])
+            return f"{recipe.name} skips {skipped}: {skip.reason}"
     return None
 
 
@@ -207,7 +203,7 @@ def make_plan(
             if refusal:
                 raise UsageError(f"{recipe.name} is not built for {target}", where=recipe.where, why=refusal)
 
-            provider_requirements = applicable(provider_lock, target)
+            provided = applicable(provider_lock, target)
             # One pure wheel is for all targets, and one of abi none for all Pythons.
             broken = problems.by_name()
             if (recipe.name, recipe.table.shared_by(target)) in shared or (
@@ -221,7 +217,7 @@ def make_plan(
                     toolchain,
                     id=BuildId(name=recipe.name, variant=variant, target=target),
                     variant=table,
-                    provider_requirements=provider_requirements,
+                    provided=provided,
                     reason=_reason(recipe, ordered, requested),
                     shared=shared,
                 )
@@ -262,7 +258,7 @@ def _build(
     *,
     id: BuildId,  # noqa: A002 - as the field
     variant: Variant,
-    provider_requirements: tuple[LockedRequirement, ...],
+    provided: tuple[LockedRequirement, ...],
     reason: str,
     shared: Mapping[tuple[Name, str], BuildId],
 ) -> Build:
@@ -272,7 +268,7 @@ def _build(
         return tuple(shared[Name(name), recipes.find(name).table.shared_by(target)] for name in of)
 
     requires, target = recipe.table.requires, id.target
-    supplier = recipes.find(variant.recipe) if recipe.table.blas and variant.recipe else None
+    unpacked = _unpacked(recipe, variant, provided, id)
     problems = Collector()
     check_locks(recipe, recipes, [target], problems)
     problems.check()
@@ -285,14 +281,43 @@ def _build(
         toolchain=toolchain,
         patches=recipe.series(variant=id.variant, target=target),
         requirements=recipe.build_requirements(target),
-        provider_requirements=provider_requirements,
+        provider_requirements=unpacked,
         test_requirements=recipe.test_requirements(target),
         host=ids(requires.host),
         upstream=ids(recipes.run_closure(requires.host)),
         run=ids(recipes.run_closure(requires.run)),
-        added_requires=(f"{supplier.name}=={supplier.table.version}",) if supplier else (),
+        added_requires=_added_requires(recipes, recipe, variant, unpacked),
         reason=reason,
     )
+
+
+def _unpacked(
+    recipe: LoadedRecipe, variant: Variant, provided: tuple[LockedRequirement, ...], build_id: BuildId
+) -> tuple[LockedRequirement, ...]:
+    """What the variant's lock pins of the BLAS that a build has unpacked."""
+    if not recipe.table.blas:
+        return ()
+    provider, pins = variant.provider_of(recipe.name), {str(each.name): each for each in provided}
+    names = UNPACKED.get(provider, ())
+    if missing := [name for name in names if name not in pins]:
+        raise LockError(
+            f"{build_id} has no BLAS",
+            where=variant.lock or f"pyproject.toml: tool.wheelfarm.variants.{build_id.variant}.lock",
+            why=f"its provider is {provider}, and the lock pins no {', no '.join(missing)} for this target",
+            hint="add a line NAME==VERSION for each, with a --hash for each wheel",
+        )
+    return tuple(pins[name] for name in names)
+
+
+def _added_requires(
+    recipes: RecipeSet, recipe: LoadedRecipe, variant: Variant, unpacked: tuple[LockedRequirement, ...]
+) -> tuple[str, ...]:
+    """What has the BLAS at run time, where the wheel does not have it itself."""
+    if recipe.table.blas and variant.recipe:
+        supplier = recipes.find(variant.recipe)
+        return (f"{supplier.name}=={supplier.table.version}",)
+    mkl = Provider.MKL.value
+    return tuple(f"{each.name}=={each.version}" for each in unpacked if each.name == mkl)
 
 
 def _keyed(build: Build, earlier: Mapping[BuildId, Build]) -> Build:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
-from wheelfarm.recipes.farm_settings import Provider
+from wheelfarm.recipes.providers import Provider  # noqa: TC001 - as above
 from wheelfarm.recipes.recipe import BuildRequires, Split  # noqa: TC001 - as above
 from wheelfarm.sources.patches import header_and_diff
 from wheelfarm.wheels.rules import allowed_members
@@ -247,7 +247,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         engine=build.engine,
         target=recipe.shared_by(build.id.target),
         variant=build.id.variant,
-        provider=build.variant.provider if recipe.blas else Provider.NONE,
+        provider=build.provider,
         source=SourceInput.of(recipe),
         patches=tuple(map(PatchInput.of, build.patches)),
         build_requires=recipe.build_requires,
@@ -263,7 +263,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         cibuildwheel=resolved.cibuildwheel,
         splits={name: split.model_copy(update={"imports": []}) for name, split in build.splits.items()},
         requirements=_locked(build.requirements),
-        provider_requirements=_locked(build.provider_requirements) if recipe.blas else {},
+        provider_requirements=_locked(build.provider_requirements),
         upstream=upstream_keys,
         # The interpreter only runs the backend of what is no extension.
         toolchain={

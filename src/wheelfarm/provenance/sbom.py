@@ -80,7 +80,7 @@ def embed(
     inside = wheel.dist_info
     metadata = wheel.read(f"{inside}/METADATA")
     vendored = added_binaries(wheel, built)
-    sources = ([directory.provider_wheel] if directory.provider_wheel else []) + list(directory.requirements)
+    sources = (*directory.provider_wheels, *directory.requirements)
     packages = find_packages(vendored, sources, provenance)
     bill = _document(
         directory, repaired, wheel, message_from_bytes(metadata), packages=packages, provenance=provenance

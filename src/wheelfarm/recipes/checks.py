@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.layers import FARM
+from wheelfarm.recipes.providers import INTERFACES
 from wheelfarm.recipes.source_table import WheelSource
 from wheelfarm.recipes.strict import nearest, suggestion
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.recipes.expect_table import Expect
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.providers import Provider
     from wheelfarm.recipes.recipe import Recipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
@@ -60,6 +62,7 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
     suite = table.test.suite
     named = [("variants", name) for name in table.variants]
     named += [("patches", name) for patch in table.patches for name in patch.variants or ()]
+    named += [("skip", name) for skip in table.skip for name in skip.variants or ()]
     named += [
         ("test.suite.known-failures", name)
         for known in (suite.known_failures if suite else ())
@@ -168,6 +171,15 @@ def _check_patches(recipe: LoadedRecipe, problems: Collector) -> None:
         problems.add(PatchError(f"{file} is not listed", where=where, hint=hint))
     for file in sorted({file for file in listed if listed.count(file) > 1}):
         problems.add(PatchError(f"{file} is listed twice", where=where))
+
+
+def check_providers(settings: Settings, present: Collection[str], problems: Collector) -> None:
+    """Collect recipes of `providers` that do not exist."""
+    for variant, table in settings.variants.items():
+        for name in sorted(table.providers.keys() - set(present)):
+            where = f"pyproject.toml: tool.wheelfarm.variants.{variant}.providers.{name}"
+            hint = suggestion(name, present)
+            problems.add(SettingsError(f"there is no recipe {name!r}", where=where, hint=hint))
 
 
 def check_set(recipes: RecipeSet, present: Collection[str], patches: Path, problems: Collector) -> None:
@@ -292,6 +304,24 @@ def _file_contradictions(expect: Expect, target: Target) -> Iterator[tuple[str, 
     tag = expect.platform_tag or "any"
     if tag != "any" and tag.partition("_")[0].removesuffix("32") != target.system:
         yield "platform-tag", f"it expects {tag}, but the target is {target.identifier}"
+
+
+def check_interface(
+    resolved: ResolvedRecipe, *, name: str, variant: str, provider: Provider, where: str
+) -> None:
+    """Raise a RecipeError where a recipe expects another interface than its BLAS has."""
+    wanted, found = resolved.expect.interface, INTERFACES.get(provider)
+    if None in {wanted, found} or wanted == found:
+        return
+    path = "expect.interface"
+    other = next((each for each in INTERFACES if INTERFACES[each] == wanted), "…")
+    raise RecipeError(
+        f"{name} expects {wanted}, but its BLAS in the variant {variant!r} is {found}",
+        where=f"{resolved.origins.get(path, where)}: {path}",
+        why=f"its provider there is {provider}",
+        hint=f'providers.{name} = "{other}" in [tool.wheelfarm.variants.{variant}]; or, where {name} can use '
+        f'{found}, its option for that and {path} = "{found}" in its layer of the variant',
+    )
 
 
 def check_expectations(resolved: ResolvedRecipe, *, recipe: Recipe, target: Target, where: str) -> None:

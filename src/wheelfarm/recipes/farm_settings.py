@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import platformdirs
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
-from wheelfarm.recipes.expect_table import Expect
-from wheelfarm.recipes.recipe import Layer, Layered, Repair, SystemPackages
-from wheelfarm.recipes.strict import NameText, SizeText, StrictModel, one_of, parsed_by, size_of
+from wheelfarm.recipes.recipe import Layered
+from wheelfarm.recipes.strict import SizeText, StrictModel, one_of, parsed_by, size_of
+from wheelfarm.recipes.variant_table import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -202,6 +202,9 @@ class CiTable(StrictModel):
     pythons: list[PythonText] | None = Field(
         default=None, min_length=1, description="Feature versions of a full run; by default the farm's own"
     )
+    variants: list[str] | None = Field(
+        default=None, min_length=1, description="What a full run builds; by default each variant of the farm"
+    )
     runners: dict[CiPlatform, str] = Field(
         default={}, description="Runner label by platform; GitHub's own runners by default"
     )
@@ -212,48 +215,6 @@ class CiTable(StrictModel):
     )
     tags: str = Field(default="v*", pattern=_REF, description="Tags whose runs are full and publish")
     publish: Publishing | None = Field(default=None, description="The publishing job; none by default")
-
-
-class Provider(StrEnum):
-    """What supplies BLAS and LAPACK in a variant."""
-
-    SCIPY_OPENBLAS32 = "scipy-openblas32"
-    NETLIB = "netlib"
-    RECIPE = "recipe"
-    ACCELERATE = "accelerate"
-    NONE = "none"
-
-
-class Variant(StrictModel):
-    """A named, farm-wide choice; each has its own index in the wheelhouse."""
-
-    description: str
-    extends: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Another variant, whose values and layers count where this one says nothing else",
-    )
-    provider: Annotated[Provider, Field(strict=False)] = Provider.NONE
-    lock: str | None = Field(
-        default=None, min_length=1, description="Lock file with the wheels of the provider"
-    )
-    recipe: NameText | None = Field(
-        default=None, description="The recipe whose wheel has the BLAS, where that is the provider"
-    )
-    system_packages: SystemPackages = SystemPackages()
-    expect: Expect = Field(default=Expect(), description="What must be true of a wheel that links its BLAS")
-    repair: Repair = Field(default=Repair(), description="What the repair of such a wheel leaves out")
-
-    @model_validator(mode="after")
-    def _recipe_of_provider(self) -> Self:
-        if (self.provider is Provider.RECIPE) is not (self.recipe is not None):
-            raise ValueError('provider = "recipe" needs the name of a recipe, and only that does')
-        return self
-
-    @property
-    def blas_layer(self) -> Layer:
-        """The layer below each recipe that links its BLAS."""
-        return Layer.model_construct({"expect", "repair"}, expect=self.expect, repair=self.repair)
 
 
 class LimitsTable(StrictModel):

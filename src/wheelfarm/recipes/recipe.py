@@ -202,10 +202,19 @@ class Layers(StrictModel):
 
 
 class Skip(StrictModel):
-    """Targets that this recipe is not built for."""
+    """Targets and variants that this recipe is not built for."""
 
-    targets: str = Field(description="A glob over build identifiers, such as *-win32")
+    targets: str = Field(default="*", description="A glob over build identifiers, such as *-win32")
+    variants: list[str] | None = Field(
+        default=None, min_length=1, description="In these variants only; by default in all"
+    )
     reason: str
+
+    @model_validator(mode="after")
+    def _not_everything(self) -> Self:
+        if self.variants is None and "targets" not in self.model_fields_set:
+            raise ValueError("a skip names targets or variants")
+        return self
 
 
 class Layered(Layer):

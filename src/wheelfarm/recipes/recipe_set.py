@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
@@ -11,10 +12,18 @@ from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, RecipeError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, PublicWheel, Sdist, parse_name
-from wheelfarm.recipes.checks import check_defaults, check_expectations, check_recipe, check_set
+from wheelfarm.recipes.checks import (
+    check_defaults,
+    check_expectations,
+    check_interface,
+    check_providers,
+    check_recipe,
+    check_set,
+)
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
+from wheelfarm.recipes.providers import INSTALLED, installed_requirements
 from wheelfarm.recipes.recipe import Layer, Layered, Recipe, Requires
 from wheelfarm.recipes.sizes import FILE as SIZES
 from wheelfarm.recipes.sizes import limit_sizes, read_sizes
@@ -25,13 +34,12 @@ from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from wheelfarm.errors import FarmError
     from wheelfarm.model import EngineName, LockedRequirement, Source, Target
-    from wheelfarm.recipes.farm_settings import Variant
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.recipes.sizes import MeasuredSize, Sizes
+    from wheelfarm.recipes.variant_table import Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +55,10 @@ class LoadedRecipe:
     """All variants of the farm."""
     sizes: Sizes = field(default_factory=dict)
     """What its wheels measured."""
+    root: Path = Path()
+    """The directory of the farm."""
+    provided: Path | None = None
+    """The lock of a variant whose BLAS is installed wherever a wheel of this recipe is."""
     _locks: dict[str, tuple[LockedRequirement, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -96,6 +108,13 @@ class LoadedRecipe:
         }
         return replace(self, table=self.table.model_copy(update={"requires": Requires(**requires)}))
 
+    def lock_of_installed(self, variant: str) -> Path | None:
+        """The lock of a variant whose BLAS its wheel finds in other wheels; None where the wheel has it."""
+        table = self.variants.get(variant)
+        if table is None or table.lock is None or not self.table.blas:
+            return None
+        return self.root / table.lock if table.provider_of(self.name) in INSTALLED else None
+
     @property
     def source(self) -> Source:
         source, version = self.table.source, self.table.version
@@ -125,6 +144,11 @@ class LoadedRecipe:
                 target=target,
             )
             check_expectations(resolved, recipe=self.table, target=target, where=self.where)
+            if self.table.blas and variant in self.variants:
+                provider = self.variants[variant].provider_of(self.name)
+                check_interface(
+                    resolved, name=self.name, variant=variant, provider=provider, where=self.where
+                )
             self._resolved[variant, target] = resolved
         return self._resolved[variant, target]
 
@@ -166,6 +190,12 @@ class LoadedRecipe:
     def _locked(self, file: str, target: Target) -> tuple[LockedRequirement, ...]:
         return applicable(self._lock(file), target)
 
+    def _provided(self, target: Target) -> tuple[LockedRequirement, ...]:
+        """The wheels of the variant's BLAS that are installed beside its own."""
+        if self.provided is None:
+            return ()
+        return installed_requirements(self._locked(str(self.provided), target))
+
     def build_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
         """The locked build requirements for a target.
 
@@ -174,12 +204,13 @@ class LoadedRecipe:
         """
         if isinstance(self.source, PublicWheel):
             return ()
-        return self._locked("build.lock", target)
+        return (*self._locked("build.lock", target), *self._provided(target))
 
     def test_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
         """The locked run requirements, from outside the farm, for a target; see `build_requirements`."""
         # A recipe without the file runs with the standard library and wheels of the farm alone.
-        return self._locked("test.lock", target) if (self.directory / "test.lock").exists() else ()
+        own = self._locked("test.lock", target) if (self.directory / "test.lock").exists() else ()
+        return (*own, *self._provided(target))
 
     def suite_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
         """The locked further requirements of the upstream suite for a target; see `build_requirements`."""
@@ -216,6 +247,16 @@ class RecipeSet:
     def in_variant(self, variant: str) -> RecipeSet:
         """The recipes as a variant needs them."""
         by_name = {name: recipe.in_variant(variant) for name, recipe in self.by_name.items()}
+        recipes = RecipeSet(by_name, self.broken)
+        installed = {each.name: lock for each in recipes if (lock := each.lock_of_installed(variant))}
+        for recipe in recipes:
+            needed = {
+                recipe.name,
+                *recipes.run_closure([*recipe.table.requires.host, *recipe.table.requires.run]),
+            }
+            locks = [installed[name] for name in sorted(needed & installed.keys())]
+            if locks or recipe.provided:
+                by_name[recipe.name] = replace(recipe, provided=locks[0] if locks else None)
         return RecipeSet(by_name, self.broken)
 
     def check(self) -> None:
@@ -264,6 +305,7 @@ def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
         defaults=settings.defaults,
         variants=settings.variants,
         sizes=read_sizes(directory / SIZES, where.replace("recipe.toml", SIZES)),
+        root=settings.root,
     )
     problems = Collector()
     if recipe.name != directory.name:
@@ -297,6 +339,8 @@ def read_recipes(settings: Settings) -> RecipeSet:
     )
     # A recipe that cannot be read still exists: a recipe that requires it is not wrong.
     present = {path: Name(canonicalize_name(path.name)) for path in directories}
+    check_providers(settings, present.values(), problems)
+    problems.check()
     for directory, name in present.items():
         with problems.of(name).collect():
             by_name[name] = read_recipe(directory, settings)

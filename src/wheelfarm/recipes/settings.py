@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from wheelfarm.errors import Collector, SettingsError, UsageError
-from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, IndexTable, Variant
+from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, IndexTable
 from wheelfarm.recipes.strict import SIZE_NOUN, parse, read_toml, size_of, suggestion
 from wheelfarm.recipes.variants import derive_variants
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wheelfarm.errors import FarmError
+    from wheelfarm.recipes.variant_table import Variant
 
 T = TypeVar("T")
 

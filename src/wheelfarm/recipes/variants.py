@@ -7,8 +7,8 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, SettingsError
-from wheelfarm.recipes.farm_settings import Variant
 from wheelfarm.recipes.strict import parse, suggestion
+from wheelfarm.recipes.variant_table import Variant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

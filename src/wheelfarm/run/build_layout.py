@@ -11,7 +11,6 @@ from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.versions import check_version_source
 from wheelfarm.plan.build import check_unchanged
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires
-from wheelfarm.recipes.farm_settings import Provider
 from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import check_pkg_info, newest, unpack
 from wheelfarm.system.files import remove_tree
@@ -37,10 +36,7 @@ def lay_out(pipeline: BuildPipeline, upstream: Sequence[PinnedWheel]) -> BuildDi
     with pipeline.timings.step("fetch"):
         source = fetcher.source(build.id.name, build.recipe.source)
         locked = [fetcher.wheel(requirement, target, glibc) for requirement in build.requirements]
-        provider = None
-        if build.recipe.table.blas and build.variant.provider is Provider.SCIPY_OPENBLAS32:
-            wheels = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
-            provider = wheels[0] if wheels else None
+        provider = [fetcher.wheel(line, target, glibc) for line in build.provider_requirements]
     with pipeline.timings.step("prepare"):
         remove_tree(root)
         tree = unpack(source, root / "unpacked", fetcher.limits).rename(root / SOURCE)
@@ -60,7 +56,7 @@ def lay_out(pipeline: BuildPipeline, upstream: Sequence[PinnedWheel]) -> BuildDi
             epoch=epoch,
             jobs=pipeline.jobs,
             limits=fetcher.limits,
-            provider_wheel=provider,
+            provider_wheels=tuple(provider),
         )
         check_version_source(directory)
         # The programs that know a project's options take as long as writing the rest.

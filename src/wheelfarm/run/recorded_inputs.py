@@ -12,10 +12,10 @@ from wheelfarm.model import ConfigSettings, LockedRequirement, parse_name
 from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.expect_table import Expect
-from wheelfarm.recipes.farm_settings import Variant
 from wheelfarm.recipes.layers import ResolvedRecipe
 from wheelfarm.recipes.recipe import Recipe, Repair, SystemPackages, Test
 from wheelfarm.recipes.recipe_set import LoadedRecipe
+from wheelfarm.recipes.variant_table import Variant
 from wheelfarm.wheels.instruction_sets import NATIVE
 
 if TYPE_CHECKING:
