@@ -1,10 +1,10 @@
-"""An extension module that leaves the libraries of MKL to the index's own wheel, `mkl`."""
+"""MKL as the BLAS of a variant: the index's own wheel `mkl` has the libraries, and no wheel gets a copy."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from packaging.utils import parse_wheel_filename
@@ -23,33 +23,35 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
-MKL = "mkl==2026.2.0"
-FILES = {
-    "pyproject.toml": """\
+VERSION: Final = "2026.2.0"
+SETUPTOOLS: Final = """\
 [build-system]
-requires = ["setuptools", "mkl"]
+requires = ["setuptools"]
 build-backend = "setuptools.build_meta"
 
 [project]
-name = "tinymkl"
+name = "{name}"
 version = "1.0"
-dependencies = ["mkl"]
+dependencies = {requires}
 
 [tool.setuptools]
-packages = ["tinymkl"]
-""",
+packages = ["{name}"]
+"""
+LINKED: Final = {
+    "pyproject.toml": SETUPTOOLS.format(name="tinymkl", requires="[]"),
     "setup.py": """\
-import os, sys
+import os
 from setuptools import Extension, setup
 
-library = os.path.join(sys.prefix, "lib", "libmkl_rt.so.3")
-words = [library, "-Wl,-rpath,$ORIGIN/../../.."]
-setup(ext_modules=[Extension("tinymkl._ext", ["ext.c"], extra_link_args=words)])
+(found,) = (path for path in os.environ["PKG_CONFIG_PATH"].split(":") if os.path.exists(f"{path}/mkl-sdl.pc"))
+prefix = os.path.dirname(found)
+words = {"include_dirs": [f"{prefix}/include"], "extra_link_args": [f"{prefix}/lib/libmkl_rt.so.3"]}
+setup(ext_modules=[Extension("tinymkl._ext", ["ext.c"], **words)])
 """,
     "tinymkl/__init__.py": "from tinymkl._ext import dot\n",
     "ext.c": """\
 #include <Python.h>
-double cblas_ddot(int, const double *, int, const double *, int);
+#include <mkl_cblas.h>
 static PyObject *dot(PyObject *self, PyObject *args) {
     const double x[] = {1, 2, 3};
     return PyFloat_FromDouble(cblas_ddot(3, x, 1, x, 1));
@@ -59,48 +61,71 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_ext", NULL, -1, met
 PyMODINIT_FUNC PyInit__ext(void) { return PyModule_Create(&module); }
 """,
 }
+USER: Final = {
+    "pyproject.toml": SETUPTOOLS.format(name="tinyuser", requires='["tinymkl"]'),
+    # As numpy's own build system is asked for its headers, at build time.
+    "setup.py": "import tinymkl\nfrom setuptools import setup\n\nassert tinymkl.dot() == 14\nsetup()\n",
+    "tinyuser/__init__.py": "import tinymkl\n",
+}
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The wheels of MKL and what it requires, from the index that this machine is set to."""
     directory = tmp_path_factory.mktemp("mkl")
-    words = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(directory), MKL]
-    subprocess.run(words, check=True)
+    for words in ([f"mkl=={VERSION}"], ["--no-deps", f"mkl-devel=={VERSION}", f"mkl-include=={VERSION}"]):
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(directory)]
+        subprocess.run([*pip, *words], check=True)
     return sorted(directory.iterdir())
 
 
 def farm(root: Path, wheels: list[Path], settings: dict[str, Any], environ: dict[str, str]) -> Settings:
-    index = make_index(root / "index", [make_sdist(root, "tinymkl", FILES)])
-    index.add(*wheels)
-    recipe = {
-        "source": {"kind": "sdist", "sha256": index.sha256("tinymkl-1.0.tar.gz")},
-        "compilers": ["c"],
+    index = make_index(root / "index")
+    index.add(make_sdist(root, "tinymkl", LINKED), make_sdist(root, "tinyuser", USER), *wheels)
+    recipes: dict[str, dict[str, Any]] = {
+        "tinymkl": {"compilers": ["c"], "blas": True},
+        "tinyuser": {"compilers": [], "requires": {"host": ["tinymkl"], "run": ["tinymkl"]}},
+    }
+    files = {"mkl.lock": index.lock(*(str(parse_wheel_filename(path.name)[0]) for path in wheels))}
+    for name, recipe in recipes.items():
+        recipe["source"] = {"kind": "sdist", "sha256": index.sha256(f"{name}-1.0.tar.gz")}
+        recipe["test"] = {"smoke": "smoke.py"}
+        files[f"recipes/{name}/smoke.py"] = f"import {name}, tinymkl\nassert tinymkl.dot() == 14\n"
+        files[f"recipes/{name}/build.lock"] = index.lock(*BUILD)
+    variant = {
+        "description": "MKL",
+        "provider": "mkl",
+        "lock": "mkl.lock",
         "repair": {"exclude": ["libmkl_rt.so.*"]},
-        "test": {"smoke": "smoke.py"},
+        "expect": {"blas": "mkl", "interface": "lp64"},
     }
-    names = [str(parse_wheel_filename(path.name)[0]) for path in wheels]
-    files = {
-        "recipes/tinymkl/smoke.py": "import tinymkl\nassert tinymkl.dot() == 14\n",
-        "recipes/tinymkl/build.lock": index.lock(*BUILD, *names),
-        "recipes/tinymkl/test.lock": index.lock(*names),
-    }
+    own = {"time-limit": 600.0, "variant": "mkl", "variants": {"mkl": variant}}
     return make_farm(
-        root / "farm",
-        {"tinymkl": recipe},
-        settings=host_settings(index) | {"time-limit": 600.0} | settings,
-        files=files,
-        environ=environ,
+        root / "farm", recipes, settings=host_settings(index) | own | settings, files=files, environ=environ
     )
 
 
 @pytest.mark.parametrize("engine", ["host", "cibuildwheel"])
-def test_the_library_is_found_below_the_prefix(
+def test_its_libraries_stay_in_its_own_wheel(
     engine: str, wheels: list[Path], container: dict[str, str], tmp_path: Path
 ) -> None:
     run = run_farm(farm(tmp_path, wheels, {"engine": engine}, container))
-    assert run.states == {"tinymkl": "built"}, str(run.outcomes["tinymkl"].error)
+    errors = {name: str(outcome.error) for name, outcome in run.outcomes.items() if outcome.error}
+    assert (run.states, errors) == ({"tinymkl": "built", "tinyuser": "built"}, {})
     wheel = open_wheel(run.wheel("tinymkl"))
+    assert wheel.metadata.requires_dist == (f"mkl=={VERSION}",)
     (ext,) = linkage(wheel)
     assert ("libmkl_rt.so.3" in ext.needed, ext.rpaths) == (True, ("$ORIGIN/../../..",))
     assert sum(member.size for member in wheel.members) < 100_000
+
+
+def test_a_wheel_that_lost_it_is_refused(
+    wheels: list[Path], container: dict[str, str], tmp_path: Path
+) -> None:
+    """The lock lacks what MKL loads by itself: nothing but its use shows that."""
+    settings = farm(
+        tmp_path, [path for path in wheels if not path.name.startswith("intel_openmp")], {}, container
+    )
+    run = run_farm(settings, "tinymkl")
+    assert run.states == {"tinymkl": "failed"}
+    assert "the test failed" in str(run.error("tinymkl"))

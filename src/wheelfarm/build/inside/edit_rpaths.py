@@ -56,11 +56,10 @@ class Excluded(NamedTuple):
     """The directory of each library of these names in the build environment, from site-packages."""
 
 
-def find_excluded(globs: list[str], environment: Path | None) -> Excluded:
+def find_excluded(globs: list[str], environment: Path) -> Excluded:
     """Look for libraries in site-packages and below the prefix of an environment."""
-    base = {} if environment is None else {"base": str(environment), "platbase": str(environment)}
-    scheme = "posix_prefix" if base else sysconfig.get_default_scheme()
-    site, prefix = (Path(sysconfig.get_path(kind, scheme, base)) for kind in ("platlib", "data"))
+    base = {"base": str(environment), "platbase": str(environment)}
+    site, prefix = (Path(sysconfig.get_path(kind, "posix_prefix", base)) for kind in ("platlib", "data"))
     found: dict[str, str] = {}
     trees = ((prefix / "lib", False), (site, True)) if globs else ()
     for top, whole in trees:
@@ -140,6 +139,8 @@ if __name__ == "__main__":
     parser.add_argument("--allow", action="append", default=[])
     words = parser.parse_args()
     (only,) = words.directory.glob("*.whl")
-    given = None if words.environment == "-" else Path(words.environment)
+    # Without site, sys.prefix is that of the interpreter that a virtual environment was made with.
+    own = Path(sys.executable).parents[1]
+    given = own if words.environment == "-" else Path(words.environment)
     with tempfile.TemporaryDirectory() as scratch:
         rewrite(only, Path(scratch), words.allow, find_excluded(words.exclude, given))
