@@ -53,7 +53,9 @@ class Excluded(NamedTuple):
     globs: list[str]
     """Of file names."""
     directories: dict[str, str]
-    """The directory of each library of these names in the build environment, from site-packages."""
+    """The directory of each library of these names in the build environment."""
+    site: str
+    """Its site-packages. Both are absolute: a relative path may lead above the root of the container."""
 
 
 def find_excluded(globs: list[str], environment: Path) -> Excluded:
@@ -66,8 +68,8 @@ def find_excluded(globs: list[str], environment: Path) -> Excluded:
         for parent, directories, names in os.walk(top):
             directories[:] = sorted(directories) if whole else []
             matching = [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
-            found |= dict.fromkeys(matching, os.path.relpath(parent, site))
-    return Excluded(globs, found)
+            found |= dict.fromkeys(matching, parent)
+    return Excluded(globs, found, str(site))
 
 
 def patchelf(*words: str) -> list[str]:
@@ -81,10 +83,10 @@ def edited(member: str, data: bytes, path: Path, excluded: Excluded) -> bytes:
     found = "".join(patchelf("--print-rpath", str(path)))
     entries = found.split(":") if found else []
     left = [entry for entry in entries if useful(member, entry, outside=bool(excluded.globs))]
-    place = posixpath.dirname(DATA.sub("", member))
+    place = f"{excluded.site}/{posixpath.dirname(DATA.sub('', member))}"
     for library in patchelf("--print-needed", str(path)) if excluded.directories else ():
         if library in excluded.directories:
-            entry = f"$ORIGIN/{posixpath.relpath(excluded.directories[library], place or '.')}"
+            entry = f"$ORIGIN/{posixpath.relpath(excluded.directories[library], place)}"
             left += [entry] if entry not in left else []
     if left == entries:
         return data
@@ -141,6 +143,6 @@ if __name__ == "__main__":
     (only,) = words.directory.glob("*.whl")
     # Without site, sys.prefix is that of the interpreter that a virtual environment was made with.
     own = Path(sys.executable).parents[1]
-    given = own if words.environment == "-" else Path(words.environment)
+    given = own if words.environment == "-" else Path(words.environment).absolute()
     with tempfile.TemporaryDirectory() as scratch:
         rewrite(only, Path(scratch), words.allow, find_excluded(words.exclude, given))
