@@ -64,7 +64,7 @@ PyMODINIT_FUNC PyInit__ext(void) { return PyModule_Create(&module); }
 }
 USER: Final = {
     "pyproject.toml": SETUPTOOLS.format(name="tinyuser", requires='["tinymkl"]'),
-    # As numpy's own build system is asked for its headers, at build time.
+    # As builds on numpy import it, for the directory of its headers.
     "setup.py": "import tinymkl\nfrom setuptools import setup\n\nassert tinymkl.dot() == 14\nsetup()\n",
     "tinyuser/__init__.py": "import tinymkl\n",
 }

@@ -14,8 +14,8 @@ from support.farm import LINUX, RECIPE, over
 from wheelfarm.errors import FarmError, RecipeError
 from wheelfarm.model import Platform, Target
 from wheelfarm.plan.graph import is_built
-from wheelfarm.recipes.recipe import Recipe
-from wheelfarm.recipes.recipe_set import read_recipes, recipe_schema
+from wheelfarm.recipes.recipe import Recipe, recipe_schema
+from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.recipes.settings import load
 from wheelfarm.recipes.strict import parse
 

@@ -11,7 +11,7 @@ from wheelfarm.plan.graph import is_built, order
 from wheelfarm.recipes.lock_checks import check_added, check_locks
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.locks import parse_lines
-from wheelfarm.recipes.recipe_set import recipe_schema
+from wheelfarm.recipes.recipe import recipe_schema
 from wheelfarm.recipes.sizes import FILE as SIZES
 from wheelfarm.recipes.sizes import merge_sizes, render_sizes
 from wheelfarm.report.sizes import sizes_data, sizes_lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from packaging.specifiers import SpecifierSet
@@ -305,3 +306,11 @@ class Recipe(Layered):
     def named_splits(self) -> dict[str, Split]:
         """The splits by the name of their distribution."""
         return {split.name or f"{self.name}-{key}": split for key, split in sorted(self.splits.items())}
+
+
+def recipe_schema() -> str:
+    """The JSON Schema of recipe.toml, for editors; committed as docs/reference/recipe.schema.json."""
+    schema: dict[str, Any] = Recipe.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "wheelfarm recipe"
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -347,11 +346,3 @@ def read_recipes(settings: Settings) -> RecipeSet:
     recipes = RecipeSet(by_name).in_variant(settings.variant)
     check_set(recipes, set(present.values()), settings.patches, problems)
     return recipes.without(problems.by_name())
-
-
-def recipe_schema() -> str:
-    """The JSON Schema of recipe.toml, for editors; committed as docs/reference/recipe.schema.json."""
-    schema: dict[str, Any] = Recipe.model_json_schema(by_alias=True)
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "wheelfarm recipe"
-    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
