@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.utils import parse_wheel_filename
 
+from support.binaries import calls, elf
 from support.door import Door
 from support.farm import write_farm
 from support.raised import only
+from support.wheels import make_wheel
 from support.zig import SYSTEMS, library_of, macos_tools, wheel_of
 from wheelfarm.build.repair import (
     TOOLS,
@@ -55,6 +57,21 @@ def test_command_lines(platform: Platform, line: str, more: str, variables: dict
     for libraries, expected in ((None, (line, {})), ("L", (line + more, variables))):
         argv, found = tool.command(wheel="W", dest="D", arch="arm64", libraries=libraries)
         assert (" ".join(argv), found) == expected
+
+
+def test_the_gate_and_not_auditwheel_examines_the_instruction_sets_of_a_build(tmp_path: Path) -> None:
+    """auditwheel refuses each binary that its linker has marked with a level, whatever a recipe expects."""
+    files: dict[str, str | bytes] = {
+        "demo/__init__.py": "",
+        "demo/_ext.so": elf(calls(), flags=("-s", "-Wl,-z,x86-64-v3")),
+    }
+    wheel = make_wheel(tmp_path, "demo", "1.0", files, tag="cp311-cp311-linux_x86_64")
+    for examined in (True, False):
+        argv, _ = TOOLS[Platform.LINUX].command(
+            wheel=str(wheel), dest=str(tmp_path / "d"), arch="x86_64", libraries=None, examined=examined
+        )
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is examined, done.stderr
 
 
 @pytest.mark.parametrize("platform", Platform)

@@ -97,6 +97,7 @@ def build_commands(
         arch=target.arch,
         libraries=target.platform.path_separator.join(libraries),
         exclude=excluded,
+        examined=True,
     )
     packages = directory.build.all_system_packages
     if not compiled:

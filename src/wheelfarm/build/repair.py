@@ -114,11 +114,20 @@ class Tool:
     library_argv: tuple[str, ...] = ()
     excluding_argv: tuple[str, ...] = ()
     """Words that it needs with --exclude."""
+    examined_argv: tuple[str, ...] = ()
+    """Words for a wheel whose instruction sets the gate examines: it knows which level the recipe expects."""
     takes_globs: bool = True
     """Whether its --exclude takes globs of file names, and not a part of the path."""
 
     def command(
-        self, *, wheel: str, dest: str, arch: str, libraries: str | None, exclude: Iterable[str] = ()
+        self,
+        *,
+        wheel: str,
+        dest: str,
+        arch: str,
+        libraries: str | None,
+        exclude: Iterable[str] = (),
+        examined: bool = False,
     ) -> tuple[tuple[str, ...], dict[str, str]]:
         """The arguments and variables for a wheel.
 
@@ -128,11 +137,13 @@ class Tool:
             arch: the architecture of its platform tag.
             libraries: a directory of libraries that is unknown to the loader.
             exclude: globs of the libraries that are not copied.
+            examined: whether the gate examines the instruction sets of the wheel.
         """
         values = {"wheel": wheel, "dest": dest, "arch": arch, "libraries": libraries or ""}
         excluded = [glob if self.takes_globs else _WILDCARD.split(glob)[0] for glob in exclude]
         options = [word for glob in excluded for word in ("--exclude", glob)]
         options += self.excluding_argv if excluded else ()
+        options += self.examined_argv if examined else ()
         words = (self.program, *self.argv, *options, *(self.library_argv if libraries else ()))
         filled = tuple(values[word[1:-1]] if word.startswith("@") else word for word in words)
         variables = {self.library_variable: libraries} if self.library_variable and libraries else {}
@@ -142,7 +153,11 @@ class Tool:
 _TO_DEST: Final = ("--wheel-dir", "@dest@", "@wheel@")
 TOOLS: Final[Mapping[Platform, Tool]] = {
     Platform.LINUX: Tool(
-        "auditwheel", "auditwheel", ("repair", *_TO_DEST), library_variable="LD_LIBRARY_PATH"
+        "auditwheel",
+        "auditwheel",
+        ("repair", *_TO_DEST),
+        library_variable="LD_LIBRARY_PATH",
+        examined_argv=("--disable-isa-ext-check",),
     ),
     Platform.MACOS: Tool(
         "delocate-wheel",
