@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.errors import counted
 from wheelfarm.gate.check import Check, listed, matches
+from wheelfarm.model import CompiledObjects
 from wheelfarm.wheels.examination import Finding, examine, examine_beside
 from wheelfarm.wheels.exclusion import examine_exclusion
 from wheelfarm.wheels.instruction_sets import LEVELS, NATIVE, baseline_level, beyond, required_level
@@ -15,7 +16,6 @@ from wheelfarm.wheels.rules import RULES, RUN_TIME, parse_allowance
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from wheelfarm.model import CompiledObjects
     from wheelfarm.plan.build import Build
     from wheelfarm.wheels.archive import Wheel
     from wheelfarm.wheels.binary import Binary
@@ -31,8 +31,10 @@ def check_examination(
     """Check what the examination finds in a wheel, alone and beside those that are installed with it."""
     wanted = build.resolved.expect.instruction_set
     applies = wanted == baseline_level(wheel.platform_tag, wanted)
-    if compiled and compiled.objects and wanted and wanted != NATIVE and applies:
-        yield _instruction_set(wanted, compiled, binaries)
+    marks = [binary.level for binary in binaries if binary.level]
+    known = (compiled and compiled.objects) or marks
+    if known and wanted and wanted != NATIVE and applies:
+        yield _instruction_set(wanted, compiled or CompiledObjects(), marks, len(binaries))
     exclude = build.resolved.repair.exclude
     exclusion = examine_exclusion(wheel, binaries, exclude, beside, python=str(build.id.target.python))
     # A split need not have the binaries that need it.
@@ -53,19 +55,20 @@ def check_examination(
     yield from check_findings(build.resolved.expect.allow or {}, sorted(findings.union(exclusion.findings)))
 
 
-def _instruction_set(wanted: str, compiled: CompiledObjects, binaries: Sequence[Binary]) -> Check:
+def _instruction_set(wanted: str, compiled: CompiledObjects, marks: Sequence[str], total: int) -> Check:
     """Whether the binaries need the level; what is above it is a finding.
 
-    A system whose dynamic linker reads the marks of binaries refuses those that its processor cannot run.
+    The objects show it where the calls of the compilers are known, and the linker's marks: a dynamic linker
+    that reads them refuses what its processor cannot run.
     """
-    found = required_level(compiled, wanted)
-    marked = sum(binary.level == found for binary in binaries)
-    marks = f", marked in {marked} of {counted(len(binaries), 'binary', 'binaries')}" if marked else ""
+    family = list(LEVELS)
+    found = max([required_level(compiled, wanted), *marks], key=family.index)
+    marked = f", marked in {marks.count(found)} of {counted(total, 'binary', 'binaries')}" if marks else ""
     options = sorted({each for objects in compiled.objects.values() for each in objects if each})
     return Check.of(
         "instruction-set",
         expected=wanted,
-        found=f"{found}{marks}",
+        found=f"{found}{marked}",
         ok=bool(beyond(LEVELS[found], wanted)) or found == wanted,
         cause=f"no binary has it in all its objects; the compilers were called with {listed(options)}: "
         "see CFLAGS, CXXFLAGS, FFLAGS and the project's own option",
