@@ -22,6 +22,7 @@ from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.build.steps import run_rendering
 from wheelfarm.errors import EngineError, FarmError, RecipeError
 from wheelfarm.model import EngineName, Isolation, Target
+from wheelfarm.run.services import choose_engine
 
 if TYPE_CHECKING:
     from wheelfarm.build.directory import BuildDirectory
@@ -204,6 +205,19 @@ class TestContainers:
         target = Target.parse("cp311-manylinux_x86_64")
         error = only(lambda: Cibuildwheel(farm, None).toolchain(target, {}, ()), EngineError)
         assert "neither podman nor docker answers" in error.what
+
+    @pytest.mark.parametrize(
+        ("platform", "own"),
+        [("musllinux_x86_64", "C library is glibc"), ("manylinux_aarch64", "processor is x86_64")],
+    )
+    def test_the_host_engine_builds_for_this_kind_of_linux(
+        self, farm: Settings, platform: str, own: str
+    ) -> None:
+        settings = farm.replace(engine=EngineName.HOST, platform=platform)
+        error = only(lambda: choose_engine(settings), EngineError)
+        assert error.what == f"the host engine does not build for {platform} here"
+        assert own in str(error.why)
+        assert choose_engine(settings.replace(platform="manylinux_x86_64")).name is EngineName.HOST
 
     def test_a_client_without_a_server_does_not_count(self, farm: Settings, tmp_path: Path) -> None:
         programs = tmp_path / "bin"

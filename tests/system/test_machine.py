@@ -16,7 +16,7 @@ import pytest
 from support.raised import only
 from wheelfarm.errors import EngineError, SystemPackageError
 from wheelfarm.model import Platform, Python, Target
-from wheelfarm.system.machine import Machine, glibc, native_target, peak_memory
+from wheelfarm.system.machine import Machine, glibc, native_target, peak_memory, target_here
 from wheelfarm.system.signals import interruptible
 
 if TYPE_CHECKING:
@@ -81,6 +81,22 @@ def test_the_c_library_tells_which_linux_it_is(
     monkeypatch.setattr("wheelfarm.system.machine.host_platform.machine", lambda: "x86_64")
     monkeypatch.setattr("wheelfarm.system.machine.os.confstr", lambda _name: libc)
     assert native_target(Python.parse("3.11")) == Target.parse(identifier)
+
+
+@pytest.mark.parametrize("platform", ["musllinux_x86_64", "manylinux_aarch64", "manylinux_i686"])
+def test_linux_builds_for_other_kinds_of_linux(platform: str) -> None:
+    assert target_here(THIS, platform) == Target.parse(f"{THIS.tag}-{platform}")
+
+
+@pytest.mark.parametrize(
+    ("system", "platform"), [("linux", "macosx_arm64"), ("darwin", "macosx_x86_64"), ("win32", "win_arm64")]
+)
+def test_no_system_builds_for_another(monkeypatch: pytest.MonkeyPatch, system: str, platform: str) -> None:
+    own = {"linux": "x86_64", "darwin": "arm64", "win32": "AMD64"}[system]
+    monkeypatch.setattr("wheelfarm.system.machine.sys.platform", system)
+    monkeypatch.setattr("wheelfarm.system.machine.host_platform.machine", lambda: own)
+    error = only(lambda: target_here(THIS, platform), EngineError)
+    assert error.what == f"this machine does not build for {platform}"
 
 
 def test_there_are_systems_without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,8 +128,9 @@ class Cibuildwheel:
                 why="cibuildwheel builds Linux wheels in containers",
                 hint="install podman, or use --engine host",
             )
-        where = f"images.{target.system}_{target.arch}"
-        facts["image"] = self.container.image_id(self.image(target), where=where)
+        where, image = f"images.{target.platform_suffix}", self.image(target)
+        facts["image"] = self.container.image_id(image, where=where, arch=target.arch)
+        self.container.check_architecture(image, target, where=where)
         return Toolchain(
             engine=self.name,
             target=target,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import platform as host_platform
 import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -37,6 +38,8 @@ print(sys.argv[1].split("/")[3], "%d.%d%s" % (*sys.version_info[:2], "t" * ("t" 
 """A line for each Python of a builder image: the directory's name, and the version that it is."""
 _PIPE: Final = 'directory=$1; shift; "$0" cp "$directory" - | "$@"'
 """For the shell, with the container engine, the directory and a command with its arguments."""
+_ARCHITECTURES: Final = {"x86_64": "amd64", "i686": "386", "aarch64": "arm64", "armv7l": "arm"}
+"""Processors whose names in image configurations (OCI) differ from those in platform tags."""
 CONTAINERFILE: Final = "Containerfile"
 _BUILD: Final = 3600.0
 
@@ -127,8 +130,13 @@ class ContainerEngine:
         """Remove a volume unless a container uses it; returns whether it is gone."""
         return bool(self._output("volume", "rm", name))
 
-    def image_id(self, image: str, *, where: str) -> str:
+    def image_id(self, image: str, *, where: str, arch: str = "") -> str:
         """The digest of an image: a tag can come to mean another one.
+
+        Args:
+            image: its name.
+            where: who says so.
+            arch: the processor that it is for; empty for this machine's.
 
         Raises:
             EngineError: when the image is not here.
@@ -141,9 +149,44 @@ class ContainerEngine:
                 f"the builder image {image} is not here",
                 where=where,
                 why="a tag can come to mean another image, so what it means must be known before the build",
-                hint=f"{self.program} pull {image}, or name the image by digest",
+                hint=f"{self._pull(image, arch)}, or name the image by digest; without a registry, "
+                "docs/how-to/builder-image.md makes one",
             )
         return found
+
+    def _pull(self, image: str, arch: str) -> str:
+        """The command that gets an image from a registry."""
+        foreign = arch not in {"", host_platform.machine()}
+        platform = f"--platform=linux/{_ARCHITECTURES.get(arch, arch)} " if foreign else ""
+        return f"{self.program} pull {platform}{image}"
+
+    def check_architecture(self, image: str, target: Target, *, where: str) -> None:
+        """Refuse an image for another processor than a target's, or whose programs do not run here.
+
+        Raises:
+            EngineError: for such an image; none for one that is not here yet.
+        """
+        found, wanted = self.inspect(image), _ARCHITECTURES.get(target.arch, target.arch)
+        if found is None:
+            return
+        if found["Architecture"] != wanted:
+            raise EngineError(
+                f"the builder image {image} is for {found['Architecture']}, and {target.platform_suffix} is "
+                f"for {wanted}",
+                where=where,
+                hint=f"{self._pull(image, target.arch)}, or name another image there",
+            )
+        if target.arch != host_platform.machine():
+            argv = (self.program, "run", "--rm", "--pull=never", "--network=none", image, "true")
+            finished = run(Command(argv=argv, env=self.env, time_limit=60), check=False)
+            if finished.returncode:
+                raise EngineError(
+                    f"this machine does not run the programs of {image}, which are for {target.arch}",
+                    where=where,
+                    why=finished.output.strip().rpartition("\n")[2],
+                    hint="install qemu-user-static and register it with binfmt_misc and its flag F, or build "
+                    "on such a machine; see docs/how-to/builder-image.md",
+                )
 
     def inspect(self, image: str) -> dict[str, Any] | None:
         """What the program knows of an image; None where that is not here."""

@@ -18,7 +18,7 @@ from wheelfarm.errors import CancelledRunError, EngineError
 from wheelfarm.model import EngineName
 from wheelfarm.sources.fetcher import Fetcher
 from wheelfarm.system.environment import which
-from wheelfarm.system.machine import glibc
+from wheelfarm.system.machine import native_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,15 +139,24 @@ def choose_engine(settings: Settings) -> Engine:
             hint="apt-get install podman, or say --engine host",
         )
     if wanted is EngineName.HOST or (linux and container is None):
-        if settings.platform and settings.platform.startswith("musllinux") and glibc() != (0, 0):
-            raise EngineError(
-                f"the host engine does not build for {settings.platform} here",
-                where=settings.origins.get("platform"),
-                why="this machine's C library is glibc, and a build on it is linked with that",
-                hint="apt-get install podman, and say --engine cibuildwheel",
-            )
+        _check_platform(settings)
         return Host(settings, _compiler_cache(settings, EngineName.HOST))
     return Cibuildwheel(settings, container, _compiler_cache(settings, EngineName.CIBUILDWHEEL))
+
+
+def _check_platform(settings: Settings) -> None:
+    """Refuse a Linux platform that the compilers of this machine are not for."""
+    own, wanted = native_target(settings.pythons[0]), settings.platform or ""
+    system, _, arch = wanted.partition("_")
+    if system in {"manylinux", "musllinux"} and wanted != own.platform_suffix:
+        libc = "musl" if own.system == "musllinux" else "glibc"
+        own_part = f"C library is {libc}" if arch == own.arch else f"processor is {own.arch}"
+        raise EngineError(
+            f"the host engine does not build for {wanted} here",
+            where=settings.origins.get("platform"),
+            why=f"this machine's {own_part}, and a build on it is for that",
+            hint="apt-get install podman, and say --engine cibuildwheel",
+        )
 
 
 def _compiler_cache(settings: Settings, engine: EngineName) -> CompilerCache | None:

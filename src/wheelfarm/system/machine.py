@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import EngineError, ProcessError, SystemPackageError
-from wheelfarm.model import Python, Target
+from wheelfarm.model import Platform, Python, Target
 from wheelfarm.system.environment import which
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, run
@@ -59,16 +59,19 @@ def target_here(python: Python, platform: str | None = None) -> Target:
     """The target of this machine for a Python, or that of another platform that it builds for.
 
     A platform is the part after the interpreter in a build identifier, such as musllinux_x86_64. Linux
-    machines build for musllinux too, in containers; macOS and Windows only for themselves.
+    machines build for musllinux and other processors too, in containers, and the engine knows whether those
+    run here; macOS and Windows only for themselves.
 
     Raises:
-        EngineError: for another system or processor.
+        EngineError: for another system, or another processor off Linux.
     """
     own = native_target(python)
     if platform is None:
         return own
     target = Target.parse(f"{python.tag}-{platform}")
-    if (target.platform, target.arch) != (own.platform, own.arch):
+    if target.platform is not own.platform or (
+        own.platform is not Platform.LINUX and target.arch != own.arch
+    ):
         raise EngineError(
             f"this machine does not build for {platform}",
             where="platform",
