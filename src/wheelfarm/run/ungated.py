@@ -14,9 +14,10 @@ from wheelfarm.build.environment_report import (
     verify_environment,
 )
 from wheelfarm.build.repair import check_normalized, only_wheel
-from wheelfarm.errors import CancelledRunError, FarmError
-from wheelfarm.model import PublicWheel, RepairedWheel
+from wheelfarm.errors import CancelledRunError, FarmError, YieldError
+from wheelfarm.model import EngineName, PublicWheel, RepairedWheel
 from wheelfarm.system.files import sha256_of_file
+from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.archive import open_wheel, verify
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ def verify_repaired(directory: BuildDirectory) -> RepairedWheel:
     path = only_wheel(directory.dist, name=build.id.name, version=build.version, made_by="the repair tool")
     if not isinstance(build.recipe.source, PublicWheel):
         check_normalized(path.name)
+    if not serves(path.name, build.id.target):
+        platform = build.id.target.platform_suffix
+        raise YieldError(
+            f"{build.id}: the build made {path.name}, which is not for {build.id.target}",
+            where=f"images.{platform}" if build.engine is EngineName.CIBUILDWHEEL else build.recipe.where,
+            why="its tags tell the Python and the C library that it was compiled for",
+            hint=f"name a builder image for {platform} in [tool.wheelfarm.images], or find what in the "
+            "recipe or its source sets a tag",
+        )
     return RepairedWheel(
         path=path,
         sha256=sha256_of_file(path),
