@@ -21,7 +21,7 @@ KINDS: Final = {
     "extensions": (Kind.EXTENSION,),
     "Python": (Kind.PYTHON,),
     "tests": (Kind.TESTS,),
-    "headers, .pxd, .pyi": (Kind.HEADER, Kind.TYPING),
+    "headers, sources, .pyi": (Kind.HEADER, Kind.SOURCE, Kind.TYPING),
     "data": (Kind.DATA, Kind.METADATA),
 }
 MEANING: Final = (

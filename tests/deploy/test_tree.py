@@ -43,12 +43,13 @@ def test_files_are_where_an_installer_puts_them(tmp_path: Path) -> None:
     ]
 
 
-def test_tests_headers_stubs_and_static_libraries_are_left_out(tmp_path: Path) -> None:
+def test_tests_headers_sources_stubs_and_static_libraries_are_left_out(tmp_path: Path) -> None:
     files = {
         "a/__init__.py": "",
         "a/tests/test_a.py": "12",
         "a/a.h": "1",
         "a/a.pyi": "123",
+        "a/a.pyx": "12345",
         "a/lib/liba.a": "1234",
     }
     tree = laid_out(tmp_path, a=files)
@@ -56,6 +57,7 @@ def test_tests_headers_stubs_and_static_libraries_are_left_out(tmp_path: Path) -
     assert {kind: size for (_, kind), size in tree.dropped.items()} == {
         "tests": 2,
         "header": 1,
+        "source": 5,
         "typing": 3,
         "library": 4,
     }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SITE: Final = "python"
 """The directory of an AWS Lambda layer that is on the import path of Python."""
-DROPPABLE: Final = (Kind.TESTS, Kind.HEADER, Kind.TYPING)
+DROPPABLE: Final = (Kind.TESTS, Kind.HEADER, Kind.SOURCE, Kind.TYPING)
 """What a deployed package does not need, as a rule."""
 _STATIC: Final = re.compile(r".*\.(?:a|lib)")
 _SCHEME: Final = re.compile(r"[^/]+\.data/(purelib|platlib|data|scripts|headers)/")

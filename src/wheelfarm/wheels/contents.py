@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TESTS = "tests"
     PYTHON = "python"
     HEADER = "header"
+    SOURCE = "source"
     TYPING = "typing"
     DATA = "data"
     METADATA = "metadata"
@@ -53,12 +54,15 @@ _TEST_EXTENSION: Final = re.compile(r"_*test_.*|.*_tests")
 _VENDORED: Final = re.compile(r"(?:^|/)(?:[^/]*\.libs|\.dylibs)/")
 # What follows the version may be anything: libgomp.so.1.0.0-8.5.0-28.el8.x86_64.debug.
 _LIBRARY: Final = re.compile(r".*\.(?:dylib|dll|a|lib)|.*\.so\.\d.*|lib[^.]*\.so")
+# What templates of sources end with, as in _binary_tree.pxi.tp.
+_TEMPLATE: Final = re.compile(r"\.(?:in|tp)$")
 _EXTENSION: Final = re.compile(r".*\.(?:so|pyd)")
 _KINDS: Final = {
     "py": Kind.PYTHON,
     "pyi": Kind.TYPING,
     "typed": Kind.TYPING,
     **dict.fromkeys(("h", "hh", "hpp", "hxx", "inc", "pxd", "pxi"), Kind.HEADER),
+    **dict.fromkeys(("c", "cc", "cpp", "cxx", "f", "f90", "pyx", "rs"), Kind.SOURCE),
 }
 
 
@@ -87,7 +91,7 @@ def kind_of(name: str) -> Kind:
         return Kind.LIBRARY
     if extension:
         return Kind.EXTENSION
-    return _KINDS.get(file.rpartition(".")[2], Kind.DATA)
+    return _KINDS.get(_TEMPLATE.sub("", file).rpartition(".")[2], Kind.DATA)
 
 
 def vendored(wheel: Wheel) -> tuple[Member, ...]:

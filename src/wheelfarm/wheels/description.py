@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 _OFTEN_USELESS: Final = (Kind.TESTS, Kind.HEADER, Kind.TYPING)
-_SOURCES: Final = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".pyx", ".pyx.in", ".rs")
 
 
 def describe(
@@ -84,7 +83,7 @@ def _removable(wheel: Wheel, binaries: Sequence[Binary]) -> dict[str, dict[str, 
     groups = {
         **{str(kind): {name for name in names if kind_of(name) is kind} for kind in _OFTEN_USELESS},
         "static libraries": {name for name in names if name.endswith((".a", ".lib"))},
-        "sources of extensions": {name for name in names if name.endswith(_SOURCES)},
+        "sources of extensions": {name for name in names if kind_of(name) is Kind.SOURCE},
         "the same file again": copies,
         "not stripped, the whole file": unstripped,
     }

@@ -29,6 +29,7 @@ KINDS: Final[Mapping[str, str]] = {
     "tests": "tests",
     "data": "data",
     "header": "headers",
+    "source": "sources",
     "typing": "typing",
     "metadata": "metadata",
 }
