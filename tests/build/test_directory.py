@@ -84,6 +84,7 @@ class TestLay:
             "compilers.py",
             "compiled_objects.py",
             "prepare_build_cache.py",
+            "profile.py",
             "library_provenance.py",
             "programs.py",
         }

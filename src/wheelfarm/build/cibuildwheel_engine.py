@@ -56,6 +56,7 @@ PROJECT: Final = PurePosixPath("/project")
 _HEADLINES: Final = {
     "Running before_all...": Phase.PROVIDER,
     "Running before_build...": Phase.ENVIRONMENT,
+    "profile: ": Phase.PROFILE,
     "Building wheel...": Phase.BUILD,
     "Repairing wheel...": Phase.REPAIR,
 }
@@ -222,7 +223,7 @@ class Cibuildwheel:
             "build-frontend": {"name": "build", "args": ["--no-isolation"]},
             "config-settings": escape_placeholders(config_settings(directory).for_cibuildwheel()),
             "environment": self._environment(directory),
-            "before-build": " && ".join([_install_line(directory), *lines(Phase.ENVIRONMENT)]),
+            "before-build": " && ".join([_install_line(directory), *lines(Phase.ENVIRONMENT, Phase.PROFILE)]),
             "repair-wheel-command": " && ".join(lines(Phase.ENVIRONMENT_REPORT, Phase.REPAIR)),
             "test-command": "",
             # Its default would install abi3audit from the index, whatever it is that day.
@@ -275,7 +276,7 @@ class Cibuildwheel:
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         """In containers only: elsewhere cibuildwheel's environments have another path each time."""
-        if self.container is None or self.compiler_cache is None or directory.build_dir is None:
+        if self.container is None or self.compiler_cache is None or not directory.continues:
             return None
         return BuildCache.beside(directory.root, None)
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.compiler_cache import wrapper_arguments
 from wheelfarm.build.directory import ENVIRONMENT as ENVIRONMENT_DIRECTORY
+from wheelfarm.build.directory import SOURCE, TRAINING
 from wheelfarm.build.engine import WHEEL, Phase, Step
+from wheelfarm.build.environment import config_settings
 from wheelfarm.build.environment_report import COMPILED_OBJECTS, ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
 from wheelfarm.build.provider_files import OPENBLAS
 from wheelfarm.build.repair import TOOLS
@@ -34,6 +36,8 @@ _SCRIPT: Final = (PYTHON, "-I", "-S")
 DEST: Final = "{dest_dir}"
 """Stands for the directory of the repaired wheel. This and `WHEEL` are cibuildwheel's own placeholders."""
 
+PROFILE: Final = "profile"
+"""The directory of the counts that a profile consists of, below the directory that a build runs in."""
 _COPY: Final = "import shutil, sys; shutil.copy2(*sys.argv[1:])"
 
 
@@ -81,7 +85,8 @@ def build_commands(
     if records_calls(directory.build):
         words = wrapper_arguments(ccache, directory.build.resolved.environment)
         flags = [f"--flags={glob}={' '.join(each)}" for glob, each in compiler_flags.items()]
-        argv = (*_SCRIPT, script("compilers.py"), ENVIRONMENT, *words, *flags)
+        profile = [] if directory.build.training is None else ["--profile"]
+        argv = (*_SCRIPT, script("compilers.py"), ENVIRONMENT, *words, *flags, *profile)
         commands.append(BuildCommand(phase=Phase.ENVIRONMENT, argv=argv, as_backend=True))
     if build_cache:
         argv = (*_SCRIPT, script("prepare_build_cache.py"), ENVIRONMENT, str(directory.build_dir))
@@ -90,6 +95,12 @@ def build_commands(
         argv = (*_SCRIPT, script("netlib.py"), str(directory.provider_dir))
         commands.append(BuildCommand(phase=Phase.PROVIDER, argv=argv))
     libraries = [path.as_posix() for path in directory.library_path]
+    if directory.build.training is not None:
+        project = directory.tree.project.relative_to(directory.root).as_posix()
+        words = (SOURCE, project, str(directory.build_dir or "-"), script(TRAINING), ":".join(libraries))
+        options = config_settings(directory).for_build()
+        argv = (*_SCRIPT, script("profile.py"), ENVIRONMENT, *words, *options)
+        commands.append(BuildCommand(phase=Phase.PROFILE, argv=argv, as_backend=True))
     excluded = directory.build.resolved.repair.exclude
     repair, variables = TOOLS[target.platform].command(
         wheel=WHEEL,

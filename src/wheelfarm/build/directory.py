@@ -38,6 +38,8 @@ SOURCE: Final = "source"
 """The directory of the patched source tree."""
 ENVIRONMENT: Final = "env"
 """The directory of the build environment."""
+TRAINING: Final = "training.py"
+"""The script that a profile is of, beside those of the farm."""
 WRITABLE: Final = (SOURCE, ENVIRONMENT, "built", "home", "tmp")
 """What a confined build may change of its directory, beside Meson's build directory."""
 
@@ -105,6 +107,11 @@ class BuildDirectory:
         return self.inside / "build" if self.backend == MESON_PYTHON else None
 
     @property
+    def continues(self) -> bool:
+        """Whether a later build may continue from its build directory; not where a profile is its input."""
+        return self.build_dir is not None and self.build.training is None
+
+    @property
     def built(self) -> Path:
         """Where the backend of the host engine puts the built wheel."""
         return self.root / "built"
@@ -128,6 +135,8 @@ def _write_files(directory: BuildDirectory) -> None:
         lines.append(f"{wheel.name} @ {url} --hash=sha256:{wheel.sha256}\n")
     (root / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     write_scripts(directory)
+    if directory.build.training is not None:
+        (root / "inside" / TRAINING).write_text(directory.build.training, encoding="utf-8")
 
 
 def write_scripts(directory: BuildDirectory) -> None:

@@ -29,6 +29,7 @@ class Phase(StrEnum):
     START = "engine start-up"
     ENVIRONMENT = "environment"
     PROVIDER = "provider"
+    PROFILE = "profile"
     BUILD = "build"
     ENVIRONMENT_REPORT = "environment report"
     REPAIR = "repair"

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.build_cache import BuildCache
-from wheelfarm.build.commands import build_commands, host_step
+from wheelfarm.build.commands import PROFILE, build_commands, host_step
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, processor_namespace
 from wheelfarm.build.directory import ENVIRONMENT, WRITABLE
 from wheelfarm.build.engine import Phase, Rendering, Step
@@ -152,8 +152,9 @@ class Host:
         settings = config_settings(directory).for_build()
         frontend = (python, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(directory.built))
         argv = (*frontend, *settings, str(source))
-        before = sum(step.phase in {Phase.ENVIRONMENT, Phase.PROVIDER} for step in steps)
+        before = sum(step.phase in {Phase.ENVIRONMENT, Phase.PROVIDER, Phase.PROFILE} for step in steps)
         view = None if directory.build.recipe.table.isolation else self._view(directory, interpreter)
+        steps = [replace(step, view=view) if step.phase is Phase.PROFILE else step for step in steps]
         steps.insert(before, Step(phase=Phase.BUILD, argv=argv, env=build_env, cwd=source, view=view))
         return Rendering(steps=(*self._environment_steps(directory, interpreter, host, build_env), *steps))
 
@@ -163,6 +164,8 @@ class Host:
         read, write = [root, *prefix_of(interpreter)], [root / name for name in WRITABLE]
         if directory.build_dir is not None:
             write.append(Path(directory.build_dir))
+        if directory.build.training is not None:
+            write.append(root / PROFILE)
         if cache is not None:
             read.append(cache.tools)
             write.append(cache.storage_of(directory.build.id.name))
@@ -206,7 +209,7 @@ class Host:
         return steps
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
-        if self.compiler_cache is None or directory.build_dir is None:
+        if self.compiler_cache is None or directory.build_dir is None or not directory.continues:
             return None
         return BuildCache.beside(directory.root, Path(directory.build_dir))
 

@@ -39,6 +39,7 @@ _ERRORS: Final[Mapping[Phase, type[FarmError]]] = {
     Phase.START: EngineError,
     Phase.ENVIRONMENT: LockError,
     Phase.PROVIDER: ProviderError,
+    Phase.PROFILE: BuildError,
     Phase.BUILD: BuildError,
     Phase.ENVIRONMENT_REPORT: ChainError,
     Phase.REPAIR: RepairError,

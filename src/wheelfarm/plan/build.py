@@ -91,6 +91,8 @@ class Build:
     reason: str
     added_requires: tuple[str, ...] = ()
     """Requirements that the farm adds to the metadata of the wheel."""
+    training: str | None = None
+    """The script that its profile is of; None without a profile."""
     inputs: BuildInputs | None = None
     """All that can change the bytes of its wheels; None until the plan knows the keys of what it needs."""
     key_parts: Mapping[str, str] = field(default_factory=dict)

@@ -272,10 +272,12 @@ def _build(
     problems = Collector()
     check_locks(recipe, recipes, [target], problems)
     problems.check()
+    resolved = recipe.resolve_for(toolchain.engine, variant=id.variant, target=target)
     return Build(
         id=id,
         recipe=recipe,
-        resolved=recipe.resolve_for(toolchain.engine, variant=id.variant, target=target),
+        resolved=resolved,
+        training=recipe.training_script(resolved, target),
         variant=variant,
         engine=toolchain.engine,
         toolchain=toolchain,

@@ -145,6 +145,9 @@ class BuildInputs(_Input):
     compiler_flags: Annotated[
         Mapping[str, tuple[str, ...]], Field(description="glob of sources or objects to flags")
     ] = Field(default_factory=dict)
+    training: Annotated[
+        str | None, Field(description="the script that the profile is of, as text; null without a profile")
+    ] = None
     cibuildwheel: Annotated[Mapping[str, Any], Field(description="further options of cibuildwheel")]
     splits: Annotated[Mapping[str, Split], Field(description="by distribution; without their imports")]
     requirements: Annotated[Mapping[str, RequirementInput], Field(description="locked build requirements")]
@@ -191,6 +194,8 @@ class BuildInputs(_Input):
         if self.compiler_flags:
             # The last glob that matches counts most.
             parts["compiler-flags"] = json.dumps([*self.compiler_flags.items()])
+        if self.training is not None:
+            parts["training"] = sha256_of_bytes(self.training.encode())
         parts |= {
             f"cibuildwheel.{name}": json.dumps(value, sort_keys=True)
             for name, value in self.cibuildwheel.items()
@@ -260,6 +265,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         config_settings=dict(resolved.config_settings.items),
         environment=resolved.environment,
         compiler_flags=resolved.compiler_flags,
+        training=build.training,
         cibuildwheel=resolved.cibuildwheel,
         splits={name: split.model_copy(update={"imports": []}) for name, split in build.splits.items()},
         requirements=_locked(build.requirements),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
 from wheelfarm.recipes.expect_table import Expect
-from wheelfarm.recipes.recipe import Layer, Layered, Repair, SystemPackages, Test
+from wheelfarm.recipes.recipe import Layer, Layered, Profile, Repair, SystemPackages, Test
 from wheelfarm.recipes.strict import parse
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class ResolvedRecipe:
     test: Test
     compiler_flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Glob of sources or objects → flags that their compiles get last."""
+    profile: Profile = field(default_factory=Profile)
     origins: Mapping[str, str] = field(default_factory=dict)
     """Key path, such as `environment.CFLAGS`, → the layers that gave the value."""
 
@@ -194,5 +195,6 @@ def resolve(
         expect=Expect.model_validate(stack.table("expect")),
         test=Test.model_validate(stack.table("test")),
         compiler_flags={glob: tuple(flags) for glob, flags in stack.table("compiler-flags").items()},
+        profile=Profile.model_validate(stack.table("profile")),
         origins=stack.origins,
     )

@@ -167,6 +167,16 @@ class Repair(StrictModel):
     )
 
 
+class Profile(StrictModel):
+    """What a profile-guided build is trained with."""
+
+    script: FileText | None = Field(
+        default=None,
+        description="A Python script that the farm runs with a first build of the wheel, on Linux with GCC: "
+        "what it spends its time in is compiled for speed, and what it never runs for size",
+    )
+
+
 class Layer(StrictModel):
     """What each layer may say."""
 
@@ -184,6 +194,7 @@ class Layer(StrictModel):
         "last, on Linux and macOS; of several globs the last one counts most, and each must match",
         json_schema_extra={"additionalProperties": False},
     )
+    profile: Profile = Profile()
     system_packages: SystemPackages = SystemPackages()
     cibuildwheel: dict[str, Any] = Field(
         default={}, description="Further options of cibuildwheel, passed through"

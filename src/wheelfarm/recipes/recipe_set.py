@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, RecipeError, UsageError
-from wheelfarm.model import Archive, Digest, GitCommit, Name, PublicWheel, Sdist, parse_name
+from wheelfarm.model import Archive, Digest, GitCommit, Name, Platform, PublicWheel, Sdist, parse_name
 from wheelfarm.recipes.checks import (
     check_defaults,
     check_expectations,
@@ -214,6 +214,25 @@ class LoadedRecipe:
     def suite_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
         """The locked further requirements of the upstream suite for a target; see `build_requirements`."""
         return self._locked("suite.lock", target)
+
+    def training_script(self, resolved: ResolvedRecipe, target: Target) -> str | None:
+        """The text of the script that a profile is of; None without one.
+
+        Raises:
+            RecipeError: when the file is not there, or the target has no GCC.
+        """
+        name = resolved.profile.script
+        if name is None:
+            return None
+        path, where = self.directory / name, resolved.origins["profile.script"]
+        if target.platform is not Platform.LINUX or not self.table.compiled:
+            what = f"{self.name} can have no profile on {target.platform}"
+            why = "it is made of what GCC counts, and the farm looks for GCC on Linux only"
+            hint = "put `profile` into [platforms.linux], or into a variant for Linux"
+            raise RecipeError(what, where=where, why=why, hint=hint)
+        if not path.is_file():
+            raise RecipeError(f"there is no file {name!r}", where=where)
+        return path.read_text(encoding="utf-8")
 
     def file_digest(self, name: str) -> Digest | None:
         """The sha256 of a file in the recipe's directory; None when there is none."""

@@ -85,6 +85,7 @@ def recorded_build(
         upstream=tuple(replace(build_id, name=each.name) for each in record.upstream),
         run=(),
         added_requires=inputs.added_requires,
+        training=inputs.training,
         reason="to reproduce its wheel",
     )
     now = build_inputs(build, inputs.upstream)

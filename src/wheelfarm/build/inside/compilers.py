@@ -6,10 +6,10 @@ take any other script for a compiler. For ccache it also lists what that does no
 files that an #include may find, since a new header that shadows another changes no file that ccache reads;
 and the version of the assembler. Uses the standard library only.
 
-The same script adds the recipe's flags for some sources, as the last ones.
+The same script adds the recipe's flags for some sources, as the last ones, and those of a profile.
 
-Usage: compilers.py ENVIRONMENT CCACHE NAME… [--flags GLOB=FLAGS]…, where - is this interpreter's environment,
-and no ccache
+Usage: compilers.py ENVIRONMENT CCACHE NAME… [--flags GLOB=FLAGS]… [--profile], where - is this interpreter's
+environment, and no ccache
 """
 
 from __future__ import annotations
@@ -59,6 +59,23 @@ case " $* " in *" -c "*)
 {cases}
     set -- "$@"{added}
 esac
+"""
+# The counts of an object are below `profile`, under its path. An object without any was never loaded.
+PROFILE = """\
+if [ "$WHEELFARM_PROFILE" = generate ]; then
+    set -- "$@" -fprofile-generate
+elif [ -d {profile} ]; then
+    case " $* " in *" -c "*)
+        object= before=
+        for word; do [ "$before" = -o ] && object=$word; before=$word; done
+        case $object in /*) ;; *) object=$PWD/$object ;; esac
+        if [ -f {profile}"${{object%.*}}.gcda" ]; then
+            set -- "$@" -fprofile-use={profile} -Wno-coverage-mismatch
+        else
+            set -- "$@" -Os
+        fi
+    esac
+fi
 """
 CASE = "    for word; do case $PWD/$word in */-*) ;; */{glob}) flags{number}='{flags}' ;; esac; done"
 
@@ -116,6 +133,8 @@ def main(
     directory: Path,
     packages: set[Path],
     flags: dict[str, str] | None = None,
+    *,
+    profile: bool = False,
 ) -> None:
     if ccache and not usable(ccache):
         sys.stderr.write(f"no compiler cache: {ccache} does not run here, or is older than {OLDEST}\n")
@@ -126,6 +145,9 @@ def main(
     path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != scripts)
     scripts.mkdir()
     calls.mkdir(parents=True, exist_ok=True)
+    added = flags_script(flags or {})
+    if profile:
+        added += PROFILE.format(profile=shlex.quote(str(directory / "profile")))
     for name in dict.fromkeys([*names, *python_programs()]):
         found = shutil.which(name, path=path)
         if COMPILER.fullmatch(name) and found:
@@ -134,7 +156,7 @@ def main(
                 "program": shlex.quote(found),
                 "calls": shlex.quote(str(calls)),
                 "command": shlex.join(command),
-                "flags": "" if ARCHIVER.fullmatch(name) else flags_script(flags or {}),
+                "flags": "" if ARCHIVER.fullmatch(name) else added,
             }
             (scripts / name).write_text(SCRIPT.format(**words), encoding="utf-8")
             (scripts / name).chmod(0o755)
@@ -146,9 +168,11 @@ if __name__ == "__main__":
     parser.add_argument("ccache")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--flags", action="append", default=[])
+    parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     prefix = str(Path(sys.executable).parents[1]) if given.environment == "-" else given.environment
     scheme, base = "nt" if os.name == "nt" else "posix_prefix", {"base": prefix, "platbase": prefix}
     installed = {Path(sysconfig.get_path(kind, scheme, base)) for kind in ("purelib", "platlib")}
     by_glob = dict(each.split("=", 1) for each in given.flags)
-    main(None if given.ccache == "-" else given.ccache, given.names, Path.cwd(), installed, by_glob)
+    cache = None if given.ccache == "-" else given.ccache
+    main(cache, given.names, Path.cwd(), installed, by_glob, profile=given.profile)
