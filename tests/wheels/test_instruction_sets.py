@@ -90,6 +90,9 @@ def test_the_level_of_a_wheel_is_that_of_the_binary_that_needs_most() -> None:
     assert required_level(CompiledObjects(), "armv8-a") == "armv8-a"
     assert describe_levels(compiled, "x86-64") == {"required": "x86-64-v2", "highest": "x86-64-v4"}
     assert describe_levels(CompiledObjects(), "x86-64") == describe_levels(compiled, None) == {}
+    marked = {"required": "x86-64-v3", "highest": "x86-64-v3"}
+    assert describe_levels(None, "x86-64", {"x86-64-v2", "x86-64-v3"}) == marked
+    assert describe_levels(compiled, "x86-64", {"x86-64-v3"}) == marked | {"highest": "x86-64-v4"}
 
 
 def test_the_level_of_features() -> None:

@@ -61,7 +61,11 @@ def describe(
         ],
         "removable": _removable(wheel, binaries),
         "linkage": _linkage(binaries),
-        "instruction_set": describe_levels(compiled, baseline_level(wheel.platform_tag, None)),
+        "instruction_set": describe_levels(
+            compiled,
+            baseline_level(wheel.platform_tag, None),
+            {binary.level for binary in binaries if binary.level},
+        ),
         "findings": [asdict(each) for each in examine(wheel, binaries, compiled, baseline)],
         "externals": externals(binaries),
         "blas": [

@@ -6,11 +6,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import counted
+from wheelfarm.model import CompiledObjects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from wheelfarm.model import CompiledObjects
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 LEVELS: Final[Mapping[str, frozenset[str]]] = {
     "x86-64": frozenset(),
@@ -85,12 +84,22 @@ def required_level(compiled: CompiledObjects, family: str) -> str:
     return level_of(frozenset[str]().union(*needed), family)
 
 
-def describe_levels(compiled: CompiledObjects | None, family: str | None) -> dict[str, str]:
-    """The level that the binaries require, and the highest of any object; empty where it is not known."""
-    if not compiled or not compiled.objects or not family:
+def describe_levels(
+    compiled: CompiledObjects | None, family: str | None, marks: Collection[str] = ()
+) -> dict[str, str]:
+    """The level that the binaries require, and the highest of any object; empty where it is not known.
+
+    Args:
+        compiled: how their objects were compiled, where that is known.
+        family: a level of the platform's architecture; None for an unknown one.
+        marks: the levels that the binaries themselves name.
+    """
+    if not family or not (marks or (compiled and compiled.objects)):
         return {}
-    every = frozenset[str]().union(*compiled.features.values())
-    return {"required": required_level(compiled, family), "highest": level_of(every, family)}
+    objects = compiled or CompiledObjects()
+    every = frozenset[str]().union(*objects.features.values())
+    required = max([required_level(objects, family), *marks], key=list(LEVELS).index)
+    return {"required": required, "highest": max(required, level_of(every, family), key=list(LEVELS).index)}
 
 
 def unsuitable_objects(
