@@ -48,7 +48,14 @@ def tests(session: nox.Session) -> None:
 @nox.session(name="engine-tests", venv_backend="none", default=False, tags=["check"])
 def engine_tests(session: nox.Session) -> None:
     """Real builds: needs podman or docker and a builder image; see docs/how-to/builder-image.md."""
-    run(session, "test", "pytest", "-m", "(engine or slow) and not (server or hostile)", *session.posargs)
+    select = "(engine or slow) and not (server or hostile or platforms)"
+    run(session, "test", "pytest", "-m", select, *session.posargs)
+
+
+@nox.session(name="other-platforms", venv_backend="none", default=False, tags=["check"])
+def other_platforms(session: nox.Session) -> None:
+    """Real builds for musl and for emulated aarch64; -- -m platforms adds numpy's: see .ci/other-images."""
+    run(session, "test", "pytest", "-m", "platforms and not slow", *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False, tags=["check"])

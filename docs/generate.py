@@ -159,7 +159,7 @@ The nox sessions call the same tasks, in an environment that they make on first 
 | `build-<name>(<variant>)` | the same for another variant than the default one |
 | `test-<name>`, `test-<name>(<variant>)` | `inv test <name>`: the upstream suite, else the gate |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
-| `engine-tests`, `server-tests` | this project's tests that need a container engine, or real index servers |
+| `engine-tests`, `other-platforms`, `server-tests` | this project's tests with containers or index servers |
 | `public-wheels` | examines 50 public wheels: [how they fare](examination.md) |
 | `bench`, `bench-rebuilds` | measure the farm's own time and memory |
 | `bench-stack` | compares the speed of stored wheels with [the public ones](../how-to/compare-speed.md) |

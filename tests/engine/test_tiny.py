@@ -11,8 +11,7 @@ from support.index import Index
 from support.packages import BROKEN, make_sdist, tinybase, tinyleaf, tinytop
 from support.seen import ALWAYS, COMPILER, NASTY, compiler_saw, decoy, serve
 from support.servers import index_server
-from support.store import check_tidy
-from support.tiny import ABI3, CHAIN, LEAF, VARIANT, Run, run_farm, tiny_farm
+from support.tiny import ABI3, CHAIN, LEAF, check_chain, run_farm, tiny_farm
 from support.wheels import make_wheel
 from support.wrong_record import check_the_error_of_a_build
 from wheelfarm.build.engine import SilentListener
@@ -49,32 +48,6 @@ def index_with(root: Path, index: Index, **files: dict[str, str]) -> Index:
         *(index.root / "files").iterdir(), *(make_sdist(root, name, text) for name, text in files.items())
     )
     return own
-
-
-def check_chain(run: Run) -> None:
-    """Both are built, the second on the first, and both passed the gate in a container of their own."""
-    assert run.states == {"tinybase": "built", "tinytop": "built"}, [
-        str(outcome.error) for outcome in run.outcomes.values()
-    ]
-    base, top = run.record("tinybase"), run.record("tinytop")
-    assert {each.name: each.sha256 for each in top.upstream} == {"tinybase": base.wheel.sha256}
-    environment = {str(each.name): each for each in top.build_requirements}
-    assert (environment["tinybase"].sha256, environment["tinybase"].farm) == (base.wheel.sha256, True)
-    locked = {str(line.name): line.hashes for line in run.build("tinytop").requirements}
-    assert all(environment[name].sha256 in hashes for name, hashes in locked.items())
-    assert environment["auditwheel"].sha256 is None
-    for record in (base, top):
-        checks = [result["check"] for result in record.gate_results]
-        # What repair copies from a build is not stripped.
-        assert [check for check in checks if check != "not-stripped"] == [
-            *("record", "metadata", "architecture", "extensions", "stripped"),
-            *("imports", "smoke", "sbom"),
-        ]
-        assert [*record.compiled.objects.values()] == [{"": 1}]
-        assert record.engine == "cibuildwheel"
-    with zipfile.ZipFile(run.wheel("tinybase")) as wheel:
-        assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
-    check_tidy(run.settings.wheelhouse, VARIANT)
 
 
 def test_the_chain_and_all_that_could_disturb_it(

@@ -117,8 +117,9 @@ def make_farm(
 
 
 def container_variables(*more: str) -> dict[str, str]:
-    """The variables of this process by which a farm finds a container engine and its image."""
-    names = ("PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST", "WHEELFARM_IMAGE_MANYLINUX_X86_64", *more)
+    """The variables of this process by which a farm finds a container engine and its images."""
+    images = (name for name in os.environ if name.startswith("WHEELFARM_IMAGE_"))
+    names = ("PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST", *images, *more)
     return {name: os.environ[name] for name in names if name in os.environ}
 
 

@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import time
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,7 @@ from support.packages import (
     tinytop,
 )
 from support.runs import LineListener
+from support.store import check_tidy
 from support.tinymeson import MESON_SMOKE, tinymeson
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.settings import load
@@ -159,6 +161,32 @@ def run_farm(settings: Settings, *names: str, retry: Retry = NO_RETRY) -> Run:
     outcomes = farm.run(farm.plan(names or None), LineListener(run.lines))
     run.outcomes = {str(outcome.build.id.name): outcome for outcome in outcomes}
     return run
+
+
+def check_chain(run: Run) -> None:
+    """Both are built, the second on the first, and both passed the gate in a container of their own."""
+    assert run.states == {"tinybase": "built", "tinytop": "built"}, [
+        str(outcome.error) for outcome in run.outcomes.values()
+    ]
+    base, top = run.record("tinybase"), run.record("tinytop")
+    assert {each.name: each.sha256 for each in top.upstream} == {"tinybase": base.wheel.sha256}
+    environment = {str(each.name): each for each in top.build_requirements}
+    assert (environment["tinybase"].sha256, environment["tinybase"].farm) == (base.wheel.sha256, True)
+    locked = {str(line.name): line.hashes for line in run.build("tinytop").requirements}
+    assert all(environment[name].sha256 in hashes for name, hashes in locked.items())
+    assert environment["auditwheel"].sha256 is None
+    for record in (base, top):
+        checks = [result["check"] for result in record.gate_results]
+        # What repair copies from a build is not stripped.
+        assert [check for check in checks if check != "not-stripped"] == [
+            *("record", "metadata", "architecture", "extensions", "stripped"),
+            *("imports", "smoke", "sbom"),
+        ]
+        assert [*record.compiled.objects.values()] == [{"": 1}]
+        assert record.engine == "cibuildwheel"
+    with zipfile.ZipFile(run.wheel("tinybase")) as wheel:
+        assert any(name.startswith("tinybase.libs/libtiny") for name in wheel.namelist())
+    check_tidy(run.settings.wheelhouse, VARIANT)
 
 
 def child_command(settings: Settings, *words: str) -> tuple[list[str], dict[str, Any]]:
