@@ -85,6 +85,24 @@ def test_the_steps_of_numpy_give_its_duration_within_30_percent(elapsed: float, 
         assert expected == pytest.approx(470, rel=0.3)
 
 
+def test_a_build_with_a_profile_compiles_twice() -> None:
+    """100 % of the first pass is half of the build."""
+    build = RunningBuild(label="a", version="1", where="-", started=0.0, passes=2)
+    shares = []
+    for line in (
+        *(
+            "profile: build of the wheel that counts",
+            "[2/4] Compiling C object a.c.o",
+            "[4/4] Linking target a.so",
+        ),
+        *("profile: training", "[0/4] Generating a.c", "[2/4] Compiling C object a.c.o"),
+    ):
+        build.on_line(line)
+        shares.append(build.share(60.0))
+    assert shares == [None, 0.25, 0.5, 0.5, 0.5, 0.75]
+    assert build.expected(60.0) == 80.0
+
+
 def test_totals(builds: list[Build]) -> None:
     a, b, c = builds
     progress = Progress(started=0, builds=builds, expected={a.id: 60, b.id: 120, c.id: 30})

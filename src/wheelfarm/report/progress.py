@@ -83,6 +83,8 @@ def shorten(line: str) -> tuple[str, str]:
 
 
 _PACKED: Final = re.compile(r"\s*\[\s*\d+/\d+\]\s+(?:\S*[/\\])?(?P<file>[^/\\]+)$")
+_TRAINS: Final = "profile: training"
+"""What inside/profile.py writes between the passes of a build with a profile."""
 _LATE: Final = 0.1
 """What a late build is assumed to need yet, as a share of its time so far."""
 _MOST: Final = 0.99
@@ -99,6 +101,7 @@ class RunningBuild:
         where: variant and target.
         started: when, on the run's clock, in seconds.
         prior: the duration that was estimated before the build, in seconds.
+        passes: how often it compiles: twice with a profile.
     """
 
     label: str
@@ -106,6 +109,8 @@ class RunningBuild:
     where: str
     started: float
     prior: float | None = None
+    passes: int = 1
+    passed: int = 0
     step: int = 0
     steps: int = 0
     """Steps of the compiler; 0 before the first is known."""
@@ -116,6 +121,9 @@ class RunningBuild:
 
     def on_line(self, line: str) -> None:
         """Read a line of output."""
+        if line.startswith(_TRAINS):
+            self.passed, self.step, self.steps, self.verb, self.what = 1, 0, 0, "Training", ""
+            return
         step = read_step(line)
         if step is not None:
             self.step, self.steps, self.verb, self.what = step
@@ -127,9 +135,14 @@ class RunningBuild:
             if what:
                 self.verb, self.what = verb, what
 
+    @property
+    def done(self) -> float:
+        """The part of the compiler's steps that is done, of all passes."""
+        return (self.passed + (self.step / self.steps if self.steps else 0)) / self.passes
+
     def expected(self, now: float) -> float | None:
         """The duration in seconds: the estimate, corrected by the steps that are done; None when unknown."""
-        done = self.step / self.steps if self.steps else 0.0
+        done = self.done
         if self.prior is None:
             return (now - self.started) / done if done > _LATE else None
         # Steps differ in length, and short ones come first: numpy does a third of them in a minute of eight.
@@ -146,8 +159,8 @@ class RunningBuild:
 
     def share(self, now: float) -> float | None:
         """The part that is done: of the steps, or else of the time; None when unknown."""
-        if self.steps:
-            return min(_MOST, self.step / self.steps)
+        if self.steps or self.passed:
+            return min(_MOST, self.done)
         return min(_MOST, (now - self.started) / self.prior) if self.prior and not self.late(now) else None
 
 
@@ -175,6 +188,7 @@ class Progress:
             where=f"{build.id.variant}, {build.id.target}",
             started=now,
             prior=self.expected.get(build.id),
+            passes=1 if build.training is None else 2,
             reported=now,
         )
         return self.running[build.id]
