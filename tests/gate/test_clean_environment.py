@@ -71,6 +71,14 @@ def test_the_pythons_of_a_wheel(
     assert supported_pythons(wheel, ()) == ()
 
 
+def test_a_python_below_a_symbolic_link_owns_what_is_there(tmp_path: Path) -> None:
+    """As in manylinux images, where /opt/python/cp311-cp311 is one, and the kernel tells real paths."""
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("real")
+    assert driver.with_real_paths(f"{link}/lib") == (f"{link}/lib", f"{tmp_path.resolve()}/real/lib")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("python", INTERPRETERS, ids=lambda path: path.parts[1])
 def test_a_library_of_the_system(tmp_path: Path, python: Path) -> None:

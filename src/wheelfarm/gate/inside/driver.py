@@ -120,6 +120,11 @@ def test_wheel(
         result["cpu"] = cpu_features()
 
 
+def with_real_paths(*paths: str) -> tuple[str, ...]:
+    """The paths, and those that the kernel has for them: an image's /opt/python/cp311-cp311 may be a link."""
+    return (*paths, *map(os.path.realpath, paths))
+
+
 def main(directory: Path) -> None:
     """Test what manifest.json lists."""
     send, errors = sender(), sys.stderr
@@ -161,7 +166,7 @@ def main(directory: Path) -> None:
     # It knows the environment only if it is imported after site.
     sysconfig = importlib.import_module("sysconfig")
     # Not the base prefix: for a system's own Python that is /usr, where every library of the system is.
-    own = (sys.prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+    own = with_real_paths(sys.prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     outside = (path for path in mapped() - before if not path.startswith(own))
     result["outside"] = sorted(outside)
     for stream in (sys.stdout, sys.stderr):
