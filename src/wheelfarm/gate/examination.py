@@ -10,7 +10,14 @@ from wheelfarm.gate.check import Check, listed, matches
 from wheelfarm.model import CompiledObjects
 from wheelfarm.wheels.examination import Finding, examine, examine_beside
 from wheelfarm.wheels.exclusion import examine_exclusion
-from wheelfarm.wheels.instruction_sets import LEVELS, NATIVE, baseline_level, beyond, required_level
+from wheelfarm.wheels.instruction_sets import (
+    LEVELS,
+    NATIVE,
+    baseline_level,
+    beyond,
+    highest_level,
+    required_level,
+)
 from wheelfarm.wheels.rules import RULES, RUN_TIME, parse_allowance
 
 if TYPE_CHECKING:
@@ -61,8 +68,7 @@ def _instruction_set(wanted: str, compiled: CompiledObjects, marks: Sequence[str
     The objects show it where the calls of the compilers are known, and the linker's marks: a dynamic linker
     that reads them refuses what its processor cannot run.
     """
-    family = list(LEVELS)
-    found = max([required_level(compiled, wanted), *marks], key=family.index)
+    found = highest_level([required_level(compiled, wanted), *marks])
     marked = f", marked in {marks.count(found)} of {counted(total, 'binary', 'binaries')}" if marks else ""
     options = sorted({each for objects in compiled.objects.values() for each in objects if each})
     return Check.of(

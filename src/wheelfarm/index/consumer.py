@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from wheelfarm.errors import LockError, ProcessError, RecordError, WheelhouseError
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.lock_compiler import compile_requirements
-from wheelfarm.wheels.instruction_sets import LEVELS, NATIVE
+from wheelfarm.wheels.instruction_sets import highest_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -136,7 +136,7 @@ def required_level(wheelhouse: Wheelhouse, candidates: Iterable[Candidate]) -> s
             record = Record.from_json(wheelhouse.record(each.variant, each.file.key), each.filename)
             if record.instruction_set and record.instruction_set not in _USUAL:
                 found.add(record.instruction_set)
-    return max(found, key=[*LEVELS, NATIVE].index, default=None)
+    return highest_level(found) if found else None
 
 
 def pins(candidates: Iterable[Candidate]) -> str:

@@ -84,6 +84,11 @@ def required_level(compiled: CompiledObjects, family: str) -> str:
     return level_of(frozenset[str]().union(*needed), family)
 
 
+def highest_level(levels: Iterable[str]) -> str:
+    """The highest of some levels of one architecture; native is above all."""
+    return max(levels, key=[*LEVELS, NATIVE].index)
+
+
 def describe_levels(
     compiled: CompiledObjects | None, family: str | None, marks: Collection[str] = ()
 ) -> dict[str, str]:
@@ -98,8 +103,8 @@ def describe_levels(
         return {}
     objects = compiled or CompiledObjects()
     every = frozenset[str]().union(*objects.features.values())
-    required = max([required_level(objects, family), *marks], key=list(LEVELS).index)
-    return {"required": required, "highest": max(required, level_of(every, family), key=list(LEVELS).index)}
+    required = highest_level([required_level(objects, family), *marks])
+    return {"required": required, "highest": highest_level([required, level_of(every, family)])}
 
 
 def unsuitable_objects(
