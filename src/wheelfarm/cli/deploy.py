@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _CONTENT: Final = {
-    "keep": "kinds of files to keep, separated by commas: tests, header, typing",
+    "keep": f"kinds of files to keep, separated by commas: {', '.join(DROPPABLE)}",
     "pyc": "with bytecode, which takes space and starts faster",
 }
 """The options of both tasks that say what is laid out, with their help."""
