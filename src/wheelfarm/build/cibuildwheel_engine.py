@@ -276,7 +276,7 @@ class Cibuildwheel:
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
         """In containers only: elsewhere cibuildwheel's environments have another path each time."""
-        if self.container is None or self.compiler_cache is None or not directory.continues:
+        if self.container is None or self.compiler_cache is None or directory.reusable_build_dir is None:
             return None
         return BuildCache.beside(directory.root, None)
 

@@ -107,9 +107,9 @@ class BuildDirectory:
         return self.inside / "build" if self.backend == MESON_PYTHON else None
 
     @property
-    def continues(self) -> bool:
-        """Whether a later build may continue from its build directory; not where a profile is its input."""
-        return self.build_dir is not None and self.build.training is None
+    def reusable_build_dir(self) -> PurePath | None:
+        """Meson's build directory, where a later build may continue from it: not where a profile is an input."""
+        return self.build_dir if self.build.training is None else None
 
     @property
     def built(self) -> Path:

@@ -209,9 +209,9 @@ class Host:
         return steps
 
     def build_cache(self, directory: BuildDirectory) -> BuildCache | None:
-        if self.compiler_cache is None or directory.build_dir is None or not directory.continues:
+        if self.compiler_cache is None or directory.reusable_build_dir is None:
             return None
-        return BuildCache.beside(directory.root, Path(directory.build_dir))
+        return BuildCache.beside(directory.root, Path(directory.reusable_build_dir))
 
     def pythons(self, target: Target) -> tuple[Python, ...]:
         del target

@@ -40,12 +40,17 @@ class StoredSize:
 
     @property
     def limits(self) -> Mapping[str, str | None]:
-        said = self.resolved.expect.max_size
-        return {key: getattr(said, key) if said else None for key in KEYS}
+        return limits_of(self.resolved)
 
     def loose(self) -> tuple[str, ...]:
         """What is wrong with the limits: each that is too far above the wheel."""
         return loose_limits(self.resolved, self.measured, self.recipe)
+
+
+def limits_of(resolved: ResolvedRecipe) -> dict[str, str | None]:
+    """The limits of both sizes, as the recipe or its measured sizes say; None for none."""
+    said = resolved.expect.max_size
+    return {key: getattr(said, key) if said else None for key in KEYS}
 
 
 def measured_size(record: Record) -> MeasuredSize:
@@ -83,9 +88,8 @@ def sizes_of(stored: Iterable[StoredSize]) -> Sizes:
 
 def loose_limits(resolved: ResolvedRecipe, size: MeasuredSize, recipe: LoadedRecipe) -> tuple[str, ...]:
     """A sentence for each limit that is too far above a wheel to guard it."""
-    limits, found = resolved.expect.max_size, []
-    for key in KEYS:
-        limit = getattr(limits, key) if limits else None
+    found = []
+    for key, limit in limits_of(resolved).items():
         actual = getattr(size, key)
         if limit and is_loose(limit, actual):
             origin = resolved.origins.get(f"expect.max-size.{key}", recipe.where)

@@ -160,10 +160,10 @@ def history(wheel: SurveyedWheel) -> list[dict[str, Any]]:
     records = [*([wheel.record] if wheel.record else []), *wheel.past]
     records.sort(key=lambda each: (each.finished, each.key), reverse=True)
     sizes = [{"packed": each.wheel.size, "unpacked": unpacked(each)} for each in records]
+    largest = max((each["unpacked"] for each in sizes), default=0)
     rows: list[dict[str, Any]] = []
     for record, own, before in zip(records, sizes, [*sizes[1:], {}], strict=True):
         changes = {f"{key}_change": exact_change(own[key], before.get(key, 0)) for key in own}
-        largest = max(each["unpacked"] for each in sizes)
         rows.append({"record": record, "largest": largest, **own, **changes})
     return rows
 
