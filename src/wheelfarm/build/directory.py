@@ -108,7 +108,7 @@ class BuildDirectory:
 
     @property
     def reusable_build_dir(self) -> PurePath | None:
-        """Meson's build directory, where a later build may continue from it: not where a profile is an input."""
+        """Meson's build directory, where a later build may continue from it; None with a profile."""
         return self.build_dir if self.build.training is None else None
 
     @property
