@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import fnmatch
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
@@ -32,8 +31,8 @@ OTHERS: Final = {
 """Tables of other programs and files."""
 OTHER_KEYS: Final = {"default-version", "glibc"}
 """Keys in them, and a variable of a script."""
-LEFT_OUT: Final = {"index/consumer.py"}
-"""Writes the files of other programs."""
+LEFT_OUT: Final = {"build/inside/compilers.py", "index/consumer.py"}
+"""Write the files of other programs."""
 
 
 def _models(annotation: object) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -117,8 +116,13 @@ def messages(path: Path) -> Iterator[tuple[str, str]]:
 def _keys(table: str) -> set[str]:
     """The keys of a table, and of those in a table of tables; what stands for a value fits any name."""
     path = re.sub(rf"<[\w-]+>|{_GAP}", FREE, table)
-    found = [path, f"{path}.{FREE}", *(fnmatch.filter(TABLES, path) if FREE in path else ())]
-    return set[str]().union(*(TABLES.get(each, ()) for each in found))
+    found = [known for known in TABLES if _same(path, known) or known == f"{path}.{FREE}"]
+    return set[str]().union(*(TABLES[each] for each in found))
+
+
+def _same(path: str, known: str) -> bool:
+    a, b = path.split("."), known.split(".")
+    return len(a) == len(b) and all(x == y or FREE in {x, y} for x, y in zip(a, b, strict=True))
 
 
 def _unknown_tables(text: str) -> Iterator[str]:
@@ -182,6 +186,8 @@ def test_the_limits_that_a_message_names_exist() -> None:
         ("[repairs] exclud = []", ["[repairs]", "exclud ="]),
         ('[build-requires] replase = ["a"]', ["[build-requires] replase", "replase ="]),
         ("[tool.wheelfarm.index.<name>] and [tool.wheelfarm.….<name>]", []),
+        ("[platforms.linux.append] and [platforms.linux]", []),
+        ("[platforms.linux.apend]", ["[platforms.linux.apend]"]),
         ("raise `unpack` in [tool.wheelfarm.limits]", ["unpack in [tool.wheelfarm.limits]"]),
         ("set memory in the recipe", []),
         ("set jobs in the recipe", ["jobs"]),

@@ -31,7 +31,9 @@ LEAST_OPERATIONS = 46
 
 def run(*words: object, **variables: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, str(ROOT / "bench/stack.py"), *map(str, words)]
-    return subprocess.run(argv, env=os.environ | variables, capture_output=True, text=True, check=False)
+    # The machine may have some of OpenBLAS, which the script names.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+    return subprocess.run(argv, env=own | variables, capture_output=True, text=True, check=False)
 
 
 def selected(*names: str) -> list[str]:

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from support.door import Door
 from support.farm import container_variables, make_farm
-from support.tiny import tiny_index
 from wheelfarm.build.containers import container_engine
-
-if TYPE_CHECKING:
-    from support.index import Index
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +19,6 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     settings = make_farm(tmp_path_factory.mktemp("farm"), environ=environ)
     assert container_engine(settings), "neither podman nor docker answers here: see .ci/provision-engine"
     return environ
-
-
-@pytest.fixture(scope="session")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    """An index with the tiny packages."""
-    return tiny_index(tmp_path_factory.mktemp("index"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -228,7 +228,7 @@ class LoadedRecipe:
         if target.platform is not Platform.LINUX or not self.table.compiled:
             what = f"{self.name} can have no profile on {target.platform}"
             why = "it is made of what GCC counts, and the farm looks for GCC on Linux only"
-            hint = "put `profile` into [platforms.linux], or into a variant for Linux"
+            hint = "put `profile` into [platforms.linux.append], or into a variant for Linux"
             raise RecipeError(what, where=where, why=why, hint=hint)
         if not path.is_file():
             raise RecipeError(f"there is no file {name!r}", where=where)
