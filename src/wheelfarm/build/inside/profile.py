@@ -13,6 +13,7 @@ none. LIBRARIES are directories, separated by colons. The options are those of t
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -24,12 +25,21 @@ PROFILE = "profile"  # in the build directory; compilers.py reads it
 CALLS = "tmp/compiler-calls"
 # One thread, so that the counts are the same each time.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+ADDR_NO_RANDOMIZE = 0x0040000  # of <sys/personality.h>
+
+
+def keep_addresses() -> None:
+    """Give each run the same addresses: the order of a set follows them, and whether realloc moves a block.
+
+    A container may not allow it; then the counts are a little different each time.
+    """
+    ctypes.CDLL(None).personality(ADDR_NO_RANDOMIZE)
 
 
 def run(what: str, argv: list[str], env: dict[str, str]) -> None:
     sys.stdout.write(f"profile: {what}\n")
     sys.stdout.flush()
-    code = subprocess.run(argv, env={**os.environ, **env}, check=False).returncode
+    code = subprocess.run(argv, env={**os.environ, **env}, preexec_fn=keep_addresses, check=False).returncode
     if code:
         sys.exit(f"profile: {what} failed with exit code {code}")
 
