@@ -262,12 +262,13 @@ for dtype in (np.float64, np.float32):
 # Images.
 for dtype in (np.float64, np.float32, np.uint8):
     image = (200 * random.random((150, 150))).astype(dtype)
-    (
-        scipy.ndimage.gaussian_filter(image, 2),
-        scipy.ndimage.uniform_filter(image, 5),
-        scipy.ndimage.sobel(image),
-        scipy.ndimage.laplace(image),
-    )
+    for _ in range(8):
+        (
+            scipy.ndimage.gaussian_filter(image, 2),
+            scipy.ndimage.uniform_filter(image, 5),
+            scipy.ndimage.sobel(image),
+            scipy.ndimage.laplace(image),
+        )
     (
         scipy.ndimage.median_filter(image, 5),
         scipy.ndimage.maximum_filter(image, 5),
@@ -642,8 +643,9 @@ scipy.stats.sampling.NumericalInverseHermite(scipy.stats.norm(), random_state=1)
 for dimensions in (2, 3, 8):
     cloud, wanted = random.random((4000, dimensions)), random.random((1500, dimensions))
     tree = scipy.spatial.cKDTree(cloud)
-    for _ in range(2):
-        tree.query(wanted, k=3), tree.query_ball_point(wanted[:300], 0.2), tree.query(wanted, k=1, p=1)
+    for _ in range(4):
+        tree.query(wanted, k=3), tree.query(wanted, k=3), tree.query(wanted, k=1, p=1)
+        tree.query_ball_point(wanted[:300], 0.2)
     (
         tree.query_pairs(0.02),
         tree.count_neighbors(tree, 0.1),
@@ -668,7 +670,8 @@ for metric in (
 for metric in ("hamming", "jaccard", "dice", "rogerstanimoto", "yule"):
     scipy.spatial.distance.pdist(cloud[:200] > 0.5, metric)
 for _ in range(3):
-    scipy.spatial.Delaunay(random.random((3000, 2))), scipy.spatial.ConvexHull(cloud[:500, :3])
+    scipy.spatial.Delaunay(random.random((3000, 2))).find_simplex(random.random((50_000, 2)))
+    scipy.spatial.ConvexHull(cloud[:500, :3])
 (
     scipy.spatial.Voronoi(flat),
     scipy.spatial.Delaunay(flat).find_simplex(flat),
