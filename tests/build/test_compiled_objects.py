@@ -36,13 +36,21 @@ TWO: Final = {"one.c": "int one(void) { return 1; }\n", "two.c": "int two(void) 
 class Builder:
     """A build directory in which a shell calls the compilers."""
 
-    def __init__(self, root: Path, ccache: Path | None = None, flags: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        ccache: Path | None = None,
+        flags: dict[str, str] | None = None,
+        *,
+        profile: bool = False,
+    ) -> None:
         self.root = root
         self.source = root / "source"
         self.source.mkdir()
         for name, text in TWO.items():
             (self.source / name).write_text(text)
-        compilers.main(str(ccache) if ccache else None, ["gcc", "g++", "ar", "gfortran"], root, set(), flags)
+        names = ["gcc", "g++", "ar", "gfortran"]
+        compilers.main(str(ccache) if ccache else None, names, root, set(), flags, profile=profile)
         self.env = {**os.environ, "PATH": f"{root / 'compilers'}:{os.environ['PATH']}"}
         self.env |= {"CCACHE_DIR": str(root / "ccache"), "CCACHE_STATSLOG": str(root / "ccache.log")}
 
@@ -383,3 +391,20 @@ def test_flags_of_the_recipe_come_last_where_a_glob_matches(
     report = builder.report(monkeypatch, "_ext.so", globs=tuple(flags))
     assert report["objects"] == {"_ext.so": {"-mavx -mno-avx2 -mfma": 1, "-mavx2": 1}}
     assert report["unmatched"] == ["none/*"]
+
+
+def test_what_has_flags_of_the_recipe_has_no_profile(tmp_path: Path) -> None:
+    """Such a source is compiled in the same way for the training and after it; another one is not."""
+    builder = Builder(tmp_path, flags={"none.c": "-O1", "one.c": "-O3"}, profile=True)
+    compiles = "for each in one two; do gcc -c $each.c -o $each-$phase.o -frecord-gcc-switches; done"
+    builder.run("export WHEELFARM_PROFILE=generate phase=before", compiles)
+    (tmp_path / "profile").mkdir()
+    builder.run("phase=after", compiles)
+
+    def options(name: str) -> set[str]:
+        argv = ["readelf", "-p", ".GCC.command.line", name]
+        words = subprocess.check_output(argv, cwd=builder.source, text=True).split()
+        return {word for word in words if word.startswith(("-O", "-fprofile"))}
+
+    found = [options(f"{each}-{phase}.o") for each in ("one", "two") for phase in ("before", "after")]
+    assert found == [{"-O3"}, {"-O3"}, {"-fprofile-generate"}, {"-Os"}]

@@ -6,7 +6,8 @@ take any other script for a compiler. For ccache it also lists what that does no
 files that an #include may find, since a new header that shadows another changes no file that ccache reads;
 and the version of the assembler. Uses the standard library only.
 
-The same script adds the recipe's flags for some sources, as the last ones, and those of a profile.
+The same script adds the recipe's flags for some sources, as the last ones, and for all others those of a
+profile.
 
 Usage: compilers.py ENVIRONMENT CCACHE NAME… [--flags GLOB=FLAGS]… [--profile], where - is this interpreter's
 environment, and no ccache
@@ -60,9 +61,12 @@ case " $* " in *" -c "*)
     set -- "$@"{added}
 esac
 """
-# The counts of an object are below `profile`, under its path. An object without any was never loaded.
+# The counts of an object are below `profile`, under its path. An object without any was never loaded. What
+# the recipe gives flags is compiled with them alone.
 PROFILE = """\
-if [ "$WHEELFARM_PROFILE" = generate ]; then
+if [ -n "{flags}" ]; then
+    :
+elif [ "$WHEELFARM_PROFILE" = generate ]; then
     set -- "$@" -fprofile-generate
 elif [ -d {profile} ]; then
     case " $* " in *" -c "*)
@@ -147,7 +151,8 @@ def main(
     calls.mkdir(parents=True, exist_ok=True)
     added = flags_script(flags or {})
     if profile:
-        added += PROFILE.format(profile=shlex.quote(str(directory / "profile")))
+        found = "".join(f"$flags{number}" for number in range(len(flags or {})))
+        added += PROFILE.format(profile=shlex.quote(str(directory / "profile")), flags=found)
     for name in dict.fromkeys([*names, *python_programs()]):
         found = shutil.which(name, path=path)
         if COMPILER.fullmatch(name) and found:
