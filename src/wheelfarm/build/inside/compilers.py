@@ -151,8 +151,8 @@ def main(
     calls.mkdir(parents=True, exist_ok=True)
     added = flags_script(flags or {})
     if profile:
-        found = "".join(f"$flags{number}" for number in range(len(flags or {})))
-        added += PROFILE.format(profile=shlex.quote(str(directory / "profile")), flags=found)
+        given = "".join(f"$flags{number}" for number in range(len(flags or {})))
+        added += PROFILE.format(profile=shlex.quote(str(directory / "profile")), flags=given)
     for name in dict.fromkeys([*names, *python_programs()]):
         found = shutil.which(name, path=path)
         if COMPILER.fullmatch(name) and found:
