@@ -76,7 +76,7 @@ def test_a_limit_that_is_too_small_says_what_leaving_out_saves(farm: Door) -> No
         (["tinytop", *HERE, "--python", "3.11,3.12"], ["a layer is for one Python", "3.11, 3.12 are chosen"]),
         (["tinytop", "--python", "3.14"], ["Lambda's runtime for Python 3.14 is unknown", "--like"]),
         (["tinytop", *HERE[2:], "--like", "debain13"], ["there is no system 'debain13'", "debian13"]),
-        (["tinytop", *HERE, "--keep", "test"], ["'test' is no kind of files", "tests"]),
+        (["tinytop", *HERE, "--keep", "test"], ["'test' is never left out", "tests"]),
         (["tinytop", *HERE, "--limit", "250 MB"], ["'250 MB' is no size"]),
     ],
 )

@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
     from wheelfarm.deploy.deployment import Deployment
     from wheelfarm.model import Name
-    from wheelfarm.wheels.contents import Kind
 
 
 _CONTENT: Final = {
-    "keep": f"kinds of files to keep, separated by commas: {', '.join(DROPPABLE)}",
+    "keep": f"what to keep, separated by commas: {', '.join(DROPPABLE)}",
     "pyc": "with bytecode, which takes space and starts faster",
 }
 """The options of both tasks that say what is laid out, with their help."""
@@ -130,10 +129,9 @@ def _planned(content: Deployment) -> dict[str, Any]:
     }
 
 
-def _dropped(keep: str) -> frozenset[Kind]:
-    """The kinds of files that are left out."""
+def _dropped(keep: str) -> frozenset[str]:
+    """What is left out."""
     wanted = set(split_words(keep))
-    known = [str(kind) for kind in DROPPABLE]
-    for word in sorted(wanted - set(known)):
-        raise UsageError(f"{word!r} is no kind of files", where="--keep", hint=suggestion(word, known))
-    return frozenset(kind for kind in DROPPABLE if str(kind) not in wanted)
+    for word in sorted(wanted - set(DROPPABLE)):
+        raise UsageError(f"{word!r} is never left out", where="--keep", hint=suggestion(word, DROPPABLE))
+    return frozenset(DROPPABLE) - wanted

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.deploy.bytecode import compile_tree
+from wheelfarm.deploy.comments import strip_comments
 from wheelfarm.deploy.selection import check_system, savings, select_wheels
-from wheelfarm.deploy.tree import DROPPABLE, lay_out
+from wheelfarm.deploy.tree import COMMENTS, DROPPABLE, lay_out
 from wheelfarm.errors import DeployError, UsageError
 from wheelfarm.gate.clean_environment import CleanEnvironment
 from wheelfarm.wheels.archive import open_wheel
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from wheelfarm.gate.systems import System
     from wheelfarm.model import Name, Target
     from wheelfarm.run.farm import Farm
-    from wheelfarm.wheels.contents import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ def plan_deployment(
     system: System,
     *,
     option: str,
-    drop: Collection[Kind] = DROPPABLE,
+    drop: Collection[str] = DROPPABLE,
     pyc: bool = False,
 ) -> Deployment:
     """Select and lay out wheels.
@@ -119,7 +119,7 @@ def plan_deployment(
         target: the Python and the platform.
         system: where it runs.
         option: the command line's option that chooses the system; empty where that is not known.
-        drop: the kinds of files that are left out.
+        drop: of DROPPABLE, what is left out.
         pyc: whether it has bytecode.
 
     Raises:
@@ -129,6 +129,8 @@ def plan_deployment(
     if option:
         check_system(selection.wheels, system, option)
     tree = lay_out([open_wheel(each.path) for each in selection.wheels], target, drop)
+    if COMMENTS in drop:
+        tree = strip_comments(tree)
     bytecode: Mapping[str, bytes] = {}
     if pyc:
         interpreter = Host(farm.settings).machine.python(target.python)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from wheelfarm.deploy.deployment import Deployment
     from wheelfarm.model import PinnedWheel, Target
     from wheelfarm.run.farm import Farm
-    from wheelfarm.wheels.contents import Kind
 
 _PIP: Final = "26.0.1"
 """What installs the public wheels that an image is compared with; it is in neither image."""
@@ -182,7 +181,7 @@ def plan_image(
     names: Iterable[Name],
     base: str = "",
     *,
-    drop: Collection[Kind] = DROPPABLE,
+    drop: Collection[str] = DROPPABLE,
     pyc: bool = False,
 ) -> Image:
     """Select and lay out what an image has, for the system of its base.
@@ -191,7 +190,7 @@ def plan_image(
         farm: its settings name one Python.
         names: the distributions.
         base: the image that it is built on; empty for Python's own.
-        drop: the kinds of files that are left out.
+        drop: of DROPPABLE, what is left out.
         pyc: whether it has bytecode.
 
     Raises:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from wheelfarm.gate.systems import System
     from wheelfarm.model import Name, Target
     from wheelfarm.run.farm import Farm
-    from wheelfarm.wheels.contents import Kind
 
 MOST: Final = 250 << 20
 """Bytes of a function and all its layers, unpacked ("Lambda quotas")."""
@@ -60,7 +59,7 @@ def plan_layer(
     names: Iterable[Name],
     like: str = "",
     *,
-    drop: Collection[Kind] = DROPPABLE,
+    drop: Collection[str] = DROPPABLE,
     pyc: bool = False,
 ) -> Deployment:
     """Select and lay out what a layer has.
@@ -69,7 +68,7 @@ def plan_layer(
         farm: its settings name one Python.
         names: the distributions.
         like: the system that it runs on; empty for that of Lambda's runtime.
-        drop: the kinds of files that are left out.
+        drop: of DROPPABLE, what is left out.
         pyc: whether it has bytecode.
 
     Raises:

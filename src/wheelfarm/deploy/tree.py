@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 SITE: Final = "python"
 """The directory of an AWS Lambda layer that is on the import path of Python."""
-DROPPABLE: Final = (Kind.TESTS, Kind.HEADER, Kind.SOURCE, Kind.TYPING)
-"""What a deployed package does not need, as a rule."""
+COMMENTS: Final = "comments"
+DROPPABLE: Final[tuple[str, ...]] = (Kind.TESTS, Kind.HEADER, Kind.SOURCE, Kind.TYPING, COMMENTS)
+"""What a deployed package does not need, as a rule: kinds of files, and comments in modules."""
 _STATIC: Final = re.compile(r".*\.(?:a|lib)")
 _SCHEME: Final = re.compile(r"[^/]+\.data/(purelib|platlib|data|scripts|headers)/")
 
@@ -37,6 +38,8 @@ class Entry:
     sha256: Digest | None
     link: str = ""
     """The path of the same library of another wheel, relative to the directory; it is a link then."""
+    content: bytes | None = field(default=None, repr=False)
+    """In place of the member's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,7 @@ class Tree:
         return sum(entry.size for entry in self.entries if entry.link)
 
 
-def lay_out(wheels: Iterable[Wheel], target: Target, drop: Collection[Kind] = DROPPABLE) -> Tree:
+def lay_out(wheels: Iterable[Wheel], target: Target, drop: Collection[str] = DROPPABLE) -> Tree:
     """Lay out wheels side by side.
 
     A library with the bytes of one that is there already becomes a link to that. Scripts and

@@ -53,7 +53,7 @@ def tree_files(tree: Tree, compiled: Mapping[str, bytes]) -> Iterator[tuple[str,
                 if source not in wheels:
                     wheels[source] = opened.enter_context(zipfile.ZipFile(source))
                 executable = (wheels[source].getinfo(entry.member).external_attr >> 16) & 0o111
-                data = read_member(wheels[source], entry.member)
+                data = read_member(wheels[source], entry.member) if entry.content is None else entry.content
                 yield name, data, stat.S_IFREG | (0o755 if executable else 0o644)
 
 

@@ -191,8 +191,8 @@ class Layer(StrictModel):
     compiler_flags: dict[SourceGlob, list[CompilerFlag]] = Field(
         default={},
         description="Glob of the end of the paths of sources or objects → flags that their compiles get "
-        "last, on Linux and macOS, in place of a profile; of several globs the last one counts most, and each "
-        "must match",
+        "last, on Linux and macOS, in place of a profile; of several globs the last one counts most, and "
+        "each must match",
         json_schema_extra={"additionalProperties": False},
     )
     profile: Profile = Profile()
