@@ -80,6 +80,7 @@ def _file_name(data: bytes) -> None:
 
 def _open(path: Path) -> None:
     wheel = open_wheel(path)
+    verify(wheel)
     contents(wheel)
     read_metadata(path)
 

@@ -18,7 +18,15 @@ from packaging.utils import InvalidWheelFilename
 from wheelfarm.errors import Collector, WheelError
 from wheelfarm.model import Name
 from wheelfarm.model.wheel_names import parse_wheel_filename
-from wheelfarm.wheels.dist_info import SUFFIX, check_agreement, check_tags, locate, read_metadata, read_record
+from wheelfarm.wheels.dist_info import (
+    SUFFIX,
+    check_agreement,
+    check_format,
+    check_tags,
+    locate,
+    read_metadata,
+    read_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +69,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
-    """A wheel whose structure is sound; `verify` checks whether its bytes are too."""
+    """A wheel whose structure is sound; `verify` checks whether its bytes and tags are too."""
 
     path: Path
     name: Name
@@ -136,10 +144,10 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def open_wheel(path: Path, filename: str = "") -> Wheel:
-    """Read and check a wheel's structure; `verify` checks its bytes.
+    """Read and check a wheel's structure; `verify` checks its bytes and tags.
 
-    The file name, METADATA and WHEEL must agree, and RECORD must list every file (binary distribution
-    format specification).
+    The file name and METADATA must agree, and RECORD must list every file (binary distribution format
+    specification).
 
     Args:
         path: the wheel.
@@ -167,7 +175,7 @@ def open_wheel(path: Path, filename: str = "") -> Wheel:
             check_agreement(dist_info, metadata, name, version)
         with problems.collect():
             where = f"{dist_info}/WHEEL"
-            check_tags(read_member(archive, where), where, tags)
+            check_format(read_member(archive, where), where)
         with problems.collect():
             where = f"{dist_info}/RECORD"
             digests = read_record(read_member(archive, where), where, names)
@@ -238,16 +246,21 @@ def _bad_members(infos: Sequence[zipfile.ZipInfo], size: int) -> Iterator[WheelE
 
 
 def verify(wheel: Wheel) -> None:
-    """Read every byte and compare each member with its hash in RECORD.
+    """Compare each member with its hash in RECORD, and the tags in WHEEL with those of the file name.
+
+    Installers read the file name alone: some public wheels that builds need have other tags in WHEEL.
 
     Raises:
-        WheelError: when a member differs or cannot be read; a GroupError when several do.
+        WheelError: when a member or the tags differ, or a member cannot be read; a GroupError of several.
     """
     problems = Collector()
     with unreadable_as_wheel_error(wheel.path.name), zipfile.ZipFile(wheel.path) as archive:
         for member in wheel.members:
             with problems.collect():
                 _compare(archive, member)
+        with problems.collect():
+            where = f"{wheel.dist_info}/WHEEL"
+            check_tags(read_member(archive, where), where, wheel.tags)
     problems.check()
 
 

@@ -146,14 +146,16 @@ def check_agreement(dist_info: str, metadata: Metadata, name: Name, version: Ver
             )
 
 
+def check_format(data: bytes, where: str) -> None:
+    """Raise unless WHEEL has a known version of the format."""
+    stated = str(email.message_from_bytes(data).get("Wheel-Version", "without a version"))
+    if stated.partition(".")[0] != "1":
+        raise WheelError(f"the wheel format {stated!r} is not known", where=where)
+
+
 def check_tags(data: bytes, where: str, expected: frozenset[Tag]) -> None:
-    """Raise unless WHEEL has a known version of the format and the tags of the file name."""
+    """Raise unless WHEEL has the tags of the file name."""
     message = email.message_from_bytes(data)
-    if str(message.get("Wheel-Version", "")).partition(".")[0] != "1":
-        raise WheelError(
-            f"the wheel format {message.get('Wheel-Version', 'without a version')!r} is not known",
-            where=where,
-        )
     try:
         stated = parse_tags(*map(str, message.get_all("Tag", [])))
     except ValueError as error:
