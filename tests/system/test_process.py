@@ -235,8 +235,10 @@ class TestEnd:
         monkeypatch.setattr(group, "GRACE", 0.3)
         heard: list[str] = []
         log = tmp_path / "log"
-        with pytest.raises(ProcessError, match=r"longer than its time limit of 2\.5 s"):
+        with pytest.raises(ProcessError, match=r"longer than its time limit of 2\.5 s") as caught:
             run(python(STUBBORN, time_limit=2.5, log=log), on_line=heard.append)
+        why = f"it was killed at its time limit of 2.5 s; before that it printed:\n{heard[0]}"
+        assert caught.value.why == why
         assert wait_until_gone(int(heard[0]))
         assert "# killed at its time limit" in log.read_text()
 

@@ -229,7 +229,9 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
             if isinstance(error, _TimeUpError):
                 limit = f"its time limit of {command.time_limit:g} s"
                 output.note(f"# killed at {limit}")
-                raise _error(command, f"ran longer than {limit}", output) from None
+                # Some errors tell the reason alone.
+                killed = f"it was killed at {limit}; before that it printed:"
+                raise _error(command, f"ran longer than {limit}", output, killed=killed) from None
             output.note("# cancelled" if isinstance(error, CancelledRunError) else "# killed")
             raise
         seconds = time.monotonic() - began
@@ -333,12 +335,15 @@ def _check(command: Command, deadline: float | None) -> None:
         raise _TimeUpError
 
 
-def _error(command: Command, ending: str, output: Output, hint: str | None = None) -> ProcessError:
+def _error(
+    command: Command, ending: str, output: Output, *, killed: str = "", hint: str | None = None
+) -> ProcessError:
+    printed = output.last_lines()
     directory = f" (in {command.cwd})" if command.cwd else ""
     return ProcessError(
         f"{command.program} {ending}",
         where=f"{command}{command.redact(directory)}",
-        why=output.last_lines() or "it printed nothing",
+        why=f"{killed}\n{printed or 'nothing'}" if killed else printed or "it printed nothing",
         hint=hint,
         log=command.log,
     )
