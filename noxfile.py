@@ -54,8 +54,9 @@ def engine_tests(session: nox.Session) -> None:
 
 @nox.session(name="other-platforms", venv_backend="none", default=False, tags=["check"])
 def other_platforms(session: nox.Session) -> None:
-    """Real builds for musl and for emulated aarch64; -- -m platforms adds numpy's: see .ci/other-images."""
-    run(session, "test", "pytest", "-m", "platforms and not slow", *session.posargs)
+    """Real builds for musl and for emulated aarch64, in the images of .ci/other-images; minutes."""
+    # Much of an emulated build is one process of Python: a processor is left for the other platform.
+    run(session, "test", "pytest", "-n", "2", "--dist", "loadgroup", "-m", "platforms", *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False, tags=["check"])
