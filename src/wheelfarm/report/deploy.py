@@ -59,7 +59,7 @@ def _content_lines(data: Mapping[str, Any], width: int | None) -> Iterator[str]:
     header = ("package", *_KINDS, "other", "all")
     yield from table_lines(header, rows, right=header[1:], width=width)
     left_out = sum(data["left-out"].values())
-    yield f"left out: {size(left_out)} of tests, headers, sources, type stubs and static libraries"
+    yield f"left out: {size(left_out)} of tests, headers, sources, type stubs, comments and static libraries"
     if data["linked"]:
         yield f"links to libraries that are there already: {size(data['linked'])}"
     if data["bytecode"]:
