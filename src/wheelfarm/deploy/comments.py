@@ -1,4 +1,4 @@
-"""Takes comments out of Python modules; what they say and where it stands, for tracebacks, stays the same."""
+"""Takes comments out of Python modules. Their code stays where it is, as tracebacks show it."""
 
 from __future__ import annotations
 
