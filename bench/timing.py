@@ -36,6 +36,12 @@ TUNING: Final = (
     "GLIBC_TUNABLES",
 )
 """Beginnings of the names of variables that change what runs: no worker has them."""
+KEEP_MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+"""glibc gives memory back to the kernel, or not, for reasons that no wheel has: what else lies behind it.
+An operation that gets it again takes up to eight times as long. So it keeps all, but for single pieces above
+the most that mallopt(3) lets one set, 32 MiB."""
+ALIGNMENT: Final = 16
+"""Bytes to which glibc aligns; a vector instruction is slower where it meets the end of a cache line."""
 # What `import scipy` and `import sklearn` leave for later is imported too.
 IMPORTED: Final = {
     "numpy": "numpy",
@@ -65,7 +71,7 @@ def unset_variables(environ: Mapping[str, str]) -> list[str]:
 def worker_environment(environ: Mapping[str, str], threads: int) -> dict[str, str]:
     """The environment of workers, with so many threads."""
     env = {name: value for name, value in system_environment(environ).items() if not name.startswith(TUNING)}
-    return env | {"PYTHONHASHSEED": "0"} | dict.fromkeys(THREADS, str(threads))
+    return env | KEEP_MEMORY | {"PYTHONHASHSEED": "0"} | dict.fromkeys(THREADS, str(threads))
 
 
 @dataclass
@@ -154,7 +160,7 @@ class Effort:
     """How much time a comparison takes."""
 
     passes: int
-    """How often all is begun anew, with new processes: where memory lies differs between processes."""
+    """How often all is begun anew, with new processes, and with inputs that are aligned in another way."""
     rounds: int
     """Turns of each operation in a pass, an even number."""
     repeat: int
@@ -163,7 +169,7 @@ class Effort:
     """Seconds that each of these lasts at least."""
 
 
-THOROUGH: Final = Effort(passes=3, rounds=6, repeat=5, least=0.01)
+THOROUGH: Final = Effort(passes=4, rounds=4, repeat=5, least=0.01)
 QUICK: Final = Effort(passes=1, rounds=2, repeat=2, least=0.005)
 
 
@@ -197,7 +203,7 @@ class Stopwatch:
                 code = self._load(workers, measured.values())
                 for name in timed:
                     self.progress(f"pass {number + 1} of {self.effort.passes}, threads {threads}: {name}")
-                    self._turns(measured[name], workers, check=number == 0)
+                    self._turns(measured[name], workers, number)
             finally:
                 for worker in workers.values():
                     worker.close()
@@ -216,30 +222,33 @@ class Stopwatch:
                     each.errors[side] = str(problem)
         return code
 
-    def _turns(self, of: Measured, workers: Mapping[str, Worker], *, check: bool) -> None:
-        """Time one operation in all environments in turn; an environment with an error is left out."""
+    def _turns(self, of: Measured, workers: Mapping[str, Worker], number: int) -> None:
+        """Time one operation in all environments in turn; an environment with an error is left out.
+
+        The first pass, number 0, also compares the results.
+        """
         first, ready = next(iter(workers)), dict[str, Worker]()
         single = math.inf
         for side, worker in workers.items():
             if side in of.errors or first in of.errors:
                 continue
             try:
-                answer = worker.ask(do="prepare", name=of.name)
+                answer = worker.ask(do="prepare", name=of.name, shift=number * ALIGNMENT)
                 if side == first:
                     single, of.linear_algebra = answer["seconds"], answer["linear_algebra"]
-                elif check:
+                elif number == 0:
                     self._check(worker, workers[first])
             except WorkerError as problem:
                 of.errors[side] = str(problem)
             else:
                 ready[side] = worker
-        number = max(1, math.ceil(self.effort.least / single)) if len(ready) > 1 else 0
-        for turn in range(self.effort.rounds if number else 0):
+        calls = max(1, math.ceil(self.effort.least / single)) if len(ready) > 1 else 0
+        for turn in range(self.effort.rounds if calls else 0):
             # To and fro, so that what comes first has no other conditions than what comes last.
             order = list(ready.items())[:: -1 if turn % 2 else 1]
             try:
                 for side, worker in order:
-                    answer = worker.ask(do="measure", number=number, repeat=self.effort.repeat)
+                    answer = worker.ask(do="measure", number=calls, repeat=self.effort.repeat)
                     of.seconds[side].append(answer["seconds"])
             except WorkerError as problem:
                 of.errors[side] = str(problem)

@@ -28,6 +28,8 @@ from registry import OPERATIONS
 
 PAUSE = 0.03
 """Seconds in which OpenBLAS's idle threads stop waiting actively: they would disturb the next worker."""
+BEFORE = 1 << 18
+"""Bytes that lie before the inputs: more than the free pieces of memory between other objects have."""
 
 ALONE = os.environ["OMP_NUM_THREADS"] == "1"
 CLOCK = time.process_time if ALONE else time.perf_counter
@@ -82,6 +84,7 @@ class Worker:
     def __init__(self, packages: list[str]) -> None:
         self.packages = packages
         self.timed: Callable[[], Any] = lambda: None
+        self.before = b""
         self.name = ""
 
     def load(self) -> dict[str, Any]:
@@ -103,8 +106,9 @@ class Worker:
             ],
         }
 
-    def prepare(self, name: str) -> dict[str, Any]:
-        """Make the inputs of an operation; the seconds of its second call."""
+    def prepare(self, name: str, shift: int) -> dict[str, Any]:
+        """Make the inputs of an operation behind so many bytes more; the seconds of its second call."""
+        self.before = bytes(BEFORE + shift)
         self.name, self.timed = name, OPERATIONS[name].make()
         self.timed()
         return {"seconds": self.time(1), "linear_algebra": OPERATIONS[name].linear_algebra}
