@@ -4,6 +4,7 @@ numpy chooses its loops by processor when it is imported: here those for AVX2, a
 processors, with the common types only. The loops for AVX-512 have flags of the recipe in place of a profile: not each machine that builds could run them.
 """
 
+import contextlib
 import datetime
 import io
 import os
@@ -65,6 +66,13 @@ def ufuncs() -> None:
                     if function.nout == 1:
                         function(*arguments, out=result)
                         function(*arguments, out=np.empty((SIZE, 2), result.dtype)[:, 0])
+                        # As numpy does itself with a temporary result, in `a * 7 + 3`.
+                        if result.dtype == one.dtype:
+                            places = [np.shape(each) == result.shape for each in arguments]
+                            arguments = list(arguments)
+                            arguments[places.index(True)] = result
+                            with contextlib.suppress(ValueError):  # a negative power of an integer
+                                function(*arguments, out=result)
                 except TypeError:
                     break
         for function in (np.add, np.subtract, np.multiply, np.maximum, np.minimum, np.logical_and, np.bitwise_or):

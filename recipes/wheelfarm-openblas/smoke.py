@@ -5,7 +5,7 @@ from pathlib import Path
 
 import wheelfarm_openblas
 
-(path,) = Path(wheelfarm_openblas.__file__).parent.glob("lib/libwheelfarm_openblas.*")
+(path,) = Path(wheelfarm_openblas.__file__).parent.glob("lib/libopenblas_wheelfarm.*")
 library = ctypes.CDLL(str(path))
 two, one, zero = ctypes.c_int(2), ctypes.c_double(1), ctypes.c_double(0)
 matrix = ctypes.c_double * 4

@@ -193,6 +193,14 @@ def test_rendering_for_cibuildwheel(
     golden(f"cibuildwheel/{recipe}-{variant}.txt", in_groups(rendered))
 
 
+def test_every_golden_file_is_compared_with_a_rendering() -> None:
+    golden = Path(__file__).parents[1] / "golden"
+    wanted = {"host": ON_LINUX, "cibuildwheel": BUILT}
+    for engine, builds in wanted.items():
+        names = {path.name for path in (golden / engine).iterdir()}
+        assert names == {f"{recipe}-{variant}.txt" for recipe, variant in builds}
+
+
 @pytest.mark.parametrize("place", PLATFORM_SUFFIXES)
 def test_cibuildwheel_takes_it(workflow: Workflow, tmp_path: Path, place: str) -> None:
     """The program itself, on each platform; also when the source's own table is invalid."""

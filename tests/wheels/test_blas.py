@@ -156,7 +156,7 @@ def test_text_in_a_module_that_links_blas_is_no_copy(tmp_path: Path) -> None:
     [
         ("libopenblas.so.0", "dgemm_", Provider.OPENBLAS, LP64),
         ("libscipy_openblas.so", "scipy_dgemm_", Provider.OPENBLAS, LP64),
-        ("libwheelfarm_openblas.so", "scipy_dgemm_", Provider.OPENBLAS, LP64),
+        ("libopenblas_wheelfarm.so", "scipy_dgemm_", Provider.OPENBLAS, LP64),
         ("libopenblas64.so.0", "dgemm_", Provider.OPENBLAS, ILP64),
         # The reference is one implementation, though it has two files.
         ("libblas.so.3 liblapack.so.3", "dgemm_ dgesv_", Provider.UNKNOWN, LP64),
