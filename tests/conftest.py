@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_socket
 
+from support.golden import GOLDEN
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytest_plugins = ["support.fixtures"]
-GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

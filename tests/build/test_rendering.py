@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from support.farm import make_farm, make_toolchain
+from support.golden import GOLDEN
 from support.oracle import Oracle, cibuildwheel_oracle
 from support.stages import build_for, make_stage
 from wheelfarm.build.cibuildwheel_engine import CONFIG, Cibuildwheel
@@ -194,10 +195,9 @@ def test_rendering_for_cibuildwheel(
 
 
 def test_every_golden_file_is_compared_with_a_rendering() -> None:
-    golden = Path(__file__).parents[1] / "golden"
     wanted = {"host": ON_LINUX, "cibuildwheel": BUILT}
     for engine, builds in wanted.items():
-        names = {path.name for path in (golden / engine).iterdir()}
+        names = {path.name for path in (GOLDEN / engine).iterdir()}
         assert names == {f"{recipe}-{variant}.txt" for recipe, variant in builds}
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from support.golden import GOLDEN
 from support.records import sample_record
 from wheelfarm.errors import RecordError
 from wheelfarm.provenance.record import SCHEMA_VERSION, Record, schema
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
 
 

@@ -1,12 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from support.records import sample_record
 from wheelfarm.provenance.record_comparison import compare_keys, input_difference
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
 
 
 def test_inputs_that_two_builds_do_not_share() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from support.golden import GOLDEN
 
-FAILED_LOGS = Path(__file__).parents[1] / "golden" / "logs"
+FAILED_LOGS = GOLDEN / "logs"
 
 
 def failed_log(name: str) -> str:
