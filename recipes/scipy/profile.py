@@ -322,7 +322,6 @@ for dtype in (np.float64, np.float32, np.complex128):
             scipy.signal.sosfilt(sections, signal),
             scipy.signal.lfilter(b, a, signal),
             scipy.signal.resample_poly(signal, 3, 7),
-            scipy.signal.upfirdn([1, 1, 1], signal, 2, 3),
         )
     (
         scipy.signal.sosfiltfilt(sections, signal),
