@@ -68,17 +68,16 @@ def ufuncs() -> None:
                         function(*arguments, out=np.empty((SIZE, 2), result.dtype)[:, 0])
                         # As numpy does itself with a temporary result, in `a * 7 + 3`.
                         if result.dtype == one.dtype:
-                            places = [np.shape(each) == result.shape for each in arguments]
-                            arguments = list(arguments)
-                            arguments[places.index(True)] = result
+                            place = [np.shape(each) for each in arguments].index(result.shape)
+                            in_place = (*arguments[:place], result, *arguments[place + 1 :])
                             with contextlib.suppress(ValueError):  # a negative power of an integer
-                                function(*arguments, out=result)
+                                function(*in_place, out=result)
                 except TypeError:
                     break
         for function in (np.add, np.subtract, np.multiply, np.maximum, np.minimum, np.logical_and, np.bitwise_or):
             try:
                 copy = one.copy()
-                function(copy, two, out=copy), function(two, copy, out=copy)
+                function(two, copy, out=copy)
                 function.at(copy, np.arange(0, SIZE, 3), two[0]), function.reduceat(one, [0, 9, 99])
                 function.accumulate(one), function.reduce(wide[0]), function.outer(one[:30], two[:40])
             except TypeError:

@@ -1,6 +1,7 @@
-"""Multiplies two matrices through BLAS and solves a system through LAPACK, both through the symbols of Fortran."""
+"""Calls BLAS and LAPACK through the symbols of Fortran: a product, a system of equations, eigenvalues in threads."""
 
 import ctypes
+import math
 from pathlib import Path
 
 import wheelfarm_openblas
@@ -22,3 +23,24 @@ size = ctypes.byref(two)
 library.scipy_dgesv_(size, count, a, size, pivots, right, size, ctypes.byref(information))
 assert information.value == 0
 assert all(abs(found - wanted) < 1e-12 for found, wanted in zip(right, (1, 2), strict=True)), [*right]
+
+# The second differences of 200 points have known eigenvalues.
+order = 200
+differences = (ctypes.c_double * order**2)()
+for row in range(order):
+    differences[row * order + row] = 2
+    if row:
+        differences[row * order + row - 1] = differences[(row - 1) * order + row] = -1
+values = (ctypes.c_double * order)()
+work, integers = (ctypes.c_double * (1 + 6 * order + 2 * order**2))(), (ctypes.c_int * (3 + 5 * order))()
+lengths = [ctypes.byref(ctypes.c_int(len(each))) for each in (work, integers)]
+size = ctypes.byref(ctypes.c_int(order))
+rest = [differences, size, values, work, lengths[0], integers, lengths[1], ctypes.byref(information)]
+library.scipy_dsyevd_(b"V", b"U", size, *rest)
+assert information.value == 0
+for number, value in enumerate(values, start=1):
+    angle = number * math.pi / (order + 1)
+    assert abs(value - 2 + 2 * math.cos(angle)) < 1e-12, (number, value)
+    vector = differences[(number - 1) * order : number * order]
+    known = [math.sqrt(2 / (order + 1)) * math.sin(angle * place) for place in range(1, order + 1)]
+    assert abs(abs(sum(one * other for one, other in zip(vector, known, strict=True))) - 1) < 1e-10
