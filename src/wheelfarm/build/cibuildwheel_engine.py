@@ -26,6 +26,7 @@ from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
 from wheelfarm.system.environment import which
+from wheelfarm.system.install_hints import install_command
 from wheelfarm.system.machine import processor
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Cibuildwheel:
             raise EngineError(
                 "neither podman nor docker answers here",
                 why="cibuildwheel builds Linux wheels in containers",
-                hint="install podman, or use --engine host",
+                hint=f"{install_command('podman')}, or use --engine host",
             )
         where, image = f"images.{target.platform_suffix}", self.image(target)
         facts["image"] = self.container.image_id(image, where=where, arch=target.arch)

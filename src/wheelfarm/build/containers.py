@@ -20,7 +20,7 @@ from wheelfarm.system.files import parse_json
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import PurePath
 
     from wheelfarm.model import Target
@@ -149,12 +149,12 @@ class ContainerEngine:
                 f"the builder image {image} is not here",
                 where=where,
                 why="a tag can come to mean another image, so what it means must be known before the build",
-                hint=f"{self._pull(image, arch)}, or name the image by digest; without a registry, "
+                hint=f"{self.pull_command(image, arch)}, or name the image by digest; without a registry, "
                 "docs/how-to/builder-image.md makes one",
             )
         return found
 
-    def _pull(self, image: str, arch: str) -> str:
+    def pull_command(self, image: str, arch: str) -> str:
         """The command that gets an image from a registry."""
         foreign = arch not in {"", host_platform.machine()}
         platform = f"--platform=linux/{_ARCHITECTURES.get(arch, arch)} " if foreign else ""
@@ -174,11 +174,10 @@ class ContainerEngine:
                 f"the builder image {image} is for {found['Architecture']}, and {target.platform_suffix} is "
                 f"for {wanted}",
                 where=where,
-                hint=f"{self._pull(image, target.arch)}, or name another image there",
+                hint=f"{self.pull_command(image, target.arch)}, or name another image there",
             )
         if target.arch != host_platform.machine():
-            argv = (self.program, "run", "--rm", "--pull=never", "--network=none", image, "true")
-            finished = run(Command(argv=argv, env=self.env, time_limit=60), check=False)
+            finished = self.run_true(image)
             if finished.returncode:
                 raise EngineError(
                     f"this machine does not run the programs of {image}, which are for {target.arch}",
@@ -187,6 +186,16 @@ class ContainerEngine:
                     hint="install qemu-user-static and register it with binfmt_misc and its flag F, or build "
                     "on such a machine; see docs/how-to/builder-image.md",
                 )
+
+    def run_true(self, image: str) -> Finished:
+        """Run `true` in an image, without network; whether it works is up to the caller."""
+        argv = (self.program, "run", "--rm", "--pull=never", "--network=none", image, "true")
+        return run(Command(argv=argv, env=self.env, time_limit=60), check=False)
+
+    def run_with_network(self, image: str, *words: str) -> Finished:
+        """Run a program in an image, with the network of containers; it may fail."""
+        argv = (self.program, "run", "--rm", "--pull=never", image, *words)
+        return run(Command(argv=argv, env=self.env, time_limit=60), check=False)
 
     def inspect(self, image: str) -> dict[str, Any] | None:
         """What the program knows of an image; None where that is not here."""
@@ -266,17 +275,24 @@ def python_directory(python: Python) -> str:
     return f"{python.tag.removesuffix('t')}-{python.tag}"
 
 
-def container_engine(settings: Settings) -> ContainerEngine | None:
-    """The container engine that answers here; None when there is none."""
+def probe_engines(settings: Settings) -> Iterator[tuple[str, ProcessError | None]]:
+    """The container engines that are installed and allowed, each with why it does not answer."""
     env = programs_environment(settings)
     for program in (settings.container_engine,) if settings.container_engine else tuple(_VERSION):
         if which(program, env) is not None:
             try:
                 run(Command(argv=(program, *_VERSION[program]), env=env, time_limit=30))
-            except ProcessError:
-                continue
-            return ContainerEngine(program, env)
-    return None
+            except ProcessError as error:
+                yield program, error
+            else:
+                yield program, None
+
+
+def container_engine(settings: Settings) -> ContainerEngine | None:
+    """The container engine that answers here; None when there is none."""
+    answers = (program for program, error in probe_engines(settings) if error is None)
+    program = next(answers, None)
+    return ContainerEngine(program, programs_environment(settings)) if program else None
 
 
 def default_image(target: Target) -> str:

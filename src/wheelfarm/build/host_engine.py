@@ -22,6 +22,7 @@ from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
 from wheelfarm.system.environment import allowed, backend_environment, system_environment, which
+from wheelfarm.system.install_hints import install_headers, install_programs
 from wheelfarm.system.machine import Machine, glibc, processor
 from wheelfarm.system.sandbox import View, isolation_here, prefix_of
 
@@ -94,14 +95,14 @@ class Host:
             raise EngineError(
                 f"{python} has no headers",
                 why="extension modules are compiled against Python.h",
-                hint=f"apt-get install python{target.python}-dev, or dnf install python{target.python}-devel",
+                hint=install_headers(target.python),
             )
         tool = TOOLS[target.platform]
         for program in ("uv", tool.program):
             if which(program, programs_environment(self.settings)) is None:
                 raise EngineError(
                     f"{program} is not installed",
-                    hint="python -m pip install -e '.[programs]', or run it through nox",
+                    hint=f"{install_programs()}, or run it through nox",
                 )
         manager = builder.manager()
         facts = {

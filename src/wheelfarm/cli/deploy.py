@@ -19,6 +19,7 @@ from wheelfarm.errors import EngineError, UsageError
 from wheelfarm.recipes.settings import parse_size, split_words
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.deploy import image_lines, layer_lines
+from wheelfarm.system.install_hints import install_command
 
 if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
@@ -96,7 +97,7 @@ def image(
         raise EngineError(
             "neither podman nor docker answers here",
             why="one of them builds the image and tests it",
-            hint="install podman; or --output DIRECTORY writes the build context alone",
+            hint=f"{install_command('podman')}; or --output DIRECTORY writes the build context alone",
         )
     if not call.dry_run:
         if container is not None:

@@ -251,6 +251,12 @@ class Recipe(Layered):
     compilers: list[Literal["c", "c++", "fortran"]] = Field(
         default=["c", "c++"], description="Languages compiled; none for a pure wheel"
     )
+    minimum_compilers: dict[Literal["gcc", "clang"], VersionText] = Field(
+        default={},
+        description="Compiler → the oldest version that its source builds with, as its build files say; "
+        "`inv doctor` compares",
+        json_schema_extra={"additionalProperties": False},
+    )
     abi: Literal["none"] | None = Field(
         default=None,
         description="none: one wheel serves all Pythons of a platform, as that of a C library",

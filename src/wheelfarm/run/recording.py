@@ -15,7 +15,7 @@ from wheelfarm.build.environment_report import read_environment_report, read_lib
 from wheelfarm.build.refused_programs import warn_of_refused
 from wheelfarm.build.repair import propose_exclude
 from wheelfarm.errors import ChainError, counted
-from wheelfarm.model import Digest, Isolation, Platform, PublicWheel, Sdist
+from wheelfarm.model import Digest, Isolation, PublicWheel, Sdist
 from wheelfarm.provenance.record import (
     EMBEDDED,
     EmbeddedRecord,
@@ -30,6 +30,7 @@ from wheelfarm.provenance.sbom_components import Library
 from wheelfarm.provenance.sbom_reader import vendored_members
 from wheelfarm.sources.patches import read_patch
 from wheelfarm.sources.urls import shown
+from wheelfarm.system.install_hints import missing_sandbox
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import contents
 
@@ -253,10 +254,8 @@ def missing_isolation(record: Record) -> tuple[str, ...]:
     """A warning where nothing isolated a build."""
     if record.isolation is not Isolation.NONE:
         return ()
-    here = "neither bubblewrap nor user namespaces work here: apt-get install bubblewrap"
-    elsewhere = f"there is no sandbox for builds on {record.target.platform}"
-    linux = record.target.platform is Platform.LINUX
-    return (f"not isolated: {record.isolation_reason or (here if linux else elsewhere)}",)
+    why = ": ".join(filter(None, missing_sandbox(record.target.platform)))
+    return (f"not isolated: {record.isolation_reason or why}",)
 
 
 def slow_compiles(record: Record, predecessor: Record | None) -> tuple[str, ...]:

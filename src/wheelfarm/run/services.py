@@ -18,6 +18,7 @@ from wheelfarm.errors import CancelledRunError, EngineError
 from wheelfarm.model import EngineName
 from wheelfarm.sources.fetcher import Fetcher
 from wheelfarm.system.environment import which
+from wheelfarm.system.install_hints import install_command
 from wheelfarm.system.machine import native_target
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def choose_engine(settings: Settings) -> Engine:
             "neither podman nor docker answers here",
             where=settings.origins.get("engine"),
             why="cibuildwheel builds Linux wheels in containers",
-            hint="apt-get install podman, or say --engine host",
+            hint=f"{install_command('podman')}, or say --engine host; `inv doctor` says what is wrong",
         )
     if wanted is EngineName.HOST or (linux and container is None):
         _check_platform(settings)
@@ -155,7 +156,7 @@ def _check_platform(settings: Settings) -> None:
             f"the host engine does not build for {wanted} here",
             where=settings.origins.get("platform"),
             why=f"this machine's {own_part}, and a build on it is for that",
-            hint="apt-get install podman, and say --engine cibuildwheel",
+            hint=f"{install_command('podman')}, and say --engine cibuildwheel",
         )
 
 

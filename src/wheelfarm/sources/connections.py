@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ logger = get_logger(__name__)
 
 _LONGEST: Final = 60.0
 """Seconds that a server may ask us to wait before a retry (Retry-After, RFC 9110)."""
+_CONNECTION: Final = re.compile(r"^_?\w+\(host=.*?\): ")
 UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 TROUBLE: Final = (
     requests.ConnectionError,
@@ -179,5 +181,6 @@ def innermost(error: BaseException | None) -> str:
     while True:
         inner = getattr(error, "reason", None) or (error.args[0] if error and error.args else None)
         if not isinstance(inner, Exception):
-            return str(error)
+            # urllib3 begins with the connection that it was.
+            return _CONNECTION.sub("", str(error))
         error = inner

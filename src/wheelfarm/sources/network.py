@@ -42,7 +42,8 @@ logger = get_logger(__name__)
 
 _TRIES: Final = 3
 MISSING: Final = frozenset({404, 410})
-_DENIED: Final = frozenset({401, 403})
+DENIED: Final = frozenset({401, 403})
+"""Statuses of an answer to missing or wrong credentials (RFC 9110)."""
 RETRIED: Final = frozenset({429, *range(500, 600)})
 """Statuses after which the next request may get another answer (RFC 6585, RFC 9110)."""
 
@@ -247,5 +248,5 @@ class HttpClient:
             why = f"status {status} ({counted(self.tries, 'try', 'tries')})"
             raise NetworkError("the server has an error", where=shown(url), why=why)
         if not answer.ok:
-            hint = "are the credentials set?" if status in _DENIED else None
+            hint = "are the credentials set?" if status in DENIED else None
             raise NetworkError("the server refuses", where=shown(url), why=f"status {status}", hint=hint)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import EngineError, ProcessError, SystemPackageError
 from wheelfarm.model import Platform, Python, Target
 from wheelfarm.system.environment import which
+from wheelfarm.system.install_hints import COMPILER_PACKAGES
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, run
 from wheelfarm.system.signals import defer_signals
@@ -34,10 +35,6 @@ _INTERPRETER: Final = re.compile(r"python(3\.\d{1,2}t?)(\.exe)?")
 # The interpreters behind a version manager's scripts in shims/: pyenv, then asdf and mise.
 _MANAGED: Final = ("versions/{0}.*/bin/python{0}", "installs/python/{0}.*/bin/python{0}")
 PROGRAMS: Final = {"c": "cc", "c++": "c++", "fortran": "gfortran"}
-_COMPILER_PACKAGES: Final[Mapping[str, Mapping[str, str]]] = {
-    "apt": {"c": "gcc", "c++": "g++", "fortran": "gfortran"},
-    "dnf": {"c": "gcc", "c++": "gcc-c++", "fortran": "gcc-gfortran"},
-}
 _INSTALL: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "apt": (("apt-get", "update", "-qq"), ("apt-get", "install", "-y", "--no-install-recommends")),
     "dnf": (("dnf", "install", "-y"),),
@@ -50,6 +47,7 @@ _LINKERS: Final = {"LDSHARED": "CC", "LDCXXSHARED": "CXX"}
 _RPATH: Final = re.compile(r"(?<!\S)-Wl,(?:-rpath|-R)[,=](\S+)")
 # Lines of /proc/cpuinfo, on x86 and on Arm.
 _PROCESSOR: Final = re.compile(r"vendor_id|cpu family|model\s*$|cache size|flags|CPU |Features")
+_CLANG: Final = re.compile(r"\bclang version (\d+(?:\.\d+)*)")
 _CONFIGURE: Final = "dpkg --configure -a"
 _SYSTEMS: Final = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}
 _ARCHES: Final = {"AMD64": "amd64", "ARM64": "arm64"}
@@ -218,7 +216,7 @@ class Machine:
             return ()
         named = set(packages.get(manager, ()))
         lacking = named - set(self.packages(manager, named))
-        return tuple(sorted({_COMPILER_PACKAGES[manager][language] for language in absent} | lacking))
+        return tuple(sorted({COMPILER_PACKAGES[manager][language] for language in absent} | lacking))
 
     def install_commands(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """The commands that install system packages."""
@@ -295,6 +293,21 @@ class Machine:
                 left = [word for word in words if word.removeprefix("-L") not in places]
                 found[name] = f"{compilers.get(compiler, program)} {shlex.join(left)}"
         return found
+
+    def rpaths(self, interpreter: Path) -> tuple[str, ...]:
+        """The directories that an interpreter's own build puts into the RPATH of what it links."""
+        code = "import sysconfig; print(*sysconfig.get_config_vars('LDFLAGS', 'LDSHARED', 'LDCXXSHARED'))"
+        flags = self._output(str(interpreter), "-I", "-c", code) or ""
+        return tuple(dict.fromkeys(_RPATH.findall(flags)))
+
+    def compiler_version(self, program: str) -> tuple[str, str] | None:
+        """The family of a compiler of C, C++ or Fortran, gcc or clang, and its version; None for others."""
+        text = self._output(program, "--version") or ""
+        # clang's -dumpfullversion is that of the GCC that it imitates, or an error.
+        if found := _CLANG.search(text):
+            return "clang", found[1]
+        version = self._output(program, "-dumpfullversion", "-dumpversion")
+        return ("gcc", version.strip()) if version and "Free Software Foundation" in text else None
 
     def python(self, python: Python) -> Path:
         """The interpreter of that version. Raises EngineError when it is not here."""

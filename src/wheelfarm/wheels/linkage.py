@@ -49,6 +49,16 @@ def linkage(wheel: Wheel) -> tuple[Binary, ...]:
     return tuple(found)
 
 
+def read_binary(path: Path) -> tuple[Binary, ...]:
+    """Read a binary that is no member of a wheel; nothing where the file is none.
+
+    Raises:
+        OSError: when the file cannot be read.
+        WheelError: when the binary is damaged.
+    """
+    return tuple(_parse(path.read_bytes(), str(path)))
+
+
 def added_binaries(wheel: Wheel, built: Collection[str]) -> tuple[Member, ...]:
     """The binaries that a repair tool added to a wheel, whatever their names are.
 
@@ -78,7 +88,13 @@ def _read(archive: zipfile.ZipFile, name: str) -> list[Binary]:
     binary_format = _format_of(archive, name)
     if binary_format is None:
         return []
-    data = read_member(archive, name)
+    return _parse(read_member(archive, name), name)
+
+
+def _parse(data: bytes, name: str) -> list[Binary]:
+    binary_format = binary_format_of(data[:_HEAD])
+    if binary_format is None:
+        return []
     if binary_format is BinaryFormat.PE and not _is_pe(data):
         return []
     # Importing the parser costs more than reading most wheels.
