@@ -17,6 +17,7 @@ PROJECT = "pyproject.toml"
 LOCKS = {
     "nox": ("--group", "nox"),
     "farm": (PROJECT, "--extra", "programs"),
+    "ci": (PROJECT, "--extra", "programs", "--group", "nox"),
     "publish": (PROJECT, "--extra", "programs", "--extra", "index", "--extra", "attest"),
     "test": (PROJECT, "--extra", "programs", "--group", "test"),
     "lint": (PROJECT, "--extra", "programs", "--group", "lint"),

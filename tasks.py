@@ -11,11 +11,12 @@ from invoke.main import program  # noqa: E402
 from wheelfarm.cli import ci, deploy, index, recipe, wheel  # noqa: E402
 from wheelfarm.cli.build import chain, clean, explain, plan, why  # noqa: E402
 from wheelfarm.cli.doctor import doctor  # noqa: E402
+from wheelfarm.cli.init import init  # noqa: E402
 from wheelfarm.cli.program import adopt  # noqa: E402
 from wheelfarm.cli.stored import report, reproduce, run_tests  # noqa: E402
 
 namespace = Collection(
-    *(chain, plan, explain, why, run_tests, reproduce, report, clean, doctor),
+    *(chain, plan, explain, why, run_tests, reproduce, report, clean, doctor, init),
     recipe,
     wheel,
     index,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm import __version__
 from wheelfarm.ci import gitlab
 from wheelfarm.ci.github import BUILD_WHEEL, FARM, render_github
 from wheelfarm.ci.matrix import make_jobs
 from wheelfarm.ci.workflow_file import read_pins
 from wheelfarm.cli.task import task
 from wheelfarm.errors import Collector, UsageError, WorkflowError, counted
-from wheelfarm.system.files import read_text, write_atomically
+from wheelfarm.run.new_farm import REQUIREMENTS, is_pinned
+from wheelfarm.system.files import read_text, write_atomically, write_new
+from wheelfarm.system.shipped import installed_record, shipped_farm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +25,7 @@ _WORKFLOWS: Final = ".github/workflows"
 _PROVIDER: Final = "github, which is the default, or gitlab"
 
 
-def _render(farm: Farm, provider: str) -> tuple[Path, str]:
+def render_workflow(farm: Farm, provider: str) -> tuple[Path, str]:
     """The path and the text of the rendered file."""
     settings = farm.settings
     if provider not in {"github", "gitlab"}:
@@ -44,9 +47,12 @@ def _render(farm: Farm, provider: str) -> tuple[Path, str]:
 @task("dry_run", "json", provider=_PROVIDER)
 def render(call: Invocation, *, provider: str = "github") -> None:
     """Render the CI workflow from the recipes: a job per recipe and platform, with exact edges."""
-    path, text = _render(call.farm, provider)
+    path, text = render_workflow(call.farm, provider)
     if not call.dry_run:
         write_atomically(path, text.encode(), "the workflow")
+        if provider == "github":
+            called = shipped_farm() / _WORKFLOWS / BUILD_WHEEL
+            write_new(path.with_name(BUILD_WHEEL), called.read_bytes(), "the workflow")
     file, lines = str(path.relative_to(call.farm.settings.root)), len(text.splitlines())
     call.show({"file": file, "lines": lines}, [f"{file}: {counted(lines, 'line')}"])
 
@@ -55,7 +61,7 @@ def render(call: Invocation, *, provider: str = "github") -> None:
 def check(call: Invocation, *, provider: str = "github") -> None:
     """Fail when the rendered workflow is stale, or any workflow uses an action that is not pinned."""
     farm, problems = call.farm, Collector()
-    path, text = _render(farm, provider)
+    path, text = render_workflow(farm, provider)
     where = str(path.relative_to(farm.settings.root))
     found = read_text(path, WorkflowError) if path.is_file() else None
     if found != text:
@@ -72,13 +78,30 @@ def check(call: Invocation, *, provider: str = "github") -> None:
             WorkflowError(
                 f"{FARM} calls a workflow that is missing",
                 where=f"{_WORKFLOWS}/{BUILD_WHEEL}",
-                hint="copy it from wheelfarm's own repository",
+                hint="inv ci.render writes it",
             )
         )
+    with problems.collect():
+        _check_requirements(farm)
     problems.check()
     if call.json:
         call.screen.data({"file": where})
     call.screen.say(f"current: {path.name}")
+
+
+def _check_requirements(farm: Farm) -> None:
+    """Raise a WorkflowError where jobs would install a lock that is not there, or one without wheelfarm."""
+    path, root = farm.settings.root / REQUIREMENTS, farm.settings.root
+    if not path.is_file():
+        what = "the workflow installs a file that is missing"
+        raise WorkflowError(what, where=REQUIREMENTS, hint="wheelfarm init writes it")
+    # Wheelfarm's own repository has its source.
+    if installed_record() and not is_pinned(read_text(path, WorkflowError)):
+        raise WorkflowError(
+            "the jobs of the workflow would not install wheelfarm",
+            where=f"{root.name}/{REQUIREMENTS}",
+            hint=f"add a line with the digest of its wheel: wheelfarm=={__version__} --hash=sha256:…",
+        )
 
 
 def _first_difference(found: str, wanted: str) -> str:

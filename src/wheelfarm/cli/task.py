@@ -247,6 +247,7 @@ def farm_root(start: Path) -> Path:
         "this is no farm",
         where=str(start),
         why="there is no pyproject.toml with [tool.wheelfarm] or with recipes/ next to it",
+        hint="wheelfarm init starts one here",
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from wheelfarm.system.shipped import installed_record, shipped_farm
 
 if TYPE_CHECKING:
     import nox
@@ -15,18 +18,24 @@ _MARK: Final = "made-from"
 
 
 def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()
+    record = installed_record()
+    own = record.read_bytes() if record else b""
+    return hashlib.sha256(file.read_bytes() + sys.version.encode() + own).hexdigest()
 
 
 def tools_environment(session: nox.Session, root: Path, lock_name: str) -> Path:
-    """Make the environment that `requirements/<lock_name>.txt` lists, with the farm's source on its path.
+    """Make the environment that `requirements/<lock_name>.txt` lists, with this wheelfarm in it.
+
+    A farm without that lock uses the one that wheelfarm brings along.
 
     Returns:
         Its interpreter.
     """
-    file = root / "requirements" / f"{lock_name}.txt"
-    if not file.is_file():
-        session.error(f"{file.relative_to(root)} is missing: nox -s lock writes it")
+    lock_file = f"requirements/{lock_name}.txt"
+    found = (each / lock_file for each in (root, shipped_farm()))
+    file = next((each for each in found if each.is_file()), None)
+    if file is None:
+        session.error(f"{lock_file} is missing, and this wheelfarm brings none along: install it again")
     env_dir = root / ".nox" / f"farm-{lock_name}"
     python = env_dir / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     digest = _digest(file)
@@ -68,4 +77,18 @@ def _make(session: nox.Session, env_dir: Path, python: Path, file: Path) -> None
     (site,) = (
         env_dir.glob("[Ll]ib/python*/site-packages") if os.name != "nt" else [env_dir / "Lib/site-packages"]
     )
-    (site / "wheelfarm.pth").write_text(f"{Path(__file__).parents[2]}\n", encoding="utf-8")
+    _add_wheelfarm(site)
+
+
+def _add_wheelfarm(site: Path) -> None:
+    """Put this wheelfarm into an environment: a copy, or the path of its source.
+
+    The path of an installed one would bring along all else that is installed beside it.
+    """
+    package, record = Path(__file__).parents[1], installed_record()
+    if record is None:
+        (site / "wheelfarm.pth").write_text(f"{package.parent}\n", encoding="utf-8")
+        return
+    for directory in (package, record.parent):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(directory, site / directory.name, ignore=ignore, dirs_exist_ok=True)

@@ -198,6 +198,26 @@ def write_atomically(path: Path, data: bytes, noun: str = _NOUN) -> None:
         rename_durably(temporary, path)
 
 
+def write_new(path: Path, data: bytes, noun: str = _NOUN) -> bool:
+    """Write a file as a whole where there is none yet; returns whether there was none.
+
+    Two that write at once write one file: the name is taken by a link, which replaces nothing (link(2)).
+
+    Raises:
+        WheelhouseError: when the disk is full or the directory is not writable.
+    """
+    with explain_os_errors(path, noun), temporary_path(path.parent) as temporary:
+        temporary.write_bytes(data)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        flush_directory(path.parent)
+    return True
+
+
 def write_if_changed(path: Path, data: bytes) -> None:
     """Write a file atomically unless it has these bytes already."""
     with explain_os_errors(path):
