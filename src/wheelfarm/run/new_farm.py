@@ -43,6 +43,7 @@ class FileState(StrEnum):
     """What happened to a file of a new farm."""
 
     WRITTEN = "written"
+    MISSING = "would be written"
     SAME = "is there"
     """It was there, with the same content."""
     STAYS = "stays"
@@ -210,8 +211,9 @@ def lay_files(root: Path, files: Mapping[str, bytes], *, dry_run: bool) -> tuple
 
 def _lay(root: Path, path: str, content: bytes, *, dry_run: bool) -> NewFile:
     target = root / path
-    new = not target.exists() if dry_run else write_new(target, content, "the farm")
-    if new:
+    if dry_run and not target.exists():
+        return NewFile(path=path, state=FileState.MISSING)
+    if not dry_run and write_new(target, content, "the farm"):
         return NewFile(path=path, state=FileState.WRITTEN)
     if target.is_file() and target.read_bytes() == content:
         return NewFile(path=path, state=FileState.SAME)
@@ -220,7 +222,7 @@ def _lay(root: Path, path: str, content: bytes, *, dry_run: bool) -> NewFile:
 
 def describe(files: Sequence[NewFile], *, dry_run: bool) -> str:
     """The result in one line."""
-    written = sum(each.state is FileState.WRITTEN for each in files)
+    written = sum(each.state in {FileState.WRITTEN, FileState.MISSING} for each in files)
     stays = sum(each.state is FileState.STAYS for each in files)
     left = f"; {counted(stays, 'file')} of yours {'stays' if stays == 1 else 'stay'}" if stays else ""
     return f"{counted(written, 'file')} {'would be ' if dry_run else ''}written{left}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -102,6 +103,12 @@ class Setup:
             for language in recipe.table.languages:
                 found.setdefault(language, []).append(recipe.name)
         return found
+
+    @property
+    def installs_packages(self) -> bool:
+        """Whether a build on the host installs what is missing of compilers and system packages."""
+        is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+        return is_root and self.machine.manager() is not None
 
     @property
     def needs_system_packages(self) -> bool:

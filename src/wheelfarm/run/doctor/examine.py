@@ -18,6 +18,7 @@ from wheelfarm.run.doctor.toolchain import (
     check_programs,
     check_sandbox,
 )
+from wheelfarm.system.files import os_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,3 +79,5 @@ def examine(farm: Farm) -> Iterator[Check]:
             yield from check(setup)
         except FarmError as error:
             yield Check.of_error(name, error)
+        except OSError as error:
+            yield Check.of_error(name, os_problem(EngineError, f"{name} cannot be checked", error))

@@ -167,9 +167,10 @@ def _check_own_index(setup: Setup, name: str, table: IndexTable, url: str) -> Ch
             details=(shown(url), origin),
         )
     # What is at the root of an index is its own business, and an empty variant has nothing yet.
+    is_broken = status >= 500  # noqa: PLR2004 - RFC 9110
     return Check(
         name=name,
-        status=Status.WARNING if status >= 500 else Status.OK,  # noqa: PLR2004 - RFC 9110
-        finding=f"{host} answers (status {status}); {origin}",
+        status=Status.WARNING if is_broken else Status.OK,
+        finding=f"{host} {'has an error' if is_broken else 'answers'} (status {status}); {origin}",
         details=(shown(url),),
     )
