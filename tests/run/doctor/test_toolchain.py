@@ -114,19 +114,19 @@ _INTERPRETER = 'case "$*" in *LDFLAGS*) echo "{flags}" ;; *include*) echo {inclu
 @pytest.mark.parametrize(
     ("flags", "headers", "status", "finding"),
     [
-        ("-lm", False, Status.FAULT, "has no headers"),
-        ("-lm", True, Status.OK, "with headers"),
-        ("-L/opt/py/lib -Wl,-rpath,/opt/py/lib", True, Status.WARNING, "have an RPATH, /opt/py/lib:"),
-        ("-Wl,-rpath=/opt/py/lib", True, Status.WARNING, "have an RPATH, /opt/py/lib:"),
+        ("-lm", "", Status.FAULT, "has no headers"),
+        ("-lm", "Python.h", Status.OK, "with headers"),
+        ("-L/opt/py/lib -Wl,-rpath,/opt/py/lib", "Python.h", Status.WARNING, "have an RPATH, /opt/py/lib:"),
+        ("-Wl,-rpath=/opt/py/lib", "Python.h", Status.WARNING, "have an RPATH, /opt/py/lib:"),
     ],
 )
 def test_headers_and_rpath_of_an_interpreter(
-    tmp_path: Path, flags: str, headers: bool, status: Status, finding: str
+    tmp_path: Path, flags: str, headers: str, status: Status, finding: str
 ) -> None:
     include = tmp_path / "include"
     include.mkdir()
     if headers:
-        (include / "Python.h").touch()
+        (include / headers).touch()
     programs = {"python3.98": _INTERPRETER.format(flags=flags, include=include)}
     check = only([*check_interpreters(make_setup(tmp_path, pythons=["3.98"], programs=programs))])
     assert check.status is status
