@@ -37,6 +37,8 @@ def farm(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     root = write_farm(tmp_path / "farm", recipes, settings={"ci": CI, "engine": "host"})
     (root / ".github/workflows").mkdir(parents=True)
     shutil.copy(ROOT / ".github/workflows/build-wheel.yml", root / ".github/workflows")
+    (root / "requirements").mkdir()
+    shutil.copy(ROOT / "requirements/nox.txt", root / "requirements")
     return Door(root, capsys, monkeypatch)
 
 

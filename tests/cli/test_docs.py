@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from wheelfarm.cli.program import collection
+from wheelfarm.run.new_farm import FIRST_RECIPE
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,10 +43,10 @@ GENERATOR = load_generator()
 
 @pytest.fixture(scope="module")
 def sessions() -> set[str]:
-    """The names of all nox sessions, without variants."""
+    """The names of all nox sessions, without variants; those of a new farm's recipe too."""
     words = [sys.executable, "-m", "nox", "--list-sessions", "--noxfile", str(ROOT / "noxfile.py")]
     listed = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(re.findall(r"^[*-] ([a-z-]+)", listed.stdout, re.MULTILINE))
+    return {*re.findall(r"^[*-] ([a-z-]+)", listed.stdout, re.MULTILINE), f"build-{FIRST_RECIPE}"}
 
 
 def test_generated_pages_are_current() -> None:

@@ -30,6 +30,7 @@ WRITES = {
     "recipe.lock",
     "recipe.schema",
     "recipe.sizes",
+    "init",
     "wheel.repair",
     "deploy.layer",
     "deploy.image",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,7 +103,7 @@ def test_sessions_need_only_the_standard_library_and_nox(tmp_path: Path) -> None
     ours = {name for name in printed if name.partition(".")[0] == "wheelfarm"}
     assert {name.partition(".")[0] for name in printed} - {"wheelfarm"} <= sys.stdlib_module_names
     modules = {f"wheelfarm.cli.{name}" for name in ("stamp", "sessions", "tools")}
-    modules |= {"wheelfarm.system", "wheelfarm.system.toml"}
+    modules |= {"wheelfarm.system", "wheelfarm.system.shipped", "wheelfarm.system.toml"}
     assert ours == {"wheelfarm", "wheelfarm.cli", *modules}
 
 
@@ -200,14 +201,24 @@ def test_each_session_of_a_chain_runs_the_task_of_its_package(farm: Path) -> Non
 
 
 def test_ci_publish_has_an_environment_that_can_sign(farm: Path) -> None:
-    _, err = _nox(farm, "-s", "ci-publish", code=1)
-    assert "requirements/publish.txt is missing: nox -s lock writes it" in err
     (farm / "requirements/publish.txt").write_text("# nothing\n")
     calls = _pretend_tools(farm, lock="publish")
     _nox(farm, "-s", "ci-publish", "--", "--index", "internal")
     assert calls.read_text() == f"{farm} -m wheelfarm.cli.ci_run publish --index internal\n"
     # This farm's own can.
     assert "\nsigstore==" in (ROOT / "requirements/publish.txt").read_text()
+
+
+def test_a_wheelfarm_without_locks_is_an_error(farm: Path, tmp_path: Path) -> None:
+    """A farm without a lock uses that of wheelfarm."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "src" / "wheelfarm", tmp_path / "src" / "wheelfarm", ignore=ignored)
+    (farm / "requirements/farm.txt").unlink()
+    argv = [sys.executable, "-m", "nox", "-f", str(farm / "noxfile.py"), "-s", "tools"]
+    env = _environ(farm) | {"PYTHONPATH": str(tmp_path / "src")}
+    done = subprocess.run(argv, env=env, cwd=farm, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "requirements/farm.txt is missing, and this wheelfarm brings none along" in done.stderr
 
 
 def test_a_failure_stops_the_chain(farm: Path) -> None:

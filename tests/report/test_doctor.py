@@ -32,7 +32,7 @@ def test_faults_are_mended_first() -> None:
     assert "/usr/bin/git" not in "\n".join(lines)
 
 
-def test_details_come_only_when_they_are_asked_for() -> None:
+def test_details_come_only_when_requested() -> None:
     assert [*doctor_lines([GOOD, BAD], verbose=True)][-2:] == ["git:", "  /usr/bin/git"]
 
 

@@ -255,7 +255,6 @@ class Recipe(Layered):
         default={},
         description="Compiler → the oldest version that its source builds with, as its build files say; "
         "`inv doctor` compares",
-        json_schema_extra={"additionalProperties": False},
     )
     abi: Literal["none"] | None = Field(
         default=None,

@@ -34,7 +34,7 @@ def doctor_data(checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def doctor_lines(checks: Sequence[Check], *, verbose: bool, width: int | None = None) -> Iterator[str]:
-    """The answer, the table, and the commands; with details where they are asked for."""
+    """The answer, the table, and the commands; with details on request."""
     count = Counter(each.status for each in checks)
     faults, warnings = count[Status.FAULT], count[Status.WARNING]
     answer = (

@@ -81,7 +81,7 @@ def test_an_unknown_message_is_shown_as_it_is() -> None:
     assert explain_failure("first\nsomething new\n\n") == ("something new", None)
 
 
-def test_no_engine_is_a_fault_only_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_no_engine_is_a_fault_only_where_it_is_requested(tmp_path: Path) -> None:
     (check,) = checked(tmp_path / "a", None)
     assert (check.status, check.finding) == (Status.FAULT, "neither podman nor docker is installed")
     assert "podman" in str(check.command)

@@ -166,7 +166,7 @@ def test_git_is_needed_for_patches(tmp_path: Path) -> None:
     (setup.farm.settings.patches / "alpha" / "0001-fix.patch").write_text("Why: x\nUpstream: none\n")
     check = only([*check_git(setup)])
     assert (check.status, check.command) == (Status.FAULT, "apt-get install git")
-    assert "1 recipe with patches or git sources: alpha" in check.finding
+    assert check.finding == "git is not installed, and these have patches or git sources: alpha"
 
 
 def test_without_bubblewrap_and_namespaces_builds_are_not_isolated(

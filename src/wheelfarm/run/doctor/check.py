@@ -70,7 +70,7 @@ class Setup:
 
     @cached_property
     def engine(self) -> Engine | None:
-        """The engine of the farm; None where the one that it asks for does not work."""
+        """The engine of the farm; None where the requested one does not work."""
         try:
             return self.farm.engine
         except EngineError:

@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.run.doctor.check import Setup
 
-_CONF: Final = "/etc/containers/containers.conf.d/50-wheelfarm.conf"
+_CONF: Final = "/etc/containers/containers.conf.d"
 
 
-def _configure(table: str, line: str) -> str:
-    """The command that sets an option of podman (containers.conf(5))."""
-    return f"printf '[{table}]\\n{line}\\n' >> {_CONF}"
+def _configure(table: str, *lines: str) -> str:
+    """The command that sets options of podman, in a file of their own (containers.conf(5))."""
+    text, name = "\\n".join((f"[{table}]", *lines, "")), lines[0].partition(" ")[0]
+    return f"mkdir -p {_CONF} && printf '{text}' > {_CONF}/60-{name}.conf"
 
 
 def _causes() -> tuple[tuple[str, str, str], ...]:
     """Patterns of a container engine's messages → what is wrong, and the command that mends it."""
-    runtime = _configure("engine", 'cgroup_manager = "cgroupfs"\\nruntime = "runc"')
+    runtime = _configure("engine", 'cgroup_manager = "cgroupfs"', 'runtime = "runc"')
     identifiers = 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"'
     return (
         (
@@ -89,7 +90,7 @@ def check_containers(setup: Setup) -> Iterator[Check]:
     if sys.platform != "linux":
         return
     settings = setup.farm.settings
-    # The farm takes the host engine where no container engine answers and nobody asks for one.
+    # The farm takes the host engine where no container engine answers and nobody requests one.
     bad = Status.FAULT if settings.engine is EngineName.CIBUILDWHEEL else Status.WARNING
     probes = list(probe_engines(settings))
     answering = next((program for program, error in probes if error is None), None)
@@ -178,7 +179,7 @@ def _missing_image(setup: Setup, container: ContainerEngine, image: str, pull: s
         name="image",
         status=status,
         finding=finding,
-        command=f"{pull}, or name another image in [tool.wheelfarm.images]",
+        command=f"{pull}, or set [tool.wheelfarm.images]",
         details=("without a registry: docs/how-to/builder-image.md",),
     )
 
@@ -192,7 +193,7 @@ def _check_pythons(setup: Setup, engine: Cibuildwheel, target: Target, image: st
             name="image",
             status=Status.FAULT,
             finding=f"{image} has no Python {', '.join(missing)} below /opt/python",
-            command=f"name another image in [tool.wheelfarm.images] {target.platform_suffix}",
+            command=f"set {target.platform_suffix} under [tool.wheelfarm.images] to an image that has it",
             details=(f"Pythons: {shown}",),
         )
     finding = f"{image} has Python {', '.join(map(str, wanted))}"

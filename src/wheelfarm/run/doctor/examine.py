@@ -36,7 +36,7 @@ def check_engine(setup: Setup) -> Iterator[Check]:
         # What is wrong with containers has a check of its own.
         yield Check.of_error("engine", error)
         return
-    chosen = "asked for" if settings.engine else "what this machine has"
+    chosen = "requested" if settings.engine else "what this machine has"
     yield Check(name="engine", status=Status.OK, finding=f"{name}, {chosen}", details=(origin,))
 
 

@@ -12,7 +12,7 @@ from packaging.version import Version
 from wheelfarm.build.compiler_cache import PROGRAM as CCACHE
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import TOOLS
-from wheelfarm.errors import EngineError, counted
+from wheelfarm.errors import EngineError
 from wheelfarm.model import Isolation
 from wheelfarm.run.doctor.check import Check, Status
 from wheelfarm.system.environment import which
@@ -176,11 +176,11 @@ def check_git(setup: Setup) -> Iterator[Check]:
     if text.startswith("git"):
         yield Check(name="git", status=Status.OK, finding=text)
         return
-    needed = f"{counted(len(users), 'recipe')} with patches or git sources: {', '.join(users)}"
+    needed = f", and these have patches or git sources: {', '.join(users)}" if users else ""
     yield Check(
         name="git",
         status=Status.FAULT if users else Status.WARNING,
-        finding=f"git is not installed, and it is needed by {needed}" if users else "git is not installed",
+        finding=f"git is not installed{needed}",
         command=install_command("git", setup.machine.manager()),
     )
 
