@@ -18,14 +18,14 @@ _SOURCE = ("PYTHONPATH", "VIRTUAL_ENV", "WHEELFARM_")
 """Variables by which the farm in this repository could be found."""
 
 
-def run(*words: str | Path, cwd: Path, path: Path | None = None) -> str:
+def run(*words: str | Path, cwd: Path, path: Path | None = None, code: int = 0) -> str:
     """Run a program to its end, with the programs of an environment first on PATH; gives its output."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(_SOURCE)}
     env["PATH"] = os.pathsep.join([*([str(path)] if path else []), "/usr/local/bin", "/usr/bin", "/bin"])
     done = subprocess.run(
         [str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+    assert done.returncode == code, f"{words}: {done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
 
@@ -52,6 +52,12 @@ def test_the_wheel_alone_starts_a_farm_that_builds(tmp_path: Path) -> None:
     run(job, "-m", "pip", "install", "--quiet", *requirements, cwd=farm)
     assert "1 recipe OK" in run("inv", "recipe.check", "all", cwd=farm, path=job.parent)
     assert "current: farm.yml" in run("inv", "ci.check", cwd=farm, path=job.parent)
+
+    pinned = (farm / "requirements" / "nox.txt").read_text()
+    (farm / "requirements" / "nox.txt").write_text(pinned.partition("wheelfarm==")[0])
+    refused = run("inv", "ci.check", cwd=farm, path=job.parent, code=14)
+    assert "the jobs of the workflow would not install wheelfarm" in refused
+    (farm / "requirements" / "nox.txt").write_text(pinned)
 
     built = run("nox", "-s", f"build-{FIRST_RECIPE}", "--", "--engine", "host", cwd=farm, path=job.parent)
     assert "1 built" in built

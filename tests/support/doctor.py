@@ -35,14 +35,16 @@ def make_setup(
     *,
     programs: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
+    table: Table | None = None,
     **settings: Any,
 ) -> Setup:
     """A farm that builds on the host; with `programs`, on a machine that has no others.
 
-    Container engines among the programs are found there too.
+    Container engines among the programs are found there too. Settings come by keyword, or in a table where
+    their keys are no names of Python.
     """
     path = str(write_programs(root / "bin", programs)) if programs is not None else os.environ["PATH"]
-    said = {"pythons": [OWN], "engine": "host"} | settings
+    said = {"pythons": [OWN], "engine": "host"} | settings | dict(table or {})
     farm = make_farm(
         root / "farm",
         recipes,

@@ -87,7 +87,7 @@ def test_no_engine_is_a_fault_only_where_it_is_requested(tmp_path: Path) -> None
     assert "podman" in str(check.command)
     (check,) = checked(tmp_path / "b", None, engine=None)
     assert (check.status, check.command) == (Status.OK, None)
-    (check,) = checked(tmp_path / "c", "exit 0", **{"container-engine": "docker"})
+    (check,) = checked(tmp_path / "c", "exit 0", table={"container-engine": "docker"})
     assert (check.status, check.finding) == (Status.FAULT, "docker is not installed")
 
 
@@ -105,8 +105,8 @@ def test_a_missing_image_is_a_fault_with_the_command_that_pulls_it(tmp_path: Pat
 
 def test_an_image_that_is_pinned_needs_its_registry(tmp_path: Path) -> None:
     image = f"127.0.0.1:1/builder@sha256:{'a' * 64}"
-    more = {"images": {f"manylinux_{platform.machine()}": image}}
-    (check,) = checked(tmp_path, '[ "$1" = version ]', **more)
+    images = {f"manylinux_{platform.machine()}": image}
+    (check,) = checked(tmp_path, '[ "$1" = version ]', images=images)
     assert check.status is Status.FAULT
     assert "is not here, and 127.0.0.1:1 cannot be reached: " in check.finding
 

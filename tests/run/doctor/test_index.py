@@ -26,7 +26,7 @@ PAGE = "/simple/alpha/"
 
 
 def checked(root: Path, url: str, **environ: str) -> Check:
-    setup = make_setup(root, environ=environ, **{"index-url": url})
+    setup = make_setup(root, environ=environ, table={"index-url": url})
     (check,) = check_index(setup)
     return check
 
@@ -144,7 +144,7 @@ def test_an_index_in_a_directory(tmp_path: Path) -> None:
 
 def test_offline_nothing_is_contacted(tmp_path: Path) -> None:
     with index_server() as server:
-        setup = make_setup(tmp_path, **{"index-url": server.url, "offline": True, "index": own(server.url)})
+        setup = make_setup(tmp_path, table={"index-url": server.url}, offline=True, index=own(server.url))
         (check,) = check_index(setup)
         assert (check.status, [*check_own_indexes(setup)]) == (Status.OK, [])
     assert server.paths == []

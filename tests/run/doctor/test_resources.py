@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_a_build_needs_more_for_a_larger_source(tmp_path: Path) -> None:
     ],
 )
 def test_memory_against_what_a_recipe_needs(
-    tmp_path: Path, recipe: dict[str, object], status: Status, command: str | None
+    tmp_path: Path, recipe: dict[str, Any], status: Status, command: str | None
 ) -> None:
     setup = make_setup(tmp_path, {"alpha": recipe}, memory="2G", jobs=4)
     (check,) = check_memory(setup)
@@ -80,6 +80,10 @@ def test_memory_against_what_a_recipe_needs(
 
 
 def test_each_compiler_takes_its_memory(tmp_path: Path) -> None:
-    recipes = {"alpha": {"compilers": ["c", "c++"]}, "beta": {"compilers": ["c"]}, "none": {"compilers": []}}
+    recipes: dict[str, Any] = {
+        "alpha": {"compilers": ["c", "c++"]},
+        "beta": {"compilers": ["c"]},
+        "none": {"compilers": []},
+    }
     needed = {each.name: memory_needed(each, 3) for each in make_setup(tmp_path, recipes).recipes}
     assert needed == {"alpha": 3_000_000_000, "beta": 1_500_000_000, "none": 0}

@@ -143,7 +143,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("bare")
 def test_missing_programs_are_a_fault(tmp_path: Path) -> None:
-    setup = make_setup(tmp_path, programs={}, **{"compiler-cache": True})
+    setup = make_setup(tmp_path, programs={}, table={"compiler-cache": True})
     programs, ccache = check_programs(setup)
     assert (programs.status, ccache.status) == (Status.FAULT, Status.WARNING)
     assert programs.finding.startswith("uv, auditwheel, patchelf cannot be found")

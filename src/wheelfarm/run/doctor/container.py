@@ -35,6 +35,7 @@ def _configure(table: str, *lines: str) -> str:
 def _causes() -> tuple[tuple[str, str, str], ...]:
     """Patterns of a container engine's messages → what is wrong, and the command that mends it."""
     runtime = _configure("engine", 'cgroup_manager = "cgroupfs"', 'runtime = "runc"')
+    backend = _configure("network", 'network_backend = "netavark"')
     identifiers = 'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"'
     return (
         (
@@ -65,6 +66,16 @@ def _causes() -> tuple[tuple[str, str, str], ...]:
             r"cgroup",
             "its runtime or its cgroup manager does not fit the cgroups of this machine",
             f"{install_command('runc')} && {runtime}",
+        ),
+        (
+            r"oci runtime \S* ?not found",
+            "its runtime is not installed",
+            f"{install_command('runc')} && {runtime}",
+        ),
+        (
+            r"/cni/|cni plugin|plugin type=",
+            "its network plugins are missing",
+            f"{install_command('netavark')} && {backend}",
         ),
         (r"netavark|aardvark|slirp4netns|pasta", "it lacks its network program", install_command("netavark")),
         (r"no space left", "its disk is full", "podman system prune, or docker system prune"),
