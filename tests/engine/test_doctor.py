@@ -1,4 +1,4 @@
-"""`doctor` with a real container engine: podman's own settings make its faults, and its commands mend them."""
+"""`doctor` with a real container engine: the settings of podman make the faults, its commands mend them."""
 
 from __future__ import annotations
 
