@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from support.disks import fill, small_disk
 from support.raised import only
 from wheelfarm.build.diagnosis import failure_of
 from wheelfarm.build.error_patterns import Failure
@@ -24,7 +23,6 @@ from wheelfarm.system.files import (
     remove_tree,
     temporary_path,
     write_atomically,
-    write_new,
 )
 
 
@@ -137,26 +135,3 @@ def test_a_tree_is_removed_with_all_that_is_in_it(tmp_path: Path) -> None:
 
 def test_removing_a_tree_that_is_not_there_is_no_error(tmp_path: Path) -> None:
     remove_tree(tmp_path / "nothing")
-
-
-class TestWriteNew:
-    def test_a_file_that_is_there_stays(self, tmp_path: Path) -> None:
-        path = tmp_path / "deep" / "file"
-        assert write_new(path, b"first")
-        assert not write_new(path, b"second")
-        assert path.read_bytes() == b"first"
-        assert [each.name for each in path.parent.iterdir()] == ["file"]
-
-    def test_a_directory_or_a_broken_link_stays_too(self, tmp_path: Path) -> None:
-        (tmp_path / "directory").mkdir()
-        (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-        assert not write_new(tmp_path / "directory", b"content")
-        assert not write_new(tmp_path / "link", b"content")
-        assert not (tmp_path / "nowhere").exists()
-
-    def test_a_full_disk_leaves_nothing(self, tmp_path: Path) -> None:
-        with small_disk(tmp_path / "disk", "size=64k") as disk:
-            fill(disk)
-            with pytest.raises(WheelhouseError):
-                write_new(disk / "file", bytes(10_000))
-            assert [each.name for each in disk.iterdir()] == ["filler"]

@@ -198,6 +198,14 @@ def write_atomically(path: Path, data: bytes, noun: str = _NOUN) -> None:
         rename_durably(temporary, path)
 
 
+def write_if_changed(path: Path, data: bytes) -> None:
+    """Write a file atomically unless it has these bytes already."""
+    with explain_os_errors(path):
+        if path.is_file() and path.read_bytes() == data:
+            return
+    write_atomically(path, data)
+
+
 def write_new(path: Path, data: bytes, noun: str = _NOUN) -> bool:
     """Write a file as a whole where there is none yet; returns whether there was none.
 
@@ -216,14 +224,6 @@ def write_new(path: Path, data: bytes, noun: str = _NOUN) -> bool:
             return False
         flush_directory(path.parent)
     return True
-
-
-def write_if_changed(path: Path, data: bytes) -> None:
-    """Write a file atomically unless it has these bytes already."""
-    with explain_os_errors(path):
-        if path.is_file() and path.read_bytes() == data:
-            return
-    write_atomically(path, data)
 
 
 @dataclass(frozen=True)
