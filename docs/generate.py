@@ -158,6 +158,7 @@ The nox sessions call the same tasks, in an environment that they make on first 
 | `build-<name>` | `inv chain <name>`, after the sessions of what it needs; at once while its stamp is valid |
 | `build-<name>(<variant>)` | the same for another variant than the default one |
 | `test-<name>`, `test-<name>(<variant>)` | `inv test <name>`: the upstream suite, else the gate |
+| `doctor` | `inv doctor`: checks this machine |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
 | `engine-tests`, `other-platforms`, `server-tests` | this project's tests with containers or index servers |
 | `public-wheels` | examines 50 public wheels: [how they fare](examination.md) |

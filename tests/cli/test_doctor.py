@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.doctor import write_programs
 from support.door import Door
 from support.farm import write_farm
 from wheelfarm.run.doctor.examine import CHECKS
@@ -64,6 +66,18 @@ def test_an_error_of_a_check_is_its_result(farm: Door) -> None:
     assert done.returncode == 1
     assert "the host engine does not build for musllinux_x86_64 here" in done.stdout
     assert "index" in done.stdout
+
+
+def test_containers_that_do_not_answer_have_one_command(farm: Door, tmp_path: Path) -> None:
+    path = write_programs(tmp_path / "bin", {"docker": "echo 'Is the docker daemon running?'; exit 1"})
+    variables = {"WHEELFARM_CONTAINER_ENGINE": "docker", "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+    done = farm.inv("doctor", "--engine", "cibuildwheel", "--json", **variables)
+    assert done.returncode == 1
+    faults = [each for each in json.loads(done.stdout)["checks"] if each["status"] == "fault"]
+    assert [(each["name"], each["command"]) for each in faults] == [
+        ("engine", None),
+        ("containers", "systemctl start docker"),
+    ]
 
 
 def test_every_check_has_its_name() -> None:

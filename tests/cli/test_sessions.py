@@ -157,21 +157,21 @@ def test_a_session_requires_the_sessions_of_its_chain_in_its_variant(
 def test_the_list_has_packages_first_and_ci_last_and_selects_nothing(farm: Path) -> None:
     lines = [line for line in _nox(farm, "--list")[0].splitlines() if line[:2] in {"- ", "* "}]
     names = [line.split()[1] for line in lines]
-    assert names[:9] == [
+    assert names[:10] == [
         *(f"{verb}-{name}" for verb in ("build", "test") for name in sorted(RECIPES)),
-        "ci-last",
+        *("doctor", "ci-last"),
     ]
     assert lines[0] == "- build-broken [build] -> broken ?: the recipe cannot be read [plain, netlib]"
     assert not any(line.startswith("* ") for line in lines)
 
 
 def test_every_recipe_has_its_sessions_even_a_broken_one(farm: Path) -> None:
-    listed, _ = _nox(farm, "--list", "--keywords", "build or test or ci or tools")
+    listed, _ = _nox(farm, "--list", "--keywords", "build or test or ci or tools or doctor")
     sessions = {line.split()[1] for line in listed.splitlines() if line[:2] in {"- ", "* "}}
     wanted = {f"{verb}-{name}" for verb in ("build", "test") for name in RECIPES}
     wanted |= {f"{name}({variant})" for name in wanted for variant in ("plain", "netlib")}
     verbs = ("last", "plan", "prepare", "build", "summary", "collect", "verify", "publish")
-    assert sessions == wanted | {f"ci-{verb}" for verb in verbs} | {"tools"}
+    assert sessions == wanted | {f"ci-{verb}" for verb in verbs} | {"tools", "doctor"}
 
 
 def _pretend_tools(farm: Path, code: int = 0, lock: str = "farm") -> Path:

@@ -15,6 +15,7 @@ from support.doctor import make_setup
 from support.farm import over
 from wheelfarm.run.doctor.check import Status
 from wheelfarm.run.doctor.container import check_containers
+from wheelfarm.run.doctor.resources import check_disks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +77,12 @@ def test_an_image_of_another_kind_has_no_pythons(container: dict[str, str], tmp_
     image = container[f"WHEELFARM_IMAGE_{SUFFIX.upper()}"]
     *_, check = checked(tmp_path, container, WORKING, pythons=["3.11", "3.10"])
     assert (check.status, check.finding) == (Status.FAULT, f"{image} has no Python 3.10 below /opt/python")
+
+
+def test_the_disk_of_the_containers_counts(container: dict[str, str], tmp_path: Path) -> None:
+    setup = make_setup(tmp_path, environ=container, engine="cibuildwheel", pythons=["3.11"])
+    lines = [line for check in check_disks(setup) for line in check.details]
+    assert any(line.startswith("containers: /") for line in lines)
 
 
 def test_an_image_that_is_not_here(container: dict[str, str], tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ class ContainerEngine:
         query = ("info", "--format", "{{.Store.GraphDriverName}}")
         return self._output(*query).strip() if self.storage is None else self.storage
 
+    @property
+    def storage_root(self) -> Path | None:
+        """The directory of its images and containers; None where this machine does not have it."""
+        key = "{{.Store.GraphRoot}}" if self.program == "podman" else "{{.DockerRootDir}}"
+        text = self._output("info", "--format", key).strip()
+        return Path(text) if text and Path(text).is_dir() else None
+
     def label(self, root: Path) -> str:
         """The option that labels a container with its build directory."""
         return f"--label=wheelfarm.build={_digest_of(root)}"

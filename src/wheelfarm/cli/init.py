@@ -60,7 +60,7 @@ def init(call: Invocation, *, recipes: str = "", wheel: str = "") -> None:
         )
     if not call.dry_run:
         first = names[0] if names else FIRST_RECIPE
-        call.screen.say(f"next: git add . && nox -l && inv doctor && nox -s build-{first}")
+        call.screen.say(f"next: git add . && nox -l && nox -s doctor && nox -s build-{first}")
 
 
 def _workflow(files: Mapping[str, bytes]) -> dict[str, bytes]:

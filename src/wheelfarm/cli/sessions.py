@@ -135,6 +135,8 @@ def register_recipes(root: Path) -> None:
             session.__doc__ = f"The upstream tests of the stored wheel of {each.name} {each.version}."
             _register(f"test-{each.name}{suffix}", session, tags=["test"])
 
+    _register("doctor", _doctor(root), tags=["doctor"])
+
 
 def register_ci(root: Path) -> None:
     """Register what the steps of the workflow run."""
@@ -189,6 +191,14 @@ def _build(root: Path, recipe: RecipeSummary, variant: str | None) -> Callable[[
         _run(session, root, "invoke", *words, "--stamp", str(path))
 
     return build
+
+
+def _doctor(root: Path) -> Callable[[nox.Session], None]:
+    def doctor(session: nox.Session) -> None:
+        _run(session, root, "invoke", "doctor", *session.posargs)
+
+    doctor.__doc__ = "Check this machine for builds, and show what mends each fault."
+    return doctor
 
 
 def _output(words: list[str]) -> str:

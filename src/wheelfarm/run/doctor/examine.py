@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import EngineError, FarmError
@@ -33,8 +34,9 @@ def check_engine(setup: Setup) -> Iterator[Check]:
     try:
         name = setup.farm.engine.name
     except EngineError as error:
-        # What is wrong with containers has a check of its own.
-        yield Check.of_error("engine", error)
+        check = Check.of_error("engine", error)
+        # What is wrong with containers has a check of its own, with a better command.
+        yield replace(check, command=None) if setup.builds_in_containers else check
         return
     chosen = "requested" if settings.engine else "what this machine has"
     yield Check(name="engine", status=Status.OK, finding=f"{name}, {chosen}", details=(origin,))

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
 from wheelfarm.model import GitCommit
 from wheelfarm.recipes.strict import size_of
 from wheelfarm.run.doctor.check import Check, Status
@@ -60,11 +61,14 @@ def check_disks(setup: Setup) -> Iterator[Check]:
     cache = Cache(settings.cache)
     largest = max((build_size(recipe, cache) for recipe in setup.recipes), default=_ENVIRONMENT)
     stages = setup.engine.stages if setup.engine else settings.stages
-    uses = (
+    uses = [
         ("build directories", stages, largest),
         ("cache", settings.cache, _STORED),
         ("wheelhouse", settings.wheelhouse, _STORED),
-    )
+    ]
+    container = setup.engine.container if isinstance(setup.engine, Cibuildwheel) else None
+    if container is not None and (storage := container.storage_root):
+        uses.append(("containers", storage, largest))
     disks: dict[int, _Disk] = {}
     for name, path, needed in uses:
         place = _existing(path.absolute())
