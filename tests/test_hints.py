@@ -65,8 +65,8 @@ SESSIONS: Final = {
     *re.findall(r'name="([\w-]+)"', (ROOT / "noxfile.py").read_text(encoding="utf-8")),
     *re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE),
 }
-OF_RECIPES: Final = ("build-", "test-", "ci-")
-"""How the sessions begin that the recipes and the jobs have."""
+OF_RECIPES: Final = ("build-", "test-", "ci-", "doctor")
+"""How the sessions begin that each farm has."""
 
 _GAP: Final = "…"
 """What stands for a value in a formatted string."""
