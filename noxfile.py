@@ -131,6 +131,12 @@ def public_wheels(session: nox.Session) -> None:
     run(session, "test", "python", "tests/public/run.py", *session.posargs)
 
 
+@nox.session(name="new-recipes", venv_backend="none", default=False)
+def new_recipes(session: nox.Session) -> None:
+    """Write recipes for 30 known packages by `inv recipe.new`, and build each as it is; 10 minutes."""
+    run(session, "test", "python", "tests/new_recipes/run.py", *session.posargs)
+
+
 @nox.session(venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
     """Measure the farm's own time and memory as ratios; prints a table and writes JSON."""

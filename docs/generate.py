@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 DOCS: Final = Path(__file__).parent
 REFERENCE: Final = DOCS / "reference"
 PUBLIC: Final = DOCS.parent / "tests" / "public"
+NEW_RECIPES: Final = DOCS.parent / "tests" / "new_recipes"
 NOTICE: Final = "<!-- Written by docs/generate.py from the code: change that, and run it again. -->"
 Schema = dict[str, Any]
 
@@ -127,6 +128,14 @@ one takes longer than 5 s of a processor, or when one has an error that `tests/p
 explain. The slowest took {slowest} s. A false error in one of them is a fault of the farm. These are the
 true ones:
 """
+NEW: Final = """\
+`nox -s new-recipes` writes a recipe for each of {count} well-known distributions with compiled code, by
+`inv recipe.new` in a copy of this farm, and builds it by `inv chain --engine host`, unedited. **{passed} of
+{count} passed their gate**, on Debian 12 with two processors that did other work too, and with a compiler
+cache. The last column has the sentence that each of the others ended with.
+
+None of them needs numpy: those that do are built against the farm's numpy, which takes minutes.
+"""
 SYSTEMS: Final = """\
 `inv wheel.gate WHEEL --like NAME` [compares a wheel with a system](../how-to/check-another-system.md). Each
 system has the libraries of its C library besides. A library counts where every image of the system has it,
@@ -161,6 +170,7 @@ The nox sessions call the same tasks, in an environment that they make on first 
 | `doctor` | `inv doctor`: checks this machine |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
 | `engine-tests`, `other-platforms`, `server-tests` | this project's tests with containers or index servers |
+| `new-recipes` | writes recipes for 30 distributions, and builds them: [how they fare](new-recipes.md) |
 | `public-wheels` | examines 50 public wheels: [how they fare](examination.md) |
 | `bench`, `bench-rebuilds` | measure the farm's own time and memory |
 | `bench-stack` | compares the speed of stored wheels with [the public ones](../how-to/compare-speed.md) |
@@ -427,11 +437,34 @@ def systems_page() -> str:
     return f"{NOTICE}\n# Systems\n\n{SYSTEMS}\n{_table(head, rows)}"
 
 
+def new_recipes_page() -> str:
+    """How recipes fare that `inv recipe.new` has written."""
+    found = json.loads((NEW_RECIPES / "result.json").read_text(encoding="utf-8"))
+    listed = tomllib.loads((NEW_RECIPES / "packages.toml").read_text(encoding="utf-8"))["package"]
+    rows = [
+        (
+            f"{each['name']} {tried['version']}".strip(),
+            each["has"],
+            f"`{tried['backend']}`" if tried["backend"] else "",
+            f"{tried['drafted']:.0f} s",
+            f"{tried['built']:.0f} s" if tried["built"] else "",
+            "passed" if tried["passed"] else tried["sentence"],
+        )
+        for each in listed
+        if (tried := found.get(each["name"]))
+    ]
+    passed = sum(each["passed"] for each in found.values())
+    text = NEW.format(count=len(rows), passed=passed)
+    head = ("distribution", "has", "backend", "recipe", "build and gate", "result")
+    return f"{NOTICE}\n# Recipes that `inv recipe.new` writes\n\n{text}\n{_table(head, rows)}"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "recipe.md": recipe_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "examination.md": examination_page,
+    "new-recipes.md": new_recipes_page,
     "systems.md": systems_page,
     "tasks.md": tasks_page,
 }

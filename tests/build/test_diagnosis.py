@@ -113,6 +113,15 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("repair-dylib", "backend", (3, 12), "the repair tool does not find libanswer.dylib"),
     ("repair-forbidden", "backend", (5,), "the wheel uses symbols that its platform tag does not allow"),
     ("repair-library", "backend", (13, 14, 15), "the repair tool does not find libfar.so"),
+    (
+        "repair-no-libc",
+        "backend",
+        (15, 16, 17),
+        (
+            "tornado/speedups.abi3.so links no library at all, also not the C library, so auditwheel does "
+            "not know what it is for"
+        ),
+    ),
     ("repair-tag", "backend", (5,), "the wheel uses symbols that are newer than its platform tag"),
     ("requirements-unmet", "configure", (3, 4, 5, 6, 7, 8, 9), "the build environment lacks numpyy"),
     ("requirements-unsolvable", "settings", (2, 3), "no set of wheels fits the requirements"),
@@ -122,6 +131,14 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("setuptools-gcc", "compile", (12, 13, 14), None),
     ("time-limit", "time-limit", (3, 4, 5, 6), "it takes longer than it may, or it hangs"),
 )
+
+
+def test_a_header_of_a_known_library_names_its_packages() -> None:
+    found = classify(BuildError("it failed"), failed_log("pip-indented"), "build")
+    assert found.hint == (
+        '[system-packages] apt = ["libfftw3-dev"], dnf = ["fftw-devel"] in the recipe; '
+        "with Homebrew: brew install fftw"
+    )
 
 
 class TestErrors:

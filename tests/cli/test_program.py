@@ -28,6 +28,7 @@ WRITES = {
     "reproduce",
     "ci.render",
     "recipe.lock",
+    "recipe.new",
     "recipe.schema",
     "recipe.sizes",
     "init",

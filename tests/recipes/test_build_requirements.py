@@ -8,7 +8,13 @@ import pytest
 
 from support.raised import only, raised
 from wheelfarm.errors import BuildDirectoryError, RecipeError
-from wheelfarm.recipes.build_requirements import backend, build_requires, edit_build_requires, edited
+from wheelfarm.recipes.build_requirements import (
+    backend,
+    build_requires,
+    edit_build_requires,
+    edited,
+    static_run_requires,
+)
 from wheelfarm.recipes.recipe import BuildRequires
 
 if TYPE_CHECKING:
@@ -32,6 +38,27 @@ class TestReading:
         if text is not None:
             (tmp_path / "pyproject.toml").write_text(text)
         assert (backend(tmp_path), build_requires(tmp_path)) == expected
+
+    @pytest.mark.parametrize(
+        ("project", "metadata", "expected"),
+        [
+            ("[project]\nname = 'a'\ndependencies = ['b']\n", None, ["b"]),
+            ("[project]\nname = 'a'\n", "Metadata-Version: 2.1\n", []),
+            ("[project]\nname = 'a'\ndynamic = ['dependencies']\n", None, None),
+            ("", None, None),
+            ("", "Metadata-Version: 2.1\nRequires-Dist: b\n", None),
+            ("", "Metadata-Version: 2.2\nRequires-Dist: b\n", ["b"]),
+            ("", "Metadata-Version: 2.2\n", []),
+            ("", "Metadata-Version: 2.4\nDynamic: Requires-Dist\n", None),
+        ],
+    )
+    def test_run_requirements_without_a_build(
+        self, tmp_path: Path, project: str, metadata: str | None, expected: list[str] | None
+    ) -> None:
+        (tmp_path / "pyproject.toml").write_text(project)
+        if metadata is not None:
+            (tmp_path / "PKG-INFO").write_text(metadata)
+        assert static_run_requires(tmp_path) == expected
 
     @pytest.mark.parametrize(
         "text",

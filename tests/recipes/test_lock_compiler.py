@@ -120,6 +120,16 @@ def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCapt
     assert message.endswith("AssertionError")
 
 
+def test_run_requirements_that_the_source_does_not_state_are_those_of_the_published_wheel(
+    tmp_path: Path,
+) -> None:
+    index = source(tmp_path / "index", **{"pyproject.toml": "[build-system]\nrequires = []\n"})
+    root, requires = tmp_path / "index", ["quick>=1", "never; extra == 'more'"]
+    assert "test.lock" not in compiled(tmp_path / "farm", index, {})
+    index.add(make_wheel(root, "tinyleaf", "1.0", {}, requires=requires))
+    assert pinned(compiled(tmp_path / "farm", index, {})["test.lock"]) == {"quick": "1.0"}
+
+
 @pytest.mark.slow
 def test_a_backend_that_names_no_requirement(tmp_path: Path) -> None:
     text = BACKEND.replace("tool[fast]<1.1", "any tool")

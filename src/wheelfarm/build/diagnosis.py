@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.build.log_search import Search
 from wheelfarm.errors import FarmError, GroupError
+from wheelfarm.recipes.draft.system_libraries import library_of_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -195,6 +196,14 @@ _BY_MESSAGE: Final = (
         r"error: RECORD of \S+, which (.+) wrote, is wrong",
     ),
     (
+        "{0} links no library at all, also not the C library, so auditwheel does not know what it is for",
+        (
+            "keep the C library linked: [platforms.linux.append.environment] "
+            'LDFLAGS = "-Wl,--strip-all -Wl,--no-as-needed" in the recipe'
+        ),
+        r"InvalidLibcError: couldn't detect libc for python extension (\S+)",
+    ),
+    (
         "it is repaired already",
         "there is nothing to do: name the wheel as the build has made it",
         r"has already repaired this wheel",
@@ -325,7 +334,8 @@ def find_hints(failure: Failure, message: str) -> Hints:
     for cause, hint, *patterns in _BY_MESSAGE:
         for pattern in patterns:
             if found := re.search(pattern, message):
-                return Hints(cause.format(*found.groups()), hint)
+                library = library_of_header(found[1]) if hint is _PACKAGES and found.groups() else None
+                return Hints(cause.format(*found.groups()), library.hint if library else hint)
     return Hints()
 
 

@@ -1,10 +1,11 @@
-"""recipe.list, recipe.check, recipe.sizes, recipe.lock, recipe.schema."""
+"""recipe.new, recipe.list, recipe.check, recipe.sizes, recipe.lock, recipe.schema."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.recipe_new import new  # noqa: F401 - a task of this collection
 from wheelfarm.cli.task import parse_packages, task
 from wheelfarm.errors import Collector, RecipeError, UsageError, counted
 from wheelfarm.plan.graph import is_built, order

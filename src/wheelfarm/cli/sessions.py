@@ -76,6 +76,9 @@ def read_summaries(recipes: Path) -> tuple[RecipeSummary, ...]:
     """The recipes below a directory, by name."""
     summaries = []
     for file in sorted(recipes.glob("*/recipe.toml")):
+        # As the farm itself: what a killed `inv recipe.new` leaves begins with a dot.
+        if file.parent.name.startswith((".", "_")):
+            continue
         recipe = _read(file)
         requires = _table(recipe, "requires")
         needs = dict.fromkeys([*_names(requires.get("host")), *_names(requires.get("run"))])

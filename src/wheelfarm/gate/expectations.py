@@ -16,7 +16,7 @@ from wheelfarm.recipes.strict import size_of
 from wheelfarm.wheelhouse.tags import is_library, is_pure
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.blas import blas_all
-from wheelfarm.wheels.contents import Kind, contents, kind_of
+from wheelfarm.wheels.contents import contents, test_members
 from wheelfarm.wheels.examination import platform_level
 from wheelfarm.wheels.linkage import linkage_in_child
 
@@ -132,12 +132,7 @@ def check_contents(expect: Expect, wheel: Wheel, *, growth: str = "") -> Iterato
 
 
 def _tests(wheel: Wheel, *, wanted: bool) -> Check:
-    # A conftest.py alone is configuration of pytest, which some packages install with their code.
-    tests = [
-        member
-        for member in wheel.members
-        if kind_of(member.name) is Kind.TESTS and not member.name.endswith("/conftest.py")
-    ]
+    tests = test_members(wheel)
     found = (
         f"{counted(len(tests), 'file')}, {sum(member.size for member in tests):,} bytes"
         if tests

@@ -39,12 +39,13 @@ class BuildSystem(BaseModel):
 
 
 class _Project(BaseModel):
-    dependencies: list[str] | None = None
+    dependencies: list[str] = []
+    dynamic: list[str] = []
 
 
 class _Pyproject(BaseModel):
     build_system: BuildSystem = Field(default=BuildSystem(), alias="build-system")
-    project: _Project = _Project()
+    project: _Project | None = None
 
 
 def _read(tree: Path, parse: Callable[[str], T]) -> T:
@@ -91,21 +92,25 @@ def build_requires(tree: Path) -> list[str]:
     return read_build_system(tree).requires
 
 
-def static_run_requires(tree: Path) -> list[str]:
+def static_run_requires(tree: Path) -> list[str] | None:
     """The run requirements that a source states without a build: in pyproject.toml or PKG-INFO (PEP 643).
+
+    None where it does not state them.
 
     Raises:
         BuildDirectoryError: when pyproject.toml is not valid.
     """
-    if (dependencies := _pyproject(tree).project.dependencies) is not None:
-        return dependencies
+    project = _pyproject(tree).project
+    # What is neither there nor dynamic is empty (PEP 621).
+    if project is not None and "dependencies" not in project.dynamic:
+        return project.dependencies
     fields = read_pkg_info(tree)
     if fields is None:
-        return []
+        return None
     dynamic = {str(name).lower() for name in fields.get_all("Dynamic", ())}
     # Before Metadata 2.2 any field of a source distribution may differ from that of its wheel.
     old = str(fields.get("Metadata-Version", "1")).startswith(("1", "2.0", "2.1"))
-    return [] if old or "requires-dist" in dynamic else list(map(str, fields.get_all("Requires-Dist", ())))
+    return None if old or "requires-dist" in dynamic else list(map(str, fields.get_all("Requires-Dist", ())))
 
 
 def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
@@ -43,6 +43,27 @@ def required_names(requirements: Iterable[str], targets: Sequence[Target]) -> di
     return found
 
 
+def find_farm_requirements(
+    recipe: LoadedRecipe,
+    recipes: RecipeSet,
+    targets: Sequence[Target],
+    *,
+    requires: Iterable[str],
+    run_requires: Iterable[str],
+) -> dict[str, dict[Name, str]]:
+    """The requirements, by `host` and `run`, that the farm has recipes for and the recipe does not name."""
+    own = recipe.table.requires
+    missing: dict[str, dict[Name, str]] = {}
+    for kind, texts in (("host", requires), ("run", run_requires)):
+        known = {recipe.name, *recipes.run_closure(getattr(own, kind))}
+        missing[kind] = {
+            name: text
+            for name, text in required_names(texts, targets).items()
+            if name in recipes and name not in known
+        }
+    return missing
+
+
 def check_farm_requirements(
     recipe: LoadedRecipe,
     recipes: RecipeSet,
@@ -54,14 +75,7 @@ def check_farm_requirements(
 ) -> None:
     """Collect requirements that the farm has recipes for and that the recipe does not name."""
     own = recipe.table.requires
-    missing: dict[str, dict[Name, str]] = {}
-    for kind, texts in (("host", requires), ("run", run_requires)):
-        known = {recipe.name, *recipes.run_closure(getattr(own, kind))}
-        missing[kind] = {
-            name: text
-            for name, text in required_names(texts, targets).items()
-            if name in recipes and name not in known
-        }
+    missing = find_farm_requirements(recipe, recipes, targets, requires=requires, run_requires=run_requires)
     # The line to add has both, so that one correction is enough.
     lists = {kind: [*getattr(own, kind), *names] for kind, names in missing.items()}
     line = ", ".join(f"{kind} = {json.dumps(names)}" for kind, names in lists.items() if names)
@@ -103,16 +117,18 @@ def check_run_requirements(
 def check_rust(recipe: LoadedRecipe, names: Iterable[str], problems: Collector) -> None:
     """Collect that a source compiles Rust, which the farm does not build."""
     for name in sorted(RUST.intersection(names)):
-        problems.add(
-            LockError(
-                f"{recipe.name} is built with {name}, which compiles Rust: the farm does not build that",
-                where=recipe.where,
-                why="it needs cargo and rustc, whose versions no part of the build key holds, and its crates "
-                "inside the source (cargo vendor), since a build has no network",
-                hint=f"take the wheel of {recipe.name} from the index: remove the recipe, and "
-                "what needs it has it in its locks",
-            )
-        )
+        problems.add(rust_error(recipe.name, name, where=recipe.where))
+
+
+def rust_error(name: Name, tool: str, *, where: str) -> LockError:
+    """The error about a source that compiles Rust."""
+    return LockError(
+        f"{name} is built with {tool}, which compiles Rust: the farm does not build that",
+        where=where,
+        why="it needs cargo and rustc, whose versions no part of the build key holds, and its crates "
+        "inside the source (cargo vendor), since a build has no network",
+        hint=f"take the wheel of {name} from the index, without a recipe: what needs it has it in its locks",
+    )
 
 
 def check_locks(
@@ -159,15 +175,30 @@ def check_pins(
     problems: Collector,
 ) -> None:
     """Collect requirements, also those that others bring, for which the farm has recipes."""
-    stated = required_names(made_for.requires, targets)
     check_farm_requirements(
-        recipe,
-        recipes,
-        targets,
-        requires=[*made_for.requires, *_lines(build, leave_out=_FRONTEND - stated.keys())],
-        run_requires=[*made_for.run_requires, *_lines(test)],
-        problems=problems,
+        recipe, recipes, targets, **pinned_requirements(made_for, targets, build, test), problems=problems
     )
+
+
+class PinnedRequirements(TypedDict):
+    """All that locks pin, stated or brought by others, as requirements."""
+
+    requires: list[str]
+    run_requires: list[str]
+
+
+def pinned_requirements(
+    made_for: MadeFor,
+    targets: Sequence[Target],
+    build: Sequence[LockedRequirement],
+    test: Sequence[LockedRequirement],
+) -> PinnedRequirements:
+    """The requirements of the build and of the installed wheel, with those that others bring."""
+    stated = required_names(made_for.requires, targets)
+    return {
+        "requires": [*made_for.requires, *_lines(build, leave_out=_FRONTEND - stated.keys())],
+        "run_requires": [*made_for.run_requires, *_lines(test)],
+    }
 
 
 def _lines(pinned: Iterable[LockedRequirement], leave_out: Iterable[str] = ()) -> list[str]:

@@ -11,22 +11,25 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, LockError, ProcessError
-from wheelfarm.model import PublicWheel, Python, Target
+from wheelfarm.model import PublicWheel, Python, Sdist, Target
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.backend_hook import ask_backend
 from wheelfarm.recipes.build_requirements import backend, edit_build_requires, static_run_requires
 from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, required_names
 from wheelfarm.recipes.lock_header import MadeFor
 from wheelfarm.recipes.locks import parse_lines
+from wheelfarm.recipes.published_wheel import read_published
 from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import unpack
 from wheelfarm.system.logs import get_logger
+from wheelfarm.system.machine import glibc, target_here
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from wheelfarm.model import LockedRequirement
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
@@ -100,6 +103,33 @@ def targets_of(settings: Settings) -> list[Target]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResolvedLocks:
+    """The pinned requirements of a recipe, before they are compared with its `requires`."""
+
+    made_for: MadeFor
+    texts: Mapping[str, str]
+    """By file name, without their headers; empty where there is nothing to pin."""
+
+    def pins(self, file: str) -> tuple[LockedRequirement, ...]:
+        """The lines of a lock."""
+        return parse_lines(self.texts[file], file)
+
+    def render(self, recipe: LoadedRecipe) -> dict[str, str]:
+        """The contents of the lock files, by file name."""
+        suite = recipe.table.test.suite
+        headers = {
+            "build.lock": self.made_for,
+            "test.lock": self.made_for.of_tests(self.made_for.run_requires),
+            "suite.lock": self.made_for.of_tests(suite.requires if suite else []),
+        }
+        return {
+            name: headers[name].render(recipe.name) + text
+            for name, text in self.texts.items()
+            if text or name == "build.lock"
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class LockCompiler:
     """Resolves requirements for all Pythons and platforms at once.
 
@@ -123,6 +153,27 @@ class LockCompiler:
                 recipe does not name, or when the source compiles Rust.
             FarmError: when the source cannot be fetched, unpacked or patched.
         """
+        resolved = self.resolve(recipe)
+        targets, problems = targets_of(self.settings), Collector()
+        check_pins(
+            recipe,
+            self.recipes,
+            targets,
+            made_for=resolved.made_for,
+            build=resolved.pins("build.lock"),
+            test=resolved.pins("test.lock"),
+            problems=problems,
+        )
+        problems.check()
+        return resolved.render(recipe)
+
+    def resolve(self, recipe: LoadedRecipe) -> ResolvedLocks:
+        """The locks of a recipe, which may pin what the farm has recipes for.
+
+        Raises:
+            LockError: when requirements do not resolve, or when the source compiles Rust.
+            FarmError: when the source cannot be fetched, unpacked or patched.
+        """
         made_for = self._requires(recipe)
         targets, problems = targets_of(self.settings), Collector()
         own, suite = recipe.table.requires, recipe.table.test.suite
@@ -143,26 +194,7 @@ class LockCompiler:
                 constraints=test,
             ),
         }
-        check_pins(
-            recipe,
-            self.recipes,
-            targets,
-            made_for=made_for,
-            build=parse_lines(locks["build.lock"], "build.lock"),
-            test=parse_lines(test, "test.lock"),
-            problems=problems,
-        )
-        problems.check()
-        headers = {
-            "build.lock": made_for,
-            "test.lock": made_for.of_tests(runs),
-            "suite.lock": made_for.of_tests(suite.requires if suite else []),
-        }
-        return {
-            name: headers[name].render(recipe.name) + text
-            for name, text in locks.items()
-            if text or name == "build.lock"
-        }
+        return ResolvedLocks(made_for=made_for, texts=locks)
 
     def _requires(self, recipe: LoadedRecipe) -> MadeFor:
         """The requirements of the build, and of the installed wheel where the source states them."""
@@ -176,13 +208,25 @@ class LockCompiler:
             target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
             series = recipe.series(variant=self.settings.variant, target=target)
             tree = patch_tree(recipe, source, tree, series, environ=self.settings.environ).project
-            runs = static_run_requires(tree)
+            stated = static_run_requires(tree)
+            runs = self._published_run_requires(recipe) if stated is None else stated
             static = edit_build_requires(tree, recipe.table.build_requires, where=recipe.where)
             static += _OF_BACKEND.get(backend(tree), ())
             if not RUST.intersection(required_names(static, targets_of(self.settings))):
                 resolved = recipe.resolve(variant=self.settings.variant, target=target)
                 static += self._dynamic(recipe, tree, static, resolved, Path(scratch))
             return MadeFor.of(recipe, static, runs)
+
+    def _published_run_requires(self, recipe: LoadedRecipe) -> list[str]:
+        """The run requirements of the index's wheel of the same release, where the source states none.
+
+        Without a wheel of the index they are not known before the build.
+        """
+        if not isinstance(recipe.source, Sdist):
+            return []
+        target = target_here(self.settings.pythons[0])
+        found = read_published(self.fetcher, recipe.name, recipe.table.version, target, glibc())
+        return list(found.requires_dist) if found else []
 
     def _dynamic(
         self,

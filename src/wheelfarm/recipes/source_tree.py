@@ -164,7 +164,7 @@ def _refusal(recipe: LoadedRecipe, source: FetchedSource, refused: Mapping[str, 
     files = [f"{escaped(file)}: {kind}" for file, kind in refused.items()]
     if len(files) > _SHOWN:
         files[_SHOWN:] = [f"and {len(files) - _SHOWN} more"]
-    globs = [json.dumps(pattern, ensure_ascii=False) for pattern in _globs_of(refused)]
+    globs = [json.dumps(pattern, ensure_ascii=False) for pattern in globs_of(refused)]
     pointers = any("pointer" in kind for kind in refused.values())
     return SourceError(
         f"the source of {recipe.name} {source.version} has "
@@ -184,7 +184,7 @@ def _refusal(recipe: LoadedRecipe, source: FetchedSource, refused: Mapping[str, 
     )
 
 
-def _globs_of(files: Iterable[str]) -> Iterator[str]:
+def globs_of(files: Iterable[str]) -> Iterator[str]:
     """A glob for each file, or for several of one kind below two directories at most."""
     groups = defaultdict[tuple[str, str], list[str]](list)
     for file in files:

@@ -52,6 +52,15 @@ class Fetcher:
     """The host's environment, for git."""
     limits: Limits = DEFAULT_LIMITS
 
+    def project(self, name: Name) -> Project:
+        """What the index has of a project, to choose from.
+
+        Raises:
+            NetworkError: when the index cannot be reached.
+            SourceError: when it does not know the project.
+        """
+        return Project.read(name, self._network)
+
     def source(self, name: Name, source: Source) -> FetchedSource:
         """The archive of a source; for a commit, a tar that is the same on each machine.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from email.message import Message
 from html import unescape
 from typing import TYPE_CHECKING, Final
@@ -62,7 +64,19 @@ def _read_html(content: bytes, charset: str | None, url: str, name: str) -> list
     if charset is not None and codecs.lookup(charset).name not in _CHARSETS:
         raise ValueError(f"the server answers in {charset}")
     text = content.decode(charset or "utf-8", "replace")
-    return [DistributionPackage.from_link(link, name) for link in _links(text, url)]
+    return [
+        replace(DistributionPackage.from_link(link, name), upload_time=_upload_time(link))
+        for link in _links(text, url)
+    ]
+
+
+def _upload_time(link: Link) -> datetime | None:
+    """What PEP 700 has in JSON only, and some indexes in HTML too; None where it is missing or no date."""
+    try:
+        time = datetime.fromisoformat(link.get_str_attrib("data-upload-time") or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _links(text: str, url: str) -> Iterator[Link]:

@@ -106,6 +106,19 @@ def vendored(wheel: Wheel) -> tuple[Member, ...]:
     )
 
 
+def is_test(name: str) -> bool:
+    """Whether a member is a test or belongs to one.
+
+    A conftest.py alone is configuration of pytest, which some packages install with their code.
+    """
+    return kind_of(name) is Kind.TESTS and not name.endswith("/conftest.py")
+
+
+def test_members(wheel: Wheel) -> tuple[Member, ...]:
+    """The tests in a wheel, and their data."""
+    return tuple(member for member in wheel.members if is_test(member.name))
+
+
 def contents(wheel: Wheel, *, largest: int = 10) -> Contents:
     """The wheel's members by kind, the largest kind first, with the `largest` largest members."""
     members: dict[Kind, list[Member]] = defaultdict(list)

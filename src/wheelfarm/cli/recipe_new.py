@@ -1,0 +1,129 @@
+"""recipe.new: a recipe from what the index has of a distribution."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.task import PLANNING, Invocation, parse_releases, task
+from wheelfarm.errors import ChainFailedError, UsageError
+from wheelfarm.recipes.draft.drafter import Drafter
+from wheelfarm.recipes.draft.release import Policy
+from wheelfarm.report.build import summary_lines
+from wheelfarm.report.draft import draft_data, draft_lines
+from wheelfarm.run.first_build import measure_recipe
+from wheelfarm.run.services import make_fetcher
+from wheelfarm.system.environment import system_environment
+from wheelfarm.system.files import write_atomically, write_new_directory
+from wheelfarm.system.machine import Machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelfarm.model import Name
+    from wheelfarm.recipes.draft.drafter import Draft
+    from wheelfarm.run.farm import Farm
+
+_DIGITS = 5
+
+
+@task(
+    *PLANNING,
+    *("jobs", "dry_run", "json"),
+    package="a distribution, perhaps with its version, as scipy==1.17.1",
+    min_age="days since the upload of a release that may be chosen",
+    require_dates="an error where the index does not say when a release was uploaded",
+    prereleases="choose also among pre-releases",
+    measure="build it, and expect of the wheel what the first one has",
+)
+def new(
+    call: Invocation,
+    package: str,
+    *,
+    min_age: str = "7",
+    require_dates: bool = False,
+    prereleases: bool = False,
+    measure: bool = False,
+) -> None:
+    """Write a recipe, its locks and a smoke test, from what the index has."""
+    name, version = _release(package)
+    farm = call.farm
+    policy = Policy(
+        pythons=farm.settings.pythons,
+        now=datetime.now(UTC),
+        min_age=_days(min_age),
+        prereleases=prereleases,
+        require_dates=require_dates,
+    )
+    draft = Drafter(
+        settings=farm.settings,
+        recipes=farm.recipes,
+        fetcher=make_fetcher(farm.settings),
+        env=programs_environment(farm.settings),
+        policy=policy,
+    ).draft(name, version)
+    directory = farm.settings.recipes / name
+    if not call.dry_run:
+        files = {file: text.encode() for file, text in draft.files.items()}
+        write_new_directory(directory, files, "the recipe")
+    lacking = _lacking(call, draft)
+    data, lines = (
+        draft_data(draft, lacking, dry_run=call.dry_run),
+        draft_lines(draft, lacking, dry_run=call.dry_run),
+    )
+    if measure and not call.dry_run:
+        call.screen.lines(lines)
+        data["files"] |= (measured := _measure(call, draft, directory))
+        lines = iter([f"measured recipes/{name}: its first wheel meets {' and '.join(measured)}"])
+    call.show(data, lines)
+
+
+def _measure(call: Invocation, draft: Draft, directory: Path) -> dict[str, str]:
+    """Build the recipe, write what its wheel has as expectations, and run the gate with them."""
+    wheel, farm = _build(call, draft.name)
+    files = measure_recipe(farm, draft.recipe, wheel)
+    for file, text in files.items():
+        write_atomically(directory / file, text.encode(), "the recipe")
+    _build(call, draft.name)
+    return dict(files)
+
+
+def _build(call: Invocation, name: Name) -> tuple[Path, Farm]:
+    """Build a recipe as it is on the disk now; its wheel, and the farm that has built it."""
+    fresh = Invocation(call.options)
+    fresh.farm.provide([name])
+    outcomes = fresh.run(fresh.plan([name]))
+    call.screen.lines(summary_lines(outcomes))
+    wheel = next((each.wheel for each in outcomes if each.build.id.name == name and each.state.good), None)
+    if wheel is None:
+        fresh.problems.check()
+        raise ChainFailedError(
+            f"the first build of {name} failed, so nothing of it is measured",
+            where=f"recipes/{name}",
+            hint=f"correct the recipe, then nox -s build-{name} and inv recipe.sizes {name}",
+        )
+    return wheel, fresh.farm
+
+
+def _release(text: str) -> tuple[Name, str | None]:
+    releases = list((parse_releases(text) or {}).items())
+    if len(releases) != 1:
+        raise UsageError(f"{text!r} is not one package", hint="inv recipe.new scipy, or scipy==1.17.1")
+    return releases[0]
+
+
+def _days(text: str) -> timedelta:
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
+        raise UsageError(f"--min-age: {text!r} is not a number of days", hint="--min-age 7")
+    return timedelta(days=int(text))
+
+
+def _lacking(call: Invocation, draft: Draft) -> tuple[str, ...]:
+    """The system packages of the recipe that this machine does not have."""
+    machine, libraries = Machine(system_environment(call.farm.settings.environ)), draft.recipe.libraries
+    manager = machine.manager()
+    if manager is None or not libraries:
+        return ()
+    names = [getattr(each, manager) for each in libraries]
+    return tuple(sorted(set(names) - set(machine.packages(manager, names))))

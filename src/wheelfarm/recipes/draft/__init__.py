@@ -1,0 +1,1 @@
+"""Drafts a recipe for a distribution from what the index has of it."""

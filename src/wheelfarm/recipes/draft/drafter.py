@@ -1,0 +1,270 @@
+"""Drafts a recipe: chooses the release, reads its source and its published wheel, and writes the locks."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.errors import SourceError, UsageError
+from wheelfarm.model import Platform, Sdist
+from wheelfarm.recipes.draft.recipe_choices import (
+    choose_compilers,
+    dispatched_globs,
+    file_globs,
+    find_notes,
+    find_questions,
+    recipe_python,
+    replaced_requirements,
+)
+from wheelfarm.recipes.draft.recipe_text import DraftedRecipe, render_recipe
+from wheelfarm.recipes.draft.release import choose_release
+from wheelfarm.recipes.draft.smoke import FILE as SMOKE
+from wheelfarm.recipes.draft.smoke import render_smoke
+from wheelfarm.recipes.draft.source_facts import inspect_source
+from wheelfarm.recipes.lock_checks import (
+    RUST,
+    find_farm_requirements,
+    pinned_requirements,
+    required_names,
+    rust_error,
+)
+from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
+from wheelfarm.recipes.published_wheel import read_published
+from wheelfarm.recipes.recipe_set import read_recipe
+from wheelfarm.sources.inspection import find_non_source
+from wheelfarm.sources.unpacking import unpack
+from wheelfarm.system.machine import glibc, target_here
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wheelfarm.model import Name, Target
+    from wheelfarm.recipes.draft.release import Policy, Release
+    from wheelfarm.recipes.draft.source_facts import SourceFacts
+    from wheelfarm.recipes.lock_compiler import ResolvedLocks
+    from wheelfarm.recipes.published_wheel import PublishedWheel
+    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.settings import Settings
+    from wheelfarm.sources.fetcher import Fetcher
+
+RECIPE: Final = "recipe.toml"
+_OF_EACH_LINUX: Final = ("libz.so.1", "librt.so.1", "libresolv.so.2", "libutil.so.1")
+"""Those of PEP 600 that libraries of the system need most, beside the farm's own list."""
+_ROUNDS: Final = 3
+"""Resolutions of the locks: each may find further requirements that the farm has recipes for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A recipe that nobody has written yet."""
+
+    release: Release
+    recipe: DraftedRecipe
+    facts: SourceFacts
+    published: PublishedWheel | None
+    files: Mapping[str, str]
+    """The files of its directory."""
+    notes: tuple[str, ...]
+    """What the user should know."""
+    pinned_by: tuple[str, ...]
+    """Recipes whose locks pin it, and that have to require it now."""
+
+    @property
+    def name(self) -> Name:
+        return self.release.name
+
+    @property
+    def pure(self) -> bool:
+        return self.recipe.compilers == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drafter:
+    """Drafts recipes for a farm.
+
+    Args:
+        settings: those of the farm.
+        recipes: its recipes.
+        fetcher: reads the index, and fetches the sources.
+        env: the environment of uv.
+        policy: which releases are suitable.
+    """
+
+    settings: Settings
+    recipes: RecipeSet
+    fetcher: Fetcher
+    env: Mapping[str, str]
+    policy: Policy
+
+    def draft(self, name: Name, version: str | None = None) -> Draft:
+        """Draft the recipe of a distribution, and of a version where one is named.
+
+        Raises:
+            UsageError: when the farm has a recipe of that name.
+            SourceError: when the index has no such project, no suitable release, or no source of it.
+            LockError: when its requirements do not resolve, or when it compiles Rust.
+            FarmError: when the source cannot be fetched or unpacked.
+        """
+        self.check_new(name)
+        release = choose_release(self.fetcher.project(name), self.policy, version)
+        source = self.fetcher.source(name, Sdist(version=release.version, sha256=release.sha256))
+        published = read_published(self.fetcher, name, release.version, self._target, glibc())
+        with tempfile.TemporaryDirectory(prefix="wheelfarm-new-") as scratch:
+            tree = unpack(source, Path(scratch) / "source", self.settings.limits.values())
+            if not any((tree / each).is_file() for each in ("pyproject.toml", "setup.py")):
+                raise SourceError(
+                    f"the source of {name} {release.version} has no pyproject.toml or setup.py",
+                    where=release.filename,
+                    why="no build backend can build it",
+                    hint="name a directory of it by source.subdirectory: docs/how-to/write-a-recipe.md",
+                )
+            facts = inspect_source(tree)
+            self._check_rust(release, facts)
+            recipe = self._recipe(release, facts, published, dict(find_non_source(tree, tree)))
+            recipe, files = self._lock(recipe, published, Path(scratch) / "recipes")
+        return Draft(
+            release=release,
+            recipe=recipe,
+            facts=facts,
+            published=published,
+            files=files,
+            notes=(*release.notes, *find_notes(facts, published, recipe)),
+            pinned_by=self._pinned_by(name),
+        )
+
+    def check_new(self, name: Name) -> None:
+        """Refuse a name that the farm has a directory of recipes for.
+
+        Raises:
+            UsageError: when it has.
+        """
+        directory = self.settings.recipes / name
+        if name in self.recipes or directory.exists():
+            raise UsageError(
+                f"there is a recipe for {name} already",
+                where=f"{self.settings.recipes.name}/{name}",
+                why="nothing is overwritten",
+                hint=f"inv recipe.lock {name} writes its locks anew; remove the directory to begin again",
+            )
+
+    @cached_property
+    def _target(self) -> Target:
+        return target_here(self.settings.pythons[0])
+
+    def _check_rust(self, release: Release, facts: SourceFacts) -> None:
+        names = required_names(facts.build_requires, targets_of(self.settings))
+        for tool in sorted(RUST.intersection(names)):
+            raise rust_error(release.name, tool, where=release.filename)
+
+    def _recipe(
+        self,
+        release: Release,
+        facts: SourceFacts,
+        published: PublishedWheel | None,
+        non_source: Mapping[str, str],
+    ) -> DraftedRecipe:
+        """The values that are known without the locks."""
+        compilers = choose_compilers(release, facts, published)
+        targets = targets_of(self.settings)
+        runs = (
+            facts.run_requires if facts.run_requires is not None else getattr(published, "requires_dist", ())
+        )
+        host = self._of_farm(required_names((*facts.build_requires, *facts.imports_of_setup), targets))
+        run = self._of_farm(required_names(runs, targets))
+        removed, allowed = file_globs(non_source)
+        tests = published.tests if published else facts.tests
+        default = self.settings.defaults.expect.tests
+        replaced = default is not None and default is not tests
+        return DraftedRecipe(
+            name=release.name,
+            version=release.version,
+            summary=facts.summary or release.name,
+            sha256=release.sha256,
+            python=recipe_python(release.requires_python),
+            compilers=compilers,
+            host=host,
+            run=run,
+            add=[each for each in facts.imports_of_setup if each not in self.recipes],
+            replace=replaced_requirements(facts),
+            remove_files=removed,
+            allow_files=allowed,
+            libraries=facts.libraries if compilers != [] else (),
+            tests=tests if default is None or replaced else None,
+            tests_replaced=replaced,
+            needs=self._needs(facts, published) if compilers != [] else (),
+            dispatched=dispatched_globs(published.extensions if published else ()),
+            imports=published.packages if published else facts.packages,
+            smoke=SMOKE,
+            meson=facts.meson,
+            cmake=facts.cmake,
+            schema=(self.settings.root / "docs/reference/recipe.schema.json").is_file(),
+            questions=find_questions(facts, published),
+        )
+
+    def _needs(self, facts: SourceFacts, published: PublishedWheel | None) -> tuple[str, ...]:
+        """What the wheel may need from outside on Linux, beyond the farm's defaults.
+
+        The libraries of the system that are put into the wheel may need another that each manylinux system
+        has (PEP 600), as libxml2 needs zlib.
+        """
+        defaults = self.settings.defaults
+        linux = defaults.platforms.get(Platform.LINUX)
+        globs = [*(defaults.expect.needs or ()), *((linux.append.expect.needs or ()) if linux else ())]
+        if not globs:
+            return ()  # nothing is expected of it
+        wanted = {*(published.needs if published else ()), *(_OF_EACH_LINUX if facts.libraries else ())}
+        return tuple(sorted(each for each in wanted if not any(fnmatchcase(each, glob) for glob in globs)))
+
+    def _of_farm(self, names: Mapping[Name, str]) -> tuple[str, ...]:
+        return tuple(name for name in names if name in self.recipes)
+
+    def _lock(
+        self,
+        recipe: DraftedRecipe,
+        published: PublishedWheel | None,
+        recipes: Path,
+    ) -> tuple[DraftedRecipe, dict[str, str]]:
+        """The recipe with all that it requires of the farm, and the files of its directory."""
+        extensions = published.extensions if published else ()
+        smoke = render_smoke(recipe.name, recipe.version, recipe.imports, extensions)
+        compiler = LockCompiler(
+            settings=self.settings, recipes=self.recipes, fetcher=self.fetcher, env=self.env
+        )
+        for _ in range(_ROUNDS):
+            files = {RECIPE: render_recipe(recipe), SMOKE: smoke}
+            loaded = self._load(recipes / recipe.name, files)
+            locks = compiler.resolve(loaded)
+            missing = self._missing(loaded, locks)
+            if not any(missing.values()):
+                break
+            recipe = replace(
+                recipe,
+                host=tuple(dict.fromkeys((*recipe.host, *missing["host"]))),
+                run=tuple(dict.fromkeys((*recipe.run, *missing["run"]))),
+            )
+        return recipe, files | compiler.compile(loaded)
+
+    def _load(self, directory: Path, files: Mapping[str, str]) -> LoadedRecipe:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (directory / name).write_text(content, encoding="utf-8")
+        return read_recipe(directory, self.settings)
+
+    def _missing(self, loaded: LoadedRecipe, locks: ResolvedLocks) -> Mapping[str, Mapping[Name, str]]:
+        targets = targets_of(self.settings)
+        pins = pinned_requirements(locks.made_for, targets, locks.pins("build.lock"), locks.pins("test.lock"))
+        return find_farm_requirements(loaded, self.recipes, targets, **pins)
+
+    def _pinned_by(self, name: Name) -> tuple[str, ...]:
+        files = ("build.lock", "test.lock")
+        return tuple(
+            sorted(
+                recipe.name
+                for recipe in self.recipes
+                if any(pin.name == name for file in files for pin in recipe.pins(file))
+            )
+        )

@@ -1,0 +1,264 @@
+"""Chooses the release that a new recipe is for, from the page of its project."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from wheelfarm.errors import SourceError, counted
+from wheelfarm.model import Digest, parse_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from pypi_simple import DistributionPackage
+
+    from wheelfarm.model import Name, Python
+    from wheelfarm.sources.project import Project
+
+_SHOWN: Final = 5
+"""Releases that an error names."""
+_PRERELEASE: Final = "it is a pre-release (--prereleases allows them)"
+_ANY: Final = "-none-any.whl"
+_LAST_MICRO: Final = 99
+"""A release of Python that has every correction: `>=3.11.3` is met by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Which releases are suitable.
+
+    Args:
+        pythons: the Pythons that it must support, all of them.
+        now: the time of the choice.
+        min_age: how long ago its source distribution must have been uploaded (PEP 700).
+        prereleases: whether a pre-release is suitable.
+        require_dates: whether an index without dates is an error.
+    """
+
+    pythons: tuple[Python, ...]
+    now: datetime
+    min_age: timedelta
+    prereleases: bool = False
+    require_dates: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """A release with a source distribution."""
+
+    name: Name
+    version: str
+    filename: str
+    sha256: Digest
+    requires_python: str
+    """Empty where the index does not say it."""
+    wheels: tuple[str, ...]
+    """The file names of its wheels on the index."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the choice."""
+
+    @property
+    def pure(self) -> bool | None:
+        """Whether all its wheels are for any platform; None where there is none."""
+        return all(name.endswith(_ANY) for name in self.wheels) if self.wheels else None
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of one version."""
+
+    version: Version
+    sdists: tuple[DistributionPackage, ...]
+    wheels: tuple[DistributionPackage, ...]
+
+    @property
+    def all(self) -> tuple[DistributionPackage, ...]:
+        return (*self.sdists, *self.wheels)
+
+    @property
+    def uploaded(self) -> datetime | None:
+        """When the source distribution was uploaded, or the first wheel where there is none."""
+        return min(
+            (each.upload_time for each in self.sdists or self.wheels if each.upload_time), default=None
+        )
+
+    @property
+    def requires_python(self) -> str:
+        return next((each.requires_python for each in self.all if each.requires_python), "")
+
+
+def choose_release(project: Project, policy: Policy, version: str | None = None) -> Release:
+    """The newest suitable release, or that of a version.
+
+    A version that is named is taken whatever its age, and also if it is yanked or a pre-release.
+
+    Raises:
+        SourceError: when no release is suitable, or the release has no source distribution.
+    """
+    releases = _releases(project)
+    if version is not None:
+        found = next((each for each in releases if each.version == Version(version)), None)
+        if found is None:
+            # It names the nearest versions.
+            project.sdist(version, Digest(""))
+            raise AssertionError
+        _check_python(project, found, policy, releases)
+        return _release(project, found, _notes_of_named(found, policy))
+    notes, skipped = list[str](), list[str]()
+    for each in releases:
+        why = _unsuitable(each, policy)
+        if why is None:
+            # A pre-release that nobody has requested is no news.
+            notes += [text for text in skipped if not text.endswith(_PRERELEASE)][:_SHOWN]
+            if policy.min_age and each.uploaded is None:
+                notes.append(_no_dates(project, policy))
+            return _release(project, each, notes)
+        skipped.append(f"{project.name} {each.version} is left out: {why}")
+    raise SourceError(
+        f"the index has no suitable release of {project.name}",
+        where=project.url,
+        why="\n".join([*skipped[:_SHOWN], *_more(skipped)]) or "its page lists no files",
+        hint=f"name the version that you want: inv recipe.new {project.name}=={releases[0].version}"
+        if releases
+        else None,
+    )
+
+
+def _releases(project: Project) -> list[_Files]:
+    """The releases of a project, the newest first."""
+    by_version = defaultdict[Version, list["DistributionPackage"]](list)
+    for file in project.files:
+        try:
+            by_version[Version(file.version or "")].append(file)
+        except InvalidVersion:
+            continue
+    return [
+        _Files(
+            version,
+            tuple(each for each in files if each.package_type == "sdist"),
+            tuple(each for each in files if each.package_type == "wheel"),
+        )
+        for version, files in sorted(by_version.items(), reverse=True)
+        if any(each.package_type in {"sdist", "wheel"} for each in files)
+    ]
+
+
+def _unsuitable(files: _Files, policy: Policy) -> str | None:
+    if all(each.is_yanked for each in files.all):
+        reason = next((each.yanked_reason for each in files.all if each.yanked_reason), None)
+        return f"it is yanked{f' ({reason})' if reason else ''}"
+    if files.version.is_prerelease and not policy.prereleases:
+        return _PRERELEASE
+    if files.uploaded is not None and policy.now - files.uploaded < policy.min_age:
+        return f"it is {_age(files.uploaded, policy)} old, and --min-age is {policy.min_age.days}"
+    return _refused_python(files, policy)
+
+
+def _age(uploaded: datetime, policy: Policy) -> str:
+    return counted(max(0, (policy.now - uploaded).days), "day")
+
+
+def _refused_python(files: _Files, policy: Policy) -> str | None:
+    try:
+        specifiers = SpecifierSet(files.requires_python)
+    except InvalidSpecifier:
+        return None  # the index does not check it either
+    refused = [
+        str(each)
+        for each in policy.pythons
+        if not specifiers.contains(f"{each.major}.{each.minor}.{_LAST_MICRO}", prereleases=True)
+    ]
+    if not refused:
+        return None
+    return f"it requires Python {files.requires_python}, and this farm builds for {', '.join(refused)}"
+
+
+def _check_python(project: Project, files: _Files, policy: Policy, releases: Sequence[_Files]) -> None:
+    why = _refused_python(files, policy)
+    if why is None:
+        return
+    fitting = next((each.version for each in releases if _unsuitable(each, policy) is None), None)
+    hint = "set `pythons` in [tool.wheelfarm], or say --python"
+    raise SourceError(
+        f"{project.name} {files.version} is not for the Pythons of this farm",
+        where=project.url,
+        why=why,
+        hint=f"inv recipe.new {project.name}=={fitting}, or {hint}" if fitting else hint,
+    )
+
+
+def _no_dates(project: Project, policy: Policy) -> str:
+    what = f"the index gives no dates for {project.name}"
+    if policy.require_dates:
+        raise SourceError(
+            what,
+            where=project.url,
+            why="--require-dates was said, and the age of a release cannot be checked (PEP 700)",
+            hint="leave --require-dates out, or use an index that has upload-time",
+        )
+    return (
+        f"{what}: nobody has checked that the release is at least {counted(policy.min_age.days, 'day')} old"
+    )
+
+
+def _notes_of_named(files: _Files, policy: Policy) -> list[str]:
+    notes = []
+    if any(each.is_yanked for each in files.all):
+        notes.append(f"{files.version} is yanked")
+    if files.uploaded is not None and policy.now - files.uploaded < policy.min_age:
+        notes.append(f"{files.version} is only {_age(files.uploaded, policy)} old")
+    return notes
+
+
+def _more(texts: Sequence[str]) -> list[str]:
+    return [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+
+
+def _release(project: Project, files: _Files, notes: Sequence[str]) -> Release:
+    if not files.sdists:
+        raise _only_wheels(project, files)
+    sdist = min(files.sdists, key=lambda each: (not each.filename.endswith(".tar.gz"), each.filename))
+    return Release(
+        name=project.name,
+        version=str(files.version),
+        filename=sdist.filename,
+        sha256=_digest(project, sdist),
+        requires_python=files.requires_python,
+        wheels=tuple(each.filename for each in files.wheels),
+        notes=tuple(notes),
+    )
+
+
+def _digest(project: Project, file: DistributionPackage) -> Digest:
+    text = file.digests.get("sha256", "")
+    if not text:
+        raise SourceError(
+            f"the index gives no sha256 of {file.filename}",
+            where=project.url,
+            why="a recipe pins its source by sha256",
+            hint="write the recipe by hand, with the sha256 that the project publishes",
+        )
+    return parse_digest(text)
+
+
+def _only_wheels(project: Project, files: _Files) -> SourceError:
+    pure = next((each for each in files.wheels if each.filename.endswith(_ANY)), None)
+    if pure is not None and pure.digests.get("sha256"):
+        line = f'source = {{ kind = "wheel", sha256 = "{pure.digests["sha256"]}" }}'
+        hint = f"write a recipe that takes over {pure.filename}: {line}"
+    else:
+        hint = (
+            "write a recipe whose source is the git repository or an archive: docs/how-to/write-a-recipe.md"
+        )
+    return SourceError(
+        f"the index has only wheels of {project.name} {files.version}",
+        where=project.url,
+        why=f"it has no source distribution to build, and {counted(len(files.wheels), 'wheel')}",
+        hint=hint,
+    )

@@ -1,0 +1,62 @@
+"""Measures the first wheel of a new recipe: what is expected of later ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from wheelfarm.recipes.draft.recipe_text import render_recipe
+from wheelfarm.recipes.sizes import FILE as SIZES
+from wheelfarm.recipes.sizes import render_sizes
+from wheelfarm.run.stored_sizes import sizes_of, stored_sizes
+from wheelfarm.wheels.archive import open_wheel
+from wheelfarm.wheels.binary import externals
+from wheelfarm.wheels.contents import test_members, vendored
+from wheelfarm.wheels.linkage import linkage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from wheelfarm.recipes.draft.recipe_text import DraftedRecipe
+    from wheelfarm.run.farm import Farm
+
+RECIPE: Final = "recipe.toml"
+# The repair tools write libyaml-0-2-a1b2c3d4.so.0.2.5, libyaml.2.dylib, yaml-a1b2c3d4.dll.
+_STEM: Final = re.compile(r"[A-Za-z0-9_+]+?(?=-[0-9a-f]{8}\b|[.-]\d|\.(?:so|dylib|dll)\b)")
+
+
+def measure_recipe(farm: Farm, recipe: DraftedRecipe, wheel: Path) -> Mapping[str, str]:
+    """The files of a recipe with what its first wheel has as expectations: recipe.toml and sizes.toml.
+
+    Args:
+        farm: the farm that has built it.
+        recipe: the recipe as it was drafted.
+        wheel: the stored wheel.
+
+    Raises:
+        WheelError: when the wheel cannot be read.
+    """
+    found = open_wheel(wheel)
+    tests, default = bool(test_members(found)), farm.settings.defaults.expect.tests
+    differs = default is not None and tests is not default
+    pure, needed = recipe.compilers == [], externals(linkage(found))
+    measured = replace(
+        recipe,
+        tests=tests if default is None or differs else None,
+        tests_replaced=differs,
+        vendors=None if pure else vendor_globs(each.name for each in vendored(found)),
+        needs=[each for each in recipe.needs if each in needed],
+        abi3=any(tag.abi == "abi3" for tag in found.tags),
+    )
+    loaded = farm.recipes.find(recipe.name)
+    sizes = sizes_of(stored_sizes(farm.wheelhouse, [loaded], [farm.settings.variant]))
+    return {RECIPE: render_recipe(measured), SIZES: render_sizes(recipe.name, sizes)}
+
+
+def vendor_globs(members: Iterable[str]) -> list[str]:
+    """Globs of vendored libraries, which have another hash and version in the next wheel."""
+    names = (PurePosixPath(member).name for member in members)
+    return sorted({f"{stem[0] if (stem := _STEM.match(name)) else name}*" for name in names})

@@ -1,0 +1,139 @@
+"""What an unpacked source says of its build, without a line of it run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wheelfarm.recipes.draft.source_facts import inspect_source
+from wheelfarm.recipes.draft.system_libraries import known_libraries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PYPROJECT: Final = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+
+
+def tree(root: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "legacy"),
+    [
+        ({"setup.py": ""}, "it has no pyproject.toml"),
+        ({"pyproject.toml": ""}, "its pyproject.toml names no build backend"),
+        (
+            {"pyproject.toml": "[build-system]\nrequires = ['setuptools']\n"},
+            "its pyproject.toml names no build backend",
+        ),
+        ({"pyproject.toml": PYPROJECT}, None),
+    ],
+)
+def test_the_legacy_backend_has_a_reason(tmp_path: Path, files: dict[str, str], legacy: str | None) -> None:
+    assert inspect_source(tree(tmp_path, files)).legacy == legacy
+
+
+@pytest.mark.parametrize(
+    ("files", "languages"),
+    [
+        ({"a.py": "", "tests/a.c": "", "docs/b.f90": ""}, ()),
+        ({"src/a.c": ""}, ("c",)),
+        ({"a.pyx": ""}, ("c",)),
+        ({"a.pyx": "", "extern/b/c.f90": ""}, ("c",)),
+        ({"a.py": "", "vendor/b.cpp": ""}, ("c++",)),
+        ({"a.pyx": "# distutils: language = c++\n"}, ("c++",)),
+        ({"a.CPP": "", "b.F90": "", "c.c": "", "src/lib.rs": ""}, ("c", "c++", "fortran", "rust")),
+    ],
+)
+def test_languages_are_those_of_what_is_built(
+    tmp_path: Path, files: dict[str, str], languages: tuple[str, ...]
+) -> None:
+    assert inspect_source(tree(tmp_path, files)).languages == languages
+
+
+def test_what_setup_py_imports_and_does_not_require(tmp_path: Path) -> None:
+    setup = (
+        "import os\nfrom setuptools import setup\nfrom Cython.Build import cythonize\n"
+        "import pkg_resources\nfrom . import numpy\n"
+        "try:\n    import cffi\nexcept ImportError:\n    cffi = None\n"
+        "def extensions():\n    import numpy\n"
+    )
+    facts = inspect_source(tree(tmp_path, {"setup.py": setup, "pyproject.toml": PYPROJECT}))
+    assert facts.imports_of_setup == ("cython", "numpy")
+    assert facts.uses_pkg_resources
+    required = PYPROJECT.replace('"setuptools"', '"setuptools", "Cython>=3", "numpy"')
+    assert inspect_source(tree(tmp_path, {"pyproject.toml": required})).imports_of_setup == ()
+
+
+def test_a_setup_py_that_is_no_python_3_is_read(tmp_path: Path) -> None:
+    assert inspect_source(tree(tmp_path, {"setup.py": "print 'hello'\n"})).imports_of_setup == ()
+
+
+def test_packages_and_their_tests(tmp_path: Path) -> None:
+    files = {"src/leaf/__init__.py": "", "src/leaf/tests/test_a.py": "", "tests/__init__.py": ""}
+    facts = inspect_source(tree(tmp_path, files))
+    assert (facts.packages, facts.tests) == (("leaf",), True)
+    assert not inspect_source(tree(tmp_path / "other", {"leaf/__init__.py": "", "tests/test_a.py": ""})).tests
+
+
+def test_the_summary_is_that_of_the_metadata(tmp_path: Path) -> None:
+    project = {"pyproject.toml": "[project]\ndescription = 'of the project'\n"}
+    assert inspect_source(tree(tmp_path, project)).summary == "of the project"
+    metadata = {"PKG-INFO": "Metadata-Version: 2.1\nSummary: of the\n metadata\n"}
+    assert inspect_source(tree(tmp_path, metadata)).summary == "of the metadata"
+
+
+def test_subprojects_that_meson_would_download(tmp_path: Path) -> None:
+    files = {"subprojects/far.wrap": "", "subprojects/near.wrap": "", "subprojects/near-1.0/meson.build": ""}
+    assert inspect_source(tree(tmp_path, files)).wraps == ("far",)
+
+
+class TestSystemLibraries:
+    def found(self, root: Path, files: Mapping[str, str]) -> list[str]:
+        return [each.name for each in inspect_source(tree(root, files)).libraries]
+
+    def test_headers_that_the_source_does_not_hold(self, tmp_path: Path) -> None:
+        files = {
+            "leaf/_a.c": "#include <Python.h>\n  #  include <zlib.h>\n#include <lz4.h>\n",
+            "leaf/etree.pxd": 'cdef extern from "libxml/tree.h" nogil:\n',
+            "lz4/lz4.h": "",
+            "extern/zstd/zstd.c": "#include <expat.h>\n",
+            "extern/zstd/bzlib.h": "",
+            "leaf/_b.c": "#include <bzlib.h>\n",
+            "tests/t.c": "#include <gmp.h>\n",
+        }
+        assert self.found(tmp_path, files) == ["libxml2", "zlib"]
+
+    def test_dependencies_that_meson_requires(self, tmp_path: Path) -> None:
+        text = (
+            "dependency('zlib')\ndependency('libzstd', required: false)\n"
+            "dependency('libcurl', fallback: ['curl', 'dep'])\n"
+            "dependency('expat', version: '>=2', required: true)\n"
+        )
+        assert self.found(tmp_path, {"meson.build": text}) == ["expat", "zlib", "pkg-config"]
+        assert self.found(tmp_path / "other", {"meson.build": "project('leaf', 'c')\n"}) == []
+
+    def test_each_has_a_name_for_each_package_manager(self) -> None:
+        for name, entry in known_libraries().items():
+            assert set(entry.packages) == {"apt", "dnf", "brew"}, name
+            assert all(
+                re.fullmatch(r"[a-z0-9.+@-]+", each, re.IGNORECASE) for each in entry.packages.values()
+            )
+            assert entry.headers or entry.meson or name == "pkg-config"
+
+
+@given(st.dictionaries(st.sampled_from(["setup.py", "a.pyx", "meson.build", "PKG-INFO", "b.c"]), st.text()))
+def test_any_text_is_read(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    for name, text in files.items():
+        (root / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert inspect_source(root).backend == "setuptools.build_meta:__legacy__"
