@@ -11,7 +11,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from wheelfarm import __version__
-from wheelfarm.cli import build, ci, deploy, doctor, index, init, recipe, stored, wheel
+from wheelfarm.cli import build, ci, deploy, doctor, index, init, patch, recipe, stored, wheel
 from wheelfarm.errors import UsageError
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.screen import Screen
@@ -25,7 +25,7 @@ def collection() -> Collection:
     tasks = Collection.from_module(build, name="wheelfarm")
     for task in (stored.run_tests, stored.reproduce, stored.report, doctor.doctor, init.init):
         tasks.add_task(task)
-    for group in (recipe, wheel, index, deploy, ci):
+    for group in (recipe, patch, wheel, index, deploy, ci):
         tasks.add_collection(Collection.from_module(group))
     return tasks
 
@@ -115,7 +115,13 @@ def _unknown_option(word: str, context: ParserContext) -> UsageError:
 
 
 def _example(context: ParserContext) -> str:
-    words = {"packages": "scipy", "release": "scipy==1.17.1", "tool": "uv", "wheel": "demo.whl"}
+    words = {
+        "packages": "scipy",
+        "package": "scipy",
+        "release": "scipy==1.17.1",
+        "tool": "uv",
+        "wheel": "demo.whl",
+    }
     shown = [words.get(str(each.name), str(each.name).upper()) for each in context.positional_args]
     return f"inv {context.name} {' '.join(shown)}"
 

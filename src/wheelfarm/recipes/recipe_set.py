@@ -312,11 +312,15 @@ class RecipeSet:
         return tuple(sorted(found))
 
 
-def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
-    """The recipe in a directory. Raises a RecipeError for everything that is wrong in it."""
+def load_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
+    """The recipe in a directory, whatever is wrong with the files beside it.
+
+    Raises:
+        RecipeError: when recipe.toml cannot be read.
+    """
     file = directory / "recipe.toml"
     where = f"{directory.parent.name}/{directory.name}/recipe.toml"
-    recipe = LoadedRecipe(
+    return LoadedRecipe(
         table=parse(Recipe, read_toml(file, error=RecipeError), where=where, error=RecipeError),
         directory=directory,
         patches=settings.patches / directory.name,
@@ -325,12 +329,16 @@ def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
         sizes=read_sizes(directory / SIZES, where.replace("recipe.toml", SIZES)),
         root=settings.root,
     )
-    problems = Collector()
+
+
+def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
+    """The recipe in a directory. Raises a RecipeError for everything that is wrong in it."""
+    recipe, problems = load_recipe(directory, settings), Collector()
     if recipe.name != directory.name:
         problems.add(
             RecipeError(
                 f"the recipe in {directory.name!r} is for {recipe.name!r}",
-                where=f"{where}: name",
+                where=f"{recipe.where}: name",
                 hint=f"git mv recipes/{directory.name} recipes/{recipe.name}",
             )
         )

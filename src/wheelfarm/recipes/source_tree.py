@@ -60,7 +60,10 @@ def patch_tree(
     source_table = recipe.table.source
     if isinstance(source_table, WheelSource):
         return PatchedTree(source=source, path=tree)
-    _remove(source_table, recipe, tree)
+    problems = Collector()
+    for pattern in remove_files(source_table.remove, tree):
+        problems.add(_without_effect(recipe, "remove", pattern, "file of the source"))
+    problems.check()
     patches = apply(tree, series, recipe=recipe.name, environ=environ)
     if patches:
         _check_links(recipe, tree)
@@ -70,20 +73,21 @@ def patch_tree(
     return replace(patched, non_source=_allowed(source_table, recipe, patched))
 
 
-def _remove(source: BuiltSource, recipe: LoadedRecipe, tree: Path) -> None:
-    globs, problems = source.remove, Collector()
+def remove_files(globs: Sequence[str], tree: Path) -> list[str]:
+    """Remove the files that a recipe removes before the patches; give the globs that match nothing."""
+    without_effect = []
     files = [file for file, _ in files_below(tree)] if globs else []
     for pattern in globs:
         matches = [file for file in files if fnmatchcase(file, pattern)]
         if not matches:
-            problems.add(_without_effect(recipe, "remove", pattern, "file of the source"))
+            without_effect.append(pattern)
         for file in matches:
             path = tree / file
             path.unlink(missing_ok=True)
             # setuptools would find a package in an empty directory.
             with suppress(OSError):
                 os.removedirs(path.parent)
-    problems.check()
+    return without_effect
 
 
 def _without_effect(recipe: LoadedRecipe, key: str, pattern: str, noun: str) -> RecipeError:

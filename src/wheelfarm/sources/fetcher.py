@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -77,6 +77,44 @@ class Fetcher:
         if isinstance(source, PublicWheel):
             check_size(path, self.limits)
         return FetchedSource(name=name, version=source.version, path=path, sha256=digest)
+
+    def another_version(
+        self, name: Name, source: Source, version: str, *, commit: str | None = None
+    ) -> Source:
+        """The source of another version, pinned by what the index, the url or the repository has now.
+
+        Args:
+            name: the distribution.
+            source: of the version that is pinned. The url of an archive must hold its version.
+            version: the other one.
+            commit: of a git repository; by default that of the version's tag.
+
+        Raises:
+            SourceError: when there is no such version, or it cannot be named.
+            NetworkError: when the server cannot be reached.
+            HashError: when the bytes are not those that the index has a digest of.
+        """
+        match source:
+            case Sdist():
+                file = Project.read(name, self._network).sdists(version)[0]
+                known = file.digests.get("sha256", "").lower()
+                accepted = {Digest(known)} if known else None
+                if known and self._cache.find(Digest(known)):
+                    return Sdist(version=version, sha256=Digest(known))
+                self._network.check_link(file.url)
+                return Sdist(version=version, sha256=self._store(file.url, file.filename, accepted)[1])
+            case Archive():
+                url = source.url.replace(source.version, version)
+                if url == source.url and version != source.version:
+                    what = f"the url of the archive does not say how to find {version}"
+                    raise SourceError(what, where=shown(url), why=f"{source.version} is not in it")
+                filename = unquote(PurePosixPath(urlsplit(url).path).name)
+                return Archive(version=version, url=url, sha256=self._store(url, filename, None)[1])
+            case GitCommit():
+                checkout = Checkout(cache=self._cache, offline=self.offline, environ=self.environ)
+                found = commit or checkout.tagged(source.url, name, version)
+                return replace(source, version=version, commit=found)
+        raise SourceError(f"{name} is taken over as a public wheel, and has no source here")
 
     def wheel(self, requirement: LockedRequirement, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
         """The best wheel for a target among those that a lock allows.
@@ -167,7 +205,7 @@ class Fetcher:
         self._network.check_link(file.url)
         return self._store(file.url, file.filename, accepted)
 
-    def _store(self, url: str, filename: str, accepted: Collection[Digest]) -> tuple[Path, Digest]:
+    def _store(self, url: str, filename: str, accepted: Collection[Digest] | None) -> tuple[Path, Digest]:
         logger.info("fetching %s", filename)
         return self._network.download(
             url,

@@ -136,6 +136,23 @@ class Checkout:
             write_tar(path, trees, top=top)
             return self.cache.store(chunks_of(path), f"{top}.tar", accepted=None, origin=shown(source.url))
 
+    def tagged(self, url: str, name: str, version: str) -> str:
+        """The commit of a version's tag, which is called as most projects do: 1.2, v1.2 or name-1.2.
+
+        Raises:
+            SourceError: when there is none, or several with different commits.
+            NetworkError: when the repository cannot be reached.
+        """
+        if self.offline and not _is_local(url):
+            raise offline_error(url)
+        names = (version, f"v{version}", f"{name}-{version}", f"{name}-v{version}")
+        found = Repository(self, url, "").tags([f"refs/tags/{each}" for each in names])
+        if len(set(found.values())) == 1:
+            return next(iter(found.values()))
+        what = f"the repository has {'several tags' if found else 'no tag'} for {version}"
+        why = ", ".join(f"{tag}: {commit}" for tag, commit in found.items()) or f"none of {', '.join(names)}"
+        raise SourceError(what, where=shown(url), why=why, hint="name the commit: --commit")
+
     def _trees(
         self, url: str, commit: str, prefix: str, scratch: Path, *, submodules: bool
     ) -> Iterator[Tree]:
@@ -194,6 +211,22 @@ class Repository:
         tree = self._git("ls-tree", "-z", self.commit, "--", *urls)
         for commit, path in _GITLINK.findall(tree.output):
             yield path, self._resolve(urls[path], path), commit
+
+    def tags(self, names: Sequence[str]) -> dict[str, str]:
+        """The commit of each of these tags that the repository has.
+
+        Raises:
+            NetworkError: when it cannot be reached.
+        """
+        finished = self._git(
+            "ls-remote", "--", self._remote, *names, *(f"{name}^{{}}" for name in names), check=False
+        )
+        if finished.returncode:
+            why = finished.output.strip()
+            raise NetworkError("the tags of the repository could not be read", where=shown(self.url), why=why)
+        pairs = (line.split("\t") for line in finished.output.splitlines() if "\t" in line)
+        # The commit of an annotated tag is listed after the tag itself.
+        return {name.removesuffix("^{}"): commit for commit, name in pairs}
 
     @property
     def path(self) -> Path:

@@ -135,7 +135,9 @@ _REPEATED: Final = re.compile(r"error: .+: patch does not apply")
 _OUTSIDE: Final = re.compile(r"error: (?:invalid path '|affected file '.+' is beyond a symbolic link)")
 _OTHER: Final = re.compile(r"(?:error|fatal): (?:.+?: )?(.+)")
 
-_REFRESH: Final = "refresh it: apply it by hand to the new source, and write the file anew with git diff"
+_REFRESH: Final = (
+    "refresh it: inv patch.rebase {name} --base=VERSION --onto=VERSION, from the version that it is for"
+)
 
 
 _BEGINNING: Final = re.compile(rb"^(diff |--- )", re.MULTILINE)
@@ -153,6 +155,16 @@ def read_patch(path: Path) -> AppliedPatch:
     content = path.read_bytes()
     text = content.decode("utf-8", "surrogateescape")
     return AppliedPatch(file=path.name, sha256=sha256_of_bytes(content), text=text)
+
+
+def begins_diff(header: str) -> bool:
+    """Whether a line of a header reads as the first line of a diff, so that the header would end there."""
+    return _BEGINNING.search(header.encode()) is not None
+
+
+def applied_elsewhere(output: str) -> bool:
+    """Whether git, which says so in its output, has applied a hunk to other lines than those that it names."""
+    return any(_MOVED.fullmatch(line) for line in output.splitlines())
 
 
 def apply(
@@ -218,18 +230,26 @@ class _Application:
                     target,
                     _named(int(match[1]), hunks),
                     why="the source has changed above it",
-                    hint=_REFRESH,
+                    hint=_REFRESH.format(name=self.recipe),
                 )
             elif match := _FAILED.fullmatch(line):
                 number = next((n for n, hunk in enumerate(hunks, 1) if hunk.start == int(match[1])), 0)
                 ends = number and line_end_problem(self.tree / target, self.patch, hunks[number - 1], hunks)
-                why, hint = ends or ("the source does not have the lines that it changes", _REFRESH)
+                why, hint = ends or (
+                    "the source does not have the lines that it changes",
+                    _REFRESH.format(name=self.recipe),
+                )
                 what, place = f"{self.patch.name} does not apply", _named(number, hunks)
                 yield self._error(what, target, place, why=why, hint=hint)
             elif _OUTSIDE.match(line):
                 yield self._outside(target)
             elif not _REPEATED.fullmatch(line) and (match := _OTHER.fullmatch(line)):
-                yield self._error(f"{self.patch.name} does not apply", target, why=match[1], hint=_REFRESH)
+                yield self._error(
+                    f"{self.patch.name} does not apply",
+                    target,
+                    why=match[1],
+                    hint=_REFRESH.format(name=self.recipe),
+                )
 
     def _outside(self, target: str) -> PatchError:
         return self._error(

@@ -111,12 +111,20 @@ class Project:
             SourceError: when there is none of this version.
             HashError: when there is one, but the index gives it another digest.
         """
+        return self._pinned(self.sdists(version), {pinned})
+
+    def sdists(self, version: str) -> list[DistributionPackage]:
+        """The source distributions of a version, whatever their digests.
+
+        Raises:
+            SourceError: when there is none.
+        """
         found = [file for file in self._of_version(version) if file.package_type == "sdist"]
         if not found:
             raise self._missing(
                 version, "source distribution", "use the git repository or an archive as the source"
             )
-        return self._pinned(found, {pinned})
+        return found
 
     def pure_wheel(self, version: str, pinned: Digest) -> DistributionPackage:
         """The wheel of a version for any platform with the pinned digest.
