@@ -1,4 +1,4 @@
-"""Checks that the patches of a recipe apply exactly, for each variant and platform, as a build applies them."""
+"""Checks that the patches of a recipe apply exactly, for each variant and platform, as in a build."""
 
 from __future__ import annotations
 

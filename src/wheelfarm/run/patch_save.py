@@ -14,7 +14,14 @@ from wheelfarm.errors import Collector, PatchError, counted
 from wheelfarm.model import Target, sha256_of_bytes
 from wheelfarm.recipes.recipe_text import edit_recipe
 from wheelfarm.run.patch_tree import TreeSource, listed
-from wheelfarm.sources.patch_header import file_name, header_text, make_header, read_message, title_of
+from wheelfarm.sources.patch_header import (
+    commit_message,
+    file_name,
+    header_text,
+    make_header,
+    read_message,
+    title_of,
+)
 from wheelfarm.sources.patches import begins_diff, check_header, header_and_diff, read_hunks
 from wheelfarm.system.files import explain_os_errors, sha256_of_file, write_if_changed
 
@@ -37,6 +44,8 @@ class SavePlan:
     recipe: bytes | None
     """The new recipe.toml; None where it stays."""
     source: TreeSource
+    messages: tuple[tuple[str, str], ...]
+    """Each commit, and its message with the file that it is."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -53,7 +62,7 @@ def unsaved_work(tree: PatchTree) -> list[str]:
             found.append(f"files that are not committed:\n{listed(changes)}")
         if operation := git.unfinished():
             found.append(f"a half-finished {operation}")
-        if others := git.other_work(set(state.sources)):
+        elif others := git.other_work(set(state.sources)):
             found.append(f"commits elsewhere: {', '.join(others)}")
         if not operation and plan_save(tree).changes:
             found.append("commits that are not saved")
@@ -104,7 +113,10 @@ def save(tree: PatchTree, *, dry_run: bool = False) -> SavePlan:
 
 
 def _write(tree: PatchTree, state: TreeState, plan: SavePlan) -> None:
-    """First what the recipe will name, then the recipe, then remove what it names no more."""
+    """First what the recipe will name, then the recipe, then remove what it names no more.
+
+    Then each commit gets the name of its file, so that it stays the same patch when it is changed.
+    """
     recipe = tree.recipe
     for file in plan.written:
         write_if_changed(recipe.patches / file, plan.series[file])
@@ -113,6 +125,7 @@ def _write(tree: PatchTree, state: TreeState, plan: SavePlan) -> None:
     with explain_os_errors(recipe.patches, "the patches"):
         for file in plan.removed:
             (recipe.patches / file).unlink(missing_ok=True)
+    tree.git.reword(plan.messages)
     digests: dict[str, str] = {file: sha256_of_bytes(content) for file, content in plan.series.items()}
     tree.write_state(state.model_copy(update={"files": digests, "version": plan.source.version}))
 
@@ -122,6 +135,18 @@ def plan_save(tree: PatchTree) -> SavePlan:
     state = tree.state()
     with tempfile.TemporaryDirectory(prefix="save-", dir=tree.git.git_dir) as scratch:
         return _Series(tree, state, Path(scratch)).plan()
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """A commit, with what its message says."""
+
+    id: str
+    names: list[str]
+    header: str
+
+    def __str__(self) -> str:
+        return f"commit {self.id[:10]} ({title_of(self.header)})"
 
 
 @dataclass(frozen=True)
@@ -139,6 +164,10 @@ class _Series:
         return self.git.root()
 
     @cached_property
+    def commits(self) -> tuple[str, ...]:
+        return self.git.commits(self.root)
+
+    @cached_property
     def source(self) -> TreeSource:
         if self.root not in self.state.sources:
             raise self.git.error(
@@ -150,7 +179,7 @@ class _Series:
 
     def plan(self) -> SavePlan:
         recipe, state = self.tree.recipe, self.state
-        series = self._contents()
+        series, messages = self._contents()
         self._check_unchanged(series)
         old = [patch.file for patch in recipe.table.patches]
         # What a killed save has listed already is no patch of another variant.
@@ -172,6 +201,7 @@ class _Series:
             ),
             recipe=None if after == before else after,
             source=self.source,
+            messages=tuple(messages),
             warnings=tuple(self._excluded(series)),
         )
 
@@ -179,52 +209,66 @@ class _Series:
         path = self.tree.recipe.patches / file
         return not path.is_file() or path.read_bytes() != series[file]
 
-    def _contents(self) -> dict[str, bytes]:
-        """The content of each file of the series."""
-        problems, series, parent = Collector(), dict[str, bytes](), self.root
-        for commit in self.git.commits(self.root):
+    def _contents(self) -> tuple[dict[str, bytes], list[tuple[str, str]]]:
+        """The content of each file of the series, and the message that each commit should have."""
+        problems, parent = Collector(), self.root
+        series, messages = dict[str, bytes](), list[tuple[str, str]]()
+        commits = [_Commit(commit, *read_message(self.git.message(commit))) for commit in self.commits]
+        claimed = {name for commit in commits for name in commit.names}
+        for commit in commits:
             with problems.collect():
-                file, content = self._patch(commit, parent, series)
+                file, content = self._patch(commit, parent, series, claimed)
                 series[file] = content
-            parent = commit
+                messages.append((commit.id, commit_message(commit.header.encode(), file)))
+            parent = commit.id
         problems.check()
-        return series
+        return series, messages
 
-    def _patch(self, commit: str, parent: str, before: Mapping[str, bytes]) -> tuple[str, bytes]:
-        names, header = read_message(self.git.message(commit))
-        known = [name for name in names if name in self.state.files]
-        title = f"commit {commit[:10]} ({title_of(header)})"
+    def _patch(
+        self, commit: _Commit, parent: str, before: Mapping[str, bytes], claimed: set[str]
+    ) -> tuple[str, bytes]:
+        """The file that a commit is, and its content."""
         reword = f"git -C {self.git.path} rebase -i {self.root[:10]}, and `reword` it"
-        if unknown := [name for name in names if name not in self.state.files]:
+        if unknown := [name for name in commit.names if name not in self.state.files]:
             why = f"the series has {', '.join(self.state.files) or 'no patch'}"
-            what = f"{title} says Patch-File: {unknown[0]}"
+            what = f"{commit} says Patch-File: {unknown[0]}"
             raise self.git.error(what, why=why, hint=f"take the line out: {reword}")
-        if known and known[0] in before:
-            what = f"{title} is the second one for {known[0]}"
+        if begins_diff(commit.header):
+            what = f"{commit} has a line in its message that reads as the beginning of a diff"
+            raise self.git.error(what, hint=f"indent the line: {reword}")
+        known = commit.names[0] if commit.names else self._same_patch(commit, parent, claimed)
+        if known in before:
+            what = f"{commit} is the second one for {known}"
             raise self.git.error(
                 what, hint=f"take its line Patch-File: out, for a patch of its own: {reword}"
             )
-        if begins_diff(header):
-            what = f"{title} has a line in its message that reads as the beginning of a diff"
-            raise self.git.error(what, hint=f"indent the line: {reword}")
-        content = self._content(commit, parent, known[0] if known else None, header)
-        file = known[0] if known else self._new_name(title_of(header), content, before)
+        content = self._content(commit.id, parent, known, commit.header)
+        file = known or self._new_name(title_of(commit.header), content, before)
         path = self.scratch / Path(file).name
         path.write_bytes(content)
         try:
             check_header(path)
             read_hunks(path)
         except PatchError as problem:
-            what = problem.what.replace(path.name, title, 1)
-            hint = (
-                reword
-                if "changes nothing" not in what
-                else f"git -C {self.git.path} rebase -i {self.root[:10]}, and `drop` it"
-            )
+            what = problem.what.replace(path.name, str(commit), 1)
+            drop = f"git -C {self.git.path} rebase -i {self.root[:10]}, and `drop` it"
+            hint = drop if "changes nothing" in what else reword
             raise self.git.error(what, why=problem.why, hint=hint) from problem
-        if not self.git.makes(path, parent, commit):
-            raise self.git.error(f"no patch makes what {title} changes")
+        if not self.git.makes(path, parent, commit.id):
+            raise self.git.error(f"no patch makes what {commit} changes")
         return file, content
+
+    def _same_patch(self, commit: _Commit, parent: str, claimed: set[str]) -> str | None:
+        """The file of a commit that does not name it, as after `git commit --amend -m`: by title or change."""
+        for file in self.state.files:
+            path = self.tree.recipe.patches / file
+            if file not in claimed and path.is_file():
+                header, _ = header_and_diff(path)
+                same_title = title_of(header_text(header)) == title_of(commit.header)
+                if same_title or self.git.makes(path, parent, commit.id):
+                    claimed.add(file)
+                    return file
+        return None
 
     def _content(self, commit: str, parent: str, file: str | None, header: str) -> bytes:
         """The old file where its diff and header say the same, else what of it does."""
@@ -307,9 +351,9 @@ class _Series:
     def _excluded(self, series: Mapping[str, bytes]) -> Iterator[str]:
         version = self.source.version
         for patch in self.tree.recipe.table.patches:
-            if patch.file in series and patch.versions:
-                if not SpecifierSet(patch.versions).contains(version, prereleases=True):
-                    yield f'{patch.file}: its versions = "{patch.versions}" exclude {version}: widen them'
+            versions = SpecifierSet(patch.versions or "")
+            if patch.file in series and not versions.contains(version, prereleases=True):
+                yield f'{patch.file}: its versions = "{patch.versions}" exclude {version}: widen them'
 
 
 def merge_lists(old: Sequence[str], of_tree: set[str], series: Sequence[str]) -> list[str]:

@@ -163,7 +163,7 @@ def begins_diff(header: str) -> bool:
 
 
 def applied_elsewhere(output: str) -> bool:
-    """Whether git, which says so in its output, has applied a hunk to other lines than those that it names."""
+    """Whether git says in its output that it applied a hunk to other lines than those that it names."""
     return any(_MOVED.fullmatch(line) for line in output.splitlines())
 
 

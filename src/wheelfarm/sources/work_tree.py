@@ -1,4 +1,4 @@
-"""A source tree as a git repository that stores each file byte by byte, whatever the source's attributes say."""
+"""A source tree as a git repository that stores each file byte by byte, whatever its attributes say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wheelfarm.sources.unpacking import files_below
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wheelfarm.errors import FarmError
 
@@ -154,6 +154,33 @@ class GitTree:
     def message(self, commit: str) -> str:
         """The message of a commit."""
         return self._written("log", "--max-count=1", "--format=format:%B", commit).decode("utf-8", "replace")
+
+    def reword(self, messages: Sequence[tuple[str, str]]) -> None:
+        """Give the commits of the branch these messages; their trees, authors and order stay.
+
+        Args:
+            messages: the commits after the first one in their order, each with its message.
+        """
+        head = parent = self.line("rev-parse", "HEAD")
+        changed = False
+        for commit, message in messages:
+            if not changed and self.message(commit).rstrip("\n") == message.rstrip("\n"):
+                parent = commit
+                continue
+            if not changed:
+                parent, changed = self.line("rev-parse", f"{commit}^"), True
+            parent = self._commit_again(commit, parent, message)
+        if changed:
+            self.git("update-ref", "-m", "patch.save: name the files", "HEAD", parent, head)
+
+    def _commit_again(self, commit: str, parent: str, message: str) -> str:
+        lines = self.git("log", "--max-count=1", "--date=raw", "--format=%an%n%ae%n%ad", commit).output
+        name, email, date = lines.split("\n")[:3]
+        author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email, "GIT_AUTHOR_DATE": date}
+        with tempfile.TemporaryDirectory(prefix="message-", dir=self.git_dir) as scratch:
+            path = Path(scratch, "message")
+            path.write_bytes(message.encode())
+            return self.line("commit-tree", f"{commit}^{{tree}}", "-p", parent, "-F", str(path), **author)
 
     def diff(self, before: str, after: str) -> bytes:
         """What changes between two commits, as `git apply` takes it."""
