@@ -206,7 +206,7 @@ class GitTree:
 
     def changes(self, *, ignored: bool = False) -> list[str]:
         """The files that differ from the last commit, as `git status` shows them."""
-        words = ("--ignored=matching",) if ignored else ()
+        words = ("--ignored=traditional",) if ignored else ()
         listed = self.git("status", "--porcelain", "--untracked-files=all", *words).output
         return listed.splitlines()
 

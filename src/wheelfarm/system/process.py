@@ -96,6 +96,8 @@ _LINGER: Final = 1.0
 """Seconds for which children may hold the output open after the command has ended."""
 
 _POLL: Final = 0.1
+_SHORTEST: Final = 0.001
+"""Seconds of the first wait for an end: most programs end when their output does."""
 _CHUNK: Final = 1 << 16
 _AHEAD: Final = 32
 """Chunks that are read ahead; a child that prints more waits."""
@@ -284,9 +286,11 @@ def _follow(child: group.Child, command: Command, output: Output, began: float) 
     for chunk in _chunks(child, command, chunks, deadline):
         output.feed(chunk)
     output.feed(b"", final=True)
-    while child.poll() is None:  # it has closed its output and works on
+    pause = _SHORTEST
+    while child.poll() is None:  # it has closed its output, and ends at once or works on
         _check(command, deadline)
-        time.sleep(_POLL)
+        time.sleep(pause)
+        pause = min(_POLL, 2 * pause)
     return child.returncode
 
 
