@@ -243,28 +243,83 @@ class Cibuildwheel:
             options[f"{target.system}-{target.arch}-image"] = own or self.image(target)
         return options | dict(directory.build.resolved.cibuildwheel)
 
-    def _environment(self, directory: BuildDirectory) -> str:
-        """The variables of the build and of the compiler cache, as assignments."""
+    def _variables(self, directory: BuildDirectory) -> dict[str, str]:
+        """The variables of the build and of the compiler cache."""
         cache, linux = self.compiler_cache, directory.build.id.target.platform is Platform.LINUX
         variables = build_environment(directory)
         if cache:
             storage = STORAGE_INSIDE if linux else cache.storage_of(directory.build.id.name)
             variables |= cache.environment(storage=storage, directory=directory.inside)
             variables |= processor_namespace(directory.build)
-        where = directory.build.recipe.where
+        return variables
+
+    def _environment(self, directory: BuildDirectory) -> str:
+        """The same as assignments, with the path of the compilers."""
+        where, variables = directory.build.recipe.where, self._variables(directory)
         words = [quote_value(name, value, where=where) for name, value in variables.items()]
         if records_calls(directory.build):
             path = quote_value("PATH", f"{compilers_path(directory.inside)}:", where="stages")
             words.append(f'{path.removesuffix(chr(34))}$PATH"')
         return " ".join(words)
 
-    def _create_args(self, directory: BuildDirectory, container: ContainerEngine) -> list[str]:
+    def shell(self, directory: BuildDirectory, words: tuple[str, ...], *, terminal: bool) -> Step:
+        """A container of the same image with the same mounts, variables, packages and network.
+
+        What cibuildwheel itself does in its container is not done: its own environment for a Python, and
+        `before-build` and the like of a recipe's cibuildwheel table. The build directory is mounted to be
+        written, so that edits stay.
+        """
+        build, root, inside = directory.build, directory.root, directory.inside
+        container = self._container_for(build.id.target)
+        if container is None or not build.recipe.table.compiled:
+            why = (
+                "cibuildwheel makes its build environment itself"
+                if container is None
+                else "the recipe is pure"
+            )
+            what = f"the cibuildwheel engine has no shell for {build.id}"
+            raise EngineError(what, why=why, hint="inv shell with --engine=host")
+        commands = build_commands(
+            directory,
+            scripts=SCRIPTS_INSIDE,
+            ccache=TOOLS_INSIDE / PROGRAM if self.compiler_cache else None,
+            build_cache=False,
+            output=PurePosixPath("/output"),
+        )
+        first = shell_lines(commands, Phase.PROVIDER, target=build.id.target)
+        made = [_install_line(directory), *shell_lines(commands, Phase.ENVIRONMENT, target=build.id.target)]
+        path = [str(interpreter_in_image(build.id.target.python).parent), "$PATH"]
+        own = compilers_path(inside) if records_calls(build) else None
+        lines = [
+            "set -e",
+            *first,
+            f'export PATH="{":".join(path)}"',
+            "{",
+            *made,
+            "} >&2",
+            *([f'export PATH="{own}:$PATH"'] if own else []),
+            f"cd {shlex.quote(str(inside / directory.tree.project.relative_to(root).as_posix()))}",
+            'exec "$@"',
+        ]
+        image = container.image_of(root) if _system_packages(directory) else self.image(build.id.target)
+        options = [*self._create_args(directory, container, overlay=False), f"--volume={root}:{inside}"]
+        options += [f"--env={name}={value}" for name, value in self._variables(directory).items()]
+        argv = (
+            *(container.program, "run", "--rm", "--interactive", *(["--tty"] if terminal else [])),
+            *("--pull=never", "--security-opt=label=disable", *options, image),
+            *("sh", "-c", "\n".join(lines), "sh", *words),
+        )
+        return Step(phase=Phase.BUILD, argv=argv, env=programs_environment(self.settings), cwd=root)
+
+    def _create_args(
+        self, directory: BuildDirectory, container: ContainerEngine, *, overlay: bool = True
+    ) -> list[str]:
         """The options of the container: its label, mounts and volumes."""
         cache = self.compiler_cache
         words = [container.label(directory.root), *self._uv(), *_CONFINED]
         words.append(f"--volume={directory.root / 'inside'}:{SCRIPTS_INSIDE}:ro")
         words += _network(directory.build)
-        if container.can_overlay(directory.root):
+        if overlay and container.can_overlay(directory.root):
             words += container.overlay_mount(directory.root, directory.inside)
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")

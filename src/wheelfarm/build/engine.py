@@ -118,6 +118,18 @@ class Engine(Protocol):
     def render(self, directory: BuildDirectory) -> Rendering:
         """The steps of a build. Pure."""
 
+    def shell(self, directory: BuildDirectory, words: tuple[str, ...], *, terminal: bool) -> Step:
+        """The step that runs a program, such as a shell, where the backend of a build runs.
+
+        Args:
+            directory: the build directory.
+            words: the program and its arguments.
+            terminal: whether this process has one.
+
+        Raises:
+            EngineError: when the engine cannot do that for the target.
+        """
+
     def pythons(self, target: Target) -> tuple[Python, ...]:
         """The Pythons that a clean environment can have where a target is built."""
 

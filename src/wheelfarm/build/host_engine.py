@@ -214,6 +214,12 @@ class Host:
             return None
         return BuildCache.beside(directory.root, Path(directory.reusable_build_dir))
 
+    def shell(self, directory: BuildDirectory, words: tuple[str, ...], *, terminal: bool) -> Step:
+        """The backend's step with another program: the same environment, and it sees the same."""
+        del terminal
+        (step,) = (each for each in self.render(directory).steps if each.phase is Phase.BUILD)
+        return replace(step, argv=words)
+
     def pythons(self, target: Target) -> tuple[Python, ...]:
         del target
         return self.machine.pythons()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from wheelfarm.cli.build import one_build
 from wheelfarm.cli.task import parse_packages, task
-from wheelfarm.errors import Collector, UsageError
+from wheelfarm.errors import Collector, PatchError, UsageError
 from wheelfarm.plan.graph import order
-from wheelfarm.report.patch import check_lines, rebase_lines, save_data, save_lines, start_lines
+from wheelfarm.report.patch import check_lines, rebase_lines, save_data, save_lines, start_lines, take_lines
 from wheelfarm.run import patch_rebase, patch_save, patch_start
+from wheelfarm.run.edited_source import take_edits
 from wheelfarm.run.patch_check import check_patches
 from wheelfarm.run.patch_tree import PatchTree, find_recipe
 from wheelfarm.run.services import make_fetcher
@@ -41,8 +43,9 @@ def start(call: Invocation, package: str, *, base: str | None = None, discard: b
 
 
 @task(
-    *("dry_run", "json"),
+    *("variant", "python", "engine", "dry_run", "json"),
     package=_PACKAGE,
+    from_build="first take what was edited in the build directory, where inv shell was",
     title="commit all changes of the patch tree as a new patch of this title first",
     why="its reason, with --title",
     upstream="the link to the issue or change with its status, or why there is none, with --title",
@@ -51,6 +54,7 @@ def save(
     call: Invocation,
     package: str,
     *,
+    from_build: bool = False,
     title: str | None = None,
     why: str | None = None,
     upstream: str | None = None,
@@ -62,14 +66,32 @@ def save(
         raise UsageError(
             f"--{missing[0]} is missing", why="a patch has a title, a reason and an upstream status"
         )
+    if call.dry_run and (title or from_build):
+        raise UsageError("--title and --from-build change the patch tree, and a dry run does not")
     tree = _tree(call, package)
+    if from_build:
+        _take(call, tree)
+        if not title:
+            return
     with tree.locked():
         if title and why and upstream:
-            if call.dry_run:
-                raise UsageError("--title commits, and a dry run does not")
             patch_save.commit_work(tree, title=title, why=why, upstream=upstream)
         plan = patch_save.save(tree, dry_run=call.dry_run)
     call.show(save_data(tree, plan), save_lines(tree, plan, dry_run=call.dry_run))
+
+
+def _take(call: Invocation, tree: PatchTree) -> None:
+    """Take the edits of a build directory into the patch tree, which is made when there is none."""
+    pipeline = one_build(call, tree.recipe.name)
+    if not tree.exists:
+        patch_start.start(tree)
+    with pipeline.locked(pipeline.lock), tree.locked():
+        if tree.state().variant != pipeline.build.id.variant:
+            what = f"the patch tree is for the variant {tree.state().variant}"
+            hint = f"inv patch.start {tree.recipe.name} --variant={pipeline.build.id.variant}"
+            raise PatchError(what, where=str(tree.path), hint=hint)
+        files = take_edits(tree, pipeline.root)
+    call.show({"tree": str(tree.path), "files": files}, take_lines(tree, files))
 
 
 @task("offline", "json")

@@ -138,7 +138,12 @@ class CleanEnvironment:
         return [each for each in dict.fromkeys([*packages, *listed]) if each not in skipped]
 
     def write(
-        self, directory: Path, *, layer: Path | None = None, variables: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *,
+        layer: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+        shell: Sequence[str] = (),
     ) -> None:
         """Write the wheels, the scripts of gate/inside and their manifest into a new directory.
 
@@ -146,6 +151,7 @@ class CleanEnvironment:
             directory: it is replaced.
             layer: the ZIP file of a layer, whose content takes the place of the wheels.
             variables: those of an image that has the content of the wheels at its PYTHONPATH.
+            shell: the words of a program that runs in the environment in place of the tests.
         """
         test, expect = self.resolved.test, self.resolved.expect
         manifest: dict[str, object] = {
@@ -154,6 +160,7 @@ class CleanEnvironment:
             "smoke": "smoke.py" if test.smoke else None,
             "cpu": expect.cpu_dispatch is not None,
         }
+        manifest |= {"shell": list(shell)} if shell else {}
         wheels = () if layer or variables else (self.wheel, *self.run_with)
         manifest |= {"layer": layer.name} if layer else {}
         manifest |= {"path": [variables["PYTHONPATH"]]} if variables else {}

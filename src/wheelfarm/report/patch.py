@@ -28,6 +28,13 @@ def start_lines(tree: PatchTree, state: TreeState | None) -> Iterator[str]:
     yield f"next: edit, git -C {tree.path} commit, inv patch.save {name}"
 
 
+def take_lines(tree: PatchTree, files: Sequence[str]) -> Iterator[str]:
+    """The files that a build directory gave to the patch tree."""
+    yield f"{tree.path}: {counted(len(files), 'file')} of the build directory"
+    yield from (f"  {file}" for file in files)
+    yield f"next: git -C {tree.path} diff, commit, inv patch.save {tree.recipe.name}"
+
+
 def save_data(tree: PatchTree, plan: SavePlan) -> dict[str, Any]:
     """What a save writes, as JSON."""
     return {

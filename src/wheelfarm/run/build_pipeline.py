@@ -26,6 +26,7 @@ from wheelfarm.recipes.lock_checks import check_farm_requirements, check_run_req
 from wheelfarm.run.build_layout import lay_out
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
+from wheelfarm.run.edited_source import refuse_edited
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.run.recording import document, make_record, missing_isolation, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
@@ -112,6 +113,7 @@ class BuildPipeline:
         """
         services, timings = self.services, self.timings
         with timings.step("total"), self.locked(self.lock):
+            refuse_edited(self.root, build=self.build.id.name, environ=services.settings.environ)
             services.wheelhouse.complete(self.build.id.variant)
             # A second run that wants the same wheel waits for the lock, and then finds it in the wheelhouse.
             decision = decide(

@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING
 from wheelfarm.build.cibuildwheel_engine import volumes_of
 from wheelfarm.build.containers import container_engine
 from wheelfarm.run.build_lock import BuildLock
+from wheelfarm.run.edited_source import edited_files
 from wheelfarm.run.reproduce import WORK
 from wheelfarm.run.ungated import UNGATED
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wheelfarm.run.farm import Farm
+
+
+logger = get_logger(__name__)
 
 
 class Leftover(StrEnum):
@@ -70,7 +75,9 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
                 lock.end_left_behind(container.sweep if container else lambda _root: None)
             for kind, path in ((Leftover.CACHE, Path(f"{lock.root}.cache")), (Leftover.FAILED, lock.root)):
                 # Only under the lock: until then, the run that it belongs to may remove it.
-                if locked and path.is_dir():
+                if locked and kind is Leftover.FAILED and edited_files(path, settings.environ):
+                    logger.warning("%s has edits that no patch has: it stays", path)
+                elif locked and path.is_dir():
                     yield _remove(kind, path, dry_run=dry_run)
     volumes = container.volumes(volumes_of(settings)) if container else {}
     for volume, path in volumes.items():

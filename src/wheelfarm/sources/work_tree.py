@@ -69,14 +69,16 @@ def refuse_repository(tree: Path) -> None:
 
 @dataclass(frozen=True)
 class GitTree:
-    """A work tree whose repository is in it."""
+    """A work tree, and its repository."""
 
     path: Path
     environ: Mapping[str, str]
+    repository: Path | None = None
+    """Where the repository is; in the tree by default."""
 
     @property
     def git_dir(self) -> Path:
-        return self.path / ".git"
+        return self.repository or self.path / ".git"
 
     def create(self, template: str) -> None:
         """Make a repository of a source tree; `template` is what an editor shows for a new commit.
@@ -203,6 +205,11 @@ class GitTree:
             if applied.returncode or applied_elsewhere(applied.output):
                 return False
             return self.line("write-tree", **index) == self.line("rev-parse", f"{commit}^{{tree}}")
+
+    def changed_files(self) -> list[str]:
+        """The files that differ from the last commit, by name; without those that the source ignores."""
+        words = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
+        return [entry[3:] for entry in self.git("status", *words).output.split("\0") if entry.strip()]
 
     def changes(self, *, ignored: bool = False) -> list[str]:
         """The files that differ from the last commit, as `git status` shows them."""

@@ -243,6 +243,15 @@ def run(command: Command, *, on_line: Callable[[str], None] | None = None, check
     return Finished(tuple(map(command.redact, command.argv)), code, output.text(), seconds)
 
 
+def run_attached(command: Command) -> int:
+    """Run a command on the terminal of this process, with its input and output; give its exit code.
+
+    Raises:
+        ProcessError: when the program is not found or not executable.
+    """
+    return group.attach(_argv(command), command)
+
+
 def _stdin(command: Command, stack: ExitStack) -> IO[bytes] | None:
     """The input as a file: unlike a pipe it never blocks, even when the child does not read it."""
     if command.stdin is None:
@@ -253,7 +262,12 @@ def _stdin(command: Command, stack: ExitStack) -> IO[bytes] | None:
     return file
 
 
-def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
+def _argv(command: Command) -> tuple[str, ...]:
+    """The words of a command, with the path of its program.
+
+    Raises:
+        ProcessError: when the program or the working directory is not there.
+    """
     program, *arguments = command.argv
     where = str(command)
     if command.cwd is not None and not command.cwd.is_dir():
@@ -265,15 +279,24 @@ def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
     hint = f"install {command.program} or put its directory on PATH"
     if found is None:
         raise ProcessError(f"{command.program} was not found", where=where, why="not on PATH", hint=hint)
+    return (*command.sandbox, str(found), *arguments)
+
+
+def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
+    argv, where = _argv(command), str(command)
+    hint = f"install {command.program} or put its directory on PATH"
     try:
-        return group.start((*command.sandbox, str(found), *arguments), command, stdin)
+        return group.start(argv, command, stdin)
     except FileNotFoundError:
         why = "neither the file nor, for a script, the interpreter in its first line may be missing"
         raise ProcessError(f"{command.program} was not found", where=where, why=why, hint=hint) from None
     except (OSError, ValueError) as error:
         why = command.redact(getattr(error, "strerror", None) or str(error))
         raise ProcessError(
-            f"{command.program} cannot be executed", where=where, why=why, hint=f"check the file {found}"
+            f"{command.program} cannot be executed",
+            where=where,
+            why=why,
+            hint=f"check the file {argv[len(command.sandbox)]}",
         ) from error
 
 

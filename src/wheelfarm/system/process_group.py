@@ -48,6 +48,26 @@ def start(argv: tuple[str, ...], command: Command, stdin: IO[bytes] | None) -> C
     )
 
 
+def attach(argv: tuple[str, ...], command: Command) -> int:
+    """Run a program on the terminal of this process until it ends; give its exit code.
+
+    Raises:
+        OSError: when the program cannot be executed.
+        KeyboardInterrupt: at an interrupt of this process; the program has ended then.
+    """
+    # In the group of this process, so that a shell can take the terminal.
+    child = subprocess.Popen(argv, env=dict(command.env), cwd=command.cwd)
+    try:
+        return child.wait()
+    except BaseException:
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE)
+        child.kill()
+        child.wait()
+        raise
+
+
 if sys.platform == "win32":  # pragma: no cover
 
     def end(child: Child) -> None:

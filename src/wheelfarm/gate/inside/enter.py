@@ -212,9 +212,10 @@ def run_tests(words: list[str], env: dict[str, str], cwd: Path, time_limit: floa
 
 def main(directory: Path, uv: str | None) -> None:
     """Install and test in a temporary directory."""
-    nonce = sys.stdin.readline().strip()
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    # A shell reads the input itself.
+    nonce = "" if "shell" in manifest else sys.stdin.readline().strip()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     hidden = ("LD_", "DYLD_", "PYTHON", "PIP_", "UV_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
@@ -237,6 +238,9 @@ def main(directory: Path, uv: str | None) -> None:
             packages = subprocess.check_output([str(python), "-I", "-c", SITE_PACKAGES], text=True).strip()
             Path(packages, "layer.pth").write_text(f"{layer / 'python'}\n", encoding="utf-8")
             env["LD_LIBRARY_PATH"] = str(layer / "lib")
+        if "shell" in manifest:
+            env["PATH"] = os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)])
+            sys.exit(subprocess.run(manifest["shell"], env=env, cwd=root / "work", check=False).returncode)
         if LINUX:
             shield()
         # Without site, so that the driver has its key before code of the wheels runs, such as a .pth file's.
