@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -339,9 +338,9 @@ class TestStart:
                 patched.git.git("checkout", "--quiet", "patches")
             case _:
                 (patched.tree / ".git/wheelfarm.json").write_text("{")
-        assert unchanged(patched, patched.start).what in {
-            "the patch tree of sample has work that is not saved",
-        }
+        assert unchanged(patched, patched.start).what == (
+            "the patch tree of sample has work that is not saved"
+        )
         patched.start(discard=True)
         assert not patched.save().changes
 
@@ -516,6 +515,6 @@ def test_a_kill_while_the_tree_is_made_leaves_none(
     (patched.tree.parent / ".draft-sample-left").mkdir()
     assert patched.git.git("rev-parse", "HEAD") == before
     patched.start()
-    assert sorted(os.listdir(patched.tree.parent)) == ["sample", "sample.lock"]
+    assert sorted(path.name for path in patched.tree.parent.iterdir()) == ["sample", "sample.lock"]
     with pytest.raises(PatchError):
         patch_save.commit_work(patched.patches(), title="x", why="x", upstream="x")

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from support.archives import Entry, digest, make_tar, symlink
@@ -20,6 +19,7 @@ from wheelfarm.run.services import make_fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from support.farm import Table
     from wheelfarm.run.patch_rebase import Rebased

@@ -187,7 +187,9 @@ def one_build(call: Invocation, package: str) -> BuildPipeline:
 def shell(call: Invocation, package: str, *, at: str = "build", run: str = "", discard: bool = False) -> None:
     """Open a shell where a build runs: its directory, engine, environment and sandbox."""
     if at not in set(Moment):
-        raise UsageError(f"bad value {at!r}", where="--at", hint=suggestion(at, set(Moment)))
+        raise UsageError(
+            f"bad value {at!r}", where="--at", hint=suggestion(at, [each.value for each in Moment])
+        )
     try:
         words = shlex.split(run)
     except ValueError as problem:

@@ -19,7 +19,7 @@ from wheelfarm.run.ungated import UNGATED
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from wheelfarm.run.farm import Farm
 
@@ -73,11 +73,9 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
             idle = idle and locked
             if locked and not dry_run:
                 lock.end_left_behind(container.sweep if container else lambda _root: None)
-            for kind, path in ((Leftover.CACHE, Path(f"{lock.root}.cache")), (Leftover.FAILED, lock.root)):
-                # Only under the lock: until then, the run that it belongs to may remove it.
-                if locked and kind is Leftover.FAILED and edited_files(path, settings.environ):
-                    logger.warning("%s has edits that no patch has: it stays", path)
-                elif locked and path.is_dir():
+            # Only under the lock: until then, the run that it belongs to may remove it.
+            for kind, path in _leftovers(lock.root, settings.environ) if locked else ():
+                if path.is_dir():
                     yield _remove(kind, path, dry_run=dry_run)
     volumes = container.volumes(volumes_of(settings)) if container else {}
     for volume, path in volumes.items():
@@ -90,6 +88,15 @@ def clean(farm: Farm, *, wheels: bool, dry_run: bool) -> Iterator[Space]:
     for variant in farm.wheelhouse.variants() if wheels else ():
         for removed in farm.wheelhouse.collect_garbage(variant, (), dry_run=dry_run):
             yield Space(kind=Leftover.WHEEL, place=str(removed.path), size=removed.size)
+
+
+def _leftovers(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[Leftover, Path]]:
+    """What a build may have left; not its directory where somebody has edited the source."""
+    yield Leftover.CACHE, Path(f"{root}.cache")
+    if edited_files(root, environ):
+        logger.warning("%s has edits that no patch has: it stays", root)
+    else:
+        yield Leftover.FAILED, root
 
 
 def _slugs(stages: Path) -> list[str]:

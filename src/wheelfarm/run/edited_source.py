@@ -47,7 +47,7 @@ def remember_source(root: Path, environ: Mapping[str, str]) -> None:
 
 
 def edited_files(root: Path, environ: Mapping[str, str]) -> list[str]:
-    """The files of a build directory's source that were edited since the first shell; products do not count."""
+    """The files of a build directory's source that were edited since the first shell, without products."""
     git = source_of(root, environ)
     if not git.git_dir.exists() or not git.path.is_dir():
         return []

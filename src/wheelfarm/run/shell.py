@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.build.directory import ENVIRONMENT
 from wheelfarm.build.engine import Phase
 from wheelfarm.build.steps import remove_containers, run_rendering
 from wheelfarm.errors import BuildDirectoryError, ChainError, FarmError
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _SHELL: Final = ("bash", "--noprofile", "--norc", "-i")
+
+
+_WAITING: Final = "before-backend"
+"""A file of a build directory in which the backend has not run yet."""
 
 
 class Moment(StrEnum):
@@ -102,35 +107,48 @@ class BuildShell:
         pipeline, services = self.pipeline, self.pipeline.services
         upstream = [pinned(pipeline.planner.stored(each)) for each in pipeline.build.upstream]
         directory = reopen(pipeline, upstream)
+        waiting = pipeline.root / _WAITING
         if directory is not None:
             logger.info("the build directory is there: %s", pipeline.root)
+            if moment is Moment.BUILD and waiting.exists():
+                waiting.unlink()
+                self._run_steps(directory, [Phase.BUILD])
             return directory
         refuse_edited(pipeline.root, build=pipeline.build.id.name, environ=services.settings.environ)
         directory = lay_out(pipeline, upstream)
         if (cache := services.engine.build_cache(directory)) is not None:
             cache.restore(directory)
         pipeline.log.write_bytes(b"")
+        phases = [Phase.START, Phase.ENVIRONMENT, Phase.PROVIDER]
+        if moment is Moment.CONFIGURE:
+            waiting.touch()
+        elif services.engine.container is None:
+            phases += [Phase.PROFILE, Phase.BUILD]
+        else:
+            logger.warning(
+                "the backend of this engine runs in a container of its own: the shell is before it"
+            )
+        self._run_steps(directory, phases)
+        return directory
+
+    def _run_steps(self, directory: BuildDirectory, phases: Sequence[Phase]) -> None:
+        """Run the steps of some phases; a failure is what the shell is for."""
+        pipeline, services = self.pipeline, self.pipeline.services
         rendering = services.engine.render(directory)
-        phases = [step.phase for step in rendering.steps]
-        last = phases.index(Phase.BUILD)
-        if moment is Moment.BUILD and services.engine.container is None:
-            last += 1
-        elif moment is Moment.BUILD:
-            logger.warning("a container's build is its own: the shell begins before it")
+        steps = tuple(step for step in rendering.steps if step.phase in phases)
         try:
             run_rendering(
                 services.engine,
-                replace(rendering, steps=rendering.steps[:last]),
+                replace(rendering, steps=steps),
                 directory,
                 log=pipeline.log,
                 time_limit=services.settings.time_limit,
                 listener=pipeline.listener,
             )
         except FarmError as problem:
-            if not (directory.root / "env").is_dir() and services.engine.container is None:
+            if not (directory.root / ENVIRONMENT).is_dir() and services.engine.container is None:
                 raise
             logger.warning("%s", problem)
-        return directory
 
     def _test(self, words: tuple[str, ...]) -> Ended:
         """Run a program in the environment that the gate tests the wheel in."""
