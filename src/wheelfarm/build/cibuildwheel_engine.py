@@ -16,6 +16,7 @@ from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
 from wheelfarm.build.commands import build_commands, records_calls, shell_line, shell_lines
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, processor_namespace
+from wheelfarm.build.container_shell import render_shell
 from wheelfarm.build.containers import ContainerEngine, default_image, interpreter_in_image, site_packages
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import PROXIES, build_environment, config_settings
@@ -266,17 +267,12 @@ class Cibuildwheel:
         """A container of the same image with the same mounts, variables, packages and network.
 
         What cibuildwheel itself does in its container is not done: its own environment for a Python, and
-        `before-build` and the like of a recipe's cibuildwheel table. The build directory is mounted to be
-        written, so that edits stay.
+        `before-build` and the like of a recipe's cibuildwheel table. The build cache stays with the build.
         """
-        build, root, inside = directory.build, directory.root, directory.inside
+        build = directory.build
         container = self._container_for(build.id.target)
         if container is None or not build.recipe.table.compiled:
-            why = (
-                "cibuildwheel makes its build environment itself"
-                if container is None
-                else "the recipe is pure"
-            )
+            why = "the recipe is pure" if container else "cibuildwheel makes its environment itself"
             what = f"the cibuildwheel engine has no shell for {build.id}"
             raise EngineError(what, why=why, hint="inv shell with --engine=host")
         commands = build_commands(
@@ -286,45 +282,34 @@ class Cibuildwheel:
             build_cache=False,
             output=PurePosixPath("/output"),
         )
-        first = shell_lines(commands, Phase.PROVIDER, target=build.id.target)
-        made = [_install_line(directory), *shell_lines(commands, Phase.ENVIRONMENT, target=build.id.target)]
-        path = [str(interpreter_in_image(build.id.target.python).parent), "$PATH"]
-        own = compilers_path(inside) if records_calls(build) else None
-        lines = [
-            "set -e",
-            *first,
-            f'export PATH="{":".join(path)}"',
-            "{",
-            *made,
-            "} >&2",
-            *([f'export PATH="{own}:$PATH"'] if own else []),
-            f"cd {shlex.quote(str(inside / directory.tree.project.relative_to(root).as_posix()))}",
-            'exec "$@"',
-        ]
-        image = container.image_of(root) if _system_packages(directory) else self.image(build.id.target)
-        options = [*self._create_args(directory, container, overlay=False), f"--volume={root}:{inside}"]
-        options += [f"--env={name}={value}" for name, value in self._variables(directory).items()]
-        argv = (
-            *(container.program, "run", "--rm", "--interactive", *(["--tty"] if terminal else [])),
-            *("--pull=never", "--security-opt=label=disable", *options, image),
-            *("sh", "-c", "\n".join(lines), "sh", *words),
+        own = container.image_of(directory.root) if _system_packages(directory) else None
+        return render_shell(
+            directory,
+            container,
+            own or self.image(build.id.target),
+            words,
+            options=self._create_args(directory, container, shell=True),
+            commands=commands,
+            install=_install_line(directory),
+            variables=self._variables(directory),
+            env=programs_environment(self.settings),
+            terminal=terminal,
         )
-        return Step(phase=Phase.BUILD, argv=argv, env=programs_environment(self.settings), cwd=root)
 
     def _create_args(
-        self, directory: BuildDirectory, container: ContainerEngine, *, overlay: bool = True
+        self, directory: BuildDirectory, container: ContainerEngine, *, shell: bool = False
     ) -> list[str]:
         """The options of the container: its label, mounts and volumes."""
         cache = self.compiler_cache
         words = [container.label(directory.root), *self._uv(), *_CONFINED]
         words.append(f"--volume={directory.root / 'inside'}:{SCRIPTS_INSIDE}:ro")
         words += _network(directory.build)
-        if overlay and container.can_overlay(directory.root):
+        if not shell and container.can_overlay(directory.root):
             words += container.overlay_mount(directory.root, directory.inside)
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
             words.append(f"--volume={cache.storage_of(directory.build.id.name)}:{STORAGE_INSIDE}")
-        if self.build_cache(directory):
+        if self.build_cache(directory) and not shell:
             # One for each farm and build.
             volume = f"{volumes_of(self.settings)}{directory.build.id.slug}"
             words.append(f"--volume={volume}:{directory.build_dir}")

@@ -259,7 +259,7 @@ class _Series:
         return file, content
 
     def _same_patch(self, commit: _Commit, parent: str, claimed: set[str]) -> str | None:
-        """The file for a commit that does not name it as after `git commit --amend -m`: by title or change."""
+        """The file of a commit that does not name it: by title or change."""
         for file in self.state.files:
             path = self.tree.recipe.patches / file
             if file not in claimed and path.is_file():

@@ -116,7 +116,8 @@ class BuildShell:
             return directory
         refuse_edited(pipeline.root, build=pipeline.build.id.name, environ=services.settings.environ)
         directory = lay_out(pipeline, upstream)
-        if (cache := services.engine.build_cache(directory)) is not None:
+        cache = services.engine.build_cache(directory)
+        if cache is not None and services.engine.container is None:
             cache.restore(directory)
         pipeline.log.write_bytes(b"")
         phases = [Phase.START, Phase.ENVIRONMENT, Phase.PROVIDER]

@@ -296,7 +296,7 @@ def _start(command: Command, stdin: IO[bytes] | None) -> group.Child:
             f"{command.program} cannot be executed",
             where=where,
             why=why,
-            hint=f"check the file {argv[len(command.sandbox)]}",
+            hint=f"check {argv[len(command.sandbox)]}",
         ) from error
 
 
