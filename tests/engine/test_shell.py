@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,8 @@ from support.door import Door
 from support.tiny import CHAIN, run_farm, tiny_farm
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.index import Index
 
 pytestmark = pytest.mark.engine

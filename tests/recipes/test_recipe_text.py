@@ -62,7 +62,7 @@ def edit(text: str, *files: str, **pins: str) -> str:
 
 
 def entries(text: str) -> list[dict[str, object]]:
-    return parse_toml(text).get("patches", [])
+    return list(parse_toml(text).get("patches", []))
 
 
 @pytest.mark.parametrize("text", [TABLES, ARRAY, TABLES.replace("\n", "\r\n")])

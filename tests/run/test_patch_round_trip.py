@@ -1,4 +1,4 @@
-"""A tree that is edited at will comes back byte for byte: start, commit, save, apply with the farm and git."""
+"""A tree that is edited at will comes back byte for byte, by the farm's patches and by git's."""
 
 from __future__ import annotations
 

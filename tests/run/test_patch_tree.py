@@ -62,7 +62,7 @@ def refusal(call: Callable[[], object]) -> FarmError:
 
 
 def entries(farm: PatchedFarm) -> list[dict[str, Any]]:
-    return parse_toml(farm.recipe.read_text()).get("patches", [])
+    return list(parse_toml(farm.recipe.read_text()).get("patches", []))
 
 
 def unchanged(farm: PatchedFarm, call: Callable[[], object]) -> FarmError:
@@ -142,6 +142,23 @@ class TestSave:
         assert patched.save().removed == (FIRST,)
         assert [entry["file"] for entry in entries(patched)] == [SECOND]
         assert list(patched.files) == [SECOND]
+
+    def test_git_moves_and_joins_patches(self, patched: PatchedFarm) -> None:
+        def rebase(edit: str) -> None:
+            words = ("-c", f"sequence.editor=sed -i '{edit}'", "-c", "core.editor=true")
+            patched.git.git(*words, "rebase", "--interactive", "source-1.0")
+
+        patched.commit("Change b", {"sub/b.txt": File(b"two\n")})
+        patched.save()
+        before = patched.files
+        rebase("1{h;d};2{G}")
+        plan = patched.save()
+        assert [entry["file"] for entry in entries(patched)] == [SECOND, FIRST, "0003-change-b.patch"]
+        assert (plan.written, plan.removed, patched.files) == ({}, (), before)
+        rebase("3s/pick/squash/")
+        assert patched.save().removed == ("0003-change-b.patch",)
+        assert patched.files[FIRST].count(b"diff --git") == 2
+        assert b"Patch-File" not in patched.files[FIRST]
 
     def test_patches_of_other_variants_stay_where_they_are(self, patched: PatchedFarm) -> None:
         # Neither applies after the other: a build has one of them.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from support.farm import Table
     from wheelfarm.run.patch_rebase import Rebased
-    from wheelfarm.run.patch_save import SavePlan
+    from wheelfarm.run.patch_series import SavePlan
 
 HEADER: Final = "{}\n\nWhy: a test needs it\nUpstream: none, a test\n"
 Snapshot = dict[str, tuple[str, bytes]]

@@ -288,7 +288,7 @@ class Cibuildwheel:
             container,
             own or self.image(build.id.target),
             words,
-            options=self._create_args(directory, container, shell=True),
+            options=self._create_args(directory, container, for_shell=True),
             commands=commands,
             install=_install_line(directory),
             variables=self._variables(directory),
@@ -297,19 +297,19 @@ class Cibuildwheel:
         )
 
     def _create_args(
-        self, directory: BuildDirectory, container: ContainerEngine, *, shell: bool = False
+        self, directory: BuildDirectory, container: ContainerEngine, *, for_shell: bool = False
     ) -> list[str]:
         """The options of the container: its label, mounts and volumes."""
         cache = self.compiler_cache
         words = [container.label(directory.root), *self._uv(), *_CONFINED]
         words.append(f"--volume={directory.root / 'inside'}:{SCRIPTS_INSIDE}:ro")
         words += _network(directory.build)
-        if not shell and container.can_overlay(directory.root):
+        if not for_shell and container.can_overlay(directory.root):
             words += container.overlay_mount(directory.root, directory.inside)
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
             words.append(f"--volume={cache.storage_of(directory.build.id.name)}:{STORAGE_INSIDE}")
-        if self.build_cache(directory) and not shell:
+        if self.build_cache(directory) and not for_shell:
             # One for each farm and build.
             volume = f"{volumes_of(self.settings)}{directory.build.id.slug}"
             words.append(f"--volume={volume}:{directory.build_dir}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.run.patch_check import CheckedSeries
     from wheelfarm.run.patch_rebase import Rebased
-    from wheelfarm.run.patch_save import SavePlan
+    from wheelfarm.run.patch_series import SavePlan
     from wheelfarm.run.patch_tree import PatchTree, TreeState
 
 

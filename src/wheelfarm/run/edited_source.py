@@ -89,7 +89,7 @@ def take_edits(tree: PatchTree, root: Path) -> list[str]:
         )
     git = source_of(root, environ)
     git.git("read-tree", "HEAD")
-    git.git("add", "--all", "--", *files, GIT_LITERAL_PATHSPECS="1")
+    git.git("add", "--all", "--", *files, variables={"GIT_LITERAL_PATHSPECS": "1"})
     written = git.line("write-tree")
     commit = git.line("commit-tree", written, "-p", "HEAD", "-m", "taken into the patch tree")
     with tempfile.TemporaryDirectory(prefix="edits-", dir=tree.git.git_dir) as scratch:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.errors import PatchError, UsageError
 from wheelfarm.run.patch_start import start
-from wheelfarm.run.patch_tree import TreeSource, listed, pins_of, rebase_hint, source_message
+from wheelfarm.run.patch_tree import TreeSource, listed, pins_of, rebase_hint, source_message, source_tag
 from wheelfarm.sources.patch_header import read_message, title_of
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def rebase(tree: PatchTree, onto: str, *, base: str | None = None, commit: str |
             new = git.commit_all(source_message(tree.recipe, source), tree=tree.unpack(source, draft))
         added = TreeSource(version=onto, pins=pins_of(source))
         tree.write_state(state.model_copy(update={"sources": {**state.sources, new: added}}))
+        git.git("update-ref", source_tag(onto), new)
         ended = git.git("rebase", "--quiet", "--empty=drop", "--onto", new, root, check=False)
         return _result(tree, ended.output if ended.returncode else None)
 
@@ -118,7 +119,7 @@ def _result(tree: PatchTree, failure: str | None) -> Rebased:
 def _conflict(tree: PatchTree, output: str) -> FarmError:
     git = tree.git
     stopped = git.git("rev-parse", "--verify", "--quiet", "REBASE_HEAD", check=False)
-    names, header = [], ""
+    names, header = list[str](), ""
     if stopped.returncode == 0:
         names, header = read_message(git.message(stopped.output.strip()))
     what = f"{names[0] if names else title_of(header) or 'a patch'} conflicts with the new source"

@@ -228,6 +228,7 @@ class PatchTree:
                 message = commit_message(header_and_diff(patch)[0], self.file_of(patch))
                 commit = git.commit_all(message, parent=commit)
             git.git("update-ref", f"refs/heads/{BRANCH}", commit)
+            git.git("update-ref", source_tag(source.version), root)
             git.git("reset", "--quiet")
             state = TreeState(
                 variant=variant,
@@ -259,6 +260,11 @@ class PatchTree:
             command = f"git -C {self.path} {operation}"
             hint = f"{command} --continue, or {command} --abort"
             raise self.git.error(f"the patch tree has a half-finished {operation}", hint=hint)
+
+
+def source_tag(version: str) -> str:
+    """The tag of the first commit, for `git rebase -i source-1.0`."""
+    return f"refs/tags/source-{version}"
 
 
 def source_message(recipe: LoadedRecipe, source: Source) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -16,6 +18,7 @@ from wheelfarm.run.build_layout import lay_out, reopen
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.edited_source import edited_files, refuse_edited, remember_source
 from wheelfarm.run.test_environments import pinned
+from wheelfarm.system.environment import system_environment, which
 from wheelfarm.system.files import remove_tree, sha256_of_file
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, run_attached
@@ -79,7 +82,7 @@ class BuildShell:
         Raises:
             FarmError: when the directory cannot be made.
         """
-        words = tuple(run) or _SHELL
+        words = self._on_terminal(tuple(run) or _SHELL)
         if moment is Moment.TEST:
             return self._test(words)
         pipeline, services = self.pipeline, self.pipeline.services
@@ -101,6 +104,17 @@ class BuildShell:
             finally:
                 remove_containers(services.engine, pipeline.root)
             return Ended(code, tuple(edited_files(pipeline.root, environ)))
+
+    def _on_terminal(self, words: tuple[str, ...]) -> tuple[str, ...]:
+        """The program on a terminal of its own, where the sandbox keeps it from this one.
+
+        A shell in other namespaces cannot take the terminal, and Ctrl-C would end the sandbox.
+        """
+        services = self.pipeline.services
+        env = system_environment(services.settings.environ)
+        if not self.terminal or services.engine.container is not None or which("script", env) is None:
+            return words
+        return ("script", "--quiet", "--return", "--command", shlex.join(words), os.devnull)
 
     def _directory(self, moment: Moment) -> BuildDirectory:
         """The directory that a failed build or a shell has left; otherwise a new one."""
@@ -190,7 +204,7 @@ class BuildShell:
             at = argv.index("--interactive")
             argv = (*argv[:at], "--tty", *argv[at:])
         shown = {name: settings.environ[name] for name in ("TERM",) if name in settings.environ}
-        prompt = {"PS1": rf"[{self.pipeline.build.id.name}] \w \$ "}
+        prompt = {"PS1": rf"[{self.pipeline.build.id.name}] \W \$ "}
         command = Command(argv=argv, env={**step.env, **shown, **prompt}, cwd=step.cwd)
         if step.view is not None:
             command = confine(command, step.view, isolation_here())

@@ -95,19 +95,21 @@ class GitTree:
         for key, value in _CONFIG.items():
             self.git("config", key, value)
 
-    def git(self, *arguments: str, check: bool = True, **variables: str) -> Finished:
+    def git(
+        self, *arguments: str, check: bool = True, variables: Mapping[str, str] | None = None
+    ) -> Finished:
         """Run git in the tree, without the settings of the user.
 
         Raises:
             ProcessError: when it fails, unless `check` is False.
         """
         env = git_environment(self.environ) | {"GIT_DIR": str(self.git_dir), "GIT_EDITOR": "true"}
-        env |= {"GIT_WORK_TREE": str(self.path), **_PERSON, **variables}
+        env |= {"GIT_WORK_TREE": str(self.path), **_PERSON, **(variables or {})}
         return run(Command(argv=("git", *arguments), env=env, cwd=self.path), check=check)
 
-    def line(self, *arguments: str, **variables: str) -> str:
+    def line(self, *arguments: str, variables: Mapping[str, str] | None = None) -> str:
         """The output of git, without white space around it."""
-        return self.git(*arguments, **variables).output.strip()
+        return self.git(*arguments, variables=variables).output.strip()
 
     def commit_all(self, message: str, *, parent: str | None = None, tree: Path | None = None) -> str:
         """Commit every file, also those that the source ignores; give the commit, which no branch has yet.
@@ -120,8 +122,8 @@ class GitTree:
         with tempfile.TemporaryDirectory(prefix="index-", dir=self.git_dir) as scratch:
             # Another directory has an index of its own.
             other = {} if tree is None else {"GIT_WORK_TREE": str(tree), "GIT_INDEX_FILE": f"{scratch}/index"}
-            self.git("-C", str(tree or self.path), "add", "--all", "--force", ".", **other)
-            written = self.line("write-tree", **other)
+            self.git("-C", str(tree or self.path), "add", "--all", "--force", ".", variables=other)
+            written = self.line("write-tree", variables=other)
             Path(scratch, "message").write_bytes(message.encode())
             parents = () if parent is None else ("-p", parent)
             return self.line("commit-tree", written, *parents, "-F", f"{scratch}/message")
@@ -182,7 +184,9 @@ class GitTree:
         with tempfile.TemporaryDirectory(prefix="message-", dir=self.git_dir) as scratch:
             path = Path(scratch, "message")
             path.write_bytes(message.encode())
-            return self.line("commit-tree", f"{commit}^{{tree}}", "-p", parent, "-F", str(path), **author)
+            return self.line(
+                "commit-tree", f"{commit}^{{tree}}", "-p", parent, "-F", str(path), variables=author
+            )
 
     def diff(self, before: str, after: str) -> bytes:
         """What changes between two commits, as `git apply` takes it."""
@@ -199,12 +203,12 @@ class GitTree:
         """Whether a patch applies exactly to a commit, and makes the tree of another one of it."""
         with tempfile.TemporaryDirectory(prefix="index-", dir=self.git_dir) as scratch:
             index = {"GIT_INDEX_FILE": f"{scratch}/index"}
-            self.git("read-tree", parent, **index)
+            self.git("read-tree", parent, variables=index)
             words = ("apply", "--cached", "--verbose", "--whitespace=nowarn", "--", str(patch.absolute()))
-            applied = self.git(*words, check=False, **index)
+            applied = self.git(*words, check=False, variables=index)
             if applied.returncode or applied_elsewhere(applied.output):
                 return False
-            return self.line("write-tree", **index) == self.line("rev-parse", f"{commit}^{{tree}}")
+            return self.line("write-tree", variables=index) == self.line("rev-parse", f"{commit}^{{tree}}")
 
     def changed_files(self) -> list[str]:
         """The files that differ from the last commit, by name; without those that the source ignores."""
