@@ -91,6 +91,7 @@ class TestSave:
         assert not patched.save().changes
         assert farm_times(patched) == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "spelling",
         [
@@ -129,6 +130,7 @@ class TestSave:
         assert b"# 1\n" in patched.files[SECOND]
         assert entries(patched) == before
 
+    @pytest.mark.slow
     def test_another_order_and_a_removed_patch(self, patched: PatchedFarm) -> None:
         first, second = patched.git.git("rev-list", "--reverse", "HEAD~2..HEAD").split()
         patched.git.git("reset", "--quiet", "--hard", "HEAD~2")
@@ -143,6 +145,7 @@ class TestSave:
         assert [entry["file"] for entry in entries(patched)] == [SECOND]
         assert list(patched.files) == [SECOND]
 
+    @pytest.mark.slow
     def test_git_moves_and_joins_patches(self, patched: PatchedFarm) -> None:
         def rebase(edit: str) -> None:
             words = ("-c", f"sequence.editor=sed -i '{edit}'", "-c", "core.editor=true")
@@ -160,6 +163,7 @@ class TestSave:
         assert patched.files[FIRST].count(b"diff --git") == 2
         assert b"Patch-File" not in patched.files[FIRST]
 
+    @pytest.mark.slow
     def test_patches_of_other_variants_stay_where_they_are(self, patched: PatchedFarm) -> None:
         # Neither applies after the other: a build has one of them.
         other = patched.patches(variant="netlib")
@@ -176,6 +180,7 @@ class TestSave:
         series = list(check_patches(patched.patches()))
         assert [(each.variants, len(each.patches)) for each in series] == [(("plain",), 2), (("netlib",), 3)]
 
+    @pytest.mark.slow
     def test_a_killed_save_is_completed_by_the_next(
         self, patched: PatchedFarm, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -236,6 +241,7 @@ class TestRefusals:
         assert re.fullmatch(r"commit [0-9a-f]{10} \(Only a title\) does not say Why: and Upstream:", first)
         assert "(Another) does not say Upstream:" in second
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("message", "what"),
         [
@@ -248,10 +254,12 @@ class TestRefusals:
         patched.commit("x", {"sub/b.txt": File(b"x\n")}, message)
         assert what in unchanged(patched, patched.save).what
 
+    @pytest.mark.slow
     def test_an_empty_commit(self, patched: PatchedFarm) -> None:
         patched.git.git("commit", "--quiet", "--allow-empty", f"--message={HEADER.format('x')}")
         assert "changes nothing" in unchanged(patched, patched.save).what
 
+    @pytest.mark.slow
     def test_a_merge(self, patched: PatchedFarm) -> None:
         patched.git.git("checkout", "--quiet", "-b", "side", "HEAD~1")
         patched.commit("Side", {"sub/b.txt": File(b"side\n")})
@@ -259,6 +267,7 @@ class TestRefusals:
         patched.git.git("merge", "--quiet", "--no-edit", "side")
         assert "is a merge" in unchanged(patched, patched.save).what
 
+    @pytest.mark.slow
     def test_another_first_commit(self, patched: PatchedFarm) -> None:
         patched.git.git("checkout", "--quiet", "--orphan", "other")
         patched.git.git("commit", "--quiet", "--message=x")
@@ -280,6 +289,7 @@ class TestRefusals:
             "0003-new.patch is new in recipes/sample/recipe.toml",
         ]
 
+    @pytest.mark.slow
     def test_a_recipe_for_another_version(self, patched: PatchedFarm) -> None:
         patched.save()
         patched.recipe.write_text(patched.recipe.read_text().replace('version = "1.0"', 'version = "1.5"'))
@@ -305,6 +315,7 @@ class TestRefusals:
         assert isinstance(error, UsageError)
         assert error.hint == "did you mean 'sample'?"
 
+    @pytest.mark.slow
     def test_a_source_with_a_repository(self, tmp_path: Path) -> None:
         farm = PatchedFarm.create(tmp_path / "work", {**SOURCE, "sub/.git/config": File(b"x")})
         error = refusal(farm.start)
@@ -333,6 +344,7 @@ class TestStart:
         patched.start()
         assert patched.git.git("rev-parse", "HEAD") == head
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("work", ["edit", "new", "ignored", "commit", "stash", "branch", "damage"])
     def test_work_that_is_not_saved_is_never_removed_unasked(self, work: str, patched: PatchedFarm) -> None:
         patched.save()
@@ -370,6 +382,7 @@ class TestStart:
         assert "inv patch.rebase sample" in str(error.hint)
         assert [each.name for each in patched.tree.parent.iterdir()] == ["sample", "sample.lock"]
 
+    @pytest.mark.slow
     def test_files_that_the_recipe_removes(self, tmp_path: Path) -> None:
         recipe = {"source": {"remove": ["win.txt"]}}
         table = PatchedFarm.create(tmp_path / "one").recipe.read_text()
@@ -380,6 +393,7 @@ class TestStart:
         farm.start()
         assert "win.txt" not in snapshot(farm.tree)
 
+    @pytest.mark.slow
     def test_a_git_source(self, tmp_path: Path) -> None:
         farm, repository = git_farm(tmp_path)
         farm.start()
@@ -410,10 +424,13 @@ class TestRebase:
     def test_onto_a_version_where_all_applies(self, patched: PatchedFarm) -> None:
         patched.save()
         patched.release("2.0", {**SOURCE, "a.txt": File(b"new\n" + SOURCE["a.txt"].content)})
-        before = patched.state
+        before = patched.state, patched.git.git("rev-parse", "HEAD")
+        assert patched.rebase("2.0", dry_run=True).version == "2.0"
+        assert (patched.state, patched.git.git("rev-parse", "HEAD")) == before
+        assert patched.git.git("worktree", "list").count("\n") == 1
         found = patched.rebase("2.0")
         assert (found.version, found.patches, found.dropped) == ("2.0", ("Change ten", "Change thirty"), ())
-        assert patched.state == before
+        assert patched.state == before[0]
         plan = patched.save()
         assert plan.written == {FIRST: "changed", SECOND: "changed"}
         table = parse_toml(patched.recipe.read_text())
@@ -424,6 +441,7 @@ class TestRebase:
         assert series.patches == (FIRST, SECOND)
         assert not patched.save().changes
 
+    @pytest.mark.slow
     def test_an_archive_whose_url_has_the_version(self, tmp_path: Path) -> None:
         farm = PatchedFarm.create(tmp_path / "work", archive=True)
         farm.start()
@@ -434,12 +452,14 @@ class TestRebase:
         assert farm.save().written == {}
         assert parse_toml(farm.recipe.read_text())["source"]["url"].endswith("/sample-2.0.tar.gz")
 
+    @pytest.mark.slow
     def test_what_upstream_has_is_left_out(self, patched: PatchedFarm) -> None:
         patched.save()
         patched.release("2.0", {**SOURCE, "a.txt": File(edited(10, "ten"))})
         assert patched.rebase("2.0").dropped == (FIRST,)
         assert patched.save().removed == (FIRST,)
 
+    @pytest.mark.slow
     def test_a_version_that_excludes_a_patch_is_said(self, patched: PatchedFarm) -> None:
         patched.save()
         patched.release("3.0", SOURCE)
@@ -449,12 +469,15 @@ class TestRebase:
     def conflict(self, patched: PatchedFarm) -> PatchedFarm:
         patched.save()
         patched.release("2.0", {**SOURCE, "a.txt": File(edited(10, "zehn"))})
+        tried = unchanged(patched, lambda: patched.rebase("2.0", dry_run=True))
         error = refusal(lambda: patched.rebase("2.0"))
+        assert tried.what == error.what
         assert error.what == f"{FIRST} conflicts with the new source"
         assert error.why == "these files need a decision:\na.txt"
         assert "inv patch.rebase sample --continue" in str(error.hint)
         return patched
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", ["farm", "git"])
     def test_a_conflict_is_resolved(self, way: str, patched: PatchedFarm) -> None:
         farm = self.conflict(patched)
@@ -476,6 +499,7 @@ class TestRebase:
             assert unchanged(farm, call).what == "the patch tree has a half-finished rebase"
         assert "a half-finished rebase" in str(unchanged(farm, farm.start).why)
 
+    @pytest.mark.slow
     def test_it_goes_back(self, patched: PatchedFarm) -> None:
         patched.save()
         head = patched.git.git("rev-parse", "HEAD")
@@ -485,11 +509,13 @@ class TestRebase:
         assert not farm.save().changes
         assert "there is no half-finished rebase" in refusal(lambda: farm.resume("continue")).what
 
+    @pytest.mark.slow
     def test_a_patch_is_skipped(self, patched: PatchedFarm) -> None:
         farm = self.conflict(patched)
         assert farm.resume("skip").dropped == (FIRST,)
         assert farm.save().removed == (FIRST,)
 
+    @pytest.mark.slow
     def test_from_an_older_version_than_the_recipe_has(self, patched: PatchedFarm) -> None:
         """As after a recipe was changed to a new version, for which its patches do not apply."""
         patched.save()
@@ -508,6 +534,7 @@ class TestRebase:
         farm = PatchedFarm.create(tmp_path / "work")
         assert refusal(lambda: farm.rebase("2.0")).what == "sample has no patches"
 
+    @pytest.mark.slow
     def test_a_version_that_is_not_there(self, patched: PatchedFarm) -> None:
         patched.save()
         assert "the index has no sample 9.0" in unchanged(patched, lambda: patched.rebase("9.0")).what
@@ -516,6 +543,7 @@ class TestRebase:
         assert "not committed" in unchanged(patched, lambda: patched.rebase("2.0")).what
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_tree_is_made_leaves_none(
     patched: PatchedFarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -87,7 +86,7 @@ class TestHost:
 
     def test_an_interactive_shell_on_a_terminal(self, farm: Door) -> None:
         """With job control, in the sandbox, and with its own prompt."""
-        ours, theirs = pty.openpty()
+        ours, theirs = os.openpty()
         words = [sys.executable, "-m", "invoke", "shell", "tinytop", "--at=configure"]
         env = {name: os.environ[name] for name in ("PATH", "HOME")} | {"TERM": "dumb"}
         (farm / "tasks.py").write_text(

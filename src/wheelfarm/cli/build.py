@@ -178,7 +178,7 @@ def one_build(call: Invocation, package: str) -> BuildPipeline:
 
 @task(
     *PLANNING,
-    *("offline", "jobs"),
+    *("offline", "jobs", "dry_run"),
     package="one distribution",
     at="where it begins: configure (before the backend runs), build (after it) or test (as the gate tests)",
     run="a command line in place of a shell",
@@ -195,9 +195,12 @@ def shell(call: Invocation, package: str, *, at: str = "build", run: str = "", d
     except ValueError as problem:
         raise UsageError(f"bad value {run!r}", where="--run", why=str(problem)) from problem
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not words and not terminal:
+    if not words and not terminal and not call.dry_run:
         raise UsageError("a shell needs a terminal", hint="give a command line: --run='python -V'")
     pipeline = one_build(call, package)
+    if call.dry_run:
+        call.screen.result([f"would open a shell in {pipeline.root}, at {at}"])
+        return
     ended = BuildShell(pipeline, terminal).open(Moment(at), run=words, discard=discard)
     if ended.edited:
         name = pipeline.build.id.name

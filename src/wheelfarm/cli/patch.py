@@ -116,7 +116,7 @@ def check(call: Invocation, packages: str) -> None:
 
 
 @task(
-    *("variant", "platform", "offline", "json"),
+    *("variant", "platform", "offline", "dry_run", "json"),
     package=_PACKAGE,
     onto="the version to move the patches to",
     base=_BASE,
@@ -142,8 +142,11 @@ def rebase(
     if (action is None) is (onto is None):
         hint = f"inv patch.rebase {tree.recipe.name} --onto=VERSION"
         raise UsageError("a rebase needs a version, or one that has stopped to continue", hint=hint)
+    if action is not None and call.dry_run:
+        raise UsageError(f"--{action} has no dry run", hint="git status in the patch tree shows where it is")
     if action is not None:
         found = patch_rebase.resume(tree, action)
     else:
-        found = patch_rebase.rebase(tree, str(onto), base=base, commit=commit)
-    call.show({"tree": str(tree.path), **asdict(found)}, rebase_lines(tree, found, aborted=action == "abort"))
+        found = patch_rebase.rebase(tree, str(onto), base=base, commit=commit, dry_run=call.dry_run)
+    verb = "back at" if action == "abort" else "would move to" if call.dry_run else "now at"
+    call.show({"tree": str(tree.path), **asdict(found)}, rebase_lines(tree, found, verb))

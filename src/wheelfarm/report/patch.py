@@ -77,12 +77,11 @@ def check_lines(recipe: LoadedRecipe, found: Sequence[CheckedSeries]) -> Iterato
         yield f"{title}: {counted(count, 'patch applies', 'patches apply')}{where}"
 
 
-def rebase_lines(tree: PatchTree, found: Rebased, *, aborted: bool) -> Iterator[str]:
+def rebase_lines(tree: PatchTree, found: Rebased, verb: str) -> Iterator[str]:
     """The series after a rebase, and the next command."""
     count = counted(len(found.patches), "patch", "patches")
-    verb = "back at" if aborted else "now at"
     yield f"{tree.path}: {count} {verb} {found.version}"
     yield from (f"  {title}" for title in found.patches)
     yield from (f"  {file}: left out, since the source has it or you skipped it" for file in found.dropped)
-    if not aborted:
+    if verb == "now at":
         yield f"next: inv patch.save {tree.recipe.name}"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, UsageError
 from wheelfarm.run.patch_start import start
 from wheelfarm.run.patch_tree import TreeSource, listed, pins_of, rebase_hint, source_message, source_tag
 from wheelfarm.sources.patch_header import read_message, title_of
+from wheelfarm.sources.work_tree import GitTree
 
 if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
     from wheelfarm.run.patch_tree import PatchTree
+    from wheelfarm.system.process import Finished
+
+
+_REBASE: Final = ("rebase", "--quiet", "--empty=drop", "--onto")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,14 @@ class Rebased:
     """The files of patches that upstream has, or that were left out."""
 
 
-def rebase(tree: PatchTree, onto: str, *, base: str | None = None, commit: str | None = None) -> Rebased:
+def rebase(
+    tree: PatchTree,
+    onto: str,
+    *,
+    base: str | None = None,
+    commit: str | None = None,
+    dry_run: bool = False,
+) -> Rebased:
     """Move the series to another version, with git; the recipe changes with the next save.
 
     Args:
@@ -34,6 +46,7 @@ def rebase(tree: PatchTree, onto: str, *, base: str | None = None, commit: str |
         onto: the version.
         base: the version that the patches are for, where it is not the recipe's.
         commit: of a git repository; by default that of the version's tag.
+        dry_run: whether to move a copy, which is removed again. The tree must exist then.
 
     Raises:
         PatchError: when a patch conflicts, with what to do; when a rebase is half-finished already, the tree
@@ -41,7 +54,7 @@ def rebase(tree: PatchTree, onto: str, *, base: str | None = None, commit: str |
         FarmError: when the source of the version cannot be fetched.
     """
     tree.check_patchable()
-    if not tree.exists:
+    if not tree.exists and not dry_run:
         if not tree.recipe.table.patches:
             hint = "change `version` and `sha256` in the recipe: there is nothing to move"
             raise PatchError(f"{tree.recipe.name} has no patches", where=tree.recipe.where, hint=hint)
@@ -64,10 +77,28 @@ def rebase(tree: PatchTree, onto: str, *, base: str | None = None, commit: str |
         with tree.draft() as draft:
             new = git.commit_all(source_message(tree.recipe, source), tree=tree.unpack(source, draft))
         added = TreeSource(version=onto, pins=pins_of(source))
+        if dry_run:
+            return _try(tree, new, root, onto)
         tree.write_state(state.model_copy(update={"sources": {**state.sources, new: added}}))
         git.git("update-ref", source_tag(onto), new)
-        ended = git.git("rebase", "--quiet", "--empty=drop", "--onto", new, root, check=False)
-        return _result(tree, ended.output if ended.returncode else None)
+        ended = git.git(*_REBASE, new, root, check=False)
+        return _result(tree, git, onto, ended)
+
+
+def _try(tree: PatchTree, new: str, root: str, onto: str) -> Rebased:
+    """Move the series in a work tree of its own, which has its own state of a rebase."""
+    with tree.draft() as draft:
+        work = draft / "dry-run"
+        tree.git.git("worktree", "add", "--quiet", "--detach", str(work), "HEAD")
+        git = GitTree(work, tree.settings.environ, tree.git.git_dir / "worktrees" / work.name)
+        try:
+            return _result(tree, git, onto, git.git(*_REBASE, new, root, check=False))
+        except PatchError as problem:
+            problem.where = str(tree.path)
+            problem.hint = f"inv patch.rebase {tree.recipe.name} --onto={onto} stops there, for you to decide"
+            raise
+        finally:
+            tree.git.git("worktree", "remove", "--force", str(work))
 
 
 def resume(tree: PatchTree, action: str) -> Rebased:
@@ -85,7 +116,7 @@ def resume(tree: PatchTree, action: str) -> Rebased:
         if tree.git.unfinished() != "rebase":
             raise tree.git.error(f"there is no half-finished rebase to {action}")
         ended = tree.git.git("rebase", f"--{action}", check=False)
-        return _result(tree, ended.output if ended.returncode else None)
+        return _result(tree, tree.git, None, ended)
 
 
 def chosen_action(*, resume: bool, skip: bool, abort: bool) -> str | None:
@@ -100,24 +131,23 @@ def chosen_action(*, resume: bool, skip: bool, abort: bool) -> str | None:
     return actions[0] if actions else None
 
 
-def _result(tree: PatchTree, failure: str | None) -> Rebased:
-    git, state = tree.git, tree.state()
+def _result(tree: PatchTree, git: GitTree, onto: str | None, ended: Finished) -> Rebased:
+    state = tree.state()
     if git.unfinished():
-        raise _conflict(tree, failure or "")
-    if failure is not None:
-        raise git.error("the patches could not be moved", why=failure.strip())
+        raise _conflict(tree, git, ended.output)
+    if ended.returncode:
+        raise git.error("the patches could not be moved", why=ended.output.strip())
     root = git.root()
     messages = [read_message(git.message(commit)) for commit in git.commits(root)]
     present = {name for names, _ in messages for name in names}
     return Rebased(
-        version=state.sources[root].version if root in state.sources else "?",
+        version=state.sources[root].version if root in state.sources else str(onto),
         patches=tuple(title_of(header) for _, header in messages),
         dropped=tuple(file for file in state.files if file not in present),
     )
 
 
-def _conflict(tree: PatchTree, output: str) -> FarmError:
-    git = tree.git
+def _conflict(tree: PatchTree, git: GitTree, output: str) -> FarmError:
     stopped = git.git("rev-parse", "--verify", "--quiet", "REBASE_HEAD", check=False)
     names, header = list[str](), ""
     if stopped.returncode == 0:
