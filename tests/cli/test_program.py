@@ -37,6 +37,7 @@ WRITES = {
     "deploy.image",
 }
 WRITES |= {f"index.{name}" for name in ("publish", "yank", "prune", "export")}
+WRITES |= {"shell", *(f"patch.{name}" for name in ("start", "save", "rebase"))}
 PRINTS_JSON_ANYWAY = "recipe.schema"
 
 

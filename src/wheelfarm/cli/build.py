@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +10,7 @@ from invoke.exceptions import Exit
 
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, parse_packages, task
-from wheelfarm.errors import ChainFailedError, UsageError, counted
-from wheelfarm.recipes.strict import suggestion
+from wheelfarm.errors import ChainFailedError, counted
 from wheelfarm.report.build import (
     decision_lines,
     explanation_lines,
@@ -24,20 +21,16 @@ from wheelfarm.report.build import (
 )
 from wheelfarm.report.text import about, size
 from wheelfarm.report.workflow import job_summary
-from wheelfarm.run.build_pipeline import BuildPipeline
 from wheelfarm.run.decision import Action, decide_all, explanation
 from wheelfarm.run.disk_space import clean as clean_farm
 from wheelfarm.run.outcome import Interrupted
-from wheelfarm.run.shell import BuildShell, Moment
 from wheelfarm.system.machine import peak_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelfarm.cli.task import Invocation
-    from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan, Refused
-    from wheelfarm.report.screen import Screen
     from wheelfarm.run.decision import Decision
     from wheelfarm.run.outcome import Outcome
 
@@ -150,64 +143,6 @@ def explain(call: Invocation, packages: str) -> None:
     """Show the exact commands, files and environment of a build, and where each value comes from."""
     data = [explanation(call.farm, build) for build in call.select(packages)[1]]
     call.show(data, (line for each in data for line in explanation_lines(each)))
-
-
-class _Echo:
-    """Shows the output of a build as it comes."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-
-    def on_line(self, build: Build, line: str) -> None:
-        del build
-        self._screen.say(line)
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        del outcome
-
-
-def one_build(call: Invocation, package: str) -> BuildPipeline:
-    """The pipeline of the one build of a package."""
-    plan, builds = call.select(package)
-    if len(builds) != 1:
-        pythons = ", ".join(str(build.id.target.python) for build in builds)
-        raise UsageError(f"{package} has {len(builds)} builds here", why=pythons, hint="choose one: --python")
-    services = call.farm.services(plan, _Echo(call.screen))
-    return BuildPipeline(services=services, build=builds[0], jobs=call.farm.settings.jobs)
-
-
-@task(
-    *PLANNING,
-    *("offline", "jobs", "dry_run"),
-    package="one distribution",
-    at="where it begins: configure (before the backend runs), build (after it) or test (as the gate tests)",
-    run="a command line in place of a shell",
-    discard="make the build directory anew, also when it has edits that no patch has",
-)
-def shell(call: Invocation, package: str, *, at: str = "build", run: str = "", discard: bool = False) -> None:
-    """Open a shell where a build runs: its directory, engine, environment and sandbox."""
-    if at not in set(Moment):
-        raise UsageError(
-            f"bad value {at!r}", where="--at", hint=suggestion(at, [each.value for each in Moment])
-        )
-    try:
-        words = shlex.split(run)
-    except ValueError as problem:
-        raise UsageError(f"bad value {run!r}", where="--run", why=str(problem)) from problem
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not words and not terminal and not call.dry_run:
-        raise UsageError("a shell needs a terminal", hint="give a command line: --run='python -V'")
-    pipeline = one_build(call, package)
-    if call.dry_run:
-        call.screen.result([f"would open a shell in {pipeline.root}, at {at}"])
-        return
-    ended = BuildShell(pipeline, terminal).open(Moment(at), run=words, discard=discard)
-    if ended.edited:
-        name = pipeline.build.id.name
-        call.screen.say(f"{counted(len(ended.edited), 'edited file')}: {', '.join(ended.edited[:5])}")
-        call.screen.say(f"next: inv patch.save {name} --from-build, or inv shell {name} --discard")
-    if ended.returncode:
-        raise Exit(code=ended.returncode if ended.returncode > 0 else 128 - ended.returncode)
 
 
 @task("dry_run", "json", wheels="also wheels of the wheelhouse that its index no longer lists")

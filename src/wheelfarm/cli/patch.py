@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from wheelfarm.cli.build import one_build
-from wheelfarm.cli.task import parse_packages, task
+from wheelfarm.cli.shell import one_build
+from wheelfarm.cli.task import PLANNING, parse_packages, task
 from wheelfarm.errors import Collector, PatchError, UsageError
 from wheelfarm.plan.graph import order
 from wheelfarm.report.patch import check_lines, rebase_lines, save_data, save_lines, start_lines, take_lines
@@ -43,7 +43,8 @@ def start(call: Invocation, package: str, *, base: str | None = None, discard: b
 
 
 @task(
-    *("variant", "python", "engine", "dry_run", "json"),
+    *PLANNING,
+    *("dry_run", "json"),
     package=_PACKAGE,
     from_build="first take what was edited in the build directory, where inv shell was",
     title="commit all changes of the patch tree as a new patch of this title first",

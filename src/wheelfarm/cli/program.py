@@ -11,7 +11,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from wheelfarm import __version__
-from wheelfarm.cli import build, ci, deploy, doctor, index, init, patch, recipe, stored, wheel
+from wheelfarm.cli import build, ci, deploy, doctor, index, init, patch, recipe, shell, stored, wheel
 from wheelfarm.errors import UsageError
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.screen import Screen
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def collection() -> Collection:
     """All tasks of a farm, as tasks.py shows them."""
     tasks = Collection.from_module(build, name="wheelfarm")
-    for task in (stored.run_tests, stored.reproduce, stored.report, doctor.doctor, init.init):
+    for task in (
+        *(shell.open_shell, stored.run_tests, stored.reproduce, stored.report),
+        *(doctor.doctor, init.init),
+    ):
         tasks.add_task(task)
     for group in (recipe, patch, wheel, index, deploy, ci):
         tasks.add_collection(Collection.from_module(group))
