@@ -282,6 +282,7 @@ class TestRefusals:
         (directory / "0003-new.patch").write_bytes(b"new")
         patched.recipe.write_text(f'{patched.recipe.read_text()}\n[[patches]]\nfile = "0003-new.patch"\n')
         error = unchanged(patched, patched.save)
+        assert unchanged(patched, lambda: patched.rebase("2.0")).what == error.what
         assert error.why is not None
         assert error.why.splitlines() == [
             f"{FIRST} has other bytes",

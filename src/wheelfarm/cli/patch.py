@@ -71,8 +71,9 @@ def save(
         raise UsageError("--title and --from-build change the patch tree, and a dry run does not")
     tree = _tree(call, package)
     if from_build:
-        _take(call, tree)
+        files = _take(call, tree)
         if not title:
+            call.show({"tree": str(tree.path), "files": files}, take_lines(tree, files))
             return
     with tree.locked():
         if title and why and upstream:
@@ -81,7 +82,7 @@ def save(
     call.show(save_data(tree, plan), save_lines(tree, plan, dry_run=call.dry_run))
 
 
-def _take(call: Invocation, tree: PatchTree) -> None:
+def _take(call: Invocation, tree: PatchTree) -> list[str]:
     """Take the edits of a build directory into the patch tree, which is made when there is none."""
     pipeline = one_build(call, tree.recipe.name)
     if not tree.exists:
@@ -91,8 +92,7 @@ def _take(call: Invocation, tree: PatchTree) -> None:
             what = f"the patch tree is for the variant {tree.state().variant}"
             hint = f"inv patch.start {tree.recipe.name} --variant={pipeline.build.id.variant}"
             raise PatchError(what, where=str(tree.path), hint=hint)
-        files = take_edits(tree, pipeline.root)
-    call.show({"tree": str(tree.path), "files": files}, take_lines(tree, files))
+        return take_edits(tree, pipeline.root)
 
 
 @task("offline", "json")

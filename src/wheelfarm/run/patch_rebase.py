@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, UsageError
+from wheelfarm.run.patch_series import plan_save
 from wheelfarm.run.patch_start import start
 from wheelfarm.run.patch_tree import TreeSource, listed, pins_of, rebase_hint, source_message, source_tag
 from wheelfarm.sources.patch_header import read_message, title_of
@@ -69,6 +70,8 @@ def rebase(
         if changes := git.changes():
             hint = f"commit them: git -C {tree.path} commit"
             raise git.error("the patch tree has files that are not committed", why=listed(changes), hint=hint)
+        # A series that somebody has changed since could not be saved.
+        plan_save(tree)
         root = git.root()
         known = state.sources.get(root)
         if known and known.version == onto and (commit is None or known.pins.get("source.commit") == commit):
