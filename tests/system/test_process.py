@@ -16,7 +16,7 @@ from support.commands import ENV, python, wait_until_gone
 from wheelfarm.errors import CancelledRunError, ProcessError
 from wheelfarm.system import process_group as group
 from wheelfarm.system.environment import allowed, which
-from wheelfarm.system.process import Command, Output, run
+from wheelfarm.system.process import Command, Output, run, run_attached
 
 
 class TestRun:
@@ -77,6 +77,28 @@ class TestRun:
         assert run(python(code), check=False).returncode == 4
         with pytest.raises(ProcessError, match="time limit"):
             run(python("import os, time; os.close(1); os.close(2); time.sleep(60)", time_limit=0.5))
+
+
+class TestAttached:
+    """Of programs that have the terminal, and what is written to it, for themselves."""
+
+    def test_it_writes_and_ends_as_it_likes(self, capfd: pytest.CaptureFixture[str]) -> None:
+        program = "import os, sys; print(os.environ['GIVEN']); print('err', file=sys.stderr); sys.exit(3)"
+        assert run_attached(python(program, env={"GIVEN": "out"})) == 3
+        assert capfd.readouterr() == ("out\n", "err\n")
+
+    def test_a_program_that_is_missing(self) -> None:
+        with pytest.raises(ProcessError, match="no-such-program was not found"):
+            run_attached(Command(argv=("no-such-program",), env=ENV))
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+    def test_an_interrupt_ends_it_too(self, tmp_path: Path) -> None:
+        note = tmp_path / "pid"
+        threading.Timer(1.0, signal.raise_signal, [signal.SIGINT]).start()
+        program = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+        with pytest.raises(KeyboardInterrupt):
+            run_attached(python(program))
+        wait_until_gone(int(note.read_text()))
 
 
 class TestFailures:
