@@ -123,6 +123,14 @@ class TestSave:
             name: text for name, text in before.items() if name != "recipe.toml"
         }
 
+    def test_a_file_that_the_source_ignores_is_said(self, patched: PatchedFarm) -> None:
+        patched.save()
+        (patched.tree / ".git/info/exclude").write_text("*.log\n")
+        (patched.tree / "new.log").write_text("x")
+        plan = patched.save()
+        assert not plan.changes
+        assert plan.warnings == ("the source's .gitignore leaves out: new.log; git add --force takes them",)
+
     def test_an_amended_patch_keeps_its_file_and_its_keys(self, patched: PatchedFarm) -> None:
         before = entries(patched)
         patched.git.git("commit", "--quiet", "--amend", f"--message={HEADER.format('Change thirty')}# 1")
@@ -412,6 +420,24 @@ class TestStart:
         )
         assert "no tag for 3.0" in refusal(lambda: farm.rebase("3.0")).what
         assert list(check_patches(farm.patches()))
+
+
+@pytest.mark.slow
+def test_a_version_that_cannot_be_named(tmp_path: Path) -> None:
+    farm, repository = git_farm(tmp_path / "git")
+    farm.start()
+    for tag in ("2.0", "v2.0"):
+        repository.commit({"a.txt": tag.encode()})
+        repository.git("tag", tag)
+    assert "has several tags for 2.0" in refusal(lambda: farm.rebase("2.0")).what
+    assert farm.rebase("2.0", commit=repository.git("rev-parse", "2.0").strip()).version == "2.0"
+    archive = PatchedFarm.create(tmp_path / "archive", archive=True)
+    source = archive.root.parent / "sources/sample-1.0.tar.gz"
+    source.rename(source.with_name("sample.tar.gz"))
+    archive.recipe.write_text(archive.recipe.read_text().replace("sample-1.0.tar.gz", "sample.tar.gz"))
+    archive.start()
+    error = refusal(lambda: archive.rebase("2.0"))
+    assert error.what == "the url of the archive does not say how to find 2.0"
 
 
 def git_farm(tmp_path: Path) -> tuple[PatchedFarm, Repository]:

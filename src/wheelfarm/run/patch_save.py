@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, counted
 from wheelfarm.model import sha256_of_bytes
@@ -14,6 +15,10 @@ from wheelfarm.system.files import explain_os_errors, write_if_changed
 if TYPE_CHECKING:
     from wheelfarm.run.patch_series import SavePlan
     from wheelfarm.run.patch_tree import PatchTree, TreeState
+
+
+_SHOWN: Final = 5
+"""Files that a warning names."""
 
 
 def unsaved_work(tree: PatchTree) -> list[str]:
@@ -70,6 +75,11 @@ def save(tree: PatchTree, *, dry_run: bool = False) -> SavePlan:
             f"inv patch.save {name} --title=... --why=... --upstream=...",
         )
     plan = plan_save(tree)
+    ignored = [line[3:] for line in tree.git.changes(ignored=True) if line.startswith("!! ")]
+    if ignored:
+        more = f"the source's .gitignore leaves out: {', '.join(ignored[:_SHOWN])}"
+        more += f" and {len(ignored) - _SHOWN} more" if len(ignored) > _SHOWN else ""
+        plan = replace(plan, warnings=(*plan.warnings, f"{more}; git add --force takes them"))
     if not dry_run:
         _write(tree, state, plan)
     return plan
