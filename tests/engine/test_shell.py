@@ -40,7 +40,7 @@ def test_a_shell_in_a_container(door: tuple[Door, dict[str, str]]) -> None:
     script = (
         "pwd; env; python -c 'import tinybase; print(tinybase.__file__)'; command -v cc; "
         "python -m build --no-isolation --wheel --outdir /tmp/built; ls /tmp/built; "
-        "(echo > /dev/tcp/1.1.1.1/53) 2>/dev/null && echo network; echo '# edited' >> setup.py"
+        "echo network: /sys/class/net/*; echo '# edited' >> setup.py"
     )
     root = farm / ".wheelfarm/stages"
     run = f'--run=bash -c "exec > home.txt 2>&1; {script}"'
@@ -54,7 +54,7 @@ def test_a_shell_in_a_container(door: tuple[Door, dict[str, str]]) -> None:
     assert any(line.startswith("/opt/python/") and line.endswith("tinybase/__init__.py") for line in lines)
     assert any(line.startswith("tinytop-1.0-") and line.endswith(".whl") for line in lines)
     assert "/project/" in next(line for line in lines if line.endswith("/cc"))
-    assert "network" not in lines
+    assert "network: /sys/class/net/lo" in lines
     assert (source / "setup.py").read_text().endswith("# edited\n")
     assert "2 edited files" in finished.stderr
     (source / "home.txt").unlink()
