@@ -29,8 +29,8 @@ OTHERS: Final = {
     *("tool.versioningit", "programs", "made-for"),
 }
 """Tables of other programs and files."""
-OTHER_KEYS: Final = {"default-version", "glibc", "runtime", "netns", "volumes"}
-"""Keys in them, a variable of a script, and keys of containers.conf."""
+OTHER_KEYS: Final = {"default-version", "glibc", "runtime", "netns", "volumes", "setup-args"}
+"""Keys in them, a variable of a script, keys of containers.conf, and a config setting of meson-python."""
 LEFT_OUT: Final = {"build/inside/compilers.py", "index/consumer.py"}
 """Write the files of other programs."""
 
