@@ -52,6 +52,15 @@ def test_waiting_names_the_other_process(tmp_path: Path, messages: list[str]) ->
     assert not (tmp_path / HOLDER).exists()
 
 
+def test_a_short_wait_is_not_worth_a_message(tmp_path: Path, messages: list[str]) -> None:
+    threads = [threading.Thread(target=acquire, args=[tmp_path]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert messages == []
+
+
 def test_waiting_ends_with_a_reason(tmp_path: Path) -> None:
     with (
         hold_elsewhere(tmp_path),

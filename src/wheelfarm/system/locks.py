@@ -24,6 +24,8 @@ logger = get_logger(__name__)
 LOCK: Final = ".lock"
 HOLDER: Final = ".lock.holder"
 
+SILENT: Final = 0.5
+"""Seconds for which nobody is told of a wait: the builds of one run write to their wheelhouse in turn."""
 _WAIT: Final = 5.0
 """Seconds between two calls of `on_wait`."""
 
@@ -103,12 +105,13 @@ class Lock:
                     note.unlink()
 
     def _acquire(self, stack: ExitStack) -> None:
-        def on_wait(waited: float) -> None:
-            if not waited:
-                logger.info("waiting for %s, which is writing to %s", self._holder(), self.root)
-
+        path, silent = self.root / LOCK, min(self.timeout, SILENT)
         try:
-            stack.enter_context(hold_lock(self.root / LOCK, timeout=self.timeout, on_wait=on_wait))
+            try:
+                stack.enter_context(hold_lock(path, timeout=silent))
+            except LockTimeoutError:
+                logger.info("waiting for %s, which is writing to %s", self._holder(), self.root)
+                stack.enter_context(hold_lock(path, timeout=self.timeout - silent))
         except LockTimeoutError:
             raise WheelhouseError(
                 "another process keeps the wheelhouse locked",
