@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -59,7 +58,7 @@ def one_build(call: Invocation, package: str) -> BuildPipeline:
     name="shell",
     package="one distribution",
     at="where it begins: configure (before the backend runs), build (after it) or test (as the gate tests)",
-    run="a command line in place of a shell",
+    run="a command line for the shell, which ends with it",
     discard="make the build directory anew, also when it has edits that no patch has",
 )
 def open_shell(
@@ -70,19 +69,15 @@ def open_shell(
         raise UsageError(
             f"bad value {at!r}", where="--at", hint=suggestion(at, [each.value for each in Moment])
         )
-    try:
-        words = shlex.split(run)
-    except ValueError as problem:
-        raise UsageError(f"bad value {run!r}", where="--run", why=str(problem)) from problem
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not words and not terminal and not call.dry_run:
+    if not run and not terminal and not call.dry_run:
         raise UsageError("a shell needs a terminal", hint="give a command line: --run='python -V'")
     pipeline = one_build(call, package)
     name, data = pipeline.build.id.name, {"directory": str(pipeline.root), "at": at}
     if call.dry_run:
         call.show(data, [f"would open a shell in {pipeline.root}, at {at}"])
         return
-    ended = BuildShell(pipeline, terminal).open(Moment(at), run=words, discard=discard)
+    ended = BuildShell(pipeline, terminal).open(Moment(at), run=run, discard=discard)
     lines = []
     if ended.edited:
         more = ", ..." if len(ended.edited) > _SHOWN else ""

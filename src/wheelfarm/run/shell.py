@@ -68,21 +68,21 @@ class BuildShell:
     terminal: bool
     """Whether this process has one."""
 
-    def open(self, moment: Moment, *, run: Sequence[str] = (), discard: bool = False) -> Ended:
-        """Run a shell, or another program, and wait for its end.
+    def open(self, moment: Moment, *, run: str = "", discard: bool = False) -> Ended:
+        """Run a shell, and wait for its end.
 
         The directory of a failed build is used as it is. Otherwise it is made, and the steps of the build
         run up to the moment.
 
         Args:
             moment: where it begins.
-            run: the program and its arguments; an interactive shell by default.
+            run: a command line for the shell; it is interactive by default.
             discard: whether to make the directory anew, also when it has edits.
 
         Raises:
             FarmError: when the directory cannot be made.
         """
-        words = self._on_terminal(tuple(run) or _SHELL)
+        words = self._on_terminal(("sh", "-c", run) if run else _SHELL)
         if moment is Moment.TEST:
             return self._test(words)
         pipeline, services = self.pipeline, self.pipeline.services
