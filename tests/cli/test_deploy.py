@@ -77,7 +77,7 @@ def test_a_limit_that_is_too_small_says_what_leaving_out_saves(farm: Door) -> No
         (["tinytop", "--python", "3.14"], ["Lambda's runtime for Python 3.14 is unknown", "--like"]),
         (["tinytop", *HERE[2:], "--like", "debain13"], ["there is no system 'debain13'", "debian13"]),
         (["tinytop", *HERE, "--keep", "test"], ["'test' is never left out", "tests"]),
-        (["tinytop", *HERE, "--limit", "250 MB"], ["'250 MB' is no size"]),
+        (["tinytop", *HERE, "--limit", "250 MiB"], ["'250 MiB' is no size"]),
     ],
 )
 def test_what_cannot_be_made(farm: Door, words: list[str], messages: list[str]) -> None:

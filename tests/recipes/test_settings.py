@@ -130,7 +130,7 @@ def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pyt
         ({"jobs": True}, "jobs", "bad value True"),
         ({"jobs": -1}, "jobs", "bad value -1"),
         ({"time-limit": 0}, "time-limit", "bad value 0"),
-        ({"memory": "12 GB"}, "memory", "bad value '12 GB'"),
+        ({"memory": "12 GiB"}, "memory", "bad value '12 GiB'"),
         ({"compiler-cache-size": "5"}, "compiler-cache-size", "bad value '5'"),
         ({"pythons": []}, "pythons", "bad value []"),
         ({"pythons": ["3.11", "three"]}, "pythons[1]", "bad value 'three'"),

@@ -54,7 +54,15 @@ def test_a_recipe_says_what_a_build_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("1k", 1000), ("0.5M", 500_000), ("12G", 12 * 10**9), ("007T", 7 * 10**12)]
+    ("text", "size"),
+    [
+        ("1k", 1000),
+        ("0.5M", 500_000),
+        ("12G", 12 * 10**9),
+        ("007T", 7 * 10**12),
+        ("250MB", 250_000_000),
+        ("1.5 GB", 1_500_000_000),
+    ],
 )
 def test_sizes(tmp_path: Path, text: str, size: int) -> None:
     assert size_of(text) == size

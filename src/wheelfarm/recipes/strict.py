@@ -243,16 +243,17 @@ def _commit(text: str) -> str:
     return text
 
 
-_SIZE: Final = re.compile(r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*)[kMGT]$")
-SIZE_NOUN: Final = "an amount such as 250M or 1.5G, in powers of ten"
+_SIZE: Final = re.compile(r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*) ?([kMGT])B?$")
+SIZE_NOUN: Final = "an amount such as 250M, 250MB or 1.5G, in powers of ten"
 
 
 def size_of(text: str) -> int:
     """The bytes that a `SizeText` means. Raises ValueError when it is none."""
-    if not _SIZE.fullmatch(text):
+    found = _SIZE.fullmatch(text)
+    if found is None:
         raise ValueError(f"it is not {SIZE_NOUN}")
-    factor: int = 1000 ** (1 + "kMGT".index(text[-1]))
-    return max(1, round(float(text[:-1]) * factor))
+    factor: int = 1000 ** (1 + "kMGT".index(found[3]))
+    return max(1, round(float(found[1]) * factor))
 
 
 def _size_text(text: str) -> str:
