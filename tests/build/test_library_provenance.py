@@ -193,6 +193,22 @@ DPKG_QUERY = """case "$2" in
 esac"""
 
 
+def test_the_link_may_have_a_name_without_the_abi(tmp_path: Path, provenance: Provenance) -> None:
+    lay(tmp_path, {"usr/lib/libyaml-0.so.2.0.9": CONTENT, "usr/lib/libother.so.1": b"other"})
+    (tmp_path / "usr/lib/libyaml-0.so.2").symlink_to("libyaml-0.so.2.0.9")
+    (tmp_path / "usr/lib/libyaml.so").symlink_to("libyaml-0.so.2.0.9")
+    (tmp_path / "usr/lib/libaaa.so").symlink_to("libother.so.1")
+    answers = """case "$2" in
+    */libyaml.so) echo "libyaml-dev: $2";;
+    */libaaa.so) echo "libother-dev: $2";;
+    */libyaml-0.so.2.0.9) echo "libyaml-0-2: $2";;
+    *) exit 1;;
+    esac"""
+    member = f"demo.libs/{mangled('libyaml-0', '.so.2', CONTENT)}"
+    document = provenance({member: b"vendored"}, dpkg=answers)
+    assert document["packages"][member]["development"] == "libyaml-dev"
+
+
 def test_what_a_recipe_could_name(tmp_path: Path, provenance: Provenance) -> None:
     lay(tmp_path, {"usr/lib/libpq.so.5.15": CONTENT, "usr/lib/libssl.so.3": CONTENT + b"2"})
     (tmp_path / "usr/lib/libpq.so.5").symlink_to("libpq.so.5.15")

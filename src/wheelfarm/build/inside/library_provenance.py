@@ -168,11 +168,19 @@ def original_of(path: Path) -> Path:
 
 
 def development_package(path: Path, root: Path) -> str:
-    """The system package of the link lib….so that a linker reads for a library; empty without one."""
+    """The system package of the link lib….so that a linker reads for a library; empty without one.
+
+    The link has the name of the library, as libpq.so, or another, as libyaml.so for libyaml-0.so.2.
+    """
     # dpkg lists the file below /usr, to which /lib is a link.
-    link = path.parent.resolve() / re.sub(r"\.so[.\d]*$", ".so", path.name)
-    found = package_of(link, root, follow=False) if link != path and link.is_symlink() else None
-    return str(found["name"]) if found else ""
+    directory, real = path.parent.resolve(), path.resolve()
+    own = directory / re.sub(r"\.so[.\d]*$", ".so", path.name)
+    for link in (own, *sorted(directory.glob("lib*.so"))):
+        if link != path and link.is_symlink() and link.resolve() == real:
+            found = package_of(link, root, follow=False)
+            if found:
+                return str(found["name"])
+    return ""
 
 
 def packages_with_dependencies(names: Iterable[str]) -> set[str]:
