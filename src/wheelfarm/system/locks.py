@@ -25,7 +25,7 @@ LOCK: Final = ".lock"
 HOLDER: Final = ".lock.holder"
 
 SILENT: Final = 0.5
-"""Seconds for which nobody is told of a wait: the builds of one run write to their wheelhouse in turn."""
+"""Seconds of a wait without a message: the builds of one run write to their wheelhouse in turn."""
 _WAIT: Final = 5.0
 """Seconds between two calls of `on_wait`."""
 
