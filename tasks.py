@@ -11,13 +11,14 @@ from invoke.main import program  # noqa: E402
 from wheelfarm.cli import ci, deploy, index, patch, recipe, wheel  # noqa: E402
 from wheelfarm.cli.build import chain, clean, explain, plan, why  # noqa: E402
 from wheelfarm.cli.doctor import doctor  # noqa: E402
+from wheelfarm.cli.graph import graph  # noqa: E402
 from wheelfarm.cli.init import init  # noqa: E402
 from wheelfarm.cli.program import adopt  # noqa: E402
 from wheelfarm.cli.shell import open_shell  # noqa: E402
 from wheelfarm.cli.stored import report, reproduce, run_tests  # noqa: E402
 
 namespace = Collection(
-    *(chain, plan, explain, why, open_shell, run_tests, reproduce, report, clean, doctor, init),
+    *(chain, plan, explain, why, graph, open_shell, run_tests, reproduce, report, clean, doctor, init),
     recipe,
     patch,
     wheel,

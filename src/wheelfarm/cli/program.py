@@ -11,7 +11,7 @@ from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from wheelfarm import __version__
-from wheelfarm.cli import build, ci, deploy, doctor, index, init, patch, recipe, shell, stored, wheel
+from wheelfarm.cli import build, ci, deploy, doctor, graph, index, init, patch, recipe, shell, stored, wheel
 from wheelfarm.errors import UsageError
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.screen import Screen
@@ -25,7 +25,7 @@ def collection() -> Collection:
     tasks = Collection.from_module(build, name="wheelfarm")
     for task in (
         *(shell.open_shell, stored.run_tests, stored.reproduce, stored.report),
-        *(doctor.doctor, init.init),
+        *(doctor.doctor, graph.graph, init.init),
     ):
         tasks.add_task(task)
     for group in (recipe, patch, wheel, index, deploy, ci):
