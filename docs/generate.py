@@ -155,7 +155,8 @@ TASKS: Final = """\
 `inv -l` lists the tasks, `inv --help TASK` shows the options of one. They work in any directory of the farm.
 Messages go to standard error, results to standard output.
 
-Packages are one word: `numpy,scipy`, or `all`. The installed command `wheelfarm` runs the same tasks, and
+Packages are one word: `numpy,scipy`, or `all`; `numpy==2.3.5` where a recipe has
+[several versions](../how-to/bump-a-recipe.md). The installed command `wheelfarm` runs the same tasks, and
 takes `wheelfarm chain numpy scipy` too. Both answer a mistyped task or option with the nearest name, and end
 with exit code 2.
 

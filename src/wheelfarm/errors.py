@@ -182,6 +182,10 @@ class WorkflowError(FarmError, slug="workflow", exit_code=14):
     """A CI workflow cannot be rendered, is stale, or uses an action that is not pinned."""
 
 
+class OutdatedError(FarmError, slug="outdated", exit_code=15):
+    """`inv recipe.bump --check` has found a version that is newer than the recipe's."""
+
+
 class NetworkError(FarmError, slug="network", exit_code=20):
     """The index or a download could not be reached."""
 

@@ -27,6 +27,7 @@ WRITES = {
     "report",
     "reproduce",
     "ci.render",
+    "recipe.bump",
     "recipe.lock",
     "recipe.new",
     "recipe.schema",

@@ -165,12 +165,21 @@ def test_the_list_has_packages_first_and_ci_last_and_selects_nothing(farm: Path)
     assert not any(line.startswith("* ") for line in lines)
 
 
+def test_each_further_version_of_a_recipe_has_a_session(farm: Path) -> None:
+    version = farm / "recipes" / "broken" / "versions" / "1.0"
+    version.mkdir(parents=True)
+    (version / "recipe.toml").write_text("name =")
+    listed, _ = _nox(farm, "--list", "--tags", "versions")
+    assert [line.split()[1] for line in listed.splitlines() if line.startswith("* ")] == ["build-broken(1.0)"]
+
+
 def test_every_recipe_has_its_sessions_even_a_broken_one(farm: Path) -> None:
     listed, _ = _nox(farm, "--list", "--keywords", "build or test or ci or tools or doctor")
     sessions = {line.split()[1] for line in listed.splitlines() if line[:2] in {"- ", "* "}}
     wanted = {f"{verb}-{name}" for verb in ("build", "test") for name in RECIPES}
     wanted |= {f"{name}({variant})" for name in wanted for variant in ("plain", "netlib")}
-    verbs = ("last", "plan", "prepare", "build", "summary", "collect", "verify", "publish")
+    verbs = {"last", "plan", "prepare", "build", "summary", "collect", "verify", "publish"}
+    verbs |= {"bump", "pull-request"}
     assert sessions == wanted | {f"ci-{verb}" for verb in verbs} | {"tools", "doctor"}
 
 

@@ -9,14 +9,15 @@ import threading
 from collections import defaultdict, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 from support.archives import digest
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -109,6 +110,18 @@ def index_server(tls: ssl.SSLContext | None = None) -> Iterator[IndexServer]:
 
 
 @contextmanager
+def directory_server(root: Path) -> Iterator[str]:
+    """Serve the files below a directory; gives the host."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with _served(partial(Handler, directory=str(root))) as host:
+        yield host
+
+
+@contextmanager
 def git_server(root: Path, *, login: str) -> Iterator[str]:
     """Serve the repositories below a directory to those who log in with `user:password`; gives the host."""
     wanted = f"Basic {base64.b64encode(login.encode()).decode()}"
@@ -160,7 +173,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def _served(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def _served(
+    handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Run a server in a thread; gives its host and port."""
     server = _Server(("127.0.0.1", 0), handler)
     if tls is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from invoke.exceptions import Exit
 
 from wheelfarm.cli.run_stamp import input_states, write_stamp
-from wheelfarm.cli.task import PLANNING, parse_packages, task
+from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import ChainFailedError, counted
 from wheelfarm.report.build import (
     decision_lines,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 )
 def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
     """Build packages and all that they need, against each other's wheels, into the wheelhouse."""
-    farm, names = call.farm, parse_packages(packages)
+    names, farm = call.choose(packages), call.farm
     if call.dry_run:
         lacking = farm.missing(names)
         if lacking:
@@ -90,7 +90,7 @@ def _end(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refuse
 @task(*PLANNING, "no_remote", "json")
 def plan(call: Invocation, packages: str) -> None:
     """Show what a chain would do, in order, and why."""
-    _show_plan(call, call.plan(parse_packages(packages)))
+    _show_plan(call, call.plan(call.choose(packages)))
 
 
 def _decisions(call: Invocation, plan: Plan) -> tuple[Decision, ...]:

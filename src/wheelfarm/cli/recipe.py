@@ -1,12 +1,13 @@
-"""recipe.new, recipe.list, recipe.check, recipe.sizes, recipe.lock, recipe.schema."""
+"""recipe.new, recipe.bump, recipe.list, recipe.check, recipe.sizes, recipe.lock, recipe.schema."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.recipe_bump import bump  # noqa: F401 - a task of this collection
 from wheelfarm.cli.recipe_new import new  # noqa: F401 - a task of this collection
-from wheelfarm.cli.task import parse_packages, task
+from wheelfarm.cli.task import task
 from wheelfarm.errors import Collector, RecipeError, UsageError, counted
 from wheelfarm.plan.graph import is_built, order
 from wheelfarm.recipes.lock_checks import check_added, check_locks
@@ -15,7 +16,9 @@ from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe import recipe_schema
 from wheelfarm.recipes.sizes import FILE as SIZES
 from wheelfarm.recipes.sizes import merge_sizes, render_sizes
+from wheelfarm.recipes.versions import VERSIONS
 from wheelfarm.report.sizes import sizes_data, sizes_lines
+from wheelfarm.run.farm import Farm
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.run.stored_sizes import sizes_of, stored_sizes
 from wheelfarm.sources.patches import check_header
@@ -25,7 +28,6 @@ from wheelfarm.system.logs import get_logger
 if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
     from wheelfarm.recipes.recipe_set import LoadedRecipe
-    from wheelfarm.run.farm import Farm
 
 logger = get_logger(__name__)
 
@@ -54,13 +56,14 @@ def _recipe_line(recipe: LoadedRecipe, width: int) -> str:
 @task("json", sizes="the limits of sizes too: an error where one is more than 3 % above the stored wheel")
 def check(call: Invocation, packages: str, *, sizes: bool = False) -> None:
     """Check recipes, layers, patches, locks and the schema, without network; all problems at once."""
-    farm, problems, names = call.farm, call.problems, parse_packages(packages)
+    names, problems, farm = call.choose(packages), call.problems, call.farm
     if names is None:
         with problems.collect():
             farm.recipes.check()
     entries = order(farm.recipes, names)
     for recipe in entries:
         _check_recipe(recipe, farm, problems)
+        _check_versions(recipe, farm, problems)
     with problems.collect():
         _check_schema(farm)
     for stored in stored_sizes(farm.wheelhouse, entries, farm.settings.variants) if sizes else ():
@@ -71,6 +74,20 @@ def check(call: Invocation, packages: str, *, sizes: bool = False) -> None:
     if call.json:
         call.screen.data([recipe.name for recipe in entries])
     call.screen.say(f"{counted(len(entries), 'recipe')} OK")
+
+
+def _check_versions(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None:
+    """Check the recipes of other versions, each as if a task named it."""
+    for path in sorted(recipe.directory.glob(f"{VERSIONS}/*/recipe.toml")):
+        version = path.parent.name
+        if version == recipe.table.version:
+            what = f"there are two recipes for {recipe.name} {version}"
+            directory = f"{recipe.where.removesuffix('recipe.toml')}{VERSIONS}/{version}"
+            problems.add(RecipeError(what, where=recipe.where, hint=f"git rm -r {directory}"))
+            continue
+        other = Farm(settings=farm.settings.replace(versions={recipe.name: version}))
+        with problems.collect():
+            _check_recipe(other.recipes.find(recipe.name), other, problems)
 
 
 def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None:
@@ -109,7 +126,7 @@ def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None
 @task("dry_run", "json", variant="one variant; all that the wheelhouse has by default")
 def sizes(call: Invocation, packages: str, *, variant: str | None = None) -> None:
     """Write sizes.toml: what stored wheels measure, of which the gate allows 2 % more."""
-    farm, names = call.farm, parse_packages(packages)
+    names, farm = call.choose(packages), call.farm
     if variant is not None:
         farm.settings.choose_variant(variant)
     with call.problems.collect():
@@ -152,7 +169,7 @@ def schema(call: Invocation, *, output: str = _SCHEMA) -> None:
 @task("dry_run", "json")
 def lock(call: Invocation, packages: str) -> None:
     """Write build.lock, test.lock and suite.lock: what comes from outside the farm, pinned with hashes."""
-    farm, names = call.farm, parse_packages(packages)
+    names, farm = call.choose(packages), call.farm
     compiler = LockCompiler(
         settings=farm.settings,
         recipes=farm.recipes,

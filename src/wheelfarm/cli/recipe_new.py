@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.draft.drafter import Draft
     from wheelfarm.run.farm import Farm
 
+DEFAULT_AGE = timedelta(days=7)
 _DIGITS = 5
 
 
@@ -41,7 +42,7 @@ def new(
     call: Invocation,
     package: str,
     *,
-    min_age: str = "7",
+    min_age: str = str(DEFAULT_AGE.days),
     require_dates: bool = False,
     prereleases: bool = False,
     measure: bool = False,
@@ -52,7 +53,7 @@ def new(
     policy = Policy(
         pythons=farm.settings.pythons,
         now=datetime.now(UTC),
-        min_age=_days(min_age),
+        min_age=parse_days(min_age),
         prereleases=prereleases,
         require_dates=require_dates,
     )
@@ -113,7 +114,8 @@ def _release(text: str) -> tuple[Name, str | None]:
     return releases[0]
 
 
-def _days(text: str) -> timedelta:
+def parse_days(text: str) -> timedelta:
+    """Read `--min-age`. Raises a UsageError for what is no number of days."""
     if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
         raise UsageError(f"--min-age: {text!r} is not a number of days", hint="--min-age 7")
     return timedelta(days=int(text))

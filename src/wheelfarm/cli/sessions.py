@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import nox
@@ -35,6 +35,8 @@ _CI: Final = {
     "collect": "Store the wheels of all jobs.",
     "verify": "Check that a full run may publish.",
     "publish": "Publish the wheels of all variants, or none.",
+    "bump": "Move all recipes to their newest versions.",
+    "pull-request": "Open the pull request with what ci-bump has written.",
 }
 _INTERRUPT_TIMEOUT: Final = 1.0
 """Seconds after which an interrupt of nox is passed on: only a terminal's reaches the run too."""
@@ -50,6 +52,8 @@ class RecipeSummary:
     version: str
     summary: str
     needs: tuple[str, ...]
+    versions: tuple[str, ...] = ()
+    """Other versions that it has recipes for."""
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -88,6 +92,9 @@ def read_summaries(recipes: Path) -> tuple[RecipeSummary, ...]:
                 version=str(recipe.get("version", "?")),
                 summary=str(recipe.get("summary", "the recipe cannot be read")),
                 needs=tuple(needs),
+                versions=tuple(
+                    sorted(path.parent.name for path in file.parent.glob("versions/*/recipe.toml"))
+                ),
             )
         )
     return tuple(summaries)
@@ -132,6 +139,10 @@ def register_recipes(root: Path) -> None:
             requires = [f"build-{name}{suffix}" for name in each.needs if name in known]
             tags = [f"build-{variant}"] if variant else ["build"]
             _register(f"build-{each.name}{suffix}", session, tags=tags, requires=requires)
+        for version in each.versions:
+            session = _build(root, replace(each, name=f"{each.name}=={version}"), None)
+            session.__doc__ = f"{each.name} {version}, an older or newer version of the same recipe."
+            _register(f"build-{each.name}({version})", session, tags=["versions"])
     for each in summaries:
         for suffix, variant in suffixes.items():
             session = _test(root, each, variant)

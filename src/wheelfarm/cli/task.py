@@ -91,6 +91,8 @@ class Invocation:
     options: Mapping[str, str | bool | None]
     problems: Collector = field(default_factory=Collector)
     """What makes the task fail once it has done the rest."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Recipe → the version that the packages name."""
 
     @cached_property
     def farm(self) -> Farm:
@@ -100,7 +102,19 @@ class Invocation:
             for name, value in self.options.items()
             if value and (option := OPTIONS[name]).setting
         }
-        return Farm(settings=load(farm_root(Path.cwd()), options=values))
+        settings = load(farm_root(Path.cwd()), options=values)
+        return Farm(settings=settings.replace(versions=dict(self.versions)))
+
+    def choose(self, packages: str) -> list[Name] | None:
+        """The distributions of a word, each perhaps with the version of a recipe; None for all.
+
+        It must come before the farm is used: a version is another recipe.
+        """
+        if "==" not in packages:
+            return parse_packages(packages)
+        releases = named_releases(packages) or {}
+        self.versions.update({name: version for name, version in releases.items() if version is not None})
+        return list(releases)
 
     @property
     def limits(self) -> Limits:
@@ -139,7 +153,7 @@ class Invocation:
 
     def select(self, packages: str) -> tuple[Plan, tuple[Build, ...]]:
         """The plan for packages and all that they need, and the builds of the packages themselves."""
-        names = parse_packages(packages)
+        names = self.choose(packages)
         plan = self.plan(names)
         return plan, plan.builds if names is None else plan.only(names).builds
 

@@ -46,6 +46,8 @@ _UV: Final = (
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
     *("--only-binary", ":all:", "--index-strategy", "first-index"),
 )
+_NOT_FETCHED: Final = "Failed to fetch"
+"""What uv says when the index or a download cannot be reached: another attempt may lock more."""
 
 
 def compile_requirements(
@@ -171,7 +173,7 @@ class LockCompiler:
         """The locks of a recipe, which may pin what the farm has recipes for.
 
         Raises:
-            LockError: when requirements do not resolve, or when the source compiles Rust.
+            LockError: when requirements do not resolve or cannot be fetched, or the source compiles Rust.
             FarmError: when the source cannot be fetched, unpacked or patched.
         """
         made_for = self._requires(recipe)
@@ -247,6 +249,9 @@ class LockCompiler:
                 recipe, resolved, tree, pinned, scratch, env=env, hidden=self.settings.private
             )
         except ProcessError as problem:
+            if _NOT_FETCHED in (problem.why or ""):
+                what = f"the build requirements of {recipe.name} cannot be fetched"
+                raise LockError(what, where=recipe.where, why=problem.why, hint="run this again") from problem
             logger.warning(
                 "%s: the backend does not say what it requires beside the static requirements: %s",
                 recipe.where,

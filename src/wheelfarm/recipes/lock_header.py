@@ -12,6 +12,7 @@ from wheelfarm.errors import LockError
 from wheelfarm.model import GitCommit, sha256_of_bytes
 from wheelfarm.recipes.recipe import BuildRequires
 from wheelfarm.recipes.strict import StrictModel, parse
+from wheelfarm.recipes.versions import recipe_of
 from wheelfarm.sources.patches import header_and_diff
 from wheelfarm.system.files import read_text
 from wheelfarm.system.toml import parse_toml
@@ -96,7 +97,9 @@ def read_header(path: Path) -> MadeFor | None:
         LockError: when the header is not valid.
     """
     text = (
-        read_text(path, LockError, f"inv recipe.lock {path.parent.name} writes it") if path.is_file() else ""
+        read_text(path, LockError, f"inv recipe.lock {recipe_of(path.parent)} writes it")
+        if path.is_file()
+        else ""
     )
     _, table, rest = text.partition(_TABLE)
     if not table:

@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement
 from wheelfarm.errors import Collector, FarmError, LockError
 from wheelfarm.model import LockedRequirement, Platform, parse_digest, parse_name
 from wheelfarm.model.requirements import parse_requirement
+from wheelfarm.recipes.versions import recipe_of
 from wheelfarm.system.files import read_text
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def parse_lock(path: Path) -> tuple[LockedRequirement, ...]:
         LockError: for a missing file and for each line that is not `name==version --hash=sha256:…`.
     """
     own = path.name in {"build.lock", "test.lock", "suite.lock"}
-    hint = f"inv recipe.lock {path.parent.name} writes it" if own else None
+    hint = f"inv recipe.lock {recipe_of(path.parent)} writes it" if own else None
     try:
         text = read_text(path, LockError, hint or "lock it anew")
     except OSError as problem:

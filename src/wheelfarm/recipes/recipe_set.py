@@ -29,6 +29,7 @@ from wheelfarm.recipes.sizes import limit_sizes, read_sizes
 from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 from wheelfarm.recipes.variants import lineage
+from wheelfarm.recipes.versions import check_version, find_version, is_version, shown_directory
 from wheelfarm.system.files import sha256_of_file
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class LoadedRecipe:
     @property
     def where(self) -> str:
         """The recipe's file, for errors and origins."""
-        return f"{self.directory.parent.name}/{self.directory.name}/recipe.toml"
+        return f"{shown_directory(self.directory)}/recipe.toml"
 
     @property
     def sizes_file(self) -> str:
@@ -319,11 +320,12 @@ def load_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
         RecipeError: when recipe.toml cannot be read.
     """
     file = directory / "recipe.toml"
-    where = f"{directory.parent.name}/{directory.name}/recipe.toml"
+    where = f"{shown_directory(directory)}/recipe.toml"
+    patches = directory / "patches" if is_version(directory) else settings.patches / directory.name
     return LoadedRecipe(
         table=parse(Recipe, read_toml(file, error=RecipeError), where=where, error=RecipeError),
         directory=directory,
-        patches=settings.patches / directory.name,
+        patches=patches,
         defaults=settings.defaults,
         variants=settings.variants,
         sizes=read_sizes(directory / SIZES, where.replace("recipe.toml", SIZES)),
@@ -334,7 +336,9 @@ def load_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
 def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
     """The recipe in a directory. Raises a RecipeError for everything that is wrong in it."""
     recipe, problems = load_recipe(directory, settings), Collector()
-    if recipe.name != directory.name:
+    if is_version(directory):
+        check_version(recipe, problems)
+    elif recipe.name != directory.name:
         problems.add(
             RecipeError(
                 f"the recipe in {directory.name!r} is for {recipe.name!r}",
@@ -347,8 +351,15 @@ def read_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
     return recipe
 
 
+def _of_version(directory: Path, version: str | None, settings: Settings) -> Path:
+    """The directory of the recipe of a version, which may be the distribution's own one."""
+    if version is None or version == load_recipe(directory, settings).table.version:
+        return directory
+    return find_version(directory, version)
+
+
 def read_recipes(settings: Settings) -> RecipeSet:
-    """All recipes of the farm, with what is wrong in any of them.
+    """All recipes of the farm, each in the version that the settings name, with what is wrong in any of them.
 
     Raises:
         RecipeError: when there is no directory of recipes.
@@ -369,7 +380,9 @@ def read_recipes(settings: Settings) -> RecipeSet:
     problems.check()
     for directory, name in present.items():
         with problems.of(name).collect():
-            by_name[name] = read_recipe(directory, settings)
+            by_name[name] = read_recipe(
+                _of_version(directory, settings.versions.get(name), settings), settings
+            )
     recipes = RecipeSet(by_name).in_variant(settings.variant)
     check_set(recipes, set(present.values()), settings.patches, problems)
     return recipes.without(problems.by_name())

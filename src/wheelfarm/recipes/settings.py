@@ -56,6 +56,8 @@ class Settings(FarmTable):
     environ: Mapping[str, str]
     origins: Mapping[str, str]
     """Key of `[tool.wheelfarm]` → who gives its value: a variable, an option, a file or the default."""
+    versions: Mapping[str, str] = {}
+    """Recipe → the version of it that a task names, as numpy==2.3.5."""
 
     def replace(self, **changes: object) -> Settings:
         """The same settings but for these."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.run.patch_tree import PatchTree
 
-_TARGETS: Final = {
+TARGETS: Final = {
     Platform.LINUX: "manylinux_x86_64",
     Platform.MACOS: "macosx_arm64",
     Platform.WINDOWS: "win_amd64",
@@ -45,7 +45,7 @@ def check_patches(tree: PatchTree) -> Iterator[CheckedSeries]:
     if isinstance(recipe.table.source, WheelSource) or not recipe.table.patches:
         return
     fetched = tree.fetcher.source(recipe.name, recipe.source)
-    found = _all_series(tree)
+    found = all_series(tree)
     for series, users in found.items():
         with tree.locked(), tree.draft() as draft:
             unpacked = unpack(fetched, draft / "unpacked", tree.fetcher.limits)
@@ -59,12 +59,12 @@ def check_patches(tree: PatchTree) -> Iterator[CheckedSeries]:
         )
 
 
-def _all_series(tree: PatchTree) -> dict[tuple[Path, ...], list[tuple[str, Platform]]]:
-    """Each series that some build has, with its variants and platforms."""
+def all_series(tree: PatchTree) -> dict[tuple[Path, ...], list[tuple[str, Platform]]]:
+    """Each series that some build of a recipe has, with its variants and platforms."""
     found: dict[tuple[Path, ...], list[tuple[str, Platform]]] = {}
     python = tree.settings.pythons[0]
     for variant in tree.settings.variants:
-        for platform, suffix in _TARGETS.items():
+        for platform, suffix in TARGETS.items():
             series = tree.series(variant, Target.parse(f"{python.tag}-{suffix}"))
             if series:
                 found.setdefault(series, []).append((variant, platform))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from packaging.version import Version
     from pypi_simple import DistributionPackage
 
     from wheelfarm.model import LockedRequirement, Name, Source, Target
@@ -111,10 +112,18 @@ class Fetcher:
                 filename = unquote(PurePosixPath(urlsplit(url).path).name)
                 return Archive(version=version, url=url, sha256=self._store(url, filename, None)[1])
             case GitCommit():
-                checkout = Checkout(cache=self._cache, offline=self.offline, environ=self.environ)
-                found = commit or checkout.tagged(source.url, name, version)
+                found = commit or self._checkout.tagged(source.url, name, version)
                 return replace(source, version=version, commit=found)
         raise SourceError(f"{name} is taken over as a public wheel, and has no source here")
+
+    def tagged_versions(self, name: Name, source: GitCommit) -> set[Version]:
+        """The versions that a repository has tags for, which are called as most projects do.
+
+        Raises:
+            NetworkError: when the repository cannot be reached.
+            ProcessError: when git is missing.
+        """
+        return self._checkout.versions(source.url, name)
 
     def wheel(self, requirement: LockedRequirement, target: Target, glibc: tuple[int, int]) -> PinnedWheel:
         """The best wheel for a target among those that a lock allows.
@@ -175,6 +184,10 @@ class Fetcher:
         return Cache(self.cache)
 
     @property
+    def _checkout(self) -> Checkout:
+        return Checkout(cache=self._cache, offline=self.offline, environ=self.environ)
+
+    @property
     def _network(self) -> HttpClient:
         # Both are slow to import, and not needed when the cache has everything.
         from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
@@ -221,7 +234,6 @@ class Fetcher:
             "url": shown(source.url) if source.submodules else None,
         }
         if (answer := self._cache.recall(question)) is None:
-            checkout = Checkout(cache=self._cache, offline=self.offline, environ=self.environ)
-            answer = checkout.tar(source, f"{name}-{source.version}")
+            answer = self._checkout.tar(source, f"{name}-{source.version}")
             self._cache.remember(question, answer[1])
         return answer

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
+from packaging.version import InvalidVersion, Version
+
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.model import sha256_of_bytes
 from wheelfarm.sources.cache import chunks_of
@@ -64,6 +66,7 @@ def write_tar(path: Path, trees: Sequence[Tree], *, top: str) -> None:
             whole.addfile(info, archive.extractfile(member) if member.isfile() else None)
 
 
+_TAGS: Final = "refs/tags/"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _GITLINK: Final = re.compile(r"160000 commit ([0-9a-f]+)\t([^\0]+)\0")
 _SUBMODULE: Final = re.compile(r"submodule\.(.+)\.(path|url)\n([^\0]*)\0")
@@ -143,15 +146,32 @@ class Checkout:
             SourceError: when there is none, or several with different commits.
             NetworkError: when the repository cannot be reached.
         """
-        if self.offline and not _is_local(url):
-            raise offline_error(url)
-        names = (version, f"v{version}", f"{name}-{version}", f"{name}-v{version}")
-        found = Repository(self, url, "").tags([f"refs/tags/{each}" for each in names])
+        names = [f"{prefix}{version}" for prefix in _tag_prefixes(name)]
+        found = self._tags(url, names)
         if len(set(found.values())) == 1:
             return next(iter(found.values()))
         what = f"the repository has {'several tags' if found else 'no tag'} for {version}"
         why = ", ".join(f"{tag}: {commit}" for tag, commit in found.items()) or f"none of {', '.join(names)}"
         raise SourceError(what, where=shown(url), why=why, hint="name the commit: --commit")
+
+    def versions(self, url: str, name: str) -> set[Version]:
+        """The versions whose tags `tagged` finds.
+
+        Raises:
+            NetworkError: when the repository cannot be reached.
+        """
+        texts = {
+            tag.removeprefix(_TAGS).removeprefix(prefix)
+            for tag in self._tags(url, ["*"])
+            for prefix in _tag_prefixes(name)
+        }
+        # A tag of a version that is written in another way, such as 1.0.0-rc1, is not found by it.
+        return {Version(text) for text in texts if _is_normal(text)}
+
+    def _tags(self, url: str, names: Sequence[str]) -> dict[str, str]:
+        if self.offline and not _is_local(url):
+            raise offline_error(url)
+        return Repository(self, url, "").tags([f"{_TAGS}{each}" for each in names])
 
     def _trees(
         self, url: str, commit: str, prefix: str, scratch: Path, *, submodules: bool
@@ -294,6 +314,18 @@ class Repository:
         """User and password of the url as HTTP's Basic scheme has them (RFC 7617)."""
         login = credentials_of(self.url) if _is_http(self.url) else None
         return base64.b64encode(":".join(login).encode()).decode() if login else None
+
+
+def _tag_prefixes(name: str) -> tuple[str, ...]:
+    return ("", "v", f"{name}-", f"{name}-v")
+
+
+def _is_normal(text: str) -> bool:
+    """Whether a text is a version as PEP 440 writes it."""
+    try:
+        return str(Version(text)) == text
+    except InvalidVersion:
+        return False
 
 
 def _is_http(url: str) -> bool:

@@ -14,7 +14,7 @@ from pypi_simple import DistributionPackage
 from support.raised import only
 from wheelfarm.errors import SourceError
 from wheelfarm.model import Python, parse_name
-from wheelfarm.recipes.draft.release import Policy, choose_release
+from wheelfarm.recipes.draft.release import Policy, choose_release, find_newer
 from wheelfarm.sources.project import Project
 from wheelfarm.sources.simple_page import read_page
 
@@ -124,8 +124,9 @@ def test_no_suitable_release_says_why_of_each() -> None:
     files = [sdist(f"1.{minor}", upload_time=NOW) for minor in range(7)]
     error = only(lambda: choose_release(project(*files), policy()), SourceError)
     assert error.what == "the index has no suitable release of leaf"
-    assert str(error.why).splitlines()[0].startswith("leaf 1.6 is left out: it is 0 days old")
-    assert str(error.why).splitlines()[-1] == "and 2 more"
+    assert str(error.why).startswith(
+        "leaf 1.6, 1.5, 1.4, 1.3, 1.2 and 2 more are left out: each is 0 days old"
+    )
     assert error.hint == "name the version that you want: inv recipe.new leaf==1.6"
     empty = only(lambda: choose_release(project(), policy()), SourceError)
     assert empty.why == "its page lists no files"
@@ -168,3 +169,34 @@ def test_a_page_in_html_may_have_dates(text: str, time: datetime | None) -> None
     page = f'<a href="leaf-1.0.tar.gz#sha256={DIGEST}" data-upload-time="{text}">leaf-1.0.tar.gz</a>'
     (found,) = read_page(page.encode(), "text/html", url="https://index.invalid/leaf/", name="leaf")
     assert found.upload_time == time
+
+
+def test_the_newest_suitable_release_above_a_version() -> None:
+    young = sdist("3.0", upload_time=NOW)
+    found, notes = find_newer(project(sdist("1.0"), sdist("2.0"), young), policy(), "1.0")
+    assert found is not None
+    assert (found.version, notes) == (
+        "2.0",
+        ("leaf 3.0 is left out: it is 0 days old, and --min-age is 7",),
+    )
+    assert found.notes == notes
+
+
+def test_nothing_suitable_above_a_version_is_no_error() -> None:
+    later = [sdist(version, requires_python=">=3.12") for version in ("1.1", "1.2")]
+    found, notes = find_newer(project(sdist("1.0"), *later, sdist("2.0rc1")), policy(), "1.0")
+    assert found is None
+    assert notes == (
+        "leaf 1.2, 1.1 are left out: each requires Python >=3.12, and this farm builds for 3.11",
+    )
+    assert find_newer(project(sdist("1.0")), policy(), "1.0") == (None, ())
+    assert find_newer(project(sdist("0.9")), policy(), "1.0rc1") == (None, ())
+
+
+def test_a_public_wheel_above_a_version() -> None:
+    pure = wheel("2.0", "py3-none-any", digests={"sha256": "b" * 64})
+    found, _ = find_newer(project(wheel("2.0"), pure), policy(), "1.0", pure_wheel=True)
+    assert found is not None
+    assert (found.filename, found.sha256) == ("leaf-2.0-py3-none-any.whl", "b" * 64)
+    error = only(lambda: find_newer(project(sdist("2.0")), policy(), "1.0", pure_wheel=True), SourceError)
+    assert error.what == "the index has no wheel for any platform of leaf 2.0"

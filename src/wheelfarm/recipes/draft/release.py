@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -13,7 +15,7 @@ from wheelfarm.errors import SourceError, counted
 from wheelfarm.model import Digest, parse_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime, timedelta
 
     from pypi_simple import DistributionPackage
@@ -39,6 +41,7 @@ class Policy:
         min_age: how long ago its source distribution must have been uploaded (PEP 700).
         prereleases: whether a pre-release is suitable.
         require_dates: whether an index without dates is an error.
+        command: the task that chooses, for hints.
     """
 
     pythons: tuple[Python, ...]
@@ -46,6 +49,7 @@ class Policy:
     min_age: timedelta
     prereleases: bool = False
     require_dates: bool = False
+    command: str = "inv recipe.new"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +97,13 @@ class _Files:
         return next((each.requires_python for each in self.all if each.requires_python), "")
 
 
-def choose_release(project: Project, policy: Policy, version: str | None = None) -> Release:
+def choose_release(
+    project: Project, policy: Policy, version: str | None = None, *, pure_wheel: bool = False
+) -> Release:
     """The newest suitable release, or that of a version.
 
-    A version that is named is taken whatever its age, and also if it is yanked or a pre-release.
+    A version that is named is taken whatever its age, and also if it is yanked or a pre-release. With
+    `pure_wheel` the file is a wheel for any platform, and no source distribution.
 
     Raises:
         SourceError: when no release is suitable, or the release has no source distribution.
@@ -109,25 +116,81 @@ def choose_release(project: Project, policy: Policy, version: str | None = None)
             project.sdist(version, Digest(""))
             raise AssertionError
         _check_python(project, found, policy, releases)
-        return _release(project, found, _notes_of_named(found, policy))
-    notes, skipped = list[str](), list[str]()
-    for each in releases:
-        why = _unsuitable(each, policy)
-        if why is None:
-            # A pre-release that nobody has requested is no news.
-            notes += [text for text in skipped if not text.endswith(_PRERELEASE)][:_SHOWN]
-            if policy.min_age and each.uploaded is None:
-                notes.append(_no_dates(project, policy))
-            return _release(project, each, notes)
-        skipped.append(f"{project.name} {each.version} is left out: {why}")
+        return _release(project, found, _notes_of_named(found, policy), pure_wheel=pure_wheel)
+    found, skipped = _newest(releases, policy)
+    if found is not None:
+        notes = _notes_of_newest(project, found, skipped, policy)
+        return _release(project, found, notes, pure_wheel=pure_wheel)
     raise SourceError(
         f"the index has no suitable release of {project.name}",
         where=project.url,
-        why="\n".join([*skipped[:_SHOWN], *_more(skipped)]) or "its page lists no files",
-        hint=f"name the version that you want: inv recipe.new {project.name}=={releases[0].version}"
+        why="\n".join([*(lines := _left_out(project, skipped))[:_SHOWN], *_more(lines)])
+        or "its page lists no files",
+        hint=f"name the version that you want: {policy.command} {project.name}=={releases[0].version}"
         if releases
         else None,
     )
+
+
+def find_newer(
+    project: Project, policy: Policy, version: str, *, pure_wheel: bool = False
+) -> tuple[Release | None, tuple[str, ...]]:
+    """The newest suitable release above a version, if there is one, and what to know of the choice.
+
+    Args:
+        project: what the index has.
+        policy: which releases are suitable.
+        version: the one that is there.
+        pure_wheel: whether the file is a wheel for any platform, and no source distribution.
+
+    Raises:
+        SourceError: when the release does not have this file.
+    """
+    newer = [each for each in _releases(project) if each.version > Version(version)]
+    found, skipped = _newest(newer, policy)
+    if found is None:
+        return None, tuple(_of_interest(project, skipped))
+    notes = tuple(_notes_of_newest(project, found, skipped, policy))
+    return _release(project, found, notes, pure_wheel=pure_wheel), notes
+
+
+def _newest(releases: Sequence[_Files], policy: Policy) -> tuple[_Files | None, list[tuple[Version, str]]]:
+    """The newest suitable one of releases, and why each newer one is left out."""
+    skipped = list[tuple[Version, str]]()
+    for each in releases:
+        why = _unsuitable(each, policy)
+        if why is None:
+            return each, skipped
+        skipped.append((each.version, why))
+    return None, skipped
+
+
+def _left_out(project: Project, skipped: Iterable[tuple[Version, str]]) -> list[str]:
+    """A line for each reason that releases in a row are left out for."""
+    lines = []
+    for why, group in groupby(skipped, lambda each: each[1]):
+        versions = [str(version) for version, _ in group]
+        if len(versions) == 1:
+            lines.append(f"{project.name} {versions[0]} is left out: {why}")
+            continue
+        shown = "".join([", ".join(versions[:_SHOWN]), *(f" {more}" for more in _more(versions))])
+        each = re.sub("^it ", "each ", why)
+        lines.append(f"{project.name} {shown} are left out: {each}")
+    return lines
+
+
+def _of_interest(project: Project, skipped: Iterable[tuple[Version, str]]) -> list[str]:
+    """A pre-release that nobody has requested is no news."""
+    return _left_out(project, (each for each in skipped if each[1] != _PRERELEASE))[:_SHOWN]
+
+
+def _notes_of_newest(
+    project: Project, found: _Files, skipped: Iterable[tuple[Version, str]], policy: Policy
+) -> list[str]:
+    notes = _of_interest(project, skipped)
+    if policy.min_age and found.uploaded is None:
+        notes.append(_no_dates(project, policy))
+    return notes
 
 
 def _releases(project: Project) -> list[_Files]:
@@ -189,7 +252,7 @@ def _check_python(project: Project, files: _Files, policy: Policy, releases: Seq
         f"{project.name} {files.version} is not for the Pythons of this farm",
         where=project.url,
         why=why,
-        hint=f"inv recipe.new {project.name}=={fitting}, or {hint}" if fitting else hint,
+        hint=f"{policy.command} {project.name}=={fitting}, or {hint}" if fitting else hint,
     )
 
 
@@ -220,10 +283,19 @@ def _more(texts: Sequence[str]) -> list[str]:
     return [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
 
 
-def _release(project: Project, files: _Files, notes: Sequence[str]) -> Release:
-    if not files.sdists:
+def _release(project: Project, files: _Files, notes: Sequence[str], *, pure_wheel: bool = False) -> Release:
+    pure = [each for each in files.wheels if each.filename.endswith(_ANY)]
+    if pure_wheel and not pure:
+        what = f"the index has no wheel for any platform of {project.name} {files.version}"
+        hint = 'build it from its source: source.kind = "sdist"'
+        raise SourceError(what, where=project.url, hint=hint)
+    if not files.sdists and not pure_wheel:
         raise _only_wheels(project, files)
-    sdist = min(files.sdists, key=lambda each: (not each.filename.endswith(".tar.gz"), each.filename))
+    sdist = (
+        pure[0]
+        if pure_wheel
+        else min(files.sdists, key=lambda each: (not each.filename.endswith(".tar.gz"), each.filename))
+    )
     return Release(
         name=project.name,
         version=str(files.version),

@@ -1,0 +1,103 @@
+"""recipe.bump: a recipe for the newest version of its source."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.recipe_new import DEFAULT_AGE, parse_days
+from wheelfarm.cli.task import parse_releases, task
+from wheelfarm.errors import OutdatedError, UsageError, counted
+from wheelfarm.plan.graph import order
+from wheelfarm.recipes.draft.release import Policy
+from wheelfarm.report.bump import bump_data, bump_lines
+from wheelfarm.run.bump import Bumper, restore_killed
+from wheelfarm.run.newer_source import NewerSource
+from wheelfarm.run.services import make_fetcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wheelfarm.cli.task import Invocation
+    from wheelfarm.model import Name
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
+
+
+@task(
+    *("dry_run", "json"),
+    packages="distributions, separated by commas, each perhaps with its version as scipy==1.17.1; or all",
+    check="only look whether something newer is there: exit code 15 where it is",
+    min_age="days since the upload of a release that may be chosen",
+    require_dates="an error where the index does not say when a release was uploaded",
+    prereleases="choose also among pre-releases",
+    leave_out="take out the patches whose versions exclude the new version",
+    keep="leave the recipe of the old version below versions/, to build it again as NAME==VERSION",
+)
+def bump(
+    call: Invocation,
+    packages: str,
+    *,
+    check: bool = False,
+    min_age: str = str(DEFAULT_AGE.days),
+    require_dates: bool = False,
+    prereleases: bool = False,
+    leave_out: bool = False,
+    keep: bool = False,
+) -> None:
+    """Move recipes to the newest version of their sources: version, hash, patches, locks and changelog."""
+    releases, farm = parse_releases(packages), call.farm
+    if not check and not call.dry_run:
+        restore_killed(farm.settings)
+    policy = Policy(
+        pythons=farm.settings.pythons,
+        now=datetime.now(UTC),
+        min_age=parse_days(min_age),
+        prereleases=prereleases,
+        require_dates=require_dates,
+        command="inv recipe.bump",
+    )
+    if check and releases and any(releases.values()):
+        raise UsageError("--check looks for the newest version", hint="leave ==VERSION out, or --check")
+    recipes = select_recipes(call, releases)
+    width = max((len(each.name) for each in recipes), default=0)
+    data, outdated = list[dict[str, Any]](), list[str]()
+    bumper = make_bumper(call, policy, leave_out=leave_out, keep=keep)
+    for recipe in recipes:
+        version = (releases or {}).get(recipe.name)
+        with call.problems.collect():
+            found = bumper.find(recipe) if check else bumper.bump(recipe, version, dry_run=call.dry_run)
+            data.append(bump_data(recipe, found, dry_run=call.dry_run))
+            outdated += [recipe.name] if isinstance(found, NewerSource) and found.source else []
+            # A later recipe may take minutes.
+            if not call.json:
+                call.screen.result(bump_lines(recipe, found, dry_run=call.dry_run, width=width))
+    if call.json:
+        call.screen.data(data)
+    if outdated:
+        number = counted(len(outdated), "recipe")
+        what = f"{number} {'is' if len(outdated) == 1 else 'are'} not for the newest version"
+        call.problems.add(OutdatedError(what, hint=f"inv recipe.bump {','.join(outdated)}"))
+
+
+def make_bumper(call: Invocation, policy: Policy, *, leave_out: bool = False, keep: bool = False) -> Bumper:
+    """What moves the recipes of a farm."""
+    farm = call.farm
+    return Bumper(
+        settings=farm.settings,
+        recipes=farm.recipes,
+        fetcher=make_fetcher(farm.settings),
+        env=programs_environment(farm.settings),
+        policy=policy,
+        leave_out=leave_out,
+        keep=keep,
+    )
+
+
+def select_recipes(call: Invocation, releases: Mapping[Name, str | None] | None) -> list[LoadedRecipe]:
+    """The requested recipes, each after what it needs."""
+    recipes = call.farm.recipes
+    if releases is None:
+        with call.problems.collect():
+            recipes.check()
+    return [each for each in order(recipes, releases) if releases is None or each.name in releases]
