@@ -41,12 +41,12 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def test_an_empty_directory_becomes_a_farm(door: Door) -> None:
     done = door.wheelfarm("init")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "12 files written")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "13 files written")
     assert {*contents(door.root)} == {
         *(".gitignore", "noxfile.py", "pyproject.toml", "tasks.py", "requirements/nox.txt"),
         *(f"recipes/{FIRST_RECIPE}/{name}" for name in ("recipe.toml", "build.lock", "smoke.py")),
         *("variants/openblas.lock", "docs/reference/recipe.schema.json"),
-        *(".github/workflows/farm.yml", ".github/workflows/build-wheel.yml"),
+        *(f".github/workflows/{name}.yml" for name in ("farm", "build-wheel", "bump")),
     }
     assert farm_root(door.root / "recipes") == door.root
     checked = door.inv("recipe.check", "all")
@@ -152,7 +152,8 @@ def test_the_files_of_wheelfarm_are_in_its_wheel() -> None:
     assert shipped_farm() == ROOT
     assert all((ROOT / path).exists() for path in included)
     assert all(target == f"wheelfarm/farm/{path}" for path, target in included.items())
-    needed = {"pyproject.toml", "recipes", "patches", "variants", ".github/workflows/build-wheel.yml"}
+    needed = {"pyproject.toml", "recipes", "patches", "variants"}
+    needed |= {f".github/workflows/{name}.yml" for name in ("build-wheel", "bump")}
     assert {*included} == needed | {f"requirements/{name}.txt" for name in ("ci", "farm", "publish")}
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FARM: Final = "farm.yml"
 BUILD_WHEEL: Final = "build-wheel.yml"
 """The reusable workflow, which is written by hand."""
+BUMP: Final = "bump.yml"
+"""The workflow that proposes newer versions, which is written by hand."""
 HEADER: Final = """\
 Rendered by `inv ci.render` from recipes/ and [tool.wheelfarm] in pyproject.toml: change those, and render
 again; `inv ci.check` fails when this file is stale. The commits of actions alone are taken from this file, so

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from invoke.exceptions import Exit
@@ -14,20 +15,30 @@ from invoke.exceptions import Exit
 from wheelfarm.ci.github import FARM, PUBLISHED, RECORDS_ARTIFACT, compiler_paths
 from wheelfarm.ci.github_runs import check_commit, check_environment, check_fork, find_last_run
 from wheelfarm.ci.matrix import MatrixEntry, make_jobs
+from wheelfarm.ci.pull_request import open_pull_request, write_changes
 from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_selection, select_entries
+from wheelfarm.cli.recipe_bump import make_bumper, select_recipes
+from wheelfarm.cli.recipe_new import DEFAULT_AGE
 from wheelfarm.cli.task import Invocation, exit_codes, parse_packages
 from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError, counted
 from wheelfarm.model import EngineName, parse_name
+from wheelfarm.recipes.draft.release import Policy
 from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.build import outcome_data
+from wheelfarm.report.bump import request_message
 from wheelfarm.report.index import comparison_lines
 from wheelfarm.report.workflow import growth_summary, job_summary, workflow_summary
+from wheelfarm.run.bump_files import CHANGELOG
 from wheelfarm.run.ci_artifacts import CiArtifacts
 from wheelfarm.run.publication import Publication, choose_index_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.run.bump import Bump
+    from wheelfarm.run.newer_source import NewerSource
 
 
 def _set_outputs(call: Invocation, **outputs: str) -> None:
@@ -195,6 +206,30 @@ def publish(*, index: str, dry_run: bool, prepare: bool) -> None:
         screen.say(f"{counted(len(done.to_upload), 'wheel')} published and listed by {name}")
 
 
+def bump() -> None:
+    """Move all recipes to their newest versions, and write what changes for the next job."""
+    call = Invocation({})
+    settings = call.farm.settings
+    policy = Policy(pythons=settings.pythons, now=datetime.now(UTC), min_age=DEFAULT_AGE)
+    found: list[tuple[LoadedRecipe, Bump | NewerSource]] = []
+    bumper = make_bumper(call, policy)
+    for recipe in select_recipes(call, None):
+        with call.problems.collect():
+            found.append((recipe, bumper.bump(recipe)))
+    message = request_message(found, [line for each in call.problems.errors for line in each.lines()])
+    paths = [settings.recipes, settings.patches, settings.root / CHANGELOG]
+    changed = write_changes(settings, paths, message)
+    _write_summary(call, message)
+    _set_outputs(call, changed=str(changed).lower())
+    call.problems.check()
+
+
+def pull_request() -> None:
+    """Open the pull request with what another job has written, or renew the one that is open."""
+    call = Invocation({})
+    call.screen.result([open_pull_request(call.farm.settings)])
+
+
 _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], str]]] = {
     "last": (find_last, ""),
     "plan": (plan, "--packages --variant --platforms --last-run"),
@@ -204,6 +239,8 @@ _COMMANDS: Final[Mapping[str, tuple[Callable[..., None], str]]] = {
     "collect": (collect, ""),
     "verify": (verify, ""),
     "publish": (publish, "--index --dry-run --prepare"),
+    "bump": (bump, ""),
+    "pull-request": (pull_request, ""),
 }
 _FLAGS: Final = {"--dry-run", "--prepare"}
 

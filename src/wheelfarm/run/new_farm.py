@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm import __version__
-from wheelfarm.ci.github import BUILD_WHEEL
+from wheelfarm.ci.github import BUILD_WHEEL, BUMP
 from wheelfarm.errors import UsageError, counted
 from wheelfarm.model import parse_name
 from wheelfarm.recipes.recipe import recipe_schema
@@ -98,7 +98,10 @@ def common_files(wheel: Path | None) -> dict[str, bytes]:
         ".gitignore": _template("gitignore.txt"),
         REQUIREMENTS: (farm / "requirements" / "ci.txt").read_bytes() + _own_requirement(wheel).encode(),
         "docs/reference/recipe.schema.json": recipe_schema().encode(),
-        f".github/workflows/{BUILD_WHEEL}": (farm / ".github" / "workflows" / BUILD_WHEEL).read_bytes(),
+        **{
+            f".github/workflows/{name}": (farm / ".github" / "workflows" / name).read_bytes()
+            for name in (BUILD_WHEEL, BUMP)
+        },
     }
 
 
