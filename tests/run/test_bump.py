@@ -289,6 +289,10 @@ def test_the_old_version_stays_where_that_is_wanted(bumped: BumpedFarm) -> None:
     assert [file for file, kind in files.items() if kind == "new" and file.startswith(below)]
     older = load(bumped.farm.root).replace(versions={"sample": "1.0"})
     assert read_recipes(older).find("sample").table.version == "1.0"
+    before = bumped.state
+    error = only(lambda: bumped.bump("1.0"), RecipeError)
+    assert (error.what, error.where) == ("there is a recipe for sample 1.0 already", below)
+    assert bumped.state == before
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from wheelfarm.recipes.lock_compiler import LockCompiler
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe_set import RecipeSet, load_recipe, read_recipe
 from wheelfarm.recipes.recipe_text import edit_recipe
+from wheelfarm.recipes.versions import VERSIONS
 from wheelfarm.run.bump_files import (
     changed_files,
     changelog_line,
@@ -118,6 +119,7 @@ class Bumper:
             found = find_newer_source(recipe, self.fetcher, self.policy, version)
             if found.source is None:
                 return found
+            _refuse_second(recipe, found.source.version)
             with tempfile.TemporaryDirectory(prefix="wheelfarm-bump-") as scratch:
                 move = _Move(self, recipe, found.source, Path(scratch), self.leave_out)
                 return move.run(found.notes, dry_run=dry_run)
@@ -125,6 +127,15 @@ class Bumper:
     def journal(self, recipe: LoadedRecipe) -> Path:
         """The file from which a killed bump is taken back."""
         return self.settings.work / _JOURNALS / f"{recipe.name}.json"
+
+
+def _refuse_second(recipe: LoadedRecipe, version: str) -> None:
+    """Refuse a version that has a recipe of its own, which may say more than the new one would."""
+    directory = recipe.directory / VERSIONS / version
+    if directory.is_dir():
+        shown = f"{recipe.where.removesuffix(RECIPE)}{VERSIONS}/{version}"
+        what = f"there is a recipe for {recipe.name} {version} already"
+        raise RecipeError(what, where=shown, hint=f"git rm -r {shown}, where nothing in it is needed")
 
 
 def restore_killed(settings: Settings) -> None:
