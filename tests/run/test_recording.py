@@ -8,8 +8,8 @@ import pytest
 
 from support.farm import make_farm, make_toolchain
 from support.records import sample_inputs, sample_record
-from wheelfarm.build.diagnosis import find_hints
 from wheelfarm.build.error_patterns import Failure
+from wheelfarm.build.hints import find_hints
 from wheelfarm.model import CacheUse, Digest, NonSourceFile, RepairedWheel
 from wheelfarm.plan.inputs import SourceInput
 from wheelfarm.recipes.source_table import BuiltSource

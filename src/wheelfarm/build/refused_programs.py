@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis import Hints
 from wheelfarm.build.environment_report import read_environment_report
+from wheelfarm.build.hints import Hints
 from wheelfarm.build.inside.environment_report import refused
 from wheelfarm.build.inside.programs import REFUSED, TOOLS
 from wheelfarm.build.versions import version_variables

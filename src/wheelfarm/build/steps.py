@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.diagnosis import PURE_HINT, Hints, classify, lost_library
+from wheelfarm.build.diagnosis import classify
 from wheelfarm.build.directory import write_scripts
 from wheelfarm.build.engine import WHEEL, Phase
 from wheelfarm.build.error_patterns import Failure
+from wheelfarm.build.hints import PURE_HINT, Hints, lost_library
 from wheelfarm.build.refused_programs import explain_refused, refused_programs
 from wheelfarm.build.repair import only_wheel, propose_exclude
 from wheelfarm.errors import (

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.build.diagnosis import classify, lost_library
+from wheelfarm.build.diagnosis import classify
 from wheelfarm.build.engine import SilentListener
+from wheelfarm.build.hints import lost_library
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for
 from wheelfarm.cli.task import PLANNING, Invocation, task
