@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -40,6 +41,36 @@ def _labelled(label: str, text: str) -> list[str]:
     """The lines of a text; only the first begins with a label, also where the text imitates one."""
     first, *rest = (printable(line.removesuffix("\r")) for line in text.split("\n"))
     return [f"{label}: {first}", *(f"    {line}" for line in rest)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """An edit of a recipe that may mend a failure."""
+
+    name: str
+    """The recipe."""
+    where: str
+    """Its file."""
+    values: Mapping[str, Any]
+    """What to put into recipe.toml: tables are merged, and lists get what they lack."""
+    lines: tuple[str, ...]
+    """The same as TOML, with all items of the lists."""
+    relock: bool
+    """Whether its locks change."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What to run once the lines are in the recipe."""
+        lock = (f"inv recipe.lock {self.name}",) if self.relock else ()
+        return (*lock, f"nox -s build-{self.name}")
+
+    @property
+    def hint(self) -> str:
+        """The next step."""
+        return (
+            f"put the lines into the recipe, then {' and '.join(self.commands)}; "
+            f"or let the farm do it: nox -s build-{self.name} -- --fix"
+        )
 
 
 class FarmError(Exception):
@@ -81,10 +112,18 @@ class FarmError(Exception):
         """False when no further attempt can succeed, whatever the class of the failure."""
         self.failure: str | None = None
         """The class of the failure, when the diagnosis of a log has found it."""
+        self.proposal: Proposal | None = None
+        """The edit of the recipe, when the diagnosis knows one: it is then the next step."""
 
     def lines(self) -> list[str]:
         """The error as plain lines, most important first."""
-        labels = (("where", self.where), ("why", self.why), ("log", self.log), ("next", self.hint))
+        edit, hint = None, self.hint
+        if self.proposal is not None:
+            edit, hint = "\n".join((self.proposal.where, *self.proposal.lines)), self.proposal.hint
+        labels = (
+            *(("where", self.where), ("why", self.why), ("log", self.log)),
+            *(("edit", edit), ("next", hint)),
+        )
         texts = [(f"error[{self.slug}]", self.what), *((f"  {name}", text) for name, text in labels if text)]
         return [line for label, text in texts for line in _labelled(label, str(text))]
 
@@ -106,6 +145,12 @@ class GroupError(FarmError, slug="several"):
 
     def lines(self) -> list[str]:
         return [line for error in self.errors for line in error.lines()]
+
+
+def proposal_of(error: FarmError) -> Proposal | None:
+    """The edit that an error proposes; of a group, the first one."""
+    members = error.errors if isinstance(error, GroupError) else (error,)
+    return next((each.proposal for each in members if each.proposal), None)
 
 
 class Collector:

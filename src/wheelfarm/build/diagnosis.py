@@ -15,6 +15,8 @@ from wheelfarm.errors import FarmError, GroupError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from wheelfarm.build.edits import Edit
+
 _WIDTH: Final = 300
 """Characters of a line that are shown."""
 _END: Final = 100
@@ -65,6 +67,8 @@ class Diagnosis:
     """The likely cause, as one clause."""
     hint: str | None
     """The next step."""
+    edits: tuple[Edit, ...]
+    """What the recipe lacks, where that is the cause."""
     wants_network: bool
     """Whether the likely cause is that there is no network."""
 
@@ -104,6 +108,7 @@ def classify(error: FarmError, log: str | Iterable[str] | None, phase: str) -> D
         where=tuple(found.first + at for at in relevant) if from_log else (),
         cause=hints.cause,
         hint=hints.hint or error.hint,
+        edits=hints.edits,
         wants_network=failure is Failure.NETWORK
         or (
             failure in {Failure.CONFIGURE, Failure.BACKEND, Failure.OTHER}

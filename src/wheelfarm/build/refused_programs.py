@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.build.edits import Compile, Require
 from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.hints import Hints
 from wheelfarm.build.inside.environment_report import refused
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
+    from wheelfarm.build.edits import Edit
     from wheelfarm.plan.build import Build
 
 _REPOSITORIES: Final = frozenset({"git", "hg"})
@@ -49,6 +51,7 @@ def explain_refused(programs: dict[str, str], build: Build, machine: Machine) ->
         f"the build called {names}, which its key does not hold",
         "; ".join(f"{name}: {_remedies(name, path, build, machine)}" for name, path in programs.items())
         + f"; then inv recipe.lock {build.id.name}",
+        tuple(edit for name in programs if (edit := _edit(name))),
     )
 
 
@@ -65,10 +68,18 @@ def warn_of_refused(directory: BuildDirectory) -> tuple[str, ...]:
     found = {name: path for name, path in found.items() if name not in probed}
     if not found:
         return ()
-    cause, hint = explain_refused(found, build, Machine({"PATH": os.defpath}))
+    cause, hint, _ = explain_refused(found, build, Machine({"PATH": os.defpath}))
     none = "; a source holds no repository, so what names its version there gets none"
     more = none if _REPOSITORIES.intersection(found) else ""
     return (f"{cause}, and went on without: {hint}{more}",)
+
+
+def _edit(name: str) -> Edit | None:
+    """What lets a build use a program; None where only a person can choose."""
+    language = next((each for each, names in _COMPILERS.items() if name in names), None)
+    if language is not None:
+        return Compile(language)
+    return Require(TOOLS[name]) if TOOLS[name] else None
 
 
 def _remedies(name: str, path: str, build: Build, machine: Machine) -> str:

@@ -11,7 +11,9 @@ from wheelfarm.build.diagnosis import classify
 from wheelfarm.build.directory import write_scripts
 from wheelfarm.build.engine import WHEEL, Phase
 from wheelfarm.build.error_patterns import Failure
-from wheelfarm.build.hints import PURE_HINT, Hints, lost_library
+from wheelfarm.build.hints import Hints, lost_library
+from wheelfarm.build.known_messages import PURE_HINT
+from wheelfarm.build.proposals import propose
 from wheelfarm.build.refused_programs import explain_refused, refused_programs
 from wheelfarm.build.repair import only_wheel, propose_exclude
 from wheelfarm.errors import (
@@ -162,12 +164,11 @@ def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: 
         diagnosis = classify(problem, lines, phase)
     refused = refused_programs(directory.root)
     if phase is Phase.BUILD and any(diagnosis.cause is None or name in diagnosis.cause for name in refused):
-        cause, hint = explain_refused(refused, build, Machine(step.env))
-        diagnosis = replace(diagnosis, cause=cause, hint=hint)
+        diagnosis = replace(diagnosis, **explain_refused(refused, build, Machine(step.env))._asdict())
     if phase is Phase.BUILD and diagnosis.wants_network and not build.recipe.table.isolation:
         # No failure of the machine: the next try would end the same way.
         diagnosis = replace(
-            diagnosis, failure=Failure.CONFIGURE, cause=_NO_NETWORK.cause, hint=_NO_NETWORK.hint
+            diagnosis, failure=Failure.CONFIGURE, cause=_NO_NETWORK.cause, hint=_NO_NETWORK.hint, edits=()
         )
     where = f"{log.name}, line {diagnosis.where[0]}" if diagnosis.where else None
     details = "\n".join(diagnosis.lines) or problem.what
@@ -182,4 +183,5 @@ def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: 
         log=log,
     )
     error.failure = diagnosis.failure
+    error.proposal = propose(diagnosis.edits, build.recipe, directory.build_requires)
     return error

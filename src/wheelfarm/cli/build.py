@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.exceptions import Exit
 
+from wheelfarm.cli.fixes import Fixer
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import ChainFailedError, counted
@@ -19,38 +20,62 @@ from wheelfarm.report.build import (
     refused_lines,
     summary_lines,
 )
+from wheelfarm.report.fixes import fix_data, fix_lines, proposal_data, proposal_lines
 from wheelfarm.report.text import about, size
 from wheelfarm.report.workflow import job_summary
 from wheelfarm.run.decision import Action, decide_all, explanation
 from wheelfarm.run.disk_space import clean as clean_farm
+from wheelfarm.run.last_proposal import last_proposal
 from wheelfarm.run.outcome import Interrupted
+from wheelfarm.run.recipe_fix import ROUNDS
 from wheelfarm.system.machine import peak_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wheelfarm.cli.task import Invocation
+    from wheelfarm.model import Name
     from wheelfarm.plan.graph import Plan, Refused
     from wheelfarm.run.decision import Decision
+    from wheelfarm.run.farm import Farm
     from wheelfarm.run.outcome import Outcome
+    from wheelfarm.run.recipe_fix import RecipeFix
 
 
 @task(
     *PLANNING,
     *("jobs", "memory", "offline", "release", "no_compiler_cache", "no_remote", "dry_run", "json"),
+    fix=f"put the edit that a failure proposes into the recipe, and build again, {ROUNDS} times at most",
     stamp="the file for the stamp of a nox session",
 )
-def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
+def chain(call: Invocation, packages: str, *, fix: bool = False, stamp: str | None = None) -> None:
     """Build packages and all that they need, against each other's wheels, into the wheelhouse."""
-    names, farm = call.choose(packages), call.farm
+    names, fixer = call.choose(packages), Fixer(call=call)
     if call.dry_run:
-        lacking = farm.missing(names)
-        if lacking:
-            call.screen.say(f"would install system packages: {' '.join(lacking)}")
-            call.screen.say("their versions are part of the build keys, so the plan below may change")
-        _show_plan(call, call.plan(names))
+        _show_chain(call, names, fixer if fix else None)
         return
-    before = input_states(farm.settings)
+    run = _run_chain(call, names, fixer)
+    while fix and fixer.mend(run.outcomes):
+        run = _run_chain(call.fresh(), names, fixer)
+    _write_data(call, run.outcomes, run.plan.refused, fixer)
+    _end(call, run.outcomes, run.plan.refused)
+    if stamp:
+        write_stamp(Path(stamp), run.farm, run.plan, run.outcomes, run.inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ChainRun:
+    """A plan that was run to its end, and the files that it was made from."""
+
+    farm: Farm
+    plan: Plan
+    outcomes: Sequence[Outcome]
+    inputs: Mapping[str, list[int] | None]
+
+
+def _run_chain(call: Invocation, names: Sequence[Name] | None, fixer: Fixer) -> _ChainRun:
+    farm = call.farm
+    inputs = input_states(farm.settings)
     farm.provide(names)
     selected = farm.plan(names)
     call.screen.lines(selected.skipped)
@@ -59,21 +84,40 @@ def chain(call: Invocation, packages: str, *, stamp: str | None = None) -> None:
     except Interrupted as interrupt:
         if interrupt.outcomes or call.json:
             _summarize(call, interrupt.outcomes, selected.refused)
+            _write_data(call, interrupt.outcomes, selected.refused, fixer)
         raise
     _summarize(call, outcomes, selected.refused)
-    _end(call, outcomes, selected.refused)
-    if stamp:
-        write_stamp(Path(stamp), farm, selected, outcomes, before)
+    return _ChainRun(farm=farm, plan=selected, outcomes=outcomes, inputs=inputs)
+
+
+def _show_chain(call: Invocation, names: Sequence[Name] | None, fixer: Fixer | None) -> None:
+    """Show the plan, and with `--fix` the edits that the last failures propose."""
+    lacking = call.farm.missing(names)
+    if lacking:
+        call.screen.say(f"would install system packages: {' '.join(lacking)}")
+        call.screen.say("their versions are part of the build keys, so the plan below may change")
+    selected = call.plan(names)
+    fixes = None if fixer is None else fixer.planned(selected)
+    if fixes == []:
+        call.screen.say("no last failure of these builds proposes an edit that can be made")
+    _show_plan(call, selected, fixes)
 
 
 def _summarize(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refused]) -> None:
-    """Write the outcomes for people, for GitHub's job page, and with `--json` for programs."""
+    """Write the outcomes for people."""
     call.screen.lines(refused_lines(refused))
     call.screen.lines(summary_lines(outcomes))
+
+
+def _write_data(
+    call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refused], fixer: Fixer
+) -> None:
+    """Write the outcomes for GitHub's job page, and with `--json` for programs."""
     call.append("GITHUB_STEP_SUMMARY", job_summary(outcomes))
     if call.json:
         data = [*map(outcome_data, outcomes), *map(refused_data, refused)]
-        call.screen.data({"outcomes": data, "peak-memory": peak_memory()})
+        fixes = [fix_data(each) for each in fixer.made]
+        call.screen.data({"outcomes": data, "fixes": fixes, "peak-memory": peak_memory()})
 
 
 def _end(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refused]) -> None:
@@ -112,13 +156,18 @@ def _decision_data(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _show_plan(call: Invocation, plan: Plan) -> None:
+def _show_plan(call: Invocation, plan: Plan, fixes: Sequence[RecipeFix] | None = None) -> None:
     call.screen.lines(plan.skipped)
     decisions = _decisions(call, plan)
-    call.show(
+    data, lines = (
         list(map(_decision_data, decisions)),
         decision_lines(decisions, call.farm.expected(plan), call.screen.width),
     )
+    if fixes is None:
+        call.show(data, lines)
+    else:
+        edits = [line for each in fixes for line in fix_lines(each, dry_run=True)]
+        call.show({"plan": data, "fixes": list(map(fix_data, fixes))}, [*lines, *edits])
     if not call.json and any(each.action is not Action.NOTHING for each in decisions):
         farm = call.farm
         call.screen.say(f"about {about(farm.simulate(plan))} on {counted(farm.settings.jobs, 'processor')}")
@@ -130,12 +179,14 @@ def why(call: Invocation, packages: str) -> None:
     whole, builds = call.select(packages)
     wanted = {build.id for build in builds}
     decisions = [each for each in _decisions(call, whole) if each.build.id in wanted]
-    lines = (
-        line
-        for each in decisions
-        for line in (f"{each.action.value}: {each.build.id}", *(f"  {why}" for why in each.why))
-    )
-    call.show(list(map(_decision_data, decisions)), lines)
+    data, lines = [], []
+    for each in decisions:
+        proposal = last_proposal(call.farm.settings, each.build)
+        more = {"proposal": proposal_data(proposal)} if proposal else {}
+        data.append({**_decision_data(each), **more})
+        lines += [f"{each.action.value}: {each.build.id}", *(f"  {why}" for why in each.why)]
+        lines += [f"  {line}" for line in proposal_lines(proposal)] if proposal else []
+    call.show(data, lines)
 
 
 @task(*PLANNING, "json")

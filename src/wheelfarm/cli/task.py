@@ -144,6 +144,10 @@ class Invocation:
         else:
             self.screen.result(lines)
 
+    def fresh(self) -> Invocation:
+        """The same call, with what is on the disk now."""
+        return Invocation(self.options)
+
     def plan(self, names: Sequence[Name] | None) -> Plan:
         """The plan for some distributions, or all; the task fails in the end for those that it refuses."""
         plan = self.farm.plan(names)

@@ -1,20 +1,24 @@
-"""Edits recipe.toml: the patch list and pins change, and comments, order and spelling of the rest stay."""
+"""Edits recipe.toml: patches, pins and values change, and comments, order and spelling of the rest stay."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import tomlkit
+from packaging.requirements import InvalidRequirement
+from packaging.utils import canonicalize_name
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array
 
 from wheelfarm.errors import RecipeError
+from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _ENTRY: Final = re.compile(r"\s*\[\[\s*(?:patches|\"patches\"|'patches')\s*\]\]")
 _TABLE: Final = re.compile(r"\s*\[{1,2}\s*([A-Za-z0-9_-]+)")
@@ -44,6 +48,117 @@ def edit_recipe(text: str, *, files: Sequence[str], pins: Mapping[tuple[str, ...
     except (TOMLKitError, ValueError, KeyError) as problem:
         raise _refusal(where, files, str(problem)) from problem
     raise _refusal(where, files, "its patches are written in an unusual way")
+
+
+def merge_values(data: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe says with further values: tables are merged, and lists get the items that they lack.
+
+    A requirement takes the place of another one of the same distribution.
+    """
+    merged = dict(data)
+    for key, value in values.items():
+        old = merged.get(key)
+        if isinstance(value, Mapping):
+            merged[key] = merge_values(old if isinstance(old, dict) else {}, value)
+        elif isinstance(value, list) and isinstance(old, list):
+            merged[key] = _merged_list(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def add_values(text: str, values: Mapping[str, Any], where: str) -> str:
+    """A recipe with further values, merged as `merge_values` does; comments and order of the rest stay.
+
+    Raises:
+        RecipeError: when the text cannot be edited so that it says just that.
+    """
+    try:
+        expected = merge_values(parse_toml(text), values)
+        document = tomlkit.parse(text)
+        _merge(document, values)
+        edited = tomlkit.dumps(document)
+        if "\r\n" in text:
+            edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
+        if parse_toml(edited) == expected:
+            return edited
+        why = "its tables are written in an unusual way"
+    except (TOMLKitError, ValueError, KeyError, TypeError) as problem:
+        why = str(problem)
+    hint = "put the lines in by hand"
+    raise RecipeError("the recipe cannot be edited", where=where, why=why, hint=hint)
+
+
+def _merge(table: Any, values: Mapping[str, Any]) -> None:  # noqa: ANN401 - of tomlkit
+    for key, value in values.items():
+        if key not in table:
+            if table is not None and isinstance(table, tomlkit.TOMLDocument) and isinstance(value, Mapping):
+                _append_table(table, key, value)
+            else:
+                table[key] = _item(value)
+        elif isinstance(value, Mapping):
+            _merge(table[key], value)
+        elif isinstance(value, list) and isinstance(table[key], Array):
+            _merge_array(table[key], value)
+        else:
+            table[key] = value
+
+
+def _append_table(document: tomlkit.TOMLDocument, key: str, value: Mapping[str, Any]) -> None:
+    table = tomlkit.table()
+    for name, each in value.items():
+        table[name] = _item(each)
+    if document.as_string() and not document.as_string().endswith("\n\n"):
+        document.add(tomlkit.nl())
+    document.add(key, table)
+
+
+def render_value(value: Any) -> str:  # noqa: ANN401 - of TOML
+    """A value as TOML; tables in one line, with the spaces that people write."""
+    if isinstance(value, Mapping):
+        pairs = (f"{tomlkit.key(key).as_string()} = {render_value(each)}" for key, each in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    return str(tomlkit.item(value).as_string())
+
+
+def _item(value: Any) -> Any:  # noqa: ANN401 - of tomlkit
+    return tomlkit.value(render_value(value)) if isinstance(value, Mapping) else value
+
+
+def _merge_array(array: Array, items: Sequence[str]) -> None:
+    for item, at in _places(list(array), items):
+        if at is None:
+            array.append(item)
+        else:
+            array[at] = item
+
+
+def _merged_list(old: Sequence[Any], items: Sequence[Any]) -> list[Any]:
+    merged = list(old)
+    for item, at in _places(merged, items):
+        if at is None:
+            merged.append(item)
+        else:
+            merged[at] = item
+    return merged
+
+
+def _places(old: Sequence[Any], items: Sequence[Any]) -> list[tuple[Any, int | None]]:
+    """Each item that a list lacks, with the place of the one that it takes the place of."""
+    names = [_distribution(each) for each in old]
+    return [
+        (item, names.index(name) if (name := _distribution(item)) in names else None)
+        for item in items
+        if item not in old
+    ]
+
+
+def _distribution(item: object) -> str:
+    """The distribution of a requirement; any other item as it is."""
+    try:
+        return canonicalize_name(parse_requirement(str(item)).name)
+    except InvalidRequirement:
+        return str(item)
 
 
 def _refusal(where: str, files: Sequence[str], why: str) -> RecipeError:

@@ -7,6 +7,8 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.build.diagnosis import failure_of
+from wheelfarm.errors import proposal_of
+from wheelfarm.report.fixes import proposal_data
 from wheelfarm.report.text import about, counts, duration, size, table_lines
 from wheelfarm.run.outcome import State
 
@@ -197,6 +199,7 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
         "splits": [str(wheel) for wheel in outcome.splits],
         "error": error.slug if error else None,
         "failure": failure_of(error).value if error else None,
+        "proposal": proposal_data(proposal) if error and (proposal := proposal_of(error)) else None,
         "blocked-by": str(outcome.culprit) if outcome.culprit else None,
         "compiler-cache": {"hits": use.hits, "misses": use.misses} if use else None,
         "build-cache": outcome.build_cache,

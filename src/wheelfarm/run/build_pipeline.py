@@ -16,7 +16,7 @@ from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.public_wheel import take_over
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
-from wheelfarm.errors import Collector, RecordError
+from wheelfarm.errors import Collector, FarmError, RecordError, proposal_of
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import CompiledObjects, PublicWheel, RepairedWheel
@@ -27,6 +27,7 @@ from wheelfarm.run.build_layout import lay_out
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.edited_source import refuse_edited
+from wheelfarm.run.last_proposal import adapt_proposal, remember_proposal
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.run.recording import document, make_record, missing_isolation, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
@@ -68,7 +69,14 @@ def run_build(services: BuildServices, build: Build, jobs: int) -> Outcome:
     """
     pipeline = BuildPipeline(services=services, build=build, jobs=jobs)
     with report_unexpected(pipeline.log):
-        return pipeline.run()
+        try:
+            outcome = pipeline.run()
+        except FarmError as error:
+            adapt_proposal(error, build, services.recipes)
+            remember_proposal(services.settings, build, proposal_of(error))
+            raise
+        remember_proposal(services.settings, build, None)
+        return outcome
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,6 +26,8 @@ _INCLUDE: Final = re.compile(
 _DEPENDENCY: Final = re.compile(r"\bdependency\(\s*'([\w.+-]+)'(?P<rest>[^)]*)\)")
 _OPTIONAL: Final = re.compile(r"required\s*:(?!\s*true)|fallback\s*:")
 _PKG_CONFIG: Final = "pkg-config"
+NameKind = Literal["headers", "meson", "links", "cmake"]
+"""Who calls a library by its name: a key of system_libraries.toml."""
 CONFIGURED_BY: Final = ("CMakeLists.txt", "meson.build")
 """The files by which CMake and Meson look for compilers and libraries."""
 _LONGEST: Final = 2_000_000
@@ -39,6 +41,8 @@ class _Entry(BaseModel):
 
     headers: list[str]
     meson: list[str] = []
+    links: list[str] = []
+    cmake: list[str] = []
     packages: dict[str, str]
 
 
@@ -78,11 +82,11 @@ def known_libraries() -> Mapping[str, _Entry]:
     return {name: _Entry.model_validate(table) for name, table in parse_toml(text).items()}
 
 
-def library_of_header(header: str) -> SystemLibrary | None:
-    """The library that a header is of; None where it is not known."""
-    for name, entry in known_libraries().items():
-        if header in entry.headers:
-            return SystemLibrary.of(name, entry, header)
+def find_library(kind: NameKind, name: str) -> SystemLibrary | None:
+    """The library that a header, pkg-config, a linker or CMake calls so; None where it is not known."""
+    for key, entry in known_libraries().items():
+        if name in getattr(entry, kind):
+            return SystemLibrary.of(key, entry, name if kind == "headers" else "")
     return None
 
 
