@@ -58,7 +58,17 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("cmake-make", "compile", (17, 18, 19, 20), None),
     ("cmake-message", "configure", (11, 12, 14), None),
     ("cmake-package", "configure", (11, 12, 13, 15, 16, 17, 18, 20, 21, 22, 23), "CMake finds no HDF5X"),
+    (
+        "cmake-policy",
+        "configure",
+        (8, 9, 11, 12, 13, 15),
+        "CMake has no policies from before 3.5 since version 4",
+    ),
     ("colours", "compile", (1, 2, 3), None),
+    (
+        *("cython-exceptions", "compile", (3, 6, 7, 10, 11, 12, 14)),
+        "the source is written for Cython before version 3",
+    ),
     ("cython-name", "compile", (31, 34, 37, 38, 39, 40, 42), None),
     ("cython-pxd", "compile", (31, 34, 37, 38, 40), "Cython finds no numpyy.pxd"),
     ("disk-assembler", "out-of-disk", (2,), "the disk is full, or the quota is used up"),
@@ -102,6 +112,7 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("network-pip-fetch", "network", (2,), "a host could not be reached"),
     ("network-pip", "network", (2,), "a host could not be reached"),
     ("network-uv", "network", (2, 3, 8), "a host could not be reached"),
+    ("numpy-2", "compile", (24, 25, 26), "the source does not support numpy 2"),
     ("pip-indented", "compile", (6, 8, 9, 10), "the header fftw3.h is missing"),
     ("provider-apt", "configure", (3,), "the image's system has no package libopenblas-devel"),
     ("python-after-retry", "backend", (4, 5, 7), None),
@@ -126,9 +137,21 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("requirements-unmet", "configure", (3, 4, 5, 6, 7, 8, 9), "the build environment lacks numpyy"),
     ("requirements-unsolvable", "settings", (2, 3), "no set of wheels fits the requirements"),
     ("scikit-build-core-option", "settings", (2, 3), "the build backend knows no option cmake.defin"),
+    (
+        *("scm-version", "backend", (19, 20)),
+        "setuptools-scm finds no version: a source holds no repository",
+    ),
     ("setup-exit", "backend", (1, 2), None),
     ("setuptools-cython", "compile", (5, 8, 9, 10, 11, 13), None),
     ("setuptools-gcc", "compile", (12, 13, 14), None),
+    (
+        *("setuptools-license", "backend", (82, 83, 84)),
+        "the source states its license as an expression (PEP 639), which setuptools reads since version 77",
+    ),
+    (
+        *("setuptools-pkg-resources", "configure", (19, 20)),
+        "setuptools has no pkg_resources since version 82",
+    ),
     ("time-limit", "time-limit", (3, 4, 5, 6), "it takes longer than it may, or it hangs"),
 )
 

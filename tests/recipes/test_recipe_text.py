@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import tomlkit
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wheelfarm.errors import RecipeError
-from wheelfarm.recipes.recipe_text import edit_recipe
+from wheelfarm.recipes.recipe_text import add_values, edit_recipe, merge_values
 from wheelfarm.system.toml import parse_toml
 
 ROOT: Final = Path(__file__).parents[2]
@@ -151,3 +151,86 @@ def test_any_list_of_any_recipe(path: Path, data: st.DataObject) -> None:
     removed = sum(text.count(f'file = "{file}"') for file in set(old) - set(files))
     if not removed:
         assert sorted(re.findall("#.*", edited)) == sorted(re.findall("#.*", text))
+
+
+class TestValues:
+    """Values that an edit puts in."""
+
+    def test_a_table_is_added_below_the_others(self) -> None:
+        edited = add_values(TABLES, {"environment": {"A": "b"}}, "recipe.toml")
+        assert edited == f'{TABLES}\n[environment]\nA = "b"\n'
+
+    def test_a_table_within_a_table_is_written_in_one_line(self) -> None:
+        edited = add_values(TABLES, {"build-requires": {"replace": {"cython": "cython<3"}}}, "recipe.toml")
+        assert edited.endswith('\n[build-requires]\nreplace = { cython = "cython<3" }\n')
+
+    def test_a_key_joins_its_table_and_comments_stay(self) -> None:
+        edited = add_values(TABLES, {"config-settings": {"c": "d"}}, "recipe.toml")
+        assert edited == f'{TABLES}c = "d"\n'
+
+    def test_a_key_of_the_recipe_precedes_its_tables(self) -> None:
+        edited = add_values(TABLES, {"compilers": ["c", "fortran"]}, "recipe.toml")
+        assert parse_toml(edited)["compilers"] == ["c", "fortran"]
+        assert edited.replace('compilers = ["c", "fortran"]\n', "") == TABLES
+
+    def test_a_list_gets_what_it_lacks_and_another_version_its_place(self) -> None:
+        text = 'add = [\n    "pkgconf",  # finds\n    "cython>=3",  # compiles\n]\n'
+        edited = add_values(text, {"add": ["Cython<3", "pkgconf", "ninja"]}, "recipe.toml")
+        assert parse_toml(edited)["add"] == ["pkgconf", "Cython<3", "ninja"]
+        assert edited.startswith('add = [\n    "pkgconf",  # finds\n    "Cython<3",  # compiles\n')
+
+    def test_a_dotted_key_gets_a_neighbor(self) -> None:
+        text = 'name = "a"\nbuild-requires.add = ["pkgconf"]\n\n[source]\nkind = "sdist"\n'
+        edited = add_values(text, {"build-requires": {"replace": {"a": "a<2"}}}, "recipe.toml")
+        assert parse_toml(edited)["build-requires"] == {"add": ["pkgconf"], "replace": {"a": "a<2"}}
+        assert 'name = "a"\nbuild-requires.add = ["pkgconf"]\n' in edited
+
+    def test_line_ends_stay(self) -> None:
+        text = TABLES.replace("\n", "\r\n")
+        edited = add_values(text, {"environment": {"A": "b"}}, "recipe.toml")
+        assert edited.count("\n") == edited.count("\r\n") == text.count("\r\n") + 3
+
+    def test_a_value_in_the_place_of_a_table_is_refused(self) -> None:
+        with pytest.raises(RecipeError, match="cannot be edited"):
+            add_values('environment = "x"\n', {"environment": {"A": "b"}}, "recipe.toml")
+
+    @pytest.mark.parametrize(
+        "path", sorted(ROOT.glob("recipes/*/recipe.toml")), ids=lambda each: each.parent.name
+    )
+    def test_our_recipes_lose_nothing(self, path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        values = {
+            "compilers": ["c", "c++", "fortran"],
+            "environment": {"CMAKE_POLICY_VERSION_MINIMUM": "3.5"},
+            "build-requires": {"add": ["cython<3"], "replace": {"setuptools": "setuptools<81"}},
+            "system-packages": {"apt": ["zlib1g-dev"]},
+        }
+        edited = add_values(text, values, "recipe.toml")
+        assert parse_toml(edited) == merge_values(parse_toml(text), values)
+        comments = [line for line in text.splitlines() if line.startswith("#")]
+        assert [line for line in edited.splitlines() if line.startswith("#")] == comments
+        assert add_values(edited, values, "recipe.toml") == edited
+
+    @given(
+        data=st.dictionaries(
+            st.sampled_from(["environment", "build-requires", "config-settings", "requires"]),
+            st.dictionaries(
+                st.from_regex(r"[A-Za-z][\w-]{0,5}", fullmatch=True),
+                st.lists(st.text(max_size=5), max_size=3) | st.text(max_size=5),
+                max_size=3,
+            ),
+        ),
+        values=st.dictionaries(
+            st.sampled_from(["environment", "build-requires", "system-packages"]),
+            st.dictionaries(
+                st.from_regex(r"[A-Za-z][\w-]{0,5}", fullmatch=True),
+                st.lists(st.text(max_size=5), max_size=3) | st.text(max_size=5),
+                min_size=1,
+                max_size=3,
+            ),
+        ),
+    )
+    @settings(max_examples=60)
+    def test_the_text_says_just_the_merged_values(self, data: dict[str, Any], values: dict[str, Any]) -> None:
+        text = tomlkit.dumps(data)
+        assert parse_toml(add_values(text, values, "recipe.toml")) == merge_values(data, values)

