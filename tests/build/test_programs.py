@@ -13,6 +13,7 @@ import pytest
 from support.farm import builds_of, make_farm
 from support.packages import tinyleaf
 from support.tiny import LEAF, run_farm, tiny_farm, tiny_index
+from wheelfarm.build.edits import Compile, Require
 from wheelfarm.build.inside import programs
 from wheelfarm.build.refused_programs import explain_refused, refused_programs, visible_programs
 from wheelfarm.errors import BuildError
@@ -87,18 +88,20 @@ def test_the_recipe_says_which_compilers_are_visible(tmp_path: Path) -> None:
 def test_the_advice_names_the_lines_to_add(tmp_path: Path) -> None:
     build = builds_of(make_farm(tmp_path, {"alpha": {"compilers": ["c"]}}))["alpha"]
     nowhere = Machine({"PATH": ""})
-    cause, hint = explain_refused({"cmake": "/opt/cmake", "g++": "/usr/bin/g++"}, build, nowhere)
+    cause, hint, edits = explain_refused({"cmake": "/opt/cmake", "g++": "/usr/bin/g++"}, build, nowhere)
     assert cause == "the build called cmake (/opt/cmake), g++ (/usr/bin/g++), which its key does not hold"
     assert hint == (
         'cmake: [build-requires] add = ["cmake"]; g++: compilers = ["c", "c++"]; then inv recipe.lock alpha'
     )
+    assert edits == (Require("cmake"), Compile("c++"))
 
 
 @pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="asks dpkg")
 def test_the_advice_names_the_system_package(tmp_path: Path) -> None:
     build = builds_of(make_farm(tmp_path))["alpha"]
-    _, hint = explain_refused({"bison": "/usr/bin/dpkg"}, build, Machine({"PATH": "/usr/bin:/bin"}))
+    _, hint, edits = explain_refused({"bison": "/usr/bin/dpkg"}, build, Machine({"PATH": "/usr/bin:/bin"}))
     assert hint == 'bison: [system-packages] apt = ["dpkg"]; then inv recipe.lock alpha'
+    assert edits == ()
 
 
 CALLS_GIT = """\

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wheelfarm.errors import Proposal
     from wheelfarm.recipes.recipe_set import LoadedRecipe
 
-EDITS: Final = {
+EDITS: Final[dict[str, Edit]] = {
     "setuptools-pkg-resources": Require("setuptools<81"),
     "cmake-policy": SetVariable("CMAKE_POLICY_VERSION_MINIMUM", "3.5"),
     "cython-exceptions": Require("cython<3"),
@@ -180,7 +180,7 @@ def test_a_library_has_the_name_of_homebrew_as_a_comment(tmp_path: Path) -> None
 
 
 def test_keys_precede_tables(tmp_path: Path) -> None:
-    edits = [Require("cython"), Compile("fortran")]
+    edits: list[Edit] = [Require("cython"), Compile("fortran")]
     proposal = propose(edits, recipe_of(tmp_path), [])
     assert proposal is not None
     assert proposal.lines == (

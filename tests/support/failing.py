@@ -10,6 +10,7 @@ from support.farm import over, write_farm
 from support.index import Index, make_index
 from support.packages import make_sdist, tinyleaf
 from support.tiny import host_settings
+from support.wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,9 +170,11 @@ def failing_index(
     root: Path, projects: Mapping[str, Mapping[str, str]], wheels: tuple[Path, ...] = ()
 ) -> Index:
     """An index with the projects, and with what they are built with: of this environment, or these wheels."""
+    root.mkdir(parents=True, exist_ok=True)
     sdists = [make_sdist(root, name, files) for name, files in projects.items()]
     if not wheels:
-        return make_index(root, sdists)
+        # That of build on Windows, for which a lock has lines too.
+        return make_index(root, [*sdists, make_wheel(root, "colorama", "1.0", {})])
     index = Index(root)
     index.add(*wheels, *sdists)
     return index

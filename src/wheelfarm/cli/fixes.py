@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wheelfarm.errors import FarmError, proposal_of
+from wheelfarm.errors import FarmError, counted, proposal_of
 from wheelfarm.report.fixes import fix_lines
 from wheelfarm.run.last_proposal import last_proposal
 from wheelfarm.run.recipe_fix import ROUNDS, plan_fix, write_fix
@@ -38,7 +38,7 @@ class Fixer:
         wanted = _distinct(each for each in proposals if each)
         if self.rounds == ROUNDS:
             if wanted:
-                screen.say(f"no further edit: {ROUNDS} rounds did not make it build")
+                screen.say(f"no further edit: {counted(ROUNDS, 'round')} did not make it build")
             return False
         self.rounds += 1
         fixes = list(self._planned(wanted))

@@ -125,12 +125,11 @@ def _with_text(farm: Farm, recipe: LoadedRecipe, text: str) -> RecipeSet:
     candidate = recipes.find(recipe.name)
     check_recipe(candidate, settings, problems.of(recipe.name))
     check_set(recipes, {*recipes.by_name, *recipes.broken}, settings.patches, problems)
-    for variant in settings.variants:
-        for target in targets_of(settings):
-            with problems.of(recipe.name).collect():
-                if is_built(recipes, candidate, target, variant):
-                    candidate.resolve(variant=variant, target=target)
     # What is wrong with other recipes is no matter of this edit.
     if own := problems.by_name().get(recipe.name):
         raise own
+    for variant in settings.variants:
+        for target in targets_of(settings):
+            if is_built(recipes, candidate, target, variant):
+                candidate.resolve(variant=variant, target=target)
     return recipes
