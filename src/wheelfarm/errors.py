@@ -67,10 +67,8 @@ class Proposal:
     @property
     def hint(self) -> str:
         """The next step."""
-        return (
-            f"put the lines into the recipe, then {' and '.join(self.commands)}; "
-            f"or let the farm do it: nox -s build-{self.name} -- --fix"
-        )
+        farm = f"or let the farm do all of it: nox -s build-{self.name} -- --fix"
+        return "\n".join(("put the lines into the recipe, then", *self.commands, farm))
 
 
 class FarmError(Exception):

@@ -200,13 +200,14 @@ def sample(root: Path) -> Proposal:
 def test_an_error_shows_the_lines_and_the_commands(tmp_path: Path) -> None:
     error = BuildError("it failed", hint="think")
     error.proposal = sample(tmp_path)
-    commands = "nox -s build-alpha; or let the farm do it: nox -s build-alpha -- --fix"
     assert error.lines() == [
         "error[build]: it failed",
         "  edit: recipes/alpha/recipe.toml",
         "    [environment]",
         '    A = "b"',
-        f"  next: put the lines into the recipe, then {commands}",
+        "  next: put the lines into the recipe, then",
+        "    nox -s build-alpha",
+        "    or let the farm do all of it: nox -s build-alpha -- --fix",
     ]
 
 

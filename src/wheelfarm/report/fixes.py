@@ -25,7 +25,8 @@ def proposal_lines(proposal: Proposal) -> Iterator[str]:
     """A proposed edit of a recipe, and what to do with it."""
     yield f"the last build failed; an edit of {proposal.where} may mend it:"
     yield from (f"  {line}" for line in proposal.lines)
-    yield f"next: {proposal.hint}"
+    first, *rest = proposal.hint.split("\n")
+    yield from (f"next: {first}", *(f"  {line}" for line in rest))
 
 
 def fix_data(fix: RecipeFix) -> dict[str, Any]:
