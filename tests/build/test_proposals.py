@@ -62,6 +62,7 @@ def test_a_log_names_the_edit(name: str, edit: Edit) -> None:
         ("ModuleNotFoundError: No module named 'skbuild'", Require("scikit-build")),
         # https://github.com/yaml/pyyaml/issues/724
         ("AttributeError: cython_sources", Require("cython<3")),
+        ("AttributeError: 'build_ext' object has no attribute 'cython_sources'", Require("cython<3")),
         ("_ext.pyx:3:4: undeclared name not builtin: long", Require("cython<3")),
         ("a.c:1:2: fatal error: numpy/noprefix.h: No such file or directory", Require("numpy<2")),
         ("a.c:1:2: error: no member named 'elsize' in 'struct _PyArray_Descr'", Require("numpy<2")),

@@ -196,7 +196,7 @@ MESSAGES: Final = (
         r"Exception values are incompatible\. Suggest adding 'noexcept'",
         r"undeclared name not builtin: (?:long|unicode|basestring|unichr|xrange)\b",
         # https://github.com/yaml/pyyaml/issues/724
-        r"AttributeError: cython_sources",
+        r"AttributeError: (?:'build_ext' object has no attribute ')?cython_sources",
         edit=Require("cython<3"),
     ),
     _row(

@@ -21,11 +21,8 @@ _NEWER: Final = re.compile(r"introduced in metadata version ([\d.]+)")
 
 _WRITTEN: Final = "2.4"
 """The Metadata-Version of the fields that PEP 639 defines: License-Expression and License-File."""
-_BACKENDS: Final = {
-    "hatchling": "hatchling>=1.27",
-    "setuptools": "setuptools>=77",
-}
-"""Generator → the requirement of the backend whose releases write that version."""
+_BACKENDS: Final = {"hatchling": "hatchling>=1.27"}
+"""Generator of such fields with an older version → the requirement of its releases that write that one."""
 
 
 def check_core_metadata(build: Build, wheel: Wheel) -> tuple[Result, ...]:
