@@ -28,6 +28,7 @@ EDITS: Final[dict[str, dict[str, Any]]] = {
     "noreq": {"build-requires": {"add": ["cython"]}},
     # The farm gives setuptools-scm the version of the recipe once it is a requirement.
     "noscm": {"build-requires": {"add": ["setuptools-scm"]}},
+    "usescm": {"build-requires": {"add": ["setuptools-scm"]}},
     "ownscm": {"environment": {"SETUPTOOLS_SCM_PRETEND_VERSION": "1.0"}},
     "tinyfortran": {"compilers": ["c", "fortran"]},
     "licensed": {"build-requires": {"replace": {"hatchling": "hatchling>=1.27"}}},

@@ -128,6 +128,8 @@ FAILING: Final[Mapping[str, Mapping[str, str]]] = {
     "oldnumpy": _numpy(),
     "noreq": _cython("noreq", "def built_against():\n    return 1\n"),
     "noscm": _project("noscm", 'import setuptools_scm\nmore["use_scm_version"] = True\n', version=_DYNAMIC),
+    # setuptools ignores the keyword without setuptools-scm, and calls the version 0.0.0.
+    "usescm": _project("usescm", 'more["use_scm_version"] = True\n', version=_DYNAMIC),
     "ownscm": _project("ownscm", _OWN_SCM, version=_DYNAMIC),
     "tinyfortran": {
         "pyproject.toml": _pyproject("tinyfortran", "meson-python", backend="mesonpy"),

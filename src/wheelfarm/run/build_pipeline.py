@@ -27,7 +27,7 @@ from wheelfarm.run.build_layout import lay_out
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.edited_source import refuse_edited
-from wheelfarm.run.last_proposal import adapt_proposal, remember_proposal
+from wheelfarm.run.last_proposal import adapt_proposal, explain_version, remember_proposal
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.run.recording import document, make_record, missing_isolation, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
@@ -72,6 +72,7 @@ def run_build(services: BuildServices, build: Build, jobs: int) -> Outcome:
         try:
             outcome = pipeline.run()
         except FarmError as error:
+            explain_version(error, build, pipeline.log)
             adapt_proposal(error, build, services.recipes)
             remember_proposal(services.settings, build, proposal_of(error))
             raise

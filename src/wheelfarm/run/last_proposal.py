@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from packaging.utils import canonicalize_name
 
-from wheelfarm.build.proposals import make_proposal
-from wheelfarm.errors import BuildDirectoryError, FarmError, GroupError
+from wheelfarm.build.edits import Require
+from wheelfarm.build.proposals import make_proposal, propose
+from wheelfarm.errors import BuildDirectoryError, FarmError, GroupError, YieldError
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.system.files import parse_json, read_text, write_atomically
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
 
 _ADDED: Final = "build-requires"
+_IGNORED: Final = "Unknown distribution option: 'use_scm_version'"
 
 
 def adapt_proposal(error: FarmError, build: Build, recipes: RecipeSet) -> None:
@@ -32,6 +34,19 @@ def adapt_proposal(error: FarmError, build: Build, recipes: RecipeSet) -> None:
     for each in error.errors if isinstance(error, GroupError) else (error,):
         if each.proposal is not None:
             each.proposal = _with_farm(each.proposal, build, recipes)
+
+
+def explain_version(error: FarmError, build: Build, log: Path) -> None:
+    """Let the error about a wheel of another version propose setuptools-scm, where only that is missing.
+
+    setuptools ignores its keyword then, and calls the version 0.0.0.
+    """
+    if not isinstance(error, YieldError) or not log.is_file():
+        return
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        if any(_IGNORED in line for line in lines):
+            error.why = "setuptools ignores use_scm_version where setuptools-scm is not installed"
+            error.proposal = propose([Require("setuptools-scm")], build.recipe, ())
 
 
 def _with_farm(proposal: Proposal, build: Build, recipes: RecipeSet) -> Proposal | None:
