@@ -49,6 +49,8 @@ class Proposal:
 
     name: str
     """The recipe."""
+    package: str
+    """The same as a task names it: that of an older version has it, as numpy==2.3.5."""
     where: str
     """Its file."""
     values: Mapping[str, Any]
@@ -61,13 +63,16 @@ class Proposal:
     @property
     def commands(self) -> tuple[str, ...]:
         """What to run once the lines are in the recipe."""
-        lock = (f"inv recipe.lock {self.name}",) if self.relock else ()
-        return (*lock, f"nox -s build-{self.name}")
+        lock = (f"inv recipe.lock {self.package}",) if self.relock else ()
+        # A session is for the version that the farm builds by default.
+        older = self.package != self.name
+        return (*lock, f"inv chain {self.package}" if older else f"nox -s build-{self.name}")
 
     @property
     def hint(self) -> str:
         """The next step."""
-        farm = f"or let the farm do all of it: nox -s build-{self.name} -- --fix"
+        build, fix = self.commands[-1], " --fix" if self.package != self.name else " -- --fix"
+        farm = f"or let the farm do all of it: {build}{fix}"
         return "\n".join(("put the lines into the recipe, then", *self.commands, farm))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -217,3 +218,15 @@ def test_a_group_proposes_what_its_first_member_with_an_edit_does(tmp_path: Path
     assert proposal_of(GroupError([first, second])) is None
     second.proposal = sample(tmp_path)
     assert proposal_of(GroupError([first, second])) is second.proposal
+
+
+def test_the_recipe_of_an_older_version_has_commands_of_its_own(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path)
+    older = recipe.directory / "versions" / "0.9"
+    older.mkdir(parents=True)
+    (older / "recipe.toml").write_text("version = '0.9'\n", encoding="utf-8")
+    proposal = make_proposal({"build-requires": {"add": ["cython"]}}, replace(recipe, directory=older))
+    assert proposal is not None
+    assert proposal.where == "recipes/alpha/versions/0.9/recipe.toml"
+    assert proposal.commands == ("inv recipe.lock alpha==0.9", "inv chain alpha==0.9")
+    assert proposal.hint.endswith("inv chain alpha==0.9 --fix")

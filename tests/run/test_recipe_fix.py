@@ -74,7 +74,12 @@ def test_an_edit_that_the_checks_refuse_changes_nothing(
 ) -> None:
     before = contents(farm)
     wanted = Proposal(
-        name="ownscm", where="recipe.toml", values=values, lines=(), relock="build" in str(values)
+        name="ownscm",
+        package="ownscm",
+        where="recipe.toml",
+        values=values,
+        lines=(),
+        relock="build" in str(values),
     )
     with pytest.raises(FarmError) as caught:
         plan_fix(farm, wanted)

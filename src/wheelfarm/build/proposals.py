@@ -14,6 +14,7 @@ from wheelfarm.build.edits import Compile, Install, Require, SetVariable
 from wheelfarm.errors import Proposal
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.recipe_text import merge_values, render_value
+from wheelfarm.recipes.versions import recipe_of
 from wheelfarm.system.machine import PROGRAMS
 from wheelfarm.system.toml import parse_toml
 
@@ -59,6 +60,7 @@ def make_proposal(
         return None
     return Proposal(
         name=recipe.name,
+        package=recipe_of(recipe.directory),
         where=recipe.where,
         values=values,
         lines=(*notes, *_lines(values, merged)),

@@ -146,7 +146,7 @@ class Invocation:
 
     def fresh(self) -> Invocation:
         """The same call, with what is on the disk now."""
-        return Invocation(self.options)
+        return Invocation(self.options, versions=self.versions)
 
     def plan(self, names: Sequence[Name] | None) -> Plan:
         """The plan for some distributions, or all; the task fails in the end for those that it refuses."""
