@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.recipe_bootstrap import write_closure, write_recipe
 from wheelfarm.cli.task import PLANNING, Invocation, parse_releases, task
 from wheelfarm.errors import ChainFailedError, UsageError
 from wheelfarm.recipes.draft.drafter import Drafter
@@ -15,7 +16,7 @@ from wheelfarm.report.draft import draft_data, draft_lines
 from wheelfarm.run.first_build import measure_recipe
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.system.environment import system_environment
-from wheelfarm.system.files import write_atomically, write_new_directory
+from wheelfarm.system.files import write_atomically
 from wheelfarm.system.machine import Machine
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _DIGITS = 5
     require_dates="an error where the index does not say when a release was uploaded",
     prereleases="choose also among pre-releases",
     measure="build it, and expect of the wheel what the first one has",
+    bootstrap="recipes too for all compiled code that it needs to run, and that the farm has none for",
+    build="with --bootstrap: build it, and all that it needs",
 )
 def new(
     call: Invocation,
@@ -46,9 +49,12 @@ def new(
     require_dates: bool = False,
     prereleases: bool = False,
     measure: bool = False,
+    bootstrap: bool = False,
+    build: bool = False,
 ) -> None:
     """Write a recipe, its locks and a smoke test, from what the index has."""
-    name, version = _release(package)
+    if build and not bootstrap:
+        raise UsageError("--build is for --bootstrap", hint="nox -s build-NAME builds one recipe")
     farm = call.farm
     policy = Policy(
         pythons=farm.settings.pythons,
@@ -57,17 +63,21 @@ def new(
         prereleases=prereleases,
         require_dates=require_dates,
     )
-    draft = Drafter(
+    drafter = Drafter(
         settings=farm.settings,
         recipes=farm.recipes,
         fetcher=make_fetcher(farm.settings),
         env=programs_environment(farm.settings),
         policy=policy,
-    ).draft(name, version)
+    )
+    if bootstrap:
+        write_closure(call, drafter, package, measure=measure_draft if measure else None, build=build)
+        return
+    name, version = _release(package)
+    draft = drafter.draft(name, version)
     directory = farm.settings.recipes / name
     if not call.dry_run:
-        files = {file: text.encode() for file, text in draft.files.items()}
-        write_new_directory(directory, files, "the recipe")
+        write_recipe(draft, directory)
     lacking = _lacking(call, draft)
     data, lines = (
         draft_data(draft, lacking, dry_run=call.dry_run),
@@ -75,12 +85,12 @@ def new(
     )
     if measure and not call.dry_run:
         call.screen.lines(lines)
-        data["files"] |= (measured := _measure(call, draft, directory))
+        data["files"] |= (measured := measure_draft(call, draft, directory))
         lines = iter([f"measured recipes/{name}: its first wheel meets {' and '.join(measured)}"])
     call.show(data, lines)
 
 
-def _measure(call: Invocation, draft: Draft, directory: Path) -> dict[str, str]:
+def measure_draft(call: Invocation, draft: Draft, directory: Path) -> dict[str, str]:
     """Build the recipe, write what its wheel has as expectations, and run the gate with them."""
     wheel, farm = _build(call, draft.name)
     files = measure_recipe(farm, draft.recipe, wheel)

