@@ -172,6 +172,18 @@ def test_what_the_recipe_names_and_the_wheel_does_not_require(
     )
 
 
+def test_what_a_distribution_of_the_index_brings_is_required(tmp_path: Path) -> None:
+    settings = farm_with(tmp_path, {"requires": {"run": ["numpy"]}})
+    path = settings.recipes / "alpha" / "build.lock"
+    recipe = read_recipes(settings).find("alpha")
+    made_for = MadeFor.of(recipe).model_copy(update={"brought": ["numpy"]})
+    path.write_text(made_for.render("alpha") + path.read_text())
+    recipes, problems = read_recipes(settings), Collector()
+    check_run_requirements(recipes.find("alpha"), recipes, ["formulaic"], problems)
+    assert problems.errors == []
+    assert problems_of(settings) == []
+
+
 def test_what_a_required_recipe_brings_need_not_be_named(tmp_path: Path) -> None:
     settings = farm_with(tmp_path, {"requires": {"host": ["pandas"], "run": ["pandas"]}})
     lock_of(settings, ("pandas", "numpy"), ("pandas", "numpy"))

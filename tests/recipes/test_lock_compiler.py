@@ -166,3 +166,26 @@ def test_rust_is_refused_before_anything_of_it_is_installed(tmp_path: Path) -> N
     error = only(lambda: compiled(tmp_path / "farm", index, {}), LockError)
     assert error.what == "tinyleaf is built with maturin, which compiles Rust: the farm does not build that"
     assert "cargo" in str(error.why)
+
+
+def test_what_only_a_distribution_of_the_index_requires_is_in_the_header(tmp_path: Path) -> None:
+    index = tiny_index(
+        tmp_path / "index",
+        tinyleaf={
+            "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "own"\n'
+            'backend-path = ["."]\n[project]\nname = "tinyleaf"\nversion = "1.0"\ndependencies = ["glue"]\n',
+            "own.py": "",
+        },
+    )
+    index.add(
+        make_wheel(index.root, "colorama", "1.0", {}),
+        make_wheel(index.root, "glue", "1.0", {}, requires=["tinybase"]),
+        make_wheel(index.root, "tinybase", "1.0", {}),
+    )
+    requires = {"run": ["tinybase"]}
+    locks = compiled(tmp_path / "farm", index, {"requires": requires}, others={"tinybase": {}})
+    (tmp_path / "build.lock").write_text(locks["build.lock"])
+    header = read_header(tmp_path / "build.lock")
+    assert header is not None
+    assert (header.run_requires, header.brought) == (["glue"], ["tinybase"])
+    assert {*pinned(locks["test.lock"])} == {"glue"}

@@ -97,10 +97,12 @@ def check_run_requirements(
 ) -> None:
     """Collect what the recipe names to run the wheel, and the wheel's metadata do not: it is not installed.
 
-    Whatever marker or extra the metadata have it under counts, and so does what another requirement brings.
+    Whatever marker or extra the metadata have it under counts, and so does what another requirement brings:
+    one of the farm by its recipe, and one of the index by the header of build.lock.
     """
-    lines = list(stated)
-    known = recipes.run_closure(canonicalize_name(parse_requirement(line).name) for line in lines)
+    lines, header = list(stated), recipe.lock_header("build.lock")
+    names = [canonicalize_name(parse_requirement(line).name) for line in lines]
+    known = recipes.run_closure([*names, *(header.brought if header else ())])
     for name in recipe.table.requires.run:
         if Name(canonicalize_name(name)) not in known:
             problems.add(

@@ -198,7 +198,17 @@ class LockCompiler:
                 constraints=test,
             ),
         }
-        return ResolvedLocks(made_for=made_for, texts=locks)
+        brought = self._brought(recipe, runs)
+        return ResolvedLocks(made_for=made_for.model_copy(update={"brought": brought}), texts=locks)
+
+    def _brought(self, recipe: LoadedRecipe, runs: Sequence[str]) -> list[str]:
+        """What the recipe names to run its wheel, and only other distributions from the index require."""
+        stated = self.recipes.run_closure(required_names(runs, targets_of(self.settings)))
+        indirect = {*recipe.table.requires.run} - {*stated}
+        if not indirect or not runs:
+            return []
+        whole = parse_lines(self._resolve(recipe, runs, ()), "test.lock")
+        return sorted(indirect & {pin.name for pin in whole})
 
     def _requires(self, recipe: LoadedRecipe) -> MadeFor:
         """The requirements of the build, and of the installed wheel where the source states them."""

@@ -43,6 +43,8 @@ class MadeFor(StrictModel):
     """What the lock pins. Of a build, those after the recipe's edits and those that the backend names."""
     run_requires: list[str] = Field(default=[])
     """The run requirements that the source states without a build."""
+    brought: list[str] = Field(default=[])
+    """What `requires.run` names and a distribution of test.lock requires, and not the source itself."""
 
     @classmethod
     def of(cls, recipe: LoadedRecipe, requires: Sequence[str] = (), runs: Sequence[str] = ()) -> Self:
@@ -64,7 +66,12 @@ class MadeFor(StrictModel):
 
     def of_tests(self, requires: Sequence[str]) -> Self:
         """The same for a lock of the tests."""
-        changes = {"build_requires": BuildRequires(), "requires": list(requires), "run_requires": []}
+        changes = {
+            "build_requires": BuildRequires(),
+            "requires": list(requires),
+            "run_requires": [],
+            "brought": [],
+        }
         return self.model_copy(update=changes)
 
     def render(self, name: str) -> str:
@@ -75,7 +82,7 @@ class MadeFor(StrictModel):
 
     def differences(self, now: MadeFor) -> list[str]:
         """How the recipe has changed since; requirements that only the source knows are not compared."""
-        derived = {"run_requires"} if now.requires else {"run_requires", "requires"}
+        derived = {"run_requires", "brought", *([] if now.requires else ["requires"])}
         before, after = (each.model_dump(by_alias=True, exclude=derived) for each in (self, now))
         return [
             f"{key} was {_shown(before[key])}, and is {_shown(after[key])}"

@@ -55,6 +55,7 @@ def bootstrap_data(plan: BootstrapPlan, *, dry_run: bool) -> dict[str, Any]:
     """The same for programs."""
     return {
         "name": plan.name,
+        "order": [draft.name for draft in plan.drafts],
         "written": [] if dry_run or plan.conflicts else [draft.name for draft in plan.drafts],
         "distributions": [
             {

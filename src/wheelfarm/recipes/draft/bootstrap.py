@@ -77,8 +77,8 @@ class BootstrapPlan:
 def plan_bootstrap(drafter: Drafter, requirement: Requirement) -> BootstrapPlan:
     """Plan recipes for a requirement and for all compiled code that it needs to run.
 
-    uv resolves. What only builds need comes from the index by their locks, as for any recipe of the farm; what
-    the farm has a recipe for is not looked into.
+    uv resolves. What only builds need comes from the index by their locks, as for any recipe of the farm.
+    What the farm has a recipe for is not looked into.
 
     Raises:
         FarmError: when the farm's own recipe of it cannot be used.
@@ -241,7 +241,7 @@ def _describe(draft: Draft) -> str:
     needs = (
         f"; needs {', '.join(each.name for each in draft.recipe.libraries)}" if draft.recipe.libraries else ""
     )
-    return f"{what} by {draft.facts.backend}{needs}"
+    return f"{what}, built by {draft.facts.backend}{needs}"
 
 
 def _find_pure(walk: RequirementWalk, names: list[Name]) -> dict[Name, bool]:

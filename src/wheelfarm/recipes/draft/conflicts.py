@@ -34,7 +34,7 @@ def find_run_conflicts(walk: RequirementWalk, closure: Closure) -> Iterator[Lock
     ]
     fitting = walk.find_fitting()
     hint = f"inv recipe.new '{walk.name}=={fitting}' --bootstrap fits the recipes, or" if fitting else None
-    for who, requirement in dict(((who, str(each)), (who, each)) for who, each in stated).values():
+    for who, requirement in {(who, str(each)): (who, each) for who, each in stated}.values():
         recipe = recipes.by_name.get(parse_name(requirement.name))
         if recipe is not None and _excludes(requirement, recipe):
             found = True
