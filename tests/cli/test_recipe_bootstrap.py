@@ -105,6 +105,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     add_pure(index, "glue", "leaf", 'winonly; sys_platform == "win32"', 'old; python_version < "3.9"')
     add_compiled(index, "winonly")
     add_compiled(index, "old")
+    add_compiled(index, "duo", runs=["leaf"])
     add_compiled(index, "app", runs=["core", "glue", "tinybase"], builds=["core", "tool"])
     return index
 
@@ -184,22 +185,21 @@ def test_a_run_writes_recipes_that_pass_the_check_and_the_next_has_nothing_to_ad
     assert again.returncode == 0
 
 
-@pytest.mark.parametrize(("event", "times"), [("open", 2), ("os.rename", 2), ("open", 9)])
+@pytest.mark.parametrize(("event", "times"), [("open", 2), ("os.rename", 2)])
 def test_a_kill_leaves_complete_recipes_and_the_next_run_goes_on(farm: Door, event: str, times: int) -> None:
     env = {
         **{name: os.environ[name] for name in ("PATH", "HOME")},
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
-    words = [sys.executable, "-c", KILL, event, str(times), "recipe.new", "app", "--bootstrap"]
+    words = [sys.executable, "-c", KILL, event, str(times), "recipe.new", "duo", "--bootstrap"]
     killed = subprocess.run(words, cwd=farm.root, env=env, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left = {name for name in recipes(farm) if not name.startswith(".")}
-    assert "app" not in left
+    assert left == ({"tinybase"} if event == "open" else {"tinybase", "leaf"})
     assert is_complete(farm)
-    finished = farm.inv("recipe.new", "app", "--bootstrap", "--json")
+    finished = farm.inv("recipe.new", "duo", "--bootstrap", "--json")
     assert finished.returncode == 0, finished.stderr
-    assert {name for name, action in actions(finished).items() if action == "have"} == left
-    assert {*json.loads(finished.stdout)["written"]} == {"app", "core", "leaf", "winonly"} - left
+    assert {*json.loads(finished.stdout)["written"]} == {"duo", "leaf"} - left
     assert is_complete(farm)
 
 
@@ -278,6 +278,20 @@ def test_a_build_requirement_that_excludes_a_recipe_is_a_conflict_too(
     assert recipes(farm) == {"tinybase"}
 
 
+def test_a_release_that_is_needed_and_not_suitable_gets_no_recipe(
+    tmp_path: Path, index: Index, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = index.copy(tmp_path / "index")
+    add_compiled(index, "core", version="2.0rc1")
+    add_compiled(index, "eager", runs=["core>=2.0rc1", "leaf"])
+    farm = farm_of(tmp_path, index, capsys, monkeypatch)
+    finished = farm.inv("recipe.new", "eager", "--bootstrap", "--dry-run", "--json")
+    rows = by_name(finished)
+    assert (rows["core"]["action"], rows["leaf"]["action"]) == ("cannot", "add")
+    assert "1.0 is the newest suitable one, and they need 2.0rc1" in rows["core"]["why"]
+    assert "inv recipe.new core==2.0rc1 first" in finished.stderr
+
+
 def test_a_cycle_is_named_and_the_rest_is_written(
     tmp_path: Path, index: Index, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,6 +305,18 @@ def test_a_cycle_is_named_and_the_rest_is_written(
     assert finished.returncode == 12
     assert "→" in finished.stderr
     assert is_complete(farm)
+
+
+def test_a_request_that_has_a_recipe_is_closed_too(
+    tmp_path: Path, index: Index, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = farm_of(tmp_path, index, capsys, monkeypatch)
+    assert farm.inv("recipe.new", "app").returncode == 0
+    finished = farm.inv("recipe.new", "app", "--bootstrap", "--json")
+    assert finished.returncode == 0, finished.stderr
+    assert actions(finished)["app"] == "have"
+    assert {*json.loads(finished.stdout)["written"]} == {"core", "leaf", "winonly"}
+    assert json.loads(finished.stdout)["pinned-by"]["core"] == ["app"]
 
 
 def test_extras_of_the_request_count(
@@ -338,10 +364,12 @@ def test_build_builds_all_against_each_other(farm: Door) -> None:
         (["../app"], "'../app' is not a requirement"),
         (["app @ https://example.org/app.tar.gz"], "has a url or a marker"),
         (["unknown"], "the index has no project unknown"),
+        (["app>=9"], "the index has no release of app that the requirements allow"),
+        (["tinybase>=2"], "the request requires tinybase>=2, and the recipe of tinybase has 1.0"),
     ],
 )
 def test_a_word_that_is_no_requirement_says_why(farm: Door, words: list[str], sentence: str) -> None:
     finished = farm.inv("recipe.new", *words, "--bootstrap")
     assert sentence in finished.stderr
-    assert finished.returncode in {2, 21}
+    assert finished.returncode in {2, 13, 21}
     assert recipes(farm) == {"tinybase"}

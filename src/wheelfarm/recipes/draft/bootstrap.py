@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import CancelledRunError, CycleError, FarmError, NetworkError
 from wheelfarm.model import Name
-from wheelfarm.recipes.draft.conflicts import find_build_conflicts, find_run_conflicts
+from wheelfarm.recipes.draft.conflicts import check_request, find_build_conflicts, find_run_conflicts
 from wheelfarm.recipes.draft.requirement_walk import ANY, RequirementWalk
 from wheelfarm.recipes.lock_compiler import targets_of
 from wheelfarm.recipes.locks import applicable
@@ -82,9 +82,11 @@ def plan_bootstrap(drafter: Drafter, requirement: Requirement) -> BootstrapPlan:
 
     Raises:
         FarmError: when the farm's own recipe of it cannot be used.
+        LockError: when that recipe has a version that the requirement excludes.
         SourceError: when the index has no such project.
         NetworkError: when the index cannot be reached.
     """
+    check_request(requirement, drafter.recipes)
     walk = RequirementWalk(drafter=drafter, requirement=requirement)
     closure = walk.find()
     with tempfile.TemporaryDirectory(prefix="wheelfarm-bootstrap-") as scratch:

@@ -20,12 +20,23 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
 
 
+def check_request(requirement: Requirement, recipes: RecipeSet) -> None:
+    """Refuse a request that excludes the version of the recipe that the farm has of it.
+
+    Raises:
+        LockError: when it does.
+    """
+    recipe = recipes.by_name.get(parse_name(requirement.name))
+    if recipe is not None and _excludes(requirement, recipe):
+        raise _conflict("the request", "requires", requirement, recipe)
+
+
 def find_run_conflicts(walk: RequirementWalk, closure: Closure) -> Iterator[LockError]:
     """Run requirements that exclude recipes of the farm, where uv found that some do."""
     if walk.excluded is None:
         return
     recipes, found = walk.drafter.recipes, False
-    stated = [("the request", walk.requirement)] + [
+    stated = [
         (f"{name} {version}", requirement)
         for name, each in closure.items()
         for version in each.versions

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from packaging.requirements import InvalidRequirement
 from packaging.version import InvalidVersion, Version
 
 from wheelfarm.errors import (
     ArchiveError,
     FarmError,
     HashError,
-    NetworkError,
     ProcessError,
     SourceError,
     WheelError,
@@ -79,7 +79,7 @@ class RequirementWalk:
             self.drafter.recipes.find(self.name)
         else:
             self._project(self.name)
-            self._choose(self.name, self._allowed(self.requirement))
+            self._choose(self.name, _within(self.requirement))
         self._walk(self.requirement)
         return reachable(self._closure, [self.name], self.drafter.recipes.by_name)
 
@@ -96,10 +96,8 @@ class RequirementWalk:
 
     def find_fitting(self) -> str | None:
         """The version of the distribution that fits the recipes of the farm; None where uv finds none."""
-        if self.requirement.url:
-            return None
         try:
-            found = self._resolve(self.requirement, {**self._versions_of_farm()})
+            found = self._resolve(self.requirement, self._versions_of_farm())
         except ProcessError:
             return None
         return found[self.name].versions[0] if self.name in found else None
@@ -112,7 +110,10 @@ class RequirementWalk:
         """
         targets = targets_of(self.drafter.settings)
         for text in self._texts(name, version):
-            each = parse_requirement(text)
+            try:
+                each = parse_requirement(text)
+            except InvalidRequirement:
+                continue  # of metadata that an old tool wrote
             if each.marker is None or any(
                 each.marker.evaluate({**marker_environment(target), "extra": extra})
                 for target in targets
@@ -133,9 +134,6 @@ class RequirementWalk:
             if isinstance(recipe.source, Sdist | PublicWheel)
         }
 
-    def _allowed(self, requirement: Requirement) -> Callable[[Version], bool]:
-        return lambda version: requirement.specifier.contains(version, prereleases=True)
-
     def _choose(self, name: Name, allowed: Callable[[Version], bool]) -> None:
         """Choose the newest suitable release among those that are allowed."""
         project = self._project(name)
@@ -145,8 +143,11 @@ class RequirementWalk:
             exact[0].version if exact and name == self.name and not exact[0].version.endswith("*") else None
         )
         try:
+            if not files:
+                what = f"the index has no release of {name} that the requirements allow"
+                raise SourceError(what, where=project.url)  # noqa: TRY301 - one of its reasons
             self.chosen[name] = choose_release(
-                replace(project, files=files or project.files), self.drafter.policy, version
+                replace(project, files=files), self.drafter.policy, version
             ).version
         except SourceError as error:
             self.errors[name] = error
@@ -163,23 +164,22 @@ class RequirementWalk:
 
     def _walk_parts(self, requirement: Requirement) -> None:
         name = parse_name(requirement.name)
+        recipe = self.drafter.recipes.by_name.get(name)
         if name in self.drafter.recipes and name != self.name:
             return
         try:
             project = self._project(name)
-        except NetworkError:
-            raise
         except SourceError as error:
             self.errors[name] = error
             return
-        if name not in self.chosen and name not in self.errors:
-            self._choose(name, self._allowed(requirement))
-        version = self.chosen.get(name)
+        if recipe is None and name not in self.chosen and name not in self.errors:
+            self._choose(name, _within(requirement))
+        version = recipe.table.version if recipe else self.chosen.get(name)
         if version is None:
             return
-        wheels = project.wheels(version)
         self._add({name: ResolvedDistribution(name=name, versions=(version,), required_by=())})
-        if name != self.name and any(each.endswith(ANY) for each in wheels):
+        wheels = project.wheels(version)
+        if name != self.name and wheels and all(each.endswith(ANY) for each in wheels):
             del self.chosen[name]
         for each in self.stated(name, version, requirement.extras):
             child = parse_name(each.name)
@@ -206,7 +206,7 @@ class RequirementWalk:
         for _ in range(_ROUNDS):
             before = dict(self.chosen)
             for name, each in self._without_recipe(closure, requirement):
-                self._choose(name, lambda version, limit=each.versions[0]: version <= Version(limit))
+                self._choose(name, _at_most(each.versions[0]))
             new = {name: version for name, version in self.chosen.items() if name not in before}
             if all(closure[name].versions == (version,) for name, version in new.items()):
                 break
@@ -272,6 +272,14 @@ def _plain(requirement: Requirement) -> str:
     """A requirement without its marker: somebody has said that it counts."""
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     return f"{requirement.name}{extras}{requirement.specifier}"
+
+
+def _within(requirement: Requirement) -> Callable[[Version], bool]:
+    return lambda version: requirement.specifier.contains(version, prereleases=True)
+
+
+def _at_most(limit: str) -> Callable[[Version], bool]:
+    return lambda version: version <= Version(limit)
 
 
 def _is_allowed(version: str | None, allowed: Callable[[Version], bool]) -> bool:
