@@ -33,7 +33,7 @@ _DIGITS = 5
 @task(
     *PLANNING,
     *("jobs", "dry_run", "json"),
-    package="a distribution, perhaps with its version, as scipy==1.17.1",
+    package="a distribution or release, as scipy==1.17.1; with --bootstrap a requirement",
     min_age="days since the upload of a release that may be chosen",
     require_dates="an error where the index does not say when a release was uploaded",
     prereleases="choose also among pre-releases",
