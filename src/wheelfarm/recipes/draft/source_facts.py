@@ -114,7 +114,7 @@ def inspect_source(tree: Path) -> SourceFacts:
         tests=any(_is_test_of(packages, file) for file in files),
         meson=meson_options(tree) if backend(tree) == "mesonpy" else (),
         cmake=cmake_options(tree) if backend(tree).startswith("scikit_build_core") else (),
-        libraries=find_libraries(tree, own, built),
+        libraries=find_libraries(tree, own, built, runs_pkg_config="pkgconfig" in named),
         wraps=_wraps(tree),
         blas=any(
             PurePosixPath(file).name in _BUILD_FILES and _BLAS.search(_read(tree / file)) for file in own

@@ -90,7 +90,9 @@ def find_library(kind: NameKind, name: str) -> SystemLibrary | None:
     return None
 
 
-def find_libraries(tree: Path, names: Iterable[str], whole: Iterable[str]) -> tuple[SystemLibrary, ...]:
+def find_libraries(
+    tree: Path, names: Iterable[str], whole: Iterable[str], *, runs_pkg_config: bool = False
+) -> tuple[SystemLibrary, ...]:
     """The system libraries that some files of a tree need.
 
     A header that the tree holds itself is of a library that it brings along.
@@ -99,6 +101,7 @@ def find_libraries(tree: Path, names: Iterable[str], whole: Iterable[str]) -> tu
         tree: the unpacked source.
         names: its own files, without code of others.
         whole: all its files that a build may use.
+        runs_pkg_config: whether its build requires what calls pkg-config.
     """
     own = [PurePosixPath(name) for name in names]
     included, required = set[str](), set[str]()
@@ -114,8 +117,8 @@ def find_libraries(tree: Path, names: Iterable[str], whole: Iterable[str]) -> tu
         header = next((each for each in entry.headers if each in included and each not in present), "")
         if header or not required.isdisjoint(entry.meson):
             libraries.append(SystemLibrary.of(name, entry, header))
-    if libraries and any((tree / name).is_file() for name in CONFIGURED_BY):
-        # By which Meson and CMake find them.
+    if libraries and (runs_pkg_config or any((tree / name).is_file() for name in CONFIGURED_BY)):
+        # By which Meson, CMake and the distribution pkgconfig find them.
         libraries.append(SystemLibrary.of(_PKG_CONFIG, known_libraries()[_PKG_CONFIG]))
     return tuple(libraries)
 
