@@ -358,6 +358,20 @@ def test_build_builds_all_against_each_other(farm: Door) -> None:
     assert built == {"app", "core", "leaf", "tinybase", "winonly"}
 
 
+def test_measure_writes_what_the_wheel_of_each_new_recipe_has(farm: Door) -> None:
+    finished = farm.inv("recipe.new", "duo", "--bootstrap", "--measure")
+    assert finished.returncode == 0, finished.stderr
+    for name in ("leaf", "duo"):
+        assert (farm / "recipes" / name / "sizes.toml").is_file()
+        assert f"measured recipes/{name}" in finished.stderr
+
+
+def test_build_is_for_a_bootstrap(farm: Door) -> None:
+    finished = farm.inv("recipe.new", "leaf", "--build")
+    assert (finished.returncode, recipes(farm)) == (2, {"tinybase"})
+    assert "--build is for --bootstrap" in finished.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -122,6 +122,11 @@ class TestSystemLibraries:
         assert self.found(tmp_path, {"meson.build": text}) == ["expat", "zlib", "pkg-config"]
         assert self.found(tmp_path / "other", {"meson.build": "project('leaf', 'c')\n"}) == []
 
+    def test_pkg_config_where_the_build_calls_it(self, tmp_path: Path) -> None:
+        pyproject = '[build-system]\nrequires = ["setuptools", "pkgconfig"]\n'
+        files = {"leaf/_a.c": "#include <hdf5.h>\n", "pyproject.toml": pyproject}
+        assert self.found(tmp_path, files) == ["hdf5", "pkg-config"]
+
     def test_each_has_a_name_for_each_package_manager(self) -> None:
         for name, entry in known_libraries().items():
             assert set(entry.packages) == {"apt", "dnf", "brew"}, name

@@ -34,6 +34,8 @@ logger = get_logger(__name__)
 
 _PAGES: Final = 8
 """Pages of the index that are read at once."""
+_LONGEST: Final = 120
+"""Characters of the evidence that a row has."""
 _LANGUAGES: Final = {"c": "C", "c++": "C++", "fortran": "Fortran"}
 
 
@@ -231,9 +233,9 @@ def _rows(closure: Closure, walk: RequirementWalk, drafting: _Drafting) -> Itera
 
 
 def _reason(error: FarmError) -> str:
-    """One line of an error."""
-    lines = (error.why or "").strip().splitlines()
-    return f"{error.what}: {' '.join(' '.join(lines).split())}" if lines else error.what
+    """What an error says, in a table: its evidence too, unless that is long."""
+    why = " ".join((error.why or "").split())
+    return f"{error.what}: {why}" if 0 < len(why) <= _LONGEST else error.what
 
 
 def _describe(draft: Draft) -> str:
