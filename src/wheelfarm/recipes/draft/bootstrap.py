@@ -21,7 +21,7 @@ from wheelfarm.recipes.recipe_set import RecipeSet, read_recipe
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.requirements import Requirement
 
@@ -204,7 +204,8 @@ def _rows(closure: Closure, walk: RequirementWalk, drafting: _Drafting) -> Itera
                 required[Name(other)].append(f"{name} (build)")
         for other, version in locked.items():
             versions.setdefault(other, (version,))
-    pure = _find_pure(walk, [each for each in required if each not in farm and each not in drafts])
+    others = [each for each in required if each not in farm and each not in drafts]
+    pure = _find_pure(walk, {name: versions.get(name, ()) for name in others})
     for name in sorted(required):
         recipe, action, error = farm.by_name.get(name), Action.INDEX, drafting.errors.get(name)
         found = versions.get(name, ())
@@ -248,11 +249,11 @@ def _describe(draft: Draft) -> str:
     return f"{what}, built by {draft.facts.backend}{needs}"
 
 
-def _find_pure(walk: RequirementWalk, names: list[Name]) -> dict[Name, bool]:
-    """Whether all wheels that the index has of each distribution are for any platform."""
+def _find_pure(walk: RequirementWalk, versions: Mapping[Name, Sequence[str]]) -> dict[Name, bool]:
+    """Whether all wheels that the index has of these versions of a distribution are for any platform."""
     with ThreadPoolExecutor(max_workers=_PAGES) as pool:
-        pages = pool.map(walk.wheels_of, names)
+        pages = pool.map(walk.wheels_of, versions.keys(), versions.values())
         return {
             name: all(each.endswith(ANY) for each in wheels)
-            for name, wheels in zip(names, pages, strict=True)
+            for name, wheels in zip(versions, pages, strict=True)
         }

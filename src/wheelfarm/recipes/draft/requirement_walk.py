@@ -83,16 +83,13 @@ class RequirementWalk:
         self._walk(self.requirement)
         return reachable(self._closure, [self.name], self.drafter.recipes.by_name)
 
-    def wheels_of(self, name: Name) -> tuple[str, ...]:
-        """The wheels that the index has of the resolved versions of a distribution; none if it knows none."""
-        known = self._closure.get(name)
+    def wheels_of(self, name: Name, versions: Iterable[str]) -> tuple[str, ...]:
+        """The wheels that the index has of some versions of a distribution; none if it does not know it."""
         try:
             project = self._project(name)
         except SourceError:
             return ()
-        if known is None or not known.versions:
-            return tuple(file.filename for file in project.files if file.package_type == "wheel")
-        return tuple(wheel for version in known.versions for wheel in project.wheels(version))
+        return tuple(wheel for version in versions for wheel in project.wheels(version))
 
     def find_fitting(self) -> str | None:
         """The version of the distribution that fits the recipes of the farm; None where uv finds none."""
@@ -224,8 +221,7 @@ class RequirementWalk:
         for name, each in reachable(closure, roots, farm.by_name).items():
             if name in farm or name in self.chosen or name in self.errors:
                 continue
-            wheels = [wheel for version in each.versions for wheel in self._project(name).wheels(version)]
-            if not all(wheel.endswith(ANY) for wheel in wheels):
+            if not all(wheel.endswith(ANY) for wheel in self.wheels_of(name, each.versions)):
                 yield name, each
 
     def _refuse_unsuitable(self, new: dict[Name, str], closure: Closure) -> None:
