@@ -72,6 +72,21 @@ def test_what_does_not_disturb_the_answer(tmp_path: Path, smoke: str) -> None:
     assert (report.failure(60.0), report.result and report.result.smoke) == (None, "passed")
 
 
+def test_tested_code_makes_sockets_wherever_the_farm_builds(tmp_path: Path) -> None:
+    smoke = """
+import os, tempfile
+from multiprocessing.connection import Listener
+
+with tempfile.NamedTemporaryFile() as file:
+    assert os.path.samefile(os.path.dirname(file.name), os.environ["TMPDIR"])
+Listener(family="AF_UNIX").close()
+"""
+    root = tmp_path / ("a-long-name" * 6)
+    root.mkdir()
+    report = run_smoke(root, smoke)
+    assert (report.failure(60.0), report.result and report.result.smoke) == (None, "passed")
+
+
 EVERY: Final = "[os.path.exists(f'/proc/self/fd/{n}') and os.write(n, forged) for n in range(1, 99)]"
 FORGERIES: Final = {
     "output": "os.write(1, forged)",

@@ -26,10 +26,13 @@ import tempfile
 import threading
 import venv
 import zipfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Listener
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OUTPUT_LIMIT = 16 << 20
 """Bytes of the child's output that are passed on; of what follows, the end."""
@@ -39,6 +42,8 @@ SILENCE = 10.0
 """Seconds that a connection may take to send its message."""
 LINGER = 1.0
 """Seconds for the last output, after the child and its descendants have ended."""
+LONGEST = 50
+"""Bytes of a directory for temporary files."""
 SITE_PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
 LINUX = sys.platform == "linux"
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, CAP_SYS_PTRACE = 4, 24, 36, 19
@@ -210,6 +215,21 @@ def run_tests(words: list[str], env: dict[str, str], cwd: Path, time_limit: floa
     return {**reports.report, "returncode": code}
 
 
+@contextmanager
+def short_path(directory: Path) -> Iterator[Path]:
+    """A short path of a directory for temporary files, which code may make sockets in.
+
+    The path of a socket has at most 107 bytes, and 103 on macOS (unix(7)); multiprocessing takes up to 50.
+    """
+    if os.name != "posix" or len(bytes(directory)) < LONGEST:
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="wf-", dir="/tmp") as above:
+        link = Path(above, "t")
+        link.symlink_to(directory)
+        yield link
+
+
 def main(directory: Path, uv: str | None) -> None:
     """Install and test in a temporary directory."""
     manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
@@ -218,9 +238,13 @@ def main(directory: Path, uv: str | None) -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     hidden = ("LD_", "DYLD_", "PYTHON", "PIP_", "UV_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="wheelfarm-gate-") as scratch,
+        short_path(Path(scratch, "tmp")) as temporary,
+    ):
         root = Path(scratch)
-        env |= {"HOME": scratch, **manifest["environment"]}
+        (root / "tmp").mkdir()
+        env |= {"HOME": scratch, "TMPDIR": str(temporary), **manifest["environment"]}
         lines = [
             f"{wheel['name']} @ {(directory / wheel['file']).as_uri()} --hash=sha256:{wheel['sha256']}"
             for wheel in manifest["wheels"]
