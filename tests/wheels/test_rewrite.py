@@ -18,7 +18,7 @@ from support.wheels import make_wheel
 from wheelfarm.errors import WheelError
 from wheelfarm.index.serve import serving
 from wheelfarm.wheels.archive import open_wheel, verify
-from wheelfarm.wheels.rewrite import Changes, rewrite_wheel, tagged_name, write_tagged
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel, tagged_name, write_tagged, write_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -322,3 +322,19 @@ def test_rewritten_wheel_is_the_wheel_with_its_changes(
     rest = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")}
     assert {name: found[name] for name in found if name not in rest} == expected
     assert list(found)[-1] == f"{INFO}/RECORD"
+
+
+@pytest.mark.parametrize("version", ["1.1.dev20200913122640", "1.0"])
+def test_another_version_is_in_names_and_metadata(tmp_path: Path, version: str) -> None:
+    files = {"sample_one.py": "__version__ = '1.0'\n", "sample_one-1.0.data/scripts/run": "#!python\n"}
+    made = make_wheel(tmp_path, "sample-one", "1.0", files, requires=["other"])
+    directory = tmp_path / "again"
+    directory.mkdir()
+    wheel = write_version(open_wheel(made), directory, version)
+    assert wheel.path.name == made.name.replace("-1.0-", f"-{version}-")
+    assert wheel.path.parent == directory
+    assert (wheel.dist_info, wheel.metadata.version) == (f"sample_one-{version}.dist-info", version)
+    assert wheel.metadata.requires_dist == open_wheel(made).metadata.requires_dist
+    assert {f"sample_one-{version}.data/scripts/run", "sample_one.py"} <= wheel.names
+    assert not any("-1.0." in name for name in wheel.names) or version == "1.0"
+    verify(wheel)

@@ -14,6 +14,7 @@ from packaging.version import Version
 from wheelfarm.errors import Collector, RepairError, YieldError, counted
 from wheelfarm.model import Platform
 from wheelfarm.model.wheel_names import parse_wheel_filename
+from wheelfarm.recipes.nightly import is_nightly
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import BinaryFormat, externals
 from wheelfarm.wheels.exclusion import is_excluded
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.build.directory import BuildDirectory
     from wheelfarm.model import Name
+    from wheelfarm.plan.build import Build
     from wheelfarm.wheels.binary import Binary
 
 
@@ -193,8 +195,13 @@ def architecture(platform_tag: str) -> str:
     return found[0] if found else platform_tag
 
 
-def only_wheel(directory: Path, *, name: Name, version: str, made_by: str) -> Path:
-    """The one wheel in a directory, of that name and version.
+def built_version(build: Build) -> str | None:
+    """The version that a built wheel must have; None of a nightly, whose source says what it likes."""
+    return None if is_nightly(build.recipe.table) else build.version
+
+
+def only_wheel(directory: Path, *, name: Name, version: str | None, made_by: str) -> Path:
+    """The one wheel in a directory, of that name and, unless it is None, version.
 
     Raises:
         YieldError: when there is none, more than one, or one of another name or version.
@@ -211,15 +218,15 @@ def only_wheel(directory: Path, *, name: Name, version: str, made_by: str) -> Pa
     return wheels[0]
 
 
-def check_name(filename: str, *, name: Name, version: str) -> None:
-    """Refuse a wheel of another name or version, and a file name that is none of a wheel."""
+def check_name(filename: str, *, name: Name, version: str | None) -> None:
+    """Refuse a file name that is no wheel's, and a wheel of another name or, unless it is None, version."""
     try:
         found, found_version, _, _ = parse_wheel_filename(filename)
     except InvalidWheelFilename as problem:
         raise YieldError(f"{filename} is not a wheel's name", why=str(problem)) from problem
-    if str(found) != name or found_version != Version(version):
+    if str(found) != name or (version is not None and found_version != Version(version)):
         raise YieldError(
-            f"the build of {name} {version} made {found} {found_version}",
+            f"the build of {' '.join(filter(None, (name, version)))} made {found} {found_version}",
             where=filename,
             why="the source says another name or version than the recipe",
             hint="correct `name` and `version` in the recipe; where the source computes its version from a "

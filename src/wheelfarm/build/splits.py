@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.backends import main_tags
 from wheelfarm.errors import Collector, SplitError
 from wheelfarm.recipes.expect_table import Expect
+from wheelfarm.recipes.nightly import is_nightly
 from wheelfarm.recipes.recipe import Test
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.contents import Kind, kind_of
-from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
+from wheelfarm.wheels.rewrite import Changes, rewrite_wheel, write_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,8 @@ def divide(
 ) -> dict[Name, RepairedWheel]:
     """Write the wheels of a build, by distribution, the main one first.
 
-    Without splits, and without requirements that the farm adds, it is the whole.
+    Without splits, and without requirements that the farm adds, it is the whole. That of a nightly gets the
+    version of the plan: its source says another one.
 
     Args:
         build: whose wheel it is.
@@ -57,6 +59,10 @@ def divide(
         SplitError: when the wheel cannot be divided as the recipe says, or lacks files that have no tag.
     """
     _check_tagged(build, install_plan)
+    if is_nightly(build.recipe.table):
+        directory.mkdir(exist_ok=True)
+        path = write_version(open_wheel(repaired.path), directory, build.version).path
+        repaired = replace(repaired, path=path, sha256=sha256_of_file(path))
     if not build.splits and not build.added_requires:
         return {build.id.name: repaired}
     whole = open_wheel(repaired.path)

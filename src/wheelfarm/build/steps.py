@@ -15,7 +15,7 @@ from wheelfarm.build.hints import Hints, lost_library
 from wheelfarm.build.known_messages import PURE_HINT
 from wheelfarm.build.proposals import propose
 from wheelfarm.build.refused_programs import explain_refused, refused_programs
-from wheelfarm.build.repair import only_wheel, propose_exclude
+from wheelfarm.build.repair import built_version, only_wheel, propose_exclude
 from wheelfarm.errors import (
     BuildError,
     ChainError,
@@ -144,7 +144,7 @@ def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
         return step
     build = directory.build
     made_by = f"{directory.backend}'s build"
-    wheel = only_wheel(directory.built, name=build.id.name, version=build.version, made_by=made_by)
+    wheel = only_wheel(directory.built, name=build.id.name, version=built_version(build), made_by=made_by)
     if build.recipe.table.compiled and wheel.name.endswith("-none-any.whl"):
         raise YieldError(
             f"{build.id}: the build made a pure wheel, {wheel.name}",

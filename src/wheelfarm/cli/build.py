@@ -12,6 +12,7 @@ from wheelfarm.cli.fixes import Fixer
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import ChainFailedError, counted
+from wheelfarm.recipes.nightly import is_nightly
 from wheelfarm.report.build import (
     decision_lines,
     explanation_lines,
@@ -44,13 +45,16 @@ if TYPE_CHECKING:
 
 @task(
     *PLANNING,
-    *("jobs", "memory", "offline", "release", "no_compiler_cache", "no_remote", "dry_run", "json"),
+    *("jobs", "memory", "offline", "release", "no_compiler_cache", "no_remote", "nightly"),
+    *("dry_run", "json"),
     fix=f"put the edit that a failure proposes into the recipe, and build again, {ROUNDS} times at most",
     stamp="the file for the stamp of a nox session",
 )
 def chain(call: Invocation, packages: str, *, fix: bool = False, stamp: str | None = None) -> None:
     """Build packages and all that they need, against each other's wheels, into the wheelhouse."""
-    names, fixer = call.choose(packages), Fixer(call=call)
+    names = call.choose(packages)
+    call = call.with_nightlies(names)
+    fixer = Fixer(call=call)
     if call.dry_run:
         _show_chain(call, names, fixer if fix else None)
         return
@@ -59,7 +63,7 @@ def chain(call: Invocation, packages: str, *, fix: bool = False, stamp: str | No
         run = _run_chain(call.fresh(), names, fixer)
     _write_data(call, run.outcomes, run.plan.refused, fixer)
     _end(call, run.outcomes, run.plan.refused)
-    if stamp:
+    if stamp and not call.commits:
         write_stamp(Path(stamp), run.farm, run.plan, run.outcomes, run.inputs)
 
 
@@ -131,10 +135,12 @@ def _end(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refuse
         raise Exit(code=codes.pop() if len(codes) == 1 else ChainFailedError.exit_code)
 
 
-@task(*PLANNING, "no_remote", "json")
+@task(*PLANNING, *("no_remote", "nightly", "offline", "json"))
 def plan(call: Invocation, packages: str) -> None:
     """Show what a chain would do, in order, and why."""
-    _show_plan(call, call.plan(call.choose(packages)))
+    names = call.choose(packages)
+    call = call.with_nightlies(names)
+    _show_plan(call, call.plan(names))
 
 
 def _decisions(call: Invocation, plan: Plan) -> tuple[Decision, ...]:
@@ -147,13 +153,14 @@ def _decisions(call: Invocation, plan: Plan) -> tuple[Decision, ...]:
 
 def _decision_data(decision: Decision) -> dict[str, Any]:
     build = decision.build
+    source = build.recipe.table.source.model_dump(include={"url", "branch", "commit"})
     return {
         "id": str(build.id),
         "key": build.key,
         "action": decision.action,
         "why": decision.why,
         "reason": build.reason,
-    }
+    } | ({"version": build.version, "source": source} if is_nightly(build.recipe.table) else {})
 
 
 def _show_plan(call: Invocation, plan: Plan, fixes: Sequence[RecipeFix] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -20,6 +20,7 @@ from wheelfarm.recipes.settings import load, split_words
 from wheelfarm.report.run_report import RunReport
 from wheelfarm.report.screen import Screen, log_to_screen
 from wheelfarm.run.farm import Farm
+from wheelfarm.run.nightlies import describe_commit, find_commits
 from wheelfarm.run.publication import named_releases
 from wheelfarm.system.files import os_problem
 from wheelfarm.system.logs import unexpected
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
+    from wheelfarm.recipes.nightly import NightlyCommit
     from wheelfarm.run.outcome import Outcome
 
     Body = Callable[..., None]
@@ -73,6 +75,9 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "no_compiler_cache": Option("without ccache and the build cache", setting="compiler-cache", flag="false"),
     "no_remote": Option("build what the farm's indexes have already", setting="remote", flag="false"),
     "dry_run": Option("only show what would be done", flag="true", short="n"),
+    "nightly": Option(
+        "build the newest commit of the branch that the recipe names, as a development version", flag="true"
+    ),
     "json": Option("write the result as JSON to standard output", flag="true"),
     "packages": Option("distributions, separated by commas, or all"),
     "index": Option("its name in [tool.wheelfarm.index]; needed only where there are several"),
@@ -93,6 +98,8 @@ class Invocation:
     """What makes the task fail once it has done the rest."""
     versions: dict[str, str] = field(default_factory=dict)
     """Recipe → the version that the packages name."""
+    commits: tuple[NightlyCommit, ...] = ()
+    """What nightlies are built of."""
 
     @cached_property
     def farm(self) -> Farm:
@@ -103,7 +110,7 @@ class Invocation:
             if value and (option := OPTIONS[name]).setting
         }
         settings = load(farm_root(Path.cwd()), options=values)
-        return Farm(settings=settings.replace(versions=dict(self.versions)))
+        return Farm(settings=settings.replace(versions=dict(self.versions)), commits=self.commits)
 
     def choose(self, packages: str) -> list[Name] | None:
         """The distributions of a word, each perhaps with the version of a recipe; None for all.
@@ -115,6 +122,14 @@ class Invocation:
         releases = named_releases(packages) or {}
         self.versions.update({name: version for name, version in releases.items() if version is not None})
         return list(releases)
+
+    def with_nightlies(self, names: Sequence[Name] | None) -> Invocation:
+        """The same call; with `--nightly`, its packages are built of the newest commits of their branches."""
+        if not self.options.get("nightly"):
+            return self
+        commits = find_commits(self.farm, names)
+        self.screen.lines(map(describe_commit, commits))
+        return replace(self, commits=commits)
 
     @property
     def limits(self) -> Limits:
@@ -146,7 +161,7 @@ class Invocation:
 
     def fresh(self) -> Invocation:
         """The same call, with what is on the disk now."""
-        return Invocation(self.options, versions=self.versions)
+        return Invocation(self.options, versions=self.versions, commits=self.commits)
 
     def plan(self, names: Sequence[Name] | None) -> Plan:
         """The plan for some distributions, or all; the task fails in the end for those that it refuses."""

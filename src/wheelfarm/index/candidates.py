@@ -83,8 +83,10 @@ def find_candidates(
     variant: str,
     wanted: Mapping[Name, str | None] | None = None,
     members: Callable[[Name], Sequence[Name]] = lambda project: (project,),
+    *,
+    development: bool = False,
 ) -> tuple[Candidate, ...]:
-    """The wheels to publish: of each distribution the newest version, or the one that was named.
+    """The wheels to publish: of each distribution the newest release, or the version that was named.
 
     Args:
         wheelhouse: the wheelhouse; only what its index lists, and does not yank, is candidates.
@@ -92,6 +94,8 @@ def find_candidates(
         wanted: distributions, each with a version or None; what they need of the wheelhouse is added. None
             stands for all.
         members: the distributions of a release by any of them; who wants one gets all of that version.
+        development: whether development versions count as releases. If not, all has none, and one is taken
+            where a distribution that was named has no other.
 
     Returns:
         Dependencies before dependents.
@@ -106,6 +110,9 @@ def find_candidates(
     while waiting:
         project, version = waiting.popitem()
         files = [file for file in wheelhouse.listed(variant, project) if file.yanked is None]
+        if version is None and not development:
+            releases = [file for file in files if not Version(file.version).is_devrelease]
+            files = releases or ([] if wanted is None else files)
         if not files and wanted is None:
             continue
         if not files:

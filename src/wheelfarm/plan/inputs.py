@@ -83,6 +83,9 @@ class SourceInput(_Input):
     submodules: bool = False
     subdirectory: str | None = Field(default=None, description="of the project in the source")
     remove: tuple[str, ...] = Field(default=(), description="globs of the files that are removed from it")
+    branch: str | None = Field(
+        default=None, description="that a nightly took the commit of; the farm gives its wheel the version"
+    )
     url: str | None = Field(
         default=None, description="of a repository whose submodules follow its url; without credentials"
     )
@@ -96,7 +99,7 @@ class SourceInput(_Input):
 
     def key_part(self) -> str:
         names = {"kind", "commit", "submodules", "url"} if self.kind == "git" else {"kind", "sha256"}
-        names |= {name for name in ("subdirectory", "remove") if getattr(self, name)}
+        names |= {name for name in ("subdirectory", "remove", "branch") if getattr(self, name)}
         return json.dumps(self.model_dump(include=names), sort_keys=True)
 
 

@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import PLATFORM_SUFFIXES
 from wheelfarm.recipes.layers import FARM
+from wheelfarm.recipes.nightly import check_nightly
 from wheelfarm.recipes.providers import INTERFACES
 from wheelfarm.recipes.source_table import WheelSource
 from wheelfarm.recipes.strict import nearest, suggestion
@@ -75,6 +76,7 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
     _check_globs(globs, table.python, where, problems, RecipeError)
     _check_suite(recipe, problems)
     _check_patches(recipe, problems)
+    check_nightly(recipe, problems)
     if isinstance(table.source, WheelSource):
         for name in sorted(table.model_fields_set & _OF_A_BUILD):
             if getattr(table, name):

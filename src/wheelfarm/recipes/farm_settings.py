@@ -124,6 +124,10 @@ class IndexTable(StrictModel):
     listing_timeout: float = Field(
         default=30, ge=0, description="Seconds that the index may take to list what it has accepted"
     )
+    development: bool = Field(
+        default=False,
+        description="Whether it takes development versions, such as nightlies; other indexes refuse them",
+    )
     sign: bool = Field(
         default=True,
         description="Whether provenance is signed where the publishing job has an identity: Sigstore's log, "

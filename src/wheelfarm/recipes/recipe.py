@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from pydantic import ConfigDict, Field, model_validator
 
 from wheelfarm.recipes.expect_table import Expect
-from wheelfarm.recipes.source_table import ArchiveSource, GitSource, SdistSource, WheelSource
+from wheelfarm.recipes.source_table import ArchiveSource, GitSource, Nightly, SdistSource, WheelSource
 from wheelfarm.recipes.strict import (
     ConfigKey,
     FileText,
@@ -248,6 +248,7 @@ class Recipe(Layered):
     summary: str = Field(description="One line: what it is, and what is special about how we build it")
     python: Specifiers = ">=3.11"
     source: Annotated[SdistSource | GitSource | ArchiveSource | WheelSource, Field(discriminator="kind")]
+    nightly: Nightly | None = Field(default=None, description="The branch that `--nightly` builds")
     compilers: list[Literal["c", "c++", "fortran"]] = Field(
         default=["c", "c++"], description="Languages compiled; none for a pure wheel"
     )

@@ -22,6 +22,7 @@ from wheelfarm.recipes.checks import (
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
+from wheelfarm.recipes.nightly import take_commit
 from wheelfarm.recipes.providers import INSTALLED, installed_requirements
 from wheelfarm.recipes.recipe import Layer, Layered, Recipe, Requires
 from wheelfarm.recipes.sizes import FILE as SIZES
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.errors import FarmError
     from wheelfarm.model import EngineName, LockedRequirement, Source, Target
+    from wheelfarm.recipes.nightly import NightlyCommit
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.recipes.sizes import MeasuredSize, Sizes
     from wheelfarm.recipes.variant_table import Variant
@@ -277,6 +279,13 @@ class RecipeSet:
             if locks or recipe.provided:
                 by_name[recipe.name] = replace(recipe, provided=locks[0] if locks else None)
         return RecipeSet(by_name, self.broken)
+
+    def with_commits(self, commits: Iterable[NightlyCommit]) -> RecipeSet:
+        """The recipes, of which some take the commit of a branch in place of their source."""
+        by_name = dict(self.by_name)
+        for commit in commits:
+            by_name[commit.name] = take_commit(by_name[commit.name], commit)
+        return replace(self, by_name=by_name)
 
     def check(self) -> None:
         """Raise what is wrong with recipes, all at once."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wheelfarm.recipes.strict import CommitText, DigestText, FileText, ReasonText, StrictModel
+from wheelfarm.recipes.strict import CommitText, DigestText, FileText, ReasonText, StrictModel, VersionText
+
+BranchText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/+-]*$")]
 
 
 class BuiltSource(StrictModel):
@@ -61,4 +63,25 @@ class WheelSource(StrictModel):
     sha256: DigestText
     allow_in_wheel: dict[str, ReasonText] = Field(
         default={}, description="Glob → reason, for compiled code in it, such as a launcher for Windows"
+    )
+
+
+class BranchHead(GitSource):
+    """The commit that a branch ended in when a nightly was planned; no recipe says this."""
+
+    branch: str
+
+
+class Nightly(BuiltSource):
+    """The branch whose newest commit `--nightly` builds; what a git source says holds here too."""
+
+    branch: BranchText
+    url: str | None = Field(
+        default=None, description="Of the git repository; by default that of a git source"
+    )
+    submodules: bool = False
+    version: VersionText | None = Field(
+        default=None,
+        description="The release that the branch leads to, whose development versions its wheels are; by "
+        "default the next one after `version`, as 1.17.2 after 1.17.1",
     )

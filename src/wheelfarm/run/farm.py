@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import BuildId
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.nightly import NightlyCommit
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
@@ -57,9 +58,12 @@ class Farm:
     retry: Retry = field(default_factory=lambda: Retry(passing=passing))
     """When a failed build is begun again."""
 
+    commits: tuple[NightlyCommit, ...] = ()
+    """What nightlies are built of, in place of the sources of their recipes."""
+
     @cached_property
     def recipes(self) -> RecipeSet:
-        return read_recipes(self.settings)
+        return read_recipes(self.settings).with_commits(self.commits)
 
     @cached_property
     def resolvable(self) -> RecipeSet:

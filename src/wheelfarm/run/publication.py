@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import Version
 
 from wheelfarm.errors import UsageError
 from wheelfarm.index.build_tags import Tagger
@@ -23,9 +24,10 @@ from wheelfarm.model import Name, Target, parse_name
 from wheelfarm.plan.graph import find_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.comparison import Comparison
     from wheelfarm.index.protocol import IndexProtocol
     from wheelfarm.index.verify import Verdict
@@ -150,7 +152,13 @@ class Publication:
             tagger = Tagger(farm.wheelhouse, Path(directory), farm.settings.work / "published.json")
             yield Transaction(
                 index=self.index,
-                candidates=find_candidates(farm.wheelhouse, self.variant, wanted, self.members),
+                candidates=find_candidates(
+                    farm.wheelhouse,
+                    self.variant,
+                    wanted,
+                    self.members,
+                    development=self._table.development,
+                ),
                 tagger=tagger,
                 rules=ReleaseRules(needed=self.needed, owned=self.owned, members=self.members),
                 timeout=self._table.listing_timeout,
@@ -174,6 +182,7 @@ class Publication:
     def check(self, comparison: Comparison) -> None:
         """Raise if publishing what was compared would fail; see `Transaction.publish`."""
         comparison.check(self.index_name)
+        self._refuse_development([each.candidate for each in comparison.differences if each.candidate])
         for each in comparison.to_upload:
             if each.candidate is not None:
                 verify_candidate(self.farm.wheelhouse, each.candidate)
@@ -188,7 +197,19 @@ class Publication:
     ) -> Comparison:
         """Publish some releases, and return the states of all wheels before; see `compare`."""
         with self._transaction(wanted, next_build=next_build) as transaction:
+            self._refuse_development(transaction.candidates)
             return transaction.publish()
+
+    def _refuse_development(self, candidates: Iterable[Candidate]) -> None:
+        """Raise for development versions, such as those of nightlies, that the index does not take."""
+        names = [each.filename for each in candidates if Version(each.version).is_devrelease]
+        if names and not self._table.development:
+            raise UsageError(
+                f"{self.index_name} takes no development versions",
+                where=f"tool.wheelfarm.index.{self.index_name}",
+                why=", ".join(names),
+                hint="publish them to an index whose table says development = true",
+            )
 
     def verify(self, wanted: Mapping[Name, str | None] | None) -> Iterator[Verdict]:
         """Verify wheels in the index: some releases, or all that it lists of the farm's distributions."""

@@ -15,6 +15,7 @@ from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.recipes.layers import ResolvedRecipe
 from wheelfarm.recipes.recipe import Recipe, Repair, SystemPackages, Test
 from wheelfarm.recipes.recipe_set import LoadedRecipe
+from wheelfarm.recipes.source_table import BranchHead
 from wheelfarm.recipes.variant_table import Variant
 from wheelfarm.wheels.instruction_sets import NATIVE
 
@@ -96,6 +97,7 @@ def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
     source: dict[str, Any] = inputs.source.model_dump(mode="json", exclude_defaults=True)
     if inputs.source.kind in {"git", "archive"}:
         source["url"] = record.source.url or ""
+    branch = source.pop("branch", None)
     for each in record.non_source or ():
         source.setdefault("allow-in-wheel" if each.in_wheel else "allow", {})[escape(each.file)] = each.reason
     document = {
@@ -114,7 +116,11 @@ def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
         },
     }
     try:
-        return Recipe.model_validate(document)
+        recipe = Recipe.model_validate(document)
+        if branch is None:
+            return recipe
+        head = BranchHead.model_validate({**source, "branch": branch})
+        return recipe.model_copy(update={"source": head})
     except ValueError as problem:
         what = f"the inputs in the record of {record.recipe} make no recipe"
         raise RecordError(what, where=record_path(record), why=str(problem)) from problem

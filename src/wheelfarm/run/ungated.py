@@ -13,7 +13,7 @@ from wheelfarm.build.environment_report import (
     verify_built,
     verify_environment,
 )
-from wheelfarm.build.repair import check_normalized, only_wheel
+from wheelfarm.build.repair import built_version, check_normalized, only_wheel
 from wheelfarm.errors import CancelledRunError, FarmError, YieldError
 from wheelfarm.model import EngineName, PublicWheel, RepairedWheel
 from wheelfarm.system.files import sha256_of_file
@@ -37,7 +37,8 @@ def verify_repaired(directory: BuildDirectory) -> RepairedWheel:
     """
     build, report = directory.build, read_environment_report(directory)
     verify_built(directory, report)
-    path = only_wheel(directory.dist, name=build.id.name, version=build.version, made_by="the repair tool")
+    version = built_version(build)
+    path = only_wheel(directory.dist, name=build.id.name, version=version, made_by="the repair tool")
     if not isinstance(build.recipe.source, PublicWheel):
         check_normalized(path.name)
     if not serves(path.name, build.id.target):

@@ -79,6 +79,16 @@ class Fetcher:
             check_size(path, self.limits)
         return FetchedSource(name=name, version=source.version, path=path, sha256=digest)
 
+    def branch_head(self, url: str, branch: str) -> tuple[str, int]:
+        """The newest commit of a branch, and its time in seconds since 1970.
+
+        Raises:
+            SourceError: when the repository has no such branch.
+            NetworkError: when it cannot be reached, or offline.
+            ProcessError: when git is missing.
+        """
+        return Checkout(cache=self._cache, offline=self.offline, environ=self.environ).head(url, branch)
+
     def another_version(
         self, name: Name, source: Source, version: str, *, commit: str | None = None
     ) -> Source:

@@ -76,6 +76,9 @@ _UNKNOWN: Final = re.compile(
     r"|does not appear to be a git repository|no such remote ref|bad object",
     re.IGNORECASE,
 )
+_ALL_ONLY: Final = re.compile(r"unadvertised object|dumb http transport does not support shallow")
+_NAMED: Final = 10
+"""Branches that an error names."""
 _REDIRECTED: Final = re.compile(r"returned error: 30\d")
 _SETTINGS: Final = {
     "core.autocrlf": "false",
@@ -171,7 +174,30 @@ class Checkout:
     def _tags(self, url: str, names: Sequence[str]) -> dict[str, str]:
         if self.offline and not _is_local(url):
             raise offline_error(url)
-        return Repository(self, url, "").tags([f"{_TAGS}{each}" for each in names])
+        return Repository(self, url, "").references([f"{_TAGS}{each}" for each in names])
+
+    def head(self, url: str, branch: str) -> tuple[str, int]:
+        """The newest commit of a branch, which is fetched, and its time in seconds since 1970.
+
+        Raises:
+            SourceError: when the repository has no such branch.
+            NetworkError: when it cannot be reached, or offline.
+        """
+        if self.offline and not _is_local(url):
+            raise offline_error(url, f"the newest commit of the branch {branch} is looked up there")
+        heads = Repository(self, url, "").references(["refs/heads/*"])
+        commit = heads.get(f"refs/heads/{branch}")
+        if commit is None:
+            names = [name.removeprefix("refs/heads/") for name in heads]
+            more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+            raise SourceError(
+                f"the repository has no branch {branch!r}",
+                where=shown(url),
+                why=f"its branches are {', '.join([*names[:_NAMED], *more]) or '(none)'}",
+            )
+        repository = Repository(self, url, commit)
+        repository.fetch()
+        return commit, repository.time()
 
     def _trees(
         self, url: str, commit: str, prefix: str, scratch: Path, *, submodules: bool
@@ -216,8 +242,11 @@ class Repository:
     def archive(self, into: Path, prefix: str) -> Tree:
         """Write the files of the commit as a tar."""
         self._git("archive", "--format=tar", f"--output={into}", self.commit)
-        shown_time = self._git("show", "--no-patch", "--format=%ct", self.commit).output
-        return Tree(path=into, prefix=prefix, time=int(shown_time.split()[-1]))
+        return Tree(path=into, prefix=prefix, time=self.time())
+
+    def time(self) -> int:
+        """When the commit was made, in seconds since 1970."""
+        return int(self._git("show", "--no-patch", "--format=%ct", self.commit).output.split()[-1])
 
     def submodules(self) -> Iterator[tuple[str, str, str]]:
         """Path, url and commit of each submodule."""
@@ -232,8 +261,8 @@ class Repository:
         for commit, path in _GITLINK.findall(tree.output):
             yield path, self._resolve(urls[path], path), commit
 
-    def tags(self, names: Sequence[str]) -> dict[str, str]:
-        """The commit of each of these tags that the repository has.
+    def references(self, names: Sequence[str]) -> dict[str, str]:
+        """The commit of each of these tags or branches, or patterns of them, that the repository has.
 
         Raises:
             NetworkError: when it cannot be reached.
@@ -243,7 +272,8 @@ class Repository:
         )
         if finished.returncode:
             why = finished.output.strip()
-            raise NetworkError("the tags of the repository could not be read", where=shown(self.url), why=why)
+            what = "the tags and branches of the repository could not be read"
+            raise NetworkError(what, where=shown(self.url), why=why)
         pairs = (line.split("\t") for line in finished.output.splitlines() if "\t" in line)
         # The commit of an annotated tag is listed after the tag itself.
         return {name.removesuffix("^{}"): commit for commit, name in pairs}
@@ -276,8 +306,8 @@ class Repository:
         finished = self._git(
             "fetch", "--quiet", "--no-tags", "--depth=1", "--", self._remote, self.commit, check=False
         )
-        if finished.returncode and "unadvertised object" in finished.output:
-            # Old servers give no single commit by its hash: fetch all.
+        if finished.returncode and _ALL_ONLY.search(finished.output):
+            # Old servers, and those that only serve files, give no single commit by its hash: fetch all.
             finished = self._git("fetch", "--quiet", "--", self._remote, "+refs/*:refs/farm/*", check=False)
         if finished.returncode:
             why = finished.output.strip()

@@ -33,11 +33,12 @@ def local_path(url: str) -> Path | None:
     return Path(url2pathname(parts.path))
 
 
-def offline_error(url: str) -> NetworkError:
+def offline_error(url: str, why: str | None = None) -> NetworkError:
     """The error for a request while the farm is offline."""
     error = NetworkError(
         "the cache does not hold this, and the farm is offline",
         where=shown(url),
+        why=why,
         hint="run once without `offline`, or copy the cache of a machine that has it",
     )
     error.retryable = False

@@ -7,6 +7,7 @@ of its contents. The same wheel and the same changes make the same bytes.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import struct
 import zipfile
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _DATA_DESCRIPTOR: Final = 0x8  # bit 3 of the general purpose flags (APPNOTE.TXT 4.4.4)
+_VERSION: Final = re.compile(rb"^Version:[^\r\n]*", re.MULTILINE | re.IGNORECASE)
 _ZIP64: Final = 1  # the extended information (APPNOTE.TXT 4.5.3)
 
 
@@ -188,6 +190,32 @@ def tagged_name(filename: str, tag: str) -> str:
     """The name of a wheel file with another build tag, or without one for an empty tag."""
     parts = filename.split("-")
     return "-".join((*parts[:2], *filter(None, [tag]), *parts[-3:]))
+
+
+def write_version(wheel: Wheel, directory: Path, version: str) -> Wheel:
+    """Write a wheel again in a directory, with another version in its name and its METADATA.
+
+    The modules in it say of themselves what they said before.
+
+    Raises:
+        WheelError: when the wheel cannot be read.
+        OSError: when the new wheel cannot be written.
+    """
+    old = wheel.dist_info.removesuffix(".dist-info")
+    new = f"{old.partition('-')[0]}-{version}"
+    # The field stands in the header, which comes first.
+    field, metadata = f"Version: {version}".encode(), wheel.read(f"{wheel.dist_info}/METADATA")
+    name, _, *rest = wheel.path.name.split("-")
+    changes = Changes(
+        dist_info=f"{new}.dist-info",
+        renamed={
+            each: f"{new}.data/{each.removeprefix(f'{old}.data/')}"
+            for each in wheel.names
+            if each.startswith(f"{old}.data/")
+        },
+        written={f"{new}.dist-info/METADATA": _VERSION.sub(field, metadata, count=1)},
+    )
+    return rewrite_wheel(wheel, directory / "-".join((name, version, *rest)), changes)
 
 
 def write_tagged(wheel: Wheel, directory: Path, tag: str) -> Wheel:
