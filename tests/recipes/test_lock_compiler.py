@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.locks import compile_lock
-from support.raised import only
+from support.packages import tinyleaf
+from support.raised import only, raised
 from support.tiny import BUILD, tiny_farm, tiny_index
 from support.wheels import make_wheel
 from wheelfarm.errors import LockError
@@ -120,6 +121,7 @@ def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCapt
     assert message.endswith("AssertionError")
 
 
+@pytest.mark.slow
 def test_run_requirements_that_the_source_does_not_state_are_those_of_the_published_wheel(
     tmp_path: Path,
 ) -> None:
@@ -128,6 +130,73 @@ def test_run_requirements_that_the_source_does_not_state_are_those_of_the_publis
     assert "test.lock" not in compiled(tmp_path / "farm", index, {})
     index.add(make_wheel(root, "tinyleaf", "1.0", {}, requires=requires))
     assert pinned(compiled(tmp_path / "farm", index, {})["test.lock"]) == {"quick": "1.0"}
+
+
+SETUP: Final = """\
+from setuptools import setup
+
+setup(
+    name="tinyleaf",
+    version="{version}",
+    install_requires=["quick>=1"],
+    extras_require={{"all": ["never"]}},
+    python_requires="{python}",
+)
+"""
+
+
+def with_setup(root: Path, version: str = "1.0", python: str = ">=3.8") -> Index:
+    """An index whose tinyleaf states in setup.py alone what it requires."""
+    index = tiny_index(
+        root, tinyleaf={"pyproject.toml": "", "setup.py": SETUP.format(version=version, python=python)}
+    )
+    index.add(make_wheel(root, "colorama", "1.0", {}), make_wheel(root, "quick", "1.0", {}))
+    return index
+
+
+def test_run_requirements_in_setup_py_are_read_by_the_backend(tmp_path: Path) -> None:
+    index = with_setup(tmp_path / "index")
+    # What the index has of it counts less than the source that is built.
+    index.add(make_wheel(tmp_path / "index", "tinyleaf", "1.0", {}, requires=["other"]))
+    locks = compiled(tmp_path / "farm", index, {})
+    assert pinned(locks["test.lock"]) == {"quick": "1.0"}
+    (tmp_path / "build.lock").write_text(locks["build.lock"])
+    header = read_header(tmp_path / "build.lock")
+    assert header is not None
+    assert header.run_requires == ["quick>=1"]
+
+
+@pytest.mark.slow
+def test_prepared_metadata_of_another_release(tmp_path: Path) -> None:
+    index = with_setup(tmp_path / "index", version="1.1", python=">=3.98")
+    errors = raised(lambda: compiled(tmp_path / "farm", index, {}), LockError)
+    assert [error.what for error in errors] == [
+        "the source of tinyleaf 1.0 is that of 1.1",
+        "tinyleaf 1.0 is not for Python 3.11",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "what", "hint"),
+    [
+        (('version = "1.0"', 'version = "2.0"'), "the source of tinyleaf 1.0 is that of 2.0", None),
+        (('name = "tinyleaf"', 'name = "Tiny.Leaf"'), "the source of tinyleaf is that of Tiny.Leaf", None),
+        (
+            ("[project]\n", '[project]\nrequires-python = ">=3.12"\n'),
+            "tinyleaf 1.0 is not for Python 3.11",
+            'python = ">=3.12"',
+        ),
+    ],
+)
+def test_a_source_that_the_recipe_does_not_describe(
+    tmp_path: Path, changed: tuple[str, str], what: str, hint: str | None
+) -> None:
+    files = tinyleaf()
+    files["pyproject.toml"] = files["pyproject.toml"].replace(*changed)
+    index = tiny_index(tmp_path / "index", tinyleaf=files)
+    error = only(lambda: compiled(tmp_path / "farm", index, {}), LockError)
+    assert error.what == what
+    assert hint is None or error.hint == hint
 
 
 @pytest.mark.slow

@@ -72,9 +72,8 @@ class TestFindCommits:
         assert commit_of(settings).commit == head
 
     def test_a_branch_that_is_not_there(self, tmp_path: Path, upstream: Repository) -> None:
-        error = only(
-            raised(lambda: commit_of(nightly_farm(tmp_path, upstream, branch="master")), SourceError)
-        )
+        settings = nightly_farm(tmp_path, upstream, branch="master")
+        error = only(lambda: commit_of(settings), SourceError)
         assert (error.what, error.why) == ("the repository has no branch 'master'", "its branches are main")
 
     def test_a_repository_that_is_not_there(self, tmp_path: Path, upstream: Repository) -> None:

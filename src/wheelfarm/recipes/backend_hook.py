@@ -1,4 +1,7 @@
-"""Asks the backend of a source for its further build requirements: PEP 517's get_requires_for_build_wheel."""
+"""Asks the backend of a source for its further build requirements, and for the metadata of its wheel.
+
+By the hooks of PEP 517: get_requires_for_build_wheel and prepare_metadata_for_build_wheel.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +43,23 @@ _TOOLS: Final = frozenset(
 )
 """Programs of the machine that a backend would take instead of a requirement."""
 _SCRIPT: Final = """\
-import json, subprocess, sys
+import json, os, subprocess, sys
 from pyproject_hooks import BuildBackendHookCaller
 question = json.load(sys.stdin)
 caller = BuildBackendHookCaller(question["tree"], question["backend"], question["path"])
 try:
-    answer = caller.get_requires_for_build_wheel(question["settings"])
+    if question["metadata"]:
+        found = caller.prepare_metadata_for_build_wheel(
+            question["metadata"], question["settings"], _allow_fallback=False
+        )
+        with open(os.path.join(question["metadata"], found, "METADATA"), encoding="utf-8") as file:
+            answer = [file.read()]
+    else:
+        answer = [str(each) for each in caller.get_requires_for_build_wheel(question["settings"])]
 except subprocess.CalledProcessError:
     sys.exit(1)  # the backend's traceback is the message
 with open(question["answer"], "w", encoding="utf-8") as file:
-    json.dump([str(each) for each in answer], file)
+    json.dump(answer, file)
 """
 _LONGEST: Final = 1_000_000
 """Bytes of an answer that are read."""
@@ -64,8 +74,11 @@ def ask_backend(
     *,
     env: Mapping[str, str],
     hidden: tuple[Path, ...],
+    metadata: bool = False,
 ) -> list[str]:
     """What the backend requires beside the static requirements, each as a text that may be anything.
+
+    With `metadata`, in place of that the one text METADATA of its wheel, of which nothing is compiled.
 
     The backend runs the code of the source: it is confined as in a build, unless the recipe says otherwise.
 
@@ -73,16 +86,21 @@ def ask_backend(
         recipe: the recipe.
         resolved: its values, of which the backend sees the config settings and the environment.
         tree: the patched source tree, inside `scratch`.
-        requirements: the static requirements and pypa/build, pinned with hashes.
+        requirements: the static requirements and pypa/build, pinned with hashes; for the metadata, those
+            that the backend names too.
         scratch: a directory of its own, which the backend may change.
         env: the environment of uv.
         hidden: directories that the backend does not see.
+        metadata: whether the metadata are asked for.
 
     Raises:
         ProcessError: when the environment cannot be made, or the backend fails.
         LockError: when its answer cannot be read.
         BuildDirectoryError: when pyproject.toml is not valid.
     """
+    scratch = scratch / ("metadata-hook" if metadata else "requires-hook")
+    for directory in (scratch, scratch / "metadata"):
+        directory.mkdir()
     environment, lock, answer = scratch / "env", scratch / "requirements.txt", scratch / "answer.json"
     python = environment / _BIN / f"python{'.exe' if os.name == 'nt' else ''}"
     lock.write_text(requirements, encoding="utf-8")
@@ -103,6 +121,7 @@ def ask_backend(
             for key, values in resolved.config_settings.items
         },
         "answer": str(answer),
+        "metadata": str(scratch / "metadata") if metadata else None,
     }
     command = Command(
         argv=(str(python), "-I", "-c", _SCRIPT),
@@ -114,7 +133,7 @@ def ask_backend(
         time_limit=600,
     )
     isolation = Isolation.NONE if recipe.table.isolation else isolation_here()
-    view = View(read=prefix_of(Path(interpreter)), write=(scratch,), hidden=hidden)
+    view = View(read=prefix_of(Path(interpreter)), write=(scratch.parent,), hidden=hidden)
     run(confine(command, view, isolation))
     return _read_answer(answer, recipe)
 

