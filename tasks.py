@@ -8,6 +8,11 @@ end_at_signals()
 from invoke.collection import Collection  # noqa: E402
 from invoke.main import program  # noqa: E402
 
+from wheelfarm.cli.completion import complete_names  # noqa: E402
+
+# The shell waits for the names of packages.
+complete_names(program)
+
 from wheelfarm.cli import ci, deploy, index, patch, recipe, wheel  # noqa: E402
 from wheelfarm.cli.build import chain, clean, explain, plan, why  # noqa: E402
 from wheelfarm.cli.doctor import doctor  # noqa: E402

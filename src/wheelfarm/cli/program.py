@@ -12,6 +12,7 @@ from invoke.program import Program
 
 from wheelfarm import __version__
 from wheelfarm.cli import build, ci, deploy, doctor, graph, index, init, patch, recipe, shell, stored, wheel
+from wheelfarm.cli.completion import complete_names, packages_here, words_of
 from wheelfarm.errors import UsageError
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.screen import Screen
@@ -55,6 +56,14 @@ class FarmProgram(Program):
                 # invoke takes an option that the task does not have for the word that is missing.
                 if str(argument.value).startswith("-"):
                     self.refuse(_unknown_option(str(argument.value), context))
+
+    def parse_cleanup(self) -> None:
+        """Complete names of packages too, where the line to complete ends with a task."""
+        complete_names(self)
+        words = words_of(self.core.remainder) if self.args.complete.value else []
+        if words and words[-1] in self.collection.task_names:
+            print("\n".join(packages_here()))  # noqa: T201 - for the shell, as invoke does
+        super().parse_cleanup()
 
     def _join(self, error: ParseError) -> bool:
         """Add a further word to the packages, as `chain numpy scipy` means; False where it is none."""

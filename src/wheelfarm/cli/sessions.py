@@ -14,13 +14,13 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import nox
 
+from wheelfarm.cli.farm_files import read_table, read_variants, recipe_files, recipes_directory, table_in
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.cli.tools import tools_environment
-from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,21 +56,6 @@ class RecipeSummary:
     """Other versions that it has recipes for."""
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return parse_toml(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _table(table: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """A table within tables; an empty one when there is none, or another value."""
-    for key in keys:
-        value = table.get(key)
-        table = value if isinstance(value, dict) else {}
-    return table
-
-
 def _names(value: object) -> list[str]:
     """The names in a list, normalised as PEP 503 says."""
     return [re.sub(r"[-_.]+", "-", str(name)).lower() for name in value] if isinstance(value, list) else []
@@ -79,12 +64,9 @@ def _names(value: object) -> list[str]:
 def read_summaries(recipes: Path) -> tuple[RecipeSummary, ...]:
     """The recipes below a directory, by name."""
     summaries = []
-    for file in sorted(recipes.glob("*/recipe.toml")):
-        # As the farm itself: what a killed `inv recipe.new` leaves begins with a dot.
-        if file.parent.name.startswith((".", "_")):
-            continue
-        recipe = _read(file)
-        requires = _table(recipe, "requires")
+    for file in recipe_files(recipes):
+        recipe = read_table(file)
+        requires = table_in(recipe, "requires")
         needs = dict.fromkeys([*_names(requires.get("host")), *_names(requires.get("run"))])
         summaries.append(
             RecipeSummary(
@@ -98,18 +80,6 @@ def read_summaries(recipes: Path) -> tuple[RecipeSummary, ...]:
             )
         )
     return tuple(summaries)
-
-
-def recipes_directory(root: Path) -> Path:
-    """Where a farm keeps its recipes."""
-    return root / str(_table(_read(root / "pyproject.toml"), "tool", "wheelfarm").get("recipes", "recipes"))
-
-
-def read_variants(root: Path) -> tuple[str, ...]:
-    """The variants of a farm, the default one first."""
-    table = _table(_read(root / "pyproject.toml"), "tool", "wheelfarm")
-    default = str(table.get("variant", "openblas"))
-    return tuple(dict.fromkeys([default, *_table(table, "variants")]))
 
 
 def register(root: Path) -> None:
