@@ -8,15 +8,18 @@ import shlex
 import shutil
 import stat
 import tarfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.repositories import Repository
-from support.servers import Reply, git_server, index_server
+from support.servers import Reply, git_server, index_server, served
 from wheelfarm.errors import NetworkError, ProcessError, SourceError
 from wheelfarm.model import GitCommit, parse_name
 from wheelfarm.sources import git
+from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.fetcher import Fetcher
 from wheelfarm.sources.git import Checkout, git_environment
 from wheelfarm.sources.git import Repository as Bare
@@ -282,3 +285,59 @@ def test_git_reads_no_settings_of_others() -> None:
     assert (env["HOME"], env["SSH_AUTH_SOCK"]) == ("/h", "/s")
     assert "GIT_DIR" not in env
     assert env["GIT_CONFIG_GLOBAL"] != "/x"
+
+
+class TestHead:
+    def checkout(self, fetcher: Fetcher) -> Checkout:
+        return Checkout(cache=Cache(fetcher.cache), offline=fetcher.offline, environ={"PATH": os.defpath})
+
+    def test_is_the_newest_commit_and_its_time(self, upstream: Repository, fetcher: Fetcher) -> None:
+        old = upstream.commit({"x": b"1"})
+        upstream.git("branch", "maintenance/1.x")
+        new = upstream.commit({"x": b"2"})
+        checkout, url = self.checkout(fetcher), upstream.path.as_uri()
+        assert checkout.head(url, "main") == (new, 1_600_000_000)
+        assert checkout.head(url, "maintenance/1.x") == (old, 1_600_000_000)
+        # What was looked up can be built without asking again.
+        upstream.path.rename(upstream.path.with_name("moved"))
+        assert offline(fetcher).source(NAME, pin(upstream, new)).path.is_file()
+
+    @pytest.mark.parametrize("branch", ["1.x", "v1", "mai", "heads/main"])
+    def test_no_branch_of_that_name(self, upstream: Repository, fetcher: Fetcher, branch: str) -> None:
+        """A tag, the end of a name and a pattern are none."""
+        upstream.commit()
+        upstream.git("branch", "maintenance/1.x")
+        upstream.git("tag", "v1")
+        with pytest.raises(SourceError, match=f"has no branch '{branch}'") as caught:
+            self.checkout(fetcher).head(upstream.path.as_uri(), branch)
+        assert caught.value.why == "its branches are main, maintenance/1.x"
+
+    def test_a_shallow_repository(self, upstream: Repository, fetcher: Fetcher) -> None:
+        upstream.commit({"x": b"1"})
+        new = upstream.commit({"x": b"2"})
+        upstream.git("clone", "--quiet", "--depth=1", upstream.path.as_uri(), "../shallow")
+        url = upstream.path.with_name("shallow").as_uri()
+        assert self.checkout(fetcher).head(url, "main")[0] == new
+        assert fetcher.source(NAME, GitCommit(version="1.0", url=url, commit=new)).path.is_file()
+
+    def test_a_server_that_only_serves_files(
+        self, upstream: Repository, fetcher: Fetcher, tmp_path: Path
+    ) -> None:
+        old = upstream.commit({"x": b"1"})
+        new = upstream.commit({"x": b"2"})
+        upstream.git("clone", "--quiet", "--bare", str(upstream.path), "../served/x.git")
+        bare = Repository(tmp_path / "served" / "x.git")
+        bare.git("update-server-info")
+        handler = partial(SimpleHTTPRequestHandler, directory=str(bare.path.parent))
+        with served(handler) as host:
+            url = f"http://{host}/x.git"
+            assert self.checkout(fetcher).head(url, "main")[0] == new
+            source = fetcher.source(NAME, GitCommit(version="1.0", url=url, commit=old))
+        with tarfile.open(source.path) as archive:
+            content = archive.extractfile("sample-1.0/x")
+            assert content is not None
+            assert content.read() == b"1"
+
+    def test_a_server_that_is_gone(self, fetcher: Fetcher) -> None:
+        with pytest.raises(NetworkError, match="tags and branches of the repository could not be read"):
+            self.checkout(fetcher).head("http://127.0.0.1:1/x.git", "main")

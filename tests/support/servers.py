@@ -104,7 +104,7 @@ def index_server(tls: ssl.SSLContext | None = None) -> Iterator[IndexServer]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with _served(Handler, tls) as host:
+    with served(Handler, tls) as host:
         index.host = host
         yield index
 
@@ -117,7 +117,7 @@ def directory_server(root: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with _served(partial(Handler, directory=str(root))) as host:
+    with served(partial(Handler, directory=str(root))) as host:
         yield host
 
 
@@ -163,7 +163,7 @@ def git_server(root: Path, *, login: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with _served(Handler) as host:
+    with served(Handler) as host:
         yield host
 
 
@@ -173,7 +173,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def _served(
+def served(
     handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
 ) -> Iterator[str]:
     """Run a server in a thread; gives its host and port."""
