@@ -15,7 +15,7 @@ from support.farm import write_farm
 from wheelfarm.cli.completion import candidates, words_of
 
 ROOT = Path(__file__).parents[2]
-NAMES = {"alpha": {}, "alphabet": {}, "beta": {}}
+NAMES: dict[str, dict[str, str]] = {"alpha": {}, "alphabet": {}, "beta": {}}
 
 
 @pytest.fixture

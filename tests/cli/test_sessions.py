@@ -15,7 +15,8 @@ import pytest
 from filelock import FileLock
 
 from support.farm import write_farm
-from wheelfarm.cli.sessions import RecipeSummary, read_summaries, read_variants, recipes_directory
+from wheelfarm.cli.farm_files import read_variants, recipes_directory
+from wheelfarm.cli.sessions import RecipeSummary, read_summaries
 from wheelfarm.cli.stamp import Stamp, environment_digest, file_state
 from wheelfarm.cli.tools import _digest
 
@@ -102,7 +103,7 @@ def test_sessions_need_only_the_standard_library_and_nox(tmp_path: Path) -> None
     printed = subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in printed if name.partition(".")[0] == "wheelfarm"}
     assert {name.partition(".")[0] for name in printed} - {"wheelfarm"} <= sys.stdlib_module_names
-    modules = {f"wheelfarm.cli.{name}" for name in ("stamp", "sessions", "tools")}
+    modules = {f"wheelfarm.cli.{name}" for name in ("farm_files", "stamp", "sessions", "tools")}
     modules |= {"wheelfarm.system", "wheelfarm.system.shipped", "wheelfarm.system.toml"}
     assert ours == {"wheelfarm", "wheelfarm.cli", *modules}
 

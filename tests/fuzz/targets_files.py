@@ -15,7 +15,8 @@ from support.store import tiny_wheel
 from wheelfarm.build.diagnosis import classify
 from wheelfarm.ci.selection import JobResults, load_selection
 from wheelfarm.ci.workflow_file import read_pins
-from wheelfarm.cli.sessions import read_summaries, read_variants
+from wheelfarm.cli.farm_files import read_variants
+from wheelfarm.cli.sessions import read_summaries
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.errors import ProcessError
 from wheelfarm.index.client import find_credentials

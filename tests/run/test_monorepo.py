@@ -19,7 +19,7 @@ from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from support.index import Index
@@ -44,7 +44,7 @@ def git(path: Path, files: Mapping[str, bytes] = PROJECT) -> dict[str, Any]:
     return {"kind": "git", "url": path.as_uri(), "commit": repository.commit(files)}
 
 
-SOURCES: Final = {
+SOURCES: Final[Mapping[str, tuple[Callable[[Path], dict[str, Any]], str]]] = {
     "git": (git, "bindings/python"),
     "another top": (lambda path: archive(path, "Repo-1a2b3c4/"), "bindings/python"),
     "no top": (lambda path: archive(path, ""), "bindings/python"),

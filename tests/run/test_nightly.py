@@ -13,7 +13,8 @@ from support.packages import tinyleaf
 from support.publishing import VARIANT, publishing_farm, stock, store
 from support.raised import only
 from support.repositories import Repository
-from support.tiny import LineListener, tiny_farm, tiny_index
+from support.runs import LineListener
+from support.tiny import tiny_farm, tiny_index
 from wheelfarm.errors import NetworkError, RecipeError, SourceError, UsageError
 from wheelfarm.model import Name
 from wheelfarm.provenance.record import Record

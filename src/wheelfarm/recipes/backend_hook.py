@@ -91,7 +91,7 @@ def ask_backend(
         scratch: a directory of its own, which the backend may change.
         env: the environment of uv.
         hidden: directories that the backend does not see.
-        metadata: whether the metadata are asked for.
+        metadata: whether to ask for the metadata.
 
     Raises:
         ProcessError: when the environment cannot be made, or the backend fails.

@@ -150,7 +150,7 @@ def check_stated(recipe: LoadedRecipe, stated: StatedFields, pythons: Iterable[P
         LockError: for each difference; a GroupError of several.
     """
     problems, table = Collector(), recipe.table
-    if stated.name is not None and canonicalize_name(stated.name) != recipe.name:
+    if stated.name is not None and Name(canonicalize_name(stated.name)) != recipe.name:
         what = f"the source of {recipe.name} is that of {stated.name}"
         problems.add(LockError(what, where=f"{recipe.where}: source", hint="correct `source`, or `name`"))
     with suppress(InvalidVersion):

@@ -234,18 +234,17 @@ class LockCompiler:
             tree = patch_tree(recipe, source, tree, series, environ=self.settings.environ).project
             pythons = {*self.settings.pythons, *(self.settings.ci.pythons or ())}
             check_stated(recipe, stated_fields(tree), pythons)
-            runs = static_run_requires(tree)
+            stated = static_run_requires(tree)
             static = edit_build_requires(tree, recipe.table.build_requires, where=recipe.where)
             static += _OF_BACKEND.get(backend(tree), ())
             if not RUST.intersection(required_names(static, targets_of(self.settings))):
                 resolved = recipe.resolve(variant=self.settings.variant, target=target)
                 static += self._dynamic(recipe, tree, static, resolved, Path(scratch))
-                if runs is None:
-                    runs = self._prepared_run_requires(
+                if stated is None:
+                    stated = self._prepared_run_requires(
                         recipe, tree, static, resolved, scratch=Path(scratch), pythons=pythons
                     )
-            if runs is None:
-                runs = self._published_run_requires(recipe)
+            runs = self._published_run_requires(recipe) if stated is None else stated
             return MadeFor.of(recipe, static, runs)
 
     def _prepared_run_requires(

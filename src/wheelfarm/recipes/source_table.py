@@ -75,7 +75,7 @@ class BranchHead(GitSource):
 class Nightly(BuiltSource):
     """The branch whose newest commit `--nightly` builds; what a git source says holds here too."""
 
-    branch: BranchText
+    branch: BranchText = Field(description="Its newest commit is built")
     url: str | None = Field(
         default=None, description="Of the git repository; by default that of a git source"
     )
