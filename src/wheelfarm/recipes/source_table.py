@@ -79,7 +79,7 @@ class Nightly(BuiltSource):
     url: str | None = Field(
         default=None, description="Of the git repository; by default that of a git source"
     )
-    submodules: bool = False
+    submodules: bool = Field(default=False, description="As of a git source")
     version: VersionText | None = Field(
         default=None,
         description="The release that the branch leads to, whose development versions its wheels are; by "
