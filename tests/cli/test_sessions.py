@@ -155,6 +155,12 @@ def test_a_session_requires_the_sessions_of_its_chain_in_its_variant(
     assert "numpy 1.0: arrays [plain, netlib]" in {each["description"] for each in listed}
 
 
+def test_a_nightly_requires_no_other_session(farm: Path) -> None:
+    """nox would give them --nightly too, which is for the named package alone."""
+    listed = json.loads(_nox(farm, "--list", "--json", "--session", "build-learn", "--", "--nightly")[0])
+    assert [each["session"] for each in listed] == ["build-learn"]
+
+
 def test_the_list_has_packages_first_and_ci_last_and_selects_nothing(farm: Path) -> None:
     lines = [line for line in _nox(farm, "--list")[0].splitlines() if line[:2] in {"- ", "* "}]
     names = [line.split()[1] for line in lines]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.version import Version
 
+from support.door import Door
 from support.farm import make_farm
 from support.packages import tinyleaf
 from support.publishing import VARIANT, publishing_farm, stock, store
@@ -153,6 +154,22 @@ def test_a_nightly_beside_its_release(tmp_path: Path, upstream: Repository) -> N
     (again,) = Reproduction.of(record, settings=settings, wheelhouse=wheelhouse).run(LineListener([]))
     assert again.identical
     assert json.loads(nightly.build.key_parts["source"])["branch"] == "main"
+
+
+def test_a_plan_says_what_it_would_build(
+    tmp_path: Path, upstream: Repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = Door(nightly_farm(tmp_path, upstream).root, capsys, monkeypatch)
+    head, url = upstream.git("rev-parse", "HEAD").strip(), upstream.path.as_uri()
+    line = f"tinyleaf: main of {url} is at {head}, whose wheel is 1.1.dev20200913122640\n"
+    done = farm.inv("plan", "tinyleaf", "--nightly", "--json")
+    assert line in done.stderr
+    (planned,) = json.loads(done.stdout)
+    assert planned["version"] == "1.1.dev20200913122640"
+    assert planned["source"] == {"url": url, "commit": head, "branch": "main"}
+    dry = farm.inv("chain", "all", "--nightly", "--dry-run")
+    assert (dry.returncode, line in dry.stderr) == (0, True)
+    assert not list(farm.root.rglob("*.whl"))
 
 
 class TestPublish:
