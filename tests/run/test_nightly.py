@@ -11,13 +11,15 @@ from packaging.version import Version
 from support.door import Door
 from support.farm import make_farm
 from support.packages import tinyleaf
-from support.publishing import VARIANT, publishing_farm, stock, store
+from support.publishing import TARGETS, VARIANT, publishing_farm, stock, store
 from support.raised import only
 from support.repositories import Repository
 from support.runs import LineListener
 from support.tiny import tiny_farm, tiny_index
+from wheelfarm.deploy.selection import select_wheels
 from wheelfarm.errors import NetworkError, RecipeError, SourceError, UsageError
-from wheelfarm.model import Name
+from wheelfarm.gate.systems import System
+from wheelfarm.model import Name, Target
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.nightly import development_version
 from wheelfarm.recipes.recipe_set import read_recipes
@@ -170,6 +172,16 @@ def test_a_plan_says_what_it_would_build(
     dry = farm.inv("chain", "all", "--nightly", "--dry-run")
     assert (dry.returncode, line in dry.stderr) == (0, True)
     assert not list(farm.root.rglob("*.whl"))
+
+
+def test_a_deployment_takes_the_release(tmp_path: Path) -> None:
+    farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": (tmp_path / "public").as_uri()})
+    target = Target.parse(TARGETS[0])
+    system = System(title="a system", glibc="2.36", libraries=[], image="image", references=[])
+    for version in ("1.0", "1.1.dev20200913122640"):
+        store(farm.wheelhouse, "alpha", version)
+    (chosen,) = select_wheels(farm, [Name("alpha")], target, system).wheels
+    assert chosen.version == "1.0"
 
 
 class TestPublish:

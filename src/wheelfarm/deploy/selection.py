@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from wheelfarm.errors import Collector, DeployError
 from wheelfarm.gate.systems import REMEDIES, compare
 from wheelfarm.model import Name, PinnedWheel
@@ -47,7 +49,9 @@ def select_wheels(farm: Farm, names: Iterable[Name], target: Target, system: Sys
     for name in names:
         stored = farm.wheelhouse.current(variant, name, target=target)
         if stored:
-            found[name] = pinned(stored[-1])
+            # A nightly only where there is no release.
+            releases = [each for each in stored if not Version(each.version).is_devrelease]
+            found[name] = pinned((releases or stored)[-1])
             continue
         problems.add(
             DeployError(
