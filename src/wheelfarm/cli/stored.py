@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wheelfarm.cli.task import ALL, PLANNING, parse_packages, task
+from packaging.version import Version
+
+from wheelfarm.cli.task import ALL, PLANNING, parse_packages, parse_releases, task
 from wheelfarm.errors import Collector, RecordError, ReproductionError, SuiteError, UsageError, counted
 from wheelfarm.gate.suite import JUNIT, Selection, tests_name
 from wheelfarm.model import EngineName
@@ -129,6 +131,7 @@ def _failures(verdict: SuiteResult) -> str:
 @task(
     *PLANNING,
     *("jobs", "offline", "dry_run", "json"),
+    packages="distributions or releases, such as scipy or scipy==1.17.1, or all",
     work="a directory to build in; below the farm's own by default",
 )
 def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> None:
@@ -137,12 +140,12 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
     wanted = EngineName(str(engine)) if engine else None
     reproductions = [
         Reproduction.of(
-            *_records(farm, name, target, wanted),
+            *_records(farm, name, target, wanted, version=version),
             settings=farm.settings,
             wheelhouse=farm.wheelhouse,
             work=Path(work) if work else None,
         )
-        for name in parse_packages(packages) or farm.recipes.by_name
+        for name, version in (parse_releases(packages) or dict.fromkeys(farm.recipes.by_name)).items()
         for target in farm.targets()
     ]
     # All of them, before the first one is compiled.
@@ -161,7 +164,9 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
         )
 
 
-def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) -> list[Record]:
+def _records(
+    farm: Farm, name: Name, target: Target, engine: EngineName | None, *, version: str | None
+) -> list[Record]:
     """The records of one build, the main wheel's first: of the listed wheel, or the newest of an engine.
 
     Raises:
@@ -180,9 +185,11 @@ def _records(farm: Farm, name: Name, target: Target, engine: EngineName | None) 
             continue
         if record.target == target and engine in {None, record.engine}:
             found.append(record)
-    named = [record for record in found if record.distribution == name]
+    of_name = [record for record in found if record.distribution == name]
+    named = [each for each in of_name if not version or Version(each.version) == Version(version)]
     if not named:
-        what = f"the wheelhouse has no wheel of {name} ({variant}, {target})"
+        release = f"{name} {version}" if version else name
+        what = f"the wheelhouse has no wheel of {release} ({variant}, {target})"
         raise UsageError(what + (f" by {engine}" if engine else ""), hint=f"nox -s build-{name}")
     chosen = max(named, key=lambda record: (record.key in listed, record.finished))
     build = [record for record in found if record.key_parts == chosen.key_parts]
