@@ -69,7 +69,9 @@ def test_sizes(tmp_path: Path, text: str, size: int) -> None:
     assert make_farm(tmp_path, settings={"memory": text}).memory == size
 
 
-@pytest.mark.parametrize("text", ["0G", "0.0k", "00M", "5", "-1G", "1e3G", "1g", "1 GiB", "1  G", "9999999999G", ""])
+@pytest.mark.parametrize(
+    "text", ["0G", "0.0k", "00M", "5", "-1G", "1e3G", "1g", "1 GiB", "1  G", "9999999999G", ""]
+)
 def test_a_bad_size_is_an_error(tmp_path: Path, text: str) -> None:
     only(lambda: make_farm(tmp_path, settings={"memory": text}), SettingsError)
 
