@@ -31,8 +31,8 @@ OTHERS: Final = {
 """Tables of other programs and files."""
 OTHER_KEYS: Final = {"default-version", "glibc", "runtime", "netns", "volumes", "setup-args"}
 """Keys in them, a variable of a script, keys of containers.conf, and a config setting of meson-python."""
-LEFT_OUT: Final = {"build/inside/compilers.py", "index/consumer.py"}
-"""Write the files of other programs."""
+LEFT_OUT: Final = {"build/inside/compilers.py", "index/consumer.py", "recipes/backend_hook.py"}
+"""Write the files and scripts of other programs."""
 
 
 def _models(annotation: object) -> Iterator[tuple[str, type[BaseModel]]]:
