@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="links ELF files with gcc")
+needs_pkg_config = pytest.mark.slow
+"""A new machine has none: the session of slow tests runs where it is installed."""
 
 REFERENCE = "void dgemm_(void) {} void dgetrf_(void) {} void cblas_dgemm(void) {}"
 OPENBLAS = (
@@ -50,6 +52,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+@needs_pkg_config
 def test_a_file_that_names_no_library_lies(machine: Machine) -> None:
     machine.config("openblas", "0.3.30", f"-L{machine.root} -lopenblas_that_is_not_there")
     (check,) = system_blas(machine.env)
@@ -59,6 +62,7 @@ def test_a_file_that_names_no_library_lies(machine: Machine) -> None:
     assert any("openblas_that_is_not_there" in line for line in check.details)
 
 
+@needs_pkg_config
 def test_a_file_that_leads_to_another_implementation_lies(machine: Machine) -> None:
     path = machine.library("blas", REFERENCE)
     machine.config("openblas", "0.3.30", f"-L{machine.root} -lblas")
@@ -67,6 +71,7 @@ def test_a_file_that_leads_to_another_implementation_lies(machine: Machine) -> N
     assert check.finding == f"pkg-config has openblas 0.3.30, and the linker takes reference ({path})"
 
 
+@needs_pkg_config
 def test_a_file_of_another_version_lies(machine: Machine) -> None:
     machine.library("openblas", OPENBLAS)
     machine.config("openblas", "0.3.30", f"-L{machine.root} -lopenblas")
@@ -75,6 +80,7 @@ def test_a_file_of_another_version_lies(machine: Machine) -> None:
     assert check.finding == "pkg-config has openblas 0.3.30, and the linker takes OpenBLAS 0.3.21"
 
 
+@needs_pkg_config
 def test_files_that_are_right_name_the_library_that_is_linked(machine: Machine) -> None:
     path = machine.library("openblas", OPENBLAS)
     machine.config("openblas", "0.3.21", f"-L{machine.root} -lopenblas")
@@ -87,6 +93,7 @@ def test_files_that_are_right_name_the_library_that_is_linked(machine: Machine) 
     assert [line.partition(" ")[0] for line in check.details] == ["openblas", "blas", "cblas", "lapack"]
 
 
+@needs_pkg_config
 def test_the_linked_library_is_found_behind_a_link(machine: Machine) -> None:
     """As Debian's alternatives do: libblas.so is whatever somebody chose."""
     path = machine.library("openblas", OPENBLAS)
