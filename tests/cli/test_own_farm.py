@@ -41,7 +41,7 @@ def test_the_wheel_alone_starts_a_farm_that_builds(tmp_path: Path) -> None:
     python = _environment(tmp_path / "person")
     run(python, "-m", "pip", "install", "--quiet", wheel, "nox", cwd=tmp_path)
     Repository.create(farm)
-    assert "12 files written" in run(python.parent / "wheelfarm", "init", cwd=farm)
+    assert "13 files written" in run(python.parent / "wheelfarm", "init", cwd=farm)
     assert not (farm / "requirements" / "farm.txt").exists()
     listed = run(python.parent / "nox", "-l", cwd=farm)
     assert f"build-{FIRST_RECIPE}" in listed

@@ -189,8 +189,9 @@ def test_what_the_first_wheel_has_is_expected_of_later_ones(farm: Door) -> None:
 @pytest.mark.slow
 def test_a_first_build_that_fails_leaves_the_recipe(farm: Door, tmp_path: Path, index: Index) -> None:
     broken = index.copy(tmp_path / "index")
-    broken.add(make_sdist(tmp_path, "broken", {**LEGACY, "native/ext.c": "no C"}))
+    setup = LEGACY["setup.py"].replace("name='legacy'", "name='broken'")
+    broken.add(make_sdist(tmp_path, "broken", {**LEGACY, "setup.py": setup, "native/ext.c": "no C"}))
     finished = farm.inv("recipe.new", "broken", "--measure", WHEELFARM_INDEX_URL=broken.url)
     assert finished.returncode != 0
-    assert (farm / "recipes/broken/recipe.toml").is_file()
+    assert (farm / "recipes/broken/recipe.toml").is_file(), finished.stderr
     assert "nox -s build-broken" in finished.stderr
