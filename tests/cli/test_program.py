@@ -120,3 +120,10 @@ def test_an_option_has_one_meaning_in_every_task(name: str) -> None:
     assert ("json" in options) == (name != PRINTS_JSON_ANYWAY)
     if "engine" in options and name != "wheel.gate":
         assert "platform" in options
+
+
+def test_no_task_waits_for_the_libraries_of_the_network() -> None:
+    code = "import sys, wheelfarm.cli.program as p; p.collection(); "
+    code += "print(*sorted({'requests', 'pypi_simple', 'lief'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

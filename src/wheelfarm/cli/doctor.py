@@ -9,7 +9,6 @@ from invoke.exceptions import Exit
 from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.report.doctor import doctor_data, doctor_lines
 from wheelfarm.run.doctor.check import Status
-from wheelfarm.run.doctor.examine import examine
 
 if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 @task(*PLANNING, "offline", "json", verbose="with versions, paths and the messages of programs")
 def doctor(call: Invocation, *, verbose: bool = False) -> None:
     """Check this machine for the builds of the farm, and show the command that mends each fault."""
+    from wheelfarm.run.doctor.examine import examine  # noqa: PLC0415 - slow to import
+
     checks: list[Check] = []
     for check in examine(call.farm):
         call.screen.status(f"checked {check.name}")
