@@ -23,7 +23,7 @@ from wheelfarm.sources.archive_checks import check_size
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
 from wheelfarm.sources.project import Project
-from wheelfarm.sources.urls import shown
+from wheelfarm.sources.urls import index_or_default, shown
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Fetcher:
             NetworkError: when it cannot be reached, or offline.
             ProcessError: when git is missing.
         """
-        return Checkout(cache=self._cache, offline=self.offline, environ=self.environ).head(url, branch)
+        return self._checkout.head(url, branch)
 
     def another_version(
         self, name: Name, source: Source, version: str, *, commit: str | None = None
@@ -199,12 +199,10 @@ class Fetcher:
 
     @property
     def _network(self) -> HttpClient:
-        # Both are slow to import, and not needed when the cache has everything.
-        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
-
+        # It is slow to import, and not needed when the cache has everything.
         from wheelfarm.sources.network import HttpClient  # noqa: PLC0415
 
-        index_url = self.index_url or PYPI_SIMPLE_ENDPOINT
+        index_url = index_or_default(self.index_url)
         return HttpClient(index_url=index_url, offline=self.offline, timeout=self.timeout, limits=self.limits)
 
     def _archive(self, name: Name, source: Sdist | Archive | PublicWheel) -> Path:

@@ -150,7 +150,7 @@ class Checkout:
             NetworkError: when the repository cannot be reached.
         """
         names = [f"{prefix}{version}" for prefix in _tag_prefixes(name)]
-        found = self._tags(url, names)
+        found = self._references(url, [f"{_TAGS}{each}" for each in names])
         if len(set(found.values())) == 1:
             return next(iter(found.values()))
         what = f"the repository has {'several tags' if found else 'no tag'} for {version}"
@@ -165,16 +165,16 @@ class Checkout:
         """
         texts = {
             tag.removeprefix(_TAGS).removeprefix(prefix)
-            for tag in self._tags(url, ["*"])
+            for tag in self._references(url, [f"{_TAGS}*"])
             for prefix in _tag_prefixes(name)
         }
         # A tag of a version that is written in another way, such as 1.0.0-rc1, is not found by it.
         return {Version(text) for text in texts if _is_normal(text)}
 
-    def _tags(self, url: str, names: Sequence[str]) -> dict[str, str]:
+    def _references(self, url: str, names: Sequence[str], why: str | None = None) -> dict[str, str]:
         if self.offline and not _is_local(url):
-            raise offline_error(url)
-        return Repository(self, url, "").references([f"{_TAGS}{each}" for each in names])
+            raise offline_error(url, why)
+        return Repository(self, url, "").references(names)
 
     def head(self, url: str, branch: str) -> tuple[str, int]:
         """The newest commit of a branch, which is fetched, and its time in seconds since 1970.
@@ -183,9 +183,8 @@ class Checkout:
             SourceError: when the repository has no such branch.
             NetworkError: when it cannot be reached, or offline.
         """
-        if self.offline and not _is_local(url):
-            raise offline_error(url, f"the newest commit of the branch {branch} is looked up there")
-        heads = Repository(self, url, "").references(["refs/heads/*"])
+        why = f"the newest commit of the branch {branch} is looked up there"
+        heads = self._references(url, ["refs/heads/*"], why)
         commit = heads.get(f"refs/heads/{branch}")
         if commit is None:
             names = [name.removeprefix("refs/heads/") for name in heads]

@@ -33,6 +33,13 @@ def local_path(url: str) -> Path | None:
     return Path(url2pathname(parts.path))
 
 
+def index_or_default(index_url: str | None) -> str:
+    """The url of the index; where nobody names one, that of PyPI."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - slow to import
+
+    return index_url or PYPI_SIMPLE_ENDPOINT
+
+
 def offline_error(url: str, why: str | None = None) -> NetworkError:
     """The error for a request while the farm is offline."""
     error = NetworkError(

@@ -14,6 +14,7 @@ from wheelfarm.model import EngineName
 from wheelfarm.run.doctor.check import Check, Status
 from wheelfarm.sources.connections import UNTRUSTED
 from wheelfarm.sources.network import HttpClient
+from wheelfarm.sources.urls import index_or_default
 from wheelfarm.system.install_hints import install_command
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ if secure:
 
 def _check_network(setup: Setup, container: ContainerEngine, target: Target, image: str) -> Iterator[Check]:
     """The network of a container: only the installation of system packages uses one."""
-    url = urlsplit(setup.farm.settings.index_url or "https://pypi.org/simple/")
+    url = urlsplit(index_or_default(setup.farm.settings.index_url))
     if url.scheme not in {"http", "https"} or url.hostname is None:
         return
     port = url.port or (443 if url.scheme == "https" else 80)

@@ -16,7 +16,7 @@ from wheelfarm.model import Sdist
 from wheelfarm.run.doctor.check import Check, Status
 from wheelfarm.sources.connections import UNTRUSTED
 from wheelfarm.sources.network import DENIED, MISSING, HttpClient
-from wheelfarm.sources.urls import credentials_of, local_path, shown, without_credentials
+from wheelfarm.sources.urls import credentials_of, index_or_default, local_path, shown, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.farm_settings import IndexTable
     from wheelfarm.run.doctor.check import Setup
 
-PUBLIC: Final = "https://pypi.org/simple/"
 _TIMEOUT: Final = 15.0
 _ANY_PROJECT: Final = "setuptools"
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -38,7 +37,7 @@ _REFUSED: Final = 400
 def check_index(setup: Setup) -> Iterator[Check]:
     """The index that sources and build requirements come from."""
     settings = setup.farm.settings
-    url = settings.index_url or PUBLIC
+    url = index_or_default(settings.index_url)
     origin = f"from {settings.origins['index-url']}"
     path = local_path(url)
     if settings.offline:
