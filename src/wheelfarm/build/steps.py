@@ -27,6 +27,7 @@ from wheelfarm.errors import (
     RepairError,
     YieldError,
 )
+from wheelfarm.model.wheel_names import is_any_platform
 from wheelfarm.system.machine import Machine
 from wheelfarm.system.process import Command, Finished, run
 from wheelfarm.system.sandbox import confine, isolation_here
@@ -145,7 +146,7 @@ def _with_built_wheel(step: Step, directory: BuildDirectory) -> Step:
     build = directory.build
     made_by = f"{directory.backend}'s build"
     wheel = only_wheel(directory.built, name=build.id.name, version=built_version(build), made_by=made_by)
-    if build.recipe.table.compiled and wheel.name.endswith("-none-any.whl"):
+    if build.recipe.table.compiled and is_any_platform(wheel.name):
         raise YieldError(
             f"{build.id}: the build made a pure wheel, {wheel.name}",
             where=f"{build.recipe.where}: compilers",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from invoke.exceptions import Exit
@@ -18,11 +17,10 @@ from wheelfarm.ci.matrix import MatrixEntry, make_jobs
 from wheelfarm.ci.pull_request import open_pull_request, write_changes
 from wheelfarm.ci.selection import Filter, JobResults, dump_selection, load_selection, select_entries
 from wheelfarm.cli.recipe_bump import make_bumper, select_recipes
-from wheelfarm.cli.recipe_new import DEFAULT_AGE
+from wheelfarm.cli.release_options import make_policy
 from wheelfarm.cli.task import Invocation, exit_codes, parse_packages
 from wheelfarm.errors import ChainFailedError, Collector, UsageError, WorkflowError, counted
 from wheelfarm.model import EngineName, parse_name
-from wheelfarm.recipes.draft.release import Policy
 from wheelfarm.recipes.farm_settings import PLATFORMS
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.report.build import outcome_data
@@ -210,9 +208,8 @@ def bump() -> None:
     """Move all recipes to their newest versions, and write what changes for the next job."""
     call = Invocation({})
     settings = call.farm.settings
-    policy = Policy(pythons=settings.pythons, now=datetime.now(UTC), min_age=DEFAULT_AGE)
     found: list[tuple[LoadedRecipe, Bump | NewerSource]] = []
-    bumper = make_bumper(call, policy)
+    bumper = make_bumper(call, make_policy(settings, command="inv recipe.bump"))
     for recipe in select_recipes(call, None):
         with call.problems.collect():
             found.append((recipe, bumper.bump(recipe)))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement
 
-from wheelfarm.cli.task import Invocation
 from wheelfarm.errors import ChainFailedError, UsageError, counted
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.draft.bootstrap import Action, plan_bootstrap
@@ -15,13 +14,16 @@ from wheelfarm.report.build import summary_lines
 from wheelfarm.system.files import write_new_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from packaging.requirements import Requirement
 
+    from wheelfarm.cli.task import Invocation
+    from wheelfarm.model import Name
     from wheelfarm.recipes.draft.bootstrap import BootstrapPlan
     from wheelfarm.recipes.draft.drafter import Draft, Drafter
+    from wheelfarm.run.outcome import Outcome
 
     Measure = Callable[[Invocation, Draft, Path], object]
 
@@ -30,6 +32,14 @@ def write_recipe(draft: Draft, directory: Path) -> None:
     """Write the directory of a recipe as a whole or not at all."""
     files = {file: text.encode() for file, text in draft.files.items()}
     write_new_directory(directory, files, "the recipe")
+
+
+def build_recipes(call: Invocation, names: Sequence[Name]) -> Sequence[Outcome]:
+    """Build recipes and all that they need, and print what became of each."""
+    call.farm.provide(names)
+    outcomes = call.run(call.plan(names))
+    call.screen.lines(summary_lines(outcomes))
+    return outcomes
 
 
 def write_closure(
@@ -84,13 +94,11 @@ def _measure_all(call: Invocation, plan: BootstrapPlan, measure: Measure) -> Non
 
 def _build(call: Invocation, plan: BootstrapPlan) -> None:
     """Build what was requested, or, where it has no recipe, all that was added."""
-    fresh = Invocation(call.options)
+    fresh = call.fresh()
     names = [plan.name] if plan.name in fresh.farm.recipes else [draft.name for draft in plan.drafts]
     if not names:
         return
-    fresh.farm.provide(names)
-    outcomes = fresh.run(fresh.plan(names))
-    call.screen.lines(summary_lines(outcomes))
+    outcomes = build_recipes(fresh, names)
     for error in fresh.problems.errors:
         call.problems.add(error)
     if failed := [outcome for outcome in outcomes if not outcome.state.good]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.build.host_engine import programs_environment
-from wheelfarm.cli.recipe_new import DEFAULT_AGE, parse_days
+from wheelfarm.cli.release_options import DEFAULT_AGE, make_policy
 from wheelfarm.cli.task import parse_releases, task
 from wheelfarm.errors import OutdatedError, UsageError, counted
 from wheelfarm.plan.graph import order
-from wheelfarm.recipes.draft.release import Policy
 from wheelfarm.report.bump import bump_data, bump_lines
 from wheelfarm.run.bump import Bumper, restore_killed
 from wheelfarm.run.newer_source import NewerSource
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name
+    from wheelfarm.recipes.draft.release import Policy
     from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 
@@ -39,7 +38,7 @@ def bump(
     packages: str,
     *,
     check: bool = False,
-    min_age: str = str(DEFAULT_AGE.days),
+    min_age: str = DEFAULT_AGE,
     require_dates: bool = False,
     prereleases: bool = False,
     leave_out: bool = False,
@@ -49,13 +48,12 @@ def bump(
     releases, farm = parse_releases(packages), call.farm
     if not check and not call.dry_run:
         restore_killed(farm.settings)
-    policy = Policy(
-        pythons=farm.settings.pythons,
-        now=datetime.now(UTC),
-        min_age=parse_days(min_age),
-        prereleases=prereleases,
-        require_dates=require_dates,
+    policy = make_policy(
+        farm.settings,
         command="inv recipe.bump",
+        min_age=min_age,
+        require_dates=require_dates,
+        prereleases=prereleases,
     )
     if check and releases and any(releases.values()):
         raise UsageError("--check looks for the newest version", hint="leave ==VERSION out, or --check")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
-from wheelfarm.cli.recipe_bootstrap import write_closure, write_recipe
-from wheelfarm.cli.task import PLANNING, Invocation, parse_releases, task
+from wheelfarm.cli.recipe_bootstrap import build_recipes, write_closure, write_recipe
+from wheelfarm.cli.release_options import DEFAULT_AGE, make_policy
+from wheelfarm.cli.task import PLANNING, parse_releases, task
 from wheelfarm.errors import ChainFailedError, UsageError
 from wheelfarm.recipes.draft.drafter import Drafter
-from wheelfarm.recipes.draft.release import Policy
-from wheelfarm.report.build import summary_lines
 from wheelfarm.report.draft import draft_data, draft_lines
 from wheelfarm.run.first_build import measure_recipe
 from wheelfarm.run.services import make_fetcher
@@ -22,12 +20,10 @@ from wheelfarm.system.machine import Machine
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name
     from wheelfarm.recipes.draft.drafter import Draft
     from wheelfarm.run.farm import Farm
-
-DEFAULT_AGE = timedelta(days=7)
-_DIGITS = 5
 
 
 @task(
@@ -45,7 +41,7 @@ def new(
     call: Invocation,
     package: str,
     *,
-    min_age: str = str(DEFAULT_AGE.days),
+    min_age: str = DEFAULT_AGE,
     require_dates: bool = False,
     prereleases: bool = False,
     measure: bool = False,
@@ -56,12 +52,12 @@ def new(
     if build and not bootstrap:
         raise UsageError("--build is for --bootstrap", hint="nox -s build-NAME builds one recipe")
     farm = call.farm
-    policy = Policy(
-        pythons=farm.settings.pythons,
-        now=datetime.now(UTC),
-        min_age=parse_days(min_age),
-        prereleases=prereleases,
+    policy = make_policy(
+        farm.settings,
+        command="inv recipe.new",
+        min_age=min_age,
         require_dates=require_dates,
+        prereleases=prereleases,
     )
     drafter = Drafter(
         settings=farm.settings,
@@ -102,10 +98,8 @@ def measure_draft(call: Invocation, draft: Draft, directory: Path) -> dict[str, 
 
 def _build(call: Invocation, name: Name) -> tuple[Path, Farm]:
     """Build a recipe as it is on the disk now; its wheel, and the farm that has built it."""
-    fresh = Invocation(call.options)
-    fresh.farm.provide([name])
-    outcomes = fresh.run(fresh.plan([name]))
-    call.screen.lines(summary_lines(outcomes))
+    fresh = call.fresh()
+    outcomes = build_recipes(fresh, [name])
     wheel = next((each.wheel for each in outcomes if each.build.id.name == name and each.state.good), None)
     if wheel is None:
         fresh.problems.check()
@@ -122,13 +116,6 @@ def _release(text: str) -> tuple[Name, str | None]:
     if len(releases) != 1:
         raise UsageError(f"{text!r} is not one package", hint="inv recipe.new scipy, or scipy==1.17.1")
     return releases[0]
-
-
-def parse_days(text: str) -> timedelta:
-    """Read `--min-age`. Raises a UsageError for what is no number of days."""
-    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
-        raise UsageError(f"--min-age: {text!r} is not a number of days", hint="--min-age 7")
-    return timedelta(days=int(text))
 
 
 def _lacking(call: Invocation, draft: Draft) -> tuple[str, ...]:

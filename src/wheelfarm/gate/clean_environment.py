@@ -55,7 +55,7 @@ def supported_pythons(wheel: Wheel, pythons: Iterable[Python]) -> tuple[Python, 
     return tuple(
         python
         for python in pythons
-        if requires.contains(f"{python.major}.{python.minor}.99")
+        if requires.contains(python.last_release)
         if not wheel.tags.isdisjoint(
             (
                 *cpython_tags(python.version, [python.tag], platforms),

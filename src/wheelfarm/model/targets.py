@@ -84,6 +84,11 @@ class Python:
         """The interpreter part of a build identifier, such as cp313."""
         return f"cp{self.major}{self.minor}{self.threads}"
 
+    @property
+    def last_release(self) -> str:
+        """A release with every correction, to compare with Requires-Python: `>=3.12.1` is for 3.12."""
+        return f"{self.major}.{self.minor}.99"
+
     def __str__(self) -> str:
         return f"{self.major}.{self.minor}{self.threads}"
 

@@ -38,6 +38,11 @@ def parse_wheel_filename(filename: str) -> tuple[NormalizedName, Version, BuildT
         raise InvalidWheelFilename(str(error)) from error
 
 
+def is_any_platform(filename: str) -> bool:
+    """Whether a wheel is for every platform, by its file name (PEP 425)."""
+    return filename.endswith("-none-any.whl")
+
+
 def parse_tags(*texts: str) -> frozenset[Tag]:
     """The tags of one or more compressed sets.
 

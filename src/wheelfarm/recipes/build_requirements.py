@@ -18,7 +18,7 @@ from wheelfarm.system.files import read_text
 from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from wheelfarm.recipes.recipe import BuildRequires
@@ -114,6 +114,11 @@ def stated_fields(tree: Path) -> StatedFields:
     of_sdist = fields.get("Requires-Python") if fields is not None else None
     python = project.requires_python or (str(of_sdist) if of_sdist else None)
     return StatedFields(project.name, project.version, python)
+
+
+def without_extras(requires_dist: Iterable[str]) -> list[str]:
+    """The lines of Requires-Dist that hold without an extra."""
+    return [each for each in requires_dist if "extra ==" not in each]
 
 
 def static_run_requires(tree: Path) -> list[str] | None:

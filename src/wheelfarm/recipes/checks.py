@@ -158,7 +158,7 @@ def _check_patches(recipe: LoadedRecipe, problems: Collector) -> None:
         if not (recipe.patches / patch.file).is_file():
             hint = f"it belongs into patches/{recipe.name}/"
             problems.add(PatchError(f"there is no patch {patch.file!r}", where=where, hint=hint))
-        if patch.versions and not SpecifierSet(patch.versions).contains(version, prereleases=True):
+        if not patch.is_for(version):
             problems.add(
                 PatchError(
                     f"{patch.file} matches nothing",

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 RUST: Final = frozenset({"maturin", "setuptools-rust", "hatch-rs"})
 """Distributions that compile Rust for a backend."""
-_LATE: Final = 99
-"""A patch release that no feature version reaches."""
 _FRONTEND: Final = frozenset({"build", "packaging", "pyproject-hooks", "colorama"})
 """What pypa/build needs: nothing is compiled against it."""
 
@@ -160,11 +158,10 @@ def check_stated(recipe: LoadedRecipe, stated: StatedFields, pythons: Iterable[P
             problems.add(LockError(what, where=f"{recipe.where}: version", hint=hint))
     with suppress(InvalidSpecifier):
         allowed = SpecifierSet(stated.requires_python or "")
-        # Of each feature version a late release counts: >=3.12.1 is for 3.12.
         refused = [
             f"{each.major}.{each.minor}"
             for each in sorted(set(pythons), key=lambda python: python.version)
-            if table.supports(each) and not allowed.contains(f"{each.major}.{each.minor}.{_LATE}")
+            if table.supports(each) and not allowed.contains(each.last_release)
         ]
         if refused:
             problems.add(

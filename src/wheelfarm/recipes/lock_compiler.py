@@ -21,6 +21,7 @@ from wheelfarm.recipes.build_requirements import (
     edit_build_requires,
     stated_fields,
     static_run_requires,
+    without_extras,
 )
 from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, check_stated, required_names
 from wheelfarm.recipes.lock_header import MadeFor
@@ -223,7 +224,7 @@ class LockCompiler:
         """The requirements of the build, and of the installed wheel where the source states them."""
         source = self.fetcher.source(recipe.name, recipe.source)
         if isinstance(recipe.source, PublicWheel):
-            runs = [each for each in open_wheel(source.path).metadata.requires_dist if "extra ==" not in each]
+            runs = without_extras(open_wheel(source.path).metadata.requires_dist)
             return MadeFor.of(recipe, [], runs)
         with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
             tree = unpack(source, Path(scratch) / "source", self.settings.limits.values())
@@ -275,7 +276,7 @@ class LockCompiler:
             return None
         stated = StatedFields(fields.get("name"), fields.get("version"), fields.get("requires_python"))
         check_stated(recipe, stated, pythons)
-        return [each for each in fields.get("requires_dist", []) if "extra ==" not in each]
+        return without_extras(fields.get("requires_dist", []))
 
     def _published_run_requires(self, recipe: LoadedRecipe) -> list[str]:
         """The run requirements of the index's wheel of the same release, where the source states none.

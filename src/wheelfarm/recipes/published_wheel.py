@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import ArchiveError, HashError, SourceError, WheelError
+from wheelfarm.recipes.build_requirements import without_extras
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import externals
 from wheelfarm.wheels.contents import Kind, contents, kind_of, test_members, vendored
@@ -60,7 +61,7 @@ def _describe(wheel: Wheel) -> PublishedWheel:
         tests=bool(test_members(wheel)),
         libraries=tuple(sorted(each.name.rpartition("/")[2] for each in vendored(wheel))),
         needs=tuple(externals(linkage(wheel))),
-        requires_dist=tuple(each for each in wheel.metadata.requires_dist if "extra ==" not in each),
+        requires_dist=tuple(without_extras(wheel.metadata.requires_dist)),
     )
 
 

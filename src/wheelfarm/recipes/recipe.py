@@ -123,6 +123,10 @@ class Patch(StrictModel):
     variants: list[str] | None = Field(default=None, min_length=1)
     platforms: list[PlatformName] | None = Field(default=None, min_length=1)
 
+    def is_for(self, version: str) -> bool:
+        """Whether its `versions` allow a version of the recipe."""
+        return SpecifierSet(self.versions or "").contains(version, prereleases=True)
+
 
 class Split(StrictModel):
     """A further wheel from the same compile: part of what is installed, as a distribution of its own."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, RecipeError, UsageError
@@ -166,10 +165,7 @@ class LoadedRecipe:
         return tuple(
             self.patches / patch.file
             for patch in self.table.patches
-            if (
-                patch.versions is None
-                or SpecifierSet(patch.versions).contains(self.table.version, prereleases=True)
-            )
+            if patch.is_for(self.table.version)
             and (patch.variants is None or not variants.isdisjoint(patch.variants))
             and (patch.platforms is None or target.platform in patch.platforms)
         )

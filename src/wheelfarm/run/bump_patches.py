@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
-
 from wheelfarm.errors import GroupError, PatchError
 from wheelfarm.model import GitCommit
 from wheelfarm.run.patch_check import TARGETS, all_series, check_patches
@@ -46,7 +44,7 @@ def excluded_patches(recipe: LoadedRecipe, version: str) -> list[PatchFate]:
     return [
         PatchFate(file=each.file, fate="left out", why=f'its versions = "{each.versions}" exclude {version}')
         for each in recipe.table.patches
-        if not SpecifierSet(each.versions or "").contains(version, prereleases=True)
+        if not each.is_for(version)
     ]
 
 

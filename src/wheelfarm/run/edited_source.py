@@ -82,11 +82,7 @@ def take_edits(tree: PatchTree, root: Path) -> list[str]:
         hint = f"inv shell {tree.recipe.name} opens a shell there"
         raise source_of(root, environ).error(what, hint=hint)
     tree.refuse_unfinished()
-    if changes := tree.git.changes():
-        hint = f"commit them: git -C {tree.path} commit"
-        raise tree.git.error(
-            "the patch tree has files that are not committed", why=listed(changes), hint=hint
-        )
+    tree.refuse_uncommitted()
     git = source_of(root, environ)
     git.git("read-tree", "HEAD")
     git.git("add", "--all", "--", *files, variables={"GIT_LITERAL_PATHSPECS": "1"})

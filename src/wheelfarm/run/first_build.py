@@ -40,13 +40,11 @@ def measure_recipe(farm: Farm, recipe: DraftedRecipe, wheel: Path) -> Mapping[st
         WheelError: when the wheel cannot be read.
     """
     found = open_wheel(wheel)
-    tests, default = bool(test_members(found)), farm.settings.defaults.expect.tests
-    differs = default is not None and tests is not default
     pure, needed = recipe.compilers == [], externals(linkage(found))
     measured = replace(
-        recipe,
-        tests=tests if default is None or differs else None,
-        tests_replaced=differs,
+        recipe.expecting_tests(
+            present=bool(test_members(found)), default=farm.settings.defaults.expect.tests
+        ),
         vendors=None if pure else vendor_globs(each.name for each in vendored(found)),
         needs=[each for each in recipe.needs if each in needed],
         abi3=any(tag.abi == "abi3" for tag in found.tags),

@@ -67,9 +67,7 @@ def rebase(
     with tree.locked():
         state, git = tree.state(), tree.git
         tree.refuse_unfinished()
-        if changes := git.changes():
-            hint = f"commit them: git -C {tree.path} commit"
-            raise git.error("the patch tree has files that are not committed", why=listed(changes), hint=hint)
+        tree.refuse_uncommitted()
         # A series that somebody has changed since could not be saved.
         plan_save(tree)
         root = git.root()

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
-
 from wheelfarm.errors import Collector, PatchError
 from wheelfarm.model import Target, sha256_of_bytes
 from wheelfarm.recipes.recipe_text import edit_recipe
@@ -266,8 +264,7 @@ class _Series:
     def _excluded(self, series: Mapping[str, bytes]) -> Iterator[str]:
         version = self.source.version
         for patch in self.tree.recipe.table.patches:
-            versions = SpecifierSet(patch.versions or "")
-            if patch.file in series and not versions.contains(version, prereleases=True):
+            if patch.file in series and not patch.is_for(version):
                 yield f'{patch.file}: its versions = "{patch.versions}" exclude {version}: widen them'
 
 

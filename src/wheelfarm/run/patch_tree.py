@@ -247,6 +247,18 @@ class PatchTree:
         """A patch as the recipe names it."""
         return patch.relative_to(self.recipe.patches).as_posix()
 
+    def refuse_uncommitted(self) -> None:
+        """Refuse a tree with files that no commit has.
+
+        Raises:
+            PatchError: when there are some.
+        """
+        if changes := self.git.changes():
+            hint = f"commit them: git -C {self.path} commit"
+            raise self.git.error(
+                "the patch tree has files that are not committed", why=listed(changes), hint=hint
+            )
+
     def refuse_unfinished(self) -> None:
         """Refuse a tree in which an operation of git has stopped.
 

@@ -11,7 +11,7 @@ from packaging.utils import InvalidWheelFilename
 from packaging.version import Version
 
 from wheelfarm.errors import SourceError
-from wheelfarm.model.wheel_names import parse_wheel_filename
+from wheelfarm.model.wheel_names import is_any_platform, parse_wheel_filename
 from wheelfarm.sources.cache import mismatch
 from wheelfarm.sources.urls import local_path, shown
 
@@ -133,7 +133,7 @@ class Project:
             SourceError: when there is none of this version.
             HashError: when there is one, but the index gives it another digest.
         """
-        found = [file for file in self._of_version(version) if file.filename.endswith("-none-any.whl")]
+        found = [file for file in self._of_version(version) if is_any_platform(file.filename)]
         if not found:
             hint = 'build it from its source: source.kind = "sdist"'
             raise self._missing(version, "wheel for any platform", hint)

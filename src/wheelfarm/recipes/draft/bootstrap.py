@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import CancelledRunError, CycleError, FarmError, NetworkError
 from wheelfarm.model import Name
+from wheelfarm.model.wheel_names import is_any_platform
 from wheelfarm.recipes.draft.conflicts import check_request, find_build_conflicts, find_run_conflicts
-from wheelfarm.recipes.draft.requirement_walk import ANY, RequirementWalk
+from wheelfarm.recipes.draft.drafter import load_files
+from wheelfarm.recipes.draft.requirement_walk import RequirementWalk
 from wheelfarm.recipes.lock_compiler import targets_of
 from wheelfarm.recipes.locks import applicable
-from wheelfarm.recipes.recipe_set import RecipeSet, read_recipe
+from wheelfarm.recipes.recipe_set import RecipeSet
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -171,11 +173,7 @@ class _Drafting:
     def _attempt(self, name: Name) -> tuple[Draft, LoadedRecipe]:
         logger.info("drafting %s %s", name, self._chosen[name])
         draft = replace(self._drafter, recipes=self.recipes).draft(name, self._chosen[name])
-        directory = self._directory / name
-        directory.mkdir(parents=True, exist_ok=True)
-        for file, text in draft.files.items():
-            (directory / file).write_text(text, encoding="utf-8")
-        return draft, read_recipe(directory, self._drafter.settings)
+        return draft, load_files(self._directory / name, draft.files, self._drafter.settings)
 
     def _pending(self, loaded: LoadedRecipe) -> list[Name]:
         pinned = {pin.name for pin in _pins(loaded)} - {loaded.name}
@@ -253,7 +251,4 @@ def _find_pure(walk: RequirementWalk, versions: Mapping[Name, Sequence[str]]) ->
     """Whether all wheels that the index has of these versions of a distribution are for any platform."""
     with ThreadPoolExecutor(max_workers=_PAGES) as pool:
         pages = pool.map(walk.wheels_of, versions.keys(), versions.values())
-        return {
-            name: all(each.endswith(ANY) for each in wheels)
-            for name, wheels in zip(versions, pages, strict=True)
-        }
+        return {name: all(map(is_any_platform, wheels)) for name, wheels in zip(versions, pages, strict=True)}

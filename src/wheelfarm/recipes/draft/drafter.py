@@ -177,9 +177,7 @@ class Drafter:
         run = self._of_farm(required_names(runs, targets))
         removed, allowed = file_globs(non_source)
         tests = published.tests if published else facts.tests
-        default = self.settings.defaults.expect.tests
-        replaced = default is not None and default is not tests
-        return DraftedRecipe(
+        drafted = DraftedRecipe(
             name=release.name,
             version=release.version,
             summary=facts.summary or release.name,
@@ -193,8 +191,6 @@ class Drafter:
             remove_files=removed,
             allow_files=allowed,
             libraries=facts.libraries if compilers != [] else (),
-            tests=tests if default is None or replaced else None,
-            tests_replaced=replaced,
             needs=self._needs(facts, published) if compilers != [] else (),
             dispatched=dispatched_globs(published.extensions if published else ()),
             imports=published.packages if published else facts.packages,
@@ -204,6 +200,7 @@ class Drafter:
             schema=(self.settings.root / "docs/reference/recipe.schema.json").is_file(),
             questions=find_questions(facts, published),
         )
+        return drafted.expecting_tests(present=tests, default=self.settings.defaults.expect.tests)
 
     def _needs(self, facts: SourceFacts, published: PublishedWheel | None) -> tuple[str, ...]:
         """What the wheel may need from outside on Linux, beyond the farm's defaults.
@@ -236,7 +233,7 @@ class Drafter:
         )
         for _ in range(_ROUNDS):
             files = {RECIPE: render_recipe(recipe), SMOKE: smoke}
-            loaded = self._load(recipes / recipe.name, files)
+            loaded = load_files(recipes / recipe.name, files, self.settings)
             locks = compiler.resolve(loaded)
             missing = self._missing(loaded, locks)
             if not any(missing.values()):
@@ -247,12 +244,6 @@ class Drafter:
                 run=tuple(dict.fromkeys((*recipe.run, *missing["run"]))),
             )
         return recipe, files | compiler.compile(loaded)
-
-    def _load(self, directory: Path, files: Mapping[str, str]) -> LoadedRecipe:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (directory / name).write_text(content, encoding="utf-8")
-        return read_recipe(directory, self.settings)
 
     def _missing(self, loaded: LoadedRecipe, locks: ResolvedLocks) -> Mapping[str, Mapping[Name, str]]:
         targets = targets_of(self.settings)
@@ -268,3 +259,11 @@ class Drafter:
                 if any(pin.name == name for file in files for pin in recipe.pins(file))
             )
         )
+
+
+def load_files(directory: Path, files: Mapping[str, str], settings: Settings) -> LoadedRecipe:
+    """Write the files of a draft to a directory, and read them as a recipe."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (directory / name).write_text(content, encoding="utf-8")
+    return read_recipe(directory, settings)

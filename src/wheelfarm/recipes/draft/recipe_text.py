@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import tomlkit
@@ -12,6 +12,7 @@ from wheelfarm.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Self
 
     from wheelfarm.recipes.draft.build_options import BuildOption
     from wheelfarm.recipes.draft.system_libraries import SystemLibrary
@@ -56,6 +57,16 @@ class DraftedRecipe:
     cmake: Sequence[BuildOption] = ()
     schema: bool = True
     questions: Sequence[str] = ()
+
+    def expecting_tests(self, *, present: bool, default: bool | None) -> Self:
+        """The recipe that expects tests or none, where the farm's own layer does not say the same already.
+
+        Args:
+            present: whether the wheel has tests inside.
+            default: what the farm's layer says; None where it says nothing.
+        """
+        differs = default is not None and present is not default
+        return replace(self, tests=present if default is None or differs else None, tests_replaced=differs)
 
 
 def render_recipe(recipe: DraftedRecipe) -> str:

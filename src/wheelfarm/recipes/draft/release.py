@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from wheelfarm.errors import SourceError, counted
 from wheelfarm.model import Digest, parse_digest
+from wheelfarm.model.wheel_names import is_any_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 _SHOWN: Final = 5
 """Releases that an error names."""
 _PRERELEASE: Final = "it is a pre-release (--prereleases allows them)"
-_ANY: Final = "-none-any.whl"
-_LAST_MICRO: Final = 99
-"""A release of Python that has every correction: `>=3.11.3` is met by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +68,7 @@ class Release:
     @property
     def pure(self) -> bool | None:
         """Whether all its wheels are for any platform; None where there is none."""
-        return all(name.endswith(_ANY) for name in self.wheels) if self.wheels else None
+        return all(map(is_any_platform, self.wheels)) if self.wheels else None
 
 
 @dataclass(frozen=True)
@@ -233,9 +231,7 @@ def _refused_python(files: _Files, policy: Policy) -> str | None:
     except InvalidSpecifier:
         return None  # the index does not check it either
     refused = [
-        str(each)
-        for each in policy.pythons
-        if not specifiers.contains(f"{each.major}.{each.minor}.{_LAST_MICRO}", prereleases=True)
+        str(each) for each in policy.pythons if not specifiers.contains(each.last_release, prereleases=True)
     ]
     if not refused:
         return None
@@ -284,7 +280,7 @@ def _more(texts: Sequence[str]) -> list[str]:
 
 
 def _release(project: Project, files: _Files, notes: Sequence[str], *, pure_wheel: bool = False) -> Release:
-    pure = [each for each in files.wheels if each.filename.endswith(_ANY)]
+    pure = [each for each in files.wheels if is_any_platform(each.filename)]
     if pure_wheel and not pure:
         what = f"the index has no wheel for any platform of {project.name} {files.version}"
         hint = 'build it from its source: source.kind = "sdist"'
@@ -320,7 +316,7 @@ def _digest(project: Project, file: DistributionPackage) -> Digest:
 
 
 def _only_wheels(project: Project, files: _Files) -> SourceError:
-    pure = next((each for each in files.wheels if each.filename.endswith(_ANY)), None)
+    pure = next((each for each in files.wheels if is_any_platform(each.filename)), None)
     if pure is not None and pure.digests.get("sha256"):
         line = f'source = {{ kind = "wheel", sha256 = "{pure.digests["sha256"]}" }}'
         hint = f"write a recipe that takes over {pure.filename}: {line}"

@@ -20,6 +20,7 @@ from wheelfarm.errors import (
 )
 from wheelfarm.model import Name, PublicWheel, Sdist, parse_name
 from wheelfarm.model.requirements import parse_requirement
+from wheelfarm.model.wheel_names import is_any_platform
 from wheelfarm.recipes.build_requirements import static_run_requires
 from wheelfarm.recipes.draft.closure import ResolvedDistribution, reachable, resolve_closure
 from wheelfarm.recipes.draft.release import choose_release
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.draft.drafter import Drafter
     from wheelfarm.sources.project import Project
 
-ANY: Final = "-none-any.whl"
 _ROUNDS: Final = 5
 """Resolutions: each may bring distributions whose release has to be chosen."""
 
@@ -176,7 +176,7 @@ class RequirementWalk:
             return
         self._add({name: ResolvedDistribution(name=name, versions=(version,), required_by=())})
         wheels = project.wheels(version)
-        if name != self.name and wheels and all(each.endswith(ANY) for each in wheels):
+        if name != self.name and wheels and all(map(is_any_platform, wheels)):
             del self.chosen[name]
         for each in self.stated(name, version, requirement.extras):
             child = parse_name(each.name)
@@ -221,7 +221,7 @@ class RequirementWalk:
         for name, each in reachable(closure, roots, farm.by_name).items():
             if name in farm or name in self.chosen or name in self.errors:
                 continue
-            if not all(wheel.endswith(ANY) for wheel in self.wheels_of(name, each.versions)):
+            if not all(map(is_any_platform, self.wheels_of(name, each.versions))):
                 yield name, each
 
     def _refuse_unsuitable(self, new: dict[Name, str], closure: Closure) -> None:
