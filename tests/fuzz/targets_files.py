@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
-from pydantic import TypeAdapter
-
 from fuzz.scratch import scratch, written
 from support.farm import LINUX, LOCK, make_farm
 from support.logs import FAILED_LOGS
@@ -26,6 +24,7 @@ from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.recipes.settings import load
+from wheelfarm.run.estimates import DURATIONS
 from wheelfarm.sources.cache import Cache
 from wheelfarm.system.files import RememberedValues
 from wheelfarm.system.process import Command, Output
@@ -140,8 +139,8 @@ def _manifest(data: bytes) -> None:
 
 
 def _remembered(data: bytes) -> None:
-    values = RememberedValues(written("values.json", data), TypeAdapter(dict[str, float]))
-    assert all(abs(value) < float("inf") for value in values.read().values())
+    values = RememberedValues(written("values.json", data), DURATIONS)
+    assert all(0 <= value.seconds < float("inf") for value in values.read().values())
 
 
 def _cache(data: bytes) -> None:

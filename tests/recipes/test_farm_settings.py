@@ -69,6 +69,9 @@ def test_a_url_with_credentials_is_refused_and_not_shown(tmp_path: Path, key: st
         ({"simple": "a b"}, "bad value 'a b'"),
         ({"read-url": "s3://bucket"}, "bad value 's3://bucket'"),
         ({"listing-timeout": -1.0}, "bad value -1.0"),
+        ({"listing-timeout": float("inf")}, "bad value inf"),
+        ({"listing-timeout": float("nan")}, "bad value nan"),
+        ({"listing-timeout": 10**400}, f"bad value {10**400}"),
         ({"user": "alice"}, "unknown key 'user'"),
     ],
 )

@@ -43,6 +43,7 @@ class StrictModel(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
+        allow_inf_nan=False,
         alias_generator=_kebab,
         validate_by_alias=True,
         validate_by_name=False,

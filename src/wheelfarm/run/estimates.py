@@ -65,7 +65,8 @@ class _Measured(BaseModel, strict=True):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-_DURATIONS: Final = TypeAdapter(dict[str, _Measured])
+DURATIONS: Final = TypeAdapter(dict[str, _Measured])
+"""What the file of measured durations holds, by build."""
 
 
 def need(build: Build) -> Need:
@@ -145,7 +146,7 @@ class DurationEstimates:
 
     @property
     def _values(self) -> RememberedValues[_Measured]:
-        return RememberedValues(self.settings.work / "durations.json", _DURATIONS)
+        return RememberedValues(self.settings.work / "durations.json", DURATIONS)
 
     def expected(
         self, plan: Plan, wheelhouse: Wheelhouse, published: Published | None = None
