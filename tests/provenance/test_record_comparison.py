@@ -42,3 +42,24 @@ def test_compare_says_what_changed() -> None:
         "source changed from aaaaaaaaaaaa to cccccccccccc",
         "target changed from cp312 to cp313",
     ]
+
+
+def test_of_a_list_of_options_only_the_difference_is_said() -> None:
+    old = {
+        "config-settings.setup-args": '["-Da=1", "-Db=2"]',
+        "compiler-flags": '[["*", ["-Os"]]]',
+        "x": "[1",
+    }
+    new = {
+        "config-settings.setup-args": '["-Da=1", "-Db=3"]',
+        "compiler-flags": '[["*", ["-Os"]], ["hot/*", ["-O2"]]]',
+        "x": "[]",
+    }
+    assert compare_keys(old, new) == [
+        'compiler-flags has now ["hot/*", ["-O2"]]',
+        'config-settings.setup-args has no longer "-Db=2", has now "-Db=3"',
+        "x changed from [1 to []",
+    ]
+    assert compare_keys({"a": '["-x", "-y"]'}, {"a": '["-y", "-x"]'}) == [
+        'a changed from ["-x", "-y"] to ["-y", "-x"]'
+    ]

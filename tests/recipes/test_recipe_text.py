@@ -106,6 +106,7 @@ def test_an_array_has_its_comments() -> None:
         {"file": "3.patch"},
     ]
     assert "# the first one" in text
+    assert '\n    { file = "new.patch" },\n' in text
     moved = edit(ARRAY, "2.patch", "1.patch")
     assert entries(moved) == [
         {"file": "2.patch", "variants": ["slim"]},

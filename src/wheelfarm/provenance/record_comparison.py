@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +35,26 @@ def compare_keys(old_parts: Mapping[str, str], new_parts: Mapping[str, str]) -> 
         elif new is None:
             sentences.append(f"{part} was removed: it was {_shorten(old)}")
         elif old != new:
-            sentences.append(f"{part} changed from {_shorten(old)} to {_shorten(new)}")
+            sentences.append(f"{part} {_change(old, new)}")
     return sentences
+
+
+def _change(old: str, new: str) -> str:
+    items = [_items(text) for text in (old, new)]
+    before, after = ([each for each in items[n] if each not in items[1 - n]] for n in (0, 1))
+    if not (all(items) and (before or after)):
+        return f"changed from {_shorten(old)} to {_shorten(new)}"
+    # Of a long list only what differs: who reads it compares nothing by eye.
+    changes = {"has no longer": before, "has now": after}
+    return ", ".join(f"{verb} {' '.join(map(json.dumps, some))}" for verb, some in changes.items() if some)
+
+
+def _items(text: str) -> list[object]:
+    """The items of a list in JSON, as a build key has options; none of any other text."""
+    with suppress(ValueError):
+        if isinstance(items := parse_json(text), list):
+            return items
+    return []
 
 
 def _shorten(text: str) -> str:

@@ -277,17 +277,11 @@ def _edit_array(text: str, files: Sequence[str]) -> str:
                 del array[number]
         for number, file in enumerate(files):
             if file not in names:
-                array.insert(number, _inline(file))
+                array.insert(number, _item({"file": file}))
     else:
         entries = {str(entry["file"]): entry for entry in array}
         moved = tomlkit.array()
         for file in files:
-            moved.append(entries.get(file) or _inline(file))
+            moved.append(entries.get(file) or _item({"file": file}))
         document["patches"] = moved.multiline("\n" in array.as_string())
     return tomlkit.dumps(document)
-
-
-def _inline(file: str) -> Any:  # noqa: ANN401 - of tomlkit
-    table = tomlkit.inline_table()
-    table["file"] = file
-    return table
