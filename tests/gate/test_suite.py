@@ -56,9 +56,10 @@ def run(
     wheels: list[PinnedWheel],
     *,
     listener: RecordingListener | None = None,
+    suite_table: dict[str, Any] = SUITE,
     **selection: Any,
 ) -> SuiteResult:
-    settings = make_farm(root / "farm", {"alpha": {"test": {"suite": SUITE}}})
+    settings = make_farm(root / "farm", {"alpha": {"test": {"suite": suite_table}}})
     build = builds_of(settings, toolchains=[make_toolchain(HERE)])["alpha"]
     suite = build.resolved.test.suite
     assert suite is not None
@@ -101,6 +102,23 @@ def test_what_does_not_come_to_its_end(tmp_path: Path, wheels: list[PinnedWheel]
     error = only(lambda: run(tmp_path, wheels, arguments=("--no-such-option",)), SuiteError)
     assert "unrecognized arguments: --no-such-option" in str(error.why)
     assert (error.exit_code, error.log) == (62, tmp_path / "suite.log")
+
+
+@linux
+@pytest.mark.slow
+def test_an_option_of_the_package_s_own_conftest(tmp_path: Path, wheels: list[PinnedWheel]) -> None:
+    files = {
+        "alpha/conftest.py": "def pytest_addoption(parser): parser.addoption('--lenient', action='count')",
+        "alpha/tests/__init__.py": "",
+        "alpha/tests/test_all.py": "def test_lenient(request): assert request.config.getoption('--lenient')",
+    }
+    tests = pinned(make_wheel(tmp_path, "alpha-tests", "1.0", files), "alpha-tests")
+    replaced = [*(wheel for wheel in wheels if wheel.name != "alpha-tests"), tests]
+    table = {"args": ["{site-packages}/alpha", "--lenient"]}
+    verdict = run(tmp_path, replaced, suite_table=table)
+    assert (verdict.passed, verdict.failed) == (1, ())
+    verdict = run(tmp_path, replaced, suite_table={"args": table["args"][:1]})
+    assert [each.test for each in verdict.failed] == [f"{FILE}::test_lenient"]
 
 
 @linux

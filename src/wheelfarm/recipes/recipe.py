@@ -63,7 +63,11 @@ class Suite(StrictModel):
     requires: list[RequirementText] = Field(
         default=[], description="What it needs beside pytest and pytest-xdist; locked in suite.lock"
     )
-    args: list[str] = Field(default=[], description='Arguments of pytest, such as ["--pyargs", "numpy"]')
+    args: list[str] = Field(
+        default=[],
+        description='Arguments of pytest, such as ["--pyargs", "numpy"], or ["{site-packages}/numpy"] where '
+        "options of the package's own conftest.py follow",
+    )
     fast: list[str] = Field(default=[], description="Further arguments that select upstream's quick subset")
     environment: dict[VariableName, str] = Field(
         default={},

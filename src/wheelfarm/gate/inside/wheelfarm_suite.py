@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 KNOWN = "known-failure"
 SHOWN = 500
+SITE_PACKAGES = "{site-packages}"
+"""Where the packages are installed, in an argument.
+
+pytest knows the options of a package's conftest.py where it is given the package's path, and not where it is
+given its name (https://github.com/pytest-dev/pytest/issues/1596).
+"""
 EVERY = 1.0
 """Seconds between two lines of progress."""
 
@@ -146,13 +152,14 @@ def run_suite(manifest: dict[str, Any], directory: Path) -> dict[str, Any]:
     # No project's settings reach the suite, and a test's id is its path below site-packages.
     settings = Path("pytest.ini")
     settings.write_text("[pytest]\n", encoding="utf-8")
+    installed = sysconfig.get_path("platlib")
     words = (
-        *("-c", str(settings.resolve()), "--rootdir", sysconfig.get_path("platlib")),
+        *("-c", str(settings.resolve()), "--rootdir", installed),
         *("-p", Path(__file__).stem, "-p", "no:cacheprovider"),
         *("-n", str(suite["jobs"]), "--dist", "worksteal", "--continue-on-collection-errors"),
         *("-q", "--tb=short", "--color=no", "--disable-warnings"),
         f"--junitxml={directory / suite['out'] / 'junit.xml'}",
-        *suite["words"],
+        *(word.replace(SITE_PACKAGES, installed) for word in suite["words"]),
     )
     os.environ["WHEELFARM_SUITE"] = str(directory / "manifest.json")
     # The suite finds programs of its requirements, such as Meson, by their name.
