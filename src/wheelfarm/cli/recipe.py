@@ -120,7 +120,7 @@ def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None
             recipe.suite_requirements(targets[0])
     for patch in recipe.table.patches:
         with problems.collect():
-            check_header(recipe.patches / patch.file)
+            check_header(recipe.patch_file(patch.file))
 
 
 @task("dry_run", "json", variant="one variant; all that the wheelhouse has by default")

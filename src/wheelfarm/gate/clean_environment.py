@@ -168,7 +168,7 @@ class CleanEnvironment:
         if layer:
             shutil.copyfile(layer, directory / layer.name)
         if test.smoke:
-            shutil.copyfile(self.recipe.directory / test.smoke, directory / "smoke.py")
+            shutil.copyfile(self.recipe.file(test.smoke), directory / "smoke.py")
 
 
 def write_environment(

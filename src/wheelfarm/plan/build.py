@@ -176,7 +176,7 @@ def check_unchanged(build: Build) -> None:
     """
     smoke = build.resolved.test.smoke
     if smoke and (build.recipe.file_digest(smoke) or "(none)") != build.gate_parts["smoke"]:
-        where = str(build.recipe.directory / smoke)
+        where = str(build.recipe.file(smoke))
         raise RecipeError(f"{smoke} was changed while the farm ran", where=where, hint="run it again")
     for number, path in enumerate(build.patches, 1):
         if PatchInput.of(path).key_part() != build.key_parts[f"patch.{number}.{path.name}"]:

@@ -58,7 +58,7 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
                 hint="build a newer version of the package, or replace the whole requirement",
             )
         )
-    if table.test.smoke and not (recipe.directory / table.test.smoke).is_file():
+    if table.test.smoke and not recipe.file(table.test.smoke).is_file():
         problems.add(RecipeError(f"there is no file {table.test.smoke!r}", where=f"{where}: test.smoke"))
     suite = table.test.suite
     named = [("variants", name) for name in table.variants]
@@ -155,7 +155,7 @@ def _check_patches(recipe: LoadedRecipe, problems: Collector) -> None:
     where, version = f"{recipe.where}: patches", recipe.table.version
     listed = [patch.file for patch in recipe.table.patches]
     for patch in recipe.table.patches:
-        if not (recipe.patches / patch.file).is_file():
+        if not recipe.patch_file(patch.file).is_file():
             hint = f"it belongs into patches/{recipe.name}/"
             problems.add(PatchError(f"there is no patch {patch.file!r}", where=where, hint=hint))
         if not patch.is_for(version):

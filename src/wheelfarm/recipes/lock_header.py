@@ -49,7 +49,7 @@ class MadeFor(StrictModel):
     @classmethod
     def of(cls, recipe: LoadedRecipe, requires: Sequence[str] = (), runs: Sequence[str] = ()) -> Self:
         """What a lock of a recipe is made for now."""
-        source, files = recipe.source, (recipe.patches / patch.file for patch in recipe.table.patches)
+        source, files = recipe.source, (recipe.patch_file(patch.file) for patch in recipe.table.patches)
         patches = {path.name: header_and_diff(path)[1] for path in files if path.is_file()}
         return cls.model_construct(
             version=source.version,

@@ -85,6 +85,14 @@ class LoadedRecipe:
         """The file of the measured sizes, for errors and origins."""
         return f"{self.where.removesuffix('recipe.toml')}{SIZES}"
 
+    def file(self, name: str) -> Path:
+        """A file beside recipe.toml, which need not exist."""
+        return self.directory / name
+
+    def patch_file(self, name: str) -> Path:
+        """A patch of the series, which need not exist."""
+        return self.patches / name
+
     def measured(self, *, variant: str, engine: EngineName, target: Target) -> MeasuredSize | None:
         """The measured size of a wheel; None where nobody has measured it."""
         return self.sizes.get(variant, {}).get(engine, {}).get(self.table.shared_by(target))
@@ -163,7 +171,7 @@ class LoadedRecipe:
         """The patches that apply here, in the recipe's order."""
         variants = set(self.lineage(variant))
         return tuple(
-            self.patches / patch.file
+            self.patch_file(patch.file)
             for patch in self.table.patches
             if patch.is_for(self.table.version)
             and (patch.variants is None or not variants.isdisjoint(patch.variants))
@@ -172,17 +180,17 @@ class LoadedRecipe:
 
     def _lock(self, file: str) -> tuple[LockedRequirement, ...]:
         if file not in self._locks:
-            self._locks[file] = parse_lock(self.directory / file)
+            self._locks[file] = parse_lock(self.file(file))
         return self._locks[file]
 
     def pins(self, file: str) -> tuple[LockedRequirement, ...]:
         """The lines of a lock for all targets; none without the file."""
-        return self._lock(file) if (self.directory / file).exists() else ()
+        return self._lock(file) if self.file(file).exists() else ()
 
     def lock_header(self, file: str) -> MadeFor | None:
         """What a lock was made for; None where the file is missing or does not say it."""
         if file not in self._headers:
-            self._headers[file] = read_header(self.directory / file)
+            self._headers[file] = read_header(self.file(file))
         return self._headers[file]
 
     def _locked(self, file: str, target: Target) -> tuple[LockedRequirement, ...]:
@@ -207,7 +215,7 @@ class LoadedRecipe:
     def test_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
         """The locked run requirements, from outside the farm, for a target; see `build_requirements`."""
         # A recipe without the file runs with the standard library and wheels of the farm alone.
-        own = self._locked("test.lock", target) if (self.directory / "test.lock").exists() else ()
+        own = self._locked("test.lock", target) if self.file("test.lock").exists() else ()
         return (*own, *self._provided(target))
 
     def suite_requirements(self, target: Target) -> tuple[LockedRequirement, ...]:
@@ -223,7 +231,7 @@ class LoadedRecipe:
         name = resolved.profile.script
         if name is None:
             return None
-        path, where = self.directory / name, resolved.origins["profile.script"]
+        path, where = self.file(name), resolved.origins["profile.script"]
         if target.platform is not Platform.LINUX or not self.table.compiled:
             what = f"{self.name} can have no profile on {target.platform}"
             why = "it is made of what GCC counts, and the farm looks for GCC on Linux only"
@@ -234,8 +242,8 @@ class LoadedRecipe:
         return path.read_text(encoding="utf-8")
 
     def file_digest(self, name: str) -> Digest | None:
-        """The sha256 of a file in the recipe's directory; None when there is none."""
-        path = self.directory / name
+        """The sha256 of a file of the recipe; None when there is none."""
+        path = self.file(name)
         return sha256_of_file(path) if path.is_file() else None
 
 
