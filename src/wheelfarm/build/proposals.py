@@ -51,6 +51,8 @@ def make_proposal(
     values: Mapping[str, Any], recipe: LoadedRecipe, notes: Iterable[str] = ()
 ) -> Proposal | None:
     """The proposal to put values into a recipe, below notes as comments; None where it has them all."""
+    if recipe.base is not None:
+        return None  # where to put it is a choice: the farm's layer, or the base
     try:
         data = parse_toml((recipe.directory / "recipe.toml").read_text(encoding="utf-8"))
         merged = merge_values(data, values)

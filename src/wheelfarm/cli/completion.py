@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.cli.farm_files import read_variants, recipe_files, recipes_directory
+from wheelfarm.cli.farm_files import base_directory, read_variants, recipe_files, recipes_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,9 @@ def candidates(words: Sequence[str], directory: Path) -> list[str]:
 def packages(root: Path, word: str = "") -> list[str]:
     """The packages that an unfinished list of packages may end with, each with what precedes it."""
     *chosen, _ = word.split(",")
-    names = [file.parent.name for file in recipe_files(recipes_directory(root))]
+    base = base_directory(root)
+    directories = [recipes_directory(each) for each in (base, root) if each]
+    names = sorted({file.parent.name for each in directories for file in recipe_files(each)})
     prefix = "".join(f"{name}," for name in chosen)
     return [f"{prefix}{name}" for name in names if name not in chosen] + ([] if chosen else [_ALL])
 
@@ -72,6 +74,6 @@ def packages_here() -> list[str]:
 
 def _farm_around(directory: Path) -> Path | None:
     for each in (directory, *directory.parents):
-        if (each / "pyproject.toml").is_file() and recipes_directory(each).is_dir():
+        if (each / "pyproject.toml").is_file() and (recipes_directory(each).is_dir() or base_directory(each)):
             return each
     return None

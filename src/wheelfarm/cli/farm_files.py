@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+from wheelfarm.system.shipped import find_base
 from wheelfarm.system.toml import parse_toml
 
 if TYPE_CHECKING:
@@ -34,6 +36,13 @@ def recipes_directory(root: Path) -> Path:
     )
 
 
+def base_directory(root: Path) -> Path | None:
+    """The directory of a farm's base; None where it has none, or that is not on this machine yet."""
+    table = table_in(read_table(root / "pyproject.toml"), "tool", "wheelfarm")
+    work = os.environ.get("WHEELFARM_WORK") or str(table.get("work", ".wheelfarm"))
+    return find_base(table["base"], root / work) if "base" in table else None
+
+
 def recipe_files(recipes: Path) -> Iterator[Path]:
     """The recipes below a directory, by name."""
     for file in sorted(recipes.glob("*/recipe.toml")):
@@ -46,4 +55,6 @@ def read_variants(root: Path) -> tuple[str, ...]:
     """The variants of a farm, the default one first."""
     table = table_in(read_table(root / "pyproject.toml"), "tool", "wheelfarm")
     default = str(table.get("variant", "openblas"))
-    return tuple(dict.fromkeys([default, *table_in(table, "variants")]))
+    base = base_directory(root)
+    below = read_variants(base)[1:] if base else ()
+    return tuple(dict.fromkeys([default, *below, *table_in(table, "variants")]))

@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
 
 _PACKAGE = "one distribution"
+_HINT = """put the patch into patches/{name}/, and list it in recipes/{name}/recipe.toml
+[[append.patches]]
+file = "..."\
+"""
 _BASE = "the version that the patches are for; the recipe's by default"
 
 
 def _tree(call: Invocation, package: str) -> PatchTree:
     settings = call.farm.settings
-    return PatchTree(settings, find_recipe(settings, package), make_fetcher(settings))
+    recipe = find_recipe(settings, package)
+    recipe.check_own(_HINT)
+    return PatchTree(settings, recipe, make_fetcher(settings))
 
 
 @task(

@@ -15,7 +15,7 @@ from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe import recipe_schema
 from wheelfarm.recipes.sizes import FILE as SIZES
-from wheelfarm.recipes.sizes import merge_sizes, render_sizes
+from wheelfarm.recipes.sizes import merge_sizes, read_sizes, render_sizes
 from wheelfarm.recipes.versions import VERSIONS
 from wheelfarm.report.sizes import sizes_data, sizes_lines
 from wheelfarm.run.farm import Farm
@@ -42,7 +42,10 @@ def list_recipes(call: Invocation) -> None:
         call.farm.recipes.check()
     width = max((len(recipe.name) for recipe in entries), default=0)
     call.show(
-        [recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True) for recipe in entries],
+        [
+            recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True) | {"where": recipe.where}
+            for recipe in entries
+        ],
         (_recipe_line(recipe, width) for recipe in entries),
     )
 
@@ -50,7 +53,9 @@ def list_recipes(call: Invocation) -> None:
 def _recipe_line(recipe: LoadedRecipe, width: int) -> str:
     needs = ", ".join(dict.fromkeys((*recipe.table.requires.host, *recipe.table.requires.run)))
     needed = f" [on {needs}]" if needs else ""
-    return f"{recipe.name:{width}}  {recipe.table.version:8}  {recipe.table.summary}{needed}"
+    changed = ", changed here" if recipe.base and recipe.base.overlay else ""
+    origin = f" ({recipe.base_farm.label}{changed})" if recipe.base and recipe.base_farm else ""
+    return f"{recipe.name:{width}}  {recipe.table.version:8}  {recipe.table.summary}{needed}{origin}"
 
 
 @task("json", sizes="the limits of sizes too: an error where one is more than 3 % above the stored wheel")
@@ -142,7 +147,9 @@ def sizes(call: Invocation, packages: str, *, variant: str | None = None) -> Non
         raise UsageError(what, hint=f"nox -s build-{missing[0]}")
     for recipe in entries:
         found = sizes_of(each for each in measured if each.recipe.name == recipe.name)
-        text = render_sizes(recipe.name, merge_sizes(recipe.sizes, found))
+        # Those of a base stay there.
+        known = read_sizes(recipe.directory / SIZES, recipe.sizes_file)
+        text = render_sizes(recipe.name, merge_sizes(known, found))
         if found and not call.dry_run:
             write_if_changed(recipe.directory / SIZES, text.encode())
     call.show(sizes_data(measured), sizes_lines(measured, call.screen.width))
@@ -181,11 +188,13 @@ def lock(call: Invocation, packages: str) -> None:
         if names is None:
             farm.recipes.check()
     for recipe in order(farm.recipes, names):
-        if names is None or recipe.name in names:
+        # Locks that the base keeps are not copied unless somebody asks for it.
+        of_base = recipe.base is not None and not any(recipe.directory.glob("*.lock"))
+        if recipe.name in names if names is not None else not of_base:
             for name, text in compiler.compile(recipe).items():
                 if not call.dry_run:
                     write_atomically(recipe.directory / name, text.encode(), "the lock")
-                file = f"{recipe.where.removesuffix('recipe.toml')}{name}"
+                file = f"{recipe.own_where.removesuffix('recipe.toml')}{name}"
                 pinned[file] = len(parse_lines(text, file))
                 call.screen.say(f"{file}: {pinned[file]} pinned")
     if call.json:

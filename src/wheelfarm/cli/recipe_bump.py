@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 
+_HINT = """a newer base moves it; or move it in recipes/{name}/recipe.toml, then inv recipe.lock {name}
+[replace]
+version = "..."
+source.sha256 = "..."\
+"""
+
+
 @task(
     *("dry_run", "json"),
     packages="distributions, separated by commas, each perhaps with its version as scipy==1.17.1; or all",
@@ -93,9 +100,20 @@ def make_bumper(call: Invocation, policy: Policy, *, leave_out: bool = False, ke
 
 
 def select_recipes(call: Invocation, releases: Mapping[Name, str | None] | None) -> list[LoadedRecipe]:
-    """The requested recipes, each after what it needs."""
+    """The requested recipes, each after what it needs; those of a base move with it.
+
+    Raises:
+        UsageError: where a base has a requested one.
+    """
     recipes = call.farm.recipes
     if releases is None:
         with call.problems.collect():
             recipes.check()
-    return [each for each in order(recipes, releases) if releases is None or each.name in releases]
+    chosen = [each for each in order(recipes, releases) if releases is None or each.name in releases]
+    for recipe in chosen if releases is not None else ():
+        recipe.check_own(_HINT)
+    own = [each for each in chosen if each.base is None]
+    if base := call.farm.settings.base_farm if len(own) < len(chosen) else None:
+        number = counted(len(chosen) - len(own), "recipe")
+        call.screen.say(f"left out: {number} of the base {base.label}; a newer base moves them")
+    return own

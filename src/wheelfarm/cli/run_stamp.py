@@ -41,6 +41,7 @@ def input_states(settings: Settings) -> dict[str, list[int] | None]:
     root = settings.root
     files = [root / "pyproject.toml", root / "requirements" / "farm.txt"]
     files += [root / variant.lock for variant in settings.variants.values() if variant.lock]
+    files += settings.base_farm.files() if settings.base_farm else []
     for directory in (settings.recipes, settings.patches):
         files += [directory, *directory.rglob("*")]
     return {str(file): file_state(file) for file in files}

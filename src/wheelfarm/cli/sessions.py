@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Final
 
 import nox
 
-from wheelfarm.cli.farm_files import read_table, read_variants, recipe_files, recipes_directory, table_in
+from wheelfarm.cli.farm_files import (
+    base_directory,
+    read_table,
+    read_variants,
+    recipe_files,
+    recipes_directory,
+    table_in,
+)
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.cli.tools import tools_environment
 
@@ -61,16 +68,21 @@ def _names(value: object) -> list[str]:
     return [re.sub(r"[-_.]+", "-", str(name)).lower() for name in value] if isinstance(value, list) else []
 
 
-def read_summaries(recipes: Path) -> tuple[RecipeSummary, ...]:
-    """The recipes below a directory, by name."""
+def read_summaries(recipes: Path, base: Path | None = None) -> tuple[RecipeSummary, ...]:
+    """The recipes below a directory, by name; some may lie over those of a base."""
+    files = {file.parent.name: file for each in (base, recipes) if each for file in recipe_files(each)}
     summaries = []
-    for file in recipe_files(recipes):
-        recipe = read_table(file)
-        requires = table_in(recipe, "requires")
-        needs = dict.fromkeys([*_names(requires.get("host")), *_names(requires.get("run"))])
+    for name, file in sorted(files.items()):
+        own = read_table(file)
+        below = read_table(base / name / "recipe.toml") if base else {}
+        recipe = below | own | table_in(own, "replace")
+        tables = [table_in(recipe, "requires"), table_in(own, "append", "requires")]
+        needs = dict.fromkeys(
+            name for kind in ("host", "run") for each in tables for name in _names(each.get(kind))
+        )
         summaries.append(
             RecipeSummary(
-                name=file.parent.name,
+                name=name,
                 version=str(recipe.get("version", "?")),
                 summary=str(recipe.get("summary", "the recipe cannot be read")),
                 needs=tuple(needs),
@@ -97,7 +109,10 @@ def register_recipes(root: Path) -> None:
     """
     # nox looks for uv, which no session of the farm uses.
     logging.getLogger("nox").addFilter(lambda record: "uv binary not found" not in record.getMessage())
-    summaries = read_summaries(recipes_directory(root))
+    base = base_directory(root)
+    if base is None and "base" in table_in(read_table(root / "pyproject.toml"), "tool", "wheelfarm"):
+        _register("fetch-base", _fetch_base(root), tags=["base"])
+    summaries = read_summaries(recipes_directory(root), recipes_directory(base) if base else None)
     known = {each.name for each in summaries}
     variants = read_variants(root)
     # `nox -l` has a line a package, whose description names the variants.
@@ -185,6 +200,14 @@ def _doctor(root: Path) -> Callable[[nox.Session], None]:
 
     doctor.__doc__ = "Check this machine for builds, and show what mends each fault."
     return doctor
+
+
+def _fetch_base(root: Path) -> Callable[[nox.Session], None]:
+    def fetch(session: nox.Session) -> None:
+        _run(session, root, "invoke", "recipe.list", *session.posargs)
+
+    fetch.__doc__ = "Fetch the base of the farm, whose recipes get sessions then."
+    return fetch
 
 
 def _output(words: list[str]) -> str:

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, SettingsError
 from wheelfarm.model import PLATFORM_SUFFIXES
-from wheelfarm.recipes.layers import FARM
+from wheelfarm.recipes.base import FARM
 from wheelfarm.recipes.nightly import check_nightly
 from wheelfarm.recipes.providers import INTERFACES
 from wheelfarm.recipes.source_table import WheelSource

@@ -6,15 +6,15 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
-from pydantic_core import PydanticCustomError
 
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
-from wheelfarm.recipes.recipe import Layered
-from wheelfarm.recipes.strict import SizeText, StrictModel, one_of, parsed_by, size_of
+from wheelfarm.recipes.base_table import BaseTable
+from wheelfarm.recipes.recipe import Layer, Layered
+from wheelfarm.recipes.strict import SizeText, StrictModel, Url, one_of, parsed_by, size_of
 from wheelfarm.recipes.variant_table import Variant
 
 if TYPE_CHECKING:
@@ -45,24 +45,6 @@ def _index_name(name: str) -> str:
     return name
 
 
-def check_no_credentials(url: str) -> str:
-    """The url, when it holds no user and no password.
-
-    Raises:
-        PydanticCustomError: when it does; the error does not show them.
-    """
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        shown = urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}", query=""))
-        raise PydanticCustomError(
-            "credentials",
-            "a url in a file that is shared may hold no credentials: they come from TWINE_USERNAME and "
-            "TWINE_PASSWORD, netrc or keyring",
-            {"shown": shown},
-        )
-    return url
-
-
 def _relative(path: str) -> str:
     if path.startswith("/") or ".." in path.split("/") or any(mark in path for mark in "?# "):
         raise ValueError("a path below the url is expected, such as team/openblas")
@@ -90,7 +72,6 @@ PythonText = Annotated[Python, parsed_by(Python.parse), WithJsonSchema({"type": 
 CiPlatform = Annotated[str, one_of(PLATFORMS, "platform")]
 Suffix = Annotated[str, one_of(PLATFORM_SUFFIXES, "platform")]
 LinuxSuffix = Annotated[str, one_of(LINUX_SUFFIXES, "platform on Linux")]
-Url = Annotated[str, Field(min_length=1), AfterValidator(check_no_credentials)]
 TargetText = Annotated[str, parsed_by(lambda text: Target.parse(text).identifier)]
 IndexName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$"), AfterValidator(_index_name)]
 RelativePath = Annotated[str, AfterValidator(_relative)]
@@ -244,9 +225,22 @@ class LimitsTable(StrictModel):
         return Limits(**{**dict(self), **sizes})
 
 
+class Defaults(Layered):
+    """`[tool.wheelfarm.defaults]`: the farm's layer below every recipe."""
+
+    replace: Layer = Field(
+        default=Layer(), description="Takes the place of what the defaults of the farm's base say"
+    )
+
+
 class FarmTable(StrictModel):
     """`[tool.wheelfarm]`."""
 
+    base: BaseTable | None = Field(
+        default=None,
+        description="The farm whose recipes, variants and defaults lie below the farm's own: an installed "
+        "distribution, such as wheelfarm==0.1.0, or a table of a git url and a full commit",
+    )
     recipes: PathText = Path("recipes")
     patches: PathText = Path("patches")
     wheelhouse: PathText = Path("wheelhouse")
@@ -310,4 +304,4 @@ class FarmTable(StrictModel):
     compiler_cache_size: SizeText = Field(
         default="5G", description="The largest size of the compiler cache of a recipe, for each engine"
     )
-    defaults: Layered = Field(default=Layered(), description="The farm's layer below every recipe")
+    defaults: Defaults = Field(default=Defaults(), description="The farm's layer below every recipe")

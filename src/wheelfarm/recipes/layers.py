@@ -1,5 +1,8 @@
 """Resolves the layers of a recipe: built-in → farm → BLAS → recipe → variant → platform → target.
 
+A base of the farm stands below it in both: its defaults below the farm's, and its recipe, with all layers of
+that, below the recipe of the farm.
+
 The layers of a variant come after those of the one that it extends.
 
 A layer that would silently change a value of a lower one is an error: it must say `replace`.
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import Collector, RecipeError
 from wheelfarm.model import ConfigSettings
+from wheelfarm.recipes.base import FARM
 from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.recipes.recipe import Layer, Layered, Profile, Repair, SystemPackages, Test
 from wheelfarm.recipes.strict import parse
@@ -24,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wheelfarm.model import Target
+    from wheelfarm.recipes.farm_settings import Defaults
+    from wheelfarm.recipes.overlay import BaseRecipe, Overlay
     from wheelfarm.recipes.recipe import Layers, Recipe
 
-FARM: Final = "pyproject.toml: tool.wheelfarm.defaults"
 _BUILT_IN: Final = "wheelfarm/recipes/defaults.toml"
 _NESTED: Final = ("expect", "test")
 """Tables whose own tables make dotted keys; all others are two levels deep."""
@@ -101,25 +106,29 @@ class _Stack:
             elif path in _WORDS:
                 self._set(path, f"{old} {value}", f"{self.origins[path]} + {where}")
             else:
-                hint = f"say it under `replace` instead: {where.removesuffix('append')}replace.{path}"
+                hint = f"say it under `replace` instead: {_sibling(where, 'append', 'replace')}.{path}"
                 self._refuse(path, "has a value already: it cannot be appended to", where, hint)
 
     def replace(self, layer: Layer, where: str) -> None:
         for path, value in _by_path(layer):
             if path not in self.values:
-                hint = f"say it under `append` instead: {where.removesuffix('replace')}append.{path}"
+                hint = f"say it under `append` instead: {_sibling(where, 'replace', 'append')}.{path}"
                 self._refuse(path, "has no value that could be replaced", where, hint)
             self._set(path, value, where)
 
-    def add_base(self, layer: Layer, where: str) -> None:
+    def add_recipe(self, layer: Layer, where: str, *, of_base: bool) -> None:
         """Add the recipe's own tables, which may not contradict a default of the farm."""
         for path, value in _by_path(layer):
             if self._is_fixed(path):
                 hint = f"say it under [farm.replace] or [farm.append]: farm.replace.{path}"
+                if of_base:
+                    hint = f"take {path} out of [tool.wheelfarm.defaults], and say it in recipes of this farm"
                 self._refuse(path, "has a default of the farm", f"{where}: {path}", hint)
             self._set(path, value, where)
 
-    def add_layers(self, layered: Layered, *, where: str, lineage: Sequence[str], target: Target) -> None:
+    def add_layers(
+        self, layered: Layered | Overlay, *, where: str, lineage: Sequence[str], target: Target
+    ) -> None:
         for layers, path in _applicable(layered, lineage, target):
             self.add(layers, f"{where}{path}")
 
@@ -146,7 +155,14 @@ class _Stack:
         return table
 
 
-def _applicable(layered: Layered, lineage: Sequence[str], target: Target) -> Iterator[tuple[Layers, str]]:
+def _sibling(where: str, verb: str, other: str) -> str:
+    """The place of a layer's other half; the farm's defaults append without saying so."""
+    return f"{where}.{other}" if where.endswith(FARM) else f"{where.removesuffix(verb)}{other}"
+
+
+def _applicable(
+    layered: Layered | Overlay, lineage: Sequence[str], target: Target
+) -> Iterator[tuple[Layers, str]]:
     for variant in lineage:
         if variant in layered.variants:
             yield layered.variants[variant], f"variants.{variant}"
@@ -158,7 +174,15 @@ def _applicable(layered: Layered, lineage: Sequence[str], target: Target) -> Ite
 
 
 def resolve(
-    recipe: Recipe, *, where: str, defaults: Layered, blas: Layer, lineage: Sequence[str], target: Target
+    recipe: Recipe,
+    *,
+    where: str,
+    defaults: Defaults,
+    blas: Layer,
+    lineage: Sequence[str],
+    target: Target,
+    base_defaults: tuple[str, Defaults] | None = None,
+    base: BaseRecipe | None = None,
 ) -> ResolvedRecipe:
     """The recipe's values for one variant and target.
 
@@ -169,6 +193,8 @@ def resolve(
         blas: the layer of the variant below recipes that link its BLAS.
         lineage: the variant's name, after the names of those that it extends.
         target: what the values are for.
+        base_defaults: where the base of the farm has its defaults, and these.
+        base: what the recipe lies over.
 
     Raises:
         RecipeError: where a layer appends to a single value or replaces nothing.
@@ -176,13 +202,20 @@ def resolve(
     stack = _Stack()
     if recipe.compiled:
         stack.add_layers(built_in_defaults(), where=f"{_BUILT_IN}: ", lineage=lineage, target=target)
-    stack.append(defaults, FARM)
-    stack.add_layers(defaults, where=f"{FARM}.", lineage=lineage, target=target)
+    for place, layered in (*([base_defaults] if base_defaults else []), (FARM, defaults)):
+        stack.append(layered, place)
+        stack.replace(layered.replace, f"{place}.replace")
+        stack.add_layers(layered, where=f"{place}.", lineage=lineage, target=target)
     if recipe.blas:
         stack.append(blas, f"pyproject.toml: tool.wheelfarm.variants.{lineage[-1]}")
-    stack.add_base(recipe, where)
-    stack.add(recipe.farm, f"{where}: farm")
-    stack.add_layers(recipe, where=f"{where}: ", lineage=lineage, target=target)
+    place = base.where if base else where
+    stack.add_recipe(recipe, place, of_base=base is not None)
+    stack.add(recipe.farm, f"{place}: farm")
+    stack.add_layers(recipe, where=f"{place}: ", lineage=lineage, target=target)
+    if base and base.overlay:
+        stack.append(base.overlay.append, f"{where}: append")
+        stack.replace(base.overlay.replace, f"{where}: replace")
+        stack.add_layers(base.overlay, where=f"{where}: ", lineage=lineage, target=target)
     stack.problems.check()
     if stack.values.get("expect.extensions") is False:
         stack.drop_built_in_expectations()
@@ -196,5 +229,5 @@ def resolve(
         test=Test.model_validate(stack.table("test")),
         compiler_flags={glob: tuple(flags) for glob, flags in stack.table("compiler-flags").items()},
         profile=Profile.model_validate(stack.table("profile")),
-        origins=stack.origins,
+        origins={**(base.origins if base else {}), **stack.origins},
     )

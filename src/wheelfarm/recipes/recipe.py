@@ -297,6 +297,12 @@ class Recipe(Layered):
         default=Layers(), description="Layer over the farm's defaults, where the recipe says otherwise"
     )
 
+    base: bool = Field(
+        default=True,
+        description="false: takes the place of the recipe of this name in the farm's base, in place of lying "
+        "over it",
+    )
+
     @model_validator(mode="after")
     def _isolated_without_reason(self) -> Self:
         if (self.isolation is None) is not (self.isolation_reason is None):

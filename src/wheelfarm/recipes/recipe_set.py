@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, RecipeError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, Platform, PublicWheel, Sdist, parse_name
+from wheelfarm.recipes.base import explain_newer
 from wheelfarm.recipes.checks import (
     check_defaults,
     check_expectations,
@@ -18,14 +19,16 @@ from wheelfarm.recipes.checks import (
     check_recipe,
     check_set,
 )
+from wheelfarm.recipes.farm_settings import Defaults
 from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.nightly import take_commit
+from wheelfarm.recipes.overlay import BaseRecipe, lay_over
 from wheelfarm.recipes.providers import INSTALLED, installed_requirements
-from wheelfarm.recipes.recipe import Layer, Layered, Recipe, Requires
+from wheelfarm.recipes.recipe import Layer, Recipe, Requires
 from wheelfarm.recipes.sizes import FILE as SIZES
-from wheelfarm.recipes.sizes import limit_sizes, read_sizes
+from wheelfarm.recipes.sizes import limit_sizes, merge_sizes, read_sizes
 from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
 from wheelfarm.recipes.strict import parse, read_toml, suggestion
 from wheelfarm.recipes.variants import lineage
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.errors import FarmError
     from wheelfarm.model import EngineName, LockedRequirement, Source, Target
+    from wheelfarm.recipes.base import BaseFarm
     from wheelfarm.recipes.nightly import NightlyCommit
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.recipes.sizes import MeasuredSize, Sizes
@@ -49,8 +53,14 @@ class LoadedRecipe:
 
     table: Recipe
     directory: Path
+    """Where the farm has it, and what tasks write to; missing where the base alone has it."""
     patches: Path
-    defaults: Layered = field(default_factory=Layered)
+    """The same for its patches."""
+    base: BaseRecipe | None = None
+    """The recipe of the farm's base that it lies over."""
+    base_farm: BaseFarm | None = None
+    """The base of the farm."""
+    defaults: Defaults = field(default_factory=Defaults)
     """The farm's layer, `[tool.wheelfarm.defaults]`."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     """All variants of the farm."""
@@ -78,20 +88,38 @@ class LoadedRecipe:
     @property
     def where(self) -> str:
         """The recipe's file, for errors and origins."""
+        return self.base.where if self.base and not self.base.overlay else self.own_where
+
+    @property
+    def own_where(self) -> str:
+        """The file of the farm, also where the base alone has the recipe."""
         return f"{shown_directory(self.directory)}/recipe.toml"
 
     @property
     def sizes_file(self) -> str:
         """The file of the measured sizes, for errors and origins."""
-        return f"{self.where.removesuffix('recipe.toml')}{SIZES}"
+        own = self.base is None or (self.directory / SIZES).is_file()
+        return (self.own_where if own else self.where).replace("recipe.toml", SIZES)
 
     def file(self, name: str) -> Path:
         """A file beside recipe.toml, which need not exist."""
-        return self.directory / name
+        own = self.directory / name
+        return self.base.directory / name if self.base and not own.is_file() else own
 
     def patch_file(self, name: str) -> Path:
         """A patch of the series, which need not exist."""
-        return self.patches / name
+        own = self.patches / name
+        return self.base.patches / name if self.base and not own.is_file() else own
+
+    def check_own(self, hint: str) -> None:
+        """Refuse what would change a recipe that the base has.
+
+        Raises:
+            UsageError: when it is one; `hint` says how the farm gets the change.
+        """
+        if self.base and self.base_farm:
+            what = f"the recipe of {self.name} comes from the base, where nothing is written"
+            raise UsageError(what, where=self.base.where, hint=hint.format(name=self.name))
 
     def measured(self, *, variant: str, engine: EngineName, target: Target) -> MeasuredSize | None:
         """The measured size of a wheel; None where nobody has measured it."""
@@ -146,8 +174,12 @@ class LoadedRecipe:
         if (variant, target) not in self._resolved:
             resolved = resolve(
                 self.table,
-                where=self.where,
+                where=self.own_where,
                 defaults=self.defaults,
+                base_defaults=(self.base_farm.defaults_where, self.base_farm.defaults)
+                if self.base_farm
+                else None,
+                base=self.base,
                 blas=self.variants[variant].blas_layer if variant in self.variants else Layer(),
                 lineage=self.lineage(variant),
                 target=target,
@@ -332,17 +364,50 @@ def load_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
     Raises:
         RecipeError: when recipe.toml cannot be read.
     """
-    file = directory / "recipe.toml"
     where = f"{shown_directory(directory)}/recipe.toml"
-    patches = directory / "patches" if is_version(directory) else settings.patches / directory.name
+    table, base = _read_table(directory, where, settings)
+    sizes = read_sizes(directory / SIZES, where.replace("recipe.toml", SIZES))
+    if base is not None:
+        below = read_sizes(base.directory / SIZES, base.where.replace("recipe.toml", SIZES))
+        sizes = merge_sizes(below, sizes)
     return LoadedRecipe(
-        table=parse(Recipe, read_toml(file, error=RecipeError), where=where, error=RecipeError),
+        table=table,
         directory=directory,
-        patches=patches,
+        patches=directory / "patches" if is_version(directory) else settings.patches / directory.name,
+        base=base,
+        base_farm=settings.base_farm,
         defaults=settings.defaults,
         variants=settings.variants,
-        sizes=read_sizes(directory / SIZES, where.replace("recipe.toml", SIZES)),
+        sizes=sizes,
         root=settings.root,
+    )
+
+
+def _read_table(directory: Path, where: str, settings: Settings) -> tuple[Recipe, BaseRecipe | None]:
+    """The recipe in a directory, laid over that of the base if there is one."""
+    farm, file = settings.base_farm, directory / "recipe.toml"
+    below = farm.directory(directory.name) if farm and not is_version(directory) else None
+    own = read_toml(file, error=RecipeError) if below is None or file.is_file() else None
+    if farm is None or below is None or (own and own.get("base") is False):
+        if own and "source" not in own and own.keys() & {"append", "replace"}:
+            what = f"there is no recipe for {directory.name!r} in the base"
+            why = "append and replace lie over a recipe of the base"
+            hint = suggestion(directory.name, farm.names()) if farm else 'base = "wheelfarm" names one'
+            raise RecipeError(what if farm else "the farm has no base", where=where, why=why, hint=hint)
+        return parse(Recipe, own or {}, where=where, error=RecipeError), None
+    base = farm.where(below / "recipe.toml")
+    with explain_newer(farm.label):
+        table = read_toml(below / "recipe.toml", error=RecipeError)
+        recipe = parse(Recipe, table, where=base, error=RecipeError)
+    merged, overlay, origins = lay_over(table, own or {}, base=base, where=where)
+    if own is not None:
+        recipe = parse(Recipe, merged, where=f"{where} over {base}", error=RecipeError)
+    return recipe, BaseRecipe(
+        directory=below,
+        patches=farm.patches / directory.name,
+        where=base,
+        overlay=overlay if own is not None else None,
+        origins=origins,
     )
 
 
@@ -378,15 +443,16 @@ def read_recipes(settings: Settings) -> RecipeSet:
         RecipeError: when there is no directory of recipes.
         SettingsError: when `[tool.wheelfarm.defaults]` is wrong.
     """
-    if not settings.recipes.is_dir():
+    base = settings.base_farm
+    if base is None and not settings.recipes.is_dir():
         raise RecipeError("there is no recipes directory", where=str(settings.recipes))
     problems = Collector()
     check_defaults(settings, problems)
     problems.check()
     by_name: dict[Name, LoadedRecipe] = {}
-    directories = sorted(
-        path for path in settings.recipes.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))
-    )
+    own = settings.recipes.iterdir() if settings.recipes.is_dir() else ()
+    names = {path.name for path in own if path.is_dir() and not path.name.startswith((".", "_"))}
+    directories = sorted(settings.recipes / name for name in names | set(base.names() if base else ()))
     # A recipe that cannot be read still exists: a recipe that requires it is not wrong.
     present = {path: Name(canonicalize_name(path.name)) for path in directories}
     check_providers(settings, present.values(), problems)

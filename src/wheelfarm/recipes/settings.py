@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from wheelfarm.errors import Collector, SettingsError, UsageError
-from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, FarmTable, IndexTable
+from wheelfarm.recipes.base import BaseFarm, read_base
+from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, Defaults, FarmTable, IndexTable
 from wheelfarm.recipes.strict import SIZE_NOUN, parse, read_toml, size_of, suggestion
 from wheelfarm.recipes.variants import derive_variants
 
@@ -56,12 +57,25 @@ class Settings(FarmTable):
     environ: Mapping[str, str]
     origins: Mapping[str, str]
     """Key of `[tool.wheelfarm]` → who gives its value: a variable, an option, a file or the default."""
+    base_farm: BaseFarm | None = None
+    """What `base` names."""
     versions: Mapping[str, str] = {}
     """Recipe → the version of it that a task names, as numpy==2.3.5."""
 
     def replace(self, **changes: object) -> Settings:
         """The same settings but for these."""
         return self.model_copy(update=changes)
+
+    @property
+    def all_defaults(self) -> tuple[Defaults, ...]:
+        """The defaults of the farm's base, and its own over them."""
+        return (*([self.base_farm.defaults] if self.base_farm else []), self.defaults)
+
+    @property
+    def default_tests(self) -> bool | None:
+        """What the defaults expect of test suites in wheels."""
+        found = [each.expect.tests for each in self.all_defaults if each.expect.tests is not None]
+        return found[-1] if found else None
 
     @property
     def from_nothing(self) -> bool:
@@ -102,23 +116,26 @@ def load(
         options: what the command line overrides, by key of `[tool.wheelfarm]`; None overrides nothing.
 
     Raises:
-        SettingsError: for each bad value in `[tool.wheelfarm]` or a variable.
+        SettingsError: for each bad value in `[tool.wheelfarm]` or a variable, and for a base that is no farm.
         UsageError: for each bad option.
+        FarmError: when the base is a commit that cannot be fetched.
     """
     environ = dict(os.environ if environ is None else environ)
     farm, origins = _farm(root, environ, options or {})
     index_url, index_origin = (farm.index_url, origins["index-url"]) if farm.index_url else pip_index(environ)
     images = {suffix: environ[variable] for variable, suffix in _IMAGES.items() if variable in environ}
+    base = read_base(farm, work=root / farm.work, cache=root / farm.cache, environ=environ)
     values = dict(farm) | {
         **{name: root / getattr(farm, name) for name in _PATHS},
         "index_url": index_url,
         "pythons": tuple(sorted(set(farm.pythons))),
-        "variants": derive_variants(farm.variants),
+        "variants": derive_variants({**(base.variants if base else {}), **farm.variants}),
         "images": farm.images | images,
         "compiler_cache": not farm.release if farm.compiler_cache is None else farm.compiler_cache,
     }
     origins["index-url"] = index_origin
-    settings = Settings.model_construct(**values, root=root, environ=environ, origins=origins)
+    values |= {"root": root, "environ": environ, "origins": origins, "base_farm": base}
+    settings = Settings.model_construct(**values)
     settings.choose_variant(settings.variant)
     return settings
 

@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args
+from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -262,6 +263,24 @@ def _size_text(text: str) -> str:
     return text
 
 
+def _no_credentials(url: str) -> str:
+    """The url, when it holds no user and no password.
+
+    Raises:
+        PydanticCustomError: when it does; the error does not show them.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        shown = urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}", query=""))
+        raise PydanticCustomError(
+            "credentials",
+            "a url in a file that is shared may hold no credentials: they come from TWINE_USERNAME and "
+            "TWINE_PASSWORD, netrc or keyring",
+            {"shown": shown},
+        )
+    return url
+
+
 NameText = Annotated[str, parsed_by(parse_name)]
 DigestText = Annotated[
     str, parsed_by(parse_digest), Field(json_schema_extra={"pattern": "^[0-9a-fA-F]{64}$"})
@@ -279,6 +298,7 @@ VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 InstallTag = Annotated[str, Field(pattern=r"^[^,\s]+$")]  # Meson separates tags by commas
 SplitKey = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
 PlatformName = Annotated[Platform, Field(strict=False)]
+Url = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 CommitText = Annotated[str, AfterValidator(_commit)]
 SizeText = Annotated[str, AfterValidator(_size_text), Field(json_schema_extra={"pattern": _SIZE.pattern})]
 """An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""

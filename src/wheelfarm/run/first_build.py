@@ -42,9 +42,7 @@ def measure_recipe(farm: Farm, recipe: DraftedRecipe, wheel: Path) -> Mapping[st
     found = open_wheel(wheel)
     pure, needed = recipe.compilers == [], externals(linkage(found))
     measured = replace(
-        recipe.expecting_tests(
-            present=bool(test_members(found)), default=farm.settings.defaults.expect.tests
-        ),
+        recipe.expecting_tests(present=bool(test_members(found)), default=farm.settings.default_tests),
         vendors=None if pure else vendor_globs(each.name for each in vendored(found)),
         needs=[each for each in recipe.needs if each in needed],
         abi3=any(tag.abi == "abi3" for tag in found.tags),

@@ -88,11 +88,12 @@ def find_recipe(settings: Settings, name: str) -> LoadedRecipe:
         UsageError: when there is none of that name.
         RecipeError: when recipe.toml cannot be read.
     """
-    directories = {path.parent.name: path.parent for path in settings.recipes.glob("*/recipe.toml")}
-    if parse_name(name) not in directories:
-        hint = suggestion(name, directories)
+    names = {path.parent.name for path in settings.recipes.glob("*/recipe.toml")}
+    names.update(settings.base_farm.names() if settings.base_farm else ())
+    if parse_name(name) not in names:
+        hint = suggestion(name, names)
         raise UsageError(f"there is no recipe for {name!r}", where=str(settings.recipes), hint=hint)
-    return load_recipe(directories[parse_name(name)], settings)
+    return load_recipe(settings.recipes / parse_name(name), settings)
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,9 @@ class PatchTree:
 
     def file_of(self, patch: Path) -> str:
         """A patch as the recipe names it."""
-        return patch.relative_to(self.recipe.patches).as_posix()
+        base = self.recipe.base
+        own = base is None or patch.is_relative_to(self.recipe.patches)
+        return patch.relative_to(self.recipe.patches if own else base.patches).as_posix()
 
     def refuse_uncommitted(self) -> None:
         """Refuse a tree with files that no commit has.

@@ -66,6 +66,7 @@ def plan_fix(farm: Farm, proposal: Proposal) -> RecipeFix:
         FarmError: when the source cannot be fetched.
     """
     recipe = farm.recipes.find(proposal.name)
+    recipe.check_own("put the lines into recipes/{name}/recipe.toml, under [append] or [replace]")
     path = recipe.directory / "recipe.toml"
     with explain_os_errors(path, "the recipe"):
         before = path.read_bytes()

@@ -143,6 +143,9 @@ class Drafter:
             UsageError: when it has.
         """
         directory = self.settings.recipes / name
+        known = self.recipes.by_name.get(name)
+        if known is not None:
+            known.check_own("say what differs in recipes/{name}/recipe.toml, under [append] and [replace]")
         if name in self.recipes or directory.exists():
             raise UsageError(
                 f"there is a recipe for {name} already",
@@ -200,7 +203,7 @@ class Drafter:
             schema=(self.settings.root / "docs/reference/recipe.schema.json").is_file(),
             questions=find_questions(facts, published),
         )
-        return drafted.expecting_tests(present=tests, default=self.settings.defaults.expect.tests)
+        return drafted.expecting_tests(present=tests, default=self.settings.default_tests)
 
     def _needs(self, facts: SourceFacts, published: PublishedWheel | None) -> tuple[str, ...]:
         """What the wheel may need from outside on Linux, beyond the farm's defaults.
@@ -208,9 +211,10 @@ class Drafter:
         The libraries of the system that are put into the wheel may need another that each manylinux system
         has (PEP 600), as libxml2 needs zlib.
         """
-        defaults = self.settings.defaults
-        linux = defaults.platforms.get(Platform.LINUX)
-        globs = [*(defaults.expect.needs or ()), *((linux.append.expect.needs or ()) if linux else ())]
+        globs = list[str]()
+        for defaults in self.settings.all_defaults:
+            linux = defaults.platforms.get(Platform.LINUX)
+            globs += [*(defaults.expect.needs or ()), *((linux.append.expect.needs or ()) if linux else ())]
         if not globs:
             return ()  # nothing is expected of it
         wanted = {*(published.needs if published else ()), *(_OF_EACH_LINUX if facts.libraries else ())}
