@@ -14,6 +14,7 @@ from wheelfarm.recipes.settings import load, split_words
 from wheelfarm.report.text import table_lines
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.new_farm import (
+    BASE_RECIPE,
     FIRST_RECIPE,
     REQUIREMENTS,
     common_files,
@@ -33,22 +34,28 @@ if TYPE_CHECKING:
 @task(
     *("dry_run", "json"),
     recipes=f"recipes of wheelfarm to begin with, with commas; by default {FIRST_RECIPE}, a small one",
+    base="take the recipes of the installed wheelfarm, below recipes of your own, in place of copies",
     wheel="the wheel of wheelfarm that jobs of CI install; by default the one that pip installed here",
 )
-def init(call: Invocation, *, recipes: str = "", wheel: str = "") -> None:
+def init(call: Invocation, *, recipes: str = "", base: bool = False, wheel: str = "") -> None:
     """Start a farm in the current directory; what is there stays."""
     root, names = Path.cwd(), split_words(recipes)
     if wheel and not Path(wheel).is_file():
         raise UsageError(f"there is no file {wheel}")
+    if base and names:
+        raise UsageError("--base takes all recipes, and --recipes copies some", hint="leave one of them out")
     files = common_files(Path(wheel) if wheel else None)
     if has_settings(root):
+        if base:
+            what, hint = "this is a farm already", 'add base = "wheelfarm" to [tool.wheelfarm]'
+            raise UsageError(what, where=str(root), hint=hint)
         if names:
             what = "this is a farm already, and recipes are not copied into one"
             raise UsageError(
                 what, where=str(root), hint="wheelfarm init, without --recipes, adds what is missing"
             )
     else:
-        files |= starting_files(names)
+        files |= starting_files(names, base=base)
         files |= _workflow(files)
     laid = lay_files(root, files, dry_run=call.dry_run)
     rows = [[each.path, each.state.value, each.note] for each in laid]
@@ -59,7 +66,7 @@ def init(call: Invocation, *, recipes: str = "", wheel: str = "") -> None:
             f"{REQUIREMENTS} lacks the digest of wheelfarm's wheel, so CI cannot install it: --wheel FILE"
         )
     if not call.dry_run:
-        first = names[0] if names else FIRST_RECIPE
+        first = names[0] if names else BASE_RECIPE if base else FIRST_RECIPE
         call.screen.say(f"next: git add . && nox -l && nox -s doctor && nox -s build-{first}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -44,7 +44,7 @@ class BaseFarm:
     recipes: Path
     patches: Path
     variants: Mapping[str, Variant]
-    """Those with a lock have it with its directory."""
+    """Those that the farm does not declare itself; a lock has its directory."""
     defaults: Defaults
 
     def names(self) -> list[str]:
@@ -60,6 +60,10 @@ class BaseFarm:
     def defaults_where(self) -> str:
         """Where its defaults stand, for errors and origins."""
         return f"{self.label}: {FARM}"
+
+    def variant_where(self, name: str) -> str:
+        """What precedes the file of a variant: nothing where the farm itself declares it."""
+        return f"{self.label}: " if name in self.variants else ""
 
     def where(self, path: Path) -> str:
         """One of its files, for errors and origins."""
@@ -102,8 +106,13 @@ def read_base(table: FarmTable, *, work: Path, cache: Path, environ: Mapping[str
         fetcher = Fetcher(
             cache=cache, index_url=None, offline=table.offline, environ=environ, limits=table.limits.values()
         )
-        return _read_commit(table.base, fetcher, work)
-    return None if table.base is None else _read_distribution(Requirement(table.base))
+        farm = _read_commit(table.base, fetcher, work)
+    elif table.base is not None:
+        farm = _read_distribution(Requirement(table.base))
+    else:
+        return None
+    variants = {name: each for name, each in farm.variants.items() if name not in table.variants}
+    return replace(farm, variants=variants)
 
 
 def _read_distribution(wanted: Requirement) -> BaseFarm:

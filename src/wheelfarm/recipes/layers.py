@@ -181,6 +181,7 @@ def resolve(
     blas: Layer,
     lineage: Sequence[str],
     target: Target,
+    blas_where: str = "",
     base_defaults: tuple[str, Defaults] | None = None,
     base: BaseRecipe | None = None,
 ) -> ResolvedRecipe:
@@ -193,6 +194,7 @@ def resolve(
         blas: the layer of the variant below recipes that link its BLAS.
         lineage: the variant's name, after the names of those that it extends.
         target: what the values are for.
+        blas_where: what precedes the file of the variant, where that is of a base.
         base_defaults: where the base of the farm has its defaults, and these.
         base: what the recipe lies over.
 
@@ -207,7 +209,7 @@ def resolve(
         stack.replace(layered.replace, f"{place}.replace")
         stack.add_layers(layered, where=f"{place}.", lineage=lineage, target=target)
     if recipe.blas:
-        stack.append(blas, f"pyproject.toml: tool.wheelfarm.variants.{lineage[-1]}")
+        stack.append(blas, f"{blas_where}pyproject.toml: tool.wheelfarm.variants.{lineage[-1]}")
     place = base.where if base else where
     stack.add_recipe(recipe, place, of_base=base is not None)
     stack.add(recipe.farm, f"{place}: farm")

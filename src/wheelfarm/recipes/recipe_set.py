@@ -98,8 +98,8 @@ class LoadedRecipe:
     @property
     def sizes_file(self) -> str:
         """The file of the measured sizes, for errors and origins."""
-        own = self.base is None or (self.directory / SIZES).is_file()
-        return (self.own_where if own else self.where).replace("recipe.toml", SIZES)
+        of_base = self.base if not (self.directory / SIZES).is_file() else None
+        return (of_base.where if of_base else self.own_where).replace("recipe.toml", SIZES)
 
     def file(self, name: str) -> Path:
         """A file beside recipe.toml, which need not exist."""
@@ -181,6 +181,7 @@ class LoadedRecipe:
                 else None,
                 base=self.base,
                 blas=self.variants[variant].blas_layer if variant in self.variants else Layer(),
+                blas_where=self.base_farm.variant_where(variant) if self.base_farm else "",
                 lineage=self.lineage(variant),
                 target=target,
             )
@@ -402,12 +403,13 @@ def _read_table(directory: Path, where: str, settings: Settings) -> tuple[Recipe
     merged, overlay, origins = lay_over(table, own or {}, base=base, where=where)
     if own is not None:
         recipe = parse(Recipe, merged, where=f"{where} over {base}", error=RecipeError)
+    files = sorted(path for path in directory.glob("*") if path.is_file() and path != file)
     return recipe, BaseRecipe(
         directory=below,
         patches=farm.patches / directory.name,
         where=base,
         overlay=overlay if own is not None else None,
-        origins=origins,
+        origins=origins | {path.name: f"{shown_directory(directory)}/{path.name}" for path in files},
     )
 
 

@@ -29,6 +29,8 @@ PROJECT: Final = "pyproject.toml"
 REQUIREMENTS: Final = "requirements/nox.txt"
 """What a job of CI installs: nox, wheelfarm, and all that these need."""
 FIRST_RECIPE: Final = "markupsafe"
+BASE_RECIPE: Final = "numpy"
+"""The first one to build of a farm whose base is wheelfarm."""
 _VARIANT: Final = "openblas"
 _HEADER: Final = re.compile(r"^\[(tool\.wheelfarm\.[^\]]+)\]", re.MULTILINE)
 NOTES: Final[Mapping[str, str]] = {
@@ -109,11 +111,16 @@ def _template(name: str) -> bytes:
     return (_TEMPLATE / name).read_bytes()
 
 
-def starting_files(names: Sequence[str]) -> dict[str, bytes]:
+_BASE: Final = 'base = "wheelfarm=={version}"'
+_NO_BASE: Final = f"# {_BASE}  # wheelfarm's recipes, variants and defaults below yours, in place of copies"
+
+
+def starting_files(names: Sequence[str], *, base: bool = False) -> dict[str, bytes]:
     """The settings and recipes of a new farm: copies of wheelfarm's own, or one small recipe.
 
     Args:
         names: distributions of wheelfarm's farm; with them comes all that they need, and every variant.
+        base: whether wheelfarm is the base of the farm, so that nothing is copied.
 
     Raises:
         UsageError: for a name that wheelfarm has no recipe for.
@@ -121,10 +128,12 @@ def starting_files(names: Sequence[str]) -> dict[str, bytes]:
     farm, recipes = shipped_farm(), _closure(names)
     text = (farm / PROJECT).read_text(encoding="utf-8")
     variants = [*parse_toml(text)["tool"]["wheelfarm"]["variants"]] if recipes else [_VARIANT]
+    settings = _template("pyproject.toml.txt").decode().replace("{base}", _BASE if base else _NO_BASE)
     values = {"version": __version__, "python": f"{sys.version_info.major}.{sys.version_info.minor}"}
-    settings = _template("pyproject.toml.txt").decode()
     for key, value in values.items():
         settings = settings.replace(f"{{{key}}}", value)
+    if base:
+        return {PROJECT: settings.rstrip().encode() + b"\n"}
     files = {PROJECT: (settings + "".join(_sections(text, variants))).encode()}
     for name in recipes:
         for directory in ("recipes", "patches"):

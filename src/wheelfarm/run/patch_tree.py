@@ -247,8 +247,8 @@ class PatchTree:
     def file_of(self, patch: Path) -> str:
         """A patch as the recipe names it."""
         base = self.recipe.base
-        own = base is None or patch.is_relative_to(self.recipe.patches)
-        return patch.relative_to(self.recipe.patches if own else base.patches).as_posix()
+        below = base.patches if base and not patch.is_relative_to(self.recipe.patches) else None
+        return patch.relative_to(below or self.recipe.patches).as_posix()
 
     def refuse_uncommitted(self) -> None:
         """Refuse a tree with files that no commit has.
