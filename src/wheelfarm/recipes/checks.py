@@ -61,7 +61,8 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
     if table.test.smoke and not recipe.file(table.test.smoke).is_file():
         problems.add(RecipeError(f"there is no file {table.test.smoke!r}", where=f"{where}: test.smoke"))
     suite = table.test.suite
-    named = [("variants", name) for name in table.variants]
+    layered = [table, *([recipe.base.overlay] if recipe.base and recipe.base.overlay else [])]
+    named = [("variants", name) for each in layered for name in each.variants]
     named += [("patches", name) for patch in table.patches for name in patch.variants or ()]
     named += [("skip", name) for skip in table.skip for name in skip.variants or ()]
     named += [
@@ -72,7 +73,9 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
     _check_variants(named, where, settings, problems, RecipeError)
     measured = (("sizes", name) for name in recipe.sizes)
     _check_variants(measured, recipe.sizes_file, settings, problems, RecipeError)
-    globs = [("targets", glob) for glob in table.targets] + [("skip", skip.targets) for skip in table.skip]
+    globs = [("targets", glob) for each in layered for glob in each.targets] + [
+        ("skip", skip.targets) for skip in table.skip
+    ]
     _check_globs(globs, table.python, where, problems, RecipeError)
     _check_suite(recipe, problems)
     _check_patches(recipe, problems)
