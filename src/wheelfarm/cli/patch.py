@@ -20,18 +20,12 @@ if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
 
 _PACKAGE = "one distribution"
-_HINT = """put the patch into patches/{name}/, and list it in recipes/{name}/recipe.toml
-[[append.patches]]
-file = "..."\
-"""
 _BASE = "the version that the patches are for; the recipe's by default"
 
 
 def _tree(call: Invocation, package: str) -> PatchTree:
     settings = call.farm.settings
-    recipe = find_recipe(settings, package)
-    recipe.check_own(_HINT)
-    return PatchTree(settings, recipe, make_fetcher(settings))
+    return PatchTree(settings, find_recipe(settings, package), make_fetcher(settings))
 
 
 @task(
@@ -145,6 +139,7 @@ def rebase(
 ) -> None:
     """Move the patches of a recipe to another version of its source."""
     tree = _tree(call, package)
+    tree.recipe.check_own("a newer base moves the patches of {name}; yours stay behind them")
     action = patch_rebase.chosen_action(resume=continue_, skip=skip, abort=abort)
     if (action is None) is (onto is None):
         hint = f"inv patch.rebase {tree.recipe.name} --onto=VERSION"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.recipes.expect_table import Expect
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.overlay import Overlay
     from wheelfarm.recipes.providers import Provider
     from wheelfarm.recipes.recipe import Recipe
     from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
@@ -61,7 +62,8 @@ def check_recipe(recipe: LoadedRecipe, settings: Settings, problems: Collector) 
     if table.test.smoke and not recipe.file(table.test.smoke).is_file():
         problems.add(RecipeError(f"there is no file {table.test.smoke!r}", where=f"{where}: test.smoke"))
     suite = table.test.suite
-    layered = [table, *([recipe.base.overlay] if recipe.base and recipe.base.overlay else [])]
+    overlay = recipe.base.overlay if recipe.base else None
+    layered: tuple[Recipe | Overlay, ...] = (table, overlay) if overlay else (table,)
     named = [("variants", name) for each in layered for name in each.variants]
     named += [("patches", name) for patch in table.patches for name in patch.variants or ()]
     named += [("skip", name) for skip in table.skip for name in skip.variants or ()]

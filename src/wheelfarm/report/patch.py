@@ -60,7 +60,7 @@ def save_lines(tree: PatchTree, plan: SavePlan, *, dry_run: bool) -> Iterator[st
     yield from (f"  {directory}/{file}: {state}" for file, state in plan.written.items())
     yield from (f"  {directory}/{file}: removed" for file in plan.removed)
     if plan.recipe is not None:
-        yield f"  {recipe.where}: changed"
+        yield f"  {recipe.own_where}: changed"
     yield from (f"warning: {warning}" for warning in plan.warnings)
     if plan.recipe is not None and plan.source.version != recipe.table.version:
         yield f"next: inv recipe.lock {recipe.name}, inv recipe.check {recipe.name}"

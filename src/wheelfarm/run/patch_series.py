@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.errors import Collector, PatchError
 from wheelfarm.model import Target, sha256_of_bytes
+from wheelfarm.recipes.overlay_text import edit_appended_patches
 from wheelfarm.recipes.recipe_text import edit_recipe
 from wheelfarm.sources.patch_header import commit_message, file_name, header_text, read_message, title_of
 from wheelfarm.sources.patches import begins_diff, check_header, header_and_diff, read_hunks
@@ -99,9 +100,12 @@ class _Series:
         files = merge_lists(old, set(state.files) | series.keys(), list(series))
         path = recipe.directory / "recipe.toml"
         # Not as text, which would change the ends of lines.
-        before = path.read_bytes()
+        before = path.read_bytes() if path.is_file() or recipe.base is None else b""
         pins = {tuple(key.split(".")): value for key, value in self._pins().items()}
-        after = edit_recipe(before.decode(), files=files, pins=pins, where=recipe.where).encode()
+        if recipe.base is None:
+            after = edit_recipe(before.decode(), files=files, pins=pins, where=recipe.where)
+        else:
+            after = edit_appended_patches(before.decode(), listed=old, files=files, where=recipe.own_where)
         return SavePlan(
             series=series,
             written={
@@ -112,14 +116,14 @@ class _Series:
             removed=tuple(
                 file for file in state.files if file not in series and (recipe.patches / file).exists()
             ),
-            recipe=None if after == before else after,
+            recipe=None if after.encode() == before else after.encode(),
             source=self.source,
             messages=tuple(messages),
             warnings=tuple(self._excluded(series)),
         )
 
     def _differs(self, file: str, series: Mapping[str, bytes]) -> bool:
-        path = self.tree.recipe.patches / file
+        path = self.tree.recipe.patch_file(file)
         return not path.is_file() or path.read_bytes() != series[file]
 
     def _contents(self) -> tuple[dict[str, bytes], list[tuple[str, str]]]:
@@ -174,7 +178,7 @@ class _Series:
     def _same_patch(self, commit: _Commit, parent: str, claimed: set[str]) -> str | None:
         """The file of a commit that does not name it: by title or change."""
         for file in self.state.files:
-            path = self.tree.recipe.patches / file
+            path = self.tree.recipe.patch_file(file)
             if file not in claimed and path.is_file():
                 header, _ = header_and_diff(path)
                 same_title = title_of(header_text(header)) == title_of(commit.header)
@@ -185,7 +189,7 @@ class _Series:
 
     def _content(self, commit: str, parent: str, file: str | None, header: str) -> bytes:
         """The old file where its diff and header say the same, else what of it does."""
-        path = self.tree.recipe.patches / file if file else None
+        path = self.tree.recipe.patch_file(file) if file else None
         old_header, old_diff = header_and_diff(path) if path and path.is_file() else (b"", b"")
         same_diff = path is not None and bool(old_diff) and self.git.makes(path, parent, commit)
         diff = old_diff if same_diff else self.git.diff(parent, commit)
@@ -241,13 +245,13 @@ class _Series:
 
     def _changed_files(self, series: Mapping[str, bytes]) -> Iterator[str]:
         for file, digest in self.state.files.items():
-            path = self.tree.recipe.patches / file
+            path = self.tree.recipe.patch_file(file)
             found = sha256_of_file(path) if path.is_file() else None
             after = sha256_of_bytes(series[file]) if file in series else None
             if found not in {digest, after}:
                 yield f"{file} {'has other bytes' if found else 'is gone'}"
         for file, content in series.items():
-            path = self.tree.recipe.patches / file
+            path = self.tree.recipe.patch_file(file)
             if file not in self.state.files and path.is_file() and path.read_bytes() != content:
                 yield f"{file} exists already"
 
