@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.repositories import Repository
+from wheelfarm import __version__
 from wheelfarm.run.new_farm import FIRST_RECIPE
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,32 @@ def test_the_wheel_alone_starts_a_farm_that_builds(tmp_path: Path) -> None:
     assert Path(where).is_relative_to(farm / ".nox" / "farm-farm")
     code = "import importlib.util as u; print(u.find_spec('nox'))"
     assert run(tools, "-c", code, cwd=farm).strip() == "None"
+
+    _check_farm_over_wheelfarm(tmp_path / "over", python.parent, job.parent)
+
+
+def _check_farm_over_wheelfarm(farm: Path, person: Path, job: Path) -> None:
+    """A farm whose base is the installed wheelfarm, with one change of its own."""
+    Repository.create(farm)
+    assert "9 files written" in run(person / "wheelfarm", "init", "--base", cwd=farm)
+    (farm / "recipes/numpy").mkdir(parents=True)
+    (farm / "recipes/numpy/recipe.toml").write_text('[append.environment]\nACME = "1"\n')
+    label = f"wheelfarm {__version__}"
+    listed = run("inv", "recipe.list", cwd=farm, path=job).splitlines()
+    assert {line.split()[0]: line.rpartition(" (")[2] for line in listed}[
+        "numpy"
+    ] == f"{label}, changed here)"
+    assert all(label in line for line in listed)
+    assert "recipes OK" in run("inv", "recipe.check", "all", cwd=farm, path=job)
+    planned = run("inv", "plan", "numpy", "--engine", "host", cwd=farm, path=job)
+    assert "not built yet [requested]" in planned
+    explained = run("inv", "explain", "numpy", "--engine", "host", cwd=farm, path=job)
+    origins = dict(line.split(" <- ") for line in explained.splitlines() if " <- " in line)
+    origins = {path.strip(): origin for path, origin in origins.items()}
+    assert origins["environment.ACME"] == "recipes/numpy/recipe.toml: append"
+    assert origins["source"] == f"{label}: recipes/numpy/recipe.toml"
+    assert origins["expect.blas"] == f"{label}: pyproject.toml: tool.wheelfarm.variants.openblas"
+    assert "build-scipy" in run(person / "nox", "-l", cwd=farm)
 
 
 def _environment(directory: Path) -> Path:

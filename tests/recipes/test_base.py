@@ -266,6 +266,17 @@ def test_a_commit_is_fetched_once_and_then_works_offline(tmp_path: Path) -> None
         load(settings.root, environ={})
 
 
+def test_a_base_that_a_killed_run_has_not_finished_is_unpacked_again(
+    tmp_path: Path, base: tuple[Path, str]
+) -> None:
+    settings = over(tmp_path, base)
+    path = alpha(settings).file("recipe.toml")
+    (settings.work / "base" / f"{base[1]}.sha256").unlink()
+    path.unlink()
+    assert alpha(load(settings.root, environ={})).table.version == "1.0"
+    assert path.is_file()
+
+
 def test_an_edit_of_the_unpacked_base_is_noticed(tmp_path: Path, base: tuple[Path, str]) -> None:
     settings = over(tmp_path, base)
     path = alpha(settings).file("recipe.toml")

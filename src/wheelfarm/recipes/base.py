@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from wheelfarm import __version__
 from wheelfarm.errors import FarmError, GroupError, SettingsError, SourceError
-from wheelfarm.model import GitCommit, Name, sha256_of_json
+from wheelfarm.model import GitCommit, Name, parse_name, sha256_of_json
 from wheelfarm.recipes.base_table import GitBase
 from wheelfarm.recipes.farm_settings import Defaults, FarmTable
 from wheelfarm.recipes.strict import parse, read_toml
@@ -116,7 +116,7 @@ def read_base(table: FarmTable, *, work: Path, cache: Path, environ: Mapping[str
 
 
 def _read_distribution(wanted: Requirement) -> BaseFarm:
-    name = Name(wanted.name)
+    name = parse_name(wanted.name)
     try:
         root = farm_of_distribution(name)
         found = __version__ if name == "wheelfarm" else version(name)

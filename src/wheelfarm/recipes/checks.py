@@ -174,7 +174,8 @@ def _check_patches(recipe: LoadedRecipe, problems: Collector) -> None:
             )
     present = {path.relative_to(recipe.patches).as_posix() for path in recipe.patches.rglob("*.patch")}
     for file in sorted(present - set(listed)):
-        hint = f'list it: [[patches]] file = "{file}"; or delete it'
+        table = "append.patches" if recipe.base else "patches"
+        hint = f'list it: [[{table}]] file = "{file}"; or delete it'
         problems.add(PatchError(f"{file} is not listed", where=where, hint=hint))
     for file in sorted({file for file in listed if listed.count(file) > 1}):
         problems.add(PatchError(f"{file} is listed twice", where=where))

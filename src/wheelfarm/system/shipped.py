@@ -48,6 +48,6 @@ def find_base(base: object, work: Path) -> Path | None:
         path = unpacked_farm(work, str(base.get("commit")))
         return path if path.is_dir() else None
     try:
-        return farm_of_distribution(re.split(r"[^A-Za-z0-9._-]", str(base))[0])
+        return farm_of_distribution(re.split(r"[^A-Za-z0-9._-]", str(base))[0].lower())
     except (PackageNotFoundError, ValueError):
         return None
