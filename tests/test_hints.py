@@ -57,7 +57,13 @@ def keys_of(model: type[BaseModel], path: str) -> dict[str, set[str]]:
     return tables
 
 
-TABLES: Final = keys_of(Recipe, "") | keys_of(FarmTable, FARM) | {"sizes.*.*": {FREE}}
+_OVERLAY: Final = {
+    f"{verb}.{path}".removesuffix("."): keys
+    for verb in ("append", "replace")
+    for path, keys in keys_of(Recipe, "").items()
+}
+"""The tables of a recipe over that of a base."""
+TABLES: Final = keys_of(Recipe, "") | _OVERLAY | keys_of(FarmTable, FARM) | {"sizes.*.*": {FREE}}
 KEYS: Final = frozenset[str]().union(*TABLES.values())
 CONTEXTS: Final = {context.name: set(context.flags) for context in collection().to_contexts()}
 FLAGS: Final = frozenset[str]().union(*CONTEXTS.values())
