@@ -12,6 +12,7 @@ from support.farm import LINUX, LOCK, builds_of, make_farm, write_farm
 from support.raised import only, raised
 from support.repositories import Repository
 from wheelfarm import __version__
+from wheelfarm.cli.farm_files import base_directory
 from wheelfarm.errors import NetworkError, RecipeError, SettingsError, SourceError
 from wheelfarm.model import Target
 from wheelfarm.recipes.recipe_set import read_recipes
@@ -295,6 +296,24 @@ def test_the_recipes_of_the_installed_wheelfarm_are_a_base(tmp_path: Path) -> No
     recipes.check()
     assert recipes.find("scipy").where == f"wheelfarm {__version__}: recipes/scipy/recipe.toml"
     assert {"openblas", "slim"} <= settings.variants.keys()
+
+
+def test_a_distribution_may_bring_a_farm_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    write_farm(site / "acme_farm/farm", {"alpha": {}})
+    metadata = site / "acme_farm-1.2.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-farm\nVersion: 1.2\n")
+    (metadata / "RECORD").write_text("acme_farm/farm/pyproject.toml,,\n")
+    monkeypatch.syspath_prepend(site)
+    settings = make_farm(tmp_path / "own", {}, settings={"base": "Acme_Farm >= 1.2", "variants": None})
+    assert alpha(settings).where == "acme-farm 1.2: recipes/alpha/recipe.toml"
+    assert base_directory(settings.root) == site / "acme_farm/farm"
+    what = "the base is acme-farm 1.2, and acme-farm==1.1 is wanted"
+    errors = raised(
+        lambda: make_farm(tmp_path / "old", {}, settings={"base": "acme-farm==1.1"}), SettingsError
+    )
+    assert [each.what for each in errors] == [what]
 
 
 @pytest.mark.parametrize(

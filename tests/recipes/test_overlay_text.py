@@ -5,6 +5,8 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.raised import only
 from wheelfarm.errors import RecipeError
@@ -48,6 +50,26 @@ def test_patches_of_the_farm_come_and_go() -> None:
     assert "# The first one." in edited
     none = edit(OWN, LISTED, ["1.patch", "2.patch"])
     assert tomllib.loads(none) == {"append": {"environment": {"A": "1"}}}
+
+
+NAMES = st.lists(st.sampled_from([f"{number}.patch" for number in range(9)]), unique=True, max_size=6)
+LAYERS = st.sampled_from(
+    ["", '[append.environment]\nA = "1"\n', "base = true\n\n# Why.\n[replace]\ncpus = 2\n"]
+)
+
+
+@given(of_base=NAMES, before=NAMES, after=NAMES, text=LAYERS)
+def test_the_list_is_what_was_asked_for_and_the_rest_stays(
+    of_base: list[str], before: list[str], after: list[str], text: str
+) -> None:
+    of_base = [f"base-{name}" for name in of_base]
+    first = edit(text, of_base, [*of_base, *before])
+    second = edit(first, [*of_base, *before], [*of_base, *after])
+    read = tomllib.loads(second)
+    assert [each["file"] for each in read.get("append", {}).get("patches", [])] == after
+    read.get("append", {}).pop("patches", None)
+    expected = tomllib.loads(text)
+    assert {key: value for key, value in read.items() if value} == expected
 
 
 @pytest.mark.parametrize(

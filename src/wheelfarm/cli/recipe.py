@@ -43,7 +43,8 @@ def list_recipes(call: Invocation) -> None:
     width = max((len(recipe.name) for recipe in entries), default=0)
     call.show(
         [
-            recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True) | {"where": recipe.where}
+            recipe.table.model_dump(by_alias=True, mode="json", exclude_unset=True)
+            | {"where": recipe.where, "below": recipe.base.where if recipe.base else None}
             for recipe in entries
         ],
         (_recipe_line(recipe, width) for recipe in entries),

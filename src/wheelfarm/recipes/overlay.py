@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import Field
 
 from wheelfarm.errors import Collector, RecipeError
+from wheelfarm.recipes.base import explain_newer
 from wheelfarm.recipes.recipe import Layer, Layered, Layers, Recipe
-from wheelfarm.recipes.strict import PlatformName, parse, suggestion
+from wheelfarm.recipes.strict import PlatformName, parse, read_toml, suggestion
+from wheelfarm.recipes.versions import is_version, shown_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from wheelfarm.recipes.settings import Settings
 
 _VERBS: Final = ("append", "replace")
 _LAYERED: Final = frozenset(each.alias or "" for each in Layer.model_fields.values())
@@ -46,6 +50,39 @@ class BaseRecipe:
     """What the farm's own recipe.toml lays over it; None without one."""
     origins: Mapping[str, str]
     """Key of recipe.toml that is not made of layers → the files that say it."""
+
+
+def read_layered(directory: Path, where: str, settings: Settings) -> tuple[Recipe, BaseRecipe | None]:
+    """The recipe in a directory, laid over that of the base if there is one.
+
+    Raises:
+        RecipeError: for everything that is wrong in recipe.toml of either, and where neither is there.
+    """
+    farm, file = settings.base_farm, directory / "recipe.toml"
+    below = farm.directory(directory.name) if farm and not is_version(directory) else None
+    own = read_toml(file, error=RecipeError) if below is None or file.is_file() else None
+    if farm is None or below is None or (own and own.get("base") is False):
+        if own and "source" not in own and own.keys() & {"append", "replace"}:
+            what = f"there is no recipe for {directory.name!r} in the base"
+            why = "append and replace lie over a recipe of the base"
+            hint = suggestion(directory.name, farm.names()) if farm else 'base = "wheelfarm" names one'
+            raise RecipeError(what if farm else "the farm has no base", where=where, why=why, hint=hint)
+        return parse(Recipe, own or {}, where=where, error=RecipeError), None
+    base = farm.where(below / "recipe.toml")
+    with explain_newer(farm.label):
+        table = read_toml(below / "recipe.toml", error=RecipeError)
+        recipe = parse(Recipe, table, where=base, error=RecipeError)
+    merged, overlay, origins = lay_over(table, own or {}, base=base, where=where)
+    if own is not None:
+        recipe = parse(Recipe, merged, where=f"{where} over {base}", error=RecipeError)
+    files = sorted(path for path in directory.glob("*") if path.is_file() and path != file)
+    return recipe, BaseRecipe(
+        directory=below,
+        patches=farm.patches / directory.name,
+        where=base,
+        overlay=overlay if own is not None else None,
+        origins=origins | {path.name: f"{shown_directory(directory)}/{path.name}" for path in files},
+    )
 
 
 def lay_over(

@@ -10,7 +10,6 @@ from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, RecipeError, UsageError
 from wheelfarm.model import Archive, Digest, GitCommit, Name, Platform, PublicWheel, Sdist, parse_name
-from wheelfarm.recipes.base import explain_newer
 from wheelfarm.recipes.checks import (
     check_defaults,
     check_expectations,
@@ -24,13 +23,13 @@ from wheelfarm.recipes.layers import ResolvedRecipe, resolve
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.nightly import take_commit
-from wheelfarm.recipes.overlay import BaseRecipe, lay_over
+from wheelfarm.recipes.overlay import read_layered
 from wheelfarm.recipes.providers import INSTALLED, installed_requirements
 from wheelfarm.recipes.recipe import Layer, Recipe, Requires
 from wheelfarm.recipes.sizes import FILE as SIZES
 from wheelfarm.recipes.sizes import limit_sizes, merge_sizes, read_sizes
 from wheelfarm.recipes.source_table import GitSource, SdistSource, WheelSource
-from wheelfarm.recipes.strict import parse, read_toml, suggestion
+from wheelfarm.recipes.strict import suggestion
 from wheelfarm.recipes.variants import lineage
 from wheelfarm.recipes.versions import check_version, find_version, is_version, shown_directory
 from wheelfarm.system.files import sha256_of_file
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import EngineName, LockedRequirement, Source, Target
     from wheelfarm.recipes.base import BaseFarm
     from wheelfarm.recipes.nightly import NightlyCommit
+    from wheelfarm.recipes.overlay import BaseRecipe
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.recipes.sizes import MeasuredSize, Sizes
     from wheelfarm.recipes.variant_table import Variant
@@ -366,7 +366,7 @@ def load_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
         RecipeError: when recipe.toml cannot be read.
     """
     where = f"{shown_directory(directory)}/recipe.toml"
-    table, base = _read_table(directory, where, settings)
+    table, base = read_layered(directory, where, settings)
     sizes = read_sizes(directory / SIZES, where.replace("recipe.toml", SIZES))
     if base is not None:
         below = read_sizes(base.directory / SIZES, base.where.replace("recipe.toml", SIZES))
@@ -381,35 +381,6 @@ def load_recipe(directory: Path, settings: Settings) -> LoadedRecipe:
         variants=settings.variants,
         sizes=sizes,
         root=settings.root,
-    )
-
-
-def _read_table(directory: Path, where: str, settings: Settings) -> tuple[Recipe, BaseRecipe | None]:
-    """The recipe in a directory, laid over that of the base if there is one."""
-    farm, file = settings.base_farm, directory / "recipe.toml"
-    below = farm.directory(directory.name) if farm and not is_version(directory) else None
-    own = read_toml(file, error=RecipeError) if below is None or file.is_file() else None
-    if farm is None or below is None or (own and own.get("base") is False):
-        if own and "source" not in own and own.keys() & {"append", "replace"}:
-            what = f"there is no recipe for {directory.name!r} in the base"
-            why = "append and replace lie over a recipe of the base"
-            hint = suggestion(directory.name, farm.names()) if farm else 'base = "wheelfarm" names one'
-            raise RecipeError(what if farm else "the farm has no base", where=where, why=why, hint=hint)
-        return parse(Recipe, own or {}, where=where, error=RecipeError), None
-    base = farm.where(below / "recipe.toml")
-    with explain_newer(farm.label):
-        table = read_toml(below / "recipe.toml", error=RecipeError)
-        recipe = parse(Recipe, table, where=base, error=RecipeError)
-    merged, overlay, origins = lay_over(table, own or {}, base=base, where=where)
-    if own is not None:
-        recipe = parse(Recipe, merged, where=f"{where} over {base}", error=RecipeError)
-    files = sorted(path for path in directory.glob("*") if path.is_file() and path != file)
-    return recipe, BaseRecipe(
-        directory=below,
-        patches=farm.patches / directory.name,
-        where=base,
-        overlay=overlay if own is not None else None,
-        origins=origins | {path.name: f"{shown_directory(directory)}/{path.name}" for path in files},
     )
 
 
