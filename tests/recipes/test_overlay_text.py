@@ -59,7 +59,7 @@ LAYERS = st.sampled_from(
 
 
 @given(of_base=NAMES, before=NAMES, after=NAMES, text=LAYERS)
-def test_the_list_is_what_was_asked_for_and_the_rest_stays(
+def test_the_list_becomes_the_requested_one_and_the_rest_stays(
     of_base: list[str], before: list[str], after: list[str], text: str
 ) -> None:
     of_base = [f"base-{name}" for name in of_base]
