@@ -12,6 +12,7 @@ import pytest
 
 from support.bases import commit_farm, farm_over
 from support.door import Door
+from support.repositories import Repository
 from wheelfarm import __version__
 from wheelfarm.cli.completion import candidates
 from wheelfarm.cli.farm_files import base_directory, read_variants, recipes_directory
@@ -80,6 +81,18 @@ def test_a_stamp_depends_on_the_files_of_the_base(settings: Settings) -> None:
     path = settings.base_farm.recipes / "beta/recipe.toml"
     path.write_text(path.read_text() + "\n")
     assert {key for key, state in input_states(settings).items() if before[key] != state} == {str(path)}
+
+
+def test_a_job_that_bumps_leaves_a_farm_of_base_recipes_as_it_is(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(settings.recipes)
+    subprocess.run(["git", "init", "--quiet", settings.root], check=True)
+    (tmp_path / "output").touch()
+    done = Door(settings.root, capsys, monkeypatch).ci("bump", GITHUB_OUTPUT=str(tmp_path / "output"))
+    assert (done.returncode, (tmp_path / "output").read_text()) == (0, "changed=false\n"), done.stderr
+    assert "left out: 2 recipes of the base acme@" in done.stderr
+    assert Repository(settings.root).git("diff", "--cached", "--name-only") == ""
 
 
 def test_init_starts_a_farm_over_wheelfarm(

@@ -34,10 +34,11 @@ def write_changes(settings: Settings, paths: Sequence[Path], message: str) -> bo
     """
     directory = settings.root / BUMP
     present = [str(path) for path in paths if path.exists()]
-    _git(settings, "add", "--all", "--", *present)
     diff = directory / _DIFF
     write_atomically(diff, b"", "the artifact")
-    _git(settings, "diff", "--cached", "--binary", f"--output={diff}", "--", *present)
+    if present:  # for git, no path is the whole tree
+        _git(settings, "add", "--all", "--", *present)
+        _git(settings, "diff", "--cached", "--binary", f"--output={diff}", "--", *present)
     write_atomically(directory / _MESSAGE, message.encode(), "the artifact")
     return diff.stat().st_size > 0
 
