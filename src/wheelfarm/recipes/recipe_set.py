@@ -117,7 +117,7 @@ class LoadedRecipe:
         Raises:
             UsageError: when it is one; `hint` says how the farm gets the change.
         """
-        if self.base and self.base_farm:
+        if self.base is not None:
             what = f"the recipe of {self.name} comes from the base, where nothing is written"
             raise UsageError(what, where=self.base.where, hint=hint.format(name=self.name))
 
