@@ -66,6 +66,7 @@ def test_a_base_that_is_not_here_has_a_session_that_fetches_it(settings: Setting
     listed = nox_list(settings.root)
     assert "Fetch the base of the farm, whose recipes get sessions then." in listed
     assert "build-beta" not in listed
+    assert "build-alpha [build] -> alpha 2.0: its base is not here yet" in listed
 
 
 def test_completion_knows_the_packages_and_variants_of_the_base(settings: Settings) -> None:

@@ -76,6 +76,8 @@ def read_summaries(recipes: Path, base: Path | None = None) -> tuple[RecipeSumma
         own = read_table(file)
         below = read_table(base / name / "recipe.toml") if base else {}
         recipe = below | own | table_in(own, "replace")
+        overlay = base is None and not own.keys().isdisjoint({"append", "replace"})
+        unread = "its base is not here yet" if overlay else "the recipe cannot be read"
         tables = [table_in(recipe, "requires"), table_in(own, "append", "requires")]
         needs = dict.fromkeys(
             name for kind in ("host", "run") for each in tables for name in _names(each.get(kind))
@@ -84,7 +86,7 @@ def read_summaries(recipes: Path, base: Path | None = None) -> tuple[RecipeSumma
             RecipeSummary(
                 name=name,
                 version=str(recipe.get("version", "?")),
-                summary=str(recipe.get("summary", "the recipe cannot be read")),
+                summary=str(recipe.get("summary", unread)),
                 needs=tuple(needs),
                 versions=tuple(
                     sorted(path.parent.name for path in file.parent.glob("versions/*/recipe.toml"))
