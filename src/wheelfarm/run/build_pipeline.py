@@ -16,6 +16,7 @@ from wheelfarm.build.environment_report import read_environment_report
 from wheelfarm.build.public_wheel import take_over
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
+from wheelfarm.build.unused_variables import check_unused_variables
 from wheelfarm.errors import Collector, FarmError, RecordError, proposal_of
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
@@ -346,6 +347,7 @@ class BuildPipeline:
                     listener=self.listener,
                 )
         with self.timings.step("verify"):
+            check_unused_variables(self.build, self.log)
             repaired = verify_repaired(directory)
             self.ungated.save(directory)
         if cache is not None:
