@@ -67,6 +67,7 @@ def test_what_the_recipe_does_not_say_or_cmake_used_is_none(tmp_path: Path, reci
     check(tmp_path, LOG, **recipe)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="needs CMake")
 def test_the_warning_is_that_of_the_real_cmake(tmp_path: Path) -> None:
     lists = 'cmake_minimum_required(VERSION 3.15)\nproject(demo LANGUAGES NONE)\nmessage(STATUS "${READ}")\n'
