@@ -13,7 +13,7 @@ from wheelfarm.build.directory import SOURCE, TRAINING
 from wheelfarm.build.engine import WHEEL, Phase, Step
 from wheelfarm.build.environment import config_settings
 from wheelfarm.build.environment_report import COMPILED_OBJECTS, ENVIRONMENT_REPORT, LIBRARY_PROVENANCE
-from wheelfarm.build.provider_files import OPENBLAS
+from wheelfarm.build.provider_files import OPENBLAS, PLAIN_NAMES
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.model import Platform
 from wheelfarm.recipes.providers import Provider
@@ -94,6 +94,9 @@ def build_commands(
     if directory.provider is Provider.NETLIB:
         argv = (*_SCRIPT, script("netlib.py"), str(directory.provider_dir))
         commands.append(BuildCommand(phase=Phase.PROVIDER, argv=argv))
+    if directory.provider in PLAIN_NAMES and target.platform is Platform.LINUX:
+        words = (str(directory.provider_dir), OPENBLAS[directory.provider].library)
+        commands.append(BuildCommand(phase=Phase.PROVIDER, argv=(*_SCRIPT, script("plain_names.py"), *words)))
     libraries = [path.as_posix() for path in directory.library_path]
     if directory.build.training is not None:
         project = directory.tree.project.relative_to(directory.root).as_posix()

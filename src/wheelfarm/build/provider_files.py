@@ -49,6 +49,8 @@ OPENBLAS: Final[Mapping[Provider, _OpenBlas]] = {
         " -DBLAS_SYMBOL_SUFFIX=64_ -DHAVE_BLAS_ILP64 -DOPENBLAS_ILP64_NAMING_SCHEME",
     ),
 }
+PLAIN_NAMES: Final = frozenset({Provider.SCIPY_OPENBLAS32})
+"""Those that get an archive of the usual names of BLAS and LAPACK, which stand for 32 bit integers."""
 _MKL_FILE: Final = re.compile(
     r"[^/]+\.data/data/(?:lib/(?P<pkgconfig>pkgconfig/mkl-sdl\.pc)|(?P<other>lib/libmkl_rt\.so\.\d+|include/.+))"
 )

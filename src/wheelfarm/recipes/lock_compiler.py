@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, LockError, ProcessError
-from wheelfarm.model import PublicWheel, Python, Sdist, Target
+from wheelfarm.model import PublicWheel, Python, Sdist, Target, parse_name
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.backend_hook import ask_backend
 from wheelfarm.recipes.build_requirements import (
@@ -263,7 +263,7 @@ class LockCompiler:
         Raises:
             LockError: when the metadata are of another release than the recipe's, or not for its Pythons.
         """
-        pinned = self._resolve(recipe, [*requires, _FRONTEND], ())
+        pinned = self._resolve(recipe, [*requires, *self._host(recipe, requires), _FRONTEND], ())
         env = {**self.env, **_index(self.settings.index_url)}
         try:
             (text,) = ask_backend(
@@ -301,7 +301,7 @@ class LockCompiler:
         # That of the farm for a backend knows all platforms, and the answer this one only.
         known = {canonicalize_name(Requirement(each).name) for each in _OF_BACKEND.get(backend(tree), ())}
         # The backend may import what it builds with, so nothing is left out here.
-        pinned = self._resolve(recipe, [*static, _FRONTEND], ())
+        pinned = self._resolve(recipe, [*static, *self._host(recipe, static), _FRONTEND], ())
         env = {**self.env, **_index(self.settings.index_url)}
         try:
             answer = ask_backend(
@@ -324,6 +324,16 @@ class LockCompiler:
             raise LockError(what, where=recipe.where, why=str(problem)) from problem
         return [
             each for each, name in zip(answer, names, strict=True) if name not in known and each not in static
+        ]
+
+    def _host(self, recipe: LoadedRecipe, requires: Iterable[str]) -> list[str]:
+        """What the recipe adds of the farm, as the index has it: a backend may import it."""
+        named = required_names(requires, targets_of(self.settings))
+        found = (self.recipes.by_name.get(parse_name(name)) for name in recipe.table.requires.host)
+        return [
+            f"{each.name}=={each.table.version}"
+            for each in found
+            if each is not None and each.name not in named and isinstance(each.source, Sdist)
         ]
 
     def _resolve(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.recipes.draft.recipe_choices import vendor_globs
 from wheelfarm.recipes.draft.recipe_text import render_recipe
 from wheelfarm.recipes.sizes import FILE as SIZES
 from wheelfarm.recipes.sizes import render_sizes
@@ -17,15 +16,13 @@ from wheelfarm.wheels.contents import test_members, vendored
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelfarm.recipes.draft.recipe_text import DraftedRecipe
     from wheelfarm.run.farm import Farm
 
 RECIPE: Final = "recipe.toml"
-# The repair tools write libyaml-0-2-a1b2c3d4.so.0.2.5, libyaml.2.dylib, yaml-a1b2c3d4.dll.
-_STEM: Final = re.compile(r"[A-Za-z0-9_+]+?(?=-[0-9a-f]{8}\b|[.-]\d|\.(?:so|dylib|dll)\b)")
 
 
 def measure_recipe(farm: Farm, recipe: DraftedRecipe, wheel: Path) -> Mapping[str, str]:
@@ -50,9 +47,3 @@ def measure_recipe(farm: Farm, recipe: DraftedRecipe, wheel: Path) -> Mapping[st
     loaded = farm.recipes.find(recipe.name)
     sizes = sizes_of(stored_sizes(farm.wheelhouse, [loaded], [farm.settings.variant]))
     return {RECIPE: render_recipe(measured), SIZES: render_sizes(recipe.name, sizes)}
-
-
-def vendor_globs(members: Iterable[str]) -> list[str]:
-    """Globs of vendored libraries, which have another hash and version in the next wheel."""
-    names = (PurePosixPath(member).name for member in members)
-    return sorted({f"{stem[0] if (stem := _STEM.match(name)) else name}*" for name in names})

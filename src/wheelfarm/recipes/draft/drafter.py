@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import SourceError, UsageError
 from wheelfarm.model import Platform, Sdist
 from wheelfarm.recipes.draft.recipe_choices import (
+    added_requirements,
+    blas_settings,
     choose_compilers,
     dispatched_globs,
     file_globs,
@@ -19,6 +21,7 @@ from wheelfarm.recipes.draft.recipe_choices import (
     find_questions,
     recipe_python,
     replaced_requirements,
+    vendored_globs,
 )
 from wheelfarm.recipes.draft.recipe_text import DraftedRecipe, render_recipe
 from wheelfarm.recipes.draft.release import choose_release
@@ -33,6 +36,7 @@ from wheelfarm.recipes.lock_checks import (
     rust_error,
 )
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
+from wheelfarm.recipes.providers import Provider
 from wheelfarm.recipes.published_wheel import read_published
 from wheelfarm.recipes.recipe_set import read_recipe
 from wheelfarm.sources.inspection import find_non_source
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
 RECIPE: Final = "recipe.toml"
 _OF_EACH_LINUX: Final = ("libz.so.1", "librt.so.1", "libresolv.so.2", "libutil.so.1")
 """Those of PEP 600 that libraries of the system need most, beside the farm's own list."""
+_LAST_DISTUTILS: Final = 11
+"""The minor version of the last Python for which numpy has numpy.distutils."""
 _ROUNDS: Final = 3
 """Resolutions of the locks: each may find further requirements that the farm has recipes for."""
 
@@ -124,6 +130,7 @@ class Drafter:
                 )
             facts = inspect_source(tree)
             self._check_rust(release, facts)
+            self._check_pythons(release, facts)
             recipe = self._recipe(release, facts, published, dict(find_non_source(tree, tree)))
             recipe, files = self._lock(recipe, published, Path(scratch) / "recipes")
         return Draft(
@@ -163,6 +170,17 @@ class Drafter:
         for tool in sorted(RUST.intersection(names)):
             raise rust_error(release.name, tool, where=release.filename)
 
+    def _check_pythons(self, release: Release, facts: SourceFacts) -> None:
+        pythons = self.settings.pythons
+        if facts.numpy_distutils and not any(each.minor <= _LAST_DISTUTILS for each in pythons):
+            raise SourceError(
+                f"{release.name} {release.version} is not for the Pythons of this farm",
+                where=release.filename,
+                why="its setup.py uses numpy.distutils, which Python 3.12 and newer do not have, and "
+                f"this farm builds for {', '.join(map(str, pythons))}",
+                hint="a newer release, or a patch that builds it with Meson: docs/how-to/patch-a-source.md",
+            )
+
     def _recipe(
         self,
         release: Release,
@@ -185,16 +203,20 @@ class Drafter:
             version=release.version,
             summary=facts.summary or release.name,
             sha256=release.sha256,
-            python=recipe_python(release.requires_python),
+            python=recipe_python(release.requires_python, distutils=facts.numpy_distutils),
             compilers=compilers,
             host=host,
             run=run,
-            add=[each for each in facts.imports_of_setup if each not in self.recipes],
+            blas=(blas := facts.blas.required and compilers != []),
+            without_blas=self._variants_without_blas() if blas else (),
+            settings=blas_settings(facts),
+            add=added_requirements(facts, self.recipes),
             replace=replaced_requirements(facts),
             remove_files=removed,
             allow_files=allowed,
             libraries=facts.libraries if compilers != [] else (),
             needs=self._needs(facts, published) if compilers != [] else (),
+            vendors=vendored_globs(facts, published),
             dispatched=dispatched_globs(published.extensions if published else ()),
             imports=published.packages if published else facts.packages,
             smoke=SMOKE,
@@ -219,6 +241,10 @@ class Drafter:
             return ()  # nothing is expected of it
         wanted = {*(published.needs if published else ()), *(_OF_EACH_LINUX if facts.libraries else ())}
         return tuple(sorted(each for each in wanted if not any(fnmatchcase(each, glob) for glob in globs)))
+
+    def _variants_without_blas(self) -> list[str]:
+        variants = self.settings.variants
+        return sorted(name for name, each in variants.items() if each.provider is Provider.NONE)
 
     def _of_farm(self, names: Mapping[Name, str]) -> tuple[str, ...]:
         return tuple(name for name in names if name in self.recipes)

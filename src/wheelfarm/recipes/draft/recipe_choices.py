@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 
+from wheelfarm.recipes.draft.source_facts import BlasSearch
 from wheelfarm.recipes.source_tree import globs_of
 from wheelfarm.sources.inspection import BUILD_PRODUCT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from packaging.specifiers import Specifier
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from wheelfarm.recipes.draft.recipe_text import DraftedRecipe
     from wheelfarm.recipes.draft.release import Release
@@ -39,6 +39,16 @@ _PRODUCTS: Final = (
 _DISPATCHED: Final = "by its name, one of several that the package chooses from at run time: is it so?"
 _ABOVE_BASELINE: Final = re.compile(r"_(?:avx\w*|fma\w*|ssse3|sse[34]\w*)$")
 _NO_PKG_RESOURCES: Final = "setuptools<81"
+_FOR_DISTUTILS: Final = "setuptools<65.6"
+"""numpy.distutils imports what newer ones do not have; numpy tests it with 65.5.1."""
+_BEFORE_312: Final = "<3.12"
+_FORTRAN_LIBRARIES: Final = ("libgcc_s*", "libgfortran*", "libquadmath*")
+"""What code that gfortran compiles needs at run time."""
+# The repair tools write libyaml-0-2-a1b2c3d4.so.0.2.5, libyaml.2.dylib, yaml-a1b2c3d4.dll.
+_STEM: Final = re.compile(r"[A-Za-z0-9_+]+?(?=-[0-9a-f]{8}\b|[.-]\d|\.(?:so|dylib|dll)\b)")
+_FINDS_BLAS: Final = "pkgconf>=2.3"
+_PREFER_PKG_CONFIG: Final = "cmake.define.BLA_PREFER_PKGCONFIG"
+"""https://cmake.org/cmake/help/latest/module/FindBLAS.html: else it takes what the system has."""
 
 
 def choose_compilers(
@@ -70,12 +80,19 @@ def dispatched_globs(extensions: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(sorted(found), _DISPATCHED)
 
 
-def recipe_python(requires_python: str) -> str | None:
-    """`python` of the recipe: the farm's default, and what Requires-Python says beyond it."""
+def recipe_python(requires_python: str, *, distutils: bool = False) -> str | None:
+    """`python` of the recipe: the farm's default, and what Requires-Python says beyond it.
+
+    Args:
+        requires_python: Requires-Python.
+        distutils: whether its setup.py needs numpy.distutils.
+    """
     try:
         clauses = [each for each in SpecifierSet(requires_python) if not _holds_anyway(each)]
     except InvalidSpecifier:
-        return None
+        clauses = []
+    if distutils:
+        clauses.append(Specifier(_BEFORE_312))
     if not clauses:
         return None
     bounded = any(each.operator in {">=", ">", "~=", "==", "==="} for each in clauses)
@@ -96,10 +113,41 @@ def _of_feature_version(clause: Specifier) -> str:
 
 def replaced_requirements(facts: SourceFacts) -> dict[str, str]:
     """Build requirements that the source states too loosely for what it uses."""
-    named = [each for each in facts.build_requires if each.lower().startswith("setuptools")]
-    if not facts.uses_pkg_resources or any("<" in each or "==" in each for each in named):
+    named = [each for each in facts.build_requires if re.match(r"setuptools\b(?!-)", each.lower())]
+    if not named or any("<" in each or "==" in each for each in named):
         return {}
-    return {"setuptools": _NO_PKG_RESOURCES} if named else {}
+    if facts.numpy_distutils:
+        return {"setuptools": _FOR_DISTUTILS}
+    return {"setuptools": _NO_PKG_RESOURCES} if facts.uses_pkg_resources else {}
+
+
+def added_requirements(facts: SourceFacts, recipes: Container[str]) -> list[str]:
+    """Build requirements that the source does not state."""
+    named = " ".join(facts.build_requires)
+    finders = [_FINDS_BLAS] if facts.blas.required and "pkgconf" not in named else []
+    return [*(each for each in facts.imports_of_setup if each not in recipes), *finders]
+
+
+def blas_settings(facts: SourceFacts) -> dict[str, str]:
+    """Config settings by which the build takes the BLAS of the variant, and no other that the system has."""
+    by_cmake = facts.blas is BlasSearch.CMAKE and facts.backend.startswith("scikit_build_core")
+    return {_PREFER_PKG_CONFIG: "ON"} if by_cmake else {}
+
+
+def vendor_globs(members: Iterable[str]) -> list[str]:
+    """Globs of vendored libraries, which have another hash and version in the next wheel."""
+    names = (PurePosixPath(member).name for member in members)
+    return sorted({f"{stem[0] if (stem := _STEM.match(name)) else name}*" for name in names})
+
+
+def vendored_globs(facts: SourceFacts, published: PublishedWheel | None) -> list[str] | None:
+    """What the repair may put into a wheel with Fortran in it; None where that is not known.
+
+    A variant says it for what links its BLAS, and libraries of the system bring others of their own.
+    """
+    if "fortran" not in facts.languages or facts.blas is not BlasSearch.NONE or facts.libraries:
+        return None
+    return sorted({*_FORTRAN_LIBRARIES, *vendor_globs(published.libraries if published else ())})
 
 
 def file_globs(non_source: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -117,7 +165,7 @@ def file_globs(non_source: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
 def find_questions(facts: SourceFacts, published: PublishedWheel | None) -> tuple[str, ...]:
     """What the author of the recipe has to decide."""
     found = []
-    if facts.blas:
+    if facts.blas is BlasSearch.PERHAPS:
         found.append("its build files look for BLAS or LAPACK. Does it link them? Then add: blas = true")
     found += [
         f"Meson would download its subproject {name}, and builds have no network. Does the build need it? "
@@ -138,10 +186,14 @@ def find_notes(
         found.append(f"{facts.legacy}: setuptools' legacy backend builds it")
     if recipe.compilers == []:
         found.append("it is pure Python: nothing has to be compiled, and its wheel is tagged any")
-    if recipe.add:
-        found.append(f"its setup.py imports {', '.join(recipe.add)} without requiring it: added")
-    if recipe.replace:
+    if imported := [each for each in facts.imports_of_setup if each in recipe.add]:
+        found.append(f"its setup.py imports {', '.join(imported)} without requiring it: added")
+    if facts.numpy_distutils:
+        found.append("its setup.py uses numpy.distutils, which Python 3.12 and newer do not have")
+    elif recipe.replace:
         found.append(f"it uses pkg_resources, which newer versions lack: {_NO_PKG_RESOURCES}")
+    if recipe.blas:
+        found.append("it links BLAS or LAPACK: those of the variant")
     if facts.run_requires is None:
         wheel = f"they are those of {published.filename}" if published else "the first build shows them"
         found.append(f"the source does not state what it needs to run: {wheel}")

@@ -33,6 +33,11 @@ class DraftedRecipe:
     """None for the recipe's default."""
     compilers: Sequence[str] | None = None
     """None for the recipe's default; nothing for a pure wheel."""
+    blas: bool = False
+    without_blas: Sequence[str] = ()
+    """Variants that it cannot be built for."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Config settings."""
     host: Sequence[str] = ()
     run: Sequence[str] = ()
     add: Sequence[str] = ()
@@ -91,6 +96,23 @@ def _comment(line: str) -> list[str]:
 
 
 def _lines(recipe: DraftedRecipe) -> Iterator[str]:
+    yield from _top(recipe)
+    yield from ("", "[source]", 'kind = "sdist"', f"sha256 = {text(recipe.sha256)}")
+    yield from _files(recipe)
+    yield from _build_requires(recipe)
+    yield from _libraries(recipe.libraries)
+    yield from _blas(recipe)
+    yield from _meson(recipe.meson)
+    yield from _cmake(recipe.cmake)
+    yield from _expectations(recipe)
+    yield from ("", "[test]")
+    if recipe.imports:
+        yield f"imports = {texts(recipe.imports)}"
+    if recipe.smoke:
+        yield f"smoke = {text(recipe.smoke)}"
+
+
+def _top(recipe: DraftedRecipe) -> Iterator[str]:
     if recipe.schema:
         yield _SCHEMA
     for question in recipe.questions:
@@ -102,26 +124,29 @@ def _lines(recipe: DraftedRecipe) -> Iterator[str]:
         yield f"python = {text(recipe.python)}"
     if recipe.compilers is not None:
         yield f"compilers = {texts(recipe.compilers)}"
+    if recipe.blas:
+        yield "blas = true"
     edges = {"host": recipe.host, "run": recipe.run}
     if any(edges.values()):
         inner = ", ".join(f"{key} = {texts(names)}" for key, names in edges.items() if names)
         yield f"requires = {{ {inner} }}"
-    yield from ("", "[source]", 'kind = "sdist"', f"sha256 = {text(recipe.sha256)}")
-    yield from _files(recipe)
+
+
+def _build_requires(recipe: DraftedRecipe) -> Iterator[str]:
     if recipe.add or recipe.replace:
         yield from ("", "[build-requires]")
         yield from [f"add = {texts(recipe.add)}"] if recipe.add else []
         inner = ", ".join(f"{text(name)} = {text(each)}" for name, each in recipe.replace.items())
         yield from [f"replace = {{ {inner} }}"] if inner else []
-    yield from _libraries(recipe.libraries)
-    yield from _meson(recipe.meson)
-    yield from _cmake(recipe.cmake)
-    yield from _expectations(recipe)
-    yield from ("", "[test]")
-    if recipe.imports:
-        yield f"imports = {texts(recipe.imports)}"
-    if recipe.smoke:
-        yield f"smoke = {text(recipe.smoke)}"
+
+
+def _blas(recipe: DraftedRecipe) -> Iterator[str]:
+    if recipe.without_blas:
+        reason = text("it links BLAS or LAPACK")
+        yield from ("", "[[skip]]", f"variants = {texts(recipe.without_blas)}", f"reason = {reason}")
+    if recipe.settings:
+        yield from ("", "[config-settings]", "# The BLAS of the variant, and not what the system has.")
+        yield from (f"{text(key)} = {text(value)}" for key, value in recipe.settings.items())
 
 
 def _files(recipe: DraftedRecipe) -> Iterator[str]:

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -39,9 +40,19 @@ _VENDORED: Final = frozenset(
 """Directories of code of others, of which a build takes a part or nothing."""
 _CYTHON_CXX: Final = re.compile(rb"#\s*distutils:\s*language\s*=\s*['\"]?c\+\+", re.IGNORECASE)
 _BLAS: Final = re.compile(
-    r"dependency\(\s*'(?:open|sci)?-?(?:blas|lapack)|find_package\(\s*(?:BLAS|LAPACK)|cython_(?:blas|lapack)",
+    r"dependency\(\s*'(?:open|sci)?-?(?:blas|lapack)|find_package\(\s*(?:BLAS|LAPACK)|cython_(?:blas|lapack)"
+    r"|['\"](?:-l)?(?:blas|lapack)['\"]",
     re.IGNORECASE,
 )
+_REQUIRED_BLAS: Final = re.compile(
+    r"dependency\(\s*'(?:openblas|cblas|blas|lapack)'(?![^)]*required\s*:(?!\s*true))"
+    r"|(?i:find_package)\(\s*(?:BLAS|LAPACK)\b[^)]*\bREQUIRED\b",
+)
+"""Where Meson or CMake fails without it."""
+_FORTRAN: Final = re.compile(
+    r"\b(?:project|enable_language)\s*\([^)]*\bFortran\b|\b(?:project|add_languages)\s*\([^)]*'fortran'"
+)
+"""Where CMake or Meson is told of Fortran."""
 _BUILD_FILES: Final = frozenset({"meson.build", "CMakeLists.txt", "setup.py"})
 _DISTRIBUTIONS: Final = {
     "Cython": "cython",
@@ -54,8 +65,26 @@ _DISTRIBUTIONS: Final = {
     "versioneer": "versioneer",
 }
 """What setup.py files import → the distribution that brings it."""
+_WITHOUT_SETUP: Final = ("mesonpy", "scikit_build_core", "flit_core", "hatchling", "poetry", "pdm")
+"""Backends that run no setup.py."""
 _LONGEST: Final = 1_000_000
 """Bytes of a file that are searched."""
+
+
+class BlasSearch(StrEnum):
+    """How the build files of a source look for BLAS or LAPACK."""
+
+    NONE = "none"
+    PERHAPS = "perhaps"
+    """They name it, and may do without."""
+    MESON = "meson"
+    """Meson fails without it."""
+    CMAKE = "cmake"
+    """CMake fails without it."""
+
+    @property
+    def required(self) -> bool:
+        return self in {BlasSearch.MESON, BlasSearch.CMAKE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +114,10 @@ class SourceFacts:
     """Of the system, whose headers it includes and does not hold."""
     wraps: tuple[str, ...]
     """Subprojects that Meson would download."""
-    blas: bool
+    blas: BlasSearch
     """Whether its build files look for BLAS or LAPACK."""
+    numpy_distutils: bool
+    """Whether its setup.py needs numpy.distutils, which Python 3.12 does not have."""
 
 
 def inspect_source(tree: Path) -> SourceFacts:
@@ -98,7 +129,9 @@ def inspect_source(tree: Path) -> SourceFacts:
     files = [file for file, entry in files_below(tree) if entry.is_file(follow_symlinks=False)]
     built = [file for file in files if _NO_PART.isdisjoint(PurePosixPath(file).parts[:-1])]
     own = [file for file in built if _VENDORED.isdisjoint(PurePosixPath(file).parts[:-1])]
-    setup, requires = _read(tree / "setup.py"), build_requires(tree)
+    # Some projects that other backends build still have one.
+    setup = "" if backend(tree).startswith(_WITHOUT_SETUP) else _read(tree / "setup.py")
+    requires = build_requires(tree)
     named = {re.split(r"[^\w.-]", each, maxsplit=1)[0].replace("_", "-").lower() for each in requires}
     return SourceFacts(
         backend=backend(tree),
@@ -108,17 +141,16 @@ def inspect_source(tree: Path) -> SourceFacts:
         run_requires=None if (runs := static_run_requires(tree)) is None else tuple(runs),
         imports_of_setup=tuple(sorted(set(_imported_distributions(setup)) - named)),
         uses_pkg_resources="pkg_resources" in setup,
-        languages=_languages(tree, own) or _languages(tree, built),
+        languages=_with_fortran(tree, own, _languages(tree, own) or _languages(tree, built)),
         configures=any((tree / name).is_file() for name in CONFIGURED_BY),
-        packages=(packages := _packages(files)),
+        packages=(packages := _packages_of_setup(setup) or _packages(files)),
         tests=any(_is_test_of(packages, file) for file in files),
         meson=meson_options(tree) if backend(tree) == "mesonpy" else (),
         cmake=cmake_options(tree) if backend(tree).startswith("scikit_build_core") else (),
         libraries=find_libraries(tree, own, built, runs_pkg_config="pkgconfig" in named),
         wraps=_wraps(tree),
-        blas=any(
-            PurePosixPath(file).name in _BUILD_FILES and _BLAS.search(_read(tree / file)) for file in own
-        ),
+        blas=_blas_search(tree, own),
+        numpy_distutils=any(name.startswith("numpy.distutils") for name in _imports(setup)),
     )
 
 
@@ -126,6 +158,16 @@ def _legacy(tree: Path) -> str | None:
     if not (tree / "pyproject.toml").is_file():
         return "it has no pyproject.toml"
     return "its pyproject.toml names no build backend" if backend(tree) == SETUPTOOLS else None
+
+
+def _blas_search(tree: Path, own: Iterable[str]) -> BlasSearch:
+    texts = {file: _read(tree / file) for file in own if PurePosixPath(file).name in _BUILD_FILES}
+    names = {PurePosixPath(file).name for file, text in texts.items() if _REQUIRED_BLAS.search(text)}
+    # Only the build system at the top runs.
+    for name, search in (("meson.build", BlasSearch.MESON), ("CMakeLists.txt", BlasSearch.CMAKE)):
+        if name in names and (tree / name).is_file():
+            return search
+    return BlasSearch.PERHAPS if any(map(_BLAS.search, texts.values())) else BlasSearch.NONE
 
 
 def _wraps(tree: Path) -> tuple[str, ...]:
@@ -167,10 +209,14 @@ def _table(tree: Path) -> Mapping[str, object]:
 
 def _imported_distributions(setup: str) -> Iterator[str]:
     """The distributions that a setup.py imports, in whatever function: PEP 517 has to know them before."""
-    try:
-        nodes = list(ast.walk(ast.parse(setup)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+    for top in (name.partition(".")[0] for name in _imports(setup)):
+        if top not in sys.stdlib_module_names and top in _DISTRIBUTIONS:
+            yield _DISTRIBUTIONS[top]
+
+
+def _imports(setup: str) -> Iterator[str]:
+    """The modules that a setup.py cannot do without."""
+    nodes = _nodes(setup)
     # What is imported in a `try` has a way without it.
     optional = {
         id(inner)
@@ -182,12 +228,35 @@ def _imported_distributions(setup: str) -> Iterator[str]:
     for node in nodes:
         if id(node) in optional:
             continue
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [node.module]
-        for top in (name.partition(".")[0] for name in names):
-            if top not in sys.stdlib_module_names and top in _DISTRIBUTIONS:
-                yield _DISTRIBUTIONS[top]
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            # A name of the module may be a module too: `from numpy import distutils`.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _nodes(setup: str) -> list[ast.AST]:
+    try:
+        return list(ast.walk(ast.parse(setup)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+
+
+def _with_fortran(tree: Path, own: Iterable[str], languages: tuple[str, ...]) -> tuple[str, ...]:
+    """The languages, with Fortran as the build files of CMake or Meson have it, where one of them builds.
+
+    Its sources may be in a subproject, be written by a generator, or not be compiled at all.
+    """
+    build = {name for name in CONFIGURED_BY if (tree / name).is_file()}
+    if not build:
+        return languages
+    files = (tree / file for file in own if PurePosixPath(file).name in build)
+    found = (
+        {*languages, "fortran"}
+        if any(_FORTRAN.search(_read(file)) for file in files)
+        else {*languages} - {"fortran"}
+    )
+    return tuple(each for each in _ORDER if each in found)
 
 
 def _languages(tree: Path, files: Iterable[str]) -> tuple[str, ...]:
@@ -206,6 +275,21 @@ def _languages(tree: Path, files: Iterable[str]) -> tuple[str, ...]:
 def _is_test_of(packages: Collection[str], file: str) -> bool:
     path = file.removeprefix("src/")
     return path.partition("/")[0] in packages and is_test(path)
+
+
+def _packages_of_setup(setup: str) -> tuple[str, ...]:
+    """The top ones of the packages that a setup.py lists, whose directories may have other names."""
+    return tuple(
+        sorted(
+            {
+                name.value.partition(".")[0]
+                for node in _nodes(setup)
+                if isinstance(node, ast.keyword) and node.arg == "packages"
+                for name in getattr(node.value, "elts", ())
+                if isinstance(name, ast.Constant) and isinstance(name.value, str)
+            }
+        )
+    )
 
 
 def _packages(files: Iterable[str]) -> tuple[str, ...]:
