@@ -11,6 +11,7 @@ import json
 import re
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -129,12 +130,16 @@ explain. The slowest took {slowest} s. A false error in one of them is a fault o
 true ones:
 """
 NEW: Final = """\
-`nox -s new-recipes` writes a recipe for each of {count} well-known distributions with compiled code, by
+`nox -s new-recipes` writes a recipe for each of {count} known distributions with compiled code, by
 `inv recipe.new` in a copy of this farm, and builds it by `inv chain --engine host`, unedited. **{passed} of
 {count} passed their gate**, on Debian 12 with two processors that did other work too, and with a compiler
 cache. The last column has the sentence that each of the others ended with.
 
-None of them needs numpy: those that do are built against the farm's numpy, which takes minutes.
+Those that need numpy are built against the farm's numpy, which is built before them; its time does not count.
+The rows are not of one run: one that needs numpy has been tried later than the others, and the others not
+again with the code of that day. The runs began at these times (UTC):
+
+{runs}
 """
 SYSTEMS: Final = """\
 `inv wheel.gate WHEEL --like NAME` [compares a wheel with a system](../how-to/check-another-system.md). Each
@@ -171,7 +176,7 @@ The nox sessions call the same tasks, in an environment that they make on first 
 | `doctor` | `inv doctor`: checks this machine |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
 | `engine-tests`, `other-platforms`, `server-tests` | this project's tests with containers or index servers |
-| `new-recipes` | writes recipes for 30 distributions, and builds them: [how they fare](new-recipes.md) |
+| `new-recipes` | writes recipes for 48 distributions, and builds them: [how they fare](new-recipes.md) |
 | `public-wheels` | examines 50 public wheels: [how they fare](examination.md) |
 | `bench`, `bench-rebuilds` | measure the farm's own time and memory |
 | `bench-stack` | compares the speed of stored wheels with [the public ones](../how-to/compare-speed.md) |
@@ -455,7 +460,9 @@ def new_recipes_page() -> str:
         if (tried := found.get(each["name"]))
     ]
     passed = sum(each["passed"] for each in found.values())
-    text = NEW.format(count=len(rows), passed=passed)
+    runs = Counter(found[each["name"]]["run"] for each in listed if each["name"] in found)
+    lines = "\n".join(f"- {run}: {count} distributions" for run, count in runs.items())
+    text = NEW.format(count=len(rows), passed=passed, runs=lines)
     head = ("distribution", "has", "backend", "recipe", "build and gate", "result")
     return f"{NOTICE}\n# Recipes that `inv recipe.new` writes\n\n{text}\n{_table(head, rows)}"
 

@@ -30,6 +30,15 @@ def test_python_of_a_recipe_is_what_requires_python_says_beyond_the_default(
     assert recipe_python(requires) == python
 
 
+@pytest.mark.parametrize(
+    ("requires", "python"),
+    [("", ">=3.11,<3.12"), (">=3.9,<4", ">=3.11,<3.12"), (">=3.11,!=3.13.*", ">=3.11,!=3.13.*,<3.12")],
+)
+def test_a_setup_py_of_numpy_distutils_is_for_no_python_from_3_12_on(requires: str, python: str) -> None:
+    assert recipe_python(requires, distutils=True) == python
+    assert recipe_python("not a specifier", distutils=True) == ">=3.11,<3.12"
+
+
 @given(
     st.lists(
         st.builds(

@@ -85,6 +85,18 @@ def test_all_values_are_read_again() -> None:
     assert "# zlib: the source includes zlib.h; with Homebrew it is zlib\n" in text
 
 
+def test_a_recipe_that_links_blas_is_read_again() -> None:
+    option = BuildOption(name="WITH", default="ON")
+    settings = {"cmake.define.BLA_PREFER_PKGCONFIG": "ON"}
+    text = render_recipe(drafted(blas=True, without_blas=["none"], settings=settings, cmake=[option]))
+    found = read(text)
+    assert (found.blas, found.config_settings) == (True, settings)
+    assert [each.variants for each in found.skip] == [["none"]]
+    # With the comment, the table would be there twice.
+    assert text.count("[config-settings]") == 1
+    assert '#     "cmake.define.WITH" = "ON"\n' in text
+
+
 def test_what_a_farm_does_not_say_is_in_the_recipe_itself() -> None:
     assert read(render_recipe(drafted(tests=True))).expect.tests is True
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelfarm.recipes.draft.source_facts import inspect_source
+from wheelfarm.recipes.draft.source_facts import BlasSearch, inspect_source
 from wheelfarm.recipes.draft.system_libraries import known_libraries
 
 if TYPE_CHECKING:
@@ -58,6 +58,93 @@ def test_languages_are_those_of_what_is_built(
     tmp_path: Path, files: dict[str, str], languages: tuple[str, ...]
 ) -> None:
     assert inspect_source(tree(tmp_path, files)).languages == languages
+
+
+CMAKE_LIKE: Final = {"a.c": "", "b.f90": ""}
+
+
+@pytest.mark.parametrize(
+    ("files", "languages"),
+    [
+        ({"setup.py": "", **CMAKE_LIKE}, ("c", "fortran")),
+        # What no build file is told of is not compiled.
+        ({"meson.build": "project('leaf', 'c')\n", **CMAKE_LIKE}, ("c",)),
+        ({"CMakeLists.txt": "project(leaf LANGUAGES C)\n", **CMAKE_LIKE}, ("c",)),
+        # The sources may be in a subproject.
+        ({"meson.build": "project('leaf',\n  ['c', 'fortran'],\n)\n", "a.c": ""}, ("c", "fortran")),
+        ({"meson.build": "project('leaf', 'c')\nadd_languages('fortran', native: false)\n"}, ("fortran",)),
+        ({"CMakeLists.txt": "project(leaf LANGUAGES C Fortran)\n"}, ("fortran",)),
+        (
+            {"CMakeLists.txt": "project(leaf C)\n", "src/CMakeLists.txt": "enable_language(Fortran)\n"},
+            ("fortran",),
+        ),
+        # Only the build system at the top runs.
+        ({"meson.build": "project('leaf', 'c')\n", "src/CMakeLists.txt": "project(x Fortran)\n"}, ()),
+        (
+            {
+                "meson.build": "project('leaf', 'c')\n",
+                "subprojects/x/meson.build": "project('x', 'fortran')\n",
+            },
+            (),
+        ),
+    ],
+)
+def test_fortran_is_compiled_where_the_build_system_is_told_of_it(
+    tmp_path: Path, files: dict[str, str], languages: tuple[str, ...]
+) -> None:
+    assert inspect_source(tree(tmp_path, files)).languages == languages
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"meson.build": "dependency('zlib')\n"}, BlasSearch.NONE),
+        ({"meson.build": "b = dependency('lapack')\n"}, BlasSearch.MESON),
+        (
+            {"meson.build": "b = dependency(\n  'openblas', version: '>=0.3', required: true)\n"},
+            BlasSearch.MESON,
+        ),
+        ({"meson.build": "b = dependency('blas', required: false)\n"}, BlasSearch.PERHAPS),
+        (
+            {"meson.build": "b = dependency('scipy-openblas', required: get_option('b'))\n"},
+            BlasSearch.PERHAPS,
+        ),
+        ({"CMakeLists.txt": "find_package(LAPACK REQUIRED)\n"}, BlasSearch.CMAKE),
+        ({"CMakeLists.txt": "FIND_PACKAGE( BLAS 3 QUIET REQUIRED )\n"}, BlasSearch.CMAKE),
+        ({"CMakeLists.txt": "find_package(BLAS)\nfind_package(ZLIB REQUIRED)\n"}, BlasSearch.PERHAPS),
+        ({"setup.py": "Extension('a', [], libraries=['lapack'])\n"}, BlasSearch.PERHAPS),
+        ({"setup.py": "", "src/CMakeLists.txt": "find_package(BLAS REQUIRED)\n"}, BlasSearch.PERHAPS),
+        ({"meson.build": "", "extern/meson.build": "dependency('blas')\n"}, BlasSearch.NONE),
+    ],
+)
+def test_how_the_build_files_look_for_blas(tmp_path: Path, files: dict[str, str], found: BlasSearch) -> None:
+    assert inspect_source(tree(tmp_path, files)).blas is found
+
+
+@pytest.mark.parametrize(
+    ("setup", "needed"),
+    [
+        ("from numpy.distutils.core import setup, Extension\n", True),
+        ("import numpy.distutils\n", True),
+        ("from numpy import distutils\n", True),
+        ("try:\n    from numpy.distutils.core import setup\nexcept ImportError:\n    pass\n", False),
+        ("import numpy\nimport distutils\n", False),
+    ],
+)
+def test_numpy_distutils_is_needed_where_setup_py_cannot_do_without(
+    tmp_path: Path, setup: str, *, needed: bool
+) -> None:
+    assert inspect_source(tree(tmp_path, {"setup.py": setup})).numpy_distutils is needed
+    meson = PYPROJECT.replace("setuptools.build_meta", "mesonpy")
+    facts = inspect_source(tree(tmp_path, {"setup.py": setup, "pyproject.toml": meson}))
+    assert (facts.numpy_distutils, facts.imports_of_setup) == (False, ())
+
+
+def test_packages_are_those_that_setup_py_lists(tmp_path: Path) -> None:
+    setup = "setup(packages=['spharm', 'spharm.data'], package_dir={'spharm': 'Lib'})\n"
+    assert inspect_source(tree(tmp_path, {"setup.py": setup, "Lib/__init__.py": ""})).packages == ("spharm",)
+    setup = "setup(packages=find_packages())\n"
+    assert inspect_source(tree(tmp_path, {"setup.py": setup})).packages == ("Lib",)
 
 
 def test_what_setup_py_imports_and_does_not_require(tmp_path: Path) -> None:

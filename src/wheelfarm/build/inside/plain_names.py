@@ -71,8 +71,8 @@ def write_archive(archive: Path, names: list[str], jump: str) -> None:
         run("ar", "rcsD", str(archive), *members)
 
 
-def main(directory: Path, library: str) -> None:
-    jump = JUMPS.get(platform.machine())
+def main(directory: Path, library: str, machine: str) -> None:
+    jump = JUMPS.get(machine)
     if jump is None:
         return  # what looks for BLAS by its usual names finds none
     lib = directory / "lib"
@@ -80,7 +80,7 @@ def main(directory: Path, library: str) -> None:
     if not names:
         sys.exit(f"plain_names: lib{library}.so has no routine of BLAS")
     write_archive(lib / f"lib{NAMES}.a", names, jump)
-    for name in ("blas", "lapack"):
+    for name in ("blas", "lapack", "openblas"):
         text = PKG_CONFIG.format(
             lib=lib, include=directory / "include", name=name, names=NAMES, library=library
         )
@@ -88,4 +88,4 @@ def main(directory: Path, library: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], platform.machine())

@@ -102,8 +102,9 @@ def _lines(recipe: DraftedRecipe) -> Iterator[str]:
     yield from _build_requires(recipe)
     yield from _libraries(recipe.libraries)
     yield from _blas(recipe)
-    yield from _meson(recipe.meson)
-    yield from _cmake(recipe.cmake)
+    head = () if recipe.settings else ("# [config-settings]",)
+    yield from _meson(recipe.meson, head)
+    yield from _cmake(recipe.cmake, head)
     yield from _expectations(recipe)
     yield from ("", "[test]")
     if recipe.imports:
@@ -170,19 +171,19 @@ def _libraries(libraries: Sequence[SystemLibrary]) -> Iterator[str]:
     yield f"dnf = {texts(each.dnf for each in libraries)}"
 
 
-def _meson(options: Sequence[BuildOption]) -> Iterator[str]:
+def _meson(options: Sequence[BuildOption], head: Iterable[str]) -> Iterator[str]:
     if not options:
         return
     yield from ("", "# The options of the project's Meson, with their defaults:")
-    yield from ("# [config-settings]", "# setup-args = [")
+    yield from (*head, "# setup-args = [")
     yield from (_option(f'"-D{each.name}={each.default}",', each.description) for each in options)
     yield "# ]"
 
 
-def _cmake(options: Sequence[BuildOption]) -> Iterator[str]:
+def _cmake(options: Sequence[BuildOption], head: Iterable[str]) -> Iterator[str]:
     if not options:
         return
-    yield from ("", "# The options of the project's CMake, with their defaults:", "# [config-settings]")
+    yield from ("", "# The options of the project's CMake, with their defaults:", *head)
     yield from (
         _option(f'"cmake.define.{each.name}" = "{each.default}"', each.description) for each in options
     )

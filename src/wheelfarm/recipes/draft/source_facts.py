@@ -40,7 +40,7 @@ _VENDORED: Final = frozenset(
 """Directories of code of others, of which a build takes a part or nothing."""
 _CYTHON_CXX: Final = re.compile(rb"#\s*distutils:\s*language\s*=\s*['\"]?c\+\+", re.IGNORECASE)
 _BLAS: Final = re.compile(
-    r"dependency\(\s*'(?:open|sci)?-?(?:blas|lapack)|find_package\(\s*(?:BLAS|LAPACK)|cython_(?:blas|lapack)"
+    r"dependency\(\s*'(?:scipy-)?(?:open|c)?(?:blas|lapack)|find_package\(\s*(?:BLAS|LAPACK)|cython_(?:blas|lapack)"
     r"|['\"](?:-l)?(?:blas|lapack)['\"]",
     re.IGNORECASE,
 )
