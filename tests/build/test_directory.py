@@ -81,6 +81,7 @@ class TestLay:
             "strip_libraries.py",
             "environment_report.py",
             "netlib.py",
+            "plain_names.py",
             "compilers.py",
             "compiled_objects.py",
             "prepare_build_cache.py",

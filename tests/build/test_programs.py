@@ -12,10 +12,17 @@ import pytest
 
 from support.farm import builds_of, make_farm
 from support.packages import tinyleaf
+from support.stages import build_for, make_stage
 from support.tiny import LEAF, run_farm, tiny_farm, tiny_index
 from wheelfarm.build.edits import Compile, Require
+from wheelfarm.build.host_engine import Host
 from wheelfarm.build.inside import programs
-from wheelfarm.build.refused_programs import explain_refused, refused_programs, visible_programs
+from wheelfarm.build.refused_programs import (
+    explain_refused,
+    refused_programs,
+    suspected_programs,
+    visible_programs,
+)
 from wheelfarm.errors import BuildError
 from wheelfarm.system.machine import Machine
 
@@ -69,6 +76,26 @@ def test_tools_that_the_key_does_not_hold_are_hidden(hide: Hide, tmp_path: Path)
     assert (finished.returncode, finished.stdout) == (127, "")
     assert finished.stderr == f"wheelfarm refuses cmake: {real} is no part of the build key\n"
     assert refused_programs(tmp_path) == {"cmake": str(real)}
+
+
+@pytest.mark.parametrize(
+    ("backend", "line", "suspected"),
+    [
+        # Each Meson project calls it, for Python's headers.
+        ("mesonpy", "meson.build:94:0: ERROR: Command `download.py` failed with status 1.", []),
+        ("mesonpy", 'ERROR: Dependency "foo" not found, tried pkgconfig', ["pkg-config"]),
+        ("setuptools.build_meta", "error: command failed", ["pkg-config", "git"]),
+    ],
+)
+def test_what_each_meson_build_calls_is_no_cause_of_its_failure(
+    tmp_path: Path, backend: str, line: str, suspected: list[str]
+) -> None:
+    farm = make_farm(tmp_path / "farm")
+    stage = make_stage(build_for(farm), Host(farm), tmp_path / "stage", backend=backend)
+    (stage.root / "tmp").mkdir(parents=True)
+    calls = "pkg-config /usr/bin/pkg-config\ngit /usr/bin/git\n"
+    (stage.root / programs.REFUSED).write_text(calls)
+    assert list(suspected_programs(stage, [line])) == suspected
 
 
 def test_a_program_that_the_recipe_names_by_its_path_is_visible(hide: Hide, system: Path) -> None:

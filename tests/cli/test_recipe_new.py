@@ -47,6 +47,8 @@ ZIPPED: Final = {
     "native/own.h": "",
 }
 
+OLDEN: Final = {"setup.py": "from numpy.distutils.core import setup\nsetup(name='olden', version='1.0')\n"}
+
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
@@ -54,6 +56,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     index = tiny_index(root)
     add_meson(index)
     packages = {"legacy": LEGACY, "purely": PURE, "rusty": RUST, "zipped": ZIPPED, "empty": {"README": ""}}
+    packages["olden"] = OLDEN
     index.add(
         *(make_sdist(root, name, files) for name, files in packages.items()),
         make_wheel(root, "colorama", "1.0", {}),
@@ -114,6 +117,7 @@ def test_a_recipe_that_exists_is_not_overwritten(farm: Door) -> None:
         (["wheely"], 21, "the index has only wheels of wheely 2.0"),
         (["rusty"], 13, "rusty is built with maturin, which compiles Rust: the farm does not build that"),
         (["empty"], 21, "the source of empty 1.0 has no pyproject.toml or setup.py"),
+        (["olden", "--python", "3.12"], 21, "olden 1.0 is not for the Pythons of this farm"),
         (["tinyleaf", "--require-dates"], 21, "the index gives no dates for tinyleaf"),
         (["tinyleaf", "--min-age", "soon"], 2, "--min-age: 'soon' is not a number of days"),
         (["tinyleaf,tinytop"], 2, "'tinyleaf,tinytop' is not one package"),

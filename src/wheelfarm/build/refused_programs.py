@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.edits import Compile, Require
@@ -16,6 +17,7 @@ from wheelfarm.plan.inputs import named_programs
 from wheelfarm.system.machine import PROGRAMS, Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from wheelfarm.build.directory import BuildDirectory
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _REPOSITORIES: Final = frozenset({"git", "hg"})
 _OF_MESON: Final = frozenset({"pkg-config", "pkgconf"})
+_AS_NAMED: Final = dict.fromkeys(_OF_MESON, r"pkg-?conf")
+"""How Meson's messages write a program, where they do not write its name."""
 _COMPILERS: Final = {"c": ("cc", "gcc"), "c++": ("c++", "g++"), "fortran": ("gfortran", "f77", "f95")}
 """The usual names of a compiler, by the language that the recipe lists."""
 
@@ -37,6 +41,19 @@ def visible_programs(build: Build) -> tuple[str, ...]:
 def refused_programs(root: Path) -> dict[str, str]:
     """The programs that a build was refused, each with its file, in the order of the calls."""
     return _known(refused(root / REFUSED))
+
+
+def suspected_programs(directory: BuildDirectory, lines: Iterable[str]) -> dict[str, str]:
+    """The programs that a failed build was refused, and that the failure may come from.
+
+    What each build of that kind calls and does without counts only where the lines of the failure name it.
+    """
+    found, probed, text = refused_programs(directory.root), _probed(directory), "\n".join(lines)
+    return {
+        name: path
+        for name, path in found.items()
+        if name not in probed or re.search(_AS_NAMED.get(name, name), text, re.IGNORECASE)
+    }
 
 
 def _known(found: dict[str, str]) -> dict[str, str]:
@@ -58,13 +75,7 @@ def explain_refused(programs: dict[str, str], build: Build, machine: Machine) ->
 def warn_of_refused(directory: BuildDirectory) -> tuple[str, ...]:
     """A warning where a build went on without programs that it called."""
     build, found = directory.build, _known(read_environment_report(directory).refused)
-    probed: frozenset[str] = frozenset()
-    if version_variables(directory) or directory.build_dir is not None:
-        # The farm gives such backends the version, and Meson projects have it in their source.
-        probed |= _REPOSITORIES
-    if directory.build_dir is not None:
-        # Meson asks it for Python's headers in each project, and then finds them by Python itself.
-        probed |= _OF_MESON
+    probed = _probed(directory)
     found = {name: path for name, path in found.items() if name not in probed}
     if not found:
         return ()
@@ -72,6 +83,18 @@ def warn_of_refused(directory: BuildDirectory) -> tuple[str, ...]:
     none = "; a source holds no repository, so what names its version there gets none"
     more = none if _REPOSITORIES.intersection(found) else ""
     return (f"{cause}, and went on without: {hint}{more}",)
+
+
+def _probed(directory: BuildDirectory) -> frozenset[str]:
+    """The programs that a build calls and does not need."""
+    probed: frozenset[str] = frozenset()
+    if version_variables(directory) or directory.build_dir is not None:
+        # The farm gives such backends the version, and Meson projects have it in their source.
+        probed |= _REPOSITORIES
+    if directory.build_dir is not None:
+        # Meson asks it for Python's headers in each project, and then finds them by Python itself.
+        probed |= _OF_MESON
+    return probed
 
 
 def _edit(name: str) -> Edit | None:

@@ -14,7 +14,7 @@ from wheelfarm.build.error_patterns import Failure
 from wheelfarm.build.hints import Hints, lost_library
 from wheelfarm.build.known_messages import PURE_HINT
 from wheelfarm.build.proposals import propose
-from wheelfarm.build.refused_programs import explain_refused, refused_programs
+from wheelfarm.build.refused_programs import explain_refused, suspected_programs
 from wheelfarm.build.repair import built_version, only_wheel, propose_exclude
 from wheelfarm.errors import (
     BuildError,
@@ -163,7 +163,7 @@ def _failure(step: Step, directory: BuildDirectory, problem: ProcessError, log: 
         phase = step.phase_in(lines)
         lines.seek(0)
         diagnosis = classify(problem, lines, phase)
-    refused = refused_programs(directory.root)
+    refused = suspected_programs(directory, diagnosis.lines)
     if phase is Phase.BUILD and any(diagnosis.cause is None or name in diagnosis.cause for name in refused):
         diagnosis = replace(diagnosis, **explain_refused(refused, build, Machine(step.env))._asdict())
     if phase is Phase.BUILD and diagnosis.wants_network and not build.recipe.table.isolation:

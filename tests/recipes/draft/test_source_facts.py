@@ -172,6 +172,53 @@ def test_packages_and_their_tests(tmp_path: Path) -> None:
     assert not inspect_source(tree(tmp_path / "other", {"leaf/__init__.py": "", "tests/test_a.py": ""})).tests
 
 
+@pytest.mark.parametrize(
+    ("build_file", "tests"),
+    [
+        ("py.install_sources(['leaf/__init__.py'], subdir: 'leaf')\ntest('all', exe)\n", False),
+        ("py.install_sources(['leaf/tests/test_a.py'], subdir: 'leaf/tests')\n", True),
+        ("subdir('leaf/tests')\n", True),
+        ("install_subdir('leaf', install_dir: py.get_install_dir())\n", True),
+    ],
+)
+def test_meson_installs_only_the_tests_that_a_build_file_names(
+    tmp_path: Path, build_file: str, *, tests: bool
+) -> None:
+    pyproject = PYPROJECT.replace("setuptools.build_meta", "mesonpy")
+    files = {"leaf/__init__.py": "", "leaf/tests/test_a.py": "", "meson.build": build_file}
+    assert inspect_source(tree(tmp_path, files | {"pyproject.toml": pyproject})).tests is tests
+    assert inspect_source(tree(tmp_path, {"pyproject.toml": PYPROJECT})).tests
+
+
+@pytest.mark.parametrize(
+    ("files", "downloads"),
+    [
+        ({"setup.py": "from urllib.request import urlretrieve\n"}, ("setup.py",)),
+        ({"setup.py": "# or it calls\n#    urlretrieve(url)\n"}, ()),
+        ({"cmake/deps.cmake": "FetchContent_Declare(fmt)\n", "a.py": "urlopen()\n"}, ("cmake/deps.cmake",)),
+        (
+            {
+                "meson.build": "run_command(py, files('tools/get.py'))\n",
+                "tools/get.py": "requests.get(url)\n",
+            },
+            ("tools/get.py",),
+        ),
+        (
+            {
+                "meson.build": "",
+                "leaf/net.py": "urlopen(url)\n",
+                "extern/CMakeLists.txt": "file(DOWNLOAD x y)\n",
+            },
+            (),
+        ),
+    ],
+)
+def test_build_files_that_may_download(
+    tmp_path: Path, files: dict[str, str], downloads: tuple[str, ...]
+) -> None:
+    assert inspect_source(tree(tmp_path, files)).downloads == downloads
+
+
 def test_the_summary_is_that_of_the_metadata(tmp_path: Path) -> None:
     project = {"pyproject.toml": "[project]\ndescription = 'of the project'\n"}
     assert inspect_source(tree(tmp_path, project)).summary == "of the project"

@@ -172,6 +172,11 @@ def find_questions(facts: SourceFacts, published: PublishedWheel | None) -> tupl
         "Then give it by system-packages, or by a patch: docs/how-to/patch-a-source.md"
         for name in facts.wraps
     ]
+    found += [
+        f"{file} may download what the build needs, and builds have no network. Does it? Then a patch or "
+        "a config setting has to keep it from that: docs/how-to/patch-a-source.md"
+        for file in facts.downloads
+    ]
     if published is None:
         found.append("the index has no wheel of it for this machine. What does it import? See [test]")
     return tuple(found)

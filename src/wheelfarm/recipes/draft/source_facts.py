@@ -53,6 +53,13 @@ _FORTRAN: Final = re.compile(
     r"\b(?:project|enable_language)\s*\([^)]*\bFortran\b|\b(?:project|add_languages)\s*\([^)]*'fortran'"
 )
 """Where CMake or Meson is told of Fortran."""
+_NAMES_TESTS: Final = re.compile(r"['/]tests?['/]|\binstall_subdir\b")
+_DOWNLOADS: Final = re.compile(
+    r"\burlretrieve\b|\burlopen\b|\brequests\.get\b|\bFetchContent_Declare\b|\bExternalProject_Add\b"
+    r"|\bCPMAddPackage\b|\bfile\(\s*DOWNLOAD\b"
+)
+_COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
+_SCRIPT: Final = re.compile(r"['\"/]([\w.-]+\.py)['\"]")
 _BUILD_FILES: Final = frozenset({"meson.build", "CMakeLists.txt", "setup.py"})
 _DISTRIBUTIONS: Final = {
     "Cython": "cython",
@@ -114,6 +121,8 @@ class SourceFacts:
     """Of the system, whose headers it includes and does not hold."""
     wraps: tuple[str, ...]
     """Subprojects that Meson would download."""
+    downloads: tuple[str, ...]
+    """The files of its build that may download something."""
     blas: BlasSearch
     """Whether its build files look for BLAS or LAPACK."""
     numpy_distutils: bool
@@ -144,11 +153,12 @@ def inspect_source(tree: Path) -> SourceFacts:
         languages=_with_fortran(tree, own, _languages(tree, own) or _languages(tree, built)),
         configures=any((tree / name).is_file() for name in CONFIGURED_BY),
         packages=(packages := _packages_of_setup(setup) or _packages(files)),
-        tests=any(_is_test_of(packages, file) for file in files),
+        tests=any(_is_test_of(packages, file) for file in files) and _installs_tests(tree, own),
         meson=meson_options(tree) if backend(tree) == "mesonpy" else (),
         cmake=cmake_options(tree) if backend(tree).startswith("scikit_build_core") else (),
         libraries=find_libraries(tree, own, built, runs_pkg_config="pkgconfig" in named),
         wraps=_wraps(tree),
+        downloads=tuple(_downloads(tree, own)),
         blas=_blas_search(tree, own),
         numpy_distutils=any(name.startswith("numpy.distutils") for name in _imports(setup)),
     )
@@ -158,6 +168,23 @@ def _legacy(tree: Path) -> str | None:
     if not (tree / "pyproject.toml").is_file():
         return "it has no pyproject.toml"
     return "its pyproject.toml names no build backend" if backend(tree) == SETUPTOOLS else None
+
+
+def _downloads(tree: Path, own: Iterable[str]) -> Iterator[str]:
+    """The build files, and the scripts that they run, with a call that downloads."""
+    paths = {file: PurePosixPath(file) for file in own}
+    texts = {
+        file: _read(tree / file)
+        for file, path in paths.items()
+        if path.name in _BUILD_FILES or path.suffix == ".cmake"
+    }
+    scripts = {
+        name for file, text in texts.items() if not file.endswith(".py") for name in _SCRIPT.findall(text)
+    }
+    for file, path in paths.items():
+        if path.name in scripts and path.suffix == ".py":
+            texts.setdefault(file, _read(tree / file))
+    yield from (file for file, text in sorted(texts.items()) if _DOWNLOADS.search(_COMMENT.sub("", text)))
 
 
 def _blas_search(tree: Path, own: Iterable[str]) -> BlasSearch:
@@ -270,6 +297,14 @@ def _languages(tree: Path, files: Iterable[str]) -> tuple[str, ...]:
         if language:
             found.add(language)
     return tuple(each for each in _ORDER if each in found)
+
+
+def _installs_tests(tree: Path, own: Iterable[str]) -> bool:
+    """Whether the build installs tests that a package has: Meson installs only what a build file names."""
+    if backend(tree) != "mesonpy":
+        return True
+    files = [file for file in own if PurePosixPath(file).name == "meson.build"]
+    return any(is_test(file) or _NAMES_TESTS.search(_read(tree / file)) for file in files)
 
 
 def _is_test_of(packages: Collection[str], file: str) -> bool:
