@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelfarm.recipes.draft.source_facts import BlasSearch, inspect_source
+from wheelfarm.recipes.draft.build_files import BlasSearch
+from wheelfarm.recipes.draft.source_facts import inspect_source
 from wheelfarm.recipes.draft.system_libraries import known_libraries
 
 if TYPE_CHECKING:

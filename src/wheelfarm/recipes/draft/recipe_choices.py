@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 
-from wheelfarm.recipes.draft.source_facts import BlasSearch
+from wheelfarm.recipes.draft.build_files import BlasSearch
 from wheelfarm.recipes.source_tree import globs_of
 from wheelfarm.sources.inspection import BUILD_PRODUCT
 
