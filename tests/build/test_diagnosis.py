@@ -85,6 +85,10 @@ LOGS: tuple[tuple[str, str, tuple[int, ...], str | None], ...] = (
     ("gcc-header", "compile", (30, 32, 33, 34), "the header openblas/cblas.h is missing"),
     ("gcc-parallel", "compile", (25, 28, 29, 30), None),
     ("gcc-werror", "compile", (2, 5, 6, 7), "a warning counts as an error here"),
+    (
+        *("gfortran-mismatch", "compile", (19, 21, 23, 24, 25, 26, 27, 28)),
+        "gfortran 10 and newer refuse arguments of another type or rank",
+    ),
     ("gfortran-module", "compile", (19, 21, 23, 24, 25), "the Fortran module blas_interfaces.mod is missing"),
     ("gfortran-syntax", "compile", (19, 21, 23, 24, 25, 26, 28, 29, 30), None),
     ("interrupted", "interrupted", (3, 4), "it was interrupted"),

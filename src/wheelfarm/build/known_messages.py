@@ -79,6 +79,12 @@ MESSAGES: Final = (
         edit=Find("headers"),
     ),
     _row("the Fortran module {0} is missing", _PACKAGES, r"Cannot open module file .([\w.]+)"),
+    _row(
+        "gfortran 10 and newer refuse arguments of another type or rank",
+        'FFLAGS = "-std=legacy" under [environment] in the recipe makes them a warning; or patch the source',
+        r"(?:Rank|Type) mismatch (?:in argument|between actual argument)",
+        edit=SetVariable("FFLAGS", "-std=legacy"),
+    ),
     _row("Cython finds no {0}", _REQUIREMENT, r"'([\w./]+\.p(?:xd|xi|yx))' not found"),
     _row(
         *("the library {0} is missing", _PACKAGES),

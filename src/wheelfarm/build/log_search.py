@@ -26,8 +26,8 @@ _FINDINGS: Final = 12
 """Findings of each rank that are collected: more than are shown."""
 _LAST: Final = 8
 """Lines that are shown when there is no finding."""
-_BEFORE: Final = 6
-"""Lines between gfortran's position and its message."""
+_BEFORE: Final = 7
+"""Lines before gfortran's message that are searched for its position: it may show two calls."""
 
 # ECMA-48: control sequences such as colors, strings such as links and titles, and two-byte functions.
 _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")

@@ -87,10 +87,12 @@ def test_all_values_are_read_again() -> None:
 
 def test_a_recipe_that_links_blas_is_read_again() -> None:
     option = BuildOption(name="WITH", default="ON")
-    settings = {"cmake.define.BLA_PREFER_PKGCONFIG": "ON"}
-    text = render_recipe(drafted(blas=True, without_blas=["none"], settings=settings, cmake=[option]))
+    settings, flags = {"cmake.define.BLA_PREFER_PKGCONFIG": "ON"}, {"FFLAGS": "-std=legacy"}
+    text = render_recipe(
+        drafted(blas=True, without_blas=["none"], settings=settings, cmake=[option], environment=flags)
+    )
     found = read(text)
-    assert (found.blas, found.config_settings) == (True, settings)
+    assert (found.blas, found.config_settings, found.environment) == (True, settings, flags)
     assert [each.variants for each in found.skip] == [["none"]]
     # With the comment, the table would be there twice.
     assert text.count("[config-settings]") == 1

@@ -68,7 +68,7 @@ CMAKE_LIKE: Final = {"a.c": "", "b.f90": ""}
     ("files", "languages"),
     [
         ({"setup.py": "", **CMAKE_LIKE}, ("c", "fortran")),
-        # What no build file is told of is not compiled.
+        # What no build file enables is not compiled.
         ({"meson.build": "project('leaf', 'c')\n", **CMAKE_LIKE}, ("c",)),
         ({"CMakeLists.txt": "project(leaf LANGUAGES C)\n", **CMAKE_LIKE}, ("c",)),
         # The sources may be in a subproject.
@@ -90,7 +90,7 @@ CMAKE_LIKE: Final = {"a.c": "", "b.f90": ""}
         ),
     ],
 )
-def test_fortran_is_compiled_where_the_build_system_is_told_of_it(
+def test_fortran_is_compiled_where_the_build_system_enables_it(
     tmp_path: Path, files: dict[str, str], languages: tuple[str, ...]
 ) -> None:
     assert inspect_source(tree(tmp_path, files)).languages == languages

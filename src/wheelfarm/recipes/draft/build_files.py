@@ -28,7 +28,7 @@ _REQUIRED_BLAS: Final = re.compile(
 _FORTRAN: Final = re.compile(
     r"\b(?:project|enable_language)\s*\([^)]*\bFortran\b|\b(?:project|add_languages)\s*\([^)]*'fortran'"
 )
-"""Where CMake or Meson is told of Fortran."""
+"""Where CMake or Meson enables Fortran."""
 _TESTS: Final = re.compile(r"['/]tests?['/]|\binstall_subdir\b")
 _DOWNLOADS: Final = re.compile(
     r"\burlretrieve\b|\burlopen\b|\brequests\.get\b|\bFetchContent_Declare\b|\bExternalProject_Add\b"
@@ -75,7 +75,7 @@ def _texts(tree: Path, files: Iterable[str], names: Iterable[str]) -> dict[str, 
 
 
 def compiles_fortran(tree: Path, files: Iterable[str]) -> bool | None:
-    """Whether CMake or Meson, which is at the top, is told of Fortran; None where neither builds.
+    """Whether the CMake or Meson at the top enables Fortran; None where neither builds.
 
     The sources may be in a subproject, be written by a generator, or not be compiled at all.
     """

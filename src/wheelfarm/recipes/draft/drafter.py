@@ -14,6 +14,7 @@ from wheelfarm.model import Platform, Sdist
 from wheelfarm.recipes.draft.recipe_choices import (
     added_requirements,
     blas_settings,
+    build_variables,
     choose_compilers,
     dispatched_globs,
     file_globs,
@@ -210,6 +211,7 @@ class Drafter:
             blas=(blas := facts.blas.required and compilers != []),
             without_blas=self._variants_without_blas() if blas else (),
             settings=blas_settings(facts),
+            environment=build_variables(facts),
             add=added_requirements(facts, self.recipes),
             replace=replaced_requirements(facts),
             remove_files=removed,

@@ -46,6 +46,8 @@ _FORTRAN_LIBRARIES: Final = ("libgcc_s*", "libgfortran*", "libquadmath*")
 """What code that gfortran compiles needs at run time."""
 # The repair tools write libyaml-0-2-a1b2c3d4.so.0.2.5, libyaml.2.dylib, yaml-a1b2c3d4.dll.
 _STEM: Final = re.compile(r"[A-Za-z0-9_+]+?(?=-[0-9a-f]{8}\b|[.-]\d|\.(?:so|dylib|dll)\b)")
+_OLD_FORTRAN: Final = "-std=legacy"
+"""https://gcc.gnu.org/gcc-10/porting_to.html#argument-mismatch"""
 _FINDS_BLAS: Final = "pkgconf>=2.3"
 _PREFER_PKG_CONFIG: Final = "cmake.define.BLA_PREFER_PKGCONFIG"
 """https://cmake.org/cmake/help/latest/module/FindBLAS.html: else it takes what the system has."""
@@ -138,6 +140,11 @@ def vendor_globs(members: Iterable[str]) -> list[str]:
     """Globs of vendored libraries, which have another hash and version in the next wheel."""
     names = (PurePosixPath(member).name for member in members)
     return sorted({f"{stem[0] if (stem := _STEM.match(name)) else name}*" for name in names})
+
+
+def build_variables(facts: SourceFacts) -> dict[str, str]:
+    """Variables that the build needs: old Fortran calls with arguments that gfortran 10 refuses."""
+    return {"FFLAGS": _OLD_FORTRAN} if facts.numpy_distutils and "fortran" in facts.languages else {}
 
 
 def vendored_globs(facts: SourceFacts, published: PublishedWheel | None) -> list[str] | None:

@@ -38,6 +38,8 @@ class DraftedRecipe:
     """Variants that it cannot be built for."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Config settings."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the build."""
     host: Sequence[str] = ()
     run: Sequence[str] = ()
     add: Sequence[str] = ()
@@ -102,6 +104,9 @@ def _lines(recipe: DraftedRecipe) -> Iterator[str]:
     yield from _build_requires(recipe)
     yield from _libraries(recipe.libraries)
     yield from _blas(recipe)
+    if recipe.environment:
+        yield from ("", "[environment]")
+        yield from (f"{text(name)} = {text(value)}" for name, value in recipe.environment.items())
     head = () if recipe.settings else ("# [config-settings]",)
     yield from _meson(recipe.meson, head)
     yield from _cmake(recipe.cmake, head)

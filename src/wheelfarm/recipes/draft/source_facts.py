@@ -160,10 +160,10 @@ def _table(tree: Path) -> Mapping[str, object]:
 
 
 def _with_fortran(tree: Path, own: Iterable[str], languages: tuple[str, ...]) -> tuple[str, ...]:
-    told = compiles_fortran(tree, own)
-    if told is None:
+    enabled = compiles_fortran(tree, own)
+    if enabled is None:
         return languages
-    return tuple(each for each in _ORDER if (told if each == "fortran" else each in languages))
+    return tuple(each for each in _ORDER if (enabled if each == "fortran" else each in languages))
 
 
 def _languages(tree: Path, files: Iterable[str]) -> tuple[str, ...]:
