@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Final
 
 import pytest
 from pydantic import TypeAdapter
@@ -27,7 +23,6 @@ from wheelfarm.system.files import (
     remove_tree,
     temporary_path,
     write_atomically,
-    write_new_directory,
 )
 
 
@@ -78,68 +73,6 @@ class TestWriteAtomically:
     def test_a_directory_that_is_gone_is_not(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             flush_directory(tmp_path / "gone")
-
-
-# What the process does at an event of Python's audit: it is killed, or its disk is full.
-FAULTY: Final = """\
-import os, resource, signal, sys
-from pathlib import Path
-from wheelfarm.errors import FarmError
-from wheelfarm.system.files import write_new_directory
-
-def hook(event, args):
-    if event != sys.argv[2]:
-        return
-    if sys.argv[3] == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-sys.addaudithook(hook)
-try:
-    write_new_directory(Path(sys.argv[1]), {"a": b"1" * 1000, "b": b"2"}, "the recipe")
-except FarmError as error:
-    sys.exit(str(error))
-"""
-
-
-class TestWriteNewDirectory:
-    def files(self, path: Path) -> dict[str, bytes]:
-        return {each.name: each.read_bytes() for each in path.iterdir()}
-
-    def faulty(self, path: Path, event: str, fault: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        words = [sys.executable, "-c", FAULTY, str(path), event, fault]
-        return subprocess.run(words, env=env, capture_output=True, text=True, check=False)
-
-    def test_all_files_are_there_and_nothing_else(self, tmp_path: Path) -> None:
-        files = {"a": b"1", "b": b""}
-        write_new_directory(tmp_path / "recipes" / "leaf", files)
-        assert self.files(tmp_path / "recipes" / "leaf") == files
-        assert [each.name for each in (tmp_path / "recipes").iterdir()] == ["leaf"]
-
-    def test_what_is_there_is_not_overwritten(self, tmp_path: Path) -> None:
-        write_new_directory(tmp_path / "leaf", {"a": b"1"})
-        error = only(
-            lambda: write_new_directory(tmp_path / "leaf", {"a": b"2"}, "the recipe"), WheelhouseError
-        )
-        assert error.what == "the recipe is not written"
-        assert self.files(tmp_path / "leaf") == {"a": b"1"}
-        assert [each.name for each in tmp_path.iterdir()] == ["leaf"]
-
-    @pytest.mark.parametrize("event", ["open", "os.rename"])
-    def test_a_kill_leaves_no_half_directory(self, tmp_path: Path, event: str) -> None:
-        finished = self.faulty(tmp_path / "leaf", event, "kill")
-        assert finished.returncode == -signal.SIGKILL
-        assert not (tmp_path / "leaf").exists()
-        assert all(each.name.startswith(".tmp-") for each in tmp_path.iterdir())
-        write_new_directory(tmp_path / "leaf", {"a": b"1"})
-
-    def test_a_full_disk_leaves_nothing(self, tmp_path: Path) -> None:
-        finished = self.faulty(tmp_path / "leaf", "open", "full")
-        assert finished.returncode == 1
-        assert "the recipe cannot be read or written" in finished.stderr
-        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_text_that_is_not_utf8_names_the_byte(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.draft.bootstrap import Action, plan_bootstrap
 from wheelfarm.report.bootstrap import bootstrap_data, bootstrap_lines
 from wheelfarm.report.build import summary_lines
-from wheelfarm.system.files import write_new_directory
+from wheelfarm.system.new_directory import write_new_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

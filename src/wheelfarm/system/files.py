@@ -198,35 +198,6 @@ def write_atomically(path: Path, data: bytes, noun: str = _NOUN) -> None:
         rename_durably(temporary, path)
 
 
-def write_new_directory(path: Path, files: Mapping[str, bytes], noun: str = _NOUN) -> None:
-    """Write a new directory with files as a whole or not at all; `noun` names it in errors.
-
-    Raises:
-        WheelhouseError: when there is a directory of that name that is not empty, also one that appears
-            meanwhile; when the disk is full or not writable.
-    """
-    draft = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-    with explain_os_errors(path, noun):
-        try:
-            ensure_directory(draft)
-            for name, data in files.items():
-                with (draft / name).open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-            flush_directory(draft)
-            draft.rename(path)
-        except OSError as error:
-            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
-                why = "a directory of that name is not empty, and nothing is overwritten"
-                raise WheelhouseError(f"{noun} is not written", where=str(path), why=why) from error
-            raise
-        finally:
-            if draft.is_dir():
-                remove_tree(draft)
-        flush_directory(path.parent)
-
-
 def write_if_changed(path: Path, data: bytes) -> None:
     """Write a file atomically unless it has these bytes already."""
     with explain_os_errors(path):
