@@ -35,6 +35,13 @@ PURE: Final = {
     '[project]\nname = "purely"\nversion = "1.0"\n[tool.setuptools]\npackages = ["purely"]\n',
     "purely/__init__.py": "",
 }
+
+
+def below(name: str) -> dict[str, str]:
+    """The files of a pure project of that name."""
+    return {file.replace("purely", name): text.replace("purely", name) for file, text in PURE.items()}
+
+
 RUST: Final = {
     "pyproject.toml": '[build-system]\nrequires = ["maturin>=1"]\nbuild-backend = "maturin"\n',
     "Cargo.toml": "[package]\n",
@@ -57,6 +64,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     add_meson(index)
     packages = {"legacy": LEGACY, "purely": PURE, "rusty": RUST, "zipped": ZIPPED, "empty": {"README": ""}}
     packages["olden"] = OLDEN
+    packages["nested"] = {f"python/{name}": text for name, text in below("nested").items()}
+    packages["twice"] = {f"{top}/{name}": text for top in "ab" for name, text in below("twice").items()}
     index.add(
         *(make_sdist(root, name, files) for name, files in packages.items()),
         make_wheel(root, "colorama", "1.0", {}),
@@ -98,6 +107,29 @@ def test_a_dry_run_shows_the_files_and_writes_nothing(farm: Door) -> None:
     assert any("no wheel of it" in question for question in answer["questions"])
 
 
+@pytest.mark.parametrize(
+    ("words", "subdirectory"),
+    [
+        (["nested"], "python"),
+        (["nested", "--subdirectory", "python/"], "python"),
+        (["twice", "--subdirectory", "b"], "b"),
+    ],
+)
+def test_the_project_may_be_in_a_directory_of_the_source(
+    farm: Door, words: list[str], subdirectory: str
+) -> None:
+    answer = drafted(farm.inv("recipe.new", *words, "--dry-run", "--json"))
+    recipe = tomllib.loads(answer["files"]["recipe.toml"])
+    assert (recipe["source"]["subdirectory"], recipe["compilers"]) == (subdirectory, [])
+    assert f"its project is in the directory {subdirectory} of the source" in answer["notes"]
+
+
+def test_one_of_several_projects_has_to_be_named(farm: Door) -> None:
+    finished = farm.inv("recipe.new", "twice")
+    assert "it has one in a, b" in finished.stderr
+    assert "inv recipe.new twice --subdirectory a" in finished.stderr
+
+
 def test_a_recipe_that_exists_is_not_overwritten(farm: Door) -> None:
     path = farm.root / "recipes" / "tinybase" / "recipe.toml"
     before = path.read_bytes()
@@ -117,6 +149,9 @@ def test_a_recipe_that_exists_is_not_overwritten(farm: Door) -> None:
         (["wheely"], 21, "the index has only wheels of wheely 2.0"),
         (["rusty"], 13, "rusty is built with maturin, which compiles Rust: the farm does not build that"),
         (["empty"], 21, "the source of empty 1.0 has no pyproject.toml or setup.py"),
+        (["twice"], 21, "the source of twice 1.0 has no pyproject.toml or setup.py"),
+        (["nested", "--subdirectory", "../x"], 21, "has no pyproject.toml or setup.py in ../x"),
+        (["nested", "--subdirectory", "python", "--bootstrap"], 2, "--subdirectory is for one recipe"),
         (["olden", "--python", "3.12"], 21, "olden 1.0 is not for the Pythons of this farm"),
         (["tinyleaf", "--require-dates"], 21, "the index gives no dates for tinyleaf"),
         (["tinyleaf", "--min-age", "soon"], 2, "--min-age: 'soon' is not a number of days"),

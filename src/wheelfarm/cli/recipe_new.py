@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     min_age="days since the upload of a release that may be chosen",
     require_dates="an error where the index does not say when a release was uploaded",
     prereleases="choose also among pre-releases",
+    subdirectory="the directory of its project in the source, where that is not the top",
     measure="build it, and expect of the wheel what the first one has",
     bootstrap="recipes too for all compiled code that it needs to run, and that the farm has none for",
     build="with --bootstrap: build it, and all that it needs",
@@ -44,6 +45,7 @@ def new(
     min_age: str = DEFAULT_AGE,
     require_dates: bool = False,
     prereleases: bool = False,
+    subdirectory: str = "",
     measure: bool = False,
     bootstrap: bool = False,
     build: bool = False,
@@ -51,6 +53,8 @@ def new(
     """Write a recipe, its locks and a smoke test, from what the index has."""
     if build and not bootstrap:
         raise UsageError("--build is for --bootstrap", hint="nox -s build-NAME builds one recipe")
+    if subdirectory and bootstrap:
+        raise UsageError("--subdirectory is for one recipe", hint="leave --bootstrap out")
     farm = call.farm
     policy = make_policy(
         farm.settings,
@@ -70,7 +74,7 @@ def new(
         write_closure(call, drafter, package, measure=measure_draft if measure else None, build=build)
         return
     name, version = _release(package)
-    draft = drafter.draft(name, version)
+    draft = drafter.draft(name, version, subdirectory or None)
     directory = farm.settings.recipes / name
     if not call.dry_run:
         write_recipe(draft, directory)

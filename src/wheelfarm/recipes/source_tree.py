@@ -112,23 +112,35 @@ def _check_links(recipe: LoadedRecipe, tree: Path) -> None:
 
 
 def _check_project(recipe: LoadedRecipe, tree: PatchedTree) -> None:
-    if any((tree.project / name).is_file() for name in _PROJECT_FILES):
+    if has_project(tree.project):
         return
-    paths = [PurePosixPath(file) for file, _ in files_below(tree.path)]
-    projects = sorted({path.parent.as_posix() for path in paths if path.name in _PROJECT_FILES})
+    projects = find_projects(tree.path)
+    paths = (PurePosixPath(file) for file, _ in files_below(tree.path))
     others = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
     directory = "" if tree.subdirectory == "." else f" in {tree.subdirectory}"
     raise SourceError(
         f"the source of {recipe.name} has no pyproject.toml or setup.py{directory}",
         where=tree.source.path.name,
-        why=f"it has one in {_listed(projects)}"
+        why=f"it has one in {listed_names(projects)}"
         if projects
-        else f"its directories are {_listed(others) or '(none)'}",
+        else f"its directories are {listed_names(others) or '(none)'}",
         hint=f'name the directory in {recipe.where}: [source] subdirectory = "{(projects or ["..."])[0]}"',
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def has_project(directory: Path) -> bool:
+    """Whether a build backend has something to build there."""
+    return any((directory / name).is_file() for name in _PROJECT_FILES)
+
+
+def find_projects(tree: Path) -> list[str]:
+    """The directories of a source tree that a build backend has something to build in."""
+    paths = (PurePosixPath(file) for file, _ in files_below(tree))
+    return sorted({path.parent.as_posix() for path in paths if path.name in _PROJECT_FILES})
+
+
+def listed_names(names: Sequence[str]) -> str:
+    """The first names of many, for a message."""
     more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
     return ", ".join([*map(escaped, names[:_NAMED]), *more])
 

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import SourceError, UsageError
@@ -40,6 +40,8 @@ from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.providers import Provider
 from wheelfarm.recipes.published_wheel import read_published
 from wheelfarm.recipes.recipe_set import read_recipe
+from wheelfarm.recipes.source_tree import find_projects, listed_names
+from wheelfarm.sources.archives import escaped
 from wheelfarm.sources.inspection import find_non_source
 from wheelfarm.sources.unpacking import unpack
 from wheelfarm.system.machine import glibc, target_here
@@ -107,8 +109,14 @@ class Drafter:
     env: Mapping[str, str]
     policy: Policy
 
-    def draft(self, name: Name, version: str | None = None) -> Draft:
+    def draft(self, name: Name, version: str | None = None, subdirectory: str | None = None) -> Draft:
         """Draft the recipe of a distribution, and of a version where one is named.
+
+        Args:
+            name: the distribution.
+            version: the version; None for the newest suitable one.
+            subdirectory: the directory of its project in the source; None for the top, or the only one that
+                has a project.
 
         Raises:
             UsageError: when the farm has a recipe of that name.
@@ -122,17 +130,13 @@ class Drafter:
         published = read_published(self.fetcher, name, release.version, self._target, glibc())
         with tempfile.TemporaryDirectory(prefix="wheelfarm-new-") as scratch:
             tree = unpack(source, Path(scratch) / "source", self.settings.limits.values())
-            if not any((tree / each).is_file() for each in ("pyproject.toml", "setup.py")):
-                raise SourceError(
-                    f"the source of {name} {release.version} has no pyproject.toml or setup.py",
-                    where=release.filename,
-                    why="no build backend can build it",
-                    hint="name a directory of it by source.subdirectory: docs/how-to/write-a-recipe.md",
-                )
-            facts = inspect_source(tree)
+            subdirectory = _find_project(release, tree, subdirectory)
+            project = tree / (subdirectory or ".")
+            facts = inspect_source(project)
             self._check_rust(release, facts)
             self._check_pythons(release, facts)
-            recipe = self._recipe(release, facts, published, dict(find_non_source(tree, tree)))
+            recipe = self._recipe(release, facts, published, dict(find_non_source(tree, project)))
+            recipe = replace(recipe, subdirectory=subdirectory)
             recipe, files = self._lock(recipe, published, Path(scratch) / "recipes")
         return Draft(
             release=release,
@@ -140,7 +144,11 @@ class Drafter:
             facts=facts,
             published=published,
             files=files,
-            notes=(*release.notes, *find_notes(facts, published, recipe)),
+            notes=(
+                *release.notes,
+                *([f"its project is in the directory {subdirectory} of the source"] if subdirectory else []),
+                *find_notes(facts, published, recipe),
+            ),
             pinned_by=self._pinned_by(name),
         )
 
@@ -291,6 +299,28 @@ class Drafter:
                 if any(pin.name == name for file in files for pin in recipe.pins(file))
             )
         )
+
+
+def _find_project(release: Release, tree: Path, subdirectory: str | None) -> str | None:
+    """The directory of the project; None for the top of the source.
+
+    Raises:
+        SourceError: when there is none, or one of several has to be named.
+    """
+    # A tree has no links that lead out of it, and `..` is no name in it.
+    names, projects = PurePosixPath(subdirectory or ".").parts, find_projects(tree)
+    wanted = "/".join(names) or "."
+    if wanted in projects:
+        return None if wanted == "." else wanted
+    if subdirectory is None and len(projects) == 1:
+        return projects[0]
+    where = f" in {escaped(subdirectory)}" if subdirectory else ""
+    raise SourceError(
+        f"the source of {release.name} {release.version} has no pyproject.toml or setup.py{where}",
+        where=release.filename,
+        why=f"it has one in {listed_names(projects)}" if projects else "no build backend can build it",
+        hint=f"inv recipe.new {release.name} --subdirectory {projects[0]}" if projects else None,
+    )
 
 
 def load_files(directory: Path, files: Mapping[str, str], settings: Settings) -> LoadedRecipe:

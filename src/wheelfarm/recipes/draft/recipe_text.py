@@ -29,6 +29,8 @@ class DraftedRecipe:
     version: str
     summary: str
     sha256: str
+    subdirectory: str | None = None
+    """Of the project in the source; None for its top."""
     python: str | None = None
     """None for the recipe's default."""
     compilers: Sequence[str] | None = None
@@ -100,6 +102,8 @@ def _comment(line: str) -> list[str]:
 def _lines(recipe: DraftedRecipe) -> Iterator[str]:
     yield from _top(recipe)
     yield from ("", "[source]", 'kind = "sdist"', f"sha256 = {text(recipe.sha256)}")
+    if recipe.subdirectory:
+        yield f"subdirectory = {text(recipe.subdirectory)}"
     yield from _files(recipe)
     yield from _build_requires(recipe)
     yield from _libraries(recipe.libraries)
