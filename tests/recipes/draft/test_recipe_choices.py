@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from wheelfarm.recipes.draft.recipe_choices import dispatched_globs, file_globs, recipe_python
+from wheelfarm.recipes.draft.recipe_choices import (
+    added_requirements,
+    blas_settings,
+    build_variables,
+    dispatched_globs,
+    file_globs,
+    find_questions,
+    recipe_python,
+    replaced_requirements,
+    vendor_globs,
+    vendored_globs,
+)
+from wheelfarm.recipes.draft.source_facts import inspect_source
+from wheelfarm.recipes.published_wheel import PublishedWheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wheelfarm.recipes.draft.source_facts import SourceFacts
 
 
 @pytest.mark.parametrize(
@@ -81,3 +102,94 @@ def test_modules_above_the_baseline_are_allowed_by_their_names() -> None:
         "instruction-set: fuzz/distance/*_avx2.*",
     ]
     assert dispatched_globs(["fuzz.a", "fuzz.a_sse2"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("members", "globs"),
+    [
+        ([], []),
+        (["leaf.libs/libyaml-0-2a1b2c3d.so.2.0.9", "leaf.libs/libyaml-0-00000000.so.2"], ["libyaml*"]),
+        (["leaf.libs/libzmq-a1b2c3d4.so.5.2.4"], ["libzmq*"]),
+        (["leaf.libs/libstdc++-a1b2c3d4.so.6"], ["libstdc++*"]),
+        (["leaf/.dylibs/libxml2.2.dylib"], ["libxml2*"]),
+        (["leaf.libs/msvcp140-a1b2c3d4.dll"], ["msvcp140*"]),
+        (["leaf.libs/liblz4.so"], ["liblz4*"]),
+    ],
+)
+def test_globs_of_vendored_libraries_have_no_hash_and_no_version(
+    members: list[str], globs: list[str]
+) -> None:
+    assert vendor_globs(members) == globs
+
+
+MESON: Final = '[build-system]\nrequires = ["meson-python", "numpy"]\nbuild-backend = "mesonpy"\n'
+CMAKE: Final = '[build-system]\nrequires = ["scikit-build-core"]\nbuild-backend = "scikit_build_core.build"\n'
+
+
+def facts_of(root: Path, files: Mapping[str, str]) -> SourceFacts:
+    for name, text in files.items():
+        (root / name).write_text(text, encoding="utf-8")
+    return inspect_source(root)
+
+
+def published(*libraries: str) -> PublishedWheel:
+    return PublishedWheel(
+        filename="leaf.whl",
+        packages=("leaf",),
+        extensions=(),
+        tests=False,
+        libraries=libraries,
+        needs=(),
+        requires_dist=(),
+    )
+
+
+def test_fortran_without_blas_brings_only_the_libraries_of_its_compiler(tmp_path: Path) -> None:
+    facts = facts_of(tmp_path, {"pyproject.toml": MESON, "meson.build": "project('leaf', 'c', 'fortran')\n"})
+    own = ["libgcc_s*", "libgfortran*", "libquadmath*"]
+    assert vendored_globs(facts, None) == own
+    wheel = published("libgfortran-91cc3cb1.so.3.0.0", "libgomp-a1b2c3d4.so.1")
+    assert vendored_globs(facts, wheel) == ["libgcc_s*", "libgfortran*", "libgomp*", "libquadmath*"]
+    assert (added_requirements(facts, ()), blas_settings(facts), build_variables(facts)) == ([], {}, {})
+
+
+@pytest.mark.parametrize(
+    ("files", "settings"),
+    [
+        ({"pyproject.toml": MESON, "meson.build": "project('l', 'fortran')\ndependency('lapack')\n"}, {}),
+        (
+            {
+                "pyproject.toml": CMAKE,
+                "CMakeLists.txt": "project(l Fortran)\nfind_package(LAPACK REQUIRED)\n",
+            },
+            {"cmake.define.BLA_PREFER_PKGCONFIG": "ON"},
+        ),
+    ],
+)
+def test_the_blas_of_the_variant_is_found_by_pkg_config(
+    tmp_path: Path, files: dict[str, str], settings: dict[str, str]
+) -> None:
+    facts = facts_of(tmp_path, files)
+    assert (added_requirements(facts, ()), blas_settings(facts)) == (["pkgconf>=2.3"], settings)
+    # The variant says what may be in the wheel.
+    assert vendored_globs(facts, None) is None
+    assert not [each for each in find_questions(facts, published()) if "BLAS" in each]
+
+
+def test_a_setup_py_of_numpy_distutils_gets_an_old_setuptools(tmp_path: Path) -> None:
+    setup = "import pkg_resources\nfrom numpy.distutils.core import setup\nsetup(name='leaf')\n"
+    facts = facts_of(tmp_path, {"setup.py": setup, "leaf.f": ""})
+    assert replaced_requirements(facts) == {"setuptools": "setuptools<65.6"}
+    assert build_variables(facts) == {"FFLAGS": "-std=legacy"}
+    assert added_requirements(facts, ()) == ["numpy"]
+    # Where the farm has a recipe for it, it is a host requirement.
+    assert added_requirements(facts, {"numpy"}) == []
+
+
+def test_blas_that_may_be_left_out_and_downloads_are_questions(tmp_path: Path) -> None:
+    text = "project(l)\nfind_package(BLAS)\nFetchContent_Declare(fmt)\n"
+    found = find_questions(facts_of(tmp_path, {"pyproject.toml": CMAKE, "CMakeLists.txt": text}), published())
+    assert [each.partition(".")[0] for each in found] == [
+        "its build files look for BLAS or LAPACK",
+        "CMakeLists",
+    ]
