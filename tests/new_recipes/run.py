@@ -118,6 +118,14 @@ def packages() -> dict[str, str]:
     return {each["name"]: each["has"] for each in table["package"]}
 
 
+def write_result(name: str, tried: Tried) -> None:
+    """Put the result of a package into result.json, in the order of the list: a run may be interrupted."""
+    stored = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
+    stored[name] = asdict(tried)
+    ordered = {name: stored[name] for name in packages() if name in stored}
+    RESULT.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+
+
 def main(words: Sequence[str]) -> int:
     """Try all packages of the list."""
     parser = argparse.ArgumentParser()
@@ -132,6 +140,8 @@ def main(words: Sequence[str]) -> int:
     for name in chosen:
         tried = found[name] = try_package(farm, name, run)
         word = "passed" if tried.passed else "FAILED"
+        if options.write:
+            write_result(name, tried)
         times = f"{tried.drafted:5.1f} s {tried.built:6.1f} s"
         print(
             f"{word}  {name:14} {tried.version:12} {tried.backend:30} {times}  {tried.sentence}", flush=True
@@ -139,11 +149,6 @@ def main(words: Sequence[str]) -> int:
     passed = sum(each.passed for each in found.values())
     silent = [name for name, each in found.items() if not each.passed and not each.sentence]
     print(f"{passed} of {len(found)} pass their gate, unedited")
-    if options.write:
-        stored = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() else {}
-        stored |= {name: asdict(each) for name, each in found.items()}
-        ordered = {name: stored[name] for name in packages() if name in stored}
-        RESULT.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     return int(passed < GOAL * len(found) or bool(silent))
 
 

@@ -13,10 +13,15 @@ from wheelfarm.recipes.settings import load
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
 
-def test_the_list_has_thirty_packages_that_the_farm_has_no_recipe_for() -> None:
+
+def test_the_list_has_48_packages_that_the_farm_has_no_recipe_for() -> None:
     names = list(run.packages())
-    assert len(set(names)) == 30
+    assert len(set(names)) == len(names) == 48
+    has = list(run.packages().values())
+    assert sum("numpy" in each or "f2py" in each or "LAPACK" in each for each in has) >= 6
+    assert sum("Fortran" in each for each in has) >= 3
     assert not {name for name in names if (run.ROOT / "recipes" / name).exists()}
 
 
@@ -26,6 +31,24 @@ def test_each_package_has_a_result_and_each_failure_a_sentence() -> None:
     assert [name for name, each in found.items() if not each["passed"] and not each["sentence"]] == []
     assert [name for name, each in found.items() if " /" in each["sentence"]] == []  # a path of one machine
     assert sum(each["passed"] for each in found.values()) >= run.GOAL * len(found)
+
+
+def test_a_result_is_put_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "RESULT", tmp_path / "result.json")
+    first, *_, last = run.packages()
+    tried = run.Tried(version="1", backend="b", passed=True, drafted=1.0, built=2.0, run="2026-11-30 07:00")
+    for name in (last, first, last):
+        run.write_result(name, tried)
+    found = json.loads(run.RESULT.read_text(encoding="utf-8"))
+    assert list(found) == [first, last]
+    assert run.Tried(**found[last]) == tried
+
+
+def test_a_wheelhouse_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "wheels" / "openblas").mkdir(parents=True)
+    (tmp_path / "wheels" / "openblas" / "a").touch()
+    farm = run.make_farm(tmp_path / "farm", tmp_path / "wheels")
+    assert (farm / "wheelhouse" / "openblas" / "a").is_file()
 
 
 def test_the_farm_is_a_copy_of_this_one(tmp_path: Path) -> None:
