@@ -186,6 +186,12 @@ def test_a_setup_py_of_numpy_distutils_gets_an_old_setuptools(tmp_path: Path) ->
     assert added_requirements(facts, {"numpy"}) == []
 
 
+def test_a_build_that_asks_for_the_processor_is_a_question(tmp_path: Path) -> None:
+    text = CMAKE.replace('"scikit-build-core"', '"scikit-build-core", "py-cpuinfo>=9"')
+    (question,) = find_questions(facts_of(tmp_path, {"pyproject.toml": text}), published())
+    assert "asks for the processor of the machine" in question
+
+
 def test_blas_that_may_be_left_out_and_downloads_are_questions(tmp_path: Path) -> None:
     text = "project(l)\nfind_package(BLAS)\nFetchContent_Declare(fmt)\n"
     found = find_questions(facts_of(tmp_path, {"pyproject.toml": CMAKE, "CMakeLists.txt": text}), published())

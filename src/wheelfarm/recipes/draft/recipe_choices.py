@@ -184,6 +184,11 @@ def find_questions(facts: SourceFacts, published: PublishedWheel | None) -> tupl
         "a config setting has to keep it from that: docs/how-to/patch-a-source.md"
         for file in facts.downloads
     ]
+    if any(re.match(r"py-cpuinfo\b", each) for each in facts.build_requires):
+        found.append(
+            "its build asks for the processor of the machine (py-cpuinfo). Does it compile for that one? "
+            "Then give the option or the variable that keeps it from that: the gate refuses such a wheel"
+        )
     if published is None:
         found.append("the index has no wheel of it for this machine. What does it import? See [test]")
     return tuple(found)
