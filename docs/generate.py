@@ -136,8 +136,8 @@ NEW: Final = """\
 cache. The last column has the sentence that each of the others ended with.
 
 Those that need numpy are built against the farm's numpy, which is built before them; its time does not count.
-The rows are not of one run: one that needs numpy has been tried later than the others, and the others not
-again with the code of that day. The runs began at these times (UTC):
+The rows are not of one run. The first 30 have not been tried again with the code of the later runs, and the
+code was corrected while these went: what failed by its faults has been tried once more. They began at (UTC):
 
 {runs}
 """

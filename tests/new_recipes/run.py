@@ -39,6 +39,8 @@ GOAL: Final = 0.8
 _COPIED: Final = ("pyproject.toml", "tasks.py", "recipes", "patches", "variants")
 _ERROR: Final = re.compile(r"^error\[[\w-]+\]: (.+)$", re.MULTILINE)
 _BUILD: Final = re.compile(r"^[\w.-]+ \([\w, -]+\): ")
+PATH: Final = re.compile(r"(?<![\w.-])/(?:[\w.+-]+/)+")
+"""The directory of a file, where that is a whole path."""
 _LONGEST: Final = 300
 """Characters of a sentence in the table."""
 _CAUSE: Final = re.compile(r"^  why: (.+(?:\n {4}(?! *File ).+)?)", re.MULTILINE)
@@ -83,11 +85,11 @@ def invoke(farm: Path, *words: str) -> tuple[subprocess.CompletedProcess[str], f
 
 
 def sentence_of(finished: subprocess.CompletedProcess[str]) -> str:
-    """What a failed task says first, without the name of the build."""
+    """What a failed task says first, without the name of the build and the directories of this machine."""
     what, cause = _ERROR.search(finished.stderr), _CAUSE.search(finished.stderr)
     lines = [line.strip() for found in (what, cause) if found for line in found[1].splitlines()]
     text = ": ".join(lines)
-    return textwrap.shorten(_BUILD.sub("", text), _LONGEST, placeholder=" …")
+    return textwrap.shorten(PATH.sub("", _BUILD.sub("", text)), _LONGEST, placeholder=" …")
 
 
 def try_package(farm: Path, name: str, run: str) -> Tried:

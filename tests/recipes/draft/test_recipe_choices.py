@@ -15,12 +15,14 @@ from wheelfarm.recipes.draft.recipe_choices import (
     build_variables,
     dispatched_globs,
     file_globs,
+    find_notes,
     find_questions,
     recipe_python,
     replaced_requirements,
     vendor_globs,
     vendored_globs,
 )
+from wheelfarm.recipes.draft.recipe_text import DraftedRecipe
 from wheelfarm.recipes.draft.source_facts import inspect_source
 from wheelfarm.recipes.published_wheel import PublishedWheel
 
@@ -184,6 +186,15 @@ def test_a_setup_py_of_numpy_distutils_gets_an_old_setuptools(tmp_path: Path) ->
     assert added_requirements(facts, ()) == ["numpy"]
     # Where the farm has a recipe for it, it is a host requirement.
     assert added_requirements(facts, {"numpy"}) == []
+
+
+@pytest.mark.parametrize(("host", "run", "stated"), [(["numpy"], [], False), (["numpy"], ["numpy"], True)])
+def test_what_is_compiled_against_numpy_and_does_not_require_it(
+    tmp_path: Path, host: list[str], run: list[str], *, stated: bool
+) -> None:
+    recipe = DraftedRecipe(name="leaf", version="1", summary="", sha256="0" * 64, host=host, run=run)
+    notes = find_notes(facts_of(tmp_path, {"setup.py": "", "a.c": ""}), None, recipe)
+    assert any("does not state that it needs numpy to run" in note for note in notes) is not stated
 
 
 def test_a_build_that_asks_for_the_processor_is_a_question(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from wheelfarm.recipes.source_tree import globs_of
 from wheelfarm.sources.inspection import BUILD_PRODUCT
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.recipes.draft.recipe_text import DraftedRecipe
     from wheelfarm.recipes.draft.release import Release
@@ -209,13 +209,21 @@ def find_notes(
         found.append("its setup.py uses numpy.distutils, which Python 3.12 and newer do not have")
     elif recipe.replace:
         found.append(f"it uses pkg_resources, which newer versions lack: {_NO_PKG_RESOURCES}")
-    if recipe.blas:
-        found.append("it links BLAS or LAPACK: those of the variant")
     if facts.run_requires is None:
         wheel = f"they are those of {published.filename}" if published else "the first build shows them"
         found.append(f"the source does not state what it needs to run: {wheel}")
+    return (*found, *_notes_of_recipe(recipe))
+
+
+def _notes_of_recipe(recipe: DraftedRecipe) -> Iterator[str]:
+    if recipe.blas:
+        yield "it links BLAS or LAPACK: those of the variant"
+    if "numpy" in recipe.host and "numpy" not in recipe.run:
+        yield (
+            "it is compiled against numpy and does not state that it needs numpy to run, so nothing installs "
+            "numpy with it: add it to the project's dependencies by a patch (docs/how-to/patch-a-source.md)"
+        )
     if recipe.remove_files:
-        found.append(f"compiled files are removed from the source: {', '.join(recipe.remove_files)}")
+        yield f"compiled files are removed from the source: {', '.join(recipe.remove_files)}"
     if recipe.allow_files:
-        found.append(f"files that are no source are allowed, look at them: {', '.join(recipe.allow_files)}")
-    return tuple(found)
+        yield f"files that are no source are allowed, look at them: {', '.join(recipe.allow_files)}"
