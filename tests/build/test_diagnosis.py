@@ -221,6 +221,13 @@ class TestErrors:
     def test_a_host_that_was_not_reached_may_be_the_cause(self, name: str) -> None:
         assert classify(BuildError("no"), failed_log(name), "build").wants_network
 
+    @pytest.mark.parametrize(
+        ("script", "wanted"), [("tools/download_source.py", True), ("tools/make.py", False)]
+    )
+    def test_a_script_of_a_meson_build_that_downloads_wants_it(self, script: str, *, wanted: bool) -> None:
+        log = f"../meson.build:94:0: ERROR: Command `python {script}` failed with status 1.\n"
+        assert classify(BuildError("no"), log, "build").wants_network is wanted
+
     @pytest.mark.parametrize("name", ["cmake-message", "gcc-parallel", "python-module"])
     def test_it_is_not_the_cause_of_other_errors(self, name: str) -> None:
         retried = "WARNING: Retrying after connection broken: Network is unreachable\n"

@@ -50,8 +50,8 @@ _BY_PHASE: Final[Mapping[str, Failure]] = {
     "gate": Failure.GATE,
 }
 
-# What pip and Meson print where the environment of a build lets them download nothing. Meson does not show what
-# a program of the project prints, so its name counts.
+# What pip and Meson print where the environment of a build lets them download nothing. Meson does not show
+# what a program of the project prints, so its name counts.
 _OFFLINE: Final = re.compile(
     r"\(from versions: none\)|wrap-based subproject downloading is disabled"
     r"|ERROR: Command `[^`]*\b(?:download|fetch)[^`]*` failed with status"
