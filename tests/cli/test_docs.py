@@ -14,7 +14,6 @@ import pytest
 from packaging.requirements import Requirement
 
 from wheelfarm.cli.program import collection
-from wheelfarm.run.new_farm import FIRST_RECIPE
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,14 +38,6 @@ def load_generator() -> ModuleType:
 
 
 GENERATOR = load_generator()
-
-
-@pytest.fixture(scope="module")
-def sessions() -> set[str]:
-    """The names of all nox sessions, without variants; those of a new farm's recipe too."""
-    words = [sys.executable, "-m", "nox", "--list-sessions", "--noxfile", str(ROOT / "noxfile.py")]
-    listed = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
-    return {*re.findall(r"^[*-] ([a-z-]+)", listed.stdout, re.MULTILINE), f"build-{FIRST_RECIPE}"}
 
 
 def test_generated_pages_are_current() -> None:
@@ -82,28 +73,12 @@ def test_meanings_are_complete_and_needed(
         GENERATOR.recipe_page()
 
 
-@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_prose_names_tasks_and_sessions_that_exist(page: Path, sessions: set[str]) -> None:
-    text = page.read_text(encoding="utf-8")
-    tasks = set(re.findall(r"\binv ([a-z]+(?:\.[a-z]+)?)", text))
-    assert tasks <= set(collection().task_names)
-    named = {name for line in re.findall(r"nox -s ([^\n`]+)", text) for name in _sessions_in(line)}
-    # The page about recipes drafts the first one, and a farm over a base in a repository has the other.
-    assert named - {"build-markupsafe", "fetch-base"} <= sessions
-
-
 @pytest.mark.parametrize("page", [*PROSE, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
 def test_prose_names_files_that_exist(page: Path) -> None:
     """Modules are named below `src/wheelfarm`, and in one page below `src/wheelfarm/build`."""
     named = re.findall(r"`((?:[\w.-]+/)+[\w-]+\.(?:py|toml|md|yml))`", page.read_text(encoding="utf-8"))
     roots = (ROOT, ROOT / "src", ROOT / "src/wheelfarm", ROOT / "src/wheelfarm/build")
     assert [name for name in named if not any((root / name).is_file() for root in roots)] == []
-
-
-def _sessions_in(line: str) -> list[str]:
-    """What stands between `nox -s` and the next option, without variants and placeholders."""
-    words = line.replace('"', " ").partition(" -")[0].partition("&&")[0].partition("#")[0].split()
-    return [word.partition("(")[0] for word in words if re.fullmatch(r"[a-z-]+(\(\w+\))?", word)]
 
 
 def test_every_task_is_in_the_readme() -> None:

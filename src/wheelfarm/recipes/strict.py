@@ -61,7 +61,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """What to say of a word that is not known: the nearest one, or all that are valid."""
-    names = sorted(known)
+    names = sorted(map(str, known))  # also members of a StrEnum
     near = nearest(word, names)
     return f"did you mean {near!r}?" if near else f"valid are: {', '.join(names) or '(none)'}"
 
