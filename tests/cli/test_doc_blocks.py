@@ -1,4 +1,4 @@
-"""Each block of the pages is checked: command lines by the programs' own parsers, tables by the farm's models.
+"""Each block of the pages is checked: command lines by the real parsers, tables by the real models.
 
 `CHECKS` has the check of each language, and a block in another language is an error. What a program prints
 stands in blocks of `text`. What a check cannot know is in the tables of support/page_commands.py and
