@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 
 from support.golden import GOLDEN
-from support.records import sample_record
+from support.records import sample_inputs, sample_record
 from wheelfarm.errors import RecordError
+from wheelfarm.model import Name
 from wheelfarm.provenance.record import SCHEMA_VERSION, Record, schema
 
 COMMITTED = Path(__file__).parents[2] / "docs/reference/record.schema.json"
@@ -34,6 +35,21 @@ def test_a_record_survives_json() -> None:
     assert read.build_requirements[1].sha256 is None
     # The bytes of a patch that are no text survive.
     assert (read.patches[0].text or "").encode("utf-8", "surrogateescape") == b"--- a\n\xff"
+
+
+def test_the_order_of_compiler_flags_survives_json() -> None:
+    """The last glob that matches counts most, so their order is a part of the build key."""
+    inputs = sample_inputs(compiler_flags={"z*": ("-O3",), "a*": ("-O2", "-g0")})
+    read = Record.from_json(sample_record(inputs=inputs).to_json(), "here").inputs
+    assert read is not None
+    assert read.key_of(Name("scipy")) == inputs.key_of(Name("scipy"))
+    assert [*read.compiler_flags] == ["z*", "a*"]
+
+
+def test_a_record_that_has_compiler_flags_as_an_object_is_read() -> None:
+    inputs = sample_inputs().model_dump(mode="json") | {"compiler_flags": {"a*": ["-O2"]}}
+    read = Record.from_json(changed(inputs=inputs), "here").inputs
+    assert read == sample_inputs(compiler_flags={"a*": ("-O2",)})
 
 
 def test_the_text_is_stable_and_can_be_compared_by_line() -> None:

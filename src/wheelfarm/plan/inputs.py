@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
 from wheelfarm.recipes.providers import Provider  # noqa: TC001 - as above
@@ -146,7 +146,7 @@ class BuildInputs(_Input):
     config_settings: Annotated[Mapping[str, tuple[str, ...]], Field(description="those of the recipe")]
     environment: Annotated[Mapping[str, str], Field(description="variables of the recipe")]
     compiler_flags: Annotated[
-        Mapping[str, tuple[str, ...]], Field(description="glob of sources or objects to flags")
+        Mapping[str, tuple[str, ...]], Field(description="glob of sources or objects and its flags, in order")
     ] = Field(default_factory=dict)
     training: Annotated[
         str | None, Field(description="the script that the profile is of, as text; null without a profile")
@@ -178,6 +178,16 @@ class BuildInputs(_Input):
     allowed_rpaths: Annotated[
         tuple[str, ...], Field(description="globs of the members whose RPATH the recipe allows")
     ] = ()
+
+    @field_validator("compiler_flags", mode="before")
+    @classmethod
+    def _read_pairs(cls, value: object) -> object:
+        return dict(value) if isinstance(value, list) else value
+
+    @field_serializer("compiler_flags", when_used="json")
+    def _write_pairs(self, value: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
+        # A record sorts the keys of its objects, and the order of the globs is a part of the key.
+        return [*value.items()]
 
     def key_parts(self) -> dict[str, str]:
         """The parts of the build key, small enough that `inv why` can name the one that changed."""
