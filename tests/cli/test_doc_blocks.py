@@ -38,6 +38,7 @@ PAGES: Final = sorted(
     # The changelog is about commands of other days.
     if "_build" not in page.parts and page.name != "CHANGELOG.md"
 )
+PEOPLE: Final = sorted(ROOT.glob("docs/people/*.md"))
 SHELL: Final = {"sh", "console", "bash", "shell"}
 CHECKS: Final[dict[str, Callable[[Block, Path], None]]] = {
     **dict.fromkeys(SHELL, lambda block, _: check_shell(block)),
@@ -68,6 +69,12 @@ def test_each_block_of_a_page_is_right(page: Path, tmp_path: Path) -> None:
         except Exception as error:  # noqa: BLE001 - whatever a parser raises
             found.append(f"{block}: {error}")
     assert found == []
+
+
+@pytest.mark.parametrize("page", PEOPLE, ids=lambda page: page.stem)
+def test_the_page_of_a_person_has_five_commands(page: Path) -> None:
+    texts = [block.text for block in read_blocks(page) if block.language in SHELL]
+    assert len([command for text in texts for command in read_commands(text)]) == 5
 
 
 WRONG = [
