@@ -53,7 +53,10 @@ EXAMPLES: Final[dict[str, tuple[frozenset[str], str]]] = {
     "docs/how-to/bootstrap-a-requirement.md": (frozenset({"scikit-image"}), "recipe.new writes the recipe"),
     "docs/how-to/migrate-from-fromager.md": (frozenset({"matplotlib"}), "recipe.new writes the recipe"),
     "docs/how-to/migrate-from-pip-flags.md": (frozenset({"lz4"}), "recipe.new writes the recipe"),
-    "docs/how-to/own-farm.md": (frozenset({"markupsafe"}), "wheelfarm init brings the recipe"),
+    "docs/how-to/own-farm.md": (
+        frozenset({"markupsafe", "fetch-base"}),
+        "wheelfarm init brings the recipe; a farm with a base in a repository has the session",
+    ),
     "docs/how-to/publish.md": (frozenset({"public"}), "the page adds the index"),
     "docs/how-to/write-a-recipe.md": (frozenset({"markupsafe"}), "recipe.new writes the recipe"),
     "docs/tutorial/your-package.md": (frozenset({"lz4"}), "recipe.new writes the recipe"),

@@ -14,9 +14,11 @@ from ruamel.yaml import YAML
 
 from support.farm import RECIPE, over
 from support.page_commands import FARM, ROOT, examples
-from wheelfarm.errors import Collector, RecipeError, UsageError
+from wheelfarm.errors import Collector, RecipeError, SettingsError, UsageError
 from wheelfarm.model import Target
 from wheelfarm.recipes.checks import check_defaults, check_recipe
+from wheelfarm.recipes.farm_settings import FarmTable
+from wheelfarm.recipes.overlay import BaseRecipe, lay_over
 from wheelfarm.recipes.recipe import Recipe
 from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.recipes.settings import Settings, load
@@ -33,6 +35,7 @@ _TARGETS: Final = ("cp312-manylinux_x86_64", "cp312-macosx_arm64", "cp312-win_am
 BASES: Final = {
     ("README.md", 'name = "numpy"'): "numpy",
     ("docs/how-to/add-a-variant.md", "[variants.avx2.append]"): "numpy",
+    ("docs/how-to/own-farm.md", "[append]"): "numpy",
     ("docs/how-to/patch-a-source.md", "[[patches]]"): "numpy",
     ("docs/tutorial/first-wheel.md", 'builddir = "x"'): "numpy",
 }
@@ -43,7 +46,10 @@ BEFORE: Final = {'builddir = "x"': "[config-settings]"}
 
 def _settings(root: Path, table: dict[str, Any]) -> Settings:
     """This farm's settings with a table of a page laid over them."""
-    text = tomlkit.dumps({"tool": {"wheelfarm": over(FARM, table)}})
+    whole = over(FARM, table)
+    parse(FarmTable, whole, where="pyproject.toml", error=SettingsError)
+    # A base in a repository would be fetched.
+    text = tomlkit.dumps({"tool": {"wheelfarm": over(whole, {"base": None})}})
     (root / "pyproject.toml").write_text(text, encoding="utf-8")
     return load(root, environ={})
 
@@ -73,8 +79,17 @@ def _check_recipe(table: dict[str, Any], base: str | None, settings: Settings, p
         below = tomllib.loads((ROOT / "recipes" / base / "recipe.toml").read_text(encoding="utf-8"))
     if "kind" in table.get("source", {}):
         del below["source"]
+    over_base = None
+    if table.keys() & {"append", "replace"}:
+        whole, overlay, origins = lay_over(below, table, base="the base", where="recipe.toml")
+        over_base = BaseRecipe(
+            directory=settings.root, patches=settings.root, where="the base", overlay=overlay, origins=origins
+        )
+    else:
+        whole = over(below, table)
     recipe = LoadedRecipe(
-        table=parse(Recipe, over(below, table), where="recipe.toml", error=RecipeError),
+        table=parse(Recipe, whole, where="recipe.toml", error=RecipeError),
+        base=over_base,
         directory=settings.root / "recipe",
         patches=settings.root / "patches",
         defaults=settings.defaults,
