@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import ArchiveError, HashError, SourceError, WheelError
 from wheelfarm.recipes.build_requirements import without_extras
 from wheelfarm.wheels.archive import open_wheel
-from wheelfarm.wheels.binary import externals
+from wheelfarm.wheels.binary import externals, library_stem
+from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of, test_members, vendored
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
     from wheelfarm.model import Name, Target
     from wheelfarm.sources.fetcher import Fetcher
     from wheelfarm.wheels.archive import Wheel
+    from wheelfarm.wheels.binary import Binary
 
 _INIT: Final = "__init__"
 
@@ -32,6 +36,10 @@ class PublishedWheel:
     """Whether it holds tests."""
     libraries: tuple[str, ...]
     """The libraries that upstream's repair tool has put into it."""
+    linked: Mapping[str, tuple[str, ...]]
+    """Extension module → those of the libraries that it is linked against, as `libyaml`."""
+    blas: bool
+    """Whether it contains or needs BLAS or LAPACK; scipy's modules are no part of it."""
     needs: tuple[str, ...]
     """The libraries that it needs from outside."""
     requires_dist: tuple[str, ...]
@@ -53,16 +61,37 @@ def read_published(
 
 
 def _describe(wheel: Wheel) -> PublishedWheel:
-    extensions = [each.name for each in wheel.members if kind_of(each.name) is Kind.EXTENSION]
+    binaries = linkage(wheel)
     return PublishedWheel(
         filename=wheel.path.name,
         packages=contents(wheel).packages,
-        extensions=tuple(sorted({module for name in extensions if (module := _module(name))})),
+        extensions=extension_modules(wheel),
         tests=bool(test_members(wheel)),
         libraries=tuple(sorted(each.name.rpartition("/")[2] for each in vendored(wheel))),
-        needs=tuple(externals(linkage(wheel))),
+        linked=_linked(binaries, {each.name for each in vendored(wheel)}),
+        blas=bool(blas_all(binaries)),
+        needs=tuple(externals(binaries)),
         requires_dist=tuple(without_extras(wheel.metadata.requires_dist)),
     )
+
+
+def extension_modules(wheel: Wheel) -> tuple[str, ...]:
+    """The extension modules of a wheel, as `import` calls them, without those that only tests use."""
+    members = (each.name for each in wheel.members if kind_of(each.name) is Kind.EXTENSION)
+    return tuple(sorted({module for name in members if (module := _module(name))}))
+
+
+def _linked(binaries: Iterable[Binary], members: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Each extension module that is linked against some of these members → their names, without versions."""
+    binaries = tuple(binaries)
+    libraries = [each for each in binaries if each.member in members]
+    stems = {name: library_stem(each.member) for each in libraries for name in each.names}
+    found = dict[str, tuple[str, ...]]()
+    for each in binaries:
+        needed = each.needs & stems.keys()
+        if needed and (module := _module(each.member)) and kind_of(each.member) is Kind.EXTENSION:
+            found[module] = tuple(sorted({stems[name] for name in needed}))
+    return found
 
 
 def _module(member: str) -> str | None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.recipes.draft.recipe_choices import vendor_globs
 from wheelfarm.recipes.draft.recipe_text import render_recipe
+from wheelfarm.recipes.draft.smoke import FILE as SMOKE
+from wheelfarm.recipes.draft.smoke import render_smoke
+from wheelfarm.recipes.published_wheel import extension_modules
 from wheelfarm.recipes.sizes import FILE as SIZES
 from wheelfarm.recipes.sizes import render_sizes
 from wheelfarm.run.stored_sizes import sizes_of, stored_sizes
@@ -26,7 +29,7 @@ RECIPE: Final = "recipe.toml"
 
 
 def measure_recipe(farm: Farm, recipe: DraftedRecipe, wheel: Path) -> Mapping[str, str]:
-    """The files of a recipe with what its first wheel has as expectations: recipe.toml and sizes.toml.
+    """The files of a recipe with what its first wheel has as expectations: modules, libraries, tests, size.
 
     Args:
         farm: the farm that has built it.
@@ -46,4 +49,5 @@ def measure_recipe(farm: Farm, recipe: DraftedRecipe, wheel: Path) -> Mapping[st
     )
     loaded = farm.recipes.find(recipe.name)
     sizes = sizes_of(stored_sizes(farm.wheelhouse, [loaded], [farm.settings.variant]))
-    return {RECIPE: render_recipe(measured), SIZES: render_sizes(recipe.name, sizes)}
+    smoke = render_smoke(recipe.name, recipe.version, recipe.imports, extension_modules(found))
+    return {RECIPE: render_recipe(measured), SIZES: render_sizes(recipe.name, sizes), SMOKE: smoke}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 # PEP 3121, PEP 489 for names beyond ASCII, and PEP 793.
 _INITIALISERS: Final = ("PyInit_", "PyInitU_", "PyModExport_")
+# The repair tools write libyaml-0-2-a1b2c3d4.so.0.2.5, libyaml.2.dylib, yaml-a1b2c3d4.dll.
+_STEM: Final = re.compile(r"[A-Za-z0-9_+]+?(?=-[0-9a-f]{8}\b|[.-]\d|\.(?:so|dylib|dll)\b)")
 
 
 class BinaryFormat(StrEnum):
@@ -91,6 +94,12 @@ def library_name(name: str, binary_format: BinaryFormat) -> str:
     """A library's file name without directories; Windows does not distinguish capitals."""
     file = name.rpartition("/")[2]
     return file.lower() if binary_format is BinaryFormat.PE else file
+
+
+def library_stem(name: str) -> str:
+    """A library's file name without directories, version, the hash of a repair tool and suffix: `libyaml`."""
+    file = name.rpartition("/")[2]
+    return stem[0] if (stem := _STEM.match(file)) else file
 
 
 def newest_version(versions: Iterable[str]) -> str:

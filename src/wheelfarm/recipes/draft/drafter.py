@@ -19,6 +19,7 @@ from wheelfarm.recipes.draft.recipe_choices import (
     dispatched_globs,
     file_globs,
     find_notes,
+    find_optional_modules,
     find_questions,
     recipe_python,
     replaced_requirements,
@@ -267,7 +268,8 @@ class Drafter:
     ) -> tuple[DraftedRecipe, dict[str, str]]:
         """The recipe with all that it requires of the farm, and the files of its directory."""
         extensions = published.extensions if published else ()
-        smoke = render_smoke(recipe.name, recipe.version, recipe.imports, extensions)
+        optional = find_optional_modules(published.linked, recipe.libraries) if published else {}
+        smoke = render_smoke(recipe.name, recipe.version, recipe.imports, extensions, optional)
         compiler = LockCompiler(
             settings=self.settings, recipes=self.recipes, fetcher=self.fetcher, env=self.env
         )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 
 from wheelfarm.recipes.draft.build_files import BlasSearch
+from wheelfarm.recipes.draft.system_libraries import find_library
 from wheelfarm.recipes.source_tree import globs_of
 from wheelfarm.sources.inspection import BUILD_PRODUCT
+from wheelfarm.wheels.binary import library_stem
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.draft.recipe_text import DraftedRecipe
     from wheelfarm.recipes.draft.release import Release
     from wheelfarm.recipes.draft.source_facts import SourceFacts
+    from wheelfarm.recipes.draft.system_libraries import SystemLibrary
     from wheelfarm.recipes.published_wheel import PublishedWheel
 
 _DEFAULT_PYTHON: Final = ">=3.11"
@@ -38,14 +40,17 @@ _PRODUCTS: Final = (
 """Of what a build must make its own."""
 _DISPATCHED: Final = "by its name, one of several that the package chooses from at run time: is it so?"
 _ABOVE_BASELINE: Final = re.compile(r"_(?:avx\w*|fma\w*|ssse3|sse[34]\w*)$")
+_OF_COMPILERS: Final = (
+    *("libgcc_s", "libgfortran", "libgomp", "libomp", "libquadmath", "libstdc++", "libc++"),
+    *("msvcp140", "vcomp140", "vcruntime140", "libscipy_openblas", "libopenblas"),
+)
+"""How libraries begin that come with compilers or with a BLAS provider: no part is left out for them."""
 _NO_PKG_RESOURCES: Final = "setuptools<81"
 _FOR_DISTUTILS: Final = "setuptools<65.6"
 """numpy.distutils imports what newer ones do not have; numpy tests it with 65.5.1."""
 _BEFORE_312: Final = "<3.12"
 _FORTRAN_LIBRARIES: Final = ("libgcc_s*", "libgfortran*", "libquadmath*")
 """What code that gfortran compiles needs at run time."""
-# The repair tools write libyaml-0-2-a1b2c3d4.so.0.2.5, libyaml.2.dylib, yaml-a1b2c3d4.dll.
-_STEM: Final = re.compile(r"[A-Za-z0-9_+]+?(?=-[0-9a-f]{8}\b|[.-]\d|\.(?:so|dylib|dll)\b)")
 _OLD_FORTRAN: Final = "-std=legacy"
 """https://gcc.gnu.org/gcc-10/porting_to.html#argument-mismatch"""
 _FINDS_BLAS: Final = "pkgconf>=2.3"
@@ -80,6 +85,24 @@ def dispatched_globs(extensions: Iterable[str]) -> dict[str, str]:
         if level := _ABOVE_BASELINE.search(name):
             found.add(f"instruction-set: {'/'.join([*packages, ''])}*{level[0]}.*")
     return dict.fromkeys(sorted(found), _DISPATCHED)
+
+
+def find_optional_modules(
+    linked: Mapping[str, Sequence[str]], libraries: Iterable[SystemLibrary]
+) -> dict[str, str]:
+    """The extension modules that a build may leave out → the libraries that they are for.
+
+    Such a module is linked against libraries, and the recipe names a system package for none of them: the
+    table does not know them, or the source looks for them in a way that the draft does not see.
+    """
+    brought = {library.name for library in libraries}
+    found = dict[str, str]()
+    for module, stems in linked.items():
+        own = [each for each in stems if not each.startswith(_OF_COMPILERS)]
+        known = {each.name for stem in own if (each := find_library("links", stem.removeprefix("lib")))}
+        if own and known.isdisjoint(brought):
+            found[module] = ", ".join(own)
+    return found
 
 
 def recipe_python(requires_python: str, *, distutils: bool = False) -> str | None:
@@ -138,8 +161,7 @@ def blas_settings(facts: SourceFacts) -> dict[str, str]:
 
 def vendor_globs(members: Iterable[str]) -> list[str]:
     """Globs of vendored libraries, which have another hash and version in the next wheel."""
-    names = (PurePosixPath(member).name for member in members)
-    return sorted({f"{stem[0] if (stem := _STEM.match(name)) else name}*" for name in names})
+    return sorted({f"{library_stem(member)}*" for member in members})
 
 
 def build_variables(facts: SourceFacts) -> dict[str, str]:
@@ -172,7 +194,7 @@ def file_globs(non_source: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
 def find_questions(facts: SourceFacts, published: PublishedWheel | None) -> tuple[str, ...]:
     """What the author of the recipe has to decide."""
     found = []
-    if facts.blas is BlasSearch.PERHAPS:
+    if facts.blas is BlasSearch.PERHAPS and (published is None or published.blas):
         found.append("its build files look for BLAS or LAPACK. Does it link them? Then add: blas = true")
     found += [
         f"Meson would download its subproject {name}, and builds have no network. Does the build need it? "
@@ -212,6 +234,10 @@ def find_notes(
     if facts.run_requires is None:
         wheel = f"they are those of {published.filename}" if published else "the first build shows them"
         found.append(f"the source does not state what it needs to run: {wheel}")
+    optional = find_optional_modules(published.linked, recipe.libraries) if published else {}
+    if optional:
+        names = ", ".join(f"{module} (for {libraries})" for module, libraries in optional.items())
+        found.append(f"a build may leave out, since no system package of the recipe is for them: {names}")
     return (*found, *_notes_of_recipe(recipe))
 
 
