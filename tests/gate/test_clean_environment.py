@@ -188,6 +188,14 @@ class TestCleanEnvironment:
         assert "uses libraries of this machine" in error.what
         assert error.where == f"{library.resolve()}, Python {PYTHON}"
 
+    @pytest.mark.parametrize("module", ["_tkinter", "_crypt", "_dbm"])
+    def test_a_library_of_the_standard_library_is_none_of_the_wheel(
+        self, tmp_path: Path, module: str
+    ) -> None:
+        pytest.importorskip(module)
+        (result,) = self.run(tmp_path, f"import {module}\n")
+        assert result.found == "alpha"
+
     def test_a_library_of_a_user_is_not_there(self, tmp_path: Path) -> None:
         library = tmp_path / "libmine.so"
         library.write_bytes(elf("int mine(void) { return 1; }", soname="libmine.so"))

@@ -70,6 +70,17 @@ class TestSdist:
         assert index.paths == [PAGE, FILE]
         assert log.messages == ["fetching sample-1.0.tar.gz"]
 
+    def test_a_page_is_read_once_where_pages_are_remembered(
+        self, fetcher: Fetcher, index: IndexServer
+    ) -> None:
+        once = replace(fetcher, pages={})
+        assert once.project(NAME) == once.project(NAME)
+        once.source(NAME, PIN)
+        assert index.paths == [PAGE, FILE]
+        fetcher.project(NAME)
+        fetcher.project(NAME)
+        assert index.paths == [PAGE, FILE, PAGE, PAGE]
+
     def test_a_damaged_file_is_fetched_again(self, fetcher: Fetcher) -> None:
         path = fetcher.source(NAME, PIN).path
         path.write_bytes(SDIST[:-1])

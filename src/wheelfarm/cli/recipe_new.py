@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
@@ -66,7 +67,7 @@ def new(
     drafter = Drafter(
         settings=farm.settings,
         recipes=farm.recipes,
-        fetcher=make_fetcher(farm.settings),
+        fetcher=replace(make_fetcher(farm.settings), pages={}),
         env=programs_environment(farm.settings),
         policy=policy,
     )

@@ -68,7 +68,7 @@ def _describe(wheel: Wheel) -> PublishedWheel:
         extensions=extension_modules(wheel),
         tests=bool(test_members(wheel)),
         libraries=tuple(sorted(each.name.rpartition("/")[2] for each in vendored(wheel))),
-        linked=_linked(binaries, {each.name for each in vendored(wheel)}),
+        linked=linked_libraries(binaries, {each.name for each in vendored(wheel)}),
         blas=bool(blas_all(binaries)),
         needs=tuple(externals(binaries)),
         requires_dist=tuple(without_extras(wheel.metadata.requires_dist)),
@@ -81,7 +81,7 @@ def extension_modules(wheel: Wheel) -> tuple[str, ...]:
     return tuple(sorted({module for name in members if (module := _module(name))}))
 
 
-def _linked(binaries: Iterable[Binary], members: Collection[str]) -> dict[str, tuple[str, ...]]:
+def linked_libraries(binaries: Iterable[Binary], members: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Each extension module that is linked against some of these members → their names, without versions."""
     binaries = tuple(binaries)
     libraries = [each for each in binaries if each.member in members]

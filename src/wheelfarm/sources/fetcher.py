@@ -52,6 +52,11 @@ class Fetcher:
     environ: Mapping[str, str] = field(default_factory=dict)
     """The host's environment, for git."""
     limits: Limits = DEFAULT_LIMITS
+    pages: dict[Name, Project] | None = None
+    """The pages of the index that it has read, where each is read once; None where each is read again.
+
+    The links of some indexes expire, so this is for what takes seconds.
+    """
 
     def project(self, name: Name) -> Project:
         """What the index has of a project, to choose from.
@@ -60,7 +65,11 @@ class Fetcher:
             NetworkError: when the index cannot be reached.
             SourceError: when it does not know the project.
         """
-        return Project.read(name, self._network)
+        if self.pages is None:
+            return Project.read(name, self._network)
+        if name not in self.pages:
+            self.pages[name] = Project.read(name, self._network)
+        return self.pages[name]
 
     def source(self, name: Name, source: Source) -> FetchedSource:
         """The archive of a source; for a commit, a tar that is the same on each machine.
@@ -107,7 +116,7 @@ class Fetcher:
         """
         match source:
             case Sdist():
-                file = Project.read(name, self._network).sdists(version)[0]
+                file = self.project(name).sdists(version)[0]
                 known = file.digests.get("sha256", "").lower()
                 accepted = {Digest(known)} if known else None
                 if known and self._cache.find(Digest(known)):
@@ -155,7 +164,7 @@ class Fetcher:
         }
         answer = self._cache.recall(question)
         if answer is None or answer[1] not in requirement.hashes:
-            project = Project.read(requirement.name, self._network)
+            project = self.project(requirement.name)
             file = project.wheel(requirement.version, requirement.hashes, target, glibc)
             answer = self._download(file, requirement.hashes)
             self._cache.remember(question, answer[1])
@@ -167,7 +176,7 @@ class Fetcher:
         Raises:
             NetworkError, SourceError, HashError: as `wheel`; also when the index gives no digest.
         """
-        project = Project.read(name, self._network)
+        project = self.project(name)
         digests = {Digest(text) for file in project.files if (text := file.digests.get("sha256", "").lower())}
         file = project.wheel(version, digests, target, glibc)
         digest = Digest(file.digests.get("sha256", "").lower())
@@ -183,7 +192,7 @@ class Fetcher:
         """
         if cached := self._cache.find(digest):
             return cached
-        return self._download(Project.read(name, self._network).file(filename, digest), {digest})[0]
+        return self._download(self.project(name).file(filename, digest), {digest})[0]
 
     def _pinned(self, name: Name, version: str, path: Path, digest: Digest) -> PinnedWheel:
         check_size(path, self.limits)
@@ -209,7 +218,7 @@ class Fetcher:
         if cached := self._cache.find(source.sha256):
             return cached
         if isinstance(source, Sdist | PublicWheel):
-            project = Project.read(name, self._network)
+            project = self.project(name)
             choose = project.sdist if isinstance(source, Sdist) else project.pure_wheel
             file = choose(source.version, source.sha256)
             return self._download(file, {source.sha256})[0]

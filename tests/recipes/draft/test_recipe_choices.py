@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +17,7 @@ from wheelfarm.recipes.draft.recipe_choices import (
     dispatched_globs,
     file_globs,
     find_notes,
+    find_optional_modules,
     find_questions,
     recipe_python,
     replaced_requirements,
@@ -24,6 +26,7 @@ from wheelfarm.recipes.draft.recipe_choices import (
 )
 from wheelfarm.recipes.draft.recipe_text import DraftedRecipe
 from wheelfarm.recipes.draft.source_facts import inspect_source
+from wheelfarm.recipes.draft.system_libraries import find_library
 from wheelfarm.recipes.published_wheel import PublishedWheel
 
 if TYPE_CHECKING:
@@ -141,6 +144,8 @@ def published(*libraries: str) -> PublishedWheel:
         extensions=(),
         tests=False,
         libraries=libraries,
+        linked={},
+        blas=False,
         needs=(),
         requires_dist=(),
     )
@@ -210,3 +215,30 @@ def test_blas_that_may_be_left_out_and_downloads_are_questions(tmp_path: Path) -
         "its build files look for BLAS or LAPACK",
         "CMakeLists",
     ]
+
+
+def test_a_build_may_leave_out_what_is_linked_against_no_library_of_the_recipe() -> None:
+    linked = {
+        "pic._core": ("libjpeg", "libunknown"),
+        "pic._rare": ("libunknown",),
+        "pic._color": ("liblcms2",),
+        "pic._fast": ("libgomp", "libgfortran"),
+        "pic._rare_and_fast": ("libgomp", "libunknown"),
+    }
+    jpeg = find_library("links", "jpeg")
+    assert jpeg
+    assert find_optional_modules(linked, [jpeg]) == {
+        "pic._rare": "libunknown",
+        "pic._color": "liblcms2",
+        "pic._rare_and_fast": "libunknown",
+    }
+    assert find_optional_modules({}, [jpeg]) == {}
+
+
+def test_blas_is_a_question_unless_the_wheel_of_the_index_has_none(tmp_path: Path) -> None:
+    (tmp_path / "meson.build").write_text("py.sources('from scipy.linalg.cython_blas cimport dgemm')\n")
+    facts = inspect_source(tmp_path)
+    wheel = published()
+    assert find_questions(facts, wheel) == ()
+    for other in (None, replace(wheel, blas=True)):
+        assert "Does it link them?" in find_questions(facts, other)[0]

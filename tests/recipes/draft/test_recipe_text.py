@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Any, Final
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,9 @@ from wheelfarm.recipes.draft.smoke import render_smoke
 from wheelfarm.recipes.draft.system_libraries import SystemLibrary
 from wheelfarm.recipes.recipe import Recipe
 from wheelfarm.recipes.strict import parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What a file in UTF-8 can hold.
 TEXT: Final = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -115,3 +120,27 @@ def test_the_smoke_test_is_a_program_that_checks_something() -> None:
     compile(text, "smoke.py", "exec")
     assert "importlib.import_module(module)" in text
     assert '    "json._absent",\n' in text
+
+
+class TestModulesThatABuildMayLeaveOut:
+    def run(self, required: list[str], optional: dict[str, str]) -> None:
+        text = render_smoke("pytest", version("pytest"), ["json"], [*required, *optional], optional)
+        exec(compile(text, "smoke.py", "exec"), {})  # noqa: S102 - what the gate does too
+
+    def test_one_is_named_and_no_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.run(["math"], {"json._gone": "libgone", "json.scanner": "libscan"})
+        assert capsys.readouterr().out == "left out: json._gone, which is for libgone\n"
+
+    def test_another_is_an_error(self) -> None:
+        with pytest.raises(AssertionError, match=r"json\._gone"):
+            self.run(["json.decoder", "json._gone"], {})
+
+    def test_one_that_is_there_and_does_not_load_is_an_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "half").mkdir()
+        (tmp_path / "half/__init__.py").touch()
+        (tmp_path / "half/there.py").write_text("import half._forgotten\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(ModuleNotFoundError, match=r"half\._forgotten"):
+            self.run([], {"half.there": "libhalf"})

@@ -22,12 +22,15 @@ import sys
 import threading
 import traceback
 import warnings
+from importlib.machinery import ExtensionFileLoader
 from multiprocessing.connection import Client
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 # They load libraries of the interpreter, which say nothing about the wheel.
 STANDARD = (
@@ -72,6 +75,25 @@ def mapped() -> set[str]:
     lines = maps.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
     return {path for path in paths if ".so" in Path(path).name}
+
+
+def note_standard(libraries: set[str]) -> None:
+    """Add to the set what modules of the standard library load, as tkinter does; a wheel may import them.
+
+    What is mapped already when such a module is loaded is none of its own.
+    """
+    directory = Path(os.__file__).parent / "lib-dynload"
+    create = ExtensionFileLoader.create_module
+
+    def note(self: ExtensionFileLoader, spec: ModuleSpec) -> ModuleType:
+        if Path(self.path).parent != directory:
+            return create(self, spec)
+        before = mapped()
+        module = create(self, spec)
+        libraries.update(mapped() - before)
+        return module
+
+    ExtensionFileLoader.create_module = note  # type: ignore[method-assign]
 
 
 def cpu_features() -> dict[str, list[str]] | None:
@@ -134,6 +156,7 @@ def main(directory: Path) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
     before, now = mapped(), ""
+    note_standard(before)
     result: dict[str, Any] = {"imported": [], "smoke": None, "cpu": None, "suite": None, "error": None}
     result["gil"], without_gil = [], has_no_gil()
     if without_gil:

@@ -61,7 +61,6 @@ class RequirementWalk:
     excluded: ProcessError | None = None
     """What uv says where the versions of the farm's recipes do not fit."""
     _closure: Closure = field(default_factory=dict)
-    _projects: dict[Name, Project] = field(default_factory=dict)
 
     @property
     def name(self) -> Name:
@@ -119,9 +118,7 @@ class RequirementWalk:
                 yield each
 
     def _project(self, name: Name) -> Project:
-        if name not in self._projects:
-            self._projects[name] = self.drafter.fetcher.project(name)
-        return self._projects[name]
+        return self.drafter.fetcher.project(name)
 
     def _versions_of_farm(self) -> dict[Name, str]:
         """The versions of the recipes, as far as the index has them too."""
