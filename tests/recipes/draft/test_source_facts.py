@@ -261,6 +261,13 @@ class TestSystemLibraries:
         pyproject = '[build-system]\nrequires = ["setuptools", "pkgconfig"]\n'
         files = {"leaf/_a.c": "#include <hdf5.h>\n", "pyproject.toml": pyproject}
         assert self.found(tmp_path, files) == ["hdf5", "pkg-config"]
+        setup = "import subprocess\nsubprocess.run(['pkg-config', '--libs', 'hdf5'])\n"
+        files = {"leaf/_a.c": "#include <hdf5.h>\n", "setup.py": setup}
+        assert self.found(tmp_path / "other", files) == ["hdf5", "pkg-config"]
+
+    def test_modules_of_pictures(self, tmp_path: Path) -> None:
+        text = "#include <webp/decode.h>\n#include <lcms2.h>\n#include <openjpeg.h>\n#include <xcb/xcb.h>\n"
+        assert self.found(tmp_path, {"_a.c": text}) == ["lcms2", "openjpeg", "webp", "xcb"]
 
     def test_each_has_a_name_for_each_package_manager(self) -> None:
         for name, entry in known_libraries().items():

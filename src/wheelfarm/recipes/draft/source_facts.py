@@ -115,7 +115,9 @@ def inspect_source(tree: Path) -> SourceFacts:
         and (backend(tree) != "mesonpy" or names_tests(tree, own)),
         meson=meson_options(tree) if backend(tree) == "mesonpy" else (),
         cmake=cmake_options(tree) if backend(tree).startswith("scikit_build_core") else (),
-        libraries=find_libraries(tree, own, built, runs_pkg_config="pkgconfig" in named),
+        libraries=find_libraries(
+            tree, own, built, runs_pkg_config="pkgconfig" in named or "pkg-config" in setup
+        ),
         wraps=_wraps(tree),
         downloads=tuple(find_downloads(tree, own)),
         blas=find_blas_search(tree, own),
