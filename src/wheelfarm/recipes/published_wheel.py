@@ -9,7 +9,6 @@ from wheelfarm.errors import ArchiveError, HashError, SourceError, WheelError
 from wheelfarm.recipes.build_requirements import without_extras
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import externals, library_stem
-from wheelfarm.wheels.blas import blas_all
 from wheelfarm.wheels.contents import Kind, contents, kind_of, test_members, vendored
 from wheelfarm.wheels.linkage import linkage
 
@@ -38,8 +37,6 @@ class PublishedWheel:
     """The libraries that upstream's repair tool has put into it."""
     linked: Mapping[str, tuple[str, ...]]
     """Extension module → those of the libraries that it is linked against, as `libyaml`."""
-    blas: bool
-    """Whether it contains or needs BLAS or LAPACK; scipy's modules are no part of it."""
     needs: tuple[str, ...]
     """The libraries that it needs from outside."""
     requires_dist: tuple[str, ...]
@@ -69,7 +66,6 @@ def _describe(wheel: Wheel) -> PublishedWheel:
         tests=bool(test_members(wheel)),
         libraries=tuple(sorted(each.name.rpartition("/")[2] for each in vendored(wheel))),
         linked=linked_libraries(binaries, {each.name for each in vendored(wheel)}),
-        blas=bool(blas_all(binaries)),
         needs=tuple(externals(binaries)),
         requires_dist=tuple(without_extras(wheel.metadata.requires_dist)),
     )

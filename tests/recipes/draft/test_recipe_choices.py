@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -145,7 +144,6 @@ def published(*libraries: str) -> PublishedWheel:
         tests=False,
         libraries=libraries,
         linked={},
-        blas=False,
         needs=(),
         requires_dist=(),
     )
@@ -233,12 +231,3 @@ def test_a_build_may_leave_out_what_is_linked_against_no_library_of_the_recipe()
         "pic._rare_and_fast": "libunknown",
     }
     assert find_optional_modules({}, [jpeg]) == {}
-
-
-def test_blas_is_a_question_unless_the_wheel_of_the_index_has_none(tmp_path: Path) -> None:
-    (tmp_path / "meson.build").write_text("py.sources('from scipy.linalg.cython_blas cimport dgemm')\n")
-    facts = inspect_source(tmp_path)
-    wheel = published()
-    assert find_questions(facts, wheel) == ()
-    for other in (None, replace(wheel, blas=True)):
-        assert "Does it link them?" in find_questions(facts, other)[0]

@@ -116,6 +116,10 @@ def test_fortran_is_compiled_where_the_build_system_enables_it(
         ({"setup.py": "Extension('a', [], libraries=['lapack'])\n"}, BlasSearch.PERHAPS),
         ({"setup.py": "", "src/CMakeLists.txt": "find_package(BLAS REQUIRED)\n"}, BlasSearch.PERHAPS),
         ({"meson.build": "", "extern/meson.build": "dependency('blas')\n"}, BlasSearch.NONE),
+        (
+            {"meson.build": "cython.compiles('from scipy.linalg.cython_blas cimport dgemm')\n"},
+            BlasSearch.NONE,
+        ),
     ],
 )
 def test_how_the_build_files_look_for_blas(tmp_path: Path, files: dict[str, str], found: BlasSearch) -> None:

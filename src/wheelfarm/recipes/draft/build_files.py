@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BUILD_FILES: Final = frozenset({"meson.build", "CMakeLists.txt", "setup.py"})
 _BLAS: Final = re.compile(
     r"dependency\(\s*'(?:scipy-)?(?:open|c)?(?:blas|lapack)|find_package\(\s*(?:BLAS|LAPACK)"
-    r"|cython_(?:blas|lapack)|['\"](?:-l)?(?:blas|lapack)['\"]",
+    r"|['\"](?:-l)?(?:blas|lapack)['\"]",
     re.IGNORECASE,
 )
 _REQUIRED_BLAS: Final = re.compile(

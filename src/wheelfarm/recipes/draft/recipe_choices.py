@@ -194,7 +194,7 @@ def file_globs(non_source: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
 def find_questions(facts: SourceFacts, published: PublishedWheel | None) -> tuple[str, ...]:
     """What the author of the recipe has to decide."""
     found = []
-    if facts.blas is BlasSearch.PERHAPS and (published is None or published.blas):
+    if facts.blas is BlasSearch.PERHAPS:
         found.append("its build files look for BLAS or LAPACK. Does it link them? Then add: blas = true")
     found += [
         f"Meson would download its subproject {name}, and builds have no network. Does the build need it? "
