@@ -188,7 +188,7 @@ class TestCleanEnvironment:
         assert "uses libraries of this machine" in error.what
         assert error.where == f"{library.resolve()}, Python {PYTHON}"
 
-    @pytest.mark.parametrize("module", ["_tkinter", "_crypt", "_dbm"])
+    @pytest.mark.parametrize("module", ["_tkinter", "_crypt"])
     def test_a_library_of_the_standard_library_is_none_of_the_wheel(
         self, tmp_path: Path, module: str
     ) -> None:
