@@ -50,7 +50,10 @@ TASKS: Final = collection()
 EXAMPLES: Final[dict[str, tuple[frozenset[str], str]]] = {
     "docs/concepts/plan-and-keys.md": (frozenset({"cython"}), "only locks have it, and the sentence says so"),
     "docs/how-to/add-a-variant.md": (frozenset({"avx2"}), "the page adds the variant"),
-    "docs/how-to/bootstrap-a-requirement.md": (frozenset({"scikit-image"}), "recipe.new writes the recipe"),
+    "docs/how-to/bootstrap-a-requirement.md": (
+        frozenset({"scikit-image", "statsmodels", "h5py"}),
+        "recipe.new writes the recipe",
+    ),
     "docs/how-to/migrate-from-fromager.md": (frozenset({"matplotlib"}), "recipe.new writes the recipe"),
     "docs/how-to/migrate-from-pip-flags.md": (frozenset({"lz4"}), "recipe.new writes the recipe"),
     "docs/how-to/own-farm.md": (
