@@ -46,11 +46,17 @@ def tests(session: nox.Session) -> None:
     run(session, "test", "pytest", *words, *session.posargs)
 
 
+@nox.session(name="slow-tests", venv_backend="none", default=False, tags=["check"])
+def slow_tests(session: nox.Session) -> None:
+    """Tests with several builds, one after another, on the host engine; minutes."""
+    select = "slow and not (engine or server or hostile or platforms)"
+    run(session, "test", "pytest", "-n", "auto", "--dist", "worksteal", "-m", select, *session.posargs)
+
+
 @nox.session(name="engine-tests", venv_backend="none", default=False, tags=["check"])
 def engine_tests(session: nox.Session) -> None:
     """Real builds: needs podman or docker and a builder image; see docs/how-to/builder-image.md."""
-    select = "(engine or slow) and not (server or hostile or platforms)"
-    run(session, "test", "pytest", "-m", select, *session.posargs)
+    run(session, "test", "pytest", "-m", "engine and not (hostile or platforms)", *session.posargs)
 
 
 @nox.session(name="other-platforms", venv_backend="none", default=False, tags=["check"])
