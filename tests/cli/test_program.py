@@ -55,6 +55,8 @@ def farm(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         (("chain", "alpha", "--variat", "x"), "`chain` has no option --variat", "did you mean '--variant'?"),
         (("chain", "alpha", "-y", "3.11"), "`chain` has no option -y", "valid are: "),
         (("plan", "-n"), "`plan` has no option -n", "valid are: "),
+        (("plan", "--help"), "`plan` has no option --help", "inv --help plan"),
+        (("plan", "-h"), "`plan` has no option -h", "inv --help plan"),
         (("chain",), "`chain` needs PACKAGES", "inv chain scipy"),
         (("index.yank",), "`index.yank` needs RELEASE", "inv index.yank scipy==1.17.1"),
         (("chain", "alpha", "--variant"), "needed value", "inv --help chain"),

@@ -123,7 +123,9 @@ def usage_error(error: ParseError, tasks: Collection) -> UsageError:
 
 def _unknown_option(word: str, context: ParserContext) -> UsageError:
     what = f"`{context.name}` has no option {word}"
-    return UsageError(what, hint=suggestion(word, context.flag_names()))
+    # invoke's own option, which precedes the task.
+    help_of_task = f"inv --help {context.name}" if word in {"--help", "-h"} else None
+    return UsageError(what, hint=help_of_task or suggestion(word, context.flag_names()))
 
 
 def _example(context: ParserContext) -> str:
