@@ -15,7 +15,7 @@ from support.door import Door
 from support.repositories import Repository
 from wheelfarm import __version__
 from wheelfarm.cli.completion import candidates
-from wheelfarm.cli.farm_files import base_directory, read_variants, recipes_directory
+from wheelfarm.cli.farm_files import FarmFiles
 from wheelfarm.cli.run_stamp import input_states
 from wheelfarm.cli.sessions import read_summaries
 
@@ -47,12 +47,23 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_sessions_are_those_of_both_farms(settings: Settings) -> None:
-    base = base_directory(settings.root)
-    assert base is not None
-    alpha, beta = read_summaries(settings.recipes, recipes_directory(base))
+    farm = FarmFiles(settings.root)
+    assert farm.base is not None
+    alpha, beta = read_summaries(settings.recipes, farm.base.recipes)
     assert (alpha.version, alpha.summary, alpha.needs) == ("2.0", "first", ("beta",))
     assert (beta.name, beta.version) == ("beta", "1.0")
-    assert read_variants(settings.root) == ("plain", "netlib")
+    assert farm.variants == ("plain", "netlib")
+
+
+def test_a_recipe_in_place_of_the_base_s_needs_what_it_says_itself(settings: Settings) -> None:
+    own = 'base = false\nname = "alpha"\nversion = "3.0"\nsummary = "ours"\n'
+    (settings.recipes / "alpha/recipe.toml").write_text(own)
+    farm = FarmFiles(settings.root)
+    assert farm.base is not None
+    base = farm.base.recipes / "alpha/recipe.toml"
+    base.write_text(base.read_text() + '[requires]\nhost = ["beta"]\n')
+    alpha, _ = read_summaries(settings.recipes, farm.base.recipes)
+    assert (alpha.version, alpha.summary, alpha.needs) == ("3.0", "ours", ())
 
 
 def nox_list(root: Path) -> str:

@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from support.farm import write_farm
-from wheelfarm.cli.farm_files import read_variants, recipes_directory
+from wheelfarm.cli.farm_files import FarmFiles
 from wheelfarm.cli.sessions import RecipeSummary, read_summaries
 from wheelfarm.cli.stamp import Stamp, environment_digest, file_state
 from wheelfarm.cli.tools import _digest
@@ -70,8 +70,8 @@ def test_a_broken_recipe_is_still_listed(tmp_path: Path, content: bytes) -> None
 
 def test_variants_and_recipes_are_those_of_the_settings(tmp_path: Path) -> None:
     root = write_farm(tmp_path, settings={"recipes": "our/recipes"})
-    assert read_variants(root) == ("plain", "netlib")
-    assert recipes_directory(root) == tmp_path / "our/recipes"
+    assert FarmFiles(root).variants == ("plain", "netlib")
+    assert FarmFiles(root).recipes == tmp_path / "our/recipes"
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_variants_and_recipes_are_those_of_the_settings(tmp_path: Path) -> None:
 )
 def test_a_broken_farm_has_the_default_variant(tmp_path: Path, text: str) -> None:
     root = write_farm(tmp_path, files={"pyproject.toml": text})
-    assert read_variants(root) == ("openblas",)
-    assert recipes_directory(root) == tmp_path / "recipes"
+    assert FarmFiles(root).variants == ("openblas",)
+    assert FarmFiles(root).recipes == tmp_path / "recipes"
 
 
 _PRINT_IMPORTS = """

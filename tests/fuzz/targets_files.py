@@ -13,7 +13,7 @@ from support.store import tiny_wheel
 from wheelfarm.build.diagnosis import classify
 from wheelfarm.ci.selection import JobResults, load_selection
 from wheelfarm.ci.workflow_file import read_pins
-from wheelfarm.cli.farm_files import read_variants
+from wheelfarm.cli.farm_files import FarmFiles
 from wheelfarm.cli.sessions import read_summaries
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.errors import ProcessError
@@ -115,7 +115,7 @@ def _recipe(data: bytes) -> None:
 
 def _settings(data: bytes) -> None:
     root = written("settings/pyproject.toml", data).parent
-    read_variants(root)
+    assert FarmFiles(root).variants
     load(root, environ={"HOME": str(root)})
 
 

@@ -12,7 +12,7 @@ from support.farm import LINUX, LOCK, builds_of, make_farm, write_farm
 from support.raised import only, raised
 from support.repositories import Repository
 from wheelfarm import __version__
-from wheelfarm.cli.farm_files import base_directory
+from wheelfarm.cli.farm_files import FarmFiles
 from wheelfarm.errors import NetworkError, RecipeError, SettingsError, SourceError
 from wheelfarm.model import Target
 from wheelfarm.recipes.recipe_set import read_recipes
@@ -308,7 +308,7 @@ def test_a_distribution_may_bring_a_farm_along(tmp_path: Path, monkeypatch: pyte
     monkeypatch.syspath_prepend(site)
     settings = make_farm(tmp_path / "own", {}, settings={"base": "Acme_Farm >= 1.2", "variants": None})
     assert alpha(settings).where == "acme-farm 1.2: recipes/alpha/recipe.toml"
-    assert base_directory(settings.root) == site / "acme_farm/farm"
+    assert FarmFiles(settings.root).base == FarmFiles(site / "acme_farm/farm")
     what = "the base is acme-farm 1.2, and acme-farm==1.1 is wanted"
     errors = raised(
         lambda: make_farm(tmp_path / "old", {}, settings={"base": "acme-farm==1.1"}), SettingsError

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.cli.farm_files import base_directory, read_variants, recipe_files, recipes_directory
+from wheelfarm.cli.farm_files import FarmFiles, recipe_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,32 +48,31 @@ def candidates(words: Sequence[str], directory: Path) -> list[str]:
     Nothing for a task or option, and where the directory is in no farm. Packages are separated by commas.
     """
     *before, last = words or [""]
-    root = _farm_around(directory)
-    if not before or last.startswith("-") or root is None:
+    farm = _farm_around(directory)
+    if not before or last.startswith("-") or farm is None:
         return []
     if before[-1] in _VARIANT:
-        return [*read_variants(root)]
-    return packages(root, last)
+        return [*farm.variants]
+    return packages(farm, last)
 
 
-def packages(root: Path, word: str = "") -> list[str]:
+def packages(farm: FarmFiles, word: str = "") -> list[str]:
     """The packages that an unfinished list of packages may end with, each with what precedes it."""
     *chosen, _ = word.split(",")
-    base = base_directory(root)
-    directories = [recipes_directory(each) for each in (base, root) if each]
-    names = sorted({file.parent.name for each in directories for file in recipe_files(each)})
+    farms = [each for each in (farm.base, farm) if each]
+    names = sorted({file.parent.name for each in farms for file in recipe_files(each.recipes)})
     prefix = "".join(f"{name}," for name in chosen)
     return [f"{prefix}{name}" for name in names if name not in chosen] + ([] if chosen else [_ALL])
 
 
 def packages_here() -> list[str]:
     """The packages of the farm around the current directory."""
-    root = _farm_around(Path.cwd())
-    return packages(root) if root else []
+    farm = _farm_around(Path.cwd())
+    return packages(farm) if farm else []
 
 
-def _farm_around(directory: Path) -> Path | None:
-    for each in (directory, *directory.parents):
-        if (each / "pyproject.toml").is_file() and (recipes_directory(each).is_dir() or base_directory(each)):
-            return each
+def _farm_around(directory: Path) -> FarmFiles | None:
+    for farm in map(FarmFiles, (directory, *directory.parents)):
+        if (farm.root / "pyproject.toml").is_file() and (farm.recipes.is_dir() or farm.base):
+            return farm
     return None

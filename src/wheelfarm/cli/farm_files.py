@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.system.shipped import find_base
@@ -29,20 +31,6 @@ def table_in(table: dict[str, Any], *keys: str) -> dict[str, Any]:
     return table
 
 
-def recipes_directory(root: Path) -> Path:
-    """Where a farm keeps its recipes."""
-    return root / str(
-        table_in(read_table(root / "pyproject.toml"), "tool", "wheelfarm").get("recipes", "recipes")
-    )
-
-
-def base_directory(root: Path) -> Path | None:
-    """The directory of a farm's base; None where it has none, or that is not on this machine yet."""
-    table = table_in(read_table(root / "pyproject.toml"), "tool", "wheelfarm")
-    work = os.environ.get("WHEELFARM_WORK") or str(table.get("work", ".wheelfarm"))
-    return find_base(table["base"], root / work) if "base" in table else None
-
-
 def recipe_files(recipes: Path) -> Iterator[Path]:
     """The recipes below a directory, by name."""
     for file in sorted(recipes.glob("*/recipe.toml")):
@@ -51,10 +39,34 @@ def recipe_files(recipes: Path) -> Iterator[Path]:
             yield file
 
 
-def read_variants(root: Path) -> tuple[str, ...]:
-    """The variants of a farm, the default one first."""
-    table = table_in(read_table(root / "pyproject.toml"), "tool", "wheelfarm")
-    default = str(table.get("variant", "openblas"))
-    base = base_directory(root)
-    below = read_variants(base)[1:] if base else ()
-    return tuple(dict.fromkeys([default, *below, *table_in(table, "variants")]))
+@dataclass(frozen=True)
+class FarmFiles:
+    """The files of a farm; its pyproject.toml is read once."""
+
+    root: Path
+
+    @cached_property
+    def table(self) -> dict[str, Any]:
+        """`[tool.wheelfarm]`."""
+        return table_in(read_table(self.root / "pyproject.toml"), "tool", "wheelfarm")
+
+    @property
+    def recipes(self) -> Path:
+        """Where it keeps its recipes."""
+        return self.root / str(self.table.get("recipes", "recipes"))
+
+    @cached_property
+    def base(self) -> FarmFiles | None:
+        """Its base; None where it has none, or that is not on this machine yet."""
+        if "base" not in self.table:
+            return None
+        work = os.environ.get("WHEELFARM_WORK") or str(self.table.get("work", ".wheelfarm"))
+        directory = find_base(self.table["base"], self.root / work)
+        return FarmFiles(directory) if directory else None
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Its variants, the default one first."""
+        default = str(self.table.get("variant", "openblas"))
+        below = self.base.variants[1:] if self.base else ()
+        return tuple(dict.fromkeys([default, *below, *table_in(self.table, "variants")]))

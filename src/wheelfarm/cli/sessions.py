@@ -18,14 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import nox
 
-from wheelfarm.cli.farm_files import (
-    base_directory,
-    read_table,
-    read_variants,
-    recipe_files,
-    recipes_directory,
-    table_in,
-)
+from wheelfarm.cli.farm_files import FarmFiles, read_table, recipe_files, table_in
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.cli.tools import tools_environment
 
@@ -74,7 +67,8 @@ def read_summaries(recipes: Path, base: Path | None = None) -> tuple[RecipeSumma
     summaries = []
     for name, file in sorted(files.items()):
         own = read_table(file)
-        below = read_table(base / name / "recipe.toml") if base else {}
+        lies_over = base is not None and not file.is_relative_to(base) and own.get("base", True)
+        below = read_table(base / name / "recipe.toml") if base and lies_over else {}
         recipe = below | own | table_in(own, "replace")
         overlay = base is None and not own.keys().isdisjoint({"append", "replace"})
         unread = "its base is not here yet" if overlay else "the recipe cannot be read"
@@ -111,12 +105,12 @@ def register_recipes(root: Path) -> None:
     """
     # nox looks for uv, which no session of the farm uses.
     logging.getLogger("nox").addFilter(lambda record: "uv binary not found" not in record.getMessage())
-    base = base_directory(root)
-    if base is None and "base" in table_in(read_table(root / "pyproject.toml"), "tool", "wheelfarm"):
+    farm = FarmFiles(root)
+    if farm.base is None and "base" in farm.table:
         _register("fetch-base", _fetch_base(root), tags=["base"])
-    summaries = read_summaries(recipes_directory(root), recipes_directory(base) if base else None)
+    summaries = read_summaries(farm.recipes, farm.base.recipes if farm.base else None)
     known = {each.name for each in summaries}
-    variants = read_variants(root)
+    variants = farm.variants
     # `nox -l` has a line a package, whose description names the variants.
     suffixes = {"": None} | ({} if _is_listing(sys.argv) else {f"({each})": each for each in variants})
     for each in summaries:
