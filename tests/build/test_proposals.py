@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from support.farm import Table
     from wheelfarm.errors import Proposal
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 EDITS: Final[dict[str, Edit]] = {
     "setuptools-pkg-resources": Require("setuptools<81"),

@@ -116,7 +116,7 @@ def test_a_recipe_is_resolved_once_a_plan(
         calls[recipe.name, lineage[-1], str(target)] += 1
         return resolve(recipe, lineage=lineage, target=target, **layers)
 
-    monkeypatch.setattr("wheelfarm.recipes.recipe_set.resolve", counted)
+    monkeypatch.setattr("wheelfarm.recipes.loaded_recipe.resolve", counted)
     farm = Farm(settings=chain)
     farm.missing(["tinybase"])
     plan = farm.plan(["tinybase"])

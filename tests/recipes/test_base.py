@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.recipes.layers import ResolvedRecipe
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.settings import Settings
 
 ALPHA: dict[str, Any] = {

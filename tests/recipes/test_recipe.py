@@ -17,7 +17,7 @@ from wheelfarm.recipes.recipe_set import read_recipes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 SHA = "a" * 64
 COMMIT = "0123456789" * 4

@@ -18,9 +18,9 @@ from wheelfarm.errors import Collector, RecipeError, SettingsError, UsageError
 from wheelfarm.model import Target
 from wheelfarm.recipes.checks import check_defaults, check_recipe
 from wheelfarm.recipes.farm_settings import FarmTable
+from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 from wheelfarm.recipes.overlay import BaseRecipe, lay_over
 from wheelfarm.recipes.recipe import Recipe
-from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.recipes.settings import Settings, load
 from wheelfarm.recipes.sizes import SizesFile
 from wheelfarm.recipes.strict import parse

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wheelfarm.build.edits import Edit
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 _FREE: Final = frozenset({"environment", "config-settings"})
 """Tables whose further keys say nothing about one that is added."""

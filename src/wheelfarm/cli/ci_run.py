@@ -34,7 +34,7 @@ from wheelfarm.run.publication import Publication, choose_index_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.run.bump import Bump
     from wheelfarm.run.newer_source import NewerSource
 

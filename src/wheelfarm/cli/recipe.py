@@ -27,7 +27,7 @@ from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 logger = get_logger(__name__)
 

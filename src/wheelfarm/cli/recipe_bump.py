@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name
     from wheelfarm.recipes.draft.release import Policy
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 
 _HINT = """a newer base moves it; or move it in recipes/{name}/recipe.toml, then inv recipe.lock {name}

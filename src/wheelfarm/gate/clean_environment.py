@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import PinnedWheel, Python, Target
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.layers import ResolvedRecipe
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.wheels.archive import Wheel
 
 GATE: Final = "gate"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import EngineName, LockedRequirement, Target
     from wheelfarm.plan.inputs import BuildInputs
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.recipe import Split
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.recipes.variant_table import Variant
 
 

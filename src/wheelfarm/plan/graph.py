@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
     from wheelfarm.model import LockedRequirement, Target
     from wheelfarm.plan.build import Toolchain
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.recipes.variant_table import Variant
 

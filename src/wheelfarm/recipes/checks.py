@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.recipes.expect_table import Expect
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.overlay import Overlay
     from wheelfarm.recipes.providers import Provider
     from wheelfarm.recipes.recipe import Recipe
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
 
 _MINORS: Final = range(8, 30)

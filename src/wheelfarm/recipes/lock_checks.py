@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import LockedRequirement, Python, Target
     from wheelfarm.recipes.build_requirements import StatedFields
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import RecipeSet
 
 RUST: Final = frozenset({"maturin", "setuptools-rust", "hatch-rs"})
 """Distributions that compile Rust for a backend."""

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import LockedRequirement
     from wheelfarm.recipes.layers import ResolvedRecipe
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.sources.fetcher import Fetcher
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 _TITLE: Final = "# Written by `inv recipe.lock {}`: what builds and tests may install, by version and hash.\n"
 _TABLE: Final = "# [made-for]\n"

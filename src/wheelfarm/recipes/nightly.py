@@ -14,8 +14,8 @@ from wheelfarm.recipes.source_table import BranchHead, GitSource
 if TYPE_CHECKING:
     from wheelfarm.errors import Collector
     from wheelfarm.model import Name
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.recipe import Recipe
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
 
 HINT: Final = 'nightly = { url = "https://...", branch = "main" }'
 """The line that a recipe lacks."""

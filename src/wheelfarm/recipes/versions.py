@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.errors import Collector
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 VERSIONS: Final = "versions"
 """The directory of a recipe with recipes of other versions."""

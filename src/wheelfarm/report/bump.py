@@ -10,7 +10,7 @@ from wheelfarm.run.bump import Bump
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.run.newer_source import NewerSource
 
 _TITLE: Final = 72

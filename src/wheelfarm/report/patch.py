@@ -9,7 +9,7 @@ from wheelfarm.errors import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.run.patch_check import CheckedSeries
     from wheelfarm.run.patch_rebase import Rebased
     from wheelfarm.run.patch_series import SavePlan

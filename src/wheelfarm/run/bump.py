@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import Source
     from wheelfarm.recipes.draft.release import Policy
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.newer_source import NewerSource
     from wheelfarm.sources.fetcher import Fetcher

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.errors import FarmError
     from wheelfarm.model import Source
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import BuildId
     from wheelfarm.plan.graph import Plan
     from wheelfarm.recipes.layers import ResolvedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.nightly import NightlyCommit
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
     from wheelfarm.run.services import RunListener

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import Source
     from wheelfarm.recipes.draft.release import Policy, Release
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.sources.fetcher import Fetcher
 
 _MINORS: Final = range(30)

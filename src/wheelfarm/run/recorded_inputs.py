@@ -13,8 +13,8 @@ from wheelfarm.plan.build import Build, BuildId
 from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.recipes.layers import ResolvedRecipe
+from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 from wheelfarm.recipes.recipe import Recipe, Repair, SystemPackages, Test
-from wheelfarm.recipes.recipe_set import LoadedRecipe
 from wheelfarm.recipes.source_table import BranchHead
 from wheelfarm.recipes.variant_table import Variant
 from wheelfarm.wheels.instruction_sets import NATIVE

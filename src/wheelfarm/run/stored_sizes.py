@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.provenance.record import Record
     from wheelfarm.recipes.layers import ResolvedRecipe
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 GROWTH: Final = 0.01

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from wheelfarm.gate.suite import Selection, SuiteResult
     from wheelfarm.model import LockedRequirement, Name, Python, RepairedWheel, StoredWheel, Target
     from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.recipe import Suite
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
     from wheelfarm.run.build_pipeline import BuildPipeline
     from wheelfarm.run.services import BuildServices
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wheelfarm.model import LockedRequirement
     from wheelfarm.recipes.draft.closure import Closure
     from wheelfarm.recipes.draft.drafter import Draft, Drafter
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 logger = get_logger(__name__)
 

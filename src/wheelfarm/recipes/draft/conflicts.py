@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from wheelfarm.model import Target
     from wheelfarm.recipes.draft.closure import Closure
     from wheelfarm.recipes.draft.requirement_walk import RequirementWalk
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import RecipeSet
 
 
 def check_request(requirement: Requirement, recipes: RecipeSet) -> None:

@@ -53,9 +53,10 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name, Target
     from wheelfarm.recipes.draft.release import Policy, Release
     from wheelfarm.recipes.draft.source_facts import SourceFacts
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.lock_compiler import ResolvedLocks
     from wheelfarm.recipes.published_wheel import PublishedWheel
-    from wheelfarm.recipes.recipe_set import LoadedRecipe, RecipeSet
+    from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.sources.fetcher import Fetcher
 

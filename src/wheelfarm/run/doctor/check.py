@@ -17,7 +17,7 @@ from wheelfarm.system.machine import Machine
 if TYPE_CHECKING:
     from wheelfarm.build.engine import Engine
     from wheelfarm.recipes.layers import ResolvedRecipe
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.run.farm import Farm
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wheelfarm.recipes.recipe_set import LoadedRecipe
+    from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.run.doctor.check import Setup
 
 _ENVIRONMENT: Final = 300_000_000
