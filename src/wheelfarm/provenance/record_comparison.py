@@ -40,12 +40,15 @@ def compare_keys(old_parts: Mapping[str, str], new_parts: Mapping[str, str]) -> 
 
 
 def _change(old: str, new: str) -> str:
-    items = [_items(text) for text in (old, new)]
-    before, after = ([each for each in items[n] if each not in items[1 - n]] for n in (0, 1))
-    if not (all(items) and (before or after)):
+    before, after = _items(old), _items(new)
+    removed, added = (
+        [each for each in before if each not in after],
+        [each for each in after if each not in before],
+    )
+    if not before or not after or not (removed or added):
         return f"changed from {_shorten(old)} to {_shorten(new)}"
     # Of a long list only what differs: who reads it compares nothing by eye.
-    changes = {"has no longer": before, "has now": after}
+    changes = {"has no longer": removed, "has now": added}
     return ", ".join(f"{verb} {' '.join(map(json.dumps, some))}" for verb, some in changes.items() if some)
 
 
