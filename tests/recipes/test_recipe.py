@@ -118,10 +118,19 @@ def test_words_that_are_not_known(
         ({"patches": [{"file": "a\\b"}]}, "patches[0].file", "relative to its directory"),
         ({"patches": [{"file": ""}]}, "patches[0].file", "relative to its directory"),
         ({"patches": [{"file": "x", "versions": "new"}]}, "patches[0].versions", "not a version range"),
-        ({"test": {"imports": ["a-b"]}}, "test.imports[0]", "pattern"),
-        ({"environment": {"A=B": ""}}, "environment.A=B", "pattern"),
-        ({"config-settings": {"a=b": ""}}, "config-settings.a=b", "pattern"),
-        ({"config-settings": {"": ""}}, "config-settings.", "pattern"),
+        (
+            {"test": {"imports": ["a-b"]}},
+            "test.imports[0]",
+            "it is not a module's name, such as numpy.linalg",
+        ),
+        ({"environment": {"A=B": ""}}, "environment.A=B", "it is not a variable's name"),
+        ({"config-settings": {"a=b": ""}}, "config-settings.a=b", "it is not a name without '='"),
+        ({"config-settings": {"": ""}}, "config-settings.", "it is not a name without '='"),
+        ({"environment": {"A\n": ""}}, "environment.A\n", "it is not a variable's name"),
+        ({"compiler-flags": {"*/x.o": ["-O3"]}}, "compiler-flags.*/x.o", "not begin with a wildcard"),
+        ({"compiler-flags": {"x.o": ["O3"]}}, "compiler-flags.x.o[0]", "an option of a compiler"),
+        ({"cost": "5 hours"}, "cost", "it is not a duration such as 40 s or 8 min"),
+        ({"isolation-reason": " \n"}, "isolation-reason", "it is not a reason in words"),
         *(
             (
                 {"source": {"kind": "git", "url": "u", "commit": text, "sha256": None}},

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from wheelfarm.recipes.strict import ReasonText, SizeText, StrictModel, suggestion
+from wheelfarm.recipes.strict import ReasonText, SizeText, StrictModel, TextForm, suggestion
 from wheelfarm.wheels.instruction_sets import NATIVE
 from wheelfarm.wheels.rules import RULES, parse_allowance
 
@@ -74,7 +74,11 @@ class Expect(StrictModel):
     files: Files | None = Field(default=None, description="What is in the wheel, and what is not")
     platform_tag: (
         Annotated[
-            str, Field(pattern=r"^((manylinux|musllinux|macosx)_[0-9]+_[0-9]+|win32|win_[a-z0-9]+|any)$")
+            str,
+            TextForm(
+                r"((manylinux|musllinux|macosx)_[0-9]+_[0-9]+|win32|win_[a-z0-9]+|any)",
+                "a platform tag without the processor, such as manylinux_2_28, macosx_11_0 or win_amd64",
+            ),
         ]
         | None
     ) = Field(default=None, description="The newest system that the wheel may ask for, as manylinux_2_28")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -14,7 +14,16 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, fiel
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
 from wheelfarm.recipes.base_table import BaseTable
 from wheelfarm.recipes.recipe import Layer, Layered
-from wheelfarm.recipes.strict import SizeText, StrictModel, Url, one_of, parsed_by, size_of
+from wheelfarm.recipes.strict import (
+    SizeText,
+    StrictModel,
+    TextForm,
+    Url,
+    VariableName,
+    one_of,
+    parsed_by,
+    size_of,
+)
 from wheelfarm.recipes.variant_table import Variant
 
 if TYPE_CHECKING:
@@ -36,7 +45,6 @@ PLATFORMS: Final[Mapping[str, str]] = {
 LINUX_SUFFIXES: Final = tuple(suffix for suffix in PLATFORM_SUFFIXES if "linux_" in suffix)
 """What wheels are built for in containers, so that it can have a builder image."""
 _HTTP: Final = ("http", "https")
-_REF: Final = r"^[A-Za-z0-9][A-Za-z0-9._/*-]*$"
 
 
 def _index_name(name: str) -> str:
@@ -73,7 +81,17 @@ CiPlatform = Annotated[str, one_of(PLATFORMS, "platform")]
 Suffix = Annotated[str, one_of(PLATFORM_SUFFIXES, "platform")]
 LinuxSuffix = Annotated[str, one_of(LINUX_SUFFIXES, "platform on Linux")]
 TargetText = Annotated[str, parsed_by(lambda text: Target.parse(text).identifier)]
-IndexName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$"), AfterValidator(_index_name)]
+IndexName = Annotated[
+    str,
+    TextForm("[a-z0-9][a-z0-9-]*", "a name of small letters, digits and '-', no '-' first"),
+    AfterValidator(_index_name),
+]
+RefText = Annotated[
+    str,
+    TextForm(
+        r"[A-Za-z0-9][A-Za-z0-9._/*-]*", "a name of letters, digits and . _ / * -, a letter or digit first"
+    ),
+]
 RelativePath = Annotated[str, AfterValidator(_relative)]
 
 
@@ -150,9 +168,8 @@ class Publishing(StrictModel):
     """`[tool.wheelfarm.ci.publish]`: the job that brings all wheels of a run into an index."""
 
     index: IndexName = Field(description="Its name in `[tool.wheelfarm.index]`")
-    environment: str = Field(
+    environment: RefText = Field(
         default="publish",
-        pattern=_REF,
         description="The environment of the job, whose reviewers approve it",
     )
     reviewers: bool = Field(
@@ -164,9 +181,8 @@ class Publishing(StrictModel):
         default=None,
         description="For the index; `__token__` by default, as for indexes that take tokens",
     )
-    secret: str | None = Field(
+    secret: VariableName | None = Field(
         default=None,
-        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
         description="The secret with the password or token; none where the index asks for none",
     )
     attest: bool = Field(
@@ -193,12 +209,11 @@ class CiTable(StrictModel):
     runners: dict[CiPlatform, str] = Field(
         default={}, description="Runner label by platform; GitHub's own runners by default"
     )
-    branch: str = Field(
+    branch: RefText = Field(
         default="main",
-        pattern=_REF,
         description="The branch whose runs are full; later runs compare with them",
     )
-    tags: str = Field(default="v*", pattern=_REF, description="Tags whose runs are full and publish")
+    tags: RefText = Field(default="v*", description="Tags whose runs are full and publish")
     publish: Publishing | None = Field(default=None, description="The publishing job; none by default")
 
 
@@ -260,7 +275,7 @@ class FarmTable(StrictModel):
     )
     ci: CiTable = CiTable()
     engine: Annotated[EngineName | None, Field(strict=False)] = None
-    container_engine: str | None = Field(default=None, pattern="^(podman|docker)$")
+    container_engine: Literal["podman", "docker"] | None = None
     pythons: tuple[PythonText, ...] = Field(
         default=(Python(major=3, minor=11),),
         min_length=1,

@@ -23,6 +23,7 @@ from wheelfarm.recipes.strict import (
     Specifiers,
     SplitKey,
     StrictModel,
+    TextForm,
     VariableName,
     VersionText,
 )
@@ -31,12 +32,26 @@ if TYPE_CHECKING:
     from wheelfarm.model import Python, Target
 
 # delocate excludes by a part of the path: what precedes the first wildcard.
-LibraryGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]{4,}[A-Za-z0-9_.+*?\[\]-]*$")]
-SourceGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+/*?\[\]-]*$")]
-"""The end of the path of sources or objects: scripts of sh and fnmatch read it alike."""
-CompilerFlag = Annotated[str, Field(pattern=r"^-[A-Za-z0-9_=,.+:-]+$")]
-CostText = Annotated[str, Field(pattern=r"^[1-9]\d{0,3} (s|min)$")]
-"""A duration, such as 40 s or 8 min."""
+LibraryGlob = Annotated[
+    str,
+    TextForm(
+        r"[A-Za-z0-9_.+-]{4,}[A-Za-z0-9_.+*?\[\]-]*",
+        "a library's file name, of which four characters or more stand before the first wildcard",
+    ),
+]
+SourceGlob = Annotated[
+    str,
+    TextForm(
+        r"[A-Za-z0-9_][A-Za-z0-9_.+/*?\[\]-]*",
+        "the end of a path of sources or objects, without spaces, that does not begin with a wildcard",
+    ),
+]
+"""Scripts of sh and fnmatch read it alike."""
+CompilerFlag = Annotated[
+    str,
+    TextForm(r"-[A-Za-z0-9_=,.+:-]+", "an option of a compiler, which begins with '-' and has no spaces"),
+]
+CostText = Annotated[str, TextForm(r"[1-9]\d{0,3} (s|min)", "a duration such as 40 s or 8 min")]
 
 
 def cost_of(text: str) -> int:
@@ -51,7 +66,7 @@ class KnownFailure(StrictModel):
     test: str = Field(
         min_length=1, description="Its pytest id, of a function for all its parameters; * and ? are wildcards"
     )
-    reason: str = Field(pattern=r"\S", description="Why it fails, found by looking")
+    reason: ReasonText = Field(description="Why it fails, found by looking")
     platforms: list[PlatformName] | None = Field(default=None, min_length=1)
     variants: list[str] | None = Field(default=None, min_length=1)
     run: bool = Field(default=True, description="false: not even run, since it would crash or hang")

@@ -6,9 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wheelfarm.recipes.strict import CommitText, DigestText, FileText, ReasonText, StrictModel, VersionText
+from wheelfarm.recipes.strict import (
+    CommitText,
+    DigestText,
+    FileText,
+    ReasonText,
+    StrictModel,
+    TextForm,
+    VersionText,
+)
 
-BranchText = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/+-]*$")]
+BranchText = Annotated[
+    str, TextForm(r"[A-Za-z0-9_][A-Za-z0-9._/+-]*", "the name of a branch or tag, which begins with no '-'")
+]
 
 
 class BuiltSource(StrictModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +18,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from wheelfarm.errors import Collector, FarmError
 from wheelfarm.model import Platform, parse_digest, parse_name
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from pydantic_core import ErrorDetails
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema, ErrorDetails
 
     _Path = tuple[str | int, ...]
 
@@ -232,6 +236,34 @@ def one_of(words: Iterable[str], noun: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+@dataclass(frozen=True)
+class TextForm:
+    """Validator for a text of a form: the schema has it as a pattern, the error says it in words.
+
+    Args:
+        pattern: what the whole text must match, without anchors.
+        words: what such a text is, after "it is not".
+    """
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check what has passed as a text."""
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Show editors the pattern."""
+        return handler(schema) | {"pattern": f"^{self.pattern}$"}
+
+    def _check(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(f"it is not {self.words}")
+        return text
+
+
 def _file(text: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or "\\" in text or not text:
@@ -290,13 +322,22 @@ Specifiers = Annotated[str, readable_by(SpecifierSet, InvalidSpecifier, "a versi
 RequirementText = Annotated[
     str, readable_by(parse_requirement, InvalidRequirement, "a requirement (PEP 508)")
 ]
-ReasonText = Annotated[str, Field(pattern=r"\S")]
+ReasonText = Annotated[str, TextForm(r"[\s\S]*\S[\s\S]*", "a reason in words")]
 FileText = Annotated[str, AfterValidator(_file)]
-Module = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
-ConfigKey = Annotated[str, Field(pattern="^[^=]+$")]  # frontends take key=value
-VariableName = Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
-InstallTag = Annotated[str, Field(pattern=r"^[^,\s]+$")]  # Meson separates tags by commas
-SplitKey = Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
+Module = Annotated[
+    str,
+    TextForm(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", "a module's name, such as numpy.linalg"),
+]
+ConfigKey = Annotated[str, TextForm("[^=]+", "a name without '=': frontends take key=value")]
+VariableName = Annotated[
+    str, TextForm("[A-Za-z_][A-Za-z0-9_]*", "a variable's name: letters, digits and _, no digit first")
+]
+InstallTag = Annotated[
+    str, TextForm(r"[^,\s]+", "a tag without commas and spaces: Meson separates tags by commas")
+]
+SplitKey = Annotated[
+    str, TextForm("[a-z0-9]+(-[a-z0-9]+)*", "a name of small letters and digits, in parts joined by '-'")
+]
 PlatformName = Annotated[Platform, Field(strict=False)]
 Url = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 CommitText = Annotated[str, AfterValidator(_commit)]
