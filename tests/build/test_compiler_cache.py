@@ -20,6 +20,7 @@ from support.tiny import LEAF, child_command, run_farm, tiny_farm
 from wheelfarm.build import compiler_cache
 from wheelfarm.build.compiler_cache import PROGRAM, CompilerCache, compilers_path, wrapper_arguments
 from wheelfarm.build.inside import compilers, environment_report
+from wheelfarm.build.remote_cache import SOCKET
 from wheelfarm.model import CacheUse, EngineName
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.settings import load
@@ -95,7 +96,8 @@ class TestMake:
 
 
 def test_the_variables_of_ccache(cache: CompilerCache) -> None:
-    said = cache.environment(storage=PurePosixPath("/storage"), directory=PurePosixPath("/project"))
+    project = PurePosixPath("/project")
+    said = cache.environment(storage=PurePosixPath("/storage"), directory=project, socket=project / SOCKET)
     assert said["CCACHE_DIR"] == "/storage"
     assert {name: value for name, value in said.items() if "/project" in value} == {
         "CCACHE_CONFIGPATH": "/project/no-ccache.conf",
@@ -442,7 +444,8 @@ def compiled(directory: Path, cache: CompilerCache, include: str = "") -> int:
     (source / "one.c").write_text('#include "value.h"\nint main(void) { return VALUE; }\n')
     shutil.rmtree(stage / "compilers", ignore_errors=True)
     compilers.main(str(cache.tools / PROGRAM), ["gcc"], stage, set())
-    env = os.environ | cache.environment(storage=cache.storage_of("tiny"), directory=stage)
+    storage = cache.storage_of("tiny")
+    env = os.environ | cache.environment(storage=storage, directory=stage, socket=stage / SOCKET)
     env["PATH"] = f"{stage / 'compilers'}{os.pathsep}{env['PATH']}"
     # As ccache sees it, a file that is as new as the compile is not to be trusted.
     for path in source.rglob("*.[ch]"):

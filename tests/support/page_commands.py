@@ -81,6 +81,7 @@ OTHERS: Final = {
     "podman": "needs the images of the reader's machine; tests/engine builds such images",
     "python": "runs what is installed in the reader's environment",
     "python3": "makes the reader's environment",
+    "redis-server": "needs a machine for it; tests/server starts one",
     "uv": "installs from the reader's index",
 }
 """Programs that are not the farm's → why their words are not parsed."""

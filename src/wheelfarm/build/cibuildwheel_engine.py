@@ -15,7 +15,7 @@ import tomlkit
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
 from wheelfarm.build.commands import build_commands, records_calls, shell_line, shell_lines
-from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, processor_namespace
+from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
 from wheelfarm.build.container_shell import render_shell
 from wheelfarm.build.containers import ContainerEngine, default_image, interpreter_in_image, site_packages
 from wheelfarm.build.engine import Phase, Rendering, Step
@@ -23,6 +23,7 @@ from wheelfarm.build.environment import PROXIES, build_environment, config_setti
 from wheelfarm.build.environment_report import ENVIRONMENT_REPORT
 from wheelfarm.build.host_engine import Host, programs_environment
 from wheelfarm.build.pure_container import render_in_container
+from wheelfarm.build.remote_cache import SOCKET
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Isolation, Platform
 from wheelfarm.plan.build import Toolchain
@@ -43,9 +44,10 @@ if TYPE_CHECKING:
 CONFIG: Final = "cibuildwheel.toml"
 TOOLS_INSIDE: Final = PurePosixPath("/wheelfarm/ccache")
 STORAGE_INSIDE: Final = PurePosixPath("/wheelfarm/ccache-storage")
+SOCKET_INSIDE: Final = PurePosixPath("/wheelfarm/cache.socket")
 UV_INSIDE: Final = PurePosixPath("/wheelfarm/uv")
 SCRIPTS_INSIDE: Final = PurePosixPath("/wheelfarm/scripts")
-"""Where a container gets the compiler cache, this machine's uv and the farm's scripts."""
+"""Where a container gets the compiler cache, the socket file of the remote one, uv and the farm's scripts."""
 OVERLAID: Final = "overlaid"
 """Below the build directory: the working directory of cibuildwheel with an overlay mount.
 
@@ -96,8 +98,8 @@ class Cibuildwheel:
         container = self._container_for(build.id.target)
         return Isolation.CONTAINER if container and not build.recipe.table.isolation else Isolation.NONE
 
-    def without_compiler_cache(self) -> Cibuildwheel:
-        return replace(self, compiler_cache=None)
+    def with_compiler_cache(self, cache: CompilerCache | None) -> Cibuildwheel:
+        return replace(self, compiler_cache=cache)
 
     def inside(self, root: Path, target: Target) -> PurePath:
         """A fixed path in a container, the same path elsewhere."""
@@ -249,9 +251,11 @@ class Cibuildwheel:
         cache, linux = self.compiler_cache, directory.build.id.target.platform is Platform.LINUX
         variables = build_environment(directory)
         if cache:
-            storage = STORAGE_INSIDE if linux else cache.storage_of(directory.build.id.name)
-            variables |= cache.environment(storage=storage, directory=directory.inside)
-            variables |= processor_namespace(directory.build)
+            variables |= cache.namespace(directory.build) | cache.environment(
+                storage=STORAGE_INSIDE if linux else cache.storage_of(directory.build.id.name),
+                directory=directory.inside,
+                socket=SOCKET_INSIDE if linux else directory.root / SOCKET,
+            )
         return variables
 
     def _environment(self, directory: BuildDirectory) -> str:
@@ -309,6 +313,9 @@ class Cibuildwheel:
         if cache is not None:
             words.append(f"--volume={cache.tools}:{TOOLS_INSIDE}:ro")
             words.append(f"--volume={cache.storage_of(directory.build.id.name)}:{STORAGE_INSIDE}")
+            # A shell has none: it outlives the step that listens.
+            if cache.remote and not for_shell:
+                words.append(f"--volume={directory.root / SOCKET}:{SOCKET_INSIDE}")
         if self.build_cache(directory) and not for_shell:
             # One for each farm and build.
             volume = f"{volumes_of(self.settings)}{directory.build.id.slug}"

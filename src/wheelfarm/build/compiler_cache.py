@@ -13,9 +13,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.build.remote_cache import SOCKET
 from wheelfarm.model import sha256_of_json
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.system.files import temporary_path
@@ -23,8 +25,10 @@ from wheelfarm.system.locks import hold_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path, PurePath
 
+    from wheelfarm.build.remote_cache import RemoteCache
     from wheelfarm.plan.build import Build
 
 PROGRAM: Final = "ccache"
@@ -46,12 +50,16 @@ class CompilerCache:
     """The directory of an engine's caches: paths differ, and containers may write as another user."""
     size: str
     """The largest that the cache of one recipe may be."""
+    remote: RemoteCache | None = None
+    """A server that has what other machines have compiled."""
 
     @classmethod
-    def below(cls, directory: Path, *, program: Path, engine: str, size: str) -> CompilerCache:
+    def below(
+        cls, directory: Path, *, program: Path, engine: str, size: str, remote: RemoteCache | None = None
+    ) -> CompilerCache:
         """The cache of an engine below a directory."""
         home = directory / PROGRAM
-        return cls(program=program, tools=home / "bin", storage=home / engine, size=size)
+        return cls(program=program, tools=home / "bin", storage=home / engine, size=size, remote=remote)
 
     def storage_of(self, recipe: str) -> Path:
         """The cache of a recipe."""
@@ -75,8 +83,12 @@ class CompilerCache:
             return f"{getattr(problem, 'filename', None) or self.storage}: {why or problem}"
         return None
 
-    def environment(self, *, storage: PurePath, directory: PurePath) -> dict[str, str]:
-        """The variables of ccache, but for PATH; both paths are as the build sees them."""
+    def serve(self, root: Path) -> AbstractContextManager[None]:
+        """Let the build in a directory use the remote cache, if there is one, until the end of the block."""
+        return self.remote.listen(root / SOCKET) if self.remote else nullcontext()
+
+    def environment(self, *, storage: PurePath, directory: PurePath, socket: PurePath) -> dict[str, str]:
+        """The variables of ccache, but for PATH; the paths are as the build sees them."""
         return {
             # Of no file of the machine or the image.
             "CCACHE_CONFIGPATH": (directory / "no-ccache.conf").as_posix(),
@@ -90,13 +102,15 @@ class CompilerCache:
             "CCACHE_EXTRAFILES": (directory / "compilers.txt").as_posix(),
             # Hits and misses, for the environment report.
             "CCACHE_STATSLOG": (directory / "tmp" / "ccache.log").as_posix(),
+            **(self.remote.environment(socket) if self.remote else {}),
         }
 
-
-def processor_namespace(build: Build) -> dict[str, str]:
-    """The variable that keeps the compiles for one processor from others, where the recipe allows them."""
-    processor = build.inputs.processor if build.inputs else None
-    return {"CCACHE_NAMESPACE": sha256_of_json(processor)} if processor else {}
+    def namespace(self, build: Build) -> dict[str, str]:
+        """The variable that keeps compiles apart: those for one processor, and of recipes on a server."""
+        apart: object = build.inputs.processor if build.inputs else None
+        if self.remote:
+            apart = {"processor": apart, "recipe": build.id.name, "engine": self.storage.name}
+        return {"CCACHE_NAMESPACE": sha256_of_json(apart)} if apart else {}
 
 
 def compilers_path(directory: PurePath) -> str:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.commands import PROFILE, build_commands, host_step
-from wheelfarm.build.compiler_cache import PROGRAM, compilers_path, processor_namespace
+from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
 from wheelfarm.build.directory import ENVIRONMENT, WRITABLE
 from wheelfarm.build.engine import Phase, Rendering, Step
 from wheelfarm.build.environment import build_environment, config_settings
 from wheelfarm.build.refused_programs import visible_programs
+from wheelfarm.build.remote_cache import SOCKET
 from wheelfarm.build.repair import TOOLS
 from wheelfarm.errors import EngineError
 from wheelfarm.model import EngineName, Isolation, Platform
@@ -78,8 +79,8 @@ class Host:
     def isolation(self, build: Build) -> Isolation:
         return Isolation.NONE if build.recipe.table.isolation else isolation_here()
 
-    def without_compiler_cache(self) -> Host:
-        return replace(self, compiler_cache=None)
+    def with_compiler_cache(self, cache: CompilerCache | None) -> Host:
+        return replace(self, compiler_cache=cache)
 
     def inside(self, root: Path, target: Target) -> PurePath:
         del target
@@ -181,8 +182,10 @@ class Host:
         env |= {"HOME": str(root / "home"), "TMPDIR": str(root / "tmp")}
         path = [str(_python_of(root).parent), str(root / "programs"), compilers_path(root)]
         if cache is not None:
-            env |= cache.environment(storage=cache.storage_of(directory.build.id.name), directory=root)
-            env |= processor_namespace(directory.build)
+            build = directory.build
+            storage = cache.storage_of(build.id.name)
+            env |= cache.environment(storage=storage, directory=root, socket=root / SOCKET)
+            env |= cache.namespace(build)
         return env | {"PATH": os.pathsep.join([*path, env.get("PATH", os.defpath)])}
 
     def _environment_steps(

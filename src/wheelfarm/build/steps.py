@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
@@ -123,6 +124,7 @@ def run_rendering(
     for name, path in rendering.copies.items():
         (directory.root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, directory.root / name)
+    cache = engine.compiler_cache
     try:
         for step in rendering.steps:
             # Where nothing isolates a build, it can change them.
@@ -132,7 +134,8 @@ def run_rendering(
                 ready = replace(step, argv=engine.container.piped(directory.root, step.archived, step.argv))
             try:
                 ready = _with_built_wheel(ready, directory)
-                run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
+                with cache.serve(directory.root) if cache else nullcontext():
+                    run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
             except ProcessError as problem:
                 raise _failure(step, directory, problem, log) from problem
     finally:

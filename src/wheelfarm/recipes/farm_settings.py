@@ -59,6 +59,16 @@ def _relative(path: str) -> str:
     return path
 
 
+def _redis(url: str) -> str:
+    parts = urlsplit(url)
+    database = parts.path.strip("/") or "0"
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname or not database.isdecimal():
+        raise ValueError("it is not the url of a Redis server, such as redis://cache.example.org:6379")
+    if parts.query or parts.fragment:
+        raise ValueError("it has no more than a host, a port and the number of a database")
+    return url
+
+
 def _path(text: str) -> Path:
     if not text:
         raise ValueError("a path is expected")
@@ -93,6 +103,7 @@ RefText = Annotated[
     ),
 ]
 RelativePath = Annotated[str, AfterValidator(_relative)]
+RedisUrl = Annotated[Url, AfterValidator(_redis)]
 
 
 class IndexKind(StrEnum):
@@ -318,5 +329,13 @@ class FarmTable(StrictModel):
     )
     compiler_cache_size: SizeText = Field(
         default="5G", description="The largest size of the compiler cache of a recipe, for each engine"
+    )
+    compiler_cache_remote: RedisUrl | None = Field(
+        default=None,
+        description="A Redis server with what other machines have compiled, as redis://host:6379; a release "
+        "uses none",
+    )
+    compiler_cache_read_only: bool = Field(
+        default=False, description="Whether builds take from that server and bring nothing there"
     )
     defaults: Defaults = Field(default=Defaults(), description="The farm's layer below every recipe")

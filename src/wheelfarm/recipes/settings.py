@@ -42,9 +42,14 @@ OVERRIDABLE: Final = (
     "release",
     "compiler-cache",
     "compiler-cache-size",
+    "compiler-cache-remote",
+    "compiler-cache-read-only",
 )
 """Keys of `[tool.wheelfarm]` that a variable or an option may override."""
 _VARIABLES: Final = {PREFIX + key.upper().replace("-", "_"): key for key in OVERRIDABLE}
+CACHE_USERNAME: Final = f"{PREFIX}COMPILER_CACHE_USERNAME"
+CACHE_PASSWORD: Final = f"{PREFIX}COMPILER_CACHE_PASSWORD"
+"""Variables for the server of `compiler-cache-remote`: no file has them."""
 _IMAGE: Final = f"{PREFIX}IMAGE_"
 _IMAGES: Final = {_IMAGE + suffix.upper(): suffix for suffix in LINUX_SUFFIXES}
 _PATHS: Final = ("recipes", "patches", "wheelhouse", "work", "stages", "cache")
@@ -173,8 +178,9 @@ def _farm(
 
 def _check_variables(environ: Mapping[str, str], problems: Collector) -> None:
     for variable in environ:
-        if variable.startswith(PREFIX) and variable not in {*_VARIABLES, *_IMAGES}:
-            known = _IMAGES if variable.startswith(_IMAGE) else _VARIABLES
+        valid = {*_VARIABLES, *_IMAGES, CACHE_USERNAME, CACHE_PASSWORD}
+        if variable.startswith(PREFIX) and variable not in valid:
+            known = _IMAGES if variable.startswith(_IMAGE) else valid.difference(_IMAGES)
             problems.add(SettingsError(f"unknown variable {variable}", hint=suggestion(variable, known)))
 
 
@@ -207,7 +213,10 @@ _KINDS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
     "pythons": (split_words, "versions, separated by commas"),
     "jobs": (_processors, "a number of processors, at least 1; leave it out for all of this machine's"),
     "time-limit": (float, "a number of seconds"),
-    **dict.fromkeys(("offline", "remote", "release", "compiler-cache"), (_switch, "1, true, 0 or false")),
+    **dict.fromkeys(
+        ("offline", "remote", "release", "compiler-cache", "compiler-cache-read-only"),
+        (_switch, "1, true, 0 or false"),
+    ),
 }
 """Keys that are no text → how a text is read, and what it has to be."""
 

@@ -196,10 +196,13 @@ class Farm:
         """The engine with its compiler cache made ready, or without one when that cannot be used."""
         cache = self.engine.compiler_cache
         problem = cache.make({build.id.name for build in plan.builds}) if cache else None
-        if problem is None:
-            return self.engine
-        logger.warning("builds go without the compiler cache: %s", problem)
-        return self.engine.without_compiler_cache()
+        if problem is not None:
+            logger.warning("builds go without the compiler cache: %s", problem)
+            return self.engine.with_compiler_cache(None)
+        if cache and cache.remote and (problem := cache.remote.problem()):
+            logger.warning("builds go without the remote compiler cache: %s", problem)
+            return self.engine.with_compiler_cache(replace(cache, remote=None))
+        return self.engine
 
     def _runner(self, durations: Mapping[BuildId, Duration]) -> Runner:
         budget = Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory())

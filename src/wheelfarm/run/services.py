@@ -14,6 +14,7 @@ from wheelfarm.build.cibuildwheel_engine import Cibuildwheel
 from wheelfarm.build.compiler_cache import PROGRAM, CompilerCache
 from wheelfarm.build.containers import container_engine
 from wheelfarm.build.host_engine import Host, programs_environment
+from wheelfarm.build.remote_cache import RemoteCache
 from wheelfarm.errors import CancelledRunError, EngineError
 from wheelfarm.model import EngineName
 from wheelfarm.sources.fetcher import Fetcher
@@ -165,4 +166,7 @@ def _compiler_cache(settings: Settings, engine: EngineName) -> CompilerCache | N
     if not settings.compiler_cache or sys.platform == "win32":
         return None
     found, size = which(PROGRAM, programs_environment(settings)), settings.compiler_cache_size
-    return CompilerCache.below(settings.cache, program=found, engine=engine, size=size) if found else None
+    if found is None:
+        return None
+    remote = RemoteCache.of(settings)
+    return CompilerCache.below(settings.cache, program=found, engine=engine, size=size, remote=remote)
