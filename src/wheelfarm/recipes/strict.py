@@ -277,7 +277,7 @@ def _commit(text: str) -> str:
     return text
 
 
-_SIZE: Final = re.compile(r"^(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*) ?([kMGT])B?$")
+_SIZE: Final = re.compile(r"(0*[1-9]\d{0,8}(\.\d+)?|0+\.0*[1-9]\d*) ?([kMGT])B?")
 SIZE_NOUN: Final = "an amount such as 250M, 250MB or 1.5G, in powers of ten"
 
 
@@ -288,11 +288,6 @@ def size_of(text: str) -> int:
         raise ValueError(f"it is not {SIZE_NOUN}")
     factor: int = 1000 ** (1 + "kMGT".index(found[3]))
     return max(1, round(float(found[1]) * factor))
-
-
-def _size_text(text: str) -> str:
-    size_of(text)
-    return text
 
 
 def _no_credentials(url: str) -> str:
@@ -341,5 +336,5 @@ SplitKey = Annotated[
 PlatformName = Annotated[Platform, Field(strict=False)]
 Url = Annotated[str, Field(min_length=1), AfterValidator(_no_credentials)]
 CommitText = Annotated[str, AfterValidator(_commit)]
-SizeText = Annotated[str, AfterValidator(_size_text), Field(json_schema_extra={"pattern": _SIZE.pattern})]
+SizeText = Annotated[str, TextForm(_SIZE.pattern, SIZE_NOUN)]
 """An amount of memory or disk, more than nothing, in powers of ten, such as 3G."""
