@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 import sys
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -14,8 +13,9 @@ import tomlkit
 
 from wheelfarm.build.build_cache import BuildCache
 from wheelfarm.build.cibuildwheel_options import escape_placeholders, quote_value
-from wheelfarm.build.commands import build_commands, records_calls, shell_line, shell_lines
+from wheelfarm.build.commands import build_commands, records_calls, shell_lines
 from wheelfarm.build.compiler_cache import PROGRAM, compilers_path
+from wheelfarm.build.container_packages import UV_INSIDE, requirements_line, system_packages_line
 from wheelfarm.build.container_shell import render_shell
 from wheelfarm.build.containers import ContainerEngine, default_image, interpreter_in_image, site_packages
 from wheelfarm.build.engine import Phase, Rendering, Step
@@ -45,9 +45,8 @@ CONFIG: Final = "cibuildwheel.toml"
 TOOLS_INSIDE: Final = PurePosixPath("/wheelfarm/ccache")
 STORAGE_INSIDE: Final = PurePosixPath("/wheelfarm/ccache-storage")
 SOCKET_INSIDE: Final = PurePosixPath("/wheelfarm/cache.socket")
-UV_INSIDE: Final = PurePosixPath("/wheelfarm/uv")
 SCRIPTS_INSIDE: Final = PurePosixPath("/wheelfarm/scripts")
-"""Where a container gets the compiler cache, the socket file of the remote one, uv and the farm's scripts."""
+"""Where a container gets the compiler cache, the socket file of the remote one, and the farm's scripts."""
 OVERLAID: Final = "overlaid"
 """Below the build directory: the working directory of cibuildwheel with an overlay mount.
 
@@ -176,7 +175,11 @@ class Cibuildwheel:
         Both are outside of it, since it has no network, and its build may have changed any program in it.
         """
         root, target = directory.root, directory.build.id.target
-        line, image, report = _system_packages(directory), self.image(target), str(root / "inside" / _REPORT)
+        line, image, report = (
+            system_packages_line(directory),
+            self.image(target),
+            str(root / "inside" / _REPORT),
+        )
         commands = container.install_packages(root, image, line) if line else ()
         before = [Step(phase=Phase.PROVIDER, argv=argv, env=container.env, cwd=root) for argv in commands]
         after = Step(
@@ -204,7 +207,7 @@ class Cibuildwheel:
             self.image(directory.build.id.target),
             options=(*self._uv(), *_CONFINED, *_network(directory.build)),
             uv=UV_INSIDE,
-            install=_install_line(directory),
+            install=requirements_line(directory),
             env=programs_environment(self.settings),
         )
 
@@ -227,7 +230,9 @@ class Cibuildwheel:
             "build-frontend": {"name": "build", "args": ["--no-isolation"]},
             "config-settings": escape_placeholders(config_settings(directory).for_cibuildwheel()),
             "environment": self._environment(directory),
-            "before-build": " && ".join([_install_line(directory), *lines(Phase.ENVIRONMENT, Phase.PROFILE)]),
+            "before-build": " && ".join(
+                [requirements_line(directory), *lines(Phase.ENVIRONMENT, Phase.PROFILE)]
+            ),
             "repair-wheel-command": " && ".join(lines(Phase.ENVIRONMENT_REPORT, Phase.REPAIR)),
             "test-command": "",
             # Its default would install abi3audit from the index, whatever it is that day.
@@ -242,7 +247,7 @@ class Cibuildwheel:
                 "create-args": self._create_args(directory, container),
                 "disable-host-mount": True,
             }
-            own = container.image_of(directory.root) if _system_packages(directory) else None
+            own = container.image_of(directory.root) if system_packages_line(directory) else None
             options[f"{target.system}-{target.arch}-image"] = own or self.image(target)
         return options | dict(directory.build.resolved.cibuildwheel)
 
@@ -286,7 +291,7 @@ class Cibuildwheel:
             build_cache=False,
             output=PurePosixPath("/output"),
         )
-        own = container.image_of(directory.root) if _system_packages(directory) else None
+        own = container.image_of(directory.root) if system_packages_line(directory) else None
         return render_shell(
             directory,
             container,
@@ -294,7 +299,7 @@ class Cibuildwheel:
             words,
             options=self._create_args(directory, container, for_shell=True),
             commands=commands,
-            install=_install_line(directory),
+            install=requirements_line(directory),
             variables=self._variables(directory),
             env=programs_environment(self.settings),
             terminal=terminal,
@@ -364,38 +369,3 @@ class Cibuildwheel:
 def _network(build: Build) -> tuple[str, ...]:
     """The options that keep a build from the network, unless its recipe says that it needs it."""
     return () if build.recipe.table.isolation else _NO_NETWORK
-
-
-def _system_packages(directory: BuildDirectory) -> str | None:
-    """The shell's line that installs system packages with the image's package manager; None without any."""
-    packages = directory.build.system_packages
-    apt, dnf = (shlex.join(packages[manager]) for manager in ("apt", "dnf"))
-    if directory.build.id.target.platform is not Platform.LINUX or not (apt or dnf):
-        return None
-    # Otherwise a mirror that cannot be reached is a warning, and then no package is known.
-    update = "apt-get update -qq -o APT::Update::Error-Mode=any"
-    install_apt = f"{update} && apt-get install -y --no-install-recommends {apt}"
-    branches = (
-        ("apt-get", install_apt if apt else ":"),
-        ("dnf", f"dnf install -y {dnf}" if dnf else ":"),
-        ("yum", f"yum install -y {dnf}" if dnf else ":"),
-    )
-    tests = "; el".join(f"if command -v {program} >/dev/null; then {line}" for program, line in branches)
-    return f"{tests}; else echo 'no known package manager' >&2; exit 1; fi"
-
-
-def _install_line(directory: BuildDirectory) -> str:
-    """The line that installs the build requirements by hash, and nothing else."""
-    target = directory.build.id.target
-    options = ("--no-index", "--require-hashes", "--force-reinstall", "--no-compile")
-    # pip and uv understand these alike.
-    install = ("install", *options, "-r", (directory.inside / "requirements.txt").as_posix())
-    pip = shell_line(("python", "-m", "pip", "--isolated", *install), target=target)
-    if target.platform is not Platform.LINUX:
-        return pip
-    # Where this machine's uv does not run, pip does the same and takes a second longer.
-    words = (str(UV_INSIDE), "--offline", "--no-config", "--no-cache", "pip", *install)
-    uv = shell_line((*words, "--break-system-packages"), target=target)
-    # By its path: under a mere name uv takes virtual environments only, which some images have.
-    uv += ' --python "$(command -v python)"'
-    return f"if {UV_INSIDE} --version >/dev/null 2>&1; then {uv}; else {pip}; fi"

@@ -83,10 +83,6 @@ class CompilerCache:
             return f"{getattr(problem, 'filename', None) or self.storage}: {why or problem}"
         return None
 
-    def serve(self, root: Path) -> AbstractContextManager[None]:
-        """Let the build in a directory use the remote cache, if there is one, until the end of the block."""
-        return self.remote.listen(root / SOCKET) if self.remote else nullcontext()
-
     def environment(self, *, storage: PurePath, directory: PurePath, socket: PurePath) -> dict[str, str]:
         """The variables of ccache, but for PATH; the paths are as the build sees them."""
         return {
@@ -111,6 +107,12 @@ class CompilerCache:
         if self.remote:
             apart = {"processor": apart, "recipe": build.id.name, "engine": self.storage.name}
         return {"CCACHE_NAMESPACE": sha256_of_json(apart)} if apart else {}
+
+
+def serve_remote(cache: CompilerCache | None, root: Path) -> AbstractContextManager[None]:
+    """Let the build in a directory use the remote cache, if there is one, until the end of the block."""
+    remote = cache.remote if cache else None
+    return remote.listen(root / SOCKET) if remote else nullcontext()
 
 
 def compilers_path(directory: PurePath) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.build.compiler_cache import serve_remote
 from wheelfarm.build.diagnosis import classify
 from wheelfarm.build.directory import write_scripts
 from wheelfarm.build.engine import WHEEL, Phase
@@ -124,7 +124,6 @@ def run_rendering(
     for name, path in rendering.copies.items():
         (directory.root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, directory.root / name)
-    cache = engine.compiler_cache
     try:
         for step in rendering.steps:
             # Where nothing isolates a build, it can change them.
@@ -134,7 +133,7 @@ def run_rendering(
                 ready = replace(step, argv=engine.container.piped(directory.root, step.archived, step.argv))
             try:
                 ready = _with_built_wheel(ready, directory)
-                with cache.serve(directory.root) if cache else nullcontext():
+                with serve_remote(engine.compiler_cache, directory.root):
                     run_step(engine, ready, directory.root, log=log, time_limit=time_limit, listener=listener)
             except ProcessError as problem:
                 raise _failure(step, directory, problem, log) from problem
