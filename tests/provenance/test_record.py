@@ -52,6 +52,17 @@ def test_a_record_that_has_compiler_flags_as_an_object_is_read() -> None:
     assert read == sample_inputs(compiler_flags={"a*": ("-O2",)})
 
 
+@pytest.mark.parametrize("pairs", [[1], [[]], [["a*"]], [["a*", "-O2"]], [["a*", [], 1]], [[["a*"], ["-O2"]]]])
+def test_compiler_flags_that_are_no_pairs_are_an_error(pairs: object) -> None:
+    inputs = sample_inputs().model_dump(mode="json") | {"compiler_flags": pairs}
+    assert "inputs.compiler_flags" in (refused(changed(inputs=inputs)).why or "")
+
+
+@pytest.mark.parametrize("expect", [None, [], "x86-64-v3", {}])
+def test_a_record_without_a_table_of_expectations_has_no_instruction_set(expect: object) -> None:
+    assert sample_record(resolved={"expect": expect}).instruction_set is None
+
+
 def test_the_text_is_stable_and_can_be_compared_by_line() -> None:
     text = sample_record().to_json()
     assert text.startswith('{\n "build_cache": true,\n "build_requirements": [\n')

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer, field_validator
 
 from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
 from wheelfarm.recipes.providers import Provider  # noqa: TC001 - as above
@@ -118,6 +118,10 @@ class PatchInput(_Input):
         return f"{self.diff_sha256} {self.upstream}".strip()
 
 
+_PAIRS: Final = TypeAdapter(list[tuple[str, list[str]]])
+"""A mapping whose order counts, as JSON."""
+
+
 class RequirementInput(_Input):
     """A pinned requirement: its version, and the sha256 of each wheel that its lock allows."""
 
@@ -182,7 +186,7 @@ class BuildInputs(_Input):
     @field_validator("compiler_flags", mode="before")
     @classmethod
     def _read_pairs(cls, value: object) -> object:
-        return dict(value) if isinstance(value, list) else value
+        return dict(_PAIRS.validate_python(value)) if isinstance(value, list) else value
 
     @field_serializer("compiler_flags", when_used="json")
     def _write_pairs(self, value: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:

@@ -309,7 +309,8 @@ class Record(_Document):
     @property
     def instruction_set(self) -> str | None:
         """The level that the recipe expects."""
-        found = self.resolved.get("expect", {}).get("instruction-set")
+        expect = self.resolved.get("expect")
+        found = expect.get("instruction-set") if isinstance(expect, dict) else None
         return str(found) if found else None
 
     @property
