@@ -102,14 +102,18 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
         if not recipe.table.for_one_python
     }
     only = {name: found[0] for name, found in supported.items() if found}
+    places = {recipe.name: number for number, recipe in enumerate(ordered)}
+    closures = {
+        recipe.name: {
+            variant: tuple(sorted(_closure(each, recipe.name), key=places.__getitem__))
+            for variant, each in by_variant.items()
+        }
+        for recipe in ordered
+    }
     for platform in settings.ci.platforms:
         built: set[MatrixEntry] = set()
         for recipe in ordered:
-            closures = {variant: _closure(each, recipe.name) for variant, each in by_variant.items()}
-            needed = {
-                variant: tuple(other.name for other in ordered if other.name in closure)
-                for variant, closure in closures.items()
-            }
+            needed = closures[recipe.name]
             job = Job(name=recipe.name, platform=platform, entries=(), needed=needed, pythons=only)
             own = [only[recipe.name]] if recipe.name in only else pythons
             possible = (
@@ -124,9 +128,10 @@ def make_jobs(recipes: RecipeSet, settings: Settings) -> tuple[Job, ...]:
                 own_variants = dict.fromkeys(entry.variant for entry in entries)
                 needed = {variant: needed[variant] for variant in own_variants}
                 jobs.append(replace(job, entries=entries, needed=needed))
+    with_job = {job.name for job in jobs}
     for recipe in ordered:
         is_unused = bool(recipe.supplies) and set(recipe.supplies).isdisjoint(variants)
-        if not is_unused and not any(job.name == recipe.name for job in jobs):
+        if not is_unused and recipe.name not in with_job:
             what = f"{recipe.name} is built for no platform"
             why = "; ".join(dict.fromkeys(refusals[recipe.name]))
             hint = "drop a `skip` of the recipe, or add a platform to [tool.wheelfarm.ci]"

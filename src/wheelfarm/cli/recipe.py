@@ -9,7 +9,7 @@ from wheelfarm.cli.recipe_bump import bump  # noqa: F401 - a task of this collec
 from wheelfarm.cli.recipe_new import new  # noqa: F401 - a task of this collection
 from wheelfarm.cli.task import task
 from wheelfarm.errors import Collector, RecipeError, UsageError, counted
-from wheelfarm.plan.graph import is_built, order
+from wheelfarm.plan.graph import find_built, order
 from wheelfarm.recipes.lock_checks import check_added, check_locks
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.locks import parse_lines
@@ -26,7 +26,10 @@ from wheelfarm.system.files import read_text, write_atomically, write_if_changed
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wheelfarm.cli.task import Invocation
+    from wheelfarm.model import Name, Target
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
 
 logger = get_logger(__name__)
@@ -67,8 +70,9 @@ def check(call: Invocation, packages: str, *, sizes: bool = False) -> None:
         with problems.collect():
             farm.recipes.check()
     entries = order(farm.recipes, names)
+    built = _find_built(farm)
     for recipe in entries:
-        _check_recipe(recipe, farm, problems)
+        _check_recipe(recipe, farm, built, problems)
         _check_versions(recipe, farm, problems)
     with problems.collect():
         _check_schema(farm)
@@ -93,16 +97,25 @@ def _check_versions(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> No
             continue
         other = Farm(settings=farm.settings.replace(versions={recipe.name: version}))
         with problems.collect():
-            _check_recipe(other.recipes.find(recipe.name), other, problems)
+            _check_recipe(other.recipes.find(recipe.name), other, _find_built(other), problems)
 
 
-def _check_recipe(recipe: LoadedRecipe, farm: Farm, problems: Collector) -> None:
+def _find_built(farm: Farm) -> dict[tuple[str, Target], set[Name]]:
+    """The recipes that each variant builds for each target."""
+    return {
+        (variant, target): find_built(farm.recipes, target, variant)
+        for variant in farm.settings.variants
+        for target in targets_of(farm.settings)
+    }
+
+
+def _check_recipe(
+    recipe: LoadedRecipe, farm: Farm, built: Mapping[tuple[str, Target], set[Name]], problems: Collector
+) -> None:
     unresolved, targets = Collector(), targets_of(farm.settings)
-    for variant in farm.settings.variants:
-        for target in targets:
-            # Layers that meet in no build may contradict each other.
-            if not is_built(farm.recipes, recipe, target, variant):
-                continue
+    for (variant, target), names in built.items():
+        # Layers that meet in no build may contradict each other.
+        if recipe.name in names:
             with unresolved.collect():
                 recipe.resolve(variant=variant, target=target)
     # What is wrong for every target is reported once.

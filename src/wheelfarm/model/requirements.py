@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -11,8 +12,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 _LONG_NUMBER: Final = re.compile(r"\d{100}")
 
 
+@lru_cache(maxsize=4096)
 def parse_requirement(text: str) -> Requirement:
-    """Parse a requirement.
+    """Parse a requirement, which the caller does not change: the locks of many recipes have the same lines.
 
     Raises:
         InvalidRequirement: when it is none, its marker is nested too deeply, or a number has 100 digits.

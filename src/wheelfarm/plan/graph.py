@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -56,8 +58,12 @@ class Plan:
             problems.add(each.error)
         problems.check()
 
+    @cached_property
+    def _by_id(self) -> Mapping[BuildId, Build]:
+        return {build.id: build for build in self.builds}
+
     def build(self, build_id: BuildId) -> Build:
-        return next(build for build in self.builds if build.id == build_id)
+        return self._by_id[build_id]
 
     def only(self, names: Iterable[Name]) -> Plan:
         wanted = set(names)
@@ -185,13 +191,17 @@ def make_plan(
     provider_lock = parse_lock(settings.root / table.lock) if table.lock else ()
     good, refused = _requested(recipes, names)
     ordered = order(recipes, good)
-    requested = None if names is None else set(good)
+    requested, needers = None if names is None else set(good), _needers(ordered)
     builds: dict[BuildId, Build] = {}
     shared: dict[tuple[Name, str], BuildId] = {}
     skipped: list[str] = []
     problems = Collector()
+    _check_locks(recipes, ordered, [each.target for each in toolchains], variant, problems)
+    # Those with an error, and those that need one of them.
+    failed = set(map(Name, problems.by_name()))
     for toolchain in toolchains:
         target = toolchain.target
+        provided = applicable(provider_lock, target)
         absent: set[Name] = set()
         for recipe in ordered:
             refusal = find_refusal(recipe, target, variant)
@@ -204,14 +214,12 @@ def make_plan(
             if refusal:
                 raise UsageError(f"{recipe.name} is not built for {target}", where=recipe.where, why=refusal)
 
-            provided = applicable(provider_lock, target)
+            failed |= {recipe.name} if failed.intersection(_needs(recipe)) else set()
             # One pure wheel is for all targets, and one of abi none for all Pythons.
-            broken = problems.by_name()
-            if (recipe.name, recipe.table.shared_by(target)) in shared or (
-                broken and _closure(recipes, [recipe.name]) & set(broken)
-            ):
+            if recipe.name in failed or (recipe.name, recipe.table.shared_by(target)) in shared:
                 continue
-            with problems.of(recipe.name).collect():
+            own = problems.of(recipe.name)
+            with own.collect():
                 build = _build(
                     recipes,
                     recipe,
@@ -219,14 +227,15 @@ def make_plan(
                     id=BuildId(name=recipe.name, variant=variant, target=target),
                     variant=table,
                     provided=provided,
-                    reason=_reason(recipe, ordered, requested),
+                    reason=_reason(recipe, needers, requested),
                     shared=shared,
                 )
                 shared[recipe.name, recipe.table.shared_by(target)] = build.id
                 builds[build.id] = _keyed(build, builds)
                 for check in checks:
-                    with problems.of(recipe.name).collect():
+                    with own.collect():
                         check(builds[build.id])
+            failed |= {recipe.name} if own.errors else set()
     if broken := problems.by_name():
         return make_plan(
             recipes.without(broken),
@@ -239,17 +248,53 @@ def make_plan(
     return Plan(tuple(builds.values()), tuple(skipped), refused)
 
 
-def is_built(recipes: RecipeSet, recipe: LoadedRecipe, target: Target, variant: str) -> bool:
-    """Whether a recipe and all that it needs in a variant are built for a target."""
-    needed = _closure(recipes.in_variant(variant), [recipe.name])
-    return all(find_refusal(recipes.find(name), target, variant) is None for name in needed)
+def find_built(recipes: RecipeSet, target: Target, variant: str) -> set[Name]:
+    """The recipes that are built for a target in a variant, as is all that they need."""
+    recipes = recipes.in_variant(variant)
+    needers, built = _needers(recipes), set(recipes.by_name)
+    waiting = [each.name for each in recipes if find_refusal(each, target, variant) is not None]
+    waiting += recipes.broken
+    refused: set[Name] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in refused:
+            waiting += needers.get(name, ())
+        refused.add(name)
+    return built - refused
 
 
-def _reason(recipe: LoadedRecipe, ordered: Sequence[LoadedRecipe], requested: Collection[Name] | None) -> str:
+def _check_locks(
+    recipes: RecipeSet,
+    ordered: Sequence[LoadedRecipe],
+    targets: Sequence[Target],
+    variant: str,
+    problems: Collector,
+) -> None:
+    """Collect what is wrong with the locks of the recipes that are built, once for all targets."""
+    built = {target: find_built(recipes, target, variant) for target in targets}
+    for recipe in ordered:
+        own = [target for target, names in built.items() if recipe.name in names]
+        if own:
+            with problems.of(recipe.name).collect():
+                check_locks(recipe, recipes, own, problems.of(recipe.name))
+
+
+def _needers(recipes: Iterable[LoadedRecipe]) -> Mapping[Name, list[Name]]:
+    """The recipes that need each recipe, in the same order."""
+    needers = defaultdict[Name, list[Name]](list)
+    for recipe in recipes:
+        for name in _needs(recipe):
+            needers[name].append(recipe.name)
+    return needers
+
+
+def _reason(
+    recipe: LoadedRecipe, needers: Mapping[Name, Iterable[Name]], requested: Collection[Name] | None
+) -> str:
     """Why a build is in the plan."""
     if requested is None or recipe.name in requested:
         return "requested"
-    return f"for {', '.join(other.name for other in ordered if recipe.name in _needs(other))}"
+    return f"for {', '.join(needers[recipe.name])}"
 
 
 def _build(
@@ -270,9 +315,6 @@ def _build(
 
     requires, target = recipe.table.requires, id.target
     unpacked = _unpacked(recipe, variant, provided, id)
-    problems = Collector()
-    check_locks(recipe, recipes, [target], problems)
-    problems.check()
     resolved = recipe.resolve_for(toolchain.engine, variant=id.variant, target=target)
     return Build(
         id=id,

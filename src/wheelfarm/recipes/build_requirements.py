@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import tomlkit
@@ -182,7 +183,7 @@ def _name(text: str, where: str) -> NormalizedName:
 
 
 def _loosened(text: str) -> str:
-    requirement = parse_requirement(text)
+    requirement = copy(parse_requirement(text))
     requirement.specifier = SpecifierSet(
         ",".join(str(part) for part in requirement.specifier if part.operator not in _UPPER)
     )

@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import Collector, CycleError, PatchError, RecipeError, SettingsError
-from wheelfarm.model import PLATFORM_SUFFIXES
+from wheelfarm.model import PLATFORM_SUFFIXES, Name
 from wheelfarm.recipes.base import FARM
 from wheelfarm.recipes.nightly import check_nightly
 from wheelfarm.recipes.providers import INTERFACES
@@ -259,16 +259,19 @@ def _check_split_names(recipes: RecipeSet, present: Collection[str], problems: C
 
 def _check_downstream(recipes: RecipeSet, present: Collection[str], problems: Collector) -> None:
     """Each recipe that another one names as downstream needs that one to run."""
+
+    def needs(recipe: LoadedRecipe, other: LoadedRecipe) -> bool:
+        return other.name in recipes.run_closure(recipe.table.requires.run)
+
     for recipe in recipes:
-        needing = {
-            each.name for each in recipes if recipe.name in recipes.run_closure(each.table.requires.run)
-        }
         for name in recipe.table.test.downstream or ():
-            if name not in needing and (name in recipes.by_name or name not in present):
-                what = f"{name!r} does not need {recipe.name} to run"
-                where = f"{recipe.where}: test.downstream"
-                hint = suggestion(name, needing)
-                problems.of(recipe.name).add(RecipeError(what, where=where, hint=hint))
+            named = recipes.by_name.get(Name(name))
+            if needs(named, recipe) if named else name in present:
+                continue
+            what = f"{name!r} does not need {recipe.name} to run"
+            where = f"{recipe.where}: test.downstream"
+            hint = suggestion(name, [each.name for each in recipes if needs(each, recipe)])
+            problems.of(recipe.name).add(RecipeError(what, where=where, hint=hint))
 
 
 def _check_series(patches: Path, present: Collection[str], problems: Collector) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.markers import Marker
@@ -31,7 +32,7 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     pending = ""
     start = 0
     for number, raw in enumerate((*text.splitlines(), ""), 1):
-        line = _COMMENT.sub("", raw).strip()
+        line = (_COMMENT.sub("", raw) if "#" in raw else raw).strip()
         start = start if pending else number
         pending += line.removesuffix("\\").strip() + " "
         if line.endswith("\\"):
@@ -124,6 +125,12 @@ def marker_environment(target: Target) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=4096)
+def _parse_marker(text: str) -> Marker:
+    """The marker; the locks of many recipes have the same ones."""
+    return Marker(text)
+
+
 def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[LockedRequirement, ...]:
     """Those whose environment marker holds for the target.
 
@@ -131,7 +138,7 @@ def applicable(locked: Sequence[LockedRequirement], target: Target) -> tuple[Loc
         LockError: for each name that more than one of them is for.
     """
     environment = marker_environment(target)
-    found = tuple(r for r in locked if r.marker is None or Marker(r.marker).evaluate(environment))
+    found = tuple(r for r in locked if r.marker is None or _parse_marker(r.marker).evaluate(environment))
     problems = Collector()
     for name, count in Counter(each.name for each in found).items():
         # Which of them is installed would be up to the installer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from packaging.specifiers import SpecifierSet
@@ -52,6 +53,12 @@ CompilerFlag = Annotated[
     TextForm(r"-[A-Za-z0-9_=,.+:-]+", "an option of a compiler, which begins with '-' and has no spaces"),
 ]
 CostText = Annotated[str, TextForm(r"[1-9]\d{0,3} (s|min)", "a duration such as 40 s or 8 min")]
+
+
+@cache
+def _allows(specifiers: str, version: str) -> bool:
+    """Whether specifiers allow a version; a large farm asks the same for each recipe."""
+    return SpecifierSet(specifiers).contains(version)
 
 
 def cost_of(text: str) -> int:
@@ -341,7 +348,7 @@ class Recipe(Layered):
 
     def supports(self, python: Python) -> bool:
         """Whether it is built for a Python."""
-        return SpecifierSet(self.python).contains(f"{python.major}.{python.minor}")
+        return _allows(self.python, f"{python.major}.{python.minor}")
 
     def shared_by(self, target: Target) -> str:
         """What the targets that share a wheel have in common: nothing, a platform, or the identifier."""

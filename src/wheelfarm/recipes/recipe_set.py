@@ -59,6 +59,8 @@ class RecipeSet:
         by_name = {name: recipe.in_variant(variant) for name, recipe in self.by_name.items()}
         recipes = RecipeSet(by_name, self.broken)
         installed = {each.name: lock for each in recipes if (lock := each.lock_of_installed(variant))}
+        if not installed and not any(each.provided for each in recipes):
+            return recipes
         for recipe in recipes:
             needed = {
                 recipe.name,

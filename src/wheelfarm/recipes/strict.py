@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar, get_args
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.requirements import InvalidRequirement
@@ -53,6 +53,11 @@ class StrictModel(BaseModel):
         validate_by_alias=True,
         validate_by_name=False,
     )
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """The table itself: nothing changes it. pydantic copies the defaults of each table."""
+        del memo
+        return self
 
 
 Table = TypeVar("Table", bound=StrictModel)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import Collector, RecipeError
-from wheelfarm.plan.graph import is_built
+from wheelfarm.plan.graph import find_built
 from wheelfarm.recipes.checks import check_recipe, check_set
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.recipe import Recipe
@@ -131,6 +131,6 @@ def _with_text(farm: Farm, recipe: LoadedRecipe, text: str) -> RecipeSet:
         raise own
     for variant in settings.variants:
         for target in targets_of(settings):
-            if is_built(recipes, candidate, target, variant):
+            if candidate.name in find_built(recipes, target, variant):
                 candidate.resolve(variant=variant, target=target)
     return recipes
