@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 K = TypeVar("K", bound=Hashable)
 
@@ -41,10 +41,12 @@ class Budget:
     Args:
         cpus: CPUs.
         memory: bytes; None for as much as they like.
+        shared: whether a build may get more CPUs than it needs; not those of other machines.
     """
 
     cpus: int
     memory: int | None = None
+    shared: bool = True
 
     def clamp(self, need: Need) -> Need:
         """The need as this budget can meet it; one that is exclusive is one for all CPUs.
@@ -117,25 +119,29 @@ class Schedule(Generic[K]):
 
     def __init__(self, tasks: Sequence[Task[K]], budget: Budget) -> None:
         self._budget = budget
-        self._needs = {task.key: budget.clamp(task.need) for task in tasks}
-        after = {task.key: {key for key in task.after if key in self._needs} for task in tasks}
-        self._dependents: dict[K, list[K]] = {key: [] for key in after}
-        for key, needed in after.items():
+        # Tasks count by their numbers: a large plan has a million edges, and keys are slow to hash.
+        self._keys = [task.key for task in tasks]
+        self._numbers = {key: number for number, key in enumerate(self._keys)}
+        self._needs = [budget.clamp(task.need) for task in tasks]
+        after = [{self._numbers[key] for key in task.after if key in self._numbers} for task in tasks]
+        self._dependents: list[list[int]] = [[] for _ in tasks]
+        for number, needed in enumerate(after):
             for each in needed:
-                self._dependents[each].append(key)
-        seconds = {task.key: task.duration.on(budget.cpus) for task in tasks}
-        paths: dict[K, float] = {}
-        for key in reversed([*TopologicalSorter(after).static_order()]):
-            paths[key] = seconds[key] + max((paths[each] for each in self._dependents[key]), default=0)
-        self._ranks = {key: (-paths[key], number) for number, key in enumerate(after)}
-        self._sorter = TopologicalSorter(after)
-        self._sorter.prepare()
-        self._ready: list[K] = []
-        self._running: dict[K, int] = {}
+                self._dependents[each].append(number)
+        self._unfinished = [len(needed) for needed in after]
+        """How many tasks each waits for."""
+        paths = [task.duration.on(budget.cpus) for task in tasks]
+        for number in reversed([*TopologicalSorter(dict(enumerate(after))).static_order()]):
+            paths[number] += max((paths[each] for each in self._dependents[number]), default=0)
+        self._ranks = [(-path, number) for number, path in enumerate(paths)]
+        self._ready: list[tuple[float, int]] = []
+        """The ranks of what can start, the most urgent first."""
+        self._running: dict[int, int] = {}
         """With their CPUs."""
-        self._blocked: set[K] = set()
-        self._overtaken: Counter[K] = Counter()
-        self.resume(*self._sorter.get_ready())
+        self._free_cpus, self._free_memory = budget.cpus, budget.memory or 0
+        self._blocked: set[int] = set()
+        self._overtaken: Counter[int] = Counter()
+        self._resume(number for number, needed in enumerate(after) if not needed)
 
     @property
     def done(self) -> bool:
@@ -144,59 +150,63 @@ class Schedule(Generic[K]):
 
     def start(self) -> Mapping[K, int]:
         """Start what can start now: tasks with their shares of the CPUs, the most urgent first."""
-        shares: dict[K, int] = {}
-        while (key := self._next()) is not None:
-            self._ready.remove(key)
-            self._running[key] = shares[key] = self._needs[key].cpus
+        shares: dict[int, int] = {}
+        while (number := self._next()) is not None:
+            shares[number] = self._needs[number].cpus
+            self._free_cpus -= shares[number]
+            self._free_memory -= self._needs[number].memory
         # The spare CPUs go one by one to whoever has least.
-        for _ in range(self._free()[0] if shares else 0):
-            least = min(shares, key=shares.__getitem__)
-            shares[least] += 1
+        while shares and self._free_cpus and self._budget.shared:
+            shares[min(shares, key=shares.__getitem__)] += 1
+            self._free_cpus -= 1
         self._running |= shares
-        return shares
+        return {self._keys[number]: share for number, share in shares.items()}
 
-    def _next(self) -> K | None:
-        cpus, memory = self._free()
-        for key in self._ready if cpus else ():
-            first, need = self._ready[0], self._needs[key]
-            if need.cpus <= cpus and need.memory <= memory:
-                self._overtaken[first] += key != first
-                return key
+    def _next(self) -> int | None:
+        """Take the next task that fits."""
+        for place, (_, number) in enumerate(self._ready if self._free_cpus else ()):
+            first, need = self._ready[0][1], self._needs[number]
+            if need.cpus <= self._free_cpus and need.memory <= self._free_memory:
+                self._overtaken[first] += number != first
+                del self._ready[place]
+                return number
             if self._overtaken[first] >= self._budget.cpus:
                 return None
         return None
 
-    def _free(self) -> tuple[int, int]:
-        """CPUs, and bytes of memory."""
-        memory = sum(self._needs[key].memory for key in self._running)
-        return self._budget.cpus - sum(self._running.values()), (self._budget.memory or 0) - memory
-
     def finish(self, key: K) -> None:
         """A running task has ended; what waited for it alone is ready."""
         self.stop(key)
-        self._sorter.done(key)
-        self.resume(*self._sorter.get_ready())
+        for number in self._dependents[self._numbers[key]]:
+            self._unfinished[number] -= 1
+            if not self._unfinished[number]:
+                self._resume([number])
 
     def fail(self, key: K) -> tuple[K, ...]:
         """A running task has failed; the tasks that are blocked by that, in order."""
         self.stop(key)
-        blocked: set[K] = set()
-        waiting = [key]
+        blocked: set[int] = set()
+        waiting = [self._numbers[key]]
         while waiting:
-            fresh = {each for each in self._dependents[waiting.pop()] if each not in self._blocked}
+            fresh = set(self._dependents[waiting.pop()]) - self._blocked
             self._blocked |= fresh
             blocked |= fresh
             waiting += fresh
-        return tuple(each for each in self._needs if each in blocked)
+        return tuple(self._keys[number] for number in sorted(blocked))
 
     def stop(self, key: K) -> None:
         """A running task gives back what it took; `resume` makes it ready again."""
-        del self._running[key]
+        number = self._numbers[key]
+        self._free_cpus += self._running.pop(number)
+        self._free_memory += self._needs[number].memory
 
     def resume(self, *keys: K) -> None:
         """Tasks are ready."""
-        for key in keys:
-            insort(self._ready, key, key=self._ranks.__getitem__)
+        self._resume(self._numbers[key] for key in keys)
+
+    def _resume(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            insort(self._ready, self._ranks[number])
 
 
 def simulate(tasks: Sequence[Task[K]], budget: Budget) -> dict[K, tuple[float, float]]:
