@@ -27,6 +27,7 @@ from wheelfarm.gate.expectations import (
 from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.binary import Binary, BinaryFormat
+from wheelfarm.wheels.numpy_api import UNPROVEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,6 +159,23 @@ def test_what_is_not_stripped(binary_format: BinaryFormat, change: dict[str, boo
     assert check_binaries(binaries, stripped=True) == {"stripped": (False, "1 of 1 with them")}
     assert check_binaries(binaries, stripped=False)["stripped"][0]
     assert not check_binaries(binaries_of(binary_format), stripped=False)["stripped"][0]
+
+
+@every
+@pytest.mark.parametrize(
+    ("api", "ok", "found"),
+    [
+        ("2.0", True, "2.0"),
+        ("1.23", True, "1.23"),
+        ("2.1", False, "2.1"),
+        (UNPROVEN, False, UNPROVEN),
+        # Nothing shows for which NumPy the wheel is.
+        ("", False, "none"),
+    ],
+)
+def test_the_newest_api_of_numpy(binary_format: BinaryFormat, api: str, found: str, *, ok: bool) -> None:
+    binaries = binaries_of(binary_format, numpy_api=api)
+    assert check_binaries(binaries, **{"numpy-api": "2.0"}) == {"numpy-api": (ok, found)}
 
 
 @every

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.errors import counted
 from wheelfarm.gate.check import Check, listed, matches, require
 from wheelfarm.gate.examination import check_examination
+from wheelfarm.gate.numpy_api import check_numpy_api
 from wheelfarm.provenance.sbom_reader import vendored_members
 from wheelfarm.recipes.sizes import MeasuredSize
 from wheelfarm.recipes.strict import size_of
@@ -261,6 +262,7 @@ def check_architecture(wheel: Wheel, binaries: Sequence[Binary]) -> Iterator[Che
 def reads_binaries(expect: Expect, *, compiled: bool) -> bool:
     """Whether an expectation concerns the binaries."""
     values = (expect.blas, expect.interface, expect.stripped, expect.needs, expect.vendors, expect.extensions)
+    values = (*values, expect.numpy_api)
     return compiled or any(value is not None for value in values)
 
 
@@ -286,6 +288,8 @@ def check_linkage(
         yield _extensions(binaries, wanted=wanted)
     if expect.blas is not None or expect.interface is not None:
         yield from _blas(expect, binaries)
+    if expect.numpy_api is not None:
+        yield check_numpy_api(binaries, expect.numpy_api)
     if expect.stripped is not None:
         built = [binary for binary in binaries if binary.member not in vendored]
         yield _stripped(built, wanted=expect.stripped)

@@ -288,7 +288,7 @@ def _check_series(patches: Path, present: Collection[str], problems: Collector) 
             )
 
 
-_COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_dispatch")
+_COMPILED_ONLY: Final = ("interface", "stripped", "needs", "vendors", "abi3", "cpu_dispatch", "numpy_api")
 """Expectations that only a wheel with compiled code can meet."""
 
 

@@ -83,6 +83,11 @@ class Expect(StrictModel):
         | None
     ) = Field(default=None, description="The newest system that the wheel may ask for, as manylinux_2_28")
     abi3: bool | None = Field(default=None, description="Whether it is for the stable ABI")
+    numpy_api: Annotated[str, Field(pattern=r"^[12]\.\d{1,2}$")] | None = Field(
+        default=None,
+        description="The newest C API of NumPy that the extension modules ask for, as 2.0: the wheel works "
+        "with each NumPy 2 that has it",
+    )
     extensions: bool | None = Field(
         default=None,
         description="Whether there are extension modules; by default there must be when anything is "

@@ -73,6 +73,8 @@ class Binary:
     """Files of the machine that built it which its texts name, in order; the first few."""
     marks: frozenset[str] = field(default=frozenset(), repr=False)
     """Texts in its data that show BLAS inside; see `blas.marks`."""
+    numpy_api: str = ""
+    """The version of NumPy's C API that it asks for; see `numpy_api`."""
 
     @property
     def extension(self) -> bool:

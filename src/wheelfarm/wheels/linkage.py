@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from wheelfarm.errors import Collector, FarmError, ProcessError, WheelError
 from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel, read_member, unreadable_as_wheel_error
 from wheelfarm.wheels.binary import Binary, BinaryFormat
+from wheelfarm.wheels.numpy_api import numpy_api
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -107,7 +108,8 @@ def _parse(data: bytes, name: str) -> list[Binary]:
         binaries, why = [], f"{type(error).__name__}: {error}"
     if not binaries:
         raise WheelError(f"this {binary_format} binary cannot be read", where=name, why=why)
-    return binaries
+    api = numpy_api(data)
+    return [replace(binary, numpy_api=api) for binary in binaries] if api else binaries
 
 
 def binary_format_of(data: bytes) -> BinaryFormat | None:
