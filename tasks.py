@@ -14,10 +14,11 @@ from wheelfarm.cli.completion import complete_names  # noqa: E402
 complete_names(program)
 
 from wheelfarm.cli import ci, deploy, index, patch, recipe, wheel  # noqa: E402
-from wheelfarm.cli.build import chain, clean, explain, plan, why  # noqa: E402
+from wheelfarm.cli.build import chain, clean, explain, why  # noqa: E402
 from wheelfarm.cli.doctor import doctor  # noqa: E402
 from wheelfarm.cli.graph import graph  # noqa: E402
 from wheelfarm.cli.init import init  # noqa: E402
+from wheelfarm.cli.plan import plan  # noqa: E402
 from wheelfarm.cli.program import adopt  # noqa: E402
 from wheelfarm.cli.shell import open_shell  # noqa: E402
 from wheelfarm.cli.stored import report, reproduce, run_tests  # noqa: E402

@@ -1,30 +1,29 @@
-"""chain, plan, why, explain, clean: the builds of a farm."""
+"""chain, why, explain, clean: the builds of a farm."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit
 
 from wheelfarm.cli.fixes import Fixer
+from wheelfarm.cli.plan import decide_plan, decision_data, show_plan
 from wheelfarm.cli.run_stamp import input_states, write_stamp
 from wheelfarm.cli.task import PLANNING, task
-from wheelfarm.errors import ChainFailedError, counted
-from wheelfarm.recipes.nightly import is_nightly
+from wheelfarm.errors import ChainFailedError
 from wheelfarm.report.build import (
-    decision_lines,
     explanation_lines,
     outcome_data,
     refused_data,
     refused_lines,
     summary_lines,
 )
-from wheelfarm.report.fixes import fix_data, fix_lines, proposal_data, proposal_lines
-from wheelfarm.report.text import about, size
+from wheelfarm.report.fixes import fix_data, proposal_data, proposal_lines
+from wheelfarm.report.text import size
 from wheelfarm.report.workflow import job_summary
-from wheelfarm.run.decision import Action, decide_all, explanation
+from wheelfarm.run.decision import explanation
 from wheelfarm.run.disk_space import clean as clean_farm
 from wheelfarm.run.last_proposal import last_proposal
 from wheelfarm.run.outcome import Interrupted
@@ -37,10 +36,8 @@ if TYPE_CHECKING:
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name
     from wheelfarm.plan.graph import Plan, Refused
-    from wheelfarm.run.decision import Decision
     from wheelfarm.run.farm import Farm
     from wheelfarm.run.outcome import Outcome
-    from wheelfarm.run.recipe_fix import RecipeFix
 
 
 @task(
@@ -104,7 +101,7 @@ def _show_chain(call: Invocation, names: Sequence[Name] | None, fixer: Fixer | N
     fixes = None if fixer is None else fixer.planned(selected)
     if fixes == []:
         call.screen.say("no last failure of these builds proposes an edit that can be made")
-    _show_plan(call, selected, fixes)
+    show_plan(call, selected, fixes=fixes)
 
 
 def _summarize(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refused]) -> None:
@@ -135,62 +132,17 @@ def _end(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refuse
         raise Exit(code=codes.pop() if len(codes) == 1 else ChainFailedError.exit_code)
 
 
-@task(*PLANNING, *("no_remote", "nightly", "offline", "json"))
-def plan(call: Invocation, packages: str) -> None:
-    """Show what a chain would do, in order, and why."""
-    names = call.choose(packages)
-    call = call.with_nightlies(names)
-    _show_plan(call, call.plan(names))
-
-
-def _decisions(call: Invocation, plan: Plan) -> tuple[Decision, ...]:
-    """The one answer to what would be done, for `plan`, `chain --dry-run` and `why`."""
-    farm = call.farm
-    return decide_all(
-        farm.wheelhouse, plan, from_nothing=farm.settings.from_nothing, published=farm.published
-    )
-
-
-def _decision_data(decision: Decision) -> dict[str, Any]:
-    build = decision.build
-    source = build.recipe.table.source.model_dump(include={"url", "branch", "commit"})
-    return {
-        "id": str(build.id),
-        "key": build.key,
-        "action": decision.action,
-        "why": decision.why,
-        "reason": build.reason,
-    } | ({"version": build.version, "source": source} if is_nightly(build.recipe.table) else {})
-
-
-def _show_plan(call: Invocation, plan: Plan, fixes: Sequence[RecipeFix] | None = None) -> None:
-    call.screen.lines(plan.skipped)
-    decisions = _decisions(call, plan)
-    data, lines = (
-        list(map(_decision_data, decisions)),
-        decision_lines(decisions, call.farm.expected(plan), call.screen.width),
-    )
-    if fixes is None:
-        call.show(data, lines)
-    else:
-        edits = [line for each in fixes for line in fix_lines(each, dry_run=True)]
-        call.show({"plan": data, "fixes": list(map(fix_data, fixes))}, [*lines, *edits])
-    if not call.json and any(each.action is not Action.NOTHING for each in decisions):
-        farm = call.farm
-        call.screen.say(f"about {about(farm.simulate(plan))} on {counted(farm.settings.jobs, 'processor')}")
-
-
 @task(*PLANNING, "no_remote", "json")
 def why(call: Invocation, packages: str) -> None:
     """Show why a package would be built again, key part by key part."""
     whole, builds = call.select(packages)
     wanted = {build.id for build in builds}
-    decisions = [each for each in _decisions(call, whole) if each.build.id in wanted]
+    decisions = [each for each in decide_plan(call, whole) if each.build.id in wanted]
     data, lines = [], []
     for each in decisions:
         proposal = last_proposal(call.farm.settings, each.build)
         more = {"proposal": proposal_data(proposal)} if proposal else {}
-        data.append({**_decision_data(each), **more})
+        data.append({**decision_data(each), **more})
         lines += [f"{each.action.value}: {each.build.id}", *(f"  {why}" for why in each.why)]
         lines += [f"  {line}" for line in proposal_lines(proposal)] if proposal else []
     call.show(data, lines)

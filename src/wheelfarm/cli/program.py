@@ -12,6 +12,7 @@ from invoke.program import Program
 
 from wheelfarm import __version__
 from wheelfarm.cli import build, ci, deploy, doctor, graph, index, init, patch, recipe, shell, stored, wheel
+from wheelfarm.cli import plan as planning
 from wheelfarm.cli.completion import complete_names, packages_here, words_of
 from wheelfarm.errors import UsageError
 from wheelfarm.recipes.strict import suggestion
@@ -25,7 +26,7 @@ def collection() -> Collection:
     """All tasks of a farm, as tasks.py shows them."""
     tasks = Collection.from_module(build, name="wheelfarm")
     for task in (
-        *(shell.open_shell, stored.run_tests, stored.reproduce, stored.report),
+        *(planning.plan, shell.open_shell, stored.run_tests, stored.reproduce, stored.report),
         *(doctor.doctor, graph.graph, init.init),
     ):
         tasks.add_task(task)

@@ -1,4 +1,4 @@
-"""The stamp of a finished run, read with the standard library alone: a run with nothing to do ends at once.
+"""The stamp of a run or plan, read with the standard library alone: with nothing to do it ends at once.
 
 A stamp is valid while every file that the run depended on has the same time, size and inode, and variables
 and builder image are the same. Any difference leads to the full plan, which decides by digests.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -48,9 +48,13 @@ class Stamp:
     commands: Mapping[str, str]
     """Words, separated by NUL → digest of the output."""
     lines: list[str]
+    before: list[str] = field(default_factory=list)
+    """Lines for people in front of the others."""
+    after: list[str] = field(default_factory=list)
+    """Lines for people behind them."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        return json.dumps(vars(self))
 
     @classmethod
     def read(cls, path: Path) -> Self | None:

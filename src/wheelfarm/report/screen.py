@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from wheelfarm.report.live import LiveView
 
 
+def data_lines(value: object) -> list[str]:
+    """A result as lines of JSON."""
+    return json.dumps(value, indent=1, sort_keys=True).split("\n")
+
+
 @dataclass(eq=False)
 class Screen:
     """Two streams; a terminal may have rows at its end that are drawn over."""
@@ -87,7 +92,7 @@ class Screen:
 
     def data(self, value: object) -> None:
         """Print the result as JSON, for programs."""
-        self.result(json.dumps(value, indent=1, sort_keys=True).split("\n"))
+        self.result(data_lines(value))
 
     def error(self, error: FarmError) -> None:
         """Print an error: what, where, why, and what to do next."""

@@ -17,6 +17,7 @@ from wheelfarm.provenance.record_comparison import compare_keys
 from wheelfarm.recipes.source_table import WheelSource
 
 if TYPE_CHECKING:
+    from wheelfarm.model import StoredWheel
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.plan.graph import Plan
     from wheelfarm.run.farm import Farm
@@ -48,6 +49,8 @@ class Decision:
     """The record of the wheel that a new one takes the place of."""
     found: PublishedBuild | None = None
     """The published wheels that are to be taken."""
+    stored: StoredWheel | None = None
+    """The stored wheel that stays; None where it is built anew."""
 
 
 def read_record(wheelhouse: Wheelhouse, variant: str, key: Digest) -> Record | None:
@@ -128,7 +131,7 @@ def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Deci
         return Decision(build=build, action=Action.BUILD, why=(anew,))
     if record.gate_key != build.gate_key:
         why = "its expectations or tests changed; nothing is compiled"
-        return Decision(build=build, action=Action.GATE, why=(why,))
+        return Decision(build=build, action=Action.GATE, why=(why,), stored=stored)
     current = {
         each.key
         for name in build.distributions
@@ -136,8 +139,9 @@ def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Deci
     }
     short = f"key {build.key[:12]}, {stored.path.name}"
     if not current.issuperset(build.key_of(name) for name in build.distributions):
-        return Decision(build=build, action=Action.ACTIVATE, why=(f"stored before: {short}",))
-    return Decision(build=build, action=Action.NOTHING, why=(f"nothing changed: {short}",))
+        why = f"stored before: {short}"
+        return Decision(build=build, action=Action.ACTIVATE, why=(why,), stored=stored)
+    return Decision(build=build, action=Action.NOTHING, why=(f"nothing changed: {short}",), stored=stored)
 
 
 def decide_all(

@@ -25,7 +25,8 @@ from wheelfarm.system.files import RememberedValues
 from wheelfarm.system.process import Command, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
@@ -145,21 +146,34 @@ class DurationEstimates:
     settings: Settings
 
     @property
+    def file(self) -> Path:
+        return self.settings.work / "durations.json"
+
+    @property
     def _values(self) -> RememberedValues[_Measured]:
-        return RememberedValues(self.settings.work / "durations.json", DURATIONS)
+        return RememberedValues(self.file, DURATIONS)
 
     def expected(
         self, plan: Plan, wheelhouse: Wheelhouse, published: Published | None = None
     ) -> Mapping[BuildId, Duration]:
         """How long each build of a plan takes now: no time for what is stored or published."""
+        missing = [
+            build
+            for build in plan.builds
+            if not (wheelhouse.find(build.id.variant, build.key) or (published and published.find(build)))
+        ]
+        return dict.fromkeys((build.id for build in plan.builds), Duration()) | self.of_builds(missing)
+
+    def of_builds(self, builds: Iterable[Build]) -> dict[BuildId, Duration]:
+        """How long builds take, wherever their wheels are."""
         known, durations = self._values.read(), dict[BuildId, Duration]()
-        for build in plan.builds:
-            if wheelhouse.find(build.id.variant, build.key) or (published and published.find(build)):
-                durations[build.id] = Duration()
-            elif (measured := known.get(_key(build))) is not None:
-                durations[build.id] = Duration(measured.seconds)
-            else:
-                durations[build.id] = estimate(self._cost(build), self.settings.jobs)
+        for build in builds:
+            measured = known.get(_key(build))
+            durations[build.id] = (
+                estimate(self._cost(build), self.settings.jobs)
+                if measured is None
+                else Duration(measured.seconds)
+            )
         return durations
 
     def remember(self, outcomes: Sequence[Outcome]) -> None:

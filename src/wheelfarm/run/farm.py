@@ -12,7 +12,7 @@ from wheelfarm.build.environment import check_environment
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.errors import Collector, EngineError, GroupError, SystemPackageError
 from wheelfarm.model import EngineName
-from wheelfarm.plan.graph import make_plan, order, plannable
+from wheelfarm.plan.graph import Plan, make_plan, order, plannable
 from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.build_pipeline import run_build
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from wheelfarm.build.engine import Engine
     from wheelfarm.errors import FarmError
     from wheelfarm.model import Target
-    from wheelfarm.plan.build import BuildId
-    from wheelfarm.plan.graph import Plan
+    from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.nightly import NightlyCommit
     from wheelfarm.recipes.recipe_set import RecipeSet
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
+    from wheelfarm.run.schedule import Task
     from wheelfarm.run.services import RunListener
 
 logger = get_logger(__name__)
@@ -204,21 +204,28 @@ class Farm:
             return self.engine.with_compiler_cache(replace(cache, remote=None))
         return self.engine
 
-    def _runner(self, durations: Mapping[BuildId, Duration]) -> Runner:
-        budget = Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory())
-        return Runner(budget=budget, need=need, durations=durations)
+    @property
+    def _budget(self) -> Budget:
+        return Budget(cpus=self.settings.jobs, memory=self.settings.memory or memory())
 
-    def _simulate(self, plan: Plan) -> Mapping[BuildId, tuple[float, float]]:
-        runner = self._runner(self.estimates.expected(plan, self.wheelhouse, self.published))
-        return simulate(runner.tasks(plan), runner.budget)
+    def _runner(self, durations: Mapping[BuildId, Duration]) -> Runner:
+        return Runner(budget=self._budget, need=need, durations=durations)
+
+    def tasks(self, plan: Plan) -> tuple[Task[BuildId], ...]:
+        """The builds of a plan as a schedule takes them, each with the time that it will take now."""
+        return self._runner(self.estimates.expected(plan, self.wheelhouse, self.published)).tasks(plan)
+
+    def tasks_of_builds(self, builds: Sequence[Build]) -> tuple[Task[BuildId], ...]:
+        """Some builds of a plan as a schedule takes them, as if no wheel was stored."""
+        return self._runner(self.estimates.of_builds(builds)).tasks(Plan(tuple(builds)))
+
+    def simulate(self, tasks: Sequence[Task[BuildId]]) -> Mapping[BuildId, tuple[float, float]]:
+        """When each build begins in a run on this machine, and how many seconds it takes there."""
+        return simulate(tasks, self._budget)
 
     def expected(self, plan: Plan) -> Mapping[BuildId, float]:
         """How many seconds each build of a plan will take now, with its share of the processors."""
-        return {build_id: seconds for build_id, (_, seconds) in self._simulate(plan).items()}
-
-    def simulate(self, plan: Plan) -> float:
-        """How many seconds a run of a plan may take."""
-        return max(map(sum, self._simulate(plan).values()), default=0.0)
+        return {build_id: seconds for build_id, (_, seconds) in self.simulate(self.tasks(plan)).items()}
 
     def run(
         self, plan: Plan, listener: RunListener, *, expected: Mapping[BuildId, float] | None = None

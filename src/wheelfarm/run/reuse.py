@@ -83,9 +83,16 @@ class Published:
     _found: dict[Digest, PublishedBuild | None] = field(default_factory=dict, init=False)
     _broken: set[str] = field(default_factory=set, init=False)
 
+    @property
+    def indexes(self) -> tuple[str, ...]:
+        """The names of those that are asked."""
+        if not self.settings.remote or self.settings.offline:
+            return ()
+        return tuple(name for name, table in self.settings.indexes.items() if not _is_example(table.url))
+
     def find(self, build: Build) -> PublishedBuild | None:
         """The wheels of a build in the first index that has all of them; None without one."""
-        if not self.settings.remote or self.settings.offline:
+        if not self.indexes:
             return None
         with self._lock:
             if build.key not in self._found:
@@ -101,8 +108,8 @@ class Published:
 
     def _search(self, build: Build) -> Iterator[PublishedBuild]:
         variant = build.id.variant
-        for name, table in self.settings.indexes.items():
-            if name in self._broken or table.path(variant) is None or _is_example(table.url):
+        for name in self.indexes:
+            if name in self._broken or self.settings.indexes[name].path(variant) is None:
                 continue
             try:
                 if (name, variant) not in self._open:
