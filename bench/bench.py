@@ -1,4 +1,4 @@
-"""Measures the farm's own time and memory, as ratios to the peer in the same run.
+"""Measures the farm's own time and memory, as ratios to the peer in the same run where there is one.
 
 Prints a table, and writes it as JSON with `--json FILE`. The farm's own share of real chains is read from the
 records that the wheelhouse holds; `rebuilds.py` measures builds of numpy and scipy.
@@ -22,53 +22,15 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "src")]
 
 from figures import Figure  # noqa: E402
+from generated_farm import generated_farm  # noqa: E402
 from publishing import publishing, static_index  # noqa: E402
-
-from support.tiny import tiny_farm, tiny_index  # noqa: E402
+from scale import scale  # noqa: E402
 
 RUNS = 7
-NOXFILE = """\
-import sys
-from pathlib import Path
-
-sys.path.insert(0, {src!r})
-
-from wheelfarm.cli.sessions import register
-
-register(Path(__file__).parent)
-"""
 EMPTY = """\
 import nox
 @nox.session(venv_backend="none")
 def empty(session): pass
-"""
-FILLER = """\
-name = "{name}"
-version = "1.0"
-summary = "one of many"
-
-[source]
-kind = "sdist"
-sha256 = "{sha256}"
-
-[requires]
-host = ["tinybase"]
-
-[config-settings]
-setup-args = ["-Da=b", "-Dc=d"]
-install-args = ["--tags=runtime,python-runtime,devel"]
-
-[environment]
-CFLAGS = "-O3"
-
-[expect]
-tests = false
-
-[test]
-imports = ["filler"]
-
-[platforms.linux.append]
-environment.LDFLAGS = "-Wl,--strip-all"
 """
 
 
@@ -86,24 +48,6 @@ def ratio(first: tuple[str, ...], second: tuple[str, ...], *, first_in: Path, se
     return statistics.median(a / b for a, b in pairs[1:])
 
 
-def generated_farm(root: Path, recipes: int) -> Path:
-    """A farm with two tiny packages that are really built, and others around them."""
-    index = tiny_index(root / "index")
-    settings = tiny_farm(root / "farm", index)
-    farm = settings.root
-    for number in range(recipes - 2):
-        directory = farm / "recipes" / f"filler-{number:03}"
-        directory.mkdir()
-        (directory / "recipe.toml").write_text(FILLER.format(name=directory.name, sha256=f"{number:064x}"))
-        shutil.copy(farm / "recipes" / "tinytop" / "build.lock", directory)
-    (farm / "noxfile.py").write_text(NOXFILE.format(src=str(ROOT / "src")))
-    shutil.copy(ROOT / "tasks.py", farm)
-    shutil.copytree(ROOT / "requirements", farm / "requirements")
-    (farm / ".nox").mkdir()
-    (farm / ".nox" / "farm-farm").symlink_to(ROOT / ".nox" / "farm-farm")
-    return farm
-
-
 def doors(work: Path) -> list[Figure]:
     """`nox -l`, and `nox -s build-…` with nothing to do, against an empty session."""
     nox = (sys.executable, "-m", "nox")
@@ -114,7 +58,7 @@ def doors(work: Path) -> list[Figure]:
     (empty / "noxfile.py").write_text(EMPTY)
     figures = []
     for recipes, target in ((10, 4.0), (500, 8.0)):
-        farm = generated_farm(work / str(recipes), recipes)
+        farm = generated_farm(work / str(recipes), recipes).root
         seconds(*nox, "-s", "build-tinytop", cwd=farm)
         for what, words in (("nox -l", ("-l",)), ("nothing to do", ("-s", "build-tinytop"))):
             peer = (*nox, "-s", "empty")
@@ -152,11 +96,15 @@ def main() -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=ROOT / ".wheelfarm" / "bench.json")
+    parser.add_argument("--scale", action="store_true", help="only farms of 500 and 1,500 recipes")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wheelfarm-bench-") as scratch:
         work = Path(scratch)
-        figures = doors(work) + memory(work) + publishing(work) + static_index(work)
-    figures += shares()
+        figures = (
+            [] if arguments.scale else doors(work) + memory(work) + publishing(work) + static_index(work)
+        )
+        figures += scale(work)
+    figures += [] if arguments.scale else shares()
     print("\n".join(str(figure) for figure in figures))
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
