@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from support.door import Done
 
-NUMPY = {
+NUMPY: dict[str, dict[str, Any]] = {
     "numpy": {"cost": "8 min"},
     "scipy": {
         "cost": "20 min",

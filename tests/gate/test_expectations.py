@@ -175,7 +175,8 @@ def test_what_is_not_stripped(binary_format: BinaryFormat, change: dict[str, boo
 )
 def test_the_newest_api_of_numpy(binary_format: BinaryFormat, api: str, found: str, *, ok: bool) -> None:
     binaries = binaries_of(binary_format, numpy_api=api)
-    assert check_binaries(binaries, **{"numpy-api": "2.0"}) == {"numpy-api": (ok, found)}
+    expect: dict[str, Any] = {"numpy-api": "2.0"}
+    assert check_binaries(binaries, **expect) == {"numpy-api": (ok, found)}
 
 
 @every

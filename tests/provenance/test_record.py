@@ -52,7 +52,9 @@ def test_a_record_that_has_compiler_flags_as_an_object_is_read() -> None:
     assert read == sample_inputs(compiler_flags={"a*": ("-O2",)})
 
 
-@pytest.mark.parametrize("pairs", [[1], [[]], [["a*"]], [["a*", "-O2"]], [["a*", [], 1]], [[["a*"], ["-O2"]]]])
+@pytest.mark.parametrize(
+    "pairs", [[1], [[]], [["a*"]], [["a*", "-O2"]], [["a*", [], 1]], [[["a*"], ["-O2"]]]]
+)
 def test_compiler_flags_that_are_no_pairs_are_an_error(pairs: object) -> None:
     inputs = sample_inputs().model_dump(mode="json") | {"compiler_flags": pairs}
     assert "inputs.compiler_flags" in (refused(changed(inputs=inputs)).why or "")

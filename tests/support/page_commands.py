@@ -196,6 +196,8 @@ def _reader_of(key: str, task: str, page: Path) -> Callable[[str], object] | Non
         known = RECIPES | examples(page)
         return None if task == "recipe.new" else lambda text: _check_packages(text, known)
     if key in WHEELS:
+        if task == "plan":
+            return lambda text: _check_packages(text, RECIPES)
         return lambda text: None if text.endswith(".whl") else _words_of(RECIPES | {"public"})(text)
     if key == "index":
         return _words_of({*FARM["index"], "wheelhouse"})

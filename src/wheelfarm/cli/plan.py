@@ -82,10 +82,10 @@ def _show_consequences(call: Invocation, names: Sequence[Name] | None, after: st
             raise UsageError(f"the recipe has {name} {present[name]} already", where="--after", hint=hint)
     consequences = find_consequences(found, versions)
     spared = {build.id for build in consequences.spared}
-    kept = [build for build in consequences.rebuilt if build.id not in spared]
+    others = [build for build in consequences.rebuilt if build.id not in spared]
     whole, rest = (
         estimate_machines(call.farm.tasks_of_builds(builds), jobs=call.farm.settings.jobs, machines=machines)
-        for builds in (consequences.rebuilt, kept)
+        for builds in (consequences.rebuilt, others)
     )
     call.show(
         consequence_data(consequences, whole, rest),
@@ -138,7 +138,7 @@ def show_plan(
     Args:
         call: the call of the task.
         plan: the plan.
-        fixes: edits that would be made, where those are asked for.
+        fixes: edits that would be made, where `--fix` is given.
         machines: how many machines the builds could run on, where somebody wants to know.
     """
     call.screen.lines(plan.skipped)
@@ -151,7 +151,7 @@ def show_plan(
     after: list[str] = []
     if call.json:
         data: Any = list(map(decision_data, decisions))
-        more = {} if fixes is None else {"fixes": list(map(fix_data, fixes))}
+        more: dict[str, Any] = {} if fixes is None else {"fixes": list(map(fix_data, fixes))}
         more |= {"machines": machine_data(estimate)} if estimate else {}
         lines = data_lines({"plan": data, **more} if more else data)
     else:

@@ -146,8 +146,8 @@ def write_plan_stamp(
 ) -> None:
     """Write the stamp of a large plan with its lines, unless it depends on more than this machine's files.
 
-    That is what an index may have by now, which is asked about builds whose wheels are not stored. Estimates
-    are those of the first plan. A plan needs no stamp: one that cannot be written is left out.
+    An index may have more wheels by now: it counts where a build's wheels are not stored. Estimates are those
+    of the first plan. A plan needs no stamp: one that cannot be written is left out.
     """
     building = any(each.action in {Action.BUILD, Action.REUSE} for each in decisions)
     if len(decisions) < LARGE or plan.refused or (building and farm.published.indexes):

@@ -261,8 +261,8 @@ def check_architecture(wheel: Wheel, binaries: Sequence[Binary]) -> Iterator[Che
 
 def reads_binaries(expect: Expect, *, compiled: bool) -> bool:
     """Whether an expectation concerns the binaries."""
-    values = (expect.blas, expect.interface, expect.stripped, expect.needs, expect.vendors, expect.extensions)
-    values = (*values, expect.numpy_api)
+    linked = (expect.blas, expect.interface, expect.needs, expect.vendors)
+    values = (*linked, expect.stripped, expect.extensions, expect.numpy_api)
     return compiled or any(value is not None for value in values)
 
 

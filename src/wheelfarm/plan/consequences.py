@@ -51,12 +51,14 @@ def _rebuilt(plan: Plan, versions: Mapping[Name, str], *, abi: bool) -> set[Buil
     changed: set[BuildId] = set()
     for build in plan.builds:
         causes = (each for each in build.upstream if each in changed)
-        if build.id.name in versions or any(not (abi and _is_kept(build, each, versions)) for each in causes):
+        if build.id.name in versions or any(
+            not (abi and _works_as_it_is(build, each, versions)) for each in causes
+        ):
             changed.add(build.id)
     return changed
 
 
-def _is_kept(build: Build, cause: BuildId, versions: Mapping[Name, str]) -> bool:
+def _works_as_it_is(build: Build, cause: BuildId, versions: Mapping[Name, str]) -> bool:
     """Whether a wheel works with the other version of what it is compiled against."""
     api, version = build.resolved.expect.numpy_api, versions.get(cause.name)
     return cause.name == _NUMPY and bool(api and version and serves_numpy(api, version))

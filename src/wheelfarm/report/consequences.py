@@ -36,9 +36,9 @@ def consequence_lines(
             f"{wheels} of these would work without a build, as expect.numpy-api says",
             f"with their tests alone about {about(spared.seconds)}, and {work} of work less",
         ]
-    kept = {build.id.name for build in found.spared}
+    spared_names = {build.id.name for build in found.spared}
     rows = [
-        (name, action, str(count), "numpy-api" if name in kept else "")
+        (name, action, str(count), "numpy-api" if name in spared_names else "")
         for action, of in (("build", found.rebuilt), ("gate", found.tested))
         for name, count in _by_name(of).items()
     ]

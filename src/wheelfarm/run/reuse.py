@@ -85,7 +85,7 @@ class Published:
 
     @property
     def indexes(self) -> tuple[str, ...]:
-        """The names of those that are asked."""
+        """The names of the indexes that are searched."""
         if not self.settings.remote or self.settings.offline:
             return ()
         return tuple(name for name, table in self.settings.indexes.items() if not _is_example(table.url))

@@ -30,7 +30,7 @@ def numpy_api(data: bytes) -> str:
     """
     versions = {found.decode() for found in _VERSION.findall(data)}
     if versions and _HEADERS in data:
-        return max(versions, key=Version)
+        return str(max(map(Version, versions)))
     return UNPROVEN if versions or _CAPSULE in data else ""
 
 
