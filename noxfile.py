@@ -18,6 +18,7 @@ LOCKS = {
     "nox": ("--group", "nox"),
     "farm": (PROJECT, "--extra", "programs"),
     "ci": (PROJECT, "--extra", "programs", "--group", "nox"),
+    "dask": (PROJECT, "--extra", "programs", "--extra", "index", "--extra", "dask"),
     "publish": (PROJECT, "--extra", "programs", "--extra", "index", "--extra", "attest"),
     "test": (PROJECT, "--extra", "programs", "--group", "test"),
     "lint": (PROJECT, "--extra", "programs", "--group", "lint"),
@@ -73,6 +74,12 @@ def hostile(session: nox.Session) -> None:
         run(session, "test", "python", "tests/hostile/kills.py", *session.posargs)
         return
     run(session, "test", "pytest", "-m", "hostile", *session.posargs)
+
+
+@nox.session(name="cluster-kills", venv_backend="none", default=False)
+def cluster_kills(session: nox.Session) -> None:
+    """Kill Dask workers and the farm at random instants while twelve packages are built; -- --kills 200."""
+    run(session, "test", "python", "tests/run/cluster/kills.py", *session.posargs)
 
 
 @nox.session(name="server-tests", venv_backend="none", default=False, tags=["check"])

@@ -123,7 +123,7 @@ def schedules(tasks: list[Task[BuildId]]) -> Iterator[Figure]:
     work = sum(task.duration.seconds for task in tasks)
     for workers in WORKERS:
         started = time.perf_counter()
-        spans = simulate(tasks, Budget(cpus=workers, shared=False))
+        spans = simulate(tasks, Budget(cpus=workers, largest=1))
         seconds = time.perf_counter() - started
         least = max(*ends.values(), work / workers)
         longest = max(map(sum, spans.values()))

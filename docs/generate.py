@@ -175,7 +175,7 @@ The nox sessions call the same tasks, in an environment that they make on first 
 | `test-<name>`, `test-<name>(<variant>)` | `inv test <name>`: the upstream suite, else the gate |
 | `doctor` | `inv doctor`: checks this machine |
 | `tests`, `lint`, `types`, `docs` | this project's own checks; `nox` alone runs them |
-| `slow-tests`, `engine-tests`, `other-platforms`, `server-tests` | this project's longer tests |
+| `slow-tests`, `engine-tests`, `other-platforms`, `server-tests`, `cluster-kills` | the longer tests |
 | `new-recipes` | writes recipes for 48 distributions, and builds them: [how they fare](new-recipes.md) |
 | `public-wheels` | examines 50 public wheels: [how they fare](examination.md) |
 | `bench`, `bench-rebuilds` | measure the farm's own time and memory |

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from support.farm import write_farm
 from wheelfarm.cli.farm_files import FarmFiles
-from wheelfarm.cli.sessions import RecipeSummary, read_summaries
+from wheelfarm.cli.sessions import RecipeSummary, _has_workers, read_summaries
 from wheelfarm.cli.stamp import Stamp, environment_digest, file_state
 from wheelfarm.cli.tools import _digest
 
@@ -223,6 +223,44 @@ def test_ci_publish_has_an_environment_that_can_sign(farm: Path) -> None:
     assert calls.read_text() == f"{farm} -m wheelfarm.cli.ci_run publish --index internal\n"
     # This farm's own can.
     assert "\nsigstore==" in (ROOT / "requirements/publish.txt").read_text()
+
+
+def test_a_chain_on_workers_has_an_environment_with_dask(farm: Path) -> None:
+    (farm / "requirements/dask.txt").write_text("# nothing\n")
+    calls = _pretend_tools(farm, lock="dask")
+    words = ("chain", "numpy", "--workers", "tcp://scheduler:8786")
+    _nox(farm, "-s", "build-numpy", "--", *words[2:])
+    assert calls.read_text() == f"{farm} -m invoke {' '.join(words)} --stamp {_stamp_of(farm, *words)}\n"
+    # This farm's own has it.
+    assert "\ndistributed==" in (ROOT / "requirements/dask.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "setting", "variable", "has"),
+    [
+        ([], "none", None, False),
+        ([], "tcp://s:1", None, True),
+        ([], "tcp://s:1", "none", False),
+        ([], "none", "tcp://s:1", True),
+        (["--workers", "none"], "tcp://s:1", "tcp://s:1", False),
+        (["--workers=tcp://s:1"], "none", None, True),
+        (["--workers", "tcp://s:1"], "none", "none", True),
+    ],
+)
+def test_an_option_overrides_a_variable_and_that_the_farm(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    setting: str,
+    variable: str | None,
+    *,
+    has: bool,
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[tool.wheelfarm]\nworkers = "{setting}"\n')
+    monkeypatch.delenv("WHEELFARM_WORKERS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("WHEELFARM_WORKERS", variable)
+    assert _has_workers(tmp_path, ["chain", "numpy", *words]) is has
 
 
 def test_a_wheelfarm_without_locks_is_an_error(farm: Path, tmp_path: Path) -> None:

@@ -57,6 +57,24 @@ class TestBudget:
         )
 
 
+class TestSeveralMachines:
+    """A budget of eight CPUs on machines of two."""
+
+    BUDGET = Budget(cpus=8, memory=32 * GB, largest=2)
+
+    def test_no_build_gets_more_than_a_machine_has(self) -> None:
+        tasks = of(self.BUDGET, *(task(key, need=Need(cpus=cpus)) for key, cpus in (("a", 1), ("b", 6))))
+        assert dict(tasks.start()) == {"b": 2, "a": 2}
+
+    def test_an_exclusive_build_has_a_machine_and_others_go_on(self) -> None:
+        tasks = of(self.BUDGET, task("a", need=ALONE), task("b", need=Need(memory=64 * GB)))
+        assert dict(tasks.start()) == {"a": 2, "b": 2}
+
+    def test_a_long_path_counts_a_machine_not_all_of_them(self) -> None:
+        path = Duration(work=8)
+        assert simulate([Task(key="a", duration=path)], self.BUDGET)["a"][1] == path.on(2)
+
+
 class TestShares:
     @pytest.mark.parametrize(
         ("needs", "shares"),

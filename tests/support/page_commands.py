@@ -70,6 +70,7 @@ OTHERS: Final = {
     ".": "reads a file of the reader's shell",
     "apt-get": "the system's own",
     "cd": "the shell's own",
+    "dask": "Dask's own; tests/support/dask_cluster.py starts real schedulers and workers",
     "echo": "the shell's own",
     "export": "the shell's own; variables of the farm are checked",
     "find": "the system's own",

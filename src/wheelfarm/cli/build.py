@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @task(
     *PLANNING,
     *("jobs", "memory", "offline", "release", "no_compiler_cache", "no_remote", "nightly"),
-    *("dry_run", "json"),
+    *("workers", "dry_run", "json"),
     fix=f"put the edit that a failure proposes into the recipe, and build again, {ROUNDS} times at most",
     stamp="the file for the stamp of a nox session",
 )

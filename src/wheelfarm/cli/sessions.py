@@ -185,9 +185,21 @@ def _build(root: Path, recipe: RecipeSummary, variant: str | None) -> Callable[[
                 session.log(line)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        _run(session, root, "invoke", *words, "--stamp", str(path))
+        # The lock of workers has Dask, which few farms need.
+        lock = "dask" if _has_workers(root, words) else "farm"
+        _run(session, root, "invoke", *words, "--stamp", str(path), lock=lock)
 
     return build
+
+
+def _has_workers(root: Path, words: Sequence[str]) -> bool:
+    """Whether a chain builds on the workers of a cluster: an option, a variable or the farm says so."""
+    for number, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option == "--workers":
+            return (value if equals else "".join(words[number + 1 : number + 2])) != "none"
+    setting = os.environ.get("WHEELFARM_WORKERS") or FarmFiles(root).table.get("workers", "none")
+    return setting != "none"
 
 
 def _doctor(root: Path) -> Callable[[nox.Session], None]:

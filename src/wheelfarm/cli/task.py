@@ -74,6 +74,10 @@ OPTIONS: Final[Mapping[str, Option]] = {
     ),
     "no_compiler_cache": Option("without ccache and the build cache", setting="compiler-cache", flag="false"),
     "no_remote": Option("build what the farm's indexes have already", setting="remote", flag="false"),
+    "workers": Option(
+        "address of the Dask scheduler whose workers build, as tcp://scheduler:8786; none: this machine",
+        setting="workers",
+    ),
     "dry_run": Option("only show what would be done", flag="true", short="n"),
     "nightly": Option(
         "build the newest commit of the branch that the recipe names, as a development version", flag="true"

@@ -135,6 +135,12 @@ def _read_distribution(wanted: Requirement) -> BaseFarm:
     return _read_farm(root, f"{name} {found}")
 
 
+def base_source(base: GitBase) -> tuple[Name, GitCommit]:
+    """The name and the commit by which a fetcher has the archive of a base."""
+    commit = base.commit.lower()
+    return Name("base"), GitCommit(version=commit, url=base.git, commit=commit, submodules=False)
+
+
 def _read_commit(base: GitBase, fetcher: Fetcher, work: Path) -> BaseFarm:
     commit = base.commit.lower()
     root = unpacked_farm(work, commit)
@@ -144,9 +150,8 @@ def _read_commit(base: GitBase, fetcher: Fetcher, work: Path) -> BaseFarm:
     with hold_lock(into.with_suffix(".lock")):
         if not digest.is_file():
             remove_tree(into)
-            source = GitCommit(version=commit, url=base.git, commit=commit, submodules=False)
             try:
-                fetched = fetcher.source(Name("base"), source)
+                fetched = fetcher.source(*base_source(base))
             except SourceError as error:
                 error.hint = f"name a commit that the repository has, in {_WHERE}"
                 raise

@@ -338,4 +338,16 @@ class FarmTable(StrictModel):
     compiler_cache_read_only: bool = Field(
         default=False, description="Whether builds take from that server and bring nothing there"
     )
+    workers: str | None = Field(
+        default=None,
+        pattern=r"^(none|(tcp|tls)://[^\s/]+:[0-9]+)$",
+        description="Address of the Dask scheduler on whose workers `inv chain` builds, as "
+        "`tcp://scheduler:8786`; `none`, the default, builds on this machine",
+    )
+    workers_store: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where files for workers lie: a directory that all machines have, or a url that fsspec "
+        "knows; by default they go through the scheduler",
+    )
     defaults: Defaults = Field(default=Defaults(), description="The farm's layer below every recipe")

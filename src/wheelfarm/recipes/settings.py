@@ -44,6 +44,8 @@ OVERRIDABLE: Final = (
     "compiler-cache-size",
     "compiler-cache-remote",
     "compiler-cache-read-only",
+    "workers",
+    "workers-store",
 )
 """Keys of `[tool.wheelfarm]` that a variable or an option may override."""
 _VARIABLES: Final = {PREFIX + key.upper().replace("-", "_"): key for key in OVERRIDABLE}

@@ -68,7 +68,16 @@ def run_build(services: BuildServices, build: Build, jobs: int) -> Outcome:
     Raises:
         FarmError: whatever goes wrong; then nothing is stored.
     """
-    pipeline = BuildPipeline(services=services, build=build, jobs=jobs)
+    return run_pipeline(BuildPipeline(services=services, build=build, jobs=jobs))
+
+
+def run_pipeline(pipeline: BuildPipeline) -> Outcome:
+    """Run a pipeline, and remember the edit that its failure proposes.
+
+    Raises:
+        FarmError: whatever goes wrong; then nothing is stored.
+    """
+    services, build = pipeline.services, pipeline.build
     with report_unexpected(pipeline.log):
         try:
             outcome = pipeline.run()
@@ -210,7 +219,10 @@ class BuildPipeline:
             outcome = self._store(State.BUILT, wheels, records)
             # After a failure the directory stays for whoever looks into it.
             self.clear()
-        record = records[self.build.id.name]
+        return self.with_record(outcome, records[self.build.id.name], predecessor)
+
+    def with_record(self, outcome: Outcome, record: Record, predecessor: Record | None) -> Outcome:
+        """The outcome with what the record of the main wheel says."""
         return replace(
             outcome,
             cache_use=record.compiler_cache,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from wheelfarm.system.machine import Machine, memory, target_here, use_one_heap
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.build.engine import Engine
     from wheelfarm.errors import FarmError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
     from wheelfarm.run.schedule import Task
+    from wheelfarm.run.scheduler import Perform
     from wheelfarm.run.services import RunListener
 
 logger = get_logger(__name__)
@@ -227,6 +229,17 @@ class Farm:
         """How many seconds each build of a plan will take now, with its share of the processors."""
         return {build_id: seconds for build_id, (_, seconds) in self.simulate(self.tasks(plan)).items()}
 
+    @contextmanager
+    def _performer(self, services: BuildServices) -> Iterator[tuple[Perform, Budget | None]]:
+        """What performs builds, and what they may use: this machine, or the workers of a cluster."""
+        if self.settings.workers in {None, "none"}:
+            yield partial(run_build, services), None
+            return
+        from wheelfarm.run.cluster.pipeline import connect  # noqa: PLC0415 - it needs an extra
+
+        with connect(self) as run:
+            yield partial(run.perform, services), run.cluster.budget()
+
     def run(
         self, plan: Plan, listener: RunListener, *, expected: Mapping[BuildId, float] | None = None
     ) -> tuple[Outcome, ...]:
@@ -250,7 +263,8 @@ class Farm:
         )
         outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes = runner.run(plan, partial(run_build, services), listener)
+            with self._performer(services) as (perform, budget):
+                outcomes = replace(runner, budget=budget or runner.budget).run(plan, perform, listener)
         except Interrupted as interrupt:
             outcomes = interrupt.outcomes
             raise

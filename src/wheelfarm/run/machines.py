@@ -44,7 +44,7 @@ def estimate_machines(tasks: Sequence[Task[BuildId]], *, jobs: int, machines: in
     ]
 
     def seconds(count: int) -> float:
-        spans = simulate(alone, Budget(cpus=count, shared=False))
+        spans = simulate(alone, Budget(cpus=count, largest=1))
         return max(map(sum, spans.values()), default=0.0)
 
     work = sum(task.duration.seconds for task in alone)

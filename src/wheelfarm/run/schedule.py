@@ -41,12 +41,17 @@ class Budget:
     Args:
         cpus: CPUs.
         memory: bytes; None for as much as they like.
-        shared: whether a build may get more CPUs than it needs; not those of other machines.
+        largest: CPUs that one build may have; None for all. It is that of the largest machine of several.
     """
 
     cpus: int
     memory: int | None = None
-    shared: bool = True
+    largest: int | None = None
+
+    @property
+    def most(self) -> int:
+        """The CPUs that one build may have."""
+        return self.cpus if self.largest is None else self.largest
 
     def clamp(self, need: Need) -> Need:
         """The need as this budget can meet it; one that is exclusive is one for all CPUs.
@@ -55,6 +60,10 @@ class Budget:
         than there is runs alone, where it has the best chance; see `warning`.
         """
         alone = need.exclusive or (self.memory is not None and need.memory > self.memory)
+        if self.largest is not None:
+            # A machine of its own is what an exclusive build of several machines gets.
+            cpus = self.largest if need.exclusive else min(need.cpus, self.largest)
+            return Need(cpus=cpus, memory=0 if self.memory is None else min(need.memory, self.memory))
         return Need(
             cpus=self.cpus if alone else min(need.cpus, self.cpus),
             memory=0 if self.memory is None else min(need.memory, self.memory),
@@ -63,7 +72,8 @@ class Budget:
 
     def warning(self, need: Need) -> str | None:
         """The warning about a build with that need; None when there is nothing to warn of."""
-        if self.memory is None or need.memory <= self.memory:
+        if self.memory is None or need.memory <= self.memory or self.largest is not None:
+            # Of several machines, it is known at each build which one it fits.
             return None
         wanted, given = need.memory / 1e9, self.memory / 1e9
         return f"needs {wanted:.1f} GB of memory, and {given:.1f} GB may be used: it runs alone, and may fail"
@@ -130,7 +140,7 @@ class Schedule(Generic[K]):
                 self._dependents[each].append(number)
         self._unfinished = [len(needed) for needed in after]
         """How many tasks each waits for."""
-        paths = [task.duration.on(budget.cpus) for task in tasks]
+        paths = [task.duration.on(budget.most) for task in tasks]
         for number in reversed([*TopologicalSorter(dict(enumerate(after))).static_order()]):
             paths[number] += max((paths[each] for each in self._dependents[number]), default=0)
         self._ranks = [(-path, number) for number, path in enumerate(paths)]
@@ -156,8 +166,11 @@ class Schedule(Generic[K]):
             self._free_cpus -= shares[number]
             self._free_memory -= self._needs[number].memory
         # The spare CPUs go one by one to whoever has least.
-        while shares and self._free_cpus and self._budget.shared:
-            shares[min(shares, key=shares.__getitem__)] += 1
+        while shares and self._free_cpus:
+            least = min(shares, key=shares.__getitem__)
+            if shares[least] >= self._budget.most:
+                break
+            shares[least] += 1
             self._free_cpus -= 1
         self._running |= shares
         return {self._keys[number]: share for number, share in shares.items()}

@@ -125,7 +125,7 @@ class GateTestPlanner:
             except _AbsentError as why:
                 skipped.append(_not_tested(first.with_python(python, ()).name, why))
         replaced: set[Name] = set()
-        for recipe, stored in self._downstream(build, skipped):
+        for recipe, stored in self.downstream(build, skipped):
             if self._has_passed_with(stored, wheel):
                 passed = "passed in its own gate, with this very wheel"
                 skipped.append(_left_out(f"{stored.name} {stored.version}", passed))
@@ -162,7 +162,7 @@ class GateTestPlanner:
         farm = self._stored(build.id.variant, needed, target)
         return (*self._locked(build, build.recipe.test_requirements(target), target), *farm)
 
-    def _downstream(self, build: Build, skipped: list[Result]) -> Iterator[tuple[LoadedRecipe, StoredWheel]]:
+    def downstream(self, build: Build, skipped: list[Result]) -> Iterator[tuple[LoadedRecipe, StoredWheel]]:
         """The recipes that need this one to run, each with its current wheel."""
         listed = build.resolved.test.downstream
         for recipe in self.services.recipes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from wheelfarm.errors import SourceError
@@ -37,6 +37,28 @@ if TYPE_CHECKING:
     from wheelfarm.sources.network import HttpClient
 
 logger = get_logger(__name__)
+
+
+def wheel_question(requirement: LockedRequirement, target: Target, glibc: tuple[int, int]) -> dict[str, Any]:
+    """The question under which the cache remembers the wheel of a locked requirement."""
+    return {
+        "wheel": requirement.name,
+        "version": requirement.version,
+        "hashes": sorted(requirement.hashes),
+        "target": str(target),
+        "glibc": list(glibc) if target.system == "manylinux" else None,
+    }
+
+
+def commit_question(name: Name, source: GitCommit) -> dict[str, Any]:
+    """The question under which the cache remembers the tar of a commit."""
+    return {
+        "commit": source.commit.lower(),
+        "submodules": source.submodules,
+        "top": f"{name}-{source.version}",
+        # Only relative urls of submodules depend on the repository's url.
+        "url": shown(source.url) if source.submodules else None,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,13 +177,7 @@ class Fetcher:
             HashError: when its wheels, or the bytes that arrive, are none of the locked ones.
             ArchiveError: when it unpacks to more than the limit.
         """
-        question = {
-            "wheel": requirement.name,
-            "version": requirement.version,
-            "hashes": sorted(requirement.hashes),
-            "target": str(target),
-            "glibc": list(glibc) if target.system == "manylinux" else None,
-        }
+        question = wheel_question(requirement, target, glibc)
         answer = self._cache.recall(question)
         if answer is None or answer[1] not in requirement.hashes:
             project = self.project(requirement.name)
@@ -243,13 +259,7 @@ class Fetcher:
         )
 
     def _commit(self, name: Name, source: GitCommit) -> tuple[Path, Digest]:
-        question = {
-            "commit": source.commit.lower(),
-            "submodules": source.submodules,
-            "top": f"{name}-{source.version}",
-            # Only relative urls of submodules depend on the repository's url.
-            "url": shown(source.url) if source.submodules else None,
-        }
+        question = commit_question(name, source)
         if (answer := self._cache.recall(question)) is None:
             answer = self._checkout.tar(source, f"{name}-{source.version}")
             self._cache.remember(question, answer[1])

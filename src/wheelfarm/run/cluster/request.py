@@ -1,0 +1,181 @@
+"""What a farm sends to a worker for one build, and what comes back, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from wheelfarm import __version__, errors
+from wheelfarm.errors import FarmError, GroupError, Proposal
+from wheelfarm.model import Digest, sha256_of_json
+from wheelfarm.system.files import sha256_of_file
+
+REQUEST: Final = "request.json"
+"""The file of a build's directory on a worker that says what to build."""
+RESULT: Final = "result.json"
+"""The file that says how it ended."""
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SentFile(_Value):
+    """A file that goes from one machine to another, by its digest."""
+
+    filename: str
+    sha256: Digest
+    size: int
+
+    @classmethod
+    def of(cls, path: Path, sha256: Digest | None = None) -> Self:
+        """A file on the disk, hashed where its digest is not known."""
+        return cls(filename=path.name, sha256=sha256 or sha256_of_file(path), size=path.stat().st_size)
+
+    @property
+    def place(self) -> str:
+        """Its path in a shared store, with slashes."""
+        return f"sha256/{self.sha256[:2]}/{self.sha256}"
+
+
+class SentWheel(_Value):
+    """A wheel with its build record."""
+
+    file: SentFile
+    key: Digest
+    record: str
+
+
+class Answer(_Value):
+    """What a farm's fetcher has found for a question (`Cache.remember`), so that a worker need not ask."""
+
+    question: Mapping[str, Any]
+    sha256: Digest
+
+
+class BuildRequest(_Value):
+    """One build for a worker."""
+
+    name: str
+    variant: str
+    target: str
+    key_parts: Mapping[str, str]
+    """As the farm's plan has them; a worker whose own differ refuses the build."""
+    names: tuple[str, ...]
+    """What the worker plans: the build, and what the gate tries with its wheel."""
+    options: Mapping[str, str]
+    """The settings of the farm, by key of `[tool.wheelfarm]`."""
+    versions: Mapping[str, str]
+    """See `Settings.versions`."""
+    commits: tuple[Mapping[str, Any], ...]
+    """What nightlies are built of."""
+    jobs: int
+    farm: SentFile
+    """The farm's files as a zip."""
+    inputs: tuple[SentFile, ...]
+    """The source, the locked requirements and the wheels of the farm."""
+    answers: tuple[Answer, ...]
+    stored: tuple[SentWheel, ...]
+    """The wheels of the farm, in the order in which they are stored; their files are inputs."""
+    store: str | None
+    """The url of the shared store; None where files go through the scheduler."""
+    topic: str
+    """Of the messages to the farm."""
+
+    @property
+    def files(self) -> tuple[SentFile, ...]:
+        """All files that the worker must have."""
+        return (self.farm, *self.inputs)
+
+
+class ErrorData(_Value):
+    """An error of the farm."""
+
+    slug: str
+    what: str
+    where: str | None = None
+    why: str | None = None
+    hint: str | None = None
+    failure: str | None = None
+    retryable: bool = True
+    proposal: Mapping[str, Any] | None = None
+    errors: tuple[ErrorData, ...] = ()
+    """The members of a group."""
+
+    @classmethod
+    def of(cls, error: FarmError, moved: tuple[str, str] = ("", "")) -> ErrorData:
+        """An error as data; `moved` is a directory here and what it is at the farm."""
+
+        def there(text: str | None) -> str | None:
+            return text.replace(*moved) if text and moved[0] else text
+
+        members = error.errors if isinstance(error, GroupError) else ()
+        return cls(
+            slug=error.slug,
+            what=there(error.what) or "",
+            where=there(error.where),
+            why=there(error.why),
+            hint=there(error.hint),
+            failure=error.failure,
+            retryable=error.retryable,
+            proposal=vars(error.proposal) if error.proposal else None,
+            errors=tuple(cls.of(each, moved) for each in members),
+        )
+
+    def error(self, log: Path | None) -> FarmError:
+        """The error, with the log at the farm."""
+        if self.errors:
+            return GroupError([each.error(log) for each in self.errors])
+        kinds = {each.slug: each for each in vars(errors).values() if _is_error(each)}
+        kind: type[FarmError] = kinds.get(self.slug, FarmError)
+        error = kind(self.what, where=self.where, why=self.why, hint=self.hint, log=log)
+        error.failure, error.retryable = self.failure, self.retryable
+        if self.proposal is not None:
+            values = {**self.proposal, "lines": tuple(self.proposal["lines"])}
+            error.proposal = Proposal(**values)
+        return error
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, FarmError) and value is not GroupError
+
+
+class BuildResult(_Value):
+    """How a build ended on a worker."""
+
+    state: str | None = None
+    """As `State`; None when no wheel was made."""
+    refused: tuple[str, ...] = ()
+    """Why the worker does not build it; empty when it does."""
+    error: ErrorData | None = None
+    wheels: tuple[SentWheel, ...] = ()
+    """The main one first."""
+    log: SentFile | None = None
+    times: Mapping[str, float] = {}
+    """Seconds by step."""
+    worker: str = ""
+    """The address of the worker."""
+    directory: str = ""
+    """Where its files are there, until the farm has them."""
+
+
+@cache
+def own_code() -> Digest:
+    """The digest of the installed wheelfarm's code: two commits may have one version."""
+    package = Path(__file__).parents[2]
+    # An installed one has its own farm there; a builder gets the farm of the request.
+    code = (path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "farm")
+    return sha256_of_json({path.relative_to(package).as_posix(): sha256_of_file(path) for path in code})
+
+
+def other_wheelfarm(version: str, code: str) -> str | None:
+    """How the farm's wheelfarm differs from the one that is installed here; None when it does not."""
+    if version != __version__:
+        return f"it has wheelfarm {__version__}, and the farm {version}"
+    if code != own_code():
+        return f"its wheelfarm {__version__} has other code than the farm's"
+    return None
