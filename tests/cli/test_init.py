@@ -154,7 +154,7 @@ def test_the_files_of_wheelfarm_are_in_its_wheel() -> None:
     assert all(target == f"wheelfarm/farm/{path}" for path, target in included.items())
     needed = {"pyproject.toml", "recipes", "patches", "variants"}
     needed |= {f".github/workflows/{name}.yml" for name in ("build-wheel", "bump")}
-    assert {*included} == needed | {f"requirements/{name}.txt" for name in ("ci", "farm", "publish")}
+    assert {*included} == needed | {f"requirements/{name}.txt" for name in ("ci", "dask", "farm", "publish")}
 
 
 def test_ci_installs_nox_and_all_that_wheelfarm_needs_by_hash() -> None:
