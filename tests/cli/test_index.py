@@ -59,6 +59,56 @@ def test_publish_status_yank_prune_and_config(door: Door) -> None:
     assert door.inv("index.prune", "all", "--keep", "0").returncode == UsageError.exit_code
 
 
+class TestProjectStatus:
+    @pytest.fixture
+    def door(self, door: Door) -> Door:
+        """The farm, which has published."""
+        door.inv("index.publish", "all")
+        return door
+
+    def test_it_is_set_and_shown(self, door: Door) -> None:
+        words = ("index.status", "alpha", "--set", "archived", "--reason", "use beta")
+        assert door.inv(*words, "--dry-run").stdout == "alpha (plain) would be archived: use beta\n"
+        assert "archived" not in (door / "public/plain/simple/alpha/index.html").read_text()
+        assert door.inv(*words).stdout == "alpha (plain) is archived: use beta\n"
+        shown = door.inv("index.status", "all").stdout.splitlines()
+        assert shown[:2] == ["variant plain: 4 same", "alpha is archived: use beta"]
+        rows = json.loads(door.inv("index.status", "all", "--json").stdout)
+        assert {(each["project"], each["project-status"]["status"]) for each in rows} == {
+            ("alpha", "archived"),
+            ("beta", "active"),
+        }
+
+    def test_a_quarantined_project_can_be_active_again(self, door: Door) -> None:
+        door.inv("index.status", "alpha", "--set", "quarantined")
+        assert door.inv("index.status", "alpha").stdout.splitlines()[:2] == [
+            "variant plain: 2 closed",
+            "alpha is quarantined",
+        ]
+        door.inv("index.status", "alpha", "--set", "active")
+        assert door.inv("index.status", "alpha").stdout.splitlines()[0] == "variant plain: 2 same"
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (("alpha", "--set", "archive"), "did you mean 'archived'"),
+            (("all", "--set", "archived"), "name the projects"),
+            (("alpha==1.0", "--set", "archived"), "not of a version"),
+            (("gamma,alpha", "--set", "archived"), "internal lists no gamma"),
+            (("alpha", "--reason", "old"), "a reason is for a status"),
+        ],
+    )
+    def test_what_cannot_be_set_changes_nothing(
+        self, door: Door, words: tuple[str, ...], message: str
+    ) -> None:
+        page = door / "public/plain/simple/alpha/index.json"
+        before = page.read_bytes()
+        refused = door.inv("index.status", *words)
+        assert refused.returncode == UsageError.exit_code
+        assert message in refused.stderr
+        assert page.read_bytes() == before
+
+
 def test_serve_refuses_a_host_that_others_can_reach(door: Door) -> None:
     refused = door.inv("index.serve", "--host", "192.0.2.1")
     assert refused.returncode == UsageError.exit_code

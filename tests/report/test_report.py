@@ -119,12 +119,12 @@ def test_a_narrow_status_leaves_out_what_the_state_implies(width: int | None, co
         )
         for name, published in (("numpy", True), ("scikit-learn", False))
     ]
-    first, header, *rows = status_lines("openblas", statuses, width)
+    first, header, *rows = status_lines("openblas", statuses, {}, width)
     assert first == "variant openblas: 1 same, 1 to upload"
     assert len(header.split()) == columns
     assert [row.split()[0] for row in rows] == ["numpy", "scikit-learn"]
     assert all("cp313t-musllinux_aarch64" in row for row in rows)
-    assert list(status_lines("openblas", [])) == ["variant openblas: no wheels"]
+    assert list(status_lines("openblas", [], {})) == ["variant openblas: no wheels"]
 
 
 class TestOutcomes:

@@ -35,8 +35,11 @@ from wheelfarm.report.index import (
 )
 from wheelfarm.run.publication import Publication, choose_index_name
 from wheelfarm.system.files import write_atomically
+from wheelfarm.wheelhouse.simple_index import ProjectStatus, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name
     from wheelfarm.run.farm import Farm
@@ -72,24 +75,90 @@ def publish(call: Invocation, packages: str, *, index: str | None = None, next_b
         call.screen.say(f"{counted(len(mended), 'wheel')} whose core metadata is written again")
 
 
-@task("json", packages="distributions, or all", variant="one variant; all that the index takes by default")
-def status(call: Invocation, packages: str, *, index: str | None = None, variant: str | None = None) -> None:
-    """Show what is in the wheelhouse and what in the index: same, other bytes, missing, foreign."""
+@task(
+    *("dry_run", "json"),
+    packages="distributions, or all",
+    variant="one variant; all that the index takes by default",
+    set_=f"give them a status: {', '.join(Status)} (PEP 792)",
+    reason="why they have it, for installers and people",
+)
+def status(
+    call: Invocation,
+    packages: str,
+    *,
+    index: str | None = None,
+    variant: str | None = None,
+    set_: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Show what is in the wheelhouse and what in the index, or give projects a status there."""
     farm = call.farm
     if variant:
         farm.settings.choose_variant(variant)
     name = choose_index_name(farm, index)
     table, wanted = farm.settings.choose_index(name), parse_releases(packages)
     takes = [each for each in farm.wheelhouse.variants() if table.path(each) is not None]
+    publications = [
+        Publication(farm=farm, index_name=name, variant=each) for each in ([variant] if variant else takes)
+    ]
+    if set_ is not None:
+        _set_status(call, publications, wanted, ProjectStatus(_parse_status(set_), reason or ""))
+        return
+    if reason is not None:
+        raise UsageError("a reason is for a status", where="--reason", hint="--set archived --reason TEXT")
     data = []
-    for each in [variant] if variant else takes:
-        publication = Publication(farm=farm, index_name=name, variant=each)
+    for publication in publications:
         found = list(target_statuses(publication.compare(wanted), publication.needed))
-        data += status_data(each, found)
+        statuses = publication.index.statuses(sorted({each.project for each in found}))
+        data += status_data(publication.variant, found, statuses)
         if not call.json:
-            call.screen.result(status_lines(each, found, call.screen.width))
+            call.screen.result(status_lines(publication.variant, found, statuses, call.screen.width))
     if call.json:
         call.screen.data(data)
+
+
+def _parse_status(text: str) -> Status:
+    try:
+        return Status(text)
+    except ValueError as error:
+        hint = suggestion(text, Status)
+        raise UsageError(f"{text!r} is no status of a project", where="--set", hint=hint) from error
+
+
+def _set_status(
+    call: Invocation,
+    publications: Sequence[Publication],
+    wanted: Mapping[Name, str | None] | None,
+    status: ProjectStatus,
+) -> None:
+    """Give projects a status in an index, for each variant that lists them.
+
+    Raises:
+        UsageError: when a project is not named, or listed for no variant; then nothing is changed.
+        PublishError: when the kind of the index has no statuses.
+    """
+    if wanted is None or any(wanted.values()):
+        why = "a status is that of a whole project, not of a version"
+        raise UsageError("name the projects", why=why, hint=f"inv index.status scipy --set {status.status}")
+    listed = [
+        (publication, project)
+        for publication in publications
+        for project, files in publication.index.list_files(sorted(wanted)).items()
+        if files or publication.index.statuses([project]).get(project, ProjectStatus()) != ProjectStatus()
+    ]
+    if missing := sorted(set(wanted) - {project for _, project in listed}):
+        what = f"{publications[0].index_name if publications else 'the index'} lists no {', '.join(missing)}"
+        raise UsageError(what, hint="inv index.status all")
+    for publication, project in () if call.dry_run else listed:
+        publication.index.set_status(project, status)
+    verb = "would be " if call.dry_run else "is "
+    call.show(
+        [
+            {"project": project, "variant": publication.variant, "project-status": status.to_mapping()}
+            for publication, project in listed
+        ],
+        (f"{project} ({publication.variant}) {verb}{status}" for publication, project in listed),
+    )
 
 
 @task("variant", "json", packages="distributions or releases, such as scipy or scipy==1.17.1, or all")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from packaging.utils import InvalidWheelFilename
 
 from wheelfarm.errors import Collector, ConflictError, IncompleteError
 from wheelfarm.index.build_tags import BuildSlot, build_tag, short_key
+from wheelfarm.index.protocol import closed
 from wheelfarm.model.wheel_names import parse_wheel_filename
 from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.rewrite import tagged_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.protocol import ListedFile, Listing
     from wheelfarm.model import Digest, Name, Target
+    from wheelfarm.wheelhouse.simple_index import ProjectStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class State(StrEnum):
     CONFLICTING = "conflicting"
     """Published from the same build key with other bytes."""
     INCOMPLETE = "incomplete"
+    CLOSED = "closed"
+    """The project has a status (PEP 792) with which the index takes no wheels."""
     FOREIGN = "foreign"
     """In the index and not among the stored wheels."""
 
@@ -70,6 +74,8 @@ class Comparison:
     """The states of all wheels, dependencies before dependents; foreign ones at the end."""
 
     differences: tuple[Difference, ...]
+    closed: Mapping[Name, ProjectStatus] = field(default_factory=dict)
+    """The projects that may get no wheels, of those that lack some."""
 
     def of(self, state: State) -> tuple[Difference, ...]:
         """The wheels in a state."""
@@ -80,14 +86,31 @@ class Comparison:
         """What is missing in the index and may go there."""
         return self.of(State.UPLOAD)
 
+    def closing(self, statuses: Mapping[Name, ProjectStatus]) -> Comparison:
+        """The same, with what the statuses of projects forbid to upload."""
+        lacking = {each.project for each in self.to_upload}
+        closed = {
+            name: status for name, status in statuses.items() if name in lacking and not status.takes_wheels
+        }
+        differences = (
+            replace(each, state=State.CLOSED, why=f"its project is {closed[each.project]}")
+            if each.state is State.UPLOAD and each.project in closed
+            else each
+            for each in self.differences
+        )
+        return Comparison(tuple(differences), closed)
+
     def check(self, index: str) -> None:
         """Raise for all that cannot be published as it is.
 
         Raises:
             ConflictError: when other bytes were published from the same build key.
             IncompleteError: when a release lacks something.
+            PublishError: when the status of a project lets it get no wheels.
         """
         problems = Collector()
+        for project, status in self.closed.items():
+            problems.add(closed(project, index, status))
         for each in self.of(State.CONFLICTING):
             problems.add(
                 ConflictError(
@@ -233,7 +256,7 @@ def _lacks(main: Name, wheels: Sequence[Candidate], rules: ReleaseRules, absent:
 
 _NOT_STORED: Final = "missing"
 """A target that the index asks for, and for which there is no stored wheel."""
-_STORED: Final = {State.UPLOAD, State.SAME, State.DAMAGED, State.CONFLICTING, State.INCOMPLETE}
+_STORED: Final = {*State} - {State.FOREIGN}
 _PUBLISHED: Final = {State.SAME, State.DAMAGED, State.CONFLICTING, State.FOREIGN}
 
 

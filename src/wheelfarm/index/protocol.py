@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wheelfarm.errors import FarmError
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.provenance.attestation import Attestation
+    from wheelfarm.wheelhouse.simple_index import ProjectStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,18 @@ class UploadFailure(Exception):  # noqa: N818 - it carries the error and is none
         self.filename = filename
 
 
+def closed(project: Name, index: str, status: ProjectStatus) -> PublishError:
+    """The error for wheels of a project whose status lets it get none."""
+    error = PublishError(
+        f"{project} takes no wheels: it is {status.status}",
+        where=f"index {index}",
+        why=status.reason or None,
+        hint=f"inv index.status {project} --index {index} --set active, if it shall",
+    )
+    error.retryable = False
+    return error
+
+
 class IndexProtocol(Protocol):
     """An index for one variant.
 
@@ -103,6 +116,12 @@ class IndexProtocol(Protocol):
 
     def mend_metadata(self, project: Name, metadata: Mapping[str, bytes]) -> None:
         """Write the core metadata beside wheels again (PEP 658), by file name."""
+
+    def statuses(self, projects: Collection[Name]) -> Mapping[Name, ProjectStatus]:
+        """The statuses of projects (PEP 792) that an index keeps for the farm; none of a server's own."""
+
+    def set_status(self, project: Name, status: ProjectStatus) -> None:
+        """Give a project a status."""
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         """Yank files (PEP 592), or undo it when the reason is None."""

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from wheelfarm.errors import ConflictError, PublishError, WheelhouseError
 from wheelfarm.index.build_tags import BuildSlot, of_release
-from wheelfarm.index.protocol import ListedFile, Listing
+from wheelfarm.index.protocol import ListedFile, Listing, closed
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
 from wheelfarm.system.files import parse_json
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.storage import Storage
+    from wheelfarm.wheelhouse.simple_index import ProjectStatus
 
 
 logger = get_logger(__name__)
@@ -75,9 +76,16 @@ class StaticIndex:
 
         with ThreadPoolExecutor(_READERS) as pool:
             return {
-                index.project: tuple(filter(None, pool.map(listed, index.files)))
+                index.project: tuple(filter(None, pool.map(listed, index.offered)))
                 for index in list(pool.map(self._project_index, projects))
             }
+
+    def statuses(self, projects: Collection[Name]) -> Mapping[Name, ProjectStatus]:
+        with ThreadPoolExecutor(_READERS) as pool:
+            return {index.project: index.status for index in pool.map(self._project_index, projects)}
+
+    def set_status(self, project: Name, status: ProjectStatus) -> None:
+        self._change(project, lambda index: replace(index, status=status))
 
     def _has_metadata(self, file: IndexedFile) -> bool:
         """Whether the core metadata beside a wheel are those that the page states (PEP 658)."""
@@ -135,8 +143,12 @@ class StaticIndex:
 
         Raises:
             ConflictError: when another publisher listed other bytes under the name of one of them.
+            PublishError: when the project got a status meanwhile with which it takes no wheels.
         """
-        known = {file.filename: file.sha256 for file in self._project_index(project).files}
+        index = self._project_index(project)
+        if not index.status.takes_wheels:
+            raise closed(project, self.name, index.status)
+        known = {file.filename: file.sha256 for file in index.files}
         for wheel in wheels:
             if known.get(wheel.filename, wheel.sha256) != wheel.sha256:
                 raise ConflictError(

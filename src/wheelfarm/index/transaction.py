@@ -67,7 +67,8 @@ class Transaction:
             is_same=self.tagger.is_same,
             next_build=self.next_build,
         )
-        return Comparison(tuple(each for each in found.differences if each.project in projects))
+        own = Comparison(tuple(each for each in found.differences if each.project in projects))
+        return own.closing(self.index.statuses(sorted({each.project for each in own.to_upload})))
 
     def compare(self) -> Comparison:
         """Compare, a second time after a conflict: it may have been a file that was still being written.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.client import IndexClient
     from wheelfarm.model import Digest, Name
     from wheelfarm.provenance.attestation import Attestation
+    from wheelfarm.wheelhouse.simple_index import ProjectStatus
 
 logger = get_logger(__name__)
 
@@ -204,6 +205,19 @@ class UploadIndex:
             where=f"{self.url}: {', '.join(sorted(metadata))}",
             why="installers read the file beside the wheel (PEP 658), which an upload server makes itself",
             hint="let the server make it again with its own tools; the farm can do it in static indexes",
+        )
+
+    def statuses(self, projects: Collection[Name]) -> Mapping[Name, ProjectStatus]:
+        del projects
+        return {}
+
+    def set_status(self, project: Name, status: ProjectStatus) -> None:
+        del status
+        raise PublishError(
+            f"{project} cannot get a status from here",
+            where=f"index {self.name}",
+            why="upload servers have no common interface for it",
+            hint="set it with the server's own tools; the farm can do it in static indexes",
         )
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:

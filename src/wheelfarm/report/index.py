@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.index.comparison import State
 from wheelfarm.report.text import counts, size, table_lines
+from wheelfarm.wheelhouse.simple_index import ProjectStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wheelfarm.index.comparison import Comparison, TargetStatus
     from wheelfarm.index.verify import Verdict
+    from wheelfarm.model import Name
 
 _NARROW: Final = 72
 """Columns of a terminal below which a status leaves out what the state implies."""
@@ -66,10 +68,14 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
 
 
 def status_lines(
-    variant: str, target_statuses: Sequence[TargetStatus], width: int | None = None
+    variant: str,
+    target_statuses: Sequence[TargetStatus],
+    statuses: Mapping[Name, ProjectStatus],
+    width: int | None = None,
 ) -> Iterator[str]:
-    """The number of wheels in each state, then a row for each package, version and target."""
+    """The wheels in each state, the projects with a status, a row for each package, version and target."""
     yield f"variant {variant}: {counts(each.state for each in target_statuses) or 'no wheels'}"
+    yield from (f"{name} is {each}" for name, each in statuses.items() if each != ProjectStatus())
     columns = {
         "package": [each.project for each in target_statuses],
         "version": [each.version for each in target_statuses],
@@ -85,6 +91,15 @@ def status_lines(
         yield from table_lines([*columns], rows, whole=[*columns], width=width)
 
 
-def status_data(variant: str, target_statuses: Iterable[TargetStatus]) -> list[dict[str, Any]]:
+def status_data(
+    variant: str, target_statuses: Iterable[TargetStatus], statuses: Mapping[Name, ProjectStatus]
+) -> list[dict[str, Any]]:
     """The same for programs."""
-    return [{"variant": variant, **asdict(each)} for each in target_statuses]
+    return [
+        {
+            "variant": variant,
+            **asdict(each),
+            "project-status": statuses.get(each.project, ProjectStatus()).to_mapping(),
+        }
+        for each in target_statuses
+    ]

@@ -2,6 +2,7 @@
 
 The JSON pages have the form of the simple repository API (PEP 691, PEP 700 and PEP 714); what only the farm
 needs is under `_wheelfarm`, since keys that begin with an underscore are a server's own (PEP 691).
+A project may have a status (PEP 792).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
@@ -30,14 +32,16 @@ if TYPE_CHECKING:
     from wheelfarm.model import StoredWheel
     from wheelfarm.wheelhouse.layout import DescribedWheel, Layout
 
-_META: Final = {"api-version": "1.1"}
+_VERSION: Final = "1.1"
+_VERSION_WITH_STATUS: Final = "1.4"
+"""The version of the simple repository API that brought the status of a project."""
 _PAGE: Final = """\
 <!DOCTYPE html>
 <html>
 <head>
 <meta charset="utf-8">
-<meta name="pypi:repository-version" content="1.1">
-<title>{title}</title>
+<meta name="pypi:repository-version" content="{version}">
+{status}<title>{title}</title>
 </head>
 <body>
 <h1>{title}</h1>
@@ -132,12 +136,65 @@ class IndexedFile:
         return _link(self.filename, attributes)
 
 
+class Status(StrEnum):
+    """What an index says of a project as a whole.
+
+    https://packaging.python.org/en/latest/specifications/project-status-markers/
+    """
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    """It gets no new wheels."""
+    QUARANTINED = "quarantined"
+    """It is unsafe: it gets no new wheels, and none of its wheels is offered."""
+    DEPRECATED = "deprecated"
+    """It is obsolete."""
+
+
+@dataclass(frozen=True)
+class ProjectStatus:
+    """The status of a project, and why it has it."""
+
+    status: Status = Status.ACTIVE
+    reason: str = ""
+
+    @property
+    def takes_wheels(self) -> bool:
+        """Whether an index may take new wheels."""
+        return self.status not in {Status.ARCHIVED, Status.QUARANTINED}
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.reason}" if self.reason else str(self.status)
+
+    def to_mapping(self) -> dict[str, str]:
+        """The value of `project-status` on a JSON page."""
+        return {"status": str(self.status)} | ({"reason": self.reason} if self.reason else {})
+
+    @classmethod
+    def from_mapping(cls, document: Mapping[str, str]) -> Self:
+        """Read what `to_mapping` made."""
+        return cls(Status(document.get("status", Status.ACTIVE)), str(document.get("reason", "")))
+
+    def to_html(self) -> str:
+        """The lines of an HTML page's head."""
+        values = {"pypi:project-status": str(self.status), "pypi:project-status-reason": self.reason}
+        return "".join(
+            f'<meta name="{name}" content="{escape(value)}">\n' for name, value in values.items() if value
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProjectIndex:
     """The current wheels of a project, ordered by version and file name."""
 
     project: Name
     files: tuple[IndexedFile, ...] = ()
+    status: ProjectStatus = ProjectStatus()
+
+    @property
+    def offered(self) -> tuple[IndexedFile, ...]:
+        """The files that the pages list for installers."""
+        return () if self.status.status is Status.QUARANTINED else self.files
 
     def activating(self, file: IndexedFile) -> ProjectIndex:
         """The index in which this file is the current one of its slot.
@@ -164,13 +221,17 @@ class ProjectIndex:
 
     def to_json(self) -> bytes:
         """The project's page for programs, which is also what the farm reads."""
-        return _json_page(
-            {
-                "name": self.project,
-                "versions": list(dict.fromkeys(file.version for file in self.files)),
-                "files": [file.to_mapping() for file in self.files],
-            }
-        )
+        document: dict[str, object] = {
+            "name": self.project,
+            "versions": list(dict.fromkeys(file.version for file in self.offered)),
+            "files": [file.to_mapping() for file in self.offered],
+        }
+        if self.status == ProjectStatus():
+            return _json_page(document)
+        document["project-status"] = self.status.to_mapping()
+        if self.offered != self.files:
+            document["_wheelfarm"] = {"files": [file.to_mapping() for file in self.files]}
+        return _json_page(document, _VERSION_WITH_STATUS)
 
     @classmethod
     def from_json(cls, page: bytes, project: Name, where: str) -> Self:
@@ -180,7 +241,10 @@ class ProjectIndex:
             WheelhouseError: when something else has written it.
         """
         try:
-            files = tuple(IndexedFile.from_mapping(item) for item in parse_json(page)["files"])
+            document = parse_json(page)
+            listed = document.get("_wheelfarm", document)["files"]
+            files = tuple(map(IndexedFile.from_mapping, listed))
+            status = ProjectStatus.from_mapping(document.get("project-status", {}))
         except (ValueError, KeyError, TypeError, AttributeError, UsageError, WheelError) as error:
             raise WheelhouseError(
                 f"the index page of {project} is damaged",
@@ -188,11 +252,14 @@ class ProjectIndex:
                 why=f"it is not what the farm writes: {error!r:.120}",
                 hint="remove the file: the next run lists the stored wheels again, without building them",
             ) from error
-        return cls(project=project, files=files)
+        return cls(project=project, files=files, status=status)
 
     def to_html(self) -> bytes:
         """The project's page for installers: a link a wheel."""
-        return _html_page(f"Links for {self.project}", (file.to_link() for file in self.files))
+        title, links = f"Links for {self.project}", (file.to_link() for file in self.offered)
+        if self.status == ProjectStatus():
+            return _html_page(title, links)
+        return _html_page(title, links, version=_VERSION_WITH_STATUS, status=self.status.to_html())
 
 
 def root_html(projects: Sequence[Name]) -> bytes:
@@ -205,12 +272,14 @@ def root_json(projects: Sequence[Name]) -> bytes:
     return _json_page({"projects": [{"name": name} for name in projects]})
 
 
-def _json_page(document: dict[str, object]) -> bytes:
-    return (json.dumps({"meta": _META, **document}, sort_keys=True, indent=1) + "\n").encode()
+def _json_page(document: dict[str, object], version: str = _VERSION) -> bytes:
+    whole = {"meta": {"api-version": version}, **document}
+    return (json.dumps(whole, sort_keys=True, indent=1) + "\n").encode()
 
 
-def _html_page(title: str, links: Iterable[str]) -> bytes:
-    return _PAGE.format(title=escape(title), links="".join(f"{link}<br>\n" for link in links)).encode()
+def _html_page(title: str, links: Iterable[str], *, version: str = _VERSION, status: str = "") -> bytes:
+    text = "".join(f"{link}<br>\n" for link in links)
+    return _PAGE.format(title=escape(title), links=text, version=version, status=status).encode()
 
 
 def _link(text: str, attributes: Mapping[str, str]) -> str:
