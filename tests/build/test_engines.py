@@ -213,11 +213,16 @@ class TestContainers:
     def test_the_host_engine_builds_for_this_kind_of_linux(
         self, farm: Settings, platform: str, own: str
     ) -> None:
-        settings = farm.replace(engine=EngineName.HOST, platform=platform)
+        settings = farm.replace(engine=EngineName.HOST, platforms=(platform,))
         error = only(lambda: choose_engine(settings), EngineError)
         assert error.what == f"the host engine does not build for {platform} here"
         assert own in str(error.why)
-        assert choose_engine(settings.replace(platform="manylinux_x86_64")).name is EngineName.HOST
+        assert choose_engine(settings.replace(platforms=("manylinux_x86_64",))).name is EngineName.HOST
+        # One platform of several is enough, and workers do not help: the plan is made here.
+        both = settings.replace(platforms=("manylinux_x86_64", platform), workers="tcp://scheduler:8786")
+        error = only(lambda: choose_engine(both), EngineError)
+        assert error.what == f"the host engine does not build for {platform} here"
+        assert "those of workers are not known here" in str(error.why)
 
     def test_a_client_without_a_server_does_not_count(self, farm: Settings, tmp_path: Path) -> None:
         programs = tmp_path / "bin"

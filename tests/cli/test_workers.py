@@ -37,6 +37,21 @@ def test_a_dry_run_needs_no_scheduler(farm: Door) -> None:
     assert finished.returncode == 0, finished.stderr
 
 
+def test_a_run_with_nothing_to_do_needs_no_scheduler(farm: Door) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    finished = farm.inv("chain", "all", "--workers", address)
+    assert finished.returncode == 0, finished.stderr
+    assert "2 cached" in finished.stderr
+
+
+def test_the_time_of_a_plan_is_said_to_be_that_of_this_machine(farm: Door) -> None:
+    finished = farm.inv("chain", "all", "--dry-run", "--workers", f"tcp://127.0.0.1:{free_port()}")
+    assert "of this machine" not in finished.stderr, "nothing is to be built"
+    (farm.root / "recipes" / "tinybase" / "smoke.py").write_text("import tinybase\n")
+    finished = farm.inv("chain", "all", "--dry-run", "--workers", f"tcp://127.0.0.1:{free_port()}")
+    assert "of this machine; workers: see inv plan --machines" in finished.stderr
+
+
 @pytest.mark.slow
 def test_no_scheduler_is_said_with_the_next_command(farm: Door) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"

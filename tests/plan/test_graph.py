@@ -10,15 +10,16 @@ import pytest
 from support.farm import LINUX, builds_of, make_farm, make_toolchain, plan_of
 from support.raised import only
 from wheelfarm.errors import CycleError, LockError, RecipeError, UsageError
-from wheelfarm.model import Target, parse_name
+from wheelfarm.model import EngineName, Target, parse_name
 from wheelfarm.plan.build import BuildId
-from wheelfarm.plan.graph import order
+from wheelfarm.plan.graph import make_plan, order
 from wheelfarm.recipes.recipe_set import read_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
 
 
@@ -96,6 +97,63 @@ def test_each_target_has_a_chain_of_its_own(tmp_path: Path) -> None:
         assert scipy.id.slug == f"scipy-plain-{target}"
     assert len({build.key for build in plan.builds}) == 8
     assert _names(plan.only([parse_name("zlib")])) == ["zlib", "zlib"]
+
+
+class TestPlatforms:
+    """One plan for two processors."""
+
+    X86_64, AARCH64 = map(Target.parse, (LINUX, "cp311-manylinux_aarch64"))
+
+    def _plan(self, root: Path, **more: Any) -> Plan:
+        recipes = {"pure": {"compilers": []}, **CHAIN, "mixed": _on("numpy", "pure"), **more}
+        images = {self.X86_64: "sha256:1", self.AARCH64: "sha256:2"}
+        toolchains = [
+            make_toolchain(str(target), facts={"image": image}, engine=EngineName.CIBUILDWHEEL)
+            for target, image in images.items()
+        ]
+        return plan_of(make_farm(root, recipes), toolchains=toolchains)
+
+    def _build(self, plan: Plan, name: str, target: Target) -> Build:
+        return plan.build(BuildId(name=parse_name(name), variant="plain", target=target))
+
+    def test_builds_of_two_platforms_do_not_need_each_other(self, tmp_path: Path) -> None:
+        plan = self._plan(tmp_path)
+        for build in plan.builds:
+            for needed in {*build.upstream, *build.run}:
+                assert needed.target == build.id.target or needed.name == "pure"
+
+    def test_a_pure_wheel_is_built_once_for_the_first_platform(self, tmp_path: Path) -> None:
+        plan = self._plan(tmp_path)
+        (pure,) = plan.only([parse_name("pure")]).builds
+        assert pure.id.target == self.X86_64
+        for target in (self.X86_64, self.AARCH64):
+            mixed = self._build(plan, "mixed", target)
+            assert pure.id in mixed.upstream
+            assert mixed.key_parts["upstream.pure"] == pure.key
+
+    def test_a_platform_has_the_keys_that_it_has_alone(self, tmp_path: Path) -> None:
+        plan = self._plan(tmp_path / "both")
+        toolchain = self._build(plan, "scipy", self.AARCH64).toolchain
+        alone = plan_of(make_farm(tmp_path / "one", CHAIN), toolchains=[toolchain])
+        for build in alone.builds:
+            assert plan.build(build.id).key == build.key
+
+    def test_what_skips_a_platform_is_built_for_the_other(self, tmp_path: Path) -> None:
+        skip = [{"targets": "*aarch64", "reason": "no compiler"}]
+        plan = self._plan(tmp_path, apart={"skip": skip})
+        assert [build.id.target for build in plan.only([parse_name("apart")]).builds] == [self.X86_64]
+        (line,) = plan.skipped
+        assert "apart is not built for cp311-manylinux_aarch64" in line
+
+    def test_a_plan_that_is_not_strict_leaves_out_what_a_platform_skips(self, tmp_path: Path) -> None:
+        skip = [{"targets": "*aarch64", "reason": "no compiler"}]
+        settings = make_farm(tmp_path, {**CHAIN, "apart": {"skip": skip}})
+        toolchains = [make_toolchain(str(target)) for target in (self.X86_64, self.AARCH64)]
+        words: dict[str, Any] = {"names": ["apart"], "variant": "plain", "toolchains": toolchains}
+        error = only(lambda: make_plan(read_recipes(settings), settings=settings, **words), UsageError)
+        assert error.what == "apart is not built for cp311-manylinux_aarch64"
+        plan = make_plan(read_recipes(settings), settings=settings, strict=False, **words)
+        assert [build.id.target for build in plan.builds] == [self.X86_64]
 
 
 def test_build_holds_all_that_the_engine_needs(tmp_path: Path) -> None:

@@ -57,6 +57,26 @@ def test_variables_and_options_are_read_as_their_key_wants(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("table", "option", "platforms"),
+    [
+        ({}, None, ()),
+        ({"platform": "musllinux_x86_64"}, None, ("musllinux_x86_64",)),
+        ({"platform": ["win_amd64", "win32", "win_amd64"]}, None, ("win_amd64", "win32")),
+        (
+            {"platform": ["win_amd64"]},
+            "manylinux_x86_64, manylinux_aarch64",
+            ("manylinux_x86_64", "manylinux_aarch64"),
+        ),
+    ],
+)
+def test_platforms_are_one_or_several_in_their_order(
+    tmp_path: Path, table: dict[str, object], option: str | None, platforms: tuple[str, ...]
+) -> None:
+    root = write_farm(tmp_path, settings=table)
+    assert load(root, environ={}, options={"platform": option}).platforms == platforms
+
+
+@pytest.mark.parametrize(
     ("said", "release", "cache"),
     [
         ({}, False, True),
@@ -137,6 +157,9 @@ def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pyt
         ({"workers-store": ""}, "workers-store", "bad value ''"),
         ({"pythons": []}, "pythons", "bad value []"),
         ({"pythons": ["3.11", "three"]}, "pythons[1]", "bad value 'three'"),
+        ({"platform": []}, "platform", "bad value []"),
+        ({"platform": ["win_amd64", "linux"]}, "platform[1]", "bad value 'linux'"),
+        ({"workers-store": "s3://key:secret@bucket"}, "workers-store", "bad value 's3://***@bucket'"),
         ({"engine": "hots"}, "engine", "bad value 'hots'"),
         ({"container-engine": "lxc"}, "container-engine", "bad value 'lxc'"),
         ({"variants": {"plain": {"provider": "mlk"}}}, "variants.plain.provider", "bad value 'mlk'"),
@@ -166,6 +189,7 @@ def test_something_else_than_a_table_is_refused(tmp_path: Path, text: str) -> No
     [
         *(("JOBS", "two"), ("JOBS", "-1"), ("TIME_LIMIT", "long"), ("OFFLINE", "maybe"), ("OFFLINE", "")),
         *(("PYTHONS", "three"), ("PYTHONS", ","), ("ENGINE", "hots")),
+        *(("PLATFORM", "linux"), ("PLATFORM", "win_amd64,linux"), ("PLATFORM", ",")),
         *(("MEMORY", "much"), ("RELEASE", "yes"), ("COMPILER_CACHE", "on")),
     ],
 )

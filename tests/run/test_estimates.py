@@ -49,8 +49,10 @@ def expected(farm: Settings) -> Mapping[BuildId, Duration]:
 def test_a_recipe_says_what_a_build_needs(tmp_path: Path) -> None:
     farm = make_farm(tmp_path, {"alpha": {"cpus": 3, "memory": "1.5G", "exclusive": True}, "beta": {}})
     builds = builds_of(farm)
-    assert need(builds["alpha"]) == Need(cpus=3, memory=1_500_000_000, exclusive=True)
-    assert need(builds["beta"]) == Need()
+    machines = "host linux-x86_64"
+    wanted = Need(cpus=3, memory=1_500_000_000, exclusive=True, machines=machines)
+    assert need(builds["alpha"]) == wanted
+    assert need(builds["beta"]) == Need(machines=machines)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,41 @@ class TestSeveralMachines:
         assert simulate([Task(key="a", duration=path)], self.BUDGET)["a"][1] == path.on(2)
 
 
+class TestKindsOfMachines:
+    """Four CPUs of one kind, and two of another."""
+
+    BUDGET = Budget(
+        cpus=6, largest=4, kinds={"big": Budget(cpus=4, largest=4), "small": Budget(cpus=2, largest=1)}
+    )
+
+    def test_each_kind_has_a_budget_of_its_own(self) -> None:
+        many = (task(f"b{number}", seconds=9, need=Need(machines="big")) for number in range(9))
+        tasks = of(self.BUDGET, *many, *(task(key, need=Need(machines="small")) for key in "xyz"))
+        # The urgent builds of one kind do not keep the machines of the other from work.
+        assert set(tasks.start()) == {"b0", "b1", "b2", "b3", "x", "y"}
+
+    def test_a_build_gets_what_a_machine_of_its_kind_has(self) -> None:
+        needs = {"a": Need(cpus=8, machines="big"), "b": Need(cpus=8, machines="small")}
+        tasks = of(self.BUDGET, *(task(key, need=need) for key, need in needs.items()))
+        assert dict(tasks.start()) == {"a": 4, "b": 1}
+
+    def test_a_kind_that_has_no_machines_is_tried_with_all(self) -> None:
+        tasks = of(self.BUDGET, task("a", need=Need(machines="none")))
+        assert dict(tasks.start()) == {"a": 4}
+
+    def test_builds_of_two_kinds_wait_for_each_other(self) -> None:
+        tasks = of(
+            self.BUDGET,
+            task("pure", need=Need(machines="big")),
+            task("a", "pure", need=Need(machines="small")),
+        )
+        assert list(tasks.start()) == ["pure"]
+        tasks.finish("pure")
+        assert list(tasks.start()) == ["a"]
+        assert tasks.fail("a") == ()
+        assert tasks.done
+
+
 class TestShares:
     @pytest.mark.parametrize(
         ("needs", "shares"),

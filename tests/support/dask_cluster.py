@@ -1,4 +1,7 @@
-"""A real Dask scheduler and real workers on loopback, each in a directory and with a HOME of its own."""
+"""A real Dask scheduler and real workers, each in a directory and with a HOME of its own.
+
+They are on loopback, or each in a network namespace of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -23,6 +26,7 @@ from support.indexes import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from support.namespaces import Network
     from wheelfarm.recipes.settings import Settings
 
 SOURCE: Final = Path(__file__).parents[2] / "src"
@@ -53,6 +57,7 @@ class DaskWorker:
     name: str
     directory: Path
     process: subprocess.Popen[bytes]
+    host: str = "127.0.0.1"
 
     @property
     def log(self) -> str:
@@ -84,19 +89,34 @@ class DaskCluster:
             would, where this user may mount.
         config: of Dask, by variable.
         scheme: of the addresses, tcp or tls.
+        network: where the scheduler and each worker have a namespace of their own; None for loopback.
     """
 
     root: Path
     stages: Path
     config: Mapping[str, str] = field(default_factory=dict)
     scheme: str = "tcp"
+    network: Network | None = None
     port: int = field(default_factory=free_port)
     workers: list[DaskWorker] = field(default_factory=list)
     _scheduler: subprocess.Popen[bytes] | None = None
 
+    @cached_property
+    def _place(self) -> tuple[list[str], str]:
+        """The namespace of the scheduler: the words before its command, and its address."""
+        return self._add_place()
+
+    def _add_place(self) -> tuple[list[str], str]:
+        return self.network.add() if self.network else ([], "127.0.0.1")
+
+    @property
+    def host(self) -> str:
+        """The scheduler's."""
+        return self._place[1]
+
     @property
     def address(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     def _environment(self, home: Path, more: Mapping[str, str]) -> dict[str, str]:
         home.mkdir(parents=True, exist_ok=True)
@@ -121,8 +141,8 @@ class DaskCluster:
     def start_scheduler(self) -> None:
         """Start the scheduler, at the same port each time."""
         dask = str(Path(sys.executable).parent / "dask")
-        words = [dask, "scheduler", "--port", str(self.port), "--no-dashboard"]
-        words += ["--host", f"{self.scheme}://127.0.0.1"]
+        words = [*self._place[0], dask, "scheduler", "--port", str(self.port), "--no-dashboard"]
+        words += ["--host", f"{self.scheme}://{self.host}"]
         self._scheduler = self._start(words, self.root / "scheduler", {})
 
     def kill_scheduler(self) -> None:
@@ -139,8 +159,10 @@ class DaskCluster:
         env: Mapping[str, str] | None = None,
         disk: str | None = None,
         binds: Mapping[Path, Path] | None = None,
+        read_only: Path | None = None,
         source: Path = SOURCE,
         nanny: bool = False,
+        containers: bool = False,
     ) -> DaskWorker:
         """Start a worker.
 
@@ -150,29 +172,33 @@ class DaskCluster:
             env: more variables.
             disk: mount's options of tmpfs, for a directory of builds of few bytes.
             binds: file → what the worker sees in its place.
+            read_only: a directory in whose place the worker sees an empty one that it cannot write to.
             source: of wheelfarm.
             nanny: whether a process watches over the worker's, and starts it again.
+            containers: whether it builds in containers: a container engine shares its mounts with others.
         """
         directory = self.root / name
         text = " ".join(f"{key}={value:g}" for key, value in resources.items())
         dask = str(Path(sys.executable).parent / "dask")
         words = [dask, "worker", self.address, "--name", name, "--nthreads", "1"]
-        words += ["--host", f"{self.scheme}://127.0.0.1"]
+        inside, host = self._add_place()
+        words += ["--host", f"{self.scheme}://{host}"]
         words += ["--no-dashboard", "--nanny" if nanny else "--no-nanny"]
         words += ["--local-directory", str(directory / "local")]
         words += ["--memory-limit", "0", "--resources", text]
-        if can_mount():
+        if can_mount() and not containers:
             own = directory / "stages"
             own.mkdir(parents=True, exist_ok=True)
             self.stages.mkdir(parents=True, exist_ok=True)
             kind = f"-t tmpfs -o {disk} tmpfs" if disk else f"--bind {own}"
             mounts = [f"mount {kind} {self.stages}"]
             mounts += [f"mount --bind {other} {file.resolve()}" for file, other in (binds or {}).items()]
+            mounts += [f"mount -t tmpfs -o ro tmpfs {read_only}"] if read_only else []
             script = " && ".join([*mounts, 'exec "$@"'])
             words = ["unshare", "--mount", "sh", "-c", script, "-", *words]
-        worker = DaskWorker(
-            name, directory, self._start(words, directory, {"PYTHONPATH": str(source), **(env or {})})
-        )
+        variables = {"PYTHONPATH": str(source), **(env or {})}
+        process = self._start([*inside, *words], directory, variables)
+        worker = DaskWorker(name, directory, process, host)
         self.workers.append(worker)
         return worker
 
@@ -223,9 +249,10 @@ def dask_cluster(
     config: Mapping[str, str] | None = None,
     wait: bool = True,
     scheme: str = "tcp",
+    network: Network | None = None,
 ) -> Iterator[DaskCluster]:
     """A scheduler and some workers, which end with the block."""
-    cluster = DaskCluster(root, root / "stages", config or {}, scheme)
+    cluster = DaskCluster(root, root / "stages", config or {}, scheme, network)
     try:
         cluster.start_scheduler()
         for number in range(workers):

@@ -161,7 +161,10 @@ def show_plan(
         lines += machine_lines(estimate) if estimate else []
         if any(each.action is not Action.NOTHING for each in decisions):
             seconds = max(map(sum, spans.values()), default=0.0)
-            after.append(f"about {about(seconds)} on {counted(jobs, 'processor')}")
+            here = f"about {about(seconds)} on {counted(jobs, 'processor')}"
+            by_workers = farm.settings.workers not in {None, "none"}
+            # A plan asks no scheduler: it may not be there.
+            after.append(f"{here} of this machine; workers: see inv plan --machines" if by_workers else here)
     call.screen.result(lines)
     call.screen.lines(after)
     return decisions, lines, after

@@ -63,7 +63,9 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "variant": Option("a farm-wide choice, such as openblas or reference", setting="variant", short="v"),
     "python": Option("feature versions, such as 3.11 or 3.11,3.13", setting="pythons", short="p"),
     "platform": Option(
-        "what to build for, such as musllinux_x86_64; this machine's own by default", setting="platform"
+        "what to build for, such as musllinux_x86_64 or manylinux_x86_64,manylinux_aarch64; by default this "
+        "machine's own",
+        setting="platform",
     ),
     "engine": Option("cibuildwheel or host; what this machine has by default", setting="engine", short="e"),
     "jobs": Option("processors for all builds that run at once", setting="jobs", short="j"),

@@ -90,12 +90,17 @@ def one_target(farm: Farm, noun: str) -> Target:
     """The only target of the farm's settings.
 
     Raises:
-        UsageError: for several Pythons.
+        UsageError: for several Pythons or platforms.
     """
     targets = farm.targets()
-    if len(targets) != 1:
-        chosen = ", ".join(str(target.python) for target in targets)
-        raise UsageError(f"{noun} is for one Python", where="--python", why=f"{chosen} are chosen")
+    chosen = {
+        "Python": ("--python", {str(target.python) for target in targets}),
+        "platform": ("--platform", {target.platform_suffix for target in targets}),
+    }
+    for word, (option, found) in chosen.items():
+        if len(found) != 1:
+            why = f"{', '.join(sorted(found))} are chosen"
+            raise UsageError(f"{noun} is for one {word}", where=option, why=why)
     return targets[0]
 
 

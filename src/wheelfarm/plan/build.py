@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping  # noqa: TC003 - workers get a `Toolchain` by pydantic
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, RecipeError
-from wheelfarm.model import Digest, Name, sha256_of_json
+from wheelfarm.model import Digest, EngineName, Name, Target, sha256_of_json
 from wheelfarm.plan.inputs import PatchInput, wheel_key
 from wheelfarm.recipes.providers import Provider
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from wheelfarm.model import EngineName, LockedRequirement, Target
+    from wheelfarm.model import LockedRequirement
     from wheelfarm.plan.inputs import BuildInputs
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe

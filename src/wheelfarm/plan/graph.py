@@ -170,6 +170,7 @@ def make_plan(
     variant: str,
     toolchains: Sequence[Toolchain],
     checks: Sequence[Callable[[Build], None]] = (),
+    strict: bool = True,
 ) -> Plan:
     """The builds for the requested recipes and all that they need, for each target.
 
@@ -182,6 +183,7 @@ def make_plan(
         variant: the variant's name.
         toolchains: one for each target, as its engine found it.
         checks: raise a FarmError for a build that cannot succeed.
+        strict: whether a requested recipe must serve each target; else it is left out for the others.
 
     Raises:
         UsageError: for an unknown recipe or variant, or a target that a recipe does not serve.
@@ -207,7 +209,7 @@ def make_plan(
             refusal = find_refusal(recipe, target, variant)
             if not refusal and (missing := sorted(absent & _needs(recipe))):
                 refusal = f"it needs {', '.join(missing)}"
-            if refusal and requested is None:
+            if refusal and (requested is None or not strict):
                 absent.add(recipe.name)
                 skipped.append(f"{recipe.name} is not built for {target}: {refusal}")
                 continue
@@ -244,6 +246,7 @@ def make_plan(
             variant=variant,
             toolchains=toolchains,
             checks=checks,
+            strict=strict,
         )
     return Plan(tuple(builds.values()), tuple(skipped), refused)
 

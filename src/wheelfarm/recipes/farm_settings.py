@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
 from wheelfarm.recipes.base_table import BaseTable
@@ -78,6 +78,11 @@ def _path(text: str) -> Path:
 def default_stages() -> Path:
     """The directory of builds on this machine unless it is set: the same path on every machine."""
     return Path("C:/wheelfarm") if os.name == "nt" else Path("/var/tmp/wheelfarm").resolve()  # noqa: S108
+
+
+def _words(value: object) -> object:
+    """A text is a list of one; an option gives several separated by commas."""
+    return (value,) if isinstance(value, str) else value
 
 
 def _processors(number: int) -> int:
@@ -293,9 +298,15 @@ class FarmTable(StrictModel):
         strict=False,
         json_schema_extra={"default": ["3.11"]},
     )
-    platform: Suffix | None = Field(
-        default=None,
-        description="What wheels are built for here, such as musllinux_x86_64; this machine's own by default",
+    platforms: Annotated[
+        tuple[Suffix, ...], BeforeValidator(_words, json_schema_input_type=str | list[str])
+    ] = Field(
+        default=(),
+        alias="platform",
+        min_length=1,
+        strict=False,
+        description="What wheels are built for, such as musllinux_x86_64, or a list; pure wheels are built on "
+        "the first. This machine's own by default",
     )
     variant: str = "openblas"
     variants: dict[str, Variant] = {}
@@ -344,9 +355,8 @@ class FarmTable(StrictModel):
         description="Address of the Dask scheduler on whose workers `inv chain` builds, as "
         "`tcp://scheduler:8786`; `none`, the default, builds on this machine",
     )
-    workers_store: str | None = Field(
+    workers_store: Url | None = Field(
         default=None,
-        min_length=1,
         description="Where files for workers lie: a directory that all machines have, or a url that fsspec "
         "knows; by default they go through the scheduler",
     )

@@ -136,6 +136,7 @@ def load(
         **{name: root / getattr(farm, name) for name in _PATHS},
         "index_url": index_url,
         "pythons": tuple(sorted(set(farm.pythons))),
+        "platforms": tuple(dict.fromkeys(farm.platforms)),
         "variants": derive_variants({**(base.variants if base else {}), **farm.variants}),
         "images": farm.images | images,
         "compiler_cache": not farm.release if farm.compiler_cache is None else farm.compiler_cache,
@@ -213,6 +214,7 @@ def _processors(text: str) -> int:
 
 _KINDS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
     "pythons": (split_words, "versions, separated by commas"),
+    "platform": (split_words, "platforms, separated by commas"),
     "jobs": (_processors, "a number of processors, at least 1; leave it out for all of this machine's"),
     "time-limit": (float, "a number of seconds"),
     **dict.fromkeys(

@@ -92,7 +92,7 @@ def _rebased(tree: PatchTree, source: Source) -> dict[str, bytes]:
     for number, (series, users) in enumerate(all_series(tree).items()):
         variant, platform = users[0]
         work = tree.settings.work / str(number)
-        settings = tree.settings.replace(variant=variant, platform=TARGETS[platform], work=work)
+        settings = tree.settings.replace(variant=variant, platforms=(TARGETS[platform],), work=work)
         mine = PatchTree(settings, recipe, tree.fetcher)
         try:
             rebase(mine, source.version, commit=commit)

@@ -17,6 +17,7 @@ from wheelfarm.model import GitCommit
 from wheelfarm.plan.build import BuildId
 from wheelfarm.recipes.recipe import cost_of
 from wheelfarm.recipes.strict import size_of
+from wheelfarm.run.cluster.resources import labels_of
 from wheelfarm.run.outcome import State
 from wheelfarm.run.schedule import Duration, Need
 from wheelfarm.sources.cache import Cache
@@ -71,10 +72,11 @@ DURATIONS: Final = TypeAdapter(dict[str, _Measured])
 
 
 def need(build: Build) -> Need:
-    """What a build needs of the machine, as its recipe says."""
+    """What a build needs of the machine, as its recipe says; its kind is that of `labels_of`."""
     recipe = build.recipe.table
     size = size_of(recipe.memory) if recipe.memory else 0
-    return Need(cpus=recipe.cpus, memory=size, exclusive=recipe.exclusive)
+    machines = " ".join(labels_of(build))
+    return Need(cpus=recipe.cpus, memory=size, exclusive=recipe.exclusive, machines=machines)
 
 
 @cache

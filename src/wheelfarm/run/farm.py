@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wheelfarm.build.engine import Engine
     from wheelfarm.errors import FarmError
     from wheelfarm.model import Target
-    from wheelfarm.plan.build import Build, BuildId
+    from wheelfarm.plan.build import Build, BuildId, Toolchain
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.nightly import NightlyCommit
@@ -63,6 +63,9 @@ class Farm:
 
     commits: tuple[NightlyCommit, ...] = ()
     """What nightlies are built of, in place of the sources of their recipes."""
+
+    others: tuple[Toolchain, ...] = ()
+    """On a worker: the toolchains of other platforms, whose wheels its build uses, as the farm has them."""
 
     @cached_property
     def recipes(self) -> RecipeSet:
@@ -95,17 +98,28 @@ class Farm:
         return DurationEstimates(self.settings)
 
     def targets(self) -> tuple[Target, ...]:
-        """This machine's target for each requested Python, or that of the named platform.
+        """This machine's target for each requested Python, or those of the named platforms in their order.
 
         Raises:
-            EngineError: when this machine does not build for that platform.
+            EngineError: when this machine does not build for one of the platforms.
         """
-        return tuple(target_here(python, self.settings.platform) for python in self.settings.pythons)
+        found = [
+            target_here(python, platform)
+            for platform in self.settings.platforms or (None,)
+            for python in self.settings.pythons
+        ]
+        given = {each.target for each in self.others}
+        foreign = {each.platform_suffix for each in given}
+        return tuple(each for each in found if each in given or each.platform_suffix not in foreign)
 
-    def plan(self, names: Sequence[str] | None) -> Plan:
+    def plan(self, names: Sequence[str] | None, *, strict: bool = True) -> Plan:
         """The builds for some distributions, or all, and what they need.
 
         A recipe with an error refuses only what needs it; see `Plan.refused`.
+
+        Args:
+            names: distributions; None for all.
+            strict: whether each of them must serve each target.
 
         Raises:
             FarmError: for anything wrong in options or this machine, or with all recipes; before any work.
@@ -113,7 +127,11 @@ class Farm:
         recipes = self._planned(names)
         packages = self._system_packages(recipes)
         programs = {name for each in self._resolve(recipes) for name in named_programs(each.environment)}
-        toolchains = [self.engine.toolchain(target, packages, sorted(programs)) for target in self.targets()]
+        given = {each.target: each for each in self.others}
+        toolchains = [
+            given.get(target) or self.engine.toolchain(target, packages, sorted(programs))
+            for target in self.targets()
+        ]
         plan = make_plan(
             self.resolvable,
             settings=self.settings,
@@ -121,6 +139,7 @@ class Farm:
             variant=self.settings.variant,
             toolchains=toolchains,
             checks=(check_environment, check_options),
+            strict=strict,
         )
         if not plan.builds:
             plan.check()
@@ -231,14 +250,14 @@ class Farm:
 
     @contextmanager
     def _performer(self, services: BuildServices) -> Iterator[tuple[Perform, Budget | None]]:
-        """What performs builds, and what they may use: this machine, or the workers of a cluster."""
+        """What performs the builds of a plan, and what they may use: this machine, or a cluster's workers."""
         if self.settings.workers in {None, "none"}:
             yield partial(run_build, services), None
             return
         from wheelfarm.run.cluster.pipeline import connect  # noqa: PLC0415 - it needs an extra
 
         with connect(self) as run:
-            yield partial(run.perform, services), run.cluster.budget()
+            yield partial(run.perform, services), run.open(services.plan)
 
     def run(
         self, plan: Plan, listener: RunListener, *, expected: Mapping[BuildId, float] | None = None

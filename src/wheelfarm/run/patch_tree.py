@@ -150,8 +150,8 @@ class PatchTree:
 
     def target(self) -> Target:
         """What the series is for."""
-        python, platform = self.settings.pythons[0], self.settings.platform
-        return Target.parse(f"{python.tag}-{platform}") if platform else native_target(python)
+        python, platforms = self.settings.pythons[0], self.settings.platforms
+        return Target.parse(f"{python.tag}-{platforms[0]}") if platforms else native_target(python)
 
     def state(self) -> TreeState:
         """What the tree was made from.

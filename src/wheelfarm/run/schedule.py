@@ -27,11 +27,13 @@ class Need:
         cpus: CPUs without which it should not be started; it may be given more.
         memory: bytes at its peak.
         exclusive: whether nothing else may run at the same time.
+        machines: the kind of machines that it runs on.
     """
 
     cpus: int = 1
     memory: int = 0
     exclusive: bool = False
+    machines: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,13 @@ class Budget:
         cpus: CPUs.
         memory: bytes; None for as much as they like.
         largest: CPUs that one build may have; None for all. It is that of the largest machine of several.
+        kinds: the budget of each kind of machines, where there are several; other builds have this one.
     """
 
     cpus: int
     memory: int | None = None
     largest: int | None = None
+    kinds: Mapping[str, Budget] = field(default_factory=dict)
 
     @property
     def most(self) -> int:
@@ -113,52 +117,30 @@ class Task(Generic[K]):
     duration: Duration = field(default_factory=Duration)
 
 
-class Schedule(Generic[K]):
-    """What runs and what comes next.
-
-    The most urgent task that fits starts: the one with the longest path of tasks that wait for it. The most
-    urgent of all may be overtaken once for each CPU; then nothing else starts before it.
+class _Machines:
+    """What is free of one budget, and the tasks that can start with it.
 
     Args:
-        tasks: in the order that breaks ties.
-        budget: what those that run may take together; a greater need is clamped to it.
-
-    Raises:
-        graphlib.CycleError: when tasks wait for each other.
+        budget: what tasks that run may take together.
+        needs: the need of each task by its number, as the budget can meet it.
     """
 
-    def __init__(self, tasks: Sequence[Task[K]], budget: Budget) -> None:
+    def __init__(self, budget: Budget, needs: Sequence[Need]) -> None:
         self._budget = budget
-        # Tasks count by their numbers: a large plan has a million edges, and keys are slow to hash.
-        self._keys = [task.key for task in tasks]
-        self._numbers = {key: number for number, key in enumerate(self._keys)}
-        self._needs = [budget.clamp(task.need) for task in tasks]
-        after = [{self._numbers[key] for key in task.after if key in self._numbers} for task in tasks]
-        self._dependents: list[list[int]] = [[] for _ in tasks]
-        for number, needed in enumerate(after):
-            for each in needed:
-                self._dependents[each].append(number)
-        self._unfinished = [len(needed) for needed in after]
-        """How many tasks each waits for."""
-        paths = [task.duration.on(budget.most) for task in tasks]
-        for number in reversed([*TopologicalSorter(dict(enumerate(after))).static_order()]):
-            paths[number] += max((paths[each] for each in self._dependents[number]), default=0)
-        self._ranks = [(-path, number) for number, path in enumerate(paths)]
-        self._ready: list[tuple[float, int]] = []
+        self._needs = needs
+        self.ready: list[tuple[float, int]] = []
         """The ranks of what can start, the most urgent first."""
         self._running: dict[int, int] = {}
         """With their CPUs."""
         self._free_cpus, self._free_memory = budget.cpus, budget.memory or 0
-        self._blocked: set[int] = set()
         self._overtaken: Counter[int] = Counter()
-        self._resume(number for number, needed in enumerate(after) if not needed)
 
     @property
     def done(self) -> bool:
         """Whether nothing runs and nothing can start."""
-        return not self._running and not self._ready
+        return not self._running and not self.ready
 
-    def start(self) -> Mapping[K, int]:
+    def start(self) -> Mapping[int, int]:
         """Start what can start now: tasks with their shares of the CPUs, the most urgent first."""
         shares: dict[int, int] = {}
         while (number := self._next()) is not None:
@@ -173,19 +155,78 @@ class Schedule(Generic[K]):
             shares[least] += 1
             self._free_cpus -= 1
         self._running |= shares
-        return {self._keys[number]: share for number, share in shares.items()}
+        return shares
 
     def _next(self) -> int | None:
         """Take the next task that fits."""
-        for place, (_, number) in enumerate(self._ready if self._free_cpus else ()):
-            first, need = self._ready[0][1], self._needs[number]
+        for place, (_, number) in enumerate(self.ready if self._free_cpus else ()):
+            first, need = self.ready[0][1], self._needs[number]
             if need.cpus <= self._free_cpus and need.memory <= self._free_memory:
                 self._overtaken[first] += number != first
-                del self._ready[place]
+                del self.ready[place]
                 return number
             if self._overtaken[first] >= self._budget.cpus:
                 return None
         return None
+
+    def stop(self, number: int) -> None:
+        """A running task gives back what it took."""
+        self._free_cpus += self._running.pop(number)
+        self._free_memory += self._needs[number].memory
+
+
+class Schedule(Generic[K]):
+    """What runs and what comes next.
+
+    The most urgent task that fits starts: the one with the longest path of tasks that wait for it. The most
+    urgent of all may be overtaken once for each CPU; then nothing else starts before it. Where there are
+    several kinds of machines, this holds for each kind.
+
+    Args:
+        tasks: in the order that breaks ties.
+        budget: what those that run may take together; a greater need is clamped to it.
+
+    Raises:
+        graphlib.CycleError: when tasks wait for each other.
+    """
+
+    def __init__(self, tasks: Sequence[Task[K]], budget: Budget) -> None:
+        # Tasks count by their numbers: a large plan has a million edges, and keys are slow to hash.
+        self._keys = [task.key for task in tasks]
+        self._numbers = {key: number for number, key in enumerate(self._keys)}
+        budgets = {"": budget, **budget.kinds}
+        kinds = [task.need.machines if task.need.machines in budget.kinds else "" for task in tasks]
+        needs = [budgets[kind].clamp(task.need) for kind, task in zip(kinds, tasks, strict=True)]
+        machines = {kind: _Machines(each, needs) for kind, each in budgets.items()}
+        self._machines = [machines[kind] for kind in kinds]
+        """Those of each task."""
+        self._all_machines = tuple(machines.values())
+        after = [{self._numbers[key] for key in task.after if key in self._numbers} for task in tasks]
+        self._dependents: list[list[int]] = [[] for _ in tasks]
+        for number, needed in enumerate(after):
+            for each in needed:
+                self._dependents[each].append(number)
+        self._unfinished = [len(needed) for needed in after]
+        """How many tasks each waits for."""
+        paths = [task.duration.on(budgets[kind].most) for kind, task in zip(kinds, tasks, strict=True)]
+        for number in reversed([*TopologicalSorter(dict(enumerate(after))).static_order()]):
+            paths[number] += max((paths[each] for each in self._dependents[number]), default=0)
+        self._ranks = [(-path, number) for number, path in enumerate(paths)]
+        self._blocked: set[int] = set()
+        self._resume(number for number, needed in enumerate(after) if not needed)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing runs and nothing can start."""
+        return all(machines.done for machines in self._all_machines)
+
+    def start(self) -> Mapping[K, int]:
+        """Start what can start now: tasks with their shares of the CPUs, the most urgent first."""
+        return {
+            self._keys[number]: share
+            for machines in self._all_machines
+            for number, share in machines.start().items()
+        }
 
     def finish(self, key: K) -> None:
         """A running task has ended; what waited for it alone is ready."""
@@ -210,8 +251,7 @@ class Schedule(Generic[K]):
     def stop(self, key: K) -> None:
         """A running task gives back what it took; `resume` makes it ready again."""
         number = self._numbers[key]
-        self._free_cpus += self._running.pop(number)
-        self._free_memory += self._needs[number].memory
+        self._machines[number].stop(number)
 
     def resume(self, *keys: K) -> None:
         """Tasks are ready."""
@@ -219,7 +259,7 @@ class Schedule(Generic[K]):
 
     def _resume(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            insort(self._ready, self._ranks[number])
+            insort(self._machines[number].ready, self._ranks[number])
 
 
 def simulate(tasks: Sequence[Task[K]], budget: Budget) -> dict[K, tuple[float, float]]:

@@ -141,22 +141,27 @@ def choose_engine(settings: Settings) -> Engine:
             hint=f"{install_command('podman')}, or say --engine host; `inv doctor` says what is wrong",
         )
     if wanted is EngineName.HOST or (linux and container is None):
-        _check_platform(settings)
+        _check_platforms(settings)
         return Host(settings, _compiler_cache(settings, EngineName.HOST))
     return Cibuildwheel(settings, container, _compiler_cache(settings, EngineName.CIBUILDWHEEL))
 
 
-def _check_platform(settings: Settings) -> None:
+def _check_platforms(settings: Settings) -> None:
     """Refuse a Linux platform that the compilers of this machine are not for."""
-    own, wanted = native_target(settings.pythons[0]), settings.platform or ""
-    system, _, arch = wanted.partition("_")
-    if system in {"manylinux", "musllinux"} and wanted != own.platform_suffix:
+    own = native_target(settings.pythons[0])
+    for wanted in settings.platforms:
+        system, _, arch = wanted.partition("_")
+        if system not in {"manylinux", "musllinux"} or wanted == own.platform_suffix:
+            continue
         libc = "musl" if own.system == "musllinux" else "glibc"
         own_part = f"C library is {libc}" if arch == own.arch else f"processor is {own.arch}"
+        why = f"this machine's {own_part}, and a build on it is for that"
+        if settings.workers not in {None, "none"}:
+            why += "; the plan needs the versions of the compilers, and those of workers are not known here"
         raise EngineError(
             f"the host engine does not build for {wanted} here",
             where=settings.origins.get("platform"),
-            why=f"this machine's {own_part}, and a build on it is for that",
+            why=why,
             hint=f"{install_command('podman')}, and say --engine cibuildwheel",
         )
 

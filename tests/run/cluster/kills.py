@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3] / 
 
 from support.dask_cluster import DaskCluster, dask_cluster, messages_of, wheels_of  # noqa: E402
 from support.dozen import NAMES, dozen_farm, dozen_index  # noqa: E402
+from support.namespaces import Network, can_have_namespaces  # noqa: E402
 from support.store import check_tidy  # noqa: E402
 from support.tiny import VARIANT, child_command, run_farm  # noqa: E402
 
@@ -64,6 +66,8 @@ class Killer:
         worker = self.chance.choice(self.cluster.workers)
         worker.kill()
         self.cluster.workers.remove(worker)
+        if self.cluster.network:
+            self.cluster.network.remove(worker.host)
         self.of_workers += 1
         self.cluster.start_worker(f"replacement{self.of_workers}")
         return run
@@ -88,9 +92,13 @@ class Killer:
 
 
 def kill_often(root: Path, kills: int, seed: int, workers: int = 4) -> Killer:
-    """Build farms until that many processes were killed."""
+    """Build farms until that many processes were killed; workers have namespaces where that is possible."""
     index = dozen_index(root / "index")
-    with dask_cluster(root / "dask", workers) as cluster:
+    with ExitStack() as stack:
+        network = stack.enter_context(Network()) if can_have_namespaces() else None
+        where = "network namespaces of their own" if network else "the network of this machine"
+        print(f"{workers} workers in {where}", flush=True)  # noqa: T201
+        cluster = stack.enter_context(dask_cluster(root / "dask", workers, network=network))
         alone = dozen_farm(root / "alone", index, {"stages": str(cluster.stages)})
         states = run_farm(alone).states
         assert set(states.values()) == {"built"}, states

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_socket
 
 from support.dask_cluster import (
     WAIT,
@@ -22,9 +23,12 @@ from support.dask_cluster import (
     wheels_of,
 )
 from support.disks import small_disk
+from support.namespaces import Network, can_have_namespaces
 from support.packages import tinybase, tinyleaf
+from support.servers import Reply, index_server
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm, tiny_index
+from wheelfarm.errors import EngineError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +97,30 @@ def test_the_build_of_a_worker_that_does_not_answer_goes_to_another(
         cluster.builder().stop_answering()
         assert finish(run, cluster)["states"] == {"tinyleaf": "built"}
         check_tidy(settings.wheelhouse, VARIANT)
+
+
+@pytest.mark.skipif(not can_have_namespaces(), reason="only root can make network namespaces")
+def test_the_build_of_a_worker_without_a_network_goes_to_another(slow_index: Index, tmp_path: Path) -> None:
+    """A scheduler and four workers, each in a network namespace of its own; one cable is pulled."""
+    config = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4s"}
+    with (
+        Network() as network,
+        dask_cluster(tmp_path / "dask", 4, config=config, wait=False, network=network) as cluster,
+    ):
+        pytest_socket.socket_allow_hosts(["127.0.0.1", cluster.host], allow_unix_socket=True)
+        cluster.wait_for_workers(4)
+        assert len({cluster.host, *(worker.host for worker in cluster.workers)}) == 5
+        recipes: dict[str, Table] = {"tinybase": {}, "tinyleaf": {}, "tinytop": {}}
+        settings = tiny_farm(tmp_path / "farm", slow_index, recipes, settings=cluster.settings())
+        run = start_run(settings)
+        lost = cluster.builder()
+        network.cut(lost.host)
+        assert set(finish(run, cluster)["states"].values()) == {"built"}
+        # What comes back has nothing to say any more.
+        network.join(lost.host)
+        cluster.wait_for_workers(3)
+        check_tidy(settings.wheelhouse, VARIANT)
+        assert set(finish(start_run(settings), cluster)["states"].values()) == {"cached"}
 
 
 def test_a_scheduler_that_restarts_loses_no_run(slow_index: Index, tmp_path: Path) -> None:
@@ -230,6 +258,40 @@ class TestStore:
             assert run_farm(settings).states == {"tinyleaf": "built"}
             assert any("cannot use the store" in each for each in messages), messages
             assert copy.read_bytes() == data
+
+    def test_a_worker_that_cannot_use_the_store_builds_all_the_same(
+        self, index: Index, tmp_path: Path, messages: list[str]
+    ) -> None:
+        with dask_cluster(tmp_path / "dask", 0) as cluster:
+            store = tmp_path / "store"
+            store.mkdir()
+            cluster.start_worker("other", read_only=store)
+            cluster.wait_for_workers(1)
+            more = {**cluster.settings(), "workers-store": str(store)}
+            settings = tiny_farm(tmp_path / "farm", index, LEAF, settings=more)
+            assert run_farm(settings).states == {"tinyleaf": "built"}
+            (line,) = {each.partition(": ")[2] for each in messages if "cannot use the store" in each}
+            assert "Read-only file system" in line
+            check_tidy(settings.wheelhouse, VARIANT)
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_a_store_that_lets_nobody_in_is_an_error_before_any_build(
+        self, index: Index, tmp_path: Path, status: int
+    ) -> None:
+        """By WebHDFS, which fsspec has without another library."""
+        what = {"exception": "AuthorizationException", "message": "user nobody may not write"}
+        reply = Reply(json.dumps({"RemoteException": what}).encode(), status=status)
+        with dask_cluster(tmp_path / "dask", 1) as cluster, index_server() as server:
+            server.replies["/webhdfs/v1/farm/wheelfarm"].append(reply)
+            more = {**cluster.settings(), "workers-store": f"webhdfs://{server.host}/farm"}
+            settings = tiny_farm(tmp_path / "farm", index, LEAF, settings=more)
+            with pytest.raises(EngineError, match="the store for workers cannot be used") as caught:
+                run_farm(settings)
+            assert "user nobody may not write" in str(caught.value.why)
+            assert "credentials" in str(caught.value.hint)
+            # No build has begun.
+            assert not list(cluster.workers[0].directory.glob("local/**/request.json"))
+            assert not list(settings.work.glob("logs/*"))
 
     def test_a_store_that_cannot_be_used_is_an_error_before_any_build(
         self, index: Index, tmp_path: Path

@@ -14,6 +14,7 @@ from support.dask_cluster import RESOURCES, SOURCE, can_mount, dask_cluster, lab
 from support.indexes import free_port
 from support.tiny import LEAF, run_farm, tiny_farm
 from wheelfarm.errors import EngineError
+from wheelfarm.run.cluster.client import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +98,23 @@ def test_a_missing_label_and_too_little_memory_are_named(
     why = str(refused(index, tmp_path, cluster, memory="8G").why)
     assert f"no resource {label()}" in why
     assert "memory=1e+09 of 8e+09" in why
+
+
+def test_each_kind_of_workers_has_a_budget(cluster: DaskCluster) -> None:
+    both = {**RESOURCES, "cpus": 4, "linux-aarch64": 1}
+    cluster.start_worker("both", both)
+    cluster.start_worker("one", RESOURCES)
+    cluster.wait_for_workers(2)
+    client = Cluster(address=cluster.address, store=None)
+    try:
+        budget = client.budget({("host", label()), ("host", "linux-aarch64"), ("host", "linux-s390x")})
+    finally:
+        client.close()
+    assert (budget.cpus, budget.largest, budget.memory) == (5, 4, 4_000_000_000)
+    assert {kind: (each.cpus, each.largest) for kind, each in budget.kinds.items()} == {
+        f"host {label()}": (5, 4),
+        "host linux-aarch64": (4, 4),
+    }
 
 
 def test_a_cluster_without_workers_is_an_error(index: Index, tmp_path: Path, cluster: DaskCluster) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from support.farm import make_farm
+from support.farm import make_farm, make_toolchain
 from wheelfarm import __version__
 from wheelfarm.errors import BuildError, GroupError, HashError, Proposal, SettingsError
+from wheelfarm.plan.build import Toolchain
 from wheelfarm.run.cluster.inputs import pack_farm
 from wheelfarm.run.cluster.request import ErrorData, other_wheelfarm, own_code
 from wheelfarm.run.cluster.resources import Wanted
@@ -51,6 +53,12 @@ def test_all_errors_of_a_group_and_a_proposal_arrive() -> None:
 def test_a_path_of_the_worker_becomes_one_of_the_farm() -> None:
     error = BuildError("no", where="/worker/farm/recipes/a")
     assert there_and_back(error, ("/worker/farm", "/farm")).where == "/farm/recipes/a"
+
+
+def test_a_toolchain_arrives_as_it_was() -> None:
+    toolchains = TypeAdapter(Toolchain)
+    toolchain = make_toolchain("cp313t-musllinux_aarch64", programs={"zig": "0.13"}, glibc=(2, 28))
+    assert toolchains.validate_json(toolchains.dump_json(toolchain)) == toolchain
 
 
 def test_the_wheelfarm_of_a_worker_must_be_the_same_to_the_last_line() -> None:

@@ -77,7 +77,7 @@ class WorkerBuild:
                 self._unpack(root)
                 farm = self._farm(root)
                 try:
-                    plan = farm.plan(request.names)
+                    plan = farm.plan(request.names, strict=False)
                     plan.check()
                 except FarmError as error:
                     # The farm has planned the same files.
@@ -116,7 +116,8 @@ class WorkerBuild:
         options = {key: value for key, value in request.options.items() if key != "root"}
         settings = load(root, options={**options, **own})
         commits = tuple(NightlyCommit(**each) for each in request.commits)
-        return Farm(settings=settings.replace(versions=dict(request.versions)), commits=commits)
+        settings = settings.replace(versions=dict(request.versions))
+        return Farm(settings=settings, commits=commits, others=request.toolchains)
 
     def _fill(self, farm: Farm) -> None:
         """Store the wheels of the farm that the build needs."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -21,7 +21,7 @@ from wheelfarm.run.schedule import Budget
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from distributed import Client, Future
 
@@ -142,8 +142,11 @@ class Cluster:
         except (OSError, TimeoutError, RuntimeError, ValueError, KeyError) as error:
             raise LostError(f"{type(error).__name__}: {str(error)[:200]}") from error
 
-    def budget(self) -> Budget:
-        """What all workers that take builds may use together.
+    def budget(self, kinds: Iterable[Sequence[str]] = ()) -> Budget:
+        """What all workers that take builds may use together, and those of each kind.
+
+        Args:
+            kinds: the labels of each kind of workers; a worker may be of several.
 
         Raises:
             EngineError: when there is no worker with a resource `cpus`.
@@ -159,10 +162,11 @@ class Cluster:
             why = f"{counted(len(found), 'worker')} at {self.address}"
             hint = f"start some: {start_worker(self.address, 'host', 'linux-x86_64')}"
             raise _permanent(EngineError(what, where="--workers", why=why, hint=hint))
-        cpus = sum(int(each["cpus"]) for each in usable)
-        largest = max(int(each["cpus"]) for each in usable)
-        memory = sum(int(each.get("memory", 0)) for each in usable)
-        return Budget(cpus=cpus, memory=memory or None, largest=largest)
+        found_of = {
+            " ".join(labels): [each for each in usable if all(map(each.get, labels))] for labels in kinds
+        }
+        of_kinds = {kind: _sum(each) for kind, each in found_of.items() if each}
+        return replace(_sum(usable), kinds=of_kinds)
 
     def candidates(
         self, wanted: Wanted, refused: Mapping[str, Collection[str]], what: str
@@ -239,6 +243,13 @@ class Cluster:
         if self._client is not None:
             with suppress(Exception):
                 self._client.close(timeout=2)
+
+
+def _sum(workers: Sequence[Mapping[str, float]]) -> Budget:
+    """What some workers may use together, by their resources."""
+    cpus = [int(each["cpus"]) for each in workers]
+    memory = sum(int(each.get("memory", 0)) for each in workers)
+    return Budget(cpus=sum(cpus), memory=memory or None, largest=max(cpus))
 
 
 def _permanent(error: EngineError) -> EngineError:

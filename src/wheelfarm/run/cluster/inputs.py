@@ -6,6 +6,7 @@ import io
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import FarmError, SettingsError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.model import LockedRequirement, StoredWheel, Target
-    from wheelfarm.plan.build import Build
+    from wheelfarm.plan.build import Build, BuildId, Toolchain
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.farm import Farm
     from wheelfarm.run.services import BuildServices
@@ -111,26 +112,22 @@ class BuildInputsForWorker:
         Raises:
             FarmError: when an input cannot be fetched, or a stored wheel was changed.
         """
-        build, settings, recipes = self.build, self.services.settings, self.services.recipes
+        build, settings = self.build, self.services.settings
         self.paths[farm.file.sha256] = farm.path
         self._add_sources()
         self._add_wheels()
         if own_wheels:
             self._store(stored_wheels(self.services.wheelhouse, build))
-        downstream = [
-            each.id.name
-            for each in self.services.plan.builds
-            if build.id.name in recipes.run_closure(each.recipe.table.requires.run)
-        ]
         return BuildRequest(
             name=build.id.name,
             variant=build.id.variant,
             target=str(build.id.target),
             key_parts=build.key_parts,
-            names=tuple(dict.fromkeys((build.id.name, *downstream))),
+            names=tuple(dict.fromkeys((build.id.name, *(each.name for each in self._downstream)))),
             options=self._options(jobs),
             versions=settings.versions,
             commits=farm.commits,
+            toolchains=self._other_toolchains(),
             jobs=jobs,
             farm=farm.file,
             inputs=tuple(self._sent.values()),
@@ -143,12 +140,16 @@ class BuildInputsForWorker:
     def _options(self, jobs: int) -> dict[str, str]:
         """The settings that a worker must share; the rest of the machine's is its own."""
         settings, build = self.services.settings, self.build
-        pythons = sorted({each.target.python for each in self._closure()})
+        targets = {each.target for each in self._closure()}
+        pythons = sorted({each.python for each in targets})
+        own = {each.platform_suffix for each in targets}
+        # In the farm's order: a pure wheel is of the first platform.
+        platforms = [each for each in settings.platforms if each in own] or sorted(own)
         return {
             "root": str(settings.root),
             "variant": build.id.variant,
             "pythons": ",".join(map(str, pythons)),
-            "platform": build.id.target.platform_suffix,
+            "platform": ",".join(platforms),
             "engine": build.engine.value,
             "stages": str(settings.stages),
             "jobs": str(jobs),
@@ -157,9 +158,28 @@ class BuildInputsForWorker:
             "compiler-cache": str(bool(settings.compiler_cache)).lower(),
         }
 
-    def _closure(self) -> set[Any]:
-        """The build and all that it needs, directly or not."""
-        found, waiting = set(), [self.build.id]
+    def _other_toolchains(self) -> tuple[Toolchain, ...]:
+        """The toolchains of other platforms that the plan of the worker needs, which it cannot look at."""
+        own = self.build.id.target.platform_suffix
+        others = {each.target for each in self._closure() if each.target.platform_suffix != own}
+        found = {each.id.target: each.toolchain for each in self.services.plan.builds}
+        return tuple(found[target] for target in sorted(others))
+
+    @cached_property
+    def _downstream(self) -> tuple[BuildId, ...]:
+        """The builds of the plan whose wheels need that of this one to run."""
+        recipes, name = self.services.recipes, self.build.id.name
+        return tuple(
+            each.id
+            for each in self.services.plan.builds
+            if name in recipes.run_closure(each.recipe.table.requires.run)
+        )
+
+    def _closure(self) -> set[BuildId]:
+        """The build, those that its gate tries with its wheel, and all that they need, directly or not."""
+        own = self.build.id.target
+        found: set[BuildId] = set()
+        waiting = [self.build.id, *(each for each in self._downstream if each.target == own)]
         while waiting:
             build_id = waiting.pop()
             if build_id not in found:

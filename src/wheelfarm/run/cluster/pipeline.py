@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import ChainError, EngineError, FarmError
@@ -19,6 +20,8 @@ from wheelfarm.run.build_pipeline import BuildPipeline, run_pipeline
 from wheelfarm.run.cluster.attempts import RemoteBuild
 from wheelfarm.run.cluster.client import Cluster
 from wheelfarm.run.cluster.inputs import BuildInputsForWorker, PackedFarm
+from wheelfarm.run.cluster.resources import labels_of
+from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import State
 from wheelfarm.system.files import remove_tree
 from wheelfarm.system.logs import get_logger
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
 
     from wheelfarm.index.storage import Storage
     from wheelfarm.plan.build import Build
+    from wheelfarm.plan.graph import Plan
     from wheelfarm.run.cluster.request import BuildResult, SentFile
     from wheelfarm.run.farm import Farm
     from wheelfarm.run.outcome import Outcome
+    from wheelfarm.run.schedule import Budget
     from wheelfarm.run.services import BuildServices
 
 logger = get_logger(__name__)
@@ -41,13 +46,42 @@ _RECEIVED: Final = "received"
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterRun:
-    """What the builds of one run on a cluster share."""
+    """What the builds of one run on a cluster share; nothing is opened before it is needed."""
 
+    of: Farm
     cluster: Cluster
-    farm: PackedFarm
-    storage: Storage | None
     uploaded: set[Digest] = field(default_factory=set)
     """What the store has."""
+
+    @cached_property
+    def farm(self) -> PackedFarm:
+        """The farm's files."""
+        return PackedFarm.of(self.of)
+
+    @cached_property
+    def storage(self) -> Storage | None:
+        """The shared store; None where files go through the scheduler.
+
+        Raises:
+            EngineError: when the store cannot be used.
+        """
+        return _open_store(self.cluster.store, self.of.settings.root) if self.cluster.store else None
+
+    def open(self, plan: Plan) -> Budget | None:
+        """What the builds of a plan may use, of a cluster that answers; None where nothing is to be built.
+
+        Raises:
+            EngineError: when no scheduler answers, no worker is there, or the store cannot be used.
+        """
+        if not any(map(self._needs_worker, plan.builds)):
+            return None
+        _ = self.storage, self.cluster.client, self.farm
+        return self.cluster.budget({labels_of(build) for build in plan.builds})
+
+    def _needs_worker(self, build: Build) -> bool:
+        from_nothing, published = self.of.settings.from_nothing, self.of.published
+        decision = decide(self.of.wheelhouse, build, from_nothing=from_nothing, published=published)
+        return decision.action not in {Action.NOTHING, Action.ACTIVATE, Action.REUSE}
 
     def perform(self, services: BuildServices, build: Build, share: int) -> Outcome:
         """Take one build of a plan through a worker, with its share of the worker's processors.
@@ -72,20 +106,14 @@ class ClusterRun:
 
 @contextmanager
 def connect(farm: Farm) -> Iterator[ClusterRun]:
-    """Connect to the workers that the settings of a farm name, for one run.
-
-    Raises:
-        EngineError: when no scheduler answers, no worker is there, or the store cannot be used.
-    """
+    """The workers that the settings of a farm name, for one run; the connection ends with the block."""
     settings = farm.settings
     url = settings.workers_store
     if url is not None and "://" not in url:
         url = str(settings.root / url)
     cluster = Cluster(address=settings.workers or "", store=url)
     try:
-        storage = _open_store(url, settings.root) if url else None
-        _ = cluster.client
-        yield ClusterRun(cluster=cluster, farm=PackedFarm.of(farm), storage=storage)
+        yield ClusterRun(of=farm, cluster=cluster)
     finally:
         cluster.close()
 
@@ -100,6 +128,8 @@ def _open_store(url: str, root: Path) -> Storage:
         why = "what was written is not what is read"
     except FarmError as error:
         why = "; ".join(filter(None, (error.what, error.why)))
+    except OSError as error:
+        why = str(error)
     problem = EngineError(
         "the store for workers cannot be used",
         where=f"workers-store: {url}",

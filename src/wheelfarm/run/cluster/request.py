@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from wheelfarm import __version__, errors
 from wheelfarm.errors import FarmError, GroupError, Proposal
 from wheelfarm.model import Digest, sha256_of_json
+from wheelfarm.plan.build import Toolchain  # noqa: TC001 - as above
 from wheelfarm.system.files import sha256_of_file
 
 REQUEST: Final = "request.json"
@@ -73,6 +74,8 @@ class BuildRequest(_Value):
     """See `Settings.versions`."""
     commits: tuple[Mapping[str, Any], ...]
     """What nightlies are built of."""
+    toolchains: tuple[Toolchain, ...]
+    """Those of other platforms whose wheels the build uses, such as a pure one: only its own is checked."""
     jobs: int
     farm: SentFile
     """The farm's files as a zip."""

@@ -136,7 +136,7 @@ def _result(version: str, code: str, text: str, messages: _Messages, released: _
             _Arrival(request, messages, released).wait()
             result = _perform(request, directory, messages, released)
             if request.store is not None:
-                _upload(result, directory, request.store)
+                _upload(result, directory, request.store, messages)
     except FarmError as error:
         result = BuildResult(error=ErrorData.of(error))
     if result.wheels or result.log:
@@ -212,8 +212,9 @@ class _Arrival:
             if data is None:
                 return False
             Cache(_cache()).store([data], file.filename, accepted={file.sha256}, origin=store)
-        except (HashError, PublishError) as error:
-            self.messages.send(store=f"{error.what}: {error.why}")
+        except (HashError, PublishError, OSError) as error:
+            why = f"{error.what}: {error.why}" if isinstance(error, FarmError) else str(error)
+            self.messages.send(store=why)
             return False
         return True
 
@@ -222,12 +223,15 @@ def _is_here(file: SentFile) -> bool:
     return any((_cache() / "sha256" / file.sha256[:2] / file.sha256).glob("*"))
 
 
-def _upload(result: BuildResult, directory: Path, store: str) -> None:
+def _upload(result: BuildResult, directory: Path, store: str, messages: _Messages) -> None:
     """Put what was made into the store, where the farm gets it; else it asks this worker."""
-    storage = open_storage(store, Path("/"))
     files = [*(wheel.file for wheel in result.wheels), *([result.log] if result.log else [])]
-    for file in files:
-        storage.put(directory / "out" / file.filename, file.place, file.sha256)
+    try:
+        storage = open_storage(store, Path("/"))
+        for file in files:
+            storage.put(directory / "out" / file.filename, file.place, file.sha256)
+    except FarmError as error:
+        messages.send(store=f"{error.what}: {error.why}")
 
 
 def receive(text: str, draft: str, data: bytes, *, last: bool, dask_worker: Worker) -> str | None:
