@@ -74,6 +74,10 @@ def test_a_limit_that_is_too_small_says_what_leaving_out_saves(farm: Door) -> No
         (["nosuch", *HERE], ["the wheelhouse has no nosuch", "inv chain nosuch"]),
         (["tinytop", *HERE, "--python", "3.12"], ["the wheelhouse has no tinytop", "--python 3.12"]),
         (["tinytop", *HERE, "--python", "3.11,3.12"], ["a layer is for one Python", "3.11, 3.12 are chosen"]),
+        (
+            ["tinytop", *HERE, "--platform", "manylinux_x86_64,manylinux_aarch64"],
+            ["a layer is for one platform", "manylinux_aarch64, manylinux_x86_64 are chosen"],
+        ),
         (["tinytop", "--python", "3.14"], ["Lambda's runtime for Python 3.14 is unknown", "--like"]),
         (["tinytop", *HERE[2:], "--like", "debain13"], ["there is no system 'debain13'", "debian13"]),
         (["tinytop", *HERE, "--keep", "test"], ["'test' is never left out", "tests"]),

@@ -37,6 +37,16 @@ def test_a_dry_run_needs_no_scheduler(farm: Door) -> None:
     assert finished.returncode == 0, finished.stderr
 
 
+def test_the_host_engine_has_no_second_processor_with_workers_either(farm: Door) -> None:
+    workers = f"tcp://127.0.0.1:{free_port()}"
+    platforms = "manylinux_x86_64,manylinux_aarch64"
+    finished = farm.inv("chain", "all", "--platform", platforms, "--workers", workers)
+    assert finished.returncode == 40
+    assert "error[engine]: the host engine does not build for manylinux_aarch64 here" in finished.stderr
+    assert "where: --platform" in finished.stderr
+    assert "--engine cibuildwheel" in finished.stderr
+
+
 def test_a_run_with_nothing_to_do_needs_no_scheduler(farm: Door) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     finished = farm.inv("chain", "all", "--workers", address)

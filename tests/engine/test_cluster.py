@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from support.dask_cluster import DaskCluster
     from support.farm import Table
     from support.index import Index
-    from wheelfarm.model import StoredWheel
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.outcome import Outcome
 
@@ -97,10 +96,6 @@ def check_states(run: PlatformRun, cluster: DaskCluster, expected: Mapping[tuple
     assert run.states == expected, f"{errors}{messages_of(cluster)}"
 
 
-def stored(settings: Settings, name: str) -> list[StoredWheel]:
-    return Farm(settings=settings).wheelhouse.current(VARIANT, name)  # type: ignore[arg-type]
-
-
 def test_a_worker_builds_in_containers_with_the_bytes_of_one_machine(
     index: Index, container: dict[str, str], tmp_path: Path
 ) -> None:
@@ -142,10 +137,9 @@ def test_one_plan_builds_for_two_processors_on_two_workers(
             assert outcome.wheel is not None
             machines = {binary.machine for binary in linkage(open_wheel(outcome.wheel))}
             assert machines == {Target.parse(f"cp311-{platform}").arch}
-        logs = {worker.name: worker.directory for worker in cluster.workers}
         # Each worker has compiled for its own processor only: its cache has no wheel of the other.
         for worker, other in (("x86_64", "aarch64"), ("aarch64", "x86_64")):
-            cached = {path.name for path in (logs[worker] / "cache").rglob("*.whl")}
+            cached = {path.name for path in (cluster.root / worker / "cache").rglob("*.whl")}
             assert not [name for name in cached if name.startswith("tiny") and name.endswith(f"{other}.whl")]
             assert [name for name in cached if name.startswith("tinybase")], cached
     assert set(run_platforms(settings).states.values()) == {"cached"}

@@ -305,8 +305,8 @@ class FarmTable(StrictModel):
         alias="platform",
         min_length=1,
         strict=False,
-        description="What wheels are built for, such as musllinux_x86_64, or a list; pure wheels are built on "
-        "the first. This machine's own by default",
+        description="What wheels are built for, such as musllinux_x86_64, or a list; pure wheels are built "
+        "on the first. This machine's own by default",
     )
     variant: str = "openblas"
     variants: dict[str, Variant] = {}

@@ -98,7 +98,9 @@ def kill_often(root: Path, kills: int, seed: int, workers: int = 4) -> Killer:
         network = stack.enter_context(Network()) if can_have_namespaces() else None
         where = "network namespaces of their own" if network else "the network of this machine"
         print(f"{workers} workers in {where}", flush=True)  # noqa: T201
-        cluster = stack.enter_context(dask_cluster(root / "dask", workers, network=network))
+        # A worker whose network has gone with it sends no last word.
+        config = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "15s"}
+        cluster = stack.enter_context(dask_cluster(root / "dask", workers, config=config, network=network))
         alone = dozen_farm(root / "alone", index, {"stages": str(cluster.stages)})
         states = run_farm(alone).states
         assert set(states.values()) == {"built"}, states

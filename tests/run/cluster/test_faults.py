@@ -31,6 +31,7 @@ from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm, tiny
 from wheelfarm.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.dask_cluster import DaskCluster
@@ -99,14 +100,21 @@ def test_the_build_of_a_worker_that_does_not_answer_goes_to_another(
         check_tidy(settings.wheelhouse, VARIANT)
 
 
-@pytest.mark.skipif(not can_have_namespaces(), reason="only root can make network namespaces")
-def test_the_build_of_a_worker_without_a_network_goes_to_another(slow_index: Index, tmp_path: Path) -> None:
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """A network of this machine, for namespaces."""
+    if not can_have_namespaces():
+        pytest.skip("only root can make network namespaces")
+    with Network() as network:
+        yield network
+
+
+def test_the_build_of_a_worker_without_a_network_goes_to_another(
+    slow_index: Index, tmp_path: Path, network: Network
+) -> None:
     """A scheduler and four workers, each in a network namespace of its own; one cable is pulled."""
     config = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4s"}
-    with (
-        Network() as network,
-        dask_cluster(tmp_path / "dask", 4, config=config, wait=False, network=network) as cluster,
-    ):
+    with dask_cluster(tmp_path / "dask", 4, config=config, wait=False, network=network) as cluster:
         pytest_socket.socket_allow_hosts(["127.0.0.1", cluster.host], allow_unix_socket=True)
         cluster.wait_for_workers(4)
         assert len({cluster.host, *(worker.host for worker in cluster.workers)}) == 5
