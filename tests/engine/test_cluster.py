@@ -84,10 +84,14 @@ def run_platforms(settings: Settings) -> PlatformRun:
 
 
 def start_worker(cluster: DaskCluster, name: str, label: str, container: Mapping[str, str]) -> None:
-    """A worker with this machine's container engine, and a cache of its own."""
+    """A worker with this machine's container engine, a cache of its own, and no other processor's image."""
     resources = {**RESOURCES, "host": 0, "linux-x86_64": 0, "cibuildwheel": 1, label: 1}
-    cache = cluster.root / name / "cache"
-    env = {**container, "WHEELFARM_CACHE": str(cache)}
+    own = f"WHEELFARM_IMAGE_{label.replace('linux-', 'manylinux_').upper()}"
+    env = {key: value for key, value in container.items() if not key.startswith("WHEELFARM_IMAGE_")}
+    env |= dict.fromkeys(
+        (f"WHEELFARM_IMAGE_{each.upper()}" for each in (X86_64, AARCH64)), "localhost/none:1"
+    )
+    env |= {own: container[own], "WHEELFARM_CACHE": str(cluster.root / name / "cache")}
     cluster.start_worker(name, resources, env=env, containers=True)
 
 
