@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from wheelfarm.errors import PublishError
 from wheelfarm.sources.urls import local_path
-from wheelfarm.system.files import copy_verified, parse_json, write_atomically
+from wheelfarm.system.files import copy_verified, explain_os_errors, parse_json, write_atomically
 from wheelfarm.system.locks import LockTimeoutError, hold_lock
 from wheelfarm.system.logs import get_logger
 
@@ -89,16 +89,14 @@ class Directory:
     timeout: float = 600.0
 
     def read(self, path: str) -> bytes | None:
-        try:
+        with explain_os_errors(self.root / path), suppress(FileNotFoundError):
             return (self.root / path).read_bytes()
-        except FileNotFoundError:
-            return None
+        return None
 
     def size(self, path: str) -> int | None:
-        try:
+        with explain_os_errors(self.root / path), suppress(FileNotFoundError):
             return (self.root / path).stat().st_size
-        except FileNotFoundError:
-            return None
+        return None
 
     def write(self, path: str, data: bytes) -> None:
         write_atomically(self.root / path, data, "the index")

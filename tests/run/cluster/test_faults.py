@@ -282,6 +282,20 @@ class TestStore:
             assert "Read-only file system" in line
             check_tidy(settings.wheelhouse, VARIANT)
 
+    def test_files_go_through_the_scheduler_where_the_store_takes_no_more(
+        self, index: Index, tmp_path: Path, messages: list[str]
+    ) -> None:
+        with dask_cluster(tmp_path / "dask", 1) as cluster:
+            store = tmp_path / "store"
+            store.mkdir()
+            # What is tried at the beginning can be written, and the files cannot.
+            (store / "sha256").touch()
+            more = {**cluster.settings(), "workers-store": str(store)}
+            settings = tiny_farm(tmp_path / "farm", index, LEAF, settings=more)
+            assert run_farm(settings).states == {"tinyleaf": "built"}
+            assert any("the store for workers takes no more files" in each for each in messages), messages
+            check_tidy(settings.wheelhouse, VARIANT)
+
     @pytest.mark.parametrize("status", [401, 403])
     def test_a_store_that_lets_nobody_in_is_an_error_before_any_build(
         self, index: Index, tmp_path: Path, status: int

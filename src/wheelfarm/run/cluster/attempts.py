@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import Empty
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import BuildDirectoryError, CancelledRunError, EngineError, HashError, PublishError
+from wheelfarm.errors import BuildDirectoryError, CancelledRunError, EngineError, FarmError
 from wheelfarm.run.cluster.client import LostError
 from wheelfarm.run.cluster.request import BuildResult, ErrorData
 from wheelfarm.run.cluster.resources import Wanted, labels_of
@@ -230,7 +230,7 @@ class RemoteBuild:
                     if found == file.sha256:
                         return
                     raise mismatch(file.filename, "the store", pinned=[file.sha256], found=found)
-            except (HashError, PublishError) as error:
+            except FarmError as error:
                 self._say(f"the store's {file.filename} is not used: {error.why}")
         with explain_os_errors(path, "what a worker made"):
             self._transfers.fetch(file, result, path)

@@ -94,14 +94,17 @@ class ClusterRun:
     def upload(
         self, files: tuple[SentFile, ...], paths: Mapping[Digest, Path], *, again: bool = False
     ) -> None:
-        """Put files into the shared store, where they are not there yet."""
+        """Put files into the shared store; what it does not take goes through the scheduler."""
         if self.storage is None:
             return
-        for file in files:
-            if file.sha256 not in self.uploaded or again:
-                if again or self.storage.size(file.place) != file.size:
-                    self.storage.put(paths[file.sha256], file.place, file.sha256)
-                self.uploaded.add(file.sha256)
+        try:
+            for file in files:
+                if file.sha256 not in self.uploaded or again:
+                    if again or self.storage.size(file.place) != file.size:
+                        self.storage.put(paths[file.sha256], file.place, file.sha256)
+                    self.uploaded.add(file.sha256)
+        except FarmError as error:
+            logger.warning("the store for workers takes no more files: %s: %s", error.what, error.why)
 
 
 @contextmanager
@@ -128,8 +131,6 @@ def _open_store(url: str, root: Path) -> Storage:
         why = "what was written is not what is read"
     except FarmError as error:
         why = "; ".join(filter(None, (error.what, error.why)))
-    except OSError as error:
-        why = str(error)
     problem = EngineError(
         "the store for workers cannot be used",
         where=f"workers-store: {url}",

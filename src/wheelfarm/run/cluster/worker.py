@@ -23,7 +23,6 @@ from wheelfarm.errors import (
     HashError,
     NetworkError,
     ProcessError,
-    PublishError,
 )
 from wheelfarm.index.storage import open_storage
 from wheelfarm.run.cluster.request import (
@@ -209,12 +208,15 @@ class _Arrival:
         """Take a file from the store; whether it was there and whole. Else the farm sends it."""
         try:
             data = open_storage(store, Path("/")).read(file.place)
-            if data is None:
-                return False
+        except FarmError as error:
+            self.messages.send(store=f"{error.what}: {error.why}")
+            return False
+        if data is None:
+            return False
+        try:
             Cache(_cache()).store([data], file.filename, accepted={file.sha256}, origin=store)
-        except (HashError, PublishError, OSError) as error:
-            why = f"{error.what}: {error.why}" if isinstance(error, FarmError) else str(error)
-            self.messages.send(store=why)
+        except HashError as error:
+            self.messages.send(store=f"{error.what}: {error.why}")
             return False
         return True
 
