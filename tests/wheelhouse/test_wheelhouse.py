@@ -142,6 +142,24 @@ class TestStore:
         assert {page.read_text() for page in others} == {"neither read nor written"}
         assert len(current(wheelhouse)) == 2
 
+    @pytest.mark.parametrize(
+        "page", [None, "", "[]", "{}", '{"projects": 1}', '{"projects": [1]}', '{"projects": [{}]}']
+    )
+    def test_a_new_project_lists_all_on_the_first_page_also_where_that_was_damaged(
+        self, wheelhouse: Wheelhouse, tmp_path: Path, page: str | None
+    ) -> None:
+        for name in ("demo", "other"):
+            put(wheelhouse, tiny_wheel(tmp_path, name), name)
+        simple = wheelhouse.root / VARIANT / "simple"
+        if page is None:
+            (simple / "index.json").unlink()
+        else:
+            (simple / "index.json").write_text(page)
+        put(wheelhouse, tiny_wheel(tmp_path, "new"), "new")
+        listed_projects = json.loads((simple / "index.json").read_text())["projects"]
+        assert [each["name"] for each in listed_projects] == ["demo", "new", "other"]
+        check_tidy(wheelhouse.root)
+
     def test_a_wheel_that_changed_after_it_was_hashed_is_refused(
         self, wheelhouse: Wheelhouse, tmp_path: Path
     ) -> None:

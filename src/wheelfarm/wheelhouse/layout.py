@@ -153,6 +153,11 @@ class Layout:
         """The build keys that have a record, in order."""
         return sorted(Digest(path.stem) for path in self.records.glob("*.json"))
 
+    @property
+    def root_index(self) -> Path:
+        """The JSON page that lists all projects."""
+        return self.simple / "index.json"
+
     def project_index(self, project: Name) -> Path:
         """A project's JSON page, from which the farm reads its current wheels."""
         return self.simple / project / "index.json"
