@@ -82,7 +82,9 @@ class TestAfter:
         assert answer == "3 builds, and 1 gate of what only runs with them"
         assert "on 4 machines" in time
         assert enough.startswith("more than 2 machines spare no time")
-        assert spared == "1 wheel of these would work without a build, as expect.numpy-api says"
+        assert spared == (
+            "1 wheel of these would work without a build, as expect.numpy-api says: --trust-numpy-abi"
+        )
         assert header.split() == ["package", "action", "times", "spared", "by"]
         assert [row.split() for row in rows] == [
             ["numpy", "build", "1"],

@@ -179,6 +179,14 @@ def test_the_newest_api_of_numpy(binary_format: BinaryFormat, api: str, found: s
     assert check_binaries(binaries, **expect) == {"numpy-api": (ok, found)}
 
 
+def test_the_api_of_numpy_names_the_numpy_of_the_tests(tmp_path: Path) -> None:
+    beside = [open_wheel(make_wheel(tmp_path, name, "2.5.0")) for name in ("alpha", "numpy")]
+    binaries = binaries_of(BinaryFormat.ELF, numpy_api="2.0")
+    expect = Expect.model_validate({"numpy-api": "2.0"})
+    (check,) = check_linkage(expect, binaries, vendored=frozenset(), modules=False, beside=beside)
+    assert (check.ok, check.result.found) == (True, "2.0, tested with NumPy 2.5.0")
+
+
 @every
 def test_a_library_that_another_machine_may_not_have(binary_format: BinaryFormat) -> None:
     strange = {

@@ -92,6 +92,30 @@ def test_a_release_is_built_from_nothing(
     assert (settings.release, settings.compiler_cache) == (release, cache)
 
 
+@pytest.mark.parametrize(
+    ("table", "options", "uses"),
+    [
+        ({}, {}, False),
+        ({}, {"trust-numpy-abi": "true"}, True),
+        ({"trust-numpy-abi": True}, {}, True),
+        ({"trust-numpy-abi": True}, {"trust-numpy-abi": "false"}, False),
+        ({"trust-numpy-abi": True}, {"release": "true"}, False),
+        ({"release": True}, {"trust-numpy-abi": "true"}, False),
+    ],
+)
+def test_a_release_does_not_use_the_abi_of_numpy(
+    tmp_path: Path, table: dict[str, object], options: dict[str, str], *, uses: bool
+) -> None:
+    root = write_farm(tmp_path, settings=table)
+    assert load(root, environ={}, options=options).uses_numpy_abi is uses
+
+
+def test_a_release_and_the_abi_of_numpy_exclude_each_other_as_options(tmp_path: Path) -> None:
+    options = {"release": "true", "trust-numpy-abi": "true"}
+    with pytest.raises(UsageError, match="--release and --trust-numpy-abi exclude each other"):
+        load(write_farm(tmp_path), environ={}, options=options)
+
+
 def test_paths_are_below_the_farm_and_the_cache_is_the_users(tmp_path: Path) -> None:
     settings = make_farm(tmp_path, settings={"cache": None, "recipes": "here"})
     assert settings.recipes == tmp_path / "here"

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @task(
     *PLANNING,
     *("jobs", "memory", "offline", "release", "no_compiler_cache", "no_remote", "nightly"),
+    "trust_numpy_abi",
     *("workers", "dry_run", "json"),
     fix=f"put the edit that a failure proposes into the recipe, and build again, {ROUNDS} times at most",
     stamp="the file for the stamp of a nox session",
@@ -132,7 +133,7 @@ def _end(call: Invocation, outcomes: Sequence[Outcome], refused: Sequence[Refuse
         raise Exit(code=codes.pop() if len(codes) == 1 else ChainFailedError.exit_code)
 
 
-@task(*PLANNING, "no_remote", "json")
+@task(*PLANNING, "no_remote", "trust_numpy_abi", "json")
 def why(call: Invocation, packages: str) -> None:
     """Show why a package would be built again, key part by key part."""
     whole, builds = call.select(packages)

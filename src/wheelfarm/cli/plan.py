@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @task(
     *PLANNING,
-    *("no_remote", "nightly", "offline", "json"),
+    *("no_remote", "nightly", "offline", "trust_numpy_abi", "json"),
     machines="how long so many machines as this one take together, and how many are enough",
     after="what newer versions would cause, as numpy==2.5.0: builds, gates, and what a stable ABI spares",
 )

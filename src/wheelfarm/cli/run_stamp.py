@@ -146,10 +146,12 @@ def write_plan_stamp(
 ) -> None:
     """Write the stamp of a large plan with its lines, unless it depends on more than this machine's files.
 
-    An index may have more wheels by now: it counts where a build's wheels are not stored. Estimates are those
+    An index may have more wheels by now: it counts where no wheel has a build's own key. Estimates are those
     of the first plan. A plan needs no stamp: one that cannot be written is left out.
     """
-    building = any(each.action in {Action.BUILD, Action.REUSE} for each in decisions)
+    building = any(
+        each.action in {Action.BUILD, Action.REUSE} or each.build.has_stored_inputs for each in decisions
+    )
     if len(decisions) < LARGE or plan.refused or (building and farm.published.indexes):
         return
     stored = ((each.build, each.stored.path if each.stored else None) for each in decisions)

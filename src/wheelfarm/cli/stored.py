@@ -45,7 +45,7 @@ _FAILURES_SHOWN: Final = 20
 
 @task(
     *PLANNING,
-    *("jobs", "json"),
+    *("jobs", "trust_numpy_abi", "json"),
     name="test",
     fast="upstream's own quick subset",
     keyword="an expression that selects tests, as pytest's -k",

@@ -74,6 +74,11 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "release": Option(
         "build from nothing: no compiler cache, no build cache", setting="release", flag="true"
     ),
+    "trust_numpy_abi": Option(
+        "test stored wheels, and build nothing, where NumPy alone changed and has the C API that they need",
+        setting="trust-numpy-abi",
+        flag="true",
+    ),
     "no_compiler_cache": Option("without ccache and the build cache", setting="compiler-cache", flag="false"),
     "no_remote": Option("build what the farm's indexes have already", setting="remote", flag="false"),
     "workers": Option(

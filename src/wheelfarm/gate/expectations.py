@@ -73,7 +73,9 @@ def check_expectations(
         vendored = vendored_members(wheel)
         # The library of an abi none is no extension module.
         modules = build.recipe.table.for_one_python
-        checks += check_linkage(expect, binaries, vendored=vendored, modules=modules, exclude=exclude)
+        checks += check_linkage(
+            expect, binaries, vendored=vendored, modules=modules, exclude=exclude, beside=beside
+        )
     checks += check_examination(build, wheel, binaries, beside, compiled)
     return require(build, checks, wheel=wheel.path.name)
 
@@ -273,6 +275,7 @@ def check_linkage(
     vendored: AbstractSet[str],
     modules: bool,
     exclude: Sequence[str] = (),
+    beside: Collection[Wheel] = (),
 ) -> Iterator[Check]:
     """Compare a wheel's binaries with the expectations; a compiled wheel must have an extension module.
 
@@ -282,6 +285,7 @@ def check_linkage(
         vendored: the members that the repair tool added.
         modules: whether there are extension modules, unless the expectations say it.
         exclude: globs of the libraries that the repair left to other wheels.
+        beside: the wheels that are installed with it.
     """
     wanted = expect.extensions if expect.extensions is not None else modules or None
     if wanted is not None:
@@ -289,7 +293,7 @@ def check_linkage(
     if expect.blas is not None or expect.interface is not None:
         yield from _blas(expect, binaries)
     if expect.numpy_api is not None:
-        yield check_numpy_api(binaries, expect.numpy_api)
+        yield check_numpy_api(binaries, expect.numpy_api, beside)
     if expect.stripped is not None:
         built = [binary for binary in binaries if binary.member not in vendored]
         yield _stripped(built, wanted=expect.stripped)

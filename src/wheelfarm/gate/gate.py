@@ -34,7 +34,7 @@ class GateTests:
     Args:
         own: a clean environment for each Python that the wheel supports, that of its build first.
         downstream: those of stored wheels that need it; they run when its own tests have passed.
-        replaced: downstream wheels that this run builds again: their failure is a warning.
+        replaced: downstream wheels that this run builds or tests again: their failure is a warning.
         compiled: how the objects in it were compiled, where that is known.
         skipped: a result for each environment that cannot be made, with the reason.
     """
@@ -90,8 +90,9 @@ class _Gate:
         except GateTestError as problem:
             if environment.wheel.name not in self.tests.replaced:
                 raise
-            self.listener.on_line(f"warning: {problem.what}: {problem.why}; this run builds it again")
-            found = f"failed: {problem.why}; this run builds it again"
+            why = f"{problem.why}; this run builds or tests it again"
+            self.listener.on_line(f"warning: {problem.what}: {why}")
+            found = f"failed: {why}"
             return (Result(check="smoke", expected="passed", found=found, environment=environment.name),)
 
 

@@ -69,6 +69,15 @@ class BuildId:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NumpyAbi:
+    """What NumPy's ABI means for a build of which NumPy alone has changed since its wheel was stored."""
+
+    serves: bool
+    """Whether the stored wheel works with the plan's NumPy: then the build has its inputs and its key."""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Build:
     """One build, frozen: everything that the engine needs, and why it is in the plan."""
 
@@ -97,6 +106,13 @@ class Build:
     """All that can change the bytes of its wheels; None until the plan knows the keys of what it needs."""
     key_parts: Mapping[str, str] = field(default_factory=dict)
     gate_parts: Mapping[str, str] = field(default_factory=dict)
+    numpy_abi: NumpyAbi | None = None
+    """None where more than NumPy has changed, or nothing, or the farm does not trust NumPy's ABI."""
+
+    @property
+    def has_stored_inputs(self) -> bool:
+        """Whether its inputs are those of a stored wheel, and not of what the plan would compile."""
+        return self.numpy_abi is not None and self.numpy_abi.serves
 
     @property
     def provider(self) -> Provider:

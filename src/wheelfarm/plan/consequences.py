@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from wheelfarm.wheels.numpy_api import serves_numpy
+from wheelfarm.wheels.numpy_api import NUMPY, serves_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from wheelfarm.model import Name
     from wheelfarm.plan.build import Build, BuildId
     from wheelfarm.plan.graph import Plan
-
-_NUMPY: Final = "numpy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,4 +59,5 @@ def _rebuilt(plan: Plan, versions: Mapping[Name, str], *, abi: bool) -> set[Buil
 def _works_as_it_is(build: Build, cause: BuildId, versions: Mapping[Name, str]) -> bool:
     """Whether a wheel works with the other version of what it is compiled against."""
     api, version = build.resolved.expect.numpy_api, versions.get(cause.name)
-    return cause.name == _NUMPY and bool(api and version and serves_numpy(api, version))
+    is_tested = cause.name == NUMPY and cause in build.run
+    return is_tested and bool(api and version and serves_numpy(api, version))

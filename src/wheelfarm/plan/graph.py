@@ -233,7 +233,7 @@ def make_plan(
                     shared=shared,
                 )
                 shared[recipe.name, recipe.table.shared_by(target)] = build.id
-                builds[build.id] = _keyed(build, builds)
+                builds[build.id] = with_keys(build, builds)
                 for check in checks:
                     with own.collect():
                         check(builds[build.id])
@@ -368,7 +368,8 @@ def _added_requires(
     return tuple(f"{each.name}=={each.version}" for each in unpacked if each.name == mkl)
 
 
-def _keyed(build: Build, earlier: Mapping[BuildId, Build]) -> Build:
+def with_keys(build: Build, earlier: Mapping[BuildId, Build]) -> Build:
+    """The build with its inputs and keys, which follow from those of the builds that it needs."""
     inputs = build_inputs(build, {up.name: earlier[up].key for up in build.upstream})
     keyed = replace(build, inputs=inputs, key_parts=inputs.key_parts())
     return replace(keyed, gate_parts=gate_parts(keyed, {up.name: earlier[up].key for up in build.run}))

@@ -334,6 +334,12 @@ class FarmTable(StrictModel):
     release: bool = Field(
         default=False, description="Build from nothing: no compiler cache unless it is requested"
     )
+    trust_numpy_abi: bool = Field(
+        default=False,
+        description="Whether a stored wheel is tested and not built again where NumPy alone has changed and "
+        "the C API that its modules ask for, as `expect.numpy-api` says, is in the new one; a release "
+        "builds it",
+    )
     compiler_cache: bool | None = Field(
         default=None,
         description="Whether ccache and the build cache are used; by default except for releases",

@@ -40,6 +40,7 @@ OVERRIDABLE: Final = (
     "offline",
     "remote",
     "release",
+    "trust-numpy-abi",
     "compiler-cache",
     "compiler-cache-size",
     "compiler-cache-remote",
@@ -88,6 +89,11 @@ class Settings(FarmTable):
     def from_nothing(self) -> bool:
         """Whether a wheel counts only if nothing that an earlier build compiled went into it."""
         return self.release and not self.compiler_cache
+
+    @property
+    def uses_numpy_abi(self) -> bool:
+        """Whether a stored wheel may serve where NumPy alone has changed: never in a release."""
+        return self.trust_numpy_abi and not self.release
 
     @property
     def private(self) -> tuple[Path, ...]:
@@ -176,7 +182,12 @@ def _farm(
     problems.check()
     origins = dict.fromkeys((field.alias or "" for field in FarmTable.model_fields.values()), "default")
     origins |= dict.fromkeys(table, project.name) | {each.key: each.origin for each in overrides}
-    return FarmTable.model_validate(table | values), origins
+    farm = FarmTable.model_validate(table | values)
+    both = {origins["release"], origins["trust-numpy-abi"]} == {"--release", "--trust-numpy-abi"}
+    if both and farm.release and farm.trust_numpy_abi:
+        what = "--release and --trust-numpy-abi exclude each other"
+        raise UsageError(what, why="a release builds all against its own NumPy", hint="leave one of them out")
+    return farm, origins
 
 
 def _check_variables(environ: Mapping[str, str], problems: Collector) -> None:
@@ -218,7 +229,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
     "jobs": (_processors, "a number of processors, at least 1; leave it out for all of this machine's"),
     "time-limit": (float, "a number of seconds"),
     **dict.fromkeys(
-        ("offline", "remote", "release", "compiler-cache", "compiler-cache-read-only"),
+        ("offline", "remote", "release", "trust-numpy-abi", "compiler-cache", "compiler-cache-read-only"),
         (_switch, "1, true, 0 or false"),
     ),
 }

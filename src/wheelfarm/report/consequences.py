@@ -33,7 +33,7 @@ def consequence_lines(
     if found.spared:
         wheels, work = counted(len(found.spared), "wheel"), about(estimate.work - spared.work)
         lines += [
-            f"{wheels} of these would work without a build, as expect.numpy-api says",
+            f"{wheels} of these would work without a build, as expect.numpy-api says: --trust-numpy-abi",
             f"with their tests alone about {about(spared.seconds)}, and {work} of work less",
         ]
     spared_names = {build.id.name for build in found.spared}

@@ -17,7 +17,7 @@ from wheelfarm.build.public_wheel import take_over
 from wheelfarm.build.splits import divide
 from wheelfarm.build.steps import remove_containers, run_rendering
 from wheelfarm.build.unused_variables import check_unused_variables
-from wheelfarm.errors import Collector, FarmError, RecordError, proposal_of
+from wheelfarm.errors import ChainError, Collector, FarmError, RecordError, proposal_of
 from wheelfarm.gate.clean_environment import GATE
 from wheelfarm.gate.gate import pass_gates
 from wheelfarm.model import CompiledObjects, PublicWheel, RepairedWheel
@@ -29,6 +29,7 @@ from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.edited_source import refuse_edited
 from wheelfarm.run.last_proposal import adapt_proposal, explain_version, remember_proposal
+from wheelfarm.run.numpy_abi import explain_failed_gate
 from wheelfarm.run.outcome import Outcome, State
 from wheelfarm.run.recording import document, make_record, missing_isolation, regated, slow_compiles
 from wheelfarm.run.reuse import reuse_build
@@ -84,6 +85,7 @@ def run_pipeline(pipeline: BuildPipeline) -> Outcome:
         except FarmError as error:
             explain_version(error, build, pipeline.log)
             adapt_proposal(error, build, services.recipes)
+            explain_failed_gate(error, build)
             remember_proposal(services.settings, build, proposal_of(error))
             raise
         remember_proposal(services.settings, build, None)
@@ -185,9 +187,25 @@ class BuildPipeline:
             case Action.GATE:
                 return self._gate_again()
             case Action.REUSE if decision.found is not None:
-                return self._reuse(decision.found) or self._build(decision.predecessor)
+                return self._reuse(decision.found) or self._build_anew(decision)
             case _:
-                return self._build(decision.predecessor)
+                return self._build_anew(decision)
+
+    def _build_anew(self, decision: Decision) -> Outcome:
+        """Build, unless the key of the build is that of a stored wheel, which other inputs would not make.
+
+        Raises:
+            ChainError: when the stored wheel has been removed or damaged since the plan was made.
+        """
+        if self.build.has_stored_inputs:
+            problem = ChainError(
+                f"the stored wheel of {self.build.id} changed while the farm ran",
+                why="; ".join(decision.why),
+                hint="run it again: the next plan builds it",
+            )
+            problem.retryable = False
+            raise problem
+        return self._build(decision.predecessor)
 
     def _outcome(self, state: State, wheels: Sequence[StoredWheel]) -> Outcome:
         main, *splits = (wheel.path for wheel in wheels)

@@ -71,8 +71,14 @@ def _predecessor(wheelhouse: Wheelhouse, build: Build) -> Record | None:
 def _rebuild(wheelhouse: Wheelhouse, build: Build) -> Decision:
     old = _predecessor(wheelhouse, build)
     why = compare_keys(old.key_parts, build.key_parts) if old else ["not built yet"]
-    reasons = tuple(why) or ("its stored wheel is damaged",)
+    reasons = (*(why or ["its stored wheel is damaged"]), *_abi(build, serves=False))
     return Decision(build=build, action=Action.BUILD, why=reasons, predecessor=old)
+
+
+def _abi(build: Build, *, serves: bool) -> tuple[str, ...]:
+    """Why NumPy's ABI lets a stored wheel serve, or why it does not."""
+    found = build.numpy_abi
+    return (found.why,) if found is not None and found.serves is serves else ()
 
 
 def built_on_others(wheelhouse: Wheelhouse, build: Build, record: Record) -> str | None:
@@ -130,8 +136,10 @@ def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Deci
     if anew:
         return Decision(build=build, action=Action.BUILD, why=(anew,))
     if record.gate_key != build.gate_key:
-        why = "its expectations or tests changed; nothing is compiled"
-        return Decision(build=build, action=Action.GATE, why=(why,), stored=stored)
+        abi = _abi(build, serves=True)
+        changed = "NumPy, its expectations or its tests" if abi else "its expectations or tests"
+        why = f"{changed} changed; nothing is compiled"
+        return Decision(build=build, action=Action.GATE, why=(why, *abi), stored=stored)
     current = {
         each.key
         for name in build.distributions
@@ -141,7 +149,8 @@ def _decide(wheelhouse: Wheelhouse, build: Build, *, from_nothing: bool) -> Deci
     if not current.issuperset(build.key_of(name) for name in build.distributions):
         why = f"stored before: {short}"
         return Decision(build=build, action=Action.ACTIVATE, why=(why,), stored=stored)
-    return Decision(build=build, action=Action.NOTHING, why=(f"nothing changed: {short}",), stored=stored)
+    why = f"nothing changed: {short}"
+    return Decision(build=build, action=Action.NOTHING, why=(why, *_abi(build, serves=True)), stored=stored)
 
 
 def decide_all(
@@ -155,7 +164,13 @@ def decide_all(
     decisions: dict[BuildId, Decision] = {}
     for build in plan.builds:
         decision = decide(wheelhouse, build, from_nothing=from_nothing, published=published)
-        anew = [str(each.name) for each in build.upstream if decisions[each].action is Action.BUILD]
+        # A stored wheel that another NumPy serves does not depend on the bytes of the new one.
+        anew = [
+            str(each.name)
+            for each in build.upstream
+            if decisions[each].action is Action.BUILD
+            and build.key_parts.get(f"upstream.{each.name}") == decisions[each].build.key
+        ]
         if anew and decision.action is not Action.BUILD:
             unless = f"unless {', '.join(anew)} comes out with other bytes this time"
             decision = replace(decision, why=(*decision.why, unless))

@@ -18,6 +18,7 @@ from wheelfarm.plan.inputs import named_programs
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.run.build_pipeline import run_build
 from wheelfarm.run.estimates import DurationEstimates, need
+from wheelfarm.run.numpy_abi import use_stored_wheels
 from wheelfarm.run.outcome import Interrupted
 from wheelfarm.run.reuse import Published
 from wheelfarm.run.schedule import Budget, Duration, simulate
@@ -143,6 +144,8 @@ class Farm:
         )
         if not plan.builds:
             plan.check()
+        if self.settings.uses_numpy_abi:
+            plan = use_stored_wheels(plan, self.wheelhouse, self.published)
         for name, error in self.resolvable.broken.items():
             if name not in {each.name for each in plan.refused}:
                 first = error.errors[0] if isinstance(error, GroupError) else error

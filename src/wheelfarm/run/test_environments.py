@@ -134,7 +134,7 @@ class GateTestPlanner:
                 downstream.append(self._downstream_environment(build, recipe, pinned(stored), wheel))
             except _AbsentError as why:
                 skipped.append(_not_tested(f"{stored.name} {stored.version}", why))
-            if self._is_built_again(replace(build.id, name=recipe.name), stored):
+            if self._is_due(replace(build.id, name=recipe.name), stored):
                 replaced.add(recipe.name)
         return GateTests(
             own=tuple(own),
@@ -207,8 +207,12 @@ class GateTestPlanner:
             each.name == wheel.name and each.sha256 == wheel.sha256 for each in record.upstream
         )
 
-    def _is_built_again(self, build_id: BuildId, stored: StoredWheel) -> bool:
-        return any(each.id == build_id and each.key != stored.key for each in self.services.plan.builds)
+    def _is_due(self, build_id: BuildId, stored: StoredWheel) -> bool:
+        """Whether this run builds a stored wheel again, or tests it in a gate of its own."""
+        return any(
+            each.id == build_id and (each.key != stored.key or each.has_stored_inputs)
+            for each in self.services.plan.builds
+        )
 
     def _stored(
         self, variant: str, needed: Iterable[tuple[Name, str]], target: Target

@@ -50,6 +50,20 @@ def linkage(wheel: Wheel) -> tuple[Binary, ...]:
     return tuple(found)
 
 
+def numpy_apis(wheel: Wheel) -> dict[str, str]:
+    """The version of NumPy's C API that each binary of a wheel asks for; see `numpy_api`.
+
+    Binaries that do not take it are left out. Nothing is parsed, so it is read in this process.
+
+    Raises:
+        WheelError: when the wheel cannot be read.
+    """
+    with unreadable_as_wheel_error(wheel.path.name), zipfile.ZipFile(wheel.path) as archive:
+        names = [member.name for member in wheel.members if _format_of(archive, member.name)]
+        found = {name: numpy_api(read_member(archive, name)) for name in names}
+    return {name: api for name, api in found.items() if api}
+
+
 def read_binary(path: Path) -> tuple[Binary, ...]:
     """Read a binary that is no member of a wheel; nothing where the file is none.
 

@@ -14,6 +14,7 @@ from support.dask_cluster import WAIT, dask_cluster, wheels_of
 from support.packages import BROKEN
 from support.store import check_tidy
 from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm
+from support.tinynumpy import NEW, numpy_farm, numpy_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,22 @@ class TestChain:
         assert "farm.zip" in new
         # The other worker may have built it before: it gets all, but nobody gets a file twice.
         assert len({path.parent.name for path in after}) - len({path.parent.name for path in before}) <= 2
+
+    def test_a_worker_tests_a_wheel_that_serves_a_new_numpy_and_builds_on_it(
+        self, tmp_path: Path, index: Index, cluster: DaskCluster
+    ) -> None:
+        packages = numpy_index(index, tmp_path / "index")
+        settings = numpy_farm(tmp_path / "farm", packages, settings=cluster.settings())
+        before = run_farm(settings)
+        assert set(before.states.values()) == {"built"}
+        recipes = {"tinystats": {"expect": None}}
+        settings = numpy_farm(tmp_path / "farm", packages, NEW, recipes=recipes, settings=cluster.settings())
+        run = run_farm(settings)
+        assert run.states == {"numpy": "built", "tinyarray": "checked", "tinystats": "built"}, run.lines
+        assert run.wheel("tinyarray") == before.wheel("tinyarray")
+        record = run.record("tinystats")
+        assert record.key_parts["upstream.tinyarray"] == before.build("tinyarray").key
+        assert set(run_farm(settings).states.values()) == {"cached"}
 
     def test_a_build_that_fails_brings_its_error_and_its_log(
         self, tmp_path: Path, index: Index, cluster: DaskCluster

@@ -76,6 +76,8 @@ class WorkerBuild:
             with report_unexpected(), explain_os_errors(root, "the directory of the build"):
                 self._unpack(root)
                 farm = self._farm(root)
+                # A plan may depend on what is stored.
+                self._fill(farm)
                 try:
                     plan = farm.plan(request.names, strict=False)
                     plan.check()
@@ -90,7 +92,6 @@ class WorkerBuild:
                 if build.key_parts != request.key_parts:
                     return BuildResult(refused=tuple(compare_keys(request.key_parts, build.key_parts)))
                 services = farm.services(plan, _Printer())
-                self._fill(farm)
                 _follow_parent(services)
                 return self._build(services, build, moved)
         except FarmError as error:

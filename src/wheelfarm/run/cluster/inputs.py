@@ -155,6 +155,7 @@ class BuildInputsForWorker:
             "jobs": str(jobs),
             "time-limit": str(settings.time_limit),
             "release": str(settings.release).lower(),
+            "trust-numpy-abi": str(settings.trust_numpy_abi).lower(),
             "compiler-cache": str(bool(settings.compiler_cache)).lower(),
         }
 
