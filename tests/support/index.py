@@ -7,7 +7,7 @@ setuptools is the wheel that virtualenv brings for its environments.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +31,8 @@ class Index:
     """The directory: files/, and simple/ with a page for each project."""
 
     root: Path
+    dates: dict[str, str] = field(default_factory=dict)
+    """File name → when it was uploaded, as the pages say it; other files have no date."""
 
     @property
     def url(self) -> str:
@@ -42,6 +44,11 @@ class Index:
         (self.root / "files").mkdir(parents=True, exist_ok=True)
         for path in paths:
             shutil.copyfile(path, self.root / "files" / path.name)
+        self._write_pages()
+
+    def date(self, dates: Mapping[str, str]) -> None:
+        """Give files dates, by their names."""
+        self.dates.update(dates)
         self._write_pages()
 
     def copy(self, root: Path) -> Index:
@@ -71,7 +78,7 @@ class Index:
         for name, content in projects.items():
             page = self.root / "simple" / name / "index.html"
             page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_bytes(project_page(content, {}))
+            page.write_bytes(project_page(content, {}, dates=self.dates))
 
 
 def repack(

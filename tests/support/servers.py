@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from support.archives import digest
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+NO_DATES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,20 @@ class IndexServer:
         return replies.popleft() if len(replies) > 1 else replies[0]
 
 
-def project_page(files: Mapping[str, bytes], digests: Mapping[str, str], base: str = "../../files/") -> bytes:
-    """The page of a project as PEP 503 has it, without sizes and dates."""
+def project_page(
+    files: Mapping[str, bytes],
+    digests: Mapping[str, str],
+    base: str = "../../files/",
+    dates: Mapping[str, str] = NO_DATES,
+) -> bytes:
+    """The page of a project as PEP 503 has it, without sizes, and with dates where there are some."""
     lines = ["<!DOCTYPE html><html><body>"]
     for name, content in files.items():
         sha256 = digests.get(name, digest(content))
         fragment = f"#sha256={sha256}" if sha256 else ""
         yanked = ' data-yanked="broken"' if "yanked" in name else ""
-        lines.append(f'<a href="{base}{name}{fragment}"{yanked}>{name}</a><br/>')
+        date = f' data-upload-time="{dates[name]}"' if name in dates else ""
+        lines.append(f'<a href="{base}{name}{fragment}"{yanked}{date}>{name}</a><br/>')
     return "\n".join([*lines, "</body></html>"]).encode()
 
 

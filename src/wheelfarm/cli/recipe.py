@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.recipe_bump import bump  # noqa: F401 - a task of this collection
 from wheelfarm.cli.recipe_new import new  # noqa: F401 - a task of this collection
+from wheelfarm.cli.release_options import MIN_AGE, make_age_limit
 from wheelfarm.cli.task import task
 from wheelfarm.errors import Collector, RecipeError, UsageError, counted
 from wheelfarm.plan.graph import find_built, order
-from wheelfarm.recipes.lock_checks import check_added, check_locks
+from wheelfarm.recipes.lock_checks import check_added, check_exemptions, check_locks
 from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe import recipe_schema
@@ -132,6 +133,7 @@ def _check_recipe(
             check_added(recipe, targets, problems)
     with problems.collect():
         check_locks(recipe, farm.recipes, targets, problems)
+        check_exemptions(recipe, problems)
     with problems.collect():
         recipe.test_requirements(targets[0])
     if recipe.table.test.suite is not None:
@@ -187,8 +189,8 @@ def schema(call: Invocation, *, output: str = _SCHEMA) -> None:
         write_atomically(call.farm.settings.root / output, recipe_schema().encode(), "the schema")
 
 
-@task("dry_run", "json")
-def lock(call: Invocation, packages: str) -> None:
+@task("dry_run", "json", min_age=f"{MIN_AGE}, or any; the source must be as old")
+def lock(call: Invocation, packages: str, *, min_age: str | None = None) -> None:
     """Write build.lock, test.lock and suite.lock: what comes from outside the farm, pinned with hashes."""
     names, farm = call.choose(packages), call.farm
     compiler = LockCompiler(
@@ -196,6 +198,7 @@ def lock(call: Invocation, packages: str) -> None:
         recipes=farm.recipes,
         fetcher=make_fetcher(farm.settings),
         env=programs_environment(farm.settings),
+        age=make_age_limit(farm.settings, min_age),
     )
     pinned: dict[str, int] = {}
     with call.problems.collect():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wheelfarm.build.host_engine import programs_environment
-from wheelfarm.cli.release_options import DEFAULT_AGE, make_policy
+from wheelfarm.cli.release_options import MIN_AGE, make_policy
 from wheelfarm.cli.task import parse_releases, task
 from wheelfarm.errors import OutdatedError, UsageError, counted
 from wheelfarm.plan.graph import order
@@ -34,7 +34,7 @@ source.sha256 = "..."\
     *("dry_run", "json"),
     packages="distributions, separated by commas, each perhaps with its version as scipy==1.17.1; or all",
     check="only look whether something newer is there: exit code 15 where it is",
-    min_age="days since the upload of a release that may be chosen",
+    min_age=f"{MIN_AGE}, or 7 where it gives dates",
     require_dates="an error where the index does not say when a release was uploaded",
     prereleases="choose also among pre-releases",
     leave_out="take out the patches whose versions exclude the new version",
@@ -45,7 +45,7 @@ def bump(
     packages: str,
     *,
     check: bool = False,
-    min_age: str = DEFAULT_AGE,
+    min_age: str | None = None,
     require_dates: bool = False,
     prereleases: bool = False,
     leave_out: bool = False,

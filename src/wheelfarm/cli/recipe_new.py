@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.recipe_bootstrap import build_recipes, write_closure, write_recipe
-from wheelfarm.cli.release_options import DEFAULT_AGE, make_policy
+from wheelfarm.cli.release_options import MIN_AGE, make_policy
 from wheelfarm.cli.task import PLANNING, parse_releases, task
 from wheelfarm.errors import ChainFailedError, UsageError
 from wheelfarm.recipes.draft.drafter import Drafter
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     *PLANNING,
     *("jobs", "dry_run", "json"),
     package="a distribution or release, as scipy==1.17.1; with --bootstrap a requirement",
-    min_age="days since the upload of a release that may be chosen",
+    min_age=f"{MIN_AGE}, or 7 where it gives dates",
     require_dates="an error where the index does not say when a release was uploaded",
     prereleases="choose also among pre-releases",
     subdirectory="the directory of its project in the source, where that is not the top",
@@ -43,7 +43,7 @@ def new(
     call: Invocation,
     package: str,
     *,
-    min_age: str = DEFAULT_AGE,
+    min_age: str | None = None,
     require_dates: bool = False,
     prereleases: bool = False,
     subdirectory: str = "",

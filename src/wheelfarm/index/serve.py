@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from collections import defaultdict
+from contextlib import contextmanager, suppress
+from email.message import Message
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,17 +19,32 @@ from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     import io
+    import os
     from collections.abc import Iterator
 
 logger = get_logger(__name__)
 
 _LARGEST_BODY: Final = 1 << 16
 """Bytes of a request's body that are read and ignored."""
+_JSON: Final = "application/vnd.pypi.simple.v1+json"
+
+
+def prefers_json(accept: str) -> bool:
+    """Whether an Accept header ranks the pages of PEP 691 in JSON above those in HTML."""
+    ranks = defaultdict[str, float](float)
+    for each in accept.split(","):
+        header = Message()
+        header["Content-Type"] = each.strip()
+        with suppress(ValueError):
+            ranks[header.get_content_type()] = float(str(header.get_param("q", "1")))
+    return ranks[_JSON] > max(ranks["text/html"], ranks["application/vnd.pypi.simple.v1+html"])
 
 
 class _Handler(SimpleHTTPRequestHandler):
     timeout = 60
     """Seconds for a connection that says nothing."""
+    _negotiated = False
+    """Whether the page is there in HTML and in JSON."""
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
         """Refuse what is not a file of the wheelhouse: a link may lead out of it."""
@@ -42,7 +59,21 @@ class _Handler(SimpleHTTPRequestHandler):
         if not inside:
             self.send_error(HTTPStatus.NOT_FOUND, "File not found")
             return None
+        path, _, query = self.path.partition("?")
+        self._negotiated = path.endswith("/") and Path(self.translate_path(f"{path}index.json")).is_file()
+        if self._negotiated and prefers_json(self.headers.get("Accept", "")):
+            self.path = "?".join((f"{path}index.json", *([query] if query else [])))
         return super().send_head()
+
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        """The type of PEP 691 for a page in JSON; pip reads dates in these only."""
+        return _JSON if Path(path).name == "index.json" else super().guess_type(path)
+
+    def end_headers(self) -> None:
+        """Tell caches that the answer depends on what the client accepts (PEP 691)."""
+        if self._negotiated:
+            self.send_header("Vary", "Accept")
+        super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         logger.info("%s %s", self.address_string(), format % args)

@@ -289,6 +289,13 @@ class FarmTable(StrictModel):
     indexes: dict[IndexName, IndexTable] = Field(
         default={}, alias="index", description="Where wheels are published to"
     )
+    min_age: int | None = Field(
+        default=None,
+        ge=0,
+        le=36_500,
+        description="Days since the upload of what `recipe.new`, `recipe.bump` and `recipe.lock` take from "
+        "that index, as their `--min-age`; where the index gives no dates, that is an error",
+    )
     ci: CiTable = CiTable()
     engine: Annotated[EngineName | None, Field(strict=False)] = None
     container_engine: Literal["podman", "docker"] | None = None

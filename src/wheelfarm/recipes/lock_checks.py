@@ -271,3 +271,13 @@ def check_added(recipe: LoadedRecipe, targets: Sequence[Target], problems: Colle
                     hint=f"inv recipe.lock {recipe.name}",
                 )
             )
+
+
+def check_exemptions(recipe: LoadedRecipe, problems: Collector) -> None:
+    """Collect exemptions from the least age for what no lock pins, and the recipe is not for either."""
+    pinned = {each.name for file in ("build.lock", "test.lock", "suite.lock") for each in recipe.pins(file)}
+    for name in recipe.table.min_age_exempt:
+        if name not in {recipe.name, *pinned}:
+            what = f"{recipe.name} exempts {name} from --min-age, and no lock of it pins {name}"
+            where = f"{recipe.where}: min-age-exempt.{name}"
+            problems.add(LockError(what, where=where, hint="remove the line"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,7 @@ from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, check_st
 from wheelfarm.recipes.lock_header import MadeFor
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.published_wheel import read_published
+from wheelfarm.recipes.release_age import explain_age, limit_for_locks
 from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 from wheelfarm.system.logs import get_logger
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.recipe_set import RecipeSet
+    from wheelfarm.recipes.release_age import AgeLimit
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.sources.fetcher import Fetcher
 
@@ -70,6 +72,8 @@ def compile_requirements(
     index_url: str | None,
     constraints: str = "",
     annotate: bool = False,
+    age: AgeLimit | None = None,
+    exempt: Iterable[str] = (),
 ) -> str:
     """Pin requirements, and all that they need, with hashes for all platforms, as lines for pip.
 
@@ -81,10 +85,14 @@ def compile_requirements(
         index_url: the default index; None is uv's own.
         constraints: lines of a lock that the pins must agree with.
         annotate: whether a comment after each pin names what requires it.
+        age: how old each file must be; uv takes none that has no date then.
+        exempt: distributions of any age, with or without dates.
 
     Raises:
         ProcessError: when they do not resolve.
     """
+    limits = ("--exclude-newer", age.cutoff) if age else ()
+    exempt = sorted({f"{name}=false" for name in exempt}) if age else ()
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
         output, bounds = Path(scratch) / "lock.txt", Path(scratch) / "constraints.txt"
         bounds.write_text(constraints, encoding="utf-8")
@@ -92,6 +100,7 @@ def compile_requirements(
             argv=(
                 *(*_UV, "--python-version", python, *(() if annotate else ("--no-annotate",))),
                 *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
+                *(*limits, *(word for name in exempt for word in ("--exclude-newer-package", name))),
                 *("--constraints", str(bounds), "--output-file", str(output), "-"),
             ),
             env={**env, "UV_NO_PROGRESS": "1", **_index(index_url)},
@@ -153,12 +162,14 @@ class LockCompiler:
         recipes: all recipes of the farm, whose distributions no lock pins.
         fetcher: fetches the sources.
         env: the environment of uv.
+        age: how old what they pin must be, and with an enforced limit the source too.
     """
 
     settings: Settings
     recipes: RecipeSet
     fetcher: Fetcher
     env: Mapping[str, str]
+    age: AgeLimit | None = None
 
     def compile(self, recipe: LoadedRecipe) -> dict[str, str]:
         """The contents of the locks of a recipe, by file name.
@@ -186,9 +197,14 @@ class LockCompiler:
         """The locks of a recipe, which may pin what the farm has recipes for.
 
         Raises:
-            LockError: when requirements do not resolve or cannot be fetched, or the source compiles Rust.
+            LockError: when requirements do not resolve or cannot be fetched, the source compiles Rust, or one
+                of them is too young.
             FarmError: when the source cannot be fetched, unpacked or patched.
         """
+        age = limit_for_locks(recipe, self.fetcher, self.age)
+        return replace(self, age=age)._resolve_all(recipe)  # noqa: SLF001 - of the same class
+
+    def _resolve_all(self, recipe: LoadedRecipe) -> ResolvedLocks:
         made_for = self._requires(recipe)
         targets, problems = targets_of(self.settings), Collector()
         own, suite = recipe.table.requires, recipe.table.test.suite
@@ -209,8 +225,11 @@ class LockCompiler:
                 constraints=test,
             ),
         }
-        brought = self._brought(recipe, runs)
-        return ResolvedLocks(made_for=made_for.model_copy(update={"brought": brought}), texts=locks)
+        changes = {
+            "brought": self._brought(recipe, runs),
+            "min_age": self.age.min_age.days if self.age else 0,
+        }
+        return ResolvedLocks(made_for=made_for.model_copy(update=changes), texts=locks)
 
     def _brought(self, recipe: LoadedRecipe, runs: Sequence[str]) -> list[str]:
         """What the recipe names to run its wheel, and only other distributions from the index require."""
@@ -343,6 +362,9 @@ class LockCompiler:
         """The lock of requirements, without the farm's own distributions."""
         if not requires:
             return ""
+        # What is pinned of the farm is so by a recipe of its own, which may exempt itself.
+        farm = {each.name for each in self.recipes if each.name in each.table.min_age_exempt}
+        exempt = {*recipe.table.min_age_exempt, *farm}
         try:
             return compile_requirements(
                 requires,
@@ -351,7 +373,15 @@ class LockCompiler:
                 env=self.env,
                 index_url=self.settings.index_url,
                 constraints=constraints,
+                age=self.age,
+                exempt=exempt,
             )
         except ProcessError as problem:
+            message = problem.why or ""
+            found = self.age and explain_age(
+                recipe, requires, self.fetcher, self.age, exempt=exempt, message=message
+            )
+            if found:
+                raise found from problem
             what = f"the requirements of {recipe.name} do not resolve"
             raise LockError(what, where=recipe.where, why=problem.why) from problem

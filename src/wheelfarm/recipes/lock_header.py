@@ -46,6 +46,9 @@ class MadeFor(StrictModel):
     brought: list[str] = Field(default=[])
     """What `requires.run` names and a distribution of test.lock requires, and not the source itself."""
 
+    min_age: int = 0
+    """Days since their upload that all files of the lock have, but for those that the recipe exempts."""
+
     @classmethod
     def of(cls, recipe: LoadedRecipe, requires: Sequence[str] = (), runs: Sequence[str] = ()) -> Self:
         """What a lock of a recipe is made for now."""
@@ -82,7 +85,7 @@ class MadeFor(StrictModel):
 
     def differences(self, now: MadeFor) -> list[str]:
         """How the recipe has changed since; requirements that only the source knows are not compared."""
-        derived = {"run_requires", "brought", *([] if now.requires else ["requires"])}
+        derived = {"run_requires", "brought", "min_age", *([] if now.requires else ["requires"])}
         before, after = (each.model_dump(by_alias=True, exclude=derived) for each in (self, now))
         return [
             f"{key} was {_shown(before[key])}, and is {_shown(after[key])}"

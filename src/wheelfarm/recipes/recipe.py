@@ -308,6 +308,11 @@ class Recipe(Layered):
     blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
     requires: Requires = Requires()
     build_requires: BuildRequires = BuildRequires()
+    min_age_exempt: dict[NameText, ReasonText] = Field(
+        default={},
+        description="Distribution → why its files may be younger than `--min-age`, or have no date: what the "
+        "locks pin, or the recipe itself for its source",
+    )
     patches: list[Patch] = []
     skip: list[Skip] = []
     splits: dict[SplitKey, Split] = Field(

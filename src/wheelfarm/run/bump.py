@@ -257,7 +257,11 @@ class _Move:
         recipes = RecipeSet({**bumper.recipes.by_name, self.recipe.name: loaded}, bumper.recipes.broken)
         recipes = recipes.in_variant(bumper.settings.variant)
         compiler = LockCompiler(
-            settings=bumper.settings, recipes=recipes, fetcher=bumper.fetcher, env=bumper.env
+            settings=bumper.settings,
+            recipes=recipes,
+            fetcher=bumper.fetcher,
+            env=bumper.env,
+            age=bumper.policy,
         )
         locks = compiler.compile(recipes.find(self.recipe.name))
         for name in _LOCKS:

@@ -11,6 +11,7 @@ from packaging.version import Version
 from wheelfarm.errors import SourceError
 from wheelfarm.model import GitCommit, PublicWheel, Sdist
 from wheelfarm.recipes.draft.release import choose_release, find_newer
+from wheelfarm.recipes.release_age import exemption_hint
 from wheelfarm.sources.urls import shown
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def find_newer_source(
     """
     source = recipe.source
     supported = tuple(each for each in policy.pythons if recipe.table.supports(each))
-    policy = replace(policy, pythons=supported or policy.pythons)
+    policy = replace(policy.exempting(recipe), pythons=supported or policy.pythons)
     if version is not None and Version(version) == Version(source.version):
         return NewerSource()
     match source:
@@ -87,9 +88,11 @@ def _of_tags(recipe: LoadedRecipe, source: GitCommit, fetcher: Fetcher, policy: 
     if not newer:
         return NewerSource()
     what = f"the tags of {recipe.name} have no dates"
-    if policy.require_dates:
-        why = "--require-dates was said, and the age of a tag cannot be checked"
-        hint = f"name the version: inv recipe.bump {recipe.name}=={max(newer)}"
+    if policy.min_age and (policy.enforced or policy.require_dates):
+        said = f"--min-age is {policy.min_age.days}" if policy.enforced else "--require-dates was said"
+        why = f"{said}, and the age of a tag cannot be checked"
+        name = f"name the version: inv recipe.bump {recipe.name}=={max(newer)}"
+        hint = exemption_hint(recipe.name, recipe.where) if policy.enforced else name
         raise SourceError(what, where=shown(source.url), why=why, hint=hint)
     found = fetcher.another_version(recipe.name, source, str(max(newer)))
     days = policy.min_age.days

@@ -15,6 +15,7 @@ from wheelfarm.recipes.lock_compiler import LockCompiler, targets_of
 from wheelfarm.recipes.recipe import Recipe
 from wheelfarm.recipes.recipe_set import RecipeSet
 from wheelfarm.recipes.recipe_text import add_values
+from wheelfarm.recipes.release_age import make_limit
 from wheelfarm.recipes.strict import parse
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.system.files import explain_os_errors, write_atomically, write_if_changed
@@ -79,6 +80,7 @@ def plan_fix(farm: Farm, proposal: Proposal) -> RecipeFix:
             recipes=recipes,
             fetcher=make_fetcher(farm.settings),
             env=programs_environment(farm.settings),
+            age=make_limit(farm.settings.min_age),
         )
         locks = compiler.compile(recipes.find(recipe.name))
     return RecipeFix(

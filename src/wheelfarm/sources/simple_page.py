@@ -14,10 +14,14 @@ from urllib.parse import urljoin
 from pypi_simple import ACCEPT_ANY, DistributionPackage, Link, ProjectPage, UnsupportedRepoVersionError
 from pypi_simple.util import check_repo_version
 
+from wheelfarm.sources.urls import shown
 from wheelfarm.system.files import parse_json
+from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+logger = get_logger(__name__)
 
 ACCEPT: Final = ACCEPT_ANY
 _JSON: Final = "application/vnd.pypi.simple.v1+json"
@@ -26,6 +30,9 @@ _LONGEST_TEXT: Final = 1000
 """Characters of a link's text; file names are shorter."""
 _LONGEST_TAG: Final = 8192
 """Characters of a tag; urls with a signature are long."""
+_LONGEST_DATE: Final = 40
+"""Characters of a date that is wrong which a message has."""
+_UPLOAD_TIME: Final = "data-upload-time"
 _CHARSETS: Final = frozenset({"utf-8", "ascii", "iso8859-1", "cp1252"})
 _START: Final = re.compile(r"<!--|<(a|base|meta)(?=[\s/>])", re.IGNORECASE)
 _REST: Final = re.compile(r"""(?:[^<>"']++|"[^"]*+"|'[^']*+')*+>""")
@@ -50,7 +57,8 @@ def read_page(content: bytes, kind: str, *, url: str, name: str) -> list[Distrib
     header["Content-Type"] = kind
     try:
         if header.get_content_type() == _JSON:
-            return ProjectPage.from_json_data(parse_json(content), url).packages
+            files = ProjectPage.from_json_data(parse_json(content), url).packages
+            return [replace(each, upload_time=_with_zone(each.upload_time)) for each in files]
         if header.get_content_type() in _HTML:
             return _read_html(content, header.get_content_charset(), url, name)
     except (UnsupportedRepoVersionError, RecursionError, LookupError) as error:
@@ -64,19 +72,32 @@ def _read_html(content: bytes, charset: str | None, url: str, name: str) -> list
     if charset is not None and codecs.lookup(charset).name not in _CHARSETS:
         raise ValueError(f"the server answers in {charset}")
     text = content.decode(charset or "utf-8", "replace")
-    return [
-        replace(DistributionPackage.from_link(link, name), upload_time=_upload_time(link))
-        for link in _links(text, url)
+    links = list(_links(text, url))
+    files = [
+        replace(DistributionPackage.from_link(link, name), upload_time=_upload_time(link)) for link in links
     ]
+    bad = [
+        date
+        for link, file in zip(links, files, strict=True)
+        if file.upload_time is None and (date := link.get_str_attrib(_UPLOAD_TIME))
+    ]
+    if bad:
+        message = "%s: %s of %d files, such as %r, is no date: they count as files without one"
+        logger.warning(message, shown(url), _UPLOAD_TIME, len(bad), bad[0][:_LONGEST_DATE])
+    return files
 
 
 def _upload_time(link: Link) -> datetime | None:
     """What PEP 700 has in JSON only, and some indexes in HTML too; None where it is missing or no date."""
     try:
-        time = datetime.fromisoformat(link.get_str_attrib("data-upload-time") or "")
+        return _with_zone(datetime.fromisoformat(link.get_str_attrib(_UPLOAD_TIME) or ""))
     except ValueError:
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _with_zone(time: datetime | None) -> datetime | None:
+    """A time with a zone, which is UTC where the index gives none."""
+    return time.replace(tzinfo=UTC) if time and not time.tzinfo else time
 
 
 def _links(text: str, url: str) -> Iterator[Link]:

@@ -116,16 +116,20 @@ class IndexedFile:
             size=int(document["size"]),
             metadata_sha256=parse_digest(document["core-metadata"]["sha256"]),
             requires_python=document.get("requires-python"),
-            uploaded=str(document["upload-time"]),
+            uploaded=_check_time(document["upload-time"]),
             key=parse_digest(document["_wheelfarm"]["key"]),
             yanked=None if yanked is False else "" if yanked is True else str(yanked),
         )
 
     def to_link(self) -> str:
-        """The file as a link of PEP 503's page."""
+        """The file as a link of PEP 503's page.
+
+        No standard has `data-upload-time`; uv reads it where an index or a directory gives no JSON.
+        """
         digest = f"sha256={self.metadata_sha256}"
         attributes = {
             "href": f"{self.url}#sha256={self.sha256}",
+            "data-upload-time": self.uploaded,
             "data-core-metadata": digest,
             "data-dist-info-metadata": digest,
         }
@@ -181,6 +185,17 @@ class ProjectStatus:
         return "".join(
             f'<meta name="{name}" content="{escape(value)}">\n' for name, value in values.items() if value
         )
+
+
+def _check_time(text: str) -> str:
+    """A time of a page, as it is; installers refuse one without a time zone.
+
+    Raises:
+        ValueError: when it is no such time.
+    """
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -272,7 +272,11 @@ class Drafter:
         optional = find_optional_modules(published.linked, recipe.libraries) if published else {}
         smoke = render_smoke(recipe.name, recipe.version, recipe.imports, extensions, optional)
         compiler = LockCompiler(
-            settings=self.settings, recipes=self.recipes, fetcher=self.fetcher, env=self.env
+            settings=self.settings,
+            recipes=self.recipes,
+            fetcher=self.fetcher,
+            env=self.env,
+            age=self.policy,
         )
         for _ in range(_ROUNDS):
             files = {RECIPE: render_recipe(recipe), SMOKE: smoke}

@@ -14,40 +14,38 @@ from packaging.version import InvalidVersion, Version
 from wheelfarm.errors import SourceError, counted
 from wheelfarm.model import Digest, parse_digest
 from wheelfarm.model.wheel_names import is_any_platform
+from wheelfarm.recipes.release_age import AgeLimit, exemption_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from pypi_simple import DistributionPackage
 
     from wheelfarm.model import Name, Python
     from wheelfarm.sources.project import Project
 
+_NEW: Final = "inv recipe.new"
 _SHOWN: Final = 5
 """Releases that an error names."""
 _PRERELEASE: Final = "it is a pre-release (--prereleases allows them)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
-    """Which releases are suitable.
+class Policy(AgeLimit):
+    """Which releases are suitable; the age is that of the source distribution.
 
     Args:
         pythons: the Pythons that it must support, all of them.
-        now: the time of the choice.
-        min_age: how long ago its source distribution must have been uploaded (PEP 700).
         prereleases: whether a pre-release is suitable.
         require_dates: whether an index without dates is an error.
         command: the task that chooses, for hints.
     """
 
     pythons: tuple[Python, ...]
-    now: datetime
-    min_age: timedelta
     prereleases: bool = False
     require_dates: bool = False
-    command: str = "inv recipe.new"
+    command: str = _NEW
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +98,8 @@ def choose_release(
 ) -> Release:
     """The newest suitable release, or that of a version.
 
-    A version that is named is taken whatever its age, and also if it is yanked or a pre-release. With
-    `pure_wheel` the file is a wheel for any platform, and no source distribution.
+    A version that is named is taken also if it is yanked or a pre-release, and whatever its age unless the
+    limit is enforced. With `pure_wheel` the file is a wheel for any platform, and no source distribution.
 
     Raises:
         SourceError: when no release is suitable, or the release has no source distribution.
@@ -114,7 +112,7 @@ def choose_release(
             project.sdist(version, Digest(""))
             raise AssertionError
         _check_python(project, found, policy, releases)
-        return _release(project, found, _notes_of_named(found, policy), pure_wheel=pure_wheel)
+        return _release(project, found, _notes_of_named(project, found, policy), pure_wheel=pure_wheel)
     found, skipped = _newest(releases, policy)
     if found is not None:
         notes = _notes_of_newest(project, found, skipped, policy)
@@ -216,13 +214,7 @@ def _unsuitable(files: _Files, policy: Policy) -> str | None:
         return f"it is yanked{f' ({reason})' if reason else ''}"
     if files.version.is_prerelease and not policy.prereleases:
         return _PRERELEASE
-    if files.uploaded is not None and policy.now - files.uploaded < policy.min_age:
-        return f"it is {_age(files.uploaded, policy)} old, and --min-age is {policy.min_age.days}"
-    return _refused_python(files, policy)
-
-
-def _age(uploaded: datetime, policy: Policy) -> str:
-    return counted(max(0, (policy.now - uploaded).days), "day")
+    return policy.find_fault(files.uploaded) or _refused_python(files, policy)
 
 
 def _refused_python(files: _Files, policy: Policy) -> str | None:
@@ -254,24 +246,47 @@ def _check_python(project: Project, files: _Files, policy: Policy, releases: Seq
 
 def _no_dates(project: Project, policy: Policy) -> str:
     what = f"the index gives no dates for {project.name}"
-    if policy.require_dates:
+    if policy.enforced or policy.require_dates:
+        said = f"--min-age is {policy.min_age.days}" if policy.enforced else "--require-dates was said"
         raise SourceError(
             what,
             where=project.url,
-            why="--require-dates was said, and the age of a release cannot be checked (PEP 700)",
-            hint="leave --require-dates out, or use an index that has upload-time",
+            why=f"{said}, and the age of a release cannot be checked (PEP 700)",
+            hint=_ways_out(project, policy)
+            if policy.enforced
+            else "leave --require-dates out, or use an index that has upload-time",
         )
     return (
         f"{what}: nobody has checked that the release is at least {counted(policy.min_age.days, 'day')} old"
     )
 
 
-def _notes_of_named(files: _Files, policy: Policy) -> list[str]:
-    notes = []
+def _ways_out(project: Project, policy: Policy) -> str:
+    if policy.command == _NEW:
+        return f"check no ages: {_NEW} {project.name} --min-age 0"
+    return exemption_hint(project.name, f"recipes/{project.name}/recipe.toml")
+
+
+def _notes_of_named(project: Project, files: _Files, policy: Policy) -> list[str]:
+    """What to know of a version that somebody named.
+
+    Raises:
+        SourceError: when an enforced limit refuses it.
+    """
+    version, notes = files.version, []
     if any(each.is_yanked for each in files.all):
-        notes.append(f"{files.version} is yanked")
-    if files.uploaded is not None and policy.now - files.uploaded < policy.min_age:
-        notes.append(f"{files.version} is only {_age(files.uploaded, policy)} old")
+        notes.append(f"{version} is yanked")
+    if policy.enforced and policy.min_age and files.uploaded is None:
+        notes.append(_no_dates(project, policy))
+    fault = policy.find_fault(files.uploaded)
+    if fault and policy.enforced:
+        what = f"{project.name} {version} is too young"
+        raise SourceError(what, where=project.url, why=fault, hint=_ways_out(project, policy))
+    if fault and files.uploaded:
+        young = files.uploaded <= policy.now
+        notes.append(
+            f"{version} is only {policy.age_of(files.uploaded)} old" if young else f"{version}: {fault}"
+        )
     return notes
 
 
