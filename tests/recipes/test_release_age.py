@@ -239,7 +239,7 @@ class TestSource:
         "source",
         [
             {"kind": "archive", "url": "https://index.invalid/leaf-1.0.tar.gz", "sha256": "a" * 64},
-            {"kind": "git", "url": "https://index.invalid/leaf.git", "commit": "a" * 40},
+            {"kind": "git", "url": "https://index.invalid/leaf.git", "commit": "a" * 40, "sha256": None},
         ],
     )
     def test_one_that_is_not_of_the_index_has_no_date(self, tmp_path: Path, source: Table) -> None:
