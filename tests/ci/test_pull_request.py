@@ -43,7 +43,7 @@ def source_of(version: str) -> dict[str, File]:
 @pytest.fixture
 def farm(tmp_path: Path) -> PatchedFarm:
     """A farm in a repository, which is a clone, with a newer version on its index."""
-    farm = PatchedFarm.create(tmp_path / "work", source_of("1.0"))
+    farm = PatchedFarm.create(tmp_path / "work", source_of("1.0"), settings={"min-age": 0})
     made = make_index(tmp_path / "build-index")
     farm.index.add(*(made.root / "files").iterdir(), make_wheel(tmp_path, "colorama", "1.0", {}))
     (farm.root / ".gitignore").write_text("/ci-artifacts/\n/cache/\n/.wheelfarm/\n/home/\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,8 @@ def farm(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     patch = {"file": "1.patch", "versions": "<2"}
     recipes: dict[str, Table] = {"older": {"patches": [patch]}, "newest": {}, "unlisted": {"source": archive}}
     patches = {"older/1.patch": "Why: a test\nUpstream: none\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-a\n+b\n"}
-    make_farm(tmp_path / "farm", recipes, settings={"index-url": index.url}, patches=patches)
+    settings = {"index-url": index.url, "min-age": 0}
+    make_farm(tmp_path / "farm", recipes, settings=settings, patches=patches)
     return Door(tmp_path / "farm", capsys, monkeypatch)
 
 
@@ -68,7 +70,8 @@ def test_a_check_of_what_is_the_newest_ends_well(farm: Door) -> None:
         (["older==2.0", "--check"], 2, "--check looks for the newest version"),
         (["older==7"], 21, "the index has no older 7"),
         (["older", "--min-age=soon"], 2, "--min-age: 'soon' is not a number of days"),
-        (["older", "--require-dates", "--check"], 21, "the index gives no dates for older"),
+        (["older", "--min-age=7", "--check"], 21, "the index gives no dates for older"),
+        (["older==2.0", "--min-age=7"], 21, "min-age-exempt.older"),
         (["older"], 30, "1 patch of older is not for 2.0"),
         (["unlisted==1.0.0.1"], 20, "index.invalid"),
     ],
@@ -85,3 +88,26 @@ def test_one_recipe_that_fails_stops_no_other_one(farm: Door) -> None:
     finished = farm.inv("recipe.bump", "all", "--json")
     assert finished.returncode == 30
     assert [each["name"] for each in json.loads(finished.stdout)] == ["newest", "unlisted"]
+
+
+def test_what_is_younger_than_seven_days_is_no_newest_unless_the_recipe_exempts_it(farm: Door) -> None:
+    root, today = farm.root, datetime.now(UTC)
+    (root / "pyproject.toml").write_text((root / "pyproject.toml").read_text().replace("min-age = 0\n", ""))
+    finished = farm.inv("recipe.bump", "older", "--check")
+    assert finished.returncode == 21
+    assert "the index gives no dates for older" in finished.stderr
+    ages = {"1.0": 90, "1.1": 8, "2.0": 6}
+    index = Index(root.parent / "index")
+    index.date(
+        {f"older-{each}.tar.gz": f"{today - timedelta(days=age):%FT%TZ}" for each, age in ages.items()}
+    )
+    finished = farm.inv("recipe.bump", "older", "--check", "--json")
+    assert json.loads(finished.stdout)[0]["newer"] == "1.1"
+    finished = farm.inv("recipe.bump", "older==2.0")
+    assert finished.returncode == 21
+    assert "error[source]: older 2.0 is too young" in finished.stderr
+    assert "it is 6 days old, and --min-age is 7" in finished.stderr
+    recipe = root / "recipes/older/recipe.toml"
+    recipe.write_text(f'min-age-exempt.older = "2.0 mends a hole"\n{recipe.read_text()}')
+    finished = farm.inv("recipe.bump", "older", "--check", "--json")
+    assert json.loads(finished.stdout)[0]["newer"] == "2.0"

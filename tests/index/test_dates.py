@@ -1,4 +1,4 @@
-"""Upload times of the farm's own indexes, as uv, pip and the farm's reader see them, over HTTP and as files."""
+"""Upload times of the farm's own indexes, as uv, pip and the farm's reader see them: HTTP and files."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def bump() -> None:
     call = Invocation({})
     settings = call.farm.settings
     found: list[tuple[LoadedRecipe, Bump | NewerSource]] = []
-    bumper = make_bumper(call, make_policy(settings, command="inv recipe.bump"))
+    bumper = make_bumper(call, make_policy(settings, command="inv recipe.bump", enforced=True))
     for recipe in select_recipes(call, None):
         with call.problems.collect():
             found.append((recipe, bumper.bump(recipe)))

@@ -34,8 +34,7 @@ source.sha256 = "..."\
     *("dry_run", "json"),
     packages="distributions, separated by commas, each perhaps with its version as scipy==1.17.1; or all",
     check="only look whether something newer is there: exit code 15 where it is",
-    min_age=f"{MIN_AGE}, or 7 where it gives dates",
-    require_dates="an error where the index does not say when a release was uploaded",
+    min_age=f"{MIN_AGE}, or 7; an error where it gives no dates",
     prereleases="choose also among pre-releases",
     leave_out="take out the patches whose versions exclude the new version",
     keep="leave the recipe of the old version below versions/, to build it again as NAME==VERSION",
@@ -46,7 +45,6 @@ def bump(
     *,
     check: bool = False,
     min_age: str | None = None,
-    require_dates: bool = False,
     prereleases: bool = False,
     leave_out: bool = False,
     keep: bool = False,
@@ -59,7 +57,7 @@ def bump(
         farm.settings,
         command="inv recipe.bump",
         min_age=min_age,
-        require_dates=require_dates,
+        enforced=True,
         prereleases=prereleases,
     )
     if check and releases and any(releases.values()):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     *PLANNING,
     *("jobs", "dry_run", "json"),
     package="a distribution or release, as scipy==1.17.1; with --bootstrap a requirement",
-    min_age=f"{MIN_AGE}, or 7 where it gives dates",
+    min_age=f"{MIN_AGE}, or 7 where the index gives dates",
     require_dates="an error where the index does not say when a release was uploaded",
     prereleases="choose also among pre-releases",
     subdirectory="the directory of its project in the source, where that is not the top",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.settings import Settings
 
 DEFAULT_AGE: Final = 7
-"""Days of recipe.new and recipe.bump, where the index gives dates and nobody states an age."""
-MIN_AGE: Final = "days since the upload of what the index has, of the farm's settings by default"
+"""Days of recipe.new and recipe.bump where nobody states an age."""
+MIN_AGE: Final = "days since the upload of what is taken; by default `min-age` of the farm"
 _DIGITS: Final = 5
 
 
@@ -44,6 +44,7 @@ def make_policy(
     min_age: str | None = None,
     require_dates: bool = False,
     prereleases: bool = False,
+    enforced: bool = False,
 ) -> Policy:
     """Which releases are suitable now, for the Pythons of a farm.
 
@@ -53,6 +54,7 @@ def make_policy(
         min_age: `--min-age`, in days.
         require_dates: `--require-dates`.
         prereleases: `--prereleases`.
+        enforced: whether the default age is enforced as one that somebody states.
 
     Raises:
         UsageError: when `min_age` is no number of days.
@@ -61,7 +63,7 @@ def make_policy(
     return Policy(
         now=limit.now,
         min_age=limit.min_age,
-        enforced=limit.enforced,
+        enforced=limit.enforced or enforced,
         pythons=settings.pythons,
         prereleases=prereleases,
         require_dates=require_dates,
