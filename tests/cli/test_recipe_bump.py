@@ -71,7 +71,7 @@ def test_a_check_of_what_is_the_newest_ends_well(farm: Door) -> None:
         (["older==7"], 21, "the index has no older 7"),
         (["older", "--min-age=soon"], 2, "--min-age: 'soon' is not a number of days"),
         (["older", "--min-age=7", "--check"], 21, "the index gives no dates for older"),
-        (["older==2.0", "--min-age=7"], 21, "min-age-exempt.older"),
+        (["older==2.0", "--min-age=7"], 21, "[min-age-exempt]"),
         (["older"], 30, "1 patch of older is not for 2.0"),
         (["unlisted==1.0.0.1"], 20, "index.invalid"),
     ],

@@ -84,8 +84,8 @@ def make_limit(stated: int | None, default: int = 0) -> AgeLimit:
 
 
 def exemption_hint(name: str, where: str) -> str:
-    """The lines that let one distribution pass."""
-    return f'record why in {where}: min-age-exempt.{name} = "..."\nor check no ages: --min-age 0'
+    """The lines that let one distribution pass; a table can stand at the end of a recipe."""
+    return f'record why in {where}, or check no ages by --min-age 0:\n[min-age-exempt]\n{name} = "..."'
 
 
 def limit_for_locks(recipe: LoadedRecipe, fetcher: Fetcher, limit: AgeLimit | None) -> AgeLimit | None:
