@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.index_export import export, simple_url  # noqa: F401 - a task of this collection
 from wheelfarm.cli.task import parse_packages, parse_releases, task
 from wheelfarm.errors import Collector, UsageError, counted
 from wheelfarm.index.build_tags import of_release, superseded
@@ -16,12 +15,8 @@ from wheelfarm.index.consumer import (
     Tool,
     consumer_lines,
     cpu_lines,
-    from_elsewhere,
-    pins,
     required_level,
-    resolve,
 )
-from wheelfarm.index.factory import read_url
 from wheelfarm.recipes.farm_settings import WHEELHOUSE
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.recipes.variants import related
@@ -34,7 +29,6 @@ from wheelfarm.report.index import (
     verdict_line,
 )
 from wheelfarm.run.publication import Publication, choose_index_name
-from wheelfarm.system.files import write_atomically
 from wheelfarm.wheelhouse.simple_index import ProjectStatus, Status
 
 if TYPE_CHECKING:
@@ -42,7 +36,6 @@ if TYPE_CHECKING:
 
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Name
-    from wheelfarm.run.farm import Farm
 
 _OR_WHEELHOUSE: Final = f"its name in [tool.wheelfarm.index], or `{WHEELHOUSE}` for the farm's own"
 
@@ -258,13 +251,6 @@ def serve(call: Invocation, *, host: str = "127.0.0.1", port: int = 8080) -> Non
         threading.Event().wait()
 
 
-def _url(farm: Farm, index: str) -> str:
-    """The simple index of the farm's variant, as installers read it."""
-    if index == WHEELHOUSE:
-        return f"{(farm.settings.wheelhouse / farm.settings.variant / 'simple').resolve().as_uri()}/"
-    return read_url(index, farm.settings, farm.settings.variant)
-
-
 @task(
     *("variant", "json"),
     tool="pip, uv, poetry or docker",
@@ -287,31 +273,5 @@ def config(call: Invocation, tool: str, packages: str, *, index: str | None = No
         if other in wheelhouse.variants()
     }
     cpu = cpu_lines(level, variant, {other: needed for other, needed in others.items() if needed != level})
-    lines = [*consumer_lines(Tool(tool), index=name, url=_url(farm, name), names=names), *cpu]
+    lines = [*consumer_lines(Tool(tool), index=name, url=simple_url(farm, name), names=names), *cpu]
     call.show({"tool": tool, "index": name, "cpu": level, "lines": lines}, lines)
-
-
-@task(
-    *("variant", "dry_run", "json"),
-    packages="distributions, each perhaps with a version, such as scipy==1.17.1, or all",
-    output="the file",
-)
-def export(call: Invocation, packages: str, *, output: str = "requirements.txt") -> None:
-    """Write a requirements file with the hashes of the farm's wheels and of what they need from elsewhere."""
-    farm, settings = call.farm, call.farm.settings
-    chosen = find_candidates(farm.wheelhouse, settings.variant, parse_releases(packages))
-    others = resolve(
-        chosen,
-        simple=_url(farm, WHEELHOUSE),
-        python=str(min(settings.pythons)),
-        env=programs_environment(settings),
-        public=settings.index_url,
-    )
-    text, ours = pins(chosen) + others, len({each.project for each in chosen})
-    data = {"file": output, "farm": ours, "others": others.count("==")}
-    if not call.dry_run:
-        write_atomically(Path(output), text.encode(), "the requirements file")
-    call.show(data, text.splitlines() if call.dry_run else ())
-    call.screen.say(f"{output}: {ours} of the farm, {counted(others.count('=='), 'other')}")
-    if from_elsewhere(chosen):
-        call.screen.say("packages from outside the farm come from another index; the hashes pin their files")

@@ -1,8 +1,7 @@
-"""What a consumer of an index writes: the settings of its installer, and a requirements file with hashes."""
+"""What a consumer of an index writes: settings of its installer, and pins of what the farm does not have."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -139,15 +138,6 @@ def required_level(wheelhouse: Wheelhouse, candidates: Iterable[Candidate]) -> s
     return highest_level(found) if found else None
 
 
-def pins(candidates: Iterable[Candidate]) -> str:
-    """A line for each distribution: its version, and the hash of each of its wheels."""
-    hashes: defaultdict[str, list[str]] = defaultdict(list)
-    for each in candidates:
-        hashes[f"{each.project}=={each.version}"].append(f"    --hash=sha256:{each.sha256}")
-    lines = (" \\\n".join([release, *sorted(found)]) for release, found in sorted(hashes.items()))
-    return "".join(f"{line}\n" for line in lines)
-
-
 def from_elsewhere(candidates: Sequence[Candidate]) -> frozenset[Name]:
     """What the candidates need that is none of them."""
     return frozenset(name for candidate in candidates for name in candidate.requires) - {
@@ -156,7 +146,13 @@ def from_elsewhere(candidates: Sequence[Candidate]) -> frozenset[Name]:
 
 
 def resolve(
-    candidates: Sequence[Candidate], *, simple: str, python: str, env: Mapping[str, str], public: str | None
+    candidates: Sequence[Candidate],
+    *,
+    simple: str,
+    python: str,
+    env: Mapping[str, str],
+    public: str | None,
+    pylock: bool = False,
 ) -> str:
     """Pin what the candidates need from elsewhere, with hashes, for all platforms.
 
@@ -166,9 +162,10 @@ def resolve(
         python: the lowest feature version.
         env: the environment in which uv is found and run.
         public: the index for the rest; uv's own default where nobody names one.
+        pylock: whether the text is that of pylock.toml, in place of lines of a requirements file.
 
     Returns:
-        Lines of a requirements file, without the farm's own distributions.
+        The pins, without the farm's own distributions; empty where the candidates need nothing.
 
     Raises:
         LockError: when it does not resolve.
@@ -179,7 +176,12 @@ def resolve(
     wanted = sorted({f"{candidate.project}=={candidate.version}" for candidate in candidates})
     try:
         return compile_requirements(
-            wanted, projects, python=python, env={**env, "UV_INDEX": simple}, index_url=public
+            wanted,
+            projects,
+            python=python,
+            env={**env, "UV_INDEX": simple},
+            index_url=public,
+            pylock=pylock,
         )
     except ProcessError as problem:
         raise LockError(

@@ -11,6 +11,7 @@ from wheelfarm.model import Digest, Name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from wheelfarm.errors import FarmError
@@ -32,6 +33,10 @@ class ListedFile:
     """None where the index does not state it."""
     url: str = ""
     """Without credentials."""
+    size: int | None = None
+    """Bytes; None where the index does not state it."""
+    uploaded: datetime | None = None
+    """When it was uploaded; None where the index does not state it."""
     yanked: bool = False
     metadata: Digest | bool = False
     """The sha256 of its core metadata beside it (PEP 658); True where the index does not state it."""

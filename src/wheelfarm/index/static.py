@@ -69,6 +69,8 @@ class StaticIndex:
                 filename=file.filename,
                 sha256=file.sha256,
                 url=file.path,
+                size=file.size,
+                uploaded=datetime.fromisoformat(file.uploaded),
                 yanked=file.yanked is not None,
                 metadata=file.metadata_sha256,
                 metadata_matches=not wanted or self._has_metadata(file),

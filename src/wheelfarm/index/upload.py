@@ -255,6 +255,8 @@ def listed_file(package: DistributionPackage) -> ListedFile:
         filename=package.filename,
         sha256=sha256,
         url=urlunsplit(urlsplit(package.url)._replace(fragment="")),
+        size=package.size,
+        uploaded=package.upload_time,
         yanked=package.is_yanked,
         metadata=metadata,
     )

@@ -74,6 +74,7 @@ def compile_requirements(
     annotate: bool = False,
     age: AgeLimit | None = None,
     exempt: Iterable[str] = (),
+    pylock: bool = False,
 ) -> str:
     """Pin requirements, and all that they need, with hashes for all platforms, as lines for pip.
 
@@ -87,6 +88,7 @@ def compile_requirements(
         annotate: whether a comment after each pin names what requires it.
         age: how old each file must be; uv takes none that has no date then.
         exempt: distributions of any age, with or without dates.
+        pylock: whether the text is that of pylock.toml (PEP 751), in place of lines for pip.
 
     Raises:
         ProcessError: when they do not resolve.
@@ -94,13 +96,17 @@ def compile_requirements(
     limits = ("--exclude-newer", age.cutoff) if age else ()
     exempt = sorted({f"{name}=false" for name in exempt}) if age else ()
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
-        output, bounds = Path(scratch) / "lock.txt", Path(scratch) / "constraints.txt"
+        output, bounds = (
+            Path(scratch) / ("pylock.toml" if pylock else "lock.txt"),
+            Path(scratch) / "constraints.txt",
+        )
         bounds.write_text(constraints, encoding="utf-8")
         command = Command(
             argv=(
                 *(*_UV, "--python-version", python, *(() if annotate else ("--no-annotate",))),
                 *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
                 *(*limits, *(word for name in exempt for word in ("--exclude-newer-package", name))),
+                *(("--format", "pylock.toml") if pylock else ()),
                 *("--constraints", str(bounds), "--output-file", str(output), "-"),
             ),
             env={**env, "UV_NO_PROGRESS": "1", **_index(index_url)},
