@@ -8,11 +8,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from packaging.pylock import Pylock
 
 from support.door import Door
@@ -23,15 +27,22 @@ from support.raised import raised
 from support.servers import served
 from support.wheels import make_wheel
 from wheelfarm.errors import IncompleteError
-from wheelfarm.index.export import ExportedWheel, check_targets, find_targets, signer_identity
+from wheelfarm.index.export import (
+    ExportedWheel,
+    check_targets,
+    find_targets,
+    render_pylock,
+    render_requirements,
+    signer_identity,
+)
 from wheelfarm.model import Digest, Name, Target
+from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 HERE: Final = f"cp{sys.version_info.major}{sys.version_info.minor}-manylinux_x86_64"
 ISSUER: Final = "https://token.actions.githubusercontent.com"
@@ -310,3 +321,43 @@ def test_a_package_that_lacks_a_target_of_another_is_an_error() -> None:
 def test_a_dry_run_prints_the_file_and_writes_none(farm: Door) -> None:
     assert 'created-by = "wheelfarm index.export"' in exported(farm, "--format", "pylock", "--dry-run")
     assert not (farm / "pylock.toml").exists()
+
+
+_wheels = st.lists(
+    st.builds(
+        lambda project, version, tag, number: ExportedWheel(
+            project=Name(project),
+            version=version,
+            filename=f"{project}-{version}-{tag}.whl",
+            url=f"https://index.invalid/{project}-{version}-{tag}.whl",
+            sha256=Digest(f"{number:064x}"),
+            size=number % 1000,
+            uploaded=datetime.fromtimestamp(number % 10**9, UTC),
+        ),
+        st.sampled_from(["alpha", "beta"]),
+        st.just("1.0"),
+        st.sampled_from(["py3-none-any", "cp311-cp311-manylinux_2_28_x86_64", "cp312-abi3-win_amd64"]),
+        st.integers(0, 2**256 - 1),
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda wheel: wheel.filename,
+)
+
+
+@given(_wheels, st.sets(st.sampled_from([*TARGETS, "cp313-win_amd64"])))
+def test_readers_get_what_was_exported(wheels: list[ExportedWheel], targets: set[str]) -> None:
+    lines = parse_lines(render_requirements(wheels, ""), "requirements")
+    assert {(line.name, line.version, sha256) for line in lines for sha256 in line.hashes} == {
+        (each.project, each.version, each.sha256) for each in wheels
+    }
+    known = [Target.parse(each) for each in sorted(targets)]
+    values = {"output": Path("pylock.toml"), "python": "3.11", "targets": known, "identities": {}}
+    text = render_pylock(wheels, "", **values)  # type: ignore[arg-type]
+    assert text == render_pylock(wheels[::-1], "", **values)  # type: ignore[arg-type]
+    lock = Pylock.from_dict(tomllib.loads(text))
+    assert {
+        (each.name, wheel.name, wheel.url, wheel.hashes["sha256"], wheel.size, wheel.upload_time)
+        for each in lock.packages
+        for wheel in each.wheels or ()
+    } == {(each.project, each.filename, each.url, each.sha256, each.size, each.uploaded) for each in wheels}
