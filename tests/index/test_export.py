@@ -296,6 +296,26 @@ def test_what_cannot_be_exported_says_why_and_writes_nothing(farm: Door, words: 
     assert {path: path.read_bytes() for path in farm.root.rglob("*") if path.is_file()} == before
 
 
+def test_a_quarantined_project_is_not_exported(farm: Door) -> None:
+    published(farm)
+    words = ("--index", "internal", "--set", "quarantined", "--reason", "stolen token")
+    assert farm.inv("index.status", "alpha", *words).returncode == 0
+    text = exported(farm, "--format", "pylock", "--index", "internal", code=2)
+    assert "internal has quarantined alpha" in text
+    assert "stolen token" in text
+    assert not (farm / "pylock.toml").exists()
+
+
+def test_the_last_build_of_a_release_is_exported(farm: Door) -> None:
+    made = published(farm)
+    for target in sorted({HERE, *TARGETS}):
+        store(made.wheelhouse, "alpha", target=target, content="again")
+    published(farm)
+    exported(farm, "--format", "pylock", "--index", "internal")
+    alpha = Pylock.from_dict(tomllib.loads((farm / "pylock.toml").read_text())).packages[0]
+    assert [str(each.name).split("-")[2][:2] for each in alpha.wheels or ()] == ["2_"] * len({HERE, *TARGETS})
+
+
 def test_a_target_that_lacks_a_wheel_is_an_error_for_each_package(farm: Door) -> None:
     for form in ("requirements", "pylock", "uv"):
         text = exported(farm, "--format", form, "--targets", f"{HERE},cp313-win_amd64", code=92)

@@ -31,6 +31,7 @@ from wheelfarm.recipes.settings import split_words
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.run.publication import Publication
 from wheelfarm.system.files import write_atomically
+from wheelfarm.wheelhouse.simple_index import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +137,7 @@ def _find_wheels(
     """The wheels of the chosen releases in an index, and the targets that may have some.
 
     Raises:
-        UsageError: when the index lacks a release.
+        UsageError: when the index lacks a release, or has quarantined a project (PEP 792).
     """
     tables = farm.settings.indexes
     if index == WHEELHOUSE:
@@ -144,6 +145,11 @@ def _find_wheels(
         return of_wheelhouse(chosen, simple), (*farm.targets(), *map(Target.parse, listed))
     publication = Publication(farm=farm, index_name=index, variant=farm.settings.variant)
     releases = {each.project: each.version for each in chosen}
+    for project, status in publication.index.statuses(list(releases)).items():
+        if status.status is Status.QUARANTINED:
+            what = f"{index} has quarantined {project}"
+            hint = f"inv index.status {project} --index {index} --set active, if it shall be installed"
+            raise UsageError(what, why=status.reason or None, hint=hint)
     listing = publication.index.list_files(list(releases))
     old = superseded(listing, 1)
     wheels: list[ExportedWheel] = []
