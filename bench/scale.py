@@ -210,6 +210,19 @@ def _answer(url: str, path: str) -> float:
     return median(found)
 
 
+def searches(farm: Path, wheels: int) -> Iterator[Figure]:
+    """Searches in the wheelhouse: the first one reads every record and wheel, a later one what is new."""
+    words = (*_INVOKE, "wheel.search", "--built-with", "numpy<3", "--contains")
+    for what, name, most in (
+        (f"inv wheel.search, the first one, {wheels:,} wheels", "package-0001", None),
+        ("the same again", "package-0001", 3.0),
+        ("inv wheel.search that finds every wheel", "package-*", None),
+    ):
+        seconds, memory = measured(*words, name, cwd=farm)
+        yield Figure(what, seconds, "s", most)
+    yield Figure("its memory", memory, "MB", 400.0)
+
+
 def with_wheels(farm: Path) -> Iterator[Figure]:
     """The commands where the wheel of each recipe is stored."""
     words = (*_INVOKE, "chain", "all", "--engine", "host")
@@ -223,6 +236,7 @@ def with_wheels(farm: Path) -> Iterator[Figure]:
         "inv index.status all": (*_INVOKE, "index.status", "all", "--variant", VARIANT),
     }.items():
         yield Figure(what, measured(*words, cwd=farm)[0], "s")
+    yield from searches(farm, sum(1 for _ in (farm / "wheelhouse").glob("*/records/*.json")))
 
 
 def step(name: str, root: Path) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""wheel.inspect, .diff, .repair, .gate: one step alone, on any wheel."""
+"""wheel.inspect, .diff, .repair, .gate: one step alone, on any wheel; and .search."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from wheelfarm.build.hints import lost_library
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.build.repair import architecture, check_repaired, library_source, only_wheel, tool_for
 from wheelfarm.cli.task import PLANNING, Invocation, task
+from wheelfarm.cli.wheel_search import search  # noqa: F401 - a task of this collection
 from wheelfarm.errors import (
     ExpectationError,
     GateTestError,

@@ -49,6 +49,13 @@ GCC: "GCC Runtime Library Exception"; quadmath: its COPYING.LIB; LLVM: LICENSE.T
 """
 
 
+def original_name(path: str) -> tuple[str, str]:
+    """The name that a library had before the repair, and the beginning of its sha256, which may be empty."""
+    file = path.rpartition("/")[2]
+    match = _MANGLED.fullmatch(file)
+    return (match[1] + match[3], match[2]) if match else (file, "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Library:
     """A vendored library, the name and the beginning of the sha256 that it had before the repair."""
@@ -59,11 +66,8 @@ class Library:
 
     @classmethod
     def of(cls, member: Member) -> Library:
-        file = member.name.rpartition("/")[2]
-        match = _MANGLED.fullmatch(file)
-        if match is None:
-            return cls(member=member, name=file)
-        return cls(member=member, name=match[1] + match[3], beginning=match[2])
+        name, beginning = original_name(member.name)
+        return cls(member=member, name=name, beginning=beginning)
 
     def is_of(self, member: Member, stripped: Mapping[Digest, Digest]) -> bool:
         """Whether it is a copy of a wheel's member, or of what was left of that by `strip`."""

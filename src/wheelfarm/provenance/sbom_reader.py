@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import WheelError
@@ -18,25 +19,51 @@ MEMBER: Final = "sboms/wheelfarm.cdx.json"
 """The farm's own SBOM, in `.dist-info` (PEP 770)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """A CycloneDX document of a wheel."""
+
+    member: str
+    """The file in the wheel."""
+    serial: str
+    """Its serial number, as a URN; empty without one."""
+    components: tuple[tuple[bool, Mapping[str, Any]], ...]
+    """Each with whether it is what the document describes."""
+
+
+def read_bills(wheel: Wheel) -> Iterator[Bill]:
+    """Read every CycloneDX document of a wheel.
+
+    Raises:
+        WheelError: when a document cannot be read.
+    """
+    prefix = f"{wheel.dist_info}/sboms/"
+    for member in wheel.members:
+        if member.name.startswith(prefix) and member.name.endswith(".json"):
+            bill = parse_bill(wheel.read(member.name), member.name)
+            with sound(member.name):
+                package = bill.get("metadata", {}).get("component")
+                found = [(True, package)] if package else []
+                found += [(False, each) for each in bill.get("components", [])]
+                serial = str(bill.get("serialNumber", ""))
+            yield Bill(member=member.name, serial=serial, components=tuple(found))
+
+
 def read_components(wheel: Wheel) -> tuple[dict[str, str], ...]:
     """The components of every CycloneDX document of a wheel: name, version, license, scope and files.
 
     Raises:
         WheelError: when a document cannot be read.
     """
-    prefix = f"{wheel.dist_info}/sboms/"
     found = []
-    for member in wheel.members:
-        if member.name.startswith(prefix) and member.name.endswith(".json"):
-            bill = parse_bill(wheel.read(member.name), member.name)
-            with _sound(member.name):
-                package = bill.get("metadata", {}).get("component")
-                found += [_summary(each) for each in (package, *bill.get("components", [])) if each]
+    for bill in read_bills(wheel):
+        with sound(bill.member):
+            found += [_summary(each) for _, each in bill.components if each]
     return tuple(found)
 
 
 @contextmanager
-def _sound(where: str) -> Iterator[None]:
+def sound(where: str) -> Iterator[None]:
     """Raise a WheelError for a document that does not have the form of CycloneDX."""
     try:
         yield
@@ -86,7 +113,7 @@ def vendored_members(wheel: Wheel) -> frozenset[str]:
 def _listed_files(wheel: Wheel, where: str) -> set[tuple[str, str]]:
     """Name and sha256 of the files that components of a document are made of."""
     bill = parse_bill(wheel.read(where), where)
-    with _sound(where):
+    with sound(where):
         return {
             (file["name"], digest["content"])
             for component in bill.get("components", [])

@@ -15,6 +15,11 @@ _FIELD: Final = re.compile(r"^Patch-File:[ \t]*(.*?)[ \t]*$\n?", re.MULTILINE | 
 _SUBJECT: Final = re.compile(r"^Subject:[ \t]*(?:\[[^\]]*\][ \t]*)*(.*)$", re.MULTILINE)
 _BLANK: Final = re.compile(r"\n{3,}")
 _LONGEST_NAME: Final = 50
+_RESOLVES: Final = re.compile(r"^Resolves:(.*(?:\n[ \t].*)*)", re.MULTILINE | re.IGNORECASE)
+_VULNERABILITY: Final = re.compile(
+    r"\b(?:(?:CVE|PYSEC|OSV|RUSTSEC)-\d{4}-\d+|GHSA(?:-[0-9a-z]{4}){3})\b", re.IGNORECASE
+)
+"""Names of vulnerabilities. Others, as an issue's #12, stand after `Resolves:` in messages of commits."""
 
 
 def header_text(header: bytes) -> str:
@@ -55,6 +60,18 @@ def title_of(header: str) -> str:
     """The title of a header; also of one that begins as a mail."""
     subject = _SUBJECT.search(header)
     return subject[1] if subject else header.partition("\n")[0]
+
+
+def resolved_vulnerabilities(header: str) -> tuple[str, ...]:
+    """The vulnerabilities that a patch mends, by the lines `Resolves:` of its header."""
+    found = (each[0] for line in _RESOLVES.finditer(header) for each in _VULNERABILITY.finditer(line[1]))
+    return tuple(dict.fromkeys(map(normal_vulnerability, found)))
+
+
+def normal_vulnerability(name: str) -> str:
+    """The name of a vulnerability as its database writes it: the letters of a GHSA are small."""
+    database, _, rest = name.strip().partition("-")
+    return f"{database.upper()}-{rest.lower() if database.upper() == 'GHSA' else rest.upper()}"
 
 
 def file_name(title: str, number: int) -> str:

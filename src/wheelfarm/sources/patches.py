@@ -13,6 +13,7 @@ from wheelfarm.errors import Collector, PatchError, counted
 from wheelfarm.model import AppliedPatch, sha256_of_bytes
 from wheelfarm.sources.git import git_environment
 from wheelfarm.sources.line_ends import line_end_problem
+from wheelfarm.sources.patch_header import header_text
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
@@ -145,9 +146,18 @@ _BEGINNING: Final = re.compile(rb"^(diff |--- )", re.MULTILINE)
 
 def header_and_diff(path: Path) -> tuple[bytes, bytes]:
     """The two parts of a patch file."""
-    text = path.read_bytes()
-    start = _BEGINNING.search(text)
-    return (text[: start.start()], text[start.start() :]) if start else (b"", text)
+    return _split(path.read_bytes())
+
+
+def _split(content: bytes) -> tuple[bytes, bytes]:
+    start = _BEGINNING.search(content)
+    return (content[: start.start()], content[start.start() :]) if start else (b"", content)
+
+
+def header_of(patch: AppliedPatch) -> str:
+    """The header of a patch that a record names; empty where an old record does not have its text."""
+    content = (patch.text or "").encode("utf-8", "surrogateescape")
+    return header_text(_split(content)[0])
 
 
 def read_patch(path: Path) -> AppliedPatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 import zlib
@@ -157,6 +158,18 @@ class Layout:
     def root_index(self) -> Path:
         """The JSON page that lists all projects."""
         return self.simple / "index.json"
+
+    def record_states(self) -> dict[Digest, str]:
+        """What changes whenever a record's file does: its time, size and inode, by build key."""
+        if not self.records.is_dir():
+            return {}
+        with os.scandir(self.records) as entries:
+            states = {
+                Digest(entry.name.removesuffix(".json")): entry.stat()
+                for entry in entries
+                if entry.name.endswith(".json")
+            }
+        return {key: f"{each.st_mtime_ns} {each.st_size} {each.st_ino}" for key, each in states.items()}
 
     def project_index(self, project: Name) -> Path:
         """A project's JSON page, from which the farm reads its current wheels."""

@@ -177,6 +177,17 @@ class Wheelhouse:
         """The build keys that have a record, in order: those of current wheels, and of earlier builds."""
         return self._layout(variant).recorded_keys()
 
+    def record_states(self, variant: str) -> dict[Digest, str]:
+        """What changes whenever the file of a record does, by build key."""
+        layout = self._layout(variant)
+        with explain_os_errors(layout.records):
+            return layout.record_states()
+
+    def recorded_wheel(self, variant: str, key: Digest) -> StoredWheel:
+        """The wheel that a record describes, listed or not, hashed anew."""
+        layout = self._layout(variant)
+        return layout.stored_wheel(layout.check(key, verify=True), key)
+
     def record(self, variant: str, key: Digest) -> str:
         """The text of a build record."""
         path = self._layout(variant).record(key)
