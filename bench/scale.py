@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import asdict, replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -30,6 +31,7 @@ from wheelfarm.index.serve import serving  # noqa: E402
 from wheelfarm.model import EngineName, Name, Target  # noqa: E402
 from wheelfarm.plan.graph import make_plan  # noqa: E402
 from wheelfarm.provenance.record import EMBEDDED, RecordedWheel  # noqa: E402
+from wheelfarm.provenance.sbom_reader import MEMBER  # noqa: E402
 from wheelfarm.recipes.settings import load  # noqa: E402
 from wheelfarm.run.farm import Farm  # noqa: E402
 from wheelfarm.run.schedule import Budget, Duration, Task, simulate  # noqa: E402
@@ -132,12 +134,44 @@ def schedules(tasks: list[Task[BuildId]]) -> Iterator[Figure]:
         yield Figure(f"{what}: simulated in", seconds, "s")
 
 
+def bill_of(name: str, version: str) -> dict[str, Any]:
+    """An SBOM with the distribution and some vendored libraries."""
+    files = {"libgfortran5": "libgfortran-040039e1.so.5.0.0", "libssl3": "libssl-3c1e2a3b.so.3"}
+    libraries = [
+        {
+            "type": "library",
+            "bom-ref": f"pkg:deb/debian/{package}@12.2.0-14",
+            "name": package,
+            "version": "12.2.0-14",
+            "purl": f"pkg:deb/debian/{package}@12.2.0-14",
+            "scope": "required",
+            "components": [{"type": "file", "name": f"{name}.libs/{file}"}],
+        }
+        for package, file in files.items()
+    ]
+    own = f"pkg:pypi/{name}@{version}"
+    package = {"type": "library", "bom-ref": own, "name": name, "version": version, "purl": own}
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, own)}",
+        "metadata": {"component": package},
+        "components": libraries,
+    }
+
+
 def store(wheelhouse: Wheelhouse, build: Build, made: Path) -> float:
     """Store a made-up wheel of a build with its record; the seconds of the store alone."""
     name, version = str(build.id.name), build.version
     embedded = sample_embedded(name, build.inputs)
     module = name.replace("-", "_")
-    files = {f"{module}.py": "", f"{module}-{version}.dist-info/{EMBEDDED}": embedded.to_json()}
+    info = f"{module}-{version}.dist-info"
+    files = {
+        f"{module}.py": "",
+        f"{info}/{EMBEDDED}": embedded.to_json(),
+        f"{info}/{MEMBER}": json.dumps(bill_of(name, version)),
+    }
     tag = "py3-none-any"
     if build.recipe.table.compiled:
         python, _, suffix = build.id.target.identifier.partition("-")

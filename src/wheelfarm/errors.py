@@ -353,6 +353,14 @@ class UnverifiedError(FarmError, slug="unverified", exit_code=95):
     """A wheel in an index does not match its record, SBOM, attestation or core metadata (PEP 658)."""
 
 
+class VulnerableError(FarmError, slug="vulnerable", exit_code=96):
+    """A stored wheel has a known vulnerability that no patch resolves."""
+
+
+class DatabaseError(FarmError, slug="vulnerability-database", exit_code=97):
+    """A database of vulnerabilities is missing, damaged or empty."""
+
+
 class DeployError(FarmError, slug="deploy", exit_code=85):
     """What is deployed cannot be made, is too large, or does not work."""
 

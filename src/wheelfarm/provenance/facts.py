@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
 
-from wheelfarm.provenance.sbom_components import original_name
+from wheelfarm.provenance.sbom_components import PackageUrl, original_name
 from wheelfarm.provenance.sbom_reader import read_bills, sound
 from wheelfarm.sources.patch_header import resolved_vulnerabilities
 from wheelfarm.sources.patches import header_of
@@ -60,7 +59,7 @@ class Component:
     ref: str
     """The reference in its document."""
     document: str
-    """The document's serial number, as a URN."""
+    """The document as BOM-Link names it, such as urn:cdx:<serial number>/1; empty where it has no number."""
     name: str
     version: str
     purl: str
@@ -89,7 +88,7 @@ def read_facts(record: Record, wheel: Wheel) -> WheelFacts:
             for own, component in bill.components:
                 # The record has more of the build environment.
                 if component.get("scope") != "excluded":
-                    components.append(_component(component, bill.serial, own=own))
+                    components.append(_component(component, bill.link, own=own))
                     facts |= dict.fromkeys(_contains(component))
     return WheelFacts(facts=tuple(facts), components=tuple(components))
 
@@ -99,25 +98,15 @@ def _own(record: Record) -> Fact:
     return Fact(kind=FactKind.CONTAINS, name=record.distribution, version=record.version, scheme="pypi")
 
 
-def _component(component: Mapping[str, Any], serial: str, *, own: bool) -> Component:
+def _component(component: Mapping[str, Any], document: str, *, own: bool) -> Component:
     return Component(
         ref=str(component.get("bom-ref", "")),
-        document=serial,
+        document=document,
         name=str(component["name"]),
         version=str(component.get("version", "")),
         purl=str(component.get("purl", "")),
         own=own,
     )
-
-
-def scheme_of(purl: str) -> str:
-    """The type of a package URL, such as deb; empty for what is none."""
-    return purl.removeprefix("pkg:").partition("/")[0] if purl.startswith("pkg:") else ""
-
-
-def qualifiers(purl: str) -> dict[str, str]:
-    """The qualifiers of a package URL."""
-    return {name: values[-1] for name, values in parse_qs(purl.partition("?")[2].partition("#")[0]).items()}
 
 
 def library_stem(name: str) -> str:
@@ -126,8 +115,8 @@ def library_stem(name: str) -> str:
 
 
 def _contains(component: Mapping[str, Any]) -> Iterator[Fact]:
-    purl, version = str(component.get("purl", "")), str(component.get("version", ""))
-    names = [str(component["name"]), qualifiers(purl).get("upstream", "")]
+    purl, version = PackageUrl.parse(str(component.get("purl", ""))), str(component.get("version", ""))
+    names = [str(component["name"]), purl.qualifiers.get("upstream", "") if purl else ""]
     for file in component.get("components", ()):
         original, _ = original_name(file["name"])
         names += [original, library_stem(original)]
@@ -136,7 +125,7 @@ def _contains(component: Mapping[str, Any]) -> Iterator[Fact]:
             kind=FactKind.CONTAINS,
             name=name,
             version=version,
-            scheme=scheme_of(purl),
+            scheme=purl.kind if purl else "",
             ref=str(component.get("bom-ref", "")),
         )
 

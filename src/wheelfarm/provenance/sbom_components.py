@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, unquote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
@@ -184,6 +184,36 @@ def purl(kind: str, *path: str, version: str = "", **qualifiers: str) -> str:
     at = f"@{quote(version, safe='')}" if version else ""
     pairs = "&".join(f"{key}={quote(qualifiers[key], safe=':')}" for key in sorted(qualifiers))
     return f"pkg:{kind}/{names}{at}" + (f"?{pairs}" if pairs else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageUrl:
+    """A package URL, read."""
+
+    kind: str
+    namespace: str
+    name: str
+    version: str
+    qualifiers: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> PackageUrl | None:
+        """Read a package URL; None for what is none."""
+        scheme, colon, rest = text.partition(":")
+        if scheme != "pkg" or not colon:
+            return None
+        path, _, pairs = rest.partition("#")[0].partition("?")
+        names, _, version = path.partition("@")
+        kind, *namespaces, name = names.strip("/").split("/")
+        if not namespaces and name == kind:
+            return None
+        return cls(
+            kind=kind.lower(),
+            namespace="/".join(map(unquote, namespaces)),
+            name=unquote(name),
+            version=unquote(version),
+            qualifiers={key: values[-1] for key, values in parse_qs(pairs).items()},
+        )
 
 
 def hashes(sha256: str) -> list[dict[str, str]]:

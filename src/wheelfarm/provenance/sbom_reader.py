@@ -25,8 +25,8 @@ class Bill:
 
     member: str
     """The file in the wheel."""
-    serial: str
-    """Its serial number, as a URN; empty without one."""
+    link: str
+    """The document as BOM-Link names it, such as urn:cdx:<serial number>/1; empty where it has no number."""
     components: tuple[tuple[bool, Mapping[str, Any]], ...]
     """Each with whether it is what the document describes."""
 
@@ -45,8 +45,12 @@ def read_bills(wheel: Wheel) -> Iterator[Bill]:
                 package = bill.get("metadata", {}).get("component")
                 found = [(True, package)] if package else []
                 found += [(False, each) for each in bill.get("components", [])]
-                serial = str(bill.get("serialNumber", ""))
-            yield Bill(member=member.name, serial=serial, components=tuple(found))
+            yield Bill(member=member.name, link=_bom_link(bill), components=tuple(found))
+
+
+def _bom_link(bill: Mapping[str, Any]) -> str:
+    serial = str(bill.get("serialNumber", "")).removeprefix("urn:uuid:")
+    return f"urn:cdx:{serial}/{bill.get('version', 1)}" if serial else ""
 
 
 def read_components(wheel: Wheel) -> tuple[dict[str, str], ...]:
