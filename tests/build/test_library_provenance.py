@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,10 @@ def test_a_package_of_this_machine(tmp_path: Path) -> None:
     assert list(answer["packages"]) == [member]
     found = answer["packages"][member]
     assert (found["kind"], found["name"]) == ("deb", "libgcc-s1")
+    assert re.fullmatch(r"gcc-\d+", found["source"])
+    release = Path("/etc/os-release").read_text()
+    assert f"ID={answer['distribution']}" in release.replace('"', "")
+    assert f"VERSION_ID={answer['release']}" in release.replace('"', "")
     words = ["dpkg-query", "-W", "-f=${Version}", "libgcc-s1"]
     assert found["version"] == subprocess.run(words, check=True, capture_output=True, text=True).stdout
     ((name, text),) = found["texts"].items()
@@ -121,13 +126,13 @@ def test_copies_of_netlib_come_from_the_system(tmp_path: Path, provenance: Prove
         {"usr/lib/libblas.so.3.11.0": CONTENT, "lib/libblas.so.3": CONTENT, "lib/copied.json": copied},
     )
     member = f"demo.libs/{mangled('libblas', '.so.3', CONTENT)}"
-    answer = (
-        f'[ "$2 $5" = "-qf {system}" ] || [ "$1 $4" = "-qf {system}" ] && printf "blas\\n3.11-1\\nBSD\\n"'
-    )
+    lines = "blas\\n3.11-1\\nBSD\\nlapack-3.11-1.src.rpm\\n"
+    answer = f'[ "$2 $5" = "-qf {system}" ] || [ "$1 $4" = "-qf {system}" ] && printf "{lines}"'
     document = provenance([member], tmp_path / "lib", rpm=answer)
     assert document["kind"] == "rpm"
     found = document["packages"][member]
-    assert found == {"kind": "rpm", "name": "blas", "version": "3.11-1", "license": "BSD", "texts": {}}
+    about = {"kind": "rpm", "name": "blas", "version": "3.11-1", "license": "BSD", "source": "lapack"}
+    assert found == {**about, "texts": {}}
 
 
 def test_a_package_of_alpine(tmp_path: Path, provenance: Provenance) -> None:
@@ -136,12 +141,13 @@ def test_a_package_of_alpine(tmp_path: Path, provenance: Provenance) -> None:
     answers = """case "$2" in
     --who-owns) echo "$3 is owned by libgfortran-14.2.0-r4";;
     --license) printf 'libgfortran-14.2.0-r4 license:\\nGPL-2.0-or-later\\n';;
+    --installed) echo "$3-14.2.0-r4 x86_64 {gcc} (GPL-2.0-or-later LGPL-2.1-or-later) [installed]";;
     *) exit 1;;
     esac"""
     answer = provenance([member], tmp_path / "lib", apk=answers)
     found = answer["packages"][member]
     assert (found["kind"], found["name"], found["version"]) == ("apk", "libgfortran", "14.2.0-r4")
-    assert found["license"] == "GPL-2.0-or-later"
+    assert (found["license"], found["source"]) == ("GPL-2.0-or-later", "gcc")
 
 
 def test_a_formula_of_homebrew(tmp_path: Path, provenance: Provenance) -> None:

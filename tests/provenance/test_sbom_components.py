@@ -17,7 +17,13 @@ from support.bills import BLAS, BUILT, GCC, INFO, embedded, mangled, provenance,
 from wheelfarm.build.environment_report import SystemPackage
 from wheelfarm.errors import WheelError
 from wheelfarm.provenance.sbom import embed
-from wheelfarm.provenance.sbom_components import known_license, parse_license, purl, with_license_files
+from wheelfarm.provenance.sbom_components import (
+    PackageUrl,
+    known_license,
+    parse_license,
+    purl,
+    with_license_files,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +41,48 @@ def test_a_copy_from_a_wheel_by_each_tool(tmp_path: Path, member: str) -> None:
     stage = stage_of(tmp_path, requirements=(provider(tmp_path),))
     bill, _ = embedded(stage, repaired(tmp_path, {member: b"changed"}), provenance())
     assert bill["components"][0]["purl"] == "pkg:pypi/blas32@1.0"
+
+
+@pytest.mark.parametrize(
+    ("release", "source", "expected"),
+    [
+        ("12", "openssl", "?distro=debian-12&upstream=openssl"),
+        ("12", "libssl3", "?distro=debian-12"),
+        ("", "openssl", "?upstream=openssl"),
+        ("", "", ""),
+    ],
+)
+def test_the_package_url_has_the_release_and_the_source(
+    tmp_path: Path, release: str, source: str, expected: str
+) -> None:
+    member = f"alpha.libs/{mangled('libssl.so.3', b'ssl')}"
+    package = SystemPackage(kind="deb", name="libssl3", version="3.0.17-1~deb12u2", source=source)
+    found = provenance({member: package}).model_copy(update={"release": release})
+    bill, _ = embedded(stage_of(tmp_path), repaired(tmp_path, {member: b"ssl"}), found)
+    component = bill["components"][0]
+    assert component["bom-ref"] == "pkg:deb/debian/libssl3@3.0.17-1~deb12u2"
+    assert component["purl"] == component["bom-ref"] + expected
+    assert PackageUrl.parse(component["purl"]) == PackageUrl(
+        kind="deb",
+        namespace="debian",
+        name="libssl3",
+        version="3.0.17-1~deb12u2",
+        qualifiers=dict(pair.split("=") for pair in expected.removeprefix("?").split("&") if pair),
+    )
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
+def test_a_package_url_is_read_as_it_was_written(name: str, version: str, upstream: str) -> None:
+    text = purl("deb", "debian", name, version=version, upstream=upstream)
+    found = PackageUrl.parse(text)
+    assert found is not None
+    assert (found.namespace, found.name, found.version) == ("debian", name, version)
+    assert found.qualifiers == {"upstream": upstream}
+
+
+@pytest.mark.parametrize("text", ["", "pkg", "pkg:", "pkg:deb", "vendored:alpha.libs/libx.so", "cpe:/a"])
+def test_what_is_no_package_url(text: str) -> None:
+    assert PackageUrl.parse(text) is None
 
 
 def test_a_copy_of_a_library_that_was_stripped_before_the_repair(tmp_path: Path) -> None:

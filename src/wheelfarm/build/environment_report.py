@@ -83,6 +83,8 @@ class SystemPackage(BaseModel):
     """The license in a word; empty where the package has texts only."""
     texts: dict[str, str] = {}
     """License texts by directory and name."""
+    source: str = ""
+    """The package that it was built from, such as openssl for libssl3; empty where that is unknown."""
     development: str = ""
     """The package with what the library is linked by, such as libpq-dev; empty where none is known."""
 
@@ -96,6 +98,8 @@ class LibraryProvenance(BaseModel):
     """The kind of the system's own packages; empty where it is unknown."""
     distribution: str
     """The ID of the Linux distribution, such as debian; empty elsewhere."""
+    release: str = ""
+    """Its release, such as 12; empty where it has none."""
     packages: dict[str, SystemPackage | None]
     """The package by member of the wheel; None where it is unknown."""
     direct: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelfarm.plan.build import Build
     from wheelfarm.recipes.recipe import Recipe
 
-RULES: Final = "9"
+RULES: Final = "10"
 """Raised whenever the farm itself starts to build differently from the same recipe."""
 
 

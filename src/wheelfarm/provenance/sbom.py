@@ -255,10 +255,10 @@ def _auditwheel_bill(data: bytes, where: str) -> Mapping[str, Any]:
 
 def _merged(bill: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Our document with the components that only auditwheel's has."""
-    known = {each.get("purl") for each in bill["components"]}
+    known = {_package(each) for each in bill["components"]} - {""}
     package = other["metadata"]["component"]["bom-ref"]
     more = [
-        each for each in other["components"] if each["bom-ref"] != package and each.get("purl") not in known
+        each for each in other["components"] if each["bom-ref"] != package and _package(each) not in known
     ]
     refs = [each["bom-ref"] for each in more]
     tools = [{"type": "application", **each} for each in other["metadata"].get("tools", [])]
@@ -274,6 +274,11 @@ def _merged(bill: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
             *({"ref": ref} for ref in refs),
         ],
     }
+
+
+def _package(component: Mapping[str, Any]) -> str:
+    """The package URL without its qualifiers, of which auditwheel writes none; empty without one."""
+    return str(component.get("purl", "")).partition("?")[0]
 
 
 def _serialize(bill: Mapping[str, Any]) -> bytes:

@@ -106,7 +106,7 @@ def find_packages(
         if package is None:
             rest.append(library)
         else:
-            origins.append(_system_package(package, library, provenance.distribution))
+            origins.append(_system_package(package, library, provenance))
     for pinned in sources:
         supplier = _supplier(pinned, rest, provenance.stripped) if rest else None
         if supplier is not None:
@@ -150,12 +150,24 @@ def _supplier(
     )
 
 
-def _system_package(package: SystemPackage, library: Library, distribution: str) -> Package:
-    namespace = distribution if package.kind in {"deb", "rpm", "apk"} else ""
-    ref = purl(package.kind, namespace, package.name, version=package.version)
+def _system_package(package: SystemPackage, library: Library, provenance: LibraryProvenance) -> Package:
+    """The package with what databases of vulnerabilities need: release of the distribution, and source."""
+    namespace, facts = "", dict[str, str]()
+    if package.kind in {"deb", "rpm", "apk"}:
+        namespace = provenance.distribution
+        if namespace and provenance.release:
+            facts["distro"] = f"{namespace}-{provenance.release}"
+        if package.source not in {"", package.name}:
+            facts["upstream"] = package.source
+    path = (package.kind, namespace, package.name)
+    ref = purl(*path, version=package.version)
     return Package(
         ref=ref,
-        fields={"name": package.name, "version": package.version, "purl": ref},
+        fields={
+            "name": package.name,
+            "version": package.version,
+            "purl": purl(*path, version=package.version, **facts),
+        },
         licenses=parse_license(package.license),
         libraries=(library,),
         texts=package.texts,
@@ -204,8 +216,9 @@ class PackageUrl:
             return None
         path, _, pairs = rest.partition("#")[0].partition("?")
         names, _, version = path.partition("@")
-        kind, *namespaces, name = names.strip("/").split("/")
-        if not namespaces and name == kind:
+        kind, slash, names = names.strip("/").partition("/")
+        *namespaces, name = names.split("/")
+        if not (slash and name):
             return None
         return cls(
             kind=kind.lower(),

@@ -84,9 +84,17 @@ def texts(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def describe_package(
-    kind: str, name: str, version: str, found: dict[str, str], license_: str | None = None
+    kind: str,
+    name: str,
+    version: str,
+    found: dict[str, str],
+    *,
+    license_: str | None = None,
+    source: str = "",
 ) -> Package:
     package: Package = {"kind": kind, "name": name, "version": version, "texts": found}
+    if source:
+        package["source"] = source
     return package if license_ is None else {**package, "license": license_}
 
 
@@ -96,8 +104,9 @@ def dpkg(path: str, root: Path) -> Package | None:
         return None
     name = name.split(",")[0]
     version = output("dpkg-query", "-W", "-f=${Version}", name)
+    source = output("dpkg-query", "-W", "-f=${source:Package}", name)
     name = name.partition(":")[0]
-    return describe_package("deb", name, version, texts(copyright_of(name, root)))
+    return describe_package("deb", name, version, texts(copyright_of(name, root)), source=source)
 
 
 def copyright_of(name: str, root: Path) -> list[Path]:
@@ -114,14 +123,17 @@ def copyright_of(name: str, root: Path) -> list[Path]:
 
 
 def rpm(path: str, root: Path) -> Package | None:
-    fields = "%{NAME}\\n%{VERSION}-%{RELEASE}\\n%{LICENSE}\\n"
+    fields = "%{NAME}\\n%{VERSION}-%{RELEASE}\\n%{LICENSE}\\n%{SOURCERPM}\\n"
     words = output("rpm", "-qf", "--queryformat", fields, path).splitlines()
     if len(words) < fields.count("\\n"):
         return None
-    name, version, license_ = words[:3]
+    name, version, license_, file = words[:4]
+    source = re.fullmatch(r"(.+)-[^-]+-[^-]+\.(?:no)?src\.rpm", file)
     files = output("rpm", "-q", "--licensefiles", name).splitlines()
     found = texts(root / file.lstrip("/") for file in files)
-    return describe_package("rpm", name, version, found, license_)
+    return describe_package(
+        "rpm", name, version, found, license_=license_, source=source[1] if source else ""
+    )
 
 
 def apk(path: str, root: Path) -> Package | None:
@@ -132,7 +144,12 @@ def apk(path: str, root: Path) -> Package | None:
     name, version = match.groups()
     license_ = "".join(output("apk", "info", "--license", name).splitlines()[1:2]).strip()
     found = texts((root / "usr/share/licenses" / name).glob("*"))
-    return describe_package("apk", name, version, found, license_)
+    # libssl3-3.3.2-r1 x86_64 {openssl} (Apache-2.0) [installed]
+    listed = output("apk", "list", "--installed", name)
+    origin = re.search(rf"^{re.escape(f'{name}-{version}')} \S+ {{(.+?)}} ", listed, re.MULTILINE)
+    return describe_package(
+        "apk", name, version, found, license_=license_, source=origin[1] if origin else ""
+    )
 
 
 def brew(path: Path) -> Package | None:
@@ -145,7 +162,7 @@ def brew(path: Path) -> Package | None:
     files = texts(each for each in keg.iterdir() if LICENSES.fullmatch(each.name))
     # The directory is named after the version.
     found = {f"{name}/{file.rpartition('/')[2]}": each for file, each in files.items()}
-    return describe_package("brew", name, version, found, license_[1] if license_ else "")
+    return describe_package("brew", name, version, found, license_=license_[1] if license_ else "")
 
 
 def vcpkg(path: Path) -> Package | None:
@@ -213,10 +230,10 @@ def package_of(path: Path, root: Path, *, follow: bool = True) -> Package | None
     return brew(real) or vcpkg(real) or next(filter(None, found), None)
 
 
-def distribution(root: Path) -> str:
-    """The ID of a Linux distribution (os-release(5)); nothing elsewhere."""
+def distribution(root: Path, field: str = "ID") -> str:
+    """The ID of a Linux distribution, or another field of it (os-release(5)); nothing elsewhere."""
     release = root / "etc/os-release"
-    match = re.search(r'^ID="?([^"\n]+)', text(release), re.MULTILINE) if release.is_file() else None
+    match = re.search(rf'^{field}="?([^"\n]+)', text(release), re.MULTILINE) if release.is_file() else None
     return match[1] if match else ""
 
 
@@ -248,6 +265,7 @@ def main(wheels: Path, target: Path, given: list[str], root: Path, named: Iterab
         **(json.loads(target.read_bytes()) if target.is_file() else {}),
         "kind": kind,
         "distribution": distribution(root),
+        "release": distribution(root, "VERSION_ID"),
         "packages": packages,
         "direct": directly_needed(wheels.glob("*.whl"), vendored),
         "named": sorted(packages_with_dependencies(named)) if vendored else [],
