@@ -24,7 +24,7 @@ def door(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     put(farm.wheelhouse, "alpha", purls=[SSL], built_with={"cython": "3.0.11"}, needs=["libz.1.dylib"])
     put(farm.wheelhouse, "alpha", purls=[SSL], built_with={"cython": "3.0.12"})
     put(farm.wheelhouse, "alpha", purls=[SSL], target="cp312-manylinux_x86_64")
-    put(farm.wheelhouse, "beta", variant="slim", patches={"0001-fix.patch": FIX})
+    put(farm.wheelhouse, "beta", variant="netlib", patches={"0001-fix.patch": FIX})
     return Door(tmp_path / "farm", capsys, monkeypatch)
 
 
@@ -66,7 +66,7 @@ def test_a_search_as_json_by_several_conditions(door: Door) -> None:
 def test_nothing_found_is_exit_code_1(door: Door) -> None:
     done = door.inv("wheel.search", "--contains", "openssl<3.0")
     assert (done.returncode, done.stdout) == (1, "0 wheels of 4\n")
-    assert door.inv("wheel.search", "--contains", "openssl", "--variant", "slim").returncode == 1
+    assert door.inv("wheel.search", "--contains", "openssl", "--variant", "netlib").returncode == 1
     assert door.inv("wheel.search", "--contains", "openssl;libssl3", "--json").returncode == 0
 
 
@@ -84,7 +84,7 @@ def test_bad_input_is_refused(door: Door) -> None:
 
 def test_a_wheel_that_cannot_be_read_fails_the_search_after_its_answer(door: Door) -> None:
     wheelhouse = Wheelhouse(door / "wheelhouse")
-    (stored,) = wheelhouse.current("slim", "beta")  # type: ignore[arg-type]
+    (stored,) = wheelhouse.current("netlib", "beta")  # type: ignore[arg-type]
     stored.path.unlink()
     done = door.inv("wheel.search", "--contains", "openssl")
     assert done.returncode == WheelhouseError.exit_code
@@ -106,7 +106,7 @@ def test_an_audit_writes_a_vex_document_and_fails_for_open_vulnerabilities(door:
     assert done.stdout.splitlines()[0] == "1 vulnerability in 2 of 2 wheels; 0 others resolved by patches"
     assert "error[vulnerable]" in done.stderr
     assert len(json.loads((door / "a.cdx.json").read_text())["vulnerabilities"]) == 1
-    clean = door.inv("index.audit", "beta", "--variant", "slim", "--database", "osv")
+    clean = door.inv("index.audit", "beta", "--variant", "netlib", "--database", "osv")
     assert clean.returncode == 0
     assert "0001-fix.patch" in clean.stdout
 

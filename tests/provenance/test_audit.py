@@ -135,6 +135,15 @@ def test_what_no_database_knows_is_named(wheelhouse: Wheelhouse) -> None:
     assert "not audited, since no ecosystem of OSV has them: openssl" in [*audit_lines(audit)]
 
 
+def test_a_system_package_without_its_source_is_named(wheelhouse: Wheelhouse) -> None:
+    put(wheelhouse, "alpha", purls=["pkg:deb/debian/libssl3@3.0.17-1~deb12u2"])
+    record = advisory("DEBIAN-1", "openssl", ecosystem="Debian:12", introduced="0")
+    audit = _audit(wheelhouse, record)
+    assert audit.findings == ()
+    assert [each.name for each in audit.sourceless] == ["libssl3"]
+    assert "(build again): libssl3" in [*audit_lines(audit)][-1]
+
+
 @pytest.mark.parametrize(
     ("purl", "ecosystem", "expected"),
     [

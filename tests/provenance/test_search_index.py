@@ -155,7 +155,7 @@ def test_a_lone_surrogate_in_a_patch_is_no_obstacle(wheelhouse: Wheelhouse, file
 def test_a_kill_loses_nothing_that_was_read_and_leaves_a_whole_index(
     wheelhouse: Wheelhouse, file: Path
 ) -> None:
-    for number in range(30):
+    for number in range(14):
         put(wheelhouse, f"p{number:02}")
     words = [
         sys.executable,
@@ -169,11 +169,11 @@ def test_a_kill_loses_nothing_that_was_read_and_leaves_a_whole_index(
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("reading 12 "):
+            if line.startswith("reading 8 "):
                 process.send_signal(signal.SIGKILL)
     read: list[str] = []
-    assert len(_search(file, wheelhouse, (FactKind.CONTAINS, "p*"), read=read)) == 30
-    assert 0 < len(read) <= 20
+    assert len(_search(file, wheelhouse, (FactKind.CONTAINS, "p*"), read=read)) == 14
+    assert 0 < len(read) <= 8
 
 
 def test_two_searches_at_once_find_the_same(wheelhouse: Wheelhouse, file: Path) -> None:

@@ -127,6 +127,8 @@ class Audit:
     """Different ones that were looked up."""
     unknown: tuple[Component, ...]
     """Components that no database of this format knows, as those of unknown origin; one for each name."""
+    sourceless: tuple[Component, ...]
+    """System packages whose SBOM names neither source nor release, since an older wheelfarm wrote it."""
 
     @property
     def open(self) -> tuple[Finding, ...]:
@@ -160,12 +162,19 @@ def audit_wheels(
     for wheel, components in found:
         for finding in _findings(wheel, components, index.patches(wheel), vulnerabilities):
             findings[wheel.id, finding.component.ref, finding.names] = finding
-    unknown = {each.name: each for _, components in found for each in components if each.purl not in known}
+    every = [each for _, components in found for each in components]
+    unknown = {each.name: each for each in every if each.purl not in known}
+    sourceless = {
+        each.name: each
+        for each in every
+        if (package := known.get(each.purl)) and package.scheme != "pypi" and not package.release
+    }
     return Audit(
         findings=tuple(findings.values()),
         wheels=len(found),
         components=len(known),
         unknown=tuple(unknown[name] for name in sorted(unknown)),
+        sourceless=tuple(sourceless[name] for name in sorted(sourceless)),
     )
 
 

@@ -7,13 +7,16 @@ file may be removed at any time.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import time
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import FarmError, GroupError, WheelhouseError
+from wheelfarm.provenance import facts, sbom_components, sbom_reader
 from wheelfarm.provenance.facts import Component, Fact, FactKind, read_facts
 from wheelfarm.provenance.record import Record
 from wheelfarm.system.files import ensure_directory, explain_os_errors
@@ -21,15 +24,14 @@ from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from wheelfarm.errors import Collector
     from wheelfarm.model import Digest, Name
     from wheelfarm.provenance.conditions import Condition
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
-FORM: Final = 1
-"""Raised when the tables, or what `read_facts` finds, change: an older file is then made anew."""
+_READERS: Final = (__file__, facts.__file__, sbom_reader.__file__, sbom_components.__file__)
+"""Modules that decide what the index has: a file that others of them have written is made anew."""
 _COMMIT: Final = 2.0
 """Seconds of reading that a kill may cost."""
 _WAIT: Final = 120.0
@@ -157,12 +159,14 @@ class SearchIndex:
     def search(self, conditions: Sequence[Condition], variants: Collection[str]) -> tuple[Match, ...]:
         """The wheels of some variants that meet all conditions, by name, version, variant and target."""
         wheels = {each.id: each for each in self.wheels(variants)}
-        facts: dict[int, list[Fact]] = {number: [] for number in wheels}
+        meeting: dict[int, list[Fact]] = {number: [] for number in wheels}
         for condition in conditions:
             found = self._meeting(condition)
-            facts = {number: [*before, *found[number]] for number, before in facts.items() if number in found}
+            meeting = {
+                number: [*before, *found[number]] for number, before in meeting.items() if number in found
+            }
         return tuple(
-            Match(wheel=wheels[number], facts=tuple(dict.fromkeys(each))) for number, each in facts.items()
+            Match(wheel=wheels[number], facts=tuple(dict.fromkeys(each))) for number, each in meeting.items()
         )
 
     def wheels(self, variants: Collection[str]) -> Iterator[IndexedWheel]:
@@ -261,9 +265,15 @@ def _unusable(path: Path, error: Exception) -> WheelhouseError:
     )
 
 
+def _form() -> int:
+    """A number, as SQLite stores one, for the form of the index; never 0, which a new file has."""
+    digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in _READERS)).digest()
+    return 1 + int.from_bytes(digest[:3])
+
+
 def _connect(path: Path) -> sqlite3.Connection | None:
     """Open the file; None where it is no index of this form."""
-    connection = sqlite3.connect(path, timeout=_WAIT)
+    wanted, connection = _form(), sqlite3.connect(path, timeout=_WAIT)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         # Two searches may begin with a new file at the same time.
@@ -272,7 +282,7 @@ def _connect(path: Path) -> sqlite3.Connection | None:
         if form == 0:
             for statement in _TABLES.split(";"):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {FORM}")
+            connection.execute(f"PRAGMA user_version = {wanted}")
         connection.commit()
     except sqlite3.OperationalError:
         connection.close()
@@ -280,7 +290,7 @@ def _connect(path: Path) -> sqlite3.Connection | None:
     except sqlite3.DatabaseError:  # the file is no database
         connection.close()
         return None
-    if form not in {0, FORM}:
+    if form not in {0, wanted}:
         connection.close()
         return None
     return connection

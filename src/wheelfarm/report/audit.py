@@ -37,6 +37,9 @@ def audit_lines(audit: Audit, width: int | None = None) -> Iterator[str]:
     if audit.unknown:
         names = first_names([each.name for each in audit.unknown], _SHOWN)
         yield f"not audited, since no ecosystem of OSV has them: {names}"
+    if audit.sourceless:
+        names = first_names([each.name for each in audit.sourceless], _SHOWN)
+        yield f"looked up by their own name alone, since their SBOM names no source (build again): {names}"
 
 
 def audit_data(audit: Audit) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def audit_data(audit: Audit) -> dict[str, Any]:
         "wheels": audit.wheels,
         "components": audit.components,
         "not-audited": [{"name": each.name, "ref": each.ref} for each in audit.unknown],
+        "without-source": [{"name": each.name, "ref": each.ref} for each in audit.sourceless],
         "findings": [
             {
                 "vulnerability": each.name,
