@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wheelfarm.errors import FarmError, GroupError, WheelhouseError
+from wheelfarm.errors import FarmError, GroupError, WheelhouseError, counted
 from wheelfarm.provenance import facts, sbom_components, sbom_reader
 from wheelfarm.provenance.facts import Component, Fact, FactKind, read_facts
 from wheelfarm.provenance.record import Record
@@ -109,7 +109,7 @@ class SearchIndex:
         saved = time.monotonic()
         with self._saving():
             for number, (variant, key) in enumerate(new, 1):
-                progress(f"reading {number:,} of {len(new):,} new records: {variant}, {key[:12]}")
+                progress(f"reading {number:,} of {counted(len(new), 'new record')}: {variant}, {key[:12]}")
                 with problems.collect():
                     self._add(wheelhouse, variant, key, found[variant, key])
                 if time.monotonic() - saved > _COMMIT:
@@ -261,7 +261,7 @@ def _unusable(path: Path, error: Exception) -> WheelhouseError:
         "the search index cannot be read or written",
         where=str(path),
         why=str(error),
-        hint="remove the file, or make room or permissions for it: the next search makes it anew",
+        hint="free some space, or remove the file: the next search makes it anew",
     )
 
 
