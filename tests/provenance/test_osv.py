@@ -89,6 +89,8 @@ def test_the_names_of_an_advisory() -> None:
     first = Advisory(id="GHSA-AAAA-bbbb-cccc", aliases=("cve-2026-1",))
     assert first.names == {"GHSA-aaaa-bbbb-cccc", "CVE-2026-1"}
     assert Advisory(id="DEBIAN-CVE-2026-1", upstream=("CVE-2026-1",)).names >= {"CVE-2026-1"}
+    both = Advisory(id="DSA-2-1", upstream=("CVE-2026-1", "DEBIAN-CVE-2026-1"))
+    assert both.names == {"DSA-2-1", "CVE-2026-1", "DEBIAN-CVE-2026-1"}
     assert Advisory(id="DSA-1-1", upstream=("CVE-2026-1", "CVE-2026-2")).names == {"DSA-1-1"}
 
 
@@ -103,6 +105,13 @@ def test_records_are_read_from_files_directories_and_zip_files(tmp_path: Path) -
     assert _read(file) == ["PYSEC-2026-1"]
     assert _read(archive) == ["PYSEC-2026-3"]
     assert sorted(_read(tmp_path / "osv")) == ["PYSEC-2026-1", "PYSEC-2026-3"]
+
+
+def test_null_is_a_missing_key(tmp_path: Path) -> None:
+    record = {**advisory("A-1", "numpy", introduced="0"), "aliases": None, "withdrawn": None}
+    record["affected"][0]["versions"] = None
+    (tmp_path / "a.json").write_text(json.dumps(record))
+    assert _read(tmp_path) == ["A-1"]
 
 
 def test_withdrawn_records_and_those_of_other_packages_are_left_out(tmp_path: Path) -> None:

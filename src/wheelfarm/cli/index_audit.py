@@ -75,7 +75,10 @@ def listed_keys(
         UsageError: when it does not have a distribution or version that was named.
     """
     keys: set[Digest] = set()
-    for name, version in (wanted or dict.fromkeys(wheelhouse.projects(variant))).items():
+    releases = dict.fromkeys(wheelhouse.projects(variant)) if wanted is None else wanted
+    if not releases:
+        raise UsageError(f"the wheelhouse has no wheels ({variant})", hint="inv chain all")
+    for name, version in releases.items():
         found = {
             file.key
             for file in wheelhouse.listed(variant, name)

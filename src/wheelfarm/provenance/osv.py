@@ -6,11 +6,12 @@ in directories or in zip files.
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from wheelfarm.errors import DatabaseError
 from wheelfarm.provenance.conditions import order_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_OF_DISTRIBUTION: Final = re.compile(r"^[A-Z]+-(?=CVE-)")
 _HINT: Final = "fetch the export of the ecosystem again; it is a zip file with a JSON file for each record"
 
 
@@ -29,6 +31,14 @@ class _Model(BaseModel):
     """A part of a record. The format grows: keys that are not used here are not looked at."""
 
     model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, document: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds
+        """Read null as a missing key, as some databases write it."""
+        if isinstance(document, dict):
+            return {key: value for key, value in document.items() if value is not None}
+        return document
 
 
 class Event(_Model):
@@ -156,7 +166,9 @@ class Advisory(_Model):
     @property
     def names(self) -> frozenset[str]:
         """All names of the vulnerability. An advisory about several of upstream's is none of them."""
-        of_upstream = self.upstream if len(self.upstream) == 1 else ()
+        # DSA-5514-1 is about CVE-2023-4911 and, as Debian calls it, DEBIAN-CVE-2023-4911.
+        upstream = {_OF_DISTRIBUTION.sub("", each) for each in self.upstream}
+        of_upstream = self.upstream if len(upstream) == 1 else ()
         return frozenset(map(normal_vulnerability, (self.id, *self.aliases, *of_upstream)))
 
 
