@@ -56,6 +56,7 @@ def test_ranges_are_evaluated_as_the_schema_says(
         ("deb", "1:1.2.13-1", "1.3-1", "1:1.2.13-1"),
         ("rpm", "1:1.1.1k-12.el8_9", "1:1.1.1k-9.el8_7", "1:1.1.1k-14.el8_10"),
         ("apk", "3.1.4-r6", "3.1.4-r5", "3.1.5-r0"),
+        ("cargo", "1.2.0", "1.2.0-rc.1", "1.10.0"),
     ],
 )
 def test_versions_of_system_packages_have_their_own_order(

@@ -61,6 +61,8 @@ class EnvironmentReport(BaseModel):
     """Build tools of the machine that the build called and did not get, each with its file."""
     install_plan: dict[str, str]
     """Meson's install tag by destination, empty where it has none; no entries of another backend."""
+    subprojects: dict[str, str] = {}
+    """Subprojects that Meson has configured, each with its version, empty where it has none."""
     distributions: tuple[InstalledDistribution, ...]
 
     @property

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ECOSYSTEMS: Final[Mapping[tuple[str, str], str]] = {
     ("pypi", ""): "PyPI",
+    ("cargo", ""): "crates.io",
     ("deb", "debian"): "Debian",
     ("deb", "ubuntu"): "Ubuntu",
     ("apk", "alpine"): "Alpine",
@@ -167,7 +168,9 @@ def audit_wheels(
     sourceless = {
         each.name: each
         for each in every
-        if (package := known.get(each.purl)) and package.scheme != "pypi" and not package.release
+        if (package := known.get(each.purl))
+        and package.scheme not in {"pypi", "cargo"}
+        and not package.release
     }
     return Audit(
         findings=tuple(findings.values()),

@@ -25,6 +25,8 @@ _REPACKED: Final = re.compile(r"[+~.](?:dfsg|ds|repack)[\w.]*$")
 _REVISION: Final = re.compile(r"[_#]\d+$")
 """Of Homebrew and of vcpkg."""
 _ZEROS: Final = re.compile(r"(?:\.0)+$")
+_PEP_440: Final = frozenset({"pypi", "cargo"})
+"""Kinds whose versions PEP 440 describes; it reads the 1.0.0-rc.1 of SemVer as 1.0.0rc1."""
 _SEPARATORS: Final = re.compile(r"[-_.]+")
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": lambda one, other: one < other,
@@ -43,14 +45,20 @@ def upstream_version(version: str) -> str:
 
 
 def order_of(scheme: str) -> Callable[[str], Any]:
-    """What orders the versions of a kind of package: by dpkg's, apk's or PEP 440's rules; else by rpm's.
+    """What orders the versions of a kind of package, by its own rules; by rpm's where it has none here.
 
     What it returns raises a ValueError for a version that its rules do not have.
     """
     # Its import costs a tenth of a second.
-    from univers.versions import AlpineLinuxVersion, DebianVersion, RpmVersion  # noqa: PLC0415
+    from univers.versions import (  # noqa: PLC0415
+        AlpineLinuxVersion,
+        DebianVersion,
+        RpmVersion,
+        SemverVersion,
+    )
 
-    return {"pypi": Version, "deb": DebianVersion, "apk": AlpineLinuxVersion}.get(scheme, RpmVersion)
+    orders = {"pypi": Version, "cargo": SemverVersion, "deb": DebianVersion, "apk": AlpineLinuxVersion}
+    return orders.get(scheme, RpmVersion)
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ class Condition:
         return fnmatchcase(name, self.name) or _SEPARATORS.sub("-", name) == _SEPARATORS.sub("-", self.name)
 
     def _covers(self, version: str, scheme: str) -> bool:
-        if scheme == "pypi":
+        if scheme in _PEP_440:
             try:
                 bounds = SpecifierSet(",".join(f"{each.operator}{each.version}" for each in self.bounds))
                 return bounds.contains(Version(version), prereleases=True)

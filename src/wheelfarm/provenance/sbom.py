@@ -26,6 +26,7 @@ from wheelfarm.provenance.sbom_components import (
     with_license_files,
 )
 from wheelfarm.provenance.sbom_reader import MEMBER, parse_bill
+from wheelfarm.provenance.source_components import source_components
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.linkage import added_binaries
@@ -57,6 +58,7 @@ def embed(
     output: Path,
     *,
     built: Collection[str],
+    subprojects: Mapping[str, str] | None = None,
     members: Mapping[str, bytes] | None = None,
 ) -> RepairedWheel:
     """Rewrite a repaired wheel with its SBOM and the license texts of its vendored libraries.
@@ -70,6 +72,7 @@ def embed(
         provenance: the system packages of its vendored libraries.
         output: the directory of the new wheel; it is made.
         built: the names of the members that the wheel had before the repair: other libraries are vendored.
+        subprojects: those that Meson has configured, each with its version, which may be empty.
         members: further members of `.dist-info`, by name.
 
     Raises:
@@ -82,8 +85,14 @@ def embed(
     vendored = added_binaries(wheel, built)
     sources = (*directory.provider_wheels, *directory.requirements)
     packages = find_packages(vendored, sources, provenance)
+    compiled = tuple(source_components(directory, repaired, wheel, subprojects or {}))
     bill = _document(
-        directory, repaired, wheel, message_from_bytes(metadata), packages=packages, provenance=provenance
+        directory,
+        repaired,
+        wheel,
+        message_from_bytes(metadata),
+        components=[*map(_vendored, packages), *compiled],
+        provenance=provenance,
     )
     theirs = f"{inside}/{_AUDITWHEEL}"
     if theirs in wheel.names:
@@ -110,14 +119,14 @@ def _document(
     wheel: Wheel,
     metadata: Message,
     *,
-    packages: Sequence[Package],
+    components: Sequence[Mapping[str, Any]],
     provenance: LibraryProvenance,
 ) -> dict[str, Any]:
     package = _distribution(directory, wheel, metadata)
     time = datetime.fromtimestamp(directory.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     # The farm's release is no part of it: another one with the same rules writes the same.
     rules = [{"name": "wheelfarm:rules", "value": RULES}]
-    refs = [each.ref for each in packages]
+    refs = [each["bom-ref"] for each in components]
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -129,7 +138,7 @@ def _document(
             "tools": {"components": [{"type": "application", "name": "wheelfarm", "properties": rules}]},
             "component": package,
         },
-        "components": [*map(_vendored, packages), *_requirements(repaired)],
+        "components": [*components, *_requirements(repaired)],
         "dependencies": [
             {"ref": package["bom-ref"], "dependsOn": refs},
             *({"ref": ref} for ref in refs),

@@ -80,8 +80,16 @@ def document(
     """The wheel with its SBOM, license texts and embedded record, in a directory of its own."""
     record = embedded_record(directory, distribution, wheel).to_json().encode()
     provenance = read_library_provenance(directory)
-    built = read_environment_report(directory).built.members
-    return embed(directory, wheel, provenance, target, built=built, members={EMBEDDED: record})
+    report = read_environment_report(directory)
+    return embed(
+        directory,
+        wheel,
+        provenance,
+        target,
+        built=report.built.members,
+        subprojects=report.subprojects,
+        members={EMBEDDED: record},
+    )
 
 
 def recorded_wheel(wheel: RepairedWheel) -> RecordedWheel:

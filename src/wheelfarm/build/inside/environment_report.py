@@ -151,6 +151,16 @@ def install_plan(build: Path) -> dict[str, str]:
     return {entry["destination"]: entry.get("tag") or "" for entry in entries}
 
 
+def subprojects(build: Path) -> dict[str, str]:
+    """The subprojects that Meson has configured, each with its version, empty where it has none."""
+    try:
+        project = json.loads((build / "meson-info" / "intro-projectinfo.json").read_bytes())
+    except OSError:
+        return {}
+    found = {each["name"]: each["version"] for each in project.get("subprojects", ())}
+    return {name: "" if version == "undefined" else version for name, version in found.items()}
+
+
 def refused(calls: Path) -> dict[str, str]:
     """The programs that programs.py has refused, each with its file; the build may write what it likes."""
     lines = calls.read_text(encoding="utf-8", errors="replace").splitlines() if calls.is_file() else []
@@ -168,6 +178,7 @@ def main(prefix: Path, wheel: Path, output: Path, names: list[str]) -> None:
         "build-cache": Path("build-cache-used").exists(),
         "refused": refused(Path("tmp", "refused-programs.txt")),
         "install-plan": install_plan(Path("build")),
+        "subprojects": subprojects(Path("build")),
         "distributions": installed(packages_of(prefix)),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
