@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sqlite3
@@ -12,11 +13,12 @@ from typing import Final
 
 import pytest
 
-from support.searched import FIX, SSL, put
+from support.searched import FIX, SSL, bill, put
 from wheelfarm.errors import Collector, WheelError, WheelhouseError
 from wheelfarm.model import Name
 from wheelfarm.provenance.conditions import Condition
 from wheelfarm.provenance.facts import FactKind
+from wheelfarm.provenance.sbom_reader import MEMBER
 from wheelfarm.provenance.search_index import open_search_index
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -147,9 +149,12 @@ def test_a_file_that_cannot_be_written_is_an_error(wheelhouse: Wheelhouse, file:
     assert caught.value.where == str(file)
 
 
-def test_a_lone_surrogate_in_a_patch_is_no_obstacle(wheelhouse: Wheelhouse, file: Path) -> None:
+def test_lone_surrogates_are_no_obstacle(wheelhouse: Wheelhouse, file: Path) -> None:
     text = FIX.replace("crafted", "cr\udcffted")
-    put(wheelhouse, "alpha", patches={"0001-fix.patch": text})
+    document = bill("alpha", "1.0", ["pkg:deb/debian/x@1"], {})
+    document["components"][0]["name"] = "x\udcff"
+    inside = {f"alpha-1.0.dist-info/{MEMBER}": json.dumps(document).encode()}
+    put(wheelhouse, "alpha", patches={"0001-fix.patch": text}, members=inside)
     assert _search(file, wheelhouse, (FactKind.PATCH, "CVE-2026-1111")) == ["alpha 1.0 plain"]
 
 
@@ -176,6 +181,24 @@ def test_a_kill_loses_nothing_that_was_read_and_leaves_a_whole_index(
     read: list[str] = []
     assert len(_search(file, wheelhouse, (FactKind.CONTAINS, "p*"), read=read)) == 14
     assert len(read) == 7  # without those that the killed search had read
+
+
+def test_a_wheel_is_added_as_a_whole_or_not_at_all(wheelhouse: Wheelhouse, file: Path) -> None:
+    put(wheelhouse, "alpha", purls=[SSL])
+
+    def deny_components(action: int, table: str | None, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if (action, table) == (sqlite3.SQLITE_INSERT, "component") else 0
+
+    with open_search_index(file) as index:
+        index._connection.set_authorizer(deny_components)
+        with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+            index.update(wheelhouse, problems=Collector(), progress=lambda _: None)
+    read: list[str] = []
+    assert _search(file, wheelhouse, (FactKind.CONTAINS, "openssl"), read=read) == ["alpha 1.0 plain"]
+    assert len(read) == 1
+    with open_search_index(file) as index:
+        ((_, components),) = index.components(index.wheels(["plain"]))
+    assert [each.name for each in components] == ["alpha", "libssl3"]
 
 
 def test_two_searches_at_once_find_the_same(wheelhouse: Wheelhouse, file: Path) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import FarmError, GroupError, WheelhouseError, counted
 from wheelfarm.provenance import facts, sbom_components, sbom_reader
-from wheelfarm.provenance.facts import Component, Fact, FactKind, read_facts
+from wheelfarm.provenance.facts import Component, Fact, FactKind, WheelFacts, read_facts
 from wheelfarm.provenance.record import Record
 from wheelfarm.system.files import ensure_directory, explain_os_errors
 from wheelfarm.wheels.archive import open_wheel
@@ -134,22 +134,38 @@ class SearchIndex:
             for each in error.errors if isinstance(error, GroupError) else (error,):
                 each.where = f"{stored.path}: {each.where}" if each.where else str(stored.path)
             raise
-        # Another search may have added it meanwhile.
+        with self._whole():
+            self._insert(record, variant, key, state, found)
+
+    def _insert(self, record: Record, variant: str, key: Digest, state: str, found: WheelFacts) -> None:
         columns = (variant, key, state, record.distribution, record.version, str(record.target))
+        # Another search may have added it meanwhile.
         number = self._connection.execute(
             "INSERT OR REPLACE INTO wheel (variant, key, state, name, version, target, filename, sha256) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (*columns, record.wheel.filename, record.wheel.sha256),
         ).lastrowid
-        # SQLite has no lone surrogates, which the text of a patch may have.
         self._connection.executemany(
-            "INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?)",
-            ((number, *map(_storable, _texts(fact))) for fact in found.facts),
+            "INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?)", ((number, *_row(each)) for each in found.facts)
         )
         self._connection.executemany(
             "INSERT INTO component VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((number, *astuple(each)) for each in found.components),
+            ((number, *_row(each)) for each in found.components),
         )
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Undo the block if it fails or is interrupted, and nothing before it."""
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("SAVEPOINT whole")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK TO whole")
+            raise
+        finally:
+            self._connection.execute("RELEASE whole")
 
     def count(self, variants: Collection[str]) -> int:
         """How many wheels of some variants the index has."""
@@ -221,12 +237,11 @@ def _fact(kind: FactKind, row: tuple[str, str, str, str]) -> Fact:
     return Fact(kind=kind, name=name, version=version, scheme=scheme, ref=ref)
 
 
-def _texts(fact: Fact) -> tuple[str, ...]:
-    return fact.kind.value, fact.name, fact.version, fact.scheme, fact.ref
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+def _row(value: Fact | Component) -> list[object]:
+    """The fields as SQLite stores them: it has no lone surrogates, which any text of others may have."""
+    return [
+        each.encode("utf-8", "replace").decode() if isinstance(each, str) else each for each in astuple(value)
+    ]
 
 
 def _marks(values: Collection[str]) -> str:
