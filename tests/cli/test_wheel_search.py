@@ -11,6 +11,7 @@ from support.door import Door
 from support.publishing import publishing_farm
 from support.searched import FIX, SSL, advisory, put
 from wheelfarm.errors import DatabaseError, UsageError, VulnerableError, WheelhouseError
+from wheelfarm.model import Name
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def test_bad_input_is_refused(door: Door) -> None:
 
 def test_a_wheel_that_cannot_be_read_fails_the_search_after_its_answer(door: Door) -> None:
     wheelhouse = Wheelhouse(door / "wheelhouse")
-    (stored,) = wheelhouse.current("netlib", "beta")  # type: ignore[arg-type]
+    (stored,) = wheelhouse.current("netlib", Name("beta"))
     stored.path.unlink()
     done = door.inv("wheel.search", "--contains", "openssl")
     assert done.returncode == WheelhouseError.exit_code

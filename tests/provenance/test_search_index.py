@@ -52,14 +52,15 @@ def _search(
     file: Path, wheelhouse: Wheelhouse, *conditions: tuple[FactKind, str], read: list[str] | None = None
 ) -> list[str]:
     """The wheels that meet some conditions; `read` gets a line for each record that was read."""
-    lines = [] if read is None else read
+    lines: list[str] = []
     problems = Collector()
     with open_search_index(file) as index:
-        index.update(
-            wheelhouse, problems=problems, progress=lambda line: lines.append(line) if line else None
-        )
+        index.update(wheelhouse, problems=problems, progress=lines.append)
         parsed = [Condition.parse(*each) for each in conditions]
         found = index.search(parsed, wheelhouse.variants())
+    if read is not None:
+        # The last line is empty: it removes the others from a terminal.
+        read += filter(None, lines)
     problems.check()
     return [f"{each.wheel.name} {each.wheel.version} {each.wheel.variant}" for each in found]
 

@@ -57,7 +57,12 @@ def order_of(scheme: str) -> Callable[[str], Any]:
         SemverVersion,
     )
 
-    orders = {"pypi": Version, "cargo": SemverVersion, "deb": DebianVersion, "apk": AlpineLinuxVersion}
+    orders: dict[str, Callable[[str], Any]] = {
+        "pypi": Version,
+        "cargo": SemverVersion,
+        "deb": DebianVersion,
+        "apk": AlpineLinuxVersion,
+    }
     return orders.get(scheme, RpmVersion)
 
 
