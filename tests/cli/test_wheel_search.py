@@ -112,6 +112,20 @@ def test_an_audit_writes_a_vex_document_and_fails_for_open_vulnerabilities(door:
     assert "0001-fix.patch" in clean.stdout
 
 
+def test_the_header_of_a_patch_counts_as_it_is_now(door: Door) -> None:
+    record = advisory("PYSEC-2026-5", "beta", aliases=["CVE-2026-5"], introduced="0")
+    (door / "osv").mkdir()
+    (door / "osv" / "one.json").write_text(json.dumps(record))
+    words = ("index.audit", "beta", "--variant", "netlib", "--database", "osv", "--dry-run")
+    assert door.inv(*words).returncode == VulnerableError.exit_code
+    patch = door / "patches" / "beta" / "0001-fix.patch"
+    patch.parent.mkdir(parents=True)
+    patch.write_text(FIX.replace("CVE-2026-1111", "CVE-2026-5"))
+    assert door.inv(*words).returncode == 0
+    patch.write_text(FIX.replace("CVE-2026-1111", "CVE-2026-5").replace("+b", "+c"))
+    assert door.inv(*words).returncode == VulnerableError.exit_code
+
+
 def test_an_audit_refuses_bad_input(door: Door) -> None:
     assert door.inv("index.audit", "all").returncode == UsageError.exit_code
     assert door.inv("index.audit", "gamma", "--database", "osv").returncode == UsageError.exit_code

@@ -11,7 +11,7 @@ from packaging.version import Version
 from wheelfarm.cli.task import Invocation, parse_releases, task
 from wheelfarm.cli.wheel_search import SEARCH_INDEX
 from wheelfarm.errors import UsageError, VulnerableError, counted
-from wheelfarm.provenance.audit import audit_wheels
+from wheelfarm.provenance.audit import audit_wheels, resolved_by_diff
 from wheelfarm.provenance.search_index import open_search_index
 from wheelfarm.provenance.vex import vex_document
 from wheelfarm.report.audit import audit_data, audit_lines
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wheelfarm.model import Digest, Name
+    from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 _SHOWN: Final = 10
@@ -49,7 +50,8 @@ def audit(call: Invocation, packages: str, *, database: str = "", output: str = 
         # A wheel that cannot be read may have any of them.
         call.problems.check()
         wheels = [each for each in index.wheels([variant]) if each.key in keys]
-        found = audit_wheels(index, wheels, Path(database), screen.status)
+        fixes = resolved_by_diff(_patch_directories(farm.settings))
+        found = audit_wheels(index, wheels, Path(database), screen.status, fixes=fixes)
     if not call.dry_run:
         document = vex_document(found.findings, datetime.now(UTC))
         write_atomically(Path(output), document, "the VEX document")
@@ -64,6 +66,12 @@ def audit(call: Invocation, packages: str, *, database: str = "", output: str = 
             hint="build with a newer version of the component, or patch it: a patch whose header has "
             f"`Resolves: {names[0]}` marks the fix",
         )
+
+
+def _patch_directories(settings: Settings) -> list[Path]:
+    """Where the farm and its base have patches: those of older versions lie beside their recipes."""
+    base = settings.base_farm
+    return [settings.patches, settings.recipes, *([base.patches, base.recipes] if base else [])]
 
 
 def listed_keys(

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 
+from wheelfarm.model import sha256_of_bytes
 from wheelfarm.provenance.conditions import order_of
 from wheelfarm.provenance.osv import Advisory, read_database
 from wheelfarm.provenance.sbom_components import PackageUrl
+from wheelfarm.sources.patch_header import header_text, resolved_vulnerabilities
+from wheelfarm.sources.patches import header_and_diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wheelfarm.provenance.facts import Component, Fact
+    from wheelfarm.provenance.facts import Component
     from wheelfarm.provenance.osv import Affected
     from wheelfarm.provenance.search_index import IndexedWheel, SearchIndex
 
@@ -137,8 +140,27 @@ class Audit:
         return tuple(each for each in self.findings if not each.patches)
 
 
+def resolved_by_diff(directories: Iterable[Path]) -> dict[str, tuple[str, ...]]:
+    """The vulnerabilities that patches in some directories resolve by their headers, by sha256 of the diff.
+
+    A header is no part of the build key: one may name a vulnerability that nobody knew when the wheel was
+    built.
+    """
+    found = {}
+    for path in (path for directory in directories for path in directory.rglob("*.patch")):
+        header, diff = header_and_diff(path)
+        if resolved := resolved_vulnerabilities(header_text(header)):
+            found[str(sha256_of_bytes(diff))] = resolved
+    return found
+
+
 def audit_wheels(
-    index: SearchIndex, wheels: Iterable[IndexedWheel], database: Path, progress: Callable[[str], None]
+    index: SearchIndex,
+    wheels: Iterable[IndexedWheel],
+    database: Path,
+    progress: Callable[[str], None],
+    *,
+    fixes: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Audit:
     """Look up the components of wheels in a database of vulnerabilities.
 
@@ -147,6 +169,7 @@ def audit_wheels(
         wheels: those to audit.
         database: records in the OSV format.
         progress: gets a line for people.
+        fixes: vulnerabilities that patches resolve besides those in the records, by sha256 of the diff.
 
     Raises:
         DatabaseError: when the database cannot be read.
@@ -161,7 +184,12 @@ def audit_wheels(
     }
     findings: dict[tuple[int, str, frozenset[str]], Finding] = {}
     for wheel, components in found:
-        for finding in _findings(wheel, components, index.patches(wheel), vulnerabilities):
+        resolved = {
+            name: patch.name
+            for patch in index.patches(wheel)
+            for name in (*patch.version.split(), *(fixes or {}).get(patch.scheme, ()))
+        }
+        for finding in _findings(wheel, components, resolved, vulnerabilities):
             findings[wheel.id, finding.component.ref, finding.names] = finding
     every = [each for _, components in found for each in components]
     unknown = {each.name: each for each in every if each.purl not in known}
@@ -184,11 +212,10 @@ def audit_wheels(
 def _findings(
     wheel: IndexedWheel,
     components: Sequence[Component],
-    patches: Iterable[Fact],
+    resolved: Mapping[str, str],
     vulnerabilities: Mapping[str, Sequence[_Vulnerability]],
 ) -> Iterator[Finding]:
     """The vulnerabilities of one wheel's components, and those that only its patches name."""
-    resolved = {name: patch.name for patch in patches for name in patch.version.split()}
     named: set[str] = set()
     for component in components:
         for names, advisories, fixed in vulnerabilities.get(component.purl, ()):

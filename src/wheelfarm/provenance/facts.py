@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from wheelfarm.model import sha256_of_bytes
 from wheelfarm.provenance.sbom_components import PackageUrl, original_name
 from wheelfarm.provenance.sbom_reader import read_bills, sound
-from wheelfarm.sources.patch_header import resolved_vulnerabilities
-from wheelfarm.sources.patches import header_of
+from wheelfarm.sources.patch_header import header_text, resolved_vulnerabilities
+from wheelfarm.sources.patches import recorded_parts
 from wheelfarm.wheels.linkage import linkage
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Fact:
     version: str = ""
     """Of a patch: the vulnerabilities that it resolves."""
     scheme: str = ""
-    """The type of its package URL, which says how versions are ordered; empty where it has none."""
+    """The type of its package URL, which orders versions; of a patch, the sha256 of its diff."""
     ref: str = ""
     """The component in the SBOM; the header of a patch; a member that loads the library."""
 
@@ -158,6 +159,12 @@ def _built_with(record: Record) -> Iterator[Fact]:
 
 def _patches(record: Record) -> Iterator[Fact]:
     for patch in record.patches:
-        header = header_of(patch)
-        resolved = " ".join(resolved_vulnerabilities(header))
-        yield Fact(kind=FactKind.PATCH, name=patch.file, version=resolved, ref=header)
+        content, diff = recorded_parts(patch)
+        header = header_text(content)
+        yield Fact(
+            kind=FactKind.PATCH,
+            name=patch.file,
+            version=" ".join(resolved_vulnerabilities(header)),
+            scheme=sha256_of_bytes(diff) if diff else "",
+            ref=header,
+        )

@@ -13,7 +13,6 @@ from wheelfarm.errors import Collector, PatchError, counted
 from wheelfarm.model import AppliedPatch, sha256_of_bytes
 from wheelfarm.sources.git import git_environment
 from wheelfarm.sources.line_ends import line_end_problem
-from wheelfarm.sources.patch_header import header_text
 from wheelfarm.system.process import Command, Finished, run
 
 if TYPE_CHECKING:
@@ -154,10 +153,9 @@ def _split(content: bytes) -> tuple[bytes, bytes]:
     return (content[: start.start()], content[start.start() :]) if start else (b"", content)
 
 
-def header_of(patch: AppliedPatch) -> str:
-    """The header of a patch that a record names; empty where an old record does not have its text."""
-    content = (patch.text or "").encode("utf-8", "surrogateescape")
-    return header_text(_split(content)[0])
+def recorded_parts(patch: AppliedPatch) -> tuple[bytes, bytes]:
+    """The header and the diff of a patch that a record names; empty where an old record has no text."""
+    return _split((patch.text or "").encode("utf-8", "surrogateescape"))
 
 
 def read_patch(path: Path) -> AppliedPatch:
