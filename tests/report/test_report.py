@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.farm import builds_of, make_farm
 from wheelfarm.errors import BuildError
@@ -104,6 +106,17 @@ def test_a_table_breaks_the_reason_first_and_other_columns_only_where_it_must() 
         assert all(len(line) <= width for line in lines)
         assert "~40 min" in lines[1]
         assert (row[1] in lines[1]) == whole
+
+
+_CELL = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs")), max_size=9)
+
+
+@given(st.lists(st.tuples(_CELL, _CELL, _CELL), max_size=4), st.sampled_from([("a", "b", "c"), ("", "", "")]))
+def test_a_table_of_any_width_is_the_same_as_on_a_wide_terminal(
+    rows: list[tuple[str, str, str]], header: tuple[str, str, str]
+) -> None:
+    found = table_lines(header, rows, right=("b",), whole=("a",))
+    assert found == table_lines(header, rows, right=("b",), whole=("a",), width=500)
 
 
 @pytest.mark.parametrize(("width", "columns"), [(60, 4), (80, 6), (None, 6)])
