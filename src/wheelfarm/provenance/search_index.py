@@ -262,6 +262,8 @@ def open_search_index(path: Path) -> Iterator[SearchIndex]:
         if connection is None:
             path.unlink()
             connection = _connect(path)
+        if connection is None:
+            raise sqlite3.DatabaseError("another version of wheelfarm is writing it")
     except (OSError, sqlite3.Error) as error:
         raise _unusable(path, error) from error
     with closing(connection) as opened:
