@@ -83,6 +83,7 @@ OTHERS: Final = {
     "python": "runs what is installed in the reader's environment",
     "python3": "makes the reader's environment",
     "redis-server": "needs a machine for it; tests/server starts one",
+    "tar": "the system's own",
     "uv": "installs from the reader's index",
 }
 """Programs that are not the farm's → why their words are not parsed."""

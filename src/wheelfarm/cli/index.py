@@ -1,10 +1,11 @@
-"""index.publish, .status, .verify, .yank, .prune, .serve, .config, .export, .audit: wheels in an index."""
+"""The tasks `index.*`: wheels in an index."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.cli.bundle import bundle, load  # noqa: F401 - tasks of this collection
 from wheelfarm.cli.index_audit import audit  # noqa: F401 - a task of this collection
 from wheelfarm.cli.index_export import export, simple_url  # noqa: F401 - a task of this collection
 from wheelfarm.cli.task import parse_packages, parse_releases, task

@@ -157,7 +157,7 @@ def _run(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> N
     """Run a module in an environment of the farm."""
     # At SIGTERM nox would end, and leave behind what it runs.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    command = [str(tools_environment(session, root, lock)), "-m", *words]
+    command = [str(tools_environment(session, root, lock, _bundled(root, words))), "-m", *words]
     session.chdir(root)
     # After Ctrl-C the farm ends its builds and clears the terminal; nox would kill it after half a second.
     session.run(
@@ -167,6 +167,14 @@ def _run(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> N
         interrupt_timeout=_INTERRUPT_TIMEOUT,
         terminate_timeout=_END_TIMEOUT,
     )
+
+
+def _bundled(root: Path, words: Sequence[str]) -> Path | None:
+    """What `inv index.load` has brought for the farm's own environment, where a run is offline."""
+    table = FarmFiles(root).table
+    offline = "--offline" in words or os.environ.get("WHEELFARM_OFFLINE") or table.get("offline")
+    wheels = root / str(table.get("work", ".wheelfarm")) / "environment"
+    return wheels if offline and wheels.is_dir() else None
 
 
 def _task(name: str, recipe: RecipeSummary, variant: str | None, session: nox.Session) -> list[str]:

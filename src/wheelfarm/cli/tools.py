@@ -23,10 +23,16 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes() + sys.version.encode() + own).hexdigest()
 
 
-def tools_environment(session: nox.Session, root: Path, lock_name: str) -> Path:
+def tools_environment(session: nox.Session, root: Path, lock_name: str, wheels: Path | None = None) -> Path:
     """Make the environment that `requirements/<lock_name>.txt` lists, with this wheelfarm in it.
 
     A farm without that lock uses the one that wheelfarm brings along.
+
+    Args:
+        session: runs what is needed.
+        root: the farm.
+        lock_name: the lock.
+        wheels: a directory that has all wheels, where no index is to be used.
 
     Returns:
         Its interpreter.
@@ -55,7 +61,7 @@ def tools_environment(session: nox.Session, root: Path, lock_name: str) -> Path:
         # Another run may have made it while this one waited.
         if _made_from(env_dir) != digest:
             session.log(f"making the environment {name} (once)")
-            _make(session, env_dir, python, file)
+            _make(session, env_dir, python, file, wheels)
             # Last, so that an environment with it is whole.
             (env_dir / _MARK).write_text(digest)
     return python
@@ -68,11 +74,12 @@ def _made_from(env_dir: Path) -> str | None:
         return None
 
 
-def _make(session: nox.Session, env_dir: Path, python: Path, file: Path) -> None:
+def _make(session: nox.Session, env_dir: Path, python: Path, file: Path, wheels: Path | None) -> None:
     words = ["-m", "virtualenv", "--clear", "--no-periodic-update", "--quiet", str(env_dir)]
     # `run_install`, so that `nox --install-only` makes the environment too.
     session.run_install(sys.executable, *words, external=True, silent=True)
     install = ["-m", "pip", "install", "--quiet", "--require-hashes", "--disable-pip-version-check"]
+    install += ["--no-index", "--find-links", str(wheels)] if wheels else []
     session.run_install(str(python), *install, "-r", str(file), external=True)
     (site,) = (
         env_dir.glob("[Ll]ib/python*/site-packages") if os.name != "nt" else [env_dir / "Lib/site-packages"]

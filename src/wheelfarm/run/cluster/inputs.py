@@ -93,14 +93,31 @@ class BuildInputsForWorker:
     build: Build
     paths: dict[Digest, Path] = field(default_factory=dict)
     """Where each file is here."""
-    _sent: dict[Digest, SentFile] = field(default_factory=dict)
-    _answers: dict[str, Answer] = field(default_factory=dict)
-    _stored: dict[Digest, SentWheel] = field(default_factory=dict)
+    sent: dict[Digest, SentFile] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    stored: dict[Digest, SentWheel] = field(default_factory=dict)
+    """The wheels of the farm by their keys, in the order in which they are stored."""
+
+    def collect(self, *, own_wheels: bool) -> None:
+        """Collect the source, the locked requirements and the wheels of the farm.
+
+        What is not in the cache yet is fetched.
+
+        Args:
+            own_wheels: whether the build's stored wheels are among them.
+
+        Raises:
+            FarmError: when an input cannot be fetched, or a stored wheel was changed.
+        """
+        self._add_sources()
+        self._add_wheels()
+        if own_wheels:
+            self._store(stored_wheels(self.services.wheelhouse, self.build))
 
     def request(
         self, farm: PackedFarm, *, jobs: int, topic: str, store: str | None, own_wheels: bool
     ) -> BuildRequest:
-        """The request for a worker; what is not in the cache yet is fetched.
+        """Collect the files, and make the request for a worker.
 
         Args:
             farm: the farm's files.
@@ -110,14 +127,11 @@ class BuildInputsForWorker:
             own_wheels: whether the build's stored wheels go along, for their gate.
 
         Raises:
-            FarmError: when an input cannot be fetched, or a stored wheel was changed.
+            FarmError: see `collect`.
         """
         build, settings = self.build, self.services.settings
         self.paths[farm.file.sha256] = farm.path
-        self._add_sources()
-        self._add_wheels()
-        if own_wheels:
-            self._store(stored_wheels(self.services.wheelhouse, build))
+        self.collect(own_wheels=own_wheels)
         return BuildRequest(
             name=build.id.name,
             variant=build.id.variant,
@@ -130,9 +144,9 @@ class BuildInputsForWorker:
             toolchains=self._other_toolchains(),
             jobs=jobs,
             farm=farm.file,
-            inputs=tuple(self._sent.values()),
-            answers=tuple(self._answers.values()),
-            stored=tuple(self._stored.values()),
+            inputs=tuple(self.sent.values()),
+            answers=tuple(self.answers.values()),
+            stored=tuple(self.stored.values()),
             store=store,
             topic=topic,
         )
@@ -191,9 +205,9 @@ class BuildInputsForWorker:
 
     def _add(self, path: Path, sha256: Digest, question: Mapping[str, Any] | None = None) -> None:
         self.paths[sha256] = path
-        self._sent[sha256] = SentFile.of(path, sha256)
+        self.sent[sha256] = SentFile.of(path, sha256)
         if question is not None:
-            self._answers[repr(question)] = Answer(question=question, sha256=sha256)
+            self.answers[repr(question)] = Answer(question=question, sha256=sha256)
 
     def _add_sources(self) -> None:
         settings, fetcher = self.services.settings, self.services.fetcher
@@ -242,9 +256,7 @@ class BuildInputsForWorker:
 
     def _store(self, wheels: Iterable[StoredWheel]) -> None:
         for wheel in wheels:
-            if wheel.key not in self._stored:
+            if wheel.key not in self.stored:
                 self._add(wheel.path, wheel.sha256)
                 record = self.services.wheelhouse.record(wheel.variant, wheel.key)
-                self._stored[wheel.key] = SentWheel(
-                    file=self._sent[wheel.sha256], key=wheel.key, record=record
-                )
+                self.stored[wheel.key] = SentWheel(file=self.sent[wheel.sha256], key=wheel.key, record=record)

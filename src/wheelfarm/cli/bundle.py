@@ -1,0 +1,122 @@
+"""index.bundle, .load: packages for a machine without a network."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelfarm.build.host_engine import programs_environment
+from wheelfarm.cli.task import PLANNING, task
+from wheelfarm.errors import UsageError, counted
+from wheelfarm.model import parse_digest
+from wheelfarm.report.text import size
+from wheelfarm.run.bundle import (
+    ENVIRONMENT,
+    INPUTS,
+    Bundle,
+    Manifest,
+    collect_bundle,
+    fetch_environment,
+    write_bundle,
+)
+from wheelfarm.run.bundle_reader import unpacked_bundle
+from wheelfarm.sources.cache import Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelfarm.cli.task import Invocation
+    from wheelfarm.model import Digest
+
+
+@task(*PLANNING, *("dry_run", "json"), output="the file; wheelfarm.tar by default")
+def bundle(call: Invocation, packages: str, *, output: str = "wheelfarm.tar") -> None:
+    """Write one archive with what a machine without a network needs of packages: wheels, sources, locks."""
+    names = call.choose(packages)
+    plan = call.plan(names)
+    farm, path = call.farm, Path(output)
+    if not plan.builds:
+        raise UsageError("there is nothing to bundle", hint="inv recipe.list shows what there is")
+    farm.settings.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bundle-", dir=farm.settings.work) as scratch:
+        environment = Path(scratch)
+        env = programs_environment(farm.settings)
+        if not call.dry_run:
+            fetch_environment(farm.settings, env, environment)
+        found = collect_bundle(farm, plan, environment)
+        digest = None if call.dry_run else write_bundle(found, path)
+        data, lines = _data(found, path, digest), list(_lines(found))
+    call.show(data, lines)
+    if digest is not None:
+        call.screen.say(f"{path}: {size(path.stat().st_size)}, sha256 {digest}")
+
+
+def _data(found: Bundle, path: Path, digest: Digest | None) -> dict[str, object]:
+    return {
+        "file": str(path),
+        "sha256": digest,
+        "bytes": found.size,
+        "builds": [each.model_dump() for each in found.manifest.builds],
+        "files": dict(found.manifest.files),
+    }
+
+
+def _lines(found: Bundle) -> Iterator[str]:
+    manifest = found.manifest
+    yield from (each.id for each in manifest.builds)
+    inputs, environment = (
+        sum(name.startswith(f"{directory}/") for name in manifest.files)
+        for directory in (INPUTS, ENVIRONMENT)
+    )
+    yield f"{_count(len(manifest.wheels), inputs, environment)}, {size(found.size)}"
+    yield from _images(manifest)
+
+
+def _count(wheels: int, inputs: int, environment: int) -> str:
+    return (
+        f"{counted(wheels, 'wheel')} with records, {counted(inputs, 'file')} that builds need, "
+        f"{counted(environment, 'file')} that the farm itself needs"
+    )
+
+
+def _images(manifest: Manifest) -> list[str]:
+    images = sorted({each.image for each in manifest.builds if each.image})
+    return [f"not in the bundle: the builder image {image}" for image in images]
+
+
+@task(
+    "json",
+    file="the bundle",
+    sha256="what index.bundle has printed; without it a bundle is compared with its own list alone",
+)
+def load(call: Invocation, file: str, *, sha256: str | None = None) -> None:
+    """Verify a bundle, and put its wheels, sources and environment where this farm finds them offline."""
+    farm, path = call.farm, Path(file)
+    if not path.is_file():
+        raise UsageError(f"there is no file {file}", hint="inv index.bundle writes one")
+    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise UsageError(f"{sha256!r} is no sha256", where="--sha256", hint="inv index.bundle prints it")
+    settings = farm.settings
+    with unpacked_bundle(path, settings.work, parse_digest(sha256) if sha256 else None) as found:
+        wheels = found.store_wheels(farm.wheelhouse)
+        inputs = found.fill_cache(Cache(settings.cache))
+        environment = found.fill_environment(settings.work / ENVIRONMENT)
+        changed, manifest = found.changed_farm_files(settings), found.manifest
+    lines = [f"{each.name} {each.version}: {each.path.name}" for each in wheels]
+    data = {
+        "variant": manifest.variant,
+        "wheels": [each.path.name for each in wheels],
+        "inputs": inputs,
+        "environment": environment,
+        "changed": changed,
+    }
+    call.show(data, lines)
+    name = manifest.builds[-1].id.partition(" ")[0]
+    call.screen.say(f"{_count(len(wheels), inputs, environment)}; next: nox -s build-{name} -- --offline")
+    call.screen.lines(_images(manifest))
+    if changed:
+        files = counted(len(changed), "file of this farm differs", "files of this farm differ")
+        shown = ", ".join(changed[:3])
+        call.screen.say(f"warning: {files} from the bundle's, so build keys may differ too: {shown}")
