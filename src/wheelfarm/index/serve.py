@@ -99,6 +99,9 @@ def check_host(host: str, root: Path) -> None:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 512
+    """Connections that wait to be accepted: many installers may begin at once; Python's own default is 5."""
+
     def handle_error(self, _request: object, client_address: tuple[str, int]) -> None:
         """Log a connection that broke off; the base class prints a traceback."""
         logger.info("%s %r", client_address[0], sys.exception())
