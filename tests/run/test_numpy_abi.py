@@ -260,10 +260,18 @@ def test_a_wheel_that_was_built_on_other_bytes_does_not_serve(tmp_path: Path, wh
     assert why.endswith("but the wheel of scipy has other bytes than the one it was built with")
 
 
-@pytest.mark.parametrize(("tested", "serves"), [("2.5.0", True), ("2.4.0", False)])
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("2.4.0", "2.5.0", "the newest C API that its modules ask for is that of NumPy 2.0"),
+        ("2.5.0", "2.5.0", "and has passed its gate with NumPy 2.5.0"),
+        ("3.0", "3.0", "asks for the C API of NumPy 2.0"),
+    ],
+)
 def test_a_locked_numpy_serves_where_the_tests_have_it_too(
-    tmp_path: Path, wheelhouse: Wheelhouse, tested: str, *, serves: bool
+    tmp_path: Path, wheelhouse: Wheelhouse, before: str, after: str, why: str
 ) -> None:
+    """The tests had `before` when the wheel was stored; now the build and they have `after`."""
     recipes: dict[str, Any] = {"scipy": {"requires": None}, "sklearn": None, "numpy": None}
 
     def plan(build: str, test: str) -> Plan:
@@ -273,11 +281,13 @@ def test_a_locked_numpy_serves_where_the_tests_have_it_too(
         }
         return farm_plan(tmp_path / "farm", recipes, files=files)
 
-    store(wheelhouse, plan("2.4.0", "2.4.0"), tmp_path)
-    (found,) = use_stored_wheels(plan("2.5.0", tested), wheelhouse).builds
-    assert found.has_stored_inputs is serves
-    if not serves:
-        assert refusal(found).endswith("but its gate does not run with NumPy 2.5.0")
+    store(wheelhouse, plan("2.4.0", before), tmp_path)
+    (found,) = use_stored_wheels(plan(after, after), wheelhouse).builds
+    assert found.numpy_abi is not None
+    assert found.numpy_abi.why.endswith(why)
+    assert found.has_stored_inputs is found.numpy_abi.why.startswith("it is compiled against NumPy 2.4.0, ")
+    (other,) = use_stored_wheels(plan("2.6.0", after), wheelhouse).builds
+    assert refusal(other).endswith("but its gate does not run with NumPy 2.6.0")
 
 
 def test_a_damaged_record_serves_nothing(tmp_path: Path, wheelhouse: Wheelhouse) -> None:

@@ -138,15 +138,15 @@ def _examine(build: Build, change: _NumpyChange, wheelhouse: Wheelhouse) -> Nump
         change: of NumPy.
         wheelhouse: where the wheels are.
     """
-    decision = decide(wheelhouse, build)
+    decision, stated = decide(wheelhouse, build), build.resolved.expect.numpy_api
     refusal, proof = None, f"has passed its gate with NumPy {change.new}"
-    if build.resolved.expect.numpy_api is None:
+    if stated is None:
         refusal = "its recipe does not state expect.numpy-api"
     elif not change.tested:
         refusal = f"its gate does not run with NumPy {change.new}"
     elif decision.action is Action.BUILD:
         refusal = "; ".join(decision.why)
-    elif decision.action is Action.GATE:
+    elif decision.action is Action.GATE or not serves_numpy(stated, change.new):
         apis = {
             f"{wheel.path.name}: {member}": api
             for wheel in stored_wheels(wheelhouse, build)
