@@ -267,7 +267,9 @@ def with_wheels(farm: Path) -> Iterator[Figure]:
         "inv plan all, all wheels stored": (*_INVOKE, "plan", "all", "--engine", "host"),
         "the same, nothing changed since": (*_INVOKE, "plan", "all", "--engine", "host"),
         "inv clean --wheels --dry-run": (*_INVOKE, "clean", "--wheels", "--dry-run"),
-        "inv index.status all": (*_INVOKE, "index.status", "all", "--variant", VARIANT),
+        "inv index.status all, none published": (*_INVOKE, "index.status", "all", "--variant", VARIANT),
+        "inv index.publish all": (*_INVOKE, "index.publish", "all", "--variant", VARIANT),
+        "inv index.status all, all published": (*_INVOKE, "index.status", "all", "--variant", VARIANT),
     }.items():
         yield Figure(what, measured(*words, cwd=farm)[0], "s")
     yield from searches(farm, sum(1 for _ in (farm / "wheelhouse").glob("*/records/*.json")))
