@@ -106,7 +106,9 @@ def exported(farm: Door, *words: str, code: int = 0) -> str:
 
 def run(*words: object, **more: Any) -> str:
     argv = [sys.executable, "-m", *map(str, words)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, **more)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        argv, capture_output=True, text=True, check=False, **more
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
@@ -377,7 +379,7 @@ def test_readers_get_what_was_exported(wheels: list[ExportedWheel], targets: set
     assert text == render_pylock(wheels[::-1], "", **values)  # type: ignore[arg-type]
     lock = Pylock.from_dict(tomllib.loads(text))
     assert {
-        (each.name, wheel.name, wheel.url, wheel.hashes["sha256"], wheel.size, wheel.upload_time)
+        (str(each.name), wheel.name, wheel.url, wheel.hashes["sha256"], wheel.size, wheel.upload_time)
         for each in lock.packages
         for wheel in each.wheels or ()
     } == {(each.project, each.filename, each.url, each.sha256, each.size, each.uploaded) for each in wheels}

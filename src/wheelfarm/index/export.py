@@ -17,6 +17,7 @@ import tomlkit
 from packaging.markers import Marker
 from packaging.pylock import Package, PackageWheel, Pylock, is_valid_pylock_path
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelfarm.errors import Collector, IncompleteError, UsageError
@@ -203,7 +204,7 @@ def render_pylock(
     """
     packages = [
         Package(
-            name=project,
+            name=canonicalize_name(project),
             version=Version(found[0].version),
             wheels=[
                 PackageWheel(
