@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -109,6 +110,33 @@ def test_an_index_without_dates_is_said_and_an_error_only_if_requested() -> None
     assert choose_release(undated, policy(min_age=timedelta(0))).notes == ()
     error = only(lambda: choose_release(undated, policy(require_dates=True)), SourceError)
     assert error.what == "the index gives no dates for leaf"
+
+
+def test_an_age_that_somebody_states_holds_for_a_version_that_is_named() -> None:
+    stated = policy(enforced=True)
+    young = project(sdist("1.0"), sdist("2.0", upload_time=NOW - timedelta(days=2)))
+    error = only(lambda: choose_release(young, stated, "2.0"), SourceError)
+    assert (error.what, error.why) == ("leaf 2.0 is too young", "it is 2 days old, and --min-age is 7")
+    assert error.hint == "check no ages: inv recipe.new leaf --min-age 0"
+    bump = policy(enforced=True, command="inv recipe.bump")
+    hint = only(lambda: choose_release(young, bump, "2.0"), SourceError).hint
+    assert str(hint).endswith('[min-age-exempt]\nleaf = "..."')
+    undated = project(sdist("1.0", upload_time=None))
+    for version in ("1.0", None):
+        error = only(partial(choose_release, undated, stated, version), SourceError)
+        assert error.what == "the index gives no dates for leaf"
+        assert str(error.why).startswith("--min-age is 7")
+    without = policy(enforced=True, min_age=timedelta(0))
+    assert choose_release(young, without, "2.0").notes == choose_release(undated, without, "1.0").notes == ()
+
+
+def test_a_date_in_the_future_says_that_a_clock_is_off() -> None:
+    later = project(sdist("1.0"), sdist("2.0", upload_time=NOW + timedelta(days=1)))
+    (note,) = choose_release(later, policy()).notes
+    assert note.startswith("leaf 2.0 is left out: its date, ")
+    assert note.endswith(" is in the future: the clock of the index, or of this machine, is off")
+    (note,) = choose_release(later, policy(), "2.0").notes
+    assert "is in the future" in note
 
 
 def test_only_wheels_is_an_error_that_says_what_to_do() -> None:
