@@ -33,6 +33,7 @@ WRITES = {
     "recipe.schema",
     "recipe.sizes",
     "init",
+    "index.audit",
     "wheel.repair",
     "deploy.layer",
     "deploy.image",
