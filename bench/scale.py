@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "src")]
 
+from clients import CLIENTS, clients  # noqa: E402
 from figures import Figure  # noqa: E402
 from generated_farm import PYTHONS, VARIANTS, generated_farm  # noqa: E402
 
@@ -226,6 +227,13 @@ def wheelhouse_of(farm: Farm, builds: list[Build], made: Path) -> Iterator[Figur
     with serving(wheelhouse.root, host="127.0.0.1", port=0) as url:
         for what, path in (("all projects", ""), ("one project", "package-0001/")):
             yield Figure(f"serve the page of {what}", _answer(url, f"/{VARIANT}/simple/{path}"), "s")
+        here = f"cp{sys.version_info.major}{sys.version_info.minor}"
+        installable = [
+            build.id.name
+            for build in builds
+            if build.id.variant == VARIANT and build.id.target.identifier.startswith(f"{here}-")
+        ]
+        yield from clients(f"{url}/{VARIANT}/simple/", installable[:CLIENTS])
 
 
 def _answer(url: str, path: str) -> float:
