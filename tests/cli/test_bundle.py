@@ -118,7 +118,7 @@ class TestLoad:
     def test_wheels_sources_and_environment_arrive(self, archive: Path, receiver: Door) -> None:
         done = receiver.inv("index.load", str(archive), "--sha256", sha256_of_file(archive))
         assert done.returncode == 0, done.stderr
-        assert {line.split()[0] for line in done.stdout.splitlines()} >= {"tinybase", "tinytop"}
+        assert {line.split("-")[0] for line in done.stdout.splitlines()} >= {"tinybase", "tinytop"}
         assert "next: nox -s build-tinytop -- --offline" in done.stderr
         assert "warning" not in done.stderr
         assert (receiver.root / ".wheelfarm/environment/requirements.txt").is_file()
@@ -146,6 +146,12 @@ class TestLoad:
         assert {
             path.name: sha256_of_file(path) for path in receiver.root.glob("wheelhouse/*/wheels/*/*.whl")
         } == wheels
+
+    def test_a_dry_run_only_verifies(self, archive: Path, receiver: Door) -> None:
+        done = receiver.inv("index.load", str(archive), "--dry-run")
+        assert done.returncode == 0, done.stderr
+        assert "only verified" in done.stderr
+        assert state_of(receiver) == []
 
     def test_files_of_the_farm_that_differ_are_named(self, archive: Path, receiver: Door) -> None:
         (receiver.root / "recipes/tinybase/smoke.py").write_text("import tinybase  # another\n")

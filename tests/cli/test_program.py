@@ -38,7 +38,7 @@ WRITES = {
     "deploy.layer",
     "deploy.image",
 }
-WRITES |= {f"index.{name}" for name in ("publish", "yank", "prune", "export")}
+WRITES |= {f"index.{name}" for name in ("publish", "yank", "prune", "export", "status", "bundle", "load")}
 WRITES |= {"shell", *(f"patch.{name}" for name in ("start", "save", "rebase"))}
 PRINTS_JSON_ANYWAY = "recipe.schema"
 

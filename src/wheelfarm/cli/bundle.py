@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from wheelfarm.build.host_engine import programs_environment
@@ -66,12 +66,17 @@ def _data(found: Bundle, path: Path, digest: Digest | None) -> dict[str, object]
 def _lines(found: Bundle) -> Iterator[str]:
     manifest = found.manifest
     yield from (each.id for each in manifest.builds)
+    yield f"{_count(len(manifest.wheels), *_members(manifest))}, {size(found.size)}"
+    yield from _images(manifest)
+
+
+def _members(manifest: Manifest) -> tuple[int, int]:
+    """How many files builds need, and how many the farm itself needs."""
     inputs, environment = (
         sum(name.startswith(f"{directory}/") for name in manifest.files)
         for directory in (INPUTS, ENVIRONMENT)
     )
-    yield f"{_count(len(manifest.wheels), inputs, environment)}, {size(found.size)}"
-    yield from _images(manifest)
+    return inputs, environment
 
 
 def _count(wheels: int, inputs: int, environment: int) -> str:
@@ -87,7 +92,7 @@ def _images(manifest: Manifest) -> list[str]:
 
 
 @task(
-    "json",
+    *("dry_run", "json"),
     file="the bundle",
     sha256="what index.bundle has printed; without it a bundle is compared with its own list alone",
 )
@@ -100,21 +105,24 @@ def load(call: Invocation, file: str, *, sha256: str | None = None) -> None:
         raise UsageError(f"{sha256!r} is no sha256", where="--sha256", hint="inv index.bundle prints it")
     settings = farm.settings
     with unpacked_bundle(path, settings.work, parse_digest(sha256) if sha256 else None) as found:
-        wheels = found.store_wheels(farm.wheelhouse)
-        inputs = found.fill_cache(Cache(settings.cache))
-        environment = found.fill_environment(settings.work / ENVIRONMENT)
         changed, manifest = found.changed_farm_files(settings), found.manifest
-    lines = [f"{each.name} {each.version}: {each.path.name}" for each in wheels]
+        if not call.dry_run:
+            found.store_wheels(farm.wheelhouse)
+            found.fill_cache(Cache(settings.cache))
+            found.fill_environment(settings.work / ENVIRONMENT)
+    wheels = [PurePosixPath(each.wheel).name for each in manifest.wheels]
+    inputs, environment = _members(manifest)
     data = {
         "variant": manifest.variant,
-        "wheels": [each.path.name for each in wheels],
+        "wheels": wheels,
         "inputs": inputs,
         "environment": environment,
         "changed": changed,
     }
-    call.show(data, lines)
+    call.show(data, wheels)
     name = manifest.builds[-1].id.partition(" ")[0]
-    call.screen.say(f"{_count(len(wheels), inputs, environment)}; next: nox -s build-{name} -- --offline")
+    after = "only verified" if call.dry_run else f"next: nox -s build-{name} -- --offline"
+    call.screen.say(f"{_count(len(wheels), inputs, environment)}; {after}")
     call.screen.lines(_images(manifest))
     if changed:
         files = counted(len(changed), "file of this farm differs", "files of this farm differ")

@@ -30,7 +30,7 @@ from wheelfarm.wheelhouse.layout import DescribedWheel
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelfarm.model import Digest, StoredWheel
+    from wheelfarm.model import Digest
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
@@ -53,26 +53,23 @@ class UnpackedBundle:
             if name.startswith(f"{directory}/"):
                 yield PurePosixPath(name).name, path, self.manifest.files[name]
 
-    def fill_cache(self, cache: Cache) -> int:
-        """Store sources, locked requirements and answers, and return the number of files.
+    def fill_cache(self, cache: Cache) -> None:
+        """Store sources, locked requirements and answers.
 
         Raises:
             OSError: when the disk is full, or the cache cannot be written.
         """
-        inputs = list(self.of(INPUTS))
-        for filename, path, sha256 in inputs:
+        for filename, path, sha256 in self.of(INPUTS):
             cache.store(chunks_of(path), filename, accepted={sha256}, origin=str(self.path))
         for answer in self.manifest.answers:
             cache.remember(answer.question, answer.sha256)
-        return len(inputs)
 
-    def store_wheels(self, wheelhouse: Wheelhouse) -> list[StoredWheel]:
+    def store_wheels(self, wheelhouse: Wheelhouse) -> None:
         """Store the wheels with their records.
 
         Raises:
             WheelhouseError: when a record is of other bytes, or the wheelhouse cannot be written.
         """
-        stored = []
         for each in self.manifest.wheels:
             # The wheelhouse takes the name of the file.
             wheel = self.files[each.wheel].with_name(each.sha256) / PurePosixPath(each.wheel).name
@@ -80,21 +77,16 @@ class UnpackedBundle:
             shutil.copyfile(self.files[each.wheel], wheel)
             record = self.files[each.record].read_text(encoding="utf-8")
             variant = self.manifest.variant
-            stored.append(
-                wheelhouse.store(wheel, sha256=each.sha256, variant=variant, key=each.key, record=record)
-            )
-        return stored
+            wheelhouse.store(wheel, sha256=each.sha256, variant=variant, key=each.key, record=record)
 
-    def fill_environment(self, directory: Path) -> int:
-        """Write the wheels that the farm itself needs, and return their number.
+    def fill_environment(self, directory: Path) -> None:
+        """Write the wheels that the farm itself needs.
 
         Raises:
             WheelhouseError: when the disk is full, or the directory cannot be written.
         """
-        files = list(self.of(ENVIRONMENT))
-        for filename, path, sha256 in files:
+        for filename, path, sha256 in self.of(ENVIRONMENT):
             copy_verified(path, directory / filename, sha256)
-        return len(files)
 
     def changed_farm_files(self, settings: Settings) -> list[str]:
         """The files of the farm here that are not those of the farm that made the bundle."""
