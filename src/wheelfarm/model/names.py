@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NewType, Self
 
@@ -37,7 +38,8 @@ def parse_name(text: str) -> Name:
             f"{text!r} is not a distribution name",
             why="names hold letters, digits, '.', '_' and '-', and begin and end with a letter or digit",
         )
-    return Name(canonicalize_name(text))
+    # A large farm has each name thousands of times.
+    return Name(sys.intern(canonicalize_name(text)))
 
 
 def parse_digest(text: str) -> Digest:
@@ -45,7 +47,7 @@ def parse_digest(text: str) -> Digest:
     lowered = text.lower()
     if not _DIGEST.fullmatch(lowered):
         raise UsageError(f"{text!r} is not a sha256", why="a sha256 has 64 hexadecimal digits")
-    return Digest(lowered)
+    return Digest(sys.intern(lowered))
 
 
 def sha256_of_bytes(data: bytes) -> Digest:

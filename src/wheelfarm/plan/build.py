@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, RecipeError
 from wheelfarm.model import Digest, EngineName, Name, Target, sha256_of_json
-from wheelfarm.plan.inputs import PatchInput, wheel_key
+from wheelfarm.plan.inputs import PatchInput, pin_part, wheel_key
 from wheelfarm.recipes.providers import Provider
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def gate_parts(build: Build, run_keys: Mapping[str, Digest]) -> dict[str, str]:
         "smoke": (build.recipe.file_digest(test.smoke) if test.smoke else None) or "(none)",
     }
     tested = build.test_requirements
-    parts |= {f"requirement.{r.name}": json.dumps([r.version, *sorted(r.hashes)]) for r in tested}
+    parts |= {f"requirement.{r.name}": pin_part(r.version, tuple(sorted(r.hashes))) for r in tested}
     parts |= {f"run.{name}": key for name, key in run_keys.items()}
     parts |= {f"split.{name}": json.dumps(split.imports) for name, split in build.splits.items()}
     return parts

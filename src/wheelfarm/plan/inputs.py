@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer, field_validator
@@ -128,6 +129,21 @@ class RequirementInput(_Input):
     version: str
     hashes: tuple[Digest, ...]
 
+    def key_part(self) -> str:
+        return pin_part(self.version, self.hashes)
+
+
+# The builds of a large plan share most requirements: each is in memory once.
+@cache
+def pin_part(version: str, hashes: tuple[Digest, ...]) -> str:
+    """The part of a key for a pinned requirement."""
+    return json.dumps([version, *hashes])
+
+
+@cache
+def _requirement_input(version: str, hashes: frozenset[Digest]) -> RequirementInput:
+    return RequirementInput(version=version, hashes=tuple(sorted(hashes)))
+
 
 class BuildInputs(_Input):
     """All that can change the bytes of a build's wheels."""
@@ -222,9 +238,7 @@ class BuildInputs(_Input):
         }
         parts |= {f"patch.{n}.{each.file}": each.key_part() for n, each in enumerate(self.patches, 1)}
         for kind, wheels in (("requirement", self.requirements), ("provider", self.provider_requirements)):
-            parts |= {
-                f"{kind}.{name}": json.dumps([each.version, *each.hashes]) for name, each in wheels.items()
-            }
+            parts |= {f"{kind}.{name}": each.key_part() for name, each in wheels.items()}
         parts |= {f"upstream.{name}": key for name, key in self.upstream.items()}
         parts |= {f"toolchain.{name}": value for name, value in self.toolchain.items()}
         parts |= {f"compiler.{language}": version for language, version in self.compilers.items()}
@@ -250,7 +264,7 @@ class BuildInputs(_Input):
 
 
 def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, RequirementInput]:
-    return {r.name: RequirementInput(version=r.version, hashes=tuple(sorted(r.hashes))) for r in requirements}
+    return {each.name: _requirement_input(each.version, each.hashes) for each in requirements}
 
 
 def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInputs:
