@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 X86_64: Final = "manylinux_x86_64"
 AARCH64: Final = "manylinux_aarch64"
+OTHER: Final = "localhost/wheelfarm-other-image:tests"
 # Under emulation each step takes about ten times as long.
 LIMIT: Final = 1200.0
 PURE: Final[Table] = {"name": "puresix", "version": "1.0", "summary": "a pure module", "compilers": []}
@@ -117,6 +120,29 @@ def test_a_worker_builds_in_containers_with_the_bytes_of_one_machine(
     alone = run_platforms(mixed_farm(tmp_path / "one", index, container, [X86_64]))
     assert set(alone.states.values()) == {"built"}
     assert wheels_of(alone.settings) == wheels_of(settings)
+
+
+def test_a_worker_with_another_image_names_it(
+    index: Index, container: dict[str, str], tmp_path: Path
+) -> None:
+    program, image = shutil.which("podman") or "docker", container["WHEELFARM_IMAGE_MANYLINUX_X86_64"]
+    words = [program, "build", "--quiet", "--tag", OTHER, "-"]
+    text = f"FROM {image}\nLABEL other=image\n"
+    subprocess.run(words, input=text, text=True, check=True, capture_output=True)
+    try:
+        with dask_cluster(tmp_path / "dask", 0) as cluster:
+            other = container | {"WHEELFARM_IMAGE_MANYLINUX_X86_64": OTHER}
+            start_worker(cluster, "worker", "linux-x86_64", other)
+            cluster.wait_for_workers(1)
+            settings = mixed_farm(tmp_path / "farm", index, container, [X86_64], workers=cluster.address)
+            run = run_platforms(settings)
+            error = run.outcomes["puresix", X86_64].error
+            assert error is not None
+            assert "no worker fits puresix" in error.what
+            assert "image changed from" in str(error.why)
+            assert not list(settings.wheelhouse.glob("*/wheels/*"))
+    finally:
+        subprocess.run([program, "rmi", OTHER], check=False, capture_output=True)
 
 
 @pytest.mark.platforms
