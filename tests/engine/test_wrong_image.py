@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.door import Door
 from support.raised import only
 from support.tiny import LEAF, run_farm, tiny_farm
 from wheelfarm.errors import EngineError
@@ -80,3 +82,21 @@ def test_an_image_for_another_c_library(index: Index, container: dict[str, str],
     assert error.slug == "yield"
     assert error.where == "images.musllinux_x86_64"
     assert "manylinux_2_5_x86_64.whl, which is not for cp311-musllinux_x86_64" in error.what
+
+
+def test_a_layer_that_cannot_be_tested_is_one_error(
+    built: Path,
+    container: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    farm = Door(shutil.copytree(built, tmp_path / "farm", symlinks=True), capsys, monkeypatch)
+    variables = container | {"WHEELFARM_IMAGE_MANYLINUX_X86_64": "localhost/none:1"}
+    layer = tmp_path / "layer.zip"
+    words = ("tinytop", "--engine", "cibuildwheel", "--like", "debian12", "--output", str(layer))
+    done = farm.inv("deploy.layer", *words, **variables)
+    assert done.returncode == EngineError.exit_code, done.stderr
+    assert done.stderr.count("error[") == 1
+    assert "the builder image does not run" in done.stderr
+    assert not layer.exists()

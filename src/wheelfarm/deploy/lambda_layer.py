@@ -10,7 +10,7 @@ from wheelfarm.deploy.check import check_deployed
 from wheelfarm.deploy.deployment import one_target, plan_deployment
 from wheelfarm.deploy.tree import DROPPABLE
 from wheelfarm.deploy.zip_file import write_zip
-from wheelfarm.errors import UsageError
+from wheelfarm.errors import EngineError, UsageError
 from wheelfarm.gate.systems import find_system, systems
 from wheelfarm.system.files import copy_verified, sha256_of_file
 
@@ -42,9 +42,17 @@ def make_layer(layer: Deployment, path: Path, listener: ProgressListener) -> tup
     """Write and test the layer; the file is there only if it works. The names of what was tested.
 
     Raises:
+        EngineError: when nothing can be tested, as where the builder image can neither be run nor pulled.
         DeployError: when a wheel does not work from it.
         OSError: when it cannot be written.
     """
+    target = layer.selection.target
+    if not layer.farm.engine.pythons(target):
+        raise EngineError(
+            "the layer cannot be tested: the builder image does not run",
+            where=f"images.{target.platform_suffix}",
+            hint="nox -s doctor says why; --engine host tests with this machine's Python",
+        )
     with tempfile.TemporaryDirectory(prefix="wheelfarm-layer-") as scratch:
         draft = Path(scratch, "layer.zip")
         write_zip(layer.tree, draft, layer.bytecode)
