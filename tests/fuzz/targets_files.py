@@ -18,12 +18,14 @@ from wheelfarm.cli.sessions import read_summaries
 from wheelfarm.cli.stamp import Stamp
 from wheelfarm.errors import ProcessError
 from wheelfarm.index.client import find_credentials
-from wheelfarm.model import Digest, Target
+from wheelfarm.model import Digest, Target, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation, verify_attestation
-from wheelfarm.provenance.record import Record
+from wheelfarm.provenance.record import Record, RecordedWheel
 from wheelfarm.recipes.locks import applicable, parse_lock
 from wheelfarm.recipes.recipe_set import read_recipes
 from wheelfarm.recipes.settings import load
+from wheelfarm.run.bundle import FARM, Bundle, BundledWheel, Manifest, write_bundle
+from wheelfarm.run.bundle_reader import unpacked_bundle
 from wheelfarm.run.estimates import DURATIONS
 from wheelfarm.sources.cache import Cache
 from wheelfarm.system.files import RememberedValues
@@ -176,7 +178,33 @@ def _output(data: bytes) -> None:
     output.last_lines()
 
 
+def _bundle(data: bytes) -> None:
+    with unpacked_bundle(written("bundle.tar", data), scratch() / "unpacked") as found:
+        list(found.of("inputs"))
+
+
+def _sample_bundle() -> bytes:
+    """A bundle of a wheel with its record, a source and a farm."""
+    content = b"a wheel"
+    sha256, filename = sha256_of_bytes(content), sample_record().wheel.filename
+    own = RecordedWheel(filename=filename, sha256=sha256, size=len(content), built_sha256=None)
+    record, wheel = sample_record(wheel=own), f"wheels/{sha256}/{filename}"
+    texts = {
+        FARM: b"a farm",
+        "inputs/0/source.tar.gz": b"a source",
+        "records/one.json": record.to_json().encode(),
+        wheel: content,
+    }
+    files = {name: sha256_of_bytes(text) for name, text in texts.items()}
+    bundled = BundledWheel(wheel=wheel, sha256=sha256, key=record.key, record="records/one.json")
+    manifest = Manifest(variant="plain", builds=(), wheels=(bundled,), answers=(), files=files)
+    path = scratch() / "sample.tar"
+    write_bundle(Bundle(manifest=manifest, texts=texts), path)
+    return path.read_bytes()
+
+
 TARGETS: Final = {
+    "bundle": _bundle,
     "recipe": _recipe,
     "settings": _settings,
     "lock": _lock,
@@ -195,6 +223,7 @@ TARGETS: Final = {
 }
 _RECORD: Final = sample_record().to_json().encode()
 SEEDS: Final[dict[str, list[bytes]]] = {
+    "bundle": [_sample_bundle()],
     "recipe": [_RECIPE],
     "settings": [_SETTINGS],
     "lock": [
