@@ -26,26 +26,31 @@ from wheelfarm.system.files import sha256_of_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from support.index import Index
+
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns("wheelhouse", ".wheelfarm", "home", "cache", "states")
 
 
-def one_requirement() -> str:
-    """The first of what nox and the farm need, with its hashes."""
-    lines = (ROOT / "requirements/ci.txt").read_text().splitlines()
-    end = next(number for number, line in enumerate(lines) if not line.endswith("\\"))
-    return "\n".join(lines[: end + 1]) + "\n"
+@pytest.fixture
+def sender(
+    built: Path,
+    index: Index,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Door:
+    """A farm whose chain is built, and that itself needs what the tests' own index has."""
+    root = shutil.copytree(built, tmp_path / "sender", symlinks=True)
+    (root / "requirements").mkdir()
+    (root / "requirements/ci.txt").write_text(index.lock("build", "packaging", "pyproject-hooks"))
+    return Door(root, capsys, monkeypatch)
 
 
 @pytest.fixture
-def sender(
-    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Door:
-    """A farm whose chain is built."""
-    root = shutil.copytree(built, tmp_path / "sender", symlinks=True)
-    (root / "requirements").mkdir()
-    (root / "requirements/ci.txt").write_text(one_requirement())
-    return Door(root, capsys, monkeypatch)
+def pip(index: Index, tmp_path: Path) -> dict[str, str]:
+    """The variable that lets pip use that index alone."""
+    return {"PIP_INDEX_URL": index.url, "HOME": str(tmp_path / "sender-home")}
 
 
 @pytest.fixture
@@ -59,8 +64,8 @@ def receiver(
 
 
 @pytest.fixture
-def archive(sender: Door, tmp_path: Path) -> Path:
-    done = sender.inv("index.bundle", "tinytop", "--output", str(tmp_path / "tiny.tar"))
+def archive(sender: Door, pip: dict[str, str], tmp_path: Path) -> Path:
+    done = sender.inv("index.bundle", "tinytop", "--output", str(tmp_path / "tiny.tar"), **pip)
     assert done.returncode == 0, done.stderr
     return tmp_path / "tiny.tar"
 
@@ -88,8 +93,10 @@ def rewrite(archive: Path, change: Callable[[dict[str, bytes]], object]) -> None
 
 
 class TestBundle:
-    def test_it_has_all_and_is_the_same_each_time(self, sender: Door, tmp_path: Path) -> None:
-        one = sender.inv("index.bundle", "tinytop", "--output", str(tmp_path / "one.tar"), "--json")
+    def test_it_has_all_and_is_the_same_each_time(
+        self, sender: Door, pip: dict[str, str], tmp_path: Path
+    ) -> None:
+        one = sender.inv("index.bundle", "tinytop", "--output", str(tmp_path / "one.tar"), "--json", **pip)
         assert one.returncode == 0, one.stderr
         data = json.loads(one.stdout)
         assert [each["id"].split()[0] for each in data["builds"]] == ["tinybase", "tinytop"]
@@ -97,7 +104,7 @@ class TestBundle:
         assert set(kinds) == {"environment", "farm.zip", "inputs", "records", "wheels"}
         assert kinds.count("records") == kinds.count("wheels") >= 2
         assert data["sha256"] == sha256_of_file(tmp_path / "one.tar")
-        two = sender.inv("index.bundle", "tinytop", "--output", str(tmp_path / "two.tar"))
+        two = sender.inv("index.bundle", "tinytop", "--output", str(tmp_path / "two.tar"), **pip)
         assert f"sha256 {data['sha256']}" in two.stderr
         assert not list(sender.root.glob(".wheelfarm/bundle-*"))
 

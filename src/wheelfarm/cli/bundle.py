@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import UsageError, counted
 from wheelfarm.model import parse_digest
@@ -42,9 +41,8 @@ def bundle(call: Invocation, packages: str, *, output: str = "wheelfarm.tar") ->
     farm.settings.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bundle-", dir=farm.settings.work) as scratch:
         environment = Path(scratch)
-        env = programs_environment(farm.settings)
         if not call.dry_run:
-            fetch_environment(farm.settings, env, environment)
+            fetch_environment(farm.settings, environment)
         found = collect_bundle(farm, plan, environment)
         digest = None if call.dry_run else write_bundle(found, path)
         data, lines = _data(found, path, digest), list(_lines(found))

@@ -149,12 +149,11 @@ def collect_bundle(farm: Farm, plan: Plan, environment: Path) -> Bundle:
     return Bundle(manifest=manifest, paths=paths, texts=texts)
 
 
-def fetch_environment(settings: Settings, env: Mapping[str, str], directory: Path) -> None:
+def fetch_environment(settings: Settings, directory: Path) -> None:
     """Fetch the wheels of nox, of the farm's programs and of its libraries, by pip, for this platform.
 
     Args:
         settings: those of the farm; a farm without `requirements/ci.txt` uses wheelfarm's own.
-        env: the environment of pip, with the settings of its index.
         directory: where the wheels go.
 
     Raises:
@@ -169,7 +168,9 @@ def fetch_environment(settings: Settings, env: Mapping[str, str], directory: Pat
         "--only-binary",
         ":all:",
     )
-    run(Command(argv=(sys.executable, "-m", "pip", *words, "-r", str(lock), "-d", str(directory)), env=env))
+    argv = (sys.executable, "-m", "pip", *words, "-r", str(lock), "-d", str(directory))
+    # With pip's own variables: the sessions of nox make the farm's environment with them.
+    run(Command(argv=argv, env=dict(settings.environ)))
     shutil.copyfile(lock, directory / "requirements.txt")
 
 
