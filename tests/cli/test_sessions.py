@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from support.farm import write_farm
 from wheelfarm.cli.farm_files import FarmFiles
-from wheelfarm.cli.sessions import RecipeSummary, _has_workers, read_summaries
+from wheelfarm.cli.sessions import RecipeSummary, _bundled, _has_workers, read_summaries
 from wheelfarm.cli.stamp import Stamp, environment_digest, file_state
 from wheelfarm.cli.tools import _digest
 
@@ -261,6 +261,35 @@ def test_an_option_overrides_a_variable_and_that_the_farm(
     if variable is not None:
         monkeypatch.setenv("WHEELFARM_WORKERS", variable)
     assert _has_workers(tmp_path, ["chain", "numpy", *words]) is has
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "offline"),
+    [
+        ([], None, False),
+        (["--offline"], None, True),
+        ([], "1", True),
+        ([], "true", True),
+        ([], "false", False),
+        (["--offline"], "false", True),
+    ],
+)
+def test_only_an_offline_run_takes_its_environment_from_a_bundle(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    variable: str | None,
+    *,
+    offline: bool,
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.wheelfarm]\n")
+    wheels = tmp_path / "elsewhere" / "environment"
+    wheels.mkdir(parents=True)
+    monkeypatch.setenv("WHEELFARM_WORK", "elsewhere")
+    monkeypatch.delenv("WHEELFARM_OFFLINE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("WHEELFARM_OFFLINE", variable)
+    assert _bundled(tmp_path, ["chain", "numpy", *words]) == (wheels if offline else None)
 
 
 def test_a_wheelfarm_without_locks_is_an_error(farm: Path, tmp_path: Path) -> None:

@@ -55,13 +55,17 @@ class FarmFiles:
         """Where it keeps its recipes."""
         return self.root / str(self.table.get("recipes", "recipes"))
 
+    @property
+    def work(self) -> Path:
+        """Where it has its build directories, logs and what a bundle has brought."""
+        return self.root / (os.environ.get("WHEELFARM_WORK") or str(self.table.get("work", ".wheelfarm")))
+
     @cached_property
     def base(self) -> FarmFiles | None:
         """Its base; None where it has none, or that is not on this machine yet."""
         if "base" not in self.table:
             return None
-        work = os.environ.get("WHEELFARM_WORK") or str(self.table.get("work", ".wheelfarm"))
-        directory = find_base(self.table["base"], self.root / work)
+        directory = find_base(self.table["base"], self.work)
         return FarmFiles(directory) if directory else None
 
     @property

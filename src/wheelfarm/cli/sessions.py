@@ -171,9 +171,10 @@ def _run(session: nox.Session, root: Path, *words: str, lock: str = "farm") -> N
 
 def _bundled(root: Path, words: Sequence[str]) -> Path | None:
     """What `inv index.load` has brought for the farm's own environment, where a run is offline."""
-    table = FarmFiles(root).table
-    offline = "--offline" in words or os.environ.get("WHEELFARM_OFFLINE") or table.get("offline")
-    wheels = root / str(table.get("work", ".wheelfarm")) / "environment"
+    farm = FarmFiles(root)
+    setting = os.environ.get("WHEELFARM_OFFLINE") or str(farm.table.get("offline", False))
+    offline = "--offline" in words or setting.lower() in {"1", "true"}
+    wheels = farm.work / "environment"
     return wheels if offline and wheels.is_dir() else None
 
 
