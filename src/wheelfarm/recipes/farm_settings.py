@@ -75,6 +75,11 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def default_cache() -> Path:
+    """The directory of sources and locked wheels unless it is set."""
+    return platformdirs.user_cache_path("wheelfarm")
+
+
 def default_stages() -> Path:
     """The directory of builds on this machine unless it is set: the same path on every machine."""
     return Path("C:/wheelfarm") if os.name == "nt" else Path("/var/tmp/wheelfarm").resolve()  # noqa: S108
@@ -282,7 +287,7 @@ class FarmTable(StrictModel):
         "so by default it is the same on every machine",
     )
     cache: PathText = Field(
-        default_factory=lambda: platformdirs.user_cache_path("wheelfarm"),
+        default_factory=default_cache,
         description="Sources and locked wheels; the user's cache by default",
     )
     index_url: str | None = Field(default=None, description="Where sources and build requirements come from")

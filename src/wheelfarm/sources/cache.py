@@ -40,6 +40,10 @@ class Cache:
             path.unlink(missing_ok=True)
         return None
 
+    def has(self, digest: Digest) -> bool:
+        """Whether there is a file with this digest; nothing is read, and `find` may yet find it damaged."""
+        return any(self._directory(digest).glob("*"))
+
     def store(
         self, chunks: Iterable[bytes], filename: str, *, accepted: Collection[Digest] | None, origin: str
     ) -> tuple[Path, Digest]:

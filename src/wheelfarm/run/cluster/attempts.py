@@ -15,8 +15,8 @@ from wheelfarm.run.cluster.request import BuildResult, ErrorData
 from wheelfarm.run.cluster.resources import Wanted, labels_of
 from wheelfarm.run.cluster.transfers import Transfers
 from wheelfarm.run.estimates import need
-from wheelfarm.sources.cache import mismatch
-from wheelfarm.system.files import explain_os_errors, sha256_of_file
+from wheelfarm.sources.cache import mismatch, write_chunks
+from wheelfarm.system.files import explain_os_errors
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ class RemoteBuild:
                 data = storage.read(file.place)
                 if data is not None:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(data)
-                    found = sha256_of_file(path)
+                    with path.open("wb") as stream:
+                        found = write_chunks(stream, [data])
                     if found == file.sha256:
                         return
                     raise mismatch(file.filename, "the store", pinned=[file.sha256], found=found)

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import platformdirs
-
 from wheelfarm.build.error_patterns import Failure
 from wheelfarm.errors import (
     BuildDirectoryError,
@@ -25,6 +23,7 @@ from wheelfarm.errors import (
     ProcessError,
 )
 from wheelfarm.index.storage import open_storage
+from wheelfarm.recipes.farm_settings import default_cache
 from wheelfarm.run.cluster.request import (
     REQUEST,
     RESULT,
@@ -54,9 +53,9 @@ _ENDING: Final = frozenset({"closing", "closed", "failed"})
 _DRAFTS: Final = "wheelfarm-drafts"
 
 
-def _cache() -> Path:
+def _cache() -> Cache:
     """The cache of this machine, which all builds on it share."""
-    return Path(os.environ.get("WHEELFARM_CACHE") or platformdirs.user_cache_path("wheelfarm"))
+    return Cache(Path(os.environ.get("WHEELFARM_CACHE") or default_cache()))
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,8 @@ def _result(version: str, code: str, text: str, messages: _Messages, released: _
 def _perform(request: BuildRequest, directory: Path, messages: _Messages, released: _Released) -> BuildResult:
     """Build in a process of its own, which ends with this one."""
     (directory / REQUEST).write_text(request.model_dump_json(), encoding="utf-8")
-    words = (str(directory), str(_cache()), str(_cache() / "cluster"))
+    cache = _cache().root
+    words = (str(directory), str(cache), str(cache / "cluster"))
     command = Command(
         argv=(sys.executable, "-m", "wheelfarm.run.cluster.child", *words),
         env=dict(os.environ),
@@ -185,7 +185,7 @@ class _Arrival:
             CancelledRunError: when the build is no longer wanted.
             NetworkError: when the farm sends nothing for long.
         """
-        missing = [file for file in self.request.files if Cache(_cache()).find(file.sha256) is None]
+        missing = [file for file in self.request.files if _cache().find(file.sha256) is None]
         if self.request.store is not None:
             missing = [file for file in missing if not self._download(file, self.request.store)]
         if not missing:
@@ -195,7 +195,7 @@ class _Arrival:
         while missing:
             if self.released.is_set():
                 raise CancelledRunError(f"{self.request.name} was stopped")
-            here = [file for file in missing if _is_here(file)]
+            here = [file for file in missing if _cache().has(file.sha256)]
             if here:
                 arrived = time.monotonic()
                 missing = [file for file in missing if file not in here]
@@ -214,15 +214,11 @@ class _Arrival:
         if data is None:
             return False
         try:
-            Cache(_cache()).store([data], file.filename, accepted={file.sha256}, origin=store)
+            _cache().store([data], file.filename, accepted={file.sha256}, origin=store)
         except HashError as error:
             self.messages.send(store=f"{error.what}: {error.why}")
             return False
         return True
-
-
-def _is_here(file: SentFile) -> bool:
-    return any((_cache() / "sha256" / file.sha256[:2] / file.sha256).glob("*"))
 
 
 def _upload(result: BuildResult, directory: Path, store: str, messages: _Messages) -> None:
@@ -259,7 +255,7 @@ def receive(text: str, draft: str, data: bytes, *, last: bool, dask_worker: Work
         with path.open("ab") as stream:
             stream.write(data)
         if last:
-            Cache(_cache()).store(chunks_of(path), file.filename, accepted={file.sha256}, origin="the farm")
+            _cache().store(chunks_of(path), file.filename, accepted={file.sha256}, origin="the farm")
             path.unlink()
     except (OSError, HashError) as error:
         path.unlink(missing_ok=True)
