@@ -223,6 +223,12 @@ def lose_record(members: dict[str, bytes]) -> None:
     members["bundle.json"] = json.dumps(manifest).encode()
 
 
+def change_farm(members: dict[str, bytes]) -> None:
+    """No zip file, with a manifest that says so."""
+    members["farm.zip"] = members["farm.zip"][:-30]
+    set_digest(members, "farm.zip")
+
+
 def newer(members: dict[str, bytes]) -> None:
     members["bundle.json"] = json.dumps(json.loads(members["bundle.json"]) | {"version": 2}).encode()
 
@@ -240,6 +246,7 @@ class TestDamage:
             (add_file, "does not list '../outside' as a file"),
             (lose_record, "and does not list it"),
             (change_record, "is not the record of wheels/"),
+            (change_farm, "the bundle is damaged"),
             (newer, "the bundle is of a newer wheelfarm"),
             (no_json, "the bundle is damaged"),
         ],

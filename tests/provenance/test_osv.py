@@ -149,8 +149,8 @@ def _no_zip(path: Path) -> Path:
     return path
 
 
-def _truncated(path: Path) -> Path:
-    with zipfile.ZipFile(path / "all.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+def _truncated(path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path / "all.zip", "w", compression) as opened:
         opened.writestr("A-1.json", json.dumps(advisory("A-1", "numpy")) + " " * 9999)
     content = bytearray((path / "all.zip").read_bytes())
     content[60:90] = bytes(30)
@@ -158,7 +158,16 @@ def _truncated(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("make", [lambda path: path / "missing", lambda path: path, _no_zip, _truncated])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path / "missing",
+        lambda path: path,
+        _no_zip,
+        _truncated,
+        lambda path: _truncated(path, zipfile.ZIP_LZMA),
+    ],
+)
 def test_a_database_that_is_missing_empty_or_damaged_is_an_error(tmp_path: Path, make: Any) -> None:
     with pytest.raises((DatabaseError, WheelhouseError)) as caught:
         _read(make(tmp_path))

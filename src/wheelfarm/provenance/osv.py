@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from wheelfarm.errors import DatabaseError
 from wheelfarm.provenance.conditions import order_of
+from wheelfarm.sources.archives import DAMAGED_ZIP
 from wheelfarm.sources.patch_header import normal_vulnerability
 from wheelfarm.system.files import explain_os_errors, parse_json
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
     from pathlib import Path
 
-_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _OF_DISTRIBUTION: Final = re.compile(r"^[A-Z]+-(?=CVE-)")
 _HINT: Final = "fetch the export of the ecosystem again; it is a zip file with a JSON file for each record"
 
@@ -254,6 +253,6 @@ def _members(file: Path) -> Iterator[tuple[str, bytes]]:
             for name in archive.namelist():
                 if name.endswith(".json"):
                     yield f"{file}: {name}", archive.read(name)
-    except _UNREADABLE as problem:
+    except DAMAGED_ZIP as problem:
         what = "the database of vulnerabilities cannot be read"
         raise DatabaseError(what, where=str(file), why=str(problem), hint=_HINT) from problem

@@ -6,19 +6,19 @@ the environment of the farm. Its first member lists all others with their sha256
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import shutil
 import sys
 import tarfile
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import IO, TYPE_CHECKING, Final, Literal, cast
 
 from wheelfarm.model import Digest, sha256_of_bytes
 from wheelfarm.run.cluster.inputs import BuildInputsForWorker, pack_farm
-from wheelfarm.run.cluster.request import Answer  # noqa: TC001 - as above
+from wheelfarm.run.cluster.request import Answer, Value
 from wheelfarm.run.services import SilentRunListener
 from wheelfarm.sources.cache import mismatch
 from wheelfarm.system.files import explain_os_errors, rename_durably, sha256_of_file, temporary_path
@@ -46,11 +46,7 @@ _LOCK: Final = "requirements/ci.txt"
 """What nox and the farm need, with hashes."""
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BundledBuild(_Value):
+class BundledBuild(Value):
     """A build whose wheels and inputs a bundle has."""
 
     id: str
@@ -59,7 +55,7 @@ class BundledBuild(_Value):
     """The builder image's digest; the image itself is not in the bundle."""
 
 
-class BundledWheel(_Value):
+class BundledWheel(Value):
     """A stored wheel with its record: two members of the archive."""
 
     wheel: str
@@ -68,7 +64,7 @@ class BundledWheel(_Value):
     record: str
 
 
-class Manifest(_Value):
+class Manifest(Value):
     """What a bundle has."""
 
     version: Literal[1] = 1
@@ -186,12 +182,11 @@ def write_bundle(bundle: Bundle, path: Path) -> Digest:
             text = bundle.manifest.model_dump_json(indent=1).encode()
             _add(archive, MANIFEST, text)
             for name, sha256 in bundle.manifest.files.items():
-                if name in bundle.texts:
+                file = bundle.paths.get(name)
+                if file is None:
                     _add(archive, name, bundle.texts[name])
-                    continue
-                found = _add_file(archive, name, bundle.paths[name])
-                if found != sha256:
-                    raise mismatch(name, str(bundle.paths[name]), pinned=[sha256], found=found)
+                elif (found := _add_file(archive, name, file)) != sha256:
+                    raise mismatch(name, str(file), pinned=[sha256], found=found)
         digest = sha256_of_file(draft)
         rename_durably(draft, path)
     return digest
@@ -204,8 +199,24 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _add_file(archive: tarfile.TarFile, name: str, path: Path) -> Digest:
-    info = tarfile.TarInfo(name)
-    info.size = path.stat().st_size
+    """Add a file, and return the sha256 of what was added."""
     with path.open("rb") as file:
-        archive.addfile(info, file)
-    return sha256_of_file(path)
+        read = _Hashed(file)
+        info = tarfile.TarInfo(name)
+        info.size = os.fstat(file.fileno()).st_size
+        archive.addfile(info, cast("IO[bytes]", read))
+    return Digest(read.sha256.hexdigest())
+
+
+class _Hashed:
+    """Hashes what is read of a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.sha256 = hashlib.sha256()
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """Read bytes, as of the file."""
+        data = self._file.read(size)
+        self.sha256.update(data)
+        return data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import io
 import tarfile
 import tempfile
 import zipfile
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from wheelfarm.errors import ArchiveError, HashError, RecordError
 from wheelfarm.run.bundle import ENVIRONMENT, FARM, INPUTS, MANIFEST, Manifest
 from wheelfarm.run.cluster.inputs import pack_farm
+from wheelfarm.sources.archives import DAMAGED_ZIP
 from wheelfarm.sources.cache import CHUNK, Cache, chunks_of, write_chunks
 from wheelfarm.system.files import (
     copy_verified,
@@ -47,11 +48,11 @@ class UnpackedBundle:
     manifest: Manifest
     files: Mapping[str, Path]
 
-    def of(self, directory: str) -> Iterator[tuple[str, Path, Digest]]:
-        """The members of one directory: file name, file and sha256."""
+    def of(self, directory: str) -> Iterator[tuple[Path, Digest]]:
+        """The members of one directory, each with its sha256."""
         for name, path in self.files.items():
             if name.startswith(f"{directory}/"):
-                yield PurePosixPath(name).name, path, self.manifest.files[name]
+                yield path, self.manifest.files[name]
 
     def fill_cache(self, cache: Cache) -> None:
         """Store sources, locked requirements and answers.
@@ -59,8 +60,8 @@ class UnpackedBundle:
         Raises:
             OSError: when the disk is full, or the cache cannot be written.
         """
-        for filename, path, sha256 in self.of(INPUTS):
-            cache.store(chunks_of(path), filename, accepted={sha256}, origin=str(self.path))
+        for path, sha256 in self.of(INPUTS):
+            cache.store(chunks_of(path), path.name, accepted={sha256}, origin=str(self.path))
         for answer in self.manifest.answers:
             cache.remember(answer.question, answer.sha256)
 
@@ -71,12 +72,9 @@ class UnpackedBundle:
             WheelhouseError: when a record is of other bytes, or the wheelhouse cannot be written.
         """
         for each in self.manifest.wheels:
-            # The wheelhouse takes the name of the file.
-            wheel = self.files[each.wheel].with_name(each.sha256) / PurePosixPath(each.wheel).name
-            wheel.parent.mkdir(exist_ok=True)
-            shutil.copyfile(self.files[each.wheel], wheel)
             record = self.files[each.record].read_text(encoding="utf-8")
             variant = self.manifest.variant
+            wheel = self.files[each.wheel]
             wheelhouse.store(wheel, sha256=each.sha256, variant=variant, key=each.key, record=record)
 
     def fill_environment(self, directory: Path) -> None:
@@ -85,21 +83,21 @@ class UnpackedBundle:
         Raises:
             WheelhouseError: when the disk is full, or the directory cannot be written.
         """
-        for filename, path, sha256 in self.of(ENVIRONMENT):
-            copy_verified(path, directory / filename, sha256)
+        for path, sha256 in self.of(ENVIRONMENT):
+            copy_verified(path, directory / path.name, sha256)
 
     def changed_farm_files(self, settings: Settings) -> list[str]:
-        """The files of the farm here that are not those of the farm that made the bundle."""
-        own = settings.work / "bundled-farm.zip"
-        own.parent.mkdir(parents=True, exist_ok=True)
-        own.write_bytes(pack_farm(settings))
+        """The files of the farm here that are not those of the farm that made the bundle.
+
+        Raises:
+            ArchiveError: when those of the bundle cannot be read.
+        """
+        own = io.BytesIO(pack_farm(settings))
         try:
             with zipfile.ZipFile(own) as here, zipfile.ZipFile(self.files[FARM]) as there:
-                found = [
-                    {name: archive.read(name) for name in archive.namelist()} for archive in (here, there)
-                ]
-        finally:
-            own.unlink()
+                found = [{name: each.read(name) for name in each.namelist()} for each in (here, there)]
+        except DAMAGED_ZIP as error:
+            raise _damaged(self.path, f"{FARM}: {error}") from error
         return sorted(
             name for name in found[0].keys() | found[1].keys() if found[0].get(name) != found[1].get(name)
         )
@@ -146,7 +144,9 @@ def _unpack(path: Path, directory: Path) -> UnpackedBundle:
                     continue
                 if member.name in files:
                     raise _damaged(path, f"it has {member.name} twice")
-                files[member.name] = _verified(archive, member, manifest, path, directory / str(number))
+                # Each has its own name, in a directory of its own.
+                target = directory / str(number) / PurePosixPath(member.name).name
+                files[member.name] = _verified(archive, member, manifest, path, target)
     except (tarfile.TarError, EOFError, UnicodeError, ValueError, OverflowError) as error:
         raise _damaged(path, f"{error}") from error
     unpacked = UnpackedBundle(path=path, manifest=manifest, files=files)
@@ -197,6 +197,7 @@ def _verified(
     wanted, stream = manifest.files.get(member.name), archive.extractfile(member) if member.isreg() else None
     if wanted is None or stream is None:
         raise _damaged(path, f"its manifest does not list {member.name[:200]!r} as a file")
+    target.parent.mkdir()
     with target.open("wb") as file:
         found = write_chunks(file, _chunks(stream))
     if target.stat().st_size != member.size:

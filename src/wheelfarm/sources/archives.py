@@ -37,6 +37,15 @@ _LATEST: Final = 2**32 - 1
 
 _ZIP_STARTS: Final = (b"PK\3\4", b"PK\5\6")
 """A first member, and the end of an archive without any (APPNOTE 4.3)."""
+DAMAGED_ZIP: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    RuntimeError,  # of a member that is encrypted, or compressed in a way that Python does not know
+    UnicodeDecodeError,
+)
+"""What zipfile raises for an archive that is damaged, or that it cannot read."""
 _DAMAGE: Final = (
     tarfile.TarError,
     zipfile.BadZipFile,

@@ -21,11 +21,13 @@ RESULT: Final = "result.json"
 """The file that says how it ended."""
 
 
-class _Value(BaseModel):
+class Value(BaseModel):
+    """A part of what is sent: nothing changes it, and it has no other keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SentFile(_Value):
+class SentFile(Value):
     """A file that goes from one machine to another, by its digest."""
 
     filename: str
@@ -43,7 +45,7 @@ class SentFile(_Value):
         return f"sha256/{self.sha256[:2]}/{self.sha256}"
 
 
-class SentWheel(_Value):
+class SentWheel(Value):
     """A wheel with its build record."""
 
     file: SentFile
@@ -51,14 +53,14 @@ class SentWheel(_Value):
     record: str
 
 
-class Answer(_Value):
+class Answer(Value):
     """What a farm's fetcher has found for a question (`Cache.remember`), so that a worker need not ask."""
 
     question: Mapping[str, Any]
     sha256: Digest
 
 
-class BuildRequest(_Value):
+class BuildRequest(Value):
     """One build for a worker."""
 
     name: str
@@ -95,7 +97,7 @@ class BuildRequest(_Value):
         return (self.farm, *self.inputs)
 
 
-class ErrorData(_Value):
+class ErrorData(Value):
     """An error of the farm."""
 
     slug: str
@@ -147,7 +149,7 @@ def _is_error(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, FarmError) and value is not GroupError
 
 
-class BuildResult(_Value):
+class BuildResult(Value):
     """How a build ended on a worker."""
 
     state: str | None = None
