@@ -24,7 +24,7 @@ from wheelfarm.errors import Collector, IncompleteError, UsageError
 from wheelfarm.index.consumer import Tool, consumer_lines
 from wheelfarm.model.wheel_names import is_any_platform
 from wheelfarm.recipes.locks import marker_environment, parse_lines
-from wheelfarm.sources.urls import local_path
+from wheelfarm.sources.urls import index_or_default, local_path
 from wheelfarm.wheelhouse.tags import serves
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def render_docker(
             f"# {MADE_BY} --format docker: docker build --secret id=netrc,src=$HOME/.netrc .",
             f"ARG BASE=docker.io/library/python:{python}-slim",
             "FROM ${BASE}",
-            *(["ARG PUBLIC_INDEX=https://pypi.org/simple/"] if others else []),
+            *([f"ARG PUBLIC_INDEX={index_or_default(None)}"] if others else []),
             run.replace("COPY requirements.txt .", requirements),
             "",
         ]
