@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -64,6 +63,4 @@ def _install(words: Sequence[str], url: str, packages: Sequence[str], environ: d
         failed = [text for process, text in zip(processes, errors, strict=True) if process.returncode]
         if failed:
             raise SystemExit(f"{len(failed)} of {len(packages)} installs have failed: {failed[0][-500:]}")
-        shutil.rmtree(scratch, ignore_errors=True)
-        Path(scratch).mkdir()
     return seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -44,6 +45,7 @@ def upstream_version(version: str) -> str:
     return _REVISION.sub("", _REPACKED.sub("", text.rpartition("-")[0] or text))
 
 
+@cache
 def order_of(scheme: str) -> Callable[[str], Any]:
     """What orders the versions of a kind of package, by its own rules; by rpm's where it has none here.
 
