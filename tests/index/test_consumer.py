@@ -19,10 +19,8 @@ import pytest
 import requests
 
 from support.farm import write_farm
-from support.index import Index
-from support.publishing import RECIPES, store
+from support.publishing import RECIPES, decoy_index, store
 from support.raised import only
-from support.wheels import make_wheel
 from wheelfarm.errors import NetworkError, UsageError
 from wheelfarm.index.consumer import Tool, consumer_lines
 from wheelfarm.index.serve import check_host, serving
@@ -30,6 +28,8 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.index import Index
 
 NAMES = {"alpha": "1.0", "beta": "1.0"}
 PIP = "pip download --isolated --no-cache-dir --disable-pip-version-check"
@@ -52,15 +52,7 @@ def wheelhouse(tmp_path: Path) -> Wheelhouse:
 @pytest.fixture
 def decoy(tmp_path: Path) -> Index:
     """Another index: higher versions of the farm's names, and what the farm does not have."""
-    index, made = Index(tmp_path / "decoy"), tmp_path / "decoys"
-    made.mkdir()
-    evil = {"evil.py": "raise SystemExit('the decoy was installed')\n"}
-    index.add(
-        *(make_wheel(made, name, "9.0", evil) for name in NAMES),
-        make_wheel(made, "alpha", "1.0", evil),
-        make_wheel(made, "third", "2.0"),
-    )
-    return index
+    return decoy_index(tmp_path)
 
 
 @contextmanager

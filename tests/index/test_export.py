@@ -21,11 +21,9 @@ from packaging.pylock import Pylock
 
 from support.door import Door
 from support.farm import write_farm
-from support.index import Index
-from support.publishing import RECIPES, TARGETS, publication, store
+from support.publishing import RECIPES, TARGETS, decoy_index, publication, store
 from support.raised import raised
 from support.servers import served
-from support.wheels import make_wheel
 from wheelfarm.errors import IncompleteError
 from wheelfarm.index.export import (
     ExportedWheel,
@@ -44,6 +42,8 @@ from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.index import Index
+
 HERE: Final = f"cp{sys.version_info.major}{sys.version_info.minor}-manylinux_x86_64"
 ISSUER: Final = "https://token.actions.githubusercontent.com"
 SIGNER: Final = "https://github.com/acme/farm/.github/workflows/farm.yml@refs/heads/main"
@@ -52,15 +52,7 @@ SIGNER: Final = "https://github.com/acme/farm/.github/workflows/farm.yml@refs/he
 @pytest.fixture
 def decoy(tmp_path: Path) -> Index:
     """The public index: higher versions of the farm's names, other bytes of theirs, and third."""
-    index, made = Index(tmp_path / "decoy"), tmp_path / "decoys"
-    made.mkdir()
-    evil = {"evil.py": "raise SystemExit('the decoy was installed')\n"}
-    index.add(
-        *(make_wheel(made, name, "9.0", evil) for name in ("alpha", "beta")),
-        make_wheel(made, "alpha", "1.0", evil),
-        make_wheel(made, "third", "2.0", {"third.py": "VERSION = '2.0'\n"}),
-    )
-    return index
+    return decoy_index(tmp_path)
 
 
 @pytest.fixture

@@ -159,20 +159,18 @@ def test_lone_surrogates_are_no_obstacle(wheelhouse: Wheelhouse, file: Path) -> 
     assert _search(file, wheelhouse, (FactKind.PATCH, "CVE-2026-1111")) == ["alpha 1.0 plain"]
 
 
+def _words(file: Path, wheelhouse: Wheelhouse) -> list[str]:
+    """The command of a search in a process of its own."""
+    directories = map(str, (file, wheelhouse.root, TESTS, TESTS.parent / "src"))
+    return [sys.executable, "-c", SEARCH, *directories]
+
+
 def test_a_kill_loses_nothing_that_was_read_and_leaves_a_whole_index(
     wheelhouse: Wheelhouse, file: Path
 ) -> None:
     for number in range(14):
         put(wheelhouse, f"p{number:02}")
-    words = [
-        sys.executable,
-        "-c",
-        SEARCH,
-        str(file),
-        str(wheelhouse.root),
-        str(TESTS),
-        str(TESTS.parent / "src"),
-    ]
+    words = _words(file, wheelhouse)
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -205,15 +203,7 @@ def test_a_wheel_is_added_as_a_whole_or_not_at_all(wheelhouse: Wheelhouse, file:
 def test_two_searches_at_once_find_the_same(wheelhouse: Wheelhouse, file: Path) -> None:
     for number in range(12):
         put(wheelhouse, f"p{number:02}")
-    words = [
-        sys.executable,
-        "-c",
-        SEARCH,
-        str(file),
-        str(wheelhouse.root),
-        str(TESTS),
-        str(TESTS.parent / "src"),
-    ]
+    words = _words(file, wheelhouse)
     both = [subprocess.Popen(words, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [each.wait(60) for each in both] == [0, 0]
     read: list[str] = []

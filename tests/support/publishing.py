@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from support.farm import write_farm
+from support.index import Index
 from support.records import sample_embedded, sample_inputs, sample_record
 from support.wheels import make_wheel
 from wheelfarm.model import Name, Target
@@ -149,3 +150,16 @@ def failures_at_once(publish: Callable[[Farm], object], farms: Iterable[Farm]) -
     for thread in threads:
         thread.join()
     return failures
+
+
+def decoy_index(root: Path) -> Index:
+    """An index of others: higher versions of alpha and beta, other bytes of alpha 1.0, and third."""
+    index, made = Index(root / "decoy"), root / "decoys"
+    made.mkdir()
+    evil = {"evil.py": "raise SystemExit('the decoy was installed')\n"}
+    index.add(
+        *(make_wheel(made, name, "9.0", evil) for name in ("alpha", "beta")),
+        make_wheel(made, "alpha", "1.0", evil),
+        make_wheel(made, "third", "2.0", {"third.py": "VERSION = '2.0'\n"}),
+    )
+    return index

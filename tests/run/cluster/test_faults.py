@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import pytest_socket
@@ -31,7 +31,7 @@ from support.tiny import LEAF, VARIANT, child_command, run_farm, tiny_farm, tiny
 from wheelfarm.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from support.dask_cluster import DaskCluster
@@ -183,6 +183,16 @@ def test_an_interrupt_ends_the_build_on_its_worker(slow_index: Index, tmp_path: 
         assert not wheels_of(settings)
 
 
+TWO: Final[Mapping[str, Table]] = {"tinybase": {}, "tinyleaf": {}}
+
+
+def refusal(settings: Settings, messages: list[str]) -> str:
+    """Why a worker does not build, and another one does."""
+    assert run_farm(settings).states == {"tinybase": "built", "tinyleaf": "built"}
+    (line,) = {each.partition(": ")[2] for each in messages if "does not build it" in each}
+    return line
+
+
 def test_a_build_leaves_a_worker_whose_disk_is_full(
     index: Index, tmp_path: Path, messages: list[str]
 ) -> None:
@@ -190,10 +200,8 @@ def test_a_build_leaves_a_worker_whose_disk_is_full(
         cluster.start_worker("full", disk="size=200k")
         cluster.start_worker("whole")
         cluster.wait_for_workers(2)
-        recipes: dict[str, Table] = {"tinybase": {}, "tinyleaf": {}}
-        settings = tiny_farm(tmp_path / "farm", index, recipes, settings=cluster.settings())
-        assert run_farm(settings).states == {"tinybase": "built", "tinyleaf": "built"}
-        (line,) = {each.partition(": ")[2] for each in messages if "does not build it" in each}
+        settings = tiny_farm(tmp_path / "farm", index, TWO, settings=cluster.settings())
+        line = refusal(settings, messages)
         assert "disk is full" in line or "No space left" in line
         check_tidy(settings.wheelhouse, VARIANT)
 
@@ -206,10 +214,8 @@ def test_a_build_leaves_a_worker_that_cannot_keep_its_inputs(
         cluster.wait_for_workers(1)
         cluster.start_worker("whole")
         cluster.wait_for_workers(2)
-        recipes: dict[str, Table] = {"tinybase": {}, "tinyleaf": {}}
-        settings = tiny_farm(tmp_path / "farm", index, recipes, settings=cluster.settings())
-        assert run_farm(settings).states == {"tinybase": "built", "tinyleaf": "built"}
-        (line,) = {each.partition(": ")[2] for each in messages if "does not build it" in each}
+        settings = tiny_farm(tmp_path / "farm", index, TWO, settings=cluster.settings())
+        line = refusal(settings, messages)
         assert "the worker cannot keep a file" in line
         assert "disk is full" in line
         cluster.end()
