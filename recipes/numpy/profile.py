@@ -198,7 +198,7 @@ def sorts() -> None:
             long = (1e6 * random.random(10_000)).astype(dtype)
             arrays += [long, np.sort(long), np.sort(long)[::-1].copy(), (long % 9).astype(dtype)]
         elif dtype in ("int16", "uint8", "uint16"):
-            arrays += [random.integers(0, np.iinfo(dtype).max // 2, 5000).astype(dtype)]
+            arrays += [random.integers(0, np.iinfo(dtype).max // 2, size).astype(dtype) for size in (5000, 70_000)]
         for array in arrays:
             for kind in ("quicksort", "stable", "heapsort"):
                 np.sort(array, kind=kind), np.argsort(array, kind=kind)
