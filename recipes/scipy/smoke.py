@@ -16,6 +16,14 @@ assert optimize.minimize(lambda x: (x[0] - 3) ** 2, [0.0]).success
 assert np.isclose(interpolate.CubicSpline([0, 1, 2], [0, 1, 8])(1), 1)
 assert np.allclose(fft.ifft(fft.fft(matrix)), matrix)
 assert ndimage.label(np.eye(3))[1] == 3
+line = generator.standard_normal(700)
+for weights in ([1, 2, 3, 2, 1], [-1, 0, 1], [1, 2, 4], [3]):  # symmetric, antisymmetric, neither, one
+    filtered = ndimage.correlate1d(line, weights, mode="constant")
+    assert np.allclose(filtered, np.correlate(line, weights, mode="same"))
+steps = np.cumsum(generator.random(300))
+points = generator.uniform(steps[0], steps[-1], 1000)
+assert np.allclose(interpolate.PPoly(np.arange(299.0)[None], steps)(points), np.searchsorted(steps, points, "right") - 1)
+assert np.allclose(signal.upfirdn([1, 2, 3], line, up=2), np.convolve(np.stack([line, 0 * line], 1).ravel()[:-1], [1, 2, 3]))
 assert signal.butter(4, 0.2)[0].shape == (5,)
 assert spatial.cKDTree(matrix).query(matrix[7])[1] == 7
 assert len(spatial.ConvexHull(generator.standard_normal((30, 2))).vertices) >= 3
