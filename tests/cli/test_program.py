@@ -56,6 +56,11 @@ def farm(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         (("chain", "alpha", "--variat", "x"), "`chain` has no option --variat", "did you mean '--variant'?"),
         (("chain", "alpha", "-y", "3.11"), "`chain` has no option -y", "valid are: "),
         (("plan", "-n"), "`plan` has no option -n", "valid are: "),
+        (
+            ("patch.check", "--package", "x"),
+            "`patch.check` has no option --package",
+            "did you mean '--packages'?",
+        ),
         (("plan", "--help"), "`plan` has no option --help", "inv --help plan"),
         (("plan", "-h"), "`plan` has no option -h", "inv --help plan"),
         (("chain",), "`chain` needs PACKAGES", "inv chain scipy"),

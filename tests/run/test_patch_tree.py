@@ -590,3 +590,13 @@ def test_a_kill_while_the_tree_is_made_leaves_none(
     assert sorted(path.name for path in patched.tree.parent.iterdir()) == ["sample", "sample.lock"]
     with pytest.raises(PatchError):
         patch_save.commit_work(patched.patches(), title="x", why="x", upstream="x")
+
+
+def test_a_patch_tree_for_two_platforms_is_refused(farm: PatchedFarm) -> None:
+    problem = refusal(lambda: farm.patches(platforms=("manylinux_x86_64", "manylinux_aarch64")).target())
+
+    assert isinstance(problem, UsageError)
+    assert (problem.what, problem.why) == (
+        "a patch tree is for one platform",
+        "manylinux_x86_64, manylinux_aarch64 are chosen",
+    )

@@ -110,6 +110,8 @@ def usage_error(error: ParseError, tasks: Collection) -> UsageError:
     word, context = _unknown_word(error), error.context
     name = context.name if context else None
     surplus = surplus_word(error)
+    if surplus and surplus[0].startswith("-") and context:
+        return _unknown_option(surplus[0], context)
     if surplus:
         return UsageError(f"packages are one word in `{name}`", hint=f"write {','.join(surplus)}")
     if word and word.startswith("-") and context:

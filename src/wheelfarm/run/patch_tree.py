@@ -149,8 +149,15 @@ class PatchTree:
             )
 
     def target(self) -> Target:
-        """What the series is for."""
+        """What the series is for.
+
+        Raises:
+            UsageError: for several platforms.
+        """
         python, platforms = self.settings.pythons[0], self.settings.platforms
+        if len(platforms) > 1:
+            why = f"{', '.join(platforms)} are chosen"
+            raise UsageError("a patch tree is for one platform", where="--platform", why=why)
         return Target.parse(f"{python.tag}-{platforms[0]}") if platforms else native_target(python)
 
     def state(self) -> TreeState:
