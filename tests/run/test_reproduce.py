@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.library import library_farm
 from support.raised import only, raised
 from support.tiny import VARIANT, run_farm, tiny_farm
 from wheelfarm.errors import ChainError, EngineError, PatchError, RecordError
@@ -245,3 +246,12 @@ def test_what_was_split_off_is_compared_too(index: Index, tmp_path: Path, name: 
         ("tinybase", True),
         (name, True),
     ]
+
+
+def test_a_wheel_for_all_pythons_is_built_once_for_those_of_the_farm(tmp_path: Path) -> None:
+    run = run_farm(library_farm(tmp_path))
+    wanted = ("reproduce", "tinyblas", "--variant", run.settings.variant, "--python", "3.12,3.11,3.13")
+    finished = inv(run.settings, *wanted, "--dry-run", "--json")
+    assert finished.returncode == 0, finished.stderr
+    (found,) = json.loads(finished.stdout)
+    assert found["key"] == run.record("tinyblas").key

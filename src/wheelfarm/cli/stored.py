@@ -26,6 +26,7 @@ from wheelfarm.run.services import make_fetcher
 from wheelfarm.run.test_environments import UpstreamSuite
 from wheelfarm.system.files import write_atomically
 from wheelfarm.system.logs import report_unexpected
+from wheelfarm.wheelhouse.tags import serves
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.comparison import difference
 
@@ -138,7 +139,7 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
     """Build stored wheels again from their records alone, from nothing, and compare the bytes."""
     farm, engine = call.farm, call.options["engine"]
     wanted = EngineName(str(engine)) if engine else None
-    reproductions = [
+    found = (
         Reproduction.of(
             *_records(farm, name, target, wanted, version=version),
             settings=farm.settings,
@@ -147,7 +148,8 @@ def reproduce(call: Invocation, packages: str, *, work: str | None = None) -> No
         )
         for name, version in (parse_releases(packages) or dict.fromkeys(farm.recipes.by_name)).items()
         for target in farm.targets()
-    ]
+    )
+    reproductions = list({each.record.key: each for each in found}.values())
     # All of them, before the first one is compiled.
     prepared = [_preparation(each) for each in reproductions]
     if call.dry_run:
@@ -183,7 +185,8 @@ def _records(
             if key in listed:
                 raise
             continue
-        if record.target == target and engine in {None, record.engine}:
+        # A pure wheel is built for one of the targets that it serves.
+        if serves(record.wheel.filename, target) and engine in {None, record.engine}:
             found.append(record)
     of_name = [record for record in found if record.distribution == name]
     named = [each for each in of_name if not version or Version(each.version) == Version(version)]
