@@ -197,7 +197,7 @@ def architecture(platform_tag: str) -> str:
 
 def built_version(build: Build) -> str | None:
     """The version that a built wheel must have; None of a nightly, whose source says what it likes."""
-    return None if is_nightly(build.recipe.table) else build.version
+    return None if is_nightly(build.recipe.table) else build.recipe.table.version
 
 
 def only_wheel(directory: Path, *, name: Name, version: str | None, made_by: str) -> Path:

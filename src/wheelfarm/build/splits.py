@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.build.backends import main_tags
+from wheelfarm.build.metadata import edited_metadata
 from wheelfarm.errors import Collector, SplitError
 from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.recipes.nightly import is_nightly
@@ -46,8 +47,8 @@ def divide(
 ) -> dict[Name, RepairedWheel]:
     """Write the wheels of a build, by distribution, the main one first.
 
-    Without splits, and without requirements that the farm adds, it is the whole. That of a nightly gets the
-    version of the plan: its source says another one.
+    Without splits, and without edits of its metadata, it is the whole. One whose source says another version
+    than the plan, as that of a nightly or of a recipe with a local version, gets the version of the plan.
 
     Args:
         build: whose wheel it is.
@@ -56,35 +57,26 @@ def divide(
         directory: where the wheels go; it is made.
 
     Raises:
+        RecipeError: when an edit of the metadata changes nothing, or pins to what it was not built with.
         SplitError: when the wheel cannot be divided as the recipe says, or lacks files that have no tag.
     """
     _check_tagged(build, install_plan)
-    if is_nightly(build.recipe.table):
+    if is_nightly(build.recipe.table) or build.version != build.recipe.table.version:
         directory.mkdir(exist_ok=True)
         path = write_version(open_wheel(repaired.path), directory, build.version).path
         repaired = replace(repaired, path=path, sha256=sha256_of_file(path))
-    if not build.splits and not build.added_requires:
-        return {build.id.name: repaired}
     whole = open_wheel(repaired.path)
+    written = edited_metadata(build, whole, repaired)
+    if not build.splits and not written:
+        return {build.id.name: repaired}
     members = _members_by_split(build, whole, install_plan) if build.splits else {}
     directory.mkdir(exist_ok=True)
     removed = frozenset[str]().union(*members.values())
-    changes = Changes(dropped=removed, written=_added_requires(build, whole))
+    changes = Changes(dropped=removed, written=written)
     main = rewrite_wheel(whole, directory / whole.path.name, changes).path
     paths = {build.id.name: main}
     paths |= {name: _write_split(whole, build, name, members[name], directory) for name in build.splits}
     return {name: replace(repaired, path=path, sha256=sha256_of_file(path)) for name, path in paths.items()}
-
-
-def _added_requires(build: Build, whole: Wheel) -> dict[str, bytes]:
-    """METADATA with the requirements that the farm adds, below the other fields; none without any."""
-    if not build.added_requires:
-        return {}
-    name = f"{whole.dist_info}/METADATA"
-    with zipfile.ZipFile(whole.path) as archive:
-        header, blank, description = archive.read(name).decode().replace("\r\n", "\n").partition("\n\n")
-    lines = [header.rstrip("\n"), *(f"Requires-Dist: {each}" for each in build.added_requires)]
-    return {name: ("\n".join(lines) + (blank or "\n") + description).encode()}
 
 
 def _tags_by_path(install_plan: Mapping[str, str]) -> dict[PurePosixPath, str]:

@@ -16,7 +16,11 @@ _WITHOUT: Final = "versioningit"
 def version_variables(directory: BuildDirectory) -> dict[str, str]:
     """The variables with the recipe's version, for what the build requires."""
     names = _required(directory)
-    return {each: directory.build.version for name, each in VERSION_VARIABLES.items() if name in names}
+    return {
+        each: directory.build.recipe.table.version
+        for name, each in VERSION_VARIABLES.items()
+        if name in names
+    }
 
 
 def check_version_source(directory: BuildDirectory) -> None:
@@ -36,7 +40,7 @@ def check_version_source(directory: BuildDirectory) -> None:
             where=f"{directory.tree.source.path.name}: {path.name}",
             why=f"{_WITHOUT} computes it from a git repository, and takes none from the environment",
             hint="add a patch that writes this line under [tool.versioningit]: "
-            f'default-version = "{directory.build.version}"',
+            f'default-version = "{directory.build.recipe.table.version}"',
         )
 
 

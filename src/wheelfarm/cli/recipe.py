@@ -60,7 +60,7 @@ def _recipe_line(recipe: LoadedRecipe, width: int) -> str:
     needed = f" [on {needs}]" if needs else ""
     changed = ", changed here" if recipe.base and recipe.base.overlay else ""
     origin = f" ({recipe.base_farm.label}{changed})" if recipe.base and recipe.base_farm else ""
-    return f"{recipe.name:{width}}  {recipe.table.version:8}  {recipe.table.summary}{needed}{origin}"
+    return f"{recipe.name:{width}}  {recipe.table.wheel_version:8}  {recipe.table.summary}{needed}{origin}"
 
 
 @task("json", sizes="the limits of sizes too: an error where one is more than 3 % above the stored wheel")

@@ -95,8 +95,8 @@ def _public_wheel(call: Invocation, name: str) -> Wheel:
     """The wheel that the configured index has for the version and target of the farm's."""
     build = _build_of(call, name)
     fetcher = make_fetcher(call.farm.settings)
-    glibc = build.toolchain.glibc
-    return open_wheel(fetcher.published(build.id.name, build.version, build.id.target, glibc).path)
+    glibc, version = build.toolchain.glibc, build.recipe.table.version
+    return open_wheel(fetcher.published(build.id.name, version, build.id.target, glibc).path)
 
 
 def _named_wheel(call: Invocation, word: str) -> Wheel:

@@ -15,6 +15,7 @@ from packaging.tags import compatible_tags, cpython_tags
 from wheelfarm.errors import Collector, GateTestError, ProcessError, RecipeError
 from wheelfarm.gate.check import Check, Result, require
 from wheelfarm.gate.examination import check_findings
+from wheelfarm.gate.run_requirements import check_run_requirements
 from wheelfarm.gate.tested_code import run_tested
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.wheels.archive import open_wheel
@@ -110,6 +111,11 @@ class CleanEnvironment:
         return f"{self.wheel.name} {self.wheel.version}, {python}" if self.downstream else python
 
     @property
+    def has_edited_metadata(self) -> bool:
+        """Whether the recipe of the wheel in the gate edits its core metadata."""
+        return not self.downstream and not self.recipe.table.metadata.is_empty
+
+    @property
     def slug(self) -> str:
         return f"{self.wheel.name}-{self.target.python.tag}"
 
@@ -159,6 +165,7 @@ class CleanEnvironment:
             "imports": self.imports(),
             "smoke": "smoke.py" if test.smoke else None,
             "cpu": expect.cpu_dispatch is not None,
+            "installed": self.has_edited_metadata,
         }
         manifest |= {"shell": list(shell)} if shell else {}
         wheels = () if layer or variables else (self.wheel, *self.run_with)
@@ -235,6 +242,8 @@ def run_wheel_tests(
         results.append(Result(check="smoke", expected="passed", found=result.smoke))
     if not environment.downstream:
         checks = [*_cpu_dispatch(build, result.cpu), *check_gil(environment, result.gil)]
+        if environment.has_edited_metadata:
+            checks += check_run_requirements(environment, result.installed)
         results += require(build, checks, wheel=environment.wheel.path.name)
     return tuple(replace(result, environment=environment.name) for result in results)
 

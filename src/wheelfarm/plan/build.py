@@ -121,7 +121,8 @@ class Build:
 
     @property
     def version(self) -> str:
-        return self.recipe.table.version
+        """The version of its wheels."""
+        return self.recipe.table.wheel_version
 
     @cached_property
     def key(self) -> Digest:

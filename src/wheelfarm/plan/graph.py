@@ -363,7 +363,7 @@ def _added_requires(
     """What has the BLAS at run time, where the wheel does not have it itself."""
     if recipe.table.blas and variant.recipe:
         supplier = recipes.find(variant.recipe)
-        return (f"{supplier.name}=={supplier.table.version}",)
+        return (f"{supplier.name}=={supplier.table.wheel_version}",)
     mkl = Provider.MKL.value
     return tuple(f"{each.name}=={each.version}" for each in unpacked if each.name == mkl)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer, field_validator
 
 from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
+from wheelfarm.recipes.metadata_table import MetadataEdits
 from wheelfarm.recipes.providers import Provider  # noqa: TC001 - as above
 from wheelfarm.recipes.recipe import BuildRequires, Split  # noqa: TC001 - as above
 from wheelfarm.sources.patches import header_and_diff
@@ -162,6 +163,9 @@ class BuildInputs(_Input):
     build_requires: Annotated[
         BuildRequires, Field(description="edits of the project's own build requirements")
     ]
+    metadata: Annotated[MetadataEdits, Field(description="edits of the core metadata of the wheel")] = (
+        MetadataEdits()
+    )
     blas: Annotated[bool, Field(description="whether the build links the variant's BLAS")]
     config_settings: Annotated[Mapping[str, tuple[str, ...]], Field(description="those of the recipe")]
     environment: Annotated[Mapping[str, str], Field(description="variables of the recipe")]
@@ -239,6 +243,7 @@ class BuildInputs(_Input):
         parts |= {f"patch.{n}.{each.file}": each.key_part() for n, each in enumerate(self.patches, 1)}
         for kind, wheels in (("requirement", self.requirements), ("provider", self.provider_requirements)):
             parts |= {f"{kind}.{name}": each.key_part() for name, each in wheels.items()}
+        parts |= _metadata_parts(self.metadata)
         parts |= {f"upstream.{name}": key for name, key in self.upstream.items()}
         parts |= {f"toolchain.{name}": value for name, value in self.toolchain.items()}
         parts |= {f"compiler.{language}": version for language, version in self.compilers.items()}
@@ -261,6 +266,12 @@ class BuildInputs(_Input):
 
     def key_of(self, distribution: str) -> Digest:
         return wheel_key(sha256_of_json(self.key_parts()), self.name, distribution)
+
+
+def _metadata_parts(edits: MetadataEdits) -> dict[str, str]:
+    """The part of a key for edits of the metadata: none without any, so that no other key changes."""
+    said = edits.model_dump(by_alias=True, exclude_defaults=True)
+    return {} if edits.is_empty else {"metadata": json.dumps(said, sort_keys=True)}
 
 
 def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, RequirementInput]:
@@ -287,6 +298,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         source=SourceInput.of(recipe),
         patches=tuple(map(PatchInput.of, build.patches)),
         build_requires=recipe.build_requires,
+        metadata=recipe.metadata,
         blas=recipe.blas,
         isolation=recipe.isolation,
         repair_exclude=tuple(resolved.repair.exclude),

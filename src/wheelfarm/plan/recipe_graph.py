@@ -119,7 +119,7 @@ def _whole(recipes: RecipeSet, *, locks: bool) -> RecipeGraph:
             for name, each in sorted(kinds.items())
         ]
     nodes |= {name: _listed(versions) for name, versions in sorted(pinned.items())}
-    nodes |= {recipe.name: recipe.table.version for recipe in ordered}
+    nodes |= {recipe.name: recipe.table.wheel_version for recipe in ordered}
     return RecipeGraph(nodes, tuple(edges))
 
 

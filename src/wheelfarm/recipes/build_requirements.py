@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 SETUPTOOLS: Final = "setuptools.build_meta:__legacy__"
 """The backend of a tree that names none (PEP 517)."""
+_OF_EXTRA: Final = re.compile(r"\bextra\s*==")
 _UPPER: Final = {"<", "<=", "==", "~=", "==="}
 
 
@@ -119,7 +121,7 @@ def stated_fields(tree: Path) -> StatedFields:
 
 def without_extras(requires_dist: Iterable[str]) -> list[str]:
     """The lines of Requires-Dist that hold without an extra."""
-    return [each for each in requires_dist if "extra ==" not in each]
+    return [each for each in requires_dist if not _OF_EXTRA.search(each)]
 
 
 def static_run_requires(tree: Path) -> list[str] | None:
@@ -150,7 +152,7 @@ def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list
         RecipeError: where an edit concerns something that is not required: it would do nothing.
     """
     problems = Collector()
-    named = [(_name(text, where), text) for text in requires]
+    named = [(name_of(text, where), text) for text in requires]
     present = sorted({name for name, _ in named})
     replace = {canonicalize_name(name): text for name, text in edits.replace.items()}
     for verb, concerned in (("remove", edits.remove), ("replace", replace), ("loosen", edits.loosen)):
@@ -167,7 +169,7 @@ def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list
     problems.check()
     return [
         *(
-            replace.get(name, _loosened(text) if name in edits.loosen else text)
+            replace.get(name, loosened(text) if name in edits.loosen else text)
             for name, text in named
             if name not in edits.remove
         ),
@@ -175,14 +177,20 @@ def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list
     ]
 
 
-def _name(text: str, where: str) -> NormalizedName:
+def name_of(text: str, where: str) -> NormalizedName:
+    """The distribution that a source or its wheel requires.
+
+    Raises:
+        BuildDirectoryError: when it is no requirement.
+    """
     try:
         return canonicalize_name(parse_requirement(text).name)
     except InvalidRequirement as problem:
         raise BuildDirectoryError(f"the source requires {text!r}", where=where, why=str(problem)) from problem
 
 
-def _loosened(text: str) -> str:
+def loosened(text: str) -> str:
+    """A requirement without its upper bound."""
     requirement = copy(parse_requirement(text))
     requirement.specifier = SpecifierSet(
         ",".join(str(part) for part in requirement.specifier if part.operator not in _UPPER)

@@ -41,7 +41,7 @@ _MINORS: Final = range(8, 30)
 
 _OF_A_BUILD: Final = frozenset(
     {
-        *("compilers", "blas", "build_requires", "patches", "config_settings", "environment"),
+        *("compilers", "blas", "build_requires", "patches", "config_settings", "environment", "metadata"),
         *("system_packages", "cibuildwheel", "repair"),
     }
 )

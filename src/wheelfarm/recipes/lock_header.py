@@ -10,6 +10,7 @@ from pydantic import Field
 
 from wheelfarm.errors import LockError
 from wheelfarm.model import GitCommit, sha256_of_bytes
+from wheelfarm.recipes.metadata_table import RunRequires
 from wheelfarm.recipes.recipe import BuildRequires
 from wheelfarm.recipes.strict import StrictModel, parse
 from wheelfarm.recipes.versions import recipe_of
@@ -39,10 +40,11 @@ class MadeFor(StrictModel):
     patches: list[str] = Field(default=[])
     """Each patch of a file that states requirements, with the digest of its diff."""
     build_requires: BuildRequires = BuildRequires()
+    metadata_requires: RunRequires = RunRequires()
     requires: list[str] = Field(default=[])
     """What the lock pins. Of a build, those after the recipe's edits and those that the backend names."""
     run_requires: list[str] = Field(default=[])
-    """The run requirements that the source states without a build."""
+    """The run requirements that the source states without a build, after the recipe's edits."""
     brought: list[str] = Field(default=[])
     """What `requires.run` names and a distribution of test.lock requires, and not the source itself."""
 
@@ -63,6 +65,7 @@ class MadeFor(StrictModel):
                 if _CHANGED.search(diff)
             ],
             build_requires=recipe.table.build_requires,
+            metadata_requires=recipe.table.metadata.requires,
             requires=list(requires),
             run_requires=list(runs),
         )

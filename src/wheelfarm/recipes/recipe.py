@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from pydantic import ConfigDict, Field, model_validator
 
 from wheelfarm.recipes.expect_table import Expect
+from wheelfarm.recipes.metadata_table import MetadataEdits
 from wheelfarm.recipes.source_table import ArchiveSource, GitSource, Nightly, SdistSource, WheelSource
 from wheelfarm.recipes.strict import (
     ConfigKey,
@@ -308,6 +309,7 @@ class Recipe(Layered):
     blas: bool = Field(default=False, description="Whether it links the BLAS and LAPACK of the variant")
     requires: Requires = Requires()
     build_requires: BuildRequires = BuildRequires()
+    metadata: MetadataEdits = MetadataEdits()
     min_age_exempt: dict[NameText, ReasonText] = Field(
         default={},
         description="Distribution → why its files may be younger than `--min-age`, or have no date: what the "
@@ -335,6 +337,18 @@ class Recipe(Layered):
         if (self.isolation is None) is not (self.isolation_reason is None):
             raise ValueError('isolation = "none" needs an isolation-reason, and only that does')
         return self
+
+    @model_validator(mode="after")
+    def _one_local_version(self) -> Self:
+        if self.metadata.local_version is not None and "+" in self.version:
+            raise ValueError("`version` has a local part already: metadata.local-version cannot add one")
+        return self
+
+    @property
+    def wheel_version(self) -> str:
+        """The version of its wheel: that of the source, with the local part that the recipe asks for."""
+        local = self.metadata.local_version
+        return self.version if local is None else f"{self.version}+{local}"
 
     @property
     def languages(self) -> list[str]:

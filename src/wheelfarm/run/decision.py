@@ -184,7 +184,8 @@ def explanation(farm: Farm, build: Build) -> dict[str, Any]:
     Under `record` stands the build record of the wheel with this very key; None where there is none to read.
     """
     root = farm.engine.stages / build.id.slug
-    source = FetchedSource(name=build.id.name, version=build.version, path=Path("source"), sha256=build.key)
+    version = build.recipe.table.version
+    source = FetchedSource(name=build.id.name, version=version, path=Path("source"), sha256=build.key)
     wheels = [
         PinnedWheel(name=r.name, version=r.version, path=Path(f"{r.name}.whl"), sha256=build.key)
         for r in build.requirements

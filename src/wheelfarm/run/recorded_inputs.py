@@ -109,6 +109,7 @@ def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
         "abi": "none" if inputs.target == record.target.platform_suffix else None,
         "blas": inputs.blas,
         "build-requires": inputs.build_requires,
+        "metadata": inputs.metadata,
         # The key of a split makes its name, unless it has one of its own.
         "splits": {
             distribution if split.name else distribution.removeprefix(f"{record.recipe}-"): split

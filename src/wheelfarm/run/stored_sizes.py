@@ -69,7 +69,7 @@ def stored_sizes(
     """The sizes of the listed wheels of recipes, in their present version, by variant and target."""
     for variant in sorted({*wheelhouse.variants()}.intersection(variants)):
         for recipe in recipes:
-            for stored in wheelhouse.current(variant, recipe.name, recipe.table.version):
+            for stored in wheelhouse.current(variant, recipe.name, recipe.table.wheel_version):
                 record = read_record(wheelhouse, variant, stored.key)
                 if record is not None:
                     target = record.target

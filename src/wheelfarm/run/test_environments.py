@@ -170,7 +170,7 @@ class GateTestPlanner:
                 continue
             if listed is not None and recipe.name not in listed:
                 continue
-            version = recipe.table.version
+            version = recipe.table.wheel_version
             stored = self.services.wheelhouse.current(build.id.variant, recipe.name, version, build.id.target)
             if stored:
                 yield recipe, stored[-1]
@@ -183,7 +183,7 @@ class GateTestPlanner:
         """The stored wheel of a downstream recipe with the new wheel beside it."""
         variant, target = build.id.variant, build.id.target
         others = [
-            (name, self.services.recipes.find(name).table.version)
+            (name, self.services.recipes.find(name).table.wheel_version)
             for name in self.services.recipes.run_closure(recipe.table.requires.run)
             if name != build.id.name
         ]

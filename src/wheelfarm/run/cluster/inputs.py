@@ -250,7 +250,7 @@ class BuildInputsForWorker:
         """The current wheels of other recipes, where there are any."""
         for name in map(Name, names):
             if name != build.id.name:
-                version = self.services.recipes.find(name).table.version
+                version = self.services.recipes.find(name).table.wheel_version
                 found = self.services.wheelhouse.current(build.id.variant, name, version, target)
                 self._store(found[-1:])
 
