@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -267,6 +268,40 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_ext", NULL, 0, NULL
 PyMODINIT_FUNC PyInit__ext(void) { return PyModuleDef_Init(&module); }
 """
 FREE_THREADED: Final = shutil.which("python3.13t")
+
+
+@slow
+class TestEditedMetadata:
+    """An installer refuses what the environment does not satisfy, before anything is imported."""
+
+    def run(self, root: Path, *beside: str, metadata: dict[str, Any]) -> tuple[Result, ...]:
+        settings = make_farm(root / "farm", {"alpha": {"metadata": metadata}})
+        build = builds_of(settings, toolchains=[make_toolchain(HERE)])["alpha"]
+        wheels = []
+        requires = {"requires": ["beta>=2"]}
+        for name, version in (("alpha", build.version), *(("beta", version) for version in beside)):
+            path = make_wheel(root, name, version, **(requires if name == "alpha" else {}))
+            found = digest(path.read_bytes())
+            wheels.append(PinnedWheel(name=Name(name), version=version, path=path, sha256=found))
+        environment = CleanEnvironment.of(build, wheels[0], tuple(wheels[1:]))
+        log, listener = root / "gate.log", SilentListener()
+        return run_wheel_tests(build, environment, Host(settings), root / "clean", log=log, listener=listener)
+
+    def test_what_is_installed_satisfies_it(self, tmp_path: Path) -> None:
+        metadata = {"local-version": "team.1", "requires": {"add": ["beta>=2"]}}
+        (result,) = self.run(tmp_path, "2.1+team.3", metadata=metadata)
+        assert result.found == "alpha"
+
+    @pytest.mark.parametrize("beside", [("1.9",), ()])
+    def test_what_is_installed_does_not(self, tmp_path: Path, beside: tuple[str, ...]) -> None:
+        call = partial(self.run, tmp_path, *beside, metadata={"requires": {"add": ["beta>=2"]}})
+        error = only(call, GateTestError)
+        assert "does not install" in error.what
+        assert "beta>=2" in (error.why or "")
+        assert (error.hint or "").startswith("metadata.requires edits what it requires")
+
+    def test_without_edits_the_recipe_is_not_to_blame(self, tmp_path: Path) -> None:
+        assert only(lambda: self.run(tmp_path, metadata={}), GateTestError).hint is None
 
 
 class TestGil:

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.recipes.run_requirements import edit_run_requires
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from wheelfarm.model import RepairedWheel
     from wheelfarm.plan.build import Build
     from wheelfarm.wheels.archive import Wheel
 
-_FIELD: Final = re.compile(r"Requires-Dist:[ \t]*(.*(?:\n[ \t].*)*)", re.IGNORECASE)
-"""One field; a value may be folded over several lines (core metadata specification)."""
-_LINES: Final = re.compile(r"[^\n]*(?:\n[ \t][^\n]*)*\n?")
+_FIELD: Final = re.compile(r"Requires-Dist:[ \t]*(.*?)[ \t]*", re.IGNORECASE)
+"""A line of METADATA; the reader of wheels refuses a requirement over several lines."""
 
 
 def edited_metadata(build: Build, whole: Wheel, repaired: RepairedWheel) -> dict[str, bytes]:
@@ -32,8 +31,8 @@ def edited_metadata(build: Build, whole: Wheel, repaired: RepairedWheel) -> dict
     name = f"{whole.dist_info}/METADATA"
     with zipfile.ZipFile(whole.path) as archive:
         header, blank, description = archive.read(name).decode().replace("\r\n", "\n").partition("\n\n")
-    fields = _LINES.findall(header.rstrip("\n"))
-    stated = [_unfolded(found[1]) for field in fields if (found := _FIELD.match(field))]
+    fields = header.rstrip("\n").split("\n")
+    stated = [found[1] for field in fields if (found := _FIELD.fullmatch(field))]
     built = {str(each.name): each.version for each in repaired.environment}
     after, added = edit_run_requires(stated, edits, where=build.recipe.where, built=built)
     lines = [*_with_requires(fields, after), *(f"Requires-Dist: {each}" for each in added)]
@@ -41,17 +40,13 @@ def edited_metadata(build: Build, whole: Wheel, repaired: RepairedWheel) -> dict
     return {name: ("\n".join(lines) + (blank or "\n") + description).encode()}
 
 
-def _unfolded(value: str) -> str:
-    return " ".join(value.split("\n")).strip()
-
-
-def _with_requires(fields: Sequence[str], after: Sequence[str | None]) -> list[str]:
+def _with_requires(fields: Sequence[str], after: Sequence[str | None]) -> Iterator[str]:
     """The fields, with other values of Requires-Dist; one that says the same stays as it is written."""
-    values, lines = iter(after), []
-    for field in filter(None, fields):
-        text, found = field.rstrip("\n"), _FIELD.match(field)
-        value = next(values) if found else None
-        if found and value is None:
-            continue
-        lines.append(text if not found or value == _unfolded(found[1]) else f"Requires-Dist: {value}")
-    return lines
+    values = iter(after)
+    for field in fields:
+        if found := _FIELD.fullmatch(field):
+            value = next(values)
+            if value is not None:
+                yield field if value == found[1] else f"Requires-Dist: {value}"
+        else:
+            yield field

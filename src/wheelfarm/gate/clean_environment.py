@@ -15,7 +15,6 @@ from packaging.tags import compatible_tags, cpython_tags
 from wheelfarm.errors import Collector, GateTestError, ProcessError, RecipeError
 from wheelfarm.gate.check import Check, Result, require
 from wheelfarm.gate.examination import check_findings
-from wheelfarm.gate.run_requirements import check_run_requirements
 from wheelfarm.gate.tested_code import run_tested
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.wheels.archive import open_wheel
@@ -111,11 +110,6 @@ class CleanEnvironment:
         return f"{self.wheel.name} {self.wheel.version}, {python}" if self.downstream else python
 
     @property
-    def has_edited_metadata(self) -> bool:
-        """Whether the recipe of the wheel in the gate edits its core metadata."""
-        return not self.downstream and not self.recipe.table.metadata.is_empty
-
-    @property
     def slug(self) -> str:
         return f"{self.wheel.name}-{self.target.python.tag}"
 
@@ -165,7 +159,6 @@ class CleanEnvironment:
             "imports": self.imports(),
             "smoke": "smoke.py" if test.smoke else None,
             "cpu": expect.cpu_dispatch is not None,
-            "installed": self.has_edited_metadata,
         }
         manifest |= {"shell": list(shell)} if shell else {}
         wheels = () if layer or variables else (self.wheel, *self.run_with)
@@ -224,7 +217,8 @@ def run_wheel_tests(
         report = run_tested(engine, step, directory, log=log, time_limit=limit, listener=listener)
     except ProcessError as problem:
         what = "the wheel does not install in a fresh environment"
-        raise _error(build, environment, what, why=problem.why or problem.what, log=log) from problem
+        why, hint = problem.why or problem.what, _edits_hint(environment)
+        raise _error(build, environment, what, why=why, hint=hint, log=log) from problem
     failure, result = report.failure(limit), report.result
     if failure or result is None:
         why, hint = failure or ("there is no result", None)
@@ -242,10 +236,19 @@ def run_wheel_tests(
         results.append(Result(check="smoke", expected="passed", found=result.smoke))
     if not environment.downstream:
         checks = [*_cpu_dispatch(build, result.cpu), *check_gil(environment, result.gil)]
-        if environment.has_edited_metadata:
-            checks += check_run_requirements(environment, result.installed)
         results += require(build, checks, wheel=environment.wheel.path.name)
     return tuple(replace(result, environment=environment.name) for result in results)
+
+
+def _edits_hint(environment: CleanEnvironment) -> str | None:
+    """What to correct where the recipe edits the requirements of a wheel that an installer refuses."""
+    recipe = environment.recipe
+    if environment.downstream or recipe.table.metadata.requires.is_empty:
+        return None
+    return (
+        "metadata.requires edits what it requires, and only requires.run and test.lock are installed: "
+        f"correct one of them in {recipe.where}, then inv recipe.lock {recipe.name}"
+    )
 
 
 def system_libraries(outside: Iterable[str]) -> list[str]:

@@ -40,8 +40,6 @@ class DriverResult(BaseModel):
     error: str | None
     outside: list[str]
     gil: list[str]
-    installed: dict[str, str] = {}
-    """The version of each distribution, where the manifest asks for them."""
 
 
 class Report(BaseModel):

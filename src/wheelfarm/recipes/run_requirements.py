@@ -46,9 +46,13 @@ def edit_run_requires(
         with problems.collect():
             _change(now, name, loosened, key="loosen", where=where)
     now |= {text: text for text in edits.add}
-    for name, form in edits.pin_to_built.items() if built is not None else ():
+    pins = (
+        {name: pin(form, built[name]) for name, form in edits.pin_to_built.items()}
+        if built is not None
+        else {}
+    )
+    for name, specifier in pins.items():
         with problems.collect():
-            specifier = pin(form, built[name])
             _change(now, name, partial(_pinned, specifier=specifier), key="pin-to-built", where=where)
     problems.check()
     return [text if text not in names else now.get(text) for text in stated], [

@@ -103,14 +103,6 @@ def cpu_features() -> dict[str, list[str]] | None:
     return {kind: list(each or ()) for kind, each in found.items()} if any(found.values()) else None
 
 
-def installed_versions() -> dict[str, str]:
-    """The version of each distribution on the path; the first of two is the one that an import finds."""
-    metadata, versions = importlib.import_module("importlib.metadata"), {}
-    for each in metadata.distributions():
-        versions.setdefault(each.metadata["Name"], each.version)
-    return versions
-
-
 def has_no_gil() -> bool:
     """Whether threads run at once: modules that do not support it change that (PEP 703)."""
     return not getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -180,8 +172,6 @@ def main(directory: Path) -> None:
         # What the interpreter does at its start otherwise.
         sys.path[:0] = manifest.get("path", [])
         site.main()
-        if manifest.get("installed"):
-            result["installed"] = installed_versions()
         if "suite" in manifest:
             begin("pytest")
             sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,179 @@
+"""Edits of run requirements: what they make of Requires-Dist, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from support.farm import make_farm
+from support.raised import only, raised
+from wheelfarm.errors import RecipeError
+from wheelfarm.recipes.metadata_table import RunRequires
+from wheelfarm.recipes.recipe_set import read_recipes
+from wheelfarm.recipes.run_requirements import edit_run_requires, pin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STATED: Final = (
+    "numpy<2.7,>=1.26.4",
+    'tomli; python_version < "3.11"',
+    'pytest<9; extra=="test"',
+    "Old_Name",
+)
+BUILT: Final = {"numpy": "2.0.3", "setuptools": "80.9.0"}
+
+
+def edit(table: dict[str, Any], *, built: dict[str, str] | None = BUILT) -> list[str]:
+    edits = RunRequires.model_validate(table)
+    after, added = edit_run_requires(STATED, edits, where="recipe.toml", built=built)
+    return [*(each for each in after if each is not None), *added]
+
+
+def error_of(call: Callable[[], object]) -> tuple[str, str | None, str | None]:
+    error = only(call, RecipeError)
+    return error.what, error.where, error.why
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({}, STATED),
+        ({"loosen": ["numpy"]}, ("numpy>=1.26.4", *STATED[1:])),
+        ({"remove": ["old-name"]}, STATED[:3]),
+        ({"add": ["beta>=1", "numpy!=2.1"]}, (*STATED, "beta>=1", "numpy!=2.1")),
+        ({"pin-to-built": {"numpy": ">=x.x"}}, ("numpy<2.7,>=2.0", *STATED[1:])),
+        ({"pin-to-built": {"numpy": ">=x.x"}, "loosen": ["numpy"]}, ("numpy>=2.0", *STATED[1:])),
+        ({"pin-to-built": {"numpy": "~=x.x"}, "loosen": ["numpy"]}, ("numpy~=2.0", *STATED[1:])),
+        (
+            {"pin-to-built": {"setuptools": "==x"}, "add": ['setuptools; sys_platform == "linux"']},
+            (*STATED, 'setuptools==80.*; sys_platform == "linux"'),
+        ),
+    ],
+)
+def test_edits(table: dict[str, Any], expected: tuple[str, ...]) -> None:
+    assert edit(table) == [*expected]
+
+
+def test_a_marker_stays() -> None:
+    edits = RunRequires.model_validate({"pin-to-built": {"a": ">=x"}})
+    stated = ['a<2; python_version < "3.12"', 'a<3; python_version >= "3.12"']
+    after, _ = edit_run_requires(stated, edits, where="", built={"a": "1.5"})
+    assert after == ['a<2,>=1; python_version < "3.12"', 'a<3,>=1; python_version >= "3.12"']
+
+
+def test_a_higher_lower_bound_stays() -> None:
+    edits = RunRequires.model_validate({"pin-to-built": {"a": "~=x.x"}})
+    after, _ = edit_run_requires(["a>=2.0.1"], edits, where="", built={"a": "2.0.3"})
+    assert after == ["a>=2.0.1,~=2.0"]
+
+
+def test_nothing_is_pinned_before_the_build() -> None:
+    table = {"pin-to-built": {"numpy": ">=x.x"}, "loosen": ["numpy"]}
+    assert edit(table, built=None) == ["numpy>=1.26.4", *STATED[1:]]
+
+
+class TestRefusals:
+    def test_what_is_not_required(self) -> None:
+        known = "they are: numpy, old-name, tomli"
+        for key in ("remove", "loosen"):
+            what, where, why = error_of(lambda key=key: edit({key: ["gamma"]}))  # type: ignore[misc]
+            assert (what, why) == ("'gamma' is not among the run requirements", known)
+            assert where == f"recipe.toml: metadata.requires.{key}"
+        error = only(lambda: edit({"pin-to-built": {"setuptools": ">=x"}}), RecipeError)
+        assert (error.why, error.hint) == (known, 'add it too: add = ["setuptools"]')
+
+    def test_what_an_extra_requires(self) -> None:
+        _, _, why = error_of(lambda: edit({"remove": ["pytest"]}))
+        assert why == "only an extra requires pytest, and extras stay as they are"
+
+    @pytest.mark.parametrize(
+        ("table", "what", "key"),
+        [
+            ({"loosen": ["old-name"]}, "loosening old-name changes nothing", "loosen"),
+            ({"add": ["old.name"]}, "'old.name' is required already", "add"),
+            ({"pin-to-built": {"numpy": ">=x"}}, "pinning numpy changes nothing", "pin-to-built"),
+        ],
+    )
+    def test_what_changes_nothing(self, table: dict[str, Any], what: str, key: str) -> None:
+        built = {"numpy": "1.26.4"}
+        found = error_of(lambda: edit(table, built=built))
+        assert found[:2] == (what, f"recipe.toml: metadata.requires.{key}")
+
+    def test_what_it_was_not_built_with(self) -> None:
+        what, where, why = error_of(lambda: edit({"pin-to-built": {"tomli": ">=x"}}))
+        assert what == "'tomli' cannot be pinned to the version that it was built with: it was built without"
+        assert where == "recipe.toml: metadata.requires.pin-to-built"
+        assert why == "the build environment has numpy, setuptools"
+
+    def test_all_at_once(self) -> None:
+        table = {"remove": ["x"], "loosen": ["y"], "pin-to-built": {"tomli": ">=x"}}
+        assert len(raised(lambda: edit(table), RecipeError)) == len(table)
+
+
+class TestPin:
+    @pytest.mark.parametrize(
+        ("form", "version", "expected"),
+        [
+            (">=x.x", "2.0.3", ">=2.0"),
+            (">=x.x", "2", ">=2.0"),
+            ("==x.x.x", "2.0.3.post1+team.1", "==2.0.3.*"),
+            ("~=x.x", "1!3.4.5", "~=1!3.4"),
+            # Installers take no pre-release for >=2.1.
+            (">=x.x", "2.1.0rc1", ">=2.1.0rc1"),
+            ("~=x.x", "2rc1", "~=2.0rc1"),
+            ("==x", "2.1.dev20261130", "==2.1.dev20261130"),
+        ],
+    )
+    def test_parts_of_the_version(self, form: str, version: str, expected: str) -> None:
+        assert str(pin(form, version)) == expected
+
+    @given(
+        form=st.sampled_from([">=x", ">=x.x", "~=x.x", "~=x.x.x", "==x", "==x.x.x"]),
+        version=st.from_regex(
+            r"([1-3]!)?[0-9]{1,3}(\.[0-9]{1,3}){0,3}(a1|rc2|\.post2|\.dev3)?(\+team\.1)?", fullmatch=True
+        ),
+    )
+    def test_it_allows_what_it_was_built_with(self, form: str, version: str) -> None:
+        assert pin(form, version).contains(Version(version), prereleases=True)
+
+
+class TestTable:
+    @pytest.mark.parametrize(
+        ("table", "why"),
+        [
+            ({"local-version": "Team-1"}, "PEP 440 writes it 'team.1'"),
+            ({"local-version": "a b"}, "'a b' is not the local part of a version (PEP 440)"),
+            ({"local-version": "1+2"}, "'1+2' is not the local part of a version (PEP 440)"),
+            ({"requires": {"pin-to-built": {"a": "<x"}}}, "it is not the form of a pin"),
+            ({"requires": {"pin-to-built": {"a": "~=x"}}}, "it is not the form of a pin"),
+            ({"requires": {"add": ["a>"]}}, "'a>' is not a requirement (PEP 508)"),
+            ({"requires": {"add": ["a; extra == 'b'"]}}, "extras stay as they are"),
+            ({"requires": {"remove": ["a"], "loosen": ["a"]}}, "a is removed, and loosened or pinned too"),
+            ({"requires": {"remove": ["a"], "add": ["A>1"]}}, "a is removed and added"),
+        ],
+    )
+    def test_what_it_cannot_say(self, tmp_path: Path, table: dict[str, Any], why: str) -> None:
+        recipes = read_recipes(make_farm(tmp_path, {"alpha": {"metadata": table}}))
+        error = only(recipes.check, RecipeError)
+        assert why in (error.why or "")
+        assert (error.where or "").startswith("recipes/alpha/recipe.toml: metadata")
+
+    def test_two_local_parts(self, tmp_path: Path) -> None:
+        table = {"version": "1.0+a", "metadata": {"local-version": "team.1"}}
+        recipes = read_recipes(make_farm(tmp_path, {"alpha": table}))
+        assert "has a local part already" in (only(recipes.check, RecipeError).why or "")
+
+    def test_a_public_wheel_keeps_its_metadata(self, tmp_path: Path) -> None:
+        source = {"kind": "wheel", "sha256": "a" * 64}
+        table = {"source": source, "compilers": [], "metadata": {"local-version": "team.1"}}
+        recipes = read_recipes(make_farm(tmp_path, {"alpha": table}))
+        errors = raised(recipes.check, RecipeError)
+        assert [
+            each.where for each in errors if each.what == "this has no effect"
+        ] == ["recipes/alpha/recipe.toml: metadata"]
