@@ -143,7 +143,7 @@ def check_whole(root: Path, variant: str = VARIANT) -> set[str]:
 def _check_json(page: Path) -> set[str]:
     document = json.loads(page.read_text())
     for file in document["files"]:
-        wheel = (page.parent / file["url"]).resolve()
+        wheel = (page.parent / unquote(file["url"])).resolve()
         assert sha256_of_file(wheel) == file["hashes"]["sha256"]
         assert wheel.stat().st_size == file["size"]
         assert sha256_of_file(Path(f"{wheel}.metadata")) == file["core-metadata"]["sha256"]
