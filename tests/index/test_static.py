@@ -80,6 +80,21 @@ def test_a_directory_is_a_whole_index(tmp_path: Path) -> None:
     assert [each["name"] for each in first["projects"]] == ["alpha", "beta"]
 
 
+def test_a_local_version(tmp_path: Path, place: str) -> None:
+    farm = farm_at(tmp_path / "farm", place)
+    publish(farm)
+    for target in TARGETS:
+        store(farm.wheelhouse, "alpha", "1.0+team.1", target)
+    sent = {each.filename for each in publish(farm).to_upload}
+    urls = {file["filename"]: file["url"] for file in page(place, tmp_path, "alpha")["files"]}
+    assert {name for name in urls if "+team.1" in name} == sent
+    assert all(urls[name].endswith(name.replace("+", "%2B")) for name in sent)
+    states = [each.state for each in publish(farm).differences]
+    assert states == [*[State.SAME] * 4, *[State.FOREIGN] * 2]
+    if place.startswith("file"):
+        assert sent < check_whole(tmp_path / "public", VARIANT)
+
+
 def test_other_bytes_are_refused(tmp_path: Path, place: str) -> None:
     publish(farm_at(tmp_path / "one", place))
     before = page(place, tmp_path, "alpha")

@@ -174,6 +174,6 @@ class TestTable:
         table = {"source": source, "compilers": [], "metadata": {"local-version": "team.1"}}
         recipes = read_recipes(make_farm(tmp_path, {"alpha": table}))
         errors = raised(recipes.check, RecipeError)
-        assert [
-            each.where for each in errors if each.what == "this has no effect"
-        ] == ["recipes/alpha/recipe.toml: metadata"]
+        assert [each.where for each in errors if each.what == "this has no effect"] == [
+            "recipes/alpha/recipe.toml: metadata"
+        ]
