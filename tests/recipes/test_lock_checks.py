@@ -13,6 +13,7 @@ from wheelfarm.recipes.lock_checks import check_added, check_locks, check_run_re
 from wheelfarm.recipes.lock_compiler import targets_of
 from wheelfarm.recipes.lock_header import MadeFor, read_header
 from wheelfarm.recipes.recipe_set import read_recipes
+from wheelfarm.recipes.settings import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,11 @@ def test_a_lock_that_fits(tmp_path: Path) -> None:
     [
         ({"build-requires": {"add": ["wheel>=0.40"]}}, {}, "is unedited"),
         ({}, {"build-requires": {"add": ["wheel>=0.40"]}}, "is add = ['wheel>=0.40']"),
+        (
+            {},
+            {"metadata": {"requires": {"loosen": ["six"]}}},
+            "metadata-requires was unedited, and is loosen = ['six']",
+        ),
         ({"version": "1.0"}, {"version": "1.1"}, "version was 1.0, and is 1.1"),
         ({}, {"source": {"sha256": "d" * 64}}, f"source was {'a' * 64}, and is {'d' * 64}"),
     ],
@@ -79,6 +85,27 @@ def test_a_stale_lock(tmp_path: Path, then: dict[str, Any], now: dict[str, Any],
     assert why in str(error.why)
     assert error.hint == "inv recipe.lock alpha"
     assert refused_by_plan(settings).what == error.what
+
+
+def test_a_pin_to_what_it_is_not_built_with(tmp_path: Path) -> None:
+    metadata = {"requires": {"pin-to-built": {"pandas": ">=x", "numpy": ">=x", "setuptools": ">=x"}}}
+    settings = farm_with(tmp_path, {"requires": {"host": ["numpy"]}, "metadata": metadata})
+    lock_of(settings)
+    recipes, problems = read_recipes(settings), Collector()
+    check_locks(recipes.find("alpha"), recipes, targets_of(settings), problems)
+    (error,) = problems.errors
+    assert error.what.startswith("'pandas' cannot be pinned")
+    assert error.where == "recipes/alpha/recipe.toml: metadata.requires.pin-to-built"
+
+
+def test_a_local_version_makes_no_lock_stale(tmp_path: Path) -> None:
+    settings = farm_with(tmp_path)
+    lock_of(settings)
+    path = tmp_path / "recipes/alpha/recipe.toml"
+    path.write_text(path.read_text() + '\n[metadata]\nlocal-version = "team.1"\n')
+    assert problems_of(load(tmp_path)) == []
+    (build,) = plan_of(load(tmp_path), ["alpha"]).builds
+    assert build.version == "1.0+team.1"
 
 
 @pytest.mark.parametrize(

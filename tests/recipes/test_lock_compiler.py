@@ -12,7 +12,7 @@ from support.packages import tinyleaf
 from support.raised import only, raised
 from support.tiny import BUILD, tiny_farm, tiny_index
 from support.wheels import make_wheel
-from wheelfarm.errors import LockError
+from wheelfarm.errors import LockError, RecipeError
 from wheelfarm.recipes.lock_header import read_header
 from wheelfarm.recipes.locks import parse_lines, parse_lock
 
@@ -130,6 +130,41 @@ def test_a_backend_that_fails_is_reported(tmp_path: Path, caplog: pytest.LogCapt
     (message,) = (each.message for each in caplog.records if each.levelno == logging.WARNING)
     assert message.startswith("recipes/tinyleaf/recipe.toml: the backend does not say what it requires")
     assert message.endswith("AssertionError")
+
+
+STATES: Final = """\
+[build-system]
+requires = []
+build-backend = "own"
+backend-path = ["."]
+
+[project]
+name = "tinyleaf"
+version = "1.0"
+dependencies = ["quick<1", "tool"]
+"""
+
+
+def test_edits_of_the_metadata_are_in_the_lock_of_the_tests(tmp_path: Path) -> None:
+    index = source(tmp_path / "index", **{"pyproject.toml": STATES})
+    edits = {"loosen": ["quick"], "remove": ["tool"], "add": ["cmake>=1"]}
+    locks = compiled(tmp_path / "farm", index, {"metadata": {"requires": edits}})
+    assert pinned(locks["test.lock"]) == {"quick": "1.0", "cmake": "1.0"}
+    (tmp_path / "build.lock").write_text(locks["build.lock"])
+    header = read_header(tmp_path / "build.lock")
+    assert header is not None
+    assert header.run_requires == ["quick", "cmake>=1"]
+    assert (header.metadata_requires.loosen, header.metadata_requires.remove) == (["quick"], ["tool"])
+
+
+def test_edits_of_the_metadata_that_change_nothing_make_no_lock(tmp_path: Path) -> None:
+    index = source(tmp_path / "index", **{"pyproject.toml": STATES})
+    table = {"metadata": {"requires": {"loosen": ["tool"], "remove": ["numpy"]}}}
+    error = only(lambda: compiled(tmp_path / "farm", index, table), RecipeError)
+    assert (error.what, error.why) == (
+        "'numpy' is not among the run requirements",
+        "they are: quick, tool",
+    )
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wheelfarm.errors import RecipeError
-from wheelfarm.recipes.recipe_text import add_values, edit_recipe, merge_values
+from wheelfarm.recipes.recipe_text import add_values, drop_local_version, edit_recipe, merge_values
 from wheelfarm.system.toml import parse_toml
 
 ROOT: Final = Path(__file__).parents[2]
@@ -59,6 +59,31 @@ source = { kind = "sdist", sha256 = "aa" }
 def edit(text: str, *files: str, **pins: str) -> str:
     keys = {tuple(key.split("_")): value for key, value in pins.items()}
     return edit_recipe(text, files=files, pins=keys, where="recipes/sample/recipe.toml")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "left"),
+    [
+        ('[metadata]  # ours\nlocal-version = "team.1"\n', ""),
+        ('metadata = { local-version = "team.1" }\n', ""),
+        ('metadata.local-version = "team.1"\n', ""),
+        ('[metadata]\n# why\nrequires.loosen = ["a"]\nlocal-version = "b"\n', None),
+        ('[metadata]\nlocal-version = "b"\n\n[metadata.requires]\nloosen = ["a"]\n', None),
+    ],
+)
+def test_a_local_version_is_dropped(metadata: str, left: str | None) -> None:
+    table = metadata.startswith("[")
+    head = 'name = "sample"  # a name\n'
+    edited = drop_local_version(f"{head}\n{metadata}" if table else f"{head}{metadata}")
+    assert edited is not None
+    assert edited.startswith(head)
+    expected = {} if left is not None else {"metadata": {"requires": {"loosen": ["a"]}}}
+    assert parse_toml(edited) == {"name": "sample", **expected}
+    assert ("# why" in edited) is ("# why" in metadata)
+
+
+def test_a_local_version_that_is_not_there_cannot_be_dropped() -> None:
+    assert drop_local_version('[replace.metadata]\nlocal-version = "team.1"\n') is None
 
 
 def entries(text: str) -> list[dict[str, object]]:

@@ -229,6 +229,26 @@ def test_patches_move_with_the_lines_and_go_where_the_source_has_them(bumped: Bu
     assert bumped.state["changelog.d/+bump-sample.changed.md"].decode().endswith("`sample` 2.0 → 3.0.\n")
 
 
+@pytest.mark.slow
+def test_a_local_version_goes_with_the_last_patch(bumped: BumpedFarm) -> None:
+    recipe, smoke = bumped.farm.recipe, bumped.farm.recipe.with_name("smoke.py")
+    text = recipe.read_text()
+    recipe.write_text(text + '\n[metadata]\nlocal-version = "team.1"\n')
+    smoke.write_text(SMOKE.replace("1.0", "1.0+team.1"))
+    bumped.farm.release("2.0", source_of("2.0"))
+    done = bumped.bump()
+    assert fates(done) == dict.fromkeys((FIRST, SECOND), "applies")
+    assert 'local-version = "team.1"' in recipe.read_text()
+    assert smoke.read_text() == SMOKE.replace("1.0", "2.0+team.1")
+    both = edited(30, "thirty", edited(10, "ten"))
+    bumped.farm.release("3.0", source_of("3.0", a_txt=File(both)))
+    done = bumped.bump()
+    assert fates(done) == dict.fromkeys((FIRST, SECOND), "no longer needed")
+    assert 'metadata.local-version = "team.1" is dropped: no patch is left' in done.notes
+    assert "metadata" not in recipe.read_text()
+    assert smoke.read_text() == SMOKE.replace("1.0", "3.0")
+
+
 def test_a_conflict_names_the_commands_and_changes_nothing(bumped: BumpedFarm) -> None:
     bumped.farm.release("2.0", source_of("2.0", a_txt=File(edited(30, "dreißig"))))
     before = bumped.state

@@ -16,6 +16,7 @@ from wheelfarm.model import Name
 from wheelfarm.model.requirements import parse_requirement
 from wheelfarm.recipes.lock_header import MadeFor
 from wheelfarm.recipes.locks import marker_environment
+from wheelfarm.recipes.run_requirements import not_built_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -183,6 +184,7 @@ def check_locks(
     """Collect what is wrong with the locks of a recipe."""
     now, suite, pinned = MadeFor.of(recipe), recipe.table.test.suite, recipe.pins("build.lock")
     check_rust(recipe, {each.name for each in pinned}, problems)
+    _check_pins_to_built(recipe, recipes, pinned, problems)
     suite_requires = suite.requires if suite else []
     for file, expected in (
         ("build.lock", now),
@@ -208,6 +210,16 @@ def check_locks(
         test=recipe.pins("test.lock"),
         problems=problems,
     )
+
+
+def _check_pins_to_built(
+    recipe: LoadedRecipe, recipes: RecipeSet, pinned: Sequence[LockedRequirement], problems: Collector
+) -> None:
+    """Collect pins to what neither build.lock nor `requires.host` names; without a lock it is not known."""
+    known = {*recipes.run_closure(recipe.table.requires.host), *(each.name for each in pinned)}
+    for name in recipe.table.metadata.requires.pin_to_built if pinned else ():
+        if Name(name) not in known:
+            problems.add(not_built_with(name, known, recipe.where))
 
 
 def check_pins(

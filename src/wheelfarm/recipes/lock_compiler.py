@@ -28,7 +28,7 @@ from wheelfarm.recipes.lock_header import MadeFor
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.published_wheel import read_published
 from wheelfarm.recipes.release_age import explain_age, limit_for_locks
-from wheelfarm.recipes.run_requirements import edit_run_requires
+from wheelfarm.recipes.run_requirements import edited_run_requires
 from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 from wheelfarm.system.logs import get_logger
@@ -116,20 +116,6 @@ def compile_requirements(
         )
         run(command)
         return output.read_text(encoding="utf-8")
-
-
-def _edited_run_requires(recipe: LoadedRecipe, stated: Sequence[str]) -> list[str]:
-    """The run requirements after the recipe's edits; pins to what is built with follow from the build.
-
-    Raises:
-        RecipeError: for each edit that changes nothing.
-    """
-    edits = recipe.table.metadata.requires
-    if not stated:
-        # They are not known before the build, which checks the edits.
-        return list(edits.add)
-    after, added = edit_run_requires(stated, edits, where=recipe.where, built=None)
-    return [*(each for each in after if each is not None), *added]
 
 
 def _index(url: str | None) -> dict[str, str]:
@@ -287,7 +273,9 @@ class LockCompiler:
                         recipe, tree, static, resolved, scratch=Path(scratch), pythons=pythons
                     )
             runs = self._published_run_requires(recipe) if stated is None else stated
-            return MadeFor.of(recipe, static, _edited_run_requires(recipe, runs))
+            return MadeFor.of(
+                recipe, static, edited_run_requires(runs, recipe.table.metadata.requires, recipe.where)
+            )
 
     def _prepared_run_requires(
         self,

@@ -50,6 +50,25 @@ def edit_recipe(text: str, *, files: Sequence[str], pins: Mapping[tuple[str, ...
     raise _refusal(where, files, "its patches are written in an unusual way")
 
 
+def drop_local_version(text: str) -> str | None:
+    """A recipe without `metadata.local-version`; None where its text cannot be edited so."""
+    expected = parse_toml(text)
+    if not isinstance(expected.get("metadata"), dict):
+        return None
+    expected["metadata"].pop("local-version", None)
+    if not expected["metadata"]:
+        del expected["metadata"]
+    try:
+        document: Any = tomlkit.parse(text)
+        document["metadata"].pop("local-version", None)
+        if not document["metadata"]:
+            document.pop("metadata")
+        edited = tomlkit.dumps(document)
+        return edited if parse_toml(edited) == expected else None
+    except (TOMLKitError, ValueError, KeyError):
+        return None
+
+
 def merge_values(data: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """What a recipe says with further values: tables are merged, and lists get the items that they lack.
 

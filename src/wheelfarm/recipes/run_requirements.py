@@ -60,6 +60,19 @@ def edit_run_requires(
     ]
 
 
+def edited_run_requires(stated: Sequence[str], edits: RunRequires, where: str) -> list[str]:
+    """The run requirements of a source after the edits; pins to what is built with follow from the build.
+
+    Raises:
+        RecipeError: a group, for each edit that changes nothing.
+    """
+    if not stated:
+        # A source may leave them to its build, after which the edits are checked.
+        return list(edits.add)
+    after, added = edit_run_requires(stated, edits, where=where, built=None)
+    return [*(each for each in after if each is not None), *added]
+
+
 def _check_edits(
     edits: RunRequires,
     names: Mapping[str, str],

@@ -18,7 +18,7 @@ from wheelfarm.errors import PatchError, RecipeError, counted
 from wheelfarm.recipes.lock_compiler import LockCompiler
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.recipe_set import RecipeSet, load_recipe, read_recipe
-from wheelfarm.recipes.recipe_text import edit_recipe
+from wheelfarm.recipes.recipe_text import drop_local_version, edit_recipe
 from wheelfarm.recipes.versions import VERSIONS
 from wheelfarm.run.bump_files import (
     changed_files,
@@ -168,6 +168,7 @@ class _Move:
         if self.recipe.patches.is_dir():
             shutil.copytree(self.recipe.patches, self.scratch / "patches" / self.recipe.name)
         fates = self._patch(directory)
+        notes = (*notes, *self._drop_local_version(directory, fates))
         self._edit_smoke_test(directory)
         pinned = self._lock(directory)
         line = changelog_line(self.recipe, self.source, fates)
@@ -240,15 +241,33 @@ class _Move:
         text = edit_recipe(path.read_bytes().decode(), files=files, pins=pins, where=self.recipe.where)
         path.write_bytes(text.encode())
 
+    def _drop_local_version(self, directory: Path, fates: Sequence[PatchFate]) -> tuple[str, ...]:
+        """Drop the local version with the last patch, unless the recipe edits the requirements too.
+
+        Returns:
+            What to know of it.
+        """
+        edits = self.recipe.table.metadata
+        gone = {"no longer needed", "left out"}
+        if edits.local_version is None or not fates or not edits.requires.is_empty:
+            return ()
+        if not all(each.fate in gone for each in fates):
+            return ()
+        path, named = directory / RECIPE, f'metadata.local-version = "{edits.local_version}"'
+        text = drop_local_version(path.read_bytes().decode())
+        if text is None:
+            return (f"{named} stays, and no patch is left: remove it by hand",)
+        path.write_bytes(text.encode())
+        return (f"{named} is dropped: no patch is left",)
+
     def _edit_smoke_test(self, directory: Path) -> None:
         """The smoke test that `inv recipe.new` writes compares the version."""
         name = self.recipe.table.test.smoke
         if name is None:
             return
         path, line = directory / name, f'version("{self.recipe.name}") == "{{}}"'.encode()
-        old, new = (
-            line.replace(b"{}", each.encode()) for each in (self.recipe.table.version, self.source.version)
-        )
+        moved = load_recipe(directory, self.settings).table.wheel_version
+        old, new = (line.replace(b"{}", each.encode()) for each in (self.recipe.table.wheel_version, moved))
         path.write_bytes(path.read_bytes().replace(old, new))
 
     def _lock(self, directory: Path) -> dict[str, int]:
