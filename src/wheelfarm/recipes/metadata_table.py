@@ -51,7 +51,6 @@ class RunRequires(StrictModel):
         default={},
         description="Name → the form of a pin to the version that it was built with: with 2.0.3, >=x.x is "
         ">=2.0, ~=x.x is ~=2.0, and ==x.x.x is ==2.0.3.*",
-        json_schema_extra={"additionalProperties": False},
     )
 
     @model_validator(mode="after")
