@@ -26,10 +26,10 @@ FILES: dict[str, str | bytes] = {
     "alpha/tests/__init__.py": "",
     "alpha-1.0.data/scripts/alpha": "#!python\n",
 }
-REQUIRES = ["beta<3,>=1.2", 'gamma; extra == "test"', "delta"]
+REQUIRES = ["setuptools<90,>=40", 'gamma; extra == "test"', "delta"]
 EDITS = {
-    "loosen": ["beta"],
-    "pin-to-built": {"beta": ">=x.x"},
+    "loosen": ["setuptools"],
+    "pin-to-built": {"setuptools": ">=x.x"},
     "remove": ["delta"],
     "add": ["epsilon>=1"],
 }
@@ -60,24 +60,24 @@ def divided(root: Path, build: Build, repaired: RepairedWheel) -> dict[str, Whee
 def test_edits_are_in_the_wheel(tmp_path: Path) -> None:
     build, repaired = (
         build_with(tmp_path, metadata={"requires": EDITS}),
-        made(tmp_path, REQUIRES, beta="2.1.4"),
+        made(tmp_path, REQUIRES, setuptools="80.9.0"),
     )
     (wheel,) = divided(tmp_path, build, repaired).values()
-    assert wheel.metadata.requires_dist == ("beta>=2.1", 'gamma; extra == "test"', "epsilon>=1")
+    assert wheel.metadata.requires_dist == ("setuptools>=80.9", 'gamma; extra == "test"', "epsilon>=1")
     assert wheel.path.name == repaired.path.name
     before = open_wheel(repaired.path)
     assert wheel.names == before.names
     fields = before.read("alpha-1.0.dist-info/METADATA").decode().splitlines()
-    kept = wheel.read("alpha-1.0.dist-info/METADATA").decode().splitlines()
-    assert [line for line in kept if line in fields] == [
-        line for line in fields if not line.startswith(("Requires-Dist: beta", "Requires-Dist: delta"))
+    rest = wheel.read("alpha-1.0.dist-info/METADATA").decode().splitlines()
+    assert [line for line in rest if line in fields] == [
+        line for line in fields if not line.startswith(("Requires-Dist: setuptools", "Requires-Dist: delta"))
     ]
 
 
 def test_equal_edits_make_equal_bytes(tmp_path: Path) -> None:
     build, repaired = (
         build_with(tmp_path, metadata={"requires": EDITS}),
-        made(tmp_path, REQUIRES, beta="2.1.4"),
+        made(tmp_path, REQUIRES, setuptools="80.9.0"),
     )
     (first,) = divided(tmp_path, build, repaired).values()
     (tmp_path / "again").mkdir()
@@ -86,9 +86,9 @@ def test_equal_edits_make_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_a_pin_to_what_it_was_not_built_with(tmp_path: Path) -> None:
-    build = build_with(tmp_path, metadata={"requires": {"pin-to-built": {"beta": ">=x"}}})
+    build = build_with(tmp_path, metadata={"requires": {"pin-to-built": {"setuptools": ">=x"}}})
     error = only(lambda: divided(tmp_path, build, made(tmp_path, REQUIRES, cython="3")), RecipeError)
-    assert error.what.startswith("'beta' cannot be pinned")
+    assert error.what.startswith("'setuptools' cannot be pinned")
     assert error.where == f"{build.recipe.where}: metadata.requires.pin-to-built"
     assert error.why == "the build environment has cython"
 
@@ -110,12 +110,12 @@ def test_a_local_version(tmp_path: Path) -> None:
 def test_keys(tmp_path: Path) -> None:
     plain = build_with(tmp_path / "plain")
     assert not any(part.startswith("metadata") for part in plain.key_parts)
-    tables: list[dict[str, Any]] = [{"local-version": "team.1"}, {"requires": {"loosen": ["beta"]}}]
+    tables: list[dict[str, Any]] = [{"local-version": "team.1"}, {"requires": {"loosen": ["setuptools"]}}]
     builds = [build_with(tmp_path / str(number), metadata=each) for number, each in enumerate(tables)]
     assert len({each.key for each in (plain, *builds)}) == 1 + len(builds)
     assert [each.key_parts["metadata"] for each in builds] == [
         '{"local-version": "team.1"}',
-        '{"requires": {"loosen": ["beta"]}}',
+        '{"requires": {"loosen": ["setuptools"]}}',
     ]
     empty = build_with(tmp_path / "empty", metadata={"requires": {"add": []}})
     assert empty.key == plain.key

@@ -57,6 +57,17 @@ def test_names_that_platforms_and_tools_change(member: str, name: str) -> None:
     assert common_name(member) == name
 
 
+def test_directories_are_compared_without_the_version_in_their_names(tmp_path: Path) -> None:
+    wheels = []
+    for version in ("1.0", "1.0+team.1"):
+        (tmp_path / version).mkdir()
+        files = {"demo.py": "", f"demo-{version}.data/scripts/demo": "#!python\n"}
+        wheels.append(open_wheel(make_wheel(tmp_path / version, "demo", version, files)))
+    found = difference(*wheels)
+    assert found["facts"]["version"] == {"before": "1.0", "after": "1.0+team.1"}
+    assert list(by_member(found)) == [".dist-info/METADATA", ".dist-info/RECORD"]
+
+
 def test_the_same_wheel_differs_in_nothing(tmp_path: Path) -> None:
     found = compare(tmp_path, {"alpha.py": "x"}, {"alpha.py": "x"})
     assert found == {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer, field_validator
 
 from wheelfarm.model import Digest, EngineName, sha256_of_bytes, sha256_of_json
-from wheelfarm.recipes.metadata_table import MetadataEdits
+from wheelfarm.recipes.metadata_table import MetadataEdits  # noqa: TC001 - as above
 from wheelfarm.recipes.providers import Provider  # noqa: TC001 - as above
 from wheelfarm.recipes.recipe import BuildRequires, Split  # noqa: TC001 - as above
 from wheelfarm.sources.patches import header_and_diff
@@ -163,9 +163,9 @@ class BuildInputs(_Input):
     build_requires: Annotated[
         BuildRequires, Field(description="edits of the project's own build requirements")
     ]
-    metadata: Annotated[MetadataEdits, Field(description="edits of the core metadata of the wheel")] = (
-        MetadataEdits()
-    )
+    metadata: Annotated[
+        MetadataEdits | None, Field(description="edits of the core metadata of the wheel; null without any")
+    ] = None
     blas: Annotated[bool, Field(description="whether the build links the variant's BLAS")]
     config_settings: Annotated[Mapping[str, tuple[str, ...]], Field(description="those of the recipe")]
     environment: Annotated[Mapping[str, str], Field(description="variables of the recipe")]
@@ -268,10 +268,10 @@ class BuildInputs(_Input):
         return wheel_key(sha256_of_json(self.key_parts()), self.name, distribution)
 
 
-def _metadata_parts(edits: MetadataEdits) -> dict[str, str]:
+def _metadata_parts(edits: MetadataEdits | None) -> dict[str, str]:
     """The part of a key for edits of the metadata: none without any, so that no other key changes."""
-    said = edits.model_dump(by_alias=True, exclude_defaults=True)
-    return {} if edits.is_empty else {"metadata": json.dumps(said, sort_keys=True)}
+    said = edits.model_dump(by_alias=True, exclude_defaults=True) if edits else {}
+    return {"metadata": json.dumps(said, sort_keys=True)} if said else {}
 
 
 def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, RequirementInput]:
@@ -298,7 +298,7 @@ def build_inputs(build: Build, upstream_keys: Mapping[str, Digest]) -> BuildInpu
         source=SourceInput.of(recipe),
         patches=tuple(map(PatchInput.of, build.patches)),
         build_requires=recipe.build_requires,
-        metadata=recipe.metadata,
+        metadata=None if recipe.metadata.is_empty else recipe.metadata,
         blas=recipe.blas,
         isolation=recipe.isolation,
         repair_exclude=tuple(resolved.repair.exclude),

@@ -168,6 +168,6 @@ def _pinned(text: str, specifier: Specifier) -> str:
     lower = {part for part in requirement.specifier if part.operator in _LOWER}
     higher = {part for part in lower if Version(part.version) > wanted}
     added = set() if higher and specifier.operator in _LOWER else {specifier}
-    kept = {part for part in requirement.specifier if part not in lower or part in higher}
-    requirement.specifier = SpecifierSet(",".join(sorted(str(part) for part in kept | added)))
+    others = {part for part in requirement.specifier if part not in lower or part in higher}
+    requirement.specifier = SpecifierSet(",".join(sorted(str(part) for part in others | added)))
     return str(requirement)

@@ -14,6 +14,7 @@ from wheelfarm.plan.inputs import build_inputs
 from wheelfarm.recipes.expect_table import Expect
 from wheelfarm.recipes.layers import ResolvedRecipe
 from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+from wheelfarm.recipes.metadata_table import MetadataEdits
 from wheelfarm.recipes.recipe import Recipe, Repair, SystemPackages, Test
 from wheelfarm.recipes.source_table import BranchHead
 from wheelfarm.recipes.variant_table import Variant
@@ -109,7 +110,7 @@ def _recipe(record: Record, inputs: BuildInputs) -> Recipe:
         "abi": "none" if inputs.target == record.target.platform_suffix else None,
         "blas": inputs.blas,
         "build-requires": inputs.build_requires,
-        "metadata": inputs.metadata,
+        "metadata": inputs.metadata or MetadataEdits(),
         # The key of a split makes its name, unless it has one of its own.
         "splits": {
             distribution if split.name else distribution.removeprefix(f"{record.recipe}-"): split

@@ -134,11 +134,14 @@ def _contents(before: Wheel, after: Wheel, binary_facts: Mapping[str, Any]) -> d
 
 
 def _by_name(wheel: Wheel) -> dict[str, Member]:
-    """The members by the names under which they are compared: `.dist-info` has the version in its name."""
+    """The members by the names under which they are compared: two directories have the version in theirs."""
+    stem = wheel.dist_info.removesuffix(".dist-info")
+    versioned = {f"{stem}{suffix}": suffix for suffix in (".dist-info", ".data")}
     named = {}
     for member in wheel.members:
         top, slash, rest = member.name.partition("/")
-        named[f".dist-info{slash}{rest}" if top == wheel.dist_info else common_name(member.name)] = member
+        known = versioned.get(top)
+        named[f"{known}{slash}{rest}" if known else common_name(member.name)] = member
     return named
 
 
