@@ -278,9 +278,8 @@ class TestEditedMetadata:
         settings = make_farm(root / "farm", {"alpha": {"metadata": metadata}})
         build = builds_of(settings, toolchains=[make_toolchain(HERE)])["alpha"]
         wheels = []
-        requires = {"requires": ["beta>=2"]}
         for name, version in (("alpha", build.version), *(("beta", version) for version in beside)):
-            path = make_wheel(root, name, version, **(requires if name == "alpha" else {}))
+            path = make_wheel(root, name, version, requires=["beta>=2"] if name == "alpha" else [])
             found = digest(path.read_bytes())
             wheels.append(PinnedWheel(name=Name(name), version=version, path=path, sha256=found))
         environment = CleanEnvironment.of(build, wheels[0], tuple(wheels[1:]))

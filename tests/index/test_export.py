@@ -180,6 +180,29 @@ class TestPylock:
             install(site, farm / "pylock.prod.toml", "--index-url", decoy.url)
             check_site(site)
 
+    @pytest.mark.slow
+    def test_a_local_version_is_installed_of_files_and_of_an_index(
+        self, tmp_path: Path, farm: Door, decoy: Index, url: str
+    ) -> None:
+        wheelhouse = Wheelhouse(farm / "wheelhouse")
+        for target in sorted({HERE, *TARGETS}):
+            store(wheelhouse, "alpha", "1.0+team.1", target)
+        exported(farm, "--format", "pylock")
+        published(farm)
+        exported(farm, "--format", "pylock", "--index", "internal", "--output", "pylock.prod.toml")
+        exported(farm, "--index", "internal")
+        of_index = ("--index-url", f"{url}plain/simple/", "--extra-index-url", decoy.url)
+        for name, install, words in (
+            ("pylock.toml", install_by_uv, ("--index-url", decoy.url)),
+            ("pylock.prod.toml", install_by_uv, ("--index-url", decoy.url)),
+            ("requirements.txt", install_by_pip, ("--require-hashes", *of_index)),
+        ):
+            site = tmp_path / name.replace(".", "-")
+            install(site, farm / name, *words)
+            found = {path.name.removesuffix(".dist-info") for path in site.glob("*.dist-info")}
+            assert found == {"alpha-1.0+team.1", "beta-1.0", "third-2.0"}
+            assert not (site / "evil.py").exists()
+
     def test_changed_bytes_are_not_installed(self, tmp_path: Path, farm: Door) -> None:
         exported(farm, "--format", "pylock")
         for wheel in farm.root.glob("wheelhouse/plain/wheels/*/alpha*.whl"):

@@ -18,6 +18,7 @@ from wheelfarm.wheels.archive import open_wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.farm import Table
     from support.tiny import Run
 
 pytestmark = pytest.mark.slow
@@ -27,8 +28,10 @@ def built(run: Run, *names: str) -> None:
     assert run.states == dict.fromkeys(names, "built"), [str(each.error) for each in run.outcomes.values()]
 
 
-def test_a_local_version(tmp_path: Path) -> None:
-    table = {"metadata": {"local-version": "team.1"}}
+def test_a_local_version_and_a_pin_are_recorded_and_reproduced(tmp_path: Path) -> None:
+    # Installers pass over a requirement for another system.
+    edits = {"add": ['setuptools; sys_platform == "plan9"'], "pin-to-built": {"setuptools": ">=x"}}
+    table = {"metadata": {"local-version": "team.1", "requires": edits}}
     settings = tiny_farm(tmp_path / "farm", tiny_index(tmp_path / "index"), {"tinyleaf": table})
     run = run_farm(settings)
     built(run, "tinyleaf")
@@ -36,6 +39,9 @@ def test_a_local_version(tmp_path: Path) -> None:
     assert (wheel.version, record.version) == ("1.0+team.1", "1.0+team.1")
     assert record.inputs is not None
     assert record.inputs.version == "1.0"
+    (setuptools,) = (each for each in record.build_requirements if each.name == "setuptools")
+    major = setuptools.version.partition(".")[0]
+    assert wheel.metadata.requires_dist == (f'setuptools>={major}; sys_platform == "plan9"',)
     (sbom,) = (name for name in wheel.names if name.endswith("wheelfarm.cdx.json"))
     assert json.loads(wheel.read(sbom))["metadata"]["component"]["purl"] == "pkg:pypi/tinyleaf@1.0%2Bteam.1"
     check_tidy(settings.wheelhouse, VARIANT)
@@ -46,7 +52,7 @@ def test_a_local_version(tmp_path: Path) -> None:
 
 
 def test_a_pin_to_the_farms_own_wheel(tmp_path: Path) -> None:
-    tables = {
+    tables: dict[str, Table] = {
         "tinybase": {"metadata": {"local-version": "team.2"}},
         "tinytop": {"metadata": {"requires": {"pin-to-built": {"tinybase": "~=x.x"}}}},
     }
