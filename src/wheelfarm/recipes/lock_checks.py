@@ -115,8 +115,8 @@ def check_run_requirements(
                     f"{recipe.name} does not require {name}, which its recipe names",
                     where=f"{recipe.where}: requires.run",
                     why=f"Requires-Dist of the wheel: {', '.join(lines) or 'nothing'}",
-                    hint="add it to the project's dependencies by a patch (docs/how-to/patch-a-source.md), "
-                    "or remove it from requires.run",
+                    hint="add it by metadata.requires.add (docs/how-to/edit-metadata.md), or remove it from "
+                    "requires.run",
                 )
             )
 
