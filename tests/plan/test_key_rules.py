@@ -185,6 +185,8 @@ OF_ONE_BUILD: Final[dict[str, Callable[[str, str], Sketch]]] = {
     "source": lambda name, _: SKETCH.recipe(name, source={"sha256": "c" * 64}),
     "other source": lambda name, text: SKETCH.recipe(name, source={"kind": "archive", "url": text}),
     "build requirement edit": lambda name, _: SKETCH.recipe(name, **{"build-requires": {"add": ["ninja"]}}),
+    "metadata edit": lambda name, _: SKETCH.recipe(name, metadata={"requires": {"loosen": ["numpy"]}}),
+    "local version": lambda name, _: SKETCH.recipe(name, metadata={"local-version": "team.1"}),
     "build requirement version": lambda name, _: SKETCH.file(
         f"recipes/{name}/build.lock", LOCK.replace("80.9.0", "80.9.1")
     ),
