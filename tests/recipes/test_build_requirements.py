@@ -106,7 +106,7 @@ class TestEdits:
         assert self.edits(remove=["cython"]) == [self.REQUIRES[0], *self.REQUIRES[2:]]
         assert self.edits(replace={"CYTHON": "Cython==3.1"})[1] == "Cython==3.1"
         assert self.edits(loosen=["meson-python"])[0] == "meson-python>=0.15"
-        assert self.edits(loosen=["pybind11"])[3] == 'pybind11; python_version < "4"'
+        assert self.edits(loosen=["pybind11"])[3] == 'pybind11>=2.13; python_version < "4"'
 
     def test_replacing_what_was_loosened(self) -> None:
         assert self.edits(loosen=["cython"], replace={"cython": "Cython>=3.2"})[1] == "Cython>=3.2"

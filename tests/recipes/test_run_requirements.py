@@ -60,6 +60,11 @@ def test_edits(table: dict[str, Any], expected: tuple[str, ...]) -> None:
     assert edit(table) == [*expected]
 
 
+def test_a_compatible_release_has_a_lower_bound_that_stays() -> None:
+    edits = RunRequires.model_validate({"loosen": ["a"]})
+    assert edit_run_requires(["a~=2.13"], edits, where="", built=None) == (["a>=2.13"], [])
+
+
 def test_a_marker_stays() -> None:
     edits = RunRequires.model_validate({"pin-to-built": {"a": ">=x"}})
     stated = ['a<2; python_version < "3.12"', 'a<3; python_version >= "3.12"']

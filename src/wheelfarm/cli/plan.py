@@ -72,7 +72,7 @@ def _parse_machines(text: str) -> int:
 def _show_consequences(call: Invocation, names: Sequence[Name] | None, after: str, *, machines: int) -> None:
     """Show what other versions of some recipes cause."""
     found, versions = call.plan(names), _parse_versions(after)
-    present = {build.id.name: build.version for build in found.builds}
+    present = {build.id.name: build.recipe.table.version for build in found.builds}
     for name, version in versions.items():
         if name not in present:
             hint = suggestion(name, present)

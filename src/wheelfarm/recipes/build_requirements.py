@@ -190,11 +190,11 @@ def name_of(text: str, where: str) -> NormalizedName:
 
 
 def loosened(text: str) -> str:
-    """A requirement without its upper bound."""
+    """A requirement without its upper bound; `~=2.13` is `>=2.13` then (PEP 440, "compatible release")."""
     requirement = copy(parse_requirement(text))
-    requirement.specifier = SpecifierSet(
-        ",".join(str(part) for part in requirement.specifier if part.operator not in _UPPER)
-    )
+    lower = {f">={part.version}" for part in requirement.specifier if part.operator == "~="}
+    others = {str(part) for part in requirement.specifier if part.operator not in _UPPER}
+    requirement.specifier = SpecifierSet(",".join(sorted(lower | others)))
     return str(requirement)
 
 
