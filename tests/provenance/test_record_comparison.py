@@ -10,7 +10,7 @@ def test_inputs_that_two_builds_do_not_share() -> None:
         config_settings={"setup-args": ("-Dblas=netlib",)},
         environment={},
         toolchain={"gcc": "13.1.0"},
-        key_parts={"cibuildwheel.build-verbosity": "1", "metadata": '{"local-version": "team.1"}'},
+        key_parts={"cibuildwheel.build-verbosity": "1", "metadata.local-version": "team.1"},
     )
     assert input_difference(before, before) == {}
     assert input_difference(before, after) == {
@@ -21,7 +21,7 @@ def test_inputs_that_two_builds_do_not_share() -> None:
         "environment.CFLAGS": {"before": "-O2 -g0", "after": None},
         "toolchain.gcc": {"before": "12.2.0", "after": "13.1.0"},
         "cibuildwheel.build-verbosity": {"before": None, "after": "1"},
-        "metadata": {"before": None, "after": '{"local-version": "team.1"}'},
+        "metadata.local-version": {"before": None, "after": "team.1"},
     }
 
 

@@ -109,15 +109,28 @@ class TestEdits:
         assert self.edits(loosen=["pybind11"])[3] == 'pybind11>=2.13; python_version < "4"'
 
     def test_replacing_what_was_loosened(self) -> None:
-        assert self.edits(loosen=["cython"], replace={"cython": "Cython>=3.2"})[1] == "Cython>=3.2"
+        found = self.edits(loosen=["meson-python"], replace={"meson-python": "meson-python>=0.16"})
+        assert found[0] == "meson-python>=0.16"
 
     def test_what_has_no_effect_is_an_error(self) -> None:
         said = {"remove": ["setuptools"], "replace": {"ninja": "ninja>=1"}, "loosen": ["wheel"]}
         errors = raised(lambda: self.edits(**said), RecipeError)
         assert [error.where for error in errors] == [
-            f"recipe.toml: build-requires.{verb}" for verb in ("remove", "replace", "loosen")
+            f"recipe.toml: build-requires.{verb}" for verb in ("remove", "loosen", "replace")
         ]
         assert all("cython, meson-python, numpy, pybind11" in str(error.why) for error in errors)
+
+    @pytest.mark.parametrize(
+        ("said", "why"),
+        [
+            ({"loosen": ["cython"]}, "it is Cython>=3.0.8"),
+            ({"replace": {"cython": "cython >= 3.0.8"}}, "it is Cython>=3.0.8"),
+            ({"remove": ["cython"], "replace": {"cython": "cython"}}, "it is removed"),
+        ],
+    )
+    def test_what_changes_nothing_is_an_error(self, said: dict[str, Any], why: str) -> None:
+        error = only(lambda: self.edits(**said), RecipeError)
+        assert (error.what, error.why) == ("the edit changes no requirement of cython", why)
 
     def test_a_source_with_a_requirement_that_is_none(self) -> None:
         only(lambda: edited(["numpy >=> 2"], BuildRequires(), where="recipe.toml"), BuildDirectoryError)

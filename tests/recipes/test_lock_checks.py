@@ -36,8 +36,9 @@ def farm_with(
 
 def lock_of(settings: Settings, requires: tuple[str, ...] = (), runs: tuple[str, ...] = ()) -> None:
     """Give alpha a lock that was made for what its recipe says now."""
-    recipe = read_recipes(settings).find("alpha")
-    header = MadeFor.of(recipe, requires, runs).render("alpha")
+    recipes = read_recipes(settings)
+    recipe = recipes.find("alpha")
+    header = MadeFor.of(recipe, recipes, requires, runs).render("alpha")
     (recipe.directory / "build.lock").write_text(header + LOCK, encoding="utf-8")
 
 
@@ -202,8 +203,8 @@ def test_what_the_recipe_names_and_the_wheel_does_not_require(
 def test_what_a_distribution_of_the_index_brings_is_required(tmp_path: Path) -> None:
     settings = farm_with(tmp_path, {"requires": {"run": ["numpy"]}})
     path = settings.recipes / "alpha" / "build.lock"
-    recipe = read_recipes(settings).find("alpha")
-    made_for = MadeFor.of(recipe).model_copy(update={"brought": ["numpy"]})
+    recipes = read_recipes(settings)
+    made_for = MadeFor.of(recipes.find("alpha"), recipes).model_copy(update={"brought": ["numpy"]})
     path.write_text(made_for.render("alpha") + path.read_text())
     recipes, problems = read_recipes(settings), Collector()
     check_run_requirements(recipes.find("alpha"), recipes, ["formulaic"], problems)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.recipes.run_requirements import edit_run_requires
@@ -29,11 +28,11 @@ def edited_metadata(build: Build, whole: Wheel, repaired: RepairedWheel) -> dict
     if edits.is_empty and not build.added_requires:
         return {}
     name = f"{whole.dist_info}/METADATA"
-    with zipfile.ZipFile(whole.path) as archive:
-        header, blank, description = archive.read(name).decode().replace("\r\n", "\n").partition("\n\n")
+    text = whole.read(name).decode().replace("\r\n", "\n")
+    header, blank, description = text.partition("\n\n")
     fields = header.rstrip("\n").split("\n")
     stated = [found[1] for field in fields if (found := _FIELD.fullmatch(field))]
-    built = {str(each.name): each.version for each in repaired.environment}
+    built = {each.name: each.version for each in repaired.environment}
     after, added = edit_run_requires(stated, edits, where=build.recipe.where, built=built)
     lines = [*_with_requires(fields, after), *(f"Requires-Dist: {each}" for each in added)]
     lines += [f"Requires-Dist: {each}" for each in build.added_requires]

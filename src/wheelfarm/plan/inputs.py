@@ -269,9 +269,12 @@ class BuildInputs(_Input):
 
 
 def _metadata_parts(edits: MetadataEdits | None) -> dict[str, str]:
-    """The part of a key for edits of the metadata: none without any, so that no other key changes."""
-    said = edits.model_dump(by_alias=True, exclude_defaults=True) if edits else {}
-    return {"metadata": json.dumps(said, sort_keys=True)} if said else {}
+    """The parts of a key for edits of the metadata: none without any, so that no other key changes."""
+    if edits is None:
+        return {}
+    said = edits.requires.model_dump(by_alias=True, exclude_defaults=True)
+    parts = {f"metadata.requires.{verb}": json.dumps(each, sort_keys=True) for verb, each in said.items()}
+    return parts | ({"metadata.local-version": edits.local_version} if edits.local_version else {})
 
 
 def _locked(requirements: tuple[LockedRequirement, ...]) -> dict[str, RequirementInput]:

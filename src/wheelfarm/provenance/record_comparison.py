@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN: Final = 12  # digits of a digest that distinguish two of them at a glance
 _OPTIONS: Final = (
-    "engine",
-    "variant",
-    "patch.",
-    "config-settings.",
-    "environment.",
-    "cibuildwheel.",
-    "metadata",
+    *("engine", "variant", "patch.", "config-settings.", "environment.", "cibuildwheel.", "metadata."),
 )
 """The inputs that somebody chose: listed for a wheel without another to compare with."""
-_FROM_KEY: Final = ("cibuildwheel.", "metadata", "provider.", "system-package.")
+_FROM_KEY: Final = ("cibuildwheel.", "metadata.", "provider.", "system-package.")
 """Parts of the build key that no other field of a record has."""
 
 

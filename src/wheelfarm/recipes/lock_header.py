@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.recipes.loaded_recipe import LoadedRecipe
+    from wheelfarm.recipes.recipe_set import RecipeSet
 
 _TITLE: Final = "# Written by `inv recipe.lock {}`: what builds and tests may install, by version and hash.\n"
 _TABLE: Final = "# [made-for]\n"
@@ -41,6 +42,8 @@ class MadeFor(StrictModel):
     """Each patch of a file that states requirements, with the digest of its diff."""
     build_requires: BuildRequires = BuildRequires()
     metadata_requires: RunRequires = RunRequires()
+    farm_requires: dict[str, list[str]] = Field(default={})
+    """Distribution of the farm that it needs → what that requires, where its own recipe edits that."""
     requires: list[str] = Field(default=[])
     """What the lock pins. Of a build, those after the recipe's edits and those that the backend names."""
     run_requires: list[str] = Field(default=[])
@@ -52,7 +55,13 @@ class MadeFor(StrictModel):
     """Days since their upload that all files of the lock have, but for those that the recipe exempts."""
 
     @classmethod
-    def of(cls, recipe: LoadedRecipe, requires: Sequence[str] = (), runs: Sequence[str] = ()) -> Self:
+    def of(
+        cls,
+        recipe: LoadedRecipe,
+        recipes: RecipeSet,
+        requires: Sequence[str] = (),
+        runs: Sequence[str] = (),
+    ) -> Self:
         """What a lock of a recipe is made for now."""
         source, files = recipe.source, (recipe.patch_file(patch.file) for patch in recipe.table.patches)
         patches = {path.name: header_and_diff(path)[1] for path in files if path.is_file()}
@@ -66,6 +75,7 @@ class MadeFor(StrictModel):
             ],
             build_requires=recipe.table.build_requires,
             metadata_requires=recipe.table.metadata.requires,
+            farm_requires=edited_farm_requires(recipe, recipes),
             requires=list(requires),
             run_requires=list(runs),
         )
@@ -95,6 +105,25 @@ class MadeFor(StrictModel):
             for key in after
             if before[key] != after[key]
         ]
+
+
+def edited_farm_requires(recipe: LoadedRecipe, recipes: RecipeSet) -> dict[str, list[str]]:
+    """What distributions of the farm require whose recipes edit that, of those that a recipe needs.
+
+    Their own build.lock says it; one that is not locked yet is left out.
+
+    Raises:
+        LockError: when the header of a lock is not valid.
+    """
+    found, requires = {}, recipe.table.requires
+    for name in recipes.run_closure([*requires.host, *requires.run]):
+        other = recipes.by_name.get(name)
+        if other is not None and name != recipe.name and not other.table.metadata.requires.is_empty:
+            # A run of `inv recipe.lock` may have written it a moment ago.
+            header = read_header(other.file("build.lock"))
+            if header is not None:
+                found[str(name)] = header.run_requires
+    return found
 
 
 def _shown(value: object) -> str:

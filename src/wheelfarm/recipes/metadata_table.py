@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from wheelfarm.recipes.strict import NameText, RequirementText, StrictModel, TextForm
 
@@ -52,18 +51,6 @@ class RunRequires(StrictModel):
         description="Name → the form of a pin to the version that it was built with: with 2.0.3, >=x.x is "
         ">=2.0, ~=x.x is ~=2.0, and ==x.x.x is ==2.0.3.*",
     )
-
-    @model_validator(mode="after")
-    def _one_edit(self) -> Self:
-        """Refuse edits of what is removed, of which one would have no effect."""
-        for name in self.remove:
-            if name in {*self.loosen, *self.pin_to_built}:
-                raise ValueError(f"{name} is removed, and loosened or pinned too")
-            if any(canonicalize_name(Requirement(text).name) == name for text in self.add):
-                raise ValueError(
-                    f"{name} is removed and added: loosen it, or pin it to what it is built with"
-                )
-        return self
 
     @property
     def is_empty(self) -> bool:
