@@ -105,10 +105,10 @@ def run(*words: object, **more: Any) -> str:
     return done.stdout + done.stderr
 
 
-def check_site(site: Path) -> None:
+def check_site(site: Path, alpha: str = "1.0") -> None:
     """Raise unless the farm's packages and third are there, and nothing of the decoy's."""
     found = {path.name.removesuffix(".dist-info") for path in site.glob("*.dist-info")}
-    assert found == {"alpha-1.0", "beta-1.0", "third-2.0"}
+    assert found == {f"alpha-{alpha}", "beta-1.0", "third-2.0"}
     assert not (site / "evil.py").exists()
 
 
@@ -120,6 +120,32 @@ def install_by_uv(site: Path, file: Path, *words: object) -> None:
 def install_by_pip(site: Path, file: Path, *words: object) -> None:
     pip = ("pip", "install", "--isolated", "--no-cache-dir", "--disable-pip-version-check")
     run(*pip, "--target", site, *words, "-r", file)
+
+
+def sync_by_uv(directory: Path, project: Path, decoy: Index) -> Path:
+    """The site-packages of the environment that uv makes of a project."""
+    env = {**os.environ, "UV_DEFAULT_INDEX": decoy.url, "UV_PROJECT_ENVIRONMENT": str(directory / "env")}
+    run("uv", "--no-cache", "--no-progress", "sync", "--python", sys.executable, cwd=project, env=env)
+    (site,) = (directory / "env").glob("lib/python*/site-packages")
+    return site
+
+
+def run_instruction(directory: Path, dockerfile: Path, decoy: Index) -> Path:
+    """Run the instruction of a Dockerfile in a shell, as a builder does; gives where it installs to."""
+    text = dockerfile.read_text()
+    (requirements,) = re.findall(
+        r'^COPY <<"EOF" requirements\.txt\n(.*?)^EOF$', text, re.MULTILINE | re.DOTALL
+    )
+    (command,) = re.findall(r"^RUN --mount=type=secret,id=netrc \\\n(.*)", text, re.MULTILINE | re.DOTALL)
+    (directory / "requirements.txt").write_text(requirements)
+    pip = f"{sys.executable} -m pip install --disable-pip-version-check --target site"
+    command = command.replace("pip install", pip).replace("/run/secrets/netrc", str(directory / "none"))
+    env = {**os.environ, "PUBLIC_INDEX": decoy.url}
+    done = subprocess.run(
+        ["sh", "-ec", command], cwd=directory, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return directory / "site"
 
 
 class TestPylock:
@@ -180,29 +206,6 @@ class TestPylock:
             install(site, farm / "pylock.prod.toml", "--index-url", decoy.url)
             check_site(site)
 
-    @pytest.mark.slow
-    def test_a_local_version_is_installed_of_files_and_of_an_index(
-        self, tmp_path: Path, farm: Door, decoy: Index, url: str
-    ) -> None:
-        wheelhouse = Wheelhouse(farm / "wheelhouse")
-        for target in sorted({HERE, *TARGETS}):
-            store(wheelhouse, "alpha", "1.0+team.1", target)
-        exported(farm, "--format", "pylock")
-        published(farm)
-        exported(farm, "--format", "pylock", "--index", "internal", "--output", "pylock.prod.toml")
-        exported(farm, "--index", "internal")
-        of_index = ("--index-url", f"{url}plain/simple/", "--extra-index-url", decoy.url)
-        for name, install, words in (
-            ("pylock.toml", install_by_uv, ("--index-url", decoy.url)),
-            ("pylock.prod.toml", install_by_uv, ("--index-url", decoy.url)),
-            ("requirements.txt", install_by_pip, ("--require-hashes", *of_index)),
-        ):
-            site = tmp_path / name.replace(".", "-")
-            install(site, farm / name, *words)
-            found = {path.name.removesuffix(".dist-info") for path in site.glob("*.dist-info")}
-            assert found == {"alpha-1.0+team.1", "beta-1.0", "third-2.0"}
-            assert not (site / "evil.py").exists()
-
     def test_changed_bytes_are_not_installed(self, tmp_path: Path, farm: Door) -> None:
         exported(farm, "--format", "pylock")
         for wheel in farm.root.glob("wheelhouse/plain/wheels/*/alpha*.whl"):
@@ -247,10 +250,7 @@ def test_a_project_of_uv_takes_the_farms_packages_from_the_farm(
 ) -> None:
     exported(farm, "--format", "uv")
     project = farm / "uv"
-    env = {**os.environ, "UV_DEFAULT_INDEX": decoy.url, "UV_PROJECT_ENVIRONMENT": str(tmp_path / "env")}
-    run("uv", "--no-cache", "--no-progress", "sync", "--python", sys.executable, cwd=project, env=env)
-    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
-    check_site(site)
+    check_site(sync_by_uv(tmp_path, project, decoy))
     locked = tomllib.loads((project / "uv.lock").read_text())["package"]
     ours = json.loads((farm / "wheelhouse/plain/simple/alpha/index.json").read_text())["files"]
     (alpha,) = [each for each in locked if each["name"] == "alpha"]
@@ -263,22 +263,31 @@ def test_a_project_of_uv_takes_the_farms_packages_from_the_farm(
 def test_a_dockerfile_installs_what_its_requirements_pin(tmp_path: Path, farm: Door, decoy: Index) -> None:
     published(farm)
     exported(farm, "--format", "docker", "--index", "internal")
-    text = (farm / "Dockerfile").read_text()
-    assert text.startswith("# syntax=docker/dockerfile:1\n")
-    (requirements,) = re.findall(
-        r'^COPY <<"EOF" requirements\.txt\n(.*?)^EOF$', text, re.MULTILINE | re.DOTALL
-    )
-    (command,) = re.findall(r"^RUN --mount=type=secret,id=netrc \\\n(.*)", text, re.MULTILINE | re.DOTALL)
-    (tmp_path / "requirements.txt").write_text(requirements)
-    # The instruction's own command, in a shell as a builder runs it, beside the decoy.
-    pip = f"{sys.executable} -m pip install --disable-pip-version-check --target site"
-    command = command.replace("pip install", pip).replace("/run/secrets/netrc", str(tmp_path / "none"))
-    env = {**os.environ, "PUBLIC_INDEX": decoy.url}
-    done = subprocess.run(
-        ["sh", "-ec", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    check_site(tmp_path / "site")
+    assert (farm / "Dockerfile").read_text().startswith("# syntax=docker/dockerfile:1\n")
+    check_site(run_instruction(tmp_path, farm / "Dockerfile", decoy))
+
+
+@pytest.mark.slow
+def test_each_format_installs_a_local_version(tmp_path: Path, farm: Door, decoy: Index, url: str) -> None:
+    local, of_decoy = "1.0+team.1", ("--index-url", decoy.url)
+    for target in sorted({HERE, *TARGETS}):
+        store(Wheelhouse(farm / "wheelhouse"), "alpha", local, target)
+    published(farm)
+    exported(farm, "--format", "pylock")
+    install_by_uv(tmp_path / "files", farm / "pylock.toml", *of_decoy)
+    check_site(tmp_path / "files", local)
+    for form in ("pylock", "requirements", "uv", "docker"):
+        exported(farm, "--format", form, "--index", "internal")
+    for install in (install_by_uv, install_by_pip):
+        site = tmp_path / install.__name__
+        install(site, farm / "pylock.toml", *of_decoy)
+        check_site(site, local)
+    of_both = ("--require-hashes", "--extra-index-url", f"{url}plain/simple/", *of_decoy)
+    install_by_pip(tmp_path / "requirements", farm / "requirements.txt", *of_both)
+    check_site(tmp_path / "requirements", local)
+    check_site(sync_by_uv(tmp_path, farm / "uv", decoy), local)
+    check_site(run_instruction(tmp_path, farm / "Dockerfile", decoy), local)
+    assert "%2Bteam.1" in (farm / "pylock.toml").read_text()
 
 
 @pytest.mark.slow

@@ -59,7 +59,10 @@ def test_other_edits_make_the_locks_of_both_stale(farm: Settings) -> None:
     path = farm.recipes / "tinybase/recipe.toml"
     path.write_text(path.read_text().replace('add = ["plus>=1"]', 'add = ["plus<9"]'))
     now = load(farm.root, environ=farm.environ)
-    assert {each.what for each in problems_of(now, "tinybase")} == {"build.lock is stale", "test.lock is stale"}
+    assert {each.what for each in problems_of(now, "tinybase")} == {
+        "build.lock is stale",
+        "test.lock is stale",
+    }
     assert problems_of(now, "tinytop") == []
     for file, text in compile_lock(now, "tinybase").items():
         (now.recipes / "tinybase" / file).write_text(text, encoding="utf-8")

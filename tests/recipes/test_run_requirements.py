@@ -93,7 +93,7 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["gamma", "pytest"])
     def test_what_is_not_required_without_an_extra(self, key: str, name: str) -> None:
         what, where, why = error_of(lambda: edit({key: [name]}))
-        noun = "run requirements (those of extras stay as they are)"
+        noun = "run requirements without an extra"
         assert what == f"'{name}' is not among the {noun}"
         assert (where, why) == (f"recipe.toml: metadata.requires.{key}", "they are: numpy, old-name, tomli")
 
@@ -108,7 +108,11 @@ class TestRefusals:
             ({"loosen": ["old-name"]}, "the edit changes no requirement of old-name", "loosen"),
             ({"add": ["old.name"]}, "'old.name' is required already", "add"),
             ({"loosen": ["numpy"], "add": [STATED[0]]}, f"'{STATED[0]}' is required already", "add"),
-            ({"remove": ["tomli"], "loosen": ["tomli"]}, "the edit changes no requirement of tomli", "loosen"),
+            (
+                {"remove": ["tomli"], "loosen": ["tomli"]},
+                "the edit changes no requirement of tomli",
+                "loosen",
+            ),
             ({"pin-to-built": {"numpy": ">=x"}}, "the edit changes no requirement of numpy", "pin-to-built"),
         ],
     )

@@ -17,9 +17,9 @@ from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import ProcessError
 from wheelfarm.index.factory import read_url
 from wheelfarm.model import Name
-from wheelfarm.recipes.lock_compiler import compile_requirements
 from wheelfarm.recipes.recipe_set import read_recipe
 from wheelfarm.recipes.release_age import AgeLimit, explain_age
+from wheelfarm.recipes.uv_resolution import compile_requirements
 from wheelfarm.run.services import make_fetcher
 from wheelfarm.sources.network import HttpClient
 from wheelfarm.sources.project import Project

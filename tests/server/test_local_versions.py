@@ -1,24 +1,30 @@
-"""Local versions (PEP 440): published to real servers, and chosen by pip and uv as newer than the release."""
+"""Local versions (PEP 440) on real servers: newer than the release for installers, and reused by the farm."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.clones import fresh_clone, publish_all, reloaded, with_index
+from support.edited import LOCAL
+from support.indexes import LOGIN
 from support.publishing import TARGETS, publication, store
+from support.store import check_tidy
+from support.tiny import VARIANT, run_farm
 from support.uploads import farm_for, publish
 from wheelfarm.index.comparison import State
 from wheelfarm.index.devpi import DevpiIndex
+from wheelfarm.system.machine import native_target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.indexes import Server
-
-LOCAL = "1.0+team.1"
+    from wheelfarm.recipes.settings import Settings
 
 
 @pytest.fixture(params=["pypi", "devpi_index"])
@@ -57,3 +63,16 @@ def test_beside_the_release(tmp_path: Path, url: str) -> None:
     assert installed(tmp_path / "release", index, "alpha==1.0") == LOCAL
     assert installed(tmp_path / "exact", index, f"alpha=={LOCAL}") == LOCAL
     assert installed(tmp_path / "older", index, f"alpha!={LOCAL}") == "1.0"
+
+
+def test_a_fresh_clone_reuses_it(edited_chain: Settings, tmp_path: Path, url: str) -> None:
+    sender = fresh_clone(edited_chain, tmp_path / "sender", environ=LOGIN)
+    shutil.copytree(edited_chain.wheelhouse, sender.wheelhouse, dirs_exist_ok=True)
+    targets = [str(native_target(sender.pythons[0]))]
+    with_index(sender, targets=targets, url=url, kind="simple-upload")
+    publish_all(reloaded(sender))
+    clone = fresh_clone(sender, tmp_path / "clone")
+    run = run_farm(clone)
+    assert run.states == {"tinybase": "reused", "tinytop": "reused"}
+    assert run.record("tinybase").version == LOCAL
+    check_tidy(clone.wheelhouse, VARIANT)

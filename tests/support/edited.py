@@ -1,7 +1,7 @@
 """A farm whose recipes edit the metadata of their wheels, with locks that uv resolves.
 
-The public tinybase 1.0 requires quick<2. The farm's is 1.0+team.1, requires any quick, and plus. tinytop requires
-quick>=2, which the public tinybase excludes, and pins tinybase to the version that it was built with.
+The public tinybase 1.0 requires quick<2. The farm's is 1.0+team.1, and requires any quick, and plus. tinytop
+requires quick>=2, which the public tinybase excludes, and pins tinybase to the version that it is built with.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from support.farm import HERE
+from support.index import Index
 from support.locks import compile_lock
 from support.packages import make_sdist, tinybase
 from support.publishing import tag_of
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.farm import Table
-    from support.index import Index
     from wheelfarm.recipes.settings import Settings
 
 LOCAL: Final = "1.0+team.1"
@@ -37,7 +37,9 @@ RECIPES: Final[Mapping[str, Table]] = {
 def edited_index(root: Path) -> Index:
     """An index with the sources, the public tinybase, and what they require."""
     files = tinybase()
-    files["pyproject.toml"] = files["pyproject.toml"].replace("dependencies = []", 'dependencies = ["quick<2"]')
+    files["pyproject.toml"] = files["pyproject.toml"].replace(
+        "dependencies = []", 'dependencies = ["quick<2"]'
+    )
     index = tiny_index(root)
     public = {"tinybase/__init__.py": "answer = 42\n"}
     index.add(
@@ -47,6 +49,11 @@ def edited_index(root: Path) -> Index:
         *(make_wheel(root, name, "1.0", {}) for name in ("plus", "colorama")),
     )
     return index
+
+
+def index_of(farm: Path) -> Index:
+    """The index of the farm that the fixture `edited` makes."""
+    return Index(farm.with_name("edited-index"))
 
 
 def edited_farm(root: Path, index: Index, recipes: Mapping[str, Table] = RECIPES, **more: str) -> Settings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 
+from support.edited import edited_farm, edited_index
 from support.index import Index, add_meson
 from support.patches import FILES, PatchMaker, write
 from support.surveyed import Stock
@@ -140,6 +141,31 @@ def built(shared: Path, index: Index) -> Path:
             assert not list(settings.stages.glob("*/*"))
             (root / "states").touch()
     return root
+
+
+@pytest.fixture(scope="session")
+def edited(shared: Path) -> Path:
+    """A farm in which a chain was built whose recipes edit the metadata, once for all workers."""
+    if sys.platform != "linux":
+        pytest.skip("the tiny packages are written for gcc and ELF")
+    root = shared / "edited"
+    with FileLock(shared / "edited.lock"):
+        if not (root / "states").exists():
+            index = edited_index(shared / "edited-index")
+            settings = edited_farm(root, index, stages=str(shared / "edited-stages"))
+            run = run_farm(settings)
+            assert run.states == {"tinybase": "built", "tinytop": "built"}, [
+                outcome.error for outcome in run.outcomes.values()
+            ]
+            (root / "states").touch()
+    return root
+
+
+@pytest.fixture
+def edited_chain(edited: Path, tmp_path: Path) -> Settings:
+    """A copy of that farm."""
+    root = shutil.copytree(edited, tmp_path / "farm", symlinks=True)
+    return load(root, environ={"PATH": os.environ["PATH"], "HOME": str(root / "home")})
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def edited_metadata(build: Build, whole: Wheel, repaired: RepairedWheel) -> dict
     header, blank, description = text.partition("\n\n")
     fields = header.rstrip("\n").split("\n")
     stated = [found[1] for field in fields if (found := _FIELD.fullmatch(field))]
-    built = {each.name: each.version for each in repaired.environment}
+    built: dict[str, str | None] = {each.name: each.version for each in repaired.environment}
     after, added = edit_run_requires(stated, edits, where=build.recipe.where, built=built)
     lines = [*_with_requires(fields, after), *(f"Requires-Dist: {each}" for each in added)]
     lines += [f"Requires-Dist: {each}" for each in build.added_requires]

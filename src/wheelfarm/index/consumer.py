@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from wheelfarm.errors import LockError, ProcessError, RecordError, WheelhouseError
 from wheelfarm.provenance.record import Record
-from wheelfarm.recipes.lock_compiler import compile_requirements
+from wheelfarm.recipes.uv_resolution import compile_requirements
 from wheelfarm.wheels.instruction_sets import highest_level
 
 if TYPE_CHECKING:

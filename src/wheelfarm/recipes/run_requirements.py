@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wheelfarm.recipes.metadata_table import RunRequires
 
 _LOWER: Final = {">=", ">"}
-_NOUN: Final = "run requirements (those of extras stay as they are)"
+_NOUN: Final = "run requirements without an extra"
 
 
 def edit_run_requires(

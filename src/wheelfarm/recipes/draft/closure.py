@@ -11,8 +11,9 @@ from packaging.markers import Marker
 from packaging.version import Version
 
 from wheelfarm.model import Name, parse_name
-from wheelfarm.recipes.lock_compiler import compile_requirements, targets_of
+from wheelfarm.recipes.lock_compiler import targets_of
 from wheelfarm.recipes.locks import marker_environment, parse_lines
+from wheelfarm.recipes.uv_resolution import compile_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
