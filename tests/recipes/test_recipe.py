@@ -68,6 +68,12 @@ def _problem(root: Path, table: dict[str, Any]) -> FarmError:
             "did you mean 'expect'?",
         ),
         (
+            {"variants": {"plain": {"append": {"metadata": {"local-version": "team.1"}}}}},
+            "variants.plain.append.metadata",
+            "unknown key 'metadata'",
+            "a recipe says metadata once, for all variants, platforms and targets",
+        ),
+        (
             {"targets": {"*": {"apend": {}}}},
             "targets.*.apend",
             "unknown key 'apend'",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
-from wheelfarm.errors import Collector, RecipeError
+from wheelfarm.errors import Collector, FarmError, GroupError, RecipeError
 from wheelfarm.recipes.base import explain_newer
 from wheelfarm.recipes.recipe import Layer, Layered, Layers, Recipe
 from wheelfarm.recipes.strict import PlatformName, parse, read_toml, suggestion
 from wheelfarm.recipes.versions import is_version, shown_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from wheelfarm.recipes.settings import Settings
@@ -27,6 +29,8 @@ _OWN: Final = (
     - {"name", "farm", "base"}
 )
 """What recipes say once, and not by layers: an overlay changes the table itself."""
+_IN_LAYER: Final = re.compile(rf"\.(?:{'|'.join(_VERBS)})\.([a-z-]+)$")
+"""The end of the place of a key in a layer."""
 
 
 class Overlay(Layers):
@@ -67,7 +71,8 @@ def read_layered(directory: Path, where: str, settings: Settings) -> tuple[Recip
             why = "append and replace lie over a recipe of the base"
             hint = suggestion(directory.name, farm.names()) if farm else 'base = "wheelfarm" names one'
             raise RecipeError(what if farm else "the farm has no base", where=where, why=why, hint=hint)
-        return parse(Recipe, own or {}, where=where, error=RecipeError), None
+        with _explain_layers():
+            return parse(Recipe, own or {}, where=where, error=RecipeError), None
     base = farm.where(below / "recipe.toml")
     with explain_newer(farm.label):
         table = read_toml(below / "recipe.toml", error=RecipeError)
@@ -83,6 +88,19 @@ def read_layered(directory: Path, where: str, settings: Settings) -> tuple[Recip
         overlay=overlay if own is not None else None,
         origins=origins | {path.name: f"{shown_directory(directory)}/{path.name}" for path in files},
     )
+
+
+@contextmanager
+def _explain_layers() -> Iterator[None]:
+    """Say of a key that recipes say once that no layer of a variant, platform or target has it."""
+    try:
+        yield
+    except FarmError as error:
+        for each in error.errors if isinstance(error, GroupError) else (error,):
+            found = _IN_LAYER.search(each.where or "")
+            if found and found[1] in _OWN and each.what.startswith("unknown key"):
+                each.hint = f"a recipe says {found[1]} once, for all variants, platforms and targets"
+        raise
 
 
 def lay_over(
@@ -126,7 +144,7 @@ def lay_over(
                 problems.add(RecipeError(f"unknown key {key!r}", where=place, hint=hint))
         if isinstance(values, dict):
             layers[verb] = {key: value for key, value in values.items() if key in _LAYERED}
-    with problems.collect():
+    with problems.collect(), _explain_layers():
         overlay = parse(Overlay, layers, where=where, error=RecipeError)
     problems.check()
     return merged, overlay, origins
