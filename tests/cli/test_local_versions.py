@@ -15,6 +15,7 @@ import pytest
 from support.clones import fresh_clone, publish_all, reloaded, with_index
 from support.door import Door
 from support.edited import LOCAL, index_of
+from support.publishing import TARGETS, publishing_farm, store
 from support.servers import served
 from support.store import check_tidy
 from support.tiny import VARIANT, run_farm
@@ -132,3 +133,25 @@ def test_a_bundle_takes_it_to_a_farm_without_a_network(
     plan = receiver.inv("plan", "all", "--offline", "--json")
     assert {each["action"] for each in json.loads(plan.stdout)} == {"nothing"}
     check_tidy(receiver / "wheelhouse", VARIANT)
+
+
+def test_a_recipe_that_goes_back_to_the_release_needs_the_newer_one_yanked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = publishing_farm(tmp_path / "farm", {"kind": "static", "url": str(tmp_path / "public")})
+    farm = Door(tmp_path / "farm", capsys, monkeypatch)
+
+    def publish(*words: str) -> dict[str, bool]:
+        done = farm.inv("index.publish", *words)
+        assert done.returncode == 0, done.stderr
+        files = json.loads((tmp_path / "public/plain/simple/alpha/index.json").read_text())["files"]
+        return {each["filename"].split("-")[1]: bool(each.get("yanked")) for each in files}
+
+    for version in (LOCAL, "1.0"):
+        for target in TARGETS:
+            store(made.wheelhouse, "alpha", version, target)
+    assert publish("alpha") == {LOCAL: False}
+    for index in ("internal", "wheelhouse"):
+        done = farm.inv("index.yank", f"alpha=={LOCAL}", "--index", index, "--reason", "no patch")
+        assert done.returncode == 0, done.stderr
+    assert publish("alpha") == {LOCAL: True, "1.0": False}

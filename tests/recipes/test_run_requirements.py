@@ -182,6 +182,12 @@ class TestTable:
         assert why in (error.why or "")
         assert (error.where or "").startswith("recipes/alpha/recipe.toml: metadata")
 
+    def test_the_version_of_the_wheel_is_written_as_pep_440_has_it(self, tmp_path: Path) -> None:
+        table = {"version": "2026.04rc.1", "metadata": {"local-version": "team.1"}}
+        assert read_recipes(make_farm(tmp_path, {"a": table})).find("a").table.wheel_version == (
+            "2026.4rc1+team.1"
+        )
+
     def test_two_local_parts(self, tmp_path: Path) -> None:
         table = {"version": "1.0+a", "metadata": {"local-version": "team.1"}}
         recipes = read_recipes(make_farm(tmp_path, {"alpha": table}))

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from pydantic import ConfigDict, Field, model_validator
 
 from wheelfarm.recipes.expect_table import Expect
@@ -348,7 +349,7 @@ class Recipe(Layered):
     def wheel_version(self) -> str:
         """The version of its wheel: that of the source, with the local part that the recipe asks for."""
         local = self.metadata.local_version
-        return self.version if local is None else f"{self.version}+{local}"
+        return self.version if local is None else str(Version(f"{self.version}+{local}"))
 
     @property
     def languages(self) -> list[str]:
