@@ -67,6 +67,9 @@ def test_a_chain_of_edited_wheels(edited_chain: Settings) -> None:
     # The build environment of tinytop has what the edited tinybase requires.
     assert environment["plus"].version == "1.0"
     check_tidy(edited_chain.wheelhouse, VARIANT)
+    wheelhouse = Farm(settings=edited_chain).wheelhouse
+    again = Reproduction.of(run.record("tinytop"), settings=edited_chain, wheelhouse=wheelhouse)
+    assert again.run(LineListener([])).identical
 
 
 def test_pip_finds_the_gates_environment_consistent(edited_chain: Settings) -> None:

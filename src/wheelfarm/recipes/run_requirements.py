@@ -48,11 +48,11 @@ def edit_run_requires(
         if any(is_same(text, each) for each in (*plain, *now)):
             what, hint = f"{text!r} is required already", "drop the edit: it has no effect"
             problems.add(RecipeError(what, where=f"{place}.add", hint=hint))
-    kept = [text for text in now if text is not None]
-    pinned: list[str | None] = [*kept, *edits.add]
+    remaining = [*(text for text in now if text is not None), *edits.add]
+    pinned: list[str | None] = [*remaining]
     with problems.collect():
         pins = [*_pins(edits, built, where, problems)]
-        pinned = edit_requirements([*kept, *edits.add], pins, noun=_NOUN, where=place)
+        pinned = edit_requirements(remaining, pins, noun=_NOUN, where=place)
     problems.check()
     results = iter(pinned)
     after = {text: next(results) if each is not None else None for text, each in zip(plain, now, strict=True)}
