@@ -68,8 +68,9 @@ def test_a_chain_of_edited_wheels(edited_chain: Settings) -> None:
     assert environment["plus"].version == "1.0"
     check_tidy(edited_chain.wheelhouse, VARIANT)
     wheelhouse = Farm(settings=edited_chain).wheelhouse
-    again = Reproduction.of(run.record("tinytop"), settings=edited_chain, wheelhouse=wheelhouse)
-    assert again.run(LineListener([])).identical
+    reproduction = Reproduction.of(run.record("tinytop"), settings=edited_chain, wheelhouse=wheelhouse)
+    (again,) = reproduction.run(LineListener([]))
+    assert again.identical
 
 
 def test_pip_finds_the_gates_environment_consistent(edited_chain: Settings) -> None:

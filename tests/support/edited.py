@@ -41,7 +41,7 @@ def edited_index(root: Path) -> Index:
         "dependencies = []", 'dependencies = ["quick<2"]'
     )
     index = tiny_index(root)
-    public = {"tinybase/__init__.py": "answer = 42\n"}
+    public = {"tinybase/__init__.py": "def get_include():\n    return '.'\n"}
     index.add(
         make_sdist(root, "tinybase", files),
         make_wheel(root, "tinybase", "1.0", public, requires=["quick<2"], tag=tag_of(HERE)),

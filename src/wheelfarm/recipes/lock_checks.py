@@ -217,10 +217,12 @@ def _check_pins_to_built(
     recipe: LoadedRecipe, recipes: RecipeSet, pinned: Sequence[LockedRequirement], problems: Collector
 ) -> None:
     """Collect pins to what neither build.lock nor `requires.host` names; without a lock it is not known."""
+    pins = recipe.table.metadata.requires.pin_to_built
+    if not pins or not pinned:
+        return
     known = {*recipes.run_closure(recipe.table.requires.host), *(each.name for each in pinned)}
-    for name in recipe.table.metadata.requires.pin_to_built if pinned else ():
-        if Name(name) not in known:
-            problems.add(not_built_with(name, known, recipe.where))
+    for name in sorted(pins.keys() - known):
+        problems.add(not_built_with(name, known, recipe.where))
 
 
 def check_pins(

@@ -115,12 +115,14 @@ def edited_farm_requires(recipe: LoadedRecipe, recipes: RecipeSet) -> dict[str, 
     Raises:
         LockError: when the header of a lock is not valid.
     """
+    edited = recipes.with_edited_requires - {recipe.name}
+    if not edited:
+        return {}
     found, requires = {}, recipe.table.requires
     for name in recipes.run_closure([*requires.host, *requires.run]):
-        other = recipes.by_name.get(name)
-        if other is not None and name != recipe.name and not other.table.metadata.requires.is_empty:
+        if name in edited:
             # A run of `inv recipe.lock` may have written it a moment ago.
-            header = read_header(other.file("build.lock"))
+            header = read_header(recipes.by_name[name].file("build.lock"))
             if header is not None:
                 found[str(name)] = header.run_requires
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -46,6 +47,11 @@ class RecipeSet:
     def __contains__(self, name: object) -> bool:
         """Whether the farm has a recipe of that name, also one with an error."""
         return name in self.by_name or name in self.broken
+
+    @cached_property
+    def with_edited_requires(self) -> frozenset[Name]:
+        """The recipes that edit what their wheel requires."""
+        return frozenset(each.name for each in self if not each.table.metadata.requires.is_empty)
 
     def without(self, broken: Mapping[str, FarmError]) -> RecipeSet:
         """The recipes, of which further ones cannot be used."""
