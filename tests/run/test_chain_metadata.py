@@ -62,6 +62,9 @@ def test_a_chain_of_edited_wheels(edited_chain: Settings) -> None:
     assert (base.version, base.metadata.requires_dist) == (LOCAL, ("quick", "plus>=1"))
     assert (top.version, top.metadata.requires_dist) == ("1.0", ("tinybase~=1.0", "quick>=2"))
     assert Version("1.0") < Version(LOCAL) < Version("1.0.post1")
+    # The plan tests tinytop with what both wheels require, and not with what the index says of tinybase.
+    planned = {str(each.name): each.version for each in run.build("tinytop").test_requirements}
+    assert planned == {"quick": "2.0", "plus": "1.0"}
     environment = {str(each.name): each for each in run.record("tinytop").build_requirements}
     assert (environment["tinybase"].version, environment["tinybase"].farm) == (LOCAL, True)
     # The build environment of tinytop has what the edited tinybase requires.
