@@ -23,6 +23,7 @@ from wheelfarm.model import Name, Target
 from wheelfarm.provenance.record import Record
 from wheelfarm.recipes.nightly import development_version
 from wheelfarm.recipes.recipe_set import read_recipes
+from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.nightlies import find_commits
 from wheelfarm.run.publication import Publication
@@ -129,6 +130,18 @@ class TestVersion:
     def test_a_source_without_repository_needs_a_url(self, tmp_path: Path) -> None:
         recipes = read_recipes(make_farm(tmp_path, {"alpha": {"nightly": {"branch": "main"}}}))
         assert only(recipes.check, RecipeError).where == "recipes/alpha/recipe.toml: nightly.url"
+
+
+@pytest.mark.slow
+def test_a_nightly_keeps_the_local_version(tmp_path: Path, upstream: Repository) -> None:
+    settings = nightly_farm(tmp_path, upstream)
+    path = settings.recipes / "tinyleaf/recipe.toml"
+    path.write_text(f'{path.read_text()}\n[metadata]\nlocal-version = "team.1"\n')
+    outcome = build(load(settings.root, environ=settings.environ), nightly=True)
+    assert outcome.wheel is not None
+    version = open_wheel(outcome.wheel).version
+    assert version == f"{commit_of(settings).version}+team.1"
+    assert Version("1.0+team.1") < Version(version) < Version("1.1")
 
 
 @pytest.mark.slow
