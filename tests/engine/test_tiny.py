@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.edited import LOCAL, edited_farm, edited_index
 from support.index import Index
 from support.packages import BROKEN, make_sdist, tinybase, tinyleaf, tinytop
 from support.seen import ALWAYS, COMPILER, NASTY, compiler_saw, decoy, serve
@@ -20,6 +21,7 @@ from wheelfarm.gate.clean_environment import CleanEnvironment, run_wheel_tests
 from wheelfarm.model import PinnedWheel, Python
 from wheelfarm.run.farm import Farm
 from wheelfarm.system.files import sha256_of_file
+from wheelfarm.wheels.archive import open_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,3 +186,19 @@ def test_a_wrong_record_is_found_before_the_repair_tool_runs(
     index: Index, container: dict[str, str], tmp_path: Path
 ) -> None:
     check_the_error_of_a_build(tmp_path, index, settings=CIBUILDWHEEL, environ=container)
+
+
+def test_edited_metadata_and_a_local_version(container: dict[str, str], tmp_path: Path) -> None:
+    """Containers get the wheel with what it requires, beside a public one that requires something else."""
+    index = edited_index(tmp_path / "index")
+    run = run_farm(edited_farm(tmp_path / "farm", index, environ=container, engine="cibuildwheel"))
+    assert run.states == {"tinybase": "built", "tinytop": "built"}, [
+        str(outcome.error) for outcome in run.outcomes.values()
+    ]
+    wheels = [open_wheel(run.wheel(name)) for name in ("tinybase", "tinytop")]
+    assert [(each.version, each.metadata.requires_dist) for each in wheels] == [
+        (LOCAL, ("quick", "plus>=1")),
+        ("1.0", ("tinybase~=1.0", "quick>=2")),
+    ]
+    environment = {str(each.name): each.version for each in run.record("tinytop").build_requirements}
+    assert (environment["tinybase"], environment["plus"]) == (LOCAL, "1.0")

@@ -56,9 +56,16 @@ def index_of(farm: Path) -> Index:
     return Index(farm.with_name("edited-index"))
 
 
-def edited_farm(root: Path, index: Index, recipes: Mapping[str, Table] = RECIPES, **more: str) -> Settings:
+def edited_farm(
+    root: Path,
+    index: Index,
+    recipes: Mapping[str, Table] = RECIPES,
+    *,
+    environ: Mapping[str, str] | None = None,
+    **more: str,
+) -> Settings:
     """A farm of the two recipes; `more` are settings."""
-    settings = tiny_farm(root, index, recipes, settings=more)
+    settings = tiny_farm(root, index, recipes, settings=more, environ=environ)
     for name in recipes:
         for file, text in compile_lock(settings, name).items():
             (settings.recipes / name / file).write_text(text, encoding="utf-8")
