@@ -156,11 +156,15 @@ def _set_status(
     )
 
 
-@task("variant", "json", packages="distributions or releases, such as scipy or scipy==1.17.1, or all")
-def verify(call: Invocation, packages: str, *, index: str | None = None) -> None:
+@task(
+    *("variant", "json"),
+    packages="distributions or releases, such as scipy or scipy==1.17.1, or all",
+    signer="who must have signed, whatever the settings say: a public key's file, an address or a workflow's url",
+)
+def verify(call: Invocation, packages: str, *, index: str | None = None, signer: str | None = None) -> None:
     """Fetch wheels from an index, and compare them with their record, SBOM and provenance."""
     publication, problems, data = _publication(call, index), Collector(), []
-    for verdict in publication.verify(parse_releases(packages)):
+    for verdict in publication.verify(parse_releases(packages), signer=signer):
         data.append(verdict_data(verdict))
         if verdict.error is not None:
             problems.add(verdict.error)

@@ -223,16 +223,23 @@ def verify_candidate(wheelhouse: Wheelhouse, candidate: Candidate) -> Record:
     return record
 
 
-def attest(wheelhouse: Wheelhouse, sign: Callable[[str], str], candidate: Candidate) -> Attestation:
+def attest(
+    wheelhouse: Wheelhouse,
+    sign: Callable[[str], str],
+    sign_by_key: Callable[[str], str] | None,
+    candidate: Candidate,
+) -> Attestation:
     """Make the attestation of a wheel that was tagged for publishing.
 
     Args:
         wheelhouse: where its build record is.
         sign: signs a statement; returns an empty text without an identity.
+        sign_by_key: signs it with the key of the site; None without one.
         candidate: the tagged wheel.
 
     Raises:
         UnprovenError: see `verify_candidate`.
+        FarmError: when there is a key of the site, and it cannot sign.
     """
     record = verify_candidate(wheelhouse, candidate.stored or candidate)
     wheel = RecordedWheel(
@@ -245,4 +252,5 @@ def attest(wheelhouse: Wheelhouse, sign: Callable[[str], str], candidate: Candid
     record = record.model_copy(update={"wheel": wheel})
     text = record.to_json()
     made = statement(record, text, sbom_digest(open_wheel(candidate.path)))
-    return Attestation(record=text, statement=made, signature=sign(made))
+    by_key = sign_by_key(made) if sign_by_key else ""
+    return Attestation(record=text, statement=made, signature=sign(made), key_signature=by_key)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.build.host_engine import programs_environment
 from wheelfarm.errors import UsageError
 from wheelfarm.index.candidates import attest
+from wheelfarm.provenance.attestation import RequiredSigners
 from wheelfarm.provenance.signing import Signer
+from wheelfarm.provenance.site_keys import KeySigner, read_public_key, read_public_keys
 from wheelfarm.recipes.farm_settings import IndexKind
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.logs import get_logger
@@ -107,7 +109,32 @@ def open_index(
     else:
         storage = open_storage(below(table.url, path), settings.root)
     signer = Signer(settings.environ if table.sign else {})
-    return StaticIndex(name, storage, partial(attest, wheelhouse, signer.sign))
+    by_key = None
+    if table.sign_key:
+        by_key = KeySigner(table.sign_key, settings.root, table.signer_keys, settings.environ).sign
+    return StaticIndex(name, storage, partial(attest, wheelhouse, signer.sign, by_key))
+
+
+def required_signers(settings: Settings, name: str, signer: str | None = None) -> RequiredSigners:
+    """Who must have signed the statements of an index.
+
+    Args:
+        settings: the farm's.
+        name: the index.
+        signer: an identity (an address or a url), or the file of a public key, which stands for those in the
+            settings; None for those in the settings.
+
+    Raises:
+        SettingsError: when a public key cannot be used.
+    """
+    table = settings.choose_index(name)
+    if signer is None:
+        keys = read_public_keys(settings.root, table.signer_keys)
+        return RequiredSigners(identity=table.signer, issuer=table.issuer, keys=keys)
+    if "@" in signer or "://" in signer:
+        return RequiredSigners(identity=signer, issuer=table.issuer)
+    expires = next((each.expires for each in table.signer_keys if each.file == signer), None)
+    return RequiredSigners(keys=(read_public_key(settings.root / signer, name=signer, expires=expires),))
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -39,8 +39,13 @@ _READERS: Final = 16
 """Requests to an object store at the same time."""
 _WRITERS: Final = 16
 """Wheels that are written at the same time."""
-_SUFFIXES: Final = (".record.json", ".provenance.json", ".provenance.sigstore")
-"""Suffixes of record, statement and signature after the name of their wheel."""
+_STATEMENT: Final = ".provenance.json"
+_SUFFIXES: Final = (".record.json", ".provenance.sigstore", ".sigstore.json", _STATEMENT)
+"""Suffixes of record, signature by an identity, signature by a key, and statement after their wheel's name.
+
+The statement is written last, since a wheel that has it is not attested again. cosign calls the bundle of a
+file `<file>.sigstore.json`.
+"""
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,10 @@ class StaticIndex:
         for file in (each for each in files if each.filename in names):
             texts = [self.storage.read(f"{file.path}{suffix}") for suffix in _SUFFIXES]
             if texts[0] is not None:
-                record, made, signature = ((text or b"").decode(errors="replace") for text in texts)
-                found[file.sha256] = Attestation(record=record, statement=made, signature=signature)
+                record, signature, by_key, made = ((text or b"").decode(errors="replace") for text in texts)
+                found[file.sha256] = Attestation(
+                    record=record, statement=made, signature=signature, key_signature=by_key
+                )
         return found
 
     def fetch(self, file: ListedFile, path: Path) -> Digest:
@@ -162,7 +169,7 @@ class StaticIndex:
         return [
             wheel
             for wheel in wheels
-            if wheel.filename not in known or self.storage.size(f"{wheel.file.path}{_SUFFIXES[1]}") is None
+            if wheel.filename not in known or self.storage.size(f"{wheel.file.path}{_STATEMENT}") is None
         ]
 
     def _write_wheel(self, wheel: Candidate) -> Attestation:
@@ -177,7 +184,8 @@ class StaticIndex:
         return attestation
 
     def _write_attestation(self, wheel: Candidate, attestation: Attestation) -> None:
-        texts = (attestation.record, attestation.statement, attestation.signature)
+        signatures = (attestation.signature, attestation.key_signature)
+        texts = (attestation.record, *signatures, attestation.statement)
         for suffix, text in zip(_SUFFIXES, texts, strict=True):
             if text:
                 self.storage.write(f"{wheel.file.path}{suffix}", text.encode())

@@ -12,7 +12,7 @@ from packaging.version import Version
 from wheelfarm.errors import FarmError, PublishError, UnverifiedError
 from wheelfarm.index.build_tags import BuildSlot
 from wheelfarm.model import sha256_of_bytes
-from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
+from wheelfarm.provenance.attestation import verify_attestation, verify_wheel
 from wheelfarm.sources.archive_checks import check_size
 from wheelfarm.wheelhouse.layout import METADATA, read_metadata
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.index.protocol import IndexProtocol, ListedFile
     from wheelfarm.model import Digest, Limits, Name
-    from wheelfarm.provenance.attestation import Attestation
+    from wheelfarm.provenance.attestation import Attestation, RequiredSigners
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,7 @@ def verify_index(
     index: IndexProtocol,
     wanted: Mapping[Name, str | None],
     *,
-    signer: str | None,
-    issuer: str,
+    signers: RequiredSigners,
     limits: Limits,
 ) -> Iterator[Verdict]:
     """Verify each wheel that an index lists of some distributions, or of one version of them.
@@ -52,8 +51,7 @@ def verify_index(
     Args:
         index: the index.
         wanted: distributions, each with a version or None for all.
-        signer: identity that must have signed the attestations; None for unsigned ones too.
-        issuer: identity provider of the signer.
+        signers: who must have signed the attestations.
         limits: of what a wheel may unpack to.
 
     Raises:
@@ -71,9 +69,8 @@ def verify_index(
         attestation = attestations[release].get(sha256)
         if attestation is not None:
             verify_attestation(path, sha256, attestation)
-        if signer:
-            check_signature(path, attestation, identity=signer, issuer=issuer)
-        signed = attestation is not None and bool(attestation.signature)
+        signers.check(path, attestation)
+        signed = attestation is not None and attestation.signed
         return Verdict(project=project, filename=file.filename, sha256=sha256, key=key, signed=signed)
 
     for project, files in sorted(index.list_files(sorted(wanted)).items()):

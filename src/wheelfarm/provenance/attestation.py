@@ -16,6 +16,7 @@ from wheelfarm.provenance.record import Record, read_embedded_record
 from wheelfarm.provenance.sbom_components import purl
 from wheelfarm.provenance.sbom_reader import MEMBER, check_sbom
 from wheelfarm.provenance.signing import signed_text
+from wheelfarm.provenance.site_keys import key_signed_text
 from wheelfarm.system.files import parse_json
 from wheelfarm.wheels.archive import open_wheel, verify
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from wheelfarm.model import Digest
     from wheelfarm.provenance.record import EmbeddedRecord
+    from wheelfarm.provenance.site_keys import PublicKey
     from wheelfarm.wheels.archive import Wheel
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -48,6 +50,40 @@ class Attestation:
     """The in-toto statement."""
     signature: str = ""
     """The statement's Sigstore bundle; empty without an identity."""
+    key_signature: str = ""
+    """The statement's bundle that a key of the site signed; empty without one."""
+
+    @property
+    def signed(self) -> bool:
+        """Whether anybody has signed the statement."""
+        return bool(self.signature or self.key_signature)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredSigners:
+    """Who must have signed the statements of an index: the identity, and one of the keys, where there are any."""
+
+    identity: str | None = None
+    """The signer's address, or the url of a workflow with its ref."""
+    issuer: str = ""
+    """The OpenID Connect issuer of that identity."""
+    keys: tuple[PublicKey, ...] = ()
+
+    def check(self, path: Path, attestation: Attestation | None) -> None:
+        """Verify the signatures of a wheel's statement.
+
+        Args:
+            path: the wheel, for errors.
+            attestation: of the wheel; None without one.
+
+        Raises:
+            UnverifiedError: when a signature that is required is missing, not theirs, of another statement, or
+                cannot be verified.
+        """
+        if self.identity:
+            check_signature(path, attestation, identity=self.identity, issuer=self.issuer)
+        if self.keys:
+            _check_key_signature(path, attestation, self.keys)
 
 
 def statement(record: Record, text: str, sbom: Digest | None) -> str:
@@ -212,4 +248,12 @@ def check_signature(path: Path, attestation: Attestation | None, *, identity: st
         raise _differs(path, "the signature", f"there is none; {identity} must have signed")
     text = signed_text(attestation.signature, identity=identity, issuer=issuer, where=path.name)
     if text != attestation.statement:
+        raise _differs(path, "the signature", "it was made for another statement")
+
+
+def _check_key_signature(path: Path, attestation: Attestation | None, keys: tuple[PublicKey, ...]) -> None:
+    if attestation is None or not attestation.key_signature:
+        names = ", ".join(public.name for public in keys)
+        raise _differs(path, "the signature", f"there is none by a key of the site; accepted: {names}")
+    if key_signed_text(attestation.key_signature, keys, path.name) != attestation.statement:
         raise _differs(path, "the signature", "it was made for another statement")

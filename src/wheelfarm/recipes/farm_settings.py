@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
 from wheelfarm.recipes.base_table import BaseTable
 from wheelfarm.recipes.recipe import Layer, Layered
+from wheelfarm.recipes.signer_table import KeyUrl, SignerKey
 from wheelfarm.recipes.strict import (
     SizeText,
     StrictModel,
@@ -162,6 +163,16 @@ class IndexTable(StrictModel):
         default="https://token.actions.githubusercontent.com",
         description="Who vouches for the signer's identity",
     )
+    signer_keys: list[SignerKey] = Field(
+        default=[],
+        description="The site's public keys, one of which must have signed the provenance of wheels that are "
+        "taken or verified; the first is that of `sign-key`",
+    )
+    sign_key: KeyUrl | None = Field(
+        default=None,
+        description="The site's private key, with which `inv index.publish` signs provenance; it stays where "
+        "it is, outside of the farm",
+    )
 
     @field_validator("url")
     @classmethod
@@ -171,6 +182,15 @@ class IndexTable(StrictModel):
             raise ValueError("wheels are uploaded to a url of http or https")
         if info.data.get("kind") is IndexKind.STATIC and is_http:
             raise ValueError("files are written to a directory or an object store, such as s3://bucket/path")
+        return url
+
+    @field_validator("sign_key")
+    @classmethod
+    def _can_sign(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is not None and info.data.get("kind") is IndexKind.SIMPLE_UPLOAD:
+            raise ValueError("only a static index has provenance, which could be signed")
+        if url is not None and not info.data.get("signer_keys"):
+            raise ValueError("its public key is missing: put it first into `signer-keys`")
         return url
 
     @field_validator("read_url")

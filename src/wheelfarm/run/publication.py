@@ -17,7 +17,7 @@ from wheelfarm.errors import UsageError
 from wheelfarm.index.build_tags import Tagger
 from wheelfarm.index.candidates import find_candidates, verify_candidate
 from wheelfarm.index.comparison import ReleaseRules
-from wheelfarm.index.factory import open_index, path_of
+from wheelfarm.index.factory import open_index, path_of, required_signers
 from wheelfarm.index.transaction import Transaction
 from wheelfarm.index.verify import verify_index
 from wheelfarm.model import Name, Target, parse_name
@@ -211,13 +211,19 @@ class Publication:
                 hint="publish them to an index whose table says development = true",
             )
 
-    def verify(self, wanted: Mapping[Name, str | None] | None) -> Iterator[Verdict]:
-        """Verify wheels in the index: some releases, or all that it lists of the farm's distributions."""
+    def verify(
+        self, wanted: Mapping[Name, str | None] | None, *, signer: str | None = None
+    ) -> Iterator[Verdict]:
+        """Verify wheels in the index: some releases, or all that it lists of the farm's distributions.
+
+        Args:
+            wanted: the releases; None for all.
+            signer: who must have signed; None for who is in the settings. See `required_signers`.
+        """
         releases = dict.fromkeys(self.owned) if wanted is None else wanted
         return verify_index(
             self.index,
             releases,
-            signer=self._table.signer,
-            issuer=self._table.issuer,
+            signers=required_signers(self.farm.settings, self.index_name, signer),
             limits=self.farm.settings.limits.values(),
         )

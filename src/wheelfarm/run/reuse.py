@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from wheelfarm.errors import CancelledRunError, FarmError, PublishError, UnverifiedError
 from wheelfarm.index.build_tags import BuildSlot, short_key
-from wheelfarm.index.factory import open_index
+from wheelfarm.index.factory import open_index, required_signers
 from wheelfarm.index.verify import fetch_listed
 from wheelfarm.model import RepairedWheel
-from wheelfarm.provenance.attestation import check_signature, verify_attestation, verify_wheel
+from wheelfarm.provenance.attestation import verify_attestation, verify_wheel
 from wheelfarm.run.decision import built_on_others
 from wheelfarm.run.recording import record_from_embedded, recorded_wheel, regated
 from wheelfarm.system.files import sha256_of_file
@@ -182,9 +182,7 @@ def fetch_published(
             why=f"its build key is {embedded.key}, not {key}",
         )
     attestation = index.attestations(wheel.distribution, build.version).get(sha256)
-    table = settings.choose_index(index.name)
-    if table.signer:
-        check_signature(fetched, attestation, identity=table.signer, issuer=table.issuer)
+    required_signers(settings, index.name).check(fetched, attestation)
     path = write_tagged(open_wheel(fetched), directory, "").path
     restored = RepairedWheel(path=path, sha256=sha256_of_file(path))
     if attestation is None:

@@ -1,0 +1,212 @@
+"""Wheels that a key of the site has signed: published, verified, reused and refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.publishing import VARIANT, publication, publishing_farm, stock, store
+from support.raised import only, raised
+from support.site_keys import write_keys
+from wheelfarm.errors import PublishError, SettingsError, UnverifiedError
+from wheelfarm.model import Name
+from wheelfarm.recipes.farm_settings import IndexTable
+from wheelfarm.recipes.settings import load
+from wheelfarm.run.farm import Farm
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.farm import Table
+
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+def named(*names: str, expires: date | None = None) -> list[Table]:
+    return [{"file": f"keys/{name}.pub", **({"expires": expires} if expires else {})} for name in names]
+
+
+def signing_farm(tmp_path: Path, **changes: Any) -> Farm:
+    """A farm that signs with a new key, and takes what this has signed."""
+    key = {"sign-key": write_keys(tmp_path / "farm", "a"), "signer-keys": named("a")}
+    return publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public", **key, **changes})
+
+
+def changed_settings(farm: Farm, **changes: Any) -> Farm:
+    """The same farm with other settings of its index."""
+    table = farm.settings.choose_index("internal").model_dump(by_alias=True)
+    index = IndexTable.model_validate({**table, **changes})
+    return Farm(settings=farm.settings.replace(indexes={"internal": index}))
+
+
+def whys(farm: Farm, **words: Any) -> set[str | None]:
+    """Why wheels were refused; {None} when none was."""
+    return {each.error and each.error.why for each in publication(farm).verify(None, **words)}
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Farm:
+    """A farm that has published signed wheels."""
+    farm = signing_farm(tmp_path)
+    stock(farm.wheelhouse)
+    publication(farm).publish(None)
+    return farm
+
+
+def bundles(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "public" / VARIANT).glob("wheels/*/*.whl.sigstore.json"))
+
+
+def test_signed_wheels_are_verified(farm: Farm, tmp_path: Path) -> None:
+    verdicts = list(publication(farm).verify(None))
+    assert len(verdicts) == len(bundles(tmp_path)) == 4
+    assert all(each.error is None and each.signed for each in verdicts)
+
+
+def test_the_private_key_is_in_no_file_of_the_farm_or_the_index(
+    farm: Farm, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    secret = (tmp_path / "secrets/a.pem").read_bytes().splitlines()[1]
+    publication(farm).publish(None)
+    files = [path for top in ("farm", "public") for path in (tmp_path / top).rglob("*") if path.is_file()]
+    assert len(files) > 20
+    assert not [path for path in files if secret in path.read_bytes()]
+    assert secret.decode() not in "".join(log.messages)
+
+
+def lose(bundle: Path, _others: list[Path]) -> None:
+    bundle.unlink()
+
+
+def swap(bundle: Path, others: list[Path]) -> None:
+    """Put the signature of another wheel there."""
+    bundle.write_bytes(others[-1].read_bytes())
+
+
+def cut(bundle: Path, _others: list[Path]) -> None:
+    bundle.write_bytes(bundle.read_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (lose, "there is none by a key of the site; accepted: keys/a.pub"),
+        (swap, "it was made for another statement"),
+        (cut, "the bundle cannot be read: "),
+    ],
+)
+def test_one_wheel_whose_signature_was_changed(farm: Farm, tmp_path: Path, harm: Any, why: str) -> None:
+    found = bundles(tmp_path)
+    harm(found[0], found)
+    (refused,) = [each for each in publication(farm).verify(None) if each.error]
+    assert refused.filename == found[0].name.removesuffix(".sigstore.json")
+    assert isinstance(refused.error, UnverifiedError)
+    assert str(refused.error.why).startswith(why)
+
+
+def test_an_attacker_who_writes_to_the_index_cannot_sign(farm: Farm, tmp_path: Path) -> None:
+    """The statements are right; another key of the same name has signed them."""
+    (tmp_path / "attacker").mkdir()
+    attacker = signing_farm(tmp_path / "attacker")
+    stock(attacker.wheelhouse)
+    publication(attacker).publish(None)
+    for bundle in bundles(tmp_path / "attacker"):
+        (own,) = [each for each in bundles(tmp_path) if each.name == bundle.name]
+        own.write_bytes(bundle.read_bytes())
+    (why,) = whys(farm)
+    assert str(why).startswith("it names the key ")
+
+
+class TestRotation:
+    def test_a_new_key_signs_what_comes_and_the_old_one_counts(self, farm: Farm, tmp_path: Path) -> None:
+        url = write_keys(tmp_path / "farm", "b")
+        rotated = changed_settings(farm, **{"sign-key": url, "signer-keys": [*named("b"), *named("a")]})
+        store(rotated.wheelhouse, "alpha", "2.0", tag="py3-none-any")
+        publication(rotated).publish(None)
+        assert len(bundles(tmp_path)) == 5
+        assert whys(rotated) == {None}
+        only_new = changed_settings(rotated, **{"signer-keys": named("b")})
+        assert len([each for each in publication(only_new).verify(None) if each.error]) == 4
+
+    def test_an_old_key_that_has_expired_does_not_count(self, farm: Farm, tmp_path: Path) -> None:
+        write_keys(tmp_path / "farm", "b")
+        keys = [*named("b"), *named("a", expires=YESTERDAY)]
+        assert whys(changed_settings(farm, **{"signer-keys": keys})) == {f"keys/a.pub expired on {YESTERDAY}"}
+
+
+class TestSigner:
+    """`inv index.verify --signer`."""
+
+    def test_it_stands_for_who_is_in_the_settings(self, farm: Farm, tmp_path: Path) -> None:
+        write_keys(tmp_path / "farm", "b")
+        assert whys(farm, signer="keys/a.pub") == {None}
+        (why,) = whys(farm, signer="keys/b.pub")
+        assert str(why).endswith("accepted: keys/b.pub")
+        assert whys(farm, signer="me@example.org") == {"there is none; me@example.org must have signed"}
+
+    def test_a_key_expires_as_the_settings_say(self, farm: Farm) -> None:
+        expired = changed_settings(farm, **{"signer-keys": named("a", expires=YESTERDAY)})
+        assert whys(expired, signer="keys/a.pub") == {f"keys/a.pub expired on {YESTERDAY}"}
+
+    def test_a_file_that_is_missing(self, farm: Farm) -> None:
+        error = only(lambda: whys(farm, signer="keys/none.pub"), SettingsError)
+        assert error.what == "keys/none.pub is not a public key"
+
+
+class TestUnableToSign:
+    def test_nothing_is_published_without_the_private_key(self, tmp_path: Path) -> None:
+        farm = signing_farm(tmp_path, **{"sign-key": f"file2:{tmp_path}/none.pem"})
+        stock(farm.wheelhouse)
+        error = only(lambda: publication(farm).publish(None), PublishError)
+        assert error.what == "nothing is published, because the key keys/a.pub cannot sign"
+        public = tmp_path / "public" / VARIANT
+        assert not [path for path in public.rglob("*") if path.suffix in {".whl", ".html", ".json"}]
+
+    def test_a_later_try_with_the_key_publishes(self, tmp_path: Path) -> None:
+        farm = signing_farm(tmp_path)
+        secret = tmp_path / "secrets/a.pem"
+        stock(farm.wheelhouse)
+        kept = secret.read_bytes()
+        secret.unlink()
+        only(lambda: publication(farm).publish(None), PublishError)
+        secret.write_bytes(kept)
+        publication(farm).publish(None)
+        assert whys(farm) == {None}
+
+    def test_a_hsm_without_a_pin(self, tmp_path: Path) -> None:
+        farm = signing_farm(tmp_path, **{"sign-key": "hsm:2?label=none"})
+        stock(farm.wheelhouse)
+        error = only(lambda: publication(farm).publish(None), PublishError)
+        assert error.where == "sign-key = 'hsm:2?label=none'"
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"signer-keys": []}, "its public key is missing"),
+            ({"sign-key": "/secrets/a.pem"}, "the url of a private key"),
+            ({"signer-keys": [{"file": "../a.pub"}]}, "relative to its directory"),
+            ({"signer-keys": [{"file": "a.pub", "expires": "soon"}]}, "date"),
+            ({"kind": "simple-upload", "url": "https://example.org/"}, "only a static index has provenance"),
+        ],
+    )
+    def test_bad_values(self, tmp_path: Path, changes: Table, expected: str) -> None:
+        errors = raised(lambda: signing_farm(tmp_path, **changes), SettingsError)
+        assert expected in "\n".join(str(each) for each in errors)
+
+    def test_a_date_is_written_as_toml_has_it(self, tmp_path: Path) -> None:
+        farm = signing_farm(tmp_path, **{"signer-keys": named("a", expires=TODAY)})
+        text = (tmp_path / "farm/pyproject.toml").read_text()
+        assert f"expires = {TODAY.isoformat()}" in text
+        again = load(tmp_path / "farm", environ=dict(farm.settings.environ))
+        assert again.indexes["internal"].signer_keys[0].expires == TODAY
+
+
+def test_what_is_beside_a_wheel_goes_with_it(farm: Farm, tmp_path: Path) -> None:
+    index = publication(farm).index
+    index.remove(Name("beta"), [each.filename for each in index.list_files([Name("beta")])[Name("beta")]])
+    assert [each.name.partition("-")[0] for each in bundles(tmp_path)] == ["alpha", "alpha"]
