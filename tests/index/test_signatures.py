@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pypi_attestations import Attestation
 
 from support.publishing import VARIANT, publication, publishing_farm, stock, store
 from support.raised import only, raised
+from support.sigstore_bundles import identity_bundle
 from support.site_keys import write_keys
 from wheelfarm.errors import PublishError, SettingsError, UnverifiedError
 from wheelfarm.model import Name
+from wheelfarm.provenance.signing import Signer
 from wheelfarm.recipes.farm_settings import IndexTable
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.farm import Table
 
 TODAY = datetime.now(UTC).date()
@@ -210,3 +212,21 @@ def test_what_is_beside_a_wheel_goes_with_it(farm: Farm, tmp_path: Path) -> None
     index = publication(farm).index
     index.remove(Name("beta"), [each.filename for each in index.list_files([Name("beta")])[Name("beta")]])
     assert [each.name.partition("-")[0] for each in bundles(tmp_path)] == ["alpha", "alpha"]
+
+
+def test_a_wheel_that_an_identity_has_signed_has_an_attestation_of_pep_740(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is that which `pypi-attestations verify attestation` looks for beside a file.
+
+    Tests reach no service that signs for an identity, so a bundle of the same form is put there.
+    """
+    monkeypatch.setattr(Signer, "sign", lambda _self, text: identity_bundle(text))
+    farm = signing_farm(tmp_path)
+    stock(farm.wheelhouse)
+    publication(farm).publish(None)
+    for bundle in bundles(tmp_path):
+        wheel = bundle.with_name(bundle.name.removesuffix(".sigstore.json"))
+        attestation = Attestation.model_validate_json(Path(f"{wheel}.slsa.attestation").read_bytes())
+        assert attestation.envelope.statement == Path(f"{wheel}.provenance.json").read_bytes()
+    assert whys(farm) == {None}

@@ -8,11 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pypi_attestations import Attestation as IndexAttestation
+from pypi_attestations import AttestationType, Distribution
 from sigstore.dsse import Statement
+from sigstore.models import Bundle
 
 from support.publishing import SBOM
 from support.raised import only, raised
 from support.records import sample_embedded, sample_inputs, sample_record
+from support.sigstore_bundles import identity_bundle
+from support.site_keys import write_keys
 from support.wheels import change_member, make_wheel
 from wheelfarm.errors import UnverifiedError, WheelError
 from wheelfarm.provenance.attestation import (
@@ -26,7 +31,9 @@ from wheelfarm.provenance.attestation import (
     verify_wheel,
 )
 from wheelfarm.provenance.record import EMBEDDED, Record, RecordedWheel
-from wheelfarm.provenance.signing import Signer, signed_text
+from wheelfarm.provenance.signing import Signer, index_attestation, signed_text
+from wheelfarm.provenance.site_keys import KeySigner
+from wheelfarm.recipes.signer_table import SignerKey
 from wheelfarm.system.files import sha256_of_file
 from wheelfarm.wheels.archive import open_wheel
 from wheelfarm.wheels.rewrite import Changes, rewrite_wheel
@@ -211,3 +218,27 @@ class TestSignature:
         error = only(lambda: check_signature(wheel, signed, **who), UnverifiedError)
         assert "not that of me@example.org" in error.what
         only(lambda: signed_text("", where="here", **who), UnverifiedError)
+
+
+class TestIndexAttestation:
+    """The form of PEP 740; the oracle is the library that PyPI uses."""
+
+    def test_it_has_the_statement_and_signature_of_the_bundle(self, wheel: Path) -> None:
+        made = issued(wheel).statement
+        bundle = identity_bundle(made)
+        found = IndexAttestation.model_validate_json(index_attestation(bundle))
+        assert found.envelope.statement.decode() == made
+        again, expected = (
+            json.loads(each.to_json()) for each in (found.to_bundle(), Bundle.from_json(bundle))
+        )
+        del again["verificationMaterial"]["timestampVerificationData"]  # empty
+        assert again == expected
+        AttestationType(found.statement["predicateType"])
+        Distribution(name=found.statement["subject"][0]["name"], digest=sha256_of_file(wheel))
+
+    def test_a_bundle_with_a_public_key_has_no_such_form(self, tmp_path: Path) -> None:
+        url = write_keys(tmp_path / "farm", "a")
+        keys = [SignerKey.model_validate({"file": "keys/a.pub"})]
+        bundle = KeySigner(url, tmp_path / "farm", keys, {}).sign("{}")
+        with pytest.raises(ValueError, match="expected certificate in bundle"):
+            index_attestation(bundle)

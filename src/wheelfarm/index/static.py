@@ -18,6 +18,7 @@ from wheelfarm.index.build_tags import BuildSlot, of_release
 from wheelfarm.index.protocol import ListedFile, Listing, closed
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
+from wheelfarm.provenance.signing import index_attestation
 from wheelfarm.system.files import parse_json
 from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.layout import METADATA, read_metadata
@@ -40,11 +41,17 @@ _READERS: Final = 16
 _WRITERS: Final = 16
 """Wheels that are written at the same time."""
 _STATEMENT: Final = ".provenance.json"
-_SUFFIXES: Final = (".record.json", ".provenance.sigstore", ".sigstore.json", _STATEMENT)
-"""Suffixes of record, signature by an identity, signature by a key, and statement after their wheel's name.
+_SUFFIXES: Final = (
+    ".record.json",
+    ".slsa.attestation",
+    ".provenance.sigstore",
+    ".sigstore.json",
+    _STATEMENT,
+)
+"""What is written beside a wheel: record, signature by an identity (PEP 740, Sigstore) and by a key, statement.
 
-The statement is written last, since a wheel that has it is not attested again. cosign calls the bundle of a
-file `<file>.sigstore.json`.
+The statement is written last, since a wheel that has it is not attested again. pypi-attestations reads
+`<file>.slsa.attestation`, and cosign calls the bundle of a file `<file>.sigstore.json`.
 """
 
 
@@ -120,7 +127,9 @@ class StaticIndex:
         for file in (each for each in files if each.filename in names):
             texts = [self.storage.read(f"{file.path}{suffix}") for suffix in _SUFFIXES]
             if texts[0] is not None:
-                record, signature, by_key, made = ((text or b"").decode(errors="replace") for text in texts)
+                record, _, signature, by_key, made = (
+                    (text or b"").decode(errors="replace") for text in texts
+                )
                 found[file.sha256] = Attestation(
                     record=record, statement=made, signature=signature, key_signature=by_key
                 )
@@ -184,8 +193,9 @@ class StaticIndex:
         return attestation
 
     def _write_attestation(self, wheel: Candidate, attestation: Attestation) -> None:
-        signatures = (attestation.signature, attestation.key_signature)
-        texts = (attestation.record, *signatures, attestation.statement)
+        signature = attestation.signature
+        pep740 = index_attestation(signature) if signature else ""
+        texts = (attestation.record, pep740, signature, attestation.key_signature, attestation.statement)
         for suffix, text in zip(_SUFFIXES, texts, strict=True):
             if text:
                 self.storage.write(f"{wheel.file.path}{suffix}", text.encode())

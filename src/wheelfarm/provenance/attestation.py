@@ -61,7 +61,7 @@ class Attestation:
 
 @dataclass(frozen=True, kw_only=True)
 class RequiredSigners:
-    """Who must have signed the statements of an index: the identity, and one of the keys, where there are any."""
+    """Who must have signed the statements of an index: the identity and one of the keys, if any."""
 
     identity: str | None = None
     """The signer's address, or the url of a workflow with its ref."""
@@ -77,8 +77,8 @@ class RequiredSigners:
             attestation: of the wheel; None without one.
 
         Raises:
-            UnverifiedError: when a signature that is required is missing, not theirs, of another statement, or
-                cannot be verified.
+            UnverifiedError: when a signature that is required is missing, not theirs or of another statement,
+                or cannot be verified.
         """
         if self.identity:
             check_signature(path, attestation, identity=self.identity, issuer=self.issuer)

@@ -51,7 +51,10 @@ class Signer:
                 if credential is None:
                     return self._unsigned("this job has no identity; in GitHub Actions: id-token: write")
                 self._token = IdentityToken(credential)
-            context = SigningContext.from_trust_config(ClientTrustConfig.production())
+            config = ClientTrustConfig.production()
+            # Entries of version 2 have no time, and PEP 740 has no place for a timestamp beside them.
+            config.force_tlog_version = 1
+            context = SigningContext.from_trust_config(config)
             with context.signer(self._token) as signer:
                 return str(signer.sign_dsse(Statement(text.encode())).to_json())
         except Exception as error:  # noqa: BLE001 - whatever the library or its services raise
@@ -62,6 +65,24 @@ class Signer:
             logger.warning("provenance statements stay unsigned: %s", why)
             self._warned = True
         return ""
+
+
+def index_attestation(bundle: str) -> str:
+    """A Sigstore bundle in the form that indexes have (PEP 740), for `pypi-attestations verify`.
+
+    The form has a certificate and an entry of a transparency log: a bundle with a public key has none.
+
+    Raises:
+        ValueError: when the bundle is none, or has no certificate.
+    """
+    from pypi_attestations import Attestation  # noqa: PLC0415 - an extra
+    from sigstore.errors import Error  # noqa: PLC0415
+    from sigstore.models import Bundle  # noqa: PLC0415
+
+    try:
+        return Attestation.from_bundle(Bundle.from_json(bundle)).model_dump_json() + "\n"
+    except Error as error:
+        raise ValueError(str(error)) from error
 
 
 def signed_text(bundle: str, *, identity: str, issuer: str, where: str) -> str:

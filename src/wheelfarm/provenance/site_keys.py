@@ -1,8 +1,8 @@
 """Signatures by a key of the site, for farms without an identity provider: a file, an HSM or a KMS.
 
 securesystemslib signs and verifies; a private key never leaves what its url names. The signed statement is a
-DSSE envelope in a Sigstore bundle whose verification material is a public key: what `cosign verify-blob --key`
-reads. Keys are ECDSA on NIST P-256, which `cosign generate-key-pair` makes and PKCS#11 and every KMS have.
+DSSE envelope in a Sigstore bundle whose verification material is a public key, which cosign reads. Keys are
+ECDSA on NIST P-256: what `cosign generate-key-pair` makes, and what PKCS#11 tokens and every KMS have.
 
 The format is https://github.com/sigstore/protobuf-specs (bundle v0.3, DSSE v1).
 """
