@@ -11,8 +11,9 @@ import pytest
 from support.door import Door
 from support.farm import write_farm
 from support.publishing import publishing_farm, stock, store
+from support.site_keys import write_keys
 from support.surveyed import Stock
-from wheelfarm.errors import UsageError
+from wheelfarm.errors import SettingsError, UnverifiedError, UsageError
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -150,3 +151,32 @@ class TestCpu:
     def test_it_is_data_too(self, door: Door) -> None:
         shown = door.inv("index.config", "pip", "all", "--variant", "fast", "--index", "wheelhouse", "--json")
         assert json.loads(shown.stdout)["cpu"] == "x86-64-v3"
+
+
+class TestVerifySigner:
+    @pytest.fixture
+    def signing(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> Door:
+        """A farm that has published alpha with a signature by its key."""
+        key = {"sign-key": write_keys(tmp_path / "farm", "a"), "signer-keys": [{"file": "keys/a.pub"}]}
+        farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "public", **key})
+        stock(farm.wheelhouse)
+        door = Door(tmp_path / "farm", capsys, monkeypatch)
+        door.inv("index.publish", "alpha")
+        return door
+
+    def test_a_known_and_an_unknown_key(self, signing: Door, tmp_path: Path) -> None:
+        write_keys(tmp_path / "farm", "b")
+        for options in ((), ("--signer", "keys/a.pub")):
+            done = signing.inv("index.verify", "all", *options)
+            assert done.returncode == 0
+            assert done.stdout.count(", signed\n") == 2
+        done = signing.inv("index.verify", "all", "--signer", "keys/b.pub", "--json")
+        assert done.returncode == UnverifiedError.exit_code
+        assert all(each["why"].endswith("accepted: keys/b.pub") for each in json.loads(done.stdout))
+
+    def test_a_key_that_is_not_there(self, signing: Door) -> None:
+        done = signing.inv("index.verify", "all", "--signer", "keys/none.pub")
+        assert done.returncode == SettingsError.exit_code
+        assert "keys/none.pub is not a public key" in done.stderr

@@ -48,7 +48,7 @@ _SUFFIXES: Final = (
     ".sigstore.json",
     _STATEMENT,
 )
-"""What is written beside a wheel: record, signature by an identity (PEP 740, Sigstore) and by a key, statement.
+"""What is beside a wheel: record, signatures by an identity (PEP 740, Sigstore) and by a key, statement.
 
 The statement is written last, since a wheel that has it is not attested again. pypi-attestations reads
 `<file>.slsa.attestation`, and cosign calls the bundle of a file `<file>.sigstore.json`.

@@ -39,12 +39,13 @@ class Signer:
         if not any(self.environ.get(name) for name in _VARIABLES):
             return ""
         try:
-            from sigstore.dsse import Statement  # noqa: PLC0415 - an extra
+            import pypi_attestations  # noqa: F401, PLC0415 - an extra; publishing needs it too
+            from sigstore.dsse import Statement  # noqa: PLC0415
             from sigstore.models import ClientTrustConfig  # noqa: PLC0415
             from sigstore.oidc import IdentityToken, detect_credential  # noqa: PLC0415
             from sigstore.sign import SigningContext  # noqa: PLC0415
         except ImportError:
-            return self._unsigned(f"sigstore is not installed: {_HINT}")
+            return self._unsigned(f"sigstore or pypi-attestations is not installed: {_HINT}")
         try:
             if self._token is None or not self._token.in_validity_period():
                 credential = detect_credential()
