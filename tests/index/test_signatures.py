@@ -31,10 +31,12 @@ def named(*names: str, expires: date | None = None) -> list[Table]:
     return [{"file": f"keys/{name}.pub", **({"expires": expires} if expires else {})} for name in names]
 
 
-def signing_farm(tmp_path: Path, **changes: Any) -> Farm:
+def signing_farm(tmp_path: Path, environ: Table | None = None, **changes: Any) -> Farm:
     """A farm that signs with a new key, and takes what this has signed."""
     key = {"sign-key": write_keys(tmp_path / "farm", "a"), "signer-keys": named("a")}
-    return publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public", **key, **changes})
+    return publishing_farm(
+        tmp_path / "farm", {"kind": "static", "url": "../public", **key, **changes}, environ=environ
+    )
 
 
 def changed_settings(farm: Farm, **changes: Any) -> Farm:
@@ -171,18 +173,20 @@ class TestUnableToSign:
         farm = signing_farm(tmp_path)
         secret = tmp_path / "secrets/a.pem"
         stock(farm.wheelhouse)
-        kept = secret.read_bytes()
+        content = secret.read_bytes()
         secret.unlink()
         only(lambda: publication(farm).publish(None), PublishError)
-        secret.write_bytes(kept)
+        secret.write_bytes(content)
         publication(farm).publish(None)
         assert whys(farm) == {None}
 
-    def test_a_hsm_without_a_pin(self, tmp_path: Path) -> None:
-        farm = signing_farm(tmp_path, **{"sign-key": "hsm:2?label=none"})
+    @pytest.mark.parametrize("environ", [{}, {"WHEELFARM_SIGN_PIN": "123456"}])
+    def test_a_token_that_is_not_there(self, tmp_path: Path, environ: Table) -> None:
+        farm = signing_farm(tmp_path, environ, **{"sign-key": "hsm:2?label=none"})
         stock(farm.wheelhouse)
         error = only(lambda: publication(farm).publish(None), PublishError)
         assert error.where == "sign-key = 'hsm:2?label=none'"
+        assert "123456" not in str(error)
 
 
 class TestSettings:

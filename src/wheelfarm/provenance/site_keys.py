@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from wheelfarm.errors import FarmError, PublishError, SettingsError, UnverifiedError
+from wheelfarm.recipes.settings import SIGN_PIN
 from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD: Final = "application/vnd.in-toto+json"
-SECRET_VARIABLE: Final = "WHEELFARM_SIGN_PIN"  # noqa: S105 - the name of a variable
-"""Has the PIN of an HSM."""
 _SCHEME: Final = "ecdsa-sha2-nistp256"
 _KEY_ID: Final = "-"
 """Stands for every key while securesystemslib compares key ids; the bundle has none, as cosign's."""
@@ -166,9 +165,9 @@ class KeySigner:
             raise self._unusable(_reason(error)) from error
 
     def _find_secret(self, name: str) -> str:
-        if SECRET_VARIABLE not in self.environ:
-            raise self._unusable(f"it needs a {name}; set {SECRET_VARIABLE}")
-        return self.environ[SECRET_VARIABLE]
+        if SIGN_PIN not in self.environ:
+            raise self._unusable(f"it needs a {name}; set {SIGN_PIN}")
+        return self.environ[SIGN_PIN]
 
     def _unusable(self, why: str) -> PublishError:
         name = self.keys[0].file

@@ -53,6 +53,8 @@ _VARIABLES: Final = {PREFIX + key.upper().replace("-", "_"): key for key in OVER
 CACHE_USERNAME: Final = f"{PREFIX}COMPILER_CACHE_USERNAME"
 CACHE_PASSWORD: Final = f"{PREFIX}COMPILER_CACHE_PASSWORD"
 """Variables for the server of `compiler-cache-remote`: no file has them."""
+SIGN_PIN: Final = f"{PREFIX}SIGN_PIN"
+"""Variable for the PIN of the token in `sign-key` of an index: no file has it."""
 _IMAGE: Final = f"{PREFIX}IMAGE_"
 _IMAGES: Final = {_IMAGE + suffix.upper(): suffix for suffix in LINUX_SUFFIXES}
 _PATHS: Final = ("recipes", "patches", "wheelhouse", "work", "stages", "cache")
@@ -192,7 +194,7 @@ def _farm(
 
 def _check_variables(environ: Mapping[str, str], problems: Collector) -> None:
     for variable in environ:
-        valid = {*_VARIABLES, *_IMAGES, CACHE_USERNAME, CACHE_PASSWORD}
+        valid = {*_VARIABLES, *_IMAGES, CACHE_USERNAME, CACHE_PASSWORD, SIGN_PIN}
         if variable.startswith(PREFIX) and variable not in valid:
             known = _IMAGES if variable.startswith(_IMAGE) else valid.difference(_IMAGES)
             problems.add(SettingsError(f"unknown variable {variable}", hint=suggestion(variable, known)))
