@@ -253,6 +253,8 @@ class SchemaPage:
             case {"oneOf": choices} | {"anyOf": choices}:
                 texts = (self.type_of(each) for each in choices if each.get("type") != "null")
                 text = " or ".join(dict.fromkeys(texts))
+            case {"format": "date"}:
+                text = "date"
             case {"type": "array", "items": items}:
                 text = f"list of {self._plural(items)}"
             case {"type": "object"}:
