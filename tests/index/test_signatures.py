@@ -31,12 +31,10 @@ def named(*names: str, expires: date | None = None) -> list[Table]:
     return [{"file": f"keys/{name}.pub", **({"expires": expires} if expires else {})} for name in names]
 
 
-def signing_farm(tmp_path: Path, environ: Table | None = None, **changes: Any) -> Farm:
+def signing_farm(tmp_path: Path, **changes: Any) -> Farm:
     """A farm that signs with a new key, and takes what this has signed."""
     key = {"sign-key": write_keys(tmp_path / "farm", "a"), "signer-keys": named("a")}
-    return publishing_farm(
-        tmp_path / "farm", {"kind": "static", "url": "../public", **key, **changes}, environ=environ
-    )
+    return publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public", **key, **changes})
 
 
 def changed_settings(farm: Farm, **changes: Any) -> Farm:
@@ -48,7 +46,7 @@ def changed_settings(farm: Farm, **changes: Any) -> Farm:
 
 def whys(farm: Farm, **words: Any) -> set[str | None]:
     """Why wheels were refused; {None} when none was."""
-    return {each.error and each.error.why for each in publication(farm).verify(None, **words)}
+    return {each.error.why if each.error else None for each in publication(farm).verify(None, **words)}
 
 
 @pytest.fixture
@@ -182,7 +180,9 @@ class TestUnableToSign:
 
     @pytest.mark.parametrize("environ", [{}, {"WHEELFARM_SIGN_PIN": "123456"}])
     def test_a_token_that_is_not_there(self, tmp_path: Path, environ: Table) -> None:
-        farm = signing_farm(tmp_path, environ, **{"sign-key": "hsm:2?label=none"})
+        farm = signing_farm(tmp_path, **{"sign-key": "hsm:2?label=none"})
+        variables = {**farm.settings.environ, **environ}
+        farm = Farm(settings=load(farm.settings.root, environ=variables))
         stock(farm.wheelhouse)
         error = only(lambda: publication(farm).publish(None), PublishError)
         assert error.where == "sign-key = 'hsm:2?label=none'"
