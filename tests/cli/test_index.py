@@ -180,3 +180,12 @@ class TestVerifySigner:
         done = signing.inv("index.verify", "all", "--signer", "keys/none.pub")
         assert done.returncode == SettingsError.exit_code
         assert "keys/none.pub is not a public key" in done.stderr
+
+    def test_signing_again_with_the_same_key_changes_nothing(self, signing: Door) -> None:
+        done = signing.inv("index.sign", "all")
+        assert done.stdout.count("unchanged") == 2
+        assert "0 wheels signed" in done.stderr
+        next(signing.root.rglob("*.sigstore.json")).unlink()
+        done = signing.inv("index.sign", "all", "--json")
+        assert done.returncode == UnverifiedError.exit_code
+        assert sorted(each["state"] for each in json.loads(done.stdout)) == ["refused", "unchanged"]

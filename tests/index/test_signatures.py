@@ -13,7 +13,7 @@ from support.publishing import VARIANT, publication, publishing_farm, stock, sto
 from support.raised import only, raised
 from support.sigstore_bundles import identity_bundle
 from support.site_keys import write_keys
-from wheelfarm.errors import PublishError, SettingsError, UnverifiedError
+from wheelfarm.errors import PublishError, SettingsError, UnverifiedError, UsageError
 from wheelfarm.model import Name
 from wheelfarm.provenance.signing import Signer
 from wheelfarm.recipes.farm_settings import IndexTable
@@ -137,6 +137,47 @@ class TestRotation:
         write_keys(tmp_path / "farm", "b")
         keys = [*named("b"), *named("a", expires=YESTERDAY)]
         assert whys(changed_settings(farm, **{"signer-keys": keys})) == {f"keys/a.pub expired on {YESTERDAY}"}
+
+
+class TestSignAgain:
+    """`inv index.sign`, while the old key still counts and after."""
+
+    def rotated(self, farm: Farm, tmp_path: Path, old: list[Table]) -> Farm:
+        url = write_keys(tmp_path / "farm", "b")
+        return changed_settings(farm, **{"sign-key": url, "signer-keys": [*named("b"), *old]})
+
+    def test_the_new_key_signs_once(self, farm: Farm, tmp_path: Path) -> None:
+        rotated = self.rotated(farm, tmp_path, named("a"))
+        assert [each.new for each in publication(rotated).sign_again(None, writes=True)] == [True] * 4
+        assert [each.new for each in publication(rotated).sign_again(None, writes=True)] == [False] * 4
+        assert whys(changed_settings(rotated, **{"signer-keys": named("b")})) == {None}
+
+    def test_a_dry_run_writes_nothing(self, farm: Farm, tmp_path: Path) -> None:
+        before = [each.read_bytes() for each in bundles(tmp_path)]
+        rotated = self.rotated(farm, tmp_path, named("a"))
+        assert [each.new for each in publication(rotated).sign_again(None, writes=False)] == [True] * 4
+        assert [each.read_bytes() for each in bundles(tmp_path)] == before
+
+    @pytest.mark.parametrize("old", [[], named("a", expires=YESTERDAY)])
+    def test_what_no_accepted_key_has_signed_is_not_signed(
+        self, farm: Farm, tmp_path: Path, old: list[Table]
+    ) -> None:
+        before = [each.read_bytes() for each in bundles(tmp_path)]
+        found = list(publication(self.rotated(farm, tmp_path, old)).sign_again(None, writes=True))
+        assert all(isinstance(each.error, UnverifiedError) for each in found)
+        assert [each.read_bytes() for each in bundles(tmp_path)] == before
+
+    def test_a_statement_that_was_changed_is_not_signed(self, farm: Farm, tmp_path: Path) -> None:
+        path = Path(str(bundles(tmp_path)[0]).replace(".sigstore.json", ".provenance.json"))
+        path.write_text(path.read_text().replace("12.2.0", "13.1.0"))
+        rotated = self.rotated(farm, tmp_path, named("a"))
+        (refused,) = [each for each in publication(rotated).sign_again(None, writes=True) if each.error]
+        assert f"{refused.filename}.provenance.json" == path.name
+
+    def test_an_index_without_a_key(self, tmp_path: Path) -> None:
+        farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public"})
+        error = only(lambda: publication(farm).sign_again(None, writes=True), UsageError)
+        assert error.what == "index internal has no key that signs"
 
 
 class TestSigner:

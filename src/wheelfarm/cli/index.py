@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from wheelfarm.cli.bundle import bundle, load  # noqa: F401 - tasks of this collection
 from wheelfarm.cli.index_audit import audit  # noqa: F401 - a task of this collection
 from wheelfarm.cli.index_export import export, simple_url  # noqa: F401 - a task of this collection
+from wheelfarm.cli.index_sign import sign  # noqa: F401 - a task of this collection
 from wheelfarm.cli.task import parse_packages, parse_releases, task
 from wheelfarm.errors import Collector, UsageError, counted
 from wheelfarm.index.build_tags import of_release, superseded

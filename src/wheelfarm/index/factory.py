@@ -109,10 +109,24 @@ def open_index(
     else:
         storage = open_storage(below(table.url, path), settings.root)
     signer = Signer(settings.environ if table.sign else {})
-    by_key = None
-    if table.sign_key:
-        by_key = KeySigner(table.sign_key, settings.root, table.signer_keys, settings.environ).sign
+    by_key = key_signer(name, settings).sign if table.sign_key else None
     return StaticIndex(name, storage, partial(attest, wheelhouse, signer.sign, by_key))
+
+
+def key_signer(name: str, settings: Settings) -> KeySigner:
+    """What signs with the key of the site for an index.
+
+    Raises:
+        UsageError: when the index has no such key.
+    """
+    table = settings.choose_index(name)
+    if table.sign_key is None:
+        raise UsageError(
+            f"index {name} has no key that signs",
+            where=f"pyproject.toml: tool.wheelfarm.index.{name}",
+            hint="set sign-key; see docs/how-to/sign.md",
+        )
+    return KeySigner(table.sign_key, settings.root, table.signer_keys, settings.environ)
 
 
 def required_signers(settings: Settings, name: str, signer: str | None = None) -> RequiredSigners:

@@ -122,6 +122,9 @@ class IndexProtocol(Protocol):
     def mend_metadata(self, project: Name, metadata: Mapping[str, bytes]) -> None:
         """Write the core metadata beside wheels again (PEP 658), by file name."""
 
+    def write_signature(self, project: Name, filename: str, bundle: str) -> None:
+        """Replace the signature by a key of the site beside a wheel."""
+
     def statuses(self, projects: Collection[Name]) -> Mapping[Name, ProjectStatus]:
         """The statuses of projects (PEP 792) that an index keeps for the farm; none of a server's own."""
 

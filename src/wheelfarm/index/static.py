@@ -41,11 +41,12 @@ _READERS: Final = 16
 _WRITERS: Final = 16
 """Wheels that are written at the same time."""
 _STATEMENT: Final = ".provenance.json"
+_KEY_SIGNATURE: Final = ".sigstore.json"
 _SUFFIXES: Final = (
     ".record.json",
     ".slsa.attestation",
     ".provenance.sigstore",
-    ".sigstore.json",
+    _KEY_SIGNATURE,
     _STATEMENT,
 )
 """What is beside a wheel: record, signatures by an identity (PEP 740, Sigstore) and by a key, statement.
@@ -246,6 +247,12 @@ class StaticIndex:
                 self.storage.write(f"{file.path}{METADATA}", data)
                 index = index.adding(replace(file, metadata_sha256=sha256_of_bytes(data)))
             self._write(index, new=False)
+
+    def write_signature(self, project: Name, filename: str, bundle: str) -> None:
+        with self.storage.locked() as renew:
+            renew()
+            for file in (each for each in self._project_index(project).files if each.filename == filename):
+                self.storage.write(f"{file.path}{_KEY_SIGNATURE}", bundle.encode())
 
     def yank(self, project: Name, filenames: Collection[str], reason: str | None) -> None:
         self._change(project, lambda index: index.yanking(lambda file: file.filename in filenames, reason))

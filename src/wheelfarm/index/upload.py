@@ -207,6 +207,14 @@ class UploadIndex:
             hint="let the server make it again with its own tools; the farm can do it in static indexes",
         )
 
+    def write_signature(self, project: Name, filename: str, bundle: str) -> None:
+        del project, bundle
+        raise PublishError(
+            f"{filename} cannot be signed",
+            where=f"index {self.name}",
+            why="an upload server takes only wheels; static indexes have attestations beside them",
+        )
+
     def statuses(self, projects: Collection[Name]) -> Mapping[Name, ProjectStatus]:
         del projects
         return {}

@@ -73,16 +73,23 @@ def verify_index(
         signed = attestation is not None and attestation.signed
         return Verdict(project=project, filename=file.filename, sha256=sha256, key=key, signed=signed)
 
+    for project, file, slot in listed_wheels(index, wanted):
+        with tempfile.TemporaryDirectory(prefix="wheelfarm-verify-") as scratch:
+            try:
+                yield verify(project, file, slot, Path(scratch, file.filename))
+            except FarmError as error:
+                yield Verdict(project=project, filename=file.filename, error=error)
+
+
+def listed_wheels(
+    index: IndexProtocol, wanted: Mapping[Name, str | None]
+) -> Iterator[tuple[Name, ListedFile, BuildSlot]]:
+    """The farm's wheels that an index lists of some distributions, each with a version or None for all."""
     for project, files in sorted(index.list_files(sorted(wanted)).items()):
         for file in files:
             slot, version = BuildSlot.of(file.filename), wanted[project]
-            if slot is None or (version is not None and Version(version) != slot.version):
-                continue
-            with tempfile.TemporaryDirectory(prefix="wheelfarm-verify-") as scratch:
-                try:
-                    yield verify(project, file, slot, Path(scratch, file.filename))
-                except FarmError as error:
-                    yield Verdict(project=project, filename=file.filename, error=error)
+            if slot is not None and (version is None or Version(version) == slot.version):
+                yield project, file, slot
 
 
 def check_metadata(index: IndexProtocol, file: ListedFile, wheel: Path) -> None:

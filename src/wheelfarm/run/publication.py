@@ -17,7 +17,8 @@ from wheelfarm.errors import UsageError
 from wheelfarm.index.build_tags import Tagger
 from wheelfarm.index.candidates import find_candidates, verify_candidate
 from wheelfarm.index.comparison import ReleaseRules
-from wheelfarm.index.factory import open_index, path_of, required_signers
+from wheelfarm.index.factory import key_signer, open_index, path_of, required_signers
+from wheelfarm.index.sign_again import sign_again
 from wheelfarm.index.transaction import Transaction
 from wheelfarm.index.verify import verify_index
 from wheelfarm.model import Name, Target, parse_name
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.candidates import Candidate
     from wheelfarm.index.comparison import Comparison
     from wheelfarm.index.protocol import IndexProtocol
+    from wheelfarm.index.sign_again import SignedAgain
     from wheelfarm.index.verify import Verdict
     from wheelfarm.recipes.farm_settings import IndexTable
     from wheelfarm.run.farm import Farm
@@ -226,4 +228,19 @@ class Publication:
             releases,
             signers=required_signers(self.farm.settings, self.index_name, signer),
             limits=self.farm.settings.limits.values(),
+        )
+
+    def sign_again(self, wanted: Mapping[Name, str | None] | None, *, writes: bool) -> Iterator[SignedAgain]:
+        """Sign the statements of published wheels with the first key of the site; see `sign_again`.
+
+        Args:
+            wanted: the releases; None for all.
+            writes: whether the signatures are written.
+        """
+        signer = key_signer(self.index_name, self.farm.settings)
+        return sign_again(
+            self.index,
+            dict.fromkeys(self.owned) if wanted is None else wanted,
+            signers=required_signers(self.farm.settings, self.index_name),
+            sign=signer.sign if writes else None,
         )
