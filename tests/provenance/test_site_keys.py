@@ -181,6 +181,21 @@ class TestRefused:
         bundle = changed(site.signer("a").sign(TEXT), "dsseEnvelope.signatures.0.sig", signature)
         assert refused(bundle, site.keys("a")).startswith("the signature is not by keys/a.pub")
 
+    def test_a_character_that_was_changed_makes_no_other_statement(self, site: Site) -> None:
+        bundle = site.signer("a").sign(TEXT)
+        keys = site.keys("a")
+
+        @settings(deadline=None)
+        @given(position=st.integers(0, len(bundle) - 1), character=st.characters(max_codepoint=0x2FF))
+        def check(position: int, character: str) -> None:
+            text = bundle[:position] + character + bundle[position + 1 :]
+            try:
+                assert key_signed_text(text, keys, "here") == TEXT
+            except UnverifiedError as error:
+                assert error.hint  # noqa: PT017 - either of the two is right
+
+        check()
+
     @pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", "[" * 100_000])
     def test_a_text_that_is_no_bundle(self, site: Site, text: str) -> None:
         site.signer("a")
