@@ -13,7 +13,7 @@ from support.farm import write_farm
 from support.publishing import publishing_farm, stock, store
 from support.site_keys import write_keys
 from support.surveyed import Stock
-from wheelfarm.errors import SettingsError, UnverifiedError, UsageError
+from wheelfarm.errors import PublishError, SettingsError, UnverifiedError, UsageError
 from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 if TYPE_CHECKING:
@@ -189,3 +189,10 @@ class TestVerifySigner:
         done = signing.inv("index.sign", "all", "--json")
         assert done.returncode == UnverifiedError.exit_code
         assert sorted(each["state"] for each in json.loads(done.stdout)) == ["refused", "unchanged"]
+
+    def test_a_dry_run_tells_of_a_key_that_cannot_sign(self, signing: Door, tmp_path: Path) -> None:
+        (tmp_path / "secrets/a.pem").unlink()
+        assert signing.inv("index.publish", "alpha", "--dry-run").returncode == 0
+        done = signing.inv("index.publish", "all", "--dry-run")
+        assert done.returncode == PublishError.exit_code
+        assert "nothing is published, because the key keys/a.pub cannot sign" in done.stderr

@@ -61,6 +61,8 @@ def publish(call: Invocation, packages: str, *, index: str | None = None, next_b
         found = publication.compare(wanted, next_build=next_build)
         call.show(comparison_data(found), comparison_lines(found, call.screen.width))
         publication.check(found)
+        if found.to_upload:
+            publication.check_key()
         return
     found = publication.publish(wanted, next_build=next_build)
     call.show(comparison_data(found), comparison_lines(found, call.screen.width))

@@ -143,6 +143,11 @@ class KeySigner:
         bundle = {"mediaType": BUNDLE, "verificationMaterial": material, "dsseEnvelope": document}
         return json.dumps(bundle, sort_keys=True) + "\n"
 
+    def check(self) -> None:
+        """Raise what `sign` would raise before it signs; no token is used."""
+        with self._lock:
+            self._opened = self._opened or self._open()
+
     def _open(self) -> tuple[PublicKey, Any]:
         parts = urlsplit(self.url)
         if parts.scheme == "file2":

@@ -230,6 +230,11 @@ class Publication:
             limits=self.farm.settings.limits.values(),
         )
 
+    def check_key(self) -> None:
+        """Raise what is wrong with the key that would sign, where the index has one."""
+        if self._table.sign_key:
+            key_signer(self.index_name, self.farm.settings).check()
+
     def sign_again(self, wanted: Mapping[Name, str | None] | None, *, writes: bool) -> Iterator[SignedAgain]:
         """Sign the statements of published wheels with the first key of the site; see `sign_again`.
 
