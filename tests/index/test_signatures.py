@@ -212,10 +212,9 @@ class TestUnableToSign:
         farm = signing_farm(tmp_path)
         secret = tmp_path / "secrets/a.pem"
         stock(farm.wheelhouse)
-        content = secret.read_bytes()
-        secret.unlink()
+        secret.rename(tmp_path / "a.pem")
         only(lambda: publication(farm).publish(None), PublishError)
-        secret.write_bytes(content)
+        (tmp_path / "a.pem").rename(secret)
         publication(farm).publish(None)
         assert whys(farm) == {None}
 

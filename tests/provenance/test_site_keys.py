@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 from datetime import UTC, date, datetime, timedelta
@@ -221,6 +222,7 @@ class TestKeys:
         private = tmp_path / "secrets" / "a.pem"
         error = only(lambda: read_public_key(private, name="a.pem"), SettingsError)
         assert error.what == "a.pem is not a public key"
+        assert error.why == "it is a private key, which no file of a farm may have"
         assert private.read_text().splitlines()[1] not in str(error)
 
     @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN PUBLIC KEY-----\nAA==\n"])
@@ -250,4 +252,40 @@ class TestKeys:
 
     def test_a_private_key_that_is_missing(self, site: Site, tmp_path: Path) -> None:
         signer = site.signer("a", url=f"file2:{tmp_path}/none.pem")
-        assert "FileNotFoundError" in str(only(lambda: signer.sign(TEXT), PublishError).why)
+        error = only(lambda: signer.sign(TEXT), PublishError)
+        assert error.why == f"{tmp_path}/none.pem: No such file or directory"
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            (None, "public key"),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n", "encrypted private key"),
+            ("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nAA==\n", "encrypted sigstore private key"),
+            ("", "no key in PEM"),
+        ],
+    )
+    def test_a_file_that_is_no_private_key(
+        self, site: Site, tmp_path: Path, text: str | None, found: str
+    ) -> None:
+        signer, path = site.signer("a"), tmp_path / "secrets/a.pem"
+        path.write_text((site.root / "keys/a.pub").read_text() if text is None else text)
+        error = only(signer.check, PublishError)
+        assert error.why == f"{path} has {found}, and an unencrypted private key (PKCS#8) is needed"
+
+    def test_a_private_key_that_is_damaged(self, site: Site, tmp_path: Path) -> None:
+        signer, path = site.signer("a"), tmp_path / "secrets/a.pem"
+        path.write_bytes(path.read_bytes()[:60])
+        error = only(signer.check, PublishError)
+        assert str(error.why).startswith("ValueError: ")
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
+    def test_a_private_key_that_others_can_read(self, site: Site, tmp_path: Path, mode: int) -> None:
+        signer, path = site.signer("a"), tmp_path / "secrets/a.pem"
+        path.chmod(mode)
+        error = only(signer.check, SettingsError)
+        assert error.what == "other users can read or change the private key of the site"
+        assert error.why == f"its mode is {mode:04o}"
+        assert str(error.hint).startswith(f"chmod 600 {path}")
+        path.chmod(0o400)
+        assert site.signer("a").sign(TEXT)

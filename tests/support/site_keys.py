@@ -31,6 +31,7 @@ def write_keys(farm: Path, name: str, private: PrivateKeyTypes | None = None) ->
     )
     secret = farm.parent / "secrets" / f"{name}.pem"
     secret.parent.mkdir(exist_ok=True)
+    secret.touch(mode=0o600)
     secret.write_bytes(
         private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

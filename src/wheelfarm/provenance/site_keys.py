@@ -12,6 +12,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+import re
+import stat
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -35,6 +38,8 @@ _KEY_ID: Final = "-"
 """Stands for every key while securesystemslib compares key ids; the bundle has none, as cosign's."""
 _PREFIX_VARIABLE: Final = "CRYPTO_SIGNER_PATH_PREFIX"
 """Of securesystemslib: the directory of a private key whose url has a relative path."""
+_PRIVATE: Final = (b"PRIVATE KEY", b"EC PRIVATE KEY")
+"""The labels of PEM files with a private key that is not encrypted (RFC 7468, RFC 5915)."""
 _INSTALL: Final = "pip install 'wheelfarm[attest]'"
 
 
@@ -73,15 +78,20 @@ def read_public_key(path: Path, *, name: str, expires: date | None = None) -> Pu
         raise SettingsError(
             f"the public key {name} cannot be used", why=f"{error.name} is not installed", hint=_INSTALL
         ) from error
+    text = b""
     try:
-        found = serialization.load_pem_public_key(path.read_bytes())
+        text = path.read_bytes()
+        found = serialization.load_pem_public_key(text)
         key = SSlibKey.from_crypto(found, _KEY_ID)
     except Exception as error:
+        private = b"PRIVATE KEY-----" in text
         raise SettingsError(
             f"{name} is not a public key",
             where=name,
-            why=_reason(error),
-            hint="it is a PEM file that begins with BEGIN PUBLIC KEY, as cosign.pub",
+            why="it is a private key, which no file of a farm may have" if private else _reason(error),
+            hint=f"openssl pkey -in {name} -pubout; make another key if others could read this one"
+            if private
+            else "it is a PEM file that begins with BEGIN PUBLIC KEY, as cosign.pub",
         ) from error
     if key.scheme != _SCHEME:
         raise SettingsError(
@@ -129,12 +139,15 @@ class KeySigner:
         with self._lock:
             public, signer = self._opened = self._opened or self._open()
             from securesystemslib.dsse import Envelope  # noqa: PLC0415 - an extra
+            from securesystemslib.exceptions import VerificationError  # noqa: PLC0415
 
             envelope = Envelope(text.encode(), PAYLOAD, {})
             try:
                 envelope.sign(signer)
-                # An HSM does not compare its key with the public key.
+                # A token does not compare its key with the public key.
                 envelope.verify([public.key], 1)
+            except VerificationError as error:
+                raise self._unusable(f"the private key is not that of {public.name}") from error
             except Exception as error:
                 raise self._unusable(_reason(error)) from error
         document = envelope.to_dict()
@@ -151,14 +164,7 @@ class KeySigner:
     def _open(self) -> tuple[PublicKey, Any]:
         parts = urlsplit(self.url)
         if parts.scheme == "file2":
-            path = Path(self.environ.get(_PREFIX_VARIABLE, ""), parts.path).resolve()
-            if path.is_relative_to(self.root.resolve()):
-                raise SettingsError(
-                    "the private key of the site is in the farm",
-                    where=str(path),
-                    why="whoever gets a copy of the farm could sign",
-                    hint="keep it outside, and set sign-key to that path",
-                )
+            self._check_file(Path(self.environ.get(_PREFIX_VARIABLE, ""), parts.path).resolve())
         (public,) = read_public_keys(self.root, self.keys[:1])
         if public.is_expired():
             raise self._unusable(f"{public.name} expired on {public.expires}")
@@ -168,6 +174,32 @@ class KeySigner:
             return public, Signer.from_priv_key_uri(self.url, public.key, self._find_secret)
         except Exception as error:
             raise self._unusable(_reason(error)) from error
+
+    def _check_file(self, path: Path) -> None:
+        """Raise unless a file has a private key that this user alone can read."""
+        if path.is_relative_to(self.root.resolve()):
+            raise SettingsError(
+                "the private key of the site is in the farm",
+                where=str(path),
+                why="whoever gets a copy of the farm could sign",
+                hint="keep it outside, and set sign-key to that path",
+            )
+        try:
+            mode, text = path.stat().st_mode, path.read_bytes()
+        except OSError as error:
+            raise self._unusable(f"{path}: {error.strerror}") from error
+        # Windows has access lists in place of modes.
+        if os.name != "nt" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SettingsError(
+                "other users can read or change the private key of the site",
+                where=str(path),
+                why=f"its mode is {stat.S_IMODE(mode):04o}",
+                hint=f"chmod 600 {path}; make another key if somebody may have read it",
+            )
+        label = re.search(rb"-----BEGIN ([A-Z0-9 ]+)-----", text)
+        if label is None or label[1] not in _PRIVATE:
+            kind = label[1].decode().lower() if label else "no key in PEM"
+            raise self._unusable(f"{path} has {kind}, and an unencrypted private key (PKCS#8) is needed")
 
     def _find_secret(self, name: str) -> str:
         if SIGN_PIN not in self.environ:
@@ -213,20 +245,19 @@ def key_signed_text(bundle: str, keys: Sequence[PublicKey], where: str) -> str:
         except VerificationError:
             continue
         if public.is_expired():
-            raise _unsigned(where, f"{public.name} expired on {public.expires}")
+            hint = "inv index.sign, on the machine that stores these wheels, signs them with another key"
+            raise _unsigned(where, f"{public.name} expired on {public.expires}", hint)
         return text
     named = next((public.name for public in keys if public.hint == hint), None)
     why = f"the signature is not by {named}, which it names" if named else f"it names the key {hint!r:.80}"
     raise _unsigned(where, f"{why}; accepted: {', '.join(public.name for public in keys) or 'none'}")
 
 
-def _unsigned(where: str, why: str) -> UnverifiedError:
-    return UnverifiedError(
-        "the provenance statement is not signed by an accepted key of the site",
-        where=where,
-        why=why,
-        hint="do not install it before you know who has signed it",
-    )
+def _unsigned(
+    where: str, why: str, hint: str = "do not install it before you know who has signed it"
+) -> UnverifiedError:
+    what = "the provenance statement is not signed by an accepted key of the site"
+    return UnverifiedError(what, where=where, why=why, hint=hint)
 
 
 def _reason(error: Exception) -> str:
@@ -235,4 +266,4 @@ def _reason(error: Exception) -> str:
         return error.why or error.what
     while isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return f"{type(error).__name__}: {str(error)[:200]}"
+    return ": ".join(filter(None, (type(error).__name__, str(error)[:200])))
