@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.bundles import rewrite, set_digest
 from support.door import Door
 from support.namespaces import can_have_namespaces
 from wheelfarm.errors import ArchiveError, HashError, UsageError
-from wheelfarm.model import sha256_of_bytes
 from wheelfarm.run.bundle_reader import unpacked_bundle
 from wheelfarm.system.files import sha256_of_file
 
@@ -78,18 +76,6 @@ def state_of(farm: Door) -> list[str]:
         for path in (farm.root / name).rglob("*")
         if path.is_file()
     )
-
-
-def rewrite(archive: Path, change: Callable[[dict[str, bytes]], object]) -> None:
-    """Change the members of a bundle, as somebody who also makes tar archives would."""
-    with tarfile.open(archive) as tar:
-        members = {each.name: tar.extractfile(each).read() for each in tar}  # type: ignore[union-attr]
-    change(members)
-    with tarfile.open(archive, "w") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
 
 
 class TestBundle:
@@ -181,13 +167,6 @@ class TestLoad:
         assert done.returncode in {UsageError.exit_code, ArchiveError.exit_code, HashError.exit_code}
         assert message in done.stderr
         assert state_of(receiver) == []
-
-
-def set_digest(members: dict[str, bytes], name: str) -> None:
-    """Let the manifest have the digest of a member as it is."""
-    manifest = json.loads(members["bundle.json"])
-    manifest["files"][name] = sha256_of_bytes(members[name])
-    members["bundle.json"] = json.dumps(manifest).encode()
 
 
 def first(members: dict[str, bytes], directory: str) -> str:

@@ -1,4 +1,4 @@
-"""Signatures of the farm and programs of others: a key in SoftHSM signs, cosign and pypi-attestations read."""
+"""What a key in SoftHSM signs, and what cosign and pypi-attestations say of signatures of the farm."""
 
 from __future__ import annotations
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import UsageError, counted
 from wheelfarm.model import parse_digest
+from wheelfarm.recipes.farm_settings import WHEELHOUSE
 from wheelfarm.report.text import size
 from wheelfarm.run.bundle import (
     ENVIRONMENT,
@@ -21,6 +22,8 @@ from wheelfarm.run.bundle import (
     write_bundle,
 )
 from wheelfarm.run.bundle_reader import unpacked_bundle
+from wheelfarm.run.bundle_signatures import bundle_signers, verify_signatures
+from wheelfarm.run.publication import choose_index_name
 from wheelfarm.sources.cache import Cache
 
 if TYPE_CHECKING:
@@ -28,10 +31,36 @@ if TYPE_CHECKING:
 
     from wheelfarm.cli.task import Invocation
     from wheelfarm.model import Digest
+    from wheelfarm.recipes.settings import Settings
 
 
-@task(*PLANNING, *("dry_run", "json"), output="the file; wheelfarm.tar by default")
-def bundle(call: Invocation, packages: str, *, output: str = "wheelfarm.tar") -> None:
+_INDEX: Final = (
+    f"whose signatures count; that with `signer-keys` by default, or `{WHEELHOUSE}` for wheels without any"
+)
+
+
+def _signing_index(settings: Settings, index: str | None) -> str | None:
+    """The index whose signatures count: the one that is named, or the only one with `signer-keys`.
+
+    Raises:
+        UsageError: when there are several, or none of that name.
+    """
+    if index == WHEELHOUSE:
+        return None
+    if index is not None:
+        settings.choose_index(index)
+        return index
+    names = [name for name, table in settings.indexes.items() if table.signer_keys]
+    if len(names) > 1:
+        why = f"{', '.join(names)} have signer-keys"
+        raise UsageError("name the index whose signatures count", why=why, hint=f"--index {names[0]}")
+    return names[0] if names else None
+
+
+@task(*PLANNING, *("dry_run", "json"), output="the file; wheelfarm.tar by default", index=_INDEX)
+def bundle(
+    call: Invocation, packages: str, *, output: str = "wheelfarm.tar", index: str | None = None
+) -> None:
     """Write one archive with what a machine without a network needs of packages: wheels, sources, locks."""
     names = call.choose(packages)
     plan = call.plan(names)
@@ -43,7 +72,7 @@ def bundle(call: Invocation, packages: str, *, output: str = "wheelfarm.tar") ->
         environment = Path(scratch)
         if not call.dry_run:
             fetch_environment(farm.settings, environment)
-        found = collect_bundle(farm, plan, environment)
+        found = collect_bundle(farm, plan, environment, _signing_index(farm.settings, index))
         digest = None if call.dry_run else write_bundle(found, path)
         data, lines = _data(found, path, digest), list(_lines(found))
     call.show(data, lines)
@@ -93,8 +122,16 @@ def _images(manifest: Manifest) -> list[str]:
     *("dry_run", "json"),
     file="the bundle",
     sha256="what index.bundle has printed; without it a bundle is compared with its own list alone",
+    index=_INDEX,
 )
-def load(call: Invocation, file: str, *, sha256: str | None = None) -> None:
+def load(
+    call: Invocation,
+    file: str,
+    *,
+    sha256: str | None = None,
+    index: str | None = None,
+    signer: str | None = None,
+) -> None:
     """Verify a bundle, and put its wheels, sources and environment where this farm finds them offline."""
     farm, path = call.farm, Path(file)
     if not path.is_file():
@@ -102,10 +139,13 @@ def load(call: Invocation, file: str, *, sha256: str | None = None) -> None:
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise UsageError(f"{sha256!r} is no sha256", where="--sha256", hint="inv index.bundle prints it")
     settings = farm.settings
+    name = choose_index_name(farm, index) if signer else _signing_index(settings, index)
+    signers = bundle_signers(settings, name, signer) if name else None
     with unpacked_bundle(path, settings.work, parse_digest(sha256) if sha256 else None) as found:
         changed, manifest = found.changed_farm_files(settings), found.manifest
+        signed = verify_signatures(found, signers) if signers else {}
         if not call.dry_run:
-            found.store_wheels(farm.wheelhouse)
+            found.store_wheels(farm.wheelhouse, signed)
             found.fill_cache(Cache(settings.cache))
             found.fill_environment(settings.work / ENVIRONMENT)
     wheels = [PurePosixPath(each.wheel).name for each in manifest.wheels]
@@ -115,12 +155,15 @@ def load(call: Invocation, file: str, *, sha256: str | None = None) -> None:
         "wheels": wheels,
         "inputs": inputs,
         "environment": environment,
+        "signed": len(signed),
         "changed": changed,
     }
     call.show(data, wheels)
-    name = manifest.builds[-1].id.partition(" ")[0]
-    after = "only verified" if call.dry_run else f"next: nox -s build-{name} -- --offline"
+    last = manifest.builds[-1].id.partition(" ")[0]
+    after = "only verified" if call.dry_run else f"next: nox -s build-{last} -- --offline"
     call.screen.say(f"{_count(len(wheels), inputs, environment)}; {after}")
+    if signers:
+        call.screen.say(f"{counted(len(signed), 'wheel')} signed as index {name} requires it")
     call.screen.lines(_images(manifest))
     if changed:
         files = counted(len(changed), "file of this farm differs", "files of this farm differ")

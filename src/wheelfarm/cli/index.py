@@ -162,7 +162,6 @@ def _set_status(
 @task(
     *("variant", "json"),
     packages="distributions or releases, such as scipy or scipy==1.17.1, or all",
-    signer="who must have signed, instead of who is in the settings: a public key, an address or a url",
 )
 def verify(call: Invocation, packages: str, *, index: str | None = None, signer: str | None = None) -> None:
     """Fetch wheels from an index, and compare them with their record, SBOM and provenance."""

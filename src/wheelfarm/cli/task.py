@@ -92,6 +92,9 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "json": Option("write the result as JSON to standard output", flag="true"),
     "packages": Option("distributions, separated by commas, or all"),
     "index": Option("its name in [tool.wheelfarm.index]; needed only where there are several"),
+    "signer": Option(
+        "who must have signed, in place of who is in the settings: a public key, an address or a url"
+    ),
     "wheel": Option("a wheel file, or a distribution: the farm's wheel of it"),
 }
 """Every option and word that several tasks have, and the only short flags that there are."""

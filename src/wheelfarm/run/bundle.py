@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final, Literal, cast
 
 from wheelfarm.model import Digest, sha256_of_bytes
+from wheelfarm.run.bundle_signatures import collect_attestations
 from wheelfarm.run.cluster.inputs import BuildInputsForWorker, pack_farm
 from wheelfarm.run.cluster.request import Answer, Value
 from wheelfarm.run.services import SilentRunListener
@@ -92,7 +93,7 @@ class Bundle:
         return sum(path.stat().st_size for path in self.paths.values()) + sum(map(len, self.texts.values()))
 
 
-def collect_bundle(farm: Farm, plan: Plan, environment: Path) -> Bundle:
+def collect_bundle(farm: Farm, plan: Plan, environment: Path, index: str | None = None) -> Bundle:
     """Collect what the builds of a plan have made, and what they and their gates need.
 
     What is not in the cache yet is fetched.
@@ -101,9 +102,11 @@ def collect_bundle(farm: Farm, plan: Plan, environment: Path) -> Bundle:
         farm: the farm.
         plan: the builds, all of them with stored wheels.
         environment: the directory with the wheels that the farm itself needs; see `fetch_environment`.
+        index: whose signed attestations of the wheels go along; None for none.
 
     Raises:
         ChainError: when a wheel is not stored, or was changed.
+        UnverifiedError: when the index does not have a wheel with the signatures that it requires.
         FarmError: when an input cannot be fetched.
     """
     services = farm.services(plan, SilentRunListener())
@@ -128,6 +131,10 @@ def collect_bundle(farm: Farm, plan: Plan, environment: Path) -> Bundle:
             if file.sha256 not in own:
                 name = f"{INPUTS}/{file.sha256}/{file.filename}"
                 paths[name], digests[name] = found.paths[file.sha256], file.sha256
+    if index is not None:
+        signed = collect_attestations(farm, index, {key: paths[each.wheel] for key, each in wheels.items()})
+        texts |= signed
+        digests |= {name: sha256_of_bytes(text) for name, text in signed.items()}
     for path in sorted(environment.iterdir()):
         name = f"{ENVIRONMENT}/{path.name}"
         paths[name], digests[name] = path, sha256_of_file(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import tempfile
 import zipfile
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 _HINT: Final = "copy it again, and compare its sha256 with the one that inv index.bundle has printed"
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LARGEST: Final = 64 << 20
 """Bytes of a manifest."""
 
@@ -45,6 +47,7 @@ class UnpackedBundle:
     """A bundle whose members have the digests of its manifest, as files in a temporary directory."""
 
     path: Path
+    directory: Path
     manifest: Manifest
     files: Mapping[str, Path]
 
@@ -65,14 +68,18 @@ class UnpackedBundle:
         for answer in self.manifest.answers:
             cache.remember(answer.question, answer.sha256)
 
-    def store_wheels(self, wheelhouse: Wheelhouse) -> None:
+    def store_wheels(self, wheelhouse: Wheelhouse, signed: Mapping[Digest, str]) -> None:
         """Store the wheels with their records.
+
+        Args:
+            wheelhouse: where they go.
+            signed: the signed records by build key, which take the place of those beside the wheels.
 
         Raises:
             WheelhouseError: when a record is of other bytes, or the wheelhouse cannot be written.
         """
         for each in self.manifest.wheels:
-            record = self.files[each.record].read_text(encoding="utf-8")
+            record = signed.get(each.key) or self.files[each.record].read_text(encoding="utf-8")
             variant = self.manifest.variant
             wheel = self.files[each.wheel]
             wheelhouse.store(wheel, sha256=each.sha256, variant=variant, key=each.key, record=record)
@@ -149,7 +156,7 @@ def _unpack(path: Path, directory: Path) -> UnpackedBundle:
                 files[member.name] = _verified(archive, member, manifest, path, target)
     except (tarfile.TarError, EOFError, UnicodeError, ValueError, OverflowError) as error:
         raise _damaged(path, f"{error}") from error
-    unpacked = UnpackedBundle(path=path, manifest=manifest, files=files)
+    unpacked = UnpackedBundle(path=path, directory=directory, manifest=manifest, files=files)
     _check(unpacked)
     return unpacked
 
@@ -163,6 +170,10 @@ def _check(bundle: UnpackedBundle) -> None:
     needed = {name for each in manifest.wheels for name in (each.wheel, each.record)} | {FARM}
     if unknown := sorted(needed - files.keys()):
         raise _damaged(path, f"its manifest speaks of {unknown[0]}, and does not list it")
+    for digest in (*(each.key for each in manifest.wheels), *(each.sha256 for each in manifest.answers)):
+        # They become names of files.
+        if not _DIGEST.fullmatch(digest):
+            raise _damaged(path, f"its manifest has the digest {digest!r:.80}")
     for each in manifest.wheels:
         described = DescribedWheel.read(read_text(files[each.record], RecordError), each.record)
         if (described.sha256, described.filename) != (each.sha256, PurePosixPath(each.wheel).name):
