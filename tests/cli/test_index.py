@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -185,7 +186,15 @@ class TestVerifySigner:
         done = signing.inv("index.sign", "all")
         assert done.stdout.count("unchanged") == 2
         assert "0 wheels signed" in done.stderr
-        next(signing.root.rglob("*.sigstore.json")).unlink()
+
+    def test_an_unsigned_wheel_is_signed_where_it_is_stored_alone(self, signing: Door) -> None:
+        (signature, _) = signing.root.rglob("*.sigstore.json")
+        signature.unlink()
+        done = signing.inv("index.sign", "all")
+        assert done.returncode == 0
+        assert "1 wheel signed" in done.stderr
+        signature.unlink()
+        shutil.rmtree(signing.root / "wheelhouse")
         done = signing.inv("index.sign", "all", "--json")
         assert done.returncode == UnverifiedError.exit_code
         assert sorted(each["state"] for each in json.loads(done.stdout)) == ["refused", "unchanged"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,13 +160,42 @@ class TestSignAgain:
         assert [each.read_bytes() for each in bundles(tmp_path)] == before
 
     @pytest.mark.parametrize("old", [[], named("a", expires=YESTERDAY)])
-    def test_what_no_accepted_key_has_signed_is_not_signed(
+    def test_what_no_accepted_key_has_signed_is_not_signed_elsewhere(
         self, farm: Farm, tmp_path: Path, old: list[Table]
     ) -> None:
+        """A machine that does not store these wheels knows of them what the index says."""
         before = [each.read_bytes() for each in bundles(tmp_path)]
-        found = list(publication(self.rotated(farm, tmp_path, old)).sign_again(None, writes=True))
+        rotated = self.rotated(farm, tmp_path, old)
+        shutil.rmtree(rotated.settings.wheelhouse)
+        found = list(publication(rotated).sign_again(None, writes=True))
+        assert len(found) == 4
         assert all(isinstance(each.error, UnverifiedError) for each in found)
         assert [each.read_bytes() for each in bundles(tmp_path)] == before
+
+    @pytest.mark.parametrize("old", [[], named("a", expires=YESTERDAY)])
+    def test_the_machine_that_stores_the_wheels_signs_them(
+        self, farm: Farm, tmp_path: Path, old: list[Table]
+    ) -> None:
+        """Wheels of an expired or lost key, and unsigned ones: it makes the same statements itself."""
+        rotated = self.rotated(farm, tmp_path, old)
+        bundles(tmp_path)[0].unlink()
+        other = store(farm.wheelhouse, "alpha", "2.0", tag="py3-none-any")
+        assert [each.new for each in publication(rotated).sign_again(None, writes=True)] == [True] * 4
+        assert whys(changed_settings(rotated, **{"signer-keys": named("b")})) == {None}
+        assert other.path.is_file()
+
+    def test_a_wheel_of_the_same_build_with_other_bytes_is_not_signed(
+        self, farm: Farm, tmp_path: Path
+    ) -> None:
+        """Somebody has published another wheel of the same name, with a record and a statement about it."""
+        other = publishing_farm(tmp_path / "other/farm", {"kind": "static", "url": "../../public"})
+        shutil.rmtree(tmp_path / "public")
+        stock(other.wheelhouse, content="bad", inputs_of="")
+        publication(other).publish(None)
+        found = list(publication(self.rotated(farm, tmp_path, named("a"))).sign_again(None, writes=True))
+        assert len(found) == 4
+        assert all(isinstance(each.error, UnverifiedError) for each in found)
+        assert not bundles(tmp_path)
 
     def test_a_statement_that_was_changed_is_not_signed(self, farm: Farm, tmp_path: Path) -> None:
         path = Path(str(bundles(tmp_path)[0]).replace(".sigstore.json", ".provenance.json"))
@@ -176,7 +206,7 @@ class TestSignAgain:
 
     def test_an_index_without_a_key(self, tmp_path: Path) -> None:
         farm = publishing_farm(tmp_path / "farm", {"kind": "static", "url": "../public"})
-        error = only(lambda: publication(farm).sign_again(None, writes=True), UsageError)
+        error = only(lambda: list(publication(farm).sign_again(None, writes=True)), UsageError)
         assert error.what == "index internal has no key that signs"
 
 

@@ -1,4 +1,4 @@
-"""Sign the statements of published wheels with a new key of the site, before the old one expires."""
+"""Sign the statements of published wheels with a new key of the site."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from wheelfarm.provenance.attestation import RequiredSigners
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from wheelfarm.index.protocol import IndexProtocol
+    from wheelfarm.index.build_tags import BuildSlot
+    from wheelfarm.index.protocol import IndexProtocol, ListedFile
     from wheelfarm.model import Digest, Name
     from wheelfarm.provenance.attestation import Attestation
 
@@ -34,16 +35,19 @@ def sign_again(
     wanted: Mapping[Name, str | None],
     *,
     signers: RequiredSigners,
+    make_statement: Callable[[Name, ListedFile, BuildSlot], str | None],
     sign: Callable[[str], str] | None,
 ) -> Iterator[SignedAgain]:
     """Sign each statement with the first key, unless this has signed it.
 
-    A statement needs a signature that still counts: whoever can write to the index could else get one.
+    A statement needs a signature that still counts, or is the one that this farm makes of its own stored
+    wheel: whoever can write to the index could else get a signature.
 
     Args:
         index: the index.
         wanted: distributions, each with a version or None for all.
         signers: who must have signed; the first of their keys is that of the new signatures.
+        make_statement: makes the statement of a listed wheel that is stored here; None for another one.
         sign: signs a statement; None when nothing is to be written.
 
     Raises:
@@ -51,6 +55,14 @@ def sign_again(
         FarmError: when the key cannot sign.
     """
     newest = RequiredSigners(keys=signers.keys[:1])
+
+    def check(project: Name, file: ListedFile, slot: BuildSlot, found: Attestation | None) -> None:
+        try:
+            signers.check(Path(file.filename), found)
+        except UnverifiedError:
+            if found is None or found.statement != make_statement(project, file, slot):
+                raise
+
     attestations: dict[tuple[Name, str], Mapping[Digest, Attestation]] = {}
     for project, file, slot in listed_wheels(index, wanted):
         release, path = (project, str(slot.version)), Path(file.filename)
@@ -58,8 +70,8 @@ def sign_again(
             attestations[release] = index.attestations(*release)
         found = attestations[release].get(file.sha256) if file.sha256 else None
         try:
-            signers.check(path, found)
-        except UnverifiedError as error:
+            check(project, file, slot, found)
+        except FarmError as error:
             yield SignedAgain(project=project, filename=file.filename, error=error)
             continue
         try:

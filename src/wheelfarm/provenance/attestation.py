@@ -39,6 +39,7 @@ RECORD: Final = "build-record.json"
 SBOM: Final = "sbom.cdx.json"
 
 _AGAIN: Final = "do not install it; publish it again under another build number"
+_SIGN: Final = "do not install it; inv index.sign, on the machine that stores it, signs it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,8 +229,8 @@ def _first_difference(found: Any, made: Any, path: str = "") -> str:  # noqa: AN
     return "it is written in another form"
 
 
-def _differs(path: Path, what: str, why: str) -> UnverifiedError:
-    return UnverifiedError(f"{what} does not match {path.name}", where=path.name, why=why, hint=_AGAIN)
+def _differs(path: Path, what: str, why: str, hint: str = _AGAIN) -> UnverifiedError:
+    return UnverifiedError(f"{what} does not match {path.name}", where=path.name, why=why, hint=hint)
 
 
 def check_signature(path: Path, attestation: Attestation | None, *, identity: str, issuer: str) -> None:
@@ -254,6 +255,7 @@ def check_signature(path: Path, attestation: Attestation | None, *, identity: st
 def _check_key_signature(path: Path, attestation: Attestation | None, keys: tuple[PublicKey, ...]) -> None:
     if attestation is None or not attestation.key_signature:
         names = ", ".join(public.name for public in keys)
-        raise _differs(path, "the signature", f"there is none by a key of the site; accepted: {names}")
+        why = f"there is none by a key of the site; accepted: {names}"
+        raise _differs(path, "the signature", why, _SIGN)
     if key_signed_text(attestation.key_signature, keys, path.name) != attestation.statement:
         raise _differs(path, "the signature", "it was made for another statement")

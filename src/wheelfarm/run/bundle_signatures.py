@@ -1,7 +1,7 @@
 """Signatures in a bundle: the attestations of published wheels go along with the stored ones.
 
-The signed statement is about the wheel under its published name. The stored wheel gets that name and its build
-tag again, which makes the same bytes.
+The signed statement is about the wheel under its published name. The stored wheel gets that name and its
+build tag again, which makes the same bytes.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import tempfile
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 from wheelfarm.errors import UsageError
-from wheelfarm.index.build_tags import Tagger
-from wheelfarm.index.candidates import find_candidates, verify_candidate
+from wheelfarm.index.build_tags import Tagger, build_tag, short_key
+from wheelfarm.index.candidates import Candidate, attest, find_candidates, verify_candidate
 from wheelfarm.index.comparison import ReleaseRules
 from wheelfarm.index.factory import key_signer, open_index, path_of, required_signers
 from wheelfarm.index.sign_again import sign_again
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from wheelfarm.index.candidates import Candidate
+    from wheelfarm.index.build_tags import BuildSlot
     from wheelfarm.index.comparison import Comparison
-    from wheelfarm.index.protocol import IndexProtocol
+    from wheelfarm.index.protocol import IndexProtocol, ListedFile
     from wheelfarm.index.sign_again import SignedAgain
     from wheelfarm.index.verify import Verdict
     from wheelfarm.recipes.farm_settings import IndexTable
@@ -144,6 +144,10 @@ class Publication:
         work.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix="publish-", dir=work)
 
+    def _tagger(self, directory: Path | str) -> Tagger:
+        farm = self.farm
+        return Tagger(farm.wheelhouse, Path(directory), farm.settings.work / "published.json")
+
     @contextmanager
     def _transaction(
         self, wanted: Mapping[Name, str | None] | None, *, next_build: bool = False
@@ -151,7 +155,7 @@ class Publication:
         """The transaction that publishes some releases and what they need of the farm, or all."""
         farm = self.farm
         with self._open_directory() as directory:
-            tagger = Tagger(farm.wheelhouse, Path(directory), farm.settings.work / "published.json")
+            tagger = self._tagger(directory)
             yield Transaction(
                 index=self.index,
                 candidates=find_candidates(
@@ -243,9 +247,30 @@ class Publication:
             writes: whether the signatures are written.
         """
         signer = key_signer(self.index_name, self.farm.settings)
-        return sign_again(
-            self.index,
-            dict.fromkeys(self.owned) if wanted is None else wanted,
-            signers=required_signers(self.farm.settings, self.index_name),
-            sign=signer.sign if writes else None,
-        )
+        with self._open_directory() as directory:
+            tagger = self._tagger(directory)
+            yield from sign_again(
+                self.index,
+                dict.fromkeys(self.owned) if wanted is None else wanted,
+                signers=required_signers(self.farm.settings, self.index_name),
+                make_statement=partial(self._make_statement, tagger),
+                sign=signer.sign if writes else None,
+            )
+
+    def _make_statement(
+        self, tagger: Tagger, project: Name, listed: ListedFile, slot: BuildSlot
+    ) -> str | None:
+        """Make the statement of a listed wheel that was made of a stored one; None for another wheel.
+
+        Raises:
+            UnprovenError: when the stored wheel is not the one that passed the gate.
+        """
+        wheelhouse, variant = self.farm.wheelhouse, self.variant
+        for file in wheelhouse.listed(variant, project):
+            if slot.short_key == short_key(file.key):
+                path = wheelhouse.wheel_path(variant, file)
+                stored = Candidate(project=project, variant=variant, file=file, path=path)
+                tagged = tagger.tag(stored, build_tag(slot.number, file.key))
+                if tagged.sha256 == listed.sha256:
+                    return attest(wheelhouse, lambda _text: "", None, tagged).statement
+        return None
