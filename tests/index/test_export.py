@@ -24,6 +24,7 @@ from support.farm import write_farm
 from support.publishing import RECIPES, TARGETS, decoy_index, publication, store
 from support.raised import raised
 from support.servers import served
+from support.site_keys import write_keys
 from wheelfarm.errors import IncompleteError
 from wheelfarm.index.export import (
     ExportedWheel,
@@ -212,6 +213,19 @@ class TestPylock:
             wheel.write_bytes(wheel.read_bytes() + b"x")
         with pytest.raises(AssertionError, match="lockfile records"):
             install_by_uv(tmp_path / "site", farm / "pylock.toml")
+
+    def test_a_key_of_the_site_is_no_identity(self, farm: Door) -> None:
+        """Each wheel has a signature, and the lock the hashes alone."""
+        url = write_keys(farm.root, "a")
+        project = farm / "pyproject.toml"
+        lines = f'sign-key = "{url}"\nsigner-keys = [{{ file = "keys/a.pub" }}]'
+        project.write_text(project.read_text().replace(f'signer = "{SIGNER}"', lines))
+        made = published(farm)
+        assert len(list((made.settings.root.parent / "public").rglob("*.whl.sigstore.json"))) == 2 * len(
+            {HERE, *TARGETS}
+        )
+        exported(farm, "--format", "pylock", "--index", "internal")
+        assert "attestation-identities" not in (farm / "pylock.toml").read_text()
 
     def test_identities_are_those_of_the_signer_where_all_wheels_are_signed(self, farm: Door) -> None:
         made = published(farm)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pypi_attestations import Attestation
+from sigstore.models import TrustedRoot
+from sigstore.verify import Verifier
 
 from support.publishing import VARIANT, publication, publishing_farm, stock, store
 from support.raised import only, raised
-from support.sigstore_bundles import identity_bundle
+from support.sigstore_bundles import ISSUER, SIGNER, LocalSigstore
 from support.site_keys import write_keys
 from wheelfarm.errors import PublishError, SettingsError, UnverifiedError, UsageError
 from wheelfarm.model import Name
@@ -282,25 +284,81 @@ class TestSettings:
         assert again.indexes["internal"].signer_keys[0].expires == TODAY
 
 
-def test_what_is_beside_a_wheel_goes_with_it(farm: Farm, tmp_path: Path) -> None:
-    index = publication(farm).index
-    index.remove(Name("beta"), [each.filename for each in index.list_files([Name("beta")])[Name("beta")]])
-    assert [each.name.partition("-")[0] for each in bundles(tmp_path)] == ["alpha", "alpha"]
+class TestIdentity:
+    """What an identity signs, by a Sigstore of the tests' own: they reach no other."""
+
+    @pytest.fixture
+    def sigstore(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> LocalSigstore:
+        local = LocalSigstore()
+        (tmp_path / "root.json").write_text(local.trusted_root)
+        root = TrustedRoot.from_file(str(tmp_path / "root.json"))
+        monkeypatch.setattr(Signer, "sign", lambda _self, text: local.sign(text))
+        monkeypatch.setattr(Verifier, "production", lambda: Verifier(trusted_root=root))
+        return local
+
+    def farm(self, tmp_path: Path, **changes: Any) -> Farm:
+        farm = signing_farm(tmp_path, signer=SIGNER, issuer=ISSUER, **changes)
+        stock(farm.wheelhouse)
+        publication(farm).publish(None)
+        return farm
+
+    def test_it_has_an_attestation_of_pep_740_for_each_wheel(
+        self, sigstore: LocalSigstore, tmp_path: Path
+    ) -> None:
+        """The name is that which `pypi-attestations verify attestation` looks for beside a file."""
+        assert sigstore.identity == SIGNER
+        self.farm(tmp_path)
+        for bundle in bundles(tmp_path):
+            wheel = bundle.with_name(bundle.name.removesuffix(".sigstore.json"))
+            attestation = Attestation.model_validate_json(Path(f"{wheel}.slsa.attestation").read_bytes())
+            assert attestation.envelope.statement == Path(f"{wheel}.provenance.json").read_bytes()
+
+    @pytest.mark.usefixtures("sigstore")
+    def test_both_must_have_signed_where_the_settings_name_both(self, tmp_path: Path) -> None:
+        farm = self.farm(tmp_path)
+        assert whys(farm) == {None}
+        found = bundles(tmp_path)
+        found[0].unlink()
+        signatures = [Path(str(each).replace(".sigstore.json", ".provenance.sigstore")) for each in found]
+        signatures[1].write_bytes(signatures[2].read_bytes())
+        refused = {
+            each.filename: str(each.error.why) for each in publication(farm).verify(None) if each.error
+        }
+        assert refused == {
+            found[0].name.removesuffix(
+                ".sigstore.json"
+            ): "there is none by a key of the site; accepted: keys/a.pub",
+            found[1].name.removesuffix(".sigstore.json"): "it was made for another statement",
+        }
+
+    @pytest.mark.usefixtures("sigstore")
+    @pytest.mark.parametrize(
+        ("changes", "why"),
+        [
+            ({"signer": "other@example.org"}, "SANs do not match other@example.org"),
+            ({"issuer": "https://other.example.org"}, "OIDCIssuer does not match"),
+        ],
+    )
+    def test_another_identity(self, tmp_path: Path, changes: Table, why: str) -> None:
+        (found,) = whys(changed_settings(self.farm(tmp_path), **changes))
+        assert why in str(found)
 
 
-def test_a_wheel_that_an_identity_has_signed_has_an_attestation_of_pep_740(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The name is that which `pypi-attestations verify attestation` looks for beside a file.
+class TestMoved:
+    def test_a_copy_of_the_files_has_the_signatures(self, farm: Farm, tmp_path: Path) -> None:
+        """A mirror needs nothing of the farm: any program that copies files will do."""
+        shutil.move(tmp_path / "public", tmp_path / "mirror")
+        assert whys(changed_settings(farm, url="../mirror")) == {None}
 
-    Tests reach no service that signs for an identity, so a bundle of the same form is put there.
-    """
-    monkeypatch.setattr(Signer, "sign", lambda _self, text: identity_bundle(text))
-    farm = signing_farm(tmp_path)
-    stock(farm.wheelhouse)
-    publication(farm).publish(None)
-    for bundle in bundles(tmp_path):
-        wheel = bundle.with_name(bundle.name.removesuffix(".sigstore.json"))
-        attestation = Attestation.model_validate_json(Path(f"{wheel}.slsa.attestation").read_bytes())
-        assert attestation.envelope.statement == Path(f"{wheel}.provenance.json").read_bytes()
-    assert whys(farm) == {None}
+    def test_a_yanked_wheel_keeps_its_signature(self, farm: Farm, tmp_path: Path) -> None:
+        index = publication(farm).index
+        names = [each.filename for each in index.list_files([Name("alpha")])[Name("alpha")]]
+        for reason in ("broken", None):
+            index.yank(Name("alpha"), names, reason)
+            assert len(list(publication(farm).verify(None))) == len(bundles(tmp_path)) == 4
+            assert whys(farm) == {None}
+
+    def test_the_signature_of_a_removed_wheel_is_removed(self, farm: Farm, tmp_path: Path) -> None:
+        index = publication(farm).index
+        index.remove(Name("beta"), [each.filename for each in index.list_files([Name("beta")])[Name("beta")]])
+        assert [each.name.partition("-")[0] for each in bundles(tmp_path)] == ["alpha", "alpha"]

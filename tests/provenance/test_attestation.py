@@ -16,7 +16,7 @@ from sigstore.models import Bundle
 from support.publishing import SBOM
 from support.raised import only, raised
 from support.records import sample_embedded, sample_inputs, sample_record
-from support.sigstore_bundles import identity_bundle
+from support.sigstore_bundles import LocalSigstore
 from support.site_keys import write_keys
 from support.wheels import change_member, make_wheel
 from wheelfarm.errors import UnverifiedError, WheelError
@@ -225,7 +225,7 @@ class TestIndexAttestation:
 
     def test_it_has_the_statement_and_signature_of_the_bundle(self, wheel: Path) -> None:
         made = issued(wheel).statement
-        bundle = identity_bundle(made)
+        bundle = LocalSigstore().sign(made)
         found = IndexAttestation.model_validate_json(index_attestation(bundle))
         assert found.envelope.statement.decode() == made
         again, expected = (

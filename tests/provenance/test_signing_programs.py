@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import pytest
+from sigstore._internal.tuf import DEFAULT_TUF_URL
 
 from support.publishing import VARIANT, publication, publishing_farm, stock
 from support.raised import only
-from support.sigstore_bundles import identity_bundle
+from support.sigstore_bundles import SIGNER, LocalSigstore
 from support.site_keys import write_keys
 from wheelfarm.errors import PublishError
 from wheelfarm.provenance.signing import Signer
@@ -147,26 +149,44 @@ class TestCosign:
 
 
 class TestPyPIAttestations:
-    """It knows identities alone."""
+    """It verifies identities alone, here of the tests' own Sigstore."""
 
     TOOL: Final = Path(sys.prefix, "bin/pypi-attestations")
 
-    def verify(self, wheel: Path, status: int) -> str:
-        words = ("verify", "attestation", "--offline", "--identity", "farm@example.org")
+    @pytest.fixture
+    def sigstore(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalSigstore:
+        """One whose root is the trusted one for programs, and which signs for publishers."""
+        local = LocalSigstore()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+        self.trust(local, tmp_path)
+        monkeypatch.setattr(Signer, "sign", lambda _self, text: local.sign(text))
+        return local
+
+    def trust(self, sigstore: LocalSigstore, tmp_path: Path) -> None:
+        """Put the root where Sigstore's library keeps that of the public services."""
+        cache = tmp_path / "cache/sigstore-python/tuf" / quote(DEFAULT_TUF_URL, safe="")
+        cache.mkdir(parents=True, exist_ok=True)
+        (cache / "trusted_root.json").write_text(sigstore.trusted_root)
+
+    def verify(self, wheel: Path, identity: str = SIGNER, status: int = 1) -> str:
+        words = ("verify", "attestation", "--offline", "--identity", identity)
         return run(self.TOOL, *words, wheel, status=status)
 
     def test_a_signature_by_a_key_has_no_form_of_pep_740(self, tmp_path: Path) -> None:
         wheel = published(signing_farm(tmp_path), tmp_path)[0]
-        assert "Couldn't find attestations for file" in self.verify(wheel, 1)
+        assert "Couldn't find attestations for file" in self.verify(wheel)
         bundle, output = f"{wheel}.sigstore.json", tmp_path / "converted"
-        assert "Invalid Sigstore bundle" in run(
-            self.TOOL, "convert", "--output-file", output, bundle, status=1
-        )
+        text = run(self.TOOL, "convert", "--output-file", output, bundle, status=1)
+        assert "Invalid Sigstore bundle: expected certificate in bundle" in text
 
-    def test_it_finds_the_attestation_of_an_identity_and_refuses_one_of_nobody(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(Signer, "sign", lambda _self, text: identity_bundle(text))
-        wheel = published(signing_farm(tmp_path), tmp_path)[0]
-        assert "Verification failed for" in self.verify(wheel, 1)
-        assert "slsa.dev/provenance" in run(self.TOOL, "inspect", f"{wheel}.slsa.attestation")
+    @pytest.mark.usefixtures("sigstore")
+    def test_it_accepts_what_an_identity_has_signed(self, tmp_path: Path) -> None:
+        wheels = published(signing_farm(tmp_path), tmp_path)
+        for wheel in wheels:
+            assert f"OK: {wheel}.slsa.attestation" in self.verify(wheel, status=0)
+        assert "SANs do not match other@example.org" in self.verify(wheels[0], "other@example.org")
+        shutil.copyfile(f"{wheels[0]}.slsa.attestation", f"{wheels[1]}.slsa.attestation")
+        assert "Verification failed for" in self.verify(wheels[1])
+        self.trust(LocalSigstore(), tmp_path)
+        assert "failed to build timestamp certificate chain" in self.verify(wheels[0])
