@@ -280,8 +280,8 @@ class TestChanged:
 
         rewrite(archive, change)
         assert receiver.inv("index.load", str(archive)).returncode == 0
-        house = Farm(settings=load(receiver.root, environ={})).wheelhouse
-        records = [Record.from_json(text, key) for key, text in house.records(VARIANT)]
+        wheelhouse = Farm(settings=load(receiver.root, environ={})).wheelhouse
+        records = [Record.from_json(text, key) for key, text in wheelhouse.records(VARIANT)]
         assert len(records) == 2
         assert all(each.gate_results for each in records)
 
