@@ -65,6 +65,7 @@ def bundle(
     names = call.choose(packages)
     plan = call.plan(names)
     farm, path = call.farm, Path(output)
+    signed_in = _signing_index(farm.settings, index)
     if not plan.builds:
         raise UsageError("there is nothing to bundle", hint="inv recipe.list shows what there is")
     farm.settings.work.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def bundle(
         environment = Path(scratch)
         if not call.dry_run:
             fetch_environment(farm.settings, environment)
-        found = collect_bundle(farm, plan, environment, _signing_index(farm.settings, index))
+        found = collect_bundle(farm, plan, environment, signed_in)
         digest = None if call.dry_run else write_bundle(found, path)
         data, lines = _data(found, path, digest), list(_lines(found))
     call.show(data, lines)

@@ -82,13 +82,21 @@ def collect_attestations(farm: Farm, index: str, wheels: Mapping[Digest, Path]) 
 
 
 def _find_attestation(index: IndexProtocol, key: Digest, wheel: Path) -> Attestation:
-    """The attestation of the published wheel that was made of a stored one."""
+    """The attestation of the published wheel that was made of a stored one.
+
+    Where several builds have its key, it is that whose record names the stored wheel.
+    """
     project, version = name_and_version(wheel.name)
-    attestations = index.attestations(project, version)
+    attestations, found = index.attestations(project, version), []
     for file in index.list_files([project])[project]:
         slot = BuildSlot.of(file.filename)
-        if slot is not None and slot.short_key == short_key(key) and file.sha256 in attestations:
-            return attestations[file.sha256]
+        attestation = attestations.get(file.sha256) if file.sha256 else None
+        if attestation is not None and slot is not None and slot.short_key == short_key(key):
+            found.append(attestation)
+    sha256 = sha256_of_file(wheel)
+    found.sort(key=lambda each: Record.from_json(each.record, wheel.name).wheel.unnumbered != sha256)
+    if found:
+        return found[0]
     raise UnverifiedError(
         f"index {index.name} has no attestation of {wheel.name}",
         where=f"index {index.name}",
