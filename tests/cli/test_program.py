@@ -38,7 +38,8 @@ WRITES = {
     "deploy.layer",
     "deploy.image",
 }
-WRITES |= {f"index.{name}" for name in ("publish", "yank", "prune", "export", "status", "bundle", "load")}
+WRITES |= {f"index.{name}" for name in ("publish", "sign", "yank", "prune", "export", "status")}
+WRITES |= {"index.bundle", "index.load"}
 WRITES |= {"shell", *(f"patch.{name}" for name in ("start", "save", "rebase"))}
 PRINTS_JSON_ANYWAY = "recipe.schema"
 
