@@ -17,11 +17,12 @@ from support.door import Door
 from support.farm import write_farm
 from support.publishing import TARGETS, publication, publishing_farm, stock, store
 from support.records import sample_record
+from support.site_keys import write_keys
 from support.workflows import SOME, load_yaml
 from wheelfarm.ci.github import FARM, RECORDS_ARTIFACT
 from wheelfarm.ci.github_runs import check_commit, check_environment, find_last_run
 from wheelfarm.ci.workflow_file import DEFAULT_PINS
-from wheelfarm.errors import NetworkError, UsageError, WorkflowError
+from wheelfarm.errors import NetworkError, SettingsError, UsageError, WorkflowError
 from wheelfarm.recipes.settings import load
 
 if TYPE_CHECKING:
@@ -126,6 +127,22 @@ def test_a_wrong_option_of_a_session_is_an_error(farm: Door, words: tuple[str, .
 
 def test_an_unknown_provider_is_an_error(farm: Door) -> None:
     assert "unknown provider 'jenkins'" in farm.inv("ci.render", "--provider", "jenkins").stderr
+
+
+def test_github_cannot_publish_where_a_key_of_the_site_signs(farm: Door) -> None:
+    """A runner of one's own can have the key, as with GitLab."""
+    url = write_keys(farm.root, "a")
+    with (farm / "pyproject.toml").open("a") as file:
+        file.write(
+            '[tool.wheelfarm.index.internal]\nkind = "static"\nurl = "s3://wheels/internal"\n'
+            f'targets = ["{TARGETS[0]}"]\nsign-key = "{url}"\nsigner-keys = [{{ file = "keys/a.pub" }}]\n'
+            '[tool.wheelfarm.ci.publish]\nindex = "internal"\n'
+        )
+    refused = farm.inv("ci.render")
+    assert refused.returncode == SettingsError.exit_code
+    assert "the publishing job of GitHub has no private key for index internal" in refused.stderr
+    assert not (farm / ".github/workflows" / FARM).exists()
+    assert farm.inv("ci.render", "--provider", "gitlab").returncode == 0
 
 
 def test_missing_wheels_are_an_error_before_the_build(farm: Door) -> None:

@@ -31,7 +31,7 @@ from wheelfarm.provenance.attestation import (
     verify_wheel,
 )
 from wheelfarm.provenance.record import EMBEDDED, Record, RecordedWheel
-from wheelfarm.provenance.signing import Signer, index_attestation, signed_text
+from wheelfarm.provenance.signing import Signer, make_index_attestation, signed_text
 from wheelfarm.provenance.site_keys import KeySigner
 from wheelfarm.recipes.signer_table import SignerKey
 from wheelfarm.system.files import sha256_of_file
@@ -226,7 +226,7 @@ class TestIndexAttestation:
     def test_it_has_the_statement_and_signature_of_the_bundle(self, wheel: Path) -> None:
         made = issued(wheel).statement
         bundle = LocalSigstore().sign(made)
-        found = IndexAttestation.model_validate_json(index_attestation(bundle))
+        found = IndexAttestation.model_validate_json(make_index_attestation(bundle))
         assert found.envelope.statement.decode() == made
         again, expected = (
             json.loads(each.to_json()) for each in (found.to_bundle(), Bundle.from_json(bundle))
@@ -241,4 +241,4 @@ class TestIndexAttestation:
         keys = [SignerKey.model_validate({"file": "keys/a.pub"})]
         bundle = KeySigner(url, tmp_path / "farm", keys, {}).sign("{}")
         with pytest.raises(ValueError, match="expected certificate in bundle"):
-            index_attestation(bundle)
+            make_index_attestation(bundle)

@@ -24,9 +24,9 @@ from wheelfarm.provenance.site_keys import (
     PAYLOAD,
     KeySigner,
     PublicKey,
-    key_signed_text,
     read_public_key,
     read_public_keys,
+    verify_key_signature,
 )
 from wheelfarm.recipes.signer_table import SignerKey
 
@@ -74,7 +74,7 @@ def changed(bundle: str, path: str, value: object) -> str:
 
 
 def refused(bundle: str, keys: tuple[PublicKey, ...]) -> str:
-    error = only(lambda: key_signed_text(bundle, keys, "here"), UnverifiedError)
+    error = only(lambda: verify_key_signature(bundle, keys, "here"), UnverifiedError)
     assert error.what == "the provenance statement is not signed by an accepted key of the site"
     return str(error.why)
 
@@ -108,7 +108,7 @@ class TestBundle:
     def test_what_was_signed_comes_back(self, tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
         site = Site(tmp_path_factory.mktemp("site"))
         bundle = site.signer("a").sign(text)
-        assert key_signed_text(bundle, site.keys("a"), "here") == text
+        assert verify_key_signature(bundle, site.keys("a"), "here") == text
 
 
 class TestRotation:
@@ -116,7 +116,7 @@ class TestRotation:
         old = site.signer("old").sign(TEXT)
         new = site.signer("new", key("old")).sign(TEXT)
         for bundle in (old, new):
-            assert key_signed_text(bundle, site.keys("new", "old"), "here") == TEXT
+            assert verify_key_signature(bundle, site.keys("new", "old"), "here") == TEXT
 
     def test_a_key_that_was_removed_does_not_count(self, site: Site) -> None:
         old = site.signer("old").sign(TEXT)
@@ -126,7 +126,7 @@ class TestRotation:
 
     def test_a_key_counts_on_its_last_day_and_not_after(self, site: Site) -> None:
         bundle = site.signer("a").sign(TEXT)
-        assert key_signed_text(bundle, site.keys("a", expires=TODAY), "here") == TEXT
+        assert verify_key_signature(bundle, site.keys("a", expires=TODAY), "here") == TEXT
         yesterday = TODAY - timedelta(days=1)
         assert refused(bundle, site.keys("a", expires=yesterday)) == f"keys/a.pub expired on {yesterday}"
 
@@ -191,7 +191,7 @@ class TestRefused:
         def check(position: int, character: str) -> None:
             text = bundle[:position] + character + bundle[position + 1 :]
             try:
-                assert key_signed_text(text, keys, "here") == TEXT
+                assert verify_key_signature(text, keys, "here") == TEXT
             except UnverifiedError as error:
                 assert error.hint  # noqa: PT017 - either of the two is right
 

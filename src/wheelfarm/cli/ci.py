@@ -10,7 +10,7 @@ from wheelfarm.ci.github import BUILD_WHEEL, FARM, render_github
 from wheelfarm.ci.matrix import make_jobs
 from wheelfarm.ci.workflow_file import read_pins
 from wheelfarm.cli.task import task
-from wheelfarm.errors import Collector, UsageError, WorkflowError, counted
+from wheelfarm.errors import Collector, SettingsError, UsageError, WorkflowError, counted
 from wheelfarm.run.new_farm import REQUIREMENTS, is_pinned
 from wheelfarm.system.files import read_text, write_atomically, write_new
 from wheelfarm.system.shipped import installed_record, shipped_farm
@@ -33,7 +33,14 @@ def render_workflow(farm: Farm, provider: str) -> tuple[Path, str]:
     farm.recipes.check()
     jobs = make_jobs(farm.recipes, settings)
     if settings.ci.publish is not None:
-        settings.choose_index(settings.ci.publish.index)
+        name = settings.ci.publish.index
+        if settings.choose_index(name).sign_key and provider == "github":
+            raise SettingsError(
+                f"the publishing job of GitHub has no private key for index {name}",
+                where="pyproject.toml: tool.wheelfarm.ci.publish",
+                why=f"tool.wheelfarm.index.{name} has a sign-key, and that job runs on a machine of GitHub",
+                hint="publish on a machine that has the key; see docs/how-to/sign.md",
+            )
     if provider == "gitlab":
         return settings.root / gitlab.FILE, gitlab.render_gitlab(jobs, settings)
     directory = settings.root / _WORKFLOWS

@@ -109,11 +109,11 @@ def open_index(
     else:
         storage = open_storage(below(table.url, path), settings.root)
     signer = Signer(settings.environ if table.sign else {})
-    by_key = key_signer(name, settings).sign if table.sign_key else None
+    by_key = open_key_signer(name, settings).sign if table.sign_key else None
     return StaticIndex(name, storage, partial(attest, wheelhouse, signer.sign, by_key))
 
 
-def key_signer(name: str, settings: Settings) -> KeySigner:
+def open_key_signer(name: str, settings: Settings) -> KeySigner:
     """What signs with the key of the site for an index.
 
     Raises:

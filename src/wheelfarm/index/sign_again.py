@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignedAgain:
+class SigningResult:
     """What happened to the signature of one listed wheel."""
 
     project: Name
@@ -37,7 +37,7 @@ def sign_again(
     signers: RequiredSigners,
     make_statement: Callable[[Name, ListedFile, BuildSlot], str | None],
     sign: Callable[[str], str] | None,
-) -> Iterator[SignedAgain]:
+) -> Iterator[SigningResult]:
     """Sign each statement with the first key, unless this has signed it.
 
     A statement needs a signature that still counts, or is the one that this farm makes of its own stored
@@ -72,13 +72,13 @@ def sign_again(
         try:
             check(project, file, slot, found)
         except FarmError as error:
-            yield SignedAgain(project=project, filename=file.filename, error=error)
+            yield SigningResult(project=project, filename=file.filename, error=error)
             continue
         try:
             newest.check(path, found)
         except UnverifiedError:
             if sign is not None and found is not None:
                 index.write_signature(project, file.filename, sign(found.statement))
-            yield SignedAgain(project=project, filename=file.filename, new=True)
+            yield SigningResult(project=project, filename=file.filename, new=True)
         else:
-            yield SignedAgain(project=project, filename=file.filename)
+            yield SigningResult(project=project, filename=file.filename)

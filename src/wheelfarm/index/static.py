@@ -18,7 +18,7 @@ from wheelfarm.index.build_tags import BuildSlot, of_release
 from wheelfarm.index.protocol import ListedFile, Listing, closed
 from wheelfarm.model import Digest, Name, sha256_of_bytes
 from wheelfarm.provenance.attestation import Attestation
-from wheelfarm.provenance.signing import index_attestation
+from wheelfarm.provenance.signing import make_index_attestation
 from wheelfarm.system.files import parse_json
 from wheelfarm.system.logs import get_logger
 from wheelfarm.wheelhouse.layout import METADATA, read_metadata
@@ -195,7 +195,7 @@ class StaticIndex:
 
     def _write_attestation(self, wheel: Candidate, attestation: Attestation) -> None:
         signature = attestation.signature
-        pep740 = index_attestation(signature) if signature else ""
+        pep740 = make_index_attestation(signature) if signature else ""
         texts = (attestation.record, pep740, signature, attestation.key_signature, attestation.statement)
         for suffix, text in zip(_SUFFIXES, texts, strict=True):
             if text:

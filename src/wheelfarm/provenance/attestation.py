@@ -16,7 +16,7 @@ from wheelfarm.provenance.record import Record, read_embedded_record
 from wheelfarm.provenance.sbom_components import purl
 from wheelfarm.provenance.sbom_reader import MEMBER, check_sbom
 from wheelfarm.provenance.signing import signed_text
-from wheelfarm.provenance.site_keys import key_signed_text
+from wheelfarm.provenance.site_keys import verify_key_signature
 from wheelfarm.system.files import parse_json
 from wheelfarm.wheels.archive import open_wheel, verify
 
@@ -257,5 +257,5 @@ def _check_key_signature(path: Path, attestation: Attestation | None, keys: tupl
         names = ", ".join(public.name for public in keys)
         why = f"there is none by a key of the site; accepted: {names}"
         raise _differs(path, "the signature", why, _SIGN)
-    if key_signed_text(attestation.key_signature, keys, path.name) != attestation.statement:
+    if verify_key_signature(attestation.key_signature, keys, path.name) != attestation.statement:
         raise _differs(path, "the signature", "it was made for another statement")

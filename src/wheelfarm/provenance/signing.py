@@ -68,7 +68,7 @@ class Signer:
         return ""
 
 
-def index_attestation(bundle: str) -> str:
+def make_index_attestation(bundle: str) -> str:
     """A Sigstore bundle in the form that indexes have (PEP 740), for `pypi-attestations verify`.
 
     The form has a certificate and an entry of a transparency log: a bundle with a public key has none.

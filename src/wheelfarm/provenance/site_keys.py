@@ -218,7 +218,7 @@ class KeySigner:
         return error
 
 
-def key_signed_text(bundle: str, keys: Sequence[PublicKey], where: str) -> str:
+def verify_key_signature(bundle: str, keys: Sequence[PublicKey], where: str) -> str:
     """The statement in a bundle, once its signature is found to be by one of the site's keys.
 
     Raises:

@@ -17,7 +17,7 @@ from wheelfarm.errors import UsageError
 from wheelfarm.index.build_tags import Tagger, build_tag, short_key
 from wheelfarm.index.candidates import Candidate, attest, find_candidates, verify_candidate
 from wheelfarm.index.comparison import ReleaseRules
-from wheelfarm.index.factory import key_signer, open_index, path_of, required_signers
+from wheelfarm.index.factory import open_index, open_key_signer, path_of, required_signers
 from wheelfarm.index.sign_again import sign_again
 from wheelfarm.index.transaction import Transaction
 from wheelfarm.index.verify import verify_index
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.build_tags import BuildSlot
     from wheelfarm.index.comparison import Comparison
     from wheelfarm.index.protocol import IndexProtocol, ListedFile
-    from wheelfarm.index.sign_again import SignedAgain
+    from wheelfarm.index.sign_again import SigningResult
     from wheelfarm.index.verify import Verdict
     from wheelfarm.recipes.farm_settings import IndexTable
     from wheelfarm.run.farm import Farm
@@ -237,16 +237,18 @@ class Publication:
     def check_key(self) -> None:
         """Raise what is wrong with the key that would sign, where the index has one."""
         if self._table.sign_key:
-            key_signer(self.index_name, self.farm.settings).check()
+            open_key_signer(self.index_name, self.farm.settings).check()
 
-    def sign_again(self, wanted: Mapping[Name, str | None] | None, *, writes: bool) -> Iterator[SignedAgain]:
+    def sign_again(
+        self, wanted: Mapping[Name, str | None] | None, *, writes: bool
+    ) -> Iterator[SigningResult]:
         """Sign the statements of published wheels with the first key of the site; see `sign_again`.
 
         Args:
             wanted: the releases; None for all.
             writes: whether the signatures are written.
         """
-        signer = key_signer(self.index_name, self.farm.settings)
+        signer = open_key_signer(self.index_name, self.farm.settings)
         with self._open_directory() as directory:
             tagger = self._tagger(directory)
             yield from sign_again(
