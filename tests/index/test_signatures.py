@@ -270,6 +270,10 @@ class TestSettings:
             ({"signer-keys": [{"file": "../a.pub"}]}, "relative to its directory"),
             ({"signer-keys": [{"file": "a.pub", "expires": "soon"}]}, "date"),
             ({"kind": "simple-upload", "url": "https://example.org/"}, "only a static index has provenance"),
+            (
+                {"kind": "simple-upload", "url": "https://example.org/"},
+                "only a static index has signatures: each wheel would be refused",
+            ),
         ],
     )
     def test_bad_values(self, tmp_path: Path, changes: Table, expected: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,7 @@ import pytest
 from support.clones import fresh_clone, publish_all, reloaded
 from support.publishing import VARIANT, publication, publishing_farm, stock
 from support.raised import only
+from support.servers import served
 from support.site_keys import write_keys
 from support.store import check_tidy
 from support.tiny import VARIANT as TINY
@@ -44,9 +48,11 @@ def public(tmp_path: Path) -> Path:
     return tmp_path / "public"
 
 
-def reuse(tmp_path: Path, **key: Any) -> Record:
+def reuse(tmp_path: Path, read_url: str | None = None, **key: Any) -> Record:
     """Fetch alpha as a farm does whose settings have this public key alone, and no private key."""
     table = {"kind": "static", "url": "../public", "signer-keys": [{"file": "keys/a.pub", **key}]}
+    if read_url:
+        table |= {"url": "../nowhere", "read-url": read_url}
     farm = publishing_farm(tmp_path / "clone", table)
     (tmp_path / "clone" / "keys").mkdir()
     for public in (tmp_path / "farm/keys").iterdir():
@@ -65,6 +71,16 @@ def reuse(tmp_path: Path, **key: Any) -> Record:
 @pytest.mark.usefixtures("public")
 def test_a_wheel_that_the_key_has_signed_is_taken_without_the_private_key(tmp_path: Path) -> None:
     assert reuse(tmp_path).gate_results
+
+
+def test_signatures_are_read_from_a_web_server_too(public: Path, tmp_path: Path) -> None:
+    with served(partial(SimpleHTTPRequestHandler, directory=str(public))) as host:
+        assert reuse(tmp_path, f"http://{host}/").gate_results
+        for bundle in public.rglob("*.sigstore.json"):
+            bundle.unlink()
+        shutil.rmtree(tmp_path / "clone")
+        error = only(lambda: reuse(tmp_path, f"http://{host}/"), UnverifiedError)
+    assert error.why == "there is none by a key of the site; accepted: keys/a.pub"
 
 
 def test_a_wheel_without_a_signature(public: Path, tmp_path: Path) -> None:

@@ -184,6 +184,13 @@ class IndexTable(StrictModel):
             raise ValueError("files are written to a directory or an object store, such as s3://bucket/path")
         return url
 
+    @field_validator("signer_keys")
+    @classmethod
+    def _has_signatures(cls, keys: list[SignerKey], info: ValidationInfo) -> list[SignerKey]:
+        if keys and info.data.get("kind") is IndexKind.SIMPLE_UPLOAD:
+            raise ValueError("only a static index has signatures: each wheel would be refused")
+        return keys
+
     @field_validator("sign_key")
     @classmethod
     def _can_sign(cls, url: str | None, info: ValidationInfo) -> str | None:
