@@ -201,7 +201,13 @@ class TestVerifySigner:
 
     def test_a_dry_run_tells_of_a_key_that_cannot_sign(self, signing: Door, tmp_path: Path) -> None:
         (tmp_path / "secrets/a.pem").unlink()
+        assert signing.inv("index.sign", "all", "--dry-run").returncode == 0
+        next(signing.root.rglob("*.sigstore.json")).unlink()
+        done = signing.inv("index.sign", "all", "--dry-run")
+        assert done.returncode == PublishError.exit_code
+        assert done.stdout.count("would be signed") == 1
+        assert "a.pem: No such file or directory" in done.stderr
         assert signing.inv("index.publish", "alpha", "--dry-run").returncode == 0
         done = signing.inv("index.publish", "all", "--dry-run")
         assert done.returncode == PublishError.exit_code
-        assert "nothing is published, because the key keys/a.pub cannot sign" in done.stderr
+        assert "the key keys/a.pub cannot sign" in done.stderr

@@ -247,7 +247,7 @@ class TestKeys:
         site.signer("a"), site.signer("b")
         signer = site.signer("a", url=site.urls["b"])
         error = only(lambda: signer.sign(TEXT), PublishError)
-        assert error.what == "nothing is published, because the key keys/a.pub cannot sign"
+        assert error.what == "the key keys/a.pub cannot sign"
         assert str(error.why).startswith("KeyMismatchError: ")
 
     def test_a_private_key_that_is_missing(self, site: Site, tmp_path: Path) -> None:

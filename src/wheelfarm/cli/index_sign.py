@@ -25,5 +25,7 @@ def sign(call: Invocation, packages: str, *, index: str | None = None) -> None:
         {"project": each.project, "filename": each.filename, "state": states[each.filename]} for each in found
     ]
     call.show(data, (f"{state:<10}{filename}" for filename, state in states.items()))
+    if call.dry_run and any(each.new for each in found):
+        publication.check_key()
     problems.check()
     call.screen.say(f"{counted(sum(each.new for each in found), 'wheel')} {verb}")

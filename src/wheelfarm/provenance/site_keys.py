@@ -209,7 +209,7 @@ class KeySigner:
     def _unusable(self, why: str) -> PublishError:
         name = self.keys[0].file
         error = PublishError(
-            f"nothing is published, because the key {name} cannot sign",
+            f"the key {name} cannot sign",
             where=f"sign-key = {self.url!r}",
             why=why,
             hint="the first of `signer-keys` is the public key of `sign-key`; see docs/how-to/sign.md",
