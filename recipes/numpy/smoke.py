@@ -40,8 +40,8 @@ for size in (9, 3000, 70_000):
         keys = [each for each in plain[:500] if each == each]
         assert np.searchsorted(numbers, keys).tolist() == [bisect.bisect_left(numbers, each) for each in keys]
         assert np.searchsorted(numbers, keys, "right").tolist() == [bisect.bisect_right(numbers, each) for each in keys]
-        kept = [each for each, chosen in zip(plain, mask, strict=True) if chosen]
-        np.testing.assert_array_equal(values[mask], np.array(kept, values.dtype))
+        indexed = [each for each, chosen in zip(plain, mask, strict=True) if chosen]
+        np.testing.assert_array_equal(values[mask], np.array(indexed, values.dtype))
         np.testing.assert_array_equal(np.where(mask, values, 3)[mask], values[mask])
         np.testing.assert_array_equal(np.where(mask, 3, values)[~mask], values[~mask])
         if values.dtype.kind == "i":
