@@ -23,7 +23,7 @@ from wheelfarm.index.static import StaticIndex
 from wheelfarm.index.storage import Directory
 from wheelfarm.model import Name
 from wheelfarm.provenance.attestation import Attestation
-from wheelfarm.recipes.farm_settings import IndexKind
+from wheelfarm.recipes.index_table import IndexKind
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.publication import Publication
 from wheelfarm.wheelhouse.layout import metadata_of

@@ -19,7 +19,7 @@ from support.site_keys import write_keys
 from wheelfarm.errors import PublishError, SettingsError, UnverifiedError, UsageError
 from wheelfarm.model import Name
 from wheelfarm.provenance.signing import Signer
-from wheelfarm.recipes.farm_settings import IndexTable
+from wheelfarm.recipes.index_table import IndexTable
 from wheelfarm.recipes.settings import load
 from wheelfarm.run.farm import Farm
 

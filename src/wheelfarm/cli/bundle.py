@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.cli.task import PLANNING, task
 from wheelfarm.errors import UsageError, counted
-from wheelfarm.model import parse_digest
-from wheelfarm.recipes.farm_settings import WHEELHOUSE
+from wheelfarm.model import is_digest, parse_digest
+from wheelfarm.recipes.index_table import WHEELHOUSE
 from wheelfarm.report.text import size
 from wheelfarm.run.bundle import (
     ENVIRONMENT,
@@ -137,7 +136,7 @@ def load(
     farm, path = call.farm, Path(file)
     if not path.is_file():
         raise UsageError(f"there is no file {file}", hint="inv index.bundle writes one")
-    if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    if sha256 is not None and not is_digest(sha256):
         raise UsageError(f"{sha256!r} is no sha256", where="--sha256", hint="inv index.bundle prints it")
     settings = farm.settings
     name = choose_index_name(farm, index) if signer else _signing_index(settings, index)

@@ -20,7 +20,7 @@ from wheelfarm.index.consumer import (
     cpu_lines,
     required_level,
 )
-from wheelfarm.recipes.farm_settings import WHEELHOUSE
+from wheelfarm.recipes.index_table import WHEELHOUSE
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.recipes.variants import related
 from wheelfarm.report.index import (

@@ -26,7 +26,7 @@ from wheelfarm.index.export import (
 )
 from wheelfarm.index.factory import read_url
 from wheelfarm.model import Target
-from wheelfarm.recipes.farm_settings import WHEELHOUSE
+from wheelfarm.recipes.index_table import WHEELHOUSE
 from wheelfarm.recipes.settings import split_words
 from wheelfarm.recipes.strict import suggestion
 from wheelfarm.run.publication import Publication

@@ -11,7 +11,7 @@ from wheelfarm.index.candidates import attest
 from wheelfarm.provenance.attestation import RequiredSigners
 from wheelfarm.provenance.signing import Signer
 from wheelfarm.provenance.site_keys import KeySigner, read_public_key, read_public_keys
-from wheelfarm.recipes.farm_settings import IndexKind
+from wheelfarm.recipes.index_table import IndexKind
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.logs import get_logger
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.protocol import IndexProtocol
     from wheelfarm.index.storage import Storage
     from wheelfarm.index.upload import UploadIndex
-    from wheelfarm.recipes.farm_settings import IndexTable
+    from wheelfarm.recipes.index_table import IndexTable
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 

@@ -42,10 +42,15 @@ def parse_name(text: str) -> Name:
     return Name(sys.intern(canonicalize_name(text)))
 
 
+def is_digest(text: str) -> bool:
+    """Whether a text is a sha256 as the farm writes it: 64 hexadecimal digits in small letters."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def parse_digest(text: str) -> Digest:
     """A sha256 in its hexadecimal form; anything else is a UsageError."""
     lowered = text.lower()
-    if not _DIGEST.fullmatch(lowered):
+    if not is_digest(lowered):
         raise UsageError(f"{text!r} is not a sha256", why="a sha256 has 64 hexadecimal digits")
     return Digest(sys.intern(lowered))
 

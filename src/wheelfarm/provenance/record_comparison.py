@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from wheelfarm.model import is_digest
 from wheelfarm.system.files import parse_json
 
 if TYPE_CHECKING:
@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
     from wheelfarm.provenance.record import Record
 
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN: Final = 12  # digits of a digest that distinguish two of them at a glance
 _OPTIONS: Final = (
-    *("engine", "variant", "patch.", "config-settings.", "environment.", "cibuildwheel.", "metadata."),
+    "engine",
+    "variant",
+    "patch.",
+    "config-settings.",
+    "environment.",
+    "cibuildwheel.",
+    "metadata.",
 )
 """The inputs that somebody chose: listed for a wheel without another to compare with."""
 _FROM_KEY: Final = ("cibuildwheel.", "metadata.", "provider.", "system-package.")
@@ -63,7 +68,7 @@ def _items(text: str) -> list[object]:
 
 
 def _shorten(text: str) -> str:
-    return text[:_SHOWN] if _DIGEST.fullmatch(text) else text
+    return text[:_SHOWN] if is_digest(text) else text
 
 
 def input_difference(before: Record | None, after: Record | None) -> dict[str, dict[str, str | None]]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python, Target
+from wheelfarm.model import PLATFORM_SUFFIXES, EngineName, Limits, Python
 from wheelfarm.recipes.base_table import BaseTable
+from wheelfarm.recipes.index_table import IndexName, IndexTable
 from wheelfarm.recipes.recipe import Layer, Layered
-from wheelfarm.recipes.signer_table import KeyUrl, SignerKey
 from wheelfarm.recipes.strict import (
     SizeText,
     StrictModel,
@@ -30,8 +29,6 @@ from wheelfarm.recipes.variant_table import Variant
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WHEELHOUSE: Final = "wheelhouse"
-"""The farm's own index, which commands name like the others."""
 PLATFORMS: Final[Mapping[str, str]] = {
     "linux-x86_64": "manylinux_x86_64",
     "linux-aarch64": "manylinux_aarch64",
@@ -45,19 +42,6 @@ PLATFORMS: Final[Mapping[str, str]] = {
 """The platforms of a workflow → what stands after the interpreter in their build identifiers."""
 LINUX_SUFFIXES: Final = tuple(suffix for suffix in PLATFORM_SUFFIXES if "linux_" in suffix)
 """What wheels are built for in containers, so that it can have a builder image."""
-_HTTP: Final = ("http", "https")
-
-
-def _index_name(name: str) -> str:
-    if name == WHEELHOUSE:
-        raise ValueError("this is what the farm's own index is called")
-    return name
-
-
-def _relative(path: str) -> str:
-    if path.startswith("/") or ".." in path.split("/") or any(mark in path for mark in "?# "):
-        raise ValueError("a path below the url is expected, such as team/openblas")
-    return path
 
 
 def _redis(url: str) -> str:
@@ -101,115 +85,13 @@ PythonText = Annotated[Python, parsed_by(Python.parse), WithJsonSchema({"type": 
 CiPlatform = Annotated[str, one_of(PLATFORMS, "platform")]
 Suffix = Annotated[str, one_of(PLATFORM_SUFFIXES, "platform")]
 LinuxSuffix = Annotated[str, one_of(LINUX_SUFFIXES, "platform on Linux")]
-TargetText = Annotated[str, parsed_by(lambda text: Target.parse(text).identifier)]
-IndexName = Annotated[
-    str,
-    TextForm("[a-z0-9][a-z0-9-]*", "a name of small letters, digits and '-', no '-' first"),
-    AfterValidator(_index_name),
-]
 RefText = Annotated[
     str,
     TextForm(
         r"[A-Za-z0-9][A-Za-z0-9._/*-]*", "a name of letters, digits and . _ / * -, a letter or digit first"
     ),
 ]
-RelativePath = Annotated[str, AfterValidator(_relative)]
 RedisUrl = Annotated[Url, AfterValidator(_redis)]
-
-
-class IndexKind(StrEnum):
-    """How wheels get into an index."""
-
-    SIMPLE_UPLOAD = "simple-upload"
-    STATIC = "static"
-
-
-class IndexTable(StrictModel):
-    """An index that wheels are published to."""
-
-    kind: Annotated[IndexKind, Field(strict=False)]
-    url: Url
-    targets: list[TargetText] = Field(
-        min_length=1, description="What makes a release complete: a wheel for each of these targets, or none"
-    )
-    variants: dict[str, RelativePath] = Field(
-        default={}, description="Path below `url` for each variant; by default every variant, by its name"
-    )
-    read_url: Url | None = Field(
-        default=None, description="Where installers read what is written to `url`, when that is elsewhere"
-    )
-    simple: RelativePath | None = Field(
-        default=None,
-        description="Where the simple index is, below the variant's path; found out by default",
-    )
-    listing_timeout: float = Field(
-        default=30, ge=0, description="Seconds that the index may take to list what it has accepted"
-    )
-    development: bool = Field(
-        default=False,
-        description="Whether it takes development versions, such as nightlies; other indexes refuse them",
-    )
-    sign: bool = Field(
-        default=True,
-        description="Whether provenance is signed where the publishing job has an identity: Sigstore's log, "
-        "in which that is written down with the wheel's digest, is public",
-    )
-    signer: str | None = Field(
-        default=None,
-        description="Who must have signed the provenance of wheels that are taken or verified: an address, "
-        "or a workflow's url with its ref; by default none is required",
-    )
-    issuer: str = Field(
-        default="https://token.actions.githubusercontent.com",
-        description="Who vouches for the signer's identity",
-    )
-    signer_keys: list[SignerKey] = Field(
-        default=[],
-        description="The site's public keys, one of which must have signed the provenance of wheels that are "
-        "taken or verified; the first is that of `sign-key`",
-    )
-    sign_key: KeyUrl | None = Field(
-        default=None,
-        description="The site's private key, with which `inv index.publish` signs provenance; it stays where "
-        "it is, outside of the farm",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _fits_kind(cls, url: str, info: ValidationInfo) -> str:
-        is_http = urlsplit(url).scheme in _HTTP
-        if info.data.get("kind") is IndexKind.SIMPLE_UPLOAD and not is_http:
-            raise ValueError("wheels are uploaded to a url of http or https")
-        if info.data.get("kind") is IndexKind.STATIC and is_http:
-            raise ValueError("files are written to a directory or an object store, such as s3://bucket/path")
-        return url
-
-    @field_validator("signer_keys")
-    @classmethod
-    def _has_signatures(cls, keys: list[SignerKey], info: ValidationInfo) -> list[SignerKey]:
-        if keys and info.data.get("kind") is IndexKind.SIMPLE_UPLOAD:
-            raise ValueError("only a static index has signatures: each wheel would be refused")
-        return keys
-
-    @field_validator("sign_key")
-    @classmethod
-    def _can_sign(cls, url: str | None, info: ValidationInfo) -> str | None:
-        if url is not None and info.data.get("kind") is IndexKind.SIMPLE_UPLOAD:
-            raise ValueError("only a static index has provenance, which could be signed")
-        if url is not None and not info.data.get("signer_keys"):
-            raise ValueError("its public key is missing: put it first into `signer-keys`")
-        return url
-
-    @field_validator("read_url")
-    @classmethod
-    def _readable(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in {*_HTTP, "file"}:
-            raise ValueError("installers read http, https and file")
-        return url
-
-    def path(self, variant: str) -> str | None:
-        """Where the wheels of a variant go, below `url`; None when the index does not take them."""
-        return self.variants.get(variant) if self.variants else variant
 
 
 class Publishing(StrictModel):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from wheelfarm.errors import Collector, SettingsError, UsageError
 from wheelfarm.recipes.base import BaseFarm, read_base
-from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, Defaults, FarmTable, IndexTable
+from wheelfarm.recipes.farm_settings import LINUX_SUFFIXES, Defaults, FarmTable
 from wheelfarm.recipes.strict import SIZE_NOUN, parse, read_toml, size_of, suggestion
 from wheelfarm.recipes.variants import derive_variants
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wheelfarm.errors import FarmError
+    from wheelfarm.recipes.index_table import IndexTable
     from wheelfarm.recipes.variant_table import Variant
 
 T = TypeVar("T")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import tarfile
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from wheelfarm.errors import ArchiveError, HashError, RecordError
+from wheelfarm.model import is_digest
 from wheelfarm.run.bundle import ENVIRONMENT, FARM, INPUTS, MANIFEST, Manifest
 from wheelfarm.run.cluster.inputs import pack_farm
 from wheelfarm.sources.archives import DAMAGED_ZIP
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from wheelfarm.wheelhouse.wheelhouse import Wheelhouse
 
 _HINT: Final = "copy it again, and compare its sha256 with the one that inv index.bundle has printed"
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LARGEST: Final = 64 << 20
 """Bytes of a manifest."""
 
@@ -172,7 +171,7 @@ def _check(bundle: UnpackedBundle) -> None:
         raise _damaged(path, f"its manifest speaks of {unknown[0]}, and does not list it")
     for digest in (*(each.key for each in manifest.wheels), *(each.sha256 for each in manifest.answers)):
         # They become names of files.
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise _damaged(path, f"its manifest has the digest {digest!r:.80}")
     for each in manifest.wheels:
         described = DescribedWheel.read(read_text(files[each.record], RecordError), each.record)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wheelfarm.index.protocol import IndexProtocol, ListedFile
     from wheelfarm.index.sign_again import SigningResult
     from wheelfarm.index.verify import Verdict
-    from wheelfarm.recipes.farm_settings import IndexTable
+    from wheelfarm.recipes.index_table import IndexTable
     from wheelfarm.run.farm import Farm
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from wheelfarm.recipes.farm_settings import IndexTable
+    from wheelfarm.recipes.index_table import IndexTable
     from wheelfarm.run.doctor.check import Setup
 
 _TIMEOUT: Final = 15.0
