@@ -42,6 +42,7 @@ def test_variables_and_options_are_read_as_their_key_wants(tmp_path: Path) -> No
         "WHEELFARM_ENGINE": "host",
         "WHEELFARM_CONTAINER_ENGINE": "podman",
         "WHEELFARM_WHEELHOUSE": "elsewhere",
+        "WHEELFARM_MIRRORS": "https://a.invalid=https://m.invalid/a?x=1, ssh://b.invalid=file:///srv/b",
     }
     settings = load(root, environ=environ, options={"pythons": "3.13, 3.9,3.13,", "variant": "netlib"})
     assert settings.time_limit == 1.5
@@ -50,6 +51,10 @@ def test_variables_and_options_are_read_as_their_key_wants(tmp_path: Path) -> No
     assert settings.engine is EngineName.HOST
     assert settings.container_engine == "podman"
     assert settings.wheelhouse == root / "elsewhere"
+    assert settings.mirrors == {
+        "https://a.invalid": "https://m.invalid/a?x=1",
+        "ssh://b.invalid": "file:///srv/b",
+    }
     assert settings.pythons == (Python(major=3, minor=9), Python(major=3, minor=13))
     assert settings.variant == "netlib"
     assert settings.origins["pythons"] == "--python"
@@ -190,6 +195,8 @@ def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pyt
         ({"variants": {"new": {}}}, "variants.new.description", "missing key 'description'"),
         ({"variants": {"plain": {"lock": ""}}}, "variants.plain.lock", "bad value ''"),
         ({"images": {"macosx_arm64": "farm:1"}}, "images.macosx_arm64", "bad key 'macosx_arm64'"),
+        ({"mirrors": {"a.invalid": "https://b.invalid"}}, "mirrors.a.invalid", "bad key 'a.invalid'"),
+        ({"mirrors": {"https://a": "https://u:p@b"}}, "mirrors.https://a", "bad value 'https://***@b'"),
         *(({key: ""}, key, "bad value ''") for key in ("recipes", "wheelhouse", "stages", "cache")),
     ],
 )
@@ -215,6 +222,7 @@ def test_something_else_than_a_table_is_refused(tmp_path: Path, text: str) -> No
         *(("PYTHONS", "three"), ("PYTHONS", ","), ("ENGINE", "hots")),
         *(("PLATFORM", "linux"), ("PLATFORM", "win_amd64,linux"), ("PLATFORM", ",")),
         *(("MEMORY", "much"), ("RELEASE", "yes"), ("COMPILER_CACHE", "on")),
+        *(("MIRRORS", "https://a.invalid"), ("MIRRORS", "a.invalid=https://b.invalid")),
     ],
 )
 def test_a_bad_variable_is_named(tmp_path: Path, variable: str, text: str) -> None:

@@ -16,6 +16,7 @@ from wheelfarm.errors import ArchiveError, HashError, NetworkError, SourceError
 from wheelfarm.model import Archive, Limits, LockedRequirement, Sdist, Target, parse_digest, parse_name
 from wheelfarm.sources.fetcher import Fetcher
 from wheelfarm.sources.network import HttpClient
+from wheelfarm.sources.urls import mirrored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,6 +288,22 @@ class TestArchive:
         assert offline(fetcher).source(NAME, archive).path.name == "a_b.tar.gz"
         with pytest.raises(SourceError, match="no such file"):
             fetcher.source(NAME, Archive(version="1.0", url=f"{file.as_uri()}.gone", sha256=OTHER))
+
+    def test_from_a_mirror(self, index: IndexServer, tmp_path: Path) -> None:
+        index.replies["/m/a/sample.tar.gz"].append(Reply(SDIST))
+        mirrors = {"https://files.invalid/": f"http://{index.host}/m/"}
+        fetcher = Fetcher(cache=tmp_path / "c", index_url=index.url, mirrors=mirrors)
+        url = "https://me:pw@files.invalid/a/sample.tar.gz"
+        source = fetcher.source(NAME, Archive(version="1.0", url=url, sha256=PIN.sha256))
+        assert source.path.read_bytes() == SDIST
+        assert "Authorization" not in index.received[0][1]
+
+    def test_a_mirror_ends_where_a_part_of_the_path_does(self) -> None:
+        mirrors = {"https://a.invalid/x": "https://m.invalid/y"}
+        assert mirrored("https://a.invalid/x/z?q=1", mirrors) == "https://m.invalid/y/z?q=1"
+        assert mirrored("https://a.invalid/x", mirrors) == "https://m.invalid/y"
+        for other in ("https://a.invalid/xz", "https://a.invalid.evil/x", "git@a.invalid:x/z"):
+            assert mirrored(other, mirrors) == other
 
 
 def test_an_index_in_a_directory(tmp_path: Path) -> None:

@@ -280,6 +280,53 @@ class TestCredentials:
         assert caught.value.hint == "name the url that it leads to"
 
 
+class TestMirrors:
+    UPSTREAM = "https://git.invalid"
+
+    def fetcher(self, tmp_path: Path, mirror: str, *, offline: bool = False) -> Fetcher:
+        mirrors = {self.UPSTREAM: "https://elsewhere.invalid", f"{self.UPSTREAM}/team/": mirror}
+        cache = tmp_path / "cache"
+        return Fetcher(cache=cache, index_url="http://x/", mirrors=mirrors, offline=offline)
+
+    def test_give_the_same_bytes_as_the_repository(self, upstream: Repository, tmp_path: Path) -> None:
+        commit = upstream.commit({"x": b"1"})
+        mirror = upstream.path.parent.as_uri()
+        source = GitCommit(version="1.0", url=f"{self.UPSTREAM}/team/upstream", commit=commit)
+        fetched = self.fetcher(tmp_path, mirror).source(NAME, source)
+        # What lies on this machine needs no network.
+        local = self.fetcher(tmp_path / "new", mirror, offline=True).source(NAME, source)
+        direct = Fetcher(cache=tmp_path / "direct", index_url="http://x/").source(NAME, pin(upstream, commit))
+        assert fetched.sha256 == local.sha256 == direct.sha256
+
+    def test_have_submodules_beside_them(self, tmp_path: Path) -> None:
+        inner = Repository.create(tmp_path / "srv/inner")
+        inner.commit({"innermost": b"1"})
+        outer = Repository.create(tmp_path / "srv/outer")
+        outer.git("submodule", "--quiet", "add", "../inner", "sub")
+        commit = outer.commit({"file": b"2"})
+        url = f"{self.UPSTREAM}/team/outer"
+        source = GitCommit(version="1", url=url, commit=commit, submodules=True)
+        fetched = self.fetcher(tmp_path, (tmp_path / "srv").as_uri()).source(NAME, source)
+        assert (unpack(fetched, tmp_path / "into") / "sub/innermost").read_bytes() == b"1"
+
+    def test_get_no_credentials_of_the_repository(self, tmp_path: Path) -> None:
+        source = GitCommit(version="1", url="https://me:hunter22@git.invalid/team/x", commit="a" * 40)
+        with index_server() as mirror:
+            fetcher = self.fetcher(tmp_path, f"http://{mirror.host}/m")
+            with pytest.raises(SourceError) as caught:
+                fetcher.source(NAME, source)
+        assert {path.partition("?")[0] for path, _ in mirror.received} == {"/m/x/info/refs"}
+        assert not any("Authorization" in headers for _, headers in mirror.received)
+        place = f"http://{mirror.host}/m/x, the mirror of https://git.invalid/team/x"
+        assert caught.value.where == place
+
+    def test_are_named_where_a_repository_cannot_be_reached(self, fetcher: Fetcher) -> None:
+        source = GitCommit(version="1", url="http://127.0.0.1:1/team/x", commit="a" * 40)
+        with pytest.raises(NetworkError) as caught:
+            fetcher.source(NAME, source)
+        assert "set mirrors in [tool.wheelfarm]" in str(caught.value.hint)
+
+
 def test_git_reads_no_settings_of_others() -> None:
     env = git_environment({"GIT_DIR": "/x", "GIT_CONFIG_GLOBAL": "/x", "HOME": "/h", "SSH_AUTH_SOCK": "/s"})
     assert (env["HOME"], env["SSH_AUTH_SOCK"]) == ("/h", "/s")

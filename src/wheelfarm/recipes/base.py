@@ -104,7 +104,12 @@ def read_base(table: FarmTable, *, work: Path, cache: Path, environ: Mapping[str
     """
     if isinstance(table.base, GitBase):
         fetcher = Fetcher(
-            cache=cache, index_url=None, offline=table.offline, environ=environ, limits=table.limits.values()
+            cache=cache,
+            index_url=None,
+            offline=table.offline,
+            environ=environ,
+            limits=table.limits.values(),
+            mirrors=table.mirrors,
         )
         farm = _read_commit(table.base, fetcher, work)
     elif table.base is not None:

@@ -91,6 +91,9 @@ RefText = Annotated[
         r"[A-Za-z0-9][A-Za-z0-9._/*-]*", "a name of letters, digits and . _ / * -, a letter or digit first"
     ),
 ]
+UrlBeginning = Annotated[
+    str, TextForm(r"[a-z][a-z0-9+.-]*://[^\s@]+", "the beginning of a url, such as https://github.com")
+]
 RedisUrl = Annotated[Url, AfterValidator(_redis)]
 
 
@@ -200,6 +203,11 @@ class FarmTable(StrictModel):
         description="Sources and locked wheels; the user's cache by default",
     )
     index_url: str | None = Field(default=None, description="Where sources and build requirements come from")
+    mirrors: dict[UrlBeginning, Url] = Field(
+        default={},
+        description="Beginning of the urls of git repositories and archives, as https://github.com → the "
+        "mirror that has them, as https://git.example.org/github; a variable has pairs, as `url=mirror`",
+    )
     indexes: dict[IndexName, IndexTable] = Field(
         default={}, alias="index", description="Where wheels are published to"
     )

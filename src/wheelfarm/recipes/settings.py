@@ -30,6 +30,7 @@ OVERRIDABLE: Final = (
     "stages",
     "cache",
     "index-url",
+    "mirrors",
     "engine",
     "container-engine",
     "pythons",
@@ -219,6 +220,10 @@ def _switch(text: str) -> bool:
     return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
 
 
+def _pairs(text: str) -> dict[str, str]:
+    return {key: value for key, _, value in (word.partition("=") for word in split_words(text))}
+
+
 def _processors(text: str) -> int:
     # In pyproject.toml 0 means all; as an option it would be a slip.
     if int(text) < 1:
@@ -229,6 +234,7 @@ def _processors(text: str) -> int:
 _KINDS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = {
     "pythons": (split_words, "versions, separated by commas"),
     "platform": (split_words, "platforms, separated by commas"),
+    "mirrors": (_pairs, "pairs of urls, as https://github.com=https://git.example.org/github"),
     "jobs": (_processors, "a number of processors, at least 1; leave it out for all of this machine's"),
     "time-limit": (float, "a number of seconds"),
     **dict.fromkeys(

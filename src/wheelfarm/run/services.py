@@ -122,6 +122,7 @@ def make_fetcher(settings: Settings) -> Fetcher:
         offline=settings.offline,
         environ=settings.environ,
         limits=settings.limits.values(),
+        mirrors=settings.mirrors,
     )
 
 

@@ -23,7 +23,7 @@ from wheelfarm.sources.archive_checks import check_size
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.git import Checkout
 from wheelfarm.sources.project import Project
-from wheelfarm.sources.urls import index_or_default, shown
+from wheelfarm.sources.urls import index_or_default, mirrored, shown
 from wheelfarm.system.logs import get_logger
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Fetcher:
     environ: Mapping[str, str] = field(default_factory=dict)
     """The host's environment, for git."""
     limits: Limits = DEFAULT_LIMITS
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    """For the urls of archives and repositories; see `mirrored`."""
     pages: dict[Name, Project] | None = None
     """The pages of the index that it has read, where each is read once; None where each is read again.
 
@@ -151,7 +153,8 @@ class Fetcher:
                     what = f"the url of the archive does not say how to find {version}"
                     raise SourceError(what, where=shown(url), why=f"{source.version} is not in it")
                 filename = unquote(PurePosixPath(urlsplit(url).path).name)
-                return Archive(version=version, url=url, sha256=self._store(url, filename, None)[1])
+                there = mirrored(url, self.mirrors)
+                return Archive(version=version, url=url, sha256=self._store(there, filename, None)[1])
             case GitCommit():
                 found = commit or self._checkout.tagged(source.url, name, version)
                 return replace(source, version=version, commit=found)
@@ -220,7 +223,7 @@ class Fetcher:
 
     @property
     def _checkout(self) -> Checkout:
-        return Checkout(cache=self._cache, offline=self.offline, environ=self.environ)
+        return Checkout(cache=self._cache, offline=self.offline, environ=self.environ, mirrors=self.mirrors)
 
     @property
     def _network(self) -> HttpClient:
@@ -239,7 +242,7 @@ class Fetcher:
             file = choose(source.version, source.sha256)
             return self._download(file, {source.sha256})[0]
         filename = unquote(PurePosixPath(urlsplit(source.url).path).name)
-        return self._store(source.url, filename, {source.sha256})[0]
+        return self._store(mirrored(source.url, self.mirrors), filename, {source.sha256})[0]
 
     def _download(self, file: DistributionPackage, accepted: Collection[Digest]) -> tuple[Path, Digest]:
         if file.is_yanked:

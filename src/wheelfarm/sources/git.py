@@ -12,7 +12,7 @@ import re
 import tarfile
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
@@ -22,7 +22,14 @@ from packaging.version import InvalidVersion, Version
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.model import sha256_of_bytes
 from wheelfarm.sources.cache import chunks_of
-from wheelfarm.sources.urls import credentials_of, offline_error, secrets_of, shown, without_credentials
+from wheelfarm.sources.urls import (
+    credentials_of,
+    mirrored,
+    offline_error,
+    secrets_of,
+    shown,
+    without_credentials,
+)
 from wheelfarm.system.environment import allowed
 from wheelfarm.system.locks import hold_lock
 from wheelfarm.system.logs import get_logger
@@ -79,6 +86,7 @@ _UNKNOWN: Final = re.compile(
 _ALL_ONLY: Final = re.compile(r"unadvertised object|dumb http transport does not support shallow")
 _NAMED: Final = 10
 """Branches that an error names."""
+_UNREACHABLE: Final = "check the url, the network and the proxy variables; or set mirrors in [tool.wheelfarm]"
 _REDIRECTED: Final = re.compile(r"returned error: 30\d")
 _SETTINGS: Final = {
     "core.autocrlf": "false",
@@ -119,6 +127,8 @@ class Checkout:
     cache: Cache
     offline: bool
     environ: Mapping[str, str]
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    """See `mirrored`."""
 
     def tar(self, source: GitCommit, top: str) -> tuple[Path, Digest]:
         """Write a commit, with its submodules if requested, below one top directory.
@@ -172,9 +182,9 @@ class Checkout:
         return {Version(text) for text in texts if _is_normal(text)}
 
     def _references(self, url: str, names: Sequence[str], why: str | None = None) -> dict[str, str]:
-        if self.offline and not _is_local(url):
-            raise offline_error(url, why)
-        return Repository(self, url, "").references(names)
+        repository = Repository(self, url, "")
+        repository.check_offline(why)
+        return repository.references(names)
 
     def head(self, url: str, branch: str) -> tuple[str, int]:
         """The newest commit of a branch, which is fetched, and its time in seconds since 1970.
@@ -272,10 +282,15 @@ class Repository:
         if finished.returncode:
             why = finished.output.strip()
             what = "the tags and branches of the repository could not be read"
-            raise NetworkError(what, where=shown(self.url), why=why)
+            raise NetworkError(what, where=self._place, why=why, hint=_UNREACHABLE)
         pairs = (line.split("\t") for line in finished.output.splitlines() if "\t" in line)
         # The commit of an annotated tag is listed after the tag itself.
         return {name.removesuffix("^{}"): commit for commit, name in pairs}
+
+    def check_offline(self, why: str | None = None) -> None:
+        """Raise a NetworkError when the farm is offline and the repository is not on this machine."""
+        if self.checkout.offline and not _is_local(self._source):
+            raise offline_error(self.url, why)
 
     @property
     def path(self) -> Path:
@@ -299,9 +314,8 @@ class Repository:
         return resolved
 
     def _fetch(self) -> None:
-        if self.checkout.offline and not _is_local(self.url):
-            raise offline_error(self.url)
-        logger.info("fetching commit %s of %s", self.commit[:12], shown(self.url))
+        self.check_offline()
+        logger.info("fetching commit %s of %s", self.commit[:12], self._place)
         finished = self._git(
             "fetch", "--quiet", "--no-tags", "--depth=1", "--", self._remote, self.commit, check=False
         )
@@ -311,13 +325,10 @@ class Repository:
         if finished.returncode:
             why = finished.output.strip()
             if _UNKNOWN.search(why):
-                raise SourceError(
-                    f"the repository does not have {self.commit}", where=shown(self.url), why=why
-                )
-            hint = "name the url that it leads to" if self._login and _REDIRECTED.search(why) else None
-            raise NetworkError(
-                "the repository could not be fetched", where=shown(self.url), why=why, hint=hint
-            )
+                raise SourceError(f"the repository does not have {self.commit}", where=self._place, why=why)
+            redirected = self._login and _REDIRECTED.search(why)
+            hint = "name the url that it leads to" if redirected else _UNREACHABLE
+            raise NetworkError("the repository could not be fetched", where=self._place, why=why, hint=hint)
 
     def _kind(self) -> str | None:
         finished = self._git("cat-file", "-t", self.commit, check=False)
@@ -334,14 +345,25 @@ class Repository:
         return run(Command(argv=("git", *arguments), env=env, secrets=secrets), check=check)
 
     @property
+    def _source(self) -> str:
+        """The url, or that of its mirror."""
+        return mirrored(self.url, self.checkout.mirrors)
+
+    @property
+    def _place(self) -> str:
+        """The url for messages, with that of its mirror."""
+        mirror = self._source
+        return shown(self.url) if mirror == self.url else f"{shown(mirror)}, the mirror of {shown(self.url)}"
+
+    @property
     def _remote(self) -> str:
         """The url for the command line, which all users of a machine can read."""
-        return without_credentials(self.url) if _is_http(self.url) else self.url
+        return without_credentials(self._source) if _is_http(self._source) else self._source
 
     @property
     def _login(self) -> str | None:
         """User and password of the url as HTTP's Basic scheme has them (RFC 7617)."""
-        login = credentials_of(self.url) if _is_http(self.url) else None
+        login = credentials_of(self._source) if _is_http(self._source) else None
         return base64.b64encode(":".join(login).encode()).decode() if login else None
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from wheelfarm.errors import NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def shown(url: str) -> str:
@@ -38,6 +42,22 @@ def index_or_default(index_url: str | None) -> str:
     from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415 - slow to import
 
     return index_url or PYPI_SIMPLE_ENDPOINT
+
+
+def mirrored(url: str, mirrors: Mapping[str, str]) -> str:
+    """The url on the mirror that a site has for it; the url itself where there is none.
+
+    Args:
+        url: of a repository or a file. Its credentials are not for a mirror.
+        mirrors: beginning of a url, which ends where a part of its path does → what takes its place. The
+            longest one counts, as in git's `url.<base>.insteadOf` (git-config documentation).
+    """
+    plain = without_credentials(url)
+    for beginning in sorted(mirrors, key=len, reverse=True):
+        base = beginning.rstrip("/")
+        if plain == base or plain.startswith(f"{base}/"):
+            return mirrors[beginning].rstrip("/") + plain.removeprefix(base)
+    return url
 
 
 def offline_error(url: str, why: str | None = None) -> NetworkError:
