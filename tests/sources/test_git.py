@@ -18,11 +18,11 @@ from support.repositories import Repository
 from support.servers import Reply, git_server, index_server, served
 from wheelfarm.errors import NetworkError, ProcessError, SourceError
 from wheelfarm.model import GitCommit, parse_name
-from wheelfarm.sources import git
 from wheelfarm.sources.cache import Cache
 from wheelfarm.sources.fetcher import Fetcher
-from wheelfarm.sources.git import Checkout, git_environment
+from wheelfarm.sources.git import Checkout
 from wheelfarm.sources.git import Repository as Bare
+from wheelfarm.sources.git_environment import _SETTINGS, git_environment
 from wheelfarm.sources.unpacking import unpack
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class TestTar:
         first = upstream.commit({"x": b"1"})
         upstream.commit({"x": b"2"})
         # Old servers speak the first version of git's protocol, in which only tips can be fetched.
-        monkeypatch.setitem(git._SETTINGS, "protocol.version", "0")
+        monkeypatch.setitem(_SETTINGS, "protocol.version", "0")
         source = fetcher.source(NAME, pin(upstream, first))
         with tarfile.open(source.path) as archive:
             content = archive.extractfile("sample-1.0/x")

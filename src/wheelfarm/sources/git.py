@@ -7,7 +7,6 @@ The tar has each file as it is committed: attributes that leave files out or cha
 from __future__ import annotations
 
 import base64
-import os
 import re
 import tarfile
 import tempfile
@@ -22,6 +21,7 @@ from packaging.version import InvalidVersion, Version
 from wheelfarm.errors import NetworkError, SourceError
 from wheelfarm.model import sha256_of_bytes
 from wheelfarm.sources.cache import chunks_of
+from wheelfarm.sources.git_environment import git_environment
 from wheelfarm.sources.urls import (
     credentials_of,
     mirrored,
@@ -30,7 +30,6 @@ from wheelfarm.sources.urls import (
     shown,
     without_credentials,
 )
-from wheelfarm.system.environment import allowed
 from wheelfarm.system.locks import hold_lock
 from wheelfarm.system.logs import get_logger
 from wheelfarm.system.process import Command, Finished, run
@@ -88,36 +87,6 @@ _NAMED: Final = 10
 """Branches that an error names."""
 _UNREACHABLE: Final = "check the url, the network and the proxy variables; or set mirrors in [tool.wheelfarm]"
 _REDIRECTED: Final = re.compile(r"returned error: 30\d")
-_SETTINGS: Final = {
-    "core.autocrlf": "false",
-    "core.attributesFile": os.devnull,
-    "core.hooksPath": os.devnull,
-    "gc.auto": "0",  # the commits have no reference that would keep them
-    "maintenance.auto": "false",
-    "protocol.allow": "never",
-    **{f"protocol.{scheme}.allow": "always" for scheme in ("https", "http", "ssh", "git", "file")},
-}
-
-
-def git_environment(environ: Mapping[str, str], further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which git reads no configuration but `further`, by key, and prompts for nothing."""
-    configured = _SETTINGS | dict(further or {})
-    settings = {
-        name: value
-        for index, (key, setting) in enumerate(configured.items())
-        for name, value in ((f"GIT_CONFIG_KEY_{index}", key), (f"GIT_CONFIG_VALUE_{index}", setting))
-    }
-    return {
-        **allowed(environ, keep=("SSH_AUTH_SOCK",)),
-        "LC_ALL": "C",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
-        "GIT_CONFIG_COUNT": str(len(configured)),
-        **settings,
-    }
 
 
 @dataclass(frozen=True, kw_only=True)

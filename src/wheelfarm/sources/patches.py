@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import Collector, PatchError, counted
 from wheelfarm.model import AppliedPatch, sha256_of_bytes
-from wheelfarm.sources.git import git_environment
+from wheelfarm.sources.git_environment import git_environment
 from wheelfarm.sources.line_ends import line_end_problem
 from wheelfarm.system.process import Command, Finished, run
 

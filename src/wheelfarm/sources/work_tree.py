@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wheelfarm.errors import PatchError, SourceError
-from wheelfarm.sources.git import git_environment
+from wheelfarm.sources.git_environment import git_environment
 from wheelfarm.sources.patches import applied_elsewhere
 from wheelfarm.sources.unpacking import files_below
 from wheelfarm.system.process import Command, Finished, run
