@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final, Literal, cast
 
 from wheelfarm.model import Digest, sha256_of_bytes
+from wheelfarm.run.build_files import Answer, BuildFiles, Value
 from wheelfarm.run.bundle_signatures import collect_attestations
-from wheelfarm.run.cluster.inputs import BuildInputsForWorker, pack_farm
-from wheelfarm.run.cluster.request import Answer, Value
+from wheelfarm.run.packed_farm import pack_farm
 from wheelfarm.run.services import SilentRunListener
 from wheelfarm.sources.cache import mismatch
 from wheelfarm.system.files import explain_os_errors, rename_durably, sha256_of_file, temporary_path
@@ -117,7 +117,7 @@ def collect_bundle(farm: Farm, plan: Plan, environment: Path, index: str | None 
     wheels: dict[Digest, BundledWheel] = {}
     for build in plan.builds:
         logger.info("collecting %s", build.id)
-        found = BuildInputsForWorker(services, build)
+        found = BuildFiles(services, build)
         found.collect(own_wheels=True)
         answers |= found.answers
         for key, stored in found.stored.items():

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from wheelfarm.errors import ArchiveError, HashError, RecordError
 from wheelfarm.model import is_digest
 from wheelfarm.run.bundle import ENVIRONMENT, FARM, INPUTS, MANIFEST, Manifest
-from wheelfarm.run.cluster.inputs import pack_farm
+from wheelfarm.run.packed_farm import pack_farm
 from wheelfarm.sources.archives import DAMAGED_ZIP
 from wheelfarm.sources.cache import CHUNK, Cache, chunks_of, write_chunks
 from wheelfarm.system.files import (

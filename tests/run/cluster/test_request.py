@@ -16,9 +16,9 @@ from support.farm import make_farm, make_toolchain
 from wheelfarm import __version__
 from wheelfarm.errors import BuildError, GroupError, HashError, Proposal, SettingsError
 from wheelfarm.plan.build import Toolchain
-from wheelfarm.run.cluster.inputs import pack_farm
 from wheelfarm.run.cluster.request import ErrorData, other_wheelfarm, own_code
 from wheelfarm.run.cluster.resources import Wanted
+from wheelfarm.run.packed_farm import pack_farm
 
 if TYPE_CHECKING:
     from wheelfarm.errors import FarmError

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.model import Digest
+    from wheelfarm.run.build_files import SentFile
     from wheelfarm.run.cluster.client import Cluster, Task
     from wheelfarm.run.cluster.pipeline import RemotePipeline
-    from wheelfarm.run.cluster.request import BuildRequest, SentFile
+    from wheelfarm.run.cluster.request import BuildRequest
 
 logger = get_logger(__name__)
 
@@ -222,7 +223,7 @@ class RemoteBuild:
         storage = self.pipeline.run_on.storage
         if storage is not None:
             try:
-                data = storage.read(file.place)
+                data = storage.read(file.store_path)
                 if data is not None:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with path.open("wb") as stream:

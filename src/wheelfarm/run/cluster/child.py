@@ -23,6 +23,7 @@ from wheelfarm.plan.build import BuildId
 from wheelfarm.provenance.record_comparison import compare_keys
 from wheelfarm.recipes.nightly import NightlyCommit
 from wheelfarm.recipes.settings import load
+from wheelfarm.run.build_files import SentFile, SentWheel
 from wheelfarm.run.build_pipeline import BuildPipeline, run_build
 from wheelfarm.run.cluster.request import (
     REQUEST,
@@ -30,8 +31,6 @@ from wheelfarm.run.cluster.request import (
     BuildRequest,
     BuildResult,
     ErrorData,
-    SentFile,
-    SentWheel,
 )
 from wheelfarm.run.farm import Farm
 from wheelfarm.run.services import SilentRunListener

@@ -15,11 +15,12 @@ from wheelfarm.errors import ChainError, EngineError, FarmError
 from wheelfarm.index.storage import open_storage
 from wheelfarm.model import Digest, RepairedWheel
 from wheelfarm.provenance.record import Record
+from wheelfarm.run.build_files import BuildFiles
 from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.build_pipeline import BuildPipeline, run_pipeline
 from wheelfarm.run.cluster.attempts import RemoteBuild
 from wheelfarm.run.cluster.client import Cluster
-from wheelfarm.run.cluster.inputs import BuildInputsForWorker, PackedFarm
+from wheelfarm.run.cluster.new_request import PackedFarm, new_request
 from wheelfarm.run.cluster.resources import labels_of
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import State
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from wheelfarm.index.storage import Storage
     from wheelfarm.plan.build import Build
     from wheelfarm.plan.graph import Plan
-    from wheelfarm.run.cluster.request import BuildResult, SentFile
+    from wheelfarm.run.build_files import SentFile
+    from wheelfarm.run.cluster.request import BuildResult
     from wheelfarm.run.farm import Farm
     from wheelfarm.run.outcome import Outcome
     from wheelfarm.run.schedule import Budget
@@ -100,8 +102,8 @@ class ClusterRun:
         try:
             for file in files:
                 if file.sha256 not in self.uploaded or again:
-                    if again or self.storage.size(file.place) != file.size:
-                        self.storage.put(paths[file.sha256], file.place, file.sha256)
+                    if again or self.storage.size(file.store_path) != file.size:
+                        self.storage.put(paths[file.sha256], file.store_path, file.sha256)
                     self.uploaded.add(file.sha256)
         except FarmError as error:
             logger.warning("the store for workers takes no more files: %s: %s", error.what, error.why)
@@ -170,17 +172,21 @@ class RemotePipeline(BuildPipeline):
         cluster, received = self.run_on.cluster, self.root / _RECEIVED
         self.log.write_bytes(b"")
         with self.timings.step("fetch"):
-            inputs = BuildInputsForWorker(self.services, self.build)
-            request = inputs.request(
-                self.run_on.farm,
+            farm, files = self.run_on.farm, BuildFiles(self.services, self.build)
+            files.collect(own_wheels=own_wheels)
+            paths = {farm.file.sha256: farm.path, **files.paths}
+            request = new_request(
+                self.services,
+                self.build,
+                files,
+                farm,
                 jobs=self.jobs,
                 topic=cluster.topic,
                 store=cluster.store,
-                own_wheels=own_wheels,
             )
-            self.run_on.upload(request.files, inputs.paths)
+            self.run_on.upload(request.files, paths)
         try:
-            result = RemoteBuild(self, request, inputs.paths).run(received)
+            result = RemoteBuild(self, request, paths).run(received)
             with self.timings.step("store"):
                 outcome = self._store_received(result, received)
         finally:

@@ -5,59 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the hints at run time
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Self
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Final
 
 from wheelfarm import __version__, errors
 from wheelfarm.errors import FarmError, GroupError, Proposal
 from wheelfarm.model import Digest, sha256_of_json
 from wheelfarm.plan.build import Toolchain  # noqa: TC001 - as above
+from wheelfarm.run.build_files import Answer, SentFile, SentWheel, Value
 from wheelfarm.system.files import sha256_of_file
 
 REQUEST: Final = "request.json"
 """The file of a build's directory on a worker that says what to build."""
 RESULT: Final = "result.json"
 """The file that says how it ended."""
-
-
-class Value(BaseModel):
-    """A part of what is sent: nothing changes it, and it has no other keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SentFile(Value):
-    """A file that goes from one machine to another, by its digest."""
-
-    filename: str
-    sha256: Digest
-    size: int
-
-    @classmethod
-    def of(cls, path: Path, sha256: Digest | None = None) -> Self:
-        """A file on the disk, hashed where its digest is not known."""
-        return cls(filename=path.name, sha256=sha256 or sha256_of_file(path), size=path.stat().st_size)
-
-    @property
-    def place(self) -> str:
-        """Its path in a shared store, with slashes."""
-        return f"sha256/{self.sha256[:2]}/{self.sha256}"
-
-
-class SentWheel(Value):
-    """A wheel with its build record."""
-
-    file: SentFile
-    key: Digest
-    record: str
-
-
-class Answer(Value):
-    """What a farm's fetcher has found for a question (`Cache.remember`), so that a worker need not ask."""
-
-    question: Mapping[str, Any]
-    sha256: Digest
 
 
 class BuildRequest(Value):

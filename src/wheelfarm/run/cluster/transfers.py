@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from wheelfarm.run.build_files import SentFile
     from wheelfarm.run.cluster.client import Cluster
-    from wheelfarm.run.cluster.request import BuildResult, SentFile
+    from wheelfarm.run.cluster.request import BuildResult
 
 logger = get_logger(__name__)
 

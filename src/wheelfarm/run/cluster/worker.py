@@ -24,13 +24,13 @@ from wheelfarm.errors import (
 )
 from wheelfarm.index.storage import open_storage
 from wheelfarm.recipes.farm_settings import default_cache
+from wheelfarm.run.build_files import SentFile
 from wheelfarm.run.cluster.request import (
     REQUEST,
     RESULT,
     BuildRequest,
     BuildResult,
     ErrorData,
-    SentFile,
     other_wheelfarm,
 )
 from wheelfarm.sources.cache import Cache, chunks_of
@@ -207,7 +207,7 @@ class _Arrival:
     def _download(self, file: SentFile, store: str) -> bool:
         """Take a file from the store; whether it was there and whole. Else the farm sends it."""
         try:
-            data = open_storage(store, Path("/")).read(file.place)
+            data = open_storage(store, Path("/")).read(file.store_path)
         except FarmError as error:
             self.messages.send(store=f"{error.what}: {error.why}")
             return False
@@ -227,7 +227,7 @@ def _upload(result: BuildResult, directory: Path, store: str, messages: _Message
     try:
         storage = open_storage(store, Path("/"))
         for file in files:
-            storage.put(directory / "out" / file.filename, file.place, file.sha256)
+            storage.put(directory / "out" / file.filename, file.store_path, file.sha256)
     except FarmError as error:
         messages.send(store=f"{error.what}: {error.why}")
 
