@@ -44,3 +44,11 @@ for number, value in enumerate(values, start=1):
     vector = differences[(number - 1) * order : number * order]
     known = [math.sqrt(2 / (order + 1)) * math.sin(angle * place) for place in range(1, order + 1)]
     assert abs(abs(sum(one * other for one, other in zip(vector, known, strict=True))) - 1) < 1e-10
+
+# More threads than at the start, each of which needs memory of its own.
+library.scipy_openblas_set_num_threads(2 * library.scipy_openblas_get_num_threads() + 3)
+order = 300
+ones, product = (ctypes.c_double * order**2)(*[1] * order**2), (ctypes.c_double * order**2)()
+size, one, zero = (ctypes.byref(each) for each in (ctypes.c_int(order), one, zero))
+library.scipy_dgemm_(b"N", b"N", size, size, size, one, ones, size, ones, size, zero, product, size)
+assert {*product} == {order}, {*product}
