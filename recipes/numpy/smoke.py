@@ -30,13 +30,18 @@ for size in (9, 3000, 70_000):
     signed = generator.standard_normal(size).round(2)
     signed[::7], signed[3::11] = np.nan, -0.0
     mask = generator.random(size) < 0.4
-    for values in (wild, signed, wild % 5, wild.astype("int16"), signed.astype("float32"), np.sort(wild)):
+    zeros = np.linspace(-1, 1, size)
+    zeros[size // 2 - 4 : size // 2 + 4] *= 0.0
+    generator.shuffle(zeros)
+    for values in (wild, signed, zeros, wild % 5, wild.astype("int16"), signed.astype("float32"), np.sort(wild)):
         plain = values.tolist()
         by_value = sorted(range(size), key=lambda at: (plain[at] != plain[at], plain[at] if plain[at] == plain[at] else 0))
         assert np.argsort(values, kind="stable").tolist() == by_value
         numbers = [plain[at] for at in by_value if plain[at] == plain[at]]
         assert [each for each in np.sort(values, kind="stable").tolist() if each == each] == numbers
-        assert np.partition(values, (size // 2, size // 2 + 1, -1))[size // 2] == values[by_value[size // 2]]
+        parts, bits = np.partition(values, (size // 2, size // 2 + 1, -1)), f"u{values.itemsize}"
+        assert parts[size // 2] == values[by_value[size // 2]]
+        assert np.array_equal(np.sort(parts.view(bits)), np.sort(values.view(bits))), "of zeros and NaN too"
         keys = [each for each in plain[:500] if each == each]
         assert np.searchsorted(numbers, keys).tolist() == [bisect.bisect_left(numbers, each) for each in keys]
         assert np.searchsorted(numbers, keys, "right").tolist() == [bisect.bisect_right(numbers, each) for each in keys]
