@@ -81,6 +81,7 @@ def test_the_suite_of_a_stored_wheel(farm: Door, chain: Settings, tmp_path: Path
     finished = farm.inv("test", "tinytop", "--jobs", "1", WHEELFARM_INDEX_URL=index.url)
     assert finished.returncode == 62, finished.stderr
     assert "1 passed, 1 failed, 1 known failures, 0 known failures that passed" in finished.stdout
+    assert "testing tinytop 1.0 (" in finished.stderr
     assert "the upstream suite has 1 failure" in finished.stderr
     assert "tinytop/tests/test_top.py::test_new: assert 42 == 43" in finished.stderr
     (results,) = (chain.work / "logs").glob("tinytop-*-suite.xml")

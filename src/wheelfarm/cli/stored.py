@@ -70,7 +70,8 @@ def run_tests(
     selection = Selection(fast=fast, keyword=keyword, arguments=arguments)
     plan, builds = call.select(packages)
     problems, lines = Collector(), list[str]()
-    with RunReport(call.screen, builds=builds, environ=call.farm.settings.environ) as report:
+    environ = call.farm.settings.environ
+    with RunReport(call.screen, builds=builds, environ=environ, verb="testing") as report:
         services = call.farm.services(plan, report)
         for build in builds:
             pipeline = BuildPipeline(services=services, build=build, jobs=call.farm.settings.jobs)

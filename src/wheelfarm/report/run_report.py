@@ -49,12 +49,13 @@ class PlainOutput:
     """Plain lines: when a build begins and ends, and one each half minute at most."""
 
     screen: Screen
+    verb: str = field(default="building", kw_only=True)
 
     def begin(self, build: Build, running: RunningBuild) -> None:
         """Print that a build begins."""
         del build
         expected = f", about {about(running.prior)}" if running.prior else ""
-        self.screen.say(f"building {running.label} {running.version} ({running.where}){expected}")
+        self.screen.say(f"{self.verb} {running.label} {running.version} ({running.where}){expected}")
 
     def line(self, build: Build, line: str) -> None:
         """Receive a line of a build's output."""
@@ -178,6 +179,7 @@ class RunReport:
         expected: estimated seconds by build; 0 for one that need not be built. Some may be missing.
         environ: the environment: GITHUB_ACTIONS, NO_COLOR and TERM count.
         clock: seconds that only grow.
+        verb: what is done to the builds.
     """
 
     screen: Screen
@@ -185,6 +187,7 @@ class RunReport:
     expected: Mapping[BuildId, float] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
+    verb: str = "building"
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def __post_init__(self) -> None:
@@ -195,10 +198,10 @@ class RunReport:
 
     def _choose_output(self) -> PlainOutput:
         if self.environ.get("GITHUB_ACTIONS") == "true":
-            return ActionsOutput(self.screen)
+            return ActionsOutput(self.screen, verb=self.verb)
         if self.screen.live and self.environ.get("TERM") not in {"dumb", "unknown"}:
-            return LiveOutput(self.screen, environ=self.environ)
-        return PlainOutput(self.screen)
+            return LiveOutput(self.screen, environ=self.environ, verb=self.verb)
+        return PlainOutput(self.screen, verb=self.verb)
 
     def __enter__(self) -> Self:
         self._ticker.start()
