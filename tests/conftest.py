@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_socket
+from hypothesis import HealthCheck, settings
 
 from support.golden import GOLDEN
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytest_plugins = ["support.fixtures"]
+
+# How long an example takes depends on what else the machine does, and says nothing of the code.
+settings.register_profile("farm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("farm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -431,7 +431,7 @@ def unchanged_system(monkeypatch: pytest.MonkeyPatch) -> None:
 @ON_LINUX
 @pytest.mark.usefixtures("unchanged_system")
 @given(steps=STEPS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_result_is_that_of_a_clean_build(steps: list[Step]) -> None:
     with TemporaryDirectory() as directory:
         world = World(stage_in(Path(directory)))

@@ -287,9 +287,7 @@ names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True).filter(
 keys = st.from_regex(r"[a-z][a-z0-9.-]{0,12}", fullmatch=True)
 arguments = values.filter(lambda value: "\0" not in value)
 
-quick = hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

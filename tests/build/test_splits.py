@@ -145,7 +145,7 @@ class TestDivision:
             f"nothing in {wheel.path.name} is of doc; tags are python-runtime, runtime, tests"
         )
 
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(tags=st.lists(st.sampled_from(["tests", "runtime", "devel"]), min_size=6, max_size=6))
     def test_each_member_goes_to_one(self, tmp_path_factory: pytest.TempPathFactory, tags: list[str]) -> None:
         root = tmp_path_factory.mktemp("each")

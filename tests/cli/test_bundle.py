@@ -251,7 +251,7 @@ class TestDamage:
         # The end of a tar archive is two or more blocks of zeros, which need not be there.
         end = len(data.rstrip(b"\0"))
 
-        @settings(max_examples=40, deadline=None)
+        @settings(max_examples=40)
         @given(st.integers(0, end - 1))
         def check(length: int) -> None:
             part.write_bytes(data[:length])

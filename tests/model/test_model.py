@@ -143,7 +143,7 @@ def _lists(table: Table) -> dict[str, list[str]]:
     return {key: [value] if isinstance(value, str) else value for key, value in table.items()}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TABLES)
 def test_build(table: Table) -> None:
     parser = main_parser()
@@ -151,7 +151,7 @@ def test_build(table: Table) -> None:
     assert _parse_config_settings(said or []) == _as_frontends_say(table)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(TABLES)
 def test_cibuildwheel(table: Table) -> None:
     words = shlex.split(ConfigSettings.of(table).for_cibuildwheel())

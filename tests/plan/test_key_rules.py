@@ -208,7 +208,7 @@ def _patches_but(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("change", OF_ONE_BUILD)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(name=st.sampled_from(NAMES), text=TEXT)
 def test_an_input_of_one_build(ground: Ground, change: str, name: str, text: str) -> None:
     ground.expect(OF_ONE_BUILD[change](name, text), touched={name})
@@ -250,7 +250,7 @@ OF_THE_GATE: Final[dict[str, Callable[[str, str], Sketch]]] = {
 
 
 @pytest.mark.parametrize("change", OF_THE_GATE)
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(name=st.sampled_from(NAMES), text=TEXT)
 def test_what_the_gate_checks_needs_no_compiler(ground: Ground, change: str, name: str, text: str) -> None:
     ground.expect(OF_THE_GATE[change](name, text), touched=set(), gated={name})
@@ -285,7 +285,7 @@ OF_NOTHING: Final[dict[str, Callable[[str, str], Sketch]]] = {
 
 
 @pytest.mark.parametrize("change", OF_NOTHING)
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(name=st.sampled_from(NAMES), text=TEXT)
 def test_what_changes_no_wheel_changes_no_key(ground: Ground, change: str, name: str, text: str) -> None:
     ground.expect(OF_NOTHING[change](name, text), touched=set())

@@ -186,7 +186,6 @@ class TestRefused:
         bundle = site.signer("a").sign(TEXT)
         keys = site.keys("a")
 
-        @settings(deadline=None)
         @given(position=st.integers(0, len(bundle) - 1), character=st.characters(max_codepoint=0x2FF))
         def check(position: int, character: str) -> None:
             text = bundle[:position] + character + bundle[position + 1 :]

@@ -163,7 +163,7 @@ def test_an_unusual_list_is_refused_and_said() -> None:
 @pytest.mark.parametrize(
     "path", sorted(ROOT.glob("recipes/s*/recipe.toml")), ids=lambda path: path.parent.name
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_any_list_of_any_recipe(path: Path, data: st.DataObject) -> None:
     """Edited and edited back: no comment and no other value is lost."""

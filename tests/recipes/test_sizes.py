@@ -6,7 +6,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support.farm import LINUX, make_farm, plan_of
@@ -73,7 +73,6 @@ tables = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(table=tables)
 def test_what_is_written_is_read_again(table: Sizes) -> None:
     written = tomllib.loads(render_sizes("alpha", table))

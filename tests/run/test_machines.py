@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelfarm.run.machines import estimate_machines
@@ -57,7 +57,6 @@ def graphs(draw: st.DrawFn) -> list[Task[Any]]:
     ]
 
 
-@settings(deadline=None)
 @given(graphs(), st.integers(1, 5))
 def test_the_time_is_between_the_longest_path_and_all_work(tasks: list[Task[Any]], machines: int) -> None:
     found = estimate_machines(tasks, jobs=1, machines=machines)

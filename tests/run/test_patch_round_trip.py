@@ -110,7 +110,7 @@ def check_round_trip(root: Path, source: Mapping[str, File], changes: list[objec
 
 # To make an example smaller takes minutes.
 SETTINGS: Final = settings(
-    deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow]
+    phases=[Phase.explicit, Phase.generate], suppress_health_check=[HealthCheck.too_slow]
 )
 CHANGES: Final = st.lists(edits(), min_size=1, max_size=3)
 

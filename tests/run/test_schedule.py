@@ -352,7 +352,7 @@ def above(tasks: list[Task[int]], failed: set[int]) -> set[int]:
     return reached
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(graphs(), BUDGETS, st.sets(st.integers(0, 13), max_size=4), st.sets(st.integers(0, 13)))
 def test_every_rule_holds_at_every_step(
     tasks: list[Task[int]], budget: Budget, failing: set[int], pausing: set[int]
@@ -366,7 +366,6 @@ def test_every_rule_holds_at_every_step(
         assert key in above(tasks, {culprit})
 
 
-@settings(deadline=None)
 @given(graphs(), BUDGETS)
 def test_a_simulation_follows_graph_and_budget(tasks: list[Task[int]], budget: Budget) -> None:
     spans = simulate(tasks, budget)

@@ -349,7 +349,7 @@ entries = st.one_of(
 
 @given(st.lists(entries, max_size=6), st.booleans())
 @example([symlink("a", "a/../..")], False)  # noqa: FBT003 - as drawn
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nothing_escapes(members: list[Entry], below: bool) -> None:  # noqa: FBT001 - drawn
     if below:
         members = [Entry(f"top/{one.name}", one.content, one.kind, one.link) for one in members]

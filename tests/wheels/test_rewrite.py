@@ -298,7 +298,7 @@ paths = st.lists(words, min_size=1, max_size=3).map(lambda parts: "demo/" + "/".
 contents = st.binary(max_size=60) | st.integers(0, 3000).map(lambda count: b"line\n" * count)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), files=st.dictionaries(paths, contents, max_size=6))
 def test_rewritten_wheel_is_the_wheel_with_its_changes(
     tmp_path: Path, data: st.DataObject, files: dict[str, bytes]

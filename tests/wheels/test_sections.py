@@ -79,7 +79,7 @@ class TestElf:
         broken[17] = 64  # the high byte of e_type
         assert differing_sections(whole, bytes(broken), BinaryFormat.ELF) is None
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.data())
     def test_a_broken_binary_is_reported_or_not_read(self, data: st.DataObject) -> None:
         whole = text_of("/build/one/alpha.c")
