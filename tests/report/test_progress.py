@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelfarm.plan.build import Build
+
 
 SO = "numpy/_core/_multiarray_umath.cpython-311-x86_64-linux-gnu.so"
 WALL = datetime(2026, 1, 2, 14, 0, tzinfo=UTC)
@@ -101,6 +103,12 @@ def test_a_build_with_a_profile_compiles_twice() -> None:
         shares.append(build.share(60.0))
     assert shares == [None, 0.25, 0.5, 0.5, 0.5, 0.75]
     assert build.expected(60.0) == 80.0
+
+
+def test_a_suite_has_one_pass_whatever_the_profile(builds: list[Build]) -> None:
+    build = replace(builds[0], training="profile.py")
+    passes = [Progress(started=0, tests=tests).begin(build, 0).passes for tests in (False, True)]
+    assert passes == [2, 1]
 
 
 def test_totals(builds: list[Build]) -> None:

@@ -71,7 +71,7 @@ def run_tests(
     plan, builds = call.select(packages)
     problems, lines = Collector(), list[str]()
     environ = call.farm.settings.environ
-    with RunReport(call.screen, builds=builds, environ=environ, verb="testing") as report:
+    with RunReport(call.screen, builds=builds, environ=environ, tests=True) as report:
         services = call.farm.services(plan, report)
         for build in builds:
             pipeline = BuildPipeline(services=services, build=build, jobs=call.farm.settings.jobs)

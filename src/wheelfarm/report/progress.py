@@ -172,11 +172,13 @@ class Progress:
         started: when the run began, on its clock, in seconds.
         builds: the builds of the plan; none when unknown.
         expected: estimated seconds by build; 0 for one that need not be built.
+        tests: whether the builds are tested, not built.
     """
 
     started: float
     builds: Sequence[Build] = ()
     expected: Mapping[BuildId, float] = field(default_factory=dict)
+    tests: bool = False
     running: dict[BuildId, RunningBuild] = field(default_factory=dict)
     ended: dict[BuildId, State] = field(default_factory=dict)
 
@@ -188,7 +190,7 @@ class Progress:
             where=f"{build.id.variant}, {build.id.target}",
             started=now,
             prior=self.expected.get(build.id),
-            passes=1 if build.training is None else 2,
+            passes=1 if self.tests or build.training is None else 2,
             reported=now,
         )
         return self.running[build.id]

@@ -179,7 +179,7 @@ class RunReport:
         expected: estimated seconds by build; 0 for one that need not be built. Some may be missing.
         environ: the environment: GITHUB_ACTIONS, NO_COLOR and TERM count.
         clock: seconds that only grow.
-        verb: what is done to the builds.
+        tests: whether the builds are tested, not built.
     """
 
     screen: Screen
@@ -187,21 +187,24 @@ class RunReport:
     expected: Mapping[BuildId, float] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
-    verb: str = "building"
+    tests: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
 
     def __post_init__(self) -> None:
-        self._progress = Progress(started=self.clock(), builds=self.builds, expected=self.expected)
+        self._progress = Progress(
+            started=self.clock(), builds=self.builds, expected=self.expected, tests=self.tests
+        )
         self._output = self._choose_output()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="wheelfarm-report", daemon=True)
 
     def _choose_output(self) -> PlainOutput:
+        verb = "testing" if self.tests else "building"
         if self.environ.get("GITHUB_ACTIONS") == "true":
-            return ActionsOutput(self.screen, verb=self.verb)
+            return ActionsOutput(self.screen, verb=verb)
         if self.screen.live and self.environ.get("TERM") not in {"dumb", "unknown"}:
-            return LiveOutput(self.screen, environ=self.environ, verb=self.verb)
-        return PlainOutput(self.screen, verb=self.verb)
+            return LiveOutput(self.screen, environ=self.environ, verb=verb)
+        return PlainOutput(self.screen, verb=verb)
 
     def __enter__(self) -> Self:
         self._ticker.start()
