@@ -51,6 +51,15 @@ def pin(repository: Repository, commit: str, *, submodules: bool = False) -> Git
     return GitCommit(version="1.0", url=repository.path.as_uri(), commit=commit, submodules=submodules)
 
 
+def commit_with_submodule(tmp_path: Path) -> str:
+    """A commit of srv/outer, with srv/inner beside it as its submodule."""
+    inner = Repository.create(tmp_path / "srv/inner")
+    inner.commit({"innermost": b"1"})
+    outer = Repository.create(tmp_path / "srv/outer")
+    outer.git("submodule", "--quiet", "add", "../inner", "sub")
+    return outer.commit({"file": b"2"})
+
+
 def offline(fetcher: Fetcher) -> Fetcher:
     return Fetcher(cache=fetcher.cache, index_url=fetcher.index_url, offline=True)
 
@@ -234,16 +243,8 @@ class TestCredentials:
         environ = {"PATH": f"{wrapper.parent}{os.pathsep}{os.defpath}"}
         return Fetcher(cache=tmp_path / "cache", index_url="http://x/", environ=environ)
 
-    def commit(self, tmp_path: Path) -> str:
-        """A repository on the server, with a submodule beside it."""
-        inner = Repository.create(tmp_path / "srv/inner")
-        inner.commit({"innermost": b"1"})
-        outer = Repository.create(tmp_path / "srv/outer")
-        outer.git("submodule", "--quiet", "add", "../inner", "sub")
-        return outer.commit({"file": b"2"})
-
     def test_reach_the_server_and_no_command_line(self, tmp_path: Path) -> None:
-        commit = self.commit(tmp_path)
+        commit = commit_with_submodule(tmp_path)
         with git_server(tmp_path / "srv", login=":".join(self.LOGIN)) as host:
             url = f"http://{self.QUOTED}@{host}/outer"
             source = GitCommit(version="1", url=url, commit=commit, submodules=True)
@@ -260,7 +261,7 @@ class TestCredentials:
             assert file.is_dir() or not any(secret.encode() in file.read_bytes() for secret in self.SECRETS)
 
     def test_that_are_wrong_are_not_in_the_error(self, tmp_path: Path) -> None:
-        commit = self.commit(tmp_path)
+        commit = commit_with_submodule(tmp_path)
         with git_server(tmp_path / "srv", login="other:login") as host:
             source = GitCommit(version="1", url=f"http://{self.QUOTED}@{host}/outer", commit=commit)
             with pytest.raises(NetworkError, match="could not be fetched") as caught:
@@ -299,11 +300,7 @@ class TestMirrors:
         assert fetched.sha256 == local.sha256 == direct.sha256
 
     def test_have_submodules_beside_them(self, tmp_path: Path) -> None:
-        inner = Repository.create(tmp_path / "srv/inner")
-        inner.commit({"innermost": b"1"})
-        outer = Repository.create(tmp_path / "srv/outer")
-        outer.git("submodule", "--quiet", "add", "../inner", "sub")
-        commit = outer.commit({"file": b"2"})
+        commit = commit_with_submodule(tmp_path)
         url = f"{self.UPSTREAM}/team/outer"
         source = GitCommit(version="1", url=url, commit=commit, submodules=True)
         fetched = self.fetcher(tmp_path, (tmp_path / "srv").as_uri()).source(NAME, source)

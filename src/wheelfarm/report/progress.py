@@ -102,6 +102,7 @@ class RunningBuild:
         started: when, on the run's clock, in seconds.
         prior: the duration that was estimated before the build, in seconds.
         passes: how often it compiles: twice with a profile.
+        activity: what is done to it.
     """
 
     label: str
@@ -110,6 +111,7 @@ class RunningBuild:
     started: float
     prior: float | None = None
     passes: int = 1
+    activity: str = "building"
     passed: int = 0
     step: int = 0
     steps: int = 0
@@ -191,6 +193,7 @@ class Progress:
             started=now,
             prior=self.expected.get(build.id),
             passes=1 if self.tests or build.training is None else 2,
+            activity="testing" if self.tests else "building",
             reported=now,
         )
         return self.running[build.id]

@@ -49,13 +49,12 @@ class PlainOutput:
     """Plain lines: when a build begins and ends, and one each half minute at most."""
 
     screen: Screen
-    verb: str = field(default="building", kw_only=True)
 
     def begin(self, build: Build, running: RunningBuild) -> None:
         """Print that a build begins."""
         del build
         expected = f", about {about(running.prior)}" if running.prior else ""
-        self.screen.say(f"{self.verb} {running.label} {running.version} ({running.where}){expected}")
+        self.screen.say(f"{running.activity} {running.label} {running.version} ({running.where}){expected}")
 
     def line(self, build: Build, line: str) -> None:
         """Receive a line of a build's output."""
@@ -199,12 +198,11 @@ class RunReport:
         self._ticker = threading.Thread(target=self._tick, name="wheelfarm-report", daemon=True)
 
     def _choose_output(self) -> PlainOutput:
-        verb = "testing" if self.tests else "building"
         if self.environ.get("GITHUB_ACTIONS") == "true":
-            return ActionsOutput(self.screen, verb=verb)
+            return ActionsOutput(self.screen)
         if self.screen.live and self.environ.get("TERM") not in {"dumb", "unknown"}:
-            return LiveOutput(self.screen, environ=self.environ, verb=verb)
-        return PlainOutput(self.screen, verb=verb)
+            return LiveOutput(self.screen, environ=self.environ)
+        return PlainOutput(self.screen)
 
     def __enter__(self) -> Self:
         self._ticker.start()

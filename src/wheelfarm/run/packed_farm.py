@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from wheelfarm.errors import SettingsError
+from wheelfarm.model import sha256_of_bytes
+from wheelfarm.run.build_files import SentFile
+from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from wheelfarm.recipes.settings import Settings
+    from wheelfarm.run.farm import Farm
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _IGNORED: Final = frozenset({"__pycache__", ".git"})
@@ -51,3 +56,21 @@ def pack_farm(settings: Settings) -> bytes:
             name = path.relative_to(settings.root).as_posix()
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), path.read_bytes(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedFarm:
+    """The files of a farm as they were when its run began."""
+
+    path: Path
+    file: SentFile
+    commits: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def of(cls, farm: Farm) -> PackedFarm:
+        """Pack the files of a farm into its directory of work."""
+        data = pack_farm(farm.settings)
+        path = farm.settings.work / "cluster" / "farm.zip"
+        write_atomically(path, data, "the farm's files for workers")
+        sent = SentFile(filename=path.name, sha256=sha256_of_bytes(data), size=len(data))
+        return cls(path=path, file=sent, commits=tuple(map(asdict, farm.commits)))

@@ -152,9 +152,7 @@ class Fetcher:
                 if url == source.url and version != source.version:
                     what = f"the url of the archive does not say how to find {version}"
                     raise SourceError(what, where=shown(url), why=f"{source.version} is not in it")
-                filename = unquote(PurePosixPath(urlsplit(url).path).name)
-                there = mirrored(url, self.mirrors)
-                return Archive(version=version, url=url, sha256=self._store(there, filename, None)[1])
+                return Archive(version=version, url=url, sha256=self._store_archive(url, None)[1])
             case GitCommit():
                 found = commit or self._checkout.tagged(source.url, name, version)
                 return replace(source, version=version, commit=found)
@@ -241,8 +239,7 @@ class Fetcher:
             choose = project.sdist if isinstance(source, Sdist) else project.pure_wheel
             file = choose(source.version, source.sha256)
             return self._download(file, {source.sha256})[0]
-        filename = unquote(PurePosixPath(urlsplit(source.url).path).name)
-        return self._store(mirrored(source.url, self.mirrors), filename, {source.sha256})[0]
+        return self._store_archive(source.url, {source.sha256})[0]
 
     def _download(self, file: DistributionPackage, accepted: Collection[Digest]) -> tuple[Path, Digest]:
         if file.is_yanked:
@@ -253,6 +250,10 @@ class Fetcher:
                 return cached, digest
         self._network.check_link(file.url)
         return self._store(file.url, file.filename, accepted)
+
+    def _store_archive(self, url: str, accepted: Collection[Digest] | None) -> tuple[Path, Digest]:
+        filename = unquote(PurePosixPath(urlsplit(url).path).name)
+        return self._store(mirrored(url, self.mirrors), filename, accepted)
 
     def _store(self, url: str, filename: str, accepted: Collection[Digest] | None) -> tuple[Path, Digest]:
         logger.info("fetching %s", filename)

@@ -251,14 +251,14 @@ class Repository:
         if finished.returncode:
             why = finished.output.strip()
             what = "the tags and branches of the repository could not be read"
-            raise NetworkError(what, where=self._place, why=why, hint=_UNREACHABLE)
+            raise NetworkError(what, where=self._shown_url, why=why, hint=_UNREACHABLE)
         pairs = (line.split("\t") for line in finished.output.splitlines() if "\t" in line)
         # The commit of an annotated tag is listed after the tag itself.
         return {name.removesuffix("^{}"): commit for commit, name in pairs}
 
     def check_offline(self, why: str | None = None) -> None:
         """Raise a NetworkError when the farm is offline and the repository is not on this machine."""
-        if self.checkout.offline and not _is_local(self._source):
+        if self.checkout.offline and not _is_local(self._mirrored_url):
             raise offline_error(self.url, why)
 
     @property
@@ -284,7 +284,7 @@ class Repository:
 
     def _fetch(self) -> None:
         self.check_offline()
-        logger.info("fetching commit %s of %s", self.commit[:12], self._place)
+        logger.info("fetching commit %s of %s", self.commit[:12], self._shown_url)
         finished = self._git(
             "fetch", "--quiet", "--no-tags", "--depth=1", "--", self._remote, self.commit, check=False
         )
@@ -294,10 +294,14 @@ class Repository:
         if finished.returncode:
             why = finished.output.strip()
             if _UNKNOWN.search(why):
-                raise SourceError(f"the repository does not have {self.commit}", where=self._place, why=why)
+                raise SourceError(
+                    f"the repository does not have {self.commit}", where=self._shown_url, why=why
+                )
             redirected = self._login and _REDIRECTED.search(why)
             hint = "name the url that it leads to" if redirected else _UNREACHABLE
-            raise NetworkError("the repository could not be fetched", where=self._place, why=why, hint=hint)
+            raise NetworkError(
+                "the repository could not be fetched", where=self._shown_url, why=why, hint=hint
+            )
 
     def _kind(self) -> str | None:
         finished = self._git("cat-file", "-t", self.commit, check=False)
@@ -314,25 +318,25 @@ class Repository:
         return run(Command(argv=("git", *arguments), env=env, secrets=secrets), check=check)
 
     @property
-    def _source(self) -> str:
+    def _mirrored_url(self) -> str:
         """The url, or that of its mirror."""
         return mirrored(self.url, self.checkout.mirrors)
 
     @property
-    def _place(self) -> str:
+    def _shown_url(self) -> str:
         """The url for messages, with that of its mirror."""
-        mirror = self._source
+        mirror = self._mirrored_url
         return shown(self.url) if mirror == self.url else f"{shown(mirror)}, the mirror of {shown(self.url)}"
 
     @property
     def _remote(self) -> str:
         """The url for the command line, which all users of a machine can read."""
-        return without_credentials(self._source) if _is_http(self._source) else self._source
+        return without_credentials(self._mirrored_url) if _is_http(self._mirrored_url) else self._mirrored_url
 
     @property
     def _login(self) -> str | None:
         """User and password of the url as HTTP's Basic scheme has them (RFC 7617)."""
-        login = credentials_of(self._source) if _is_http(self._source) else None
+        login = credentials_of(self._mirrored_url) if _is_http(self._mirrored_url) else None
         return base64.b64encode(":".join(login).encode()).decode() if login else None
 
 

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from wheelfarm.model import sha256_of_bytes
-from wheelfarm.run.build_files import SentFile
 from wheelfarm.run.cluster.request import BuildRequest
-from wheelfarm.run.packed_farm import pack_farm
-from wheelfarm.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from wheelfarm.plan.build import Build, BuildId, Toolchain
     from wheelfarm.recipes.settings import Settings
     from wheelfarm.run.build_files import BuildFiles
-    from wheelfarm.run.farm import Farm
+    from wheelfarm.run.packed_farm import PackedFarm
     from wheelfarm.run.services import BuildServices
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackedFarm:
-    """The files of a farm as they were when its run began."""
-
-    path: Path
-    file: SentFile
-    commits: tuple[Mapping[str, Any], ...]
-
-    @classmethod
-    def of(cls, farm: Farm) -> PackedFarm:
-        """Pack the files of a farm into its directory of work."""
-        data = pack_farm(farm.settings)
-        path = farm.settings.work / "cluster" / "farm.zip"
-        write_atomically(path, data, "the farm's files for workers")
-        sent = SentFile(filename=path.name, sha256=sha256_of_bytes(data), size=len(data))
-        return cls(path=path, file=sent, commits=tuple(map(asdict, farm.commits)))
 
 
 def new_request(

@@ -20,10 +20,11 @@ from wheelfarm.run.build_lock import BuildLock
 from wheelfarm.run.build_pipeline import BuildPipeline, run_pipeline
 from wheelfarm.run.cluster.attempts import RemoteBuild
 from wheelfarm.run.cluster.client import Cluster
-from wheelfarm.run.cluster.new_request import PackedFarm, new_request
+from wheelfarm.run.cluster.new_request import new_request
 from wheelfarm.run.cluster.resources import labels_of
 from wheelfarm.run.decision import Action, decide
 from wheelfarm.run.outcome import State
+from wheelfarm.run.packed_farm import PackedFarm
 from wheelfarm.system.files import remove_tree
 from wheelfarm.system.logs import get_logger
 
