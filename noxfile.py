@@ -57,7 +57,8 @@ def slow_tests(session: nox.Session) -> None:
 @nox.session(name="engine-tests", venv_backend="none", default=False, tags=["check"])
 def engine_tests(session: nox.Session) -> None:
     """Real builds: needs podman or docker and a builder image; see docs/how-to/builder-image.md."""
-    run(session, "test", "pytest", "-m", "engine and not (hostile or platforms)", *session.posargs)
+    select = "engine and not (hostile or platforms)"
+    run(session, "test", "pytest", "-n", "2", "--dist", "loadgroup", "-m", select, *session.posargs)
 
 
 @nox.session(name="other-platforms", venv_backend="none", default=False, tags=["check"])
