@@ -104,7 +104,8 @@ class Image:
         """Build and test the image; the name is the image's only if it works.
 
         Raises:
-            DeployError: when it cannot be built, is larger than the limit, or a wheel does not work in it.
+            DeployError: when it cannot be built, is larger than the limit, a wheel does not work in it, or
+                something removes it meanwhile.
         """
         farm = self.content.farm
         with tempfile.TemporaryDirectory(prefix="wheelfarm-image-") as scratch:
@@ -221,7 +222,13 @@ def _build(container: ContainerEngine, context: Path) -> str:
 
 
 def _describe(container: ContainerEngine, image: str, tested: tuple[str, ...] = ()) -> BuiltImage:
-    known = container.inspect(image) or {}
+    known = container.inspect(image)
+    if known is None:
+        raise DeployError(
+            f"the image {image} is gone",
+            why=f"{container.program} does not have it any more: something else has removed it meanwhile",
+            hint="run it again, and nothing beside it that removes images",
+        )
     return BuiltImage(
         id=known["Id"].removeprefix("sha256:"),
         digest=known.get("Digest", ""),
