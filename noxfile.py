@@ -58,7 +58,7 @@ def slow_tests(session: nox.Session) -> None:
 def engine_tests(session: nox.Session) -> None:
     """Real builds: needs podman or docker and a builder image; see docs/how-to/builder-image.md."""
     select = "engine and not (hostile or platforms)"
-    run(session, "test", "pytest", "-n", "2", "--dist", "loadgroup", "-m", select, *session.posargs)
+    run(session, "test", "pytest", "-n", "2", "--dist", "loadfile", "-m", select, *session.posargs)
 
 
 @nox.session(name="other-platforms", venv_backend="none", default=False, tags=["check"])
@@ -70,7 +70,7 @@ def other_platforms(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False, tags=["check"])
 def hostile(session: nox.Session) -> None:
-    """Packages that try to get out of their build, on both engines; or -- --kills N, at any instant."""
+    """Packages that try to get out of their build, killed runs, on both engines; or -- --kills N."""
     if any(word.startswith("--kills") for word in session.posargs):
         run(session, "test", "python", "tests/hostile/kills.py", *session.posargs)
         return

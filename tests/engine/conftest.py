@@ -21,17 +21,11 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return environ
 
 
-SAME_WORKER = {"test_wrong_image.py": "test_image.py"}
-"""File → the file with whose tests its own take turns: the one makes images, the other counts them."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that is here is marked; the tests of a file run one after another, since they share what they built."""
+    """All that is here is marked."""
     for item in items:
         if "engine" in item.path.parts[-2:]:
             item.add_marker("engine")
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(SAME_WORKER.get(item.path.name, item.path.name)))
 
 
 @pytest.fixture

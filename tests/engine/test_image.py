@@ -45,7 +45,10 @@ def image_id(name: str) -> str:
 
 
 def images() -> set[str]:
-    return set(podman("images", "--quiet", "--all", "--no-trunc").replace("sha256:", "").split())
+    """Those without a name and that of these tests; tests that run beside them give theirs other names."""
+    lines = podman("images", "--all", "--no-trunc", "--format={{.ID}} {{.Repository}}").splitlines()
+    own = ("<none>", TAG.partition(":")[0])
+    return {line.split()[0].removeprefix("sha256:") for line in lines if line.split()[1] in own}
 
 
 @pytest.fixture
