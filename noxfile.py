@@ -65,7 +65,7 @@ def engine_tests(session: nox.Session) -> None:
 def other_platforms(session: nox.Session) -> None:
     """Real builds for musl and for emulated aarch64, in the images of .ci/other-images; minutes."""
     # Much of an emulated build is one process of Python: a processor is left for the other platform.
-    run(session, "test", "pytest", "-n", "2", "--dist", "loadgroup", "-m", "platforms", *session.posargs)
+    run(session, "test", "pytest", "-n", "2", "-m", "platforms", *session.posargs)
 
 
 @nox.session(venv_backend="none", default=False, tags=["check"])

@@ -59,7 +59,7 @@ PyMODINIT_FUNC PyInit__ext(void) { return PyModule_Create(&module); }
 pytestmark = [pytest.mark.platforms, pytest.mark.timeout(2 * LIMIT)]
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in TAGS])
+@pytest.fixture(params=TAGS)
 def platform(request: pytest.FixtureRequest, container: dict[str, str]) -> str:
     variable = f"WHEELFARM_IMAGE_{request.param.upper()}"
     assert variable in container, f"{variable} is not set: see .ci/other-images"
