@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from base64 import b64encode
@@ -23,6 +24,7 @@ SLIM: Final = "localhost/wheelfarm-slim:bookworm"
 DISTROLESS: Final = "localhost/wheelfarm-distroless:bookworm"
 """Those of .ci/slim-base."""
 TAG: Final = "localhost/wheelfarm-test-image:1"
+OTHERS: Final = re.compile("localhost/wheelfarm-([0-9a-f]+|test-foreign)")
 CODE: Final = "import os, tinytop; print(os.getuid(), os.environ['PYTHONPATH'], tinytop.built_against())"
 ANSWER: Final = {
     "python": "3.11",
@@ -45,10 +47,10 @@ def image_id(name: str) -> str:
 
 
 def images() -> set[str]:
-    """Those without a name and that of these tests; tests that run beside them give theirs other names."""
+    """All but those that tests beside these make: images of builds, and of another processor."""
     lines = podman("images", "--all", "--no-trunc", "--format={{.ID}} {{.Repository}}").splitlines()
-    own = ("<none>", TAG.partition(":")[0])
-    return {line.split()[0].removeprefix("sha256:") for line in lines if line.split()[1] in own}
+    found = [line.removeprefix("sha256:").split() for line in lines]
+    return {image for image, name in found if not OTHERS.fullmatch(name)}
 
 
 @pytest.fixture
