@@ -226,7 +226,7 @@ def _describe(container: ContainerEngine, image: str, tested: tuple[str, ...] = 
     if known is None:
         raise DeployError(
             f"the image {image} is gone",
-            why=f"{container.program} does not have it any more: something else has removed it meanwhile",
+            why=f"`{container.program} image inspect` does not find it: something else may have removed it",
             hint="run it again, and nothing beside it that removes images",
         )
     return BuiltImage(
